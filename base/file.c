@@ -1,0 +1,222 @@
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/error.h"
+
+#define READ_CHUNK ((size_t)64 << 10)
+
+struct an_file_writer {
+    int fd;
+    char *path, *temporary;
+};
+
+static int read_all(int fd, const char *path, size_t limit, an_buffer *out)
+{
+    size_t start = out->size;
+    for (;;) {
+        int rc = an_buffer_reserve(out, out->size + READ_CHUNK);
+        if (rc)
+            return an_error_prefix(rc, "cannot read '%s'", path);
+        ssize_t got = read(fd, out->data + out->size, READ_CHUNK);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return an_error_errno(errno, "cannot read '%s'", path);
+        if (got == 0)
+            return AN_OK;
+        out->size += (size_t)got;
+        if (out->size - start > limit)
+            return an_error(AN_ECORRUPT, "'%s' is larger than the %zu bytes expected of it", path, limit);
+    }
+}
+
+int an_file_read(const char *path, size_t limit, an_buffer *out)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return an_error_errno(errno, "cannot open '%s'", path);
+    size_t before = out->size;
+    int rc = read_all(fd, path, limit, out);
+    if (rc)
+        out->size = before;
+    (void)close(fd); /* opened for reading: nothing to lose */
+    return rc;
+}
+
+static int create_temporary(an_file_writer *writer, const char *path)
+{
+    writer->path = strdup(path);
+    if (!writer->path || asprintf(&writer->temporary, "%s.tmp-%ld", path, (long)getpid()) < 0) {
+        writer->temporary = NULL; /* asprintf leaves it undefined */
+        return an_error(AN_ENOMEM, "out of memory: writing '%s'", path);
+    }
+    writer->fd = open(writer->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (writer->fd < 0)
+        return an_error_errno(errno, "cannot create '%s'", writer->temporary);
+    return AN_OK;
+}
+
+static void writer_free(an_file_writer *writer)
+{
+    free(writer->path);
+    free(writer->temporary);
+    free(writer);
+}
+
+int an_file_writer_open(an_file_writer **out, const char *path)
+{
+    *out = NULL;
+    an_file_writer *writer = calloc(1, sizeof *writer);
+    if (!writer)
+        return an_error(AN_ENOMEM, "out of memory: writing '%s'", path);
+    int rc = create_temporary(writer, path);
+    if (rc)
+        writer_free(writer);
+    else
+        *out = writer;
+    return rc;
+}
+
+int an_file_writer_write(an_file_writer *writer, const void *data, size_t size)
+{
+    const uint8_t *next = data;
+    while (size > 0) {
+        ssize_t done = write(writer->fd, next, size);
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done < 0)
+            return an_error_errno(errno, "cannot write '%s'", writer->path);
+        next += done;
+        size -= (size_t)done;
+    }
+    return AN_OK;
+}
+
+/* fsync the folder that holds path, so that a rename in it survives a crash. */
+static int sync_parent(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    if (!slash)
+        return an_file_sync_folder(".");
+    char *folder = strndup(path, slash == path ? 1 : (size_t)(slash - path));
+    if (!folder)
+        return an_error(AN_ENOMEM, "out of memory: syncing the folder of '%s'", path);
+    int rc = an_file_sync_folder(folder);
+    free(folder);
+    return rc;
+}
+
+static int finish(an_file_writer *writer)
+{
+    int failed = fsync(writer->fd), errnum = errno;
+    if (close(writer->fd) && !failed) {
+        failed = 1;
+        errnum = errno;
+    }
+    writer->fd = -1;
+    if (failed)
+        return an_error_errno(errnum, "cannot write '%s'", writer->path);
+    if (rename(writer->temporary, writer->path))
+        return an_error_errno(errno, "cannot rename '%s' to '%s'", writer->temporary, writer->path);
+    return AN_OK;
+}
+
+int an_file_writer_commit(an_file_writer *writer)
+{
+    int rc = finish(writer);
+    if (rc) {
+        an_file_writer_abort(writer);
+        return rc;
+    }
+    rc = sync_parent(writer->path);
+    writer_free(writer);
+    return rc;
+}
+
+void an_file_writer_abort(an_file_writer *writer)
+{
+    if (!writer)
+        return;
+    if (writer->fd >= 0)
+        (void)close(writer->fd); /* what was written is thrown away */
+    (void)unlink(writer->temporary);
+    writer_free(writer);
+}
+
+int an_file_write_atomic(const char *path, const void *data, size_t size)
+{
+    an_file_writer *writer;
+    int rc = an_file_writer_open(&writer, path);
+    if (rc)
+        return rc;
+    rc = an_file_writer_write(writer, data, size);
+    if (!rc)
+        return an_file_writer_commit(writer);
+    an_file_writer_abort(writer);
+    return rc;
+}
+
+int an_file_pread(int fd, void *data, size_t size, uint64_t offset, const char *name)
+{
+    uint8_t *next = data;
+    size_t left = size;
+    while (left > 0) {
+        ssize_t got = pread(fd, next, left, (off_t)(offset + (size - left)));
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return an_error_errno(errno, "cannot read '%s' at offset %llu", name, (unsigned long long)offset);
+        if (got == 0)
+            return an_error(AN_ECORRUPT, "'%s' is truncated: %zu of %zu bytes at offset %llu", name, size - left, size,
+                            (unsigned long long)offset);
+        next += got;
+        left -= (size_t)got;
+    }
+    return AN_OK;
+}
+
+int an_file_sync_folder(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return an_error_errno(errno, "cannot open folder '%s'", path);
+    int rc = fsync(fd) ? an_error_errno(errno, "cannot sync folder '%s'", path) : AN_OK;
+    (void)close(fd);
+    return rc;
+}
+
+static int make_one(const char *path)
+{
+    struct stat info;
+    if (mkdir(path, 0777) == 0)
+        return AN_OK;
+    int errnum = errno;
+    if (errnum == EEXIST && stat(path, &info) == 0)
+        errnum = S_ISDIR(info.st_mode) ? 0 : ENOTDIR;
+    return errnum ? an_error_errno(errnum, "cannot make folder '%s'", path) : AN_OK;
+}
+
+int an_file_make_folder(const char *path)
+{
+    char *copy = strdup(path);
+    if (!copy)
+        return an_error(AN_ENOMEM, "out of memory: making folder '%s'", path);
+    int rc = AN_OK;
+    for (char *end = copy; !rc && *end;) {
+        end += strspn(end, "/");
+        end += strcspn(end, "/");
+        char kept = *end;
+        *end = '\0';
+        rc = make_one(copy);
+        *end = kept;
+    }
+    free(copy);
+    return rc;
+}

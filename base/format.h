@@ -1,0 +1,21 @@
+/* How image batches lie in memory: the vocabulary shared by the loader that writes them and the model that reads them.
+ */
+#ifndef AN_BASE_FORMAT_H
+#define AN_BASE_FORMAT_H
+
+#include <stddef.h>
+
+typedef enum { AN_DTYPE_U8, AN_DTYPE_F32, AN_DTYPE_BF16, AN_DTYPE_F16 } an_dtype;
+typedef enum { AN_LAYOUT_NHWC, AN_LAYOUT_NCHW } an_layout;
+
+typedef struct {
+    an_dtype dtype;
+    an_layout layout;
+    int channels; /* as stored: 3, or 4 with a zero channel for alignment */
+} an_format;
+
+size_t an_dtype_size(an_dtype dtype);
+const char *an_dtype_name(an_dtype dtype);
+const char *an_layout_name(an_layout layout);
+
+#endif

@@ -1,0 +1,13 @@
+/* Log lines of programs, on standard error: "an-train: warning: text". Library code logs at debug only. */
+#ifndef AN_BASE_LOG_H
+#define AN_BASE_LOG_H
+
+typedef enum { AN_LOG_ERROR, AN_LOG_WARNING, AN_LOG_INFO, AN_LOG_DEBUG } an_log_level;
+
+/* The program's name before each line and the most detailed level shown. AN_LOG=error|warning|info|debug in the
+ * environment overrides the level. Call once, before threads start. */
+void an_log_init(const char *program, an_log_level level);
+
+void an_log(an_log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,70 @@
+/* Command-line options declared once, in a table; the table drives the parser, the help text and
+ * `name = value` files. Values are stored into a struct at offset. -h, --help, --usage and --version come by
+ * themselves, and so do ranges, choices, defaults and the exit codes in the help. For the main thread, before others
+ * start.
+ *
+ *     static const an_option options[] = {
+ *         {.heading = "Records:"},
+ *         {.name = "size", .key = 's', .type = AN_OPTION_INT, .metavar = "PIXELS", .min = 8, .max = 4096,
+ *          .initial = "256", .offset = offsetof(config, size), .help = "side of the stored square image"},
+ *         {0}};
+ */
+#ifndef AN_BASE_OPTIONS_H
+#define AN_BASE_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/buffer.h"
+
+typedef enum {
+    AN_OPTION_FLAG,   /* bool; no argument; "false" initially. In files: true|false */
+    AN_OPTION_INT,    /* int */
+    AN_OPTION_UINT64, /* uint64_t */
+    AN_OPTION_DOUBLE, /* double */
+    AN_OPTION_STRING, /* const char *: points at a copy that lives as long as the process */
+    AN_OPTION_CHOICE  /* int: position in the NULL-terminated choices */
+} an_option_type;
+
+typedef struct {
+    const char *heading; /* a line of its own in the help; other fields unused */
+    const char *name;    /* long option, without dashes */
+    int key;             /* short option letter, or 0 */
+    an_option_type type;
+    const char *metavar;
+    const char *initial; /* default as it would be typed; NULL: zeroed (string: NULL) */
+    double min, max;     /* inclusive range of numbers; ignored when both are 0 */
+    const char *const *choices;
+    size_t offset;
+    const char *help;
+} an_option;
+
+typedef struct {
+    const char *program;  /* "an-ingest" or "an-ingest info" */
+    const char *usage;    /* "SOURCE DESTINATION"; several lines: several forms */
+    const char *summary;  /* above the options: what it does; wrapped, but lines that begin with a blank are kept */
+    const char *epilogue; /* below, likewise: examples; may be NULL. The exit codes follow by themselves */
+    const an_option *options;
+    int arguments_min, arguments_max; /* positional; max -1: any number */
+} an_options;
+
+/* Fill target with the initial values. Fails only on a table that contradicts itself (AN_EINTERNAL). */
+int an_options_init(const an_options *spec, void *target);
+
+/* Parse argv over what target holds. Positional arguments: *arguments points to a NULL-terminated array that lives
+ * until the process ends. --help, --usage and --version print and exit(0). On a bad option or value: AN_EINVAL with a
+ * message that names the option, the value and what is allowed. */
+int an_options_parse(const an_options *spec, int argc, char **argv, void *target, char ***arguments);
+
+/* Set one option by name from text, as in a file. where names the origin in messages ("recipe 'x', line 3"). */
+int an_options_set(const an_options *spec, void *target, const char *name, const char *value, const char *where);
+
+/* Read `name = value` lines; '#' at the start of a line or after a blank starts a comment. Unknown names, bad values:
+ * AN_EINVAL naming file and line. */
+int an_options_read_file(const an_options *spec, const char *path, void *target);
+
+/* Print "name = value\n" for every option into out (a recipe that reproduces the run); strings that are NULL are left
+ * out. AN_EINVAL if a string cannot stand in such a file. */
+int an_options_write(const an_options *spec, const void *target, an_buffer *out);
+
+#endif

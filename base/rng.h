@@ -1,0 +1,37 @@
+/* Counter-based random numbers: Philox4x32-10 (Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as
+ * 1, 2, 3", SC 2011). Everything random in the project is a pure function of (seed, epoch, index, purpose). */
+#ifndef AN_BASE_RNG_H
+#define AN_BASE_RNG_H
+
+#include <stdint.h>
+
+/* What a stream of numbers is for. Values are part of the reproducibility contract: append, never renumber. */
+typedef enum {
+    AN_RNG_ORDER = 1,   /* order of an epoch */
+    AN_RNG_CROP = 2,    /* crop position */
+    AN_RNG_FLIP = 3,    /* horizontal flip */
+    AN_RNG_JITTER = 4,  /* PCA colour jitter */
+    AN_RNG_INIT = 5,    /* initial weights; index = parameter tensor */
+    AN_RNG_DROPOUT = 6, /* dropout masks; epoch = step, index = layer */
+    AN_RNG_INGEST = 7,  /* order of records in a dataset */
+    AN_RNG_SPLIT = 8,   /* choice of samples, mixed codecs */
+    AN_RNG_TEST = 9
+} an_rng_purpose;
+
+/* One block: 128-bit counter and 64-bit key to 128 random bits. */
+void an_rng_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);
+
+/* A stream addressed by (seed, purpose, epoch, index). Plain value: copy and discard freely.
+ * Key = seed; counter = {block number, purpose << 24 | epoch bits 0..23, index low, index high ^ epoch bits 24..}. */
+typedef struct {
+    uint32_t key[2], counter[4], block[4];
+    uint32_t used; /* words of block consumed, 4 = refill */
+} an_rng;
+
+an_rng an_rng_make(uint64_t seed, an_rng_purpose purpose, uint64_t epoch, uint64_t index);
+uint32_t an_rng_u32(an_rng *rng);
+uint32_t an_rng_below(an_rng *rng, uint32_t bound); /* uniform in [0, bound), unbiased (Lemire); bound >= 1 */
+double an_rng_uniform(an_rng *rng);                 /* [0, 1), 32 bits */
+double an_rng_normal(an_rng *rng);                  /* N(0, 1) by Box-Muller; consumes two words per call */
+
+#endif

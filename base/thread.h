@@ -1,0 +1,18 @@
+/* Threads and processors. */
+#ifndef AN_BASE_THREAD_H
+#define AN_BASE_THREAD_H
+
+#include <pthread.h>
+
+/* Start a joinable thread named name (at most 15 characters show in tools such as top). All signals are blocked
+ * in it, so that only the main thread is interrupted. */
+int an_thread_start(pthread_t *thread, const char *name, void *(*run)(void *), void *argument);
+
+/* Processors this process may use: affinity mask and cgroup v2 CPU quota considered; at least 1. */
+int an_thread_cpu_count(void);
+
+/* Processors that the cpu.max of the cgroup and of its parents allow, rounded up; 0: no limit. group begins with "/".
+ */
+int an_thread_cgroup_cpus(const char *root, const char *group);
+
+#endif

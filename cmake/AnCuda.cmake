@@ -1,0 +1,15 @@
+# AN_CUDA=AUTO|ON|OFF: looks for a toolkit and says what follows. The CUDA backend itself is not part of this version,
+# so ON is refused rather than answered with a build that cannot use a GPU.
+set(AN_HAVE_CUDA FALSE)
+if(AN_CUDA STREQUAL "OFF")
+  set(AN_CUDA_STATUS "off (AN_CUDA=OFF): CPU only")
+else()
+  find_package(CUDAToolkit QUIET)
+  if(AN_CUDA STREQUAL "ON")
+    message(FATAL_ERROR "AN_CUDA=ON: this version has no CUDA backend yet; configure with AN_CUDA=AUTO or OFF")
+  elseif(CUDAToolkit_FOUND)
+    set(AN_CUDA_STATUS "toolkit ${CUDAToolkit_VERSION} found, but this version has no CUDA backend: CPU only")
+  else()
+    set(AN_CUDA_STATUS "no toolkit found: CPU only")
+  endif()
+endif()

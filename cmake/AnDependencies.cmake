@@ -1,0 +1,49 @@
+# Libraries, all from Debian 12. docs/architecture.md says why each is here.
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+
+# an_dependency(NAME pkg-config-module package): imported target an::NAME, or an error that names the Debian package.
+function(an_dependency name module package)
+  pkg_check_modules(AN_DEP_${name} IMPORTED_TARGET GLOBAL ${module})
+  if(NOT AN_DEP_${name}_FOUND)
+    message(FATAL_ERROR "${module} not found: install it with 'apt-get install ${package}'")
+  endif()
+  add_library(an::${name} ALIAS PkgConfig::AN_DEP_${name})
+endfunction()
+
+an_dependency(lmdb lmdb liblmdb-dev)
+an_dependency(jpeg libjpeg libjpeg62-turbo-dev)
+an_dependency(uring liburing liburing-dev)
+an_dependency(xxhash libxxhash libxxhash-dev)
+an_dependency(jansson jansson libjansson-dev)
+an_dependency(zlib zlib zlib1g-dev)
+an_dependency(png libpng libpng-dev)
+an_dependency(archive libarchive libarchive-dev)
+an_dependency(matio matio libmatio-dev)
+an_dependency(cairo cairo libcairo2-dev)
+an_dependency(cmocka cmocka libcmocka-dev)
+
+# Not through oneDNN's own CMake package: Debian's asks for OpenCL headers that nothing here uses.
+find_path(AN_DNNL_INCLUDE oneapi/dnnl/dnnl.h)
+find_library(AN_DNNL_LIBRARY dnnl)
+if(NOT AN_DNNL_INCLUDE OR NOT AN_DNNL_LIBRARY)
+  message(FATAL_ERROR "oneDNN not found: install it with 'apt-get install libdnnl-dev'")
+endif()
+file(STRINGS "${AN_DNNL_INCLUDE}/oneapi/dnnl/dnnl_version.h" AN_DNNL_DEFINES REGEX "DNNL_VERSION_(MAJOR|MINOR|PATCH) [0-9]+")
+string(REGEX REPLACE "[^0-9;]" "" AN_DNNL_VERSION "${AN_DNNL_DEFINES}")
+string(REPLACE ";" "." AN_DNNL_VERSION "${AN_DNNL_VERSION}")
+add_library(an_dnnl INTERFACE)
+target_include_directories(an_dnnl SYSTEM INTERFACE "${AN_DNNL_INCLUDE}")
+target_link_libraries(an_dnnl INTERFACE "${AN_DNNL_LIBRARY}")
+add_library(an::dnnl ALIAS an_dnnl)
+
+# Sanitizers cannot see into these libraries; tests run with the suppressions kept beside them.
+set(AN_TEST_ENVIRONMENT
+  "TSAN_OPTIONS=allocator_may_return_null=1:ignore_noninstrumented_modules=1:halt_on_error=1:second_deadlock_stack=1"
+  "ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1:allocator_may_return_null=1"
+  "LSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/lsan.supp:print_suppressions=0"
+  "UBSAN_OPTIONS=print_stacktrace=1"
+  "AN_SOURCE_DIR=${PROJECT_SOURCE_DIR}"
+  "AN_BIN_DIR=${PROJECT_BINARY_DIR}/bin"
+  "PATH=${PROJECT_BINARY_DIR}/bin:$ENV{PATH}")
+

@@ -1,0 +1,16 @@
+# What a user may choose at configure time.
+set(CMAKE_C_STANDARD 11)
+set(CMAKE_C_STANDARD_REQUIRED ON)
+set(CMAKE_C_EXTENSIONS OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE RelWithDebInfo CACHE STRING "Build type" FORCE)
+endif()
+# RelWithDebInfo is what is shipped and measured: full optimisation, symbols for perf and gdb.
+set(CMAKE_C_FLAGS_RELWITHDEBINFO "-O3 -g")
+
+set(AN_SANITIZE "" CACHE STRING "Sanitizers for every target: address,undefined or thread")
+set(AN_CUDA AUTO CACHE STRING "CUDA backend: AUTO (if a toolkit is found), ON (required), OFF")
+set_property(CACHE AN_CUDA PROPERTY STRINGS AUTO ON OFF)
+option(AN_FUZZ "Build the libFuzzer targets (needs clang)" OFF)

@@ -1,0 +1,229 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "tests/base/scratch.h"
+
+typedef struct {
+    char folder[SCRATCH_MAX], path[SCRATCH_MAX + 64];
+} place;
+
+static int setup(void **state)
+{
+    static place here;
+    scratch_make(here.folder);
+    snprintf(here.path, sizeof here.path, "%s/file", here.folder);
+    *state = &here;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    place *here = *state;
+    scratch_remove(here->folder);
+    return 0;
+}
+
+static void assert_holds(const char *path, const char *text)
+{
+    an_buffer buffer = {0};
+    assert_int_equal(an_file_read(path, 1000, &buffer), AN_OK);
+    assert_int_equal(buffer.size, strlen(text));
+    assert_memory_equal(buffer.data, text, strlen(text));
+    an_buffer_free(&buffer);
+}
+
+static void test_write_and_replace(void **state)
+{
+    place *here = *state;
+    assert_int_equal(an_file_write_atomic(here->path, "one", 3), AN_OK);
+    assert_holds(here->path, "one");
+    assert_int_equal(an_file_write_atomic(here->path, "zwei", 4), AN_OK);
+    assert_holds(here->path, "zwei");
+    assert_int_equal(scratch_count(here->folder), 1); /* no temporary left */
+}
+
+static void test_nothing_shows_before_commit(void **state)
+{
+    place *here = *state;
+    an_file_writer *writer;
+    assert_int_equal(an_file_write_atomic(here->path, "old", 3), AN_OK);
+    assert_int_equal(an_file_writer_open(&writer, here->path), AN_OK);
+    assert_int_equal(an_file_writer_write(writer, "ne", 2), AN_OK);
+    assert_holds(here->path, "old");
+    assert_int_equal(an_file_writer_write(writer, "w", 1), AN_OK);
+    assert_int_equal(an_file_writer_commit(writer), AN_OK);
+    assert_holds(here->path, "new");
+}
+
+static void test_abort_leaves_nothing(void **state)
+{
+    place *here = *state;
+    an_file_writer *writer;
+    assert_int_equal(an_file_writer_open(&writer, here->path), AN_OK);
+    assert_int_equal(an_file_writer_write(writer, "x", 1), AN_OK);
+    an_file_writer_abort(writer);
+    an_file_writer_abort(NULL);
+    assert_int_equal(scratch_count(here->folder), 0);
+}
+
+static void test_missing_folder(void **state)
+{
+    place *here = *state;
+    char path[SCRATCH_MAX + 100];
+    snprintf(path, sizeof path, "%s/nowhere/file", here->folder);
+    assert_int_equal(an_file_write_atomic(path, "x", 1), AN_ENOTFOUND);
+    assert_non_null(strstr(an_error_message(), path));
+    assert_int_equal(scratch_count(here->folder), 0);
+}
+
+/* A folder under the final name: the rename fails after everything was written. */
+static void test_failed_rename_removes_the_temporary(void **state)
+{
+    place *here = *state;
+    assert_int_equal(mkdir(here->path, 0777), 0);
+    assert_int_equal(an_file_write_atomic(here->path, "x", 1), AN_EIO);
+    assert_non_null(strstr(an_error_message(), here->path));
+    assert_int_equal(scratch_count(here->folder), 1);
+}
+
+static void test_name_without_folder(void **state)
+{
+    place *here = *state;
+    int before = open(".", O_RDONLY | O_DIRECTORY);
+    assert_true(before >= 0);
+    assert_int_equal(chdir(here->folder), 0);
+    int rc = an_file_write_atomic("plain", "x", 1);
+    assert_int_equal(fchdir(before), 0);
+    close(before);
+    assert_int_equal(rc, AN_OK);
+    assert_int_equal(scratch_count(here->folder), 1);
+}
+
+static void test_read_appends_and_limits(void **state)
+{
+    place *here = *state;
+    an_buffer buffer = {0};
+    assert_int_equal(an_file_write_atomic(here->path, "12345", 5), AN_OK);
+    assert_int_equal(an_buffer_append(&buffer, "a", 1), AN_OK);
+    assert_int_equal(an_file_read(here->path, 5, &buffer), AN_OK);
+    assert_int_equal(buffer.size, 6);
+    assert_memory_equal(buffer.data, "a12345", 6);
+    assert_int_equal(an_file_read(here->path, 4, &buffer), AN_ECORRUPT);
+    assert_non_null(strstr(an_error_message(), here->path));
+    assert_int_equal(buffer.size, 6);
+    assert_int_equal(an_file_read("/nowhere/at/all", 4, &buffer), AN_ENOTFOUND);
+    assert_non_null(strstr(an_error_message(), "/nowhere/at/all"));
+    assert_int_equal(an_file_read(here->folder, 4, &buffer), AN_EIO); /* a folder opens, but cannot be read */
+    an_buffer_free(&buffer);
+}
+
+static void test_read_of_a_large_file(void **state)
+{
+    place *here = *state;
+    size_t size = 300001;
+    uint8_t *data = malloc(size);
+    an_buffer buffer = {0};
+    assert_non_null(data);
+    for (size_t i = 0; i < size; i++)
+        data[i] = (uint8_t)(i * 7 % 251);
+    assert_int_equal(an_file_write_atomic(here->path, data, size), AN_OK);
+    assert_int_equal(an_file_read(here->path, size, &buffer), AN_OK);
+    assert_int_equal(buffer.size, size);
+    assert_memory_equal(buffer.data, data, size);
+    an_buffer_free(&buffer);
+    free(data);
+}
+
+static void test_pread(void **state)
+{
+    place *here = *state;
+    char data[8] = "";
+    assert_int_equal(an_file_write_atomic(here->path, "0123456789", 10), AN_OK);
+    int fd = open(here->path, O_RDONLY);
+    assert_true(fd >= 0);
+    assert_int_equal(an_file_pread(fd, data, 4, 6, here->path), AN_OK);
+    assert_memory_equal(data, "6789", 4);
+    assert_int_equal(an_file_pread(fd, data, 4, 7, here->path), AN_ECORRUPT);
+    assert_non_null(strstr(an_error_message(), "3 of 4 bytes at offset 7"));
+    assert_int_equal(an_file_pread(fd, data, 4, UINT64_MAX, here->path), AN_EIO);
+    close(fd);
+    assert_int_equal(an_file_pread(fd, data, 4, 0, here->path), AN_EIO);
+    assert_non_null(strstr(an_error_message(), here->path));
+}
+
+static void test_make_folder(void **state)
+{
+    place *here = *state;
+    char path[SCRATCH_MAX + 100];
+    snprintf(path, sizeof path, "%s/a//b/c/", here->folder);
+    assert_int_equal(an_file_make_folder(path), AN_OK);
+    assert_int_equal(an_file_make_folder(path), AN_OK);
+    assert_int_equal(an_file_sync_folder(path), AN_OK);
+    assert_int_equal(an_file_write_atomic(here->path, "x", 1), AN_OK);
+    snprintf(path, sizeof path, "%s/b", here->path);
+    assert_int_equal(an_file_make_folder(path), AN_EIO);
+    assert_non_null(strstr(an_error_message(), here->path));
+    assert_int_equal(an_file_sync_folder(here->path), AN_EIO);
+}
+
+#define WRITERS 4
+
+static void *write_often(void *argument)
+{
+    char path[SCRATCH_MAX + 100];
+    snprintf(path, sizeof path, "%s", (const char *)argument);
+    for (int i = 0; i < 10; i++)
+        if (an_file_write_atomic(path, path, strlen(path)))
+            return (void *)"failed";
+    return NULL;
+}
+
+static void test_threads_write_their_files(void **state)
+{
+    place *here = *state;
+    char paths[WRITERS][SCRATCH_MAX + 100];
+    pthread_t threads[WRITERS];
+    for (int i = 0; i < WRITERS; i++) {
+        snprintf(paths[i], sizeof paths[i], "%s/%d", here->folder, i);
+        assert_int_equal(pthread_create(&threads[i], NULL, write_often, paths[i]), 0);
+    }
+    for (int i = 0; i < WRITERS; i++) {
+        void *problem;
+        assert_int_equal(pthread_join(threads[i], &problem), 0);
+        assert_null(problem);
+        assert_holds(paths[i], paths[i]);
+    }
+    assert_int_equal(scratch_count(here->folder), WRITERS);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_write_and_replace),
+        TEST(test_nothing_shows_before_commit),
+        TEST(test_abort_leaves_nothing),
+        TEST(test_missing_folder),
+        TEST(test_failed_rename_removes_the_temporary),
+        TEST(test_name_without_folder),
+        TEST(test_read_appends_and_limits),
+        TEST(test_read_of_a_large_file),
+        TEST(test_pread),
+        TEST(test_make_folder),
+        TEST(test_threads_write_their_files),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,117 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/thread.h"
+#include "tests/base/scratch.h"
+
+static void *blocked_signals(void *argument)
+{
+    pthread_sigmask(SIG_SETMASK, NULL, argument);
+    return NULL;
+}
+
+static void test_signals_are_blocked(void **state)
+{
+    (void)state;
+    sigset_t inside, before, after;
+    pthread_t thread;
+    pthread_sigmask(SIG_SETMASK, NULL, &before);
+    assert_int_equal(an_thread_start(&thread, "a name longer than fifteen", blocked_signals, &inside), AN_OK);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    pthread_sigmask(SIG_SETMASK, NULL, &after);
+    const int numbers[] = {SIGINT, SIGTERM, SIGUSR1};
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(sigismember(&inside, numbers[i]), 1);
+        assert_int_equal(sigismember(&after, numbers[i]), sigismember(&before, numbers[i]));
+    }
+}
+
+static void *wait_for_name(void *argument)
+{
+    pthread_mutex_lock(argument); /* held by the test until it has looked */
+    pthread_mutex_unlock(argument);
+    return NULL;
+}
+
+static void test_name_shows(void **state)
+{
+    (void)state;
+    char name[32];
+    pthread_t thread;
+    pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+    pthread_mutex_lock(&gate);
+    assert_int_equal(an_thread_start(&thread, "decoder-17-of-a-long-row", wait_for_name, &gate), AN_OK);
+    assert_int_equal(pthread_getname_np(thread, name, sizeof name), 0);
+    pthread_mutex_unlock(&gate);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_string_equal(name, "decoder-17-of-a");
+}
+
+static void test_affinity_counts(void **state)
+{
+    (void)state;
+    cpu_set_t before, one;
+    assert_int_equal(sched_getaffinity(0, sizeof before, &before), 0);
+    assert_in_range(an_thread_cpu_count(), 1, CPU_COUNT(&before));
+    CPU_ZERO(&one);
+    for (int i = 0; i < CPU_SETSIZE && CPU_COUNT(&one) == 0; i++)
+        if (CPU_ISSET(i, &before))
+            CPU_SET(i, &one);
+    assert_int_equal(sched_setaffinity(0, sizeof one, &one), 0);
+    assert_int_equal(an_thread_cpu_count(), 1);
+    assert_int_equal(sched_setaffinity(0, sizeof before, &before), 0);
+}
+
+static void set_quota(const char *root, const char *group, const char *text)
+{
+    char path[SCRATCH_MAX + 64];
+    snprintf(path, sizeof path, "%s%s/cpu.max", root, group);
+    assert_int_equal(an_file_write_atomic(path, text, strlen(text)), AN_OK);
+}
+
+static void test_cgroup_quota(void **state)
+{
+    (void)state;
+    char root[SCRATCH_MAX], path[SCRATCH_MAX + 64];
+    scratch_make(root);
+    snprintf(path, sizeof path, "%s/a/b", root);
+    assert_int_equal(an_file_make_folder(path), AN_OK);
+    assert_int_equal(an_thread_cgroup_cpus(root, "/a/b"), 0); /* no such file */
+    set_quota(root, "/a/b", "max 100000\n");
+    assert_int_equal(an_thread_cgroup_cpus(root, "/a/b"), 0);
+    set_quota(root, "/a/b", "350000 100000\n");
+    assert_int_equal(an_thread_cgroup_cpus(root, "/a/b"), 4);
+    set_quota(root, "/a", "200000 100000\n"); /* a parent binds its children */
+    assert_int_equal(an_thread_cgroup_cpus(root, "/a/b"), 2);
+    assert_int_equal(an_thread_cgroup_cpus(root, "/"), 0);
+    set_quota(root, "/", "1000 100000\n");
+    assert_int_equal(an_thread_cgroup_cpus(root, "/a/b"), 1);
+    assert_int_equal(an_thread_cgroup_cpus(root, "/"), 1);
+    set_quota(root, "/", "nonsense");
+    assert_int_equal(an_thread_cgroup_cpus(root, "/"), 0);
+    set_quota(root, "/", "5 0\n");
+    assert_int_equal(an_thread_cgroup_cpus(root, "/"), 0);
+    scratch_remove(root);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_signals_are_blocked),
+        cmocka_unit_test(test_name_shows),
+        cmocka_unit_test(test_affinity_counts),
+        cmocka_unit_test(test_cgroup_quota),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
