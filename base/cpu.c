@@ -2,6 +2,7 @@
 
 #include <cpuid.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,12 +16,19 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static an_simd_tier best, chosen;
 static char refused[32], description[160];
 
+/* Not known to every compiler's __builtin_cpu_supports. */
+static bool supports_f16c(void)
+{
+    unsigned a, b, c = 0, d;
+    return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C);
+}
+
 /* The builtins ask cpuid, and xgetbv whether the operating system saves the wide registers. */
 static an_simd_tier detect(void)
 {
     __builtin_cpu_init();
-    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !__builtin_cpu_supports("f16c") ||
-        !__builtin_cpu_supports("bmi2"))
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !__builtin_cpu_supports("bmi2") ||
+        !supports_f16c())
         return AN_SIMD_SCALAR;
     if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||
         !__builtin_cpu_supports("avx512vl") || !__builtin_cpu_supports("avx512dq") ||

@@ -7,6 +7,8 @@
 
 static _Thread_local char current[AN_ERROR_MAX];
 
+static void build(char text[AN_ERROR_MAX], const char *format, va_list arguments) __attribute__((format(printf, 2, 0)));
+
 /* Texts are built beside the current message, never in it: arguments may point at an_error_message(). */
 static void build(char text[AN_ERROR_MAX], const char *format, va_list arguments)
 {

@@ -40,10 +40,11 @@ typedef struct {
 } an_option;
 
 typedef struct {
-    const char *program;  /* "an-ingest" or "an-ingest info" */
-    const char *usage;    /* "SOURCE DESTINATION"; several lines: several forms */
-    const char *summary;  /* above the options: what it does; wrapped, but lines that begin with a blank are kept */
-    const char *epilogue; /* below, likewise: examples; may be NULL. The exit codes follow by themselves */
+    const char *program; /* "an-ingest" or "an-ingest info" */
+    const char *usage;   /* "SOURCE DESTINATION"; several lines: several forms */
+    const char *summary; /* above the options: what it does; wrapped, but lines that begin with a blank are kept */
+    const char
+        *epilogue; /* last, likewise; may be NULL: "Examples:\n  $ an-ingest ...". Exit codes come by themselves */
     const an_option *options;
     int arguments_min, arguments_max; /* positional; max -1: any number */
 } an_options;

@@ -7,10 +7,21 @@
 
 #define WIDTH 79      /* columns used */
 #define DOC_COLUMN 29 /* where descriptions begin */
+#define OPTIONS "[OPTION...]"
 
-static const char exit_codes[] = "Exit status: 0 success; 1 the system or a library failed; 2 wrong options or "
-                                 "arguments; 3 damaged or unusable data; 130 stopped by SIGINT or SIGTERM, the work "
-                                 "so far is kept.\n";
+/* What holds for every program. */
+static const char common_text[] = "\n"
+                                  "Exit status:\n"
+                                  "  0                          success\n"
+                                  "  1                          the operating system or a library failed\n"
+                                  "  2                          wrong options or arguments\n"
+                                  "  3                          damaged or unusable data\n"
+                                  "  130                        stopped by SIGINT or SIGTERM; what was done is kept\n"
+                                  "\n"
+                                  "Environment:\n"
+                                  "  AN_LOG                     detail of messages: error, warning, info, debug\n"
+                                  "  AN_SIMD                    instructions used: scalar, avx2, avx512 (default:\n"
+                                  "                             the best that this processor has)\n";
 
 /* Append one line's words, wrapped; column is where the output stands, indent where further lines begin. */
 static int add_words(an_buffer *out, const char *text, size_t size, size_t column, size_t indent)
@@ -110,6 +121,13 @@ static int add_options(an_buffer *out, const an_option *options)
     return rc;
 }
 
+/* A form with subcommands says for itself where its options go. */
+static bool names_options(const char *form, size_t size)
+{
+    const char *options = strstr(form, OPTIONS);
+    return options && (size_t)(options - form) < size;
+}
+
 /* "Usage: an-ingest [OPTION...] SOURCE DESTINATION"; a usage of several lines gives several forms. */
 static int add_usage(an_buffer *out, const an_options *spec)
 {
@@ -117,8 +135,8 @@ static int add_usage(an_buffer *out, const an_options *spec)
     int rc = AN_OK;
     for (bool first = true; !rc && (first || *form); first = false) {
         size_t size = strcspn(form, "\n");
-        rc = an_buffer_printf(out, "%s %s [OPTION...]%s%.*s\n", first ? "Usage:" : "  or: ", spec->program,
-                              size > 0 ? " " : "", (int)size, form);
+        rc = an_buffer_printf(out, "%s %s%s%s%.*s\n", first ? "Usage:" : "  or: ", spec->program,
+                              names_options(form, size) ? "" : " " OPTIONS, size > 0 ? " " : "", (int)size, form);
         form += size + (form[size] == '\n');
     }
     return rc;
@@ -139,12 +157,10 @@ static int add_help(an_buffer *out, const an_options *spec)
     if (!rc)
         rc = add_options(out, common);
     if (!rc)
-        rc = an_buffer_printf(out, "\n");
-    if (!rc && spec->epilogue)
-        rc = add_text(out, spec->epilogue);
+        rc = an_buffer_append(out, common_text, sizeof common_text - 1);
     if (!rc && spec->epilogue)
         rc = an_buffer_printf(out, "\n");
-    return rc ? rc : add_text(out, exit_codes);
+    return !rc && spec->epilogue ? add_text(out, spec->epilogue) : rc;
 }
 
 static int print(int (*add)(an_buffer *, const an_options *), const an_options *spec)

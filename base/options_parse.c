@@ -126,9 +126,10 @@ static int check_count(const an_options *spec, int count)
 {
     if (count >= spec->arguments_min && (spec->arguments_max < 0 || count <= spec->arguments_max))
         return AN_OK;
-    return an_error(AN_EINVAL, "%s arguments (%d): usage: %s [OPTION...] %s",
-                    count < spec->arguments_min ? "too few" : "too many", count, spec->program,
-                    spec->usage ? spec->usage : "");
+    const char *usage = spec->usage && *spec->usage ? spec->usage : "none"; /* the first form is the one being parsed */
+    return an_error(AN_EINVAL, "too %s arguments: %d given, expected %.*s; '%s --help' explains them",
+                    count < spec->arguments_min ? "few" : "many", count, (int)strcspn(usage, "\n"), usage,
+                    spec->program);
 }
 
 int an_options_parse(const an_options *spec, int argc, char **argv, void *target, char ***arguments)

@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -44,21 +46,27 @@ static int affinity_cpus(void)
     return count > 0 ? count : 1;
 }
 
-/* Processors that <folder>/cpu.max allows, rounded up; 0: no limit or no such file. */
+/* Processors in the text of a cpu.max, "350000 100000", rounded up; 0: no limit ("max 100000") or nonsense. */
+static int quota_of(const char *text)
+{
+    char *period_text, *end;
+    unsigned long long quota = strtoull(text, &period_text, 10), period = strtoull(period_text, &end, 10);
+    if (period_text == text || end == period_text || period == 0 || quota / period > 1 << 20)
+        return 0;
+    return quota == 0 ? 1 : (int)((quota - 1) / period + 1);
+}
+
 static int quota_cpus(const char *folder)
 {
-    char path[4096 + 16];
+    char path[4096 + 16], text[128] = "";
     if (snprintf(path, sizeof path, "%s/cpu.max", folder) >= (int)sizeof path)
         return 0;
     FILE *file = fopen(path, "re");
     if (!file)
         return 0;
-    unsigned long long quota, period;
-    int fields = fscanf(file, "%llu %llu", &quota, &period); /* "max 100000" when unlimited: no number, no fields */
+    bool got = fgets(text, sizeof text, file);
     (void)fclose(file);
-    if (fields != 2 || period == 0 || quota / period > 1 << 20)
-        return 0;
-    return quota < period ? 1 : (int)((quota + period - 1) / period);
+    return got ? quota_of(text) : 0;
 }
 
 int an_thread_cgroup_cpus(const char *root, const char *group)

@@ -25,7 +25,7 @@ static int choice_under(const char *forced)
         else
             unsetenv("AN_SIMD");
         int tier = (int)an_cpu_simd();
-        if (an_cpu_simd_refused() && strncmp(forced, an_cpu_simd_refused(), 31) != 0)
+        if (an_cpu_simd_refused() && forced && strncmp(forced, an_cpu_simd_refused(), 31) != 0)
             _exit(99);
         _exit(tier + (an_cpu_simd_refused() ? 10 : 0));
     }

@@ -79,11 +79,11 @@ static const an_option options[] = {{.heading = "Records:"},
                                     {0}};
 
 static const an_options spec = {.program = "an-test info",
-                                .usage = "SOURCE DESTINATION",
+                                .usage = "SOURCE DESTINATION\nmerge [OPTION...] SOURCE...",
                                 .summary =
                                     "Tests the option parser. This paragraph is longer than one line of the help, "
                                     "so that it is wrapped.",
-                                .epilogue = "Example:\n  an-test info a b",
+                                .epilogue = "Examples:\n  $ an-test info a b",
                                 .options = options,
                                 .arguments_min = 1,
                                 .arguments_max = 2};
@@ -182,9 +182,10 @@ static void test_bad_options(void **state)
     assert_refused(PARSE(&c, &a, "from", "--quiet=yes"), "option '--quiet' takes no value");
     assert_refused(PARSE(&c, &a, "from", "--help=yes"), "option '--help' takes no value");
     assert_refused(PARSE(&c, &a, "from", "--version=yes"), "option '--version' takes no value");
-    assert_refused(PARSE(&c, &a, "-q"), "too few arguments (0): usage: an-test info [OPTION...] SOURCE DESTINATION");
+    assert_refused(PARSE(&c, &a, "-q"),
+                   "too few arguments: 0 given, expected SOURCE DESTINATION; 'an-test info --help' explains them");
     assert_refused(PARSE(&c, &a, "1", "2", "3"),
-                   "too many arguments (3): usage: an-test info [OPTION...] SOURCE DESTINATION");
+                   "too many arguments: 3 given, expected SOURCE DESTINATION; 'an-test info --help' explains them");
 }
 
 /* What a child prints to standard output with these words; it must end with exit code 0. */
@@ -220,6 +221,7 @@ static void test_help(void **state)
     char help[8192], brief[8192];
     printed("--help", help, sizeof help);
     assert_string_equal(help, "Usage: an-test info [OPTION...] SOURCE DESTINATION\n"
+                              "  or:  an-test info merge [OPTION...] SOURCE...\n"
                               "Tests the option parser. This paragraph is longer than one line of the help, so\n"
                               "that it is wrapped.\n"
                               "\n"
@@ -242,12 +244,20 @@ static void test_help(void **state)
                               "      --usage                show the usage only\n"
                               "      --version              show the version\n"
                               "\n"
-                              "Example:\n"
-                              "  an-test info a b\n"
+                              "Exit status:\n"
+                              "  0                          success\n"
+                              "  1                          the operating system or a library failed\n"
+                              "  2                          wrong options or arguments\n"
+                              "  3                          damaged or unusable data\n"
+                              "  130                        stopped by SIGINT or SIGTERM; what was done is kept\n"
                               "\n"
-                              "Exit status: 0 success; 1 the system or a library failed; 2 wrong options or\n"
-                              "arguments; 3 damaged or unusable data; 130 stopped by SIGINT or SIGTERM, the\n"
-                              "work so far is kept.\n");
+                              "Environment:\n"
+                              "  AN_LOG                     detail of messages: error, warning, info, debug\n"
+                              "  AN_SIMD                    instructions used: scalar, avx2, avx512 (default:\n"
+                              "                             the best that this processor has)\n"
+                              "\n"
+                              "Examples:\n"
+                              "  $ an-test info a b\n");
     printed("-h", brief, sizeof brief);
     assert_string_equal(brief, help);
 }
@@ -257,7 +267,8 @@ static void test_usage_and_version(void **state)
     (void)state;
     char text[8192];
     printed("--usage", text, sizeof text);
-    assert_string_equal(text, "Usage: an-test info [OPTION...] SOURCE DESTINATION\n");
+    assert_string_equal(text, "Usage: an-test info [OPTION...] SOURCE DESTINATION\n"
+                              "  or:  an-test info merge [OPTION...] SOURCE...\n");
     printed("--version", text, sizeof text);
     assert_string_equal(text, "an-test " AN_VERSION "\n"); /* the program without the subcommand */
 }
@@ -369,6 +380,25 @@ static void test_tables_that_contradict_themselves(void **state)
     }
 }
 
+static void test_types_limit_what_has_no_range(void **state)
+{
+    (void)state;
+    static const an_option table[] = {
+        {.name = "number", .type = AN_OPTION_INT, .offset = offsetof(config, size), .help = "h"},
+        {.name = "real", .type = AN_OPTION_DOUBLE, .offset = offsetof(config, rate), .help = "h"},
+        {0}};
+    an_options free_spec = spec;
+    free_spec.options = table;
+    config c = {.size = 0};
+    assert_int_equal(an_options_set(&free_spec, &c, "number", "-2147483648", "test"), AN_OK);
+    assert_int_equal(an_options_set(&free_spec, &c, "number", "4294967297", "test"), AN_EINVAL);
+    assert_string_equal(an_error_message(), "test: 'number' is '4294967297' but must be a whole number");
+    assert_int_equal(c.size, INT32_MIN);
+    assert_int_equal(an_options_set(&free_spec, &c, "real", "-1e300", "test"), AN_OK);
+    assert_int_equal(an_options_set(&free_spec, &c, "real", "inf", "test"), AN_EINVAL);
+    assert_int_equal(an_options_set(&free_spec, &c, "real", "nan", "test"), AN_EINVAL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -382,6 +412,7 @@ int main(void)
         cmocka_unit_test(test_bad_files),
         cmocka_unit_test(test_what_is_written_reads_back),
         cmocka_unit_test(test_tables_that_contradict_themselves),
+        cmocka_unit_test(test_types_limit_what_has_no_range),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -180,6 +180,7 @@ typedef struct {
     size_t first;
     atomic_uchar *seen; /* how often each item came out */
     atomic_int unordered;
+    atomic_bool closing;
 } worker;
 
 static void *produce(void *argument)
@@ -203,7 +204,7 @@ static void *consume(void *argument)
             atomic_fetch_add(&w->unordered, 1);
         last[producer] = value;
     }
-    return NULL;
+    return atomic_load(&w->closing) ? NULL : (void *)"ended before the queue was closed";
 }
 
 static void check_crowd(size_t capacity)
@@ -225,8 +226,10 @@ static void check_crowd(size_t capacity)
         void *problem;
         assert_int_equal(pthread_join(threads[i], &problem), 0);
         assert_null(problem);
-        if (i == PRODUCERS - 1)
-            an_queue_close(queue); /* all pushes are done; consumers drain */
+        if (i == PRODUCERS - 1) { /* all pushes are done; consumers drain */
+            atomic_store(&consumer.closing, true);
+            an_queue_close(queue);
+        }
     }
     an_queue_stats stats;
     an_queue_stats_get(queue, &stats);
