@@ -1,0 +1,408 @@
+/* JPEG to coef and back, through libjpeg-turbo's own Huffman coder. */
+#include <setjmp.h>
+#include <stdio.h> /* jpeglib.h wants it */
+#include <stdlib.h>
+#include <string.h>
+
+#include <jpeglib.h>
+
+#include "base/error.h"
+#include "store/bytes.h"
+#include "store/coef.h"
+#include "store/coef_format.h"
+#include "store/coef_kernels.h"
+#include "store/coef_pack.h"
+#include "store/coef_range.h"
+#include "store/record.h"
+
+typedef struct {
+    struct jpeg_error_mgr manager;
+    jmp_buf escape;
+    char text[JMSG_LENGTH_MAX];
+} errors;
+
+struct an_coef_encoder {
+    errors errors;
+    struct jpeg_decompress_struct reader;
+    struct jpeg_compress_struct writer;
+    struct jpeg_destination_mgr destination;
+    an_buffer jpeg; /* what writer makes */
+    bool full;      /* jpeg could not grow */
+    an_coef_packer packer;
+    an_coef_work work; /* one row of blocks, for to_jpeg */
+    size_t blocks;     /* it has room for */
+};
+
+static void escape(j_common_ptr jpeg)
+{
+    errors *e = (errors *)(void *)jpeg->err;
+    e->manager.format_message(jpeg, e->text);
+    longjmp(e->escape, 1);
+}
+
+/* Only the first warning is kept. */
+static void note(j_common_ptr jpeg, int level)
+{
+    errors *e = (errors *)(void *)jpeg->err;
+    if (level < 0 && e->manager.num_warnings++ == 0)
+        e->manager.format_message(jpeg, e->text);
+}
+
+static void start_destination(j_compress_ptr writer)
+{
+    an_coef_encoder *e = writer->client_data;
+    e->destination.next_output_byte = e->jpeg.data;
+    e->destination.free_in_buffer = e->jpeg.capacity;
+}
+
+static boolean grow_destination(j_compress_ptr writer)
+{
+    an_coef_encoder *e = writer->client_data;
+    size_t used = e->jpeg.capacity;
+    if (an_buffer_reserve(&e->jpeg, used + 1) != AN_OK) {
+        e->full = true;
+        longjmp(e->errors.escape, 1);
+    }
+    e->destination.next_output_byte = e->jpeg.data + used;
+    e->destination.free_in_buffer = e->jpeg.capacity - used;
+    return TRUE;
+}
+
+static void finish_destination(j_compress_ptr writer)
+{
+    an_coef_encoder *e = writer->client_data;
+    e->jpeg.size = e->jpeg.capacity - e->destination.free_in_buffer;
+}
+
+static void create_jpeg(an_coef_encoder *e)
+{
+    e->reader.err = e->writer.err = jpeg_std_error(&e->errors.manager);
+    e->errors.manager.error_exit = escape;
+    e->errors.manager.emit_message = note;
+    jpeg_create_decompress(&e->reader);
+    jpeg_create_compress(&e->writer);
+    e->writer.client_data = e;
+    e->writer.dest = &e->destination;
+    e->destination.init_destination = start_destination;
+    e->destination.empty_output_buffer = grow_destination;
+    e->destination.term_destination = finish_destination;
+}
+
+int an_coef_encoder_create(an_coef_encoder **out)
+{
+    *out = NULL;
+    an_coef_encoder *e = calloc(1, sizeof *e);
+    if (!e)
+        return an_error(AN_ENOMEM, "out of memory");
+    if (setjmp(e->errors.escape)) {
+        int rc = an_error(AN_ENOMEM, "cannot set up libjpeg: %s", e->errors.text);
+        an_coef_encoder_free(e);
+        return rc;
+    }
+    create_jpeg(e);
+    int rc = an_buffer_reserve(&e->jpeg, 4096);
+    if (rc != AN_OK)
+        an_coef_encoder_free(e);
+    else
+        *out = e;
+    return rc;
+}
+
+static void free_work(an_coef_encoder *e)
+{
+    free(e->work.dc);
+    free(e->work.values);
+    free(e->work.coefficients);
+}
+
+void an_coef_encoder_free(an_coef_encoder *encoder)
+{
+    if (!encoder)
+        return;
+    jpeg_destroy_decompress(&encoder->reader);
+    jpeg_destroy_compress(&encoder->writer);
+    an_buffer_free(&encoder->jpeg);
+    an_coef_packer_free(&encoder->packer);
+    free_work(encoder);
+    free(encoder);
+}
+
+static bool has_factors(const jpeg_component_info *component, int h, int v)
+{
+    return component->h_samp_factor == h && component->v_samp_factor == v;
+}
+
+static int sampling_of(const struct jpeg_decompress_struct *reader, an_coef_sampling *out)
+{
+    const jpeg_component_info *c = reader->comp_info;
+    if (reader->jpeg_color_space == JCS_GRAYSCALE && reader->num_components == 1) {
+        *out = AN_COEF_GREY;
+        return AN_OK;
+    }
+    if (reader->jpeg_color_space != JCS_YCbCr || reader->num_components != 3)
+        return an_error(AN_EUNSUPPORTED, "not grey or YCbCr: keep it as jpeg");
+    *out = has_factors(c, 2, 2) ? AN_COEF_420 : has_factors(c, 2, 1) ? AN_COEF_422 : AN_COEF_444;
+    if ((*out == AN_COEF_444 && !has_factors(c, 1, 1)) || !has_factors(c + 1, 1, 1) || !has_factors(c + 2, 1, 1))
+        return an_error(AN_EUNSUPPORTED, "chroma sampling is not 4:4:4, 4:2:2 or 4:2:0: keep it as jpeg");
+    return AN_OK;
+}
+
+/* A progressive file that lacks its last scans is smoothed by libjpeg-turbo: other pixels than its coefficients'. */
+static bool lacks_scans(const struct jpeg_decompress_struct *reader)
+{
+    for (int c = 0; reader->progressive_mode && reader->coef_bits && c < reader->num_components; c++)
+        for (int i = 0; i < 64; i++)
+            if (reader->coef_bits[c][i] != 0)
+                return true;
+    return false;
+}
+
+static int check_header(const struct jpeg_decompress_struct *reader, an_coef_info *info)
+{
+    if (reader->image_width > AN_RECORD_SIDE_MAX || reader->image_height > AN_RECORD_SIDE_MAX)
+        return an_error(AN_EUNSUPPORTED, "larger than %d pixels a side: %ux%u", AN_RECORD_SIDE_MAX, reader->image_width,
+                        reader->image_height);
+    info->width = reader->image_width;
+    info->height = reader->image_height;
+    return sampling_of(reader, &info->sampling);
+}
+
+static bool same_table(const JQUANT_TBL *a, const JQUANT_TBL *b)
+{
+    return memcmp(a->quantval, b->quantval, sizeof a->quantval) == 0;
+}
+
+/* How many tables a payload needs for these components. */
+static uint32_t count_tables(const struct jpeg_decompress_struct *reader)
+{
+    const jpeg_component_info *c = reader->comp_info;
+    if (reader->num_components == 1)
+        return 1;
+    if (!same_table(c[1].quant_table, c[2].quant_table))
+        return 3;
+    return same_table(c[0].quant_table, c[1].quant_table) ? 1 : 2;
+}
+
+static int put_tables(const struct jpeg_decompress_struct *reader, uint32_t tables, an_buffer *out)
+{
+    for (uint32_t t = 0; t < tables; t++) {
+        const UINT16 *values = reader->comp_info[t].quant_table->quantval;
+        uint8_t bytes[64];
+        for (int i = 0; i < 64; i++) {
+            if (values[an_coef_zigzag[i]] < 1 || values[an_coef_zigzag[i]] > 255)
+                return an_error(AN_EUNSUPPORTED, "quantisation table with values beyond 1 to 255: keep it as jpeg");
+            bytes[i] = (uint8_t)values[an_coef_zigzag[i]];
+        }
+        int rc = an_buffer_append(out, bytes, sizeof bytes);
+        if (rc != AN_OK)
+            return rc;
+    }
+    return AN_OK;
+}
+
+static int put_header(const struct jpeg_decompress_struct *reader, const an_coef_layout *layout, an_buffer *out)
+{
+    uint32_t tables = count_tables(reader);
+    const an_coef_info *info = &layout->info;
+    uint8_t header[AN_COEF_HEADER] = {AN_COEF_VERSION,
+                                      (uint8_t)info->sampling,
+                                      (uint8_t)tables,
+                                      0,
+                                      (uint8_t)info->width,
+                                      (uint8_t)(info->width >> 8),
+                                      (uint8_t)info->height,
+                                      (uint8_t)(info->height >> 8)};
+    int rc = an_buffer_append(out, header, sizeof header);
+    if (rc == AN_OK)
+        rc = put_tables(reader, tables, out);
+    if (rc == AN_OK)
+        rc = an_buffer_reserve(out, out->size + 2 * (size_t)layout->block_rows);
+    if (rc == AN_OK)
+        out->size += 2 * (size_t)layout->block_rows; /* lengths are filled in as the rows are made */
+    return rc;
+}
+
+static int put_row(an_coef_encoder *e, const jpeg_component_info *component, JBLOCK *blocks, size_t length_at,
+                   an_buffer *out)
+{
+    int rc = an_coef_packer_start(&e->packer, component->width_in_blocks);
+    if (rc != AN_OK)
+        return rc;
+    for (size_t b = 0; b < component->width_in_blocks; b++) {
+        if (!an_coef_in_range(blocks[b], component->quant_table->quantval))
+            return an_error(AN_EUNSUPPORTED, "coefficients too large for arithmetic of 16 bits: keep it as jpeg");
+        an_coef_packer_block(&e->packer, blocks[b]);
+    }
+    size_t size = an_coef_packer_size(&e->packer);
+    if (size > AN_COEF_ROW_MAX)
+        return an_error(AN_EUNSUPPORTED, "row of blocks of more than %d bytes: keep it as jpeg", AN_COEF_ROW_MAX);
+    out->data[length_at] = (uint8_t)size;
+    out->data[length_at + 1] = (uint8_t)(size >> 8);
+    return an_coef_packer_finish(&e->packer, out);
+}
+
+static int put_rows(an_coef_encoder *e, const an_coef_layout *layout, jvirt_barray_ptr *arrays, size_t length_at,
+                    an_buffer *out)
+{
+    struct jpeg_decompress_struct *reader = &e->reader;
+    for (uint32_t m = 0; m < layout->mcu_rows; m++)
+        for (int c = 0; c < layout->components; c++) {
+            const an_coef_component *component = &layout->component[c];
+            uint32_t rows = an_coef_mcu_row_blocks(component, m);
+            for (uint32_t r = 0; r < rows; r++, length_at += 2) {
+                JDIMENSION y = m * component->rows_per_mcu + r;
+                JBLOCKARRAY blocks =
+                    reader->mem->access_virt_barray((j_common_ptr)reader, arrays[c], y, 1, FALSE);
+                int rc = put_row(e, &reader->comp_info[c], blocks[0], length_at, out);
+                if (rc != AN_OK)
+                    return rc;
+            }
+        }
+    return AN_OK;
+}
+
+static int encode(an_coef_encoder *e, const uint8_t *jpeg, size_t size, an_buffer *out)
+{
+    struct jpeg_decompress_struct *reader = &e->reader;
+    jpeg_mem_src(reader, jpeg, size);
+    jpeg_read_header(reader, TRUE);
+    an_coef_info info;
+    int rc = check_header(reader, &info);
+    if (rc != AN_OK)
+        return rc;
+    jvirt_barray_ptr *arrays = jpeg_read_coefficients(reader);
+    if (lacks_scans(reader))
+        return an_error(AN_EUNSUPPORTED, "progressive file without its last scans: keep it as jpeg");
+    if (e->errors.manager.num_warnings > 0)
+        return an_error(AN_ECORRUPT, "damaged jpeg: %s", e->errors.text);
+    an_coef_layout layout;
+    an_coef_layout_set(&layout, &info);
+    rc = put_header(reader, &layout, out);
+    if (rc == AN_OK)
+        rc = put_rows(e, &layout, arrays, out->size - 2 * (size_t)layout.block_rows, out);
+    const uint8_t padding[AN_COEF_PADDING] = {0};
+    return rc == AN_OK ? an_buffer_append(out, padding, sizeof padding) : rc;
+}
+
+int an_coef_encode_jpeg(an_coef_encoder *encoder, const uint8_t *jpeg, size_t size, an_buffer *out)
+{
+    const size_t before = out->size;
+    int rc;
+    encoder->errors.manager.num_warnings = 0;
+    if (setjmp(encoder->errors.escape))
+        rc = an_error(AN_ECORRUPT, "damaged jpeg: %s", encoder->errors.text);
+    else
+        rc = encode(encoder, jpeg, size, out);
+    jpeg_abort_decompress(&encoder->reader);
+    if (rc != AN_OK)
+        out->size = before;
+    return rc;
+}
+
+static int reserve_row(an_coef_encoder *e, size_t blocks)
+{
+    if (blocks <= e->blocks)
+        return AN_OK;
+    free_work(e);
+    e->work.dc = malloc(blocks * sizeof(int16_t));
+    e->work.values = malloc(blocks * 63 + AN_COEF_SLACK);
+    e->work.coefficients = malloc(blocks * 64 * sizeof(int16_t));
+    e->blocks = e->work.dc && e->work.values && e->work.coefficients ? blocks : 0;
+    return e->blocks ? AN_OK : an_error(AN_ENOMEM, "out of memory");
+}
+
+static void set_writer(struct jpeg_compress_struct *writer, const an_coef_layout *layout)
+{
+    static const int factors[4][2] = {{1, 1}, {1, 1}, {2, 1}, {2, 2}};
+    writer->image_width = layout->info.width;
+    writer->image_height = layout->info.height;
+    writer->input_components = layout->components;
+    writer->in_color_space = layout->components == 1 ? JCS_GRAYSCALE : JCS_YCbCr;
+    jpeg_set_defaults(writer);
+    writer->comp_info[0].h_samp_factor = factors[layout->info.sampling][0];
+    writer->comp_info[0].v_samp_factor = factors[layout->info.sampling][1];
+    for (int c = 0; c < layout->components; c++) {
+        int table = (uint32_t)c < layout->tables ? c : (int)layout->tables - 1;
+        unsigned values[64];
+        for (int i = 0; i < 64; i++)
+            values[an_coef_zigzag[i]] = layout->component[c].quantisation[i];
+        if (c > 0)
+            writer->comp_info[c].h_samp_factor = writer->comp_info[c].v_samp_factor = 1;
+        writer->comp_info[c].quant_tbl_no = table;
+        jpeg_add_quant_table(writer, table, values, 100, TRUE);
+    }
+    writer->optimize_coding = TRUE;
+}
+
+/* Coefficient arrays as jpeg_write_coefficients wants them: whole MCUs. */
+static void request_arrays(struct jpeg_compress_struct *writer, const an_coef_layout *layout, jvirt_barray_ptr *arrays)
+{
+    for (int c = 0; c < layout->components; c++) {
+        const an_coef_component *component = &layout->component[c];
+        JDIMENSION h = (JDIMENSION)writer->comp_info[c].h_samp_factor, v = component->rows_per_mcu;
+        arrays[c] = writer->mem->request_virt_barray((j_common_ptr)writer, JPOOL_IMAGE, TRUE,
+                                                     (component->blocks_wide + h - 1) / h * h,
+                                                     layout->mcu_rows * v, v);
+    }
+}
+
+static int fill_row(an_coef_encoder *e, const an_coef_component *component, const uint8_t *row, size_t size,
+                    JBLOCK *blocks)
+{
+    int16_t ones[64];
+    for (int i = 0; i < 64; i++)
+        ones[i] = 1; /* the coefficients themselves, not multiplied */
+    if (!an_coef_kernels_scalar()->unpack(row, size, component->blocks_wide, 0, component->blocks_wide, ones,
+                                          &e->work))
+        return an_error(AN_ECORRUPT, "coef payload is damaged: streams of a row of blocks do not fit it");
+    memcpy(blocks, e->work.coefficients, component->blocks_wide * sizeof *blocks);
+    return AN_OK;
+}
+
+static int fill_arrays(an_coef_encoder *e, const an_coef_layout *layout, jvirt_barray_ptr *arrays)
+{
+    struct jpeg_compress_struct *writer = &e->writer;
+    const uint8_t *row = layout->rows, *length = layout->lengths;
+    for (uint32_t m = 0; m < layout->mcu_rows; m++)
+        for (int c = 0; c < layout->components; c++) {
+            const an_coef_component *component = &layout->component[c];
+            uint32_t rows = an_coef_mcu_row_blocks(component, m);
+            for (uint32_t r = 0; r < rows; r++, row += an_bytes_u16(length), length += 2) {
+                JDIMENSION y = m * component->rows_per_mcu + r;
+                JBLOCKARRAY blocks = writer->mem->access_virt_barray((j_common_ptr)writer, arrays[c], y, 1, TRUE);
+                int rc = fill_row(e, component, row, an_bytes_u16(length), blocks[0]);
+                if (rc != AN_OK)
+                    return rc;
+            }
+        }
+    return AN_OK;
+}
+
+static int write_jpeg(an_coef_encoder *e, const an_coef_layout *layout)
+{
+    jvirt_barray_ptr arrays[3];
+    set_writer(&e->writer, layout);
+    request_arrays(&e->writer, layout, arrays);
+    jpeg_write_coefficients(&e->writer, arrays); /* allocates them; reads them only when finishing */
+    int rc = fill_arrays(e, layout, arrays);
+    if (rc == AN_OK)
+        jpeg_finish_compress(&e->writer);
+    return rc;
+}
+
+int an_coef_to_jpeg(an_coef_encoder *encoder, const uint8_t *payload, size_t size, an_buffer *out)
+{
+    an_coef_layout layout;
+    int rc = an_coef_layout_parse(&layout, payload, size);
+    if (rc == AN_OK)
+        rc = reserve_row(encoder, layout.component[0].blocks_wide);
+    if (rc != AN_OK)
+        return rc;
+    encoder->full = false;
+    if (setjmp(encoder->errors.escape))
+        rc = encoder->full ? AN_ENOMEM : an_error(AN_ECORRUPT, "cannot write jpeg: %s", encoder->errors.text);
+    else
+        rc = write_jpeg(encoder, &layout);
+    jpeg_abort_compress(&encoder->writer);
+    return rc == AN_OK ? an_buffer_append(out, encoder->jpeg.data, encoder->jpeg.size) : rc;
+}

@@ -1,0 +1,224 @@
+/* The reference decoder of codec coef: portable C. The loops over eight lanes are written so that compilers vectorise
+ * them. The arithmetic is libjpeg-turbo's: jidctint.c (Loeffler, Ligtenberg, Moschytz, "Practical fast 1-D DCT algorithms
+ * with 11 multiplications", ICASSP 1989), jdsample.c and jdcolor.c. */
+#include <string.h>
+
+#include "store/coef_constants.h"
+#include "store/coef_kernels.h"
+#include "store/coef_row.h"
+
+static const int8_t nibble_value[16] = {2, 3, 4, 5, 6, 7, 8, 9, -2, -3, -4, -5, -6, -7, -8, -9};
+
+/* The values that four crumbs stand for, were all of them small. */
+#define SMALL(byte, i) ((byte) >> 2 * (i)&1 ? -1 : 1)
+#define FOUR(byte) {SMALL(byte, 0), SMALL(byte, 1), SMALL(byte, 2), SMALL(byte, 3)}
+#define FOUR_4(byte) FOUR(byte), FOUR(byte + 1), FOUR(byte + 2), FOUR(byte + 3)
+#define FOUR_16(byte) FOUR_4(byte), FOUR_4(byte + 4), FOUR_4(byte + 8), FOUR_4(byte + 12)
+#define FOUR_64(byte) FOUR_16(byte), FOUR_16(byte + 16), FOUR_16(byte + 32), FOUR_16(byte + 48)
+static const int8_t small_values[256][4] = {FOUR_64(0), FOUR_64(64), FOUR_64(128), FOUR_64(192)};
+
+static inline unsigned nibble_at(const uint8_t *nibbles, size_t i)
+{
+    return nibbles[i / 2] >> 4 * (i % 2) & 15;
+}
+
+/* Values of up to 32 crumbs. Which kind comes next cannot be predicted, so kinds are not branched on: all values are made
+ * as if small, then the larger ones are put into their places. */
+static void take_word(uint64_t crumbs, size_t count, an_coef_row_streams *s, int8_t *out)
+{
+    for (size_t i = 0; i < count; i += 4)
+        memcpy(out + i, small_values[crumbs >> 2 * i & 255], 4);
+    uint64_t high = an_coef_low_bits(crumbs >> 1 & 0x5555555555555555u, 2 * count), low = crumbs;
+    for (uint64_t left = high & ~low; left != 0; left &= left - 1)
+        out[__builtin_ctzll(left) / 2] = nibble_value[nibble_at(s->nibbles, s->nibble++)];
+    for (uint64_t left = high & low; left != 0; left &= left - 1)
+        out[__builtin_ctzll(left) / 2] = (int8_t)*s->bytes++;
+}
+
+/* Values of the blocks asked for, one after the other; wide ones as AN_COEF_WIDE. */
+static void take_values(an_coef_row_streams *s, int8_t *out)
+{
+    for (size_t i = 0, step = 0; i < s->values; i += step) {
+        size_t at = s->crumb + i;
+        step = 32 - at % 4 < s->values - i ? 32 - at % 4 : s->values - i;
+        take_word(an_bytes_u64(s->crumbs + at / 4) >> 2 * (at % 4), step, s, out + i);
+    }
+}
+
+/* One block's AC coefficients; *value moves on. */
+static bool place_values(an_coef_row_streams *s, size_t map_length, const int8_t **value, int16_t *out)
+{
+    uint64_t map = an_coef_low_bits(an_bytes_u64(s->maps), 8 * map_length) << 1;
+    s->maps += map_length;
+    for (; map != 0; map &= map - 1) {
+        int16_t v = *(*value)++;
+        if (v == AN_COEF_WIDE && !an_coef_row_word(s, &v))
+            return false;
+        out[an_coef_zigzag[__builtin_ctzll(map)]] = v;
+    }
+    return true;
+}
+
+static bool unpack(const uint8_t *row, size_t size, size_t blocks, size_t first, size_t end,
+                   const int16_t quantisation[64], const an_coef_work *work)
+{
+    an_coef_row_streams s;
+    if (!an_coef_row_locate(&s, row, size, blocks, first, end))
+        return false;
+    an_coef_row_dc(&s, end, work->dc);
+    take_values(&s, work->values);
+    const int8_t *value = work->values;
+    int16_t *out = work->coefficients;
+    memset(out, 0, (end - first) * 64 * sizeof *out);
+    for (size_t b = first; b < end; b++, out += 64) {
+        out[0] = work->dc[b];
+        if (!place_values(&s, an_coef_row_map_length(&s, b), &value, out))
+            return false;
+        for (int i = 0; i < 64; i++)
+            out[i] = (int16_t)(out[i] * quantisation[i]);
+    }
+    return true;
+}
+
+/* A block between passes: 16-bit coefficients, written in pairs. */
+typedef union {
+    int16_t rows[8][8];
+    uint32_t pairs[8][4];
+} square;
+
+/* a * x + b * y in 32 bits. */
+static inline uint32_t rotate(int16_t a, int x, int16_t b, int y)
+{
+    return (uint32_t)(a * x) + (uint32_t)(b * y);
+}
+
+/* Two results shifted down and side by side in memory: half of the way to the transposed block. */
+static inline uint32_t join(uint32_t first, uint32_t second, int bits)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    uint32_t swap = first;
+    first = second;
+    second = swap;
+#endif
+    uint32_t upper = bits < 16 ? second << (16 - bits) : (uint32_t)((int32_t)second >> (bits - 16));
+    return ((uint32_t)((int32_t)first >> bits) & 0xffff) | (upper & 0xffff0000u);
+}
+
+/* One dimension of the inverse DCT, for eight columns at once; the result is transposed. */
+static inline void inverse_columns(const square *in, square *out, int bits)
+{
+    uint32_t pairs[4][8];
+    const uint32_t round = 1u << (bits - 1);
+    for (int c = 0; c < 8; c++) {
+        const int16_t r0 = in->rows[0][c], r1 = in->rows[1][c], r2 = in->rows[2][c], r3 = in->rows[3][c];
+        const int16_t r4 = in->rows[4][c], r5 = in->rows[5][c], r6 = in->rows[6][c], r7 = in->rows[7][c];
+        uint32_t sum = ((uint32_t)(int16_t)(r0 + r4) << 13) + round;
+        uint32_t difference = ((uint32_t)(int16_t)(r0 - r4) << 13) + round;
+        uint32_t e3 = rotate(r2, F_0_541 + F_0_765, r6, F_0_541);
+        uint32_t e2 = rotate(r2, F_0_541, r6, F_0_541 - F_1_847);
+
+        int16_t s3 = (int16_t)(r7 + r3), s4 = (int16_t)(r5 + r1);
+        uint32_t z3 = rotate(s3, F_1_175 - F_1_961, s4, F_1_175);
+        uint32_t z4 = rotate(s3, F_1_175, s4, F_1_175 - F_0_390);
+        uint32_t o0 = rotate(r7, F_0_298 - F_0_899, r1, -F_0_899) + z3;
+        uint32_t o1 = rotate(r5, F_2_053 - F_2_562, r3, -F_2_562) + z4;
+        uint32_t o2 = rotate(r5, -F_2_562, r3, F_3_072 - F_2_562) + z3;
+        uint32_t o3 = rotate(r7, -F_0_899, r1, F_1_501 - F_0_899) + z4;
+
+        pairs[0][c] = join(sum + e3 + o3, difference + e2 + o2, bits);
+        pairs[1][c] = join(difference - e2 + o1, sum - e3 + o0, bits);
+        pairs[2][c] = join(sum - e3 - o0, difference - e2 - o1, bits);
+        pairs[3][c] = join(difference + e2 - o2, sum + e3 - o3, bits);
+    }
+    for (int c = 0; c < 8; c++)
+        for (int k = 0; k < 4; k++)
+            out->pairs[c][k] = pairs[k][c];
+}
+
+static inline uint8_t clamp(int16_t v)
+{
+    v = v < 0 ? 0 : v;
+    v = v > 255 ? 255 : v;
+    return (uint8_t)v;
+}
+
+static void inverse_block(const int16_t *coefficients, uint8_t *restrict samples, size_t stride)
+{
+    square in, half, out;
+    memcpy(&in, coefficients, sizeof in);
+    inverse_columns(&in, &half, 11);
+    inverse_columns(&half, &out, 18);
+    for (int r = 0; r < 8; r++, samples += stride)
+        for (int c = 0; c < 8; c++)
+            samples[c] = clamp((int16_t)(out.rows[r][c] + 128));
+}
+
+static void inverse(const int16_t *coefficients, size_t blocks, uint8_t *samples, size_t stride)
+{
+    for (size_t b = 0; b < blocks; b++)
+        inverse_block(coefficients + 64 * b, samples + 8 * b, stride);
+}
+
+static void upsample(const uint8_t *near, const uint8_t *far, size_t n, uint8_t *out)
+{
+    for (size_t i = 0; far && i < n; i++) {
+        int left = 3 * near[i - 1] + far[i - 1], here = 3 * near[i] + far[i], right = 3 * near[i + 1] + far[i + 1];
+        out[2 * i] = (uint8_t)((3 * here + left + 8) >> 4);
+        out[2 * i + 1] = (uint8_t)((3 * here + right + 7) >> 4);
+    }
+    for (size_t i = 0; !far && i < n; i++) {
+        out[2 * i] = (uint8_t)((3 * near[i] + near[i - 1] + 1) >> 2);
+        out[2 * i + 1] = (uint8_t)((3 * near[i] + near[i + 1] + 2) >> 2);
+    }
+}
+
+enum { CHUNK = 32 };
+
+/* a * b / 65536, rounded down. */
+static inline int16_t high_product(int16_t a, int16_t b)
+{
+    return (int16_t)((int32_t)a * b >> 16);
+}
+
+/* A chunk of pixels as words R | G << 8 | B << 16. Everything in 16 bits, as that is how many lanes there are: a constant of
+ * 16 fractional bits is a whole number of times one plus a rest that fits; differences from 128 are scaled by 256, so that the
+ * upper half of a product keeps eight of its fractional bits. Of green's two products the lower eight, too, are added. */
+static inline void convert(const uint8_t *y, const uint8_t *cb, const uint8_t *cr, uint32_t *out)
+{
+    for (int i = 0; i < CHUNK; i++) {
+        int16_t b = (int16_t)(cb[i] - 128), r = (int16_t)(cr[i] - 128);
+        int16_t b256 = (int16_t)(b * 256), r256 = (int16_t)(r * 256);
+        int16_t red = (int16_t)((int16_t)(high_product(r256, 26345) + 128) >> 8);   /* 91881 - 65536 */
+        int16_t blue = (int16_t)((int16_t)(high_product(b256, -14942) + 128) >> 8); /* 116130 - 2 * 65536 */
+        int16_t rest = (int16_t)(((b * -22554) & 255) + ((r * 18734) & 255));       /* -46802 + 65536 */
+        int16_t upper = (int16_t)(high_product(b256, -22554) + high_product(r256, 18734));
+        int16_t green = (int16_t)((int16_t)(upper + (rest >> 8) + 128) >> 8);
+        uint16_t rg = (uint16_t)(clamp((int16_t)(y[i] + red + r)) | clamp((int16_t)(y[i] + green - r)) << 8);
+        out[i] = rg | (uint32_t)clamp((int16_t)(y[i] + blue + 2 * b)) << 16;
+    }
+}
+
+static inline void store_pixel(uint32_t pixel, uint8_t *rgb)
+{
+    rgb[0] = (uint8_t)pixel;
+    rgb[1] = (uint8_t)(pixel >> 8);
+    rgb[2] = (uint8_t)(pixel >> 16);
+}
+
+static void colour(const uint8_t *y, const uint8_t *cb, const uint8_t *cr, size_t n, bool flip, uint8_t *rgb)
+{
+    uint32_t pixels[CHUNK];
+    for (size_t i = 0; i < n; i += CHUNK) {
+        size_t count = n - i < CHUNK ? n - i : CHUNK;
+        convert(y + i, cb + i, cr + i, pixels);
+        uint8_t *to = flip ? rgb + 3 * (n - i - count) : rgb + 3 * i;
+        for (size_t j = 0; j < count; j++)
+            store_pixel(pixels[flip ? count - 1 - j : j], to + 3 * j);
+    }
+}
+
+const an_coef_kernels *an_coef_kernels_scalar(void)
+{
+    static const an_coef_kernels kernels = {unpack, inverse, upsample, colour};
+    return &kernels;
+}

@@ -1,0 +1,104 @@
+#include "store/record.h"
+
+#include <string.h>
+
+#include <xxhash.h>
+
+#include "base/error.h"
+#include "store/bytes.h"
+
+enum { OFFSET_CHECK = 28 }; /* the header checksum covers everything before it */
+
+static const uint8_t record_magic[4] = {'A', 'N', 'R', 'C'};
+
+static const struct {
+    an_codec codec;
+    const char *name;
+} codec_names[] = {
+    {AN_CODEC_JPEG, "jpeg"}, {AN_CODEC_YUV420, "yuv420"}, {AN_CODEC_RGB, "rgb"}, {AN_CODEC_COEF, "coef"}};
+
+enum { CODECS = sizeof(codec_names) / sizeof(codec_names[0]) };
+
+const char *an_codec_name(an_codec codec)
+{
+    for (size_t i = 0; i < CODECS; i++)
+        if (codec_names[i].codec == codec)
+            return codec_names[i].name;
+    return "?";
+}
+
+int an_codec_from_name(const char *name, an_codec *out)
+{
+    for (size_t i = 0; i < CODECS; i++) {
+        if (strcmp(codec_names[i].name, name) == 0) {
+            *out = codec_names[i].codec;
+            return AN_OK;
+        }
+    }
+    return an_error(AN_EINVAL, "unknown codec '%s': use jpeg, yuv420, rgb or coef", name);
+}
+
+void an_record_header_write(an_record_header *header, const uint8_t *payload, uint8_t out[AN_RECORD_HEADER_SIZE])
+{
+    header->checksum = XXH3_64bits(payload, header->length);
+    memcpy(out, record_magic, sizeof(record_magic));
+    out[4] = AN_RECORD_VERSION;
+    out[5] = (uint8_t)header->codec;
+    out[6] = out[7] = 0;
+    out[8] = (uint8_t)header->width;
+    out[9] = (uint8_t)(header->width >> 8);
+    out[10] = (uint8_t)header->height;
+    out[11] = (uint8_t)(header->height >> 8);
+    an_bytes_put_u32(out + 12, header->label);
+    an_bytes_put_u64(out + 16, header->checksum);
+    an_bytes_put_u32(out + 24, header->length);
+    an_bytes_put_u32(out + OFFSET_CHECK, (uint32_t)XXH3_64bits(out, OFFSET_CHECK));
+}
+
+static int check_header(const uint8_t *bytes)
+{
+    if (memcmp(bytes, record_magic, sizeof(record_magic)) != 0)
+        return an_error(AN_ECORRUPT, "not a record: wrong magic");
+    if (an_bytes_u32(bytes + OFFSET_CHECK) != (uint32_t)XXH3_64bits(bytes, OFFSET_CHECK))
+        return an_error(AN_ECORRUPT, "damaged record header: checksum differs");
+    if (bytes[4] != AN_RECORD_VERSION)
+        return an_error(AN_EUNSUPPORTED, "record version %d: this program reads version %d", bytes[4],
+                        AN_RECORD_VERSION);
+    if (bytes[5] < AN_CODEC_JPEG || bytes[5] > AN_CODEC_COEF)
+        return an_error(AN_EUNSUPPORTED, "record of unknown codec %d", bytes[5]);
+    if (an_bytes_u16(bytes + 6) != 0)
+        return an_error(AN_EUNSUPPORTED, "record with unknown flags %04x", (unsigned)an_bytes_u16(bytes + 6));
+    return AN_OK;
+}
+
+int an_record_parse(const uint8_t *bytes, size_t size, an_record *out)
+{
+    if (size < AN_RECORD_HEADER_SIZE)
+        return an_error(AN_ECORRUPT, "record of %zu bytes: shorter than its header", size);
+    int status = check_header(bytes);
+    if (status != AN_OK)
+        return status;
+    an_record_header *header = &out->header;
+    header->codec = (an_codec)bytes[5];
+    header->width = an_bytes_u16(bytes + 8);
+    header->height = an_bytes_u16(bytes + 10);
+    header->label = an_bytes_u32(bytes + 12);
+    header->checksum = an_bytes_u64(bytes + 16);
+    header->length = an_bytes_u32(bytes + 24);
+    out->payload = bytes + AN_RECORD_HEADER_SIZE;
+    if (header->width == 0 || header->height == 0 || header->width > AN_RECORD_SIDE_MAX ||
+        header->height > AN_RECORD_SIDE_MAX)
+        return an_error(AN_ECORRUPT, "record of impossible size %ux%u", header->width, header->height);
+    if (header->length == 0 || header->length > AN_RECORD_PAYLOAD_MAX ||
+        header->length != size - AN_RECORD_HEADER_SIZE)
+        return an_error(AN_ECORRUPT, "record payload of %u bytes where %zu are stored", header->length,
+                        size - AN_RECORD_HEADER_SIZE);
+    return AN_OK;
+}
+
+int an_record_verify(const an_record *record)
+{
+    if (XXH3_64bits(record->payload, record->header.length) != record->header.checksum)
+        return an_error(AN_ECORRUPT, "damaged record payload: checksum differs");
+    return AN_OK;
+}

@@ -1,0 +1,48 @@
+/* A record: a fixed 32-byte little-endian header and a payload. docs/record-format.md is the specification. */
+#ifndef AN_STORE_RECORD_H
+#define AN_STORE_RECORD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define AN_RECORD_HEADER_SIZE 32
+#define AN_RECORD_VERSION 1
+#define AN_RECORD_SIDE_MAX 16384            /* pixels, each side */
+#define AN_RECORD_PAYLOAD_MAX (1u << 30)    /* bytes */
+
+typedef enum {
+    AN_CODEC_JPEG = 1,   /* a JPEG file (JFIF, baseline unless passed through) */
+    AN_CODEC_YUV420 = 2, /* planes Y (h x w), Cb, Cr (ceil(h/2) x ceil(w/2)), full range JFIF YCbCr */
+    AN_CODEC_RGB = 3,    /* h x w x 3 bytes, interleaved */
+    AN_CODEC_COEF = 4    /* quantised JPEG coefficients, see store/coef.h */
+} an_codec;
+
+/* Offsets: 0 magic "ANRC", 4 u8 version, 5 u8 codec, 6 u16 flags (0), 8 u16 width, 10 u16 height, 12 u32 label,
+ * 16 u64 XXH3-64 of the payload, 24 u32 payload length, 28 u32 low half of XXH3-64 of header bytes 0..27. */
+typedef struct {
+    an_codec codec;
+    uint32_t width, height; /* pixels */
+    uint32_t label;
+    uint32_t length; /* payload bytes */
+    uint64_t checksum;
+} an_record_header;
+
+/* A parsed record: points into the caller's bytes and lives as long as they do. */
+typedef struct {
+    an_record_header header;
+    const uint8_t *payload;
+} an_record;
+
+const char *an_codec_name(an_codec codec);                  /* "jpeg" ...; "?" if unknown */
+int an_codec_from_name(const char *name, an_codec *out);    /* AN_EINVAL lists the names */
+
+/* Fill checksum and write the 32 bytes. */
+void an_record_header_write(an_record_header *header, const uint8_t *payload, uint8_t out[AN_RECORD_HEADER_SIZE]);
+
+/* Check magic, version, codec, sizes, header checksum and that length fits size. Does not touch the payload. */
+int an_record_parse(const uint8_t *bytes, size_t size, an_record *out);
+
+/* Compare the payload's XXH3-64 with the header: AN_ECORRUPT on a difference. */
+int an_record_verify(const an_record *record);
+
+#endif

@@ -1,0 +1,165 @@
+/* The window decoder equals a full decode, cropped. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/error.h"
+#include "base/rng.h"
+#include "store/jpeg.h"
+#include "tests/store/jpeg_support.h"
+#include "tests/store/message.h"
+
+static an_jpeg_decoder *decoder;
+
+static int setup(void **state)
+{
+    (void)state;
+    return an_jpeg_decoder_create(&decoder);
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    an_jpeg_decoder_free(decoder);
+    return 0;
+}
+
+/* One byte before and behind each row must stay as it is. */
+static void check_window(const an_buffer *file, const an_image *whole, an_jpeg_window w)
+{
+    size_t stride = (size_t)w.width * 3 + 2;
+    uint8_t *out = malloc(w.height * stride + 1);
+    assert_non_null(out);
+    memset(out, 0xa5, w.height * stride + 1);
+    int rc = an_jpeg_decode_window(decoder, file->data, file->size, &w, out + 1, stride);
+    if (rc)
+        fail_msg("%u,%u %ux%u of %ux%u: %s", w.x, w.y, w.width, w.height, w.image_width, w.image_height,
+                 an_error_message());
+    for (uint32_t y = 0; y < w.height; y++) {
+        const uint8_t *expected = whole->pixels + ((size_t)(w.y + y) * whole->width + w.x) * 3;
+        const uint8_t *row = out + y * stride;
+        if (row[0] != 0xa5 || row[stride - 1] != 0xa5)
+            fail_msg("row %u wrote beside the window", y);
+        if (memcmp(row + 1, expected, (size_t)w.width * 3) != 0)
+            fail_msg("%u,%u %ux%u of %ux%u: row %u differs", w.x, w.y, w.width, w.height, w.image_width, w.image_height,
+                     y);
+    }
+    free(out);
+}
+
+static void random_window(an_jpeg_window *w, an_rng *rng)
+{
+    w->width = 1 + an_rng_below(rng, w->image_width);
+    w->height = 1 + an_rng_below(rng, w->image_height);
+    w->x = an_rng_below(rng, w->image_width - w->width + 1);
+    w->y = an_rng_below(rng, w->image_height - w->height + 1);
+}
+
+static void check_file(const test_jpeg *spec, int windows)
+{
+    an_buffer file = {0};
+    an_image whole = {0};
+    an_rng rng = an_rng_make(spec->width, AN_RNG_TEST, spec->height, (uint64_t)windows);
+    test_jpeg_make(spec, 1, &file);
+    an_jpeg_info info;
+    assert_int_equal(an_jpeg_decode(decoder, file.data, file.size, 0, 1 << 20, &whole, &info), AN_OK);
+    assert_int_equal(info.warnings, 0);
+    an_jpeg_window w = {.image_width = spec->width, .image_height = spec->height};
+    for (int i = 0; i < windows; i++) {
+        random_window(&w, &rng);
+        check_window(&file, &whole, w);
+    }
+    an_image_free(&whole);
+    an_buffer_free(&file);
+}
+
+/* Every column and row as first and as last of a window, narrow and wide. */
+static void check_edges(const test_jpeg *spec)
+{
+    an_buffer file = {0};
+    an_image whole = {0};
+    test_jpeg_make(spec, 2, &file);
+    assert_int_equal(an_jpeg_decode(decoder, file.data, file.size, 0, 1 << 20, &whole, NULL), AN_OK);
+    uint32_t width = spec->width, height = spec->height;
+    for (uint32_t x = 0; x < width; x++)
+        for (uint32_t size = 1; x + size <= width; size += size < 4 ? 1 : 7)
+            check_window(&file, &whole, (an_jpeg_window){x, height / 3, size, 2, width, height});
+    for (uint32_t y = 0; y < height; y++)
+        for (uint32_t size = 1; y + size <= height; size += size < 4 ? 1 : 7)
+            check_window(&file, &whole, (an_jpeg_window){width / 3, y, 2, size, width, height});
+    an_image_free(&whole);
+    an_buffer_free(&file);
+}
+
+static const test_jpeg kinds[] = {
+    {.space = TEST_YCC, .horizontal = 2, .vertical = 2},
+    {.space = TEST_YCC, .horizontal = 2, .vertical = 1},
+    {.space = TEST_YCC, .horizontal = 1, .vertical = 1},
+    {.space = TEST_YCC, .horizontal = 1, .vertical = 2},
+    {.space = TEST_YCC, .horizontal = 4, .vertical = 1},
+    {.space = TEST_YCC, .horizontal = 4, .vertical = 2},
+    {.space = TEST_GREY, .horizontal = 1, .vertical = 1},
+    {.space = TEST_GREY, .horizontal = 2, .vertical = 2},
+    {.space = TEST_RGB, .horizontal = 1, .vertical = 1},
+    {.space = TEST_YCCK, .horizontal = 2, .vertical = 2},
+    {.space = TEST_CMYK, .horizontal = 1, .vertical = 1},
+    {.space = TEST_YCC, .horizontal = 2, .vertical = 2, .progressive = true},
+    {.space = TEST_YCC, .horizontal = 2, .vertical = 1, .progressive = true},
+    {.space = TEST_YCC, .horizontal = 2, .vertical = 2, .arithmetic = true},
+    {.space = TEST_YCC, .horizontal = 2, .vertical = 2, .dc_only = true},
+    {.space = TEST_YCC, .horizontal = 1, .vertical = 1, .dc_only = true},
+    {.space = TEST_YCC, .horizontal = 2, .vertical = 2, .restart = 1},
+    {.space = TEST_YCC, .horizontal = 2, .vertical = 2, .restart = 5},
+};
+
+static void test_edges(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        test_jpeg spec = kinds[i];
+        spec.width = 67;
+        spec.height = 53;
+        check_edges(&spec);
+    }
+}
+
+static void test_sizes(void **state)
+{
+    (void)state;
+    static const uint32_t sides[] = {1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 18, 19, 24, 31, 32, 33, 34, 49, 65, 96};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        for (size_t s = 0; s < sizeof sides / sizeof *sides; s++) {
+            test_jpeg spec = kinds[i];
+            spec.width = sides[s];
+            spec.height = sides[(5 * s + 3) % (sizeof sides / sizeof *sides)];
+            check_file(&spec, 25);
+        }
+}
+
+/* As in training: 224 of 256. */
+static void test_crops(void **state)
+{
+    (void)state;
+    test_jpeg spec = {.width = 256, .height = 256, .horizontal = 2, .vertical = 2, .space = TEST_YCC};
+    an_buffer file = {0};
+    an_image whole = {0};
+    test_jpeg_make(&spec, 3, &file);
+    assert_int_equal(an_jpeg_decode(decoder, file.data, file.size, 0, 1 << 20, &whole, NULL), AN_OK);
+    for (uint32_t i = 0; i <= 32; i++)
+        check_window(&file, &whole, (an_jpeg_window){i, (i * 7) % 33, 224, 224, 256, 256});
+    an_image_free(&whole);
+    an_buffer_free(&file);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_edges),
+        cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_crops),
+    };
+    return cmocka_run_group_tests_name("jpeg_window", tests, setup, teardown);
+}

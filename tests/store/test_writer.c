@@ -1,0 +1,327 @@
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/rng.h"
+#include "tests/store/message.h"
+#include "tests/store/support.h"
+
+static const uint32_t raw_sizes[] = {196608};
+static const test_recipe raw = {raw_sizes, 1};
+
+/* 79 MB: beyond LMDB's default map and beyond one transaction's items. */
+static void growing_map_keeps_all(void **state)
+{
+    const char *path = test_path(state, "set");
+    test_dataset_make(path, &raw, 400, 0);
+    test_dataset_check(path, &raw, 400, 0);
+    struct stat info;
+    assert_return_code(stat(test_path(state, "set/data.mdb"), &info), 0);
+    assert_true(info.st_size > 400 * 196608);
+    assert_int_equal(stat(test_path(state, "set.partial"), &info), -1);
+    assert_int_equal(stat(test_path(state, "set/lock.mdb"), &info), -1);
+}
+
+static void mixed_sizes_and_rejects(void **state)
+{
+    const char *path = test_path(state, "set/"); /* a trailing slash changes nothing */
+    test_dataset_make(path, &test_small, 500, 300);
+    test_dataset_check(path, &test_small, 500, 300);
+}
+
+static void no_records_at_all(void **state)
+{
+    const char *path = test_path(state, "set");
+    test_dataset_make(path, &test_small, 0, 2);
+    test_dataset_check(path, &test_small, 0, 2);
+}
+
+static void existing_destination_is_refused(void **state)
+{
+    an_writer *writer;
+    an_statistics_sums sums;
+    const char *path = test_path(state, "set");
+    assert_return_code(mkdir(path, 0777), 0);
+    assert_int_equal(an_statistics_sums_init(&sums, TEST_SIDE), AN_OK);
+    assert_int_equal(an_writer_open(&writer, path, TEST_MANIFEST, TEST_SIDE, &sums), AN_EINVAL);
+    assert_message("exists already: remove it");
+    assert_null(writer);
+    an_statistics_sums_free(&sums);
+}
+
+static void second_writer_is_refused(void **state)
+{
+    an_writer *writer, *second;
+    an_statistics_sums sums, more;
+    const char *path = test_path(state, "set");
+    writer = test_writer_open(path, &sums);
+    assert_int_equal(an_statistics_sums_init(&more, TEST_SIDE), AN_OK);
+    assert_int_equal(an_writer_open(&second, path, TEST_MANIFEST, TEST_SIDE, &more), AN_EIO);
+    assert_message("another process");
+    an_writer_close(writer);
+    assert_int_equal(an_writer_open(&second, path, TEST_MANIFEST, TEST_SIDE, &more), AN_OK);
+    an_writer_close(second);
+    an_statistics_sums_free(&sums);
+    an_statistics_sums_free(&more);
+}
+
+static void expect_refusal(const char *path, const char *manifest, uint32_t side, const char *part)
+{
+    an_writer *writer;
+    an_statistics_sums sums;
+    assert_int_equal(an_statistics_sums_init(&sums, side), AN_OK);
+    assert_int_equal(an_writer_open(&writer, path, manifest, side, &sums), AN_EINVAL);
+    assert_message(part);
+    an_statistics_sums_free(&sums);
+}
+
+static void other_options_are_named(void **state)
+{
+    an_statistics_sums sums;
+    const char *path = test_path(state, "set");
+    an_writer_close(test_writer_open(path, &sums));
+    an_statistics_sums_free(&sums);
+    expect_refusal(path, "{\"quality\":75,\"source\":\"other\"}", TEST_SIDE, "quality was 90 and is 75 now");
+    expect_refusal(path, "{\"quality\":90,\"source\":\"other\"}", TEST_SIDE,
+                   "source was \"test\" and is \"other\" now");
+    expect_refusal(path, "{\"quality\":90,\"seed\":1,\"source\":\"test\"}", TEST_SIDE, "seed was absent and is 1 now");
+    expect_refusal(path, "{\"quality\":90}", TEST_SIDE, "source was \"test\" and is absent now");
+    expect_refusal(path, TEST_MANIFEST, TEST_SIDE + 1, "side 8, not 9");
+    expect_refusal(path, "{\"quality\":", TEST_SIDE, "not JSON");
+    expect_refusal(path, "[]", TEST_SIDE, "not a JSON object");
+}
+
+static void impossible_records_are_refused(void **state)
+{
+    an_statistics_sums sums;
+    an_writer *writer = test_writer_open(test_path(state, "set"), &sums);
+    an_record_header header = {.codec = AN_CODEC_JPEG, .width = TEST_SIDE + 1, .height = TEST_SIDE, .length = 1};
+    assert_int_equal(an_writer_put(writer, &header, (const uint8_t *)"x", "name"), AN_EINVAL);
+    assert_message("'name'");
+    header.width = TEST_SIDE;
+    char *name = calloc(1, 70000);
+    assert_non_null(name);
+    memset(name, 'a', 69999);
+    assert_int_equal(an_writer_put(writer, &header, (const uint8_t *)"x", name), AN_EINVAL);
+    assert_int_equal(an_writer_count(writer), 0);
+    assert_int_equal(an_writer_put(writer, &header, (const uint8_t *)"x", "name"), AN_OK); /* still usable */
+    free(name);
+    an_writer_close(writer);
+    an_statistics_sums_free(&sums);
+}
+
+static void uncommitted_is_gone_committed_is_kept(void **state)
+{
+    an_statistics_sums sums;
+    const char *path = test_path(state, "set");
+    an_writer *writer = test_writer_open(path, &sums);
+    for (uint64_t i = 0; i < 20; i++)
+        test_put(writer, &sums, &test_small, i);
+    assert_int_equal(an_writer_reject(writer, "bad/0", "not an image", 0), AN_OK);
+    assert_int_equal(an_writer_commit(writer), AN_OK);
+    for (uint64_t i = 20; i < 30; i++)
+        test_put(writer, &sums, &test_small, i);
+    assert_int_equal(an_writer_count(writer), 30);
+    an_writer_close(writer);
+    an_statistics_sums_free(&sums);
+    writer = test_writer_open(path, &sums);
+    assert_int_equal(an_writer_count(writer), 20);
+    assert_int_equal(an_writer_rejects(writer), 1);
+    assert_int_equal(an_writer_position(writer), 21);
+    assert_int_equal(sums.images, 20);
+    an_writer_close(writer);
+    an_statistics_sums_free(&sums);
+    test_dataset_make(path, &test_small, 60, 2);
+    test_dataset_check(path, &test_small, 60, 2);
+}
+
+/* Transactions also end when they have grown large; what they left beyond the last an_writer_commit must not come back.
+ */
+static void large_uncommitted_tail_is_dropped(void **state)
+{
+    an_statistics_sums sums;
+    const char *path = test_path(state, "set");
+    an_writer *writer = test_writer_open(path, &sums);
+    for (uint64_t i = 0; i < 3; i++)
+        test_put(writer, &sums, &raw, i);
+    assert_int_equal(an_writer_commit(writer), AN_OK);
+    for (uint64_t i = 3; i < 400; i++)
+        test_put(writer, &sums, &raw, i);
+    an_writer_close(writer);
+    an_statistics_sums_free(&sums);
+    writer = test_writer_open(path, &sums);
+    assert_int_equal(an_writer_count(writer), 3);
+    an_writer_close(writer);
+    an_statistics_sums_free(&sums);
+    test_dataset_make(path, &raw, 20, 0);
+    test_dataset_check(path, &raw, 20, 0);
+}
+
+static void complete_but_not_renamed_goes_on(void **state)
+{
+    const char *path = test_path(state, "set"), *partial = test_path(state, "set.partial");
+    test_dataset_make(path, &test_small, 30, 1);
+    assert_return_code(rename(path, partial), 0);
+    test_dataset_make(path, &test_small, 30, 1);
+    test_dataset_check(path, &test_small, 30, 1);
+    assert_return_code(rename(path, partial), 0);
+    test_dataset_make(path, &test_small, 45, 1);
+    test_dataset_check(path, &test_small, 45, 1);
+}
+
+static int count_reject(void *context, const char *name, const char *reason, uint64_t bytes)
+{
+    (void)name;
+    (void)reason;
+    (void)bytes;
+    return ++*(int *)context == 3 ? 42 : AN_OK;
+}
+
+static void rejects_are_visited_before_and_after_commit(void **state)
+{
+    an_statistics_sums sums;
+    const char *path = test_path(state, "set");
+    an_writer *writer = test_writer_open(path, &sums);
+    int seen = 0;
+    assert_int_equal(an_writer_rejects_visit(writer, count_reject, &seen), AN_OK);
+    assert_int_equal(an_writer_reject(writer, "a", "b", 1), AN_OK);
+    assert_int_equal(an_writer_commit(writer), AN_OK);
+    an_writer_close(writer);
+    an_statistics_sums_free(&sums);
+    writer = test_writer_open(path, &sums);
+    assert_int_equal(an_writer_reject(writer, "c", "", 2), AN_OK);
+    assert_int_equal(an_writer_rejects_visit(writer, count_reject, &seen), AN_OK);
+    assert_int_equal(seen, 2);
+    assert_int_equal(an_writer_rejects_visit(writer, count_reject, &seen), 42);
+    an_writer_close(writer);
+    an_statistics_sums_free(&sums);
+}
+
+static void read_only_folder_is_named(void **state)
+{
+    const char *folder = test_path(state, "closed");
+    assert_return_code(mkdir(folder, 0555), 0);
+    an_writer *writer;
+    an_statistics_sums sums;
+    assert_int_equal(an_statistics_sums_init(&sums, TEST_SIDE), AN_OK);
+    uid_t user = geteuid();
+    if (user == 0) { /* root may write anywhere: be nobody for a moment */
+        assert_return_code(chmod(*state, 0755), 0);
+        assert_return_code(seteuid(65534), 0);
+    }
+    int rc = an_writer_open(&writer, test_path(state, "closed/set"), TEST_MANIFEST, TEST_SIDE, &sums);
+    assert_return_code(seteuid(user), 0);
+    assert_int_equal(rc, AN_EIO);
+    assert_message("closed/set.partial");
+    assert_message("Permission denied");
+    an_statistics_sums_free(&sums);
+}
+
+static void foreign_leftover_is_refused(void **state)
+{
+    const char *partial = test_path(state, "set.partial"), *path = test_path(state, "set");
+    assert_return_code(mkdir(partial, 0777), 0);
+    char junk[8192];
+    memset(junk, 'x', sizeof junk);
+    assert_int_equal(an_file_write_atomic(test_path(state, "set.partial/data.mdb"), junk, sizeof junk), AN_OK);
+    an_writer *writer;
+    an_statistics_sums sums;
+    assert_int_equal(an_statistics_sums_init(&sums, TEST_SIDE), AN_OK);
+    assert_int_equal(an_writer_open(&writer, path, TEST_MANIFEST, TEST_SIDE, &sums), AN_ECORRUPT);
+    assert_message("not an LMDB data file");
+    an_statistics_sums_free(&sums);
+}
+
+/* ------------------------------------------------------------------------------------------------ kill -9 ---- */
+
+#define KILL_COUNT 150
+#define KILLS 25
+
+static void run_to_the_end(const char *path, uint64_t seed)
+{
+    an_rng rng = an_rng_make(seed, AN_RNG_TEST, 1, 0);
+    an_statistics_sums sums;
+    an_writer *writer = test_writer_open(path, &sums);
+    test_classes(writer);
+    for (uint64_t i = an_writer_count(writer); i < KILL_COUNT; i++) {
+        test_put(writer, &sums, &test_small, i);
+        if (an_rng_below(&rng, 4) == 0)
+            assert_int_equal(an_writer_commit(writer), AN_OK);
+    }
+    assert_int_equal(an_writer_finish(writer), AN_OK);
+    an_statistics_sums_free(&sums);
+}
+
+/* True if the child was killed, false if it had finished. */
+static bool run_and_kill(const char *path, uint64_t seed, uint32_t microseconds)
+{
+    int status;
+    pid_t child = fork();
+    assert_return_code(child, 0);
+    if (child == 0) {
+        run_to_the_end(path, seed);
+        _exit(0);
+    }
+    usleep(microseconds);
+    assert_return_code(kill(child, SIGKILL), 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) || WEXITSTATUS(status) == 0);
+    return WIFSIGNALED(status);
+}
+
+static void killed_anywhere_ends_the_same(void **state)
+{
+    const char *path = test_path(state, "set"), *undisturbed = test_path(state, "undisturbed");
+    an_rng rng = an_rng_make(7, AN_RNG_TEST, 2, 0);
+    uint64_t start = an_clock_ns();
+    run_to_the_end(undisturbed, 0);
+    uint32_t whole = (uint32_t)((an_clock_ns() - start) / 1000);
+    int kills = 0;
+    for (int i = 0; i < KILLS; i++) {
+        bool killed = run_and_kill(path, (uint64_t)i, an_rng_below(&rng, whole));
+        kills += killed;
+        if (killed && access(path, F_OK)) /* not even renamed */
+            continue;
+        test_dataset_check(path, &test_small, KILL_COUNT, 0);
+        test_remove_all(path);
+    }
+    assert_true(kills > 0);
+    if (access(path, F_OK))
+        run_to_the_end(path, KILLS);
+    test_dataset_check(path, &test_small, KILL_COUNT, 0);
+}
+
+int main(void)
+{
+#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, test_folder_setup, test_folder_teardown)
+    const struct CMUnitTest tests[] = {
+        IN_FOLDER(growing_map_keeps_all),
+        IN_FOLDER(mixed_sizes_and_rejects),
+        IN_FOLDER(no_records_at_all),
+        IN_FOLDER(existing_destination_is_refused),
+        IN_FOLDER(second_writer_is_refused),
+        IN_FOLDER(other_options_are_named),
+        IN_FOLDER(impossible_records_are_refused),
+        IN_FOLDER(uncommitted_is_gone_committed_is_kept),
+        IN_FOLDER(large_uncommitted_tail_is_dropped),
+        IN_FOLDER(complete_but_not_renamed_goes_on),
+        IN_FOLDER(rejects_are_visited_before_and_after_commit),
+        IN_FOLDER(read_only_folder_is_named),
+        IN_FOLDER(foreign_leftover_is_refused),
+        IN_FOLDER(killed_anywhere_ends_the_same),
+    };
+    return cmocka_run_group_tests_name("writer", tests, NULL, NULL);
+}
