@@ -1,0 +1,121 @@
+#include "ingest/resize_kernels.h"
+
+#include <string.h>
+
+#ifdef __x86_64__
+#include <immintrin.h>
+#endif
+
+#define VERTICAL_SHIFT (AN_RESIZE_WEIGHT_BITS - AN_RESIZE_ROW_BITS)
+#define HORIZONTAL_SHIFT (AN_RESIZE_WEIGHT_BITS + AN_RESIZE_ROW_BITS)
+
+static void vertical_range(const uint8_t *const *rows, const int16_t *weights, uint32_t taps, size_t from, size_t n,
+                           int16_t *out)
+{
+    for (size_t i = from; i < n; i++) {
+        int32_t sum = 1 << (VERTICAL_SHIFT - 1);
+        for (uint32_t t = 0; t < taps; t++)
+            sum += weights[t] * rows[t][i];
+        sum >>= VERTICAL_SHIFT;
+        out[i] = (int16_t)(sum > INT16_MAX ? INT16_MAX : sum < INT16_MIN ? INT16_MIN : sum);
+    }
+}
+
+static void vertical_scalar(const uint8_t *const *rows, const int16_t *weights, uint32_t taps, size_t n, int16_t *out)
+{
+    vertical_range(rows, weights, taps, 0, n, out);
+}
+
+static uint8_t to_byte(int32_t sum)
+{
+    sum >>= HORIZONTAL_SHIFT;
+    return (uint8_t)(sum > 255 ? 255 : sum < 0 ? 0 : sum);
+}
+
+static void horizontal_scalar(const int16_t *row, const uint32_t *starts, const int16_t *weights, uint32_t taps,
+                              uint32_t width, uint8_t *out)
+{
+    for (uint32_t x = 0; x < width; x++, weights += taps, out += 3) {
+        const int16_t *pixel = row + 3 * (size_t)starts[x];
+        int32_t sum[3] = {1 << (HORIZONTAL_SHIFT - 1), 1 << (HORIZONTAL_SHIFT - 1), 1 << (HORIZONTAL_SHIFT - 1)};
+        for (uint32_t t = 0; t < taps; t++, pixel += 3) {
+            sum[0] += weights[t] * pixel[0];
+            sum[1] += weights[t] * pixel[1];
+            sum[2] += weights[t] * pixel[2];
+        }
+        for (int c = 0; c < 3; c++)
+            out[c] = to_byte(sum[c]);
+    }
+}
+
+static const an_resize_kernels scalar = {vertical_scalar, horizontal_scalar};
+
+#ifdef __x86_64__
+static int32_t weight_pair(const int16_t *weights)
+{
+    int32_t pair;
+    memcpy(&pair, weights, sizeof(pair));
+    return pair;
+}
+
+/* Bytes of two rows interleaved, widened and multiplied pairwise: one madd does two taps of eight columns. */
+__attribute__((target("avx2"))) static void vertical_avx2(const uint8_t *const *rows, const int16_t *weights,
+                                                          uint32_t taps, size_t n, int16_t *out)
+{
+    const __m256i zero = _mm256_setzero_si256(), round = _mm256_set1_epi32(1 << (VERTICAL_SHIFT - 1));
+    size_t i = 0;
+    for (; i + 32 <= n; i += 32) {
+        __m256i sum[4] = {round, round, round, round};
+        for (uint32_t t = 0; t < taps; t += 2) {
+            __m256i w = _mm256_set1_epi32(weight_pair(weights + t));
+            __m256i a = _mm256_loadu_si256((const __m256i *)(rows[t] + i));
+            __m256i b = _mm256_loadu_si256((const __m256i *)(rows[t + 1] + i));
+            __m256i low = _mm256_unpacklo_epi8(a, b), high = _mm256_unpackhi_epi8(a, b);
+            sum[0] = _mm256_add_epi32(sum[0], _mm256_madd_epi16(_mm256_unpacklo_epi8(low, zero), w));
+            sum[1] = _mm256_add_epi32(sum[1], _mm256_madd_epi16(_mm256_unpackhi_epi8(low, zero), w));
+            sum[2] = _mm256_add_epi32(sum[2], _mm256_madd_epi16(_mm256_unpacklo_epi8(high, zero), w));
+            sum[3] = _mm256_add_epi32(sum[3], _mm256_madd_epi16(_mm256_unpackhi_epi8(high, zero), w));
+        }
+        __m256i first = _mm256_packs_epi32(_mm256_srai_epi32(sum[0], VERTICAL_SHIFT),
+                                           _mm256_srai_epi32(sum[1], VERTICAL_SHIFT));
+        __m256i second = _mm256_packs_epi32(_mm256_srai_epi32(sum[2], VERTICAL_SHIFT),
+                                            _mm256_srai_epi32(sum[3], VERTICAL_SHIFT));
+        _mm256_storeu_si256((__m256i *)(out + i), _mm256_permute2x128_si256(first, second, 0x20));
+        _mm256_storeu_si256((__m256i *)(out + i + 16), _mm256_permute2x128_si256(first, second, 0x31));
+    }
+    vertical_range(rows, weights, taps, i, n, out);
+}
+
+/* One load holds two RGB pixels; a shuffle pairs their channels; one madd does two taps of three channels. */
+__attribute__((target("avx2"))) static void horizontal_avx2(const int16_t *row, const uint32_t *starts,
+                                                            const int16_t *weights, uint32_t taps, uint32_t width,
+                                                            uint8_t *out)
+{
+    const __m128i pairs = _mm_setr_epi8(0, 1, 6, 7, 2, 3, 8, 9, 4, 5, 10, 11, -1, -1, -1, -1);
+    const __m128i round = _mm_set1_epi32(1 << (HORIZONTAL_SHIFT - 1));
+    for (uint32_t x = 0; x < width; x++, weights += taps, out += 3) {
+        const int16_t *pixel = row + 3 * (size_t)starts[x];
+        __m128i sum = round;
+        for (uint32_t t = 0; t < taps; t += 2, pixel += 6) {
+            __m128i two = _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)pixel), pairs);
+            sum = _mm_add_epi32(sum, _mm_madd_epi16(two, _mm_set1_epi32(weight_pair(weights + t))));
+        }
+        sum = _mm_srai_epi32(sum, HORIZONTAL_SHIFT);
+        sum = _mm_packus_epi16(_mm_packs_epi32(sum, sum), sum);
+        uint32_t bytes = (uint32_t)_mm_cvtsi128_si32(sum);
+        memcpy(out, &bytes, x + 1 < width ? 4 : 3);
+    }
+}
+
+static const an_resize_kernels avx2 = {vertical_avx2, horizontal_avx2};
+#endif
+
+const an_resize_kernels *an_resize_kernels_for(an_simd_tier tier)
+{
+#ifdef __x86_64__
+    if (tier >= AN_SIMD_AVX2)
+        return &avx2;
+#endif
+    (void)tier;
+    return &scalar;
+}

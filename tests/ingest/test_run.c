@@ -1,0 +1,504 @@
+/* Whole ingests: what ends up in the dataset, for good and bad input, any number of threads, stopped and continued. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/stop.h"
+#include "ingest/info.h"
+#include "ingest/run.h"
+#include "ingest/verify.h"
+#include "tests/ingest/fixture.h"
+
+static fixture f;
+static an_ingest_config config;
+static char source[512], destination[512];
+
+static int set_up(void **state)
+{
+    (void)state;
+    fixture_open(&f);
+    snprintf(source, sizeof(source), "%s", fixture_path(&f, "source"));
+    snprintf(destination, sizeof(destination), "%s", fixture_path(&f, "out"));
+    assert_int_equal(an_options_init(&an_ingest_options, &config), AN_OK);
+    config.size = 32;
+    config.threads = 2;
+    config.quiet = true;
+    an_stop_reset();
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    fixture_close(&f);
+    return 0;
+}
+
+static void add_pictures(int classes, int each)
+{
+    for (int c = 0; c < classes; c++)
+        for (int i = 0; i < each; i++) {
+            uint32_t seed = (uint32_t)(c * each + i);
+            fixture_write_jpeg(fixture_path(&f, "source/class-%d/%03d.jpg", c, i), 40 + seed % 50, 60 - seed % 25, seed);
+        }
+}
+
+static int ingest(an_ingest_outcome *outcome)
+{
+    return an_ingest_run(&config, source, destination, outcome);
+}
+
+static void ingest_ok(void)
+{
+    an_ingest_outcome outcome;
+    int error = ingest(&outcome);
+    an_ingest_outcome_free(&outcome);
+    if (error)
+        fail_msg("%d: %s", error, an_error_message());
+}
+
+static void ingest_fails(int code, const char *text)
+{
+    an_ingest_outcome outcome;
+    int error = ingest(&outcome);
+    an_ingest_outcome_free(&outcome);
+    assert_int_equal(error, code);
+    if (!strstr(an_error_message(), text))
+        fail_msg("'%s' is not in '%s'", text, an_error_message());
+}
+
+static an_dataset *open_dataset(const char *path)
+{
+    an_dataset *dataset;
+    int error = an_dataset_open(&dataset, path);
+    if (error)
+        fail_msg("%s", an_error_message());
+    return dataset;
+}
+
+/* Record for record, name for name, statistics and set-aside counts: the same. */
+static void assert_same(const char *left, const char *right)
+{
+    an_dataset *a = open_dataset(left), *b = open_dataset(right);
+    assert_int_equal(an_dataset_count(a), an_dataset_count(b));
+    assert_int_equal(an_dataset_reject_count(a), an_dataset_reject_count(b));
+    assert_int_equal(an_dataset_fingerprint(a), an_dataset_fingerprint(b));
+    for (uint64_t i = 0; i < an_dataset_count(a); i++) {
+        an_record one, other;
+        const char *name, *other_name;
+        size_t length, other_length;
+        assert_int_equal(an_dataset_record(a, i, &one), AN_OK);
+        assert_int_equal(an_dataset_record(b, i, &other), AN_OK);
+        assert_int_equal(one.header.codec, other.header.codec);
+        assert_int_equal(one.header.label, other.header.label);
+        assert_int_equal(one.header.length, other.header.length);
+        assert_memory_equal(one.payload, other.payload, one.header.length);
+        assert_int_equal(an_dataset_name(a, i, &name, &length), AN_OK);
+        assert_int_equal(an_dataset_name(b, i, &other_name, &other_length), AN_OK);
+        assert_int_equal(length, other_length);
+        assert_memory_equal(name, other_name, length);
+    }
+    const an_statistics *s = an_dataset_statistics(a), *t = an_dataset_statistics(b);
+    assert_int_equal(s->images, an_dataset_count(a));
+    assert_memory_equal(s->mean, t->mean, sizeof(s->mean));
+    assert_memory_equal(s->covariance, t->covariance, sizeof(s->covariance));
+    assert_memory_equal(s->mean_image, t->mean_image, (size_t)s->side * s->side * 3 * sizeof(float));
+    an_dataset_free(a);
+    an_dataset_free(b);
+}
+
+static void test_any_number_of_threads_gives_the_same(void **state)
+{
+    (void)state;
+    char first[512];
+    add_pictures(3, 20);
+    fixture_write(fixture_path(&f, "source/class-1/bad.jpg"), "bad", 3);
+    snprintf(first, sizeof(first), "%s", destination);
+    ingest_ok();
+    for (int threads = 1; threads <= 8; threads += threads < 3 ? 1 : 5) {
+        snprintf(destination, sizeof(destination), "%s", fixture_path(&f, "threads-%d", threads));
+        config.threads = threads;
+        ingest_ok();
+        assert_same(first, destination);
+    }
+    an_dataset *dataset = open_dataset(first);
+    assert_int_equal(an_dataset_count(dataset), 60);
+    assert_int_equal(an_dataset_class_count(dataset), 3);
+    assert_int_equal(an_dataset_class(dataset, 2)->count, 20);
+    an_faults faults;
+    assert_int_equal(an_verify(dataset, 2, true, &faults), AN_OK);
+    assert_int_equal(faults.count, 0);
+    an_dataset_free(dataset);
+}
+
+/* More items than one group of the pipeline, so that sums change hands while workers go on. */
+static void test_many_small_images(void **state)
+{
+    (void)state;
+    enum { COUNT = 5000, SIDE = 8 };
+    uint8_t *images = calloc(1, 16 + (size_t)COUNT * SIDE * SIDE), *labels = calloc(1, 8 + COUNT);
+    memcpy(images, (const uint8_t[]){0, 0, 8, 3, 0, 0, COUNT >> 8, COUNT & 255, 0, 0, 0, SIDE, 0, 0, 0, SIDE}, 16);
+    memcpy(labels, (const uint8_t[]){0, 0, 8, 1, 0, 0, COUNT >> 8, COUNT & 255}, 8);
+    uint64_t total = 0;
+    for (int i = 0; i < COUNT; i++) {
+        memset(images + 16 + i * SIDE * SIDE, i % 251, SIDE * SIDE);
+        total += (uint64_t)(i % 251);
+        labels[8 + i] = (uint8_t)(i % 7);
+    }
+    fixture_write(fixture_path(&f, "mnist/t-images-idx3-ubyte"), images, 16 + (size_t)COUNT * SIDE * SIDE);
+    fixture_write(fixture_path(&f, "mnist/t-labels-idx1-ubyte"), labels, 8 + COUNT);
+    snprintf(source, sizeof(source), "%s", fixture_path(&f, "mnist/t-images-idx3-ubyte"));
+    config.size = SIDE;
+    config.codec = "rgb";
+    config.threads = 3;
+    ingest_ok();
+    an_dataset *dataset = open_dataset(destination);
+    assert_int_equal(an_dataset_count(dataset), COUNT);
+    assert_true(an_dataset_statistics(dataset)->mean[1] == (double)total / COUNT);
+    for (uint64_t i = 0; i < COUNT; i++) {
+        an_record record;
+        const char *name;
+        size_t length;
+        assert_int_equal(an_dataset_record(dataset, i, &record), AN_OK);
+        assert_int_equal(an_dataset_name(dataset, i, &name, &length), AN_OK);
+        char *slash = strrchr(strndupa(name, length), '/');
+        int number = atoi(slash + 1);
+        assert_int_equal(record.header.label, number % 7);
+        assert_int_equal(record.payload[0], number % 251);
+        assert_int_equal(record.payload[SIDE * SIDE * 3 - 1], number % 251);
+    }
+    an_dataset_free(dataset);
+    free(images);
+    free(labels);
+}
+
+static void test_order_source_keeps_it(void **state)
+{
+    (void)state;
+    add_pictures(2, 3);
+    config.order = AN_ORDER_SOURCE;
+    ingest_ok();
+    an_dataset *dataset = open_dataset(destination);
+    const char *name;
+    size_t length;
+    assert_int_equal(an_dataset_name(dataset, 4, &name, &length), AN_OK);
+    assert_int_equal(length, strlen("class-1/001.jpg"));
+    assert_memory_equal(name, "class-1/001.jpg", length);
+    an_dataset_free(dataset);
+}
+
+static void test_codecs_and_mixture(void **state)
+{
+    (void)state;
+    static const char *const codecs[] = {"yuv420", "rgb", "coef", "mixed:0.5"};
+    add_pictures(2, 30);
+    for (size_t c = 0; c < 4; c++) {
+        config.codec = codecs[c];
+        snprintf(destination, sizeof(destination), "%s", fixture_path(&f, "codec-%zu", c));
+        ingest_ok();
+        an_dataset *dataset = open_dataset(destination);
+        uint64_t raw = 0;
+        for (uint64_t i = 0; i < 60; i++) {
+            an_record record;
+            assert_int_equal(an_dataset_record(dataset, i, &record), AN_OK);
+            if (c < 3)
+                assert_string_equal(an_codec_name(record.header.codec), codecs[c]);
+            raw += record.header.codec == AN_CODEC_YUV420;
+        }
+        if (c == 3)
+            assert_true(raw > 15 && raw < 45);
+        an_faults faults;
+        assert_int_equal(an_verify(dataset, 2, true, &faults), AN_OK);
+        assert_int_equal(faults.count, 0);
+        an_dataset_free(dataset);
+    }
+    snprintf(destination, sizeof(destination), "%s", fixture_path(&f, "codec-none"));
+    config.codec = "mixed:2";
+    ingest_fails(AN_EINVAL, "mixed:P");
+    config.codec = "tiff";
+    ingest_fails(AN_EINVAL, "tiff");
+}
+
+static void test_fitting_jpeg_passes_through(void **state)
+{
+    (void)state;
+    an_buffer bytes = {0};
+    fixture_jpeg(&bytes, 32, 32, 1, AN_JPEG_420);
+    fixture_write(fixture_path(&f, "source/c/fits.jpg"), bytes.data, bytes.size);
+    fixture_write_jpeg(fixture_path(&f, "source/c/larger.jpg"), 33, 32, 2);
+    an_ingest_outcome outcome;
+    config.order = AN_ORDER_SOURCE;
+    config.quality = 20; /* would be seen if it were encoded again */
+    assert_int_equal(ingest(&outcome), AN_OK);
+    assert_int_equal(outcome.state.passed, 1);
+    an_dataset *dataset = open_dataset(destination);
+    an_record record;
+    assert_int_equal(an_dataset_record(dataset, 0, &record), AN_OK);
+    assert_int_equal(record.header.length, bytes.size);
+    assert_memory_equal(record.payload, bytes.data, bytes.size);
+    an_dataset_free(dataset);
+    an_ingest_outcome_free(&outcome);
+    an_buffer_free(&bytes);
+}
+
+/* --- bad input ------------------------------------------------------------------------------------------------- */
+
+static int find_reject(void *context, const char *name, const char *reason, uint64_t bytes)
+{
+    const char **wanted = context;
+    (void)bytes;
+    if (strcmp(name, wanted[0]) == 0 && strstr(reason, wanted[1]))
+        wanted[0] = "";
+    return AN_OK;
+}
+
+static void assert_rejected(const an_dataset *dataset, const char *name, const char *reason)
+{
+    const char *wanted[2] = {name, reason};
+    assert_int_equal(an_dataset_rejects(dataset, find_reject, wanted), AN_OK);
+    if (*wanted[0])
+        fail_msg("'%s' was not set aside for '%s'", name, reason);
+}
+
+static void test_odd_files(void **state)
+{
+    (void)state;
+    an_buffer jpeg = {0}, png = {0}, report = {0};
+    add_pictures(2, 8);
+    fixture_jpeg(&jpeg, 60, 50, 3, AN_JPEG_444);
+    fixture_png(&png, 60, 50, 3);
+    fixture_write(fixture_path(&f, "source/odd/png-named.jpg"), png.data, png.size);
+    fixture_write(fixture_path(&f, "source/odd/empty.jpg"), "", 0);
+    fixture_write(fixture_path(&f, "source/odd/text.jpg"), "not an image at all", 19);
+    fixture_write(fixture_path(&f, "source/odd/gif.jpg"), "GIF89a..........", 16);
+    fixture_write(fixture_path(&f, "source/odd/webp.jpg"), "RIFF....WEBPVP8 ", 16);
+    fixture_write(fixture_path(&f, "source/odd/cut.jpg"), jpeg.data, jpeg.size / 2);
+    fixture_write(fixture_path(&f, "source/odd/cut.png"), png.data, png.size / 2);
+    assert_int_equal(symlink("nowhere", fixture_path(&f, "source/odd/broken.jpg")), 0);
+    ingest_ok();
+    an_dataset *dataset = open_dataset(destination);
+    assert_int_equal(an_dataset_count(dataset), 17);
+    assert_int_equal(an_dataset_reject_count(dataset), 7);
+    assert_rejected(dataset, "odd/empty.jpg", "empty file");
+    assert_rejected(dataset, "odd/text.jpg", "text");
+    assert_rejected(dataset, "odd/gif.jpg", "GIF image");
+    assert_rejected(dataset, "odd/webp.jpg", "WebP image");
+    assert_rejected(dataset, "odd/cut.jpg", "truncated");
+    assert_rejected(dataset, "odd/cut.png", "truncated");
+    assert_rejected(dataset, "odd/broken.jpg", "cannot open");
+    an_dataset_free(dataset);
+    assert_int_equal(an_file_read(fixture_path(&f, "out.rejected.ndjson"), 100000, &report), AN_OK);
+    assert_int_equal(an_buffer_append(&report, "", 1), AN_OK);
+    assert_non_null(strstr((char *)report.data, "{\"bytes\":19,\"path\":\"odd/text.jpg\",\"reason\":\"not a JPEG"));
+    an_buffer_free(&report);
+    an_buffer_free(&jpeg);
+    an_buffer_free(&png);
+}
+
+static void test_too_many_bad_files_stop_it_and_a_higher_limit_continues(void **state)
+{
+    (void)state;
+    add_pictures(1, 30);
+    for (int i = 0; i < 12; i++)
+        fixture_write(fixture_path(&f, "source/class-0/bad-%d.jpg", i), "bad", 3);
+    ingest_fails(AN_ECORRUPT, "--max-bad 1%");
+    assert_int_equal(access(destination, F_OK), -1);
+    assert_int_equal(access(fixture_path(&f, "out.rejected.ndjson"), F_OK), 0);
+    config.max_bad = "11";
+    ingest_fails(AN_ECORRUPT, "--max-bad 11");
+    config.max_bad = "12";
+    ingest_ok();
+    an_dataset *dataset = open_dataset(destination);
+    assert_int_equal(an_dataset_count(dataset), 30);
+    assert_int_equal(an_dataset_reject_count(dataset), 12);
+    an_dataset_free(dataset);
+}
+
+static void test_limits_of_bad_files(void **state)
+{
+    (void)state;
+    an_bad_limit limit;
+    assert_int_equal(an_bad_limit_parse("1%", &limit), AN_OK);
+    assert_int_equal(an_bad_limit_of(&limit, 1000000), 10000);
+    assert_int_equal(an_bad_limit_of(&limit, 500), 10); /* a few are forgiven in a small set */
+    assert_int_equal(an_bad_limit_of(&limit, 6), 3);    /* but no more than half */
+    assert_int_equal(an_bad_limit_parse("0%", &limit), AN_OK);
+    assert_int_equal(an_bad_limit_of(&limit, 500), 0);
+    assert_int_equal(an_bad_limit_parse("7", &limit), AN_OK);
+    assert_int_equal(an_bad_limit_of(&limit, 500), 7);
+    static const char *const wrong[] = {"", "x", "-1", "1.5", "101%", "5%%", "nan", "1 "};
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+        assert_int_equal(an_bad_limit_parse(wrong[i], &limit), AN_EINVAL);
+}
+
+static void test_nothing_usable(void **state)
+{
+    (void)state;
+    fixture_write(fixture_path(&f, "source/c/a.jpg"), "bad", 3);
+    config.max_bad = "100%";
+    ingest_fails(AN_ECORRUPT, "none of 1 inputs");
+    assert_int_equal(access(destination, F_OK), -1);
+}
+
+static void test_too_many_pixels(void **state)
+{
+    (void)state;
+    add_pictures(1, 3);
+    fixture_write_jpeg(fixture_path(&f, "source/class-0/huge.jpg"), 200, 200, 1);
+    config.pixels_max = 30000;
+    ingest_ok();
+    an_dataset *dataset = open_dataset(destination);
+    assert_int_equal(an_dataset_reject_count(dataset), 1);
+    assert_rejected(dataset, "class-0/huge.jpg", "30000");
+    an_dataset_free(dataset);
+}
+
+static void test_destination_refusals(void **state)
+{
+    (void)state;
+    add_pictures(1, 2);
+    assert_int_equal(mkdir(destination, 0755), 0);
+    ingest_fails(AN_EINVAL, "exists");
+    snprintf(destination, sizeof(destination), "%s", fixture_path(&f, "source/class-0/000.jpg/out"));
+    ingest_fails(AN_EIO, "class-0/000.jpg/out");
+}
+
+/* --- stopping and continuing ----------------------------------------------------------------------------------- */
+
+static void test_stopped_and_continued(void **state)
+{
+    (void)state;
+    char whole[512];
+    an_ingest_outcome outcome;
+    add_pictures(2, 40);
+    fixture_write(fixture_path(&f, "source/class-1/bad.jpg"), "bad", 3);
+    snprintf(whole, sizeof(whole), "%s", destination);
+    ingest_ok();
+    snprintf(destination, sizeof(destination), "%s", fixture_path(&f, "again"));
+    an_stop_request();
+    assert_int_equal(ingest(&outcome), AN_STOPPED);
+    an_ingest_outcome_free(&outcome);
+    assert_int_equal(access(destination, F_OK), -1);
+    an_stop_reset();
+    config.quality = 80;
+    ingest_fails(AN_EINVAL, "quality");
+    config.quality = 90;
+    fixture_write(fixture_path(&f, "source/class-0/new.jpg"), "new", 3);
+    ingest_fails(AN_EINVAL, "");
+    unlink(fixture_path(&f, "source/class-0/new.jpg"));
+    config.threads = 1; /* this may change */
+    ingest_ok();
+    assert_same(whole, destination);
+}
+
+static void test_classes_and_names(void **state)
+{
+    (void)state;
+    char train[512];
+    add_pictures(3, 2);
+    fixture_write(fixture_path(&f, "source/classes.tsv"), "class-0\tzero\nclass-2\ttwo of them\n", 33);
+    snprintf(train, sizeof(train), "%s", destination);
+    ingest_ok();
+    an_dataset *dataset = open_dataset(train);
+    assert_string_equal(an_dataset_class(dataset, 0)->name, "zero");
+    assert_string_equal(an_dataset_class(dataset, 1)->name, "class-1");
+    assert_string_equal(an_dataset_class(dataset, 2)->name, "two of them");
+    an_dataset_free(dataset);
+    snprintf(source, sizeof(source), "%s", fixture_path(&f, "val"));
+    snprintf(destination, sizeof(destination), "%s", fixture_path(&f, "val.out"));
+    fixture_write_jpeg(fixture_path(&f, "val/class-2/x.jpg"), 40, 40, 9);
+    config.classes_from = train;
+    ingest_ok();
+    dataset = open_dataset(destination);
+    assert_int_equal(an_dataset_class_count(dataset), 3);
+    assert_int_equal(an_dataset_index(dataset)[0].label, 2);
+    assert_string_equal(an_dataset_class(dataset, 2)->name, "two of them");
+    an_dataset_free(dataset);
+}
+
+/* A dataset as source: shrunk it equals nothing known, but the same side and codec must copy every byte. */
+static void test_dataset_as_source(void **state)
+{
+    (void)state;
+    an_ingest_outcome outcome;
+    add_pictures(2, 5);
+    ingest_ok();
+    snprintf(source, sizeof(source), "%s", destination);
+    snprintf(destination, sizeof(destination), "%s", fixture_path(&f, "copy"));
+    config.order = AN_ORDER_SOURCE;
+    config.quality = 10;
+    assert_int_equal(ingest(&outcome), AN_OK);
+    assert_int_equal(outcome.state.passed, 10);
+    an_ingest_outcome_free(&outcome);
+    an_dataset *a = open_dataset(source), *b = open_dataset(destination);
+    for (uint64_t i = 0; i < 10; i++) {
+        an_record one, other;
+        assert_int_equal(an_dataset_record(a, i, &one), AN_OK);
+        assert_int_equal(an_dataset_record(b, i, &other), AN_OK);
+        assert_int_equal(one.header.checksum, other.header.checksum);
+        assert_int_equal(one.header.label, other.header.label);
+    }
+    an_dataset_free(a);
+    an_dataset_free(b);
+    snprintf(destination, sizeof(destination), "%s", fixture_path(&f, "small"));
+    config.size = 16;
+    ingest_ok();
+    a = open_dataset(destination);
+    assert_int_equal(an_dataset_side(a), 16);
+    assert_int_equal(an_dataset_count(a), 10);
+    an_dataset_free(a);
+}
+
+static void test_info(void **state)
+{
+    (void)state;
+    add_pictures(2, 3);
+    fixture_write(fixture_path(&f, "source/class-1/bad.jpg"), "bad", 3);
+    ingest_ok();
+    an_dataset *dataset = open_dataset(destination);
+    an_buffer text = {0};
+    json_t *object;
+    assert_int_equal(an_info_text(dataset, true, &text), AN_OK);
+    assert_non_null(strstr((char *)text.data, "6 of 32 x 32 pixels: 6 jpeg"));
+    assert_non_null(strstr((char *)text.data, "class-1/bad.jpg"));
+    assert_int_equal(an_info_json(dataset, &object), AN_OK);
+    assert_int_equal(json_integer_value(json_object_get(object, "records")), 6);
+    assert_int_equal(json_integer_value(json_object_get(json_object_get(object, "codecs"), "jpeg")), 6);
+    assert_int_equal(json_array_size(json_object_get(object, "set_aside")), 1);
+    assert_string_equal(json_string_value(json_object_get(json_object_get(object, "manifest"), "source")), "folder");
+    json_decref(object);
+    an_buffer_free(&text);
+    an_dataset_free(dataset);
+}
+
+int main(void)
+{
+#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        CASE(test_any_number_of_threads_gives_the_same),
+        CASE(test_many_small_images),
+        CASE(test_order_source_keeps_it),
+        CASE(test_codecs_and_mixture),
+        CASE(test_fitting_jpeg_passes_through),
+        CASE(test_odd_files),
+        CASE(test_too_many_bad_files_stop_it_and_a_higher_limit_continues),
+        CASE(test_limits_of_bad_files),
+        CASE(test_nothing_usable),
+        CASE(test_too_many_pixels),
+        CASE(test_destination_refusals),
+        CASE(test_stopped_and_continued),
+        CASE(test_classes_and_names),
+        CASE(test_dataset_as_source),
+        CASE(test_info),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
