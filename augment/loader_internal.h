@@ -1,0 +1,97 @@
+/* What the two halves of the loader share: loader.c makes it and serves the consumer, loader_run.c is its threads. The
+ * DESIGN stands in loader.c. */
+#ifndef AN_AUGMENT_LOADER_INTERNAL_H
+#define AN_AUGMENT_LOADER_INTERNAL_H
+
+#include <pthread.h>
+
+#include "augment/loader.h"
+#include "base/error.h"
+
+typedef struct item {
+    an_read read;
+    struct item *next;
+    uint8_t *buffer;
+    uint64_t batch;    /* in order of delivery */
+    uint64_t record;   /* its number in the dataset */
+    uint32_t position; /* in the batch */
+} item;
+
+typedef struct {
+    item *head, **tail; /* tail: where the next one is linked */
+    int count;
+} item_list;
+
+typedef struct {
+    an_batch batch;
+    uint32_t missing; /* samples still to come */
+    bool done;
+    uint32_t error_position; /* of the sample whose error is kept: the first in the batch */
+    an_error_state error;    /* code 0: none */
+} slot;
+
+typedef struct {
+    an_loader *loader;
+    an_sample_scratch *scratch;
+    pthread_t thread;
+    int number;
+} worker;
+
+struct an_loader {
+    an_loader_options options;
+    an_sampler *sampler;
+    an_reader *reader;
+    const an_index_entry *index;
+    uint64_t *subset;
+    uint64_t count;           /* records of an epoch, all ranks */
+    uint64_t steps_per_epoch; /* of this rank */
+    uint64_t total;           /* batches to deliver; UINT64_MAX: without end */
+
+    item *items;
+    int item_count, room_mark;
+    void *record_memory;
+    size_t record_memory_size;
+
+    slot *slots;
+    uint8_t *slot_memory;
+    size_t slot_stride, slot_memory_size;
+
+    pthread_t reading_thread;
+    bool reading_started;
+    worker *workers;
+    int workers_started;
+
+    pthread_mutex_t lock;
+    pthread_cond_t work, room, delivery;
+    item_list free, ready, parked;
+    uint64_t delivered, released; /* batches */
+    int workers_waiting;
+    bool reader_waiting, consumer_waiting, stop;
+    an_error_state failure; /* of the reader as a whole; code 0: none */
+    an_loader_stats stats;
+    uint64_t started_ns; /* the first an_loader_next or the last reset; 0: neither yet */
+};
+
+/* An empty list; first in, first out. */
+void an_item_list_init(item_list *list);
+void an_item_list_push(item_list *list, item *it);
+item *an_item_list_pop(item_list *list); /* NULL if empty */
+
+/* Everything after the locks; what it made before a failure is freed by an_loader_free. */
+int an_loader_build(an_loader *loader);
+
+/* A batch's slot becomes its own, empty. The lock is held, or no thread runs yet. */
+void an_loader_open(an_loader *loader, uint64_t batch);
+/* A batch may be written: its slot is its own. The lock is held. */
+bool an_loader_is_open(const an_loader *loader, uint64_t batch);
+uint64_t an_loader_epoch_of(const an_loader *loader, uint64_t batch);
+uint64_t an_loader_first_of(const an_loader *loader, uint64_t batch); /* position in the epoch of its first sample */
+uint32_t an_loader_count_of(const an_loader *loader, uint64_t batch);
+uint64_t an_loader_since(const an_loader *loader, uint64_t start_ns); /* as far as the statistics go back; lock held */
+void an_loader_wake_workers(an_loader *loader);                       /* if there is work for them; the lock is held */
+
+/* Thread functions; the argument is the an_loader, or the worker. */
+void *an_loader_reading_run(void *argument);
+void *an_loader_worker_run(void *argument);
+
+#endif

@@ -1,0 +1,201 @@
+/* Everything that a loader needs before its first batch: options checked, epochs planned, memory made, threads started.
+ */
+#include "augment/loader_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buffer.h"
+#include "base/thread.h"
+
+#define PAGE 4096u
+#define THREADS_MAX 1024
+#define SLOTS_MAX 4096
+#define DEPTH_MAX 4096
+#define ITEMS_PER_WORKER 4 /* records waiting beside those in flight */
+
+static int check_range(const char *name, int64_t value, int64_t min, int64_t max)
+{
+    if (value >= min && value <= max)
+        return AN_OK;
+    return an_error(AN_EINVAL, "%s %lld is outside %lld..%lld", name, (long long)value, (long long)min, (long long)max);
+}
+
+static int check_options(const an_loader_options *o)
+{
+    int rc = check_range("threads", o->threads, 1, THREADS_MAX);
+    if (rc == AN_OK)
+        rc = check_range("slots", o->slots, 2, SLOTS_MAX);
+    if (rc == AN_OK)
+        rc = check_range("depth", o->depth, 1, DEPTH_MAX);
+    if (rc == AN_OK)
+        rc = check_range("batch", o->batch, 1, INT32_MAX);
+    if (rc == AN_OK)
+        rc = check_range("world", o->world, 1, INT32_MAX);
+    if (rc == AN_OK)
+        rc = check_range("rank", o->rank, 0, (int64_t)o->world - 1);
+    if (rc == AN_OK && o->order == AN_ORDER_BLOCK)
+        rc = check_range("order block", (int64_t)(o->block > INT64_MAX ? INT64_MAX : o->block), 1, INT64_MAX - 1);
+    return rc;
+}
+
+static int take_subset(an_loader *l)
+{
+    const an_loader_options *o = &l->options;
+    uint64_t records = an_dataset_count(o->dataset);
+    l->count = o->subset ? o->subset_count : records;
+    if (l->count == 0)
+        return an_error(AN_EINVAL, "dataset '%s': no records to load", an_dataset_path(o->dataset));
+    if (!o->subset)
+        return AN_OK;
+    size_t bytes;
+    int rc = an_size_multiply(l->count, sizeof *l->subset, &bytes);
+    if (rc != AN_OK)
+        return rc;
+    l->subset = malloc(bytes);
+    if (!l->subset)
+        return an_error(AN_ENOMEM, "out of memory for a subset of %llu records", (unsigned long long)l->count);
+    memcpy(l->subset, o->subset, bytes);
+    for (uint64_t i = 0; i < l->count; i++)
+        if (l->subset[i] >= records)
+            return an_error(AN_EINVAL, "dataset '%s' has %llu records, the subset names record %llu",
+                            an_dataset_path(o->dataset), (unsigned long long)records, (unsigned long long)l->subset[i]);
+    return AN_OK;
+}
+
+static int plan_epochs(an_loader *l)
+{
+    const an_loader_options *o = &l->options;
+    uint64_t batches = l->count / o->batch + (!o->drop_last && l->count % o->batch != 0);
+    l->steps_per_epoch = batches / o->world + (!o->drop_last && o->rank < batches % o->world);
+    if (l->steps_per_epoch == 0 && (o->drop_last || o->epochs == 0))
+        return an_error(AN_EINVAL, "dataset '%s': %llu records do not fill a batch of %u for each of %u ranks",
+                        an_dataset_path(o->dataset), (unsigned long long)l->count, o->batch, o->world);
+    if (o->first_step > l->steps_per_epoch)
+        return an_error(AN_EINVAL, "step %llu is beyond the %llu of an epoch", (unsigned long long)o->first_step,
+                        (unsigned long long)l->steps_per_epoch);
+    l->total = UINT64_MAX;
+    if (o->epochs > 0 && __builtin_mul_overflow(o->epochs, l->steps_per_epoch, &l->total))
+        return an_error(AN_EINVAL, "%llu epochs are more than can be counted", (unsigned long long)o->epochs);
+    if (o->epochs > 0)
+        l->total -= o->first_step;
+    return AN_OK;
+}
+
+static size_t round_up(size_t size, size_t to)
+{
+    return (size + to - 1) / to * to;
+}
+
+static int make_items(an_loader *l)
+{
+    const an_loader_options *o = &l->options;
+    bool mapped = an_reader_engine_used(l->reader) == AN_READER_MMAP;
+    size_t capacity = mapped ? 0 : round_up(an_reader_capacity(l->reader, an_dataset_record_max(o->dataset)), PAGE);
+    l->item_count = o->depth + ITEMS_PER_WORKER * o->threads;
+    l->room_mark = l->item_count / 4 > 0 ? l->item_count / 4 : 1;
+    l->items = calloc((size_t)l->item_count, sizeof *l->items);
+    if (!l->items)
+        return an_error(AN_ENOMEM, "out of memory for %d records", l->item_count);
+    int rc = an_size_multiply((size_t)l->item_count, capacity, &l->record_memory_size);
+    if (rc == AN_OK && !mapped)
+        rc = an_pages_alloc(&l->record_memory, l->record_memory_size);
+    if (rc == AN_OK && !mapped)
+        rc = an_reader_buffers(l->reader, l->record_memory, l->record_memory_size);
+    for (int i = 0; rc == AN_OK && i < l->item_count; i++) {
+        l->items[i].buffer = mapped ? NULL : (uint8_t *)l->record_memory + (size_t)i * capacity;
+        an_item_list_push(&l->free, &l->items[i]);
+    }
+    return rc;
+}
+
+static int default_alloc(void *context, void **out, size_t size)
+{
+    (void)context;
+    return an_pages_alloc(out, size);
+}
+
+static void default_free(void *context, void *memory, size_t size)
+{
+    (void)context;
+    an_pages_free(memory, size);
+}
+
+static int make_slot(slot *s, uint32_t batch)
+{
+    s->batch.labels = calloc(batch, sizeof *s->batch.labels);
+    s->batch.indices = calloc(batch, sizeof *s->batch.indices);
+    return s->batch.labels && s->batch.indices ? AN_OK : an_error(AN_ENOMEM, "out of memory for a batch of %u", batch);
+}
+
+static int make_slots(an_loader *l)
+{
+    an_loader_options *o = &l->options;
+    if (!o->memory_alloc) {
+        o->memory_alloc = default_alloc;
+        o->memory_free = default_free;
+    }
+    l->slots = calloc((size_t)o->slots, sizeof *l->slots);
+    if (!l->slots)
+        return an_error(AN_ENOMEM, "out of memory for %d slots", o->slots);
+    int rc = an_size_multiply(an_sampler_bytes(l->sampler), o->batch, &l->slot_stride);
+    l->slot_stride = round_up(l->slot_stride, PAGE);
+    size_t size = 0;
+    if (rc == AN_OK)
+        rc = an_size_multiply(l->slot_stride, (size_t)o->slots, &size);
+    void *memory = NULL;
+    if (rc == AN_OK)
+        rc = o->memory_alloc(o->memory_context, &memory, size);
+    l->slot_memory = rc == AN_OK ? memory : NULL;
+    l->slot_memory_size = size;
+    for (int i = 0; rc == AN_OK && i < o->slots; i++) {
+        rc = make_slot(&l->slots[i], o->batch);
+        l->slots[i].batch.data = l->slot_memory + (size_t)i * l->slot_stride;
+        an_loader_open(l, (uint64_t)i);
+    }
+    return rc;
+}
+
+static int start_threads(an_loader *l)
+{
+    l->workers = calloc((size_t)l->options.threads, sizeof *l->workers);
+    if (!l->workers)
+        return an_error(AN_ENOMEM, "out of memory for %d threads", l->options.threads);
+    int rc = AN_OK;
+    for (int i = 0; rc == AN_OK && i < l->options.threads; i++) {
+        worker *w = &l->workers[i];
+        *w = (worker){.loader = l, .number = i};
+        rc = an_sample_scratch_create(&w->scratch, l->sampler);
+        if (rc == AN_OK)
+            rc = an_thread_start(&w->thread, "an-decode", an_loader_worker_run, w);
+        if (rc == AN_OK)
+            l->workers_started++;
+        else
+            an_sample_scratch_free(w->scratch);
+    }
+    if (rc == AN_OK)
+        rc = an_thread_start(&l->reading_thread, "an-read", an_loader_reading_run, l);
+    l->reading_started = rc == AN_OK;
+    return rc;
+}
+
+int an_loader_build(an_loader *l)
+{
+    const an_loader_options *o = &l->options;
+    const an_statistics *statistics = o->statistics ? o->statistics : an_dataset_statistics(o->dataset);
+    an_reader_options reader = {.engine = o->engine, .depth = o->depth};
+    int rc = check_options(o);
+    if (rc == AN_OK)
+        rc = take_subset(l);
+    if (rc == AN_OK)
+        rc = plan_epochs(l);
+    if (rc == AN_OK)
+        rc = an_sampler_create(&l->sampler, &o->sample, an_dataset_side(o->dataset), statistics);
+    if (rc == AN_OK)
+        rc = an_reader_create(&l->reader, an_dataset_file(o->dataset), &reader);
+    if (rc == AN_OK)
+        rc = make_items(l);
+    if (rc == AN_OK)
+        rc = make_slots(l);
+    return rc == AN_OK ? start_threads(l) : rc;
+}

@@ -1,0 +1,101 @@
+#include "augment/pixels.h"
+
+#include <string.h>
+
+static uint32_t bits_of(float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+/* Inputs are finite: bytes, means and shifts of that size. */
+uint16_t an_pixels_bf16(float value)
+{
+    uint32_t bits = bits_of(value);
+    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+static uint32_t f16_subnormal(uint32_t magnitude)
+{
+    uint32_t shift = 126 - (magnitude >> 23); /* value = mantissa * 2^-shift in units of 2^-24 */
+    if (shift > 24)
+        return 0;
+    uint32_t mantissa = (magnitude & 0x7fffff) | 0x800000;
+    uint32_t value = mantissa >> shift, rest = mantissa & ((1u << shift) - 1), half = 1u << (shift - 1);
+    return value + (rest > half || (rest == half && (value & 1)));
+}
+
+uint16_t an_pixels_f16(float value)
+{
+    uint32_t bits = bits_of(value), sign = bits >> 16 & 0x8000, magnitude = bits & 0x7fffffff;
+    if (magnitude >= 0x47800000) /* 65536 and beyond: infinity */
+        return (uint16_t)(sign | 0x7c00);
+    if (magnitude < 0x38800000) /* below 2^-14 */
+        return (uint16_t)(sign | f16_subnormal(magnitude));
+    return (uint16_t)(sign | ((magnitude - 0x38000000 + 0xfff + (magnitude >> 13 & 1)) >> 13));
+}
+
+static void mirror(uint8_t *dst, const uint8_t *src, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        memcpy(dst + 3 * (n - 1 - i), src + 3 * i, 3);
+}
+
+static void split(uint8_t *dst, size_t stride, const uint8_t *src, size_t n, bool flip)
+{
+    for (size_t i = 0; i < n; i++) {
+        size_t to = flip ? n - 1 - i : i;
+        for (size_t c = 0; c < 3; c++)
+            dst[c * stride + to] = src[3 * i + c];
+    }
+}
+
+static void pad(uint8_t *dst, const uint8_t *src, size_t n, bool flip)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint8_t *to = dst + 4 * (flip ? n - 1 - i : i);
+        memcpy(to, src + 3 * i, 3);
+        to[3] = 0;
+    }
+}
+
+static float value_at(const uint8_t *src, const float *mean, bool mean_repeats, const float *shift, float scale,
+                      size_t i)
+{
+    size_t phase = i % AN_PIXELS_PATTERN;
+    return (((float)src[i] - mean[mean_repeats ? phase : i]) + shift[phase]) * scale;
+}
+
+static void to_f32(void *dst, const uint8_t *src, const float *mean, bool mean_repeats, const float *shift, float scale,
+                   size_t n)
+{
+    float *out = dst;
+    for (size_t i = 0; i < n; i++)
+        out[i] = value_at(src, mean, mean_repeats, shift, scale, i);
+}
+
+static void to_bf16(void *dst, const uint8_t *src, const float *mean, bool mean_repeats, const float *shift,
+                    float scale, size_t n)
+{
+    uint16_t *out = dst;
+    for (size_t i = 0; i < n; i++)
+        out[i] = an_pixels_bf16(value_at(src, mean, mean_repeats, shift, scale, i));
+}
+
+static void to_f16(void *dst, const uint8_t *src, const float *mean, bool mean_repeats, const float *shift, float scale,
+                   size_t n)
+{
+    uint16_t *out = dst;
+    for (size_t i = 0; i < n; i++)
+        out[i] = an_pixels_f16(value_at(src, mean, mean_repeats, shift, scale, i));
+}
+
+const an_pixels an_pixels_scalar = {mirror, split, pad, to_f32, to_bf16, to_f16};
+
+const an_pixels *an_pixels_for(an_simd_tier tier)
+{
+    if (tier == AN_SIMD_AVX512)
+        return &an_pixels_avx512;
+    return tier == AN_SIMD_AVX2 ? &an_pixels_avx2 : &an_pixels_scalar;
+}

@@ -1,0 +1,132 @@
+#include "augment/pixels.h"
+
+#include <immintrin.h>
+#include <string.h>
+
+#define TARGET __attribute__((target("avx2,fma,f16c,bmi2")))
+
+TARGET static void mirror(uint8_t *dst, const uint8_t *src, size_t n)
+{
+    enum { BLOCK = 5 }; /* 15 bytes of a 16-byte vector; the stray byte falls where a later block writes */
+    const __m128i order = _mm_setr_epi8(15, 12, 13, 14, 9, 10, 11, 6, 7, 8, 3, 4, 5, 0, 1, 2);
+    size_t i = 0;
+    for (; i + BLOCK + 1 <= n; i += BLOCK) {
+        __m128i in = _mm_loadu_si128((const __m128i *)(src + 3 * i));
+        _mm_storeu_si128((__m128i *)(dst + 3 * (n - i - BLOCK) - 1), _mm_shuffle_epi8(in, order));
+    }
+    an_pixels_scalar.mirror(dst, src + 3 * i, n - i);
+}
+
+/* One colour of sixteen pixels out of three vectors: the bytes of a, b, c that each mask names, -1 for none. */
+TARGET static inline __m128i gather(const __m128i in[3], __m128i a, __m128i b, __m128i c)
+{
+    __m128i low = _mm_or_si128(_mm_shuffle_epi8(in[0], a), _mm_shuffle_epi8(in[1], b));
+    return _mm_or_si128(low, _mm_shuffle_epi8(in[2], c));
+}
+
+TARGET static void split(uint8_t *dst, size_t stride, const uint8_t *src, size_t n, bool flip)
+{
+    const __m128i ra = _mm_setr_epi8(0, 3, 6, 9, 12, 15, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1);
+    const __m128i rb = _mm_setr_epi8(-1, -1, -1, -1, -1, -1, 2, 5, 8, 11, 14, -1, -1, -1, -1, -1);
+    const __m128i rc = _mm_setr_epi8(-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 1, 4, 7, 10, 13);
+    const __m128i ga = _mm_setr_epi8(1, 4, 7, 10, 13, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1);
+    const __m128i gb = _mm_setr_epi8(-1, -1, -1, -1, -1, 0, 3, 6, 9, 12, 15, -1, -1, -1, -1, -1);
+    const __m128i gc = _mm_setr_epi8(-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 2, 5, 8, 11, 14);
+    const __m128i ba = _mm_setr_epi8(2, 5, 8, 11, 14, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1);
+    const __m128i bb = _mm_setr_epi8(-1, -1, -1, -1, -1, 1, 4, 7, 10, 13, -1, -1, -1, -1, -1, -1);
+    const __m128i bc = _mm_setr_epi8(-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 0, 3, 6, 9, 12, 15);
+    const __m128i same = _mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    const __m128i back = _mm_setr_epi8(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+    const __m128i order = flip ? back : same;
+    size_t i = 0;
+    for (; i + 16 <= n; i += 16) {
+        const __m128i *from = (const __m128i *)(src + 3 * i);
+        const __m128i in[3] = {_mm_loadu_si128(from), _mm_loadu_si128(from + 1), _mm_loadu_si128(from + 2)};
+        uint8_t *to = dst + (flip ? n - i - 16 : i);
+        _mm_storeu_si128((__m128i *)to, _mm_shuffle_epi8(gather(in, ra, rb, rc), order));
+        _mm_storeu_si128((__m128i *)(to + stride), _mm_shuffle_epi8(gather(in, ga, gb, gc), order));
+        _mm_storeu_si128((__m128i *)(to + 2 * stride), _mm_shuffle_epi8(gather(in, ba, bb, bc), order));
+    }
+    an_pixels_scalar.split(dst + (flip ? 0 : i), stride, src + 3 * i, n - i, flip);
+}
+
+TARGET static void pad(uint8_t *dst, const uint8_t *src, size_t n, bool flip)
+{
+    const __m128i same = _mm_setr_epi8(0, 1, 2, -1, 3, 4, 5, -1, 6, 7, 8, -1, 9, 10, 11, -1);
+    const __m128i back = _mm_setr_epi8(9, 10, 11, -1, 6, 7, 8, -1, 3, 4, 5, -1, 0, 1, 2, -1);
+    const __m128i order = flip ? back : same;
+    size_t i = 0;
+    for (; i + 6 <= n; i += 4) { /* four pixels of the sixteen bytes that are loaded */
+        __m128i in = _mm_loadu_si128((const __m128i *)(src + 3 * i));
+        _mm_storeu_si128((__m128i *)(dst + 4 * (flip ? n - i - 4 : i)), _mm_shuffle_epi8(in, order));
+    }
+    an_pixels_scalar.pad(dst + (flip ? 0 : 4 * i), src + 3 * i, n - i, flip);
+}
+
+/* Eight values from i on. */
+TARGET static inline __m256 values(const uint8_t *src, const float *mean, bool mean_repeats, const float *shift,
+                                   __m256 scale, size_t i)
+{
+    size_t phase = i % AN_PIXELS_PATTERN;
+    __m256 pixel = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(src + i))));
+    __m256 centred = _mm256_sub_ps(pixel, _mm256_loadu_ps(mean + (mean_repeats ? phase : i)));
+    return _mm256_mul_ps(_mm256_add_ps(centred, _mm256_loadu_ps(shift + phase)), scale);
+}
+
+static inline float value_at(const uint8_t *src, const float *mean, bool mean_repeats, const float *shift, float scale,
+                             size_t i)
+{
+    size_t phase = i % AN_PIXELS_PATTERN;
+    return (((float)src[i] - mean[mean_repeats ? phase : i]) + shift[phase]) * scale;
+}
+
+TARGET static void to_f32(void *dst, const uint8_t *src, const float *mean, bool mean_repeats, const float *shift,
+                          float scale, size_t n)
+{
+    float *out = dst;
+    const __m256 factor = _mm256_set1_ps(scale);
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8)
+        _mm256_storeu_ps(out + i, values(src, mean, mean_repeats, shift, factor, i));
+    for (; i < n; i++)
+        out[i] = value_at(src, mean, mean_repeats, shift, scale, i);
+}
+
+TARGET static inline __m128i to_bf16_8(__m256 value)
+{
+    __m256i bits = _mm256_castps_si256(value);
+    __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+    bits = _mm256_srli_epi32(_mm256_add_epi32(_mm256_add_epi32(bits, _mm256_set1_epi32(0x7fff)), odd), 16);
+    return _mm_packus_epi32(_mm256_castsi256_si128(bits), _mm256_extracti128_si256(bits, 1));
+}
+
+TARGET static void to_bf16(void *dst, const uint8_t *src, const float *mean, bool mean_repeats, const float *shift,
+                           float scale, size_t n)
+{
+    uint16_t *out = dst;
+    const __m256 factor = _mm256_set1_ps(scale);
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        __m256 value = values(src, mean, mean_repeats, shift, factor, i);
+        _mm_storeu_si128((__m128i *)(out + i), to_bf16_8(value));
+    }
+    for (; i < n; i++)
+        out[i] = an_pixels_bf16(value_at(src, mean, mean_repeats, shift, scale, i));
+}
+
+TARGET static void to_f16(void *dst, const uint8_t *src, const float *mean, bool mean_repeats, const float *shift,
+                          float scale, size_t n)
+{
+    uint16_t *out = dst;
+    const __m256 factor = _mm256_set1_ps(scale);
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        __m256 value = values(src, mean, mean_repeats, shift, factor, i);
+        __m128i half = _mm256_cvtps_ph(value, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+        _mm_storeu_si128((__m128i *)(out + i), half);
+    }
+    for (; i < n; i++)
+        out[i] = an_pixels_f16(value_at(src, mean, mean_repeats, shift, scale, i));
+}
+
+const an_pixels an_pixels_avx2 = {mirror, split, pad, to_f32, to_bf16, to_f16};

@@ -1,0 +1,225 @@
+/* From a record to a sample: decode the window, then one pass over its rows while they are hot. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "augment/resize.h"
+#include "augment/sample_internal.h"
+#include "base/error.h"
+#include "store/coef.h"
+
+struct an_sample_scratch {
+    an_decoder *decoder;
+    an_coef_decoder *coef;
+    an_resize *resize; /* NULL without resized crops */
+    uint8_t *window;   /* of the largest crop: pixels x 3 */
+    uint8_t *row;      /* crop x channels */
+};
+
+/* Rows of RGB bytes: what decoders write. */
+static bool as_decoded(const an_sampler *s)
+{
+    return s->options.format.dtype == AN_DTYPE_U8 && !an_sampler_planar(s) &&
+           s->options.format.channels == AN_SAMPLE_COLOURS;
+}
+
+int an_sample_scratch_create(an_sample_scratch **out, const an_sampler *sampler)
+{
+    size_t crop = sampler->options.crop, largest = sampler->options.area_min > 0 ? sampler->side : crop;
+    an_sample_scratch *scratch = calloc(1, sizeof *scratch);
+    *out = NULL;
+    if (!scratch)
+        return an_error(AN_ENOMEM, "out of memory for a sampler");
+    scratch->window = malloc(largest * largest * AN_SAMPLE_COLOURS);
+    scratch->row = malloc(crop * (AN_SAMPLE_COLOURS + 1));
+    int rc = scratch->window && scratch->row ? an_decoder_create(&scratch->decoder)
+                                             : an_error(AN_ENOMEM, "out of memory for a crop of %zu pixels", largest);
+    if (rc == AN_OK)
+        rc = an_coef_decoder_create(&scratch->coef);
+    if (rc == AN_OK && sampler->options.area_min > 0)
+        rc = an_resize_create(&scratch->resize, sampler->side, sampler->options.crop, sampler->pixels);
+    if (rc < 0) {
+        an_sample_scratch_free(scratch);
+        return rc;
+    }
+    *out = scratch;
+    return AN_OK;
+}
+
+void an_sample_scratch_free(an_sample_scratch *scratch)
+{
+    if (!scratch)
+        return;
+    an_decoder_free(scratch->decoder);
+    an_coef_decoder_free(scratch->coef);
+    an_resize_free(scratch->resize);
+    free(scratch->window);
+    free(scratch->row);
+    free(scratch);
+}
+
+/* One sample on its way out. Rows come from the decoder in any order. */
+typedef struct {
+    const an_sampler *sampler;
+    const an_sample_draw *draw;
+    bool mirror;  /* rows still have to be mirrored */
+    uint8_t *row; /* scratch */
+    uint8_t *out;
+    float shift[AN_SAMPLE_COLOURS][AN_PIXELS_PATTERN]; /* of each plane; [0] of all channels when interleaved */
+} sheet;
+
+/* One row of pixels into the order of the output: interleaved at dst, or planes stride bytes apart. */
+static void arrange(const an_sampler *s, const uint8_t *src, bool mirror, uint8_t *dst, size_t stride)
+{
+    size_t crop = s->options.crop;
+    if (an_sampler_planar(s))
+        s->pixels->split(dst, stride, src, crop, mirror);
+    else if (s->options.format.channels > AN_SAMPLE_COLOURS)
+        s->pixels->pad(dst, src, crop, mirror);
+    else if (mirror)
+        s->pixels->mirror(dst, src, crop);
+    else
+        memcpy(dst, src, crop * AN_SAMPLE_COLOURS);
+}
+
+static an_pixels_convert *converter(const an_sampler *s)
+{
+    if (s->options.format.dtype == AN_DTYPE_F32)
+        return s->pixels->to_f32;
+    return s->options.format.dtype == AN_DTYPE_BF16 ? s->pixels->to_bf16 : s->pixels->to_f16;
+}
+
+/* The mean of row y of the crop in the output's order; plane 0 holds every channel when interleaved. */
+static const float *mean_row(const an_sampler *s, const an_sample_draw *draw, size_t y, size_t plane)
+{
+    size_t side = s->side, step = an_sampler_planar(s) ? 1 : (size_t)s->options.format.channels;
+    if (s->mean_repeats)
+        return s->mean[0] + plane * AN_PIXELS_PATTERN;
+    size_t x = draw->flip ? side - s->options.crop - draw->x : draw->x;
+    return s->mean[draw->flip] + plane * side * side + ((draw->y + y) * side + x) * step;
+}
+
+static void convert_interleaved(const sheet *t, size_t y, const uint8_t *rgb)
+{
+    const an_sampler *s = t->sampler;
+    size_t n = s->options.crop * (size_t)s->options.format.channels;
+    const uint8_t *src = rgb;
+    if (t->mirror || s->options.format.channels > AN_SAMPLE_COLOURS) {
+        arrange(s, rgb, t->mirror, t->row, 0);
+        src = t->row;
+    }
+    converter(s)(t->out + y * n * an_dtype_size(s->options.format.dtype), src, mean_row(s, t->draw, y, 0),
+                 s->mean_repeats, t->shift[0], (float)s->options.scale, n);
+}
+
+static void convert_planes(const sheet *t, size_t y, const uint8_t *rgb)
+{
+    const an_sampler *s = t->sampler;
+    size_t crop = s->options.crop, size = crop * an_dtype_size(s->options.format.dtype);
+    arrange(s, rgb, t->mirror, t->row, crop);
+    for (size_t c = 0; c < AN_SAMPLE_COLOURS; c++)
+        converter(s)(t->out + (c * crop + y) * size, t->row + c * crop, mean_row(s, t->draw, y, c), s->mean_repeats,
+                     t->shift[c], (float)s->options.scale, crop);
+}
+
+static void write_row(void *context, uint32_t y, const uint8_t *rgb)
+{
+    const sheet *t = context;
+    const an_sampler *s = t->sampler;
+    size_t crop = s->options.crop, row = an_sampler_planar(s) ? crop : crop * (size_t)s->options.format.channels;
+    if (s->options.format.dtype == AN_DTYPE_U8)
+        arrange(s, rgb, t->mirror, t->out + y * row, crop * crop);
+    else if (an_sampler_planar(s))
+        convert_planes(t, y, rgb);
+    else
+        convert_interleaved(t, y, rgb);
+}
+
+static void fill_shift(sheet *t)
+{
+    if (!an_sampler_planar(t->sampler))
+        an_sampler_pattern(t->sampler, t->draw->shift, -1, t->shift[0]);
+    for (int c = 0; an_sampler_planar(t->sampler) && c < AN_SAMPLE_COLOURS; c++)
+        an_sampler_pattern(t->sampler, t->draw->shift, c, t->shift[c]);
+}
+
+static int check_record(const an_sampler *s, const an_record *record, const an_sample_draw *draw)
+{
+    const an_record_header *header = &record->header;
+    bool resized = draw->width || draw->height;
+    uint32_t width = resized ? draw->width : s->options.crop, height = resized ? draw->height : s->options.crop;
+    if (header->width != s->side || header->height != s->side)
+        return an_error(AN_ECORRUPT, "the record is %u x %u pixels, the dataset's are %u", header->width,
+                        header->height, s->side);
+    if (resized && !(s->options.area_min > 0 && width && height))
+        return an_error(AN_EINVAL, "a crop of %u x %u: this sampler does not resize", draw->width, draw->height);
+    if (width > s->side || height > s->side || draw->x > s->side - width || draw->y > s->side - height)
+        return an_error(AN_EINVAL, "a crop of %u x %u at %u, %u leaves the record of %u pixels", width, height, draw->x,
+                        draw->y, s->side);
+    return AN_OK;
+}
+
+/* A coefficient payload gives its rows one by one, mirrored already. */
+static int make_coef(sheet *t, an_sample_scratch *scratch, const an_record *record)
+{
+    const an_sampler *s = t->sampler;
+    uint32_t crop = s->options.crop;
+    const an_coef_window window = {t->draw->x, t->draw->y, crop, crop, t->draw->flip};
+    an_coef_info info;
+    int rc = an_coef_info_read(record->payload, record->header.length, &info);
+    if (rc == AN_OK && (info.width != s->side || info.height != s->side))
+        return an_error(AN_ECORRUPT, "the payload holds %u x %u pixels, its header says %u", info.width, info.height,
+                        s->side);
+    t->mirror = false;
+    if (rc == AN_OK && as_decoded(s))
+        return an_coef_decode_window(scratch->coef, record->payload, record->header.length, &window, t->out,
+                                     (size_t)crop * AN_SAMPLE_COLOURS);
+    if (rc == AN_OK)
+        rc = an_coef_decode_rows(scratch->coef, record->payload, record->header.length, &window, write_row, t);
+    return rc;
+}
+
+static int make_window(sheet *t, an_sample_scratch *scratch, const an_record *record)
+{
+    const an_sampler *s = t->sampler;
+    uint32_t crop = s->options.crop;
+    size_t stride = (size_t)crop * AN_SAMPLE_COLOURS;
+    bool straight = as_decoded(s) && !t->draw->flip;
+    uint8_t *pixels = straight ? t->out : scratch->window;
+    int rc = an_decoder_window(scratch->decoder, record, t->draw->x, t->draw->y, crop, crop, pixels, stride);
+    for (uint32_t y = 0; rc == AN_OK && !straight && y < crop; y++)
+        write_row(t, y, pixels + y * stride);
+    return rc;
+}
+
+static int make_resized(sheet *t, an_sample_scratch *scratch, const an_record *record)
+{
+    const an_sample_draw *draw = t->draw;
+    int rc = an_decoder_window(scratch->decoder, record, draw->x, draw->y, draw->width, draw->height, scratch->window,
+                               (size_t)draw->width * AN_SAMPLE_COLOURS);
+    if (rc == AN_OK)
+        an_resize_rows(scratch->resize, scratch->window, draw->width, draw->height, write_row, t);
+    return rc;
+}
+
+static int make_rows(sheet *t, an_sample_scratch *scratch, const an_record *record)
+{
+    if (t->draw->width)
+        return make_resized(t, scratch, record);
+    return record->header.codec == AN_CODEC_COEF ? make_coef(t, scratch, record) : make_window(t, scratch, record);
+}
+
+int an_sampler_make(const an_sampler *sampler, an_sample_scratch *scratch, const an_record *record,
+                    const an_sample_draw *draw, void *out)
+{
+    const an_format *format = &sampler->options.format;
+    size_t crop = sampler->options.crop, plane = crop * crop * an_dtype_size(format->dtype);
+    sheet t = {.sampler = sampler, .draw = draw, .mirror = draw->flip, .row = scratch->row, .out = out};
+    int rc = check_record(sampler, record, draw);
+    if (rc != AN_OK)
+        return rc;
+    fill_shift(&t);
+    rc = make_rows(&t, scratch, record);
+    if (rc == AN_OK && an_sampler_planar(sampler) && format->channels > AN_SAMPLE_COLOURS)
+        memset(t.out + AN_SAMPLE_COLOURS * plane, 0, plane);
+    return rc;
+}
