@@ -1,0 +1,76 @@
+/* The seam between the execution of a graph (exec) and a kind of device. A backend is a table of function pointers and a
+ * context per physical device.
+ *
+ * An op is one node prepared for one shape: its kernels, parameters, output tensor and workspaces are made by op_create,
+ * belong to the backend and live until it is closed. The layout and type of a tensor are the backend's secret: ops of one backend agree among
+ * themselves, and values in canonical order (N x C x H x W, float) appear only in the *_get and *_set functions.
+ *
+ * Order: ops are created in graph order, then finish is called once (shared workspaces). A run is forward over the ops in
+ * order, then backward in reverse order. Calls return when the work is queued; synchronize waits for it. Gradients: the
+ * backward of an op leaves the gradient of its inputs in them, added to what is there if spec.accumulate says so. An
+ * op with joins among its consumers gets collect before its backward: it sums the joins' gradients over its channels, so
+ * a join itself has no backward, and a crossing between devices is pulled by the device that needs it, both ways. */
+#ifndef AN_MODEL_BACKEND_H
+#define AN_MODEL_BACKEND_H
+
+#include "base/format.h"
+#include "model/exec.h"
+
+typedef struct an_backend an_backend; /* one physical device */
+typedef struct an_op an_op;
+
+typedef struct {
+    int batch;
+    int threads; /* CPU; 0: all processors */
+    bool training;
+    uint64_t seed; /* of dropout */
+} an_backend_options;
+
+typedef struct {
+    const an_node *node; /* of the graph that exec runs; copied */
+    an_op *inputs[AN_GRAPH_INPUTS_MAX];
+    bool input_gradient; /* backward must give one: false for what sees only the image */
+    bool accumulate;     /* another consumer has written the input's gradient before */
+} an_op_spec;
+
+typedef struct {
+    uint64_t step;
+    uint32_t count; /* samples; rows beyond hold anything finite and have no part in loss and gradient */
+    bool training;  /* dropout acts */
+} an_run;
+
+typedef struct an_backend_api {
+    const char *name; /* "cpu" */
+    int (*open)(an_backend **out, const an_backend_options *options);
+    void (*close)(an_backend *backend); /* with its ops; NULL is fine */
+    an_format (*input_format)(const an_backend *backend);
+    int (*finish)(an_backend *backend);
+    int (*synchronize)(an_backend *backend);
+    uint64_t (*memory)(const an_backend *backend); /* bytes of tensors and workspaces */
+
+    int (*op_create)(an_op **out, an_backend *backend, const an_op_spec *spec);
+    int (*forward)(an_op *op, const an_run *run);
+    int (*backward)(an_op *op, const an_run *run);
+    int (*collect)(an_op *op);
+    int (*update)(an_op *op, const an_sgd *sgd);
+    int (*op_describe)(const an_op *op, an_buffer *out); /* chosen kernels, without a newline */
+
+    /* Images for an input op: borrowed until the run's last backward is synchronised. */
+    int (*feed)(an_op *op, const void *images, uint32_t count);
+    /* For a loss op; labels may be NULL (probabilities only). Copied. */
+    int (*labels)(an_op *op, const uint32_t *labels, uint32_t count);
+    int (*result)(an_op *op, an_exec_result *out); /* of a loss op's last forward with labels */
+
+    /* Canonical floats: the first count samples of an op's output (for a loss op the probabilities) or of its gradient. */
+    int (*output_get)(an_op *op, bool gradient, uint32_t count, float *out);
+    int (*output_set)(an_op *op, bool gradient, uint32_t count, const float *values);
+    int (*parameter_get)(an_op *op, bool bias, an_parameter_kind kind, float *out);
+    int (*parameter_set)(an_op *op, bool bias, an_parameter_kind kind, const float *values);
+} an_backend_api;
+
+/* The backend that runs a device name ("cpu"); AN_EINVAL naming it and what there is. */
+int an_backend_find(const char *device, const an_backend_api **out);
+
+extern const an_backend_api an_backend_cpu;
+
+#endif

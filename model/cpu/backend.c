@@ -1,0 +1,167 @@
+#include <omp.h>
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "base/thread.h"
+#include "model/cpu/cpu.h"
+
+int an_cpu_op_new(void *out, an_backend *cpu, const an_op_spec *spec, const an_op_methods *methods, size_t size)
+{
+    void *place;
+    int rc = an_cpu_alloc(cpu, &place, size);
+    if (rc)
+        return rc;
+    an_op *op = place;
+    op->cpu = cpu;
+    op->methods = methods;
+    op->node = *spec->node;
+    *(void **)out = place;
+    return AN_OK;
+}
+
+an_tensor *an_cpu_input(const an_op_spec *spec, int i)
+{
+    return &spec->inputs[i]->output;
+}
+
+static int cpu_open(an_backend **out, const an_backend_options *options)
+{
+    an_backend *cpu = calloc(1, sizeof *cpu);
+    if (!cpu)
+        return an_error(AN_ENOMEM, "out of memory");
+    cpu->batch = options->batch;
+    cpu->threads = options->threads ? options->threads : an_thread_cpu_count();
+    cpu->training = options->training;
+    cpu->seed = options->seed;
+    omp_set_num_threads(cpu->threads); /* primitives divide their work when they are made */
+    int rc = an_cpu_check(dnnl_engine_create(&cpu->engine, dnnl_cpu, 0), "cpu", "an engine");
+    if (!rc)
+        rc = an_cpu_check(dnnl_stream_create(&cpu->stream, cpu->engine, dnnl_stream_default_flags), "cpu", "a stream");
+    if (rc) {
+        an_backend_cpu.close(cpu);
+        return rc;
+    }
+    *out = cpu;
+    return AN_OK;
+}
+
+static void cpu_close(an_backend *cpu)
+{
+    if (!cpu)
+        return;
+    an_cpu_free_all(cpu);
+    dnnl_stream_destroy(cpu->stream);
+    dnnl_engine_destroy(cpu->engine);
+    free(cpu);
+}
+
+static an_format cpu_input_format(const an_backend *cpu)
+{
+    (void)cpu;
+    return (an_format){AN_DTYPE_F32, AN_LAYOUT_NCHW, 3};
+}
+
+static int cpu_synchronize(an_backend *cpu)
+{
+    return an_cpu_check(dnnl_stream_wait(cpu->stream), "cpu", "to wait");
+}
+
+static uint64_t cpu_memory(const an_backend *cpu)
+{
+    return cpu->memory;
+}
+
+static int cpu_op_create(an_op **out, an_backend *cpu, const an_op_spec *spec)
+{
+    static int (*const creators[])(an_op **, an_backend *, const an_op_spec *) = {
+        [AN_OP_INPUT] = an_cpu_input_create, [AN_OP_CONV] = an_cpu_conv_create,       [AN_OP_LRN] = an_cpu_lrn_create,
+        [AN_OP_POOL] = an_cpu_pool_create,   [AN_OP_DENSE] = an_cpu_dense_create,     [AN_OP_DROPOUT] = an_cpu_dropout_create,
+        [AN_OP_LOSS] = an_cpu_loss_create,   [AN_OP_JOIN] = an_cpu_join_create,
+    };
+    return creators[spec->node->kind](out, cpu, spec);
+}
+
+/* The number of threads is a property of the calling thread in OpenMP: set before each piece of work. */
+static int cpu_forward(an_op *op, const an_run *run)
+{
+    omp_set_num_threads(op->cpu->threads);
+    return op->methods->forward(op, run);
+}
+
+static int cpu_backward(an_op *op, const an_run *run)
+{
+    omp_set_num_threads(op->cpu->threads);
+    return op->methods->backward(op, run);
+}
+
+static int cpu_update(an_op *op, const an_sgd *sgd)
+{
+    omp_set_num_threads(op->cpu->threads);
+    for (int i = 0; i < op->parts; i++) {
+        an_weights_update(&op->weights[i], sgd, false);
+        an_weights_update(&op->biases[i], sgd, true);
+    }
+    return AN_OK;
+}
+
+static int cpu_op_describe(const an_op *op, an_buffer *out)
+{
+    return op->methods->describe ? op->methods->describe(op, out) : AN_OK;
+}
+
+static int cpu_output_get(an_op *op, bool gradient, uint32_t count, float *out)
+{
+    return an_tensor_get(&op->output, gradient, count, out);
+}
+
+static int cpu_output_set(an_op *op, bool gradient, uint32_t count, const float *values)
+{
+    return an_tensor_set(&op->output, gradient, count, values);
+}
+
+static int cpu_parameter_get(an_op *op, bool bias, an_parameter_kind kind, float *out)
+{
+    for (int i = 0; i < op->parts; i++) {
+        const an_weights *weights = bias ? &op->biases[i] : &op->weights[i];
+        int rc = an_weights_get(weights, op->cpu, kind, out);
+        if (rc)
+            return rc;
+        out += an_weights_count(weights);
+    }
+    return AN_OK;
+}
+
+static int cpu_parameter_set(an_op *op, bool bias, an_parameter_kind kind, const float *values)
+{
+    for (int i = 0; i < op->parts; i++) {
+        an_weights *weights = bias ? &op->biases[i] : &op->weights[i];
+        int rc = an_weights_set(weights, op->cpu, kind, values);
+        if (rc)
+            return rc;
+        values += an_weights_count(weights);
+    }
+    return AN_OK;
+}
+
+const an_backend_api an_backend_cpu = {
+    .name = "cpu",
+    .open = cpu_open,
+    .close = cpu_close,
+    .input_format = cpu_input_format,
+    .finish = an_kernel_scratch_finish,
+    .synchronize = cpu_synchronize,
+    .memory = cpu_memory,
+    .op_create = cpu_op_create,
+    .forward = cpu_forward,
+    .backward = cpu_backward,
+    .collect = an_cpu_collect,
+    .update = cpu_update,
+    .op_describe = cpu_op_describe,
+    .feed = an_cpu_feed,
+    .labels = an_cpu_labels,
+    .result = an_cpu_result,
+    .output_get = cpu_output_get,
+    .output_set = cpu_output_set,
+    .parameter_get = cpu_parameter_get,
+    .parameter_set = cpu_parameter_set,
+};

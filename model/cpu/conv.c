@@ -1,0 +1,241 @@
+/* Convolution + bias + activation. A grouped one may be run as two ungrouped ones on the halves of its channels, each
+ * with tensors of its own, as the paper's two devices do: oneDNN's Winograd kernels know no groups. */
+#include <string.h>
+
+#include "base/error.h"
+#include "model/cpu/cpu.h"
+
+typedef struct {
+    an_op op;
+    an_view view;
+    bool input_gradient;
+    an_kernel forward[2], activation, data[2], weights[2];
+    an_kernel weights_turn[2];  /* master order to what the backward data kernel reads, if it differs */
+    an_kernel gradient_turn[2]; /* what the backward weights kernel writes to master order, if it differs */
+} conv_op;
+
+/* The shape of one part, as oneDNN wants it. */
+typedef struct {
+    dnnl_memory_desc_t source, weights, bias, target, canonical;
+    dnnl_dims_t strides, before, after;
+    dnnl_alg_kind_t algorithm;
+} geometry;
+
+static geometry geometry_make(const an_op *op, const an_tensor *source, int parts)
+{
+    const an_node *node = &op->node;
+    int groups = node->groups / parts, from = source->c / parts, to = node->channels / parts;
+    dnnl_dims_t plain = {to, from, node->kernel, node->kernel};
+    dnnl_dims_t grouped = {groups, to / groups, from / groups, node->kernel, node->kernel};
+    const dnnl_dim_t *shape = groups > 1 ? grouped : plain;
+    dnnl_dims_t bias = {to};
+    geometry g = {.source = an_tensor_desc(source->n, from, source->h, source->w, dnnl_format_tag_any),
+                  .target = an_tensor_desc(source->n, to, node->height, node->width, dnnl_format_tag_any),
+                  .strides = {node->stride, node->stride},
+                  .before = {node->pad_before, node->pad_before},
+                  .after = {node->pad_after, node->pad_after},
+                  .algorithm = dnnl_convolution_auto};
+    int rank = groups > 1 ? 5 : 4;
+    dnnl_memory_desc_init_by_tag(&g.weights, rank, shape, dnnl_f32, dnnl_format_tag_any);
+    dnnl_memory_desc_init_by_tag(&g.canonical, rank, shape, dnnl_f32, rank == 5 ? dnnl_goihw : dnnl_oihw);
+    dnnl_memory_desc_init_by_tag(&g.bias, 1, bias, dnnl_f32, dnnl_x);
+    return g;
+}
+
+/* Whether a grouped convolution goes faster as two: see docs/performance.md. */
+static bool halves_wanted(const an_op *op, const an_tensor *source)
+{
+    const an_node *node = &op->node;
+    return node->groups == 2 && node->kernel == 3 && node->stride == 1 && source->c % 32 == 0 &&
+           node->channels % 32 == 0;
+}
+
+static int forward_desc(dnnl_primitive_desc_t *out, conv_op *conv, const geometry *g)
+{
+    an_op *op = &conv->op;
+    dnnl_convolution_desc_t operation;
+    dnnl_status_t status =
+        dnnl_convolution_forward_desc_init(&operation, dnnl_forward_training, g->algorithm, &g->source, &g->weights,
+                                           &g->bias, &g->target, g->strides, g->before, g->after);
+    int rc = an_cpu_check(status, op->node.name, "convolution");
+    return rc ? rc : an_kernel_desc(out, op->cpu, &operation, op->node.activation, NULL, op->node.name);
+}
+
+static int backward_data_make(conv_op *conv, const geometry *g, int part, dnnl_memory_t to, dnnl_memory_t from,
+                              const_dnnl_primitive_desc_t hint)
+{
+    an_op *op = &conv->op;
+    an_weights *weights = &op->weights[part];
+    dnnl_convolution_desc_t operation;
+    dnnl_primitive_desc_t desc;
+    dnnl_status_t status = dnnl_convolution_backward_data_desc_init(&operation, g->algorithm, &g->source, &g->weights,
+                                                                    &g->target, g->strides, g->before, g->after);
+    int rc = an_cpu_check(status, op->node.name, "convolution");
+    if (rc || (rc = an_kernel_desc(&desc, op->cpu, &operation, AN_ACTIVATION_NONE, hint, op->node.name)))
+        return rc;
+    dnnl_memory_desc_t order = an_kernel_query(desc, dnnl_query_weights_md);
+    if ((rc = an_kernel_make(&conv->data[part], op->cpu, desc, op->node.name)))
+        return rc;
+    dnnl_memory_t turned = weights->value;
+    if ((rc = an_weights_turn(&conv->weights_turn[part], op->cpu, weights, &order, false, &turned)))
+        return rc;
+    an_kernel_arg(&conv->data[part], DNNL_ARG_WEIGHTS, turned);
+    an_kernel_arg(&conv->data[part], DNNL_ARG_DIFF_DST, from);
+    an_kernel_arg(&conv->data[part], DNNL_ARG_DIFF_SRC, to);
+    return AN_OK;
+}
+
+static int backward_weights_make(conv_op *conv, const geometry *g, int part, dnnl_memory_t source, dnnl_memory_t from,
+                                 const_dnnl_primitive_desc_t hint)
+{
+    an_op *op = &conv->op;
+    dnnl_convolution_desc_t operation;
+    dnnl_primitive_desc_t desc;
+    dnnl_status_t status =
+        dnnl_convolution_backward_weights_desc_init(&operation, g->algorithm, &g->source, &g->weights, &g->bias,
+                                                    &g->target, g->strides, g->before, g->after);
+    int rc = an_cpu_check(status, op->node.name, "convolution");
+    if (rc || (rc = an_kernel_desc(&desc, op->cpu, &operation, AN_ACTIVATION_NONE, hint, op->node.name)))
+        return rc;
+    dnnl_memory_desc_t order = an_kernel_query(desc, dnnl_query_diff_weights_md);
+    if ((rc = an_kernel_make(&conv->weights[part], op->cpu, desc, op->node.name)))
+        return rc;
+    dnnl_memory_t turned = op->weights[part].gradient;
+    if ((rc = an_weights_turn(&conv->gradient_turn[part], op->cpu, &op->weights[part], &order, true, &turned)))
+        return rc;
+    an_kernel_arg(&conv->weights[part], DNNL_ARG_SRC, source);
+    an_kernel_arg(&conv->weights[part], DNNL_ARG_DIFF_DST, from);
+    an_kernel_arg(&conv->weights[part], DNNL_ARG_DIFF_WEIGHTS, turned);
+    an_kernel_arg(&conv->weights[part], DNNL_ARG_DIFF_BIAS, op->biases[part].gradient);
+    return AN_OK;
+}
+
+/* Value and gradient of a part of a tensor as memory objects. */
+static int part_memory(an_backend *cpu, const an_tensor *tensor, int part, int parts, dnnl_memory_t *value,
+                       dnnl_memory_t *gradient)
+{
+    dnnl_memory_desc_t desc;
+    void *data, *slope;
+    *value = tensor->value;
+    *gradient = tensor->gradient;
+    if (parts == 1)
+        return AN_OK;
+    int rc = an_tensor_half(tensor, part, &desc, &data, &slope);
+    if (rc || (rc = an_cpu_memory(cpu, value, &desc, data)))
+        return rc;
+    return slope ? an_cpu_memory(cpu, gradient, &desc, slope) : AN_OK;
+}
+
+static int part_make(conv_op *conv, const geometry *g, int part, const_dnnl_primitive_desc_t hint)
+{
+    an_op *op = &conv->op;
+    dnnl_memory_t source, source_gradient, target, target_gradient;
+    int rc = part_memory(op->cpu, conv->view.tensor, part, op->parts, &source, &source_gradient);
+    if (rc || (rc = part_memory(op->cpu, &op->output, part, op->parts, &target, &target_gradient)))
+        return rc;
+    dnnl_memory_desc_t order = an_kernel_query(hint, dnnl_query_weights_md);
+    if ((rc = an_weights_make(&op->weights[part], op->cpu, &order, &g->canonical)) ||
+        (rc = an_weights_make(&op->biases[part], op->cpu, &g->bias, &g->bias)))
+        return rc;
+    dnnl_primitive_desc_t desc;
+    if ((rc = forward_desc(&desc, conv, g)) ||
+        (rc = an_kernel_make(&conv->forward[part], op->cpu, desc, op->node.name)))
+        return rc;
+    an_kernel_arg(&conv->forward[part], DNNL_ARG_SRC, source);
+    an_kernel_arg(&conv->forward[part], DNNL_ARG_WEIGHTS, op->weights[part].value);
+    an_kernel_arg(&conv->forward[part], DNNL_ARG_BIAS, op->biases[part].value);
+    an_kernel_arg(&conv->forward[part], DNNL_ARG_DST, target);
+    if (!op->cpu->training)
+        return AN_OK;
+    if (conv->input_gradient && (rc = backward_data_make(conv, g, part, source_gradient, target_gradient, hint)))
+        return rc;
+    return backward_weights_make(conv, g, part, source, target_gradient, hint);
+}
+
+/* A tensor of both halves from the order of one. */
+static int whole_desc(const conv_op *conv, const dnnl_memory_desc_t *part, dnnl_memory_desc_t *out)
+{
+    *out = *part;
+    if (conv->op.parts == 2 && !an_tensor_reshape(part, 2 * (int)part->dims[0], (int)part->dims[1], out))
+        return an_error(AN_EUNSUPPORTED, "%s: halves in an order that cannot be joined", conv->op.node.name);
+    return AN_OK;
+}
+
+static int tensors_make(conv_op *conv, const an_op_spec *spec, geometry *g, const_dnnl_primitive_desc_t desc)
+{
+    an_op *op = &conv->op;
+    dnnl_memory_desc_t source, target;
+    int shape[] = {op->cpu->batch, op->node.channels, op->node.height, op->node.width};
+    g->source = an_kernel_query(desc, dnnl_query_src_md);
+    g->target = an_kernel_query(desc, dnnl_query_dst_md);
+    int rc = whole_desc(conv, &g->source, &source);
+    if (rc || (rc = whole_desc(conv, &g->target, &target)))
+        return rc;
+    rc = an_view_make(&conv->view, op->cpu, an_cpu_input(spec, 0),
+                      &(an_view_spec){&source, op->parts == 2, spec->input_gradient, spec->accumulate});
+    return rc ? rc : an_tensor_make(&op->output, op->cpu, shape, &target, op->parts == 2);
+}
+
+static int conv_forward(an_op *op, const an_run *run)
+{
+    (void)run;
+    conv_op *conv = (conv_op *)op;
+    int rc = an_view_forward(&conv->view, op->cpu);
+    for (int i = 0; i < op->parts && !rc; i++)
+        rc = an_kernel_run(&conv->forward[i], op->cpu);
+    return rc;
+}
+
+static int part_backward(const conv_op *conv, int part)
+{
+    an_backend *cpu = conv->op.cpu;
+    int rc = an_kernel_run(&conv->weights[part], cpu);
+    if (rc || (rc = an_kernel_run(&conv->gradient_turn[part], cpu)) ||
+        (rc = an_kernel_run(&conv->weights_turn[part], cpu)))
+        return rc;
+    return an_kernel_run(&conv->data[part], cpu);
+}
+
+static int conv_backward(an_op *op, const an_run *run)
+{
+    (void)run;
+    conv_op *conv = (conv_op *)op;
+    int rc = an_kernel_run(&conv->activation, op->cpu);
+    for (int i = 0; i < op->parts && !rc; i++)
+        rc = part_backward(conv, i);
+    return rc ? rc : an_view_backward(&conv->view, op->cpu);
+}
+
+static int conv_describe(const an_op *op, an_buffer *out)
+{
+    const conv_op *conv = (const conv_op *)op;
+    const char *turned = conv->weights_turn[0].primitive || conv->gradient_turn[0].primitive ? ", weights reordered" : "";
+    return an_buffer_printf(out, "%s%s%s, backward %s / %s%s", op->parts == 2 ? "halves, " : "",
+                            conv->view.forward[0].primitive ? "input reordered, " : "", conv->forward[0].implementation,
+                            conv->data[0].implementation, conv->weights[0].implementation, turned);
+}
+
+int an_cpu_conv_create(an_op **out, an_backend *cpu, const an_op_spec *spec)
+{
+    static const an_op_methods methods = {conv_forward, conv_backward, conv_describe};
+    conv_op *conv;
+    dnnl_primitive_desc_t desc;
+    int rc = an_cpu_op_new(&conv, cpu, spec, &methods, sizeof *conv);
+    if (rc)
+        return rc;
+    conv->input_gradient = spec->input_gradient;
+    an_tensor *source = an_cpu_input(spec, 0);
+    conv->op.parts = halves_wanted(&conv->op, source) ? 2 : 1;
+    source->pinned = source->pinned || conv->op.parts == 2;
+    geometry g = geometry_make(&conv->op, source, conv->op.parts);
+    if ((rc = forward_desc(&desc, conv, &g)))
+        return rc;
+    rc = tensors_make(conv, spec, &g, desc);
+    for (int i = 0; i < conv->op.parts && !rc; i++)
+        rc = part_make(conv, &g, i, desc);
+    dnnl_primitive_desc_destroy(desc);
+    if (!rc && cpu->training)
+        rc = an_cpu_activation_backward(&conv->activation, &conv->op);
+    *out = &conv->op;
+    return rc;
+}

@@ -1,0 +1,167 @@
+/* Fully connected layer + bias + activation over C*H*W inputs. Planes are put into plain order first: a few megabytes, and
+ * then the weights (in AlexNet 9216 x 4096) can lie as the fast matrix kernels of all three directions want them. Read
+ * in blocked order they would be reordered in every step. */
+#include "base/error.h"
+#include "model/cpu/cpu.h"
+
+typedef struct {
+    an_op op;
+    an_view view;
+    dnnl_memory_t source, source_gradient; /* the view as a matrix */
+    an_kernel forward, activation, data, weights, weights_turn, gradient_turn;
+} dense_op;
+
+typedef struct {
+    dnnl_memory_desc_t source, weights, bias, target, canonical;
+} geometry;
+
+static geometry geometry_make(const dense_op *dense)
+{
+    const an_tensor *source = dense->view.tensor;
+    int outputs = dense->op.node.channels, inputs = source->c * source->h * source->w;
+    geometry g = {.source = an_tensor_desc(source->n, inputs, 0, 0, dnnl_nc),
+                  .weights = an_tensor_desc(outputs, inputs, 0, 0, dnnl_format_tag_any),
+                  .canonical = an_tensor_desc(outputs, inputs, 0, 0, dnnl_oi),
+                  .target = an_tensor_desc(source->n, outputs, 0, 0, dnnl_nc)};
+    dnnl_dims_t bias = {outputs};
+    dnnl_memory_desc_init_by_tag(&g.bias, 1, bias, dnnl_f32, dnnl_x);
+    return g;
+}
+
+static int forward_make(dense_op *dense, const geometry *g, dnnl_primitive_desc_t *hint)
+{
+    an_op *op = &dense->op;
+    dnnl_inner_product_desc_t operation;
+    dnnl_status_t status = dnnl_inner_product_forward_desc_init(&operation, dnnl_forward_training, &g->source,
+                                                                &g->weights, &g->bias, &g->target);
+    dnnl_primitive_desc_t desc;
+    int rc = an_cpu_check(status, op->node.name, "fully connected layer");
+    if (rc || (rc = an_kernel_desc(&desc, op->cpu, &operation, op->node.activation, NULL, op->node.name)))
+        return rc;
+    dnnl_memory_desc_t order = an_kernel_query(desc, dnnl_query_weights_md);
+    rc = an_cpu_check(dnnl_primitive_desc_clone(hint, desc), op->node.name, "a description");
+    if (rc) {
+        dnnl_primitive_desc_destroy(desc);
+        return rc;
+    }
+    if ((rc = an_kernel_make(&dense->forward, op->cpu, desc, op->node.name)) ||
+        (rc = an_weights_make(&op->weights[0], op->cpu, &order, &g->canonical)) ||
+        (rc = an_weights_make(&op->biases[0], op->cpu, &g->bias, &g->bias)))
+        return rc;
+    an_kernel_arg(&dense->forward, DNNL_ARG_SRC, dense->source);
+    an_kernel_arg(&dense->forward, DNNL_ARG_WEIGHTS, op->weights[0].value);
+    an_kernel_arg(&dense->forward, DNNL_ARG_BIAS, op->biases[0].value);
+    an_kernel_arg(&dense->forward, DNNL_ARG_DST, op->output.value);
+    return AN_OK;
+}
+
+static int data_make(dense_op *dense, const geometry *g, const_dnnl_primitive_desc_t hint)
+{
+    an_op *op = &dense->op;
+    dnnl_inner_product_desc_t operation;
+    dnnl_primitive_desc_t desc;
+    dnnl_status_t status =
+        dnnl_inner_product_backward_data_desc_init(&operation, &g->source, &g->weights, &g->target);
+    int rc = an_cpu_check(status, op->node.name, "fully connected layer");
+    if (rc || (rc = an_kernel_desc(&desc, op->cpu, &operation, AN_ACTIVATION_NONE, hint, op->node.name)))
+        return rc;
+    dnnl_memory_desc_t order = an_kernel_query(desc, dnnl_query_weights_md);
+    dnnl_memory_t turned = op->weights[0].value;
+    if ((rc = an_kernel_make(&dense->data, op->cpu, desc, op->node.name)) ||
+        (rc = an_weights_turn(&dense->weights_turn, op->cpu, &op->weights[0], &order, false, &turned)))
+        return rc;
+    an_kernel_arg(&dense->data, DNNL_ARG_WEIGHTS, turned);
+    an_kernel_arg(&dense->data, DNNL_ARG_DIFF_DST, op->output.gradient);
+    an_kernel_arg(&dense->data, DNNL_ARG_DIFF_SRC, dense->source_gradient);
+    return AN_OK;
+}
+
+static int weights_make(dense_op *dense, const geometry *g, const_dnnl_primitive_desc_t hint)
+{
+    an_op *op = &dense->op;
+    dnnl_inner_product_desc_t operation;
+    dnnl_primitive_desc_t desc;
+    dnnl_status_t status = dnnl_inner_product_backward_weights_desc_init(&operation, &g->source, &g->weights, &g->bias,
+                                                                         &g->target);
+    int rc = an_cpu_check(status, op->node.name, "fully connected layer");
+    if (rc || (rc = an_kernel_desc(&desc, op->cpu, &operation, AN_ACTIVATION_NONE, hint, op->node.name)))
+        return rc;
+    dnnl_memory_desc_t order = an_kernel_query(desc, dnnl_query_diff_weights_md);
+    dnnl_memory_t turned = op->weights[0].gradient;
+    if ((rc = an_kernel_make(&dense->weights, op->cpu, desc, op->node.name)) ||
+        (rc = an_weights_turn(&dense->gradient_turn, op->cpu, &op->weights[0], &order, true, &turned)))
+        return rc;
+    an_kernel_arg(&dense->weights, DNNL_ARG_SRC, dense->source);
+    an_kernel_arg(&dense->weights, DNNL_ARG_DIFF_DST, op->output.gradient);
+    an_kernel_arg(&dense->weights, DNNL_ARG_DIFF_WEIGHTS, turned);
+    an_kernel_arg(&dense->weights, DNNL_ARG_DIFF_BIAS, op->biases[0].gradient);
+    return AN_OK;
+}
+
+static int kernels_make(dense_op *dense, bool input_gradient)
+{
+    geometry g = geometry_make(dense);
+    dnnl_primitive_desc_t hint;
+    int rc = an_tensor_as(dense->view.tensor, &g.source, &dense->source, &dense->source_gradient);
+    if (rc || (rc = forward_make(dense, &g, &hint)))
+        return rc;
+    if (dense->op.cpu->training) {
+        rc = weights_make(dense, &g, hint);
+        if (!rc && input_gradient)
+            rc = data_make(dense, &g, hint);
+        if (!rc)
+            rc = an_cpu_activation_backward(&dense->activation, &dense->op);
+    }
+    dnnl_primitive_desc_destroy(hint);
+    return rc;
+}
+
+static int dense_forward(an_op *op, const an_run *run)
+{
+    (void)run;
+    dense_op *dense = (dense_op *)op;
+    int rc = an_view_forward(&dense->view, op->cpu);
+    return rc ? rc : an_kernel_run(&dense->forward, op->cpu);
+}
+
+static int dense_backward(an_op *op, const an_run *run)
+{
+    (void)run;
+    dense_op *dense = (dense_op *)op;
+    const an_kernel *order[] = {&dense->activation, &dense->weights, &dense->gradient_turn, &dense->weights_turn,
+                                &dense->data};
+    int rc = AN_OK;
+    for (size_t i = 0; i < sizeof order / sizeof *order && !rc; i++)
+        rc = an_kernel_run(order[i], op->cpu);
+    return rc ? rc : an_view_backward(&dense->view, op->cpu);
+}
+
+static int dense_describe(const an_op *op, an_buffer *out)
+{
+    const dense_op *dense = (const dense_op *)op;
+    const char *turned = dense->weights_turn.primitive || dense->gradient_turn.primitive ? ", weights reordered" : "";
+    return an_buffer_printf(out, "%s%s, backward %s / %s%s", dense->view.forward[0].primitive ? "input reordered, " : "",
+                            dense->forward.implementation, dense->data.implementation, dense->weights.implementation,
+                            turned);
+}
+
+int an_cpu_dense_create(an_op **out, an_backend *cpu, const an_op_spec *spec)
+{
+    static const an_op_methods methods = {dense_forward, dense_backward, dense_describe};
+    dense_op *dense;
+    int rc = an_cpu_op_new(&dense, cpu, spec, &methods, sizeof *dense);
+    if (rc)
+        return rc;
+    an_tensor *source = an_cpu_input(spec, 0);
+    dnnl_memory_desc_t order = source->desc, target = an_tensor_desc(cpu->batch, dense->op.node.channels, 0, 0, dnnl_nc);
+    int shape[] = {cpu->batch, dense->op.node.channels, 1, 1};
+    if (order.ndims == 4)
+        order = an_tensor_desc(source->n, source->c, source->h, source->w, dnnl_nchw);
+    dense->op.parts = 1;
+    if ((rc = an_view_make(&dense->view, cpu, source,
+                           &(an_view_spec){&order, false, spec->input_gradient, spec->accumulate})) ||
+        (rc = an_tensor_make(&dense->op.output, cpu, shape, &target, false)))
+        return rc;
+    *out = &dense->op;
+    return kernels_make(dense, spec->input_gradient);
+}

@@ -1,0 +1,93 @@
+/* Dropout behind a fully connected layer. The mask is a pure function of seed, step, layer and the element's place in the
+ * whole layer, so neither the placement of halves nor the number of threads changes it. */
+#include <math.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/rng.h"
+#include "model/cpu/cpu.h"
+
+typedef struct {
+    an_op op;
+    an_view view;
+    uint8_t *kept; /* 1: passed on */
+} dropout_op;
+
+/* One row's mask. A word of the random stream below the threshold drops its element. */
+static void row_draw(uint8_t *kept, int channels, an_rng rng, uint64_t first, uint32_t threshold)
+{
+    uint32_t words[4];
+    for (int i = 0; i < channels;) {
+        uint64_t place = first + (uint64_t)i;
+        rng.counter[0] = (uint32_t)(place / 4);
+        an_rng_philox(rng.counter, rng.key, words);
+        for (uint64_t word = place % 4; word < 4 && i < channels; word++, i++)
+            kept[i] = words[word] >= threshold;
+    }
+}
+
+static void rows_scale(float *restrict out, const float *restrict in, const uint8_t *restrict kept, size_t count,
+                       float scale)
+{
+    for (size_t i = 0; i < count; i++)
+        out[i] = kept[i] ? in[i] * scale : 0;
+}
+
+static int dropout_forward(an_op *op, const an_run *run)
+{
+    dropout_op *dropout = (dropout_op *)op;
+    const an_node *node = &op->node;
+    int rc = an_view_forward(&dropout->view, op->cpu), rows = op->output.n;
+    size_t channels = (size_t)op->output.c;
+    const float *in = dropout->view.tensor->data;
+    if (rc)
+        return rc;
+    if (!run->training) {
+        memcpy(op->output.data, in, (size_t)rows * channels * sizeof *in);
+        return AN_OK;
+    }
+    an_rng rng = an_rng_make(op->cpu->seed, AN_RNG_DROPOUT, run->step, (uint64_t)node->layer);
+    uint32_t threshold = (uint32_t)ceil(node->dropout * 0x1p32);
+    float scale = (float)(1 / (1 - node->dropout));
+#pragma omp parallel for schedule(static)
+    for (int row = 0; row < rows; row++) {
+        size_t at = (size_t)row * channels;
+        uint64_t first = (uint64_t)row * (uint64_t)node->layer_channels + (uint64_t)node->channel_offset;
+        row_draw(dropout->kept + at, (int)channels, rng, first, threshold);
+        rows_scale(op->output.data + at, in + at, dropout->kept + at, channels, scale);
+    }
+    return AN_OK;
+}
+
+static int dropout_backward(an_op *op, const an_run *run)
+{
+    (void)run;
+    dropout_op *dropout = (dropout_op *)op;
+    an_tensor *source = dropout->view.tensor;
+    size_t count = (size_t)source->n * (size_t)source->c;
+    rows_scale(source->slope, op->output.slope, dropout->kept, count, (float)(1 / (1 - op->node.dropout)));
+    return an_view_backward(&dropout->view, op->cpu);
+}
+
+int an_cpu_dropout_create(an_op **out, an_backend *cpu, const an_op_spec *spec)
+{
+    static const an_op_methods methods = {dropout_forward, dropout_backward, NULL};
+    dropout_op *dropout;
+    void *kept;
+    int rc = an_cpu_op_new(&dropout, cpu, spec, &methods, sizeof *dropout);
+    if (rc)
+        return rc;
+    an_tensor *source = an_cpu_input(spec, 0);
+    dnnl_memory_desc_t order = an_tensor_desc(source->n, source->c, 0, 0, dnnl_nc);
+    int shape[] = {source->n, source->c, 1, 1};
+    if (source->desc.ndims != 2)
+        return an_error(AN_EUNSUPPORTED, "%s: dropout follows fully connected layers only", dropout->op.node.name);
+    if ((rc = an_view_make(&dropout->view, cpu, source,
+                           &(an_view_spec){&order, false, spec->input_gradient, spec->accumulate})) ||
+        (rc = an_tensor_make(&dropout->op.output, cpu, shape, &order, false)) ||
+        (rc = an_cpu_alloc(cpu, &kept, (size_t)source->n * (size_t)source->c)))
+        return rc;
+    dropout->kept = kept;
+    *out = &dropout->op;
+    return AN_OK;
+}

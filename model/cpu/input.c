@@ -1,0 +1,38 @@
+/* The image batch, read where the caller has it if possible. A batch that is not full is copied, so that no primitive
+ * reads beyond. */
+#include <string.h>
+
+#include "base/error.h"
+#include "model/cpu/cpu.h"
+
+static int input_run(an_op *op, const an_run *run)
+{
+    (void)op;
+    (void)run;
+    return AN_OK;
+}
+
+int an_cpu_feed(an_op *op, const void *images, uint32_t count)
+{
+    const an_tensor *tensor = &op->output;
+    size_t sample = dnnl_memory_desc_get_size(&tensor->desc) / (size_t)tensor->n;
+    void *place = (void *)(uintptr_t)images; /* primitives only read it */
+    if (tensor->pinned || count < (uint32_t)tensor->n) {
+        memcpy(tensor->data, images, count * sample);
+        place = tensor->data;
+    }
+    return an_cpu_check(dnnl_memory_set_data_handle(tensor->value, place), op->node.name, "its memory");
+}
+
+int an_cpu_input_create(an_op **out, an_backend *cpu, const an_op_spec *spec)
+{
+    static const an_op_methods methods = {input_run, input_run, NULL};
+    an_op *op;
+    int rc = an_cpu_op_new(&op, cpu, spec, &methods, sizeof *op);
+    if (rc)
+        return rc;
+    int shape[] = {cpu->batch, op->node.channels, op->node.height, op->node.width};
+    dnnl_memory_desc_t order = an_tensor_desc(shape[0], shape[1], shape[2], shape[3], dnnl_nchw);
+    *out = op;
+    return an_tensor_make(&op->output, cpu, shape, &order, false);
+}

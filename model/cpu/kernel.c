@@ -1,0 +1,178 @@
+/* The one place where oneDNN primitives come into being. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "model/cpu/cpu.h"
+
+struct an_scratch {
+    an_scratch *next;
+    dnnl_memory_t memory;
+};
+
+static dnnl_alg_kind_t activation_kind(an_activation activation)
+{
+    static const dnnl_alg_kind_t kinds[] = {[AN_ACTIVATION_RELU] = dnnl_eltwise_relu,
+                                            [AN_ACTIVATION_TANH] = dnnl_eltwise_tanh,
+                                            [AN_ACTIVATION_SIGMOID] = dnnl_eltwise_logistic};
+    return kinds[activation];
+}
+
+static dnnl_status_t activation_append(dnnl_primitive_attr_t attr, an_activation activation)
+{
+    if (activation == AN_ACTIVATION_NONE)
+        return dnnl_success;
+    dnnl_post_ops_t ops;
+    dnnl_status_t status = dnnl_post_ops_create(&ops);
+    if (status != dnnl_success)
+        return status;
+    status = dnnl_post_ops_append_eltwise(ops, 1, activation_kind(activation), 0, 0);
+    if (status == dnnl_success)
+        status = dnnl_primitive_attr_set_post_ops(attr, ops);
+    dnnl_post_ops_destroy(ops);
+    return status;
+}
+
+static int attr_make(dnnl_primitive_attr_t *out, an_activation activation, const char *subject)
+{
+    int rc = an_cpu_check(dnnl_primitive_attr_create(out), subject, "attributes");
+    if (rc)
+        return rc;
+    dnnl_status_t status = dnnl_primitive_attr_set_scratchpad_mode(*out, dnnl_scratchpad_mode_user);
+    if (status == dnnl_success)
+        status = activation_append(*out, activation);
+    if (status != dnnl_success)
+        dnnl_primitive_attr_destroy(*out);
+    return an_cpu_check(status, subject, "attributes");
+}
+
+int an_kernel_desc(dnnl_primitive_desc_t *out, an_backend *cpu, const void *operation, an_activation activation,
+                   const_dnnl_primitive_desc_t hint, const char *subject)
+{
+    dnnl_primitive_attr_t attr;
+    int rc = attr_make(&attr, activation, subject);
+    if (rc)
+        return rc;
+    dnnl_status_t status = dnnl_primitive_desc_create(out, operation, attr, cpu->engine, hint);
+    dnnl_primitive_attr_destroy(attr);
+    return an_cpu_check(status, subject, "a primitive of this shape");
+}
+
+dnnl_memory_desc_t an_kernel_query(const_dnnl_primitive_desc_t desc, dnnl_query_t what)
+{
+    const dnnl_memory_desc_t *found = dnnl_primitive_desc_query_md(desc, what, 0);
+    return found ? *found : (dnnl_memory_desc_t){0};
+}
+
+static int scratch_add(an_kernel *kernel, an_backend *cpu, const_dnnl_primitive_desc_t desc)
+{
+    dnnl_memory_desc_t wanted = an_kernel_query(desc, dnnl_query_scratchpad_md);
+    size_t size = dnnl_memory_desc_get_size(&wanted);
+    if (!size)
+        return AN_OK;
+    void *place;
+    int rc = an_cpu_alloc(cpu, &place, sizeof(an_scratch));
+    if (rc)
+        return rc;
+    an_scratch *scratch = place;
+    if ((rc = an_cpu_memory(cpu, &scratch->memory, &wanted, NULL)))
+        return rc;
+    scratch->next = cpu->scratches;
+    cpu->scratches = scratch;
+    if (size > cpu->scratch_size)
+        cpu->scratch_size = size;
+    an_kernel_arg(kernel, DNNL_ARG_SCRATCHPAD, scratch->memory);
+    return AN_OK;
+}
+
+int an_kernel_scratch_finish(an_backend *cpu)
+{
+    void *buffer = NULL;
+    int rc = an_cpu_alloc(cpu, &buffer, cpu->scratch_size);
+    for (an_scratch *s = cpu->scratches; s && !rc; s = s->next)
+        rc = an_cpu_check(dnnl_memory_set_data_handle(s->memory, buffer), "scratch", "memory");
+    return rc;
+}
+
+int an_kernel_make(an_kernel *kernel, an_backend *cpu, dnnl_primitive_desc_t desc, const char *subject)
+{
+    const char *implementation = "";
+    memset(kernel, 0, sizeof *kernel);
+    dnnl_primitive_desc_query(desc, dnnl_query_impl_info_str, 0, &implementation);
+    snprintf(kernel->implementation, sizeof kernel->implementation, "%s", implementation);
+    int rc = an_cpu_check(dnnl_primitive_create(&kernel->primitive, desc), subject, "a primitive");
+    if (!rc && !(rc = an_cpu_own_primitive(cpu, kernel->primitive)))
+        rc = scratch_add(kernel, cpu, desc);
+    dnnl_primitive_desc_destroy(desc);
+    return rc;
+}
+
+void an_kernel_arg(an_kernel *kernel, int argument, dnnl_memory_t memory)
+{
+    kernel->args[kernel->count++] = (dnnl_exec_arg_t){argument, memory};
+}
+
+int an_kernel_run(const an_kernel *kernel, an_backend *cpu)
+{
+    if (!kernel->primitive)
+        return AN_OK;
+    return an_cpu_check(dnnl_primitive_execute(kernel->primitive, cpu->stream, kernel->count, kernel->args),
+                        kernel->implementation, "execution");
+}
+
+static dnnl_status_t sum_append(dnnl_primitive_attr_t attr)
+{
+    dnnl_post_ops_t ops;
+    dnnl_status_t status = dnnl_post_ops_create(&ops);
+    if (status != dnnl_success)
+        return status;
+    status = dnnl_post_ops_append_sum(ops, 1);
+    if (status == dnnl_success)
+        status = dnnl_primitive_attr_set_post_ops(attr, ops);
+    dnnl_post_ops_destroy(ops);
+    return status;
+}
+
+int an_kernel_reorder(an_kernel *kernel, an_backend *cpu, const dnnl_memory_desc_t *from_desc, dnnl_memory_t from,
+                      const dnnl_memory_desc_t *to_desc, dnnl_memory_t to, bool add)
+{
+    dnnl_primitive_attr_t attr;
+    int rc = attr_make(&attr, AN_ACTIVATION_NONE, "reorder");
+    if (rc)
+        return rc;
+    dnnl_primitive_desc_t desc = NULL;
+    dnnl_status_t status = add ? sum_append(attr) : dnnl_success;
+    if (status == dnnl_success)
+        status = dnnl_reorder_primitive_desc_create(&desc, from_desc, cpu->engine, to_desc, cpu->engine, attr);
+    dnnl_primitive_attr_destroy(attr);
+    if ((rc = an_cpu_check(status, "reorder", "this pair of orders")) ||
+        (rc = an_kernel_make(kernel, cpu, desc, "reorder")))
+        return rc;
+    an_kernel_arg(kernel, DNNL_ARG_FROM, from);
+    an_kernel_arg(kernel, DNNL_ARG_TO, to);
+    return AN_OK;
+}
+
+int an_cpu_copy(an_backend *cpu, const dnnl_memory_desc_t *from_desc, void *from, const dnnl_memory_desc_t *to_desc,
+                void *to)
+{
+    dnnl_memory_t source = NULL, target = NULL;
+    dnnl_primitive_desc_t desc = NULL;
+    dnnl_primitive_t primitive = NULL;
+    dnnl_status_t status = dnnl_memory_create(&source, from_desc, cpu->engine, from);
+    if (status == dnnl_success)
+        status = dnnl_memory_create(&target, to_desc, cpu->engine, to);
+    if (status == dnnl_success)
+        status = dnnl_reorder_primitive_desc_create(&desc, from_desc, cpu->engine, to_desc, cpu->engine, NULL);
+    if (status == dnnl_success)
+        status = dnnl_primitive_create(&primitive, desc);
+    if (status == dnnl_success) {
+        dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, source}, {DNNL_ARG_TO, target}};
+        status = dnnl_primitive_execute(primitive, cpu->stream, 2, args);
+    }
+    dnnl_primitive_destroy(primitive);
+    dnnl_primitive_desc_destroy(desc);
+    dnnl_memory_destroy(target);
+    dnnl_memory_destroy(source);
+    return an_cpu_check(status, "copy", "this pair of orders");
+}

@@ -1,0 +1,125 @@
+/* Softmax and cross entropy in double precision, one sample a row. The op's output are the probabilities. */
+#include <math.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "model/cpu/cpu.h"
+
+typedef struct {
+    double loss;
+    uint32_t rank; /* classes at least as probable as the true one: ties count against it */
+} row_result;
+
+typedef struct {
+    an_op op;
+    an_view view;
+    uint32_t *labels;
+    row_result *rows;
+    uint32_t count; /* of rows with results; 0: no labels */
+    bool labelled;
+} loss_op;
+
+static double row_softmax(const float *logits, float *out, size_t classes)
+{
+    float most = logits[0];
+    double sum = 0;
+    for (size_t i = 1; i < classes; i++)
+        most = logits[i] > most ? logits[i] : most;
+    for (size_t i = 0; i < classes; i++) {
+        double power = exp((double)logits[i] - most);
+        sum += power;
+        out[i] = (float)power;
+    }
+    float scale = (float)(1 / sum);
+    for (size_t i = 0; i < classes; i++)
+        out[i] *= scale;
+    return most + log(sum);
+}
+
+static row_result row_judge(const float *logits, size_t classes, uint32_t label, double log_sum)
+{
+    row_result result = {.loss = log_sum - logits[label]};
+    for (size_t i = 0; i < classes; i++)
+        result.rank += i != label && logits[i] >= logits[label];
+    return result;
+}
+
+static int loss_forward(an_op *op, const an_run *run)
+{
+    loss_op *loss = (loss_op *)op;
+    size_t classes = (size_t)op->output.c;
+    const float *logits = loss->view.tensor->data;
+    int rc = an_view_forward(&loss->view, op->cpu), count = (int)run->count;
+    if (rc)
+        return rc;
+    loss->count = run->count;
+#pragma omp parallel for schedule(static)
+    for (int row = 0; row < count; row++) {
+        const float *in = logits + (size_t)row * classes;
+        double log_sum = row_softmax(in, op->output.data + (size_t)row * classes, classes);
+        if (loss->labelled)
+            loss->rows[row] = row_judge(in, classes, loss->labels[row], log_sum);
+    }
+    return AN_OK;
+}
+
+/* (probability - 1 at the label) / count; rows beyond count have no part. */
+static int loss_backward(an_op *op, const an_run *run)
+{
+    loss_op *loss = (loss_op *)op;
+    size_t classes = (size_t)op->output.c, used = run->count * classes, all = (size_t)op->output.n * classes;
+    float *slope = loss->view.tensor->slope, share = 1.0F / (float)run->count;
+    for (size_t i = 0; i < used; i++)
+        slope[i] = op->output.data[i] * share;
+    memset(slope + used, 0, (all - used) * sizeof *slope);
+    for (size_t row = 0; row < run->count; row++)
+        slope[row * classes + loss->labels[row]] -= share;
+    return an_view_backward(&loss->view, op->cpu);
+}
+
+int an_cpu_labels(an_op *op, const uint32_t *labels, uint32_t count)
+{
+    loss_op *loss = (loss_op *)op;
+    loss->labelled = labels != NULL;
+    if (labels)
+        memcpy(loss->labels, labels, count * sizeof *labels);
+    return AN_OK;
+}
+
+int an_cpu_result(an_op *op, an_exec_result *out)
+{
+    const loss_op *loss = (const loss_op *)op;
+    *out = (an_exec_result){0};
+    for (uint32_t i = 0; i < loss->count; i++) {
+        out->loss += loss->rows[i].loss / loss->count;
+        out->top1 += loss->rows[i].rank < 1;
+        out->top5 += loss->rows[i].rank < 5;
+    }
+    return AN_OK;
+}
+
+int an_cpu_loss_create(an_op **out, an_backend *cpu, const an_op_spec *spec)
+{
+    static const an_op_methods methods = {loss_forward, loss_backward, NULL};
+    loss_op *loss;
+    void *labels, *rows;
+    int rc = an_cpu_op_new(&loss, cpu, spec, &methods, sizeof *loss);
+    if (rc)
+        return rc;
+    an_tensor *source = an_cpu_input(spec, 0);
+    dnnl_memory_desc_t order = an_tensor_desc(source->n, source->c, 0, 0, dnnl_nc);
+    int shape[] = {source->n, source->c, 1, 1};
+    size_t batch = (size_t)source->n;
+    if (source->desc.ndims != 2)
+        return an_error(AN_EUNSUPPORTED, "%s: the loss follows a fully connected layer only", loss->op.node.name);
+    if ((rc = an_view_make(&loss->view, cpu, source,
+                           &(an_view_spec){&order, false, spec->input_gradient, spec->accumulate})) ||
+        (rc = an_tensor_make(&loss->op.output, cpu, shape, &order, false)) ||
+        (rc = an_cpu_alloc(cpu, &labels, batch * sizeof *loss->labels)) ||
+        (rc = an_cpu_alloc(cpu, &rows, batch * sizeof *loss->rows)))
+        return rc;
+    loss->labels = labels;
+    loss->rows = rows;
+    *out = &loss->op;
+    return AN_OK;
+}

@@ -1,0 +1,128 @@
+/* Local response normalisation across channels. With groups, windows stay within each group: n samples of c channels in
+ * blocks are, without moving a byte, n * groups samples of c / groups channels. */
+#include "base/error.h"
+#include "model/cpu/cpu.h"
+
+typedef struct {
+    an_op op;
+    an_view view;
+    bool input_gradient;
+    an_kernel forward, backward;
+} lrn_op;
+
+static int pair_desc(lrn_op *lrn, const dnnl_memory_desc_t *order, dnnl_primitive_desc_t *forward,
+                     dnnl_primitive_desc_t *backward)
+{
+    const an_node *node = &lrn->op.node;
+    float alpha = (float)node->lrn_alpha, beta = (float)node->lrn_beta, k = (float)node->lrn_k;
+    dnnl_prop_kind_t kind = lrn->op.cpu->training ? dnnl_forward_training : dnnl_forward_inference;
+    dnnl_lrn_desc_t operation;
+    *backward = NULL;
+    dnnl_status_t status = dnnl_lrn_forward_desc_init(&operation, kind, dnnl_lrn_across_channels, order,
+                                                      node->lrn_size, alpha, beta, k);
+    int rc = an_cpu_check(status, node->name, "normalisation");
+    if (rc || (rc = an_kernel_desc(forward, lrn->op.cpu, &operation, AN_ACTIVATION_NONE, NULL, node->name)))
+        return rc;
+    if (!lrn->op.cpu->training)
+        return AN_OK;
+    status = dnnl_lrn_backward_desc_init(&operation, dnnl_lrn_across_channels, order, order, node->lrn_size, alpha, beta,
+                                         k);
+    rc = an_cpu_check(status, node->name, "normalisation");
+    if (!rc)
+        rc = an_kernel_desc(backward, lrn->op.cpu, &operation, AN_ACTIVATION_NONE, *forward, node->name);
+    if (rc)
+        dnnl_primitive_desc_destroy(*forward);
+    return rc;
+}
+
+static int kernels_make(lrn_op *lrn, const dnnl_memory_desc_t *order)
+{
+    an_backend *cpu = lrn->op.cpu;
+    dnnl_memory_t source, source_gradient = NULL, target, target_gradient = NULL, workspace = NULL;
+    dnnl_primitive_desc_t forward, backward;
+    int rc = an_tensor_as(lrn->view.tensor, order, &source, &source_gradient);
+    if (rc || (rc = an_tensor_as(&lrn->op.output, order, &target, &target_gradient)) ||
+        (rc = pair_desc(lrn, order, &forward, &backward)))
+        return rc;
+    dnnl_memory_desc_t kept = an_kernel_query(forward, dnnl_query_workspace_md);
+    rc = an_kernel_make(&lrn->forward, cpu, forward, lrn->op.node.name);
+    if (!rc)
+        rc = backward ? an_kernel_make(&lrn->backward, cpu, backward, lrn->op.node.name) : AN_OK;
+    else
+        dnnl_primitive_desc_destroy(backward);
+    if (rc || (rc = an_cpu_workspace(cpu, &kept, &workspace)))
+        return rc;
+    an_kernel_arg(&lrn->forward, DNNL_ARG_SRC, source);
+    an_kernel_arg(&lrn->forward, DNNL_ARG_DST, target);
+    an_kernel_arg(&lrn->backward, DNNL_ARG_SRC, source);
+    an_kernel_arg(&lrn->backward, DNNL_ARG_DIFF_DST, target_gradient);
+    an_kernel_arg(&lrn->backward, DNNL_ARG_DIFF_SRC, source_gradient);
+    if (workspace) {
+        an_kernel_arg(&lrn->forward, DNNL_ARG_WORKSPACE, workspace);
+        an_kernel_arg(&lrn->backward, DNNL_ARG_WORKSPACE, workspace);
+    }
+    return AN_OK;
+}
+
+/* The order to work in: as it comes, if groups can be split off it, else plain. */
+static void orders_choose(const lrn_op *lrn, const an_tensor *source, dnnl_memory_desc_t *whole,
+                          dnnl_memory_desc_t *grouped)
+{
+    int groups = lrn->op.node.groups, n = source->n, c = source->c;
+    *whole = *grouped = source->desc;
+    if (groups == (source->halved ? 2 : 1))
+        return;
+    bool blocked = source->desc.format_kind == dnnl_blocked && source->desc.format_desc.blocking.inner_nblks == 1;
+    dnnl_dim_t block = blocked ? source->desc.format_desc.blocking.inner_blks[0] : 0;
+    if (blocked && !source->halved && c / groups % block == 0 &&
+        an_tensor_reshape(&source->desc, n * groups, c / groups, grouped))
+        return;
+    *whole = an_tensor_desc(n, c, source->h, source->w, dnnl_nchw);
+    *grouped = an_tensor_desc(n * groups, c / groups, source->h, source->w, dnnl_nchw);
+}
+
+static int lrn_forward(an_op *op, const an_run *run)
+{
+    (void)run;
+    lrn_op *lrn = (lrn_op *)op;
+    int rc = an_view_forward(&lrn->view, op->cpu);
+    return rc ? rc : an_kernel_run(&lrn->forward, op->cpu);
+}
+
+static int lrn_backward(an_op *op, const an_run *run)
+{
+    (void)run;
+    lrn_op *lrn = (lrn_op *)op;
+    if (!lrn->input_gradient)
+        return AN_OK;
+    int rc = an_kernel_run(&lrn->backward, op->cpu);
+    return rc ? rc : an_view_backward(&lrn->view, op->cpu);
+}
+
+static int lrn_describe(const an_op *op, an_buffer *out)
+{
+    const lrn_op *lrn = (const lrn_op *)op;
+    return an_buffer_printf(out, "%s%s, backward %s", lrn->view.forward[0].primitive ? "input reordered, " : "",
+                            lrn->forward.implementation, lrn->backward.implementation);
+}
+
+int an_cpu_lrn_create(an_op **out, an_backend *cpu, const an_op_spec *spec)
+{
+    static const an_op_methods methods = {lrn_forward, lrn_backward, lrn_describe};
+    lrn_op *lrn;
+    dnnl_memory_desc_t whole, grouped;
+    int rc = an_cpu_op_new(&lrn, cpu, spec, &methods, sizeof *lrn);
+    if (rc)
+        return rc;
+    an_tensor *source = an_cpu_input(spec, 0);
+    orders_choose(lrn, source, &whole, &grouped);
+    bool halved = source->halved && dnnl_memory_desc_equal(&whole, &source->desc);
+    int shape[] = {source->n, source->c, source->h, source->w};
+    lrn->input_gradient = spec->input_gradient;
+    if ((rc = an_view_make(&lrn->view, cpu, source,
+                           &(an_view_spec){&whole, halved, spec->input_gradient, spec->accumulate})) ||
+        (rc = an_tensor_make(&lrn->op.output, cpu, shape, &whole, halved)))
+        return rc;
+    *out = &lrn->op;
+    return kernels_make(lrn, &grouped);
+}

@@ -1,0 +1,241 @@
+#include "model/exec.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "model/exec_private.h"
+
+static int options_check(const an_graph *graph, const an_exec_options *options)
+{
+    if (options->batch < 1 || options->batch > 1 << 16)
+        return an_error(AN_EINVAL, "batch of %d: it must be 1 to %d", options->batch, 1 << 16);
+    if (options->threads < 0 || options->threads > 1024)
+        return an_error(AN_EINVAL, "%d threads: it must be 0 (all processors) to 1024", options->threads);
+    for (int i = 0; i < graph->count; i++)
+        if (graph->nodes[i].kind == AN_OP_LOSS && i == graph->count - 1)
+            return AN_OK;
+    return an_error(AN_EINVAL, "the network does not end in a loss");
+}
+
+static int graph_place(an_exec *exec, const an_graph *graph)
+{
+    an_graph fused;
+    if (exec->options.columns)
+        return an_graph_lower(graph, 1, &exec->graph);
+    int rc = an_graph_fuse(graph, &fused);
+    if (rc == AN_EUNSUPPORTED)
+        return an_graph_lower(graph, 1, &exec->graph);
+    return rc ? rc : an_graph_lower(&fused, 1, &exec->graph);
+}
+
+static int ops_create(an_exec *exec)
+{
+    an_graph *graph = &exec->graph;
+    an_graph_flow(graph, exec->flow);
+    for (int i = 0; i < graph->count; i++) {
+        const an_node *node = &graph->nodes[i];
+        an_op_spec spec = {
+            .node = node, .input_gradient = exec->flow[i].input_gradient, .accumulate = exec->flow[i].accumulate};
+        for (int k = 0; k < node->input_count; k++)
+            spec.inputs[k] = exec->ops[node->inputs[k]];
+        int rc = exec->api->op_create(&exec->ops[i], exec->devices[node->device], &spec);
+        if (rc)
+            return an_error_prefix(rc, "%s", node->name);
+        if (node->kind == AN_OP_LOSS)
+            exec->loss = i;
+    }
+    return AN_OK;
+}
+
+static int devices_open(an_exec *exec)
+{
+    const an_exec_options *o = &exec->options;
+    an_backend_options options = {.batch = o->batch, .threads = o->threads, .training = o->training, .seed = o->seed};
+    int rc = an_backend_find(o->devices ? o->devices : "cpu", &exec->api);
+    if (rc || (rc = exec->api->open(&exec->devices[0], &options)))
+        return rc;
+    exec->device_count = 1;
+    return AN_OK;
+}
+
+int an_exec_create(an_exec **out, const an_graph *graph, const an_exec_options *options)
+{
+    int rc = options_check(graph, options);
+    if (rc)
+        return rc;
+    an_exec *exec = calloc(1, sizeof *exec);
+    if (!exec)
+        return an_error(AN_ENOMEM, "out of memory");
+    exec->options = *options;
+    if (!(rc = devices_open(exec)) && !(rc = graph_place(exec, graph)) && !(rc = ops_create(exec)))
+        for (int i = 0; i < exec->device_count && !rc; i++)
+            rc = exec->api->finish(exec->devices[i]);
+    exec->options.devices = NULL; /* the caller's memory */
+    if (rc) {
+        an_exec_free(exec);
+        return rc;
+    }
+    an_exec_parameters_list(exec);
+    *out = exec;
+    return AN_OK;
+}
+
+void an_exec_free(an_exec *exec)
+{
+    if (!exec)
+        return;
+    for (int i = 0; i < exec->device_count; i++)
+        exec->api->close(exec->devices[i]);
+    free(exec);
+}
+
+an_format an_exec_input_format(const an_exec *exec)
+{
+    return exec->api->input_format(exec->devices[0]);
+}
+
+static int batch_check(const an_exec *exec, const uint32_t *labels, uint32_t count)
+{
+    if (!count || count > (uint32_t)exec->options.batch)
+        return an_error(AN_EINVAL, "%u samples: a step takes 1 to %d", count, exec->options.batch);
+    for (uint32_t i = 0; labels && i < count; i++)
+        if (labels[i] >= (uint32_t)exec->graph.classes)
+            return an_error(AN_EINVAL, "label %u of sample %u: the network has %d classes", labels[i], i,
+                            exec->graph.classes);
+    return AN_OK;
+}
+
+static int forward(an_exec *exec, const void *images, const uint32_t *labels, const an_run *run)
+{
+    int rc = exec->api->labels(exec->ops[exec->loss], labels, run->count);
+    for (int i = 0; i < exec->graph.count && !rc; i++) {
+        if (exec->graph.nodes[i].kind == AN_OP_INPUT)
+            rc = exec->api->feed(exec->ops[i], images, run->count);
+        if (!rc)
+            rc = exec->api->forward(exec->ops[i], run);
+        if (rc)
+            return an_error_prefix(rc, "%s", exec->graph.nodes[i].name);
+    }
+    return rc;
+}
+
+static int backward(an_exec *exec, const an_run *run)
+{
+    for (int i = exec->graph.count - 1; i >= 0; i--) {
+        int rc = exec->flow[i].collect ? exec->api->collect(exec->ops[i]) : AN_OK;
+        if (!rc)
+            rc = exec->api->backward(exec->ops[i], run);
+        if (rc)
+            return an_error_prefix(rc, "%s", exec->graph.nodes[i].name);
+    }
+    return AN_OK;
+}
+
+static int synchronize(an_exec *exec)
+{
+    int rc = AN_OK;
+    for (int i = 0; i < exec->device_count && !rc; i++)
+        rc = exec->api->synchronize(exec->devices[i]);
+    return rc;
+}
+
+/* Whether all of a node's output is finite; the slow way, taken only after something went wrong. */
+static int node_finite(an_exec *exec, int number, uint32_t count, bool *finite)
+{
+    const an_node *node = &exec->graph.nodes[number];
+    size_t size = (size_t)count * (size_t)node->channels * (size_t)node->height * (size_t)node->width;
+    float *values = malloc(size * sizeof *values);
+    if (!values)
+        return an_error(AN_ENOMEM, "out of memory");
+    int rc = exec->api->output_get(exec->ops[number], false, count, values);
+    *finite = true;
+    for (size_t i = 0; i < size && *finite && !rc; i++)
+        *finite = isfinite(values[i]);
+    free(values);
+    return rc;
+}
+
+static int loss_explain(an_exec *exec, double loss, uint32_t count)
+{
+    for (int i = 0; i < exec->graph.count; i++) {
+        bool finite = true;
+        int rc = node_finite(exec, i, count, &finite);
+        if (rc)
+            return rc;
+        if (!finite)
+            return an_error(AN_ECORRUPT, "loss is %g: the first values that are not finite come from '%s'", loss,
+                            exec->graph.nodes[i].name);
+    }
+    return an_error(AN_ECORRUPT, "loss is %g although every layer's output is finite", loss);
+}
+
+static int result_take(an_exec *exec, uint32_t count, an_exec_result *out)
+{
+    int rc = exec->api->result(exec->ops[exec->loss], out);
+    if (!rc && !isfinite(out->loss))
+        rc = loss_explain(exec, out->loss, count);
+    return rc;
+}
+
+int an_exec_step(an_exec *exec, const void *images, const uint32_t *labels, uint32_t count, uint64_t step,
+                 an_exec_result *out)
+{
+    an_run run = {.step = step, .count = count, .training = true};
+    int rc = batch_check(exec, labels, count);
+    if (rc)
+        return rc;
+    if (!exec->options.training || !labels)
+        return an_error(AN_EINVAL, exec->options.training ? "a training step without labels"
+                                                          : "a training step on a model made for evaluation");
+    if ((rc = forward(exec, images, labels, &run)) || (rc = backward(exec, &run)) || (rc = synchronize(exec)))
+        return rc;
+    return result_take(exec, count, out);
+}
+
+int an_exec_update(an_exec *exec, const an_sgd *sgd)
+{
+    int rc = AN_OK;
+    if (!exec->options.training)
+        return an_error(AN_EINVAL, "an update of a model made for evaluation");
+    for (int i = 0; i < exec->graph.count && !rc; i++)
+        if (exec->graph.nodes[i].has_weights)
+            rc = exec->api->update(exec->ops[i], sgd);
+    return rc ? rc : synchronize(exec);
+}
+
+int an_exec_evaluate(an_exec *exec, const void *images, const uint32_t *labels, uint32_t count, float *probabilities,
+                     an_exec_result *out)
+{
+    an_run run = {.count = count};
+    int rc = batch_check(exec, labels, count);
+    if (rc || (rc = forward(exec, images, labels, &run)) || (rc = synchronize(exec)))
+        return rc;
+    if (probabilities && (rc = exec->api->output_get(exec->ops[exec->loss], false, count, probabilities)))
+        return rc;
+    return labels && out ? result_take(exec, count, out) : AN_OK;
+}
+
+uint64_t an_exec_memory(const an_exec *exec)
+{
+    uint64_t sum = 0;
+    for (int i = 0; i < exec->device_count; i++)
+        sum += exec->api->memory(exec->devices[i]);
+    return sum;
+}
+
+int an_exec_describe(const an_exec *exec, an_buffer *out)
+{
+    int rc = AN_OK;
+    for (int i = 0; i < exec->graph.count && !rc; i++) {
+        const an_node *node = &exec->graph.nodes[i];
+        rc = an_buffer_printf(out, "%-10s %s%d  %4d x %3d x %3d  ", node->name, exec->api->name, node->device,
+                              node->channels, node->height, node->width);
+        if (!rc)
+            rc = exec->api->op_describe(exec->ops[i], out);
+        if (!rc)
+            rc = an_buffer_printf(out, "\n");
+    }
+    return rc;
+}

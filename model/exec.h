@@ -1,0 +1,79 @@
+/* Running a graph: training and evaluation steps on a placement of logical onto physical devices. All memory, plans and
+ * workspaces are made in an_exec_create; a step allocates nothing. One thread drives an exec. */
+#ifndef AN_MODEL_EXEC_H
+#define AN_MODEL_EXEC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/format.h"
+#include "model/graph.h"
+
+typedef struct {
+    const char *devices; /* "cpu" */
+    int batch;           /* samples per step at most */
+    int threads;         /* compute threads per CPU device; 0: all processors */
+    bool training;       /* false: no gradients, less memory */
+    uint64_t seed;       /* of dropout */
+    bool columns;        /* keep the halves of split layers apart although one device runs both: for comparisons */
+} an_exec_options;
+
+typedef struct an_exec an_exec;
+
+/* Copies the graph. */
+int an_exec_create(an_exec **out, const an_graph *graph, const an_exec_options *options);
+void an_exec_free(an_exec *exec);
+
+/* How the images handed to step and evaluate must lie in memory. */
+an_format an_exec_input_format(const an_exec *exec);
+
+typedef struct {
+    double loss;   /* mean cross entropy of the count samples */
+    uint32_t top1, top5; /* correct ones, counted on the logits of this step */
+} an_exec_result;
+
+/* Forward and backward; gradients of the mean loss are left for an_exec_update. images: count samples in the input
+ * format; step keys dropout. count may be smaller than batch (the mean is over count). A loss that is not finite is
+ * AN_ECORRUPT naming the first layer whose output is not finite. */
+int an_exec_step(an_exec *exec, const void *images, const uint32_t *labels, uint32_t count, uint64_t step,
+                 an_exec_result *out);
+
+/* SGD with momentum: v <- momentum v - decay rate w - rate g; w <- w + v (paper, section 5). Biases use
+ * bias_rate_scale * rate and bias_decay. */
+typedef struct {
+    double rate, momentum, decay;
+    double bias_rate_scale, bias_decay;
+} an_sgd;
+int an_exec_update(an_exec *exec, const an_sgd *sgd);
+
+/* Forward without dropout. probabilities: count x classes floats, row by row; may be NULL. labels and out may be NULL. */
+int an_exec_evaluate(an_exec *exec, const void *images, const uint32_t *labels, uint32_t count, float *probabilities,
+                     an_exec_result *out);
+
+/* Parameters by layer, in canonical form: conv O x I/groups x K x K, dense O x I (I = C*H*W in NCHW order), bias O; the
+ * halves of a split layer joined along O. */
+typedef struct {
+    char name[32];      /* "conv1.weight", "conv1.bias" */
+    int shape[4], rank;
+    uint64_t size;      /* floats */
+    uint64_t fan_in;    /* inputs of one output */
+    double init_deviation, init_bias; /* of the node: the paper's initial values */
+    bool bias;
+    int layer;          /* ordinal, keys initialisation */
+} an_parameter;
+
+typedef enum { AN_PARAMETER_VALUE, AN_PARAMETER_MOMENTUM, AN_PARAMETER_GRADIENT } an_parameter_kind;
+
+int an_exec_parameter_count(const an_exec *exec);
+const an_parameter *an_exec_parameter(const an_exec *exec, int number);
+int an_exec_parameter_get(an_exec *exec, int number, an_parameter_kind kind, float *out);
+int an_exec_parameter_set(an_exec *exec, int number, an_parameter_kind kind, const float *values);
+
+/* The activations of a named layer after the last evaluate or step, canonical N x C x H x W, halves joined:
+ * out has room for count * C*H*W floats. For features and tests. */
+int an_exec_activation_get(an_exec *exec, const char *layer, uint32_t count, float *out);
+
+uint64_t an_exec_memory(const an_exec *exec); /* bytes of tensors and workspaces */
+int an_exec_describe(const an_exec *exec, an_buffer *out); /* placement, chosen kernels: for logs */
+
+#endif

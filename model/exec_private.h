@@ -1,0 +1,29 @@
+/* What the files of exec share. */
+#ifndef AN_MODEL_EXEC_PRIVATE_H
+#define AN_MODEL_EXEC_PRIVATE_H
+
+#include "model/backend.h"
+#include "model/lower.h"
+
+typedef struct {
+    an_parameter public;
+    int nodes[AN_GRAPH_DEVICES]; /* of the lowered graph, in order along O */
+    int node_count;
+} an_exec_parameter_place;
+
+struct an_exec {
+    an_exec_options options;
+    an_graph graph; /* lowered */
+    an_flow flow[AN_GRAPH_NODES_MAX];
+    const an_backend_api *api;
+    an_backend *devices[AN_GRAPH_DEVICES];
+    int device_count;
+    an_op *ops[AN_GRAPH_NODES_MAX];
+    int loss; /* node number */
+    an_exec_parameter_place parameters[2 * AN_GRAPH_NODES_MAX];
+    int parameter_count;
+};
+
+void an_exec_parameters_list(an_exec *exec);
+
+#endif

@@ -1,0 +1,486 @@
+/* Every operation of every backend against the double-precision reference, forward and backward, behind sources whose
+ * outputs lie in memory in different orders. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "model/backend.h"
+#include "reference.h"
+#include "support.h"
+
+static const an_backend_api *const backends[] = {&an_backend_cpu};
+#define BACKENDS (sizeof backends / sizeof *backends)
+
+typedef enum { FROM_IMAGE, FROM_CONV, FROM_HALVES, FROM_DENSE } source_kind;
+
+typedef struct {
+    const char *name;
+    source_kind source;
+    int n, c, side; /* of what the op sees */
+    an_node node;
+    double tolerance;
+} op_case;
+
+#define CONV(to, window, step, before, after, group, act)                                                              \
+    {.kind = AN_OP_CONV, .channels = (to), .kernel = (window), .stride = (step), .pad_before = (before),               \
+     .pad_after = (after), .groups = (group), .activation = (act)}
+#define LRN(group)                                                                                                     \
+    {.kind = AN_OP_LRN, .lrn_size = 5, .lrn_alpha = 0.5, .lrn_beta = 0.75, .lrn_k = 2, .groups = (group)}
+#define POOL(window, step, before, after)                                                                              \
+    {.kind = AN_OP_POOL, .kernel = (window), .stride = (step), .pad_before = (before), .pad_after = (after)}
+#define DENSE(to, act) {.kind = AN_OP_DENSE, .channels = (to), .activation = (act)}
+
+static const op_case cases[] = {
+    {"conv plain input", FROM_IMAGE, 2, 3, 12, CONV(16, 5, 1, 2, 2, 1, AN_ACTIVATION_RELU), 1e-5},
+    {"conv of conv1's kind", FROM_IMAGE, 2, 3, 24, CONV(96, 11, 4, 0, 3, 1, AN_ACTIVATION_RELU), 1e-5},
+    {"conv odd channels", FROM_CONV, 2, 6, 7, CONV(10, 3, 2, 1, 0, 1, AN_ACTIVATION_NONE), 1e-5},
+    {"conv tanh", FROM_CONV, 2, 16, 6, CONV(16, 3, 1, 1, 1, 1, AN_ACTIVATION_TANH), 1e-5},
+    {"conv sigmoid", FROM_CONV, 2, 16, 6, CONV(16, 5, 1, 2, 2, 1, AN_ACTIVATION_SIGMOID), 1e-5},
+    {"conv grouped 5x5", FROM_CONV, 2, 32, 9, CONV(32, 5, 1, 2, 2, 2, AN_ACTIVATION_RELU), 1e-5},
+    {"conv grouped 3x3", FROM_CONV, 2, 64, 13, CONV(64, 3, 1, 1, 1, 2, AN_ACTIVATION_RELU), 1e-4},
+    {"conv grouped behind halves", FROM_HALVES, 2, 64, 13, CONV(32, 3, 1, 1, 1, 2, AN_ACTIVATION_RELU), 1e-4},
+    {"conv whole behind halves", FROM_HALVES, 2, 64, 13, CONV(64, 3, 1, 1, 1, 1, AN_ACTIVATION_RELU), 1e-4},
+    {"conv grouped, few channels", FROM_CONV, 2, 8, 5, CONV(12, 3, 1, 1, 1, 2, AN_ACTIVATION_RELU), 1e-5},
+    {"lrn", FROM_CONV, 2, 32, 5, LRN(1), 1e-5},
+    {"lrn grouped", FROM_CONV, 2, 96, 5, LRN(2), 1e-5},
+    {"lrn grouped, few channels", FROM_CONV, 2, 12, 5, LRN(2), 1e-5},
+    {"lrn grouped behind halves", FROM_HALVES, 2, 64, 5, LRN(2), 1e-5},
+    {"lrn plain order", FROM_IMAGE, 2, 7, 5, LRN(1), 1e-5},
+    {"pool overlapping", FROM_CONV, 2, 32, 7, POOL(3, 2, 0, 0), 1e-6},
+    {"pool 2/2", FROM_CONV, 2, 16, 7, POOL(2, 2, 0, 0), 1e-6},
+    {"pool padded right", FROM_CONV, 2, 16, 6, POOL(3, 2, 0, 1), 1e-6},
+    {"pool behind halves", FROM_HALVES, 2, 64, 6, POOL(3, 2, 0, 0), 1e-6},
+    {"pool odd channels", FROM_CONV, 2, 5, 6, POOL(3, 2, 1, 0), 1e-6},
+    {"dense of planes", FROM_CONV, 3, 32, 4, DENSE(24, AN_ACTIVATION_RELU), 1e-5},
+    {"dense of odd planes", FROM_CONV, 3, 6, 3, DENSE(7, AN_ACTIVATION_TANH), 1e-5},
+    {"dense of halves", FROM_HALVES, 3, 64, 4, DENSE(24, AN_ACTIVATION_RELU), 1e-5},
+    {"dense of dense", FROM_DENSE, 3, 40, 1, DENSE(30, AN_ACTIVATION_SIGMOID), 1e-5},
+    {"dropout", FROM_DENSE, 4, 40, 1, {.kind = AN_OP_DROPOUT, .dropout = 0.5}, 1e-6},
+    {"dropout, odd channels", FROM_DENSE, 4, 7, 1, {.kind = AN_OP_DROPOUT, .dropout = 0.3}, 1e-6},
+};
+#define CASES (sizeof cases / sizeof *cases)
+
+/* An op behind its source, on one backend. */
+typedef struct {
+    const an_backend_api *api;
+    an_backend *backend;
+    an_graph graph;
+    an_op *source, *op;
+    const an_node *source_node, *node;
+    size_t inputs, outputs, weights; /* values */
+} rig;
+
+static an_node source_node(const op_case *c)
+{
+    an_node node = {.name = "source", .input_count = 1, .channels = c->c};
+    switch (c->source) {
+    case FROM_DENSE:
+        node.kind = AN_OP_DENSE;
+        break;
+    case FROM_HALVES:
+        node = (an_node){.name = "source", .input_count = 1, .channels = c->c, .kind = AN_OP_CONV, .kernel = 3,
+                         .stride = 1, .pad_before = 1, .pad_after = 1, .groups = 2};
+        break;
+    default:
+        node.kind = AN_OP_CONV;
+        node.kernel = node.stride = 1;
+    }
+    return node;
+}
+
+static void graph_make(rig *r, const op_case *c)
+{
+    bool image = c->source == FROM_IMAGE;
+    an_node input = {.name = "image", .kind = AN_OP_INPUT, .channels = image ? c->c : 32, .height = c->side,
+                     .width = c->side};
+    an_node source = source_node(c), node = c->node;
+    snprintf(node.name, sizeof node.name, "op");
+    node.input_count = 1;
+    memset(&r->graph, 0, sizeof r->graph);
+    assert_int_equal(an_graph_add(&r->graph, &input), 0);
+    if (!image)
+        assert_int_equal(an_graph_add(&r->graph, &source), 1);
+    node.inputs[0] = r->graph.count - 1;
+    an_test_ok(an_graph_add(&r->graph, &node) - r->graph.count + 1, c->name);
+    r->node = &r->graph.nodes[r->graph.count - 1];
+    r->source_node = &r->graph.nodes[r->graph.count - 2];
+    r->inputs = (size_t)c->n * (size_t)c->c * (size_t)c->side * (size_t)c->side;
+    r->outputs = (size_t)c->n * (size_t)r->node->channels * (size_t)r->node->height * (size_t)r->node->width;
+    r->weights = r->node->has_weights ? (size_t)r->node->channels * an_graph_node_inputs(&r->graph, r->node) : 0;
+}
+
+static void rig_make(rig *r, const an_backend_api *api, const op_case *c, bool training, bool accumulate)
+{
+    an_backend_options options = {.batch = c->n, .threads = 2, .training = training, .seed = 3};
+    graph_make(r, c);
+    r->api = api;
+    an_test_ok(api->open(&r->backend, &options), c->name);
+    an_test_ok(api->op_create(&r->source, r->backend, &(an_op_spec){.node = &r->graph.nodes[0]}), c->name);
+    if (c->source != FROM_IMAGE)
+        an_test_ok(api->op_create(&r->source, r->backend, &(an_op_spec){.node = r->source_node, .inputs = {r->source}}),
+                   c->name);
+    an_op_spec spec = {.node = r->node, .inputs = {r->source}, .input_gradient = true, .accumulate = accumulate};
+    an_test_ok(api->op_create(&r->op, r->backend, &spec), c->name);
+    an_test_ok(api->finish(r->backend), c->name);
+}
+
+static void weights_set(rig *r, const float *weight, const float *bias)
+{
+    if (!r->weights)
+        return;
+    an_test_ok(r->api->parameter_set(r->op, false, AN_PARAMETER_VALUE, weight), "weight");
+    an_test_ok(r->api->parameter_set(r->op, true, AN_PARAMETER_VALUE, bias), "bias");
+}
+
+/* The same case in the reference. */
+typedef struct {
+    an_reference_shape shape;
+    an_reference_weights weights;
+    double *x, *y, *dy, *dx;
+    uint8_t *kept;
+} expectation;
+
+static void expect(expectation *e, const rig *r, const op_case *c, const float *x, const float *weight,
+                   const float *bias, uint64_t step)
+{
+    size_t outputs = (size_t)r->node->channels;
+    e->shape = (an_reference_shape){c->n, c->c, c->side, c->side};
+    e->x = an_test_doubles(x, r->inputs);
+    e->y = an_test_zeros(r->outputs, sizeof(double));
+    e->dx = an_test_zeros(r->inputs, sizeof(double));
+    e->kept = an_test_zeros(r->outputs, 1);
+    e->weights.weight = an_test_doubles(weight, r->weights);
+    e->weights.bias = an_test_doubles(bias, outputs);
+    e->weights.weight_gradient = an_test_zeros(r->weights + 1, sizeof(double));
+    e->weights.bias_gradient = an_test_zeros(outputs, sizeof(double));
+    if (r->node->kind == AN_OP_DROPOUT)
+        an_reference_mask(r->node, c->n, 3, step, e->kept);
+    an_reference_forward(r->node, e->shape, e->x, &e->weights, e->kept, e->y);
+}
+
+static void expectation_free(expectation *e)
+{
+    free(e->x);
+    free(e->y);
+    free(e->dx);
+    free(e->kept);
+    free(e->weights.weight);
+    free(e->weights.bias);
+    free(e->weights.weight_gradient);
+    free(e->weights.bias_gradient);
+}
+
+static void check_parameters(rig *r, const op_case *c, const expectation *e)
+{
+    float *got = an_test_zeros(r->weights + (size_t)r->node->channels, sizeof *got);
+    if (r->weights) {
+        an_test_ok(r->api->parameter_get(r->op, false, AN_PARAMETER_GRADIENT, got), c->name);
+        an_test_close(c->name, got, e->weights.weight_gradient, r->weights, c->tolerance);
+        an_test_ok(r->api->parameter_get(r->op, true, AN_PARAMETER_GRADIENT, got), c->name);
+        an_test_close(c->name, got, e->weights.bias_gradient, (size_t)r->node->channels, c->tolerance);
+    }
+    free(got);
+}
+
+static void check_backward(rig *r, const op_case *c, expectation *e, const an_run *run, bool accumulate)
+{
+    float *dy = an_test_random(r->outputs, 4), *before = an_test_random(r->inputs, 5);
+    float *got = an_test_zeros(r->inputs, sizeof *got);
+    double *slope = an_test_doubles(dy, r->outputs);
+    an_test_ok(r->api->output_set(r->op, true, (uint32_t)c->n, dy), c->name);
+    an_test_ok(r->api->output_set(r->source, true, (uint32_t)c->n, before), c->name);
+    an_test_ok(r->api->backward(r->op, run), c->name);
+    for (size_t i = 0; i < r->inputs && accumulate; i++)
+        e->dx[i] = before[i];
+    an_reference_backward(r->node, e->shape, e->x, e->y, slope, &e->weights, e->kept, e->dx);
+    an_test_ok(r->api->output_get(r->source, true, (uint32_t)c->n, got), c->name);
+    an_test_close(c->name, got, e->dx, r->inputs, c->tolerance);
+    check_parameters(r, c, e);
+    free(dy);
+    free(before);
+    free(got);
+    free(slope);
+}
+
+static void check_case(const an_backend_api *api, const op_case *c, bool training, bool accumulate)
+{
+    rig r;
+    expectation e;
+    an_run run = {.step = 7, .count = (uint32_t)c->n, .training = true};
+    rig_make(&r, api, c, training, accumulate);
+    float *x = an_test_random(r.inputs, 1), *weight = an_test_random(r.weights, 2);
+    float *bias = an_test_random((size_t)r.node->channels, 3), *y = an_test_zeros(r.outputs, sizeof *y);
+    weights_set(&r, weight, bias);
+    an_test_ok(api->output_set(r.source, false, (uint32_t)c->n, x), c->name);
+    an_test_ok(api->forward(r.op, &run), c->name);
+    an_test_ok(api->output_get(r.op, false, (uint32_t)c->n, y), c->name);
+    expect(&e, &r, c, x, weight, bias, run.step);
+    an_test_close(c->name, y, e.y, r.outputs, c->tolerance);
+    if (training)
+        check_backward(&r, c, &e, &run, accumulate);
+    expectation_free(&e);
+    free(x);
+    free(weight);
+    free(bias);
+    free(y);
+    api->close(r.backend);
+}
+
+static void test_ops_match_the_reference(void **state)
+{
+    (void)state;
+    for (size_t b = 0; b < BACKENDS; b++)
+        for (size_t i = 0; i < CASES; i++) {
+            check_case(backends[b], &cases[i], true, false);
+            check_case(backends[b], &cases[i], true, true);
+            check_case(backends[b], &cases[i], false, false);
+        }
+}
+
+/* Parameters survive the way into the backend's order and back, momentum and value apart. */
+static void test_parameters_round_trip(void **state)
+{
+    (void)state;
+    for (size_t b = 0; b < BACKENDS; b++)
+        for (size_t i = 0; i < CASES; i++) {
+            rig r;
+            if (cases[i].node.kind != AN_OP_CONV && cases[i].node.kind != AN_OP_DENSE)
+                continue;
+            rig_make(&r, backends[b], &cases[i], true, false);
+            float *value = an_test_random(r.weights, 1), *momentum = an_test_random(r.weights, 2);
+            float *got = an_test_zeros(r.weights, sizeof *got);
+            an_test_ok(r.api->parameter_set(r.op, false, AN_PARAMETER_VALUE, value), cases[i].name);
+            an_test_ok(r.api->parameter_set(r.op, false, AN_PARAMETER_MOMENTUM, momentum), cases[i].name);
+            an_test_ok(r.api->parameter_get(r.op, false, AN_PARAMETER_VALUE, got), cases[i].name);
+            assert_memory_equal(got, value, r.weights * sizeof *got);
+            an_test_ok(r.api->parameter_get(r.op, false, AN_PARAMETER_MOMENTUM, got), cases[i].name);
+            assert_memory_equal(got, momentum, r.weights * sizeof *got);
+            free(value);
+            free(momentum);
+            free(got);
+            r.api->close(r.backend);
+        }
+}
+
+/* v <- momentum v - decay rate w - rate g; w <- w + v, with the biases' own rate and decay. */
+static void check_update(rig *r, bool bias, size_t count, const an_sgd *sgd)
+{
+    float *w = an_test_random(count, 1), *v = an_test_random(count, 2), *g = an_test_random(count, 3);
+    float *got = an_test_zeros(count, sizeof *got);
+    double *value = an_test_doubles(w, count), *velocity = an_test_doubles(v, count);
+    double rate = sgd->rate * (bias ? sgd->bias_rate_scale : 1), decay = bias ? sgd->bias_decay : sgd->decay;
+    an_test_ok(r->api->parameter_set(r->op, bias, AN_PARAMETER_VALUE, w), "value");
+    an_test_ok(r->api->parameter_set(r->op, bias, AN_PARAMETER_MOMENTUM, v), "momentum");
+    an_test_ok(r->api->parameter_set(r->op, bias, AN_PARAMETER_GRADIENT, g), "gradient");
+    an_test_ok(r->api->update(r->op, sgd), "update");
+    for (size_t i = 0; i < count; i++) {
+        velocity[i] = sgd->momentum * v[i] - decay * rate * w[i] - rate * g[i];
+        value[i] += velocity[i];
+    }
+    an_test_ok(r->api->parameter_get(r->op, bias, AN_PARAMETER_MOMENTUM, got), "momentum");
+    an_test_close("momentum", got, velocity, count, 1e-6);
+    an_test_ok(r->api->parameter_get(r->op, bias, AN_PARAMETER_VALUE, got), "value");
+    an_test_close("value", got, value, count, 1e-6);
+    free(w);
+    free(v);
+    free(g);
+    free(got);
+    free(value);
+    free(velocity);
+}
+
+static void test_update_follows_the_formula(void **state)
+{
+    (void)state;
+    an_sgd sgd = {.rate = 0.1, .momentum = 0.9, .decay = 0.05, .bias_rate_scale = 2, .bias_decay = 0.01};
+    for (size_t b = 0; b < BACKENDS; b++)
+        for (size_t i = 0; i < CASES; i++) {
+            rig r;
+            if (cases[i].node.kind != AN_OP_CONV && cases[i].node.kind != AN_OP_DENSE)
+                continue;
+            rig_make(&r, backends[b], &cases[i], true, false);
+            check_update(&r, false, r.weights, &sgd);
+            check_update(&r, true, (size_t)r.node->channels, &sgd);
+            r.api->close(r.backend);
+        }
+}
+
+#define LOSS_ROWS 4
+#define LOSS_CLASSES 7
+static const op_case loss_case = {"loss", FROM_DENSE, LOSS_ROWS, LOSS_CLASSES, 1, {.kind = AN_OP_LOSS}, 1e-6};
+
+static void check_loss(const an_backend_api *api, uint32_t count)
+{
+    rig r;
+    an_exec_result result;
+    an_run run = {.count = count, .training = true};
+    uint32_t labels[LOSS_ROWS] = {6, 0, 3, 3};
+    an_reference_shape shape = {LOSS_ROWS, LOSS_CLASSES, 1, 1};
+    double slope[LOSS_ROWS * LOSS_CLASSES], probability[LOSS_ROWS * LOSS_CLASSES];
+    float got[LOSS_ROWS * LOSS_CLASSES];
+    rig_make(&r, api, &loss_case, true, false);
+    float *x = an_test_random(r.inputs, 1);
+    for (size_t i = 0; i < r.inputs; i++)
+        x[i] *= 100; /* would overflow without care */
+    double *logits = an_test_doubles(x, r.inputs);
+    an_test_ok(api->output_set(r.source, false, LOSS_ROWS, x), "logits");
+    an_test_ok(api->labels(r.op, labels, count), "labels");
+    an_test_ok(api->forward(r.op, &run), "forward");
+    an_test_ok(api->backward(r.op, &run), "backward");
+    an_test_ok(api->result(r.op, &result), "result");
+    double loss = an_reference_loss(shape, logits, labels, (int)count, probability, slope);
+    assert_true(result.loss > loss * (1 - 1e-6) && result.loss < loss * (1 + 1e-6));
+    an_test_ok(api->output_get(r.op, false, count, got), "probabilities");
+    an_test_close("probabilities", got, probability, (size_t)count * LOSS_CLASSES, 1e-6);
+    an_test_ok(api->output_get(r.source, true, LOSS_ROWS, got), "gradient");
+    an_test_close("gradient", got, slope, r.inputs, 1e-6);
+    free(x);
+    free(logits);
+    api->close(r.backend);
+}
+
+static void test_loss_matches_the_reference(void **state)
+{
+    (void)state;
+    for (size_t b = 0; b < BACKENDS; b++)
+        for (uint32_t count = 1; count <= LOSS_ROWS; count++)
+            check_loss(backends[b], count);
+}
+
+/* Ranks of the true label: 0 (best), 4 (in the first five), 5 (not); a tie counts against the label. */
+static void test_top_counts(void **state)
+{
+    (void)state;
+    const float logits[LOSS_ROWS * LOSS_CLASSES] = {9, 1, 2, 3, 4, 5, 6, 1, 2, 3, 4, 5, 6, 7,
+                                                    2, 1, 3, 4, 5, 6, 7, 8, 8, 1, 1, 1, 1, 1};
+    const uint32_t labels[LOSS_ROWS] = {0, 2, 0, 0};
+    for (size_t b = 0; b < BACKENDS; b++) {
+        rig r;
+        an_exec_result result;
+        an_run run = {.count = LOSS_ROWS};
+        rig_make(&r, backends[b], &loss_case, false, false);
+        an_test_ok(r.api->output_set(r.source, false, LOSS_ROWS, logits), "logits");
+        an_test_ok(r.api->labels(r.op, labels, LOSS_ROWS), "labels");
+        an_test_ok(r.api->forward(r.op, &run), "forward");
+        an_test_ok(r.api->result(r.op, &result), "result");
+        assert_int_equal(result.top1, 1);
+        assert_int_equal(result.top5, 3);
+        r.api->close(r.backend);
+    }
+}
+
+static void dropout_output(const an_backend_api *api, uint64_t step, bool training, size_t count, float *out)
+{
+    const op_case c = {"dropout", FROM_DENSE, 16, 256, 1, {.kind = AN_OP_DROPOUT, .dropout = 0.25}, 0};
+    rig r;
+    an_run run = {.step = step, .count = 16, .training = training};
+    rig_make(&r, api, &c, true, false);
+    for (size_t i = 0; i < count; i++)
+        out[i] = 3;
+    an_test_ok(api->output_set(r.source, false, 16, out), "input");
+    an_test_ok(api->forward(r.op, &run), "forward");
+    an_test_ok(api->output_get(r.op, false, 16, out), "output");
+    api->close(r.backend);
+}
+
+static void test_dropout_statistics(void **state)
+{
+    (void)state;
+    enum { COUNT = 16 * 256 };
+    static float first[COUNT], again[COUNT], other[COUNT], off[COUNT];
+    for (size_t b = 0; b < BACKENDS; b++) {
+        size_t dropped = 0, changed = 0;
+        dropout_output(backends[b], 1, true, COUNT, first);
+        dropout_output(backends[b], 1, true, COUNT, again);
+        dropout_output(backends[b], 2, true, COUNT, other);
+        dropout_output(backends[b], 1, false, COUNT, off);
+        assert_memory_equal(first, again, sizeof first);
+        for (size_t i = 0; i < COUNT; i++) {
+            dropped += first[i] == 0;
+            changed += first[i] != other[i];
+            assert_true(first[i] == 0 || first[i] == 4);
+            assert_true(off[i] == 3);
+        }
+        assert_in_range(dropped, COUNT / 4 - 140, COUNT / 4 + 140); /* five deviations */
+        assert_in_range(changed, COUNT * 3 / 8 - 160, COUNT * 3 / 8 + 160);
+    }
+}
+
+/* Two sources of different widths side by side, and both ways back. */
+static void check_join(const an_backend_api *api, int first, int second, int side)
+{
+    an_graph graph = {0};
+    an_node image = {.name = "image", .kind = AN_OP_INPUT, .channels = 3, .height = side, .width = side};
+    an_node a = {.name = "a", .kind = AN_OP_CONV, .channels = first, .kernel = 1, .stride = 1, .input_count = 1};
+    an_node b = {.name = "b", .kind = AN_OP_CONV, .channels = second, .kernel = 1, .stride = 1, .input_count = 1};
+    an_node join = {.name = "join", .kind = AN_OP_JOIN, .inputs = {1, 2}, .input_count = 2};
+    an_op *ops[5];
+    an_backend *backend;
+    an_backend_options options = {.batch = 2, .threads = 1, .training = true};
+    an_run run = {.count = 2, .training = true};
+    size_t plane = (size_t)side * (size_t)side, channels = (size_t)(first + second), whole = channels * plane;
+    assert_int_equal(an_graph_add(&graph, &image), 0);
+    assert_int_equal(an_graph_add(&graph, &a), 1);
+    assert_int_equal(an_graph_add(&graph, &b), 2);
+    assert_int_equal(an_graph_add(&graph, &join), 3);
+    an_test_ok(api->open(&backend, &options), "open");
+    for (int i = 0; i < 5; i++) { /* two joins of the same sources */
+        an_op_spec spec = {.node = &graph.nodes[i < 3 ? i : 3], .inputs = {i < 3 ? ops[0] : ops[1], ops[2]}};
+        an_test_ok(api->op_create(&ops[i], backend, &spec), "create");
+    }
+    an_test_ok(api->finish(backend), "finish");
+    float *x = an_test_random(2 * whole, 1), *y = an_test_zeros(2 * whole, sizeof *y);
+    float *slope = an_test_random(2 * whole, 2), *slope2 = an_test_random(2 * whole, 3);
+    size_t own[] = {(size_t)first * plane, (size_t)second * plane};
+    an_test_ok(api->output_set(ops[1], false, 2, x), "a");
+    an_test_ok(api->output_set(ops[2], false, 2, x + 2 * own[0]), "b");
+    an_test_ok(api->forward(ops[3], &run), "forward");
+    an_test_ok(api->output_get(ops[3], false, 2, y), "join");
+    for (size_t n = 0; n < 2; n++) {
+        assert_memory_equal(y + n * whole, x + n * own[0], own[0] * sizeof *y);
+        assert_memory_equal(y + n * whole + own[0], x + 2 * own[0] + n * own[1], own[1] * sizeof *y);
+    }
+    an_test_ok(api->output_set(ops[3], true, 2, slope), "gradient");
+    an_test_ok(api->output_set(ops[4], true, 2, slope2), "gradient");
+    for (size_t s = 0; s < 2; s++) {
+        an_test_ok(api->collect(ops[1 + s]), "collect");
+        an_test_ok(api->output_get(ops[1 + s], true, 2, y), "gradient");
+        for (size_t i = 0; i < 2 * own[s]; i++) {
+            size_t place = i / own[s] * whole + s * own[0] + i % own[s];
+            assert_true(y[i] == slope[place] + slope2[place]);
+        }
+    }
+    free(x);
+    free(y);
+    free(slope);
+    free(slope2);
+    api->close(backend);
+}
+
+static void test_join(void **state)
+{
+    (void)state;
+    for (size_t b = 0; b < BACKENDS; b++) {
+        check_join(backends[b], 32, 16, 4);
+        check_join(backends[b], 48, 48, 3);
+        check_join(backends[b], 5, 6, 4);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_ops_match_the_reference), cmocka_unit_test(test_parameters_round_trip),
+        cmocka_unit_test(test_update_follows_the_formula), cmocka_unit_test(test_loss_matches_the_reference),
+        cmocka_unit_test(test_top_counts), cmocka_unit_test(test_dropout_statistics), cmocka_unit_test(test_join),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
