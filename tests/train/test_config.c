@@ -1,0 +1,203 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "base/error.h"
+#include "tests/train/fixture.h"
+#include "train/config.h"
+#include "train/metrics.h"
+#include "train/predictions.h"
+
+static fixture files;
+
+static int open_folder(void **state)
+{
+    (void)state;
+    fixture_open(&files);
+    return 0;
+}
+
+static int close_folder(void **state)
+{
+    (void)state;
+    fixture_close(&files);
+    return 0;
+}
+
+static void defaults(an_train_config *config)
+{
+    static const an_options whole = {.program = "an-train", .options = an_train_options};
+    assert_int_equal(an_options_init(&whole, config), AN_OK);
+}
+
+static char *recipe(const an_train_config *config, an_buffer *text)
+{
+    text->size = 0;
+    assert_int_equal(an_train_config_recipe(config, text), AN_OK);
+    return (char *)text->data;
+}
+
+static void test_recipe_is_the_second_half(void **state)
+{
+    (void)state;
+    an_train_config config;
+    an_buffer text = {0};
+    defaults(&config);
+    config.run = "somewhere";
+    char *lines = recipe(&config, &text);
+    assert_ptr_equal(strstr(lines, "batch = 128\n"), lines);
+    assert_non_null(strstr(lines, "\nrate = 0.01\n"));
+    assert_null(strstr(lines, "somewhere"));
+    assert_null(strstr(lines, "threads"));
+    an_buffer_free(&text);
+}
+
+static void test_recipe_reads_back(void **state)
+{
+    (void)state;
+    an_train_config config, copy;
+    an_buffer text = {0}, again = {0}, difference = {0};
+    defaults(&config);
+    config.rate = 0.1 + 0.2;
+    config.rate_epochs = "1,2";
+    config.no_flip = true;
+    config.init = AN_INIT_HE;
+    defaults(&copy);
+    assert_int_equal(an_train_config_parse(&copy, recipe(&config, &text), "a test"), AN_OK);
+    assert_true(copy.rate == config.rate);
+    assert_int_equal(an_train_recipe_compare((char *)text.data, recipe(&copy, &again), &difference), AN_OK);
+    assert_int_equal(difference.size, 0);
+    assert_int_equal(an_train_config_parse(&copy, "colour = blue\n", "a test"), AN_EINVAL);
+    assert_int_equal(an_train_config_parse(&copy, "rate = blue\n", "a test"), AN_EINVAL);
+    an_buffer_free(&text);
+    an_buffer_free(&again);
+}
+
+static void test_difference_names_each_value(void **state)
+{
+    (void)state;
+    an_buffer difference = {0};
+    assert_int_equal(an_train_recipe_compare("rate = 0.01\nold = 1\nsame = x\n", "rate = 0.02\nsame = x\nnew = 2\n",
+                                             &difference), AN_END);
+    assert_string_equal((char *)difference.data,
+                        "  rate: 0.01 -> 0.02\n  old: 1 -> (not set)\n  new: (not set) -> 2\n");
+    an_buffer_free(&difference);
+}
+
+static void refused(const an_train_config *config, const char *word)
+{
+    assert_int_equal(an_train_config_check(config), AN_EINVAL);
+    assert_non_null(strstr(an_error_message(), word));
+}
+
+static void test_impossible_combinations(void **state)
+{
+    (void)state;
+    an_train_config config;
+    defaults(&config);
+    assert_int_equal(an_train_config_check(&config), AN_OK);
+    config.resume = "auto";
+    refused(&config, "--run");
+    config.resume = config.weights = "file";
+    refused(&config, "--weights");
+    defaults(&config);
+    config.rate = 0;
+    refused(&config, "--rate");
+    defaults(&config);
+    config.overfit = 50;
+    refused(&config, "--batch 50");
+    defaults(&config);
+    config.activation = AN_ACTIVATION_NONE;
+    refused(&config, "--activation");
+    defaults(&config);
+    config.rate_epochs = "3,2";
+    refused(&config, "--rate-epochs");
+}
+
+static void test_scale_follows_initialisation(void **state)
+{
+    (void)state;
+    an_train_config config;
+    defaults(&config);
+    assert_int_equal(an_train_config_scale(&config), AN_SCALE_PAPER);
+    config.init = AN_INIT_HE;
+    assert_int_equal(an_train_config_scale(&config), AN_SCALE_UNIT);
+    config.scale = AN_SCALE_PAPER;
+    assert_int_equal(an_train_config_scale(&config), AN_SCALE_PAPER);
+}
+
+static void write_steps(const char *path, uint64_t resumed, uint64_t first, uint64_t last)
+{
+    an_metrics *metrics;
+    assert_int_equal(an_metrics_open(&metrics, path, resumed), AN_OK);
+    for (uint64_t step = first; step <= last; step++) {
+        an_train_event event = {.kind = AN_EVENT_TRAIN, .step = step, .loss = 1.5};
+        assert_int_equal(an_metrics_write(metrics, &event), AN_OK);
+    }
+    an_metrics_close(metrics);
+}
+
+static void test_metrics_read_as_if_never_interrupted(void **state)
+{
+    (void)state;
+    an_buffer straight = {0}, resumed = {0};
+    const char *one = fixture_path(&files, "one.jsonl"), *two = fixture_path(&files, "two.jsonl");
+    write_steps(one, 0, 1, 20);
+    write_steps(two, 0, 1, 14);
+    fixture_read(two, &resumed);
+    fixture_write(two, resumed.data, resumed.size - 5); /* killed while writing */
+    resumed.size = 0;
+    write_steps(two, 11, 12, 20);
+    fixture_read(one, &straight);
+    fixture_read(two, &resumed);
+    assert_int_equal(straight.size, resumed.size);
+    assert_memory_equal(straight.data, resumed.data, straight.size);
+    an_buffer_free(&straight);
+    an_buffer_free(&resumed);
+}
+
+static void test_metrics_are_json(void **state)
+{
+    (void)state;
+    an_buffer line = {0};
+    an_train_event event = {.kind = AN_EVENT_NOTE, .step = 7, .text = "a \"quoted\"\nword"};
+    assert_int_equal(an_metrics_format(&event, &line), AN_OK);
+    assert_string_equal((char *)line.data, "{\"type\":\"note\",\"step\":7,\"text\":\"a \\\"quoted\\\"\\nword\"}\n");
+    an_buffer_free(&line);
+}
+
+static void test_predictions_are_sorted(void **state)
+{
+    (void)state;
+    const float p[] = {0.1f, 0.3f, 0.05f, 0.3f, 0.2f, 0.04f, 0.01f};
+    an_prediction got = an_prediction_make(9, 4, p, 7);
+    const uint32_t want[] = {1, 3, 4, 0, 2};
+    assert_int_equal(got.count, 5);
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(got.top[i], want[i]);
+        assert_true(got.probability[i] == p[want[i]]);
+    }
+    got = an_prediction_make(0, 0, p, 2);
+    assert_int_equal(got.count, 2);
+    assert_int_equal(got.top[0], 1);
+    assert_int_equal(got.top[1], 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_recipe_is_the_second_half),
+        cmocka_unit_test(test_recipe_reads_back),
+        cmocka_unit_test(test_difference_names_each_value),
+        cmocka_unit_test(test_impossible_combinations),
+        cmocka_unit_test(test_scale_follows_initialisation),
+        cmocka_unit_test(test_metrics_read_as_if_never_interrupted),
+        cmocka_unit_test(test_metrics_are_json),
+        cmocka_unit_test(test_predictions_are_sorted),
+    };
+    return cmocka_run_group_tests(tests, open_folder, close_folder);
+}

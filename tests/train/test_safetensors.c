@@ -1,0 +1,240 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "tests/train/fixture.h"
+#include "train/safetensors.h"
+
+static fixture files;
+
+static int open_folder(void **state)
+{
+    (void)state;
+    fixture_open(&files);
+    return 0;
+}
+
+static int close_folder(void **state)
+{
+    (void)state;
+    fixture_close(&files);
+    return 0;
+}
+
+static int fetch(void *context, size_t number, float *out)
+{
+    const uint64_t *sizes = context;
+    for (uint64_t i = 0; i < sizes[number]; i++)
+        out[i] = (float)number * 100 + (float)i;
+    return AN_OK;
+}
+
+static const char *write_sample(void)
+{
+    const char *path = fixture_path(&files, "sample.safetensors");
+    an_safetensor tensors[] = {{.name = "a.weight", .rank = 2, .shape = {2, 3}},
+                               {.name = "\xc3\xa9", .rank = 0},
+                               {.name = "empty", .rank = 2, .shape = {0, 5}},
+                               {.name = "b", .rank = 1, .shape = {4}}};
+    static uint64_t sizes[] = {6, 1, 0, 4};
+    an_safetensors_pair pairs[] = {{"format", "test"}, {"text", "two\nlines \"xxh3\":\"here\""}};
+    assert_int_equal(an_safetensors_write(path, tensors, 4, pairs, 2, fetch, sizes), AN_OK);
+    return path;
+}
+
+static void test_round_trip(void **state)
+{
+    (void)state;
+    an_safetensors *file;
+    float values[6];
+    assert_int_equal(an_safetensors_open(&file, write_sample()), AN_OK);
+    assert_true(an_safetensors_guarded(file));
+    assert_int_equal(an_safetensors_verify(file), AN_OK);
+    assert_int_equal(an_safetensors_count(file), 4);
+    assert_string_equal(an_safetensors_metadata(file, "text"), "two\nlines \"xxh3\":\"here\"");
+    assert_null(an_safetensors_metadata(file, "absent"));
+    const an_safetensor *a = an_safetensors_find(file, "a.weight");
+    assert_int_equal(a->rank, 2);
+    assert_int_equal(a->shape[0], 2);
+    assert_int_equal(a->shape[1], 3);
+    assert_int_equal(an_safetensors_read(file, a, values), AN_OK);
+    for (int i = 0; i < 6; i++)
+        assert_float_equal(values[i], i, 0);
+    assert_int_equal(an_safetensors_read(file, an_safetensors_find(file, "b"), values), AN_OK);
+    assert_float_equal(values[3], 303, 0);
+    assert_int_equal(an_safetensors_read(file, an_safetensors_find(file, "\xc3\xa9"), values), AN_OK);
+    assert_float_equal(values[0], 100, 0);
+    assert_null(an_safetensors_find(file, "c"));
+    an_safetensors_free(file);
+}
+
+/* Every byte matters: wherever one bit changes, opening or verifying fails. */
+static void test_every_flipped_bit_is_found(void **state)
+{
+    (void)state;
+    an_buffer bytes = {0};
+    const char *path = write_sample();
+    fixture_read(path, &bytes);
+    for (uint64_t i = 0; i < bytes.size; i++) {
+        an_safetensors *file = NULL;
+        fixture_flip(path, i);
+        int rc = an_safetensors_open(&file, path);
+        if (rc == AN_OK) /* a broken key "xxh3" leaves a file without a guard, which checkpoints refuse */
+            rc = an_safetensors_guarded(file) ? an_safetensors_verify(file) : AN_ECORRUPT;
+        assert_int_equal(rc, AN_ECORRUPT);
+        an_safetensors_free(file);
+        fixture_flip(path, i);
+    }
+    an_buffer_free(&bytes);
+}
+
+static void test_every_truncation_is_found(void **state)
+{
+    (void)state;
+    an_buffer bytes = {0};
+    fixture_read(write_sample(), &bytes);
+    for (uint64_t size = 0; size < bytes.size; size++) {
+        const char *path = fixture_path(&files, "short");
+        an_safetensors *file;
+        fixture_write(path, bytes.data, size);
+        assert_int_equal(an_safetensors_open(&file, path), AN_ECORRUPT);
+        assert_non_null(strstr(an_error_message(), path));
+    }
+    an_buffer_free(&bytes);
+}
+
+static int open_text(const char *header, size_t data)
+{
+    an_buffer bytes = {0};
+    uint64_t length = strlen(header);
+    static const uint8_t zeros[64];
+    const char *path = fixture_path(&files, "hostile");
+    assert_int_equal(an_buffer_append(&bytes, &length, 8), AN_OK);
+    assert_int_equal(an_buffer_append(&bytes, header, length), AN_OK);
+    assert_int_equal(an_buffer_append(&bytes, zeros, data), AN_OK);
+    fixture_write(path, bytes.data, bytes.size);
+    an_buffer_free(&bytes);
+    an_safetensors *file = NULL;
+    int rc = an_safetensors_open(&file, path);
+    an_safetensors_free(file);
+    return rc;
+}
+
+#define TENSOR(dtype, shape, offsets) "{\"a\":{\"dtype\":" dtype ",\"shape\":" shape ",\"data_offsets\":" offsets "}}"
+
+static void test_hostile_headers(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *header;
+        size_t data;
+    } cases[] = {
+        {"[]", 0},
+        {"{", 0},
+        {"{} x", 0},
+        {"{}", 4},                                                               /* data nobody names */
+        {"{\"a\":1}", 0},
+        {"{\"a\":{}}", 0},
+        {TENSOR("\"F33\"", "[1]", "[0,4]"), 4},
+        {TENSOR("1", "[1]", "[0,4]"), 4},
+        {TENSOR("\"F32\"", "1", "[0,4]"), 4},
+        {TENSOR("\"F32\"", "[-1]", "[0,4]"), 4},
+        {TENSOR("\"F32\"", "[1.0]", "[0,4]"), 4},
+        {TENSOR("\"F32\"", "[\"1\"]", "[0,4]"), 4},
+        {TENSOR("\"F32\"", "[1,1,1,1,1,1,1,1,1]", "[0,4]"), 4},                  /* rank 9 */
+        {TENSOR("\"F32\"", "[1]", "[0]"), 4},
+        {TENSOR("\"F32\"", "[1]", "[0,4,8]"), 4},
+        {TENSOR("\"F32\"", "[1]", "[4,0]"), 4},                                  /* backwards */
+        {TENSOR("\"F32\"", "[1]", "[-4,0]"), 4},
+        {TENSOR("\"F32\"", "[1]", "[0,8]"), 4},                                  /* outside */
+        {TENSOR("\"F32\"", "[2]", "[0,4]"), 4},                                  /* shape against offsets */
+        {TENSOR("\"F32\"", "[4611686018427387904,4]", "[0,0]"), 0},              /* overflows to 0 */
+        {TENSOR("\"F32\"", "[4611686018427387905]", "[0,4]"), 4},                /* times 4 overflows to 4 */
+        {TENSOR("\"F32\"", "[1]", "[0,99999999999999999999999]"), 4},
+        {TENSOR("\"F32\"", "[1]", "[4,8]"), 8},                                  /* hole */
+        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},"
+         "\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", 4},  /* twice */
+        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},"
+         "\"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", 4},  /* overlap */
+        {"{\"__metadata__\":[]}", 0},
+        {"{\"__metadata__\":{\"a\":1}}", 0},
+        {"{\"\xff\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", 4},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        assert_int_equal(open_text(cases[i].header, cases[i].data), AN_ECORRUPT);
+    assert_int_equal(open_text(TENSOR("\"F32\"", "[1]", "[0,4]"), 4), AN_OK);
+    assert_int_equal(open_text("{}", 0), AN_OK);
+}
+
+static void test_deep_nesting_is_no_stack_overflow(void **state)
+{
+    (void)state;
+    size_t depth = 100000;
+    char *deep = malloc(depth + 1);
+    memset(deep, '[', depth);
+    deep[depth] = '\0';
+    assert_int_equal(open_text(deep, 0), AN_ECORRUPT);
+    free(deep);
+}
+
+static void test_other_types_open_but_do_not_read(void **state)
+{
+    (void)state;
+    const char *header = TENSOR("\"BF16\"", "[2]", "[0,4]");
+    assert_int_equal(open_text(header, 4), AN_OK);
+    an_safetensors *file;
+    float values[2];
+    assert_int_equal(an_safetensors_open(&file, fixture_path(&files, "hostile")), AN_OK);
+    assert_int_equal(an_safetensors_read(file, an_safetensors_at(file, 0), values), AN_EUNSUPPORTED);
+    assert_false(an_safetensors_guarded(file));
+    assert_int_equal(an_safetensors_verify(file), AN_OK);
+    an_safetensors_free(file);
+}
+
+static void test_absent_and_odd_files(void **state)
+{
+    (void)state;
+    an_safetensors *file;
+    assert_int_equal(an_safetensors_open(&file, fixture_path(&files, "absent")), AN_ENOTFOUND);
+    assert_int_equal(an_safetensors_open(&file, files.root), AN_ECORRUPT);
+}
+
+static int refuse(void *context, size_t number, float *out)
+{
+    (void)context, (void)number, (void)out;
+    return an_error(AN_EIO, "no values");
+}
+
+static void test_failed_write_leaves_nothing(void **state)
+{
+    (void)state;
+    an_safetensor tensor = {.name = "a", .rank = 1, .shape = {1}};
+    const char *path = fixture_path(&files, "never");
+    assert_int_equal(an_safetensors_write(path, &tensor, 1, NULL, 0, refuse, NULL), AN_EIO);
+    assert_int_not_equal(access(path, F_OK), 0);
+    an_safetensor huge = {.name = "a", .rank = 2, .shape = {UINT64_MAX / 2, 4}};
+    assert_int_equal(an_safetensors_write(path, &huge, 1, NULL, 0, refuse, NULL), AN_EINVAL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_every_flipped_bit_is_found),
+        cmocka_unit_test(test_every_truncation_is_found),
+        cmocka_unit_test(test_hostile_headers),
+        cmocka_unit_test(test_deep_nesting_is_no_stack_overflow),
+        cmocka_unit_test(test_other_types_open_but_do_not_read),
+        cmocka_unit_test(test_absent_and_odd_files),
+        cmocka_unit_test(test_failed_write_leaves_nothing),
+    };
+    return cmocka_run_group_tests(tests, open_folder, close_folder);
+}

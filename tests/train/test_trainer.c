@@ -1,0 +1,306 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/stop.h"
+#include "store/dataset.h"
+#include "tests/train/fixture.h"
+#include "train/run.h"
+#include "train/trained.h"
+#include "train/trainer.h"
+
+enum { IMAGES = 14, STEPS_PER_EPOCH = 3, EPOCHS = 2 }; /* batch 4 */
+
+static fixture files;
+static char training[512], validation[512], straight[512];
+
+/* What a run tells, and when it is interrupted. */
+typedef struct {
+    uint64_t stop_at, signal_at; /* step, 0: never */
+    int steps, validations, saves, warnings;
+    char warning[1200];
+    double top1;
+} listener;
+
+static void listen(void *context, const an_train_event *event)
+{
+    listener *l = context;
+    l->steps += event->kind == AN_EVENT_TRAIN;
+    l->validations += event->kind == AN_EVENT_VALIDATION;
+    l->saves += event->kind == AN_EVENT_SAVED;
+    if (event->kind == AN_EVENT_VALIDATION)
+        l->top1 = event->top1;
+    if (event->kind == AN_EVENT_WARNING && ++l->warnings == 1)
+        snprintf(l->warning, sizeof(l->warning), "%s", event->text);
+    if (event->kind == AN_EVENT_TRAIN && event->step == l->stop_at)
+        an_stop_request();
+    if (event->kind == AN_EVENT_TRAIN && event->step == l->signal_at)
+        raise(SIGUSR1);
+}
+
+static int train_on(const an_train_config *config, const char *data, listener *l)
+{
+    an_trainer *trainer = NULL;
+    an_train_observer observer = {listen, l};
+    an_stop_reset();
+    int rc = an_trainer_create(&trainer, config, data, validation, &observer);
+    if (rc == AN_OK)
+        rc = an_trainer_run(trainer);
+    an_trainer_free(trainer);
+    if (rc < 0)
+        print_message("(%s)\n", an_error_message());
+    return rc;
+}
+
+static int train(const an_train_config *config, listener *l)
+{
+    *l = (listener){.stop_at = l->stop_at, .signal_at = l->signal_at};
+    return train_on(config, training, l);
+}
+
+static void config_for(an_train_config *config, const char *run)
+{
+    fixture_config(config);
+    config->epochs = EPOCHS;
+    config->run = run;
+    config->keep = 100;
+}
+
+static const char *checkpoint_of(const char *run, uint64_t step)
+{
+    char name[512];
+    snprintf(name, sizeof(name), "%s/checkpoints/step-%09" PRIu64 ".safetensors", run + strlen(files.root) + 1, step);
+    return fixture_path(&files, name);
+}
+
+static const char *last_of(const char *run)
+{
+    return checkpoint_of(run, STEPS_PER_EPOCH * EPOCHS);
+}
+
+static void assert_same_file(const char *a, const char *b)
+{
+    an_buffer left = {0}, right = {0};
+    fixture_read(a, &left);
+    fixture_read(b, &right);
+    assert_int_equal(left.size, right.size);
+    assert_int_equal(memcmp(left.data, right.data, left.size), 0);
+    an_buffer_free(&left);
+    an_buffer_free(&right);
+}
+
+/* One undisturbed run that the others are compared with. */
+static int set_up(void **state)
+{
+    (void)state;
+    an_train_config config;
+    listener l = {0};
+    fixture_open(&files);
+    snprintf(training, sizeof(training), "%s/training", files.root);
+    snprintf(validation, sizeof(validation), "%s/validation", files.root);
+    snprintf(straight, sizeof(straight), "%s/straight", files.root);
+    fixture_dataset(training, IMAGES, FIXTURE_CLASSES, 1);
+    fixture_dataset(validation, 5, FIXTURE_CLASSES, 2);
+    assert_int_equal(an_stop_install(), AN_OK);
+    config_for(&config, straight);
+    assert_int_equal(train(&config, &l), AN_OK);
+    assert_int_equal(l.steps, STEPS_PER_EPOCH * EPOCHS);
+    assert_int_equal(l.validations, EPOCHS);
+    assert_int_equal(l.saves, EPOCHS);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    fixture_close(&files);
+    return 0;
+}
+
+static void test_stopped_anywhere_and_resumed(void **state)
+{
+    (void)state;
+    static const uint64_t stops[] = {1, STEPS_PER_EPOCH, STEPS_PER_EPOCH + 1};
+    const char *run = fixture_path(&files, "stopped");
+    an_train_config config;
+    config_for(&config, run);
+    config.resume = "auto";
+    for (size_t i = 0; i < sizeof(stops) / sizeof(stops[0]); i++) {
+        listener l = {.stop_at = stops[i]};
+        assert_int_equal(train(&config, &l), AN_STOPPED);
+        assert_int_equal(access(checkpoint_of(run, stops[i]), F_OK), 0);
+    }
+    listener l = {0};
+    assert_int_equal(train(&config, &l), AN_OK);
+    assert_same_file(last_of(run), last_of(straight));
+    /* Nothing is left to do, and nothing is done. */
+    assert_int_equal(train(&config, &l), AN_OK);
+    assert_int_equal(l.steps + l.saves + l.validations, 0);
+    fixture_remove(run);
+}
+
+static void test_damaged_newest_falls_back(void **state)
+{
+    (void)state;
+    const char *run = fixture_path(&files, "damaged");
+    an_train_config config;
+    config_for(&config, run);
+    config.resume = "auto";
+    listener l = {.stop_at = 2};
+    assert_int_equal(train(&config, &l), AN_STOPPED);
+    l.stop_at = 4;
+    assert_int_equal(train(&config, &l), AN_STOPPED);
+    fixture_flip(checkpoint_of(run, 4), 100000);
+    l.stop_at = 0;
+    assert_int_equal(train(&config, &l), AN_OK);
+    assert_int_equal(l.warnings, 1);
+    assert_non_null(strstr(l.warning, "step-000000004"));
+    assert_same_file(last_of(run), last_of(straight));
+    /* All damaged: an error, not a silent new start. */
+    for (uint64_t step = 2; step <= 6; step++)
+        if (access(checkpoint_of(run, step), F_OK) == 0)
+            fixture_flip(checkpoint_of(run, step), 100000);
+    assert_int_equal(train(&config, &l), AN_ECORRUPT);
+    fixture_remove(run);
+}
+
+static void test_signal_saves_and_goes_on(void **state)
+{
+    (void)state;
+    const char *run = fixture_path(&files, "signal");
+    an_train_config config;
+    config_for(&config, run);
+    listener l = {.signal_at = 4};
+    assert_int_equal(train(&config, &l), AN_OK);
+    assert_int_equal(l.saves, EPOCHS + 1);
+    assert_int_equal(access(checkpoint_of(run, 4), F_OK), 0);
+    assert_same_file(last_of(run), last_of(straight));
+    fixture_remove(run);
+}
+
+static void refused(const an_train_config *config, const char *data, const char *word)
+{
+    listener l = {0};
+    assert_int_equal(train_on(config, data, &l), AN_EINVAL);
+    assert_non_null(strstr(an_error_message(), word));
+}
+
+static void test_what_does_not_belong_is_refused(void **state)
+{
+    (void)state;
+    an_train_config config;
+    const char *changed = fixture_path(&files, "changed"), *classes = fixture_path(&files, "classes");
+    config_for(&config, straight);
+    refused(&config, training, "--resume auto");
+    config.resume = "auto";
+    config.momentum = 0.8;
+    refused(&config, training, "momentum: 0.9 -> 0.8");
+    config.momentum = 0.9;
+    fixture_dataset(changed, IMAGES + 1, FIXTURE_CLASSES, 1);
+    refused(&config, changed, "has changed");
+    fixture_dataset(classes, IMAGES, FIXTURE_CLASSES + 1, 1);
+    refused(&config, classes, "has 4");
+    config_for(&config, NULL);
+    config.crop = FIXTURE_SIDE + 1;
+    refused(&config, training, "--crop");
+    config_for(&config, NULL);
+    config.batch = IMAGES + 1;
+    refused(&config, training, "--batch");
+    config_for(&config, NULL);
+    config.overfit = IMAGES + 1;
+    refused(&config, training, "--overfit");
+}
+
+static void test_rewinding_over_newer_checkpoints_is_refused(void **state)
+{
+    (void)state;
+    an_train_config config;
+    config_for(&config, straight);
+    config.resume = checkpoint_of(straight, STEPS_PER_EPOCH);
+    refused(&config, training, "later checkpoint");
+    /* Into another folder it goes. */
+    const char *other = fixture_path(&files, "other");
+    config.run = other;
+    config.resume = checkpoint_of(straight, STEPS_PER_EPOCH);
+    listener l = {0};
+    assert_int_equal(train(&config, &l), AN_OK);
+    assert_same_file(last_of(other), last_of(straight));
+    fixture_remove(other);
+}
+
+static void test_exploding_loss_stops_at_once(void **state)
+{
+    (void)state;
+    an_train_config config;
+    const char *run = fixture_path(&files, "explodes");
+    config_for(&config, run);
+    config.rate = 1000;
+    config.epochs = 100;
+    config.save_every = 1;
+    config.keep = 1;
+    listener l = {0};
+    assert_int_equal(train(&config, &l), AN_ECORRUPT);
+    assert_non_null(strstr(an_error_message(), "last good checkpoint"));
+    assert_true(l.steps < 30);
+    fixture_remove(run);
+}
+
+static void test_keeps_newest_and_best(void **state)
+{
+    (void)state;
+    an_train_config config;
+    const char *run = fixture_path(&files, "keep");
+    config_for(&config, run);
+    config.save_every = 1;
+    config.keep = 2;
+    listener l = {0};
+    assert_int_equal(train(&config, &l), AN_OK);
+    for (uint64_t step = 1; step <= 6; step++)
+        assert_int_equal(access(checkpoint_of(run, step), F_OK), step > 4 ? 0 : -1);
+    an_trained trained;
+    assert_int_equal(an_trained_open(&trained, run, NULL), AN_OK);
+    assert_int_equal(trained.classes, FIXTURE_CLASSES);
+    assert_int_equal(trained.config.batch, config.batch);
+    an_trained_close(&trained);
+    fixture_remove(run);
+}
+
+static void test_learns_a_few_images_by_heart(void **state)
+{
+    (void)state;
+    an_train_config config;
+    config_for(&config, NULL);
+    config.overfit = 6;
+    config.batch = 3;
+    config.epochs = 80;
+    config.validate_every = 20;
+    config.jitter = 0;
+    config.rate = 0.002;
+    listener l = {0};
+    assert_int_equal(train(&config, &l), AN_OK);
+    assert_true(l.top1 == 1.0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_stopped_anywhere_and_resumed),
+        cmocka_unit_test(test_damaged_newest_falls_back),
+        cmocka_unit_test(test_signal_saves_and_goes_on),
+        cmocka_unit_test(test_what_does_not_belong_is_refused),
+        cmocka_unit_test(test_rewinding_over_newer_checkpoints_is_refused),
+        cmocka_unit_test(test_exploding_loss_stops_at_once),
+        cmocka_unit_test(test_keeps_newest_and_best),
+        cmocka_unit_test(test_learns_a_few_images_by_heart),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}

@@ -1,0 +1,38 @@
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "train/commands.h"
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+} commands[] = {{"eval", an_command_eval}, {"export", an_command_export}};
+
+int an_command_failed(int code)
+{
+    an_log(AN_LOG_ERROR, "%s", an_error_message());
+    return an_error_exit_code(code);
+}
+
+/* Libgomp reads OMP_WAIT_POLICY once, when it is loaded. Its idle threads would spin and take processors from the loader and
+ * from other programs, so the program starts itself again with the policy set. */
+static void let_idle_threads_sleep(char **argv)
+{
+    if (getenv("OMP_WAIT_POLICY"))
+        return;
+    if (setenv("OMP_WAIT_POLICY", "passive", 1) == 0)
+        execv("/proc/self/exe", argv); /* if it fails, the program merely runs with spinning threads */
+}
+
+int main(int argc, char **argv)
+{
+    let_idle_threads_sleep(argv);
+    an_log_init("an-train", AN_LOG_INFO);
+    for (size_t i = 0; argc > 1 && i < sizeof(commands) / sizeof(commands[0]); i++)
+        if (strcmp(argv[1], commands[i].name) == 0)
+            return commands[i].run(argc - 1, argv + 1);
+    return an_command_train(argc, argv);
+}

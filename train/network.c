@@ -1,0 +1,77 @@
+#include "train/network.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "model/alexnet.h"
+#include "model/cifarnet.h"
+
+static const struct {
+    const char *name;
+    unsigned bit;
+} layers[] = {{"conv1", AN_ALEXNET_CONV1},
+              {"conv2", AN_ALEXNET_CONV2},
+              {"conv5", AN_ALEXNET_CONV5},
+              {"fc6", AN_ALEXNET_FC6},
+              {"fc7", AN_ALEXNET_FC7}};
+
+static unsigned find_layer(const char *name, size_t length, unsigned allowed)
+{
+    for (size_t i = 0; i < sizeof(layers) / sizeof(layers[0]); i++)
+        if (strlen(layers[i].name) == length && memcmp(layers[i].name, name, length) == 0)
+            return layers[i].bit & allowed;
+    return 0;
+}
+
+/* "conv1,conv2" or "none". */
+static int parse_layers(const char *option, const char *text, unsigned allowed, const char *names, unsigned *out)
+{
+    *out = 0;
+    if (strcmp(text, "none") == 0)
+        return AN_OK;
+    for (const char *at = text;; at++) {
+        size_t length = strcspn(at, ",");
+        unsigned bit = find_layer(at, length, allowed);
+        if (!bit)
+            return an_error(AN_EINVAL, "--%s '%s': give layers out of %s, or none", option, text, names);
+        *out |= bit;
+        at += length;
+        if (!*at)
+            return AN_OK;
+    }
+}
+
+static int build_alexnet(const an_train_config *config, int classes, an_graph *out)
+{
+    an_alexnet_options options = an_alexnet_defaults();
+    options.classes = classes;
+    options.input = config->crop;
+    options.padding = (an_alexnet_padding)config->padding;
+    options.split = !config->one_column;
+    options.communicate = !config->no_communication;
+    options.activation = (an_activation)config->activation;
+    options.dropout = config->dropout;
+    options.lrn_alpha = config->lrn_alpha;
+    options.pool = config->pool + 2; /* an_train_options: 2, 3 */
+    int rc = parse_layers("dropout-layers", config->dropout_layers, AN_ALEXNET_FC6 | AN_ALEXNET_FC7, "fc6, fc7",
+                          &options.dropout_layers);
+    if (rc == AN_OK)
+        rc = parse_layers("lrn", config->lrn, AN_ALEXNET_CONV1 | AN_ALEXNET_CONV2 | AN_ALEXNET_CONV5,
+                          "conv1, conv2, conv5", &options.lrn_layers);
+    return rc < 0 ? rc : an_alexnet_build(&options, out);
+}
+
+static int build_cifar(const an_train_config *config, int classes, an_graph *out)
+{
+    an_cifar_options options = an_cifar_defaults();
+    options.classes = classes;
+    options.input = config->crop;
+    options.activation = (an_activation)config->activation;
+    return an_cifar_build(&options, out);
+}
+
+int an_network_build(const an_train_config *config, int classes, an_graph *out)
+{
+    return config->network == AN_NETWORK_CIFAR ? build_cifar(config, classes, out)
+                                               : build_alexnet(config, classes, out);
+}

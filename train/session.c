@@ -1,0 +1,150 @@
+#include "train/session.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/cpu.h"
+#include "base/error.h"
+#include "train/checkpoint.h"
+#include "train/network.h"
+
+static void count_steps(an_session *s)
+{
+    uint64_t images = s->data.subset ? s->data.subset_count : an_dataset_count(s->data.training);
+    s->steps_per_epoch = images / (uint64_t)s->config->batch;
+    s->total_steps = (uint64_t)s->config->epochs * s->steps_per_epoch;
+    if (s->config->steps && s->config->steps < s->total_steps)
+        s->total_steps = s->config->steps;
+}
+
+static int open_exec(an_session *s)
+{
+    int rc = an_network_build(s->config, s->data.classes, &s->graph);
+    if (rc < 0)
+        return rc;
+    an_exec_options options = {.devices = s->config->devices,
+                               .batch = s->config->batch,
+                               .threads = s->compute_threads,
+                               .training = true,
+                               .seed = s->config->seed};
+    return an_exec_create(&s->exec, &s->graph, &options);
+}
+
+int an_session_open(an_session *out, const an_train_config *config, const char *training, const char *validation)
+{
+    *out = (an_session){.config = config,
+                        .compute_threads = an_train_compute_threads(config->compute_threads),
+                        .loader_threads = an_train_loader_threads(config->loader_threads)};
+    int rc = an_train_data_open(&out->data, config, training, validation);
+    if (rc < 0)
+        return rc;
+    count_steps(out);
+    rc = open_exec(out);
+    if (rc < 0)
+        an_session_close(out);
+    return rc;
+}
+
+void an_session_close(an_session *session)
+{
+    an_exec_free(session->exec);
+    session->exec = NULL;
+    an_train_data_close(&session->data);
+}
+
+int an_session_start_weights(an_session *s)
+{
+    if (s->config->weights)
+        return an_weights_load(s->config->weights, s->exec);
+    return an_init_parameters(s->exec, (an_init_kind)s->config->init, s->config->seed);
+}
+
+int an_session_loader(const an_session *s, uint64_t step, an_loader **out)
+{
+    int rc = an_train_data_loader(&s->data, s->config, an_exec_input_format(s->exec), s->loader_threads,
+                                  step / s->steps_per_epoch, step % s->steps_per_epoch, out);
+    if (rc < 0 || an_loader_steps_per_epoch(*out) == s->steps_per_epoch)
+        return rc;
+    rc = an_error(AN_EINTERNAL, "the loader counts %" PRIu64 " steps an epoch, the trainer %" PRIu64,
+                  an_loader_steps_per_epoch(*out), s->steps_per_epoch);
+    an_loader_free(*out);
+    *out = NULL;
+    return rc;
+}
+
+int an_session_describe(const an_session *s, an_buffer *out)
+{
+    const an_dataset *training = s->data.training, *validation = s->data.validation;
+    int rc = an_buffer_printf(out, "training    %s: %" PRIu64 " images, %d classes, %u px\n", an_dataset_path(training),
+                              an_dataset_count(training), s->data.classes, an_dataset_side(training));
+    if (rc == AN_OK && s->data.subset)
+        rc = an_buffer_printf(out, "            only %" PRIu64 " of them, also for validation\n", s->data.subset_count);
+    if (rc == AN_OK && validation)
+        rc = an_buffer_printf(out, "validation  %s: %" PRIu64 " images\n", an_dataset_path(validation),
+                              an_dataset_count(validation));
+    if (rc == AN_OK)
+        rc = an_buffer_printf(out, "network     %s at %d px, %" PRIu64 " parameters, %.2f GFLOP an image forward\n",
+                              s->config->network == AN_NETWORK_CIFAR ? "four-layer network" : "AlexNet",
+                              s->config->crop, an_graph_parameters(&s->graph), an_graph_flop(&s->graph) * 1e-9);
+    if (rc == AN_OK)
+        rc = an_buffer_printf(out, "machine     %s; %d compute and %d loader threads; %.0f MB for the network\n",
+                              an_cpu_describe(), s->compute_threads, s->loader_threads,
+                              (double)an_exec_memory(s->exec) * 1e-6);
+    return rc;
+}
+
+/* Seconds of the fastest of three steps on blank images. */
+static int time_step(an_session *s, const void *images, const uint32_t *labels, double *seconds)
+{
+    *seconds = 1e30;
+    for (int i = 0; i < 4; i++) {
+        an_exec_result result;
+        uint64_t start = an_clock_ns();
+        int rc = an_exec_step(s->exec, images, labels, (uint32_t)s->config->batch, (uint64_t)i, &result);
+        if (rc == AN_OK)
+            rc = an_exec_update(s->exec, &(an_sgd){.rate = 1e-6, .bias_rate_scale = 1});
+        if (rc < 0)
+            return rc;
+        double took = an_clock_seconds_since(start);
+        if (i > 0 && took < *seconds) /* the first one warms up */
+            *seconds = took;
+    }
+    return AN_OK;
+}
+
+static int measure(an_session *s, double *seconds)
+{
+    an_format format = an_exec_input_format(s->exec);
+    size_t side = (size_t)s->config->crop;
+    size_t bytes = side * side * (size_t)format.channels * an_dtype_size(format.dtype) * (size_t)s->config->batch;
+    void *images = NULL;
+    uint32_t *labels = calloc((size_t)s->config->batch, sizeof(*labels));
+    int rc = labels ? an_pages_alloc(&images, bytes) : an_error(AN_ENOMEM, "out of memory for blank images");
+    if (rc == AN_OK)
+        rc = an_session_start_weights(s);
+    if (rc == AN_OK)
+        rc = time_step(s, images, labels, seconds);
+    an_pages_free(images, bytes);
+    free(labels);
+    return rc;
+}
+
+int an_session_dry_run(an_session *s, an_buffer *out)
+{
+    double seconds = 0;
+    int rc = an_graph_describe(&s->graph, out);
+    if (rc == AN_OK)
+        rc = an_buffer_printf(out, "\n");
+    if (rc == AN_OK)
+        rc = an_exec_describe(s->exec, out);
+    if (rc == AN_OK)
+        rc = measure(s, &seconds);
+    if (rc < 0)
+        return rc;
+    double flop = 3 * an_graph_flop(&s->graph) * s->config->batch;
+    return an_buffer_printf(out, "\nsteps       %" PRIu64 ", %" PRIu64 " an epoch\nspeed       %.3f s a step of %d images without "
+                            "loading: %.1f images/s, %.0f GFLOP/s; all steps in %.1f hours\n", s->total_steps,
+                            s->steps_per_epoch, seconds, s->config->batch, s->config->batch / seconds,
+                            flop / seconds * 1e-9, seconds * (double)s->total_steps / 3600);
+}
