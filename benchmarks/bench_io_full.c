@@ -1,0 +1,113 @@
+/* The loader as a trainer uses it, with a consumer that may take its time. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/stop.h"
+#include "benchmarks/bench_io.h"
+
+#define SAMPLES_MAX 4096
+#define SAMPLE_EVERY 0.05 /* seconds */
+
+an_loader_options bench_loader_options(const bench_config *config, const an_dataset *dataset, int threads)
+{
+    return (an_loader_options){
+        .dataset = dataset,
+        .sample = {.crop = (uint32_t)config->crop,
+                   .random_crop = !config->centre,
+                   .flip = !config->no_flip,
+                   .jitter = config->jitter,
+                   .mean = (an_mean_kind)config->mean,
+                   .scale = 1,
+                   .format = {(an_dtype)config->dtype, (an_layout)config->layout, config->channels}},
+        .engine = (an_reader_engine)config->engine,
+        .depth = config->depth,
+        .threads = threads,
+        .slots = config->slots,
+        .batch = (uint32_t)config->batch,
+        .seed = config->seed,
+        .order = (an_order_kind)config->order,
+        .block = config->block,
+        .world = 1,
+        .drop_last = true,
+        .verify = !config->no_verify,
+        .epochs = config->epochs,
+    };
+}
+
+/* Sleep rather than spin: the simulated device leaves the processors to the loader. */
+static void compute(double milliseconds)
+{
+    long ns = (long)(milliseconds * 1e6);
+    struct timespec pause = {.tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000};
+    if (ns > 0)
+        nanosleep(&pause, NULL);
+}
+
+static void take_sample(bench_full *out, an_loader *loader)
+{
+    bench_sample *s = &out->samples[out->sample_count];
+    if (out->sample_count == SAMPLES_MAX)
+        return;
+    an_loader_stats_get(loader, &s->stats);
+    s->at = (double)s->stats.elapsed_ns * 1e-9;
+    out->sample_count++;
+}
+
+/* Batches until enough of them or of seconds are done; the clock starts after the warm-up. */
+static int consume(const bench_config *config, const an_dataset *dataset, an_loader *loader, bench_full *out)
+{
+    uint64_t start = an_clock_ns(), done = 0, next_sample = 0;
+    bool counting = false;
+    int rc;
+    an_batch *batch;
+    while ((rc = an_stop_requested() ? AN_STOPPED : an_loader_next(loader, &batch)) == AN_OK) {
+        bool last = batch->last;
+        compute(config->compute_ms);
+        an_loader_release(loader, batch);
+        if (last && config->cold)
+            bench_drop_cache(dataset);
+        if (!counting && an_clock_seconds_since(start) >= config->warm_up) {
+            counting = true;
+            an_loader_stats_reset(loader);
+            start = an_clock_ns();
+        } else if (counting) {
+            done++;
+            if (an_clock_ns() >= next_sample) {
+                take_sample(out, loader);
+                next_sample = an_clock_ns() + (uint64_t)(SAMPLE_EVERY * 1e9);
+            }
+            if (config->batches ? done >= config->batches
+                                : !config->epochs && an_clock_seconds_since(start) >= config->seconds)
+                return AN_OK;
+        }
+    }
+    return rc == AN_END ? AN_OK : rc;
+}
+
+int bench_run_full(const bench_config *config, const an_dataset *dataset, int threads, bench_full *out)
+{
+    an_loader_options options = bench_loader_options(config, dataset, threads);
+    an_loader *loader;
+    *out = (bench_full){.samples = calloc(SAMPLES_MAX, sizeof *out->samples)};
+    if (!out->samples)
+        return an_error(AN_ENOMEM, "out of memory for samples");
+    int rc = an_loader_create(&loader, &options);
+    if (rc != AN_OK)
+        return rc;
+    const char *note = an_loader_note(loader);
+    snprintf(out->note, sizeof out->note, "%s", note ? note : "");
+    out->engine = an_loader_engine(loader);
+    rc = consume(config, dataset, loader, out);
+    an_loader_stats_get(loader, &out->stats);
+    an_loader_free(loader);
+    out->result = (bench_result){.threads = threads,
+                                 .seconds = (double)out->stats.elapsed_ns * 1e-9,
+                                 .images = out->stats.samples,
+                                 .bytes = out->stats.bytes_read};
+    if (out->stats.elapsed_ns)
+        out->starved = (double)out->stats.consumer_wait_ns / (double)out->stats.elapsed_ns;
+    return rc;
+}

@@ -1,0 +1,139 @@
+/* What an-bench-io prints. */
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/cpu.h"
+#include "base/error.h"
+#include "benchmarks/bench_io.h"
+
+static double megabytes(const bench_result *result)
+{
+    return result->seconds > 0 ? (double)result->bytes / result->seconds * 1e-6 : 0;
+}
+
+static double percent(uint64_t part, double whole_ns)
+{
+    return whole_ns > 0 ? 100 * (double)part / whole_ns : 0;
+}
+
+static void print_line(const char *stage, const bench_result *result)
+{
+    if (!result->threads)
+        return;
+    printf("  %-8s %3d thread%s %10.0f images/s %9.1f MB/s %8.1f us/image/thread\n", stage, result->threads,
+           result->threads == 1 ? " " : "s", bench_rate(result), megabytes(result),
+           result->images ? result->seconds * result->threads / (double)result->images * 1e6 : 0);
+}
+
+static void print_scaling(const bench_report *report)
+{
+    double first = bench_rate(&report->full[0].result) / report->full[0].result.threads;
+    printf("\nscaling    threads   images/s   speed-up   efficiency\n");
+    for (int i = 0; i < report->full_count; i++) {
+        const bench_result *r = &report->full[i].result;
+        printf("         %9d %10.0f %9.2fx %10.0f %%\n", r->threads, bench_rate(r),
+               bench_rate(r) / bench_rate(&report->full[0].result), 100 * bench_rate(r) / (first * r->threads));
+    }
+}
+
+static void print_times(const bench_full *full)
+{
+    const an_loader_stats *s = &full->stats;
+    double elapsed = (double)s->elapsed_ns, workers = elapsed * s->threads;
+    printf("\nwhere the time went, %d threads, engine %s\n", s->threads, an_reader_engine_name(full->engine));
+    printf("  workers    busy %5.1f %%   wait for records %5.1f %%   wait for a slot %5.1f %%\n",
+           percent(s->worker_busy_ns, workers), percent(s->worker_wait_read_ns, workers),
+           percent(s->worker_wait_slot_ns, workers));
+    printf("  reading    wait for the disk %5.1f %%   wait for free buffers %5.1f %%\n",
+           percent(s->reader_wait_ns, elapsed), percent(s->reader_blocked_ns, elapsed));
+    printf("  consumer   waited %5.1f %%\n", percent(s->consumer_wait_ns, elapsed));
+    if (full->note[0])
+        printf("  note: %s\n", full->note);
+}
+
+int bench_print_text(const bench_config *config, const an_dataset *dataset, const bench_report *report)
+{
+    char text[256];
+    const an_format format = {(an_dtype)config->dtype, (an_layout)config->layout, config->channels};
+    printf("%s: %llu records of %u px, %.1f kB each; %s\n", an_dataset_path(dataset),
+           (unsigned long long)an_dataset_count(dataset), an_dataset_side(dataset),
+           (double)an_dataset_file_size(dataset) / (double)an_dataset_count(dataset) * 1e-3, an_cpu_describe());
+    printf("batch %d, crop %d, %s %s, %d channels\n\n", config->batch, config->crop, an_dtype_name(format.dtype),
+           an_layout_name(format.layout), format.channels);
+    print_line("read", &report->read);
+    print_line("decode", &report->decode);
+    print_line("sample", &report->sample);
+    for (int i = 0; i < report->full_count; i++)
+        print_line("full", &report->full[i].result);
+    if (report->full_count > 1)
+        print_scaling(report);
+    if (report->full_count) {
+        const bench_full *last = &report->full[report->full_count - 1];
+        print_times(last);
+        an_loader_verdict(&last->stats, text, sizeof text);
+        printf("\nverdict: %s\n", report->verdict.stage ? report->verdict.text : text);
+    }
+    return fflush(stdout) == 0 ? AN_OK : an_error(AN_EIO, "cannot write to standard output");
+}
+
+static json_t *json_result(const bench_result *result)
+{
+    return json_pack("{s:i, s:f, s:I, s:I, s:f, s:f, s:f}", "threads", result->threads, "seconds", result->seconds,
+                     "images", (json_int_t)result->images, "bytes", (json_int_t)result->bytes, "images_per_second",
+                     bench_rate(result), "megabytes_per_second", megabytes(result), "cpu_seconds", result->cpu_seconds);
+}
+
+static json_t *json_full(const bench_full *full)
+{
+    const an_loader_stats *s = &full->stats;
+    json_t *counters = json_pack(
+        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "elapsed_ns", (json_int_t)s->elapsed_ns, "consumer_wait_ns",
+        (json_int_t)s->consumer_wait_ns, "worker_busy_ns", (json_int_t)s->worker_busy_ns, "worker_wait_read_ns",
+        (json_int_t)s->worker_wait_read_ns, "worker_wait_slot_ns", (json_int_t)s->worker_wait_slot_ns, "reader_wait_ns",
+        (json_int_t)s->reader_wait_ns, "reader_blocked_ns", (json_int_t)s->reader_blocked_ns);
+    json_t *object = json_result(&full->result);
+    json_object_set_new(object, "engine", json_string(an_reader_engine_name(full->engine)));
+    json_object_set_new(object, "consumer_waited", json_real(full->starved));
+    json_object_set_new(object, "counters", counters);
+    return object;
+}
+
+static json_t *json_verdict(const bench_verdict *v)
+{
+    json_t *object = json_pack("{s:s, s:s}", "stage", v->stage, "text", v->text);
+    if (v->change.share > 0)
+        json_object_set_new(object, "change",
+                            json_pack("{s:s, s:f, s:f, s:f, s:f}", "codec", an_codec_name(v->change.codec), "share",
+                                      v->change.share, "images_per_second", v->change.rate, "gain", v->change.gain,
+                                      "file_growth", v->change.growth));
+    return object;
+}
+
+int bench_print_json(const bench_config *config, const an_dataset *dataset, const bench_report *report)
+{
+    json_t *full = json_array();
+    json_t *root = json_pack("{s:s, s:I, s:i, s:s, s:i, s:i, s:s, s:s, s:i}", "dataset", an_dataset_path(dataset),
+                             "records", (json_int_t)an_dataset_count(dataset), "side", (int)an_dataset_side(dataset),
+                             "processor", an_cpu_describe(), "batch", config->batch, "crop", config->crop, "dtype",
+                             an_dtype_name((an_dtype)config->dtype), "layout",
+                             an_layout_name((an_layout)config->layout), "channels", config->channels);
+    if (report->read.threads)
+        json_object_set_new(root, "read", json_result(&report->read));
+    if (report->decode.threads)
+        json_object_set_new(root, "decode", json_result(&report->decode));
+    if (report->sample.threads)
+        json_object_set_new(root, "sample", json_result(&report->sample));
+    for (int i = 0; i < report->full_count; i++)
+        json_array_append_new(full, json_full(&report->full[i]));
+    json_object_set_new(root, "full", full);
+    if (report->verdict.stage)
+        json_object_set_new(root, "verdict", json_verdict(&report->verdict));
+    char *text = json_dumps(root, JSON_INDENT(2));
+    json_decref(root);
+    if (!text)
+        return an_error(AN_ENOMEM, "out of memory for the report");
+    int written = puts(text);
+    free(text);
+    return written >= 0 && fflush(stdout) == 0 ? AN_OK : an_error(AN_EIO, "cannot write to standard output");
+}

@@ -1,0 +1,312 @@
+/* Stages measured alone. Decode and sample run a crew of threads over records in memory; read runs the reader as the
+ * loader's reading thread does, with nobody behind it. */
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/buffer.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/rng.h"
+#include "base/stop.h"
+#include "base/thread.h"
+#include "benchmarks/bench_io.h"
+
+#define PAGE 4096u
+
+double bench_rate(const bench_result *result)
+{
+    return result->seconds > 0 ? (double)result->images / result->seconds : 0;
+}
+
+void bench_drop_cache(const an_dataset *dataset)
+{
+    int fd = open(an_dataset_file(dataset), O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+    close(fd);
+}
+
+/* ---- crews ------------------------------------------------------------------------------------------------------ */
+
+typedef struct crew crew;
+
+typedef struct {
+    crew *of;
+    pthread_t thread;
+    int number;
+    uint64_t images, bytes;
+    double cpu_seconds;
+    an_error_state error;
+} member;
+
+struct crew {
+    const bench_config *config;
+    const an_dataset *dataset;
+    const bench_pack *pack; /* NULL: the dataset's records */
+    const an_sampler *sampler;
+    bool whole_sample; /* else the decoded window alone */
+    int threads;
+    atomic_bool measuring, stop;
+    member *members;
+};
+
+static int one_image(crew *c, an_sample_scratch *scratch, an_decoder *decoder, uint64_t index, uint8_t *out,
+                     uint64_t *bytes)
+{
+    an_record record;
+    an_sample_draw draw;
+    uint32_t crop = (uint32_t)c->config->crop;
+    int rc = AN_OK;
+    if (c->pack)
+        record = c->pack->records[index];
+    else
+        rc = an_dataset_record(c->dataset, index, &record);
+    if (rc == AN_OK && c->whole_sample && !c->config->no_verify)
+        rc = an_record_verify(&record);
+    if (rc != AN_OK)
+        return rc;
+    *bytes += record.header.length + AN_RECORD_HEADER_SIZE;
+    an_sampler_draw(c->sampler, c->config->seed, 0, index, &draw);
+    if (c->whole_sample)
+        return an_sampler_make(c->sampler, scratch, &record, &draw, out);
+    return an_decoder_window(decoder, &record, draw.x, draw.y, crop, crop, out, (size_t)crop * 3);
+}
+
+static int work(member *m, an_sample_scratch *scratch, an_decoder *decoder, uint8_t *out)
+{
+    crew *c = m->of;
+    uint64_t count = c->pack ? c->pack->count : an_dataset_count(c->dataset);
+    an_order order = {.kind = AN_ORDER_GLOBAL, .count = count, .seed = c->config->seed};
+    uint64_t start = 0;
+    int rc = AN_OK;
+    for (uint64_t i = (uint64_t)m->number; rc == AN_OK && !atomic_load_explicit(&c->stop, memory_order_relaxed);
+         i += (uint64_t)c->threads) {
+        if (!start && atomic_load_explicit(&c->measuring, memory_order_relaxed)) {
+            start = an_clock_thread_ns();
+            m->images = m->bytes = 0;
+        }
+        rc = one_image(c, scratch, decoder, an_order_at(&order, i % order.count), out, &m->bytes);
+        m->images++;
+    }
+    m->cpu_seconds = start ? (double)(an_clock_thread_ns() - start) * 1e-9 : 0;
+    return rc;
+}
+
+static void *member_run(void *argument)
+{
+    member *m = argument;
+    an_sample_scratch *scratch = NULL;
+    an_decoder *decoder = NULL;
+    size_t window = (size_t)m->of->config->crop * (size_t)m->of->config->crop * 3;
+    size_t size = an_sampler_bytes(m->of->sampler);
+    uint8_t *out = malloc(size > window ? size : window);
+    int rc = out ? an_sample_scratch_create(&scratch, m->of->sampler) : an_error(AN_ENOMEM, "out of memory");
+    if (rc == AN_OK)
+        rc = an_decoder_create(&decoder);
+    if (rc == AN_OK)
+        rc = work(m, scratch, decoder, out);
+    if (rc != AN_OK)
+        an_error_save(&m->error, rc);
+    an_decoder_free(decoder);
+    an_sample_scratch_free(scratch);
+    free(out);
+    return NULL;
+}
+
+static void pause_for(double seconds)
+{
+    uint64_t start = an_clock_ns();
+    while (!an_stop_requested() && an_clock_seconds_since(start) < seconds)
+        usleep(2000);
+}
+
+static int gather(crew *c, int started, bench_result *out)
+{
+    int rc = AN_OK;
+    for (int i = 0; i < started; i++) {
+        member *m = &c->members[i];
+        pthread_join(m->thread, NULL);
+        out->images += m->images;
+        out->bytes += m->bytes;
+        out->cpu_seconds += m->cpu_seconds;
+        if (rc == AN_OK && m->error.code)
+            rc = an_error_restore(&m->error);
+    }
+    return rc;
+}
+
+static int crew_run(crew *c, bench_result *out)
+{
+    int started = 0, rc = AN_OK;
+    *out = (bench_result){.threads = c->threads};
+    c->members = calloc((size_t)c->threads, sizeof *c->members);
+    if (!c->members)
+        return an_error(AN_ENOMEM, "out of memory for %d threads", c->threads);
+    for (; rc == AN_OK && started < c->threads; started += rc == AN_OK) {
+        c->members[started] = (member){.of = c, .number = started};
+        rc = an_thread_start(&c->members[started].thread, "an-crew", member_run, &c->members[started]);
+    }
+    pause_for(c->config->warm_up);
+    uint64_t start = an_clock_ns();
+    atomic_store(&c->measuring, true);
+    pause_for(c->config->seconds);
+    out->seconds = an_clock_seconds_since(start);
+    atomic_store(&c->stop, true);
+    int result = gather(c, started, out);
+    free(c->members);
+    if (rc == AN_OK)
+        rc = result;
+    return rc == AN_OK && an_stop_requested() ? AN_STOPPED : rc;
+}
+
+static int run_crew(crew *c, bench_result *out)
+{
+    an_loader_options options = bench_loader_options(c->config, c->dataset, c->threads);
+    an_sampler *sampler;
+    int rc =
+        an_sampler_create(&sampler, &options.sample, an_dataset_side(c->dataset), an_dataset_statistics(c->dataset));
+    if (rc != AN_OK)
+        return rc;
+    c->sampler = sampler;
+    rc = crew_run(c, out);
+    an_sampler_free(sampler);
+    return rc;
+}
+
+int bench_run_decode(const bench_config *config, const an_dataset *dataset, int threads, bench_result *out)
+{
+    crew c = {.config = config, .dataset = dataset, .threads = threads};
+    return run_crew(&c, out);
+}
+
+int bench_run_sample(const bench_config *config, const an_dataset *dataset, const bench_pack *pack, int threads,
+                     bench_result *out)
+{
+    crew c = {.config = config, .dataset = dataset, .pack = pack, .whole_sample = true, .threads = threads};
+    return run_crew(&c, out);
+}
+
+/* ---- read ------------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    const bench_config *config;
+    const an_dataset *dataset;
+    an_reader *reader;
+    an_read *reads;
+    void *memory;
+    size_t memory_size;
+    an_order order;
+    uint32_t length; /* instead of the records', or 0 */
+    uint64_t position;
+    uint64_t images, bytes;
+    unsigned touched; /* so that touching mapped pages is not optimised away */
+} reading;
+
+static int reading_open(reading *r)
+{
+    an_reader_options options = {.engine = (an_reader_engine)r->config->engine, .depth = r->config->depth};
+    int rc = an_reader_create(&r->reader, an_dataset_file(r->dataset), &options);
+    if (rc != AN_OK)
+        return rc;
+    uint32_t longest = r->length ? r->length : an_dataset_record_max(r->dataset);
+    size_t capacity = an_reader_capacity(r->reader, longest);
+    capacity = (capacity + PAGE - 1) / PAGE * PAGE;
+    r->memory_size = capacity * (size_t)options.depth;
+    r->reads = calloc((size_t)options.depth, sizeof *r->reads);
+    if (!r->reads)
+        return an_error(AN_ENOMEM, "out of memory for %d reads", options.depth);
+    rc = an_pages_alloc(&r->memory, r->memory_size);
+    if (rc == AN_OK)
+        rc = an_reader_buffers(r->reader, r->memory, r->memory_size);
+    for (int i = 0; rc == AN_OK && i < options.depth; i++)
+        r->reads[i].buffer = (uint8_t *)r->memory + (size_t)i * capacity;
+    return rc;
+}
+
+static void reading_close(reading *r)
+{
+    an_reader_free(r->reader);
+    an_pages_free(r->memory, r->memory_size);
+    free(r->reads);
+}
+
+static int reading_submit(reading *r, an_read *read)
+{
+    uint64_t place = r->position++ % r->order.count;
+    r->order.epoch = r->position / r->order.count;
+    if (place == 0 && r->config->cold)
+        bench_drop_cache(r->dataset);
+    const an_index_entry *entry = &an_dataset_index(r->dataset)[an_order_at(&r->order, place)];
+    uint64_t end = an_dataset_file_size(r->dataset), offset = entry->offset;
+    if (r->length && offset + r->length > end)
+        offset = end - r->length;
+    *read = (an_read){.offset = offset, .length = r->length ? r->length : entry->length, .buffer = read->buffer};
+    return an_reader_submit(r->reader, read);
+}
+
+static int reading_finish(reading *r, an_read *done)
+{
+    if (done->status != AN_OK)
+        return an_reader_read_error(r->reader, done);
+    for (uint32_t i = 0; an_reader_engine_used(r->reader) == AN_READER_MMAP && i < done->length; i += PAGE)
+        r->touched += done->data[i];
+    r->images++;
+    r->bytes += done->length;
+    return AN_OK;
+}
+
+/* Each completed read is finished and its place filled again; the clock is looked at after each, since from the page
+ * cache there is always one more. */
+static int reading_pass(reading *r, double seconds)
+{
+    uint64_t start = an_clock_ns();
+    int rc = AN_OK;
+    while (rc == AN_OK && !an_stop_requested() && an_clock_seconds_since(start) < seconds) {
+        an_read *done;
+        rc = an_reader_wait(r->reader, &done);
+        if (rc == AN_OK)
+            rc = reading_finish(r, done);
+        if (rc == AN_OK)
+            rc = reading_submit(r, done);
+    }
+    return rc;
+}
+
+static int reading_measure(reading *r, bench_result *out)
+{
+    int rc = AN_OK;
+    for (int i = 0; rc == AN_OK && i < r->config->depth; i++)
+        rc = reading_submit(r, &r->reads[i]);
+    if (rc == AN_OK)
+        rc = reading_pass(r, r->config->warm_up);
+    r->images = r->bytes = 0;
+    uint64_t start = an_clock_ns(), cpu = an_clock_thread_ns();
+    if (rc == AN_OK)
+        rc = reading_pass(r, r->config->seconds);
+    *out = (bench_result){.threads = 1,
+                          .seconds = an_clock_seconds_since(start),
+                          .images = r->images,
+                          .bytes = r->bytes,
+                          .cpu_seconds = (double)(an_clock_thread_ns() - cpu) * 1e-9};
+    return rc == AN_OK && an_stop_requested() ? AN_STOPPED : rc;
+}
+
+int bench_run_read(const bench_config *config, const an_dataset *dataset, uint32_t length, bench_result *out)
+{
+    reading r = {.config = config,
+                 .dataset = dataset,
+                 .length = length < an_dataset_file_size(dataset) ? length : 0,
+                 .order = {.kind = (an_order_kind)config->order,
+                           .count = an_dataset_count(dataset),
+                           .block = config->block,
+                           .seed = config->seed}};
+    int rc = reading_open(&r);
+    if (rc == AN_OK)
+        rc = reading_measure(&r, out);
+    reading_close(&r);
+    return rc;
+}

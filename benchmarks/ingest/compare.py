@@ -1,0 +1,76 @@
+#!/usr/bin/env python3
+"""How near is an-ingest to its floor? Runs, interleaved, on the same images and thread count:
+     a  floor    libjpeg-turbo decode + encode alone (bench-ingest-floor)
+     b  ingest   an-ingest end to end to disk, fsync included
+     c  pillow   the same work by Pillow, in processes
+   and prints images/s of every round, medians and the ratios b/a and b/c.
+
+     compare.py --bin build/release/bin --images FOLDER [--count 4000] [--threads 2] [--rounds 3] [--folder DIR]"""
+import argparse
+import os
+import pathlib
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+
+def make_tree(images, count, folder):
+    files = sorted(p for p in pathlib.Path(images).rglob("*") if p.suffix.lower() in (".jpeg", ".jpg"))
+    if not files:
+        sys.exit(f"no JPEG files in {images}")
+    made = []
+    for i in range(count):
+        source = files[i % len(files)]
+        target = folder / source.parent.name / f"{i:06d}{source.suffix}"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.symlink(source.resolve(), target)
+        made.append(target)
+    return made
+
+
+def timed_ingest(program, tree, destination, threads, options):
+    shutil.rmtree(destination, ignore_errors=True)
+    start = time.perf_counter()
+    subprocess.run([program, "--quiet", "--threads", str(threads), *options, tree, destination], check=True)
+    return time.perf_counter() - start
+
+
+def rate_of(command, stdin):
+    return float(subprocess.run(command, input=stdin, text=True, check=True, capture_output=True).stdout.split()[0])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bin", required=True)
+    parser.add_argument("--images", required=True)
+    parser.add_argument("--count", type=int, default=4000)
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--folder", help="where the dataset is written (default: a temporary folder)")
+    parser.add_argument("--python", default="/usr/bin/python3", help="a Python with Pillow")
+    parser.add_argument("options", nargs="*", help="more options of an-ingest, after --")
+    args = parser.parse_args()
+    here = pathlib.Path(__file__).parent
+    with tempfile.TemporaryDirectory(dir=args.folder) as temporary:
+        temporary = pathlib.Path(temporary)
+        files = make_tree(args.images, args.count, temporary / "tree")
+        listing = "".join(f"{p}\n" for p in files)
+        rates = {"floor": [], "ingest": [], "pillow": []}
+        for _ in range(args.rounds):
+            rates["floor"].append(rate_of([f"{args.bin}/bench-ingest-floor", str(args.threads)], listing))
+            seconds = timed_ingest(f"{args.bin}/an-ingest", temporary / "tree", temporary / "out.data", args.threads,
+                                   args.options)
+            rates["ingest"].append(args.count / seconds)
+            rates["pillow"].append(rate_of([args.python, here / "pillow.py", str(args.threads)], listing))
+    for name, values in rates.items():
+        print(f"{name:8} {statistics.median(values):8.0f} images/s   rounds " + " ".join(f"{v:.0f}" for v in values))
+    middle = {name: statistics.median(values) for name, values in rates.items()}
+    print(f"ingest / floor  {middle['ingest'] / middle['floor']:.3f}")
+    print(f"ingest / pillow {middle['ingest'] / middle['pillow']:.2f}")
+
+
+if __name__ == "__main__":
+    main()
