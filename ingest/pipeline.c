@@ -27,25 +27,18 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/queue.h"
-#include "base/rng.h"
 #include "base/stop.h"
 #include "base/thread.h"
-#include "store/coef.h"
 
 #define GROUP 1024u
 #define COMMIT_NS 1000000000u            /* a kill costs this much work, a commit a few tens of milliseconds of disk */
 #define JOBS_BYTES ((size_t)64 << 20)    /* payloads that may wait for a commit */
-#define INPUT_KEEP ((size_t)4 << 20)     /* larger input buffers are given back after use */
-#define INPUT_LIMIT ((size_t)1 << 30)    /* largest input file */
-#define REASON_MAX 400
+#define INPUT_KEEP ((size_t)4 << 20)     /* larger buffers of streamed items are given back after use */
 
 typedef struct {
     uint64_t number;
     an_item item;
-    an_buffer payload;
-    an_record_header header;
-    bool rejected, warned, passed;
-    char reason[REASON_MAX];
+    an_recording made;
     an_error_state failure; /* code 0: none */
 } job;
 
@@ -54,11 +47,7 @@ typedef struct pipeline pipeline;
 typedef struct {
     pipeline *owner;
     pthread_t thread;
-    an_picture *picture;
-    an_encoder *encoder;
-    an_coef_encoder *coefficients;
-    an_buffer input;
-    an_image square;
+    an_recorder *recorder;
     an_statistics_sums sums[2];
 } worker;
 
@@ -112,70 +101,12 @@ static void *list_items(void *argument)
 
 /* --- workers --------------------------------------------------------------------------------------------------- */
 
-static bool is_bad_input(int error)
-{
-    return error == AN_ECORRUPT || error == AN_EUNSUPPORTED || error == AN_ENOTFOUND || error == AN_EIO;
-}
-
-static an_codec_options codec_of(const an_pipeline_options *options, uint64_t number)
-{
-    an_codec_options codec = options->codec;
-    an_rng rng = an_rng_make(options->seed, AN_RNG_SPLIT, 0, number);
-    if (options->raw_share > 0 && an_rng_uniform(&rng) < options->raw_share)
-        codec.codec = AN_CODEC_YUV420;
-    return codec;
-}
-
-/* What already is what would be written is stored as it is, and between jpeg and coef the coefficients are kept.
- * AN_AGAIN: this must go through pixels. */
-static int pass(worker *w, const an_picture_info *info, const an_codec_options *codec, bool is_file, an_buffer *out)
-{
-    if (!info->fit || (is_file && codec->subsampling != AN_JPEG_420))
-        return AN_AGAIN;
-    if (info->fit_codec == codec->codec)
-        return an_buffer_append(out, info->fit, info->fit_size);
-    int error = AN_AGAIN;
-    if (info->fit_codec == AN_CODEC_JPEG && codec->codec == AN_CODEC_COEF)
-        error = an_coef_encode_jpeg(w->coefficients, info->fit, info->fit_size, out);
-    else if (info->fit_codec == AN_CODEC_COEF && codec->codec == AN_CODEC_JPEG)
-        error = an_coef_to_jpeg(w->coefficients, info->fit, info->fit_size, out);
-    return error == AN_EUNSUPPORTED ? AN_AGAIN : error;
-}
-
-static int encode(worker *w, job *j, const an_picture_info *info)
-{
-    an_codec_options codec = codec_of(w->owner->options, j->number);
-    j->payload.size = 0;
-    int error = pass(w, info, &codec, j->item.kind == AN_ITEM_FILE, &j->payload);
-    j->passed = !error;
-    if (error == AN_AGAIN)
-        error = an_encoder_encode(w->encoder, &w->square, &codec, &j->payload);
-    j->header = (an_record_header){.codec = codec.codec,
-                                   .width = w->square.width,
-                                   .height = w->square.height,
-                                   .label = j->item.label,
-                                   .length = (uint32_t)j->payload.size};
-    return error;
-}
-
 static int process(worker *w, job *j)
 {
-    an_picture_info info;
-    int error = an_item_load(&j->item, INPUT_LIMIT, &w->input);
-    if (!error)
-        error = an_picture_make(w->picture, &j->item, &w->input, &w->square, &info);
-    j->rejected = is_bad_input(error);
-    if (j->rejected) {
-        snprintf(j->reason, sizeof(j->reason), "%s", an_error_message());
-        return AN_OK;
-    }
-    if (error)
+    int error = an_recorder_make(w->recorder, &j->item, j->number, &j->made);
+    if (error || j->made.rejected)
         return error;
-    j->warned = info.warnings > 0;
-    error = encode(w, j, &info);
-    if (!error)
-        error = an_statistics_sums_add(&w->sums[j->number / GROUP % 2], &w->square);
-    return error;
+    return an_statistics_sums_add(&w->sums[j->number / GROUP % 2], an_recorder_image(w->recorder));
 }
 
 static void *work_items(void *argument)
@@ -188,8 +119,6 @@ static void *work_items(void *argument)
         if (error)
             an_error_prefix(error, "'%s'", (const char *)j->item.name.data);
         an_error_save(&j->failure, error);
-        if (w->input.capacity > INPUT_KEEP)
-            an_buffer_free(&w->input);
         if (j->item.bytes.capacity > INPUT_KEEP)
             an_buffer_free(&j->item.bytes);
         if (an_queue_push(w->owner->done, j))
@@ -215,15 +144,15 @@ static int write_job(pipeline *p, job *j)
     const char *name = (const char *)j->item.name.data;
     if (j->failure.code)
         return an_error_restore(&j->failure);
-    if (j->rejected) {
+    if (j->made.rejected) {
         p->state->set_aside++;
-        return an_writer_reject(p->writer, name, j->reason, j->item.size);
+        return an_writer_reject(p->writer, name, j->made.reason, j->item.size);
     }
     p->state->images++;
-    p->state->payload_bytes += j->payload.size;
-    p->state->warnings += j->warned;
-    p->state->passed += j->passed;
-    return an_writer_put(p->writer, &j->header, j->payload.data, name);
+    p->state->payload_bytes += j->made.payload.size;
+    p->state->warnings += j->made.warned;
+    p->state->passed += j->made.passed;
+    return an_writer_put(p->writer, &j->made.header, j->made.payload.data, name);
 }
 
 static int write_next(pipeline *p, job *j)
@@ -278,7 +207,7 @@ static int write_all(pipeline *p, an_pipeline_watch watch, void *context)
 
 static uint32_t choose_jobs(const an_pipeline_options *options)
 {
-    size_t largest = (size_t)3 * options->picture.side * options->picture.side;
+    size_t largest = (size_t)3 * options->recorder.picture.side * options->recorder.picture.side;
     size_t jobs = JOBS_BYTES / largest, least = 4 * (size_t)options->threads;
     jobs = jobs < least ? least : jobs;
     return (uint32_t)(jobs < GROUP ? jobs : GROUP);
@@ -304,13 +233,9 @@ static int make_jobs(pipeline *p)
 static int make_worker(pipeline *p, worker *w)
 {
     w->owner = p;
-    int error = an_picture_create(&w->picture, &p->options->picture);
-    if (!error)
-        error = an_encoder_create(&w->encoder);
-    if (!error)
-        error = an_coef_encoder_create(&w->coefficients);
+    int error = an_recorder_create(&w->recorder, &p->options->recorder);
     for (int i = 0; i < 2 && !error; i++)
-        error = an_statistics_sums_init(&w->sums[i], p->options->picture.side);
+        error = an_statistics_sums_init(&w->sums[i], p->options->recorder.picture.side);
     return error;
 }
 
@@ -327,11 +252,7 @@ static int make_workers(pipeline *p)
 
 static void free_worker(worker *w)
 {
-    an_picture_free(w->picture);
-    an_encoder_free(w->encoder);
-    an_coef_encoder_free(w->coefficients);
-    an_buffer_free(&w->input);
-    an_image_free(&w->square);
+    an_recorder_free(w->recorder);
     an_statistics_sums_free(&w->sums[0]);
     an_statistics_sums_free(&w->sums[1]);
 }
@@ -343,7 +264,7 @@ static void pipeline_free(pipeline *p)
     free(p->workers);
     for (uint32_t i = 0; p->jobs && i < p->job_count; i++) {
         an_item_free(&p->jobs[i].item);
-        an_buffer_free(&p->jobs[i].payload);
+        an_buffer_free(&p->jobs[i].made.payload);
     }
     free(p->jobs);
     free(p->pending);

@@ -4,16 +4,12 @@
 
 #include <stdint.h>
 
-#include "ingest/picture.h"
+#include "ingest/recorder.h"
 #include "ingest/source.h"
-#include "store/codec.h"
 #include "store/writer.h"
 
 typedef struct {
-    an_picture_options picture;
-    an_codec_options codec;
-    double raw_share; /* of records written as yuv420 whatever codec says */
-    uint64_t seed;
+    an_recorder_options recorder;
     int threads;
 } an_pipeline_options;
 

@@ -27,13 +27,15 @@ static int make_options(run *r)
     const an_ingest_config *config = r->config;
     an_pipeline_options *options = &r->pipeline;
     *options = (an_pipeline_options){
-        .picture = {.side = (uint32_t)config->size, .filter = (an_filter)config->filter,
-                    .pixels_max = config->pixels_max, .accept_truncated = config->accept_truncated},
-        .codec = {.quality = config->quality, .subsampling = (an_jpeg_subsampling)config->subsampling},
-        .seed = config->seed,
+        .recorder = {.picture = {.side = (uint32_t)config->size,
+                                 .filter = (an_filter)config->filter,
+                                 .pixels_max = config->pixels_max,
+                                 .accept_truncated = config->accept_truncated},
+                     .codec = {.quality = config->quality, .subsampling = (an_jpeg_subsampling)config->subsampling},
+                     .seed = config->seed},
         .threads = config->threads ? config->threads : an_thread_cpu_count(),
     };
-    int error = an_codec_choice_parse(config->codec, &options->codec.codec, &options->raw_share);
+    int error = an_codec_choice_parse(config->codec, &options->recorder.codec.codec, &options->recorder.raw_share);
     return error ? error : an_bad_limit_parse(config->max_bad, &r->limit);
 }
 
@@ -137,10 +139,10 @@ static int write_dataset(run *r, const char *manifest)
 {
     an_writer *writer;
     an_statistics_sums sums;
-    int error = an_statistics_sums_init(&sums, r->pipeline.picture.side);
+    int error = an_statistics_sums_init(&sums, r->pipeline.recorder.picture.side);
     if (error)
         return error;
-    error = an_writer_open(&writer, r->destination, manifest, r->pipeline.picture.side, &sums);
+    error = an_writer_open(&writer, r->destination, manifest, r->pipeline.recorder.picture.side, &sums);
     if (!error) {
         error = fill(r, writer, &sums);
         if (error)
@@ -156,6 +158,8 @@ static int run_all(run *r, const char *source)
 {
     char *manifest = NULL;
     int error = make_options(r);
+    if (!error && access(r->destination, F_OK) == 0)
+        error = an_error(AN_EINVAL, "'%s' exists: remove it or choose another name", r->destination);
     if (!error)
         error = open_source(r, source);
     if (error)
@@ -181,8 +185,7 @@ int an_ingest_run(const an_ingest_config *config, const char *source, const char
     for (size_t n = strlen(trimmed); n > 1 && trimmed[n - 1] == '/';)
         trimmed[--n] = 0;
     r.destination = trimmed;
-    int error = access(trimmed, F_OK) ? run_all(&r, source)
-                                      : an_error(AN_EINVAL, "'%s' exists: remove it or choose another name", trimmed);
+    int error = run_all(&r, source);
     outcome->seconds = an_clock_seconds_since(start);
     an_source_free(r.source);
     free(trimmed);
