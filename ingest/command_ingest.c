@@ -21,24 +21,28 @@ static void print_summary(const an_ingest_outcome *outcome, const char *destinat
         printf("%llu inputs set aside: see %s\n", (unsigned long long)state->set_aside, outcome->report.data);
 }
 
-int an_command_ingest(int argc, char **argv)
+int an_command_run(const an_ingest_config *config, const char *source, const char *destination)
 {
-    an_ingest_config config;
     an_ingest_outcome outcome;
-    char **arguments;
-    int error = an_options_init(&an_ingest_options, &config);
-    if (!error)
-        error = an_options_parse(&an_ingest_options, argc, argv, &config, &arguments);
-    if (!error)
-        error = an_stop_install();
+    int error = an_stop_install();
     if (error)
         return error;
-    error = an_ingest_run(&config, arguments[0], arguments[1], &outcome);
-    if (!error && !config.quiet)
-        print_summary(&outcome, arguments[1]);
+    error = an_ingest_run(config, source, destination, &outcome);
+    if (!error && !config->quiet)
+        print_summary(&outcome, destination);
     if (error == AN_STOPPED)
         an_log(AN_LOG_INFO, "interrupted after %llu inputs: the same command continues",
                (unsigned long long)outcome.state.consumed);
     an_ingest_outcome_free(&outcome);
     return error;
+}
+
+int an_command_ingest(int argc, char **argv)
+{
+    an_ingest_config config;
+    char **arguments;
+    int error = an_options_init(&an_ingest_options, &config);
+    if (!error)
+        error = an_options_parse(&an_ingest_options, argc, argv, &config, &arguments);
+    return error ? error : an_command_run(&config, arguments[0], arguments[1]);
 }

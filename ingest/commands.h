@@ -3,8 +3,17 @@
 #ifndef AN_INGEST_COMMANDS_H
 #define AN_INGEST_COMMANDS_H
 
+#include "ingest/config.h"
+
 int an_command_ingest(int argc, char **argv);
 int an_command_info(int argc, char **argv);
 int an_command_verify(int argc, char **argv);
+int an_command_export(int argc, char **argv);
+int an_command_stats(int argc, char **argv);
+int an_command_sheet(int argc, char **argv);
+int an_command_transcode(int argc, char **argv);
+
+/* Ingest with a signal handler and a summary: what ingest and transcode share. */
+int an_command_run(const an_ingest_config *config, const char *source, const char *destination);
 
 #endif

@@ -60,7 +60,9 @@ static const an_option options[] = {
 
 const an_options an_ingest_options = {
     .program = "an-ingest",
-    .usage = "SOURCE DESTINATION\ninfo [OPTION...] DATASET\nverify [OPTION...] DATASET",
+    .usage = "SOURCE DESTINATION\ninfo [OPTION...] DATASET\nverify [OPTION...] DATASET\n"
+             "export [OPTION...] DATASET FOLDER\nsheet [OPTION...] DATASET PNG\nstats [OPTION...] DATASET\n"
+             "transcode [OPTION...] DATASET DESTINATION",
     .summary = "Pack a labelled image collection into a dataset: every image is resized (shorter side to --size, centre "
                "crop), encoded and written to DESTINATION, an LMDB folder. SOURCE is a folder with one folder for each "
                "class, a tar of such folders, ImageNet's tars as they are, webdataset tars, a list of paths and classes, an "

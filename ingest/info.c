@@ -46,6 +46,12 @@ static json_t *json_matrix(const double (*values)[3])
     return array;
 }
 
+json_t *an_info_statistics_json(const an_statistics *s)
+{
+    return json_pack("{so, so, so, so}", "mean", json_reals(s->mean, 3), "deviation", json_reals(s->deviation, 3),
+                     "eigenvalues", json_reals(s->eigenvalue, 3), "eigenvectors", json_matrix(s->eigenvector));
+}
+
 static json_t *json_classes(const an_dataset *dataset)
 {
     json_t *array = json_array();
@@ -85,16 +91,14 @@ int an_info_json(const an_dataset *dataset, json_t **out)
         json_decref(rejects);
         return error;
     }
-    const an_statistics *s = an_dataset_statistics(dataset);
     char fingerprint[17];
     snprintf(fingerprint, sizeof(fingerprint), "%016llx", (unsigned long long)an_dataset_fingerprint(dataset));
     *out = json_pack(
-        "{ss, sI, si, s{sI, sI, sI, sI}, so, so, s{so, so, so, so}, so, so, ss}", "path", an_dataset_path(dataset),
+        "{ss, sI, si, s{sI, sI, sI, sI}, so, so, so, so, so, ss}", "path", an_dataset_path(dataset),
         "records", (json_int_t)an_dataset_count(dataset), "side", (int)an_dataset_side(dataset), "bytes", "file",
         (json_int_t)an_dataset_file_size(dataset), "payload", (json_int_t)t.payload, "smallest", (json_int_t)t.smallest,
         "largest", (json_int_t)t.largest, "codecs", json_codecs(&t), "classes", json_classes(dataset), "statistics",
-        "mean", json_reals(s->mean, 3), "deviation", json_reals(s->deviation, 3), "eigenvalues",
-        json_reals(s->eigenvalue, 3), "eigenvectors", json_matrix(s->eigenvector), "manifest",
+        an_info_statistics_json(an_dataset_statistics(dataset)), "manifest",
         json_loads(an_dataset_manifest(dataset), 0, NULL), "set_aside", rejects, "fingerprint", fingerprint);
     return *out ? AN_OK : an_error(AN_ENOMEM, "out of memory for the description of '%s'", an_dataset_path(dataset));
 }
@@ -137,7 +141,7 @@ static int text_classes(const an_dataset *dataset, bool all, an_buffer *out)
     return error;
 }
 
-static int text_statistics(const an_statistics *s, an_buffer *out)
+int an_info_statistics_text(const an_statistics *s, an_buffer *out)
 {
     int error = an_buffer_printf(out,
                                  "  mean         %.2f %.2f %.2f (red, green, blue; 0 to 255)\n"
@@ -179,7 +183,7 @@ int an_info_text(const an_dataset *dataset, bool classes, an_buffer *out)
     if (!error)
         error = text_classes(dataset, classes, out);
     if (!error)
-        error = text_statistics(an_dataset_statistics(dataset), out);
+        error = an_info_statistics_text(an_dataset_statistics(dataset), out);
     if (!error)
         error = an_buffer_printf(out, "  made from and with:\n");
     if (!error)
