@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/stop.h"
 #include "ingest/commands.h"
+#include "ingest/estimate.h"
 #include "ingest/run.h"
 
 static void print_summary(const an_ingest_outcome *outcome, const char *destination)
@@ -14,7 +15,7 @@ static void print_summary(const an_ingest_outcome *outcome, const char *destinat
            (unsigned long long)state->images, outcome->classes, (double)state->payload_bytes / 1e6, outcome->seconds,
            outcome->seconds > 0 ? (double)now / outcome->seconds : 0);
     if (state->passed)
-        printf("%llu JPEG files fitted and were stored as they are\n", (unsigned long long)state->passed);
+        printf("%llu kept the bytes or coefficients of the source\n", (unsigned long long)state->passed);
     if (state->warnings)
         printf("%llu images had harmless JPEG warnings\n", (unsigned long long)state->warnings);
     if (state->set_aside)
@@ -37,6 +38,16 @@ int an_command_run(const an_ingest_config *config, const char *source, const cha
     return error;
 }
 
+static int estimate(const an_ingest_config *config, const char *source)
+{
+    an_buffer text = {0};
+    int error = an_ingest_estimate(config, source, &text);
+    if (!error)
+        fwrite(text.data, 1, text.size, stdout);
+    an_buffer_free(&text);
+    return error;
+}
+
 int an_command_ingest(int argc, char **argv)
 {
     an_ingest_config config;
@@ -44,5 +55,9 @@ int an_command_ingest(int argc, char **argv)
     int error = an_options_init(&an_ingest_options, &config);
     if (!error)
         error = an_options_parse(&an_ingest_options, argc, argv, &config, &arguments);
-    return error ? error : an_command_run(&config, arguments[0], arguments[1]);
+    if (error || config.dry_run)
+        return error ? error : estimate(&config, arguments[0]);
+    if (!arguments[1])
+        return an_error(AN_EINVAL, "no DESTINATION given: an-ingest SOURCE DESTINATION");
+    return an_command_run(&config, arguments[0], arguments[1]);
 }

@@ -54,6 +54,8 @@ static const an_option options[] = {
     {.heading = "Running:"},
     {.name = "threads", .key = 't', .type = AN_OPTION_INT, .metavar = "N", .initial = "0", .min = 0, .max = 1024,
      .offset = FIELD(threads), .help = "decoding threads, 0: one for each processor; the result is the same for any"},
+    {.name = "dry-run", .key = 'n', .type = AN_OPTION_FLAG, .offset = FIELD(dry_run),
+     .help = "list the source, try a sample, estimate size and time; write nothing (no DESTINATION needed)"},
     {.name = "quiet", .type = AN_OPTION_FLAG, .offset = FIELD(quiet), .help = "no progress, no summary"},
     {0},
 };
@@ -76,7 +78,7 @@ const an_options an_ingest_options = {
                 "  $ an-ingest --size 72 train-images-idx3-ubyte.gz train.data\n"
                 "  $ an-ingest verify train.data\n",
     .options = options,
-    .arguments_min = 2,
+    .arguments_min = 1,
     .arguments_max = 2,
 };
 

@@ -15,7 +15,7 @@ typedef struct {
     uint64_t seed, pixels_max;
     const char *codec, *max_bad;
     const char *kind, *class_names, *classes_from, *labels, *synsets, *devkit;
-    bool accept_truncated, quiet;
+    bool accept_truncated, dry_run, quiet;
 } an_ingest_config;
 
 extern const an_options an_ingest_options;
