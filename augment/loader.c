@@ -262,3 +262,15 @@ an_reader_engine an_loader_engine(const an_loader *loader)
 {
     return an_reader_engine_used(loader->reader);
 }
+
+int an_loader_name_error(const an_dataset *dataset, int code, uint64_t record)
+{
+    const char *name;
+    size_t length;
+    an_error_state error;
+    an_error_save(&error, code);
+    bool named = an_dataset_name(dataset, record, &name, &length) == AN_OK;
+    an_error_restore(&error);
+    return an_error_prefix(code, "record %llu ('%.*s') of '%s'", (unsigned long long)record, named ? (int)length : 1,
+                           named ? name : "?", an_dataset_path(dataset));
+}

@@ -81,6 +81,9 @@ void an_loader_stats_reset(an_loader *loader);
 const char *an_loader_note(const an_loader *loader); /* the reader's note, or NULL */
 an_reader_engine an_loader_engine(const an_loader *loader);
 
+/* Put "record 7 ('n01440764/x.jpg') of 'data/train': " before this thread's message and return code. */
+int an_loader_name_error(const an_dataset *dataset, int code, uint64_t record);
+
 /* The binding stage in one sentence, and its name ("consumer", "decode", "read"), from the counters. */
 const char *an_loader_verdict(const an_loader_stats *stats, char *text, size_t size);
 

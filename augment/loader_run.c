@@ -183,18 +183,6 @@ static int item_make(an_loader *l, worker *w, const item *it, slot *s)
     return an_sampler_make(l->sampler, w->scratch, &record, &draw, out);
 }
 
-static int name_error(const an_loader *l, int code, uint64_t record)
-{
-    const char *name;
-    size_t length;
-    an_error_state error;
-    an_error_save(&error, code);
-    bool named = an_dataset_name(l->options.dataset, record, &name, &length) == AN_OK;
-    an_error_restore(&error);
-    return an_error_prefix(code, "record %llu ('%.*s') of '%s'", (unsigned long long)record, named ? (int)length : 1,
-                           named ? name : "?", an_dataset_path(l->options.dataset));
-}
-
 /* The lock is held. The earliest failing sample of a batch names it, whichever worker came first. */
 static void slot_finish(an_loader *l, slot *s, const item *it, int rc)
 {
@@ -237,7 +225,7 @@ void *an_loader_worker_run(void *argument)
             l->options.worker_hook(l->options.worker_hook_context, w->number);
         int rc = item_make(l, w, it, s);
         if (rc != AN_OK)
-            name_error(l, rc, it->record);
+            an_loader_name_error(l->options.dataset, rc, it->record);
         pthread_mutex_lock(&l->lock);
         l->stats.worker_busy_ns += an_loader_since(l, start);
         slot_finish(l, s, it, rc);

@@ -89,7 +89,10 @@ static int work(member *m, an_sample_scratch *scratch, an_decoder *decoder, uint
             start = an_clock_thread_ns();
             m->images = m->bytes = 0;
         }
-        rc = one_image(c, scratch, decoder, an_order_at(&order, i % order.count), out, &m->bytes);
+        uint64_t record = an_order_at(&order, i % order.count);
+        rc = one_image(c, scratch, decoder, record, out, &m->bytes);
+        if (rc != AN_OK)
+            an_loader_name_error(c->dataset, rc, record);
         m->images++;
     }
     m->cpu_seconds = start ? (double)(an_clock_thread_ns() - start) * 1e-9 : 0;
@@ -240,18 +243,22 @@ static int reading_submit(reading *r, an_read *read)
     r->order.epoch = r->position / r->order.count;
     if (place == 0 && r->config->cold)
         bench_drop_cache(r->dataset);
-    const an_index_entry *entry = &an_dataset_index(r->dataset)[an_order_at(&r->order, place)];
+    uint64_t record = an_order_at(&r->order, place);
+    const an_index_entry *entry = &an_dataset_index(r->dataset)[record];
     uint64_t end = an_dataset_file_size(r->dataset), offset = entry->offset;
     if (r->length && offset + r->length > end)
         offset = end - r->length;
-    *read = (an_read){.offset = offset, .length = r->length ? r->length : entry->length, .buffer = read->buffer};
+    *read = (an_read){.offset = offset,
+                      .length = r->length ? r->length : entry->length,
+                      .buffer = read->buffer,
+                      .user = (void *)(uintptr_t)record};
     return an_reader_submit(r->reader, read);
 }
 
 static int reading_finish(reading *r, an_read *done)
 {
     if (done->status != AN_OK)
-        return an_reader_read_error(r->reader, done);
+        return an_loader_name_error(r->dataset, an_reader_read_error(r->reader, done), (uintptr_t)done->user);
     for (uint32_t i = 0; an_reader_engine_used(r->reader) == AN_READER_MMAP && i < done->length; i += PAGE)
         r->touched += done->data[i];
     r->images++;
