@@ -9,6 +9,7 @@
 #define SAMPLE 256u
 #define SECONDS 5.0 /* at most, for the sample */
 #define PAGE 4096u  /* LMDB gives a record whole pages */
+#define SUMS_BYTES 72 /* a pixel: the sums of statistics, and the pages of their earlier versions */
 
 typedef struct {
     uint64_t tried, bad, pages, payload;
@@ -56,13 +57,14 @@ static int describe(const an_setup *setup, const sample *s, an_buffer *out)
     const an_source *source = setup->source;
     double items = (double)source->items, good = s->tried ? (double)(s->tried - s->bad) / (double)s->tried : 0;
     double scale = s->tried ? items / (double)s->tried : 0;
+    double side = setup->pipeline.recorder.picture.side;
     int error = an_buffer_printf(out,
                                  "source   %s: %llu inputs, %.1f MB, %u classes\n"
                                  "dataset  about %.0f records, %.1f MB payload, data.mdb %.1f MB\n"
                                  "time     about %.0f s with %d threads (%.0f images/s)\n",
                                  source->kind, (unsigned long long)source->items, (double)source->bytes / 1e6,
                                  source->classes.count, items * good, (double)s->payload * scale / 1e6,
-                                 (double)s->pages * PAGE * scale / 1e6, s->seconds * scale / setup->pipeline.threads,
+                                 ((double)s->pages * PAGE * scale + SUMS_BYTES * side * side) / 1e6, s->seconds * scale / setup->pipeline.threads,
                                  setup->pipeline.threads,
                                  s->seconds > 0 ? (double)s->tried / s->seconds * setup->pipeline.threads : 0);
     if (!error && s->bad)
