@@ -36,9 +36,14 @@ static int remove_one(const char *path, const struct stat *status, int type, str
     return remove(path);
 }
 
+void fixture_remove(const char *path)
+{
+    assert_int_equal(nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+}
+
 void fixture_close(fixture *f)
 {
-    assert_int_equal(nftw(f->root, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+    fixture_remove(f->root);
 }
 
 const char *fixture_path(fixture *f, const char *format, ...)

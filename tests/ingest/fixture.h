@@ -16,6 +16,7 @@ typedef struct {
 
 void fixture_open(fixture *f);  /* a fresh folder under TMPDIR */
 void fixture_close(fixture *f); /* removes it and everything inside */
+void fixture_remove(const char *path);
 
 /* root/name; valid for the next three calls. */
 const char *fixture_path(fixture *f, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -16,7 +16,7 @@
 #include "ingest/info.h"
 #include "ingest/run.h"
 #include "ingest/verify.h"
-#include "tests/ingest/fixture.h"
+#include "tests/ingest/support.h"
 
 static fixture f;
 static an_ingest_config config;
@@ -28,10 +28,7 @@ static int set_up(void **state)
     fixture_open(&f);
     snprintf(source, sizeof(source), "%s", fixture_path(&f, "source"));
     snprintf(destination, sizeof(destination), "%s", fixture_path(&f, "out"));
-    assert_int_equal(an_options_init(&an_ingest_options, &config), AN_OK);
-    config.size = 32;
-    config.threads = 2;
-    config.quiet = true;
+    support_config(&config, 32);
     an_stop_reset();
     return 0;
 }
@@ -45,11 +42,7 @@ static int tear_down(void **state)
 
 static void add_pictures(int classes, int each)
 {
-    for (int c = 0; c < classes; c++)
-        for (int i = 0; i < each; i++) {
-            uint32_t seed = (uint32_t)(c * each + i);
-            fixture_write_jpeg(fixture_path(&f, "source/class-%d/%03d.jpg", c, i), 40 + seed % 50, 60 - seed % 25, seed);
-        }
+    support_pictures(&f, "source", classes, each);
 }
 
 static int ingest(an_ingest_outcome *outcome)
@@ -59,11 +52,7 @@ static int ingest(an_ingest_outcome *outcome)
 
 static void ingest_ok(void)
 {
-    an_ingest_outcome outcome;
-    int error = ingest(&outcome);
-    an_ingest_outcome_free(&outcome);
-    if (error)
-        fail_msg("%d: %s", error, an_error_message());
+    support_ingest(&config, source, destination);
 }
 
 static void ingest_fails(int code, const char *text)
@@ -76,42 +65,10 @@ static void ingest_fails(int code, const char *text)
         fail_msg("'%s' is not in '%s'", text, an_error_message());
 }
 
-static an_dataset *open_dataset(const char *path)
-{
-    an_dataset *dataset;
-    int error = an_dataset_open(&dataset, path);
-    if (error)
-        fail_msg("%s", an_error_message());
-    return dataset;
-}
-
-/* Record for record, name for name, statistics and set-aside counts: the same. */
 static void assert_same(const char *left, const char *right)
 {
-    an_dataset *a = open_dataset(left), *b = open_dataset(right);
-    assert_int_equal(an_dataset_count(a), an_dataset_count(b));
-    assert_int_equal(an_dataset_reject_count(a), an_dataset_reject_count(b));
-    assert_int_equal(an_dataset_fingerprint(a), an_dataset_fingerprint(b));
-    for (uint64_t i = 0; i < an_dataset_count(a); i++) {
-        an_record one, other;
-        const char *name, *other_name;
-        size_t length, other_length;
-        assert_int_equal(an_dataset_record(a, i, &one), AN_OK);
-        assert_int_equal(an_dataset_record(b, i, &other), AN_OK);
-        assert_int_equal(one.header.codec, other.header.codec);
-        assert_int_equal(one.header.label, other.header.label);
-        assert_int_equal(one.header.length, other.header.length);
-        assert_memory_equal(one.payload, other.payload, one.header.length);
-        assert_int_equal(an_dataset_name(a, i, &name, &length), AN_OK);
-        assert_int_equal(an_dataset_name(b, i, &other_name, &other_length), AN_OK);
-        assert_int_equal(length, other_length);
-        assert_memory_equal(name, other_name, length);
-    }
-    const an_statistics *s = an_dataset_statistics(a), *t = an_dataset_statistics(b);
-    assert_int_equal(s->images, an_dataset_count(a));
-    assert_memory_equal(s->mean, t->mean, sizeof(s->mean));
-    assert_memory_equal(s->covariance, t->covariance, sizeof(s->covariance));
-    assert_memory_equal(s->mean_image, t->mean_image, (size_t)s->side * s->side * 3 * sizeof(float));
+    an_dataset *a = support_open(left), *b = support_open(right);
+    support_assert_same(a, b);
     an_dataset_free(a);
     an_dataset_free(b);
 }
@@ -130,7 +87,7 @@ static void test_any_number_of_threads_gives_the_same(void **state)
         ingest_ok();
         assert_same(first, destination);
     }
-    an_dataset *dataset = open_dataset(first);
+    an_dataset *dataset = support_open(first);
     assert_int_equal(an_dataset_count(dataset), 60);
     assert_int_equal(an_dataset_class_count(dataset), 3);
     assert_int_equal(an_dataset_class(dataset, 2)->count, 20);
@@ -161,7 +118,7 @@ static void test_many_small_images(void **state)
     config.codec = "rgb";
     config.threads = 3;
     ingest_ok();
-    an_dataset *dataset = open_dataset(destination);
+    an_dataset *dataset = support_open(destination);
     assert_int_equal(an_dataset_count(dataset), COUNT);
     assert_true(an_dataset_statistics(dataset)->mean[1] == (double)total / COUNT);
     for (uint64_t i = 0; i < COUNT; i++) {
@@ -187,7 +144,7 @@ static void test_order_source_keeps_it(void **state)
     add_pictures(2, 3);
     config.order = AN_ORDER_SOURCE;
     ingest_ok();
-    an_dataset *dataset = open_dataset(destination);
+    an_dataset *dataset = support_open(destination);
     const char *name;
     size_t length;
     assert_int_equal(an_dataset_name(dataset, 4, &name, &length), AN_OK);
@@ -205,7 +162,7 @@ static void test_codecs_and_mixture(void **state)
         config.codec = codecs[c];
         snprintf(destination, sizeof(destination), "%s", fixture_path(&f, "codec-%zu", c));
         ingest_ok();
-        an_dataset *dataset = open_dataset(destination);
+        an_dataset *dataset = support_open(destination);
         uint64_t raw = 0;
         for (uint64_t i = 0; i < 60; i++) {
             an_record record;
@@ -240,7 +197,7 @@ static void test_fitting_jpeg_passes_through(void **state)
     config.quality = 20; /* would be seen if it were encoded again */
     assert_int_equal(ingest(&outcome), AN_OK);
     assert_int_equal(outcome.state.passed, 1);
-    an_dataset *dataset = open_dataset(destination);
+    an_dataset *dataset = support_open(destination);
     an_record record;
     assert_int_equal(an_dataset_record(dataset, 0, &record), AN_OK);
     assert_int_equal(record.header.length, bytes.size);
@@ -285,7 +242,7 @@ static void test_odd_files(void **state)
     fixture_write(fixture_path(&f, "source/odd/cut.png"), png.data, png.size / 2);
     assert_int_equal(symlink("nowhere", fixture_path(&f, "source/odd/broken.jpg")), 0);
     ingest_ok();
-    an_dataset *dataset = open_dataset(destination);
+    an_dataset *dataset = support_open(destination);
     assert_int_equal(an_dataset_count(dataset), 17);
     assert_int_equal(an_dataset_reject_count(dataset), 7);
     assert_rejected(dataset, "odd/empty.jpg", "empty file");
@@ -317,7 +274,7 @@ static void test_too_many_bad_files_stop_it_and_a_higher_limit_continues(void **
     ingest_fails(AN_ECORRUPT, "--max-bad 11");
     config.max_bad = "12";
     ingest_ok();
-    an_dataset *dataset = open_dataset(destination);
+    an_dataset *dataset = support_open(destination);
     assert_int_equal(an_dataset_count(dataset), 30);
     assert_int_equal(an_dataset_reject_count(dataset), 12);
     an_dataset_free(dataset);
@@ -356,7 +313,7 @@ static void test_too_many_pixels(void **state)
     fixture_write_jpeg(fixture_path(&f, "source/class-0/huge.jpg"), 200, 200, 1);
     config.pixels_max = 30000;
     ingest_ok();
-    an_dataset *dataset = open_dataset(destination);
+    an_dataset *dataset = support_open(destination);
     assert_int_equal(an_dataset_reject_count(dataset), 1);
     assert_rejected(dataset, "class-0/huge.jpg", "30000");
     an_dataset_free(dataset);
@@ -408,7 +365,7 @@ static void test_classes_and_names(void **state)
     fixture_write(fixture_path(&f, "source/classes.tsv"), "class-0\tzero\nclass-2\ttwo of them\n", 33);
     snprintf(train, sizeof(train), "%s", destination);
     ingest_ok();
-    an_dataset *dataset = open_dataset(train);
+    an_dataset *dataset = support_open(train);
     assert_string_equal(an_dataset_class(dataset, 0)->name, "zero");
     assert_string_equal(an_dataset_class(dataset, 1)->name, "class-1");
     assert_string_equal(an_dataset_class(dataset, 2)->name, "two of them");
@@ -418,7 +375,7 @@ static void test_classes_and_names(void **state)
     fixture_write_jpeg(fixture_path(&f, "val/class-2/x.jpg"), 40, 40, 9);
     config.classes_from = train;
     ingest_ok();
-    dataset = open_dataset(destination);
+    dataset = support_open(destination);
     assert_int_equal(an_dataset_class_count(dataset), 3);
     assert_int_equal(an_dataset_index(dataset)[0].label, 2);
     assert_string_equal(an_dataset_class(dataset, 2)->name, "two of them");
@@ -439,7 +396,7 @@ static void test_dataset_as_source(void **state)
     assert_int_equal(ingest(&outcome), AN_OK);
     assert_int_equal(outcome.state.passed, 10);
     an_ingest_outcome_free(&outcome);
-    an_dataset *a = open_dataset(source), *b = open_dataset(destination);
+    an_dataset *a = support_open(source), *b = support_open(destination);
     for (uint64_t i = 0; i < 10; i++) {
         an_record one, other;
         assert_int_equal(an_dataset_record(a, i, &one), AN_OK);
@@ -452,7 +409,7 @@ static void test_dataset_as_source(void **state)
     snprintf(destination, sizeof(destination), "%s", fixture_path(&f, "small"));
     config.size = 16;
     ingest_ok();
-    a = open_dataset(destination);
+    a = support_open(destination);
     assert_int_equal(an_dataset_side(a), 16);
     assert_int_equal(an_dataset_count(a), 10);
     an_dataset_free(a);
@@ -464,7 +421,7 @@ static void test_info(void **state)
     add_pictures(2, 3);
     fixture_write(fixture_path(&f, "source/class-1/bad.jpg"), "bad", 3);
     ingest_ok();
-    an_dataset *dataset = open_dataset(destination);
+    an_dataset *dataset = support_open(destination);
     an_buffer text = {0};
     json_t *object;
     assert_int_equal(an_info_text(dataset, true, &text), AN_OK);

@@ -1,0 +1,293 @@
+/* One file of each kind in a folder: exactly the documented outcome (docs/ingest.md). And PNG, kind by kind, to the bit. */
+#include <png.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/error.h"
+#include "ingest/png.h"
+#include "ingest/run.h"
+#include "ingest/sniff.h"
+#include "store/dataset.h"
+#include "tests/ingest/support.h"
+#include "tests/store/jpeg_support.h"
+
+#define LIMIT ((uint64_t)1 << 20)
+
+/* --- PNG ------------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    int colour, depth;
+    bool interlaced, transparent; /* transparent: a tRNS chunk */
+} png_kind;
+
+static void append(png_structp png, png_bytep data, size_t size)
+{
+    assert_int_equal(an_buffer_append(png_get_io_ptr(png), data, size), AN_OK);
+}
+
+static void flush(png_structp png)
+{
+    (void)png;
+}
+
+/* Rows of samples as libpng takes them: 16-bit ones big-endian, each sample = (x * 37 + y * 11 + channel * 53) % 256. */
+static uint8_t sample(uint32_t x, uint32_t y, uint32_t channel)
+{
+    return (uint8_t)(x * 37 + y * 11 + channel * 53);
+}
+
+static void make_png(const png_kind *kind, uint32_t width, uint32_t height, an_buffer *out)
+{
+    png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, NULL, NULL, NULL);
+    png_infop info = png_create_info_struct(png);
+    png_color palette[256];
+    png_byte alpha[256];
+    uint8_t row[1024], *rows[64];
+    uint32_t channels = kind->colour == PNG_COLOR_TYPE_RGB          ? 3
+                        : kind->colour == PNG_COLOR_TYPE_RGB_ALPHA  ? 4
+                        : kind->colour == PNG_COLOR_TYPE_GRAY_ALPHA ? 2
+                                                                    : 1;
+    png_set_write_fn(png, out, append, flush);
+    png_set_IHDR(png, info, width, height, kind->depth, kind->colour,
+                 kind->interlaced ? PNG_INTERLACE_ADAM7 : PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
+                 PNG_FILTER_TYPE_DEFAULT);
+    for (int i = 0; i < 256; i++) {
+        palette[i] = (png_color){(png_byte)i, (png_byte)(255 - i), (png_byte)(i / 2)};
+        alpha[i] = (png_byte)i;
+    }
+    if (kind->colour == PNG_COLOR_TYPE_PALETTE)
+        png_set_PLTE(png, info, palette, 256);
+    if (kind->transparent)
+        png_set_tRNS(png, info, alpha, 256, NULL);
+    png_write_info(png, info);
+    size_t bytes = (size_t)channels * (unsigned)kind->depth / 8;
+    for (uint32_t y = 0; y < height; y++) {
+        rows[y] = malloc(width * bytes);
+        for (uint32_t x = 0; x < width; x++)
+            for (uint32_t c = 0; c < channels; c++) {
+                row[0] = row[1] = sample(x, y, c);
+                memcpy(rows[y] + x * bytes + c * (unsigned)kind->depth / 8, row, (unsigned)kind->depth / 8);
+            }
+    }
+    png_write_image(png, rows);
+    png_write_end(png, NULL);
+    png_destroy_write_struct(&png, &info);
+    for (uint32_t y = 0; y < height; y++)
+        free(rows[y]);
+}
+
+static uint8_t over_white(uint8_t value, uint8_t alpha)
+{
+    return (uint8_t)((value * alpha + 255 * (255 - alpha) + 127) / 255);
+}
+
+static void expected_pixel(const png_kind *kind, uint32_t x, uint32_t y, uint8_t out[3])
+{
+    uint8_t s[4] = {sample(x, y, 0), sample(x, y, 1), sample(x, y, 2), sample(x, y, 3)};
+    uint8_t grey[3] = {s[0], s[0], s[0]}, palette[3] = {s[0], (uint8_t)(255 - s[0]), s[0] / 2};
+    bool is_palette = kind->colour == PNG_COLOR_TYPE_PALETTE;
+    const uint8_t *rgb = is_palette ? palette : kind->colour & PNG_COLOR_MASK_COLOR ? s : grey;
+    uint8_t alpha = kind->transparent ? s[0] : kind->colour == PNG_COLOR_TYPE_RGB_ALPHA ? s[3] : s[1];
+    bool has_alpha = kind->transparent || kind->colour & PNG_COLOR_MASK_ALPHA;
+    for (int c = 0; c < 3; c++)
+        out[c] = has_alpha ? over_white(rgb[c], alpha) : rgb[c];
+}
+
+static void test_png_kinds_to_the_bit(void **state)
+{
+    (void)state;
+    static const png_kind kinds[] = {
+        {PNG_COLOR_TYPE_RGB, 8, false, false},       {PNG_COLOR_TYPE_RGB, 8, true, false},
+        {PNG_COLOR_TYPE_RGB, 16, true, false},       {PNG_COLOR_TYPE_RGB_ALPHA, 8, false, false},
+        {PNG_COLOR_TYPE_RGB_ALPHA, 16, true, false}, {PNG_COLOR_TYPE_GRAY, 8, false, false},
+        {PNG_COLOR_TYPE_GRAY, 16, true, false},      {PNG_COLOR_TYPE_GRAY_ALPHA, 8, true, false},
+        {PNG_COLOR_TYPE_PALETTE, 8, false, false},   {PNG_COLOR_TYPE_PALETTE, 8, true, true},
+    };
+    an_buffer scratch = {0};
+    an_image image = {0};
+    for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++) {
+        an_buffer file = {0};
+        make_png(&kinds[k], 23, 17, &file);
+        assert_int_equal(an_png_decode(file.data, file.size, LIMIT, &scratch, &image), AN_OK);
+        assert_int_equal(image.width, 23);
+        assert_int_equal(image.height, 17);
+        for (uint32_t y = 0; y < 17; y++)
+            for (uint32_t x = 0; x < 23; x++) {
+                uint8_t wanted[3];
+                expected_pixel(&kinds[k], x, y, wanted);
+                assert_memory_equal(image.pixels + 3 * (y * 23 + x), wanted, 3);
+            }
+        an_buffer_free(&file);
+    }
+    an_buffer_free(&scratch);
+    an_image_free(&image);
+}
+
+static void test_png_damage(void **state)
+{
+    (void)state;
+    an_buffer file = {0}, scratch = {0};
+    an_image image = {0};
+    fixture_png(&file, 40, 30, 1);
+    assert_int_equal(an_png_decode(file.data, file.size, 40 * 30 - 1, &scratch, &image), AN_EUNSUPPORTED);
+    for (size_t size = 0; size + 12 < file.size; size += 7) /* without the last chunk nothing is lost */
+        assert_int_not_equal(an_png_decode(file.data, size, LIMIT, &scratch, &image), AN_OK);
+    for (size_t i = 8; i < file.size; i++) { /* any answer, no crash */
+        file.data[i] ^= 0x55;
+        (void)an_png_decode(file.data, file.size, LIMIT, &scratch, &image);
+        file.data[i] ^= 0x55;
+    }
+    assert_int_equal(an_png_decode(file.data, file.size, LIMIT, &scratch, &image), AN_OK);
+    an_buffer_free(&file);
+    an_buffer_free(&scratch);
+    an_image_free(&image);
+}
+
+static void test_sniff(void **state)
+{
+    (void)state;
+    assert_string_equal(an_sniff_describe((const uint8_t *)"RIFF\1\2\3\4WEBPVP8 ", 16), "WebP image");
+    assert_string_equal(an_sniff_describe((const uint8_t *)"GIF89a", 6), "GIF image");
+    assert_string_equal(an_sniff_describe((const uint8_t *)"BM", 2), "BMP image");
+    assert_string_equal(an_sniff_describe((const uint8_t *)"B", 1), "text");
+    assert_string_equal(an_sniff_describe((const uint8_t *)"\1\2\3", 3), "not an image");
+    assert_string_equal(an_sniff_describe((const uint8_t *)"", 0), "not an image");
+    assert_int_equal(an_sniff((const uint8_t *)"\xff\xd8", 2), AN_FILE_OTHER);
+    assert_int_equal(an_sniff((const uint8_t *)"\xff\xd8\xff", 3), AN_FILE_JPEG);
+}
+
+/* --- one of each ----------------------------------------------------------------------------------------------- */
+
+static fixture f;
+
+typedef struct {
+    const char *name;
+    test_jpeg jpeg;
+    const char *reason; /* NULL: taken */
+} odd_jpeg;
+
+static const odd_jpeg jpegs[] = {
+    {"420", {.space = TEST_YCC, .horizontal = 2, .vertical = 2}, NULL},
+    {"422", {.space = TEST_YCC, .horizontal = 2, .vertical = 1}, NULL},
+    {"411", {.space = TEST_YCC, .horizontal = 4, .vertical = 1}, NULL},
+    {"444", {.space = TEST_YCC, .horizontal = 1, .vertical = 1}, NULL},
+    {"progressive", {.space = TEST_YCC, .horizontal = 2, .vertical = 2, .progressive = true}, NULL},
+    {"arithmetic", {.space = TEST_YCC, .horizontal = 2, .vertical = 2, .arithmetic = true}, NULL},
+    {"restart", {.space = TEST_YCC, .horizontal = 2, .vertical = 2, .restart = 2}, NULL},
+    {"grey", {.space = TEST_GREY, .horizontal = 1, .vertical = 1}, NULL},
+    {"rgb", {.space = TEST_RGB, .horizontal = 1, .vertical = 1}, NULL},
+    {"cmyk", {.space = TEST_CMYK, .horizontal = 1, .vertical = 1}, NULL},
+    {"ycck", {.space = TEST_YCCK, .horizontal = 1, .vertical = 1}, NULL},
+};
+#define JPEGS (sizeof(jpegs) / sizeof(jpegs[0]))
+
+static void make_jpeg(const odd_jpeg *odd, an_buffer *out)
+{
+    test_jpeg spec = odd->jpeg;
+    spec.width = 70;
+    spec.height = 50;
+    test_jpeg_make(&spec, 1, out);
+}
+
+static void put(const char *name, const void *data, size_t size)
+{
+    fixture_write(fixture_path(&f, "in/c/%s", name), data, size);
+}
+
+/* A JPEG with an EXIF segment that is nonsense, and one that claims 12 bits a sample. */
+static void put_altered_jpegs(void)
+{
+    an_buffer file = {0}, exif = {0};
+    make_jpeg(&jpegs[0], &file);
+    assert_int_equal(an_buffer_append(&exif, file.data, 2), AN_OK);
+    assert_int_equal(an_buffer_append(&exif, "\xff\xe1\0\x14" "Exif\0\0MM\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", 22), AN_OK);
+    assert_int_equal(an_buffer_append(&exif, file.data + 2, file.size - 2), AN_OK);
+    put("corrupt-exif", exif.data, exif.size);
+    file.data[test_jpeg_marker(&file, 0xc0) + 4] = 12;
+    put("twelve-bit", file.data, file.size);
+    an_buffer_free(&file);
+    an_buffer_free(&exif);
+}
+
+static void put_everything(void)
+{
+    an_buffer file = {0};
+    for (size_t i = 0; i < JPEGS; i++) {
+        file.size = 0;
+        make_jpeg(&jpegs[i], &file);
+        put(jpegs[i].name, file.data, file.size);
+    }
+    file.size = 0;
+    make_jpeg(&jpegs[0], &file);
+    put("truncated", file.data, file.size * 2 / 3);
+    put_altered_jpegs();
+    file.size = 0;
+    make_png(&(png_kind){PNG_COLOR_TYPE_RGB_ALPHA, 16, true, false}, 50, 40, &file);
+    put("png", file.data, file.size);
+    put("webp", "RIFF\1\2\3\4WEBPVP8 ", 16);
+    put("gif", "GIF89a......", 12);
+    put("bmp", "BM..........", 12);
+    put("text", "hello\n", 6);
+    put("empty", "", 0);
+    an_buffer_free(&file);
+}
+
+static int expect_reject(void *context, const char *name, const char *reason, uint64_t bytes)
+{
+    static const char *const expected[][2] = {
+        {"c/truncated", "truncated"}, {"c/twelve-bit", ""},  {"c/webp", "WebP image"}, {"c/gif", "GIF image"},
+        {"c/bmp", "BMP image"},       {"c/text", "(text)"},  {"c/empty", "empty file"},
+    };
+    (void)bytes;
+    for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++)
+        if (strcmp(name, expected[i][0]) == 0 && strstr(reason, expected[i][1])) {
+            ++*(int *)context;
+            return AN_OK;
+        }
+    fail_msg("'%s' was set aside: %s", name, reason);
+    return AN_OK;
+}
+
+static void test_one_of_each(void **state)
+{
+    (void)state;
+    char in[512], out[512];
+    an_ingest_config config;
+    an_ingest_outcome outcome;
+    an_dataset *dataset;
+    fixture_open(&f);
+    put_everything();
+    snprintf(in, sizeof(in), "%s", fixture_path(&f, "in"));
+    snprintf(out, sizeof(out), "%s", fixture_path(&f, "out"));
+    support_config(&config, 32);
+    config.max_bad = "7";
+    int error = an_ingest_run(&config, in, out, &outcome);
+    if (error)
+        fail_msg("%s", an_error_message());
+    assert_int_equal(outcome.state.images, JPEGS + 2);
+    assert_int_equal(outcome.state.set_aside, 7);
+    an_ingest_outcome_free(&outcome);
+    int rejects = 0;
+    assert_int_equal(an_dataset_open(&dataset, out), AN_OK);
+    assert_int_equal(an_dataset_rejects(dataset, expect_reject, &rejects), AN_OK);
+    assert_int_equal(rejects, 7);
+    an_dataset_free(dataset);
+    fixture_close(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_png_kinds_to_the_bit),
+        cmocka_unit_test(test_png_damage),
+        cmocka_unit_test(test_sniff),
+        cmocka_unit_test(test_one_of_each),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
