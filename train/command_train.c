@@ -50,6 +50,7 @@ static int print_description(an_trainer *trainer, const an_train_config *config)
     int rc = an_trainer_describe(trainer, &text);
     if (rc == AN_OK)
         printf("%s\n", (const char *)text.data);
+    fflush(stdout);
     an_buffer_free(&text);
     return rc;
 }

@@ -1,6 +1,6 @@
 #include "train/config.h"
 
-static const char *const engines[] = {"auto", "uring", "direct", "pread", "mmap", NULL};       /* an_reader_engine */
+static const char *const engines[] = {"auto", "uring", "uring-direct", "pread", "mmap", NULL};       /* an_reader_engine */
 static const char *const schedules[] = {"constant", "steps", "plateau", "cosine", NULL};       /* an_schedule_kind */
 static const char *const inits[] = {"paper", "he", NULL};                                      /* an_init_kind */
 static const char *const activations[] = {"none", "relu", "tanh", "sigmoid", NULL};            /* an_activation */
