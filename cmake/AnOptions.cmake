@@ -14,3 +14,10 @@ set(AN_SANITIZE "" CACHE STRING "Sanitizers for every target: address,undefined 
 set(AN_CUDA AUTO CACHE STRING "CUDA backend: AUTO (if a toolkit is found), ON (required), OFF")
 set_property(CACHE AN_CUDA PROPERTY STRINGS AUTO ON OFF)
 option(AN_FUZZ "Build the libFuzzer targets (needs clang)" OFF)
+
+# Repeated builds of the same sources (presets, branches) come out of ccache where it is installed.
+find_program(AN_CCACHE ccache)
+if(AN_CCACHE AND NOT CMAKE_C_COMPILER_LAUNCHER)
+  set(CMAKE_C_COMPILER_LAUNCHER "${AN_CCACHE}")
+  set(CMAKE_CUDA_COMPILER_LAUNCHER "${AN_CCACHE}")
+endif()
