@@ -20,6 +20,8 @@ static const char *const means[] = {"none", "channel", "pixel", NULL};
 static const char *const engines[] = {"auto", "uring", "uring-direct", "pread", "mmap", NULL};
 static const char *const orders[] = {"global", "block", "sequential", NULL};
 
+#define ROUNDS_MAX 99
+
 #define FIELD(name) .offset = offsetof(bench_config, name)
 
 static const an_option options[] = {
@@ -44,7 +46,15 @@ static const an_option options[] = {
      .max = 86400,
      .initial = "5",
      FIELD(seconds),
-     .help = "how long each measurement lasts"},
+     .help = "how long each measurement lasts, all its rounds together"},
+    {.name = "rounds",
+     .type = AN_OPTION_INT,
+     .metavar = "N",
+     .min = 1,
+     .max = ROUNDS_MAX,
+     .initial = "3",
+     FIELD(rounds),
+     .help = "every stage is measured N times, in turns; the median counts"},
     {.name = "warm-up",
      .type = AN_OPTION_DOUBLE,
      .metavar = "S",
@@ -102,6 +112,14 @@ static const an_option options[] = {
      .initial = "false",
      FIELD(centre),
      .help = "centre crops instead of random ones"},
+    {.name = "resized",
+     .type = AN_OPTION_DOUBLE,
+     .metavar = "AREA",
+     .min = 0,
+     .max = 1,
+     .initial = "0",
+     FIELD(resized),
+     .help = "random resized crops of at least this share of the image, such as 0.08; 0: off"},
     {.name = "no-flip", .type = AN_OPTION_FLAG, .initial = "false", FIELD(no_flip), .help = "no mirrored images"},
     {.name = "mean",
      .type = AN_OPTION_CHOICE,
@@ -262,22 +280,80 @@ static bool wants(const bench_config *config, bench_stage stage)
     return config->stage == BENCH_ALL || config->stage == (int)stage;
 }
 
-static int measure(const bench_config *config, const an_dataset *dataset, bench_report *report)
+static int by_rate(const void *a, const void *b)
+{
+    double x = bench_rate(a), y = bench_rate(b);
+    return (x > y) - (x < y);
+}
+
+/* The median round; the others' samples are freed. bench_full begins with its bench_result. */
+static bench_full median_full(bench_full *rounds, int count)
+{
+    qsort(rounds, (size_t)count, sizeof *rounds, by_rate);
+    for (int i = 0; i < count; i++)
+        if (i != count / 2)
+            free(rounds[i].samples);
+    return rounds[count / 2];
+}
+
+static bench_result median(bench_result *rounds, int count)
+{
+    qsort(rounds, (size_t)count, sizeof *rounds, by_rate);
+    return rounds[count / 2];
+}
+
+/* The stages of one round. */
+typedef struct {
+    bench_result read, decode, sample;
+    bench_full full[BENCH_THREADS_MAX];
+} bench_round;
+
+static int measure_round(const bench_config *config, const an_dataset *dataset, bench_round *out)
 {
     int threads = config->threads[config->thread_counts - 1], rc = AN_OK;
     if (config->cold)
         bench_drop_cache(dataset);
     if (wants(config, BENCH_READ))
-        rc = bench_run_read(config, dataset, 0, &report->read);
+        rc = bench_run_read(config, dataset, 0, &out->read);
     if (rc == AN_OK && wants(config, BENCH_DECODE))
-        rc = bench_run_decode(config, dataset, threads, &report->decode);
+        rc = bench_run_decode(config, dataset, threads, &out->decode);
     if (rc == AN_OK && wants(config, BENCH_DECODE))
-        rc = bench_run_sample(config, dataset, NULL, threads, &report->sample);
+        rc = bench_run_sample(config, dataset, NULL, threads, &out->sample);
     for (int i = 0; rc == AN_OK && wants(config, BENCH_FULL) && i < config->thread_counts; i++) {
         if (config->cold)
             bench_drop_cache(dataset);
-        rc = bench_run_full(config, dataset, config->threads[i], &report->full[report->full_count++]);
+        rc = bench_run_full(config, dataset, config->threads[i], &out->full[i]);
     }
+    return rc;
+}
+
+static void take_medians(const bench_config *config, bench_round *rounds, bench_report *report)
+{
+    bench_result results[ROUNDS_MAX];
+    bench_full full[ROUNDS_MAX];
+    int n = config->rounds;
+    for (size_t stage = 0; stage < 3; stage++) {
+        for (int i = 0; i < n; i++)
+            results[i] = (&rounds[i].read)[stage];
+        (&report->read)[stage] = median(results, n);
+    }
+    report->full_count = wants(config, BENCH_FULL) ? config->thread_counts : 0;
+    for (int k = 0; k < report->full_count; k++) {
+        for (int i = 0; i < n; i++)
+            full[i] = rounds[i].full[k];
+        report->full[k] = median_full(full, n);
+    }
+}
+
+static int measure(const bench_config *config, const an_dataset *dataset, bench_report *report)
+{
+    bench_round *rounds = calloc((size_t)config->rounds, sizeof *rounds);
+    int rc = rounds ? AN_OK : an_error(AN_ENOMEM, "out of memory for %d rounds", config->rounds);
+    for (int i = 0; rc == AN_OK && i < config->rounds; i++)
+        rc = measure_round(config, dataset, &rounds[i]);
+    if (rounds)
+        take_medians(config, rounds, report);
+    free(rounds);
     if (rc == AN_OK && config->stage == BENCH_ALL)
         rc = bench_judge(config, dataset, report);
     return rc;

@@ -13,9 +13,9 @@ typedef enum { BENCH_ALL, BENCH_READ, BENCH_DECODE, BENCH_FULL } bench_stage;
 
 typedef struct {
     const char *threads_text; /* "2", "1,2,4" or "1..4" */
-    int stage, batch, crop, dtype, layout, channels, mean, engine, depth, slots, order;
+    int stage, rounds, batch, crop, dtype, layout, channels, mean, engine, depth, slots, order;
     uint64_t block, seed, batches, epochs;
-    double seconds, warm_up, jitter, compute_ms;
+    double seconds, warm_up, resized, jitter, compute_ms;
     bool centre, no_flip, no_verify, cold, json;
     const char *chart;
     /* Not options: */
@@ -47,6 +47,7 @@ typedef struct {
 } bench_full;
 
 double bench_rate(const bench_result *result); /* images/s */
+double bench_cost(const bench_result *result); /* seconds of a thread an image */
 an_loader_options bench_loader_options(const bench_config *config, const an_dataset *dataset, int threads);
 
 /* Records in memory instead of a dataset's own: what the images would cost in another codec. */
@@ -60,7 +61,8 @@ typedef struct {
 int bench_pack_make(bench_pack *out, const an_dataset *dataset, an_codec codec);
 void bench_pack_free(bench_pack *pack);
 
-/* Each runs for config->seconds after a warm-up. AN_STOPPED after a signal. */
+/* Each runs for config->seconds / config->rounds after a warm-up. AN_STOPPED after a signal. */
+double bench_round_seconds(const bench_config *config);
 /* length 0: the records; else ranges of that length where the records begin, to see what longer ones would cost. */
 int bench_run_read(const bench_config *config, const an_dataset *dataset, uint32_t length, bench_result *out);
 /* Windows decoded from records in memory into one small buffer a thread; nothing else. */

@@ -17,6 +17,7 @@ an_loader_options bench_loader_options(const bench_config *config, const an_data
         .dataset = dataset,
         .sample = {.crop = (uint32_t)config->crop,
                    .random_crop = !config->centre,
+                   .area_min = config->resized,
                    .flip = !config->no_flip,
                    .jitter = config->jitter,
                    .mean = (an_mean_kind)config->mean,
@@ -80,7 +81,7 @@ static int consume(const bench_config *config, const an_dataset *dataset, an_loa
                 next_sample = an_clock_ns() + (uint64_t)(SAMPLE_EVERY * 1e9);
             }
             if (config->batches ? done >= config->batches
-                                : !config->epochs && an_clock_seconds_since(start) >= config->seconds)
+                                : !config->epochs && an_clock_seconds_since(start) >= bench_round_seconds(config))
                 return AN_OK;
         }
     }

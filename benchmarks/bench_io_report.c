@@ -22,8 +22,7 @@ static void print_line(const char *stage, const bench_result *result)
     if (!result->threads)
         return;
     printf("  %-8s %3d thread%s %10.0f images/s %9.1f MB/s %8.1f us/image/thread\n", stage, result->threads,
-           result->threads == 1 ? " " : "s", bench_rate(result), megabytes(result),
-           result->images ? result->seconds * result->threads / (double)result->images * 1e6 : 0);
+           result->threads == 1 ? " " : "s", bench_rate(result), megabytes(result), bench_cost(result) * 1e6);
 }
 
 static void print_scaling(const bench_report *report)

@@ -21,6 +21,16 @@ double bench_rate(const bench_result *result)
     return result->seconds > 0 ? (double)result->images / result->seconds : 0;
 }
 
+double bench_cost(const bench_result *result)
+{
+    return result->images ? result->threads * result->seconds / (double)result->images : 0;
+}
+
+double bench_round_seconds(const bench_config *config)
+{
+    return config->seconds / config->rounds;
+}
+
 void bench_drop_cache(const an_dataset *dataset)
 {
     int fd = open(an_dataset_file(dataset), O_RDONLY | O_CLOEXEC);
@@ -156,7 +166,7 @@ static int crew_run(crew *c, bench_result *out)
     pause_for(c->config->warm_up);
     uint64_t start = an_clock_ns();
     atomic_store(&c->measuring, true);
-    pause_for(c->config->seconds);
+    pause_for(bench_round_seconds(c->config));
     out->seconds = an_clock_seconds_since(start);
     atomic_store(&c->stop, true);
     int result = gather(c, started, out);
@@ -293,7 +303,7 @@ static int reading_measure(reading *r, bench_result *out)
     r->images = r->bytes = 0;
     uint64_t start = an_clock_ns(), cpu = an_clock_thread_ns();
     if (rc == AN_OK)
-        rc = reading_pass(r, r->config->seconds);
+        rc = reading_pass(r, bench_round_seconds(r->config));
     *out = (bench_result){.threads = 1,
                           .seconds = an_clock_seconds_since(start),
                           .images = r->images,

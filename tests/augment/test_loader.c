@@ -8,104 +8,11 @@
 #include <time.h>
 
 #include <cmocka.h>
-#include <xxhash.h>
 
-#include "augment/loader.h"
 #include "base/buffer.h"
 #include "base/error.h"
 #include "base/rng.h"
-#include "fixture.h"
-
-#define SIDE 40u
-#define RECORDS 203u
-#define BATCH 16u
-#define STEPS 12u /* whole batches of an epoch */
-
-static fixture set;
-static const an_codec all_codecs[] = {AN_CODEC_JPEG, AN_CODEC_RGB, AN_CODEC_YUV420, AN_CODEC_COEF};
-
-static int setup(void **state)
-{
-    (void)state;
-    fixture_make(&set, RECORDS, SIDE, all_codecs, 4);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    fixture_drop(&set);
-    return 0;
-}
-
-static an_loader_options plain(void)
-{
-    return (an_loader_options){
-        .dataset = set.dataset,
-        .sample = {.crop = 32,
-                   .random_crop = true,
-                   .flip = true,
-                   .jitter = 0.1,
-                   .mean = AN_MEAN_PIXEL,
-                   .scale = 1,
-                   .format = {AN_DTYPE_F32, AN_LAYOUT_NCHW, 3}},
-        .engine = AN_READER_AUTO,
-        .depth = 32,
-        .threads = 2,
-        .slots = 2,
-        .batch = BATCH,
-        .seed = 1234,
-        .order = AN_ORDER_GLOBAL,
-        .world = 1,
-        .drop_last = true,
-        .verify = true,
-        .epochs = 1,
-    };
-}
-
-static an_loader *start(const an_loader_options *options)
-{
-    an_loader *loader;
-    if (an_loader_create(&loader, options) != AN_OK)
-        fail_msg("%s", an_error_message());
-    return loader;
-}
-
-static size_t sample_bytes(const an_loader_options *o)
-{
-    return (size_t)o->sample.crop * o->sample.crop * (size_t)o->sample.format.channels *
-           an_dtype_size(o->sample.format.dtype);
-}
-
-static void hash_batch(XXH3_state_t *hash, const an_loader_options *o, const an_batch *batch)
-{
-    XXH3_64bits_update(hash, batch->data, batch->count * sample_bytes(o));
-    XXH3_64bits_update(hash, batch->labels, batch->count * sizeof *batch->labels);
-    XXH3_64bits_update(hash, batch->indices, batch->count * sizeof *batch->indices);
-    XXH3_64bits_update(hash, &batch->step, sizeof batch->step);
-    XXH3_64bits_update(hash, &batch->epoch, sizeof batch->epoch);
-}
-
-/* The hash of everything that the loader delivers from its `skip`th batch on. */
-static uint64_t hash_from(const an_loader_options *o, uint64_t skip)
-{
-    an_loader *loader = start(o);
-    XXH3_state_t *hash = XXH3_createState();
-    an_batch *batch;
-    int rc;
-    XXH3_64bits_reset(hash);
-    for (uint64_t i = 0; (rc = an_loader_next(loader, &batch)) == AN_OK; i++) {
-        if (i >= skip)
-            hash_batch(hash, o, batch);
-        an_loader_release(loader, batch);
-    }
-    if (rc != AN_END)
-        fail_msg("%s", an_error_message());
-    uint64_t value = XXH3_64bits_digest(hash);
-    XXH3_freeState(hash);
-    an_loader_free(loader);
-    return value;
-}
+#include "loader_support.h"
 
 static void an_epoch_delivers_every_record_once(void **state)
 {
