@@ -88,10 +88,11 @@ static void describe(const an_jpeg_decoder *d, an_jpeg_info *info)
 {
     const struct jpeg_decompress_struct *jpeg = &d->jpeg;
     const jpeg_component_info *components = jpeg->comp_info;
-    *info = (an_jpeg_info){.width = jpeg->image_width, .height = jpeg->image_height, .components = jpeg->num_components};
+    *info =
+        (an_jpeg_info){.width = jpeg->image_width, .height = jpeg->image_height, .components = jpeg->num_components};
     info->baseline_420 = jpeg->num_components == 3 && jpeg->jpeg_color_space == JCS_YCbCr && !jpeg->progressive_mode &&
-                         !jpeg->arith_code && has_sampling(&components[0], 2, 2) && has_sampling(&components[1], 1, 1) &&
-                         has_sampling(&components[2], 1, 1);
+                         !jpeg->arith_code && has_sampling(&components[0], 2, 2) &&
+                         has_sampling(&components[1], 1, 1) && has_sampling(&components[2], 1, 1);
 }
 
 static void count_warnings(const an_jpeg_decoder *d, an_jpeg_info *info)

@@ -25,8 +25,8 @@ typedef struct {
 void an_jpeg_errors_init(an_jpeg_errors *errors);
 void an_jpeg_errors_reset(an_jpeg_errors *errors);
 
-/* Call work(context); an error that libjpeg-turbo raises inside comes back as a code. Nothing that work allocates itself
- * may be known to its local variables alone. */
+/* Call work(context); an error that libjpeg-turbo raises inside comes back as a code. Nothing that work allocates
+ * itself may be known to its local variables alone. */
 int an_jpeg_guard(an_jpeg_errors *errors, int (*work)(void *context), void *context);
 
 /* Leave an_jpeg_guard with a code whose message is set: from libjpeg-turbo's callbacks. */

@@ -1,8 +1,9 @@
 /* Decoding a window. What lies left and right of it is entropy-decoded but not transformed (jpeg_crop_scanline, which
  * works in whole MCUs), what lies above likewise (jpeg_skip_scanlines), what lies below is not looked at.
  *
- * Fancy upsampling mixes each chroma sample with its neighbours, but treats the edge of what is decoded as the edge of the
- * image. So one more column than asked for is decoded on each side. For rows jpeg_skip_scanlines sees to it itself. */
+ * Fancy upsampling mixes each chroma sample with its neighbours, but treats the edge of what is decoded as the edge of
+ * the image. So one more column than asked for is decoded on each side. For rows jpeg_skip_scanlines sees to it itself.
+ */
 #include <string.h>
 
 #include "base/error.h"

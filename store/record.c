@@ -89,8 +89,7 @@ int an_record_parse(const uint8_t *bytes, size_t size, an_record *out)
     if (header->width == 0 || header->height == 0 || header->width > AN_RECORD_SIDE_MAX ||
         header->height > AN_RECORD_SIDE_MAX)
         return an_error(AN_ECORRUPT, "record of impossible size %ux%u", header->width, header->height);
-    if (header->length == 0 || header->length > AN_RECORD_PAYLOAD_MAX ||
-        header->length != size - AN_RECORD_HEADER_SIZE)
+    if (header->length == 0 || header->length > AN_RECORD_PAYLOAD_MAX || header->length != size - AN_RECORD_HEADER_SIZE)
         return an_error(AN_ECORRUPT, "record payload of %u bytes where %zu are stored", header->length,
                         size - AN_RECORD_HEADER_SIZE);
     return AN_OK;

@@ -1,5 +1,5 @@
-/* The hot loop of ingest's statistics. Sums of single pixels live in 16 bits until they could overflow, so that an image
- * touches four times less memory; sums of products live in 32 bits for a run of pixels. */
+/* The hot loop of ingest's statistics. Sums of single pixels live in 16 bits until they could overflow, so that an
+ * image touches four times less memory; sums of products live in 32 bits for a run of pixels. */
 #include <immintrin.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -74,10 +74,10 @@ AVX2 static inline __m256i load_pair(const uint8_t *p)
 /* Of three vectors, the bytes at lanes of one remainder each: a where 0, b where 1, c where 2. */
 AVX2 static inline __m256i pick(__m256i a, __m256i b, __m256i c)
 {
-    const __m256i ones = _mm256_broadcastsi128_si256(
-        _mm_setr_epi8(0, -1, 0, 0, -1, 0, 0, -1, 0, 0, -1, 0, 0, -1, 0, 0));
-    const __m256i twos = _mm256_broadcastsi128_si256(
-        _mm_setr_epi8(0, 0, -1, 0, 0, -1, 0, 0, -1, 0, 0, -1, 0, 0, -1, 0));
+    const __m256i ones =
+        _mm256_broadcastsi128_si256(_mm_setr_epi8(0, -1, 0, 0, -1, 0, 0, -1, 0, 0, -1, 0, 0, -1, 0, 0));
+    const __m256i twos =
+        _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 0, -1, 0, 0, -1, 0, 0, -1, 0, 0, -1, 0, 0, -1, 0));
     return _mm256_blendv_epi8(_mm256_blendv_epi8(a, b, ones), c, twos);
 }
 
@@ -97,8 +97,8 @@ AVX2 static inline __m256i multiply_add(__m256i sum, const __m256i a[2], const _
     return _mm256_add_epi32(sum, _mm256_add_epi32(low, high));
 }
 
-/* 32 pixels a step. Colours are gathered by their lane, 3 i mod 16 for red, one and two further for green and blue: turning
- * these back lines the pixels up, in an order that does not matter. */
+/* 32 pixels a step. Colours are gathered by their lane, 3 i mod 16 for red, one and two further for green and blue:
+ * turning these back lines the pixels up, in an order that does not matter. */
 AVX2 static size_t add_run_avx2(run_sums *out, const uint8_t *rgb, size_t n)
 {
     const __m256i zero = _mm256_setzero_si256();

@@ -14,8 +14,8 @@ static inline uint8_t luma(const uint8_t *rgb)
     return (uint8_t)((19595 * rgb[0] + 38470 * rgb[1] + 7471 * rgb[2] + HALF) >> BITS);
 }
 
-/* The sums of a 2 x 2 square's colours to Cb and Cr: one rounding, just below the half as in libjpeg, so that 255.5 stays
- * 255. */
+/* The sums of a 2 x 2 square's colours to Cb and Cr: one rounding, just below the half as in libjpeg, so that 255.5
+ * stays 255. */
 static inline void chroma(const int sum[3], uint8_t *cb, uint8_t *cr)
 {
     const int offset = (128 << (BITS + 2)) + (1 << (BITS + 1)) - 1;

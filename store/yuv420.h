@@ -12,8 +12,8 @@ size_t an_yuv420_size(uint32_t width, uint32_t height);
 /* Append the planes to out. */
 int an_yuv420_encode(const an_image *image, an_buffer *out);
 
-/* The window, inside the record's size, to RGB: chroma upsampled by the triangle filter, as libjpeg-turbo does. scratch is
- * kept by the caller from call to call. */
+/* The window, inside the record's size, to RGB: chroma upsampled by the triangle filter, as libjpeg-turbo does. scratch
+ * is kept by the caller from call to call. */
 int an_yuv420_decode(const an_record *record, uint32_t x, uint32_t y, uint32_t width, uint32_t height, uint8_t *out,
                      size_t stride, an_buffer *scratch);
 

@@ -1,5 +1,5 @@
-/* Payloads of every codec without their checksum. Input: codec, width, height, x, y, window's width and height (a byte each,
- * the window moved into the image), then the payload. */
+/* Payloads of every codec without their checksum. Input: codec, width, height, x, y, window's width and height (a byte
+ * each, the window moved into the image), then the payload. */
 #include <stdlib.h>
 
 #include "base/error.h"
@@ -18,7 +18,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint32_t x = data[3] % width, y = data[4] % height;
     uint32_t w = 1 + data[5] % (width - x), h = 1 + data[6] % (height - y);
     an_record record = {
-        {.codec = (an_codec)(1 + data[0] % 4), .width = width, .height = height, .length = (uint32_t)size - 7}, data + 7};
+        {.codec = (an_codec)(1 + data[0] % 4), .width = width, .height = height, .length = (uint32_t)size - 7},
+        data + 7};
     uint8_t *out = malloc((size_t)w * h * 3); /* of exactly this size: the sanitizer sees a byte too many */
     if (!out)
         return 0;

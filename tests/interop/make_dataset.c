@@ -1,5 +1,6 @@
 /* Writes a small dataset in every codec for dataset.py, and beside it what that should find:
- * make_dataset FOLDER writes FOLDER/set, FOLDER/source.rgb (pixels encoded) and FOLDER/decoded.rgb (pixels as we read them). */
+ * make_dataset FOLDER writes FOLDER/set, FOLDER/source.rgb (pixels encoded) and FOLDER/decoded.rgb (pixels as we read
+ * them). */
 #include <stdio.h>
 
 #include "base/error.h"

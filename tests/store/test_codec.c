@@ -39,11 +39,9 @@ static void encode(const an_image *image, an_codec codec, an_jpeg_subsampling su
 
 static an_record record_of(const an_image *image, an_codec codec, const an_buffer *payload)
 {
-    return (an_record){.header = {.codec = codec,
-                                  .width = image->width,
-                                  .height = image->height,
-                                  .length = (uint32_t)payload->size},
-                       .payload = payload->data};
+    return (an_record){
+        .header = {.codec = codec, .width = image->width, .height = image->height, .length = (uint32_t)payload->size},
+        .payload = payload->data};
 }
 
 static int clamp(int v)
@@ -140,7 +138,8 @@ static void check_yuv420(uint32_t width, uint32_t height, an_rng *rng, int windo
     assert_true(payload && out);
     for (size_t i = 0; i < size; i++)
         payload[i] = (uint8_t)an_rng_u32(rng);
-    an_record record = {{.codec = AN_CODEC_YUV420, .width = width, .height = height, .length = (uint32_t)size}, payload};
+    an_record record = {{.codec = AN_CODEC_YUV420, .width = width, .height = height, .length = (uint32_t)size},
+                        payload};
     for (int i = 0; i < windows; i++) {
         uint32_t w = 1 + an_rng_below(rng, width), h = 1 + an_rng_below(rng, height);
         uint32_t x = an_rng_below(rng, width - w + 1), y = an_rng_below(rng, height - h + 1);
@@ -196,7 +195,7 @@ static const struct {
     an_jpeg_subsampling subsampling;
     int tolerance; /* mean difference to what was encoded */
 } codecs[] = {
-    {AN_CODEC_RGB, AN_JPEG_420, 0},   {AN_CODEC_YUV420, AN_JPEG_420, 9}, {AN_CODEC_JPEG, AN_JPEG_420, 10},
+    {AN_CODEC_RGB, AN_JPEG_420, 0},  {AN_CODEC_YUV420, AN_JPEG_420, 9}, {AN_CODEC_JPEG, AN_JPEG_420, 10},
     {AN_CODEC_JPEG, AN_JPEG_422, 9}, {AN_CODEC_JPEG, AN_JPEG_444, 7},   {AN_CODEC_COEF, AN_JPEG_420, 10},
     {AN_CODEC_COEF, AN_JPEG_422, 9}, {AN_CODEC_COEF, AN_JPEG_444, 7},
 };
@@ -243,8 +242,8 @@ static void test_round_trips(void **state)
             test_image_make(&image, sides[s][0], sides[s][1], 9);
             encode(&image, codecs[c].codec, codecs[c].subsampling, &payload);
             an_record record = record_of(&image, codecs[c].codec, &payload);
-            assert_int_equal(an_decoder_window(decoder, &record, 0, 0, image.width, image.height, whole,
-                                               image.width * 3), AN_OK);
+            assert_int_equal(
+                an_decoder_window(decoder, &record, 0, 0, image.width, image.height, whole, image.width * 3), AN_OK);
             if (image.width > 16) /* smaller ones are all edges to a lossy codec */
                 check_close(&image, whole, codecs[c].tolerance);
             check_windows(&record, whole, &rng);
@@ -277,8 +276,9 @@ static void test_appended(void **state)
 static void test_windows_refused(void **state)
 {
     (void)state;
-    static const uint32_t bad[][4] = {{0, 0, 0, 1},  {0, 0, 1, 0},  {20, 0, 1, 1}, {0, 20, 1, 1},          {19, 0, 2, 1},
-                                      {0, 19, 1, 2}, {0, 0, 21, 1}, {0, 0, 1, 21}, {UINT32_MAX, 0, 2, 1}, {1, 1, UINT32_MAX, 1}};
+    static const uint32_t bad[][4] = {{0, 0, 0, 1},          {0, 0, 1, 0},         {20, 0, 1, 1}, {0, 20, 1, 1},
+                                      {19, 0, 2, 1},         {0, 19, 1, 2},        {0, 0, 21, 1}, {0, 0, 1, 21},
+                                      {UINT32_MAX, 0, 2, 1}, {1, 1, UINT32_MAX, 1}};
     an_image image = {0};
     an_buffer payload = {0};
     uint8_t out[20 * 20 * 3];

@@ -288,7 +288,7 @@ static void test_unsupported(void **state)
 {
     (void)state;
     assert_int_equal(decode_patched(&plain, 4, 8), AN_OK);
-    assert_int_equal(decode_patched(&plain, 4, 12), AN_EUNSUPPORTED); /* bits */
+    assert_int_equal(decode_patched(&plain, 4, 12), AN_EUNSUPPORTED);   /* bits */
     assert_int_equal(decode_patched(&plain, 1, 0xc3), AN_EUNSUPPORTED); /* lossless */
     assert_int_equal(decode_patched(&plain, 1, 0xc5), AN_EUNSUPPORTED); /* hierarchical */
     assert_int_equal(decode_patched(&plain, 5, 0xff), AN_EUNSUPPORTED); /* 65325 rows: too many pixels */
@@ -299,8 +299,8 @@ static void test_corrupt_header(void **state)
     (void)state;
     test_jpeg low = plain;
     low.height = 1;
-    assert_int_equal(decode_patched(&low, 6, 0), AN_ECORRUPT);   /* no rows */
-    assert_int_equal(decode_patched(&plain, 9, 7), AN_ECORRUPT); /* components that the length has no room for */
+    assert_int_equal(decode_patched(&low, 6, 0), AN_ECORRUPT);    /* no rows */
+    assert_int_equal(decode_patched(&plain, 9, 7), AN_ECORRUPT);  /* components that the length has no room for */
     assert_int_equal(decode_patched(&plain, 12, 3), AN_ECORRUPT); /* no such quantisation table */
 }
 
@@ -366,7 +366,8 @@ static void test_harmless(void **state)
     an_jpeg_info info;
     test_jpeg_make(&plain, 1, &file);
     decode(&file, &whole, NULL);
-    static const uint8_t exif[] = "\xff\xe1\x00\x18" "Exif\0\0MM\0*\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff";
+    static const uint8_t exif[] = "\xff\xe1\x00\x18"
+                                  "Exif\0\0MM\0*\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff";
     insert(&file, 2, exif, 0x18 + 2);
     decode(&file, &image, &info);
     assert_int_equal(info.warnings, 0);
@@ -411,8 +412,8 @@ static void test_window_refused(void **state)
 {
     (void)state;
     static const an_jpeg_window bad[] = {
-        {0, 0, 0, 1, 61, 45},  {0, 0, 1, 0, 61, 45},   {61, 0, 1, 1, 61, 45},          {0, 45, 1, 1, 61, 45},
-        {60, 0, 2, 1, 61, 45}, {0, 44, 1, 2, 61, 45},  {62, 0, UINT32_MAX, 1, 61, 45}, {UINT32_MAX, 0, 2, 1, 61, 45},
+        {0, 0, 0, 1, 61, 45},  {0, 0, 1, 0, 61, 45},  {61, 0, 1, 1, 61, 45},          {0, 45, 1, 1, 61, 45},
+        {60, 0, 2, 1, 61, 45}, {0, 44, 1, 2, 61, 45}, {62, 0, UINT32_MAX, 1, 61, 45}, {UINT32_MAX, 0, 2, 1, 61, 45},
         {0, 0, 62, 1, 61, 45}, {0, 0, 1, 46, 61, 45}};
     an_buffer file = {0};
     uint8_t out[64 * 3];
