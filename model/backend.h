@@ -20,8 +20,9 @@ typedef struct an_backend an_backend; /* one physical device */
 typedef struct an_op an_op;
 
 typedef struct {
+    const char *device; /* as the user named it: "cpu" */
     int batch;
-    int threads; /* CPU; 0: all processors */
+    int threads; /* CPU: at least 1 */
     bool training;
     uint64_t seed; /* of dropout */
 } an_backend_options;
@@ -41,6 +42,9 @@ typedef struct {
 
 typedef struct an_backend_api {
     const char *name; /* "cpu" */
+    bool processors;  /* devices are made of the host's processors: exec divides them and gives each device a thread of its
+                         own. Otherwise one thread calls all devices' ops in graph order, and ops that meet outputs of
+                         another device (joins, collect) order themselves behind it */
     int (*open)(an_backend **out, const an_backend_options *options);
     void (*close)(an_backend *backend); /* with its ops; NULL is fine */
     an_format (*input_format)(const an_backend *backend);
@@ -68,7 +72,8 @@ typedef struct an_backend_api {
     int (*parameter_set)(an_op *op, bool bias, an_parameter_kind kind, const float *values);
 } an_backend_api;
 
-/* The backend that runs a device name ("cpu"); AN_EINVAL naming it and what there is. */
+/* The backend that runs a device name ("cpu"; what follows a colon is the backend's); AN_EINVAL naming it and what there
+ * is. */
 int an_backend_find(const char *device, const an_backend_api **out);
 
 extern const an_backend_api an_backend_cpu;

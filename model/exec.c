@@ -1,10 +1,12 @@
 #include "model/exec.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
+#include "base/thread.h"
 #include "model/exec_private.h"
 
 static int options_check(const an_graph *graph, const an_exec_options *options)
@@ -19,15 +21,14 @@ static int options_check(const an_graph *graph, const an_exec_options *options)
     return an_error(AN_EINVAL, "the network does not end in a loss");
 }
 
+/* One device runs halves as merged layers where they have such a form. */
 static int graph_place(an_exec *exec, const an_graph *graph)
 {
     an_graph fused;
-    if (exec->options.columns)
-        return an_graph_lower(graph, 1, &exec->graph);
-    int rc = an_graph_fuse(graph, &fused);
-    if (rc == AN_EUNSUPPORTED)
-        return an_graph_lower(graph, 1, &exec->graph);
-    return rc ? rc : an_graph_lower(&fused, 1, &exec->graph);
+    int rc = exec->options.columns || exec->device_count > 1 ? AN_EUNSUPPORTED : an_graph_fuse(graph, &fused);
+    if (rc && rc != AN_EUNSUPPORTED)
+        return rc;
+    return an_graph_lower(rc ? graph : &fused, exec->device_count, &exec->graph);
 }
 
 static int ops_create(an_exec *exec)
@@ -49,15 +50,50 @@ static int ops_create(an_exec *exec)
     return AN_OK;
 }
 
-static int devices_open(an_exec *exec)
+static int device_open(an_exec *exec, const char *name, int devices)
 {
     const an_exec_options *o = &exec->options;
-    an_backend_options options = {.batch = o->batch, .threads = o->threads, .training = o->training, .seed = o->seed};
-    int rc = an_backend_find(o->devices ? o->devices : "cpu", &exec->api);
-    if (rc || (rc = exec->api->open(&exec->devices[0], &options)))
+    const an_backend_api *api;
+    int shares = an_thread_cpu_count() / devices;
+    an_backend_options options = {.device = name,
+                                  .batch = o->batch,
+                                  .threads = o->threads ? o->threads : shares > 1 ? shares : 1,
+                                  .training = o->training,
+                                  .seed = o->seed};
+    int rc = an_backend_find(name, &api);
+    if (rc)
         return rc;
-    exec->device_count = 1;
-    return AN_OK;
+    if (exec->api && exec->api != api)
+        return an_error(AN_EINVAL, "devices of different kinds cannot share a network");
+    exec->api = api;
+    if (!(rc = api->open(&exec->devices[exec->device_count], &options)))
+        exec->device_count++;
+    return rc;
+}
+
+static int devices_open(an_exec *exec, const char *list)
+{
+    char names[256], *rest = names, *name;
+    int count = 1, rc = AN_OK;
+    if (snprintf(names, sizeof names, "%s", list ? list : "cpu") >= (int)sizeof names)
+        return an_error(AN_EINVAL, "devices '%s': too long", list);
+    for (const char *c = names; *c; c++)
+        count += *c == ',';
+    if (count > AN_GRAPH_DEVICES)
+        return an_error(AN_EINVAL, "devices '%s': at most %d", list, AN_GRAPH_DEVICES);
+    while (!rc && (name = strsep(&rest, ",")))
+        rc = device_open(exec, name, count);
+    return rc;
+}
+
+static int lanes_create(an_exec *exec)
+{
+    return an_lanes_create(&exec->lanes, &(an_lanes_work){.graph = &exec->graph,
+                                                          .flow = exec->flow,
+                                                          .api = exec->api,
+                                                          .ops = exec->ops,
+                                                          .devices = exec->devices,
+                                                          .device_count = exec->device_count});
 }
 
 int an_exec_create(an_exec **out, const an_graph *graph, const an_exec_options *options)
@@ -69,11 +105,11 @@ int an_exec_create(an_exec **out, const an_graph *graph, const an_exec_options *
     if (!exec)
         return an_error(AN_ENOMEM, "out of memory");
     exec->options = *options;
-    if (!(rc = devices_open(exec)) && !(rc = graph_place(exec, graph)) && !(rc = ops_create(exec)))
+    exec->options.devices = NULL; /* the caller's memory */
+    if (!(rc = devices_open(exec, options->devices)) && !(rc = graph_place(exec, graph)) && !(rc = ops_create(exec)))
         for (int i = 0; i < exec->device_count && !rc; i++)
             rc = exec->api->finish(exec->devices[i]);
-    exec->options.devices = NULL; /* the caller's memory */
-    if (rc) {
+    if (rc || (rc = lanes_create(exec))) {
         an_exec_free(exec);
         return rc;
     }
@@ -86,6 +122,7 @@ void an_exec_free(an_exec *exec)
 {
     if (!exec)
         return;
+    an_lanes_free(exec->lanes);
     for (int i = 0; i < exec->device_count; i++)
         exec->api->close(exec->devices[i]);
     free(exec);
@@ -105,40 +142,6 @@ static int batch_check(const an_exec *exec, const uint32_t *labels, uint32_t cou
             return an_error(AN_EINVAL, "label %u of sample %u: the network has %d classes", labels[i], i,
                             exec->graph.classes);
     return AN_OK;
-}
-
-static int forward(an_exec *exec, const void *images, const uint32_t *labels, const an_run *run)
-{
-    int rc = exec->api->labels(exec->ops[exec->loss], labels, run->count);
-    for (int i = 0; i < exec->graph.count && !rc; i++) {
-        if (exec->graph.nodes[i].kind == AN_OP_INPUT)
-            rc = exec->api->feed(exec->ops[i], images, run->count);
-        if (!rc)
-            rc = exec->api->forward(exec->ops[i], run);
-        if (rc)
-            return an_error_prefix(rc, "%s", exec->graph.nodes[i].name);
-    }
-    return rc;
-}
-
-static int backward(an_exec *exec, const an_run *run)
-{
-    for (int i = exec->graph.count - 1; i >= 0; i--) {
-        int rc = exec->flow[i].collect ? exec->api->collect(exec->ops[i]) : AN_OK;
-        if (!rc)
-            rc = exec->api->backward(exec->ops[i], run);
-        if (rc)
-            return an_error_prefix(rc, "%s", exec->graph.nodes[i].name);
-    }
-    return AN_OK;
-}
-
-static int synchronize(an_exec *exec)
-{
-    int rc = AN_OK;
-    for (int i = 0; i < exec->device_count && !rc; i++)
-        rc = exec->api->synchronize(exec->devices[i]);
-    return rc;
 }
 
 /* Whether all of a node's output is finite; the slow way, taken only after something went wrong. */
@@ -182,39 +185,64 @@ static int result_take(an_exec *exec, uint32_t count, an_exec_result *out)
 int an_exec_step(an_exec *exec, const void *images, const uint32_t *labels, uint32_t count, uint64_t step,
                  an_exec_result *out)
 {
-    an_run run = {.step = step, .count = count, .training = true};
+    an_lanes_job job = {.images = images,
+                        .run = {.step = step, .count = count, .training = true},
+                        .phases = {[AN_LANES_FORWARD] = true, [AN_LANES_BACKWARD] = true}};
     int rc = batch_check(exec, labels, count);
     if (rc)
         return rc;
     if (!exec->options.training || !labels)
         return an_error(AN_EINVAL, exec->options.training ? "a training step without labels"
                                                           : "a training step on a model made for evaluation");
-    if ((rc = forward(exec, images, labels, &run)) || (rc = backward(exec, &run)) || (rc = synchronize(exec)))
+    if ((rc = exec->api->labels(exec->ops[exec->loss], labels, count)) || (rc = an_lanes_run(exec->lanes, &job)))
         return rc;
     return result_take(exec, count, out);
 }
 
 int an_exec_update(an_exec *exec, const an_sgd *sgd)
 {
-    int rc = AN_OK;
+    an_lanes_job job = {.sgd = *sgd, .phases = {[AN_LANES_UPDATE] = true}};
     if (!exec->options.training)
         return an_error(AN_EINVAL, "an update of a model made for evaluation");
-    for (int i = 0; i < exec->graph.count && !rc; i++)
-        if (exec->graph.nodes[i].has_weights)
-            rc = exec->api->update(exec->ops[i], sgd);
-    return rc ? rc : synchronize(exec);
+    return an_lanes_run(exec->lanes, &job);
 }
 
 int an_exec_evaluate(an_exec *exec, const void *images, const uint32_t *labels, uint32_t count, float *probabilities,
                      an_exec_result *out)
 {
-    an_run run = {.count = count};
+    an_lanes_job job = {.images = images, .run = {.count = count}, .phases = {[AN_LANES_FORWARD] = true}};
     int rc = batch_check(exec, labels, count);
-    if (rc || (rc = forward(exec, images, labels, &run)) || (rc = synchronize(exec)))
+    if (rc || (rc = exec->api->labels(exec->ops[exec->loss], labels, count)) ||
+        (rc = an_lanes_run(exec->lanes, &job)))
         return rc;
     if (probabilities && (rc = exec->api->output_get(exec->ops[exec->loss], false, count, probabilities)))
         return rc;
     return labels && out ? result_take(exec, count, out) : AN_OK;
+}
+
+int an_exec_layer_count(const an_exec *exec)
+{
+    return exec->graph.count;
+}
+
+void an_exec_layer_get(const an_exec *exec, int number, an_exec_layer *out)
+{
+    const an_node *node = &exec->graph.nodes[number];
+    double seconds[AN_LANES_PHASES];
+    memset(out, 0, sizeof *out);
+    snprintf(out->name, sizeof out->name, "%s", node->name);
+    out->kind = an_op_name(node->kind);
+    out->device = node->device;
+    out->flop = an_graph_node_flop(&exec->graph, node);
+    an_lanes_time(exec->lanes, number, seconds, &out->runs);
+    out->forward = seconds[AN_LANES_FORWARD];
+    out->backward = seconds[AN_LANES_BACKWARD];
+    out->update = seconds[AN_LANES_UPDATE];
+}
+
+void an_exec_layers_reset(an_exec *exec)
+{
+    an_lanes_time_reset(exec->lanes);
 }
 
 uint64_t an_exec_memory(const an_exec *exec)

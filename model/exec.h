@@ -10,9 +10,9 @@
 #include "model/graph.h"
 
 typedef struct {
-    const char *devices; /* "cpu" */
+    const char *devices; /* "cpu"; "cpu,cpu": each half of split layers on its own share of the processors */
     int batch;           /* samples per step at most */
-    int threads;         /* compute threads per CPU device; 0: all processors */
+    int threads;         /* compute threads per CPU device; 0: all processors, divided among the devices */
     bool training;       /* false: no gradients, less memory */
     uint64_t seed;       /* of dropout */
     bool columns;        /* keep the halves of split layers apart although one device runs both: for comparisons */
@@ -72,6 +72,20 @@ int an_exec_parameter_set(an_exec *exec, int number, an_parameter_kind kind, con
 /* The activations of a named layer after the last evaluate or step, canonical N x C x H x W, halves joined:
  * out has room for count * C*H*W floats. For features and tests. */
 int an_exec_activation_get(an_exec *exec, const char *layer, uint32_t count, float *out);
+
+/* What runs, in order: layers on devices (a split layer twice where its halves run apart), the image, joins. Times are
+ * sums since the last reset, waiting for the other device included; read and reset them between steps. */
+typedef struct {
+    char name[16];
+    const char *kind;
+    int device;
+    double flop; /* of one image, forward */
+    uint64_t runs; /* forward ones */
+    double forward, backward, update; /* seconds */
+} an_exec_layer;
+int an_exec_layer_count(const an_exec *exec);
+void an_exec_layer_get(const an_exec *exec, int number, an_exec_layer *out);
+void an_exec_layers_reset(an_exec *exec);
 
 uint64_t an_exec_memory(const an_exec *exec); /* bytes of tensors and workspaces */
 int an_exec_describe(const an_exec *exec, an_buffer *out); /* placement, chosen kernels: for logs */

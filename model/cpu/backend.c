@@ -1,8 +1,8 @@
 #include <omp.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/error.h"
-#include "base/thread.h"
 #include "model/cpu/cpu.h"
 
 int an_cpu_op_new(void *out, an_backend *cpu, const an_op_spec *spec, const an_op_methods *methods, size_t size)
@@ -26,14 +26,15 @@ an_tensor *an_cpu_input(const an_op_spec *spec, int i)
 
 static int cpu_open(an_backend **out, const an_backend_options *options)
 {
+    if (strcmp(options->device, "cpu") != 0)
+        return an_error(AN_EINVAL, "no device '%s': processors are 'cpu', without a number", options->device);
     an_backend *cpu = calloc(1, sizeof *cpu);
     if (!cpu)
         return an_error(AN_ENOMEM, "out of memory");
     cpu->batch = options->batch;
-    cpu->threads = options->threads ? options->threads : an_thread_cpu_count();
+    cpu->threads = options->threads;
     cpu->training = options->training;
     cpu->seed = options->seed;
-    omp_set_num_threads(cpu->threads); /* primitives divide their work when they are made */
     int rc = an_cpu_check(dnnl_engine_create(&cpu->engine, dnnl_cpu, 0), "cpu", "an engine");
     if (!rc)
         rc = an_cpu_check(dnnl_stream_create(&cpu->stream, cpu->engine, dnnl_stream_default_flags), "cpu", "a stream");
@@ -78,6 +79,7 @@ static int cpu_op_create(an_op **out, an_backend *cpu, const an_op_spec *spec)
         [AN_OP_POOL] = an_cpu_pool_create,   [AN_OP_DENSE] = an_cpu_dense_create,     [AN_OP_DROPOUT] = an_cpu_dropout_create,
         [AN_OP_LOSS] = an_cpu_loss_create,   [AN_OP_JOIN] = an_cpu_join_create,
     };
+    omp_set_num_threads(cpu->threads); /* primitives divide their work when they are made */
     return creators[spec->node->kind](out, cpu, spec);
 }
 
@@ -145,6 +147,7 @@ static int cpu_parameter_set(an_op *op, bool bias, an_parameter_kind kind, const
 
 const an_backend_api an_backend_cpu = {
     .name = "cpu",
+    .processors = true,
     .open = cpu_open,
     .close = cpu_close,
     .input_format = cpu_input_format,

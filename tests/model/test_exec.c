@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "model/alexnet.h"
 #include "model/exec_private.h"
 #include "model/init.h"
 #include "reference.h"
@@ -19,14 +20,14 @@
 
 #define BATCH 4
 static const uint32_t labels[BATCH] = {4, 0, 2, 1};
-static const char *const placements[] = {"fused", "columns"};
+static const char *const placements[] = {"fused", "columns", "cpu,cpu"};
 #define PLACEMENTS (sizeof placements / sizeof *placements)
 
 static an_exec *exec_make(const an_graph *graph, const char *placement, bool training)
 {
     an_exec *exec;
     bool columns = !strcmp(placement, "columns");
-    an_exec_options options = {.devices = "cpu", .batch = BATCH, .threads = columns ? 2 : 1, .training = training,
+    an_exec_options options = {.devices = strchr(placement, ',') ? placement : "cpu", .batch = BATCH, .threads = columns ? 2 : 1, .training = training,
                                .seed = 11, .columns = columns};
     an_test_ok(an_exec_create(&exec, graph, &options), placement);
     an_test_ok(an_init_parameters(exec, AN_INIT_PAPER, 5), "init");
@@ -179,23 +180,8 @@ static void test_evaluation_matches_the_reference(void **state)
     }
 }
 
-/* Training in one placement gives the weights of the other. */
-static void test_placements_agree(void **state)
+static void assert_same_weights(an_exec *one, an_exec *two)
 {
-    (void)state;
-    an_graph graph;
-    an_sgd sgd = {.rate = 0.05, .momentum = 0.9, .decay = 0.0005, .bias_rate_scale = 2};
-    an_small_net(&graph, AN_ACTIVATION_RELU);
-    an_exec *one = exec_make(&graph, placements[0], true), *two = exec_make(&graph, placements[1], true);
-    float *images = an_test_random(BATCH * SMALL_IMAGE, 9);
-    for (uint64_t step = 0; step < 5; step++) {
-        an_exec_result a, b;
-        an_test_ok(an_exec_step(one, images, labels, BATCH, step, &a), "step");
-        an_test_ok(an_exec_step(two, images, labels, BATCH, step, &b), "step");
-        assert_true(fabs(a.loss - b.loss) < 1e-5 * a.loss);
-        an_test_ok(an_exec_update(one, &sgd), "update");
-        an_test_ok(an_exec_update(two, &sgd), "update");
-    }
     for (int p = 0; p < an_exec_parameter_count(one); p++) {
         const an_parameter *info = an_exec_parameter(one, p);
         float *a = parameter(one, p, AN_PARAMETER_VALUE), *b = parameter(two, p, AN_PARAMETER_VALUE);
@@ -206,9 +192,60 @@ static void test_placements_agree(void **state)
         free(b);
         free(expected);
     }
-    free(images);
+}
+
+static void check_placement(const an_graph *graph, const char *placement, const float *images)
+{
+    an_sgd sgd = {.rate = 0.05, .momentum = 0.9, .decay = 0.0005, .bias_rate_scale = 2};
+    an_exec *one = exec_make(graph, "fused", true), *two = exec_make(graph, placement, true);
+    for (uint64_t step = 0; step < 5; step++) {
+        an_exec_result a, b;
+        an_test_ok(an_exec_step(one, images, labels, BATCH, step, &a), "step");
+        an_test_ok(an_exec_step(two, images, labels, BATCH, step, &b), "step");
+        assert_true(fabs(a.loss - b.loss) < 1e-5 * a.loss);
+        an_test_ok(an_exec_update(one, &sgd), "update");
+        an_test_ok(an_exec_update(two, &sgd), "update");
+    }
+    assert_same_weights(one, two);
     an_exec_free(one);
     an_exec_free(two);
+}
+
+/* Training in one placement gives the weights of another. */
+static void test_placements_agree(void **state)
+{
+    (void)state;
+    an_graph graph;
+    float *images = an_test_random(BATCH * SMALL_IMAGE, 9);
+    an_small_net(&graph, AN_ACTIVATION_RELU);
+    for (size_t i = 1; i < PLACEMENTS; i++)
+        check_placement(&graph, placements[i], images);
+    free(images);
+}
+
+/* Networks that are not split, and halves that never talk, run on one and on two devices. */
+static void check_alexnet(const an_alexnet_options *options, const char *placement)
+{
+    an_graph graph;
+    an_exec_result result;
+    an_test_ok(an_alexnet_build(options, &graph), "build");
+    an_exec *exec = exec_make(&graph, placement, false);
+    float *images = an_test_random(BATCH * 3 * 64 * 64, 9);
+    an_test_ok(an_exec_evaluate(exec, images, labels, BATCH, NULL, &result), placement);
+    assert_true(result.loss > 0);
+    free(images);
+    an_exec_free(exec);
+}
+
+static void test_alexnet_without_crossings(void **state)
+{
+    (void)state;
+    an_alexnet_options options = an_alexnet_defaults();
+    options.classes = SMALL_CLASSES;
+    options.input = 64;
+    options.communicate = false;
+    check_alexnet(&options, "fused");
+    check_alexnet(&options, "cpu,cpu");
 }
 
 static void test_it_learns_a_batch_by_heart(void **state)
@@ -345,6 +382,9 @@ static void test_bad_options_are_refused(void **state)
     refuse_options(&graph, (an_exec_options){.devices = "cpu", .batch = -1}, "batch of -1");
     refuse_options(&graph, (an_exec_options){.devices = "cpu", .batch = 1, .threads = -1}, "-1 threads");
     refuse_options(&graph, (an_exec_options){.devices = "abacus", .batch = 1}, "no device 'abacus'");
+    refuse_options(&graph, (an_exec_options){.devices = "cpu:1", .batch = 1}, "without a number");
+    refuse_options(&graph, (an_exec_options){.devices = "cpu,", .batch = 1}, "no device ''");
+    refuse_options(&graph, (an_exec_options){.devices = "cpu,cpu,cpu", .batch = 1}, "at most 2");
     refuse_options(&empty, (an_exec_options){.devices = "cpu", .batch = 1}, "does not end in a loss");
 }
 
@@ -395,6 +435,33 @@ static void test_values_that_are_not_finite_are_named(void **state)
     }
 }
 
+static void test_layer_times(void **state)
+{
+    (void)state;
+    an_graph graph;
+    an_exec_result result;
+    an_exec_layer layer;
+    an_sgd sgd = {.rate = 0.01};
+    float *images = an_test_random(BATCH * SMALL_IMAGE, 9);
+    double flop = 0;
+    an_small_net(&graph, AN_ACTIVATION_RELU);
+    an_exec *exec = exec_make(&graph, "cpu,cpu", true);
+    for (uint64_t step = 0; step < 2; step++) {
+        an_exec_layers_reset(exec);
+        an_test_ok(an_exec_step(exec, images, labels, BATCH, step, &result), "step");
+        an_test_ok(an_exec_update(exec, &sgd), "update");
+    }
+    for (int i = 0; i < an_exec_layer_count(exec); i++) {
+        an_exec_layer_get(exec, i, &layer);
+        assert_int_equal(layer.runs, 1);
+        assert_true(layer.forward > 0 && layer.backward > 0);
+        flop += layer.flop;
+    }
+    assert_true(flop == an_graph_flop(&graph));
+    free(images);
+    an_exec_free(exec);
+}
+
 static void test_description_and_memory(void **state)
 {
     (void)state;
@@ -422,6 +489,7 @@ int main(void)
         cmocka_unit_test(test_reference_gradients_numerically),
         cmocka_unit_test(test_evaluation_matches_the_reference),
         cmocka_unit_test(test_placements_agree),
+        cmocka_unit_test(test_alexnet_without_crossings),
         cmocka_unit_test(test_it_learns_a_batch_by_heart),
         cmocka_unit_test(test_steps_repeat_exactly),
         cmocka_unit_test(test_parameters),
@@ -429,6 +497,7 @@ int main(void)
         cmocka_unit_test(test_bad_options_are_refused),
         cmocka_unit_test(test_bad_steps_are_refused),
         cmocka_unit_test(test_values_that_are_not_finite_are_named),
+        cmocka_unit_test(test_layer_times),
         cmocka_unit_test(test_description_and_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -119,7 +119,7 @@ static void graph_make(rig *r, const op_case *c)
 
 static void rig_make(rig *r, const an_backend_api *api, const op_case *c, bool training, bool accumulate)
 {
-    an_backend_options options = {.batch = c->n, .threads = 2, .training = training, .seed = 3};
+    an_backend_options options = {.device = api->name, .batch = c->n, .threads = 2, .training = training, .seed = 3};
     graph_make(r, c);
     r->api = api;
     an_test_ok(api->open(&r->backend, &options), c->name);
@@ -424,7 +424,7 @@ static void check_join(const an_backend_api *api, int first, int second, int sid
     an_node join = {.name = "join", .kind = AN_OP_JOIN, .inputs = {1, 2}, .input_count = 2};
     an_op *ops[5];
     an_backend *backend;
-    an_backend_options options = {.batch = 2, .threads = 1, .training = true};
+    an_backend_options options = {.device = api->name, .batch = 2, .threads = 1, .training = true};
     an_run run = {.count = 2, .training = true};
     size_t plane = (size_t)side * (size_t)side, channels = (size_t)(first + second), whole = channels * plane;
     assert_int_equal(an_graph_add(&graph, &image), 0);

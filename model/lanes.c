@@ -1,0 +1,283 @@
+/* DESIGN. One device, or devices that only queue work: the caller's thread walks all nodes in order, forward and then in
+ * reverse. Several devices made of processors: each has a thread, its lane, that so walks the nodes of its device; the
+ * caller waits until all lanes are done with a job.
+ *
+ * Lanes meet only where a join takes an output of another device. Forward, the join's lane waits until that output is
+ * marked done. Backward, the lane of the output waits until the join is marked done (all its consumers have left their
+ * gradient in it) and collects. Marks are job numbers under one mutex; every mark wakes all waiters. Within a job no
+ * value or gradient is written twice, so nothing else needs protection, and jobs are separated by the caller's wait.
+ *
+ * A failure marks the job as failed: waiting lanes give up, and the caller gets the first error. */
+#include "model/lanes.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/thread.h"
+
+#define ALL_DEVICES (-1)
+
+typedef struct {
+    an_lanes *lanes;
+    int device;
+    bool started;
+    pthread_t thread;
+} lane;
+
+struct an_lanes {
+    an_lanes_work work;
+    lane all[AN_GRAPH_DEVICES];
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    /* under lock */
+    const an_lanes_job *job;
+    uint64_t number; /* of the job; 0: none yet */
+    int busy;        /* lanes at work */
+    bool closing, failed;
+    an_error_state error;
+    uint64_t forward_done[AN_GRAPH_NODES_MAX], backward_done[AN_GRAPH_NODES_MAX];
+    /* each written by its node's lane only, read between jobs */
+    double seconds[AN_GRAPH_NODES_MAX][AN_LANES_PHASES];
+    uint64_t runs[AN_GRAPH_NODES_MAX];
+};
+
+static bool threaded(const an_lanes *lanes)
+{
+    return lanes->work.device_count > 1 && lanes->work.api->processors;
+}
+
+/* Wait until a node of another device is done; AN_STOPPED if the job has failed. */
+static int wait_for(an_lanes *lanes, const uint64_t *done)
+{
+    if (!threaded(lanes))
+        return AN_OK;
+    pthread_mutex_lock(&lanes->lock);
+    while (*done != lanes->number && !lanes->failed)
+        pthread_cond_wait(&lanes->changed, &lanes->lock);
+    int rc = lanes->failed ? AN_STOPPED : AN_OK;
+    pthread_mutex_unlock(&lanes->lock);
+    return rc;
+}
+
+static void mark(an_lanes *lanes, uint64_t *done)
+{
+    if (!threaded(lanes))
+        return;
+    pthread_mutex_lock(&lanes->lock);
+    *done = lanes->number;
+    pthread_cond_broadcast(&lanes->changed);
+    pthread_mutex_unlock(&lanes->lock);
+}
+
+static int node_forward(an_lanes *lanes, int number, const an_lanes_job *job)
+{
+    const an_lanes_work *w = &lanes->work;
+    const an_node *node = &w->graph->nodes[number];
+    int rc = AN_OK;
+    for (int i = 0; i < node->input_count && !rc; i++)
+        if (w->graph->nodes[node->inputs[i]].device != node->device)
+            rc = wait_for(lanes, &lanes->forward_done[node->inputs[i]]);
+    if (!rc && node->kind == AN_OP_INPUT)
+        rc = w->api->feed(w->ops[number], job->images, job->run.count);
+    if (!rc)
+        rc = w->api->forward(w->ops[number], &job->run);
+    return rc;
+}
+
+/* The joins of other devices that take this node's output. */
+static int joins_wait(an_lanes *lanes, int number)
+{
+    const an_graph *graph = lanes->work.graph;
+    for (int i = number + 1; i < graph->count; i++) {
+        const an_node *join = &graph->nodes[i];
+        if (join->kind != AN_OP_JOIN || join->device == graph->nodes[number].device)
+            continue;
+        for (int k = 0; k < join->input_count; k++) {
+            int rc = join->inputs[k] == number ? wait_for(lanes, &lanes->backward_done[i]) : AN_OK;
+            if (rc)
+                return rc;
+        }
+    }
+    return AN_OK;
+}
+
+static int node_backward(an_lanes *lanes, int number, const an_lanes_job *job)
+{
+    const an_lanes_work *w = &lanes->work;
+    int rc = AN_OK;
+    if (w->flow[number].collect && !(rc = joins_wait(lanes, number)))
+        rc = w->api->collect(w->ops[number]);
+    return rc ? rc : w->api->backward(w->ops[number], &job->run);
+}
+
+static int node_run(an_lanes *lanes, int number, an_lanes_phase phase, const an_lanes_job *job)
+{
+    const an_lanes_work *w = &lanes->work;
+    const an_node *node = &w->graph->nodes[number];
+    uint64_t start = an_clock_ns();
+    int rc = AN_OK;
+    if (phase == AN_LANES_FORWARD)
+        rc = node_forward(lanes, number, job);
+    else if (phase == AN_LANES_BACKWARD)
+        rc = node_backward(lanes, number, job);
+    else if (node->has_weights)
+        rc = w->api->update(w->ops[number], &job->sgd);
+    if (rc)
+        return rc < 0 ? an_error_prefix(rc, "%s", node->name) : rc;
+    lanes->seconds[number][phase] += an_clock_seconds_since(start);
+    lanes->runs[number] += phase == AN_LANES_FORWARD;
+    if (phase != AN_LANES_UPDATE)
+        mark(lanes, phase == AN_LANES_FORWARD ? &lanes->forward_done[number] : &lanes->backward_done[number]);
+    return AN_OK;
+}
+
+static int device_run(an_lanes *lanes, int device, const an_lanes_job *job)
+{
+    int count = lanes->work.graph->count, rc = AN_OK;
+    for (int phase = 0; phase < AN_LANES_PHASES; phase++) {
+        if (!job->phases[phase])
+            continue;
+        for (int i = 0; i < count && !rc; i++) {
+            int number = phase == AN_LANES_BACKWARD ? count - 1 - i : i;
+            if (device == ALL_DEVICES || lanes->work.graph->nodes[number].device == device)
+                rc = node_run(lanes, number, (an_lanes_phase)phase, job);
+        }
+    }
+    for (int i = 0; i < lanes->work.device_count && !rc; i++)
+        if (device == ALL_DEVICES || device == i)
+            rc = lanes->work.api->synchronize(lanes->work.devices[i]);
+    return rc;
+}
+
+/* This device's share of the processors that the process may use; all of them if there are not enough. */
+static void processors_keep(const an_lanes *lanes, int device)
+{
+    cpu_set_t allowed, own;
+    int devices = lanes->work.device_count, seen = 0;
+    if (sched_getaffinity(0, sizeof allowed, &allowed) || CPU_COUNT(&allowed) < devices)
+        return;
+    int share = CPU_COUNT(&allowed) / devices;
+    CPU_ZERO(&own);
+    for (int i = 0; i < CPU_SETSIZE; i++) {
+        if (!CPU_ISSET(i, &allowed))
+            continue;
+        if (seen / share == device)
+            CPU_SET(i, &own);
+        seen++;
+    }
+    /* A refusal costs speed only. */
+    (void)pthread_setaffinity_np(pthread_self(), sizeof own, &own);
+}
+
+static void job_end(an_lanes *lanes, int rc)
+{
+    pthread_mutex_lock(&lanes->lock);
+    if (rc && !lanes->failed) {
+        lanes->failed = true;
+        an_error_save(&lanes->error, rc);
+    }
+    lanes->busy--;
+    pthread_cond_broadcast(&lanes->changed);
+    pthread_mutex_unlock(&lanes->lock);
+}
+
+static void *lane_main(void *argument)
+{
+    lane *own = argument;
+    an_lanes *lanes = own->lanes;
+    uint64_t last = 0;
+    processors_keep(lanes, own->device);
+    for (;;) {
+        pthread_mutex_lock(&lanes->lock);
+        while (lanes->number == last && !lanes->closing)
+            pthread_cond_wait(&lanes->changed, &lanes->lock);
+        const an_lanes_job *job = lanes->closing ? NULL : lanes->job;
+        last = lanes->number;
+        pthread_mutex_unlock(&lanes->lock);
+        if (!job)
+            return NULL;
+        job_end(lanes, device_run(lanes, own->device, job));
+    }
+}
+
+static int lanes_start(an_lanes *lanes)
+{
+    for (int i = 0; i < lanes->work.device_count && threaded(lanes); i++) {
+        lane *own = &lanes->all[i];
+        *own = (lane){.lanes = lanes, .device = i};
+        int rc = an_thread_start(&own->thread, i ? "an-device-1" : "an-device-0", lane_main, own);
+        if (rc)
+            return rc;
+        own->started = true;
+    }
+    return AN_OK;
+}
+
+int an_lanes_create(an_lanes **out, const an_lanes_work *work)
+{
+    an_lanes *lanes = calloc(1, sizeof *lanes);
+    if (!lanes)
+        return an_error(AN_ENOMEM, "out of memory");
+    lanes->work = *work;
+    pthread_mutex_init(&lanes->lock, NULL);
+    pthread_cond_init(&lanes->changed, NULL);
+    int rc = lanes_start(lanes);
+    if (rc) {
+        an_lanes_free(lanes);
+        return rc;
+    }
+    *out = lanes;
+    return AN_OK;
+}
+
+void an_lanes_free(an_lanes *lanes)
+{
+    if (!lanes)
+        return;
+    pthread_mutex_lock(&lanes->lock);
+    lanes->closing = true;
+    pthread_cond_broadcast(&lanes->changed);
+    pthread_mutex_unlock(&lanes->lock);
+    for (int i = 0; i < AN_GRAPH_DEVICES; i++)
+        if (lanes->all[i].started)
+            pthread_join(lanes->all[i].thread, NULL);
+    pthread_cond_destroy(&lanes->changed);
+    pthread_mutex_destroy(&lanes->lock);
+    free(lanes);
+}
+
+int an_lanes_run(an_lanes *lanes, const an_lanes_job *job)
+{
+    if (!threaded(lanes))
+        return device_run(lanes, ALL_DEVICES, job);
+    pthread_mutex_lock(&lanes->lock);
+    lanes->job = job;
+    lanes->failed = false;
+    lanes->busy = lanes->work.device_count;
+    lanes->number++;
+    pthread_cond_broadcast(&lanes->changed);
+    while (lanes->busy)
+        pthread_cond_wait(&lanes->changed, &lanes->lock);
+    int rc = lanes->failed ? an_error_restore(&lanes->error) : AN_OK;
+    pthread_mutex_unlock(&lanes->lock);
+    return rc;
+}
+
+void an_lanes_time(const an_lanes *lanes, int node, double seconds[AN_LANES_PHASES], uint64_t *runs)
+{
+    for (int i = 0; i < AN_LANES_PHASES; i++)
+        seconds[i] = lanes->seconds[node][i];
+    *runs = lanes->runs[node];
+}
+
+void an_lanes_time_reset(an_lanes *lanes)
+{
+    for (int i = 0; i < AN_GRAPH_NODES_MAX; i++) {
+        for (int k = 0; k < AN_LANES_PHASES; k++)
+            lanes->seconds[i][k] = 0;
+        lanes->runs[i] = 0;
+    }
+}

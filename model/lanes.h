@@ -1,0 +1,41 @@
+/* Running a lowered graph: one lane per device, each a thread of its own when there are several. */
+#ifndef AN_MODEL_LANES_H
+#define AN_MODEL_LANES_H
+
+#include "model/backend.h"
+#include "model/lower.h"
+
+typedef struct an_lanes an_lanes;
+
+/* The parts of exec that lanes work on; must stay where they are while the lanes exist. */
+typedef struct {
+    const an_graph *graph;
+    const an_flow *flow;
+    const an_backend_api *api;
+    an_op **ops;
+    an_backend **devices;
+    int device_count;
+} an_lanes_work;
+
+typedef enum { AN_LANES_FORWARD, AN_LANES_BACKWARD, AN_LANES_UPDATE } an_lanes_phase;
+#define AN_LANES_PHASES 3
+
+typedef struct {
+    const void *images;
+    an_run run;
+    an_sgd sgd;
+    bool phases[AN_LANES_PHASES]; /* done in this order */
+} an_lanes_job;
+
+/* Where there are several devices made of processors, each lane's thread (and what it starts) keeps to its own share. */
+int an_lanes_create(an_lanes **out, const an_lanes_work *work);
+void an_lanes_free(an_lanes *lanes); /* NULL is fine */
+
+/* Run a job on all devices and wait for it. The first failure is returned, its message naming the layer. */
+int an_lanes_run(an_lanes *lanes, const an_lanes_job *job);
+
+/* Seconds spent in a node so far, and how often it ran forward. */
+void an_lanes_time(const an_lanes *lanes, int node, double seconds[AN_LANES_PHASES], uint64_t *runs);
+void an_lanes_time_reset(an_lanes *lanes);
+
+#endif
