@@ -14,11 +14,17 @@
 
 #define DEPTH_MAX 4096
 
-static const an_reader_engine_ops *const engines[] = {[AN_READER_AUTO] = &an_reader_uring_ops,
-                                                      [AN_READER_URING] = &an_reader_uring_ops,
-                                                      [AN_READER_URING_DIRECT] = &an_reader_uring_ops,
-                                                      [AN_READER_PREAD] = &an_reader_pread_ops,
-                                                      [AN_READER_MMAP] = &an_reader_mmap_ops};
+static const an_reader_engine_ops *ops_of(an_reader_engine engine)
+{
+    switch (engine) {
+    case AN_READER_PREAD:
+        return &an_reader_pread_ops;
+    case AN_READER_MMAP:
+        return &an_reader_mmap_ops;
+    default:
+        return &an_reader_uring_ops;
+    }
+}
 
 const char *an_reader_engine_name(an_reader_engine engine)
 {
@@ -32,6 +38,7 @@ const char *an_reader_engine_name(an_reader_engine engine)
 
 /* ------------------------------------------------------------------------------------------------- opening ---- */
 
+/* Replaces what AUTO said. */
 static int set_note(an_reader *reader, const char *what, const char *instead)
 {
     free(reader->note);
@@ -90,9 +97,26 @@ static int fall_back(an_reader *reader)
     return rc ? rc : reader->ops->open(reader);
 }
 
+/* AUTO becomes an engine here. */
+static int choose(an_reader *reader)
+{
+    struct stat info;
+    if (reader->used == AN_READER_AUTO) {
+        if (stat(reader->path, &info))
+            return an_error_errno(errno, "cannot open '%s'", reader->path);
+        int rc = an_reader_auto(reader->path, (uint64_t)info.st_size, &reader->used, &reader->note);
+        if (rc)
+            return rc;
+    }
+    reader->ops = ops_of(reader->used);
+    return AN_OK;
+}
+
 static int open_engine(an_reader *reader)
 {
-    int rc = open_file(reader);
+    int rc = choose(reader);
+    if (!rc)
+        rc = open_file(reader);
     if (!rc)
         rc = measure_file(reader);
     if (rc)
@@ -109,8 +133,7 @@ int an_reader_create(an_reader **out, const char *path, const an_reader_options 
     an_reader *reader = calloc(1, sizeof *reader);
     if (!reader)
         return an_error(AN_ENOMEM, "out of memory: opening '%s'", path);
-    reader->ops = engines[options->engine];
-    reader->used = options->engine == AN_READER_AUTO ? AN_READER_URING : options->engine;
+    reader->used = options->engine;
     reader->fd = -1;
     reader->depth = options->depth;
     reader->path = strdup(path);
@@ -126,7 +149,8 @@ void an_reader_free(an_reader *reader)
 {
     if (!reader)
         return;
-    reader->ops->close(reader);
+    if (reader->ops)
+        reader->ops->close(reader);
     close_file(reader);
     free(reader->path);
     free(reader->note);

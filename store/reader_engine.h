@@ -32,6 +32,11 @@ struct an_reader {
     an_reader_stats stats;
 };
 
+/* What AUTO stands for with this file, and a note (to be freed) that says why. */
+int an_reader_auto(const char *path, uint64_t size, an_reader_engine *out, char **note);
+/* The rule: file size, bytes that the page cache may take, share of the file that is in it already. */
+an_reader_engine an_reader_auto_choose(uint64_t size, uint64_t memory, double resident);
+
 /* Reading in pieces: the bytes of the file that a read fetches, the data that was asked for at `skip` in them. */
 typedef struct {
     uint64_t offset;

@@ -1,13 +1,18 @@
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/vfs.h>
 #include <unistd.h>
+
+#include <linux/magic.h>
 
 #include <cmocka.h>
 
 #include "base/error.h"
+#include "store/reader_engine.h"
 #include "tests/store/message.h"
 #include "tests/store/reader_support.h"
 
@@ -177,6 +182,41 @@ static void an_empty_file_ends_early(void **state)
     assert_return_code(unlink(path), 0);
 }
 
+static void auto_follows_size_memory_and_cache(void **state)
+{
+    (void)state;
+    assert_int_equal(an_reader_auto_choose(100, 1000, 0.0), AN_READER_URING);
+    assert_int_equal(an_reader_auto_choose(100, 1000, 0.9), AN_READER_URING);
+    assert_int_equal(an_reader_auto_choose(100, 1000, 1.0), AN_READER_MMAP);
+    assert_int_equal(an_reader_auto_choose(1001, 1000, 0.5), AN_READER_URING_DIRECT);
+}
+
+/* On file systems that tell (not tmpfs): a file that left the page cache is not mapped, one that is in it is. */
+static void auto_looks_at_the_page_cache(void **state)
+{
+    const test_file *file = *state;
+    struct statfs info;
+    assert_return_code(statfs(file->path, &info), 0);
+    int fd = open(file->path, O_RDONLY);
+    assert_return_code(fd, 0);
+    assert_return_code(fsync(fd), 0);
+    for (int warm = 0; warm < 2; warm++) {
+        test_stream stream;
+        assert_int_equal(posix_fadvise(fd, 0, 0, warm ? POSIX_FADV_WILLNEED : POSIX_FADV_DONTNEED), 0);
+        for (uint64_t i = 0; warm && i < file->size; i += 4096)
+            assert_int_equal(pread(fd, &(uint8_t){0}, 1, (off_t)i), 1);
+        test_stream_open(&stream, file, AN_READER_AUTO, 8);
+        bool mapped = an_reader_engine_used(stream.reader) == AN_READER_MMAP;
+        assert_true(warm == mapped || info.f_type == TMPFS_MAGIC);
+        assert_non_null(strstr(an_reader_note(stream.reader), "auto: "));
+        assert_non_null(
+            strstr(an_reader_note(stream.reader), an_reader_engine_name(an_reader_engine_used(stream.reader))));
+        test_stream_run(&stream, 50);
+        test_stream_close(&stream);
+    }
+    assert_return_code(close(fd), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -189,6 +229,8 @@ int main(void)
         cmocka_unit_test(impossible_files_are_refused),
         cmocka_unit_test(direct_wants_aligned_buffers),
         cmocka_unit_test(an_empty_file_ends_early),
+        cmocka_unit_test(auto_follows_size_memory_and_cache),
+        cmocka_unit_test(auto_looks_at_the_page_cache),
     };
     return cmocka_run_group_tests_name("reader", tests, test_file_setup, test_file_teardown);
 }
