@@ -68,7 +68,7 @@ static int put_name(an_writer *w, const uint8_t key[8], uint32_t label, const ch
 int an_writer_put(an_writer *w, an_record_header *header, const uint8_t *payload, const char *name)
 {
     size_t name_size = strlen(name);
-    if (header->width != w->side || header->height != w->side || header->length > AN_RECORD_PAYLOAD_MAX)
+    if (header->width != w->side || header->height != w->side || header->length - 1 >= AN_RECORD_PAYLOAD_MAX)
         return an_error(AN_EINVAL, "cannot store '%s': %u x %u pixels in %u bytes, expected side %u", name,
                         header->width, header->height, header->length, w->side);
     if (name_size > AN_LAYOUT_NAME_MAX)

@@ -112,6 +112,9 @@ static void impossible_records_are_refused(void **state)
     assert_int_equal(an_writer_put(writer, &header, (const uint8_t *)"x", "name"), AN_EINVAL);
     assert_message("'name'");
     header.width = TEST_SIDE;
+    header.length = 0; /* readers refuse it */
+    assert_int_equal(an_writer_put(writer, &header, (const uint8_t *)"", "name"), AN_EINVAL);
+    header.length = 1;
     char *name = calloc(1, 70000);
     assert_non_null(name);
     memset(name, 'a', 69999);
