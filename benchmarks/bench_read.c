@@ -26,7 +26,7 @@
 
 typedef struct {
     int depth, reads, rounds, length, megabytes;
-    bool cold;
+    bool cold, sequential;
 } config;
 
 static const an_option options[] = {{.name = "depth",
@@ -73,6 +73,10 @@ static const an_option options[] = {{.name = "depth",
                                      .type = AN_OPTION_FLAG,
                                      .offset = offsetof(config, cold),
                                      .help = "drop the file from the page cache before each run"},
+                                    {.name = "sequential",
+                                     .type = AN_OPTION_FLAG,
+                                     .offset = offsetof(config, sequential),
+                                     .help = "read in the order of the file instead of a random one"},
                                     {0}};
 
 static const an_options spec = {
@@ -341,7 +345,7 @@ static const struct {
 enum { VARIANTS = sizeof variants / sizeof *variants };
 
 typedef struct {
-    double rate, cpu; /* bytes/s; CPU seconds */
+    double rate, seconds, cpu; /* bytes/s; CPU seconds */
 } sample;
 
 static double cpu_seconds(void)
@@ -372,7 +376,8 @@ static int measure(bench *b, int variant, sample *out)
     uint64_t start = an_clock_ns();
     if (!rc)
         rc = variants[variant].run(b);
-    *out = (sample){(double)bytes / an_clock_seconds_since(start), cpu_seconds() - cpu};
+    double seconds = an_clock_seconds_since(start);
+    *out = (sample){(double)bytes / seconds, seconds, cpu_seconds() - cpu};
     return rc;
 }
 
@@ -391,16 +396,16 @@ static int run_rounds(bench *b)
             rc = measure(b, v, &samples[v][round]);
     if (rc)
         return rc;
-    printf("%llu records in '%s', %d reads, depth %d, %s, medians of %d rounds\n", (unsigned long long)b->count,
-           b->path, b->options.reads, b->options.depth, b->options.cold ? "cold" : "warm", b->options.rounds);
+    printf("%llu records in '%s', %d reads, depth %d, %s, %s, medians of %d rounds\n", (unsigned long long)b->count,
+           b->path, b->options.reads, b->options.depth, b->options.sequential ? "sequential" : "random",
+           b->options.cold ? "cold" : "warm", b->options.rounds);
     printf("%-26s %10s %10s %12s %8s\n", "", "MB/s", "reads/s", "CPU us/read", "ratio");
     int middle = b->options.rounds / 2;
     for (int v = 0; v < VARIANTS; v++)
         qsort(samples[v], (size_t)b->options.rounds, sizeof(sample), by_rate);
     for (int v = 0; v < VARIANTS; v++) {
         const sample *s = &samples[v][middle], *limit = &samples[variants[v].limit][middle];
-        double mean = s->rate / ((double)b->length_max > 0 ? (double)b->length_max : 1);
-        printf("%-26s %10.0f %10.0f %12.1f %8.3f\n", variants[v].name, s->rate / 1e6, mean,
+        printf("%-26s %10.0f %10.0f %12.1f %8.3f\n", variants[v].name, s->rate / 1e6, b->options.reads / s->seconds,
                1e6 * s->cpu / b->options.reads, s->rate / limit->rate);
     }
     return AN_OK;
@@ -426,7 +431,8 @@ static int prepare(bench *b, const char *source)
     }
     if (rc)
         return rc;
-    shuffle(b);
+    if (!b->options.sequential)
+        shuffle(b);
     b->stride = (b->length_max + 3 * BLOCK) / BLOCK * BLOCK;
     void *memory;
     rc = an_pages_alloc(&memory, b->stride * (size_t)b->options.depth);
