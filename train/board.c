@@ -21,8 +21,10 @@ static int write_scalars(an_tensorboard *board, uint64_t step, const scalar *sca
 
 int an_board_event(an_tensorboard *board, const an_train_event *e)
 {
-    const scalar training[] = {{"training/loss", e->loss},   {"training/top-1", e->top1},
-                               {"training/top-5", e->top5},  {"rate", e->rate},
+    const scalar training[] = {{"training/loss", e->loss},
+                               {"training/top-1", e->top1},
+                               {"training/top-5", e->top5},
+                               {"rate", e->rate},
                                {"speed/images per second", e->images_per_second},
                                {"speed/wait for data", e->wait}};
     const scalar validation[] = {
@@ -55,8 +57,9 @@ static void draw_filter(const sheet *s, int filter, uint8_t *rgb)
     for (int y = 0; y < s->side * SCALE; y++)
         for (int x = 0; x < s->side * SCALE; x++)
             for (int c = 0; c < 3; c++) {
-                size_t weight = (((size_t)filter * 3 + (size_t)c) * (size_t)s->side + (size_t)(y / SCALE)) *
-                                    (size_t)s->side + (size_t)(x / SCALE);
+                size_t weight =
+                    (((size_t)filter * 3 + (size_t)c) * (size_t)s->side + (size_t)(y / SCALE)) * (size_t)s->side +
+                    (size_t)(x / SCALE);
                 rgb[((size_t)(top + y) * (size_t)s->width + (size_t)(left + x)) * 3 + (size_t)c] =
                     shade(s, s->weights[weight]);
             }

@@ -1,8 +1,9 @@
 /* A checkpoint: one safetensors file that holds a run at a step.
  *
- * Tensors: every parameter by its name ("conv1.weight"), its momentum ("momentum.conv1.weight"), what is subtracted from
- * an image ("input.mean_image", side x side x 3, 0..255) and multiplied with after that ("input.scale", one number): weights
- * are of use only together with these two. Metadata: see checkpoint.c. Weights for others are the same file without momentum. */
+ * Tensors: every parameter by its name ("conv1.weight"), its momentum ("momentum.conv1.weight"), what is subtracted
+ * from an image ("input.mean_image", side x side x 3, 0..255) and multiplied with after that ("input.scale", one
+ * number): weights are of use only together with these two. Metadata: see checkpoint.c. Weights for others are the same
+ * file without momentum. */
 #ifndef AN_TRAIN_CHECKPOINT_H
 #define AN_TRAIN_CHECKPOINT_H
 
@@ -24,10 +25,10 @@ typedef struct {
 
 /* What a checkpoint belongs to: compared, not restored. */
 typedef struct {
-    const char *recipe;       /* an_train_config_recipe's lines */
-    const char *dataset;      /* path of the training set */
-    uint64_t fingerprint;     /* of the training set */
-    const char *classes;      /* JSON array of class ids, in order of label */
+    const char *recipe;   /* an_train_config_recipe's lines */
+    const char *dataset;  /* path of the training set */
+    uint64_t fingerprint; /* of the training set */
+    const char *classes;  /* JSON array of class ids, in order of label */
     uint64_t total_steps;
     int compute_threads;
     const char *processor;
@@ -42,8 +43,8 @@ typedef struct {
 
 typedef struct an_checkpoint an_checkpoint;
 
-/* Write exec's parameters (and momentum if wanted) and the rest to path, atomically. AN_ECORRUPT if one is not finite: a
- * checkpoint is always good to go on from. */
+/* Write exec's parameters (and momentum if wanted) and the rest to path, atomically. AN_ECORRUPT if one is not finite:
+ * a checkpoint is always good to go on from. */
 int an_checkpoint_save(const char *path, an_exec *exec, bool momentum, const an_train_state *state,
                        const an_train_identity *identity, const an_train_input *input);
 

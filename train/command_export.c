@@ -10,10 +10,18 @@ typedef struct {
 
 static const an_option options[] = {
     {.heading = "Options:"},
-    {.name = "run", .key = 'r', .type = AN_OPTION_STRING, .metavar = "FOLDER", .offset = offsetof(export_options, run),
+    {.name = "run",
+     .key = 'r',
+     .type = AN_OPTION_STRING,
+     .metavar = "FOLDER",
+     .offset = offsetof(export_options, run),
      .help = "take the best checkpoint of this run (the newest, if it never validated)"},
-    {.name = "weights", .key = 'w', .type = AN_OPTION_STRING, .metavar = "FILE",
-     .offset = offsetof(export_options, weights), .help = "take this checkpoint"},
+    {.name = "weights",
+     .key = 'w',
+     .type = AN_OPTION_STRING,
+     .metavar = "FILE",
+     .offset = offsetof(export_options, weights),
+     .help = "take this checkpoint"},
     {0}};
 
 static const an_options spec = {

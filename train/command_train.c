@@ -13,9 +13,11 @@
 static const an_options spec = {
     .program = "an-train",
     .usage = "TRAINING [VALIDATION]\neval [OPTION...] DATASET\nexport [OPTION...] FILE",
-    .summary = "Train AlexNet (Krizhevsky, Sutskever, Hinton 2012) on a dataset that an-ingest made, and validate it on "
-               "another after each epoch. Stopped by SIGINT or SIGTERM it saves and exits with 130; SIGUSR1 saves and goes on. "
-               "A run resumed with --resume auto gives the same weights as one that was never stopped.",
+    .summary =
+        "Train AlexNet (Krizhevsky, Sutskever, Hinton 2012) on a dataset that an-ingest made, and validate it on "
+        "another after each epoch. Stopped by SIGINT or SIGTERM it saves and exits with 130; SIGUSR1 saves and goes "
+        "on. "
+        "A run resumed with --resume auto gives the same weights as one that was never stopped.",
     .epilogue = "Examples:\n"
                 "  $ an-train --run runs/first --resume auto data/train data/val\n"
                 "  $ an-train --crop 64 --init he --epochs 3 --run runs/fashion data/train data/t10k\n"

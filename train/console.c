@@ -21,14 +21,16 @@ static void print_train(const an_train_event *e)
 {
     char left[32];
     duration(e->seconds, left, sizeof(left));
-    printf("step %6" PRIu64 "/%" PRIu64 "  epoch %6.2f  loss %7.4f  top-1 %6.2f %%  rate %-8.3g  %8.1f images/s  wait %4.1f %%"
-           "  left %s\n", e->step, e->total, e->epoch, e->loss, 100 * e->top1, e->rate, e->images_per_second,
-           100 * e->wait, left);
+    printf("step %6" PRIu64 "/%" PRIu64
+           "  epoch %6.2f  loss %7.4f  top-1 %6.2f %%  rate %-8.3g  %8.1f images/s  wait %4.1f %%"
+           "  left %s\n",
+           e->step, e->total, e->epoch, e->loss, 100 * e->top1, e->rate, e->images_per_second, 100 * e->wait, left);
 }
 
 static void print_validation(const an_train_event *e)
 {
-    printf("step %6" PRIu64 "/%" PRIu64 "  epoch %6.2f  validation: loss %.4f  top-1 %.2f %%  top-5 %.2f %%  in %.1f s%s\n",
+    printf("step %6" PRIu64 "/%" PRIu64
+           "  epoch %6.2f  validation: loss %.4f  top-1 %.2f %%  top-5 %.2f %%  in %.1f s%s\n",
            e->step, e->total, e->epoch, e->loss, 100 * e->top1, 100 * e->top5, e->seconds, e->best ? "  (best)" : "");
 }
 
@@ -92,8 +94,8 @@ void an_console_summary(const an_console *console, const an_train_summary *s)
     duration(s->training_seconds, training, sizeof(training));
     duration(s->validation_seconds, validation, sizeof(validation));
     printf("\n");
-    printf("done        step %" PRIu64 " of %" PRIu64 " (%.2f epochs), %" PRIu64 " of them now\n", s->step, s->total_steps,
-           (double)s->step / (double)s->steps_per_epoch, s->step - s->first_step);
+    printf("done        step %" PRIu64 " of %" PRIu64 " (%.2f epochs), %" PRIu64 " of them now\n", s->step,
+           s->total_steps, (double)s->step / (double)s->steps_per_epoch, s->step - s->first_step);
     printf("time        %s: training %s, validation %s, checkpoints %.1f s\n", all, training, validation,
            s->saving_seconds);
     if (s->training_seconds > 0)

@@ -13,8 +13,8 @@ typedef struct {
     uint64_t *subset;                  /* --overfit: records used, else NULL */
     uint64_t subset_count;
     int classes;
-    char *class_ids;       /* JSON array, in order of label */
-    an_train_input input;  /* derived from the training set's statistics */
+    char *class_ids;      /* JSON array, in order of label */
+    an_train_input input; /* derived from the training set's statistics */
 } an_train_data;
 
 /* Open and check: equal classes in both, nothing empty, crop and batch fit. validation may be NULL. */

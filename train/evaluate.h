@@ -1,4 +1,5 @@
-/* Accuracy over a dataset without dropout: the centre of each image, or the paper's ten crops with their mean prediction. */
+/* Accuracy over a dataset without dropout: the centre of each image, or the paper's ten crops with their mean
+ * prediction. */
 #ifndef AN_TRAIN_EVALUATE_H
 #define AN_TRAIN_EVALUATE_H
 

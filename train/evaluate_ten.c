@@ -60,7 +60,8 @@ static int make_crops(ten *t, uint64_t index, uint8_t *out)
     for (int i = 0; rc == AN_OK && i < AN_SAMPLE_TEN; i++)
         rc = an_sampler_make(t->sampler, t->scratch, &record, &t->draws[i],
                              out + (size_t)i * an_sampler_bytes(t->sampler));
-    return rc < 0 ? an_error_prefix(rc, "'%s', record %llu", an_dataset_path(t->dataset), (unsigned long long)index) : rc;
+    return rc < 0 ? an_error_prefix(rc, "'%s', record %llu", an_dataset_path(t->dataset), (unsigned long long)index)
+                  : rc;
 }
 
 /* The mean of ten rows, left in the first. */

@@ -11,9 +11,9 @@ typedef struct {
     double rate, loss; /* loss: smoothed over the last steps */
 } an_rate_point;
 
-/* Train for at most steps steps from fresh weights; ends early when the loss explodes. points has room for steps; *count
- * tells how many were made, *best the rate to begin with: a third of the one at which the loss was lowest. 0 if the loss
- * never fell. */
+/* Train for at most steps steps from fresh weights; ends early when the loss explodes. points has room for steps;
+ * *count tells how many were made, *best the rate to begin with: a third of the one at which the loss was lowest. 0 if
+ * the loss never fell. */
 int an_find_rate(an_session *session, int steps, an_rate_point *points, int *count, double *best);
 
 /* The rate of a step. */

@@ -26,12 +26,13 @@ bool an_guard_observe(an_guard *guard, double loss)
 
 void an_guard_explain(const an_guard *guard, bool paper_init, double rate, char *text, size_t size)
 {
-    snprintf(text, size,
-             "the loss has stayed at ln(%d) = %.3f, the loss of guessing, for %u steps: the network does not start. Likely "
-             "causes: %s; a rate too low or too high (now %g: try a third or three times of it); labels that do not "
-             "belong to the images (look with --overfit 50: a network that works learns them all)",
-             guard->classes, log(guard->classes), guard->flat_steps,
-             paper_init ? "the paper's initial weights let the signal die at small inputs (use --init he)"
-                        : "inputs far from unit deviation (use --input-scale unit)",
-             rate);
+    snprintf(
+        text, size,
+        "the loss has stayed at ln(%d) = %.3f, the loss of guessing, for %u steps: the network does not start. Likely "
+        "causes: %s; a rate too low or too high (now %g: try a third or three times of it); labels that do not "
+        "belong to the images (look with --overfit 50: a network that works learns them all)",
+        guard->classes, log(guard->classes), guard->flat_steps,
+        paper_init ? "the paper's initial weights let the signal die at small inputs (use --init he)"
+                   : "inputs far from unit deviation (use --input-scale unit)",
+        rate);
 }

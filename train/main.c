@@ -17,8 +17,8 @@ int an_command_failed(int code)
     return an_error_exit_code(code);
 }
 
-/* Libgomp reads OMP_WAIT_POLICY once, when it is loaded. Its idle threads would spin and take processors from the loader and
- * from other programs, so the program starts itself again with the policy set. */
+/* Libgomp reads OMP_WAIT_POLICY once, when it is loaded. Its idle threads would spin and take processors from the
+ * loader and from other programs, so the program starts itself again with the policy set. */
 static void let_idle_threads_sleep(char **argv)
 {
     if (getenv("OMP_WAIT_POLICY"))

@@ -17,9 +17,9 @@ typedef enum {
 
 typedef struct {
     an_event_kind kind;
-    uint64_t step, total; /* steps done, steps in all */
-    double epoch;         /* epochs done, with fraction */
-    double loss, top1, top5;  /* shares 0..1 */
+    uint64_t step, total;    /* steps done, steps in all */
+    double epoch;            /* epochs done, with fraction */
+    double loss, top1, top5; /* shares 0..1 */
     double rate;
     double images_per_second;
     double wait;    /* share of the time spent waiting for data, 0..1 */
@@ -38,8 +38,8 @@ int an_metrics_format(const an_train_event *event, an_buffer *out);
 
 typedef struct an_metrics an_metrics;
 
-/* Open for appending. What an earlier, interrupted run wrote after step is dropped first, so that the file reads as if it
- * had never been interrupted. */
+/* Open for appending. What an earlier, interrupted run wrote after step is dropped first, so that the file reads as if
+ * it had never been interrupted. */
 int an_metrics_open(an_metrics **out, const char *path, uint64_t step);
 int an_metrics_write(an_metrics *metrics, const an_train_event *event);
 void an_metrics_close(an_metrics *metrics); /* NULL is fine */

@@ -96,7 +96,8 @@ int an_report_print(const an_report *report)
     return rc;
 }
 
-/* ---- JSON: jansson's packers give NULL when memory runs out or a name is not UTF-8, which only the end looks at ---- */
+/* ---- JSON: jansson's packers give NULL when memory runs out or a name is not UTF-8, which only the end looks at ----
+ */
 
 static json_t *prediction_json(const an_report *r, const an_prediction *p)
 {
@@ -106,8 +107,8 @@ static json_t *prediction_json(const an_report *r, const an_prediction *p)
         return NULL;
     json_t *top = json_array();
     for (uint32_t i = 0; i < p->count; i++)
-        json_array_append_new(top, json_pack("{s:s, s:f}", "class", class_name(r, p->top[i]), "probability",
-                                             (double)p->probability[i]));
+        json_array_append_new(
+            top, json_pack("{s:s, s:f}", "class", class_name(r, p->top[i]), "probability", (double)p->probability[i]));
     return json_pack("{s:I, s:s%, s:s, s:o}", "index", (json_int_t)p->index, "name", name, length, "class",
                      class_name(r, p->label), "predictions", top);
 }
@@ -128,10 +129,10 @@ static json_t *classes_json(const an_report *r)
 {
     json_t *list = json_array();
     for (uint32_t c = 0; c < r->confusion->classes; c++)
-        json_array_append_new(list, json_pack("{s:s, s:s, s:I, s:I}", "id", an_dataset_class(r->dataset, c)->id, "name",
-                                              class_name(r, c), "images",
-                                              (json_int_t)an_confusion_total(r->confusion, c), "correct",
-                                              (json_int_t)an_confusion_correct(r->confusion, c)));
+        json_array_append_new(list,
+                              json_pack("{s:s, s:s, s:I, s:I}", "id", an_dataset_class(r->dataset, c)->id, "name",
+                                        class_name(r, c), "images", (json_int_t)an_confusion_total(r->confusion, c),
+                                        "correct", (json_int_t)an_confusion_correct(r->confusion, c)));
     return list;
 }
 
@@ -144,8 +145,7 @@ static json_t *pairs_json(const an_report *r)
     json_t *list = json_array();
     for (size_t i = 0; i < count; i++)
         json_array_append_new(list, json_pack("{s:s, s:s, s:I}", "class", class_name(r, pairs[i].label), "taken_for",
-                                              class_name(r, pairs[i].predicted), "images",
-                                              (json_int_t)pairs[i].count));
+                                              class_name(r, pairs[i].predicted), "images", (json_int_t)pairs[i].count));
     free(pairs);
     return list;
 }
@@ -153,10 +153,10 @@ static json_t *pairs_json(const an_report *r)
 int an_report_print_json(const an_report *r)
 {
     const an_evaluation *e = &r->result;
-    json_t *object = json_pack("{s:s, s:I, s:s, s:s, s:I, s:f, s:f, s:f}", "weights", r->weights, "step",
-                               (json_int_t)r->step, "dataset", an_dataset_path(r->dataset), "view", r->view, "images",
-                               (json_int_t)e->images, "top1", share(e->top1, e->images), "top5",
-                               share(e->top5, e->images), "loss", e->loss);
+    json_t *object =
+        json_pack("{s:s, s:I, s:s, s:s, s:I, s:f, s:f, s:f}", "weights", r->weights, "step", (json_int_t)r->step,
+                  "dataset", an_dataset_path(r->dataset), "view", r->view, "images", (json_int_t)e->images, "top1",
+                  share(e->top1, e->images), "top5", share(e->top5, e->images), "loss", e->loss);
     int failed = object ? 0 : -1;
     if (!failed && r->shown_count)
         failed |= json_object_set_new(object, "shown", predictions_json(r));
@@ -165,7 +165,8 @@ int an_report_print_json(const an_report *r)
     if (!failed && r->pairs)
         failed |= json_object_set_new(object, "confusions", pairs_json(r));
     char *text = failed ? NULL : json_dumps(object, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
-    int rc = text ? AN_OK : an_error(AN_EINVAL, "cannot write the report as JSON: a name is not UTF-8, or out of memory");
+    int rc =
+        text ? AN_OK : an_error(AN_EINVAL, "cannot write the report as JSON: a name is not UTF-8, or out of memory");
     if (text)
         printf("%s\n", text);
     free(text);

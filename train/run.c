@@ -19,7 +19,7 @@
 
 struct an_run {
     char *folder;
-    int lock; /* descriptor of the folder, holding the lock; -1 for readers */
+    int lock;        /* descriptor of the folder, holding the lock; -1 for readers */
     uint64_t *steps; /* of the checkpoints present, ascending */
     size_t count, capacity;
     char path[PATH_MAX];
@@ -89,7 +89,8 @@ static int lock(an_run *run)
     if (flock(run->lock, LOCK_EX | LOCK_NB) == 0)
         return AN_OK;
     if (errno == EWOULDBLOCK)
-        return an_error(AN_EINVAL, "run folder '%s' is in use by another an-train: wait, stop it, or name another folder",
+        return an_error(AN_EINVAL,
+                        "run folder '%s' is in use by another an-train: wait, stop it, or name another folder",
                         run->folder);
     return an_error_errno(errno, "cannot lock run folder '%s'", run->folder);
 }

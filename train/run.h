@@ -25,7 +25,8 @@ uint64_t an_run_checkpoint_count(const an_run *run);
 
 uint64_t an_run_newest_step(const an_run *run); /* of the newest file, sound or not; 0 if none */
 
-/* The newest checkpoint that is sound. For each damaged one before it, skipped is called with the reason; it is renamed to
+/* The newest checkpoint that is sound. For each damaged one before it, skipped is called with the reason; it is renamed
+ * to
  * "<name>.damaged", so that it never crowds out a sound one. AN_ENOTFOUND if there is none at all; AN_ECORRUPT if there
  * are some and every one is damaged. */
 int an_run_newest(an_run *run, an_checkpoint **out, void (*skipped)(void *context, const char *reason), void *context);
@@ -33,10 +34,12 @@ int an_run_newest(an_run *run, an_checkpoint **out, void (*skipped)(void *contex
 /* Path for a checkpoint at step; valid until the next call. */
 const char *an_run_checkpoint_path(an_run *run, uint64_t step);
 
-/* After a checkpoint was written: give it the name best.safetensors if it is the best, and drop all but the newest keep. */
+/* After a checkpoint was written: give it the name best.safetensors if it is the best, and drop all but the newest
+ * keep. */
 int an_run_saved(an_run *run, uint64_t step, bool best, int keep);
 
-/* The checkpoint to use weights of: best.safetensors, else the newest sound one. For programs that only read the run. */
+/* The checkpoint to use weights of: best.safetensors, else the newest sound one. For programs that only read the run.
+ */
 int an_run_weights(an_checkpoint **out, const char *folder);
 
 #endif

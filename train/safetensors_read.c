@@ -28,9 +28,8 @@ struct an_safetensors {
 static const struct {
     const char *name;
     uint64_t size;
-} dtypes[] = {{"F64", 8},  {"F32", 4}, {"F16", 2}, {"BF16", 2}, {"I64", 8},    {"I32", 4},    {"I16", 2},
-              {"I8", 1},   {"U64", 8}, {"U32", 4}, {"U16", 2},  {"U8", 1},     {"BOOL", 1},   {"F8_E4M3", 1},
-              {"F8_E5M2", 1}};
+} dtypes[] = {{"F64", 8}, {"F32", 4}, {"F16", 2}, {"BF16", 2}, {"I64", 8},  {"I32", 4},     {"I16", 2},    {"I8", 1},
+              {"U64", 8}, {"U32", 4}, {"U16", 2}, {"U8", 1},   {"BOOL", 1}, {"F8_E4M3", 1}, {"F8_E5M2", 1}};
 
 static uint64_t dtype_size(const char *name)
 {
@@ -117,9 +116,8 @@ static int check_metadata(const an_safetensors *file)
         return damaged(file, NULL, "__metadata__ is no object");
     const char *key;
     json_t *value;
-    json_object_foreach(metadata, key, value)
-        if (!json_is_string(value))
-            return damaged(file, NULL, "__metadata__ holds something that is no string");
+    json_object_foreach(metadata, key, value) if (!json_is_string(value)) return damaged(
+        file, NULL, "__metadata__ holds something that is no string");
     return AN_OK;
 }
 

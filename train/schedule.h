@@ -16,19 +16,19 @@ typedef enum {
 typedef struct {
     an_schedule_kind kind;
     double rate;
-    double divisor;                       /* steps, plateau: 10 in the paper */
-    int epochs[AN_SCHEDULE_STEPS_MAX];    /* steps: ascending */
+    double divisor;                    /* steps, plateau: 10 in the paper */
+    int epochs[AN_SCHEDULE_STEPS_MAX]; /* steps: ascending */
     int epoch_count;
-    int patience;                         /* plateau: epochs without improvement before a division */
-    int drops_max;                        /* plateau: divisions at most; 3 in the paper */
+    int patience;  /* plateau: epochs without improvement before a division */
+    int drops_max; /* plateau: divisions at most; 3 in the paper */
     uint64_t steps_per_epoch, total_steps;
 } an_schedule;
 
 /* What plateau remembers; part of every checkpoint. Start from zeros. */
 typedef struct {
-    double best;     /* highest validation top-1 share so far */
-    int waited;      /* epochs since it rose */
-    int drops;       /* divisions so far */
+    double best; /* highest validation top-1 share so far */
+    int waited;  /* epochs since it rose */
+    int drops;   /* divisions so far */
 } an_schedule_state;
 
 /* Parse "30,60,80" into epochs; AN_EINVAL unless ascending positive whole numbers, at most 16. */

@@ -143,8 +143,10 @@ int an_session_dry_run(an_session *s, an_buffer *out)
     if (rc < 0)
         return rc;
     double flop = 3 * an_graph_flop(&s->graph) * s->config->batch;
-    return an_buffer_printf(out, "\nsteps       %" PRIu64 ", %" PRIu64 " an epoch\nspeed       %.3f s a step of %d images without "
-                            "loading: %.1f images/s, %.0f GFLOP/s; all steps in %.1f hours\n", s->total_steps,
-                            s->steps_per_epoch, seconds, s->config->batch, s->config->batch / seconds,
+    return an_buffer_printf(out,
+                            "\nsteps       %" PRIu64 ", %" PRIu64
+                            " an epoch\nspeed       %.3f s a step of %d images without "
+                            "loading: %.1f images/s, %.0f GFLOP/s; all steps in %.1f hours\n",
+                            s->total_steps, s->steps_per_epoch, seconds, s->config->batch, s->config->batch / seconds,
                             flop / seconds * 1e-9, seconds * (double)s->total_steps / 3600);
 }

@@ -45,7 +45,8 @@ static int write_record(an_tensorboard *board)
 {
     uint64_t length = board->event.size;
     uint32_t length_crc = masked_crc(&length, sizeof(length)), crc = masked_crc(board->event.data, board->event.size);
-    if (fwrite(&length, sizeof(length), 1, board->file) != 1 || fwrite(&length_crc, sizeof(length_crc), 1, board->file) != 1 ||
+    if (fwrite(&length, sizeof(length), 1, board->file) != 1 ||
+        fwrite(&length_crc, sizeof(length_crc), 1, board->file) != 1 ||
         fwrite(board->event.data, 1, board->event.size, board->file) != board->event.size ||
         fwrite(&crc, sizeof(crc), 1, board->file) != 1 || fflush(board->file) != 0)
         return an_error_errno(errno, "cannot write '%s'", board->path);
@@ -262,7 +263,7 @@ static int begin_file(an_tensorboard *board, uint64_t step)
     put_text(&rc, &board->event, EVENT_VERSION, "brain.Event:2");
     if (rc == AN_OK)
         rc = write_record(board);
-    begin_event(board, &rc, step + 1); /* TensorBoard drops this step and what follows */
+    begin_event(board, &rc, step + 1);                           /* TensorBoard drops this step and what follows */
     put_bytes(&rc, &board->event, EVENT_SESSION, "\x08\x01", 2); /* SessionLog { status: START } */
     return rc < 0 ? rc : write_record(board);
 }
@@ -277,7 +278,7 @@ int an_tensorboard_open(an_tensorboard **out, const char *folder, uint64_t step)
         return an_error(AN_ENOMEM, "out of memory for TensorBoard events");
     char host[64] = "host";
     (void)gethostname(host, sizeof(host) - 1); /* decoration */
-    struct timespec now; /* files are read in the order of their names */
+    struct timespec now;                       /* files are read in the order of their names */
     clock_gettime(CLOCK_REALTIME, &now);
     snprintf(board->path, sizeof(board->path), "%s/events.out.tfevents.%010" PRId64 ".%09ld.%s.%ld", folder,
              (int64_t)now.tv_sec, now.tv_nsec, host, (long)getpid());

@@ -12,7 +12,8 @@ typedef struct {
     int classes;
 } an_trained;
 
-/* From a run's best (else newest) checkpoint, or from a file that an-train wrote. Exactly one of run and weights is given. */
+/* From a run's best (else newest) checkpoint, or from a file that an-train wrote. Exactly one of run and weights is
+ * given. */
 int an_trained_open(an_trained *out, const char *run, const char *weights);
 void an_trained_close(an_trained *trained); /* zeroed is fine */
 

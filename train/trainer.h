@@ -15,21 +15,22 @@ typedef struct {
     double seconds, training_seconds, validation_seconds, saving_seconds;
     double wait_seconds; /* the network waited for a batch */
     an_loader_stats loader;
-    double loss;         /* mean of the last window */
-    double best_top1;    /* share; 0: never validated */
+    double loss;      /* mean of the last window */
+    double best_top1; /* share; 0: never validated */
     uint64_t best_step;
     const char *checkpoint; /* last one written, or NULL; lives as long as the trainer */
 } an_train_summary;
 
 typedef struct an_trainer an_trainer;
 
-/* Open data and run folder, build network and plans, restore if asked to. config and observer must outlive the trainer. */
+/* Open data and run folder, build network and plans, restore if asked to. config and observer must outlive the trainer.
+ */
 int an_trainer_create(an_trainer **out, const an_train_config *config, const char *training, const char *validation,
                       const an_train_observer *observer);
 void an_trainer_free(an_trainer *trainer); /* NULL is fine */
 
-/* Train to the end: AN_OK. Stop requested: the step is finished, a checkpoint written, AN_STOPPED returned. A loss that is
- * not finite ends the run with AN_ECORRUPT, the layer and the last good checkpoint named. */
+/* Train to the end: AN_OK. Stop requested: the step is finished, a checkpoint written, AN_STOPPED returned. A loss that
+ * is not finite ends the run with AN_ECORRUPT, the layer and the last good checkpoint named. */
 int an_trainer_run(an_trainer *trainer);
 
 void an_trainer_summary(an_trainer *trainer, an_train_summary *out);

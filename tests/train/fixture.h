@@ -1,5 +1,5 @@
-/* Small inputs for the tests of train: a temporary folder and a dataset of coloured squares that a network learns in a few
- * steps. Failures end the test. */
+/* Small inputs for the tests of train: a temporary folder and a dataset of coloured squares that a network learns in a
+ * few steps. Failures end the test. */
 #ifndef AN_TESTS_TRAIN_FIXTURE_H
 #define AN_TESTS_TRAIN_FIXTURE_H
 
@@ -20,8 +20,8 @@ typedef struct {
     int count;
 } fixture;
 
-void fixture_open(fixture *f);  /* a fresh folder under TMPDIR */
-void fixture_close(fixture *f); /* removes it and everything inside */
+void fixture_open(fixture *f);                          /* a fresh folder under TMPDIR */
+void fixture_close(fixture *f);                         /* removes it and everything inside */
 const char *fixture_path(fixture *f, const char *name); /* root/name; valid until fixture_close */
 void fixture_remove(const char *path);                  /* a folder and everything inside */
 

@@ -1,8 +1,8 @@
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
 
 #include <string.h>
 
@@ -81,8 +81,9 @@ static void test_difference_names_each_value(void **state)
 {
     (void)state;
     an_buffer difference = {0};
-    assert_int_equal(an_train_recipe_compare("rate = 0.01\nold = 1\nsame = x\n", "rate = 0.02\nsame = x\nnew = 2\n",
-                                             &difference), AN_END);
+    assert_int_equal(
+        an_train_recipe_compare("rate = 0.01\nold = 1\nsame = x\n", "rate = 0.02\nsame = x\nnew = 2\n", &difference),
+        AN_END);
     assert_string_equal((char *)difference.data,
                         "  rate: 0.01 -> 0.02\n  old: 1 -> (not set)\n  new: (not set) -> 2\n");
     an_buffer_free(&difference);

@@ -1,8 +1,8 @@
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -140,7 +140,7 @@ static void test_hostile_headers(void **state)
         {"[]", 0},
         {"{", 0},
         {"{} x", 0},
-        {"{}", 4},                                                               /* data nobody names */
+        {"{}", 4}, /* data nobody names */
         {"{\"a\":1}", 0},
         {"{\"a\":{}}", 0},
         {TENSOR("\"F33\"", "[1]", "[0,4]"), 4},
@@ -149,21 +149,23 @@ static void test_hostile_headers(void **state)
         {TENSOR("\"F32\"", "[-1]", "[0,4]"), 4},
         {TENSOR("\"F32\"", "[1.0]", "[0,4]"), 4},
         {TENSOR("\"F32\"", "[\"1\"]", "[0,4]"), 4},
-        {TENSOR("\"F32\"", "[1,1,1,1,1,1,1,1,1]", "[0,4]"), 4},                  /* rank 9 */
+        {TENSOR("\"F32\"", "[1,1,1,1,1,1,1,1,1]", "[0,4]"), 4}, /* rank 9 */
         {TENSOR("\"F32\"", "[1]", "[0]"), 4},
         {TENSOR("\"F32\"", "[1]", "[0,4,8]"), 4},
-        {TENSOR("\"F32\"", "[1]", "[4,0]"), 4},                                  /* backwards */
+        {TENSOR("\"F32\"", "[1]", "[4,0]"), 4}, /* backwards */
         {TENSOR("\"F32\"", "[1]", "[-4,0]"), 4},
-        {TENSOR("\"F32\"", "[1]", "[0,8]"), 4},                                  /* outside */
-        {TENSOR("\"F32\"", "[2]", "[0,4]"), 4},                                  /* shape against offsets */
-        {TENSOR("\"F32\"", "[4611686018427387904,4]", "[0,0]"), 0},              /* overflows to 0 */
-        {TENSOR("\"F32\"", "[4611686018427387905]", "[0,4]"), 4},                /* times 4 overflows to 4 */
+        {TENSOR("\"F32\"", "[1]", "[0,8]"), 4},                     /* outside */
+        {TENSOR("\"F32\"", "[2]", "[0,4]"), 4},                     /* shape against offsets */
+        {TENSOR("\"F32\"", "[4611686018427387904,4]", "[0,0]"), 0}, /* overflows to 0 */
+        {TENSOR("\"F32\"", "[4611686018427387905]", "[0,4]"), 4},   /* times 4 overflows to 4 */
         {TENSOR("\"F32\"", "[1]", "[0,99999999999999999999999]"), 4},
-        {TENSOR("\"F32\"", "[1]", "[4,8]"), 8},                                  /* hole */
+        {TENSOR("\"F32\"", "[1]", "[4,8]"), 8}, /* hole */
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},"
-         "\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", 4},  /* twice */
+         "\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}",
+         4}, /* twice */
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},"
-         "\"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", 4},  /* overlap */
+         "\"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}",
+         4}, /* overlap */
         {"{\"__metadata__\":[]}", 0},
         {"{\"__metadata__\":{\"a\":1}}", 0},
         {"{\"\xff\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", 4},

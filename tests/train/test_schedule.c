@@ -1,8 +1,8 @@
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
 
 #include <math.h>
 #include <string.h>
@@ -20,7 +20,16 @@ static void test_parse_epochs(void **state)
     assert_int_equal(s.epochs[2], 80);
     assert_int_equal(an_schedule_parse_epochs(&s, ""), AN_OK);
     assert_int_equal(s.epoch_count, 0);
-    static const char *const bad[] = {"30,", ",30", "30,20", "30,30", "0", "-1", "x", "3x", "3,,4", "99999999999",
+    static const char *const bad[] = {"30,",
+                                      ",30",
+                                      "30,20",
+                                      "30,30",
+                                      "0",
+                                      "-1",
+                                      "x",
+                                      "3x",
+                                      "3,,4",
+                                      "99999999999",
                                       "1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         assert_int_equal(an_schedule_parse_epochs(&s, bad[i]), AN_EINVAL);
@@ -104,9 +113,9 @@ static void test_guard_is_quiet_when_it_learns(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_parse_epochs),         cmocka_unit_test(test_steps),
-        cmocka_unit_test(test_plateau),              cmocka_unit_test(test_cosine_and_constant),
-        cmocka_unit_test(test_guard_tells_once),     cmocka_unit_test(test_guard_is_quiet_when_it_learns),
+        cmocka_unit_test(test_parse_epochs),     cmocka_unit_test(test_steps),
+        cmocka_unit_test(test_plateau),          cmocka_unit_test(test_cosine_and_constant),
+        cmocka_unit_test(test_guard_tells_once), cmocka_unit_test(test_guard_is_quiet_when_it_learns),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

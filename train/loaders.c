@@ -1,0 +1,101 @@
+#include "base/error.h"
+#include "base/thread.h"
+#include "train/data.h"
+
+int an_train_loader_threads(int wanted)
+{
+    return wanted ? wanted : (an_thread_cpu_count() + 3) / 4;
+}
+
+int an_train_compute_threads(int wanted)
+{
+    return wanted ? wanted : an_thread_cpu_count();
+}
+
+enum { READ_DEPTH = 64, SLOTS = 3 };
+
+int an_train_data_loader(const an_train_data *data, const an_train_config *config, an_format format, int threads,
+                         uint64_t epoch, uint64_t step, an_loader **out)
+{
+    an_loader_options options = {
+        .dataset = data->training,
+        .sample = {.crop = (uint32_t)config->crop,
+                   .random_crop = !config->no_random_crop,
+                   .flip = !config->no_flip,
+                   .jitter = config->jitter,
+                   .mean = (an_mean_kind)config->mean,
+                   .scale = data->input.scale,
+                   .format = format},
+        .engine = (an_reader_engine)config->engine,
+        .depth = READ_DEPTH,
+        .threads = threads,
+        .slots = SLOTS,
+        .batch = (uint32_t)config->batch,
+        .seed = config->seed,
+        .order = (an_order_kind)config->order,
+        .block = (uint64_t)config->order_block,
+        .world = 1,
+        .drop_last = true,
+        .verify = true,
+        .first_epoch = epoch,
+        .first_step = step,
+        .subset = data->subset,
+        .subset_count = data->subset_count,
+    };
+    return an_loader_create(out, &options);
+}
+
+static bool one_colour(const an_train_input *input)
+{
+    size_t values = (size_t)input->side * input->side * 3;
+    for (size_t i = 3; i < values; i++)
+        if (input->mean_image[i] != input->mean_image[i - 3])
+            return false;
+    return true;
+}
+
+int an_view_sample(const an_view_options *o, an_sample_options *sample, an_statistics *statistics)
+{
+    uint32_t side = an_dataset_side(o->dataset);
+    if ((uint32_t)o->crop > side)
+        return an_error(AN_EINVAL,
+                        "'%s' holds %u px images, but the network wants %d: ingest it with --size %d or more",
+                        an_dataset_path(o->dataset), side, o->crop, o->crop);
+    if (side != o->input->side && !one_colour(o->input))
+        return an_error(AN_EINVAL,
+                        "'%s' holds %u px images, but a mean image of %u px is subtracted: ingest it with "
+                        "--size %u",
+                        an_dataset_path(o->dataset), side, o->input->side, o->input->side);
+    /* Only the mean is looked at; samplers copy what they need. */
+    *statistics = (an_statistics){.side = o->input->side, .images = 1, .mean_image = o->input->mean_image};
+    for (int c = 0; c < 3; c++)
+        statistics->mean[c] = (double)o->input->mean_image[c];
+    *sample = (an_sample_options){.crop = (uint32_t)o->crop,
+                                  .mean = side == o->input->side ? AN_MEAN_PIXEL : AN_MEAN_CHANNEL,
+                                  .scale = o->input->scale,
+                                  .format = o->format};
+    return AN_OK;
+}
+
+int an_view_loader(const an_view_options *o, an_loader **out)
+{
+    an_statistics statistics;
+    an_loader_options options = {
+        .dataset = o->dataset,
+        .statistics = &statistics,
+        .engine = (an_reader_engine)o->engine,
+        .depth = READ_DEPTH,
+        .threads = o->threads,
+        .slots = SLOTS,
+        .batch = (uint32_t)o->batch,
+        .order = AN_ORDER_SEQUENTIAL,
+        .block = 1,
+        .verify = true,
+        .world = 1,
+        .epochs = 1,
+        .subset = o->subset,
+        .subset_count = o->subset_count,
+    };
+    int rc = an_view_sample(o, &options.sample, &statistics);
+    return rc < 0 ? rc : an_loader_create(out, &options);
+}
