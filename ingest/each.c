@@ -60,10 +60,10 @@ static void *run_thread(void *argument)
     return NULL;
 }
 
-static void watch(each *e, const char *label, bool quiet)
+static void watch(each *e, const char *label)
 {
     an_progress progress;
-    an_progress_start(&progress, label, "records", 0, an_dataset_count(e->dataset), quiet);
+    an_progress_start(&progress, label, "records", 0, an_dataset_count(e->dataset), false);
     while (atomic_load(&e->running)) {
         nanosleep(&(struct timespec){0, 20000000}, NULL);
         an_progress_update(&progress, atomic_load(&e->done), NULL);
@@ -86,8 +86,8 @@ static int run_threads(each *e, each_thread *threads, int count, const char *lab
     }
     if (error)
         atomic_store(&e->stop, true);
-    else
-        watch(e, label, quiet);
+    else if (!quiet)
+        watch(e, label);
     for (int i = 0; i < started; i++)
         pthread_join(threads[i].thread, NULL);
     for (int i = 0; i < started && !error; i++)

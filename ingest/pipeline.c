@@ -12,7 +12,7 @@
  * Statistics are summed by the workers, in two sums each, used in turn by groups of GROUP items: when a group's last
  * item has been written, all its items have been summed (a job reaches the calling thread after that), and no item of
  * the group after next can have started, because there are no more jobs than GROUP. So its sums are whole and quiescent
- * and are merged; only here, when the total fits the records, a commit is possible. It is made when COMMIT_NS have passed.
+ * and are merged; only here, when the total fits the records, a commit is possible.
  *
  * End: the lister closes the work queue at the end of the source, on a signal, or when told to stop; workers leave when
  * it is drained; the last one closes the done queue; the calling thread leaves when that is drained. It keeps
@@ -31,7 +31,8 @@
 #include "base/thread.h"
 
 #define GROUP 1024u
-#define COMMIT_NS 1000000000u            /* a kill costs this much work, a commit a few tens of milliseconds of disk */
+#define COMMIT_NS 250000000u             /* between commits at least: a kill costs about so much work */
+#define COMMIT_SHARE 10u                 /* and at least so many times the last commit took: slow disks commit rarely */
 #define JOBS_BYTES ((size_t)64 << 20)    /* payloads that may wait for a commit */
 #define INPUT_KEEP ((size_t)4 << 20)     /* larger buffers of streamed items are given back after use */
 
@@ -67,7 +68,7 @@ struct pipeline {
     atomic_int running; /* workers */
     atomic_bool stop;
     uint64_t next;             /* number to be written next */
-    uint64_t committed_ns;     /* when the last commit began */
+    uint64_t commit_due_ns;
     an_error_state failure;    /* of writing or of a worker; the calling thread's */
     an_error_state told;       /* watch's wish to stop */
     an_error_state list_error; /* the lister's, read after it was joined */
@@ -164,10 +165,13 @@ static int write_next(pipeline *p, job *j)
     if (p->state->consumed % GROUP)
         return AN_OK;
     merge_sums(p, (int)(p->next / GROUP % 2));
-    if (an_clock_ns() - p->committed_ns < COMMIT_NS)
+    uint64_t start = an_clock_ns();
+    if (start < p->commit_due_ns)
         return AN_OK;
-    p->committed_ns = an_clock_ns();
-    return an_writer_commit(p->writer);
+    error = an_writer_commit(p->writer);
+    uint64_t pause = COMMIT_SHARE * (an_clock_ns() - start);
+    p->commit_due_ns = an_clock_ns() + (pause > COMMIT_NS ? pause : COMMIT_NS);
+    return error;
 }
 
 static void end_with(pipeline *p, an_error_state *state, int code)
@@ -325,7 +329,7 @@ int an_pipeline_run(an_source *source, an_writer *writer, an_statistics_sums *su
                   .total = sums,
                   .options = options,
                   .state = state,
-                  .committed_ns = an_clock_ns()};
+                  .commit_due_ns = an_clock_ns() + COMMIT_NS};
     memset(state, 0, sizeof(*state));
     p.next = state->consumed = an_writer_position(writer);
     state->images = an_writer_count(writer);
