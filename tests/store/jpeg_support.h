@@ -16,8 +16,8 @@ typedef struct {
     int horizontal, vertical; /* sampling factors of the first component; the others have 1 */
     bool progressive, arithmetic, without_adobe;
     bool dc_only; /* progressive, and only the first scan is there (three components) */
-    int restart; /* MCUs between restart markers; 0: none */
-    int quality; /* 0: 90 */
+    int restart;  /* MCUs between restart markers; 0: none */
+    int quality;  /* 0: 90 */
 } test_jpeg;
 
 /* Append the file; the picture depends on the size and seed alone. */
