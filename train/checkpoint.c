@@ -80,9 +80,7 @@ static int read_identity(an_checkpoint *c)
     if (rc == AN_OK)
         rc = get_unsigned(c, "total_steps", UINT64_MAX / 2, &id->total_steps);
     if (rc == AN_OK)
-        rc = get_int(c, "compute_threads", &id->compute_threads);
-    if (rc == AN_OK)
-        rc = get_string(c, "processor", &id->processor);
+        rc = get_string(c, "machine", &id->machine);
     return rc;
 }
 

@@ -30,8 +30,7 @@ typedef struct {
     uint64_t fingerprint; /* of the training set */
     const char *classes;  /* JSON array of class ids, in order of label */
     uint64_t total_steps;
-    int compute_threads;
-    const char *processor;
+    const char *machine; /* devices, threads and processor: sums are rounded in their order */
 } an_train_identity;
 
 /* How images become inputs. */

@@ -19,7 +19,7 @@ typedef struct {
     char text[64];
 } small_text;
 
-enum { PAIRS = 17 };
+enum { PAIRS = 16 };
 
 typedef struct {
     an_safetensors_pair pairs[PAIRS];
@@ -63,8 +63,7 @@ static void put_identity(metadata *m, const an_train_identity *identity)
     put_unsigned(m, "dataset.fingerprint", identity->fingerprint);
     put_string(m, "classes", identity->classes);
     put_unsigned(m, "total_steps", identity->total_steps);
-    put_unsigned(m, "compute_threads", (uint64_t)identity->compute_threads);
-    put_string(m, "processor", identity->processor);
+    put_string(m, "machine", identity->machine);
 }
 
 /* Where each tensor's values come from. */

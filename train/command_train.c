@@ -57,6 +57,17 @@ static int print_description(an_trainer *trainer, const an_train_config *config)
     return rc;
 }
 
+/* Returns rc, or the failure to print. */
+static int print_profile(an_trainer *trainer, int rc)
+{
+    an_buffer text = {0};
+    int failed = an_trainer_profile(trainer, &text);
+    if (text.size)
+        printf("\n%s", (const char *)text.data);
+    an_buffer_free(&text);
+    return failed < 0 ? failed : rc;
+}
+
 static int dry_run(an_session *session)
 {
     an_buffer text = {0};
@@ -120,6 +131,7 @@ static int train(const an_train_config *config, char **arguments)
         an_train_summary summary;
         an_trainer_summary(trainer, &summary);
         an_console_summary(&console, &summary);
+        rc = print_profile(trainer, rc);
     }
     an_trainer_free(trainer);
     return rc;

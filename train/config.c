@@ -26,7 +26,7 @@ int an_train_config_check(const an_train_config *config)
 
 int an_train_config_recipe(const an_train_config *config, an_buffer *out)
 {
-    return an_options_write(&an_train_recipe_spec, config, out);
+    return an_options_write(an_train_recipe_spec(), config, out);
 }
 
 /* One "name = value" line at *at, cut in place; false at the end. */
@@ -54,7 +54,7 @@ int an_train_config_parse(an_train_config *config, const char *lines, const char
         return an_error(AN_ENOMEM, "out of memory reading %s", where);
     int rc = AN_OK;
     while (rc == AN_OK && next_line(&at, &name, &value))
-        rc = an_options_set(&an_train_recipe_spec, config, name, value, where);
+        rc = an_options_set(an_train_recipe_spec(), config, name, value, where);
     free(copy);
     return rc;
 }

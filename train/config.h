@@ -18,7 +18,7 @@ typedef struct {
     /* The run: may differ each time. */
     const char *run, *recipe, *resume, *weights;
     int save_every, keep, log_every;
-    bool quiet, json, tensorboard, dry_run;
+    bool quiet, json, tensorboard, dry_run, profile;
     int find_rate;
     int loader_threads, compute_threads, engine;
     const char *devices;
@@ -45,9 +45,9 @@ typedef struct {
     int overfit;
 } an_train_config;
 
-/* The whole table, and the recipe alone (same struct). */
+/* The whole table, and its part that is the recipe (same struct). */
 extern const an_option an_train_options[];
-extern const an_options an_train_recipe_spec;
+const an_options *an_train_recipe_spec(void);
 
 /* What options cannot check one by one; AN_EINVAL names the option and the remedy. */
 int an_train_config_check(const an_train_config *config);

@@ -1,5 +1,7 @@
 #include "train/config.h"
 
+#include <string.h>
+
 static const char *const engines[] = {"auto", "uring", "uring-direct", "pread", "mmap", NULL}; /* an_reader_engine */
 static const char *const schedules[] = {"constant", "steps", "plateau", "cosine", NULL};       /* an_schedule_kind */
 static const char *const inits[] = {"paper", "he", NULL};                                      /* an_init_kind */
@@ -93,6 +95,10 @@ const an_option an_train_options[] = {
      .type = AN_OPTION_FLAG,
      .offset = FIELD(dry_run),
      .help = "train nothing: print the layers with their parameters and FLOP, memory, and the speed to expect"},
+    {.name = "profile",
+     .type = AN_OPTION_FLAG,
+     .offset = FIELD(profile),
+     .help = "at the end print the time that each layer took"},
     {.name = "find-rate",
      .type = AN_OPTION_INT,
      .metavar = "STEPS",
@@ -107,7 +113,7 @@ const an_option an_train_options[] = {
      .metavar = "LIST",
      .initial = "cpu",
      .offset = FIELD(devices),
-     .help = "where the network's two logical devices run"},
+     .help = "where the network's two logical devices run: cpu, or cpu,cpu with processors of their own"},
     {.name = "threads",
      .key = 'j',
      .type = AN_OPTION_INT,
@@ -124,7 +130,7 @@ const an_option an_train_options[] = {
      .min = 0,
      .max = 1024,
      .offset = FIELD(compute_threads),
-     .help = "compute threads (0: all processors); the same number gives the same bits"},
+     .help = "compute threads in all (0: all processors); the same number gives the same bits"},
     {.name = "reader",
      .type = AN_OPTION_CHOICE,
      .initial = "auto",
@@ -361,6 +367,12 @@ const an_option an_train_options[] = {
      .help = "train and validate on N images of the training set only: a network that works learns them all"},
     {0}};
 
-enum { RECIPE_FIRST = 20 }; /* the heading above --batch; an_train_config_check's test holds it in place */
-
-const an_options an_train_recipe_spec = {.program = "an-train", .options = an_train_options + RECIPE_FIRST};
+const an_options *an_train_recipe_spec(void)
+{
+    static an_options spec = {.program = "an-train"};
+    const an_option *option = an_train_options;
+    while (!option->heading || strncmp(option->heading, "Recipe", 6) != 0)
+        option++;
+    spec.options = option;
+    return &spec;
+}

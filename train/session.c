@@ -25,7 +25,7 @@ static int open_exec(an_session *s)
         return rc;
     an_exec_options options = {.devices = s->config->devices,
                                .batch = s->config->batch,
-                               .threads = s->compute_threads,
+                               .threads = an_train_threads_per_device(s->compute_threads, s->config->devices),
                                .training = true,
                                .seed = s->config->seed};
     return an_exec_create(&s->exec, &s->graph, &options);

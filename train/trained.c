@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "train/data.h"
 #include "train/network.h"
 #include "train/run.h"
 
@@ -19,7 +20,7 @@ static int count_classes(an_trained *t)
 
 static int read_recipe(an_trained *t)
 {
-    int rc = an_options_init(&an_train_recipe_spec, &t->config);
+    int rc = an_options_init(an_train_recipe_spec(), &t->config);
     if (rc == AN_OK)
         rc = an_train_config_parse(&t->config, an_checkpoint_identity(t->checkpoint)->recipe,
                                    an_checkpoint_path(t->checkpoint));
@@ -56,7 +57,10 @@ int an_trained_exec(an_trained *trained, const char *devices, int batch, int thr
     int rc = an_network_build(&trained->config, trained->classes, &graph);
     if (rc < 0)
         return rc;
-    an_exec_options options = {.devices = devices, .batch = batch, .threads = threads, .training = false};
+    an_exec_options options = {.devices = devices,
+                               .batch = batch,
+                               .threads = an_train_threads_per_device(threads, devices),
+                               .training = false};
     rc = an_exec_create(out, &graph, &options);
     if (rc == AN_OK && (rc = an_checkpoint_restore(trained->checkpoint, *out, false)) < 0) {
         an_exec_free(*out);

@@ -20,6 +20,14 @@ static bool can_validate(const an_trainer *t)
     return t->session.data.validation || t->session.data.subset;
 }
 
+/* The layers' times belong to training only: taken before a validation, dropped after it. */
+static void profile_training(an_trainer *t)
+{
+    if (t->profile.layers)
+        an_profile_take(&t->profile, t->session.exec, t->state.step - t->profiled_step);
+    t->profiled_step = t->state.step;
+}
+
 static int validate(an_trainer *t, an_evaluation *out)
 {
     uint64_t start = an_clock_ns();
@@ -33,7 +41,9 @@ static int validate(an_trainer *t, an_evaluation *out)
                                .threads = t->session.loader_threads,
                                .engine = t->config->engine,
                                .format = an_exec_input_format(t->session.exec)};
+    profile_training(t);
     int rc = an_evaluate_centre(t->session.exec, &options, NULL, out);
+    an_exec_layers_reset(t->session.exec);
     double seconds = an_clock_seconds_since(start);
     t->summary.validation_seconds += seconds;
     if (rc != AN_OK)
@@ -205,6 +215,7 @@ int an_trainer_run(an_trainer *t)
     int rc = loop(t);
     if (rc == AN_STOPPED)
         rc = stop(t);
+    profile_training(t);
     t->summary.seconds = an_clock_seconds_since(start);
     return rc;
 }
@@ -237,6 +248,8 @@ void an_trainer_free(an_trainer *t)
     an_tensorboard_close(t->board);
     an_run_close(t->run);
     an_buffer_free(&t->recipe);
+    an_buffer_free(&t->machine);
+    an_profile_close(&t->profile);
     an_session_close(&t->session);
     free(t);
 }
@@ -250,6 +263,11 @@ void an_trainer_summary(an_trainer *t, an_train_summary *out)
     out->best_top1 = t->state.best_top1;
     out->best_step = t->state.best_step;
     an_loader_stats_get(t->loader, &out->loader);
+}
+
+int an_trainer_profile(an_trainer *t, an_buffer *out)
+{
+    return an_profile_print(&t->profile, t->config->batch, out);
 }
 
 int an_trainer_describe(an_trainer *t, an_buffer *out)

@@ -35,6 +35,9 @@ int an_trainer_run(an_trainer *trainer);
 
 void an_trainer_summary(an_trainer *trainer, an_train_summary *out);
 
+/* With --profile: the table of an_profile_print; else nothing. */
+int an_trainer_profile(an_trainer *trainer, an_buffer *out);
+
 /* an_session_describe, and where the run stands. */
 int an_trainer_describe(an_trainer *trainer, an_buffer *out);
 

@@ -43,13 +43,13 @@ static int refuse_other_data(const an_trainer *t, const an_checkpoint *c)
 static int note_other_machine(an_trainer *t, const an_checkpoint *c)
 {
     const an_train_identity *theirs = an_checkpoint_identity(c);
-    char text[512];
-    if (theirs->compute_threads == t->identity.compute_threads && !strcmp(theirs->processor, t->identity.processor))
+    char text[1024];
+    if (strcmp(theirs->machine, t->identity.machine) == 0)
         return AN_OK;
-    snprintf(text, sizeof(text),
-             "the checkpoint was made with %d compute threads on %s, now it is %d on %s: rounding may "
-             "differ from the undisturbed run",
-             theirs->compute_threads, theirs->processor, t->identity.compute_threads, t->identity.processor);
+    snprintf(
+        text, sizeof(text),
+        "the checkpoint was made with %s, now it is %s: sums are rounded in another order than in the undisturbed run",
+        theirs->machine, t->identity.machine);
     return an_trainer_tell_text(t, AN_EVENT_WARNING, text);
 }
 
@@ -117,13 +117,15 @@ static int identify(an_trainer *t)
     int rc = an_train_config_recipe(t->config, &t->recipe);
     if (rc == AN_OK)
         rc = an_buffer_append(&t->recipe, "", 1);
+    if (rc == AN_OK)
+        rc = an_buffer_printf(&t->machine, "%d compute threads for '%s' on %s", t->session.compute_threads,
+                              t->config->devices, an_cpu_describe());
     t->identity = (an_train_identity){.recipe = (const char *)t->recipe.data,
                                       .dataset = an_dataset_path(t->session.data.training),
                                       .fingerprint = an_dataset_fingerprint(t->session.data.training),
                                       .classes = t->session.data.class_ids,
                                       .total_steps = t->session.total_steps,
-                                      .compute_threads = t->session.compute_threads,
-                                      .processor = an_cpu_describe()};
+                                      .machine = (const char *)t->machine.data};
     return rc;
 }
 
@@ -155,7 +157,9 @@ int an_trainer_prepare(an_trainer *t, const char *training, const char *validati
         rc = an_session_loader(&t->session, t->state.step, &t->loader);
     if (rc == AN_OK)
         rc = open_records(t);
+    if (rc == AN_OK && t->config->profile)
+        rc = an_profile_open(&t->profile, t->session.exec);
     t->guard = an_guard_make(t->session.data.classes);
-    t->summary.first_step = t->state.step;
+    t->summary.first_step = t->profiled_step = t->state.step;
     return rc;
 }

@@ -7,6 +7,7 @@
 
 #include "train/board.h"
 #include "train/guard.h"
+#include "train/profile.h"
 #include "train/run.h"
 #include "train/session.h"
 #include "train/trainer.h"
@@ -29,13 +30,15 @@ struct an_trainer {
     an_schedule schedule;
     an_train_state state;
     an_train_identity identity;
-    an_buffer recipe;
+    an_buffer recipe, machine; /* of identity */
     an_guard guard;
     an_trainer_window window;
     uint64_t saved_step, validated_step;
     bool saved_any;
     char checkpoint[PATH_MAX];
     an_train_summary summary;
+    an_profile profile; /* without --profile: empty */
+    uint64_t profiled_step;
 };
 
 /* Fill a zeroed trainer whose config and observer are set. */
