@@ -31,9 +31,9 @@ typedef struct an_coef_encoder an_coef_encoder;
 int an_coef_encoder_create(an_coef_encoder **out);
 void an_coef_encoder_free(an_coef_encoder *encoder); /* NULL is fine */
 
-/* Append the payload for a JPEG file (baseline or progressive; grey, or YCbCr 4:2:0, 4:2:2, 4:4:4) to out. Other files give
- * AN_EUNSUPPORTED: keep them as jpeg. Damaged ones (a warning of libjpeg-turbo is enough) give AN_ECORRUPT. On failure
- * out is as before. */
+/* Append the payload for a JPEG file (baseline or progressive; grey, or YCbCr 4:2:0, 4:2:2, 4:4:4) to out. Other files
+ * give AN_EUNSUPPORTED: keep them as jpeg. Damaged ones (a warning of libjpeg-turbo is enough) give AN_ECORRUPT. On
+ * failure out is as before. */
 int an_coef_encode_jpeg(an_coef_encoder *encoder, const uint8_t *jpeg, size_t size, an_buffer *out);
 
 /* Append a JPEG file with identical coefficients and quantisation tables (optimised Huffman codes) to out. */

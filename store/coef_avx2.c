@@ -15,8 +15,11 @@
 enum { NONE = 0x80 }; /* for pshufb: a zero byte */
 
 /* expand[m]: puts the next bytes where mask m has ones. The standard's vpexpandb, eight at a time. */
-#define RANK(m, j) (((m) >> (j) & 1) ? __builtin_popcount((m) & ((1 << (j)) - 1)) : NONE)
-#define MASK(m) {RANK(m, 0), RANK(m, 1), RANK(m, 2), RANK(m, 3), RANK(m, 4), RANK(m, 5), RANK(m, 6), RANK(m, 7)}
+#define RANK(m, j) (((m) >> (j)&1) ? __builtin_popcount((m) & ((1 << (j)) - 1)) : NONE)
+#define MASK(m)                                                                                                        \
+    {                                                                                                                  \
+        RANK(m, 0), RANK(m, 1), RANK(m, 2), RANK(m, 3), RANK(m, 4), RANK(m, 5), RANK(m, 6), RANK(m, 7)                 \
+    }
 #define MASKS_4(m) MASK(m), MASK(m + 1), MASK(m + 2), MASK(m + 3)
 #define MASKS_16(m) MASKS_4(m), MASKS_4(m + 4), MASKS_4(m + 8), MASKS_4(m + 12)
 #define MASKS_64(m) MASKS_16(m), MASKS_16(m + 16), MASKS_16(m + 32), MASKS_16(m + 48)
@@ -28,7 +31,9 @@ static const uint8_t expand[256][8] = {MASKS_64(0), MASKS_64(64), MASKS_64(128),
 #define PICK_2(z) ((z) >= 32 && (z) < 48 ? (z)-32 : NONE)
 #define PICK_3(z) ((z) >= 48 ? (z)-48 : NONE)
 #define SIXTEEN(f, a, b, c, d, e, g, h, i, j, k, l, m, n, o, p, q)                                                     \
-    {f(a), f(b), f(c), f(d), f(e), f(g), f(h), f(i), f(j), f(k), f(l), f(m), f(n), f(o), f(p), f(q)}
+    {                                                                                                                  \
+        f(a), f(b), f(c), f(d), f(e), f(g), f(h), f(i), f(j), f(k), f(l), f(m), f(n), f(o), f(p), f(q)                 \
+    }
 #define ROWS_01(f) SIXTEEN(f, 0, 1, 5, 6, 14, 15, 27, 28, 2, 4, 7, 13, 16, 26, 29, 42)
 #define ROWS_23(f) SIXTEEN(f, 3, 8, 12, 17, 25, 30, 41, 43, 9, 11, 18, 24, 31, 40, 44, 53)
 #define ROWS_45(f) SIXTEEN(f, 10, 19, 23, 32, 39, 45, 52, 54, 20, 22, 33, 38, 46, 51, 55, 60)
@@ -60,13 +65,15 @@ static bool take_values(const an_coef_row_streams *s, int8_t *out)
     __m128i wide = _mm_setzero_si128();
     for (size_t i = 0; i < s->values; i += 8) {
         size_t at = s->crumb + i;
-        uint64_t crumbs = an_coef_low_bits(an_bytes_u64(s->crumbs + at / 4) >> 2 * (at % 4) & 0xffff, 2 * (s->values - i));
+        uint64_t crumbs =
+            an_coef_low_bits(an_bytes_u64(s->crumbs + at / 4) >> 2 * (at % 4) & 0xffff, 2 * (s->values - i));
         unsigned high = (unsigned)_pext_u64(crumbs, 0xaaaa), low = (unsigned)_pext_u64(crumbs, 0x5555);
         unsigned nibbles = high & ~low, bytes = high & low;
         __m128i four = _mm_cvtsi64_si128((long long)_pdep_u64(crumbs, 0x0303030303030303u));
         uint64_t raw = an_bytes_u64(s->nibbles + nibble / 2) >> 4 * (nibble % 2);
         __m128i sixteen = _mm_cvtsi64_si128((long long)_pdep_u64(raw, 0x0f0f0f0f0f0f0f0fu));
-        __m128i values = _mm_or_si128(_mm_shuffle_epi8(small, four), expand8(_mm_shuffle_epi8(medium, sixteen), nibbles));
+        __m128i values =
+            _mm_or_si128(_mm_shuffle_epi8(small, four), expand8(_mm_shuffle_epi8(medium, sixteen), nibbles));
         __m128i large = expand8(load8(byte), bytes);
         wide = _mm_or_si128(wide, _mm_cmpeq_epi8(large, _mm_set1_epi8((char)AN_COEF_WIDE)));
         _mm_storel_epi64((void *)(out + i), _mm_or_si128(values, large));
@@ -100,25 +107,20 @@ static inline __m256i take_rows(const __m128i zigzag[4], int i)
 }
 
 /* Coefficients of more than a byte of one block: put right in place. */
-static bool patch_wide(an_coef_row_streams *s, const __m128i zigzag[4], const int16_t quantisation[64], int16_t *out)
+static bool patch_wide(an_coef_row_streams *s, const __m128i zigzag[4], int16_t *out)
 {
     uint64_t wide = 0;
     for (int i = 0; i < 4; i++) {
         __m128i equal = _mm_cmpeq_epi8(zigzag[i], _mm_set1_epi8((char)AN_COEF_WIDE));
         wide |= (uint64_t)(unsigned)_mm_movemask_epi8(equal) << 16 * i;
     }
-    for (; wide != 0; wide &= wide - 1) {
-        int16_t value;
-        if (!an_coef_row_word(s, &value))
+    for (; wide != 0; wide &= wide - 1)
+        if (!an_coef_row_word(s, &out[an_coef_zigzag[__builtin_ctzll(wide)]]))
             return false;
-        size_t at = an_coef_zigzag[__builtin_ctzll(wide)];
-        out[at] = (int16_t)(value * quantisation[at]);
-    }
     return true;
 }
 
-static bool unpack(const uint8_t *row, size_t size, size_t blocks, size_t first, size_t end,
-                   const int16_t quantisation[64], const an_coef_work *work)
+static bool unpack(const uint8_t *row, size_t size, size_t blocks, size_t first, size_t end, const an_coef_work *work)
 {
     an_coef_row_streams s;
     if (!an_coef_row_locate(&s, row, size, blocks, first, end))
@@ -133,15 +135,10 @@ static bool unpack(const uint8_t *row, size_t size, size_t blocks, size_t first,
         s.maps += map_length;
         __m128i zigzag[4];
         place_values(map, &value, zigzag);
-        for (int i = 0; i < 4; i++) {
-            __m256i rows = _mm256_mullo_epi16(take_rows(zigzag, i), VEC_LOAD(quantisation + 16 * i));
-            if (i == 0) {
-                __m128i dc = _mm_cvtsi32_si128((uint16_t)(work->dc[b] * quantisation[0]));
-                rows = _mm256_or_si256(rows, _mm256_zextsi128_si256(dc));
-            }
-            _mm256_storeu_si256((void *)(out + 16 * i), rows);
-        }
-        if (wide && !patch_wide(&s, zigzag, quantisation, out))
+        for (int i = 0; i < 4; i++)
+            _mm256_storeu_si256((void *)(out + 16 * i), take_rows(zigzag, i));
+        out[0] = work->dc[b];
+        if (wide && !patch_wide(&s, zigzag, out))
             return false;
     }
     return true;
@@ -155,12 +152,16 @@ static inline __m256i load_row(const int16_t *coefficients, size_t r)
                                    _mm_loadu_si128((const void *)(p + 64)), 1);
 }
 
-static void inverse(const int16_t *coefficients, size_t blocks, uint8_t *samples, size_t stride)
+static void inverse(const int16_t *coefficients, const int16_t quantisation[64], size_t blocks, uint8_t *samples,
+                    size_t stride)
 {
+    __m256i scale[8];
+    for (size_t r = 0; r < 8; r++)
+        scale[r] = _mm256_broadcastsi128_si256(_mm_loadu_si128((const void *)(quantisation + 8 * r)));
     for (size_t b = 0; b < blocks; b += 2) {
         __m256i v[8], out[4];
         for (size_t r = 0; r < 8; r++)
-            v[r] = load_row(coefficients + 64 * b, r);
+            v[r] = _mm256_mullo_epi16(load_row(coefficients + 64 * b, r), scale[r]);
         an_lanes_inverse(v, 11);
         an_lanes_transpose(v);
         an_lanes_inverse(v, 18);
@@ -189,9 +190,15 @@ static void upsample(const uint8_t *near, const uint8_t *far, size_t n, uint8_t 
 #define BYTE(c, k) ((k) % 3 == (c) ? PACKED((k) / 3) : NONE)
 #define FLIPPED_BYTE(c, k) ((k) % 3 == (c) ? PACKED(15 - (k) / 3) : NONE)
 #define VECTOR_OF(f, c, k)                                                                                             \
-    {f(c, k),     f(c, k + 1), f(c, k + 2),  f(c, k + 3),  f(c, k + 4),  f(c, k + 5),  f(c, k + 6),  f(c, k + 7),      \
-     f(c, k + 8), f(c, k + 9), f(c, k + 10), f(c, k + 11), f(c, k + 12), f(c, k + 13), f(c, k + 14), f(c, k + 15)}
-#define CHANNELS_OF(f, k) {VECTOR_OF(f, 0, k), VECTOR_OF(f, 1, k), VECTOR_OF(f, 2, k)}
+    {                                                                                                                  \
+        f(c, k), f(c, k + 1), f(c, k + 2), f(c, k + 3), f(c, k + 4), f(c, k + 5), f(c, k + 6), f(c, k + 7),            \
+            f(c, k + 8), f(c, k + 9), f(c, k + 10), f(c, k + 11), f(c, k + 12), f(c, k + 13), f(c, k + 14),            \
+            f(c, k + 15)                                                                                               \
+    }
+#define CHANNELS_OF(f, k)                                                                                              \
+    {                                                                                                                  \
+        VECTOR_OF(f, 0, k), VECTOR_OF(f, 1, k), VECTOR_OF(f, 2, k)                                                     \
+    }
 static const uint8_t interleave[2][3][3][16] = {
     {CHANNELS_OF(BYTE, 0), CHANNELS_OF(BYTE, 16), CHANNELS_OF(BYTE, 32)},
     {CHANNELS_OF(FLIPPED_BYTE, 0), CHANNELS_OF(FLIPPED_BYTE, 16), CHANNELS_OF(FLIPPED_BYTE, 32)},

@@ -53,7 +53,8 @@ static inline __m512i take_nibbles(const uint8_t *stream, size_t position)
 static bool take_values(const an_coef_row_streams *s, int8_t *out)
 {
     const __m512i small = _mm512_set1_epi32(0x0000ff01); /* by crumb: +1, -1 */
-    const __m512i medium = _mm512_broadcast_i32x4(_mm_setr_epi8(2, 3, 4, 5, 6, 7, 8, 9, -2, -3, -4, -5, -6, -7, -8, -9));
+    const __m512i medium =
+        _mm512_broadcast_i32x4(_mm_setr_epi8(2, 3, 4, 5, 6, 7, 8, 9, -2, -3, -4, -5, -6, -7, -8, -9));
     const uint8_t *byte = s->bytes;
     size_t nibble = s->nibble;
     __mmask64 wide = 0;
@@ -75,21 +76,16 @@ static bool take_values(const an_coef_row_streams *s, int8_t *out)
 }
 
 /* Coefficients of more than a byte of one block: put right in place. */
-static bool patch_wide(an_coef_row_streams *s, __m512i zigzag, const int16_t quantisation[64], int16_t *out)
+static bool patch_wide(an_coef_row_streams *s, __m512i zigzag, int16_t *out)
 {
     uint64_t wide = _mm512_cmpeq_epi8_mask(zigzag, _mm512_set1_epi8(AN_COEF_WIDE));
-    for (; wide != 0; wide &= wide - 1) {
-        int16_t value;
-        if (!an_coef_row_word(s, &value))
+    for (; wide != 0; wide &= wide - 1)
+        if (!an_coef_row_word(s, &out[an_coef_zigzag[__builtin_ctzll(wide)]]))
             return false;
-        size_t at = an_coef_zigzag[__builtin_ctzll(wide)];
-        out[at] = (int16_t)(value * quantisation[at]);
-    }
     return true;
 }
 
-static bool unpack(const uint8_t *row, size_t size, size_t blocks, size_t first, size_t end,
-                   const int16_t quantisation[64], const an_coef_work *work)
+static bool unpack(const uint8_t *row, size_t size, size_t blocks, size_t first, size_t end, const an_coef_work *work)
 {
     an_coef_row_streams s;
     if (!an_coef_row_locate(&s, row, size, blocks, first, end))
@@ -97,7 +93,7 @@ static bool unpack(const uint8_t *row, size_t size, size_t blocks, size_t first,
     an_coef_row_dc(&s, end, work->dc);
     bool wide = take_values(&s, work->values);
     const int8_t *value = work->values;
-    const __m512i order = VEC_LOAD(natural), scale_top = VEC_LOAD(quantisation), scale_bottom = VEC_LOAD(quantisation + 32);
+    const __m512i order = VEC_LOAD(natural);
     int16_t *out = work->coefficients;
     for (size_t b = first; b < end; b++, out += 64) {
         size_t map_length = an_coef_row_map_length(&s, b);
@@ -106,12 +102,10 @@ static bool unpack(const uint8_t *row, size_t size, size_t blocks, size_t first,
         __m512i zigzag = _mm512_maskz_expand_epi8(map, VEC_LOAD(value));
         value += an_coef_popcount(map);
         __m512i ordered = _mm512_permutexvar_epi8(order, zigzag);
-        __m512i top = _mm512_cvtepi8_epi16(_mm512_castsi512_si256(ordered));
-        __m512i bottom = _mm512_cvtepi8_epi16(_mm512_extracti64x4_epi64(ordered, 1));
-        top = _mm512_mask_set1_epi16(_mm512_mullo_epi16(top, scale_top), 1, (int16_t)(work->dc[b] * quantisation[0]));
-        _mm512_storeu_si512(out, top);
-        _mm512_storeu_si512(out + 32, _mm512_mullo_epi16(bottom, scale_bottom));
-        if (wide && !patch_wide(&s, zigzag, quantisation, out))
+        _mm512_storeu_si512(out, _mm512_cvtepi8_epi16(_mm512_castsi512_si256(ordered)));
+        _mm512_storeu_si512(out + 32, _mm512_cvtepi8_epi16(_mm512_extracti64x4_epi64(ordered, 1)));
+        out[0] = work->dc[b];
+        if (wide && !patch_wide(&s, zigzag, out))
             return false;
     }
     return true;
@@ -127,13 +121,17 @@ static inline __m512i load_row(const int16_t *coefficients, size_t r)
     return _mm512_inserti64x2(v, _mm_loadu_si128((const void *)(p + 192)), 3);
 }
 
-static void inverse(const int16_t *coefficients, size_t blocks, uint8_t *samples, size_t stride)
+static void inverse(const int16_t *coefficients, const int16_t quantisation[64], size_t blocks, uint8_t *samples,
+                    size_t stride)
 {
     const __m512i split = _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7);
+    __m512i scale[8];
+    for (size_t r = 0; r < 8; r++)
+        scale[r] = _mm512_broadcast_i32x4(_mm_loadu_si128((const void *)(quantisation + 8 * r)));
     for (size_t b = 0; b < blocks; b += AN_COEF_GROUP) {
         __m512i v[8], out[4];
         for (size_t r = 0; r < 8; r++)
-            v[r] = load_row(coefficients + 64 * b, r);
+            v[r] = _mm512_mullo_epi16(load_row(coefficients + 64 * b, r), scale[r]);
         an_lanes_inverse(v, 11);
         an_lanes_transpose(v);
         an_lanes_inverse(v, 18);

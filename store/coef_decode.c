@@ -1,9 +1,9 @@
-/* The coef decoder's way through an image: MCU row by MCU row, each from its bytes to finished RGB rows while it lies in
- * the first-level cache. The work itself is in the tiers' kernels (coef_kernels.h).
+/* The coef decoder's way through an image: MCU row by MCU row, each from its bytes to finished RGB rows while it lies
+ * in the first-level cache. The work itself is in the tiers' kernels (coef_kernels.h).
  *
  * A component keeps the samples of one MCU row in slots, one a sample row; slot 0 is the last row of the MCU row above.
- * With 4:2:0 an output row needs the chroma rows on both sides of it, so an MCU row's last output row waits for the next
- * MCU row's first chroma row, and its luma row is carried over with the chroma row's. */
+ * With 4:2:0 an output row needs the chroma rows on both sides of it, so an MCU row's last output row waits for the
+ * next MCU row's first chroma row, and its luma row is carried over with the chroma row's. */
 #include "store/coef.h"
 
 #include <stdlib.h>
@@ -136,7 +136,8 @@ static int set_memory(an_coef_decoder *d)
         samples += p->stride * SLOTS_MAX;
     }
     size_t coefficients = part(blocks * 64 * sizeof(int16_t)), dc = part(columns * sizeof(int16_t));
-    size_t values = part(blocks * 63), chroma = part(d->window.width + 2), row = part(3 * (size_t)d->window.width);
+    size_t values = part(blocks * 63), chroma = part(d->window.width + 2 + AN_COEF_SLACK),
+           row = part(3 * (size_t)d->window.width);
     int rc = reserve(d, coefficients + dc + values + samples + 2 * chroma + row);
     if (rc != AN_OK)
         return rc;
@@ -180,9 +181,9 @@ static void extend_edges(an_coef_decoder *d, int c, size_t first_slot)
 static int decode_block_row(an_coef_decoder *d, int c, const uint8_t *row, size_t size, size_t first_slot)
 {
     const plane *p = &d->planes[c];
-    if (!d->kernels->unpack(row, size, d->layout.component[c].blocks_wide, p->first, p->end, p->quantisation, &d->work))
+    if (!d->kernels->unpack(row, size, d->layout.component[c].blocks_wide, p->first, p->end, &d->work))
         return an_error(AN_ECORRUPT, "coef payload is damaged: streams of a row of blocks do not fit it");
-    d->kernels->inverse(d->work.coefficients, p->end - p->first, slot(d, c, first_slot), p->stride);
+    d->kernels->inverse(d->work.coefficients, p->quantisation, p->end - p->first, slot(d, c, first_slot), p->stride);
     if (c > 0)
         extend_edges(d, c, first_slot);
     return AN_OK;
@@ -334,8 +335,7 @@ static int prepare(an_coef_decoder *d, const uint8_t *payload, size_t size, cons
     return rc;
 }
 
-static int decode(an_coef_decoder *d, const uint8_t *payload, size_t size, const an_coef_window *window,
-                  const sink *to)
+static int decode(an_coef_decoder *d, const uint8_t *payload, size_t size, const an_coef_window *window, const sink *to)
 {
     uint32_t first, last;
     int rc = prepare(d, payload, size, window);

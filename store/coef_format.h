@@ -1,10 +1,10 @@
-/* The payload of codec coef as bytes: what encoder, decoder and both directions of transcoding share. Internal to store.
- * docs/record-format.md is the specification.
+/* The payload of codec coef as bytes: what encoder, decoder and both directions of transcoding share. Internal to
+ * store. docs/record-format.md is the specification.
  *
  *     header, 1..3 quantisation tables, one u16 length for each row of blocks, the rows, 64 zero bytes
  *
- * A row of blocks is seven streams one after the other (coef_row.h). Rows come MCU row by MCU row: the luma rows from the
- * top, then Cb, then Cr. */
+ * A row of blocks is seven streams one after the other (coef_row.h). Rows come MCU row by MCU row: the luma rows from
+ * the top, then Cb, then Cr. */
 #ifndef AN_STORE_COEF_FORMAT_H
 #define AN_STORE_COEF_FORMAT_H
 
@@ -38,9 +38,9 @@ typedef struct {
     int components; /* 1 or 3 */
     an_coef_component component[3];
     uint32_t mcu_rows;
-    uint32_t block_rows;      /* of all components */
-    uint32_t tables;          /* quantisation tables: Y takes the first, Cb the second or last, Cr the last */
-    const uint8_t *lengths;   /* block_rows little-endian u16 */
+    uint32_t block_rows;       /* of all components */
+    uint32_t tables;           /* quantisation tables: Y takes the first, Cb the second or last, Cr the last */
+    const uint8_t *lengths;    /* block_rows little-endian u16 */
     const uint8_t *rows, *end; /* the rows' bytes; AN_COEF_PADDING readable bytes follow end */
 } an_coef_layout;
 

@@ -12,7 +12,6 @@
 #include "store/coef_format.h"
 #include "store/coef_kernels.h"
 #include "store/coef_pack.h"
-#include "store/coef_range.h"
 #include "store/record.h"
 
 typedef struct {
@@ -100,6 +99,7 @@ int an_coef_encoder_create(an_coef_encoder **out)
         return rc;
     }
     create_jpeg(e);
+    an_coef_packer_init(&e->packer, an_cpu_simd());
     int rc = an_buffer_reserve(&e->jpeg, 4096);
     if (rc != AN_OK)
         an_coef_encoder_free(e);
@@ -204,14 +204,9 @@ static int put_header(const struct jpeg_decompress_struct *reader, const an_coef
 {
     uint32_t tables = count_tables(reader);
     const an_coef_info *info = &layout->info;
-    uint8_t header[AN_COEF_HEADER] = {AN_COEF_VERSION,
-                                      (uint8_t)info->sampling,
-                                      (uint8_t)tables,
-                                      0,
-                                      (uint8_t)info->width,
-                                      (uint8_t)(info->width >> 8),
-                                      (uint8_t)info->height,
-                                      (uint8_t)(info->height >> 8)};
+    uint8_t header[AN_COEF_HEADER] = {
+        AN_COEF_VERSION,      (uint8_t)info->sampling,     (uint8_t)tables,       0,
+        (uint8_t)info->width, (uint8_t)(info->width >> 8), (uint8_t)info->height, (uint8_t)(info->height >> 8)};
     int rc = an_buffer_append(out, header, sizeof header);
     if (rc == AN_OK)
         rc = put_tables(reader, tables, out);
@@ -228,17 +223,16 @@ static int put_row(an_coef_encoder *e, const jpeg_component_info *component, JBL
     int rc = an_coef_packer_start(&e->packer, component->width_in_blocks);
     if (rc != AN_OK)
         return rc;
-    for (size_t b = 0; b < component->width_in_blocks; b++) {
-        if (!an_coef_in_range(blocks[b], component->quant_table->quantval))
+    for (size_t b = 0; b < component->width_in_blocks; b++)
+        if (!an_coef_packer_block(&e->packer, blocks[b], component->quant_table->quantval))
             return an_error(AN_EUNSUPPORTED, "coefficients too large for arithmetic of 16 bits: keep it as jpeg");
-        an_coef_packer_block(&e->packer, blocks[b]);
-    }
-    size_t size = an_coef_packer_size(&e->packer);
-    if (size > AN_COEF_ROW_MAX)
+    size_t size;
+    rc = an_coef_packer_finish(&e->packer, out, &size);
+    if (rc == AN_OK && size > AN_COEF_ROW_MAX)
         return an_error(AN_EUNSUPPORTED, "row of blocks of more than %d bytes: keep it as jpeg", AN_COEF_ROW_MAX);
     out->data[length_at] = (uint8_t)size;
     out->data[length_at + 1] = (uint8_t)(size >> 8);
-    return an_coef_packer_finish(&e->packer, out);
+    return rc;
 }
 
 static int put_rows(an_coef_encoder *e, const an_coef_layout *layout, jvirt_barray_ptr *arrays, size_t length_at,
@@ -251,8 +245,7 @@ static int put_rows(an_coef_encoder *e, const an_coef_layout *layout, jvirt_barr
             uint32_t rows = an_coef_mcu_row_blocks(component, m);
             for (uint32_t r = 0; r < rows; r++, length_at += 2) {
                 JDIMENSION y = m * component->rows_per_mcu + r;
-                JBLOCKARRAY blocks =
-                    reader->mem->access_virt_barray((j_common_ptr)reader, arrays[c], y, 1, FALSE);
+                JBLOCKARRAY blocks = reader->mem->access_virt_barray((j_common_ptr)reader, arrays[c], y, 1, FALSE);
                 int rc = put_row(e, &reader->comp_info[c], blocks[0], length_at, out);
                 if (rc != AN_OK)
                     return rc;
@@ -341,19 +334,14 @@ static void request_arrays(struct jpeg_compress_struct *writer, const an_coef_la
         const an_coef_component *component = &layout->component[c];
         JDIMENSION h = (JDIMENSION)writer->comp_info[c].h_samp_factor, v = component->rows_per_mcu;
         arrays[c] = writer->mem->request_virt_barray((j_common_ptr)writer, JPOOL_IMAGE, TRUE,
-                                                     (component->blocks_wide + h - 1) / h * h,
-                                                     layout->mcu_rows * v, v);
+                                                     (component->blocks_wide + h - 1) / h * h, layout->mcu_rows * v, v);
     }
 }
 
 static int fill_row(an_coef_encoder *e, const an_coef_component *component, const uint8_t *row, size_t size,
                     JBLOCK *blocks)
 {
-    int16_t ones[64];
-    for (int i = 0; i < 64; i++)
-        ones[i] = 1; /* the coefficients themselves, not multiplied */
-    if (!an_coef_kernels_scalar()->unpack(row, size, component->blocks_wide, 0, component->blocks_wide, ones,
-                                          &e->work))
+    if (!an_coef_kernels_scalar()->unpack(row, size, component->blocks_wide, 0, component->blocks_wide, &e->work))
         return an_error(AN_ECORRUPT, "coef payload is damaged: streams of a row of blocks do not fit it");
     memcpy(blocks, e->work.coefficients, component->blocks_wide * sizeof *blocks);
     return AN_OK;

@@ -1,5 +1,5 @@
-/* What differs between the SIMD tiers of the coef decoder: four loops. Internal to store. coef_scalar.c is the reference
- * that the others equal to the bit. */
+/* What differs between the SIMD tiers of the coef decoder: four loops. Internal to store. coef_scalar.c is the
+ * reference that the others equal to the bit. */
 #ifndef AN_STORE_COEF_KERNELS_H
 #define AN_STORE_COEF_KERNELS_H
 
@@ -13,22 +13,23 @@
 typedef struct {
     int16_t *dc;           /* blocks from the row's first on */
     int8_t *values;        /* 63 a block; AN_COEF_SLACK behind */
-    int16_t *coefficients; /* 64 a block, row-major, dequantised */
+    int16_t *coefficients; /* 64 a block, row-major, as in the JPEG file */
 } an_coef_work;
 
 enum {
     AN_COEF_GROUP = 4, /* blocks: coefficients and samples have room for a whole number of groups */
-    AN_COEF_SLACK = 64 /* bytes that kernels may read or write beyond the end of rows in the decoder's own buffers */
+    AN_COEF_SLACK =
+        64 /* bytes that kernels may read or write beyond the end of rows, twice as many that upsample writes */
 };
 
 typedef struct {
-    /* Blocks [first, end) of a row of blocks into work->coefficients. quantisation is row-major. False when the row is
-     * damaged. */
-    bool (*unpack)(const uint8_t *row, size_t size, size_t blocks, size_t first, size_t end,
-                   const int16_t quantisation[64], const an_coef_work *work);
+    /* Blocks [first, end) of a row of blocks into work->coefficients. False when the row is damaged. */
+    bool (*unpack)(const uint8_t *row, size_t size, size_t blocks, size_t first, size_t end, const an_coef_work *work);
 
-    /* Inverse DCT of blocks side by side into eight rows of samples (JDCT_ISLOW). Whole groups are written. */
-    void (*inverse)(const int16_t *coefficients, size_t blocks, uint8_t *samples, size_t stride);
+    /* Dequantisation (the table is row-major) and inverse DCT (JDCT_ISLOW) of blocks side by side, into eight rows of
+     * samples. Whole groups are written. */
+    void (*inverse)(const int16_t *coefficients, const int16_t quantisation[64], size_t blocks, uint8_t *samples,
+                    size_t stride);
 
     /* Fancy (triangle) upsampling of n samples to 2 n. in[-1] and in[n] are read: the neighbours, at the image's edge
      * copies of in[0] and in[n - 1]. Twice wide and twice high: near is the chroma row that covers the output row, far

@@ -1,9 +1,10 @@
-/* Arithmetic within 128-bit lanes, the same text for AVX2 and AVX-512: the inverse DCT on several blocks side by side, one a
- * lane, upsampling and colour. Before including, define VECTOR, VEC(operation) with its prefix, VEC_ZERO and VEC_LOAD(p).
- * Internal to store.
+/* Arithmetic within 128-bit lanes, the same text for AVX2 and AVX-512: the inverse DCT on several blocks side by side,
+ * one a lane, upsampling and colour. Before including, define VECTOR, VEC(operation) with its prefix, VEC_ZERO and
+ * VEC_LOAD(p). Internal to store.
  *
- * Inverse DCT: products of two are summed by one multiply-add: z2 * a + z3 * b in place of the original's shared product, which changes
- * no result, as nothing is rounded between. This is libjpeg-turbo's way, so overflow, too, is the same. */
+ * Inverse DCT: products of two are summed by one multiply-add: z2 * a + z3 * b in place of the original's shared
+ * product, which changes no result, as nothing is rounded between. This is libjpeg-turbo's way, so overflow, too, is
+ * the same. */
 
 /* The constant pair (a, b), for multiplication with interleaved (x, y). */
 static inline VECTOR an_lanes_pair(int a, int b)
@@ -106,7 +107,8 @@ static inline void an_lanes_samples(const VECTOR columns[8], VECTOR out[4])
     out[3] = VEC(unpackhi_epi32)(left_bottom, right_bottom);
 }
 
-/* Interleaved bytes of a and b times the interleaved weights, summed in pairs: the low and the high half of each lane. */
+/* Interleaved bytes of a and b times the interleaved weights, summed in pairs: the low and the high half of each lane.
+ */
 static inline void an_lanes_weigh(VECTOR a, VECTOR b, int weight_a, int weight_b, VECTOR out[2])
 {
     const VECTOR weights = VEC(set1_epi16)((short)(weight_a | weight_b << 8));
@@ -185,7 +187,8 @@ static inline void an_lanes_colour(const uint8_t *y, const uint8_t *cb, const ui
     VECTOR cr0 = an_lanes_even_doubled(reds), cr1 = an_lanes_odd_doubled(reds);
     rgb[0] = VEC(packus_epi16)(VEC(add_epi16)(y0, VEC(mulhrs_epi16)(cr0, red)),
                                VEC(add_epi16)(y1, VEC(mulhrs_epi16)(cr1, red)));
-    rgb[1] = VEC(packus_epi16)(VEC(add_epi16)(y0, an_lanes_green(cb0, cr0)), VEC(add_epi16)(y1, an_lanes_green(cb1, cr1)));
+    rgb[1] =
+        VEC(packus_epi16)(VEC(add_epi16)(y0, an_lanes_green(cb0, cr0)), VEC(add_epi16)(y1, an_lanes_green(cb1, cr1)));
     rgb[2] = VEC(packus_epi16)(VEC(add_epi16)(y0, VEC(mulhrs_epi16)(cb0, blue)),
                                VEC(add_epi16)(y1, VEC(mulhrs_epi16)(cb1, blue)));
 }

@@ -6,13 +6,11 @@
 #include "base/error.h"
 #include "store/bytes.h"
 #include "store/coef_format.h"
+#include "store/coef_range.h"
 
 enum {
     MAX_VALUES = 63,
-    /* bytes of each stream for a block at most, rounded up */
-    MAX_CRUMBS = 16,
-    MAX_NIBBLES = 32,
-    MAX_BLOCK = 1 + 1 + 8 + MAX_CRUMBS + MAX_NIBBLES + MAX_VALUES + 2 + 2 * MAX_VALUES
+    OVERHANG = 64 /* of kernels, behind each stream */
 };
 
 /* natural (row-major) position -> zigzag position */
@@ -22,16 +20,23 @@ static const uint8_t zigzag_position[64] = {
     46, 51, 55, 60, 21, 34, 37, 47, 50, 56, 59, 61, 35, 36, 48, 49, 57, 58, 62, 63,
 };
 
+void an_coef_packer_init(an_coef_packer *packer, an_simd_tier tier)
+{
+    *packer = (an_coef_packer){0};
+    packer->kernels = tier == AN_SIMD_AVX512 ? an_coef_pack_avx512() : an_coef_pack_scalar();
+}
+
 void an_coef_packer_free(an_coef_packer *packer)
 {
     free(packer->memory);
-    *packer = (an_coef_packer){0};
+    packer->memory = NULL;
+    packer->blocks = 0;
 }
 
-static uint8_t *take(uint8_t **at, size_t size)
+static void *take(uint8_t **at, size_t size)
 {
     uint8_t *taken = *at;
-    *at += size;
+    *at += size + OVERHANG;
     return taken;
 }
 
@@ -39,38 +44,32 @@ static int reserve(an_coef_packer *p, size_t blocks)
 {
     if (blocks <= p->blocks)
         return AN_OK;
-    uint8_t *memory = malloc(blocks * MAX_BLOCK);
+    size_t values = MAX_VALUES * blocks, size = 6 * values + 12 * blocks + 10 * OVERHANG;
+    uint8_t *memory = malloc(size);
     if (!memory)
-        return an_error(AN_ENOMEM, "cannot allocate %zu bytes", blocks * MAX_BLOCK);
+        return an_error(AN_ENOMEM, "cannot allocate %zu bytes", size);
     an_coef_packer_free(p);
     p->memory = memory;
     p->blocks = blocks;
     p->dc = take(&memory, blocks);
     p->lengths = take(&memory, blocks);
     p->maps = take(&memory, 8 * blocks);
-    p->crumbs = take(&memory, MAX_CRUMBS * blocks);
-    p->nibbles = take(&memory, MAX_NIBBLES * blocks);
-    p->bytes = take(&memory, MAX_VALUES * blocks);
+    p->values = take(&memory, values);
+    p->streams.crumbs = take(&memory, values);
+    p->streams.nibbles = take(&memory, values);
+    p->streams.bytes = take(&memory, values);
     p->dc_words = take(&memory, 2 * blocks);
-    p->words = take(&memory, 2 * MAX_VALUES * blocks);
+    p->words = take(&memory, 2 * values);
     return AN_OK;
 }
 
 int an_coef_packer_start(an_coef_packer *packer, size_t blocks)
 {
     int rc = reserve(packer, blocks);
-    packer->block = packer->map_bytes = packer->crumb = packer->nibble = packer->byte = 0;
-    packer->dc_word = packer->word = 0;
+    packer->block = packer->map_bytes = packer->value = packer->dc_word = packer->word = 0;
+    packer->streams.nibble = packer->streams.byte = 0;
     packer->previous_dc = 0;
     return rc;
-}
-
-/* Entries of less than a byte fill it from the low end. */
-static void put_part(uint8_t *stream, size_t index, unsigned bits, unsigned value)
-{
-    size_t per_byte = 8 / bits, shift = bits * (index % per_byte);
-    unsigned below = shift == 0 ? 0 : stream[index / per_byte];
-    stream[index / per_byte] = (uint8_t)(below | value << shift);
 }
 
 static void put_word(uint8_t *stream, size_t *index, int value)
@@ -82,32 +81,72 @@ static void put_word(uint8_t *stream, size_t *index, int value)
 static void put_dc(an_coef_packer *p, int16_t dc)
 {
     int16_t difference = (int16_t)(dc - p->previous_dc);
+    bool wide = difference <= AN_COEF_WIDE || difference > 127;
     p->previous_dc = dc;
-    if (difference > AN_COEF_WIDE && difference <= 127) {
-        p->dc[p->block] = (uint8_t)difference;
-        return;
-    }
-    p->dc[p->block] = (uint8_t)AN_COEF_WIDE;
-    put_word(p->dc_words, &p->dc_word, difference);
-}
-
-static void put_value(an_coef_packer *p, int value)
-{
-    int size = abs(value);
-    unsigned crumb = size == 1 ? (value > 0 ? AN_COEF_PLUS_ONE : AN_COEF_MINUS_ONE)
-                               : (size <= 9 ? AN_COEF_NIBBLE : AN_COEF_BYTE);
-    put_part(p->crumbs, p->crumb++, 2, crumb);
-    if (crumb == AN_COEF_NIBBLE)
-        put_part(p->nibbles, p->nibble++, 4, (unsigned)(size - 2 + (value < 0 ? 8 : 0)));
-    if (crumb != AN_COEF_BYTE)
-        return;
-    bool wide = size > 127;
-    p->bytes[p->byte++] = (uint8_t)(wide ? AN_COEF_WIDE : value);
+    p->dc[p->block] = (uint8_t)(wide ? AN_COEF_WIDE : difference);
     if (wide)
-        put_word(p->words, &p->word, value);
+        put_word(p->dc_words, &p->dc_word, difference);
 }
 
-/* Bit i: coefficient i in zigzag order is not zero. */
+static void put_wide(an_coef_packer *p, const int16_t block[64], uint64_t map)
+{
+    for (; map != 0; map &= map - 1) {
+        int value = block[an_coef_zigzag[__builtin_ctzll(map)]];
+        if (abs(value) > 127)
+            put_word(p->words, &p->word, value);
+    }
+}
+
+bool an_coef_packer_block(an_coef_packer *p, const int16_t block[64], const uint16_t quantisation[64])
+{
+    an_coef_block found = p->kernels->collect(block, quantisation, p->values + p->value);
+    if (found.weight > AN_COEF_SAFE_WEIGHT && !an_coef_in_range(block, quantisation))
+        return false;
+    put_dc(p, block[0]);
+    uint64_t map = found.map >> 1;
+    size_t length = map == 0 ? 0 : (64 - (size_t)__builtin_clzll(map) + 7) / 8;
+    p->value += (size_t)__builtin_popcountll(map);
+    p->lengths[p->block++] = (uint8_t)length;
+    an_bytes_put_u64(p->maps + p->map_bytes, map);
+    p->map_bytes += length;
+    if (found.wide)
+        put_wide(p, block, map << 1);
+    return true;
+}
+
+/* Two nibbles to a byte, the first in the low end; in place. */
+static size_t join_nibbles(uint8_t *nibbles, size_t n)
+{
+    nibbles[n] = 0;
+    for (size_t i = 0; i < n; i += 2)
+        nibbles[i / 2] = (uint8_t)(nibbles[i] | nibbles[i + 1] << 4);
+    return (n + 1) / 2;
+}
+
+int an_coef_packer_finish(an_coef_packer *p, an_buffer *out, size_t *size)
+{
+    p->kernels->divide(p->values, p->value, &p->streams);
+    const struct {
+        const uint8_t *data;
+        size_t size;
+    } streams[] = {
+        {p->dc, p->block},
+        {p->lengths, join_nibbles(p->lengths, p->block)},
+        {p->maps, p->map_bytes},
+        {p->streams.crumbs, (p->value + 3) / 4},
+        {p->streams.nibbles, join_nibbles(p->streams.nibbles, p->streams.nibble)},
+        {p->streams.bytes, p->streams.byte},
+        {p->dc_words, p->dc_word},
+        {p->words, p->word},
+    };
+    const size_t before = out->size;
+    int rc = AN_OK;
+    for (size_t i = 0; rc == AN_OK && i < sizeof streams / sizeof *streams; i++)
+        rc = an_buffer_append(out, streams[i].data, streams[i].size);
+    *size = out->size - before;
+    return rc;
+}
+
 static uint64_t map_of(const int16_t *block)
 {
     uint64_t map = 0;
@@ -120,35 +159,36 @@ static uint64_t map_of(const int16_t *block)
     return map;
 }
 
-void an_coef_packer_block(an_coef_packer *p, const int16_t *block)
+static an_coef_block collect(const int16_t block[64], const uint16_t quantisation[64], int8_t *values)
 {
-    put_dc(p, block[0]);
-    uint64_t map = map_of(block) >> 1;
-    size_t length = map == 0 ? 0 : (64 - (size_t)__builtin_clzll(map) + 7) / 8;
-    put_part(p->lengths, p->block++, 4, (unsigned)length);
-    for (size_t i = 0; i < length; i++)
-        p->maps[p->map_bytes++] = (uint8_t)(map >> 8 * i);
-    for (; map != 0; map &= map - 1)
-        put_value(p, block[an_coef_zigzag[__builtin_ctzll(map) + 1]]);
+    an_coef_block found = {.map = map_of(block), .weight = (uint32_t)(abs(block[0]) * quantisation[0])};
+    for (uint64_t map = found.map & ~(uint64_t)1; map != 0; map &= map - 1) {
+        size_t at = an_coef_zigzag[__builtin_ctzll(map)];
+        int value = block[at], size = abs(value);
+        found.weight += (uint32_t)(size * quantisation[at]);
+        found.wide |= size > 127;
+        *values++ = (int8_t)(size > 127 ? AN_COEF_WIDE : value);
+    }
+    return found;
 }
 
-size_t an_coef_packer_size(const an_coef_packer *p)
+/* Every entry is written, only the streams that it belongs to advance: branches could not be predicted. */
+static void divide(const int8_t *values, size_t n, an_coef_value_streams *out)
 {
-    return p->block + (p->block + 1) / 2 + p->map_bytes + (p->crumb + 3) / 4 + (p->nibble + 1) / 2 + p->byte +
-           p->dc_word + p->word;
+    memset(out->crumbs, 0, (n + 3) / 4);
+    for (size_t i = 0; i < n; i++) {
+        int value = values[i], size = abs(value);
+        unsigned longer = size > 9, crumb = size == 1 ? (value < 0) : AN_COEF_NIBBLE + longer;
+        out->crumbs[i / 4] |= (uint8_t)(crumb << 2 * (i % 4));
+        out->nibbles[out->nibble] = (uint8_t)((size - 2 + (value < 0 ? 8 : 0)) & 15);
+        out->bytes[out->byte] = (uint8_t)value;
+        out->nibble += crumb == AN_COEF_NIBBLE;
+        out->byte += crumb == AN_COEF_BYTE;
+    }
 }
 
-int an_coef_packer_finish(const an_coef_packer *p, an_buffer *out)
+const an_coef_pack_kernels *an_coef_pack_scalar(void)
 {
-    struct {
-        const uint8_t *data;
-        size_t size;
-    } streams[] = {
-        {p->dc, p->block},   {p->lengths, (p->block + 1) / 2},  {p->maps, p->map_bytes}, {p->crumbs, (p->crumb + 3) / 4},
-        {p->nibbles, (p->nibble + 1) / 2}, {p->bytes, p->byte}, {p->dc_words, p->dc_word}, {p->words, p->word},
-    };
-    int rc = an_buffer_reserve(out, out->size + an_coef_packer_size(p));
-    for (size_t i = 0; rc == AN_OK && i < sizeof streams / sizeof *streams; i++)
-        rc = an_buffer_append(out, streams[i].data, streams[i].size);
-    return rc;
+    static const an_coef_pack_kernels kernels = {collect, divide};
+    return &kernels;
 }

@@ -2,31 +2,61 @@
 #ifndef AN_STORE_COEF_PACK_H
 #define AN_STORE_COEF_PACK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/buffer.h"
+#include "base/cpu.h"
 
-/* A row's streams while they grow; zero-initialise. */
+/* What a block holds. */
 typedef struct {
+    uint64_t map;    /* bit i: coefficient i in zigzag order is not zero; bit 0 undefined */
+    uint32_t weight; /* sum of the absolute values of all products with the quantisation table */
+    bool wide;       /* AN_COEF_WIDE is among the values */
+} an_coef_block;
+
+/* Streams of a row's values, each entry in a byte of its own where it is shorter. */
+typedef struct {
+    uint8_t *crumbs; /* these are packed */
+    uint8_t *nibbles, *bytes;
+    size_t nibble, byte; /* entries */
+} an_coef_value_streams;
+
+typedef struct {
+    /* The AC coefficients of a row-major block that are not zero, in zigzag order, one byte each: those that need more
+     * become AN_COEF_WIDE. Room for 64. */
+    an_coef_block (*collect)(const int16_t block[64], const uint16_t quantisation[64], int8_t *values);
+    /* Divide n values among the streams. Up to 63 entries may be written beyond the end of each. */
+    void (*divide)(const int8_t *values, size_t n, an_coef_value_streams *out);
+} an_coef_pack_kernels;
+
+const an_coef_pack_kernels *an_coef_pack_scalar(void);
+const an_coef_pack_kernels *an_coef_pack_avx512(void);
+
+/* A row's streams while they grow; an_coef_packer_init first. */
+typedef struct {
+    const an_coef_pack_kernels *kernels;
     uint8_t *memory;
     size_t blocks; /* there is room for */
-    uint8_t *dc, *lengths, *maps, *crumbs, *nibbles, *bytes, *dc_words, *words;
-    size_t block, map_bytes, crumb, nibble, byte, dc_word, word; /* filled so far */
+    uint8_t *dc, *lengths, *maps, *dc_words, *words;
+    int8_t *values;
+    an_coef_value_streams streams;
+    size_t block, map_bytes, value, dc_word, word; /* filled so far */
     int16_t previous_dc;
 } an_coef_packer;
 
+void an_coef_packer_init(an_coef_packer *packer, an_simd_tier tier);
 void an_coef_packer_free(an_coef_packer *packer);
 
 /* Begin a row of blocks. */
 int an_coef_packer_start(an_coef_packer *packer, size_t blocks);
 
-/* The next block: 64 coefficients, row-major. */
-void an_coef_packer_block(an_coef_packer *packer, const int16_t *block);
+/* The next block: 64 coefficients, row-major as is its quantisation table. False when 16-bit arithmetic does not hold
+ * its inverse DCT (coef_range.h). */
+bool an_coef_packer_block(an_coef_packer *packer, const int16_t block[64], const uint16_t quantisation[64]);
 
-size_t an_coef_packer_size(const an_coef_packer *packer);
-
-/* Append the row to out. */
-int an_coef_packer_finish(const an_coef_packer *packer, an_buffer *out);
+/* Append the row to out and say how long it is. */
+int an_coef_packer_finish(an_coef_packer *packer, an_buffer *out, size_t *size);
 
 #endif

@@ -1,9 +1,6 @@
 #include "store/coef_range.h"
 
-#include <stdlib.h>
-
-/* No sum in either pass exceeds 4 (the first pass's scale) * 1.39 (the largest gain) * this, which is below 32768. */
-enum { SAFE_SUM = 5800 };
+#include <stddef.h>
 
 static bool fits(int32_t a)
 {
@@ -59,15 +56,10 @@ static bool passes_fit(const int32_t *v)
 bool an_coef_in_range(const int16_t block[64], const uint16_t quantisation[64])
 {
     int32_t products[64];
-    int64_t sum = 0;
     for (int i = 0; i < 64; i++) {
         products[i] = block[i] * quantisation[i];
-        sum += abs(products[i]);
-    }
-    if (sum <= SAFE_SUM)
-        return true;
-    for (int i = 0; i < 64; i++)
         if (!fits(products[i]))
             return false;
+    }
     return passes_fit(products);
 }

@@ -9,9 +9,9 @@
  *     bytes    for each crumb AN_COEF_BYTE
  *     words    16 bits for each AN_COEF_WIDE, those of dc first
  *
- * Nothing says how long a stream is: the sums over one give the length of the next. Taking these sums first costs two or
- * three instructions a block, proves that every stream lies inside the row, and gives the positions at a window's first
- * block without walking through the blocks before it. */
+ * Nothing says how long a stream is: the sums over one give the length of the next. Taking these sums first costs two
+ * or three instructions a block, proves that every stream lies inside the row, and gives the positions at a window's
+ * first block without walking through the blocks before it. */
 #ifndef AN_STORE_COEF_ROW_H
 #define AN_STORE_COEF_ROW_H
 
@@ -96,8 +96,8 @@ static inline size_t an_coef_count_wide(const uint8_t *p, size_t n)
     return sum;
 }
 
-/* Find the streams of a row of blocks, standing at block first, and count the values of blocks [first, end). False when the
- * row is damaged. Loads reach at most 8 bytes beyond the row. */
+/* Find the streams of a row of blocks, standing at block first, and count the values of blocks [first, end). False when
+ * the row is damaged. Loads reach at most 8 bytes beyond the row. */
 static inline bool an_coef_row_locate(an_coef_row_streams *s, const uint8_t *row, size_t size, size_t blocks,
                                       size_t first, size_t end)
 {

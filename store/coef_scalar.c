@@ -1,81 +1,89 @@
 /* The reference decoder of codec coef: portable C. The loops over eight lanes are written so that compilers vectorise
- * them. The arithmetic is libjpeg-turbo's: jidctint.c (Loeffler, Ligtenberg, Moschytz, "Practical fast 1-D DCT algorithms
- * with 11 multiplications", ICASSP 1989), jdsample.c and jdcolor.c. */
+ * them. The arithmetic is libjpeg-turbo's: jidctint.c (Loeffler, Ligtenberg, Moschytz, "Practical fast 1-D DCT
+ * algorithms with 11 multiplications", ICASSP 1989), jdsample.c and jdcolor.c. */
 #include <string.h>
 
 #include "store/coef_constants.h"
 #include "store/coef_kernels.h"
 #include "store/coef_row.h"
 
-static const int8_t nibble_value[16] = {2, 3, 4, 5, 6, 7, 8, 9, -2, -3, -4, -5, -6, -7, -8, -9};
-
-/* The values that four crumbs stand for, were all of them small. */
+/* Tables from a byte of a stream to values: the four that its crumbs stand for, were all of them small, and the two
+ * that its nibbles stand for. */
 #define SMALL(byte, i) ((byte) >> 2 * (i)&1 ? -1 : 1)
-#define FOUR(byte) {SMALL(byte, 0), SMALL(byte, 1), SMALL(byte, 2), SMALL(byte, 3)}
-#define FOUR_4(byte) FOUR(byte), FOUR(byte + 1), FOUR(byte + 2), FOUR(byte + 3)
-#define FOUR_16(byte) FOUR_4(byte), FOUR_4(byte + 4), FOUR_4(byte + 8), FOUR_4(byte + 12)
-#define FOUR_64(byte) FOUR_16(byte), FOUR_16(byte + 16), FOUR_16(byte + 32), FOUR_16(byte + 48)
-static const int8_t small_values[256][4] = {FOUR_64(0), FOUR_64(64), FOUR_64(128), FOUR_64(192)};
+#define FOUR(byte)                                                                                                     \
+    {                                                                                                                  \
+        SMALL(byte, 0), SMALL(byte, 1), SMALL(byte, 2), SMALL(byte, 3)                                                 \
+    }
+#define MEDIUM(nibble) ((nibble) < 8 ? (nibble) + 2 : 6 - (nibble))
+#define TWO(byte)                                                                                                      \
+    {                                                                                                                  \
+        MEDIUM((byte)&15), MEDIUM((byte) >> 4)                                                                         \
+    }
+#define TIMES_4(f, byte) f(byte), f(byte + 1), f(byte + 2), f(byte + 3)
+#define TIMES_16(f, byte) TIMES_4(f, byte), TIMES_4(f, byte + 4), TIMES_4(f, byte + 8), TIMES_4(f, byte + 12)
+#define TIMES_64(f, byte) TIMES_16(f, byte), TIMES_16(f, byte + 16), TIMES_16(f, byte + 32), TIMES_16(f, byte + 48)
+static const int8_t small_values[256][4] = {TIMES_64(FOUR, 0), TIMES_64(FOUR, 64), TIMES_64(FOUR, 128),
+                                            TIMES_64(FOUR, 192)};
+static const int8_t medium_values[256][2] = {TIMES_64(TWO, 0), TIMES_64(TWO, 64), TIMES_64(TWO, 128),
+                                             TIMES_64(TWO, 192)};
 
-static inline unsigned nibble_at(const uint8_t *nibbles, size_t i)
+/* Values of the blocks asked for, one after the other; wide ones as AN_COEF_WIDE. Which kind comes next cannot be
+ * predicted, so kinds are not branched on: 32 values are made as if small, then the larger ones are put into their
+ * places. */
+static void take_values(const an_coef_row_streams *s, int8_t *out)
 {
-    return nibbles[i / 2] >> 4 * (i % 2) & 15;
-}
-
-/* Values of up to 32 crumbs. Which kind comes next cannot be predicted, so kinds are not branched on: all values are made
- * as if small, then the larger ones are put into their places. */
-static void take_word(uint64_t crumbs, size_t count, an_coef_row_streams *s, int8_t *out)
-{
-    for (size_t i = 0; i < count; i += 4)
-        memcpy(out + i, small_values[crumbs >> 2 * i & 255], 4);
-    uint64_t high = an_coef_low_bits(crumbs >> 1 & 0x5555555555555555u, 2 * count), low = crumbs;
-    for (uint64_t left = high & ~low; left != 0; left &= left - 1)
-        out[__builtin_ctzll(left) / 2] = nibble_value[nibble_at(s->nibbles, s->nibble++)];
-    for (uint64_t left = high & low; left != 0; left &= left - 1)
-        out[__builtin_ctzll(left) / 2] = (int8_t)*s->bytes++;
-}
-
-/* Values of the blocks asked for, one after the other; wide ones as AN_COEF_WIDE. */
-static void take_values(an_coef_row_streams *s, int8_t *out)
-{
-    for (size_t i = 0, step = 0; i < s->values; i += step) {
+    const uint8_t *nibbles = s->nibbles, *bytes = s->bytes;
+    size_t nibble = s->nibble;
+    for (size_t i = 0, count = 0; i < s->values; i += count, out += count) {
         size_t at = s->crumb + i;
-        step = 32 - at % 4 < s->values - i ? 32 - at % 4 : s->values - i;
-        take_word(an_bytes_u64(s->crumbs + at / 4) >> 2 * (at % 4), step, s, out + i);
+        count = 32 - at % 4 < s->values - i ? 32 - at % 4 : s->values - i;
+        uint64_t crumbs = an_bytes_u64(s->crumbs + at / 4) >> 2 * (at % 4);
+        for (size_t k = 0; k < count; k += 4)
+            memcpy(out + k, small_values[crumbs >> 2 * k & 255], 4);
+        uint64_t high = an_coef_low_bits(crumbs >> 1 & 0x5555555555555555u, 2 * count);
+        for (uint64_t left = high & ~crumbs; left != 0; left &= left - 1, nibble++)
+            out[__builtin_ctzll(left) / 2] = medium_values[nibbles[nibble / 2]][nibble % 2];
+        for (uint64_t left = high & crumbs; left != 0; left &= left - 1)
+            out[__builtin_ctzll(left) / 2] = (int8_t)*bytes++;
     }
 }
 
-/* One block's AC coefficients; *value moves on. */
-static bool place_values(an_coef_row_streams *s, size_t map_length, const int8_t **value, int16_t *out)
+/* One block's AC coefficients. */
+static void place_values(uint64_t map, const int8_t *value, int16_t *out)
 {
-    uint64_t map = an_coef_low_bits(an_bytes_u64(s->maps), 8 * map_length) << 1;
-    s->maps += map_length;
-    for (; map != 0; map &= map - 1) {
-        int16_t v = *(*value)++;
-        if (v == AN_COEF_WIDE && !an_coef_row_word(s, &v))
+    for (; map != 0; map &= map - 1)
+        out[an_coef_zigzag[__builtin_ctzll(map)]] = *value++;
+}
+
+/* Of one block, put the coefficients of more than a byte right. */
+static bool place_wide(an_coef_row_streams *s, uint64_t map, const int8_t *value, int16_t *out)
+{
+    for (; map != 0; map &= map - 1)
+        if (*value++ == AN_COEF_WIDE && !an_coef_row_word(s, &out[an_coef_zigzag[__builtin_ctzll(map)]]))
             return false;
-        out[an_coef_zigzag[__builtin_ctzll(map)]] = v;
-    }
     return true;
 }
 
-static bool unpack(const uint8_t *row, size_t size, size_t blocks, size_t first, size_t end,
-                   const int16_t quantisation[64], const an_coef_work *work)
+static bool unpack(const uint8_t *row, size_t size, size_t blocks, size_t first, size_t end, const an_coef_work *work)
 {
     an_coef_row_streams s;
     if (!an_coef_row_locate(&s, row, size, blocks, first, end))
         return false;
     an_coef_row_dc(&s, end, work->dc);
     take_values(&s, work->values);
+    bool wide = memchr(work->values, AN_COEF_WIDE & 255, s.values) != NULL;
     const int8_t *value = work->values;
     int16_t *out = work->coefficients;
     memset(out, 0, (end - first) * 64 * sizeof *out);
     for (size_t b = first; b < end; b++, out += 64) {
+        size_t length = an_coef_row_map_length(&s, b);
+        uint64_t map = an_coef_low_bits(an_bytes_u64(s.maps), 8 * length) << 1;
+        s.maps += length;
         out[0] = work->dc[b];
-        if (!place_values(&s, an_coef_row_map_length(&s, b), &value, out))
+        place_values(map, value, out);
+        if (wide && !place_wide(&s, map, value, out))
             return false;
-        for (int i = 0; i < 64; i++)
-            out[i] = (int16_t)(out[i] * quantisation[i]);
+        value += an_coef_popcount(map);
     }
     return true;
 }
@@ -142,10 +150,13 @@ static inline uint8_t clamp(int16_t v)
     return (uint8_t)v;
 }
 
-static void inverse_block(const int16_t *coefficients, uint8_t *restrict samples, size_t stride)
+static void inverse_block(const int16_t *coefficients, const int16_t quantisation[64], uint8_t *restrict samples,
+                          size_t stride)
 {
     square in, half, out;
-    memcpy(&in, coefficients, sizeof in);
+    for (int r = 0; r < 8; r++)
+        for (int c = 0; c < 8; c++)
+            in.rows[r][c] = (int16_t)(coefficients[8 * r + c] * quantisation[8 * r + c]);
     inverse_columns(&in, &half, 11);
     inverse_columns(&half, &out, 18);
     for (int r = 0; r < 8; r++, samples += stride)
@@ -153,10 +164,11 @@ static void inverse_block(const int16_t *coefficients, uint8_t *restrict samples
             samples[c] = clamp((int16_t)(out.rows[r][c] + 128));
 }
 
-static void inverse(const int16_t *coefficients, size_t blocks, uint8_t *samples, size_t stride)
+static void inverse(const int16_t *coefficients, const int16_t quantisation[64], size_t blocks, uint8_t *samples,
+                    size_t stride)
 {
     for (size_t b = 0; b < blocks; b++)
-        inverse_block(coefficients + 64 * b, samples + 8 * b, stride);
+        inverse_block(coefficients + 64 * b, quantisation, samples + 8 * b, stride);
 }
 
 static void upsample(const uint8_t *near, const uint8_t *far, size_t n, uint8_t *out)
@@ -180,10 +192,10 @@ static inline int16_t high_product(int16_t a, int16_t b)
     return (int16_t)((int32_t)a * b >> 16);
 }
 
-/* A chunk of pixels as words R | G << 8 | B << 16. Everything in 16 bits, as that is how many lanes there are: a constant of
- * 16 fractional bits is a whole number of times one plus a rest that fits; differences from 128 are scaled by 256, so that the
- * upper half of a product keeps eight of its fractional bits. Of green's two products the lower eight, too, are added. */
-static inline void convert(const uint8_t *y, const uint8_t *cb, const uint8_t *cr, uint32_t *out)
+/* A chunk of pixels. Everything in 16 bits, as that makes the most lanes: a constant of 16 fractional bits is a whole
+ * number and a rest that fits; differences from 128 are scaled by 256, so that the upper half of a product keeps eight
+ * of its fractional bits. Of green's two products the lower eight, too, are added. */
+static inline void convert(const uint8_t *y, const uint8_t *cb, const uint8_t *cr, uint8_t out[3][CHUNK])
 {
     for (int i = 0; i < CHUNK; i++) {
         int16_t b = (int16_t)(cb[i] - 128), r = (int16_t)(cr[i] - 128);
@@ -193,27 +205,38 @@ static inline void convert(const uint8_t *y, const uint8_t *cb, const uint8_t *c
         int16_t rest = (int16_t)(((b * -22554) & 255) + ((r * 18734) & 255));       /* -46802 + 65536 */
         int16_t upper = (int16_t)(high_product(b256, -22554) + high_product(r256, 18734));
         int16_t green = (int16_t)((int16_t)(upper + (rest >> 8) + 128) >> 8);
-        uint16_t rg = (uint16_t)(clamp((int16_t)(y[i] + red + r)) | clamp((int16_t)(y[i] + green - r)) << 8);
-        out[i] = rg | (uint32_t)clamp((int16_t)(y[i] + blue + 2 * b)) << 16;
+        out[0][i] = clamp((int16_t)(y[i] + red + r));
+        out[1][i] = clamp((int16_t)(y[i] + green - r));
+        out[2][i] = clamp((int16_t)(y[i] + blue + 2 * b));
     }
 }
 
-static inline void store_pixel(uint32_t pixel, uint8_t *rgb)
+/* Planes to pixels. Each takes four bytes, the last of which the next pixel overwrites; only the last pixel takes
+ * three. */
+static inline void store_pixels(uint8_t planes[3][CHUNK], size_t count, bool flip, uint8_t *rgb)
 {
-    rgb[0] = (uint8_t)pixel;
-    rgb[1] = (uint8_t)(pixel >> 8);
-    rgb[2] = (uint8_t)(pixel >> 16);
+    uint32_t pixels[CHUNK];
+    for (int i = 0; i < CHUNK; i++)
+        pixels[i] = planes[0][i] | (uint32_t)planes[1][i] << 8 | (uint32_t)planes[2][i] << 16;
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    for (int i = 0; i < CHUNK; i++)
+        pixels[i] = __builtin_bswap32(pixels[i]);
+#endif
+    for (size_t j = 0; j + 1 < count && flip; j++)
+        memcpy(rgb + 3 * j, &pixels[count - 1 - j], 4);
+    for (size_t j = 0; j + 1 < count && !flip; j++)
+        memcpy(rgb + 3 * j, &pixels[j], 4);
+    for (int c = 0; c < 3; c++)
+        rgb[3 * (count - 1) + (size_t)c] = planes[c][flip ? 0 : count - 1];
 }
 
 static void colour(const uint8_t *y, const uint8_t *cb, const uint8_t *cr, size_t n, bool flip, uint8_t *rgb)
 {
-    uint32_t pixels[CHUNK];
+    uint8_t planes[3][CHUNK];
     for (size_t i = 0; i < n; i += CHUNK) {
         size_t count = n - i < CHUNK ? n - i : CHUNK;
-        convert(y + i, cb + i, cr + i, pixels);
-        uint8_t *to = flip ? rgb + 3 * (n - i - count) : rgb + 3 * i;
-        for (size_t j = 0; j < count; j++)
-            store_pixel(pixels[flip ? count - 1 - j : j], to + 3 * j);
+        convert(y + i, cb + i, cr + i, planes);
+        store_pixels(planes, count, flip, flip ? rgb + 3 * (n - i - count) : rgb + 3 * i);
     }
 }
 
