@@ -29,6 +29,7 @@ enum {
     PAGE_MIN = 512,
     PAGE_MAX = 65536,
     DEPTH_MAX = 32,
+    RELEASE_LEAVES = 64,
     NAME_MAX_SIZE = 64 /* of a database, terminator included: ours are short */
 };
 enum { PAGE_BRANCH = 1, PAGE_LEAF = 2, PAGE_META = 8 };
@@ -249,6 +250,13 @@ static int walk_node(walk *w, uint64_t number, const uint8_t *page, const uint8_
     return w->database ? w->visit(w->context, &item) : walk_database(w, number, &item);
 }
 
+/* Take pages out of the map (they stay in the page cache). One fault maps all that the kernel keeps together around the
+ * page, up to 2 MB: a walk would make the whole file count as this process's memory. */
+static void release_pages(const an_lmdb_file *file)
+{
+    (void)madvise((void *)(uintptr_t)file->data, file->size, MADV_DONTNEED);
+}
+
 static int walk_leaf(walk *w, uint64_t number)
 {
     const uint8_t *page;
@@ -258,6 +266,8 @@ static int walk_leaf(walk *w, uint64_t number)
         rc = damaged(w, number, "more leaves than declared");
     for (uint32_t i = 0; !rc && i < count; i++)
         rc = walk_node(w, number, page, node_at(page, i));
+    if (w->seen.leaves % RELEASE_LEAVES == 0)
+        release_pages(w->file);
     return rc;
 }
 
@@ -323,6 +333,7 @@ int an_lmdb_file_walk(const an_lmdb_file *file, const char *only, an_lmdb_visit 
     /* The pages that are visited lie far apart: reading ahead of them would read the whole file. */
     (void)madvise((void *)(uintptr_t)file->data, file->size, MADV_RANDOM);
     int rc = walk_tree(&w, file->meta + 72);
+    release_pages(file);
     (void)madvise((void *)(uintptr_t)file->data, file->size, MADV_NORMAL);
     return rc;
 }

@@ -82,10 +82,13 @@ static item make_item(const test_recipe *recipe, uint64_t index)
                           .length = recipe->sizes[index % recipe->size_count]}};
     it.payload = malloc(it.header.length + 4);
     assert_non_null(it.payload);
-    for (uint32_t i = 0; i < it.header.length; i += 4) {
+    uint32_t length = it.header.length, filled = length < 64 ? length : 64;
+    for (uint32_t i = 0; i < filled; i += 4) {
         uint32_t word = an_rng_u32(&rng);
         memcpy(it.payload + i, &word, 4);
     }
+    for (; filled < length; filled *= 2) /* cheap under the sanitizers */
+        memcpy(it.payload + filled, it.payload, filled < length - filled ? filled : length - filled);
     int width = (int)(index % 5 * 60); /* names of different lengths */
     snprintf(it.name, sizeof it.name, "class/%0*llu.jpg", width, (unsigned long long)index);
     return it;
