@@ -73,27 +73,56 @@ static void quantise(const double *values, uint32_t n, double total, int16_t *ou
     out[largest] = (int16_t)(out[largest] + left);
 }
 
-static void taps_fill(taps_table *table, uint32_t i, double start, double scale)
+static double stretch_of(const taps_table *table)
 {
-    double stretch = scale > 1 ? scale : 1, support = filter_support(table->filter) * stretch;
-    double centre = start + (i + 0.5) * scale;
+    return table->square > table->output ? (double)table->square / table->output : 1;
+}
+
+/* Where output i lies in the input. */
+static double centre_of(const taps_table *table, uint32_t i)
+{
+    return (table->input - table->square) / 2.0 + (i + 0.5) * table->square / table->output;
+}
+
+/* The inputs first .. end - 1 that output i is made of. */
+static void span_of(const taps_table *table, uint32_t i, uint32_t *first, uint32_t *end)
+{
+    double centre = centre_of(table, i), support = filter_support(table->filter) * stretch_of(table);
     double low = floor(centre - support + 0.5), high = floor(centre + support + 0.5);
-    uint32_t first = low < 0 ? 0 : (uint32_t)low;
-    uint32_t last = high > table->input ? table->input : (uint32_t)high;
-    if (first >= table->input)
-        first = table->input - 1;
-    if (last <= first)
-        last = first + 1;
+    *first = low < 0 ? 0 : low >= table->input ? table->input - 1 : (uint32_t)low;
+    *end = high > table->input ? table->input : high <= *first ? *first + 1 : (uint32_t)high;
+}
+
+static void taps_fill(taps_table *table, uint32_t i)
+{
+    uint32_t first, end;
     double total = 0;
-    for (uint32_t t = 0; t < last - first; t++) {
-        table->scratch[t] = filter_value(table->filter, (first + t + 0.5 - centre) / stretch);
+    span_of(table, i, &first, &end);
+    for (uint32_t t = 0; t < end - first; t++) {
+        table->scratch[t] = filter_value(table->filter, (first + t + 0.5 - centre_of(table, i)) / stretch_of(table));
         total += table->scratch[t];
     }
-    if (total == 0) {
+    if (total == 0)
         table->scratch[0] = total = 1;
-    }
     table->starts[i] = first;
-    quantise(table->scratch, last - first, total, table->weights + (size_t)i * table->taps);
+    quantise(table->scratch, end - first, total, table->weights + (size_t)i * table->taps);
+}
+
+static int taps_allocate(taps_table *table)
+{
+    uint32_t longest = 0, first, end;
+    for (uint32_t i = 0; i < table->output; i++) {
+        span_of(table, i, &first, &end);
+        longest = end - first > longest ? end - first : longest;
+    }
+    table->taps = longest + longest % 2;
+    table->starts = malloc(table->output * sizeof(*table->starts));
+    table->weights = calloc((size_t)table->output * table->taps, sizeof(*table->weights));
+    table->scratch = malloc(table->taps * sizeof(*table->scratch));
+    if (table->starts && table->weights && table->scratch)
+        return AN_OK;
+    taps_free(table);
+    return an_error(AN_ENOMEM, "out of memory for resize weights");
 }
 
 /* Taps for the centred span `square` of an axis of `input` pixels, scaled to `output`. */
@@ -103,19 +132,14 @@ static int taps_prepare(taps_table *table, uint32_t input, uint32_t square, uint
         table->filter == filter)
         return AN_OK;
     taps_free(table);
-    double scale = (double)square / output;
-    uint32_t taps = 2 * (uint32_t)ceil(filter_support(filter) * (scale > 1 ? scale : 1)) + 2;
-    table->starts = malloc(output * sizeof(*table->starts));
-    table->weights = calloc((size_t)output * taps, sizeof(*table->weights));
-    table->scratch = malloc(taps * sizeof(*table->scratch));
-    if (!table->starts || !table->weights || !table->scratch) {
-        taps_free(table);
-        return an_error(AN_ENOMEM, "out of memory for resize weights");
-    }
-    table->input = input, table->square = square, table->output = output, table->filter = filter, table->taps = taps;
-    for (uint32_t i = 0; i < output; i++)
-        taps_fill(table, i, (input - square) / 2.0, scale);
-    return AN_OK;
+    table->input = input;
+    table->square = square;
+    table->output = output;
+    table->filter = filter;
+    int error = taps_allocate(table);
+    for (uint32_t i = 0; i < output && !error; i++)
+        taps_fill(table, i);
+    return error;
 }
 
 int an_resizer_create(an_resizer **out)

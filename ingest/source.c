@@ -114,7 +114,8 @@ static int look_at(const char *path, probe *out)
     bool plain = gzdirect(file);
     gzclose_r(file);
     if (!plain && probe_tar(out))
-        return an_error(AN_EUNSUPPORTED, "'%s' is a compressed tar: unpack it to a plain tar first (gunzip '%s')", path, path);
+        return an_error(AN_EUNSUPPORTED, "'%s' is a compressed tar: unpack it to a plain tar, or pipe it: zcat '%s' | "
+                        "an-ingest --classes-from ... - DESTINATION", path, path);
     return AN_OK;
 }
 
