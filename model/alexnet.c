@@ -85,8 +85,7 @@ static int conv1_add(builder *b)
 /* What follows a convolution in the layers that have it: normalisation, then pooling. */
 static int lrn_pool_add(builder *b, unsigned layer, const char *lrn, const char *pool)
 {
-    an_node node = {
-        .kind = AN_OP_LRN, .lrn_size = 5, .lrn_alpha = b->options->lrn_alpha, .lrn_beta = 0.75, .lrn_k = 2};
+    an_node node = {.kind = AN_OP_LRN, .lrn_size = 5, .lrn_alpha = b->options->lrn_alpha, .lrn_beta = 0.75, .lrn_k = 2};
     int rc = b->options->lrn_layers & layer ? layer_add(b, lrn, node, false) : AN_OK;
     if (rc)
         return rc;
@@ -118,7 +117,8 @@ static int output_add(builder *b)
     int logits = an_graph_add(b->graph, &dense);
     if (logits < 0)
         return logits;
-    int loss = an_graph_add(b->graph, &(an_node){.name = "loss", .kind = AN_OP_LOSS, .inputs = {logits}, .input_count = 1});
+    int loss =
+        an_graph_add(b->graph, &(an_node){.name = "loss", .kind = AN_OP_LOSS, .inputs = {logits}, .input_count = 1});
     return loss < 0 ? loss : AN_OK;
 }
 
@@ -150,8 +150,7 @@ int an_alexnet_build(const an_alexnet_options *options, an_graph *out)
     memset(out, 0, sizeof *out);
     if ((rc = input_add(&b)) || (rc = conv1_add(&b)) || (rc = lrn_pool_add(&b, AN_ALEXNET_CONV1, "lrn1", "pool1")))
         return rc;
-    if ((rc = conv_add(&b, "conv2", 256, 5, 2, 1, false)) ||
-        (rc = lrn_pool_add(&b, AN_ALEXNET_CONV2, "lrn2", "pool2")))
+    if ((rc = conv_add(&b, "conv2", 256, 5, 2, 1, false)) || (rc = lrn_pool_add(&b, AN_ALEXNET_CONV2, "lrn2", "pool2")))
         return rc;
     if ((rc = conv_add(&b, "conv3", 384, 3, 1, 0, options->communicate)) ||
         (rc = conv_add(&b, "conv4", 384, 3, 1, 1, false)) || (rc = conv_add(&b, "conv5", 256, 3, 1, 1, false)) ||

@@ -1,4 +1,5 @@
-/* AlexNet (Krizhevsky, Sutskever, Hinton, "ImageNet classification with deep convolutional neural networks", NIPS 2012). */
+/* AlexNet (Krizhevsky, Sutskever, Hinton, "ImageNet classification with deep convolutional neural networks", NIPS
+ * 2012). */
 #ifndef AN_MODEL_ALEXNET_H
 #define AN_MODEL_ALEXNET_H
 
@@ -14,17 +15,17 @@ typedef enum {
 } an_alexnet_padding;
 
 typedef struct {
-    int classes;          /* 1000 */
-    int input;            /* crop side: 224 */
+    int classes; /* 1000 */
+    int input;   /* crop side: 224 */
     an_alexnet_padding padding;
-    bool split;           /* two logical devices (the paper) or one column without groups */
-    bool communicate;     /* conv3, fc6 and fc7 see both halves; false: only fc8 does */
+    bool split;       /* two logical devices (the paper) or one column without groups */
+    bool communicate; /* conv3, fc6 and fc7 see both halves; false: only fc8 does */
     an_activation activation;
-    double dropout;       /* 0.5 */
+    double dropout;          /* 0.5 */
     unsigned dropout_layers; /* fc6, fc7 */
-    unsigned lrn_layers;  /* conv1, conv2; conv5 is possible */
-    double lrn_alpha;     /* 1e-4: the sum is divided by n, as in the original program; the printed formula is 5e-4 */
-    int pool;             /* window: 3 (overlapping) or 2; always 2 apart */
+    unsigned lrn_layers;     /* conv1, conv2; conv5 is possible */
+    double lrn_alpha; /* 1e-4: the sum is divided by n, as in the original program; the printed formula is 5e-4 */
+    int pool;         /* window: 3 (overlapping) or 2; always 2 apart */
 } an_alexnet_options;
 
 an_alexnet_options an_alexnet_defaults(void);

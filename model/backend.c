@@ -6,6 +6,9 @@
 
 static const an_backend_api *const backends[] = {
     &an_backend_cpu,
+#ifdef AN_HAVE_CUDA
+    &an_backend_cuda,
+#endif
 };
 
 int an_backend_find(const char *device, const an_backend_api **out)

@@ -1,15 +1,17 @@
-/* The seam between the execution of a graph (exec) and a kind of device. A backend is a table of function pointers and a
- * context per physical device.
+/* The seam between the execution of a graph (exec) and a kind of device. A backend is a table of function pointers and
+ * a context per physical device.
  *
- * An op is one node prepared for one shape: its kernels, parameters, output tensor and workspaces are made by op_create,
- * belong to the backend and live until it is closed. The layout and type of a tensor are the backend's secret: ops of one backend agree among
- * themselves, and values in canonical order (N x C x H x W, float) appear only in the *_get and *_set functions.
+ * An op is one node prepared for one shape: its kernels, parameters, output tensor and workspaces are made by
+ * op_create, belong to the backend and live until it is closed. The layout and type of a tensor are the backend's
+ * secret: ops of one backend agree among themselves, and values in canonical order (N x C x H x W, float) appear only
+ * in the *_get and *_set functions.
  *
- * Order: ops are created in graph order, then finish is called once (shared workspaces). A run is forward over the ops in
- * order, then backward in reverse order. Calls return when the work is queued; synchronize waits for it. Gradients: the
- * backward of an op leaves the gradient of its inputs in them, added to what is there if spec.accumulate says so. An
- * op with joins among its consumers gets collect before its backward: it sums the joins' gradients over its channels, so
- * a join itself has no backward, and a crossing between devices is pulled by the device that needs it, both ways. */
+ * Order: ops are created in graph order, then finish is called once (shared workspaces). A run is forward over the ops
+ * in order, then backward in reverse order. Calls return when the work is queued; synchronize waits for it. Gradients:
+ * the backward of an op leaves the gradient of its inputs in them, added to what is there if spec.accumulate says so.
+ * An op with joins among its consumers gets collect before its backward: it sums the joins' gradients over its
+ * channels, so a join itself has no backward, and a crossing between devices is pulled by the device that needs it,
+ * both ways. */
 #ifndef AN_MODEL_BACKEND_H
 #define AN_MODEL_BACKEND_H
 
@@ -24,7 +26,9 @@ typedef struct {
     int batch;
     int threads; /* CPU: at least 1 */
     bool training;
-    uint64_t seed; /* of dropout */
+    uint64_t seed;          /* of dropout */
+    an_precision precision; /* AN_EUNSUPPORTED from open where the device lacks it */
+    bool direct;
 } an_backend_options;
 
 typedef struct {
@@ -42,9 +46,9 @@ typedef struct {
 
 typedef struct an_backend_api {
     const char *name; /* "cpu" */
-    bool processors;  /* devices are made of the host's processors: exec divides them and gives each device a thread of its
-                         own. Otherwise one thread calls all devices' ops in graph order, and ops that meet outputs of
-                         another device (joins, collect) order themselves behind it */
+    bool processors;  /* devices are made of the host's processors: exec divides them and gives each device a thread of
+                         its  own. Otherwise one thread calls all devices' ops in graph order, and ops that meet outputs
+                         of  another device (joins, collect) order themselves behind it */
     int (*open)(an_backend **out, const an_backend_options *options);
     void (*close)(an_backend *backend); /* with its ops; NULL is fine */
     an_format (*input_format)(const an_backend *backend);
@@ -65,17 +69,19 @@ typedef struct an_backend_api {
     int (*labels)(an_op *op, const uint32_t *labels, uint32_t count);
     int (*result)(an_op *op, an_exec_result *out); /* of a loss op's last forward with labels */
 
-    /* Canonical floats: the first count samples of an op's output (for a loss op the probabilities) or of its gradient. */
+    /* Canonical floats: the first count samples of an op's output (for a loss op the probabilities) or of its gradient.
+     */
     int (*output_get)(an_op *op, bool gradient, uint32_t count, float *out);
     int (*output_set)(an_op *op, bool gradient, uint32_t count, const float *values);
     int (*parameter_get)(an_op *op, bool bias, an_parameter_kind kind, float *out);
     int (*parameter_set)(an_op *op, bool bias, an_parameter_kind kind, const float *values);
 } an_backend_api;
 
-/* The backend that runs a device name ("cpu"; what follows a colon is the backend's); AN_EINVAL naming it and what there
- * is. */
+/* The backend that runs a device name ("cpu"; what follows a colon is the backend's); AN_EINVAL naming it and what
+ * there is. */
 int an_backend_find(const char *device, const an_backend_api **out);
 
 extern const an_backend_api an_backend_cpu;
+extern const an_backend_api an_backend_cuda; /* in builds with CUDA */
 
 #endif

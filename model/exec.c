@@ -57,9 +57,13 @@ static int device_open(an_exec *exec, const char *name, int devices)
     int shares = an_thread_cpu_count() / devices;
     an_backend_options options = {.device = name,
                                   .batch = o->batch,
-                                  .threads = o->threads ? o->threads : shares > 1 ? shares : 1,
+                                  .threads = o->threads   ? o->threads
+                                             : shares > 1 ? shares
+                                                          : 1,
                                   .training = o->training,
-                                  .seed = o->seed};
+                                  .seed = o->seed,
+                                  .precision = o->precision,
+                                  .direct = o->direct};
     int rc = an_backend_find(name, &api);
     if (rc)
         return rc;
@@ -212,8 +216,7 @@ int an_exec_evaluate(an_exec *exec, const void *images, const uint32_t *labels, 
 {
     an_lanes_job job = {.images = images, .run = {.count = count}, .phases = {[AN_LANES_FORWARD] = true}};
     int rc = batch_check(exec, labels, count);
-    if (rc || (rc = exec->api->labels(exec->ops[exec->loss], labels, count)) ||
-        (rc = an_lanes_run(exec->lanes, &job)))
+    if (rc || (rc = exec->api->labels(exec->ops[exec->loss], labels, count)) || (rc = an_lanes_run(exec->lanes, &job)))
         return rc;
     if (probabilities && (rc = exec->api->output_get(exec->ops[exec->loss], false, count, probabilities)))
         return rc;

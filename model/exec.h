@@ -9,13 +9,23 @@
 #include "base/format.h"
 #include "model/graph.h"
 
+typedef enum {
+    AN_PRECISION_F32,
+    AN_PRECISION_BF16, /* activations, their gradients and working weights in bf16; sums, master weights, momentum,
+                          weight gradients, logits and loss in f32 */
+    AN_PRECISION_TF32  /* f32 with products of 10-bit mantissas: GPUs only */
+} an_precision;
+
 typedef struct {
     const char *devices; /* "cpu"; "cpu,cpu": each half of split layers on its own share of the processors */
     int batch;           /* samples per step at most */
     int threads;         /* compute threads per CPU device; 0: all processors, divided among the devices */
     bool training;       /* false: no gradients, less memory */
     uint64_t seed;       /* of dropout */
-    bool columns;        /* keep the halves of split layers apart although one device runs both: for comparisons */
+    an_precision precision;
+    bool direct;  /* convolutions by their definition only: slower, and nearer to other programs' rounding than
+                     Winograd's transform */
+    bool columns; /* keep the halves of split layers apart although one device runs both: for comparisons */
 } an_exec_options;
 
 typedef struct an_exec an_exec;
@@ -28,7 +38,7 @@ void an_exec_free(an_exec *exec);
 an_format an_exec_input_format(const an_exec *exec);
 
 typedef struct {
-    double loss;   /* mean cross entropy of the count samples */
+    double loss;         /* mean cross entropy of the count samples */
     uint32_t top1, top5; /* correct ones, counted on the logits of this step */
 } an_exec_result;
 
@@ -46,20 +56,21 @@ typedef struct {
 } an_sgd;
 int an_exec_update(an_exec *exec, const an_sgd *sgd);
 
-/* Forward without dropout. probabilities: count x classes floats, row by row; may be NULL. labels and out may be NULL. */
+/* Forward without dropout. probabilities: count x classes floats, row by row; may be NULL. labels and out may be NULL.
+ */
 int an_exec_evaluate(an_exec *exec, const void *images, const uint32_t *labels, uint32_t count, float *probabilities,
                      an_exec_result *out);
 
 /* Parameters by layer, in canonical form: conv O x I/groups x K x K, dense O x I (I = C*H*W in NCHW order), bias O; the
  * halves of a split layer joined along O. */
 typedef struct {
-    char name[32];      /* "conv1.weight", "conv1.bias" */
+    char name[32]; /* "conv1.weight", "conv1.bias" */
     int shape[4], rank;
-    uint64_t size;      /* floats */
-    uint64_t fan_in;    /* inputs of one output */
+    uint64_t size;                    /* floats */
+    uint64_t fan_in;                  /* inputs of one output */
     double init_deviation, init_bias; /* of the node: the paper's initial values */
     bool bias;
-    int layer;          /* ordinal, keys initialisation */
+    int layer; /* ordinal, keys initialisation */
 } an_parameter;
 
 typedef enum { AN_PARAMETER_VALUE, AN_PARAMETER_MOMENTUM, AN_PARAMETER_GRADIENT } an_parameter_kind;
@@ -79,15 +90,15 @@ typedef struct {
     char name[16];
     const char *kind;
     int device;
-    double flop; /* of one image, forward */
-    uint64_t runs; /* forward ones */
+    double flop;                      /* of one image, forward */
+    uint64_t runs;                    /* forward ones */
     double forward, backward, update; /* seconds */
 } an_exec_layer;
 int an_exec_layer_count(const an_exec *exec);
 void an_exec_layer_get(const an_exec *exec, int number, an_exec_layer *out);
 void an_exec_layers_reset(an_exec *exec);
 
-uint64_t an_exec_memory(const an_exec *exec); /* bytes of tensors and workspaces */
+uint64_t an_exec_memory(const an_exec *exec);              /* bytes of tensors and workspaces */
 int an_exec_describe(const an_exec *exec, an_buffer *out); /* placement, chosen kernels: for logs */
 
 #endif

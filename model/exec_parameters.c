@@ -10,8 +10,14 @@ static void parameter_fill(an_parameter *p, const an_graph *graph, const an_node
 {
     const an_node *input = &graph->nodes[node->inputs[0]];
     bool conv = node->kind == AN_OP_CONV;
-    *p = (an_parameter){.fan_in = an_graph_node_inputs(graph, node), .init_deviation = node->init_deviation,
-                        .init_bias = node->init_bias, .bias = bias, .layer = node->layer, .rank = bias ? 1 : conv ? 4 : 2};
+    *p = (an_parameter){.fan_in = an_graph_node_inputs(graph, node),
+                        .init_deviation = node->init_deviation,
+                        .init_bias = node->init_bias,
+                        .bias = bias,
+                        .layer = node->layer,
+                        .rank = bias   ? 1
+                                : conv ? 4
+                                       : 2};
     snprintf(p->name, sizeof p->name, "%s.%s", node->name, bias ? "bias" : "weight");
     p->shape[0] = node->layer_channels;
     if (!bias && conv) {
@@ -47,7 +53,8 @@ void an_exec_parameters_list(an_exec *exec)
     for (int i = 0; i < exec->graph.count; i++) {
         const an_node *node = &exec->graph.nodes[i];
         if (node->has_weights && !node->channel_offset)
-            layer_list(exec, i, node->channels < node->layer_channels ? node_find(exec, node->layer, node->channels) : -1);
+            layer_list(exec, i,
+                       node->channels < node->layer_channels ? node_find(exec, node->layer, node->channels) : -1);
     }
 }
 

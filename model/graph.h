@@ -1,5 +1,5 @@
-/* A network as a graph of nodes on logical devices. Stated once, without any idea of the hardware: exec.h maps logical to
- * physical devices. Activations are N x C x H x W; a node's inputs are concatenated along C. */
+/* A network as a graph of nodes on logical devices. Stated once, without any idea of the hardware: exec.h maps logical
+ * to physical devices. Activations are N x C x H x W; a node's inputs are concatenated along C. */
 #ifndef AN_MODEL_GRAPH_H
 #define AN_MODEL_GRAPH_H
 
@@ -13,14 +13,14 @@
 #define AN_GRAPH_DEVICES 2
 
 typedef enum {
-    AN_OP_INPUT,   /* the image batch */
-    AN_OP_CONV,    /* + bias + activation */
-    AN_OP_LRN,     /* across channels, within the node */
-    AN_OP_POOL,    /* max */
-    AN_OP_DENSE,   /* fully connected over C*H*W, + bias + activation */
+    AN_OP_INPUT, /* the image batch */
+    AN_OP_CONV,  /* + bias + activation */
+    AN_OP_LRN,   /* across channels, within the node */
+    AN_OP_POOL,  /* max */
+    AN_OP_DENSE, /* fully connected over C*H*W, + bias + activation */
     AN_OP_DROPOUT,
-    AN_OP_LOSS,    /* softmax + cross entropy, mean over the batch */
-    AN_OP_JOIN     /* concatenation: put in by exec where a node has two inputs, not part of a stated network */
+    AN_OP_LOSS, /* softmax + cross entropy, mean over the batch */
+    AN_OP_JOIN  /* concatenation: put in by exec where a node has two inputs, not part of a stated network */
 } an_op_kind;
 const char *an_op_name(an_op_kind kind);
 
@@ -34,19 +34,19 @@ typedef struct {
     int device;                      /* logical: 0 or 1 */
     int inputs[AN_GRAPH_INPUTS_MAX]; /* node numbers, in concatenation order; always smaller than the node's own */
     int input_count;
-    int channels, height, width;     /* of the output */
+    int channels, height, width; /* of the output */
     an_activation activation;
-    int kernel, stride;              /* conv, pool: square */
-    int pad_before, pad_after;       /* conv, pool: top/left and bottom/right */
-    int groups;                      /* conv, lrn: 1, or 2 after an_graph_fuse merged halves that see only themselves */
+    int kernel, stride;        /* conv, pool: square */
+    int pad_before, pad_after; /* conv, pool: top/left and bottom/right */
+    int groups;                /* conv, lrn: 1, or 2 after an_graph_fuse merged halves that see only themselves */
     int lrn_size;
     double lrn_alpha, lrn_beta, lrn_k; /* y = x / (k + alpha / size * sum x^2) ^ beta */
-    double dropout;                  /* probability of zero; survivors scaled by 1 / (1 - p) in training */
+    double dropout;                    /* probability of zero; survivors scaled by 1 / (1 - p) in training */
     double init_deviation, init_bias;  /* the paper's initial weights: N(0, deviation) and a constant bias */
     bool has_weights;
-    int channel_offset;              /* of this node's first output channel in the whole layer (dropout, weights) */
-    int layer_channels;              /* of the whole layer */
-    int layer;                       /* ordinal of the layer: keys dropout and initialisation */
+    int channel_offset; /* of this node's first output channel in the whole layer (dropout, weights) */
+    int layer_channels; /* of the whole layer */
+    int layer;          /* ordinal of the layer: keys dropout and initialisation */
 } an_node;
 
 typedef struct {
@@ -61,7 +61,8 @@ typedef struct {
 int an_graph_add(an_graph *graph, const an_node *node);
 
 /* Merge the nodes of each split layer into one: what a single device runs. Halves that see only their own half become
- * grouped (groups = 2). AN_EUNSUPPORTED where that has no such form: fully connected halves that see only themselves. */
+ * grouped (groups = 2). AN_EUNSUPPORTED where that has no such form: fully connected halves that see only themselves.
+ */
 int an_graph_fuse(const an_graph *graph, an_graph *out);
 
 /* Channels that a node sees: those of its inputs together. */

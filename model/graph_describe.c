@@ -1,6 +1,6 @@
 /* Counting what a graph costs. */
-#include <stdio.h>
 #include "model/graph.h"
+#include <stdio.h>
 
 uint64_t an_graph_node_inputs(const an_graph *graph, const an_node *node)
 {

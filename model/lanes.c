@@ -1,6 +1,6 @@
-/* DESIGN. One device, or devices that only queue work: the caller's thread walks all nodes in order, forward and then in
- * reverse. Several devices made of processors: each has a thread, its lane, that so walks the nodes of its device; the
- * caller waits until all lanes are done with a job.
+/* DESIGN. One device, or devices that only queue work: the caller's thread walks all nodes in order, forward and then
+ * in reverse. Several devices made of processors: each has a thread, its lane, that so walks the nodes of its device;
+ * the caller waits until all lanes are done with a job.
  *
  * Lanes meet only where a join takes an output of another device. Forward, the join's lane waits until that output is
  * marked done. Backward, the lane of the output waits until the join is marked done (all its consumers have left their

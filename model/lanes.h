@@ -27,7 +27,8 @@ typedef struct {
     bool phases[AN_LANES_PHASES]; /* done in this order */
 } an_lanes_job;
 
-/* Where there are several devices made of processors, each lane's thread (and what it starts) keeps to its own share. */
+/* Where there are several devices made of processors, each lane's thread (and what it starts) keeps to its own share.
+ */
 int an_lanes_create(an_lanes **out, const an_lanes_work *work);
 void an_lanes_free(an_lanes *lanes); /* NULL is fine */
 

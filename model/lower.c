@@ -33,8 +33,7 @@ static int image_on(lowering *l, const an_node *image, int device)
 
 static bool is_join_of(const an_node *node, const an_node *consumer)
 {
-    return node->kind == AN_OP_JOIN && node->device == consumer->device &&
-           node->input_count == consumer->input_count &&
+    return node->kind == AN_OP_JOIN && node->device == consumer->device && node->input_count == consumer->input_count &&
            !memcmp(node->inputs, consumer->inputs, (size_t)node->input_count * sizeof *node->inputs);
 }
 

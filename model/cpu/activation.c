@@ -16,8 +16,8 @@ int an_cpu_activation_backward(an_kernel *kernel, an_op *op)
     dnnl_primitive_desc_t hint, desc;
     if (activation == AN_ACTIVATION_NONE)
         return AN_OK;
-    dnnl_status_t status =
-        dnnl_eltwise_forward_desc_init(&operation, dnnl_forward_training, forward_kinds[activation], &output->desc, 0, 0);
+    dnnl_status_t status = dnnl_eltwise_forward_desc_init(&operation, dnnl_forward_training, forward_kinds[activation],
+                                                          &output->desc, 0, 0);
     int rc = an_cpu_check(status, op->node.name, "activation");
     if (rc || (rc = an_kernel_desc(&hint, op->cpu, &operation, AN_ACTIVATION_NONE, NULL, op->node.name)))
         return rc;

@@ -24,17 +24,28 @@ an_tensor *an_cpu_input(const an_op_spec *spec, int i)
     return &spec->inputs[i]->output;
 }
 
+static bool bf16_possible(void)
+{
+    return (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core) == dnnl_cpu_isa_avx512_core;
+}
+
 static int cpu_open(an_backend **out, const an_backend_options *options)
 {
     if (strcmp(options->device, "cpu") != 0)
         return an_error(AN_EINVAL, "no device '%s': processors are 'cpu', without a number", options->device);
+    if (options->precision == AN_PRECISION_TF32)
+        return an_error(AN_EUNSUPPORTED, "tf32 exists on GPUs only: use f32 or bf16");
+    if (options->precision == AN_PRECISION_BF16 && !bf16_possible())
+        return an_error(AN_EUNSUPPORTED, "bf16 needs a processor with AVX-512: use f32");
     an_backend *cpu = calloc(1, sizeof *cpu);
     if (!cpu)
         return an_error(AN_ENOMEM, "out of memory");
     cpu->batch = options->batch;
     cpu->threads = options->threads;
     cpu->training = options->training;
+    cpu->direct = options->direct;
     cpu->seed = options->seed;
+    cpu->type = options->precision == AN_PRECISION_BF16 ? dnnl_bf16 : dnnl_f32;
     int rc = an_cpu_check(dnnl_engine_create(&cpu->engine, dnnl_cpu, 0), "cpu", "an engine");
     if (!rc)
         rc = an_cpu_check(dnnl_stream_create(&cpu->stream, cpu->engine, dnnl_stream_default_flags), "cpu", "a stream");
@@ -58,8 +69,7 @@ static void cpu_close(an_backend *cpu)
 
 static an_format cpu_input_format(const an_backend *cpu)
 {
-    (void)cpu;
-    return (an_format){AN_DTYPE_F32, AN_LAYOUT_NCHW, 3};
+    return (an_format){cpu->type == dnnl_bf16 ? AN_DTYPE_BF16 : AN_DTYPE_F32, AN_LAYOUT_NCHW, 3};
 }
 
 static int cpu_synchronize(an_backend *cpu)
@@ -75,8 +85,9 @@ static uint64_t cpu_memory(const an_backend *cpu)
 static int cpu_op_create(an_op **out, an_backend *cpu, const an_op_spec *spec)
 {
     static int (*const creators[])(an_op **, an_backend *, const an_op_spec *) = {
-        [AN_OP_INPUT] = an_cpu_input_create, [AN_OP_CONV] = an_cpu_conv_create,       [AN_OP_LRN] = an_cpu_lrn_create,
-        [AN_OP_POOL] = an_cpu_pool_create,   [AN_OP_DENSE] = an_cpu_dense_create,     [AN_OP_DROPOUT] = an_cpu_dropout_create,
+        [AN_OP_INPUT] = an_cpu_input_create, [AN_OP_CONV] = an_cpu_conv_create,
+        [AN_OP_LRN] = an_cpu_lrn_create,     [AN_OP_POOL] = an_cpu_pool_create,
+        [AN_OP_DENSE] = an_cpu_dense_create, [AN_OP_DROPOUT] = an_cpu_dropout_create,
         [AN_OP_LOSS] = an_cpu_loss_create,   [AN_OP_JOIN] = an_cpu_join_create,
     };
     omp_set_num_threads(cpu->threads); /* primitives divide their work when they are made */

@@ -29,25 +29,26 @@ static geometry geometry_make(const an_op *op, const an_tensor *source, int part
     dnnl_dims_t grouped = {groups, to / groups, from / groups, node->kernel, node->kernel};
     const dnnl_dim_t *shape = groups > 1 ? grouped : plain;
     dnnl_dims_t bias = {to};
-    geometry g = {.source = an_tensor_desc(source->n, from, source->h, source->w, dnnl_format_tag_any),
-                  .target = an_tensor_desc(source->n, to, node->height, node->width, dnnl_format_tag_any),
+    geometry g = {.source = an_tensor_desc(op->cpu->type, source->n, from, source->h, source->w, dnnl_format_tag_any),
+                  .target =
+                      an_tensor_desc(op->cpu->type, source->n, to, node->height, node->width, dnnl_format_tag_any),
                   .strides = {node->stride, node->stride},
                   .before = {node->pad_before, node->pad_before},
                   .after = {node->pad_after, node->pad_after},
-                  .algorithm = dnnl_convolution_auto};
+                  .algorithm = op->cpu->direct ? dnnl_convolution_direct : dnnl_convolution_auto};
     int rank = groups > 1 ? 5 : 4;
-    dnnl_memory_desc_init_by_tag(&g.weights, rank, shape, dnnl_f32, dnnl_format_tag_any);
+    dnnl_memory_desc_init_by_tag(&g.weights, rank, shape, op->cpu->type, dnnl_format_tag_any);
     dnnl_memory_desc_init_by_tag(&g.canonical, rank, shape, dnnl_f32, rank == 5 ? dnnl_goihw : dnnl_oihw);
     dnnl_memory_desc_init_by_tag(&g.bias, 1, bias, dnnl_f32, dnnl_x);
     return g;
 }
 
-/* Whether a grouped convolution goes faster as two: see docs/performance.md. */
+/* Whether a grouped convolution goes faster as two, because Winograd then applies: see docs/performance.md. */
 static bool halves_wanted(const an_op *op, const an_tensor *source)
 {
     const an_node *node = &op->node;
-    return node->groups == 2 && node->kernel == 3 && node->stride == 1 && source->c % 32 == 0 &&
-           node->channels % 32 == 0;
+    return !op->cpu->direct && op->cpu->type == dnnl_f32 && node->groups == 2 && node->kernel == 3 &&
+           node->stride == 1 && source->c % 32 == 0 && node->channels % 32 == 0;
 }
 
 static int forward_desc(dnnl_primitive_desc_t *out, conv_op *conv, const geometry *g)
@@ -91,9 +92,10 @@ static int backward_weights_make(conv_op *conv, const geometry *g, int part, dnn
     an_op *op = &conv->op;
     dnnl_convolution_desc_t operation;
     dnnl_primitive_desc_t desc;
-    dnnl_status_t status =
-        dnnl_convolution_backward_weights_desc_init(&operation, g->algorithm, &g->source, &g->weights, &g->bias,
-                                                    &g->target, g->strides, g->before, g->after);
+    dnnl_memory_desc_t weights = g->weights;
+    weights.data_type = dnnl_f32;
+    dnnl_status_t status = dnnl_convolution_backward_weights_desc_init(
+        &operation, g->algorithm, &g->source, &weights, &g->bias, &g->target, g->strides, g->before, g->after);
     int rc = an_cpu_check(status, op->node.name, "convolution");
     if (rc || (rc = an_kernel_desc(&desc, op->cpu, &operation, AN_ACTIVATION_NONE, hint, op->node.name)))
         return rc;
@@ -209,7 +211,8 @@ static int conv_backward(an_op *op, const an_run *run)
 static int conv_describe(const an_op *op, an_buffer *out)
 {
     const conv_op *conv = (const conv_op *)op;
-    const char *turned = conv->weights_turn[0].primitive || conv->gradient_turn[0].primitive ? ", weights reordered" : "";
+    const char *turned =
+        conv->weights_turn[0].primitive || conv->gradient_turn[0].primitive ? ", weights reordered" : "";
     return an_buffer_printf(out, "%s%s%s, backward %s / %s%s", op->parts == 2 ? "halves, " : "",
                             conv->view.forward[0].primitive ? "input reordered, " : "", conv->forward[0].implementation,
                             conv->data[0].implementation, conv->weights[0].implementation, turned);

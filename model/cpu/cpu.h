@@ -1,8 +1,8 @@
 /* The CPU backend: oneDNN primitives with shared scratch memory, and own loops for what the library lacks.
  *
- * A tensor lies in memory as the primitive that makes it likes best (usually channels in blocks of 16), and its gradient
- * lies in the same order. Where a primitive wants its input otherwise, a view converts. Everything that is made (memory,
- * oneDNN objects, ops) is registered with the backend and freed by its close. */
+ * A tensor lies in memory as the primitive that makes it likes best (usually channels in blocks of 16), and its
+ * gradient lies in the same order. Where a primitive wants its input otherwise, a view converts. Everything that is
+ * made (memory, oneDNN objects, ops) is registered with the backend and freed by its close. */
 #ifndef AN_MODEL_CPU_CPU_H
 #define AN_MODEL_CPU_CPU_H
 
@@ -17,8 +17,9 @@ struct an_backend {
     dnnl_engine_t engine;
     dnnl_stream_t stream;
     int batch, threads;
-    bool training;
+    bool training, direct;
     uint64_t seed;
+    dnnl_data_type_t type; /* of activations and working weights: f32 or bf16 */
     an_owned *owned;
     an_scratch *scratches; /* memory objects that share one buffer, given to them by finish */
     size_t scratch_size;
@@ -68,7 +69,7 @@ typedef struct {
     int n, c, h, w;
     bool halved; /* the two halves of the channels lie one behind the other: desc is 2n x c/2 x h x w */
     dnnl_memory_desc_t desc;
-    float *data, *slope; /* values, gradient */
+    void *data, *slope; /* values, gradient */
     dnnl_memory_t value, gradient;
     bool pinned; /* of the image: a reader holds the address, so the caller's memory cannot stand in for it */
 } an_tensor;
@@ -81,11 +82,12 @@ int an_tensor_half(const an_tensor *tensor, int half, dnnl_memory_desc_t *desc, 
 int an_tensor_as(an_tensor *tensor, const dnnl_memory_desc_t *desc, dnnl_memory_t *value, dnnl_memory_t *gradient);
 int an_tensor_get(const an_tensor *tensor, bool gradient, uint32_t count, float *out);
 int an_tensor_set(an_tensor *tensor, bool gradient, uint32_t count, const float *values);
-dnnl_memory_desc_t an_tensor_desc(int n, int c, int h, int w, dnnl_format_tag_t tag); /* h = 0: n x c */
+dnnl_memory_desc_t an_tensor_desc(dnnl_data_type_t type, int n, int c, int h, int w, dnnl_format_tag_t tag);
+dnnl_memory_desc_t an_matrix_desc(dnnl_data_type_t type, int rows, int columns, dnnl_format_tag_t tag);
 
 /* view.c: a tensor as an op wants it. */
 typedef struct {
-    an_tensor *tensor;  /* read the value and leave the gradient here: the source itself or own */
+    an_tensor *tensor; /* read the value and leave the gradient here: the source itself or own */
     an_tensor own;
     an_kernel forward[2], backward[2];
 } an_view;
@@ -102,21 +104,25 @@ int an_view_forward(const an_view *view, an_backend *cpu);
 int an_view_backward(const an_view *view, an_backend *cpu);
 
 /* weights.c: one parameter tensor (or one of the two parts of a layer in halves) in the order of the forward primitive;
- * momentum and gradient lie in the same order, so the optimiser is elementwise; padding stays zero. */
+ * momentum and gradient lie in the same order, so the optimiser is elementwise; padding stays zero. All of it is f32;
+ * with bf16 a narrow copy, refreshed by update and set, is what primitives read. */
 typedef struct {
-    dnnl_memory_desc_t desc, canonical;
+    dnnl_memory_desc_t desc, canonical; /* desc as primitives read it */
     size_t floats;
     float *data, *velocity, *slope;
-    dnnl_memory_t value, gradient;
+    uint16_t *narrow;              /* NULL: primitives read data */
+    dnnl_memory_t value, gradient; /* value: what primitives read */
 } an_weights;
+
+dnnl_memory_desc_t an_weights_master(const dnnl_memory_desc_t *desc); /* the same order in f32 */
 
 int an_weights_make(an_weights *weights, an_backend *cpu, const dnnl_memory_desc_t *desc,
                     const dnnl_memory_desc_t *canonical);
 size_t an_weights_count(const an_weights *weights); /* of canonical floats */
 int an_weights_get(const an_weights *weights, an_backend *cpu, an_parameter_kind kind, float *out);
 int an_weights_set(an_weights *weights, an_backend *cpu, an_parameter_kind kind, const float *values);
-/* Where a backward primitive wants the weights (or leaves their gradient) in another order: its own place in *memory and
- * the copy in kernel. Otherwise both stay as they are. */
+/* Where a backward primitive wants the weights (or leaves their gradient) in another order: its own place in *memory
+ * and the copy in kernel. Otherwise both stay as they are. */
 int an_weights_turn(an_kernel *kernel, an_backend *cpu, const an_weights *weights, const dnnl_memory_desc_t *order,
                     bool gradient, dnnl_memory_t *memory);
 void an_weights_update(an_weights *weights, const an_sgd *sgd, bool bias);
@@ -135,7 +141,7 @@ struct an_op { /* first member of every kind's struct */
     const an_op_methods *methods;
     an_node node;
     an_tensor output;
-    int parts;                       /* weights and biases in use: 0, 1 or 2 */
+    int parts; /* weights and biases in use: 0, 1 or 2 */
     an_weights weights[2], biases[2];
     an_kernel collects[AN_OP_JOINS_MAX]; /* the gradient from each join that takes this output */
     int join_count;

@@ -1,6 +1,6 @@
-/* Fully connected layer + bias + activation over C*H*W inputs. Planes are put into plain order first: a few megabytes, and
- * then the weights (in AlexNet 9216 x 4096) can lie as the fast matrix kernels of all three directions want them. Read
- * in blocked order they would be reordered in every step. */
+/* Fully connected layer + bias + activation over C*H*W inputs. Planes are put into plain order first: a few megabytes,
+ * and then the weights (in AlexNet 9216 x 4096) can lie as the fast matrix kernels of all three directions want them.
+ * Read in blocked order they would be reordered in every step. */
 #include "base/error.h"
 #include "model/cpu/cpu.h"
 
@@ -8,21 +8,26 @@ typedef struct {
     an_op op;
     an_view view;
     dnnl_memory_t source, source_gradient; /* the view as a matrix */
-    an_kernel forward, activation, data, weights, weights_turn, gradient_turn;
+    dnnl_memory_t slope;                   /* the output's gradient in the working type */
+    an_kernel forward, activation, slope_turn, data, weights, weights_turn, gradient_turn;
 } dense_op;
 
 typedef struct {
     dnnl_memory_desc_t source, weights, bias, target, canonical;
+    dnnl_memory_desc_t weights_gradient, target_gradient;
 } geometry;
 
 static geometry geometry_make(const dense_op *dense)
 {
     const an_tensor *source = dense->view.tensor;
     int outputs = dense->op.node.channels, inputs = source->c * source->h * source->w;
-    geometry g = {.source = an_tensor_desc(source->n, inputs, 0, 0, dnnl_nc),
-                  .weights = an_tensor_desc(outputs, inputs, 0, 0, dnnl_format_tag_any),
-                  .canonical = an_tensor_desc(outputs, inputs, 0, 0, dnnl_oi),
-                  .target = an_tensor_desc(source->n, outputs, 0, 0, dnnl_nc)};
+    dnnl_data_type_t type = dense->op.cpu->type;
+    geometry g = {.source = an_matrix_desc(type, source->n, inputs, dnnl_nc),
+                  .weights = an_matrix_desc(type, outputs, inputs, dnnl_format_tag_any),
+                  .weights_gradient = an_matrix_desc(dnnl_f32, outputs, inputs, dnnl_format_tag_any),
+                  .canonical = an_matrix_desc(dnnl_f32, outputs, inputs, dnnl_oi),
+                  .target = dense->op.output.desc,
+                  .target_gradient = an_matrix_desc(type, source->n, outputs, dnnl_nc)};
     dnnl_dims_t bias = {outputs};
     dnnl_memory_desc_init_by_tag(&g.bias, 1, bias, dnnl_f32, dnnl_x);
     return g;
@@ -61,7 +66,7 @@ static int data_make(dense_op *dense, const geometry *g, const_dnnl_primitive_de
     dnnl_inner_product_desc_t operation;
     dnnl_primitive_desc_t desc;
     dnnl_status_t status =
-        dnnl_inner_product_backward_data_desc_init(&operation, &g->source, &g->weights, &g->target);
+        dnnl_inner_product_backward_data_desc_init(&operation, &g->source, &g->weights, &g->target_gradient);
     int rc = an_cpu_check(status, op->node.name, "fully connected layer");
     if (rc || (rc = an_kernel_desc(&desc, op->cpu, &operation, AN_ACTIVATION_NONE, hint, op->node.name)))
         return rc;
@@ -71,7 +76,7 @@ static int data_make(dense_op *dense, const geometry *g, const_dnnl_primitive_de
         (rc = an_weights_turn(&dense->weights_turn, op->cpu, &op->weights[0], &order, false, &turned)))
         return rc;
     an_kernel_arg(&dense->data, DNNL_ARG_WEIGHTS, turned);
-    an_kernel_arg(&dense->data, DNNL_ARG_DIFF_DST, op->output.gradient);
+    an_kernel_arg(&dense->data, DNNL_ARG_DIFF_DST, dense->slope);
     an_kernel_arg(&dense->data, DNNL_ARG_DIFF_SRC, dense->source_gradient);
     return AN_OK;
 }
@@ -81,8 +86,8 @@ static int weights_make(dense_op *dense, const geometry *g, const_dnnl_primitive
     an_op *op = &dense->op;
     dnnl_inner_product_desc_t operation;
     dnnl_primitive_desc_t desc;
-    dnnl_status_t status = dnnl_inner_product_backward_weights_desc_init(&operation, &g->source, &g->weights, &g->bias,
-                                                                         &g->target);
+    dnnl_status_t status = dnnl_inner_product_backward_weights_desc_init(&operation, &g->source, &g->weights_gradient,
+                                                                         &g->bias, &g->target_gradient);
     int rc = an_cpu_check(status, op->node.name, "fully connected layer");
     if (rc || (rc = an_kernel_desc(&desc, op->cpu, &operation, AN_ACTIVATION_NONE, hint, op->node.name)))
         return rc;
@@ -92,10 +97,25 @@ static int weights_make(dense_op *dense, const geometry *g, const_dnnl_primitive
         (rc = an_weights_turn(&dense->gradient_turn, op->cpu, &op->weights[0], &order, true, &turned)))
         return rc;
     an_kernel_arg(&dense->weights, DNNL_ARG_SRC, dense->source);
-    an_kernel_arg(&dense->weights, DNNL_ARG_DIFF_DST, op->output.gradient);
+    an_kernel_arg(&dense->weights, DNNL_ARG_DIFF_DST, dense->slope);
     an_kernel_arg(&dense->weights, DNNL_ARG_DIFF_WEIGHTS, turned);
     an_kernel_arg(&dense->weights, DNNL_ARG_DIFF_BIAS, op->biases[0].gradient);
     return AN_OK;
+}
+
+/* Logits are f32 whatever the working type: their gradient is narrowed before use. */
+static int slope_make(dense_op *dense, const geometry *g)
+{
+    an_op *op = &dense->op;
+    void *place;
+    dense->slope = op->output.gradient;
+    if (dnnl_memory_desc_equal(&g->target, &g->target_gradient))
+        return AN_OK;
+    int rc = an_cpu_alloc(op->cpu, &place, dnnl_memory_desc_get_size(&g->target_gradient));
+    if (rc || (rc = an_cpu_memory(op->cpu, &dense->slope, &g->target_gradient, place)))
+        return rc;
+    return an_kernel_reorder(&dense->slope_turn, op->cpu, &g->target, op->output.gradient, &g->target_gradient,
+                             dense->slope, false);
 }
 
 static int kernels_make(dense_op *dense, bool input_gradient)
@@ -106,7 +126,9 @@ static int kernels_make(dense_op *dense, bool input_gradient)
     if (rc || (rc = forward_make(dense, &g, &hint)))
         return rc;
     if (dense->op.cpu->training) {
-        rc = weights_make(dense, &g, hint);
+        rc = slope_make(dense, &g);
+        if (!rc)
+            rc = weights_make(dense, &g, hint);
         if (!rc && input_gradient)
             rc = data_make(dense, &g, hint);
         if (!rc)
@@ -128,8 +150,8 @@ static int dense_backward(an_op *op, const an_run *run)
 {
     (void)run;
     dense_op *dense = (dense_op *)op;
-    const an_kernel *order[] = {&dense->activation, &dense->weights, &dense->gradient_turn, &dense->weights_turn,
-                                &dense->data};
+    const an_kernel *order[] = {&dense->activation,    &dense->slope_turn,   &dense->weights,
+                                &dense->gradient_turn, &dense->weights_turn, &dense->data};
     int rc = AN_OK;
     for (size_t i = 0; i < sizeof order / sizeof *order && !rc; i++)
         rc = an_kernel_run(order[i], op->cpu);
@@ -140,9 +162,9 @@ static int dense_describe(const an_op *op, an_buffer *out)
 {
     const dense_op *dense = (const dense_op *)op;
     const char *turned = dense->weights_turn.primitive || dense->gradient_turn.primitive ? ", weights reordered" : "";
-    return an_buffer_printf(out, "%s%s, backward %s / %s%s", dense->view.forward[0].primitive ? "input reordered, " : "",
-                            dense->forward.implementation, dense->data.implementation, dense->weights.implementation,
-                            turned);
+    return an_buffer_printf(out, "%s%s, backward %s / %s%s",
+                            dense->view.forward[0].primitive ? "input reordered, " : "", dense->forward.implementation,
+                            dense->data.implementation, dense->weights.implementation, turned);
 }
 
 int an_cpu_dense_create(an_op **out, an_backend *cpu, const an_op_spec *spec)
@@ -153,10 +175,13 @@ int an_cpu_dense_create(an_op **out, an_backend *cpu, const an_op_spec *spec)
     if (rc)
         return rc;
     an_tensor *source = an_cpu_input(spec, 0);
-    dnnl_memory_desc_t order = source->desc, target = an_tensor_desc(cpu->batch, dense->op.node.channels, 0, 0, dnnl_nc);
-    int shape[] = {cpu->batch, dense->op.node.channels, 1, 1};
-    if (order.ndims == 4)
-        order = an_tensor_desc(source->n, source->c, source->h, source->w, dnnl_nchw);
+    const an_node *node = &dense->op.node;
+    dnnl_data_type_t type = node->activation == AN_ACTIVATION_NONE ? dnnl_f32 : cpu->type;
+    dnnl_memory_desc_t order = an_matrix_desc(cpu->type, source->n, source->c, dnnl_nc);
+    dnnl_memory_desc_t target = an_matrix_desc(type, cpu->batch, node->channels, dnnl_nc);
+    int shape[] = {cpu->batch, node->channels, 1, 1};
+    if (source->desc.ndims == 4)
+        order = an_tensor_desc(cpu->type, source->n, source->c, source->h, source->w, dnnl_nchw);
     dense->op.parts = 1;
     if ((rc = an_view_make(&dense->view, cpu, source,
                            &(an_view_spec){&order, false, spec->input_gradient, spec->accumulate})) ||

@@ -1,10 +1,11 @@
-/* Dropout behind a fully connected layer. The mask is a pure function of seed, step, layer and the element's place in the
- * whole layer, so neither the placement of halves nor the number of threads changes it. */
+/* Dropout behind a fully connected layer. The mask is a pure function of seed, step, layer and the element's place in
+ * the whole layer, so neither the placement of halves nor the number of threads changes it. */
 #include <math.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/rng.h"
+#include "model/cpu/bf16.h"
 #include "model/cpu/cpu.h"
 
 typedef struct {
@@ -26,35 +27,52 @@ static void row_draw(uint8_t *kept, int channels, an_rng rng, uint64_t first, ui
     }
 }
 
-static void rows_scale(float *restrict out, const float *restrict in, const uint8_t *restrict kept, size_t count,
-                       float scale)
+static void scale_f32(float *restrict out, const float *restrict in, const uint8_t *restrict kept, size_t count,
+                      float scale)
 {
     for (size_t i = 0; i < count; i++)
         out[i] = kept[i] ? in[i] * scale : 0;
+}
+
+static void scale_bf16(uint16_t *restrict out, const uint16_t *restrict in, const uint8_t *restrict kept, size_t count,
+                       float scale)
+{
+    for (size_t i = 0; i < count; i++)
+        out[i] = kept[i] ? an_bf16_narrow(an_bf16_widen(in[i]) * scale) : 0;
+}
+
+/* Elements from..from + count - 1. */
+static void scale_some(const dropout_op *dropout, void *out, const void *in, size_t from, size_t count)
+{
+    float scale = (float)(1 / (1 - dropout->op.node.dropout));
+    const uint8_t *kept = dropout->kept + from;
+    if (dropout->op.cpu->type == dnnl_bf16)
+        scale_bf16((uint16_t *)out + from, (const uint16_t *)in + from, kept, count, scale);
+    else
+        scale_f32((float *)out + from, (const float *)in + from, kept, count, scale);
 }
 
 static int dropout_forward(an_op *op, const an_run *run)
 {
     dropout_op *dropout = (dropout_op *)op;
     const an_node *node = &op->node;
+    const an_tensor *source = dropout->view.tensor;
     int rc = an_view_forward(&dropout->view, op->cpu), rows = op->output.n;
     size_t channels = (size_t)op->output.c;
-    const float *in = dropout->view.tensor->data;
     if (rc)
         return rc;
     if (!run->training) {
-        memcpy(op->output.data, in, (size_t)rows * channels * sizeof *in);
+        memcpy(op->output.data, source->data, dnnl_memory_desc_get_size(&op->output.desc));
         return AN_OK;
     }
     an_rng rng = an_rng_make(op->cpu->seed, AN_RNG_DROPOUT, run->step, (uint64_t)node->layer);
     uint32_t threshold = (uint32_t)ceil(node->dropout * 0x1p32);
-    float scale = (float)(1 / (1 - node->dropout));
 #pragma omp parallel for schedule(static)
     for (int row = 0; row < rows; row++) {
         size_t at = (size_t)row * channels;
         uint64_t first = (uint64_t)row * (uint64_t)node->layer_channels + (uint64_t)node->channel_offset;
         row_draw(dropout->kept + at, (int)channels, rng, first, threshold);
-        rows_scale(op->output.data + at, in + at, dropout->kept + at, channels, scale);
+        scale_some(dropout, op->output.data, source->data, at, channels);
     }
     return AN_OK;
 }
@@ -64,8 +82,7 @@ static int dropout_backward(an_op *op, const an_run *run)
     (void)run;
     dropout_op *dropout = (dropout_op *)op;
     an_tensor *source = dropout->view.tensor;
-    size_t count = (size_t)source->n * (size_t)source->c;
-    rows_scale(source->slope, op->output.slope, dropout->kept, count, (float)(1 / (1 - op->node.dropout)));
+    scale_some(dropout, source->slope, op->output.slope, 0, (size_t)source->n * (size_t)source->c);
     return an_view_backward(&dropout->view, op->cpu);
 }
 
@@ -78,7 +95,7 @@ int an_cpu_dropout_create(an_op **out, an_backend *cpu, const an_op_spec *spec)
     if (rc)
         return rc;
     an_tensor *source = an_cpu_input(spec, 0);
-    dnnl_memory_desc_t order = an_tensor_desc(source->n, source->c, 0, 0, dnnl_nc);
+    dnnl_memory_desc_t order = an_matrix_desc(cpu->type, source->n, source->c, dnnl_nc);
     int shape[] = {source->n, source->c, 1, 1};
     if (source->desc.ndims != 2)
         return an_error(AN_EUNSUPPORTED, "%s: dropout follows fully connected layers only", dropout->op.node.name);

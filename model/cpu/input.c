@@ -32,7 +32,7 @@ int an_cpu_input_create(an_op **out, an_backend *cpu, const an_op_spec *spec)
     if (rc)
         return rc;
     int shape[] = {cpu->batch, op->node.channels, op->node.height, op->node.width};
-    dnnl_memory_desc_t order = an_tensor_desc(shape[0], shape[1], shape[2], shape[3], dnnl_nchw);
+    dnnl_memory_desc_t order = an_tensor_desc(cpu->type, shape[0], shape[1], shape[2], shape[3], dnnl_nchw);
     *out = op;
     return an_tensor_make(&op->output, cpu, shape, &order, false);
 }

@@ -41,7 +41,8 @@ static int source_register(an_op *source, an_op *join, int offset)
     dnnl_status_t status = dnnl_memory_desc_init_submemory(&window, &from->desc, dims, offsets);
     int rc = an_cpu_check(status, source->node.name, "a window into a join");
     if (rc || (rc = an_cpu_memory(source->cpu, &memory, &window, from->slope)) ||
-        (rc = an_kernel_reorder(&source->collects[use], source->cpu, &window, memory, &to->desc, to->gradient, use > 0)))
+        (rc =
+             an_kernel_reorder(&source->collects[use], source->cpu, &window, memory, &to->desc, to->gradient, use > 0)))
         return rc;
     source->join_count++;
     return AN_OK;

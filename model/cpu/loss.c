@@ -49,6 +49,7 @@ static int loss_forward(an_op *op, const an_run *run)
     loss_op *loss = (loss_op *)op;
     size_t classes = (size_t)op->output.c;
     const float *logits = loss->view.tensor->data;
+    float *probabilities = op->output.data;
     int rc = an_view_forward(&loss->view, op->cpu), count = (int)run->count;
     if (rc)
         return rc;
@@ -56,7 +57,7 @@ static int loss_forward(an_op *op, const an_run *run)
 #pragma omp parallel for schedule(static)
     for (int row = 0; row < count; row++) {
         const float *in = logits + (size_t)row * classes;
-        double log_sum = row_softmax(in, op->output.data + (size_t)row * classes, classes);
+        double log_sum = row_softmax(in, probabilities + (size_t)row * classes, classes);
         if (loss->labelled)
             loss->rows[row] = row_judge(in, classes, loss->labels[row], log_sum);
     }
@@ -68,9 +69,10 @@ static int loss_backward(an_op *op, const an_run *run)
 {
     loss_op *loss = (loss_op *)op;
     size_t classes = (size_t)op->output.c, used = run->count * classes, all = (size_t)op->output.n * classes;
+    const float *probabilities = op->output.data;
     float *slope = loss->view.tensor->slope, share = 1.0F / (float)run->count;
     for (size_t i = 0; i < used; i++)
-        slope[i] = op->output.data[i] * share;
+        slope[i] = probabilities[i] * share;
     memset(slope + used, 0, (all - used) * sizeof *slope);
     for (size_t row = 0; row < run->count; row++)
         slope[row * classes + loss->labels[row]] -= share;
@@ -107,7 +109,7 @@ int an_cpu_loss_create(an_op **out, an_backend *cpu, const an_op_spec *spec)
     if (rc)
         return rc;
     an_tensor *source = an_cpu_input(spec, 0);
-    dnnl_memory_desc_t order = an_tensor_desc(source->n, source->c, 0, 0, dnnl_nc);
+    dnnl_memory_desc_t order = an_matrix_desc(dnnl_f32, source->n, source->c, dnnl_nc);
     int shape[] = {source->n, source->c, 1, 1};
     size_t batch = (size_t)source->n;
     if (source->desc.ndims != 2)

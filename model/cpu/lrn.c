@@ -18,15 +18,15 @@ static int pair_desc(lrn_op *lrn, const dnnl_memory_desc_t *order, dnnl_primitiv
     dnnl_prop_kind_t kind = lrn->op.cpu->training ? dnnl_forward_training : dnnl_forward_inference;
     dnnl_lrn_desc_t operation;
     *backward = NULL;
-    dnnl_status_t status = dnnl_lrn_forward_desc_init(&operation, kind, dnnl_lrn_across_channels, order,
-                                                      node->lrn_size, alpha, beta, k);
+    dnnl_status_t status =
+        dnnl_lrn_forward_desc_init(&operation, kind, dnnl_lrn_across_channels, order, node->lrn_size, alpha, beta, k);
     int rc = an_cpu_check(status, node->name, "normalisation");
     if (rc || (rc = an_kernel_desc(forward, lrn->op.cpu, &operation, AN_ACTIVATION_NONE, NULL, node->name)))
         return rc;
     if (!lrn->op.cpu->training)
         return AN_OK;
-    status = dnnl_lrn_backward_desc_init(&operation, dnnl_lrn_across_channels, order, order, node->lrn_size, alpha, beta,
-                                         k);
+    status =
+        dnnl_lrn_backward_desc_init(&operation, dnnl_lrn_across_channels, order, order, node->lrn_size, alpha, beta, k);
     rc = an_cpu_check(status, node->name, "normalisation");
     if (!rc)
         rc = an_kernel_desc(backward, lrn->op.cpu, &operation, AN_ACTIVATION_NONE, *forward, node->name);
@@ -77,8 +77,8 @@ static void orders_choose(const lrn_op *lrn, const an_tensor *source, dnnl_memor
     if (blocked && !source->halved && c / groups % block == 0 &&
         an_tensor_reshape(&source->desc, n * groups, c / groups, grouped))
         return;
-    *whole = an_tensor_desc(n, c, source->h, source->w, dnnl_nchw);
-    *grouped = an_tensor_desc(n * groups, c / groups, source->h, source->w, dnnl_nchw);
+    *whole = an_tensor_desc(lrn->op.cpu->type, n, c, source->h, source->w, dnnl_nchw);
+    *grouped = an_tensor_desc(lrn->op.cpu->type, n * groups, c / groups, source->h, source->w, dnnl_nchw);
 }
 
 static int lrn_forward(an_op *op, const an_run *run)

@@ -84,7 +84,8 @@ void an_cpu_free_all(an_backend *cpu)
 
 int an_cpu_memory(an_backend *cpu, dnnl_memory_t *out, const dnnl_memory_desc_t *desc, void *data)
 {
-    int rc = an_cpu_check(dnnl_memory_create(out, desc, cpu->engine, data ? data : DNNL_MEMORY_NONE), "tensor", "memory");
+    int rc =
+        an_cpu_check(dnnl_memory_create(out, desc, cpu->engine, data ? data : DNNL_MEMORY_NONE), "tensor", "memory");
     return rc ? rc : an_cpu_own_memory(cpu, *out);
 }
 

@@ -16,8 +16,8 @@ static int pair_desc(pool_op *pool, const dnnl_memory_desc_t *source, dnnl_primi
     dnnl_prop_kind_t kind = pool->op.cpu->training ? dnnl_forward_training : dnnl_forward_inference;
     dnnl_dims_t strides = {node->stride, node->stride}, window = {node->kernel, node->kernel};
     dnnl_dims_t before = {node->pad_before, node->pad_before}, after = {node->pad_after, node->pad_after};
-    dnnl_memory_desc_t target = an_tensor_desc((int)source->dims[0], (int)source->dims[1], node->height, node->width,
-                                               dnnl_format_tag_any);
+    dnnl_memory_desc_t target = an_tensor_desc(source->data_type, (int)source->dims[0], (int)source->dims[1],
+                                               node->height, node->width, dnnl_format_tag_any);
     dnnl_pooling_desc_t operation;
     *backward = NULL;
     dnnl_status_t status = dnnl_pooling_forward_desc_init(&operation, kind, dnnl_pooling_max, source, &target, strides,
@@ -28,8 +28,8 @@ static int pair_desc(pool_op *pool, const dnnl_memory_desc_t *source, dnnl_primi
     if (!pool->op.cpu->training)
         return AN_OK;
     target = an_kernel_query(*forward, dnnl_query_dst_md);
-    status = dnnl_pooling_backward_desc_init(&operation, dnnl_pooling_max, source, &target, strides, window, before,
-                                             after);
+    status =
+        dnnl_pooling_backward_desc_init(&operation, dnnl_pooling_max, source, &target, strides, window, before, after);
     rc = an_cpu_check(status, node->name, "pooling");
     if (!rc)
         rc = an_kernel_desc(backward, pool->op.cpu, &operation, AN_ACTIVATION_NONE, *forward, node->name);

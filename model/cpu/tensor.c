@@ -3,12 +3,20 @@
 #include "base/error.h"
 #include "model/cpu/cpu.h"
 
-dnnl_memory_desc_t an_tensor_desc(int n, int c, int h, int w, dnnl_format_tag_t tag)
+/* A refusal leaves a descriptor zeroed, which whatever is made with it refuses in turn. */
+dnnl_memory_desc_t an_tensor_desc(dnnl_data_type_t type, int n, int c, int h, int w, dnnl_format_tag_t tag)
 {
     dnnl_memory_desc_t desc = {0};
     dnnl_dims_t dims = {n, c, h, w};
-    /* A refusal leaves the descriptor zeroed, which whatever is made with it refuses in turn. */
-    dnnl_memory_desc_init_by_tag(&desc, h ? 4 : 2, dims, dnnl_f32, tag);
+    dnnl_memory_desc_init_by_tag(&desc, 4, dims, type, tag);
+    return desc;
+}
+
+dnnl_memory_desc_t an_matrix_desc(dnnl_data_type_t type, int rows, int columns, dnnl_format_tag_t tag)
+{
+    dnnl_memory_desc_t desc = {0};
+    dnnl_dims_t dims = {rows, columns};
+    dnnl_memory_desc_init_by_tag(&desc, 2, dims, type, tag);
     return desc;
 }
 
@@ -28,20 +36,16 @@ bool an_tensor_reshape(const dnnl_memory_desc_t *desc, int n, int c, dnnl_memory
     return false;
 }
 
-static int place(an_backend *cpu, const dnnl_memory_desc_t *desc, float **data, dnnl_memory_t *memory)
+static int place(an_backend *cpu, const dnnl_memory_desc_t *desc, void **data, dnnl_memory_t *memory)
 {
-    void *pages;
-    int rc = an_cpu_alloc(cpu, &pages, dnnl_memory_desc_get_size(desc));
-    if (rc)
-        return rc;
-    *data = pages;
-    return an_cpu_memory(cpu, memory, desc, pages);
+    int rc = an_cpu_alloc(cpu, data, dnnl_memory_desc_get_size(desc));
+    return rc ? rc : an_cpu_memory(cpu, memory, desc, *data);
 }
 
 int an_tensor_make(an_tensor *tensor, an_backend *cpu, const int shape[4], const dnnl_memory_desc_t *desc, bool halved)
 {
-    *tensor = (an_tensor){.cpu = cpu, .n = shape[0], .c = shape[1], .h = shape[2], .w = shape[3], .halved = halved,
-                          .desc = *desc};
+    *tensor = (an_tensor){
+        .cpu = cpu, .n = shape[0], .c = shape[1], .h = shape[2], .w = shape[3], .halved = halved, .desc = *desc};
     int rc = place(cpu, desc, &tensor->data, &tensor->value);
     if (!rc && cpu->training)
         rc = place(cpu, desc, &tensor->slope, &tensor->gradient);
@@ -83,8 +87,8 @@ static int part_copy(const an_tensor *tensor, const dnnl_memory_desc_t *part, vo
     dnnl_memory_desc_t canonical, inside, window;
     memcpy(dims, part->dims, sizeof dims);
     dims[0] = count;
-    dnnl_status_t status = dnnl_memory_desc_init_by_tag(&canonical, part->ndims, whole, dnnl_f32,
-                                                        part->ndims == 2 ? dnnl_nc : dnnl_nchw);
+    dnnl_status_t status =
+        dnnl_memory_desc_init_by_tag(&canonical, part->ndims, whole, dnnl_f32, part->ndims == 2 ? dnnl_nc : dnnl_nchw);
     if (status == dnnl_success)
         status = dnnl_memory_desc_init_submemory(&inside, part, dims, zero);
     if (status == dnnl_success)

@@ -1,18 +1,41 @@
 #include "base/error.h"
+#include "model/cpu/bf16.h"
 #include "model/cpu/cpu.h"
+
+static void narrow_refresh(an_weights *weights)
+{
+    const float *restrict from = weights->data;
+    uint16_t *restrict to = weights->narrow;
+    if (!to)
+        return;
+#pragma omp parallel for simd schedule(static)
+    for (size_t i = 0; i < weights->floats; i++)
+        to[i] = an_bf16_narrow(from[i]);
+}
+
+dnnl_memory_desc_t an_weights_master(const dnnl_memory_desc_t *desc)
+{
+    dnnl_memory_desc_t master = *desc;
+    master.data_type = dnnl_f32;
+    return master;
+}
 
 int an_weights_make(an_weights *weights, an_backend *cpu, const dnnl_memory_desc_t *desc,
                     const dnnl_memory_desc_t *canonical)
 {
-    size_t size = dnnl_memory_desc_get_size(desc);
-    void *data = NULL, *velocity = NULL, *slope = NULL;
+    dnnl_memory_desc_t master = an_weights_master(desc);
+    size_t size = dnnl_memory_desc_get_size(&master);
+    void *data = NULL, *velocity = NULL, *slope = NULL, *narrow = NULL;
     *weights = (an_weights){.desc = *desc, .canonical = *canonical, .floats = size / sizeof(float)};
     int rc = an_cpu_alloc(cpu, &data, size);
+    if (!rc && desc->data_type == dnnl_bf16)
+        rc = an_cpu_alloc(cpu, &narrow, size / 2);
     if (!rc)
-        rc = an_cpu_memory(cpu, &weights->value, desc, data);
+        rc = an_cpu_memory(cpu, &weights->value, desc, narrow ? narrow : data);
     if (!rc && cpu->training && !(rc = an_cpu_alloc(cpu, &velocity, size)) && !(rc = an_cpu_alloc(cpu, &slope, size)))
-        rc = an_cpu_memory(cpu, &weights->gradient, desc, slope);
+        rc = an_cpu_memory(cpu, &weights->gradient, &master, slope);
     weights->data = data;
+    weights->narrow = narrow;
     weights->velocity = velocity;
     weights->slope = slope;
     return rc;
@@ -33,15 +56,21 @@ static int place(const an_weights *weights, an_parameter_kind kind, float **out)
 int an_weights_get(const an_weights *weights, an_backend *cpu, an_parameter_kind kind, float *out)
 {
     float *inside;
+    dnnl_memory_desc_t master = an_weights_master(&weights->desc);
     int rc = place(weights, kind, &inside);
-    return rc ? rc : an_cpu_copy(cpu, &weights->desc, inside, &weights->canonical, out);
+    return rc ? rc : an_cpu_copy(cpu, &master, inside, &weights->canonical, out);
 }
 
 int an_weights_set(an_weights *weights, an_backend *cpu, an_parameter_kind kind, const float *values)
 {
     float *inside;
+    dnnl_memory_desc_t master = an_weights_master(&weights->desc);
     int rc = place(weights, kind, &inside);
-    return rc ? rc : an_cpu_copy(cpu, &weights->canonical, (float *)(uintptr_t)values, &weights->desc, inside);
+    if (!rc)
+        rc = an_cpu_copy(cpu, &weights->canonical, (float *)(uintptr_t)values, &master, inside);
+    if (!rc && kind == AN_PARAMETER_VALUE)
+        narrow_refresh(weights);
+    return rc;
 }
 
 void an_weights_update(an_weights *weights, const an_sgd *sgd, bool bias)
@@ -56,18 +85,20 @@ void an_weights_update(an_weights *weights, const an_sgd *sgd, bool bias)
         v[i] = momentum * v[i] - shrink * w[i] - rate * g[i];
         w[i] += v[i];
     }
+    narrow_refresh(weights);
 }
 
 int an_weights_turn(an_kernel *kernel, an_backend *cpu, const an_weights *weights, const dnnl_memory_desc_t *order,
                     bool gradient, dnnl_memory_t *memory)
 {
     void *place;
-    if (dnnl_memory_desc_equal(order, &weights->desc))
+    dnnl_memory_desc_t held = gradient ? an_weights_master(&weights->desc) : weights->desc;
+    if (dnnl_memory_desc_equal(order, &held))
         return AN_OK;
     int rc = an_cpu_alloc(cpu, &place, dnnl_memory_desc_get_size(order));
     if (rc || (rc = an_cpu_memory(cpu, memory, order, place)))
         return rc;
     if (gradient)
-        return an_kernel_reorder(kernel, cpu, order, *memory, &weights->desc, weights->gradient, false);
-    return an_kernel_reorder(kernel, cpu, &weights->desc, weights->value, order, *memory, false);
+        return an_kernel_reorder(kernel, cpu, order, *memory, &held, weights->gradient, false);
+    return an_kernel_reorder(kernel, cpu, &held, weights->value, order, *memory, false);
 }

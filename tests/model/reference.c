@@ -61,8 +61,9 @@ static void conv_walk(const an_node *node, an_reference_shape in, window_visit *
                                 int column = w * node->stride + x - node->pad_before;
                                 if (row < 0 || row >= in.h || column < 0 || column >= in.w)
                                     continue;
-                                size_t weight = (((size_t)o * (size_t)from + (size_t)c) * (size_t)k + (size_t)y) *
-                                                    (size_t)k + (size_t)x;
+                                size_t weight =
+                                    (((size_t)o * (size_t)from + (size_t)c) * (size_t)k + (size_t)y) * (size_t)k +
+                                    (size_t)x;
                                 visit(context, at(out, n, o, h, w), at(in, n, o / to * from + c, row, column), weight);
                             }
 }

@@ -101,8 +101,8 @@ static void net_backward(an_reference_net *net, bool dropout)
     }
 }
 
-double an_reference_net_run(an_reference_net *net, const float *images, const uint32_t *labels, int count, bool gradients,
-                            bool dropout, uint64_t seed, uint64_t step)
+double an_reference_net_run(an_reference_net *net, const float *images, const uint32_t *labels, int count,
+                            bool gradients, bool dropout, uint64_t seed, uint64_t step)
 {
     int last = net->graph->count - 1;
     for (int i = 0; i < last; i++) {

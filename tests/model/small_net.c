@@ -28,12 +28,17 @@ static void pair(an_graph *graph, const char *name, an_node node, bool both, int
 void an_small_net(an_graph *graph, an_activation activation)
 {
     an_node image = {.name = "input", .kind = AN_OP_INPUT, .channels = 3, .height = SMALL_SIDE, .width = SMALL_SIDE};
-    an_node conv = {.kind = AN_OP_CONV, .channels = 8, .kernel = 3, .stride = 2, .pad_after = 1, .activation = activation,
+    an_node conv = {.kind = AN_OP_CONV,
+                    .channels = 8,
+                    .kernel = 3,
+                    .stride = 2,
+                    .pad_after = 1,
+                    .activation = activation,
                     .init_deviation = 0.1};
     an_node lrn = {.kind = AN_OP_LRN, .lrn_size = 5, .lrn_alpha = 0.1, .lrn_beta = 0.75, .lrn_k = 2};
     an_node pool = {.kind = AN_OP_POOL, .kernel = 3, .stride = 2};
-    an_node dense = {.kind = AN_OP_DENSE, .channels = 12, .activation = activation, .init_deviation = 0.1,
-                     .init_bias = 1};
+    an_node dense = {
+        .kind = AN_OP_DENSE, .channels = 12, .activation = activation, .init_deviation = 0.1, .init_bias = 1};
     an_node dropout = {.kind = AN_OP_DROPOUT, .dropout = 0.5};
     int last[2];
     memset(graph, 0, sizeof *graph);
@@ -49,8 +54,12 @@ void an_small_net(an_graph *graph, an_activation activation)
     pair(graph, "pool4", pool, false, last);
     pair(graph, "fc5", dense, true, last);
     pair(graph, "dropout5", dropout, false, last);
-    an_node logits = {.name = "fc6", .kind = AN_OP_DENSE, .channels = SMALL_CLASSES, .inputs = {last[0], last[1]},
-                      .input_count = 2, .init_deviation = 0.1};
+    an_node logits = {.name = "fc6",
+                      .kind = AN_OP_DENSE,
+                      .channels = SMALL_CLASSES,
+                      .inputs = {last[0], last[1]},
+                      .input_count = 2,
+                      .init_deviation = 0.1};
     an_node loss = {.name = "loss", .kind = AN_OP_LOSS, .input_count = 1, .inputs = {an_graph_add(graph, &logits)}};
     assert_true(an_graph_add(graph, &loss) > 0);
 }

@@ -25,7 +25,7 @@ float *an_test_random(size_t count, uint64_t stream)
     float *out = an_test_zeros(count, sizeof *out);
     an_rng rng = an_rng_make(1, AN_RNG_TEST, 0, stream);
     for (size_t i = 0; i < count; i++)
-        out[i] = (float)(2 * an_rng_uniform(&rng) - 1);
+        out[i] = (float)((int)an_rng_below(&rng, 257) - 128) / 128;
     return out;
 }
 

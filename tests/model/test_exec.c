@@ -27,8 +27,12 @@ static an_exec *exec_make(const an_graph *graph, const char *placement, bool tra
 {
     an_exec *exec;
     bool columns = !strcmp(placement, "columns");
-    an_exec_options options = {.devices = strchr(placement, ',') ? placement : "cpu", .batch = BATCH, .threads = columns ? 2 : 1, .training = training,
-                               .seed = 11, .columns = columns};
+    an_exec_options options = {.devices = strchr(placement, ',') ? placement : "cpu",
+                               .batch = BATCH,
+                               .threads = columns ? 2 : 1,
+                               .training = training,
+                               .seed = 11,
+                               .columns = columns};
     an_test_ok(an_exec_create(&exec, graph, &options), placement);
     an_test_ok(an_init_parameters(exec, AN_INIT_PAPER, 5), "init");
     return exec;
@@ -248,26 +252,53 @@ static void test_alexnet_without_crossings(void **state)
     check_alexnet(&options, "cpu,cpu");
 }
 
-static void test_it_learns_a_batch_by_heart(void **state)
+/* Floats that are exact in bf16 as bf16. */
+static uint16_t *narrowed(const float *values, size_t count)
 {
-    (void)state;
+    uint16_t *out = an_test_zeros(count, sizeof *out);
+    for (size_t i = 0; i < count; i++) {
+        uint32_t bits;
+        memcpy(&bits, &values[i], sizeof bits);
+        out[i] = (uint16_t)(bits >> 16);
+    }
+    return out;
+}
+
+static void check_learning(const char *devices, an_precision precision)
+{
     an_graph graph;
+    an_exec *exec;
     an_exec_result first, last;
     an_sgd sgd = {.rate = 0.01, .momentum = 0.9, .bias_rate_scale = 1};
-    an_small_net(&graph, AN_ACTIVATION_RELU);
-    an_exec *exec = exec_make(&graph, "fused", true);
-    an_test_ok(an_init_parameters(exec, AN_INIT_HE, 5), "init");
+    an_exec_options options = {
+        .devices = devices, .batch = BATCH, .threads = 1, .training = true, .seed = 11, .precision = precision};
     float *images = an_test_random(BATCH * SMALL_IMAGE, 9);
-    an_test_ok(an_exec_evaluate(exec, images, labels, BATCH, NULL, &first), "evaluate");
+    uint16_t *narrow = narrowed(images, BATCH * SMALL_IMAGE);
+    an_small_net(&graph, AN_ACTIVATION_RELU);
+    an_test_ok(an_exec_create(&exec, &graph, &options), devices);
+    an_test_ok(an_init_parameters(exec, AN_INIT_HE, 5), "init");
+    bool half = an_exec_input_format(exec).dtype == AN_DTYPE_BF16;
+    const void *input = half ? (const void *)narrow : images;
+    assert_int_equal(half, precision == AN_PRECISION_BF16);
+    an_test_ok(an_exec_evaluate(exec, input, labels, BATCH, NULL, &first), "evaluate");
     for (uint64_t step = 0; step < 300; step++) {
-        an_test_ok(an_exec_step(exec, images, labels, BATCH, step, &last), "step");
+        an_test_ok(an_exec_step(exec, input, labels, BATCH, step, &last), "step");
         an_test_ok(an_exec_update(exec, &sgd), "update");
     }
-    an_test_ok(an_exec_evaluate(exec, images, labels, BATCH, NULL, &last), "evaluate");
+    an_test_ok(an_exec_evaluate(exec, input, labels, BATCH, NULL, &last), "evaluate");
     assert_int_equal(last.top1, BATCH);
     assert_true(last.loss < first.loss / 4);
     free(images);
+    free(narrow);
     an_exec_free(exec);
+}
+
+static void test_it_learns_a_batch_by_heart(void **state)
+{
+    (void)state;
+    check_learning("cpu", AN_PRECISION_F32);
+    check_learning("cpu", AN_PRECISION_BF16);
+    check_learning("cpu,cpu", AN_PRECISION_BF16);
 }
 
 /* The same steps give the same bits. */
@@ -382,6 +413,9 @@ static void test_bad_options_are_refused(void **state)
     refuse_options(&graph, (an_exec_options){.devices = "cpu", .batch = -1}, "batch of -1");
     refuse_options(&graph, (an_exec_options){.devices = "cpu", .batch = 1, .threads = -1}, "-1 threads");
     refuse_options(&graph, (an_exec_options){.devices = "abacus", .batch = 1}, "no device 'abacus'");
+    an_exec *exec = NULL;
+    an_exec_options tf32 = {.devices = "cpu", .batch = 1, .precision = AN_PRECISION_TF32};
+    assert_int_equal(an_exec_create(&exec, &graph, &tf32), AN_EUNSUPPORTED);
     refuse_options(&graph, (an_exec_options){.devices = "cpu:1", .batch = 1}, "without a number");
     refuse_options(&graph, (an_exec_options){.devices = "cpu,", .batch = 1}, "no device ''");
     refuse_options(&graph, (an_exec_options){.devices = "cpu,cpu,cpu", .batch = 1}, "at most 2");

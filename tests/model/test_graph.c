@@ -53,8 +53,9 @@ static void test_paper_form(void **state)
     assert_int_equal(node_named(&graph, "conv1", 0)->pad_after, 3);
     assert_int_equal(node_named(&graph, "conv1", 0)->pad_before, 0);
     /* Multiply-adds by layer, from the paper's shapes. */
-    double flop = 2.0 * (55 * 55 * 96 * 363.0 + 27 * 27 * 256 * 1200.0 + 13 * 13 * (384 * 2304.0 + 384 * 1728.0 + 256 * 1728.0) +
-                         4096 * (9216.0 + 4096) + 1000 * 4096.0);
+    double flop =
+        2.0 * (55 * 55 * 96 * 363.0 + 27 * 27 * 256 * 1200.0 + 13 * 13 * (384 * 2304.0 + 384 * 1728.0 + 256 * 1728.0) +
+               4096 * (9216.0 + 4096) + 1000 * 4096.0);
     assert_true(an_graph_flop(&graph) == flop);
 }
 
