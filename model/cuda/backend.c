@@ -1,0 +1,146 @@
+#include "base/error.h"
+#include "model/cuda/cuda.h"
+
+int an_cuda_op_new(void *out, an_backend *cuda, const an_op_spec *spec, const an_op_methods *methods, size_t size)
+{
+    void *place;
+    int rc = an_cuda_use(cuda);
+    if (rc || (rc = an_cuda_alloc_host(cuda, &place, size)))
+        return rc;
+    an_op *op = place;
+    op->cuda = cuda;
+    op->methods = methods;
+    op->node = *spec->node;
+    op->input = spec->inputs[0];
+    op->input_gradient = spec->input_gradient && cuda->training;
+    op->accumulate = spec->accumulate;
+    *cuda->ops_end = op;
+    cuda->ops_end = &op->next;
+    *(void **)out = place;
+    return AN_OK;
+}
+
+static int cuda_synchronize(an_backend *cuda)
+{
+    int rc = an_cuda_use(cuda);
+    if (!rc)
+        rc = an_cuda_check(cudaStreamSynchronize(cuda->copy), "wait for the copies of cuda:%d", cuda->device);
+    return rc ? rc : an_cuda_check(cudaStreamSynchronize(cuda->compute), "wait for cuda:%d", cuda->device);
+}
+
+static int cuda_finish(an_backend *cuda)
+{
+    int rc = an_cuda_use(cuda);
+    if (!rc && cuda->workspace_size)
+        rc = an_cuda_alloc(cuda, &cuda->workspace, cuda->workspace_size, "workspaces");
+    for (an_op *op = cuda->ops; op && !rc; op = op->next)
+        if (op->methods->bind && (rc = op->methods->bind(op)))
+            rc = an_error_prefix(rc, "%s", op->node.name);
+    return rc ? rc : cuda_synchronize(cuda);
+}
+
+static uint64_t cuda_memory(const an_backend *cuda)
+{
+    return cuda->memory;
+}
+
+/* Such a layer's values are taken for logits and stay fp32; fully connected layers round them, other layers do not. */
+static bool values_of_fp32(const an_backend *cuda, const an_op_spec *spec)
+{
+    an_op_kind kind = spec->node->kind;
+    bool windowed = kind == AN_OP_CONV || kind == AN_OP_POOL || kind == AN_OP_LRN;
+    return windowed && spec->inputs[0]->output.stored != cuda->stored;
+}
+
+static int cuda_op_create(an_op **out, an_backend *cuda, const an_op_spec *spec)
+{
+    static int (*const creators[])(an_op **, an_backend *, const an_op_spec *) = {
+        [AN_OP_INPUT] = an_cuda_input_create, [AN_OP_CONV] = an_cuda_conv_create,
+        [AN_OP_LRN] = an_cuda_lrn_create,     [AN_OP_POOL] = an_cuda_pool_create,
+        [AN_OP_DENSE] = an_cuda_dense_create, [AN_OP_DROPOUT] = an_cuda_dropout_create,
+        [AN_OP_LOSS] = an_cuda_loss_create,   [AN_OP_JOIN] = an_cuda_join_create,
+    };
+    if (values_of_fp32(cuda, spec))
+        return an_error(AN_EUNSUPPORTED, "only fully connected layers, dropout and the loss can follow fp32 logits");
+    return creators[spec->node->kind](out, cuda, spec);
+}
+
+/* Other devices may still be copying what the last step left here. */
+static int readers_wait(const an_op *op)
+{
+    int rc = AN_OK;
+    for (int i = 0; i < op->crossing_count && !rc; i++)
+        if (op->crossings[i]->remote)
+            rc = an_cuda_wait(op->cuda->compute, op->crossings[i]->arrived);
+    return rc;
+}
+
+static int cuda_forward(an_op *op, const an_run *run)
+{
+    int rc = an_cuda_use(op->cuda);
+    if (rc || (rc = readers_wait(op)) || (rc = op->methods->forward(op, run)))
+        return rc;
+    return op->ready ? an_cuda_record(op->ready, op->cuda->compute) : AN_OK;
+}
+
+static int cuda_backward(an_op *op, const an_run *run)
+{
+    int rc = an_cuda_use(op->cuda);
+    return rc ? rc : op->methods->backward(op, run);
+}
+
+static int cuda_update(an_op *op, const an_sgd *sgd)
+{
+    int rc = an_cuda_use(op->cuda);
+    if (rc || !op->node.has_weights || (rc = an_cuda_weights_update(&op->weights, op, sgd, false)))
+        return rc;
+    return an_cuda_weights_update(&op->bias, op, sgd, true);
+}
+
+static int cuda_op_describe(const an_op *op, an_buffer *out)
+{
+    return op->methods->describe ? op->methods->describe(op, out) : AN_OK;
+}
+
+static int cuda_output_get(an_op *op, bool gradient, uint32_t count, float *out)
+{
+    return an_cuda_tensor_get(&op->output, gradient, count, out);
+}
+
+static int cuda_output_set(an_op *op, bool gradient, uint32_t count, const float *values)
+{
+    return an_cuda_tensor_set(&op->output, gradient, count, values);
+}
+
+static int cuda_parameter_get(an_op *op, bool bias, an_parameter_kind kind, float *out)
+{
+    return an_cuda_weights_get(bias ? &op->bias : &op->weights, op->cuda, kind, out);
+}
+
+static int cuda_parameter_set(an_op *op, bool bias, an_parameter_kind kind, const float *values)
+{
+    return an_cuda_weights_set(bias ? &op->bias : &op->weights, op->cuda, kind, values);
+}
+
+const an_backend_api an_backend_cuda = {
+    .name = "cuda",
+    .open = an_cuda_open,
+    .close = an_cuda_close,
+    .input_format = an_cuda_input_format,
+    .finish = cuda_finish,
+    .synchronize = cuda_synchronize,
+    .memory = cuda_memory,
+    .op_create = cuda_op_create,
+    .forward = cuda_forward,
+    .backward = cuda_backward,
+    .collect = an_cuda_collect,
+    .update = cuda_update,
+    .op_describe = cuda_op_describe,
+    .feed = an_cuda_feed,
+    .labels = an_cuda_labels,
+    .result = an_cuda_result,
+    .output_get = cuda_output_get,
+    .output_set = cuda_output_set,
+    .parameter_get = cuda_parameter_get,
+    .parameter_set = cuda_parameter_set,
+};

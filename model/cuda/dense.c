@@ -1,0 +1,127 @@
+/* Fully connected layers. A sample is a row of memory, H x W x C, and so is an output's weights: what cuBLAS sees as
+ * columns. */
+#include "base/error.h"
+#include "model/cuda/matmul.h"
+
+typedef struct {
+    an_op op;
+    an_matmul forward, data, weights;
+    an_slope slope;
+    void *rounded; /* the input in the computing type, where it is fp32 logits; else NULL */
+} dense_op;
+
+static int input_round(const an_op *op)
+{
+    const an_tensor *x = &op->input->output;
+    an_window_args args = {
+        .at = {.out = {((const dense_op *)op)->rounded}, .in = {x->data}, .items = an_tensor_items(x)},
+        .channels = x->stored_c,
+        .from_channels = x->stored_c,
+        .to_channels = x->stored_c,
+        .from = x->stored,
+        .to = op->cuda->stored};
+    return args.at.out[0] ? an_cuda_launched(an_kernel_window(&args, op->cuda->compute), op, "window") : AN_OK;
+}
+
+static int dense_forward(an_op *op, const an_run *run)
+{
+    (void)run;
+    const an_tensor *y = &op->output;
+    int rc = input_round(op);
+    if (!rc)
+        rc = an_matmul_run(&((dense_op *)op)->forward, op->cuda);
+    if (rc || op->node.activation == AN_ACTIVATION_NONE || op->node.activation == AN_ACTIVATION_RELU)
+        return rc;
+    an_activate_args args = {
+        .at = {.out = {y->data}, .items = an_tensor_items(y)}, .activation = op->node.activation, .stored = y->stored};
+    return an_cuda_launched(an_kernel_activate(&args, op->cuda->compute), op, "activate");
+}
+
+static int dense_backward(an_op *op, const an_run *run)
+{
+    (void)run;
+    const dense_op *dense = (const dense_op *)op;
+    int rc = an_cuda_slope_run(&dense->slope, op);
+    if (rc || (rc = an_matmul_run(&dense->weights, op->cuda)) || !op->input_gradient)
+        return rc;
+    return an_matmul_run(&dense->data, op->cuda);
+}
+
+static int dense_describe(const an_op *op, an_buffer *out)
+{
+    (void)op;
+    return an_buffer_printf(out, "cuBLASLt");
+}
+
+static void dense_release(an_op *op)
+{
+    dense_op *dense = (dense_op *)op;
+    an_matmul_free(&dense->forward);
+    an_matmul_free(&dense->data);
+    an_matmul_free(&dense->weights);
+}
+
+static int products_make(dense_op *dense)
+{
+    an_op *op = &dense->op;
+    an_backend *cuda = op->cuda;
+    const an_tensor *x = &op->input->output, *y = &op->output;
+    const void *values = dense->rounded ? dense->rounded : x->data;
+    int64_t inputs = (int64_t)x->h * x->w * x->stored_c, outputs = y->c, n = x->n;
+    const an_matmul_spec forward = {.m = outputs,
+                                    .n = n,
+                                    .k = inputs,
+                                    .turn_a = true,
+                                    .a = op->weights.copy,
+                                    .b = values,
+                                    .stored_d = y->stored,
+                                    .d = y->data,
+                                    .bias = op->bias.copy,
+                                    .relu = op->node.activation == AN_ACTIVATION_RELU};
+    const an_matmul_spec data = {.m = inputs,
+                                 .n = n,
+                                 .k = outputs,
+                                 .a = op->weights.copy,
+                                 .b = y->slope,
+                                 .d = x->slope,
+                                 .stored_d = x->slope_stored,
+                                 .accumulate = op->accumulate};
+    const an_matmul_spec weights = {.m = inputs,
+                                    .n = outputs,
+                                    .k = n,
+                                    .turn_b = true,
+                                    .a = values,
+                                    .stored_d = AN_STORED_F32,
+                                    .b = y->slope,
+                                    .d = op->weights.slope};
+    int rc = an_matmul_make(&dense->forward, cuda, &forward, op->node.name);
+    if (rc || !cuda->training)
+        return rc;
+    if ((rc = an_matmul_make(&dense->weights, cuda, &weights, op->node.name)) ||
+        (rc = an_cuda_slope(&dense->slope, op)))
+        return rc;
+    return op->input_gradient ? an_matmul_make(&dense->data, cuda, &data, op->node.name) : AN_OK;
+}
+
+int an_cuda_dense_create(an_op **out, an_backend *cuda, const an_op_spec *spec)
+{
+    static const an_op_methods methods = {
+        .forward = dense_forward, .backward = dense_backward, .describe = dense_describe, .release = dense_release};
+    dense_op *dense;
+    int rc = an_cuda_op_new(&dense, cuda, spec, &methods, sizeof *dense);
+    if (rc)
+        return rc;
+    an_op *op = &dense->op;
+    const an_tensor *x = &op->input->output;
+    int shape[] = {op->node.channels, x->c, x->h, x->w};
+    an_stored stored = op->node.activation == AN_ACTIVATION_NONE ? AN_STORED_F32 : cuda->stored; /* logits: fp32 */
+    *out = op;
+    if ((rc = an_cuda_weights(&op->weights, cuda, shape, x->stored_c, AN_STORED_F32, op->node.name)) ||
+        (rc = an_cuda_bias(&op->bias, cuda, &op->node, stored)) ||
+        (rc = an_cuda_tensor(&op->output, cuda, &op->node, op->node.channels, stored)))
+        return rc;
+    if (x->stored != cuda->stored &&
+        (rc = an_cuda_alloc(cuda, &dense->rounded, an_tensor_items(x) * an_stored_size(cuda->stored), op->node.name)))
+        return rc;
+    return products_make(dense);
+}

@@ -1,0 +1,209 @@
+/* A device: streams, handles, and all memory and objects with their lifetime. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "model/cuda/cuda.h"
+
+struct an_cuda_owned {
+    an_cuda_owned *next;
+    void *memory, *pinned, *host;
+    cudaEvent_t event;
+    an_plan plan;
+};
+
+int an_cuda_use(const an_backend *cuda)
+{
+    return an_cuda_check(cudaSetDevice(cuda->device), "use cuda:%d", cuda->device);
+}
+
+static int own(an_backend *cuda, an_cuda_owned **out)
+{
+    an_cuda_owned *owned = calloc(1, sizeof *owned);
+    if (!owned)
+        return an_error(AN_ENOMEM, "out of memory");
+    owned->next = cuda->owned;
+    cuda->owned = owned;
+    *out = owned;
+    return AN_OK;
+}
+
+int an_cuda_alloc(an_backend *cuda, void **out, size_t size, const char *what)
+{
+    an_cuda_owned *owned = NULL;
+    int rc = own(cuda, &owned);
+    if (rc ||
+        (rc = an_cuda_check(cudaMalloc(&owned->memory, size),
+                            "allocate %zu bytes on cuda:%d for %s (%llu bytes are in use by this network; a smaller "
+                            "batch needs less)",
+                            size, cuda->device, what, (unsigned long long)cuda->memory)))
+        return rc;
+    cuda->memory += size;
+    *out = owned->memory;
+    return an_cuda_check(cudaMemsetAsync(owned->memory, 0, size, cuda->compute), "clear %zu bytes on cuda:%d for %s",
+                         size, cuda->device, what);
+}
+
+int an_cuda_alloc_pinned(an_backend *cuda, void **out, size_t size, const char *what)
+{
+    an_cuda_owned *owned = NULL;
+    int rc = own(cuda, &owned);
+    if (rc || (rc = an_cuda_check(cudaHostAlloc(&owned->pinned, size, cudaHostAllocPortable),
+                                  "allocate %zu bytes of pinned memory for %s", size, what)))
+        return rc;
+    memset(owned->pinned, 0, size);
+    *out = owned->pinned;
+    return AN_OK;
+}
+
+int an_cuda_alloc_host(an_backend *cuda, void **out, size_t size)
+{
+    an_cuda_owned *owned = NULL;
+    int rc = own(cuda, &owned);
+    if (rc)
+        return rc;
+    *out = owned->host = calloc(1, size);
+    return *out ? AN_OK : an_error(AN_ENOMEM, "out of memory");
+}
+
+int an_cuda_event(an_backend *cuda, cudaEvent_t *out)
+{
+    an_cuda_owned *owned = NULL;
+    int rc = own(cuda, &owned);
+    if (rc || (rc = an_cuda_use(cuda)))
+        return rc;
+    rc = an_cuda_check(cudaEventCreateWithFlags(&owned->event, cudaEventDisableTiming), "make an event on cuda:%d",
+                       cuda->device);
+    *out = owned->event;
+    return rc;
+}
+
+int an_cuda_plan(an_backend *cuda, an_plan **out, const an_plan_spec *spec)
+{
+    an_cuda_owned *owned = NULL;
+    int rc = own(cuda, &owned);
+    if (rc || (rc = an_plan_make(&owned->plan, spec, cuda->properties)))
+        return rc;
+    if ((size_t)owned->plan.workspace > cuda->workspace_size)
+        cuda->workspace_size = (size_t)owned->plan.workspace;
+    *out = &owned->plan;
+    return AN_OK;
+}
+
+int an_cuda_wait(cudaStream_t stream, cudaEvent_t event)
+{
+    return an_cuda_check(cudaStreamWaitEvent(stream, event, 0), "let a stream wait for an event");
+}
+
+int an_cuda_record(cudaEvent_t event, cudaStream_t stream)
+{
+    return an_cuda_check(cudaEventRecord(event, stream), "record an event");
+}
+
+int an_cuda_launched(cudaError_t status, const an_op *op, const char *what)
+{
+    return an_cuda_check(status, "start the kernel '%s' for %s on cuda:%d", what, op->node.name, op->cuda->device);
+}
+
+/* "cuda" or "cuda:1". */
+static int device_parse(const char *name, int *device)
+{
+    int used = 0;
+    *device = 0;
+    if (!name || !strcmp(name, "cuda"))
+        return AN_OK;
+    if (sscanf(name, "cuda:%3d%n", device, &used) == 1 && !name[used] && *device >= 0)
+        return AN_OK;
+    return an_error(AN_EINVAL, "no device '%s': it must be 'cuda' or 'cuda:0', 'cuda:1'...", name);
+}
+
+static int device_check(int device)
+{
+    int count = 0;
+    int rc = an_cuda_check(cudaGetDeviceCount(&count), "find CUDA devices");
+    if (!rc && device >= count)
+        rc = an_error(AN_EUNSUPPORTED, "no cuda:%d: this machine has %d CUDA device%s", device, count,
+                      count == 1 ? "" : "s");
+    return rc;
+}
+
+static int handles_make(an_backend *cuda)
+{
+    int rc = an_cuda_use(cuda), device = cuda->device;
+    if (rc ||
+        (rc = an_cuda_check(cudaStreamCreateWithFlags(&cuda->compute, cudaStreamNonBlocking),
+                            "make a stream on cuda:%d", device)) ||
+        (rc = an_cuda_check(cudaStreamCreateWithFlags(&cuda->copy, cudaStreamNonBlocking), "make a stream on cuda:%d",
+                            device)) ||
+        (rc = an_cudnn_check(cudnnCreate(&cuda->cudnn), "start cuDNN on cuda:%d", device)) ||
+        (rc = an_cudnn_check(cudnnSetStream(cuda->cudnn, cuda->compute), "give cuDNN its stream on cuda:%d", device)) ||
+        (rc = an_cublas_check(cublasLtCreate(&cuda->blas), "start cuBLASLt on cuda:%d", device)))
+        return rc;
+    return an_plan_device_current(&cuda->properties);
+}
+
+int an_cuda_open(an_backend **out, const an_backend_options *options)
+{
+    static const an_cuda_precision precisions[] = {
+        [AN_PRECISION_F32] = AN_CUDA_F32, [AN_PRECISION_TF32] = AN_CUDA_TF32, [AN_PRECISION_BF16] = AN_CUDA_BF16};
+    int device, rc = device_parse(options->device, &device);
+    if (rc || (rc = device_check(device)))
+        return rc;
+    an_backend *cuda = calloc(1, sizeof *cuda);
+    if (!cuda)
+        return an_error(AN_ENOMEM, "out of memory");
+    cuda->device = device;
+    cuda->batch = options->batch;
+    cuda->training = options->training;
+    cuda->seed = options->seed;
+    cuda->precision = precisions[options->precision];
+    cuda->stored = cuda->precision == AN_CUDA_BF16 ? AN_STORED_BF16 : AN_STORED_F32;
+    cuda->ops_end = &cuda->ops;
+    if ((rc = handles_make(cuda))) {
+        an_cuda_close(cuda);
+        return rc;
+    }
+    *out = cuda;
+    return AN_OK;
+}
+
+/* Failures while freeing cannot be acted on: after a lost device every call fails, and its memory is gone anyway. */
+static void owned_free(an_cuda_owned *owned)
+{
+    an_plan_free(&owned->plan);
+    if (owned->event)
+        (void)cudaEventDestroy(owned->event);
+    (void)cudaFree(owned->memory);
+    if (owned->pinned)
+        (void)cudaFreeHost(owned->pinned);
+    free(owned->host);
+    free(owned);
+}
+
+void an_cuda_close(an_backend *cuda)
+{
+    if (!cuda)
+        return;
+    (void)cudaSetDevice(cuda->device);
+    (void)cudaDeviceSynchronize();
+    for (an_op *op = cuda->ops; op; op = op->next)
+        if (op->methods->release)
+            op->methods->release(op);
+    while (cuda->owned) {
+        an_cuda_owned *owned = cuda->owned;
+        cuda->owned = owned->next;
+        owned_free(owned);
+    }
+    if (cuda->properties)
+        (void)cudnnBackendDestroyDescriptor(cuda->properties);
+    if (cuda->blas)
+        (void)cublasLtDestroy(cuda->blas);
+    if (cuda->cudnn)
+        (void)cudnnDestroy(cuda->cudnn);
+    if (cuda->copy)
+        (void)cudaStreamDestroy(cuda->copy);
+    if (cuda->compute)
+        (void)cudaStreamDestroy(cuda->compute);
+    free(cuda);
+}

@@ -1,0 +1,62 @@
+/* Dropout with the CPU backend's mask, bit for bit, so that placements agree. */
+#include <math.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/rng.h"
+#include "model/cuda/cuda.h"
+
+typedef struct {
+    an_op op;
+    void *kept;
+} dropout_op;
+
+static int dropout_forward(an_op *op, const an_run *run)
+{
+    const an_node *node = &op->node;
+    an_rng rng = an_rng_make(op->cuda->seed, AN_RNG_DROPOUT, run->step, (uint64_t)node->layer);
+    an_dropout_args args = {.at = {.out = {op->output.data, ((dropout_op *)op)->kept},
+                                   .in = {op->input->output.data},
+                                   .items = an_tensor_items(&op->output)},
+                            .channels = op->output.stored_c,
+                            .layer_channels = (uint64_t)node->layer_channels,
+                            .channel_offset = (uint64_t)node->channel_offset,
+                            .scale = 1,
+                            .from = op->input->output.stored,
+                            .to = op->output.stored};
+    memcpy(args.key, rng.key, sizeof args.key);
+    memcpy(args.counter, rng.counter, sizeof args.counter);
+    if (run->training) {
+        args.threshold = (uint32_t)ceil(node->dropout * 0x1p32);
+        args.scale = (float)(1 / (1 - node->dropout));
+    }
+    return an_cuda_launched(an_kernel_dropout(&args, op->cuda->compute), op, "dropout");
+}
+
+static int dropout_backward(an_op *op, const an_run *run)
+{
+    (void)run;
+    an_dropout_back_args args = {.at = {.out = {op->input->output.slope},
+                                        .in = {op->output.slope, ((dropout_op *)op)->kept},
+                                        .items = an_tensor_items(&op->output)},
+                                 .scale = (float)(1 / (1 - op->node.dropout)),
+                                 .accumulate = op->accumulate,
+                                 .stored = op->output.slope_stored};
+    if (!op->input_gradient)
+        return AN_OK;
+    return an_cuda_launched(an_kernel_dropout_back(&args, op->cuda->compute), op, "dropout_back");
+}
+
+int an_cuda_dropout_create(an_op **out, an_backend *cuda, const an_op_spec *spec)
+{
+    static const an_op_methods methods = {.forward = dropout_forward, .backward = dropout_backward};
+    dropout_op *dropout;
+    int rc = an_cuda_op_new(&dropout, cuda, spec, &methods, sizeof *dropout);
+    if (rc)
+        return rc;
+    an_op *op = &dropout->op;
+    *out = op;
+    if ((rc = an_cuda_tensor(&op->output, cuda, &op->node, op->input->output.stored_c, cuda->stored)))
+        return rc;
+    return an_cuda_alloc(cuda, &dropout->kept, an_tensor_items(&op->output), op->node.name);
+}

@@ -1,0 +1,319 @@
+/* The work of each kernel for one item, in the common subset of C and CUDA. Whoever includes it says what AN_BODY is,
+ * and for bodies that a group of lanes shares: the lane, their number, and sum and maximum over them. */
+#ifndef AN_MODEL_CUDA_KERNEL_BODIES_H
+#define AN_MODEL_CUDA_KERNEL_BODIES_H
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "model/cuda/kernels.h"
+
+AN_BODY float an_bits_float(uint32_t bits)
+{
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+AN_BODY float an_load(const void *from, an_stored stored, uint64_t i)
+{
+    if (stored == AN_STORED_F32)
+        return ((const float *)from)[i];
+    return an_bits_float((uint32_t)((const uint16_t *)from)[i] << 16);
+}
+
+/* To the nearest, ties to even; a NaN stays one. */
+AN_BODY void an_store(void *to, an_stored stored, uint64_t i, float value)
+{
+    uint32_t bits;
+    if (stored == AN_STORED_F32) {
+        ((float *)to)[i] = value;
+        return;
+    }
+    memcpy(&bits, &value, sizeof bits);
+    if (value != value)
+        bits |= 0x400000;
+    else
+        bits += 0x7FFF + (bits >> 16 & 1);
+    ((uint16_t *)to)[i] = (uint16_t)(bits >> 16);
+}
+
+AN_BODY void an_put(void *to, an_stored stored, uint64_t i, float value, int accumulate)
+{
+    an_store(to, stored, i, accumulate ? an_load(to, stored, i) + value : value);
+}
+
+AN_BODY void an_body_widen(const an_widen_args *a, uint64_t i)
+{
+    uint64_t row = i / (uint64_t)a->channels_out;
+    int channel = (int)(i % (uint64_t)a->channels_out);
+    float value = channel < a->channels_in
+                      ? an_load(a->at.in[0], a->stored, row * (uint64_t)a->channels_in + (uint64_t)channel)
+                      : 0;
+    an_store(a->at.out[0], a->stored, i, value);
+}
+
+/* Numbered as an_activation: none, relu, tanh, sigmoid. NaN passes through the rectifier, so that it is noticed. */
+AN_BODY float an_activation_value(int activation, float x)
+{
+    switch (activation) {
+    case 1:
+        return x < 0 ? 0 : x;
+    case 2:
+        return tanhf(x);
+    case 3:
+        return 1 / (1 + expf(-x));
+    default:
+        return x;
+    }
+}
+
+/* The derivative, from the activation's result. */
+AN_BODY float an_activation_slope(int activation, float y)
+{
+    switch (activation) {
+    case 1:
+        return y > 0 ? 1.0F : 0.0F;
+    case 2:
+        return 1 - y * y;
+    case 3:
+        return y * (1 - y);
+    default:
+        return 1;
+    }
+}
+
+AN_BODY void an_body_activate(const an_activate_args *a, uint64_t i)
+{
+    an_store(a->at.out[0], a->stored, i, an_activation_value(a->activation, an_load(a->at.out[0], a->stored, i)));
+}
+
+AN_BODY void an_body_slope(const an_slope_args *a, uint64_t i)
+{
+    uint64_t channels = (uint64_t)a->channels, channel = i % channels, first = i / channels * (uint64_t)a->chunk;
+    uint64_t end = first + (uint64_t)a->chunk;
+    float sum = 0;
+    for (uint64_t row = first; row < end && row < a->rows; row++) {
+        uint64_t place = row * channels + channel;
+        float slope = an_load(a->at.out[0], a->stored, place);
+        if (a->activation) {
+            slope *= an_activation_slope(a->activation, an_load(a->at.in[0], a->stored, place));
+            an_store(a->at.out[0], a->stored, place, slope);
+        }
+        sum += slope;
+    }
+    ((float *)a->at.out[1])[i] = sum;
+}
+
+AN_BODY void an_body_bias(const an_bias_args *a, uint64_t i)
+{
+    float sum = 0;
+    for (int chunk = AN_LANE; chunk < a->chunks; chunk += AN_LANES)
+        sum += ((const float *)a->at.in[0])[(uint64_t)chunk * (uint64_t)a->channels + i];
+    sum = (float)AN_LANES_SUM(sum);
+    if (AN_LANE == 0)
+        an_store(a->at.out[0], a->stored, i, sum);
+}
+
+/* The position of a pixel's values: sample, row, column and channel of item i. */
+typedef struct {
+    uint64_t n;
+    int y, x, c;
+} an_place;
+
+AN_BODY an_place an_place_of(uint64_t i, int h, int w, int channels)
+{
+    an_place p;
+    p.c = (int)(i % (uint64_t)channels);
+    i /= (uint64_t)channels;
+    p.x = (int)(i % (uint64_t)w);
+    i /= (uint64_t)w;
+    p.y = (int)(i % (uint64_t)h);
+    p.n = i / (uint64_t)h;
+    return p;
+}
+
+AN_BODY uint64_t an_place_index(uint64_t n, int y, int x, int c, int h, int w, int channels)
+{
+    return ((n * (uint64_t)h + (uint64_t)y) * (uint64_t)w + (uint64_t)x) * (uint64_t)channels + (uint64_t)c;
+}
+
+/* The first of equal values is taken; NaN wins, so that it is noticed. */
+AN_BODY void an_body_pool(const an_pool_args *a, uint64_t i)
+{
+    an_place p = an_place_of(i, a->oh, a->ow, a->channels);
+    float most = 0;
+    int taken = -1;
+    for (int k = 0; k < a->window * a->window; k++) {
+        int y = p.y * a->stride - a->pad + k / a->window, x = p.x * a->stride - a->pad + k % a->window;
+        if (y < 0 || y >= a->h || x < 0 || x >= a->w)
+            continue;
+        float value = an_load(a->at.in[0], a->stored, an_place_index(p.n, y, x, p.c, a->h, a->w, a->channels));
+        if (taken < 0 || value > most || (value != value && most == most)) {
+            most = value;
+            taken = k;
+        }
+    }
+    an_store(a->at.out[0], a->stored, i, most);
+    if (a->at.out[1])
+        ((uint8_t *)a->at.out[1])[i] = (uint8_t)taken;
+}
+
+/* Gathers from every window that covers the pixel and took it. */
+AN_BODY void an_body_pool_back(const an_pool_back_args *args, uint64_t i)
+{
+    const an_pool_args *a = &args->pool;
+    an_place p = an_place_of(i, a->h, a->w, a->channels);
+    float sum = 0;
+    for (int ky = 0; ky < a->window; ky++)
+        for (int kx = 0; kx < a->window; kx++) {
+            int y = p.y + a->pad - ky, x = p.x + a->pad - kx;
+            if (y < 0 || x < 0 || y % a->stride || x % a->stride || y / a->stride >= a->oh || x / a->stride >= a->ow)
+                continue;
+            uint64_t from = an_place_index(p.n, y / a->stride, x / a->stride, p.c, a->oh, a->ow, a->channels);
+            if (((const uint8_t *)a->at.in[1])[from] == ky * a->window + kx)
+                sum += an_load(a->at.in[0], a->stored, from);
+        }
+    an_put(a->at.out[0], a->stored, i, sum, args->accumulate);
+}
+
+/* The channels whose windows of normalisation hold channel: first to last. */
+AN_BODY void an_lrn_range(const an_lrn_args *a, int channel, int *first, int *last)
+{
+    int width = a->channels / a->groups, start = channel / width * width, half = a->size / 2;
+    *first = channel - half < start ? start : channel - half;
+    *last = channel + half >= start + width ? start + width - 1 : channel + half;
+}
+
+AN_BODY void an_body_lrn(const an_lrn_args *a, uint64_t i)
+{
+    int channel = (int)(i % (uint64_t)a->channels), first, last;
+    uint64_t row = i - (uint64_t)channel;
+    float sum = 0;
+    an_lrn_range(a, channel, &first, &last);
+    for (int c = first; c <= last; c++) {
+        float x = an_load(a->at.in[0], a->stored, row + (uint64_t)c);
+        sum += x * x;
+    }
+    sum = a->k + a->alpha * sum;
+    an_store(a->at.out[0], a->stored, i, an_load(a->at.in[0], a->stored, i) * powf(sum, -a->beta));
+    if (a->at.out[1])
+        ((float *)a->at.out[1])[i] = sum;
+}
+
+/* dx_i = dy_i s_i^-beta - 2 alpha / size beta x_i sum_j dy_j x_j s_j^(-beta - 1), over the windows j that hold i. */
+AN_BODY void an_body_lrn_back(const an_lrn_back_args *args, uint64_t i)
+{
+    const an_lrn_args *a = &args->lrn;
+    const float *sums = (const float *)a->at.in[1];
+    int channel = (int)(i % (uint64_t)a->channels), first, last;
+    uint64_t row = i - (uint64_t)channel;
+    float through = 0;
+    an_lrn_range(a, channel, &first, &last);
+    for (int c = first; c <= last; c++) {
+        uint64_t j = row + (uint64_t)c;
+        through +=
+            an_load(a->at.in[2], a->stored, j) * an_load(a->at.in[0], a->stored, j) * powf(sums[j], -a->beta - 1);
+    }
+    float direct = an_load(a->at.in[2], a->stored, i) * powf(sums[i], -a->beta);
+    float slope = direct - 2 * a->alpha * a->beta * an_load(a->at.in[0], a->stored, i) * through;
+    an_put(a->at.out[0], a->stored, i, slope, args->accumulate);
+}
+
+/* Word number word of a block of Philox4x32-10, as base/rng.c computes it. */
+AN_BODY uint32_t an_philox_word(const uint32_t counter[4], const uint32_t key[2], uint32_t first, unsigned word)
+{
+    uint32_t c0 = first, c1 = counter[1], c2 = counter[2], c3 = counter[3], k0 = key[0], k1 = key[1];
+    for (int round = 0; round < 10; round++) {
+        uint64_t p0 = (uint64_t)0xD2511F53 * c0, p1 = (uint64_t)0xCD9E8D57 * c2;
+        c0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
+        c2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
+        c1 = (uint32_t)p1;
+        c3 = (uint32_t)p0;
+        k0 += 0x9E3779B9;
+        k1 += 0xBB67AE85;
+    }
+    return word == 0 ? c0 : word == 1 ? c1 : word == 2 ? c2 : c3;
+}
+
+AN_BODY void an_body_dropout(const an_dropout_args *a, uint64_t i)
+{
+    uint64_t row = i / (uint64_t)a->channels;
+    uint64_t place = row * a->layer_channels + a->channel_offset + i % (uint64_t)a->channels;
+    uint32_t word = a->threshold ? an_philox_word(a->counter, a->key, (uint32_t)(place / 4), (unsigned)(place % 4)) : 0;
+    int kept = word >= a->threshold;
+    an_store(a->at.out[0], a->to, i, kept ? an_load(a->at.in[0], a->from, i) * a->scale : 0);
+    ((uint8_t *)a->at.out[1])[i] = (uint8_t)kept;
+}
+
+AN_BODY void an_body_dropout_back(const an_dropout_back_args *a, uint64_t i)
+{
+    int kept = ((const uint8_t *)a->at.in[1])[i];
+    float slope = kept ? an_load(a->at.in[0], a->stored, i) * a->scale : 0;
+    an_put(a->at.out[0], a->stored, i, slope, a->accumulate);
+}
+
+/* Softmax and cross entropy of one row, in double precision as the CPU does it. */
+AN_BODY void an_body_loss(const an_loss_args *a, uint64_t row)
+{
+    uint64_t start = row * (uint64_t)a->classes;
+    float *probability = (float *)a->at.out[0] + start, most = an_load(a->at.in[0], a->stored, start);
+    double sum = 0;
+    for (int i = AN_LANE; i < a->classes; i += AN_LANES) {
+        float value = an_load(a->at.in[0], a->stored, start + (uint64_t)i);
+        most = value > most ? value : most;
+    }
+    most = AN_LANES_MAX(most);
+    for (int i = AN_LANE; i < a->classes; i += AN_LANES) {
+        double power = exp((double)an_load(a->at.in[0], a->stored, start + (uint64_t)i) - most);
+        sum += power;
+        probability[i] = (float)power;
+    }
+    sum = AN_LANES_SUM(sum);
+    for (int i = AN_LANE; i < a->classes; i += AN_LANES)
+        probability[i] *= (float)(1 / sum);
+    if (!a->at.in[1])
+        return;
+    uint32_t label = ((const uint32_t *)a->at.in[1])[row];
+    float truth = an_load(a->at.in[0], a->stored, start + label);
+    double rank = 0;
+    for (int i = AN_LANE; i < a->classes; i += AN_LANES)
+        rank += i != (int)label && an_load(a->at.in[0], a->stored, start + (uint64_t)i) >= truth;
+    rank = AN_LANES_SUM(rank);
+    an_row_result *result = (an_row_result *)a->at.out[1] + row;
+    if (AN_LANE == 0) {
+        result->loss = (float)(most + log(sum) - truth);
+        result->rank = (uint32_t)rank;
+    }
+}
+
+AN_BODY void an_body_loss_back(const an_loss_back_args *a, uint64_t i)
+{
+    uint64_t row = i / (uint64_t)a->classes;
+    float slope = 0, share = 1.0F / (float)a->count;
+    if (row < a->count) {
+        int truth = ((const uint32_t *)a->at.in[1])[row] == i % (uint64_t)a->classes;
+        slope = (((const float *)a->at.in[0])[i] - (truth ? 1.0F : 0.0F)) * share;
+    }
+    an_put(a->at.out[0], a->stored, i, slope, a->accumulate);
+}
+
+AN_BODY void an_body_window(const an_window_args *a, uint64_t i)
+{
+    uint64_t row = i / (uint64_t)a->channels, channel = i % (uint64_t)a->channels;
+    uint64_t from = row * (uint64_t)a->from_channels + (uint64_t)a->from_offset + channel;
+    uint64_t to = row * (uint64_t)a->to_channels + (uint64_t)a->to_offset + channel;
+    an_put(a->at.out[0], a->to, to, an_load(a->at.in[0], a->from, from), a->accumulate);
+}
+
+AN_BODY void an_body_sgd(const an_sgd_args *a, uint64_t i)
+{
+    float *w = (float *)a->at.out[0] + i, *v = (float *)a->at.out[1] + i;
+    *v = a->momentum * *v - a->shrink * *w - a->rate * an_load(a->at.in[0], a->gradient, i);
+    *w += *v;
+    if (a->at.out[2])
+        an_store(a->at.out[2], a->stored, i, *w);
+}
+
+#endif

@@ -1,0 +1,101 @@
+/* Softmax, cross entropy and ranks; results come back to pinned memory behind the forward pass. */
+#include <string.h>
+
+#include "base/error.h"
+#include "model/cuda/cuda.h"
+
+typedef struct {
+    an_op op;
+    uint32_t *labels_host; /* pinned */
+    an_row_result *rows_host;
+    void *labels, *rows;
+    bool labelled;
+    uint32_t count;
+} loss_op;
+
+int an_cuda_labels(an_op *op, const uint32_t *labels, uint32_t count)
+{
+    loss_op *loss = (loss_op *)op;
+    size_t size = count * sizeof *labels;
+    loss->labelled = labels != NULL;
+    if (!labels)
+        return AN_OK;
+    memcpy(loss->labels_host, labels, size);
+    int rc = an_cuda_use(op->cuda);
+    return rc ? rc
+              : an_cuda_check(
+                    cudaMemcpyAsync(loss->labels, loss->labels_host, size, cudaMemcpyHostToDevice, op->cuda->compute),
+                    "copy %u labels to cuda:%d", count, op->cuda->device);
+}
+
+static int loss_forward(an_op *op, const an_run *run)
+{
+    loss_op *loss = (loss_op *)op;
+    const an_tensor *x = &op->input->output;
+    an_loss_args args = {.at = {.out = {op->output.data, loss->rows},
+                                .in = {x->data, loss->labelled ? loss->labels : NULL},
+                                .items = run->count},
+                         .classes = op->output.c,
+                         .stored = x->stored};
+    int rc = an_cuda_launched(an_kernel_loss(&args, op->cuda->compute), op, "loss");
+    loss->count = loss->labelled ? run->count : 0;
+    if (rc || !loss->labelled)
+        return rc;
+    return an_cuda_check(cudaMemcpyAsync(loss->rows_host, loss->rows, run->count * sizeof(an_row_result),
+                                         cudaMemcpyDeviceToHost, op->cuda->compute),
+                         "copy %u losses from cuda:%d", run->count, op->cuda->device);
+}
+
+static int loss_backward(an_op *op, const an_run *run)
+{
+    const an_tensor *x = &op->input->output;
+    an_loss_back_args args = {
+        .at = {.out = {x->slope}, .in = {op->output.data, ((loss_op *)op)->labels}, .items = an_tensor_items(x)},
+        .classes = op->output.c,
+        .count = run->count,
+        .accumulate = op->accumulate,
+        .stored = x->slope_stored};
+    if (!op->input_gradient)
+        return AN_OK;
+    return an_cuda_launched(an_kernel_loss_back(&args, op->cuda->compute), op, "loss_back");
+}
+
+int an_cuda_result(an_op *op, an_exec_result *out)
+{
+    const loss_op *loss = (const loss_op *)op;
+    *out = (an_exec_result){0};
+    int rc = an_cuda_use(op->cuda);
+    if (rc || (rc = an_cuda_check(cudaStreamSynchronize(op->cuda->compute), "wait for cuda:%d", op->cuda->device)))
+        return rc;
+    for (uint32_t i = 0; i < loss->count; i++) {
+        out->loss += (double)loss->rows_host[i].loss / loss->count;
+        out->top1 += loss->rows_host[i].rank < 1;
+        out->top5 += loss->rows_host[i].rank < 5;
+    }
+    return AN_OK;
+}
+
+int an_cuda_loss_create(an_op **out, an_backend *cuda, const an_op_spec *spec)
+{
+    static const an_op_methods methods = {.forward = loss_forward, .backward = loss_backward};
+    loss_op *loss;
+    void *labels, *rows;
+    int rc = an_cuda_op_new(&loss, cuda, spec, &methods, sizeof *loss);
+    if (rc)
+        return rc;
+    an_op *op = &loss->op;
+    const an_tensor *x = &op->input->output;
+    size_t batch = (size_t)cuda->batch;
+    *out = op;
+    if (x->h != 1 || x->w != 1 || x->stored_c != x->c)
+        return an_error(AN_EUNSUPPORTED, "the loss follows a fully connected layer only");
+    if ((rc = an_cuda_tensor(&op->output, cuda, &op->node, op->node.channels, AN_STORED_F32)) ||
+        (rc = an_cuda_alloc(cuda, &loss->labels, batch * sizeof(uint32_t), op->node.name)) ||
+        (rc = an_cuda_alloc(cuda, &loss->rows, batch * sizeof(an_row_result), op->node.name)) ||
+        (rc = an_cuda_alloc_pinned(cuda, &labels, batch * sizeof(uint32_t), op->node.name)) ||
+        (rc = an_cuda_alloc_pinned(cuda, &rows, batch * sizeof(an_row_result), op->node.name)))
+        return rc;
+    loss->labels_host = labels;
+    loss->rows_host = rows;
+    return AN_OK;
+}

@@ -1,0 +1,58 @@
+/* Local response normalisation by own kernels: cuDNN's predates bf16, knows no groups, and cannot be tried without a
+ * device. */
+#include "base/error.h"
+#include "model/cuda/cuda.h"
+
+typedef struct {
+    an_op op;
+    void *sums; /* k + alpha / size * sum x^2, for backward */
+} lrn_op;
+
+static an_lrn_args arguments(const lrn_op *lrn)
+{
+    const an_node *node = &lrn->op.node;
+    return (an_lrn_args){.channels = lrn->op.output.stored_c,
+                         .groups = node->groups,
+                         .size = node->lrn_size,
+                         .alpha = (float)(node->lrn_alpha / node->lrn_size),
+                         .beta = (float)node->lrn_beta,
+                         .k = (float)node->lrn_k,
+                         .stored = lrn->op.output.stored};
+}
+
+static int lrn_forward(an_op *op, const an_run *run)
+{
+    (void)run;
+    const lrn_op *lrn = (const lrn_op *)op;
+    an_lrn_args args = arguments(lrn);
+    args.at = (an_kernel_places){
+        .out = {op->output.data, lrn->sums}, .in = {op->input->output.data}, .items = an_tensor_items(&op->output)};
+    return an_cuda_launched(an_kernel_lrn(&args, op->cuda->compute), op, "lrn");
+}
+
+static int lrn_backward(an_op *op, const an_run *run)
+{
+    (void)run;
+    const lrn_op *lrn = (const lrn_op *)op;
+    const an_tensor *x = &op->input->output;
+    if (!op->input_gradient)
+        return AN_OK;
+    an_lrn_back_args args = {.lrn = arguments(lrn), .accumulate = op->accumulate};
+    args.lrn.at = (an_kernel_places){
+        .out = {x->slope}, .in = {x->data, lrn->sums, op->output.slope}, .items = an_tensor_items(x)};
+    return an_cuda_launched(an_kernel_lrn_back(&args, op->cuda->compute), op, "lrn_back");
+}
+
+int an_cuda_lrn_create(an_op **out, an_backend *cuda, const an_op_spec *spec)
+{
+    static const an_op_methods methods = {.forward = lrn_forward, .backward = lrn_backward};
+    lrn_op *lrn;
+    int rc = an_cuda_op_new(&lrn, cuda, spec, &methods, sizeof *lrn);
+    if (rc)
+        return rc;
+    an_op *op = &lrn->op;
+    *out = op;
+    rc = an_cuda_tensor(&op->output, cuda, &op->node, op->input->output.stored_c, op->input->output.stored);
+    size_t size = an_tensor_items(&op->output) * sizeof(float);
+    return rc || !cuda->training ? rc : an_cuda_alloc(cuda, &lrn->sums, size, op->node.name);
+}

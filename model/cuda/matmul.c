@@ -1,0 +1,113 @@
+#include "model/cuda/matmul.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+
+static cudaDataType_t type_of(an_stored stored)
+{
+    return stored == AN_STORED_BF16 ? CUDA_R_16BF : CUDA_R_32F;
+}
+
+static int layout(cublasLtMatrixLayout_t *out, const an_matmul *matmul, cudaDataType_t type, bool turned, int64_t rows,
+                  int64_t columns)
+{
+    int64_t lead = turned ? columns : rows;
+    return an_cublas_check(
+        cublasLtMatrixLayoutCreate(out, type, (uint64_t)lead, (uint64_t)(turned ? rows : columns), lead),
+        "describe a matrix of %s", matmul->subject);
+}
+
+static int attribute(const an_matmul *matmul, cublasLtMatmulDescAttributes_t name, const void *value, size_t size)
+{
+    return an_cublas_check(cublasLtMatmulDescSetAttribute(matmul->operation, name, value, size), "describe %s",
+                           matmul->subject);
+}
+
+static int operation_make(an_matmul *matmul, an_cuda_precision precision)
+{
+    const an_matmul_spec *spec = &matmul->spec;
+    cublasComputeType_t compute = precision == AN_CUDA_TF32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
+    cublasOperation_t a = spec->turn_a ? CUBLAS_OP_T : CUBLAS_OP_N, b = spec->turn_b ? CUBLAS_OP_T : CUBLAS_OP_N;
+    cublasLtEpilogue_t epilogue = spec->relu ? CUBLASLT_EPILOGUE_RELU_BIAS : CUBLASLT_EPILOGUE_BIAS;
+    int rc = an_cublas_check(cublasLtMatmulDescCreate(&matmul->operation, compute, CUDA_R_32F), "describe %s",
+                             matmul->subject);
+    if (rc || (rc = attribute(matmul, CUBLASLT_MATMUL_DESC_TRANSA, &a, sizeof a)) ||
+        (rc = attribute(matmul, CUBLASLT_MATMUL_DESC_TRANSB, &b, sizeof b)) || !spec->bias)
+        return rc;
+    if ((rc = attribute(matmul, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof epilogue)))
+        return rc;
+    return attribute(matmul, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &spec->bias, sizeof spec->bias);
+}
+
+/* The heuristic's first choice among algorithms whose sums do not depend on timing. */
+static int algorithm_choose(an_matmul *matmul, an_backend *cuda)
+{
+    cublasLtMatmulPreference_t preference;
+    cublasLtMatmulHeuristicResult_t result;
+    size_t workspace = AN_MATMUL_WORKSPACE;
+    uint32_t schemes = CUBLASLT_REDUCTION_SCHEME_NONE | CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
+    int found = 0;
+    int rc = an_cublas_check(cublasLtMatmulPreferenceCreate(&preference), "describe %s", matmul->subject);
+    if (rc)
+        return rc;
+    cublasStatus_t status = cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES,
+                                                                 &workspace, sizeof workspace);
+    if (status == CUBLAS_STATUS_SUCCESS)
+        status = cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &schemes,
+                                                      sizeof schemes);
+    if (status == CUBLAS_STATUS_SUCCESS)
+        status = cublasLtMatmulAlgoGetHeuristic(cuda->blas, matmul->operation, matmul->a, matmul->b, matmul->d,
+                                                matmul->d, preference, 1, &result, &found);
+    rc = an_cublas_check(status, "find an algorithm for %s", matmul->subject);
+    cublasStatus_t destroyed = cublasLtMatmulPreferenceDestroy(preference);
+    if (!rc)
+        rc = an_cublas_check(destroyed, "describe %s", matmul->subject);
+    if (!rc && !found)
+        rc = an_error(AN_EUNSUPPORTED, "cuBLASLt has no algorithm for %s", matmul->subject);
+    if (rc)
+        return rc;
+    matmul->algorithm = result.algo;
+    matmul->workspace = result.workspaceSize;
+    if (result.workspaceSize > cuda->workspace_size)
+        cuda->workspace_size = result.workspaceSize;
+    return AN_OK;
+}
+
+int an_matmul_make(an_matmul *matmul, an_backend *cuda, const an_matmul_spec *spec, const char *layer)
+{
+    cudaDataType_t type = type_of(cuda->stored);
+    matmul->spec = *spec;
+    snprintf(matmul->subject, sizeof matmul->subject, "%s's %s product of %lld x %lld x %lld on cuda:%d", layer,
+             an_cuda_precision_name(cuda->precision), (long long)spec->m, (long long)spec->n, (long long)spec->k,
+             cuda->device);
+    int rc = operation_make(matmul, cuda->precision);
+    if (rc || (rc = layout(&matmul->a, matmul, type, spec->turn_a, spec->m, spec->k)) ||
+        (rc = layout(&matmul->b, matmul, type, spec->turn_b, spec->k, spec->n)) ||
+        (rc = layout(&matmul->d, matmul, type_of(spec->stored_d), false, spec->m, spec->n)))
+        return rc;
+    return algorithm_choose(matmul, cuda);
+}
+
+int an_matmul_run(const an_matmul *matmul, const an_backend *cuda)
+{
+    const an_matmul_spec *spec = &matmul->spec;
+    float one = 1, beta = spec->accumulate ? 1 : 0;
+    return an_cublas_check(cublasLtMatmul(cuda->blas, matmul->operation, &one, spec->a, matmul->a, spec->b, matmul->b,
+                                          &beta, spec->d, matmul->d, spec->d, matmul->d, &matmul->algorithm,
+                                          cuda->workspace, matmul->workspace, cuda->compute),
+                           "run %s", matmul->subject);
+}
+
+/* Descriptors are host memory: nothing can fail that would matter. */
+void an_matmul_free(an_matmul *matmul)
+{
+    if (matmul->operation)
+        (void)cublasLtMatmulDescDestroy(matmul->operation);
+    cublasLtMatrixLayout_t layouts[] = {matmul->a, matmul->b, matmul->d};
+    for (int i = 0; i < 3; i++)
+        if (layouts[i])
+            (void)cublasLtMatrixLayoutDestroy(layouts[i]);
+    memset(matmul, 0, sizeof *matmul);
+}

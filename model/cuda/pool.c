@@ -1,0 +1,60 @@
+/* Max pooling by own kernels: cuDNN's graphs have it without a way back that matches the first of equal values, and its
+ * older interface is deprecated. */
+#include "base/error.h"
+#include "model/cuda/cuda.h"
+
+typedef struct {
+    an_op op;
+    void *taken; /* for each output, the position in its window */
+} pool_op;
+
+static an_pool_args arguments(const pool_op *pool)
+{
+    const an_tensor *x = &pool->op.input->output, *y = &pool->op.output;
+    const an_node *node = &pool->op.node;
+    return (an_pool_args){.channels = y->stored_c,
+                          .h = x->h,
+                          .w = x->w,
+                          .oh = y->h,
+                          .ow = y->w,
+                          .window = node->kernel,
+                          .stride = node->stride,
+                          .pad = node->pad_before,
+                          .stored = y->stored};
+}
+
+static int pool_forward(an_op *op, const an_run *run)
+{
+    (void)run;
+    const pool_op *pool = (const pool_op *)op;
+    an_pool_args args = arguments(pool);
+    args.at = (an_kernel_places){
+        .out = {op->output.data, pool->taken}, .in = {op->input->output.data}, .items = an_tensor_items(&op->output)};
+    return an_cuda_launched(an_kernel_pool(&args, op->cuda->compute), op, "pool");
+}
+
+static int pool_backward(an_op *op, const an_run *run)
+{
+    (void)run;
+    const pool_op *pool = (const pool_op *)op;
+    if (!op->input_gradient)
+        return AN_OK;
+    an_pool_back_args args = {.pool = arguments(pool), .accumulate = op->accumulate};
+    args.pool.at = (an_kernel_places){.out = {op->input->output.slope},
+                                      .in = {op->output.slope, pool->taken},
+                                      .items = an_tensor_items(&op->input->output)};
+    return an_cuda_launched(an_kernel_pool_back(&args, op->cuda->compute), op, "pool_back");
+}
+
+int an_cuda_pool_create(an_op **out, an_backend *cuda, const an_op_spec *spec)
+{
+    static const an_op_methods methods = {.forward = pool_forward, .backward = pool_backward};
+    pool_op *pool;
+    int rc = an_cuda_op_new(&pool, cuda, spec, &methods, sizeof *pool);
+    if (rc)
+        return rc;
+    an_op *op = &pool->op;
+    *out = op;
+    rc = an_cuda_tensor(&op->output, cuda, &op->node, op->input->output.stored_c, op->input->output.stored);
+    return rc || !cuda->training ? rc : an_cuda_alloc(cuda, &pool->taken, an_tensor_items(&op->output), op->node.name);
+}

@@ -1,0 +1,37 @@
+#include "model/cuda/cuda.h"
+
+#define CHUNK 128 /* rows summed by one thread: enough threads for any layer, few enough sums to add up */
+
+static uint64_t rows_of(const an_tensor *tensor)
+{
+    return (uint64_t)tensor->n * (uint64_t)tensor->h * (uint64_t)tensor->w;
+}
+
+int an_cuda_slope(an_slope *slope, an_op *op)
+{
+    void *partial;
+    slope->chunks = (int)((rows_of(&op->output) + CHUNK - 1) / CHUNK);
+    size_t size = (size_t)slope->chunks * (size_t)op->output.stored_c * sizeof(float);
+    int rc = an_cuda_alloc(op->cuda, &partial, size, op->node.name);
+    slope->partial = partial;
+    return rc;
+}
+
+int an_cuda_slope_run(const an_slope *slope, const an_op *op)
+{
+    const an_tensor *y = &op->output;
+    an_slope_args args = {.at = {.out = {y->slope, slope->partial},
+                                 .in = {y->data},
+                                 .items = (uint64_t)slope->chunks * (uint64_t)y->stored_c},
+                          .rows = rows_of(y),
+                          .channels = y->stored_c,
+                          .chunk = CHUNK,
+                          .activation = op->node.activation,
+                          .stored = y->slope_stored};
+    an_bias_args bias = {.at = {.out = {op->bias.slope}, .in = {slope->partial}, .items = (uint64_t)y->stored_c},
+                         .channels = y->stored_c,
+                         .chunks = slope->chunks,
+                         .stored = op->bias.slope_stored};
+    int rc = an_cuda_launched(an_kernel_slope(&args, op->cuda->compute), op, "slope");
+    return rc ? rc : an_cuda_launched(an_kernel_bias(&bias, op->cuda->compute), op, "bias");
+}

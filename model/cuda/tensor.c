@@ -1,0 +1,119 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "model/cuda/cuda.h"
+
+#define AN_BODY static inline __attribute__((unused))
+#define AN_LANES 1
+#define AN_LANE 0
+#define AN_LANES_SUM(x) (x)
+#define AN_LANES_MAX(x) (x)
+#include "model/cuda/kernel_bodies.h"
+
+size_t an_stored_size(an_stored stored)
+{
+    return stored == AN_STORED_BF16 ? 2 : 4;
+}
+
+float an_stored_get(const void *values, an_stored stored, size_t i)
+{
+    return an_load(values, stored, i);
+}
+
+void an_stored_put(void *values, an_stored stored, size_t i, float value)
+{
+    an_store(values, stored, i, value);
+}
+
+uint64_t an_tensor_items(const an_tensor *tensor)
+{
+    return (uint64_t)tensor->n * (uint64_t)tensor->h * (uint64_t)tensor->w * (uint64_t)tensor->stored_c;
+}
+
+int an_cuda_tensor(an_tensor *tensor, an_backend *cuda, const an_node *node, int stored_c, an_stored stored)
+{
+    *tensor = (an_tensor){.cuda = cuda,
+                          .n = cuda->batch,
+                          .c = node->channels,
+                          .h = node->height,
+                          .w = node->width,
+                          .stored_c = stored_c,
+                          .stored = stored,
+                          .slope_stored = cuda->stored};
+    uint64_t items = an_tensor_items(tensor);
+    int rc = an_cuda_alloc(cuda, &tensor->data, items * an_stored_size(stored), node->name);
+    if (rc || !cuda->training)
+        return rc;
+    return an_cuda_alloc(cuda, &tensor->slope, items * an_stored_size(tensor->slope_stored), node->name);
+}
+
+int an_cuda_fetch(an_backend *cuda, void *out, const void *from, size_t size)
+{
+    int rc = an_cuda_use(cuda);
+    if (!rc)
+        rc = an_cuda_check(cudaMemcpyAsync(out, from, size, cudaMemcpyDeviceToHost, cuda->compute),
+                           "copy %zu bytes from cuda:%d", size, cuda->device);
+    return rc ? rc : an_cuda_check(cudaStreamSynchronize(cuda->compute), "wait for cuda:%d", cuda->device);
+}
+
+int an_cuda_put(an_backend *cuda, void *to, const void *values, size_t size)
+{
+    int rc = an_cuda_use(cuda);
+    if (!rc)
+        rc = an_cuda_check(cudaMemcpyAsync(to, values, size, cudaMemcpyHostToDevice, cuda->compute),
+                           "copy %zu bytes to cuda:%d", size, cuda->device);
+    return rc ? rc : an_cuda_check(cudaStreamSynchronize(cuda->compute), "wait for cuda:%d", cuda->device);
+}
+
+/* Calls each canonical place with the place in memory. */
+#define EACH_PLACE(tensor, count, canonical, inside)                                                                   \
+    for (size_t n_ = 0, canonical = 0; n_ < (count); n_++)                                                             \
+        for (size_t c_ = 0; c_ < (size_t)(tensor)->c; c_++)                                                            \
+            for (size_t p_ = 0, plane_ = (size_t)(tensor)->h * (size_t)(tensor)->w, inside; p_ < plane_;               \
+                 p_++, canonical++)                                                                                    \
+                if ((inside = (n_ * plane_ + p_) * (size_t)(tensor)->stored_c + c_), true)
+
+static int staging(const an_tensor *tensor, an_stored stored, uint32_t count, void **out, size_t *size)
+{
+    *size = an_tensor_items(tensor) / (uint64_t)tensor->n * count * an_stored_size(stored);
+    *out = calloc(1, *size);
+    return *out ? AN_OK : an_error(AN_ENOMEM, "out of memory");
+}
+
+static int place(const an_tensor *tensor, bool gradient, void **out, an_stored *stored)
+{
+    *stored = gradient ? tensor->slope_stored : tensor->stored;
+    *out = gradient ? tensor->slope : tensor->data;
+    return *out ? AN_OK : an_error(AN_EINVAL, "no gradient without training");
+}
+
+int an_cuda_tensor_get(const an_tensor *tensor, bool gradient, uint32_t count, float *out)
+{
+    void *from, *values;
+    size_t size;
+    an_stored stored;
+    int rc = place(tensor, gradient, &from, &stored);
+    if (rc || (rc = staging(tensor, stored, count, &values, &size)))
+        return rc;
+    if (!(rc = an_cuda_fetch(tensor->cuda, values, from, size)))
+        EACH_PLACE(tensor, count, canonical, inside)
+    out[canonical] = an_stored_get(values, stored, inside);
+    free(values);
+    return rc;
+}
+
+int an_cuda_tensor_set(const an_tensor *tensor, bool gradient, uint32_t count, const float *given)
+{
+    void *to, *values;
+    size_t size;
+    an_stored stored;
+    int rc = place(tensor, gradient, &to, &stored);
+    if (rc || (rc = staging(tensor, stored, count, &values, &size)))
+        return rc;
+    EACH_PLACE(tensor, count, canonical, inside)
+    an_stored_put(values, stored, inside, given[canonical]);
+    rc = an_cuda_put(tensor->cuda, to, values, size);
+    free(values);
+    return rc;
+}
