@@ -15,7 +15,8 @@ typedef struct {
 } an_classes;
 
 void an_classes_free(an_classes *classes);
-int an_classes_add(an_classes *classes, const char *id, const char *name); /* name may be NULL; AN_EINVAL: id is there */
+int an_classes_add(an_classes *classes, const char *id,
+                   const char *name); /* name may be NULL; AN_EINVAL: id is there */
 int an_classes_copy(an_classes *into, const an_classes *from);
 
 /* Put them in bytewise order of ids. map[old label] = new label. */

@@ -7,10 +7,19 @@
 #include "ingest/export.h"
 
 static const an_option table[] = {
-    {.name = "first", .type = AN_OPTION_UINT64, .metavar = "N", .initial = "0",
-     .offset = offsetof(an_export_options, first), .help = "index of the first record"},
-    {.name = "count", .key = 'n', .type = AN_OPTION_UINT64, .metavar = "N", .initial = "0",
-     .offset = offsetof(an_export_options, count), .help = "number of records, 0: to the end"},
+    {.name = "first",
+     .type = AN_OPTION_UINT64,
+     .metavar = "N",
+     .initial = "0",
+     .offset = offsetof(an_export_options, first),
+     .help = "index of the first record"},
+    {.name = "count",
+     .key = 'n',
+     .type = AN_OPTION_UINT64,
+     .metavar = "N",
+     .initial = "0",
+     .offset = offsetof(an_export_options, count),
+     .help = "number of records, 0: to the end"},
     {.name = "quiet", .type = AN_OPTION_FLAG, .offset = offsetof(an_export_options, quiet), .help = "no progress"},
     {0},
 };
@@ -18,8 +27,9 @@ static const an_option table[] = {
 static const an_options spec = {
     .program = "an-ingest export",
     .usage = "DATASET FOLDER",
-    .summary = "Write records back to files, FOLDER/CLASS/INDEX.jpg: jpeg records byte for byte, coef records with the same "
-               "coefficients, others as PNG. The folder can be ingested again.",
+    .summary =
+        "Write records back to files, FOLDER/CLASS/INDEX.jpg: jpeg records byte for byte, coef records with the same "
+        "coefficients, others as PNG. The folder can be ingested again.",
     .options = table,
     .arguments_min = 2,
     .arguments_max = 2,

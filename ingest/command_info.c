@@ -12,7 +12,9 @@ typedef struct {
 
 static const an_option table[] = {
     {.name = "json", .type = AN_OPTION_FLAG, .offset = offsetof(info_config, json), .help = "as one JSON object"},
-    {.name = "classes", .type = AN_OPTION_FLAG, .offset = offsetof(info_config, classes),
+    {.name = "classes",
+     .type = AN_OPTION_FLAG,
+     .offset = offsetof(info_config, classes),
      .help = "list every class with its number of images"},
     {0},
 };
@@ -20,8 +22,9 @@ static const an_option table[] = {
 static const an_options spec = {
     .program = "an-ingest info",
     .usage = "DATASET",
-    .summary = "Say what a dataset holds: records, classes, codecs, sizes, statistics, what it was made from, and what was "
-               "set aside and why.",
+    .summary =
+        "Say what a dataset holds: records, classes, codecs, sizes, statistics, what it was made from, and what was "
+        "set aside and why.",
     .options = table,
     .arguments_min = 1,
     .arguments_max = 1,

@@ -14,8 +14,15 @@ typedef struct {
 } stats_config;
 
 static const an_option table[] = {
-    {.name = "threads", .key = 't', .type = AN_OPTION_INT, .metavar = "N", .initial = "0", .min = 0, .max = 1024,
-     .offset = offsetof(stats_config, threads), .help = "0: one for each processor"},
+    {.name = "threads",
+     .key = 't',
+     .type = AN_OPTION_INT,
+     .metavar = "N",
+     .initial = "0",
+     .min = 0,
+     .max = 1024,
+     .offset = offsetof(stats_config, threads),
+     .help = "0: one for each processor"},
     {.name = "json", .type = AN_OPTION_FLAG, .offset = offsetof(stats_config, json), .help = "as one JSON object"},
     {.name = "quiet", .type = AN_OPTION_FLAG, .offset = offsetof(stats_config, quiet), .help = "no progress"},
     {0},
@@ -24,8 +31,9 @@ static const an_option table[] = {
 static const an_options spec = {
     .program = "an-ingest stats",
     .usage = "DATASET",
-    .summary = "Compute the statistics again from the records as they decode, and show them beside those that were stored "
-               "while ingesting (which saw the pixels before they were encoded).",
+    .summary =
+        "Compute the statistics again from the records as they decode, and show them beside those that were stored "
+        "while ingesting (which saw the pixels before they were encoded).",
     .options = table,
     .arguments_min = 1,
     .arguments_max = 1,
@@ -49,8 +57,8 @@ static int print_text(const an_statistics *stored, const an_statistics *now)
 
 static int print_json(const an_statistics *stored, const an_statistics *now)
 {
-    json_t *object = json_pack("{so, so}", "stored", an_info_statistics_json(stored), "decoded",
-                               an_info_statistics_json(now));
+    json_t *object =
+        json_pack("{so, so}", "stored", an_info_statistics_json(stored), "decoded", an_info_statistics_json(now));
     if (!object)
         return an_error(AN_ENOMEM, "out of memory for the statistics");
     json_dumpf(object, stdout, JSON_INDENT(2) | JSON_SORT_KEYS);

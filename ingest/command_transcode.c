@@ -10,15 +10,38 @@
 static const char *const subsamplings[] = {"420", "422", "444", NULL};
 
 static const an_option table[] = {
-    {.name = "codec", .key = 'c', .type = AN_OPTION_STRING, .metavar = "CODEC", .initial = "coef", .offset = FIELD(codec),
+    {.name = "codec",
+     .key = 'c',
+     .type = AN_OPTION_STRING,
+     .metavar = "CODEC",
+     .initial = "coef",
+     .offset = FIELD(codec),
      .help = "jpeg, coef, yuv420, rgb or mixed:P. Records that have it already are copied; between jpeg and coef the "
              "coefficients stay the same, bit for bit"},
-    {.name = "quality", .key = 'q', .type = AN_OPTION_INT, .metavar = "N", .initial = "90", .min = 1, .max = 100,
-     .offset = FIELD(quality), .help = "of what must be compressed anew (from yuv420 or rgb)"},
-    {.name = "subsampling", .type = AN_OPTION_CHOICE, .initial = "420", .choices = subsamplings,
-     .offset = FIELD(subsampling), .help = "the same"},
-    {.name = "threads", .key = 't', .type = AN_OPTION_INT, .metavar = "N", .initial = "0", .min = 0, .max = 1024,
-     .offset = FIELD(threads), .help = "0: one for each processor"},
+    {.name = "quality",
+     .key = 'q',
+     .type = AN_OPTION_INT,
+     .metavar = "N",
+     .initial = "90",
+     .min = 1,
+     .max = 100,
+     .offset = FIELD(quality),
+     .help = "of what must be compressed anew (from yuv420 or rgb)"},
+    {.name = "subsampling",
+     .type = AN_OPTION_CHOICE,
+     .initial = "420",
+     .choices = subsamplings,
+     .offset = FIELD(subsampling),
+     .help = "the same"},
+    {.name = "threads",
+     .key = 't',
+     .type = AN_OPTION_INT,
+     .metavar = "N",
+     .initial = "0",
+     .min = 0,
+     .max = 1024,
+     .offset = FIELD(threads),
+     .help = "0: one for each processor"},
     {.name = "quiet", .type = AN_OPTION_FLAG, .offset = FIELD(quiet), .help = "no progress, no summary"},
     {0},
 };
@@ -26,8 +49,9 @@ static const an_option table[] = {
 static const an_options spec = {
     .program = "an-ingest transcode",
     .usage = "SOURCE DESTINATION",
-    .summary = "Write a dataset again with another codec: same records, order and classes. Interrupted, the same command "
-               "continues. (To change the size, ingest the dataset like any other source.)",
+    .summary =
+        "Write a dataset again with another codec: same records, order and classes. Interrupted, the same command "
+        "continues. (To change the size, ingest the dataset like any other source.)",
     .options = table,
     .arguments_min = 2,
     .arguments_max = 2,

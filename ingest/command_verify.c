@@ -12,8 +12,15 @@ typedef struct {
 } verify_config;
 
 static const an_option table[] = {
-    {.name = "threads", .key = 't', .type = AN_OPTION_INT, .metavar = "N", .initial = "0", .min = 0, .max = 1024,
-     .offset = offsetof(verify_config, threads), .help = "0: one for each processor"},
+    {.name = "threads",
+     .key = 't',
+     .type = AN_OPTION_INT,
+     .metavar = "N",
+     .initial = "0",
+     .min = 0,
+     .max = 1024,
+     .offset = offsetof(verify_config, threads),
+     .help = "0: one for each processor"},
     {.name = "quiet", .type = AN_OPTION_FLAG, .offset = offsetof(verify_config, quiet), .help = "print faults only"},
     {0},
 };
@@ -21,8 +28,9 @@ static const an_option table[] = {
 static const an_options spec = {
     .program = "an-ingest verify",
     .usage = "DATASET",
-    .summary = "Check a dataset from end to end: the database's pages and checksum, and each record's header, label, checksum "
-               "and that it decodes. Every bad record is named.",
+    .summary =
+        "Check a dataset from end to end: the database's pages and checksum, and each record's header, label, checksum "
+        "and that it decodes. Every bad record is named.",
     .options = table,
     .arguments_min = 1,
     .arguments_max = 1,

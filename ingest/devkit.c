@@ -4,12 +4,14 @@
 #include <archive_entry.h>
 #include <errno.h>
 #include <matio.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/error.h"
 #include "ingest/lines.h"
+#include "ingest/temporary.h"
 #include "ingest/truth.h"
 
 #define MEMBER_MAX ((int64_t)256 << 20)
@@ -109,26 +111,15 @@ static int read_synsets(matvar_t *array, synsets *out)
     return error;
 }
 
-static int write_all(int fd, const an_buffer *bytes)
-{
-    for (size_t done = 0; done < bytes->size;) {
-        ssize_t n = write(fd, bytes->data + done, bytes->size - done);
-        if (n < 0 && errno != EINTR)
-            return an_error_errno(errno, "cannot write a temporary file");
-        done += n > 0 ? (size_t)n : 0;
-    }
-    return AN_OK;
-}
-
 /* matio reads from names only: lend it a temporary file. */
 static int read_meta(const an_buffer *bytes, synsets *out)
 {
-    char path[] = "/tmp/an-ingest-meta-XXXXXX";
-    int fd = mkstemp(path);
-    if (fd < 0)
-        return an_error_errno(errno, "cannot make a temporary file");
-    int error = write_all(fd, bytes);
-    close(fd);
+    char path[64];
+    int fd, error = an_temporary_open(&fd);
+    if (error)
+        return error;
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    error = an_temporary_write(fd, bytes->data, bytes->size);
     mat_t *file = error ? NULL : Mat_Open(path, MAT_ACC_RDONLY);
     if (!error && !file)
         error = an_error(AN_ECORRUPT, "meta.mat is no MATLAB file");
@@ -138,7 +129,7 @@ static int read_meta(const an_buffer *bytes, synsets *out)
         Mat_VarFree(array);
         Mat_Close(file);
     }
-    unlink(path);
+    close(fd);
     return error;
 }
 

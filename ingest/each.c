@@ -122,5 +122,6 @@ int an_each_decode(const an_dataset *dataset, an_each_worker *worker, uint64_t i
     if (!error)
         error = an_image_set_size(&worker->image, width, height);
     return error ? error
-                 : an_decoder_window(worker->decoder, record, 0, 0, width, height, worker->image.pixels, (size_t)3 * width);
+                 : an_decoder_window(worker->decoder, record, 0, 0, width, height, worker->image.pixels,
+                                     (size_t)3 * width);
 }

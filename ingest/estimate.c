@@ -7,8 +7,8 @@
 #include "ingest/setup.h"
 
 #define SAMPLE 256u
-#define SECONDS 5.0 /* at most, for the sample */
-#define PAGE 4096u  /* LMDB gives a record whole pages */
+#define SECONDS 5.0   /* at most, for the sample */
+#define PAGE 4096u    /* LMDB gives a record whole pages */
 #define SUMS_BYTES 72 /* a pixel: the sums of statistics, and the pages of their earlier versions */
 
 typedef struct {
@@ -64,8 +64,8 @@ static int describe(const an_setup *setup, const sample *s, an_buffer *out)
                                  "time     about %.0f s with %d threads (%.0f images/s)\n",
                                  source->kind, (unsigned long long)source->items, (double)source->bytes / 1e6,
                                  source->classes.count, items * good, (double)s->payload * scale / 1e6,
-                                 ((double)s->pages * PAGE * scale + SUMS_BYTES * side * side) / 1e6, s->seconds * scale / setup->pipeline.threads,
-                                 setup->pipeline.threads,
+                                 ((double)s->pages * PAGE * scale + SUMS_BYTES * side * side) / 1e6,
+                                 s->seconds * scale / setup->pipeline.threads, setup->pipeline.threads,
                                  s->seconds > 0 ? (double)s->tried / s->seconds * setup->pipeline.threads : 0);
     if (!error && s->bad)
         error = an_buffer_printf(out, "unusable %llu of %llu tried, such as %s\n", (unsigned long long)s->bad,

@@ -7,7 +7,8 @@
 #include "base/buffer.h"
 #include "ingest/config.h"
 
-/* Append a description to out: what the source holds, and the size and time of the dataset. AN_EUNSUPPORTED for a stream. */
+/* Append a description to out: what the source holds, and the size and time of the dataset. AN_EUNSUPPORTED for a
+ * stream. */
 int an_ingest_estimate(const an_ingest_config *config, const char *source, an_buffer *out);
 
 #endif

@@ -12,8 +12,8 @@ typedef struct {
     bool quiet;
 } an_export_options;
 
-/* Write records as folder/<class id>/<index>.jpg (jpeg: byte for byte; coef: with the same coefficients) or .png (pixels),
- * and folder/classes.tsv: a source that an-ingest can read again. folder must not exist. */
+/* Write records as folder/<class id>/<index>.jpg (jpeg: byte for byte; coef: with the same coefficients) or .png
+ * (pixels), and folder/classes.tsv: a source that an-ingest can read again. folder must not exist. */
 int an_export(const an_dataset *dataset, const char *folder, const an_export_options *options, uint64_t *written);
 
 #endif

@@ -93,13 +93,13 @@ int an_info_json(const an_dataset *dataset, json_t **out)
     }
     char fingerprint[17];
     snprintf(fingerprint, sizeof(fingerprint), "%016llx", (unsigned long long)an_dataset_fingerprint(dataset));
-    *out = json_pack(
-        "{ss, sI, si, s{sI, sI, sI, sI}, so, so, so, so, so, ss}", "path", an_dataset_path(dataset),
-        "records", (json_int_t)an_dataset_count(dataset), "side", (int)an_dataset_side(dataset), "bytes", "file",
-        (json_int_t)an_dataset_file_size(dataset), "payload", (json_int_t)t.payload, "smallest", (json_int_t)t.smallest,
-        "largest", (json_int_t)t.largest, "codecs", json_codecs(&t), "classes", json_classes(dataset), "statistics",
-        an_info_statistics_json(an_dataset_statistics(dataset)), "manifest",
-        json_loads(an_dataset_manifest(dataset), 0, NULL), "set_aside", rejects, "fingerprint", fingerprint);
+    *out = json_pack("{ss, sI, si, s{sI, sI, sI, sI}, so, so, so, so, so, ss}", "path", an_dataset_path(dataset),
+                     "records", (json_int_t)an_dataset_count(dataset), "side", (int)an_dataset_side(dataset), "bytes",
+                     "file", (json_int_t)an_dataset_file_size(dataset), "payload", (json_int_t)t.payload, "smallest",
+                     (json_int_t)t.smallest, "largest", (json_int_t)t.largest, "codecs", json_codecs(&t), "classes",
+                     json_classes(dataset), "statistics", an_info_statistics_json(an_dataset_statistics(dataset)),
+                     "manifest", json_loads(an_dataset_manifest(dataset), 0, NULL), "set_aside", rejects, "fingerprint",
+                     fingerprint);
     return *out ? AN_OK : an_error(AN_ENOMEM, "out of memory for the description of '%s'", an_dataset_path(dataset));
 }
 
@@ -116,11 +116,10 @@ static int text_records(const an_dataset *dataset, const totals *t, an_buffer *o
             error = an_buffer_printf(out, " %llu %s", (unsigned long long)t->codecs[c], an_codec_name((an_codec)c));
     if (error)
         return error;
-    return an_buffer_printf(out,
-                            "\n  bytes        %.1f MB payload, %.1f kB a record (%.1f to %.1f), data.mdb %.1f MB\n",
-                            (double)t->payload / 1e6, count ? (double)t->payload / (double)count / 1e3 : 0,
-                            count ? (double)t->smallest / 1e3 : 0, (double)t->largest / 1e3,
-                            (double)an_dataset_file_size(dataset) / 1e6);
+    return an_buffer_printf(
+        out, "\n  bytes        %.1f MB payload, %.1f kB a record (%.1f to %.1f), data.mdb %.1f MB\n",
+        (double)t->payload / 1e6, count ? (double)t->payload / (double)count / 1e3 : 0,
+        count ? (double)t->smallest / 1e3 : 0, (double)t->largest / 1e3, (double)an_dataset_file_size(dataset) / 1e6);
 }
 
 static int text_classes(const an_dataset *dataset, bool all, an_buffer *out)
@@ -136,7 +135,8 @@ static int text_classes(const an_dataset *dataset, bool all, an_buffer *out)
                                  (unsigned long long)(count ? least : 0), (unsigned long long)most);
     for (uint32_t i = 0; i < count && all && !error; i++) {
         const an_class *one = an_dataset_class(dataset, i);
-        error = an_buffer_printf(out, "    %5u  %7llu  %s  %s\n", i, (unsigned long long)one->count, one->id, one->name);
+        error =
+            an_buffer_printf(out, "    %5u  %7llu  %s  %s\n", i, (unsigned long long)one->count, one->id, one->name);
     }
     return error;
 }
@@ -148,8 +148,8 @@ int an_info_statistics_text(const an_statistics *s, an_buffer *out)
                                  "  deviation    %.2f %.2f %.2f\n",
                                  s->mean[0], s->mean[1], s->mean[2], s->deviation[0], s->deviation[1], s->deviation[2]);
     for (int i = 0; i < 3 && !error; i++)
-        error = an_buffer_printf(out, "  eigenvalue   %.2f along %.4f %.4f %.4f\n", s->eigenvalue[i], s->eigenvector[i][0],
-                                 s->eigenvector[i][1], s->eigenvector[i][2]);
+        error = an_buffer_printf(out, "  eigenvalue   %.2f along %.4f %.4f %.4f\n", s->eigenvalue[i],
+                                 s->eigenvector[i][0], s->eigenvector[i][1], s->eigenvector[i][2]);
     return error;
 }
 

@@ -20,7 +20,8 @@ void an_lines_free(an_lines *lines);
 /* The next line that is not empty and no '#' comment, without white space around it; valid until free. */
 bool an_lines_next(an_lines *lines, char **line);
 
-/* Cut "a TAB b" in two and return b, or "" if there is none. Without a tab the cut is at the first or the last space. */
+/* Cut "a TAB b" in two and return b, or "" if there is none. Without a tab the cut is at the first or the last space.
+ */
 char *an_line_cut_first(char *line);
 char *an_line_cut_last(char *line);
 

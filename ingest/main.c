@@ -9,9 +9,8 @@ static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
 } commands[] = {
-    {"info", an_command_info},
-    {"verify", an_command_verify},   {"export", an_command_export}, {"stats", an_command_stats},
-    {"sheet", an_command_sheet},     {"transcode", an_command_transcode},
+    {"info", an_command_info},   {"verify", an_command_verify}, {"export", an_command_export},
+    {"stats", an_command_stats}, {"sheet", an_command_sheet},   {"transcode", an_command_transcode},
 };
 
 static int run_command(int argc, char **argv)

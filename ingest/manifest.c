@@ -45,14 +45,15 @@ static const char *choice(const char *option, int value)
 
 int an_manifest_make(const an_ingest_config *config, const an_source *source, char **out)
 {
-    json_t *object = json_pack(
-        "{ss, si, si, ss, sI, sI, ss, si, ss, si, ss, si, ss, ss, sI, sI, sb}", "program", "an-ingest " AN_VERSION, "format",
-        AN_DATASET_VERSION, "pixels", PIXELS_VERSION, "source", source->kind, "items", (json_int_t)source->items, "bytes",
-        (json_int_t)source->bytes, "listing", hex_of(source->identity).text, "class-count", (int)source->classes.count,
-        "classes", hex_of(identify_classes(&source->classes)).text, "size", config->size, "codec", config->codec,
-        "quality", config->quality, "subsampling", choice("subsampling", config->subsampling), "order",
-        choice("order", config->order), "seed", (json_int_t)config->seed, "max-pixels", (json_int_t)config->pixels_max,
-        "accept-truncated", config->accept_truncated);
+    json_t *object =
+        json_pack("{ss, si, si, ss, sI, sI, ss, si, ss, si, ss, si, ss, ss, sI, sI, sb}", "program",
+                  "an-ingest " AN_VERSION, "format", AN_DATASET_VERSION, "pixels", PIXELS_VERSION, "source",
+                  source->kind, "items", (json_int_t)source->items, "bytes", (json_int_t)source->bytes, "listing",
+                  hex_of(source->identity).text, "class-count", (int)source->classes.count, "classes",
+                  hex_of(identify_classes(&source->classes)).text, "size", config->size, "codec", config->codec,
+                  "quality", config->quality, "subsampling", choice("subsampling", config->subsampling), "order",
+                  choice("order", config->order), "seed", (json_int_t)config->seed, "max-pixels",
+                  (json_int_t)config->pixels_max, "accept-truncated", config->accept_truncated);
     if (!object || json_object_set_new(object, "filter", json_string(choice("filter", config->filter)))) {
         json_decref(object);
         return an_error(AN_ENOMEM, "out of memory for the manifest");

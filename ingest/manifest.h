@@ -1,5 +1,6 @@
-/* The manifest: what a dataset was made from and how. Two runs with the same manifest write the same records; a run that
- * continues an interrupted one must have the same. It knows no paths, so the same collection elsewhere counts as the same. */
+/* The manifest: what a dataset was made from and how. Two runs with the same manifest write the same records; a run
+ * that continues an interrupted one must have the same. It knows no paths, so the same collection elsewhere counts as
+ * the same. */
 #ifndef AN_INGEST_MANIFEST_H
 #define AN_INGEST_MANIFEST_H
 

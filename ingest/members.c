@@ -64,7 +64,8 @@ static int grow(an_members *members)
 
 static int add_member(an_members *members, const char *name, uint64_t offset, uint64_t size)
 {
-    an_member added = {.offset = offset, .size = size, .class_id = members->inner_class, .container = members->container};
+    an_member added = {
+        .offset = offset, .size = size, .class_id = members->inner_class, .container = members->container};
     int error = grow(members);
     if (!error && added.class_id == AN_MEMBER_NO_CLASS)
         error = folder_class(members, name, &added.class_id);

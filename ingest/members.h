@@ -26,8 +26,8 @@ typedef struct {
 } an_members;
 
 /* Add all files of the tar at path; those of tars inside it belong to a class of that tar's name, those in folders to a
- * class of the innermost folder's name. container: what entries get as such. prefix: stands before names and is the class
- * of everything; "" for nothing. */
+ * class of the innermost folder's name. container: what entries get as such. prefix: stands before names and is the
+ * class of everything; "" for nothing. */
 int an_members_add(an_members *members, const char *path, uint32_t container, const char *prefix);
 void an_members_free(an_members *members);
 

@@ -107,8 +107,8 @@ static int decode_record(an_picture *picture, const an_record *record, an_pictur
     if (!error)
         error = an_image_set_size(&picture->decoded, header->width, header->height);
     if (!error)
-        error = an_decoder_window(picture->records, record, 0, 0, header->width, header->height, picture->decoded.pixels,
-                                  (size_t)3 * header->width);
+        error = an_decoder_window(picture->records, record, 0, 0, header->width, header->height,
+                                  picture->decoded.pixels, (size_t)3 * header->width);
     if (!error && header->width == picture->options.side && header->height == picture->options.side) {
         info->fit = record->payload;
         info->fit_size = header->length;
@@ -140,8 +140,8 @@ int an_picture_make(an_picture *picture, const an_item *item, const an_buffer *b
     memset(info, 0, sizeof(*info));
     int error = decode(picture, item, bytes, info);
     if (!error)
-        error = an_resizer_square(picture->resizer, &picture->decoded, picture->options.side,
-                                  picture->options.filter, out);
+        error =
+            an_resizer_square(picture->resizer, &picture->decoded, picture->options.side, picture->options.filter, out);
     give_back(picture);
     return error;
 }

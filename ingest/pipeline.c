@@ -31,10 +31,10 @@
 #include "base/thread.h"
 
 #define GROUP 1024u
-#define COMMIT_NS 250000000u             /* between commits at least: a kill costs about so much work */
-#define COMMIT_SHARE 10u                 /* and at least so many times the last commit took: slow disks commit rarely */
-#define JOBS_BYTES ((size_t)64 << 20)    /* payloads that may wait for a commit */
-#define INPUT_KEEP ((size_t)4 << 20)     /* larger buffers of streamed items are given back after use */
+#define COMMIT_NS 250000000u          /* between commits at least: a kill costs about so much work */
+#define COMMIT_SHARE 10u              /* and at least so many times the last commit took: slow disks commit rarely */
+#define JOBS_BYTES ((size_t)64 << 20) /* payloads that may wait for a commit */
+#define INPUT_KEEP ((size_t)4 << 20)  /* larger buffers of streamed items are given back after use */
 
 typedef struct {
     uint64_t number;
@@ -67,7 +67,7 @@ struct pipeline {
     pthread_t lister;
     atomic_int running; /* workers */
     atomic_bool stop;
-    uint64_t next;             /* number to be written next */
+    uint64_t next; /* number to be written next */
     uint64_t commit_due_ns;
     an_error_state failure;    /* of writing or of a worker; the calling thread's */
     an_error_state told;       /* watch's wish to stop */

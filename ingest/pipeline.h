@@ -16,7 +16,8 @@ typedef struct {
 typedef struct {
     uint64_t consumed; /* source items done, those of earlier runs included */
     uint64_t images, set_aside;
-    uint64_t payload_bytes, warnings, passed; /* of this run: bytes stored, images with decoder warnings, copied as is */
+    uint64_t payload_bytes, warnings,
+        passed; /* of this run: bytes stored, images with decoder warnings, copied as is */
 } an_pipeline_state;
 
 /* Called after each item; non-zero stops the run in good order: what is in flight is still written and committed, and

@@ -24,8 +24,8 @@ static json_t *text_of(const char *bytes)
 
 static int write_line(void *context, const char *name, const char *reason, uint64_t bytes)
 {
-    json_t *object = json_pack("{so, so, sI}", "path", text_of(name), "reason", text_of(reason), "bytes",
-                               (json_int_t)bytes);
+    json_t *object =
+        json_pack("{so, so, sI}", "path", text_of(name), "reason", text_of(reason), "bytes", (json_int_t)bytes);
     char *line = object ? json_dumps(object, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
     json_decref(object);
     if (!line)

@@ -1,5 +1,5 @@
-/* The centre square of an image, resampled with an antialiasing filter: support grows with the reduction, as in Pillow's
- * resize. Integer arithmetic throughout, so every SIMD tier gives the same bytes. */
+/* The centre square of an image, resampled with an antialiasing filter: support grows with the reduction, as in
+ * Pillow's resize. Integer arithmetic throughout, so every SIMD tier gives the same bytes. */
 #ifndef AN_INGEST_RESIZE_H
 #define AN_INGEST_RESIZE_H
 
@@ -14,8 +14,8 @@ typedef struct an_resizer an_resizer;
 int an_resizer_create(an_resizer **out);
 void an_resizer_free(an_resizer *resizer); /* NULL is fine */
 
-/* Scale the centred square of in (its side: in's shorter side) to side x side. The filter may look at pixels outside the
- * square. An image that already is side x side is copied. */
+/* Scale the centred square of in (its side: in's shorter side) to side x side. The filter may look at pixels outside
+ * the square. An image that already is side x side is copied. */
 int an_resizer_square(an_resizer *resizer, const an_image *in, uint32_t side, an_filter filter, an_image *out);
 
 #endif

@@ -76,10 +76,10 @@ __attribute__((target("avx2"))) static void vertical_avx2(const uint8_t *const *
             sum[2] = _mm256_add_epi32(sum[2], _mm256_madd_epi16(_mm256_unpacklo_epi8(high, zero), w));
             sum[3] = _mm256_add_epi32(sum[3], _mm256_madd_epi16(_mm256_unpackhi_epi8(high, zero), w));
         }
-        __m256i first = _mm256_packs_epi32(_mm256_srai_epi32(sum[0], VERTICAL_SHIFT),
-                                           _mm256_srai_epi32(sum[1], VERTICAL_SHIFT));
-        __m256i second = _mm256_packs_epi32(_mm256_srai_epi32(sum[2], VERTICAL_SHIFT),
-                                            _mm256_srai_epi32(sum[3], VERTICAL_SHIFT));
+        __m256i first =
+            _mm256_packs_epi32(_mm256_srai_epi32(sum[0], VERTICAL_SHIFT), _mm256_srai_epi32(sum[1], VERTICAL_SHIFT));
+        __m256i second =
+            _mm256_packs_epi32(_mm256_srai_epi32(sum[2], VERTICAL_SHIFT), _mm256_srai_epi32(sum[3], VERTICAL_SHIFT));
         _mm256_storeu_si256((__m256i *)(out + i), _mm256_permute2x128_si256(first, second, 0x20));
         _mm256_storeu_si256((__m256i *)(out + i + 16), _mm256_permute2x128_si256(first, second, 0x31));
     }

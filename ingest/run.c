@@ -25,11 +25,11 @@ static int over_limit(const run *r, const an_pipeline_state *state)
     uint64_t items = r->setup.source->items ? r->setup.source->items : state->consumed;
     if (state->set_aside <= an_bad_limit_of(&r->setup.limit, items))
         return AN_OK;
-    return an_error(AN_ECORRUPT,
-                    "%llu of %llu inputs are unusable, more than --max-bad %s allows: see '%s.rejected.ndjson', mend them "
-                    "or run again with a higher limit (the work so far is kept)",
-                    (unsigned long long)state->set_aside, (unsigned long long)state->consumed, r->config->max_bad,
-                    r->destination);
+    return an_error(
+        AN_ECORRUPT,
+        "%llu of %llu inputs are unusable, more than --max-bad %s allows: see '%s.rejected.ndjson', mend them "
+        "or run again with a higher limit (the work so far is kept)",
+        (unsigned long long)state->set_aside, (unsigned long long)state->consumed, r->config->max_bad, r->destination);
 }
 
 static int watch(void *context, const an_pipeline_state *state)

@@ -28,7 +28,7 @@ static int name_classes(an_setup *setup, const an_ingest_config *config, const c
     an_classes names = {0};
     an_buffer path = {0};
     int error = config->class_names ? an_buffer_printf(&path, "%s", config->class_names)
-                                       : an_buffer_printf(&path, "%s/classes.tsv", source);
+                                    : an_buffer_printf(&path, "%s/classes.tsv", source);
     if (!error && (config->class_names || access((char *)path.data, R_OK) == 0)) {
         error = an_classes_read(&names, (char *)path.data);
         if (!error)

@@ -23,8 +23,8 @@ typedef struct {
     cairo_t *cairo;
 } sheet;
 
-/* count different indices, in rising order (Floyd's choice of a random subset would need a set: this walks instead, taking
- * each index with the probability that the rest of the choice needs). */
+/* count different indices, in rising order (Floyd's choice of a random subset would need a set: this walks instead,
+ * taking each index with the probability that the rest of the choice needs). */
 static void choose(sheet *s, uint64_t seed)
 {
     an_rng rng = an_rng_make(seed, AN_RNG_SPLIT, 1, 0);
@@ -79,7 +79,8 @@ static int draw_record(sheet *s, uint32_t i)
         error = an_resizer_square(s->resizer, &s->worker.image, s->cell, AN_FILTER_TRIANGLE, &s->scaled);
     if (error)
         return an_error_prefix(error, "record %llu", (unsigned long long)index);
-    double x = GAP + (double)(i % s->columns) * (s->cell + GAP), y = GAP + (double)(i / s->columns) * (s->cell + CAPTION + GAP);
+    double x = GAP + (double)(i % s->columns) * (s->cell + GAP),
+           y = GAP + (double)(i / s->columns) * (s->cell + CAPTION + GAP);
     const an_class *one = an_dataset_class(s->dataset, an_dataset_index(s->dataset)[index].label);
     draw_caption(s, one ? one->name : "?", x, y + s->cell);
     return draw_image(s, &s->scaled, x, y);

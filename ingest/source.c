@@ -72,9 +72,12 @@ static const struct {
     int (*open)(an_source **out, const an_source_options *options);
 } kinds[] = {
     {"dataset", probe_dataset, an_source_dataset_open},
-    {"cifar10", probe_cifar, an_source_cifar_open}, {"shards", probe_shards, an_source_shards_open},
-    {"folder", probe_folder, an_source_folder_open}, {"idx", probe_idx, an_source_idx_open},
-    {"tar", probe_tar, an_source_tar_open},         {"list", probe_list, an_source_list_open},
+    {"cifar10", probe_cifar, an_source_cifar_open},
+    {"shards", probe_shards, an_source_shards_open},
+    {"folder", probe_folder, an_source_folder_open},
+    {"idx", probe_idx, an_source_idx_open},
+    {"tar", probe_tar, an_source_tar_open},
+    {"list", probe_list, an_source_list_open},
 };
 
 static int look_into(const char *path, probe *out)
@@ -114,8 +117,10 @@ static int look_at(const char *path, probe *out)
     bool plain = gzdirect(file);
     gzclose_r(file);
     if (!plain && probe_tar(out))
-        return an_error(AN_EUNSUPPORTED, "'%s' is a compressed tar: unpack it to a plain tar, or pipe it: zcat '%s' | "
-                        "an-ingest --classes-from ... - DESTINATION", path, path);
+        return an_error(AN_EUNSUPPORTED,
+                        "'%s' is a compressed tar: unpack it to a plain tar, or pipe it: zcat '%s' | "
+                        "an-ingest --classes-from ... - DESTINATION",
+                        path, path);
     return AN_OK;
 }
 
@@ -132,7 +137,8 @@ int an_source_open(an_source **out, const an_source_options *options)
             return kinds[i].open(out, options);
     if (options->kind)
         return an_error(AN_EINVAL, "no such kind of source: '%s'", options->kind);
-    return an_error(AN_EUNSUPPORTED, "'%s' is no source of images: expected class folders, tars, an IDX or CIFAR-10 file or a list",
+    return an_error(AN_EUNSUPPORTED,
+                    "'%s' is no source of images: expected class folders, tars, an IDX or CIFAR-10 file or a list",
                     options->path);
 }
 

@@ -1,7 +1,7 @@
 /* Where images come from: one iterator over items, one file per kind of source.
  *
- * A source says what it holds (classes, number of items if known, an identity that does not depend on where it lies) and
- * then gives items in a fixed order, from one thread. Most kinds only list: an item names a place, and the worker
+ * A source says what it holds (classes, number of items if known, an identity that does not depend on where it lies)
+ * and then gives items in a fixed order, from one thread. Most kinds only list: an item names a place, and the worker
  * that decodes it reads the bytes. */
 #ifndef AN_INGEST_SOURCE_H
 #define AN_INGEST_SOURCE_H
@@ -14,7 +14,7 @@
 #include "store/record.h"
 
 typedef enum {
-    AN_ITEM_FILE,  /* an encoded image of any format */
+    AN_ITEM_FILE,   /* an encoded image of any format */
     AN_ITEM_GREY,   /* width x height bytes */
     AN_ITEM_PLANAR, /* width x height bytes of red, then green, then blue */
     AN_ITEM_RECORD  /* a record of another dataset */
@@ -28,9 +28,9 @@ typedef struct {
     uint64_t size;          /* bytes, as the source says */
 
     /* Where the bytes are. */
-    an_buffer path;  /* a file, whole or from offset; empty: already in bytes */
-    bool whole;      /* the whole file at path, whatever its size turns out to be */
-    int fd;          /* an open file instead of path, or -1 */
+    an_buffer path; /* a file, whole or from offset; empty: already in bytes */
+    bool whole;     /* the whole file at path, whatever its size turns out to be */
+    int fd;         /* an open file instead of path, or -1 */
     uint64_t offset;
     an_buffer bytes;
     an_record record; /* RECORD: valid until the source is freed; there is nothing to load */

@@ -39,8 +39,8 @@ static int add_file(an_listing *listing, const char *path, uint64_t *contents)
     uint32_t file;
     int error = an_file_read(path, FILE_LIMIT, &bytes);
     if (!error && (!bytes.size || bytes.size % RECORD))
-        error = an_error(AN_ECORRUPT, "'%s' is damaged or cut short: %zu bytes are not a multiple of %u", path, bytes.size,
-                         RECORD);
+        error = an_error(AN_ECORRUPT, "'%s' is damaged or cut short: %zu bytes are not a multiple of %u", path,
+                         bytes.size, RECORD);
     if (!error)
         error = an_listing_add_file(listing, path, -1, &file);
     if (!error)
@@ -54,7 +54,8 @@ static int add_file(an_listing *listing, const char *path, uint64_t *contents)
 static int is_batch(const struct dirent *entry)
 {
     size_t length = strlen(entry->d_name);
-    return strncmp(entry->d_name, "data_batch_", 11) == 0 && length > 4 && strcmp(entry->d_name + length - 4, ".bin") == 0;
+    return strncmp(entry->d_name, "data_batch_", 11) == 0 && length > 4 &&
+           strcmp(entry->d_name + length - 4, ".bin") == 0;
 }
 
 static int by_name(const struct dirent **a, const struct dirent **b)

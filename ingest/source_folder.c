@@ -89,7 +89,8 @@ static int fill(walk *w, const an_source_options *options)
 {
     int error = each_member(w, "", visit_class, 0, 1);
     if (!error && !an_listing_source(w->listing)->classes.count)
-        error = an_error(AN_ECORRUPT, "no class folders in '%s': expected one folder for each class, with its images inside",
+        error = an_error(AN_ECORRUPT,
+                         "no class folders in '%s': expected one folder for each class, with its images inside",
                          options->path);
     if (!error && (error = an_listing_resolve_classes(w->listing, options->classes, false)))
         an_error_prefix(error, "'%s'", options->path);

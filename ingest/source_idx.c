@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "ingest/sources.h"
+#include "ingest/temporary.h"
 
 #define CHUNK ((size_t)1 << 18)
 #define HEADER_MAX 16
@@ -26,8 +27,9 @@ int an_idx_parse(const uint8_t *data, size_t size, an_idx_header *out)
     if (size < 4 || data[0] || data[1])
         return an_error(AN_ECORRUPT, "not an IDX file");
     if (data[2] != 0x08 || data[3] < 1 || data[3] > 3)
-        return an_error(AN_EUNSUPPORTED, "IDX of type 0x%02x with %u dimensions: expected bytes (0x08), 1 to 3 dimensions",
-                        data[2], data[3]);
+        return an_error(AN_EUNSUPPORTED,
+                        "IDX of type 0x%02x with %u dimensions: expected bytes (0x08), 1 to 3 dimensions", data[2],
+                        data[3]);
     out->dimensions = data[3];
     out->header_size = 4 + 4 * (size_t)out->dimensions;
     if (size < out->header_size)
@@ -41,46 +43,46 @@ int an_idx_parse(const uint8_t *data, size_t size, an_idx_header *out)
     return AN_OK;
 }
 
-/* Copy the bytes of a plain or gzip file to an unnamed temporary one; *contents: their hash, *size: their number. */
-static int unpack(const char *path, FILE *into, uint64_t *size, uint64_t *contents)
+/* Read a plain or gzip file to its end; copy what comes to `into` if it was compressed. *contents: a hash of the bytes.
+ */
+static int read_through(gzFile file, const char *path, int into, uint64_t *size, uint64_t *contents)
 {
-    gzFile file = gzopen(path, "rb");
-    if (!file)
-        return an_error_errno(errno, "cannot open '%s'", path);
     uint8_t *chunk = malloc(CHUNK);
-    int error = chunk ? AN_OK : an_error(AN_ENOMEM, "out of memory reading '%s'", path);
+    int error = chunk ? AN_OK : an_error(AN_ENOMEM, "out of memory reading '%s'", path), got = 1;
     *size = *contents = 0;
-    while (!error) {
-        int got = gzread(file, chunk, CHUNK), status = Z_OK;
+    while (!error && got > 0) {
+        int status = Z_OK;
+        got = gzread(file, chunk, CHUNK);
         if (got < (int)CHUNK)
             gzerror(file, &status);
         if (got < 0 || (status != Z_OK && status != Z_STREAM_END))
             error = an_error(AN_ECORRUPT, "'%s' is damaged or cut short (gzip)", path);
-        else if (got == 0)
-            break;
-        else if (fwrite(chunk, 1, (size_t)got, into) != (size_t)got)
-            error = an_error_errno(errno, "cannot unpack '%s' to a temporary file (set TMPDIR to a larger disk)", path);
-        *contents = XXH3_64bits_withSeed(chunk, got > 0 ? (size_t)got : 0, *contents);
-        *size += got > 0 ? (uint64_t)got : 0;
+        else if (into >= 0 && (error = an_temporary_write(into, chunk, (size_t)got)))
+            an_error_prefix(error, "cannot unpack '%s'", path);
+        if (!error) {
+            *contents = XXH3_64bits_withSeed(chunk, (size_t)got, *contents);
+            *size += (uint64_t)got;
+        }
     }
     free(chunk);
-    gzclose_r(file);
     return error;
 }
 
 /* An open file with the unpacked bytes of path. The caller closes *fd. */
 static int open_unpacked(const char *path, int *fd, uint64_t *size, uint64_t *contents)
 {
-    FILE *into = tmpfile();
-    if (!into)
-        return an_error_errno(errno, "cannot make a temporary file");
-    int error = unpack(path, into, size, contents);
-    if (!error && fflush(into))
-        error = an_error_errno(errno, "cannot unpack '%s' to a temporary file (set TMPDIR to a larger disk)", path);
-    *fd = error ? -1 : fcntl(fileno(into), F_DUPFD_CLOEXEC, 0);
-    if (!error && *fd < 0)
-        error = an_error_errno(errno, "cannot keep a temporary file");
-    fclose(into); /* flushed above */
+    gzFile file = gzopen(path, "rb");
+    if (!file)
+        return an_error_errno(errno, "cannot open '%s'", path);
+    bool plain = gzdirect(file);
+    int error = AN_OK;
+    if (!plain)
+        error = an_temporary_open(fd);
+    else if ((*fd = open(path, O_RDONLY | O_CLOEXEC)) < 0)
+        error = an_error_errno(errno, "cannot open '%s'", path);
+    if (!error && (error = read_through(file, path, plain ? -1 : *fd, size, contents)))
+        close(*fd);
+    gzclose_r(file);
     return error;
 }
 
@@ -92,7 +94,8 @@ static int read_header(const char *path, int fd, uint64_t size, uint32_t dimensi
     if (!error)
         error = an_idx_parse(bytes, have, header);
     if (!error && header->dimensions != dimensions)
-        error = an_error(AN_ECORRUPT, "expected an IDX file of %u dimensions, found %u", dimensions, header->dimensions);
+        error =
+            an_error(AN_ECORRUPT, "expected an IDX file of %u dimensions, found %u", dimensions, header->dimensions);
     if (!error && header->header_size + header->data_size != size)
         error = an_error(AN_ECORRUPT, "its header promises %llu bytes of data, but there are %llu",
                          (unsigned long long)header->data_size, (unsigned long long)(size - header->header_size));
@@ -111,8 +114,8 @@ static int with_part(const char *path, const char *from, const char *to, an_buff
 /* The labels file by naming convention: "images" is "labels" and "idx3" is "idx1", packed or not. */
 static int find_labels(const char *images, an_buffer *out)
 {
-    static const char *const parts[][2] = {{"images-idx3", "labels-idx1"}, {"images.idx3", "labels.idx1"},
-                                           {"images", "labels"}};
+    static const char *const parts[][2] = {
+        {"images-idx3", "labels-idx1"}, {"images.idx3", "labels.idx1"}, {"images", "labels"}};
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
         out->size = 0;
         int error = with_part(images, parts[i][0], parts[i][1], out);
@@ -184,8 +187,8 @@ static int fill(an_listing *listing, const an_source_options *options, const cha
         return error;
     error = read_header(options->path, fd, size, 3, &header);
     if (!error && (!header.size[1] || !header.size[2] || header.size[1] > 16384 || header.size[2] > 16384))
-        error = an_error(AN_ECORRUPT, "'%s' holds images of %u x %u pixels", options->path, header.size[2],
-                         header.size[1]);
+        error =
+            an_error(AN_ECORRUPT, "'%s' holds images of %u x %u pixels", options->path, header.size[2], header.size[1]);
     if (!error)
         error = an_listing_add_file(listing, options->path, fd, &file);
     if (error) {

@@ -46,7 +46,8 @@ static int fill(an_listing *listing, const an_source_options *options, const cha
 int an_source_list_open(an_source **out, const an_source_options *options)
 {
     const char *slash = strrchr(options->path, '/');
-    char *root = slash ? strndup(options->path, (size_t)(slash - options->path) + (slash == options->path)) : strdup(".");
+    char *root =
+        slash ? strndup(options->path, (size_t)(slash - options->path) + (slash == options->path)) : strdup(".");
     an_listing *listing = NULL;
     int error = root ? an_listing_create(&listing, "list", root) : an_error(AN_ENOMEM, "out of memory");
     if (!error)

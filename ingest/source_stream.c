@@ -1,6 +1,6 @@
-/* A tar on standard input, compressed or not: read once, front to back, its images carried in memory to the workers. Tars
- * inside the tar and folders name classes, key.jpg with key.cls is webdataset. The classes must be given, because labels
- * are the order of all ids, and those are known only at the end.
+/* A tar on standard input, compressed or not: read once, front to back, its images carried in memory to the workers.
+ * Tars inside the tar and folders name classes, key.jpg with key.cls is webdataset. The classes must be given, because
+ * labels are the order of all ids, and those are known only at the end.
  *
  * Shuffling is done in a window: WINDOW_ITEMS items (or WINDOW_BYTES) are held, each one given is drawn at random from
  * them and replaced by the next of the stream. Which, depends on the stream and the seed alone. */
@@ -21,7 +21,7 @@
 #define BLOCK ((size_t)64 << 10)
 
 typedef struct {
-    an_source source; /* first: the two are the same object */
+    an_source source;              /* first: the two are the same object */
     struct archive *outer, *inner; /* inner: the tar inside the tar that is being read, or NULL */
     an_buffer inner_class, class_id;
     an_item sample; /* webdataset: what is known of the current key */
@@ -283,7 +283,8 @@ static int stream_skip(an_source *source, uint64_t items)
     for (uint64_t i = 0; i < items && !error; i++)
         error = stream_next(source, &item);
     an_item_free(&item);
-    return error == AN_END ? an_error(AN_ECORRUPT, "the stream holds fewer images than were read from it before") : error;
+    return error == AN_END ? an_error(AN_ECORRUPT, "the stream holds fewer images than were read from it before")
+                           : error;
 }
 
 static int start(stream_source *s, const an_source_options *options)

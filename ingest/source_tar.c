@@ -152,7 +152,8 @@ static int add_sample(tar_source *s, uint64_t first, uint64_t end)
         return an_error(AN_ECORRUPT, "'%s' has no .cls beside it", name_of(s, image));
     char text[CLS_MAX];
     const char *id = "";
-    int error = read_cls(an_listing_file(s->listing, s->members.entries[cls].container), &s->members.entries[cls], text);
+    int error =
+        read_cls(an_listing_file(s->listing, s->members.entries[cls].container), &s->members.entries[cls], text);
     if (!error)
         error = an_sample_class(text, &id);
     return error ? an_error_prefix(error, "'%s'", name_of(s, cls)) : add_item(s, image, id);
@@ -222,7 +223,9 @@ static int fill(tar_source *s, bool folder)
         error = folder ? add_folder(s, s->options->path) : add_container(s, s->options->path, "");
     if (!error)
         error = add_items(s);
-    const an_classes *given = s->options->classes ? s->options->classes : s->truth.classes.count ? &s->truth.classes : NULL;
+    const an_classes *given = s->options->classes      ? s->options->classes
+                              : s->truth.classes.count ? &s->truth.classes
+                                                       : NULL;
     if (!error && (error = an_listing_resolve_classes(s->listing, given, true)))
         an_error_prefix(error, "'%s'", s->options->path);
     return error ? error : an_listing_seal(s->listing, s->options, 0);

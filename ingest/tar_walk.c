@@ -50,7 +50,8 @@ static int damaged(const range *r, struct archive *tar)
                     (unsigned long long)r->position, why ? why : "unknown reason");
 }
 
-static int visit_entry(const range *r, struct archive *tar, struct archive_entry *entry, an_tar_visit visit, void *context)
+static int visit_entry(const range *r, struct archive *tar, struct archive_entry *entry, an_tar_visit visit,
+                       void *context)
 {
     const char *name = archive_entry_pathname(entry);
     if (archive_entry_filetype(entry) != AE_IFREG || archive_entry_hardlink(entry))

@@ -21,7 +21,8 @@ typedef struct {
 } an_truth;
 
 /* labels: a file of "image name, tab, class" lines, or of one class a line for the images in the order of their names.
- * A class is an id or a number; with synsets (a list of ids) numbers count its lines from 1, as ILSVRC's ground truth does. */
+ * A class is an id or a number; with synsets (a list of ids) numbers count its lines from 1, as ILSVRC's ground truth
+ * does. */
 int an_truth_read(an_truth *truth, const char *labels, const char *synsets);
 
 /* ILSVRC2012_devkit_t12.tar.gz: meta.mat and the validation ground truth inside. */

@@ -49,7 +49,8 @@ static int check_record(const an_dataset *dataset, an_each_worker *worker, uint6
     if (!error && record.header.label != label)
         error = an_error(AN_ECORRUPT, "its label is %u, but the index says %u", record.header.label, label);
     if (!error && (record.header.width != side || record.header.height != side))
-        error = an_error(AN_ECORRUPT, "its size is %u x %u instead of %u", record.header.width, record.header.height, side);
+        error =
+            an_error(AN_ECORRUPT, "its size is %u x %u instead of %u", record.header.width, record.header.height, side);
     if (!error && label >= an_dataset_class_count(dataset))
         error = an_error(AN_ECORRUPT, "there is no class %u", label);
     return error ? error : an_dataset_name(dataset, index, &name, &length);

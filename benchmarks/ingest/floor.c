@@ -1,5 +1,5 @@
-/* The floor of an ingest: libjpeg-turbo alone, in parallel. Every file given on standard input (one path a line) is read,
- * decoded at full size, and a 256 x 256 cut of it is encoded at quality 90, 4:2:0. No resize, no store.
+/* The floor of an ingest: libjpeg-turbo alone, in parallel. Every file given on standard input (one path a line) is
+ * read, decoded at full size, and a 256 x 256 cut of it is encoded at quality 90, 4:2:0. No resize, no store.
  *   bench-ingest-floor THREADS < list */
 #include <stdatomic.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
-/* Preloaded into a program: makes one write fail. Counts the calls that write to, sync, or rename files whose path holds
- * AN_FAULT_PATH; the AN_FAULT_AT-th (from 1; 0: none) returns AN_FAULT_ERRNO, and so do all after it if AN_FAULT_STICKY
- * is set, as on a full disk. On exit the count is written to the file AN_FAULT_COUNT, if set. */
+/* Preloaded into a program: makes one write fail. Counts the calls that write to, sync, or rename files whose path
+ * holds AN_FAULT_PATH; the AN_FAULT_AT-th (from 1; 0: none) returns AN_FAULT_ERRNO, and so do all after it if
+ * AN_FAULT_STICKY is set, as on a full disk. On exit the count is written to the file AN_FAULT_COUNT, if set. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -46,7 +46,10 @@ __attribute__((destructor)) static void report(void)
     }
 }
 
-#define REAL(type, name) static type real; if (!real) real = (type)(void (*)(void))dlsym(RTLD_NEXT, name)
+#define REAL(type, name)                                                                                               \
+    static type real;                                                                                                  \
+    if (!real)                                                                                                         \
+    real = (type)(void (*)(void))dlsym(RTLD_NEXT, name)
 
 typedef ssize_t (*write_type)(int, const void *, size_t);
 typedef ssize_t (*pwrite_type)(int, const void *, size_t, off_t);

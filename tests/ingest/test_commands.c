@@ -1,4 +1,5 @@
-/* What the commands do with a dataset: verify finds damage, export and ingest are inverse, transcode keeps coefficients. */
+/* What the commands do with a dataset: verify finds damage, export and ingest are inverse, transcode keeps
+ * coefficients. */
 #include <cairo.h>
 #include <fcntl.h>
 #include <setjmp.h>

@@ -1,5 +1,6 @@
-/* Every flipped bit of a dataset is noticed, or changes nothing: flip one bit of the file, open and verify, put it back.
- * Either opening fails, or verify names a record, or everything that can be read is what it was (a free page, padding). */
+/* Every flipped bit of a dataset is noticed, or changes nothing: flip one bit of the file, open and verify, put it
+ * back. Either opening fails, or verify names a record, or everything that can be read is what it was (a free page,
+ * padding). */
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>

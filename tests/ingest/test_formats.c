@@ -1,4 +1,5 @@
-/* One file of each kind in a folder: exactly the documented outcome (docs/ingest.md). And PNG, kind by kind, to the bit. */
+/* One file of each kind in a folder: exactly the documented outcome (docs/ingest.md). And PNG, kind by kind, to the
+ * bit. */
 #include <png.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -36,7 +37,8 @@ static void flush(png_structp png)
     (void)png;
 }
 
-/* Rows of samples as libpng takes them: 16-bit ones big-endian, each sample = (x * 37 + y * 11 + channel * 53) % 256. */
+/* Rows of samples as libpng takes them: 16-bit ones big-endian, each sample = (x * 37 + y * 11 + channel * 53) % 256.
+ */
 static uint8_t sample(uint32_t x, uint32_t y, uint32_t channel)
 {
     return (uint8_t)(x * 37 + y * 11 + channel * 53);
@@ -206,7 +208,11 @@ static void put_altered_jpegs(void)
     an_buffer file = {0}, exif = {0};
     make_jpeg(&jpegs[0], &file);
     assert_int_equal(an_buffer_append(&exif, file.data, 2), AN_OK);
-    assert_int_equal(an_buffer_append(&exif, "\xff\xe1\0\x14" "Exif\0\0MM\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", 22), AN_OK);
+    assert_int_equal(an_buffer_append(&exif,
+                                      "\xff\xe1\0\x14"
+                                      "Exif\0\0MM\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff",
+                                      22),
+                     AN_OK);
     assert_int_equal(an_buffer_append(&exif, file.data + 2, file.size - 2), AN_OK);
     put("corrupt-exif", exif.data, exif.size);
     file.data[test_jpeg_marker(&file, 0xc0) + 4] = 12;
@@ -241,8 +247,8 @@ static void put_everything(void)
 static int expect_reject(void *context, const char *name, const char *reason, uint64_t bytes)
 {
     static const char *const expected[][2] = {
-        {"c/truncated", "truncated"}, {"c/twelve-bit", ""},  {"c/webp", "WebP image"}, {"c/gif", "GIF image"},
-        {"c/bmp", "BMP image"},       {"c/text", "(text)"},  {"c/empty", "empty file"},
+        {"c/truncated", "truncated"}, {"c/twelve-bit", ""}, {"c/webp", "WebP image"},  {"c/gif", "GIF image"},
+        {"c/bmp", "BMP image"},       {"c/text", "(text)"}, {"c/empty", "empty file"},
     };
     (void)bytes;
     for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++)

@@ -14,8 +14,8 @@
 #include "tests/ingest/fixture.h"
 
 static const uint32_t sizes[][3] = {/* width, height, side */
-                                    {500, 375, 256}, {375, 500, 256}, {256, 256, 256}, {28, 28, 72},  {1, 1, 16},
-                                    {1, 300, 32},    {300, 1, 32},    {1023, 767, 64}, {33, 31, 8},   {257, 257, 256},
+                                    {500, 375, 256}, {375, 500, 256}, {256, 256, 256}, {28, 28, 72}, {1, 1, 16},
+                                    {1, 300, 32},    {300, 1, 32},    {1023, 767, 64}, {33, 31, 8},  {257, 257, 256},
                                     {3000, 40, 20},  {17, 900, 64},   {640, 480, 8},   {2, 3, 100}};
 #define SIZES (sizeof(sizes) / sizeof(sizes[0]))
 
@@ -136,7 +136,8 @@ static void test_every_tier_gives_the_same(void **state)
     uint32_t starts[WIDTH];
     const uint8_t *rows[TAPS];
     an_rng rng = an_rng_make(1, AN_RNG_TEST, 0, 0);
-    const an_resize_kernels *scalar = an_resize_kernels_for(AN_SIMD_SCALAR), *best = an_resize_kernels_for(an_cpu_simd_best());
+    const an_resize_kernels *scalar = an_resize_kernels_for(AN_SIMD_SCALAR),
+                            *best = an_resize_kernels_for(an_cpu_simd_best());
     for (int round = 0; round < 50; round++) {
         for (int t = 0; t < TAPS; t++) {
             rows[t] = bytes[t];

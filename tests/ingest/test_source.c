@@ -1,4 +1,5 @@
-/* Every kind of source, from small imitations: what is listed, in which order, with which labels, and what is refused. */
+/* Every kind of source, from small imitations: what is listed, in which order, with which labels, and what is refused.
+ */
 #include <matio.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -212,7 +213,8 @@ static void write_gz(const char *name, const void *data, size_t size)
     assert_int_equal(gzclose(file), Z_OK);
 }
 
-static const uint8_t idx_images[16 + 3 * 6] = {0, 0, 8, 3, 0, 0, 0, 3, 0, 0, 0, 2, 0, 0, 0, 3, 10, 11, 12, 13, 14, 15, 20};
+static const uint8_t idx_images[16 + 3 * 6] = {0, 0, 8, 3, 0,  0,  0,  3,  0,  0,  0, 2,
+                                               0, 0, 0, 3, 10, 11, 12, 13, 14, 15, 20};
 static const uint8_t idx_labels[8 + 3] = {0, 0, 8, 1, 0, 0, 0, 3, 4, 0, 2};
 
 static void test_idx(void **state)
@@ -289,7 +291,8 @@ static void test_cifar(void **state)
     an_source *source = open_ok(&(an_source_options){.path = path_of("cifar")});
     assert_string_equal(source->kind, "cifar10");
     assert_int_equal(source->classes.count, 8);
-    expect_items(source, (const char *const[]){"data_batch_1.bin/0=7", "data_batch_1.bin/1=3", "data_batch_2.bin/0=7", NULL});
+    expect_items(source,
+                 (const char *const[]){"data_batch_1.bin/0=7", "data_batch_1.bin/1=3", "data_batch_2.bin/0=7", NULL});
     an_source_free(source);
     source = open_ok(&(an_source_options){.path = path_of("cifar/test_batch.bin")});
     an_item item = {0};
@@ -447,7 +450,8 @@ static matvar_t *mat_number(double value)
     return Mat_VarCreate(NULL, MAT_C_DOUBLE, MAT_T_DOUBLE, 2, dims, &value, 0);
 }
 
-/* MATLAB packs each variable with zlib; the library's own packing of long field names is damaged, so it is done here. */
+/* MATLAB packs each variable with zlib; the library's own packing of long field names is damaged, so it is done here.
+ */
 static void compress_mat(const char *path)
 {
     an_buffer file = {0};

@@ -226,12 +226,8 @@ int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        CASE(test_folders),
-        CASE(test_tar_of_tars),
-        CASE(test_webdataset),
-        CASE(test_refusals),
-        CASE(test_shuffling_in_a_window),
-        CASE(test_ingest_from_standard_input),
+        CASE(test_folders),  CASE(test_tar_of_tars),           CASE(test_webdataset),
+        CASE(test_refusals), CASE(test_shuffling_in_a_window), CASE(test_ingest_from_standard_input),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
