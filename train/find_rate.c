@@ -11,13 +11,19 @@ double an_find_rate_at(int step, int steps)
     return AN_FIND_RATE_MIN * pow(AN_FIND_RATE_MAX / AN_FIND_RATE_MIN, share);
 }
 
+/* The first tenth only fills the average: a few lucky batches are no loss to compare with. */
+static int settled(int steps)
+{
+    return steps / 10;
+}
+
 double an_find_rate_choose(const an_rate_point *points, int count)
 {
-    int lowest = 0;
-    for (int i = 1; i < count; i++)
+    int first = settled(count), lowest = first;
+    for (int i = first; i < count; i++)
         if (points[i].loss < points[lowest].loss)
             lowest = i;
-    bool fell = count > 0 && points[lowest].loss < 0.98 * points[0].loss;
+    bool fell = count > 0 && points[lowest].loss < 0.98 * points[first].loss;
     return fell ? points[lowest].rate / 3 : 0;
 }
 
@@ -46,7 +52,7 @@ static int one_step(an_session *s, an_loader *loader, int number, double rate, d
 int an_find_rate(an_session *s, int steps, an_rate_point *points, int *count, double *best)
 {
     an_loader *loader = NULL;
-    double smooth = 0, loss = 0, lowest = HUGE_VAL;
+    double smooth = 0, loss = 0, start = HUGE_VAL;
     *count = 0;
     int rc = an_session_start_weights(s);
     if (rc == AN_OK)
@@ -58,8 +64,9 @@ int an_find_rate(an_session *s, int steps, an_rate_point *points, int *count, do
             break;
         smooth = i ? 0.9 * smooth + 0.1 * loss : loss;
         points[(*count)++] = (an_rate_point){rate, smooth};
-        lowest = fmin(lowest, smooth);
-        if (smooth > 2 * lowest)
+        if (i == settled(steps))
+            start = smooth;
+        if (smooth > 4 * start)
             break;
     }
     an_loader_free(loader);

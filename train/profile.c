@@ -48,7 +48,8 @@ static int print_layer(const an_profile *p, const an_exec_layer *layer, int batc
     int rc = an_buffer_printf(out, "%-10s %-8s %6d %10.2f %10.2f %10.2f %7.1f %%", layer->name, layer->kind,
                               layer->device, ms * layer->forward, ms * layer->backward, ms * layer->update,
                               all > 0 ? 100 * total(layer) / all : 0);
-    /* The backward pass computes two gradients, each as much work as the forward pass. */
+    /* The backward pass computes two gradients, each as much work as the forward pass; the first layer needs only one.
+     */
     if (rc == AN_OK && layer->flop > 0 && seconds > 0)
         rc = an_buffer_printf(out, " %8.0f", 3 * layer->flop * batch * (double)p->steps / seconds * 1e-9);
     return rc < 0 ? rc : an_buffer_printf(out, "\n");

@@ -1,0 +1,238 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/stop.h"
+#include "tests/train/fixture.h"
+#include "train/evaluate.h"
+#include "train/find_rate.h"
+#include "train/predictions.h"
+#include "train/profile.h"
+#include "train/session.h"
+
+enum { IMAGES = 23 }; /* no multiple of any batch here */
+
+static fixture files;
+static an_train_config config;
+static an_session session;
+
+static int set_up(void **state)
+{
+    (void)state;
+    fixture_open(&files);
+    fixture_dataset(fixture_path(&files, "data"), IMAGES, FIXTURE_CLASSES, 1);
+    fixture_config(&config);
+    assert_int_equal(an_session_open(&session, &config, fixture_path(&files, "data"), NULL), AN_OK);
+    assert_int_equal(an_session_start_weights(&session), AN_OK);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    an_session_close(&session);
+    fixture_close(&files);
+    return 0;
+}
+
+/* Every image once, in order, with its own label and a distribution. */
+typedef struct {
+    uint64_t seen;
+    float kept[IMAGES][FIXTURE_CLASSES];
+    uint32_t top1;
+    int answer;
+} look;
+
+static int see(void *context, uint64_t index, uint32_t label, const float *p)
+{
+    look *l = context;
+    float sum = 0;
+    assert_int_equal(index, l->seen++);
+    assert_int_equal(label, index % FIXTURE_CLASSES);
+    for (int c = 0; c < FIXTURE_CLASSES; c++)
+        sum += p[c];
+    assert_float_equal(sum, 1, 1e-5);
+    memcpy(l->kept[index], p, sizeof(l->kept[index]));
+    l->top1 += an_prediction_rank(p, FIXTURE_CLASSES, label) == 0;
+    return l->answer;
+}
+
+static an_view_options view(int crop, int batch)
+{
+    return (an_view_options){.dataset = session.data.training,
+                             .input = &session.data.input,
+                             .crop = crop,
+                             .batch = batch,
+                             .threads = 2,
+                             .format = an_exec_input_format(session.exec)};
+}
+
+static void test_centre_sees_every_image(void **state)
+{
+    (void)state;
+    look l = {0};
+    an_evaluate_watcher watcher = {see, &l, FIXTURE_CLASSES};
+    an_evaluation result;
+    an_view_options options = view(FIXTURE_CROP, config.batch);
+    assert_int_equal(an_evaluate_centre(session.exec, &options, &watcher, &result), AN_OK);
+    assert_int_equal(l.seen, IMAGES);
+    assert_int_equal(result.images, IMAGES);
+    assert_int_equal(result.top1, l.top1);
+    assert_int_equal(result.top5, IMAGES); /* of three classes */
+    double loss = 0;
+    for (int i = 0; i < IMAGES; i++)
+        loss -= log((double)l.kept[i][i % FIXTURE_CLASSES]) / IMAGES;
+    assert_float_equal(result.loss, loss, 1e-4);
+}
+
+/* The ten predictions by the loader's own means: a subset of one image, each view cut by hand would need the sampler,
+ * so the mean is checked where all five windows are the same: a crop as large as the record. */
+static void test_ten_crop_is_the_mean_of_views(void **state)
+{
+    (void)state;
+    an_train_config large = config;
+    an_session whole;
+    large.crop = FIXTURE_SIDE;
+    large.batch = 13; /* one image's ten crops fit */
+    assert_int_equal(an_session_open(&whole, &large, fixture_path(&files, "data"), NULL), AN_OK);
+    assert_int_equal(an_session_start_weights(&whole), AN_OK);
+    static look centre, ten;
+    an_evaluate_watcher first = {see, &centre, FIXTURE_CLASSES}, second = {see, &ten, FIXTURE_CLASSES};
+    an_evaluation one, mean;
+    an_view_options options = view(FIXTURE_SIDE, large.batch);
+    assert_int_equal(an_evaluate_centre(whole.exec, &options, &first, &one), AN_OK);
+    assert_int_equal(an_evaluate_ten_crop(whole.exec, &options, &second, &mean), AN_OK);
+    assert_int_equal(mean.images, IMAGES);
+    assert_int_equal(mean.top1, ten.top1);
+    double difference = 0;
+    for (int i = 0; i < IMAGES; i++)
+        for (int c = 0; c < FIXTURE_CLASSES; c++) {
+            /* Half of the views are the image itself, half its mirror: within what a mirror can change. */
+            float mirrored = 2 * ten.kept[i][c] - centre.kept[i][c];
+            assert_true(mirrored > -1e-4f && mirrored < 1.0001f);
+            difference += fabs((double)(ten.kept[i][c] - centre.kept[i][c]));
+        }
+    assert_true(difference > 1e-4); /* the mirrored views count */
+    an_session_close(&whole);
+}
+
+static void test_watcher_and_stop_end_it(void **state)
+{
+    (void)state;
+    look l = {.answer = AN_EIO};
+    an_evaluate_watcher watcher = {see, &l, FIXTURE_CLASSES};
+    an_evaluation result;
+    an_view_options options = view(FIXTURE_CROP, config.batch);
+    assert_int_equal(an_evaluate_centre(session.exec, &options, &watcher, &result), AN_EIO);
+    assert_int_equal(l.seen, 1);
+    an_stop_request();
+    assert_int_equal(an_evaluate_centre(session.exec, &options, NULL, &result), AN_STOPPED);
+    an_stop_reset();
+}
+
+static void test_impossible_views(void **state)
+{
+    (void)state;
+    an_evaluation result;
+    an_view_options options = view(FIXTURE_SIDE + 1, config.batch);
+    assert_int_equal(an_evaluate_centre(session.exec, &options, NULL, &result), AN_EINVAL);
+    an_train_input other = session.data.input;
+    float *mean = calloc((size_t)40 * 40 * 3, sizeof(float));
+    other.side = 40;
+    other.mean_image = mean;
+    options = view(FIXTURE_CROP, config.batch);
+    options.input = &other;
+    assert_int_equal(an_evaluate_centre(session.exec, &options, NULL, &result), AN_OK); /* one colour fits any side */
+    mean[100] = 1;
+    assert_int_equal(an_evaluate_centre(session.exec, &options, NULL, &result), AN_EINVAL);
+    assert_non_null(strstr(an_error_message(), "--size 40"));
+    free(mean);
+}
+
+static void test_confusion(void **state)
+{
+    (void)state;
+    an_confusion confusion;
+    an_confused worst[2];
+    assert_int_equal(an_confusion_init(&confusion, 3), AN_OK);
+    assert_int_equal(an_confusion_worst(&confusion, worst, 2), 0);
+    const uint32_t pairs[][2] = {{0, 0}, {0, 1}, {0, 1}, {2, 0}, {2, 0}, {2, 0}, {1, 2}};
+    for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
+        an_confusion_add(&confusion, pairs[i][0], pairs[i][1]);
+    assert_int_equal(an_confusion_total(&confusion, 0), 3);
+    assert_int_equal(an_confusion_correct(&confusion, 0), 1);
+    assert_int_equal(an_confusion_worst(&confusion, worst, 2), 2);
+    assert_int_equal(worst[0].label, 2);
+    assert_int_equal(worst[0].count, 3);
+    assert_int_equal(worst[1].label, 0);
+    assert_int_equal(worst[1].predicted, 1);
+    an_confusion_free(&confusion);
+}
+
+static void test_rate_is_chosen_before_the_explosion(void **state)
+{
+    (void)state;
+    const an_rate_point points[] = {{0.001, 3}, {0.01, 2}, {0.03, 1.5}, {0.1, 5}};
+    assert_float_equal(an_find_rate_choose(points, 4), 0.01, 1e-12);
+    const an_rate_point flat[] = {{0.001, 3}, {0.01, 3}, {0.03, 2.99}};
+    assert_true(an_find_rate_choose(flat, 3) == 0);
+    assert_true(an_find_rate_choose(flat, 0) == 0);
+    assert_float_equal(an_find_rate_at(0, 100), AN_FIND_RATE_MIN, 1e-18);
+    assert_float_equal(an_find_rate_at(99, 100), AN_FIND_RATE_MAX, 1e-9);
+}
+
+static void test_find_rate_walks_upwards(void **state)
+{
+    (void)state;
+    enum { STEPS = 60 };
+    an_rate_point points[STEPS];
+    int count = 0;
+    double best = 0;
+    assert_int_equal(an_find_rate(&session, STEPS, points, &count, &best), AN_OK);
+    assert_true(count > 10 && count <= STEPS); /* ends early where the loss explodes */
+    for (int i = 1; i < count; i++)
+        assert_true(points[i].rate > points[i - 1].rate && isfinite(points[i].loss));
+    assert_true(best >= 0 && best < AN_FIND_RATE_MAX / 3);
+}
+
+static void test_profile_table(void **state)
+{
+    (void)state;
+    an_profile profile;
+    an_buffer text = {0};
+    an_evaluation result;
+    an_view_options options = view(FIXTURE_CROP, config.batch);
+    assert_int_equal(an_profile_open(&profile, session.exec), AN_OK);
+    assert_int_equal(an_profile_print(&profile, config.batch, &text), AN_OK);
+    assert_int_equal(text.size, 0); /* nothing was taken */
+    assert_int_equal(an_evaluate_centre(session.exec, &options, NULL, &result), AN_OK);
+    an_profile_take(&profile, session.exec, 2);
+    assert_int_equal(an_profile_print(&profile, config.batch, &text), AN_OK);
+    assert_non_null(strstr((char *)text.data, "conv1"));
+    assert_non_null(strstr((char *)text.data, "ms a step"));
+    an_buffer_free(&text);
+    an_profile_close(&profile);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_centre_sees_every_image),
+        cmocka_unit_test(test_ten_crop_is_the_mean_of_views),
+        cmocka_unit_test(test_watcher_and_stop_end_it),
+        cmocka_unit_test(test_impossible_views),
+        cmocka_unit_test(test_confusion),
+        cmocka_unit_test(test_rate_is_chosen_before_the_explosion),
+        cmocka_unit_test(test_find_rate_walks_upwards),
+        cmocka_unit_test(test_profile_table),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
