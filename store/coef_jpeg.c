@@ -12,6 +12,7 @@
 #include "store/coef_format.h"
 #include "store/coef_kernels.h"
 #include "store/coef_pack.h"
+#include "store/coef_scan.h"
 #include "store/record.h"
 
 typedef struct {
@@ -27,9 +28,10 @@ struct an_coef_encoder {
     struct jpeg_destination_mgr destination;
     an_buffer jpeg; /* what writer makes */
     bool full;      /* jpeg could not grow */
-    an_coef_packer packer;
-    an_coef_work work; /* one row of blocks, for to_jpeg */
-    size_t blocks;     /* it has room for */
+    an_coef_scan *scan;
+    an_coef_packer packers[AN_COEF_SCAN_PACKERS]; /* of an MCU row's rows of blocks; the first one serves alone, too */
+    an_coef_work work;                            /* one row of blocks, for to_jpeg */
+    size_t blocks;                                /* it has room for */
 };
 
 static void escape(j_common_ptr jpeg)
@@ -99,8 +101,11 @@ int an_coef_encoder_create(an_coef_encoder **out)
         return rc;
     }
     create_jpeg(e);
-    an_coef_packer_init(&e->packer, an_cpu_simd());
+    for (int i = 0; i < AN_COEF_SCAN_PACKERS; i++)
+        an_coef_packer_init(&e->packers[i], an_cpu_simd());
     int rc = an_buffer_reserve(&e->jpeg, 4096);
+    if (rc == AN_OK)
+        rc = an_coef_scan_create(&e->scan);
     if (rc != AN_OK)
         an_coef_encoder_free(e);
     else
@@ -122,7 +127,9 @@ void an_coef_encoder_free(an_coef_encoder *encoder)
     jpeg_destroy_decompress(&encoder->reader);
     jpeg_destroy_compress(&encoder->writer);
     an_buffer_free(&encoder->jpeg);
-    an_coef_packer_free(&encoder->packer);
+    an_coef_scan_free(encoder->scan);
+    for (int i = 0; i < AN_COEF_SCAN_PACKERS; i++)
+        an_coef_packer_free(&encoder->packers[i]);
     free_work(encoder);
     free(encoder);
 }
@@ -167,26 +174,35 @@ static int check_header(const struct jpeg_decompress_struct *reader, an_coef_inf
     return sampling_of(reader, &info->sampling);
 }
 
-static bool same_table(const JQUANT_TBL *a, const JQUANT_TBL *b)
+/* A component's quantisation table: known for certain once its first scan has begun, announced before. NULL: none. */
+static const UINT16 *table_of(const struct jpeg_decompress_struct *reader, int c)
 {
-    return memcmp(a->quantval, b->quantval, sizeof a->quantval) == 0;
+    const jpeg_component_info *component = &reader->comp_info[c];
+    const JQUANT_TBL *table = component->quant_table;
+    if (!table && component->quant_tbl_no >= 0 && component->quant_tbl_no < NUM_QUANT_TBLS)
+        table = reader->quant_tbl_ptrs[component->quant_tbl_no];
+    return table ? table->quantval : NULL;
+}
+
+static bool same_table(const struct jpeg_decompress_struct *reader, int a, int b)
+{
+    return memcmp(table_of(reader, a), table_of(reader, b), 64 * sizeof(UINT16)) == 0;
 }
 
 /* How many tables a payload needs for these components. */
 static uint32_t count_tables(const struct jpeg_decompress_struct *reader)
 {
-    const jpeg_component_info *c = reader->comp_info;
     if (reader->num_components == 1)
         return 1;
-    if (!same_table(c[1].quant_table, c[2].quant_table))
+    if (!same_table(reader, 1, 2))
         return 3;
-    return same_table(c[0].quant_table, c[1].quant_table) ? 1 : 2;
+    return same_table(reader, 0, 1) ? 1 : 2;
 }
 
 static int put_tables(const struct jpeg_decompress_struct *reader, uint32_t tables, an_buffer *out)
 {
     for (uint32_t t = 0; t < tables; t++) {
-        const UINT16 *values = reader->comp_info[t].quant_table->quantval;
+        const UINT16 *values = table_of(reader, (int)t);
         uint8_t bytes[64];
         for (int i = 0; i < 64; i++) {
             if (values[an_coef_zigzag[i]] < 1 || values[an_coef_zigzag[i]] > 255)
@@ -202,6 +218,9 @@ static int put_tables(const struct jpeg_decompress_struct *reader, uint32_t tabl
 
 static int put_header(const struct jpeg_decompress_struct *reader, const an_coef_layout *layout, an_buffer *out)
 {
+    for (int c = 0; c < reader->num_components; c++)
+        if (!table_of(reader, c))
+            return an_error(AN_ECORRUPT, "damaged jpeg: quantisation table missing");
     uint32_t tables = count_tables(reader);
     const an_coef_info *info = &layout->info;
     uint8_t header[AN_COEF_HEADER] = {
@@ -217,22 +236,65 @@ static int put_header(const struct jpeg_decompress_struct *reader, const an_coef
     return rc;
 }
 
-static int put_row(an_coef_encoder *e, const jpeg_component_info *component, JBLOCK *blocks, size_t length_at,
-                   an_buffer *out)
+static int finish_row(an_coef_packer *packer, size_t length_at, an_buffer *out)
 {
-    int rc = an_coef_packer_start(&e->packer, component->width_in_blocks);
-    if (rc != AN_OK)
-        return rc;
-    for (size_t b = 0; b < component->width_in_blocks; b++)
-        if (!an_coef_packer_block(&e->packer, blocks[b], component->quant_table->quantval))
-            return an_error(AN_EUNSUPPORTED, "coefficients too large for arithmetic of 16 bits: keep it as jpeg");
     size_t size;
-    rc = an_coef_packer_finish(&e->packer, out, &size);
+    int rc = an_coef_packer_finish(packer, out, &size);
     if (rc == AN_OK && size > AN_COEF_ROW_MAX)
         return an_error(AN_EUNSUPPORTED, "row of blocks of more than %d bytes: keep it as jpeg", AN_COEF_ROW_MAX);
     out->data[length_at] = (uint8_t)size;
     out->data[length_at + 1] = (uint8_t)(size >> 8);
     return rc;
+}
+
+static int put_row(an_coef_encoder *e, const jpeg_component_info *component, JBLOCK *blocks, size_t length_at,
+                   an_buffer *out)
+{
+    an_coef_packer *packer = &e->packers[0];
+    int rc = an_coef_packer_start(packer, component->width_in_blocks);
+    if (rc != AN_OK)
+        return rc;
+    for (size_t b = 0; b < component->width_in_blocks; b++)
+        if (!an_coef_packer_block(packer, blocks[b], component->quant_table->quantval))
+            return an_error(AN_EUNSUPPORTED, "coefficients too large for arithmetic of 16 bits: keep it as jpeg");
+    return finish_row(packer, length_at, out);
+}
+
+static int start_packers(an_coef_encoder *e, const an_coef_layout *layout)
+{
+    an_coef_packer *packer = e->packers;
+    int rc = AN_OK;
+    for (int c = 0; c < layout->components; c++)
+        for (uint32_t r = 0; rc == AN_OK && r < layout->component[c].rows_per_mcu; r++)
+            rc = an_coef_packer_start(packer++, layout->component[c].blocks_wide);
+    return rc;
+}
+
+static int finish_packers(an_coef_encoder *e, const an_coef_layout *layout, uint32_t mcu_row, size_t *length_at,
+                          an_buffer *out)
+{
+    an_coef_packer *packers = e->packers;
+    int rc = AN_OK;
+    for (int c = 0; c < layout->components; packers += layout->component[c++].rows_per_mcu) {
+        uint32_t rows = an_coef_mcu_row_blocks(&layout->component[c], mcu_row);
+        for (uint32_t r = 0; rc == AN_OK && r < rows; r++, *length_at += 2)
+            rc = finish_row(&packers[r], *length_at, out);
+    }
+    return rc;
+}
+
+static int put_scan(an_coef_encoder *e, const an_coef_layout *layout, size_t length_at, an_buffer *out)
+{
+    for (uint32_t m = 0; m < layout->mcu_rows; m++) {
+        int rc = start_packers(e, layout);
+        if (rc == AN_OK && !an_coef_scan_mcu_row(e->scan, m, e->packers))
+            return AN_AGAIN;
+        if (rc == AN_OK)
+            rc = finish_packers(e, layout, m, &length_at, out);
+        if (rc != AN_OK)
+            return rc;
+    }
+    return an_coef_scan_end(e->scan) ? AN_OK : AN_AGAIN;
 }
 
 static int put_rows(an_coef_encoder *e, const an_coef_layout *layout, jvirt_barray_ptr *arrays, size_t length_at,
@@ -254,25 +316,43 @@ static int put_rows(an_coef_encoder *e, const an_coef_layout *layout, jvirt_barr
     return AN_OK;
 }
 
-static int encode(an_coef_encoder *e, const uint8_t *jpeg, size_t size, an_buffer *out)
+/* Any file that libjpeg-turbo reads, through its arrays of coefficients. */
+static int encode_arrays(an_coef_encoder *e, const an_coef_layout *layout, an_buffer *out)
 {
-    struct jpeg_decompress_struct *reader = &e->reader;
-    jpeg_mem_src(reader, jpeg, size);
-    jpeg_read_header(reader, TRUE);
-    an_coef_info info;
-    int rc = check_header(reader, &info);
-    if (rc != AN_OK)
-        return rc;
-    jvirt_barray_ptr *arrays = jpeg_read_coefficients(reader);
-    if (lacks_scans(reader))
+    jvirt_barray_ptr *arrays = jpeg_read_coefficients(&e->reader);
+    if (lacks_scans(&e->reader))
         return an_error(AN_EUNSUPPORTED, "progressive file without its last scans: keep it as jpeg");
     if (e->errors.manager.num_warnings > 0)
         return an_error(AN_ECORRUPT, "damaged jpeg: %s", e->errors.text);
+    int rc = put_header(&e->reader, layout, out);
+    return rc == AN_OK ? put_rows(e, layout, arrays, out->size - 2 * (size_t)layout->block_rows, out) : rc;
+}
+
+/* The usual file in one go. AN_AGAIN: nothing is wrong yet, but libjpeg-turbo has to look at it. */
+static int encode_scan(an_coef_encoder *e, const an_coef_layout *layout, an_buffer *out)
+{
+    if (e->errors.manager.num_warnings > 0 || !an_coef_scan_start(e->scan, &e->reader, layout))
+        return AN_AGAIN;
+    int rc = put_header(&e->reader, layout, out);
+    return rc == AN_OK ? put_scan(e, layout, out->size - 2 * (size_t)layout->block_rows, out) : rc;
+}
+
+static int encode(an_coef_encoder *e, const uint8_t *jpeg, size_t size, an_buffer *out)
+{
+    jpeg_mem_src(&e->reader, jpeg, size);
+    jpeg_read_header(&e->reader, TRUE);
+    an_coef_info info;
+    int rc = check_header(&e->reader, &info);
+    if (rc != AN_OK)
+        return rc;
     an_coef_layout layout;
     an_coef_layout_set(&layout, &info);
-    rc = put_header(reader, &layout, out);
-    if (rc == AN_OK)
-        rc = put_rows(e, &layout, arrays, out->size - 2 * (size_t)layout.block_rows, out);
+    const size_t before = out->size;
+    rc = encode_scan(e, &layout, out);
+    if (rc == AN_AGAIN) {
+        out->size = before;
+        rc = encode_arrays(e, &layout, out);
+    }
     const uint8_t padding[AN_COEF_PADDING] = {0};
     return rc == AN_OK ? an_buffer_append(out, padding, sizeof padding) : rc;
 }

@@ -7,6 +7,7 @@
 #include "store/bytes.h"
 #include "store/coef_format.h"
 #include "store/coef_range.h"
+#include "store/coef_row.h"
 
 enum {
     MAX_VALUES = 63,
@@ -97,20 +98,35 @@ static void put_wide(an_coef_packer *p, const int16_t block[64], uint64_t map)
     }
 }
 
-bool an_coef_packer_block(an_coef_packer *p, const int16_t block[64], const uint16_t quantisation[64])
+int8_t *an_coef_packer_values(const an_coef_packer *packer)
 {
-    an_coef_block found = p->kernels->collect(block, quantisation, p->values + p->value);
-    if (found.weight > AN_COEF_SAFE_WEIGHT && !an_coef_in_range(block, quantisation))
-        return false;
-    put_dc(p, block[0]);
-    uint64_t map = found.map >> 1;
+    return packer->values + packer->value;
+}
+
+void an_coef_packer_word(an_coef_packer *packer, int value)
+{
+    put_word(packer->words, &packer->word, value);
+}
+
+void an_coef_packer_add(an_coef_packer *p, int16_t dc, uint64_t map)
+{
+    put_dc(p, dc);
+    map >>= 1;
     size_t length = map == 0 ? 0 : (64 - (size_t)__builtin_clzll(map) + 7) / 8;
-    p->value += (size_t)__builtin_popcountll(map);
+    p->value += an_coef_popcount(map);
     p->lengths[p->block++] = (uint8_t)length;
     an_bytes_put_u64(p->maps + p->map_bytes, map);
     p->map_bytes += length;
+}
+
+bool an_coef_packer_block(an_coef_packer *p, const int16_t block[64], const uint16_t quantisation[64])
+{
+    an_coef_block found = p->kernels->collect(block, quantisation, an_coef_packer_values(p));
+    if (found.weight > AN_COEF_SAFE_WEIGHT && !an_coef_in_range(block, quantisation))
+        return false;
     if (found.wide)
-        put_wide(p, block, map << 1);
+        put_wide(p, block, found.map & ~(uint64_t)1);
+    an_coef_packer_add(p, block[0], found.map);
     return true;
 }
 

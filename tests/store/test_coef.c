@@ -374,6 +374,31 @@ static void test_damaged_jpeg(void **state)
     an_buffer_free(&out);
 }
 
+/* What is accepted decodes to libjpeg-turbo's pixels, whichever bits are flipped. */
+static void test_flipped_jpeg(void **state)
+{
+    (void)state;
+    an_rng rng = an_rng_make(6, AN_RNG_TEST, 0, 0);
+    test_jpeg spec = spec_of(4, 60, 50, 90);
+    int accepted = 0;
+    for (int i = 0; i < 1200; i++) {
+        sample s = {0};
+        an_buffer payload = {0};
+        test_jpeg_make(&spec, 1, &s.file);
+        s.file.data[an_rng_below(&rng, (uint32_t)s.file.size)] ^= (uint8_t)(1 << an_rng_below(&rng, 8));
+        int rc = an_coef_encode_jpeg(encoder, s.file.data, s.file.size, &payload);
+        assert_true(rc == AN_OK || rc == AN_ECORRUPT || rc == AN_EUNSUPPORTED);
+        if (rc == AN_OK && payload.data[4] == 60 && payload.data[6] == 50) {
+            make_sample(&s);
+            check_window(&s, &(an_coef_window){0, 0, s.width, s.height, false});
+            accepted++;
+        }
+        an_buffer_free(&payload);
+        free_sample(&s);
+    }
+    assert_true(accepted > 20 && accepted < 1100);
+}
+
 static void test_window_outside(void **state)
 {
     (void)state;
@@ -482,11 +507,11 @@ static void test_bit_flips(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sizes),          cmocka_unit_test(test_qualities),   cmocka_unit_test(test_all_windows),
-        cmocka_unit_test(test_wide_values),    cmocka_unit_test(test_rows),        cmocka_unit_test(test_to_jpeg),
-        cmocka_unit_test(test_bytes),          cmocka_unit_test(test_unsupported), cmocka_unit_test(test_damaged_jpeg),
-        cmocka_unit_test(test_window_outside), cmocka_unit_test(test_headers),     cmocka_unit_test(test_truncated),
-        cmocka_unit_test(test_bit_flips),
+        cmocka_unit_test(test_sizes),        cmocka_unit_test(test_qualities),      cmocka_unit_test(test_all_windows),
+        cmocka_unit_test(test_wide_values),  cmocka_unit_test(test_rows),           cmocka_unit_test(test_to_jpeg),
+        cmocka_unit_test(test_bytes),        cmocka_unit_test(test_unsupported),    cmocka_unit_test(test_damaged_jpeg),
+        cmocka_unit_test(test_flipped_jpeg), cmocka_unit_test(test_window_outside), cmocka_unit_test(test_headers),
+        cmocka_unit_test(test_truncated),    cmocka_unit_test(test_bit_flips),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
