@@ -1,6 +1,7 @@
 #include "augment/pixels.h"
 
 #include <string.h>
+#include <xmmintrin.h>
 
 static uint32_t bits_of(float value)
 {
@@ -34,6 +35,11 @@ uint16_t an_pixels_f16(float value)
     if (magnitude < 0x38800000) /* below 2^-14 */
         return (uint16_t)(sign | f16_subnormal(magnitude));
     return (uint16_t)(sign | ((magnitude - 0x38000000 + 0xfff + (magnitude >> 13 & 1)) >> 13));
+}
+
+static void copy(uint8_t *dst, const uint8_t *src, size_t bytes)
+{
+    memcpy(dst, src, bytes);
 }
 
 static void mirror(uint8_t *dst, const uint8_t *src, size_t n)
@@ -91,7 +97,12 @@ static void to_f16(void *dst, const uint8_t *src, const float *mean, bool mean_r
         out[i] = an_pixels_f16(value_at(src, mean, mean_repeats, shift, scale, i));
 }
 
-const an_pixels an_pixels_scalar = {mirror, split, pad, to_f32, to_bf16, to_f16};
+const an_pixels an_pixels_scalar = {copy, mirror, split, pad, to_f32, to_bf16, to_f16};
+
+void an_pixels_fence(void)
+{
+    _mm_sfence();
+}
 
 const an_pixels *an_pixels_for(an_simd_tier tier)
 {

@@ -19,8 +19,12 @@
 typedef void an_pixels_convert(void *dst, const uint8_t *src, const float *mean, bool mean_repeats, const float *shift,
                                float scale, size_t n);
 
-/* None of them reads or writes a byte outside its n pixels. */
+/* None of them reads or writes a byte outside its n pixels. copy and the conversions store past the caches where
+ * alignment allows it (32 or 64 bytes): a batch is larger than they are, and a line that is not fetched before it is
+ * overwritten costs half the memory traffic. Whoever hands the result to another thread fences first (an_pixels_fence).
+ */
 typedef struct {
+    void (*copy)(uint8_t *dst, const uint8_t *src, size_t bytes);
     /* RGB pixels in reverse. */
     void (*mirror)(uint8_t *dst, const uint8_t *src, size_t n);
     /* RGB to three rows of n bytes, stride apart, reversed if flip. */
@@ -29,6 +33,8 @@ typedef struct {
     void (*pad)(uint8_t *dst, const uint8_t *src, size_t n, bool flip);
     an_pixels_convert *to_f32, *to_bf16, *to_f16;
 } an_pixels;
+
+void an_pixels_fence(void);
 
 const an_pixels *an_pixels_for(an_simd_tier tier);
 

@@ -5,6 +5,14 @@
 
 #define TARGET __attribute__((target("avx2,fma,f16c,bmi2")))
 
+TARGET static void copy(uint8_t *dst, const uint8_t *src, size_t bytes)
+{
+    size_t i = 0;
+    for (; (uintptr_t)dst % 32 == 0 && i + 32 <= bytes; i += 32)
+        _mm256_stream_si256((__m256i *)(dst + i), _mm256_loadu_si256((const __m256i *)(src + i)));
+    memcpy(dst + i, src + i, bytes - i);
+}
+
 TARGET static void mirror(uint8_t *dst, const uint8_t *src, size_t n)
 {
     enum { BLOCK = 5 }; /* 15 bytes of a 16-byte vector; the stray byte falls where a later block writes */
@@ -86,6 +94,8 @@ TARGET static void to_f32(void *dst, const uint8_t *src, const float *mean, bool
     float *out = dst;
     const __m256 factor = _mm256_set1_ps(scale);
     size_t i = 0;
+    for (; (uintptr_t)dst % 32 == 0 && i + 8 <= n; i += 8)
+        _mm256_stream_ps(out + i, values(src, mean, mean_repeats, shift, factor, i));
     for (; i + 8 <= n; i += 8)
         _mm256_storeu_ps(out + i, values(src, mean, mean_repeats, shift, factor, i));
     for (; i < n; i++)
@@ -129,4 +139,4 @@ TARGET static void to_f16(void *dst, const uint8_t *src, const float *mean, bool
         out[i] = an_pixels_f16(value_at(src, mean, mean_repeats, shift, scale, i));
 }
 
-const an_pixels an_pixels_avx2 = {mirror, split, pad, to_f32, to_bf16, to_f16};
+const an_pixels an_pixels_avx2 = {copy, mirror, split, pad, to_f32, to_bf16, to_f16};

@@ -1,8 +1,17 @@
 #include "augment/pixels.h"
 
 #include <immintrin.h>
+#include <string.h>
 
 #define TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,avx512vbmi2,avx2,fma,f16c,bmi2")))
+
+TARGET static void copy(uint8_t *dst, const uint8_t *src, size_t bytes)
+{
+    size_t i = 0;
+    for (; (uintptr_t)dst % 32 == 0 && i + 32 <= bytes; i += 32)
+        _mm256_stream_si256((__m256i *)(dst + i), _mm256_loadu_si256((const __m256i *)(src + i)));
+    memcpy(dst + i, src + i, bytes - i);
+}
 
 /* Byte indices for vpermb, filled in from a rule when the compiler folds the loop. */
 TARGET static __m512i reverse_index(size_t pixels)
@@ -96,10 +105,26 @@ TARGET static void to_f32(void *dst, const uint8_t *src, const float *mean, bool
 {
     float *out = dst;
     const __m512 factor = _mm512_set1_ps(scale);
-    for (size_t i = 0; i < n; i += 16) {
+    size_t i = 0;
+    for (; (uintptr_t)dst % 64 == 0 && i + 16 <= n; i += 16)
+        _mm512_stream_ps(out + i, values(src, mean, mean_repeats, shift, factor, i, 0xffff));
+    for (; i < n; i += 16) {
         __mmask16 mask = mask_of(i, n);
         _mm512_mask_storeu_ps(out + i, mask, values(src, mean, mean_repeats, shift, factor, i, mask));
     }
+}
+
+TARGET static inline __m256i to_bf16_16(__m512 value)
+{
+    __m512i bits = _mm512_castps_si512(value);
+    __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+    bits = _mm512_srli_epi32(_mm512_add_epi32(_mm512_add_epi32(bits, _mm512_set1_epi32(0x7fff)), odd), 16);
+    return _mm512_cvtepi32_epi16(bits);
+}
+
+TARGET static inline __m256i to_f16_16(__m512 value)
+{
+    return _mm512_cvtps_ph(value, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
 
 TARGET static void to_bf16(void *dst, const uint8_t *src, const float *mean, bool mean_repeats, const float *shift,
@@ -107,13 +132,13 @@ TARGET static void to_bf16(void *dst, const uint8_t *src, const float *mean, boo
 {
     uint16_t *out = dst;
     const __m512 factor = _mm512_set1_ps(scale);
-    const __m512i half = _mm512_set1_epi32(0x7fff), one = _mm512_set1_epi32(1);
-    for (size_t i = 0; i < n; i += 16) {
+    size_t i = 0;
+    for (; (uintptr_t)dst % 32 == 0 && i + 16 <= n; i += 16)
+        _mm256_stream_si256((__m256i *)(out + i),
+                            to_bf16_16(values(src, mean, mean_repeats, shift, factor, i, 0xffff)));
+    for (; i < n; i += 16) {
         __mmask16 mask = mask_of(i, n);
-        __m512i bits = _mm512_castps_si512(values(src, mean, mean_repeats, shift, factor, i, mask));
-        __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), one);
-        bits = _mm512_srli_epi32(_mm512_add_epi32(_mm512_add_epi32(bits, half), odd), 16);
-        _mm256_mask_storeu_epi16(out + i, mask, _mm512_cvtepi32_epi16(bits));
+        _mm256_mask_storeu_epi16(out + i, mask, to_bf16_16(values(src, mean, mean_repeats, shift, factor, i, mask)));
     }
 }
 
@@ -122,11 +147,13 @@ TARGET static void to_f16(void *dst, const uint8_t *src, const float *mean, bool
 {
     uint16_t *out = dst;
     const __m512 factor = _mm512_set1_ps(scale);
-    for (size_t i = 0; i < n; i += 16) {
+    size_t i = 0;
+    for (; (uintptr_t)dst % 32 == 0 && i + 16 <= n; i += 16)
+        _mm256_stream_si256((__m256i *)(out + i), to_f16_16(values(src, mean, mean_repeats, shift, factor, i, 0xffff)));
+    for (; i < n; i += 16) {
         __mmask16 mask = mask_of(i, n);
-        __m512 value = values(src, mean, mean_repeats, shift, factor, i, mask);
-        _mm256_mask_storeu_epi16(out + i, mask, _mm512_cvtps_ph(value, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+        _mm256_mask_storeu_epi16(out + i, mask, to_f16_16(values(src, mean, mean_repeats, shift, factor, i, mask)));
     }
 }
 
-const an_pixels an_pixels_avx512 = {mirror, split, pad, to_f32, to_bf16, to_f16};
+const an_pixels an_pixels_avx512 = {copy, mirror, split, pad, to_f32, to_bf16, to_f16};

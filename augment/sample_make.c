@@ -75,10 +75,8 @@ static void arrange(const an_sampler *s, const uint8_t *src, bool mirror, uint8_
         s->pixels->split(dst, stride, src, crop, mirror);
     else if (s->options.format.channels > AN_SAMPLE_COLOURS)
         s->pixels->pad(dst, src, crop, mirror);
-    else if (mirror)
-        s->pixels->mirror(dst, src, crop);
     else
-        memcpy(dst, src, crop * AN_SAMPLE_COLOURS);
+        s->pixels->mirror(dst, src, crop);
 }
 
 static an_pixels_convert *converter(const an_sampler *s)
@@ -121,12 +119,24 @@ static void convert_planes(const sheet *t, size_t y, const uint8_t *rgb)
                      t->shift[c], (float)s->options.scale, crop);
 }
 
+/* Rows that leave as they came, but for mirroring. */
+static void copy_row(const sheet *t, size_t y, const uint8_t *rgb)
+{
+    const an_sampler *s = t->sampler;
+    size_t row = (size_t)s->options.crop * AN_SAMPLE_COLOURS;
+    if (t->mirror)
+        s->pixels->mirror(t->row, rgb, s->options.crop);
+    s->pixels->copy(t->out + y * row, t->mirror ? t->row : rgb, row);
+}
+
 static void write_row(void *context, uint32_t y, const uint8_t *rgb)
 {
     const sheet *t = context;
     const an_sampler *s = t->sampler;
     size_t crop = s->options.crop, row = an_sampler_planar(s) ? crop : crop * (size_t)s->options.format.channels;
-    if (s->options.format.dtype == AN_DTYPE_U8)
+    if (as_decoded(s))
+        copy_row(t, y, rgb);
+    else if (s->options.format.dtype == AN_DTYPE_U8)
         arrange(s, rgb, t->mirror, t->out + y * row, crop * crop);
     else if (an_sampler_planar(s))
         convert_planes(t, y, rgb);
@@ -191,6 +201,19 @@ static int make_window(sheet *t, an_sample_scratch *scratch, const an_record *re
     return rc;
 }
 
+/* Uncompressed rows need no decoder. */
+static int make_rgb(sheet *t, const an_record *record)
+{
+    const an_sampler *s = t->sampler;
+    size_t side = s->side;
+    if (record->header.length != side * side * AN_SAMPLE_COLOURS)
+        return an_error(AN_ECORRUPT, "an rgb payload of %u bytes for %u x %u pixels", record->header.length, s->side,
+                        s->side);
+    for (uint32_t y = 0; y < s->options.crop; y++)
+        write_row(t, y, record->payload + ((t->draw->y + y) * side + t->draw->x) * AN_SAMPLE_COLOURS);
+    return AN_OK;
+}
+
 static int make_resized(sheet *t, an_sample_scratch *scratch, const an_record *record)
 {
     const an_sample_draw *draw = t->draw;
@@ -205,6 +228,8 @@ static int make_rows(sheet *t, an_sample_scratch *scratch, const an_record *reco
 {
     if (t->draw->width)
         return make_resized(t, scratch, record);
+    if (record->header.codec == AN_CODEC_RGB)
+        return make_rgb(t, record);
     return record->header.codec == AN_CODEC_COEF ? make_coef(t, scratch, record) : make_window(t, scratch, record);
 }
 
@@ -221,5 +246,6 @@ int an_sampler_make(const an_sampler *sampler, an_sample_scratch *scratch, const
     rc = make_rows(&t, scratch, record);
     if (rc == AN_OK && an_sampler_planar(sampler) && format->channels > AN_SAMPLE_COLOURS)
         memset(t.out + AN_SAMPLE_COLOURS * plane, 0, plane);
+    an_pixels_fence();
     return rc;
 }
