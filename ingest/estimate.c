@@ -7,15 +7,22 @@
 #include "ingest/setup.h"
 
 #define SAMPLE 256u
-#define SECONDS 5.0   /* at most, for the sample */
-#define PAGE 4096u    /* LMDB gives a record whole pages */
+#define SECONDS 5.0      /* at most, for the sample */
+#define PAGE 4096u       /* LMDB gives a large value whole pages ... */
+#define INLINE_MAX 2000u /* ... and packs others */
+#define NODE 32u
 #define SUMS_BYTES 72 /* a pixel: the sums of statistics, and the pages of their earlier versions */
 
 typedef struct {
-    uint64_t tried, bad, pages, payload;
+    uint64_t tried, bad, space, payload;
     double seconds;
     char first_bad[AN_REASON_MAX];
 } sample;
+
+static uint64_t space_of(uint64_t record)
+{
+    return record > INLINE_MAX ? (record + 16 + PAGE - 1) / PAGE * PAGE : record + NODE;
+}
 
 static int try_item(an_recorder *recorder, const an_item *item, uint64_t number, an_recording *made, sample *out)
 {
@@ -28,7 +35,7 @@ static int try_item(an_recorder *recorder, const an_item *item, uint64_t number,
     if (made->rejected)
         return AN_OK;
     out->payload += made->payload.size;
-    out->pages += (made->payload.size + AN_RECORD_HEADER_SIZE + 16 + PAGE - 1) / PAGE;
+    out->space += space_of(made->payload.size + AN_RECORD_HEADER_SIZE);
     return AN_OK;
 }
 
@@ -64,7 +71,7 @@ static int describe(const an_setup *setup, const sample *s, an_buffer *out)
                                  "time     about %.0f s with %d threads (%.0f images/s)\n",
                                  source->kind, (unsigned long long)source->items, (double)source->bytes / 1e6,
                                  source->classes.count, items * good, (double)s->payload * scale / 1e6,
-                                 ((double)s->pages * PAGE * scale + SUMS_BYTES * side * side) / 1e6,
+                                 ((double)s->space * scale + SUMS_BYTES * side * side) / 1e6,
                                  s->seconds * scale / setup->pipeline.threads, setup->pipeline.threads,
                                  s->seconds > 0 ? (double)s->tried / s->seconds * setup->pipeline.threads : 0);
     if (!error && s->bad)

@@ -34,7 +34,6 @@
 #define COMMIT_NS 250000000u          /* between commits at least: a kill costs about so much work */
 #define COMMIT_SHARE 10u              /* and at least so many times the last commit took: slow disks commit rarely */
 #define JOBS_BYTES ((size_t)64 << 20) /* payloads that may wait for a commit */
-#define INPUT_KEEP ((size_t)4 << 20)  /* larger buffers of streamed items are given back after use */
 
 typedef struct {
     uint64_t number;
@@ -120,8 +119,7 @@ static void *work_items(void *argument)
         if (error)
             an_error_prefix(error, "'%s'", (const char *)j->item.name.data);
         an_error_save(&j->failure, error);
-        if (j->item.bytes.capacity > INPUT_KEEP)
-            an_buffer_free(&j->item.bytes);
+        an_buffer_free(&j->item.bytes); /* a streamed item's: many more jobs wait than there are workers */
         if (an_queue_push(w->owner->done, j))
             break; /* never closed while a worker runs */
     }
