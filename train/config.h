@@ -34,7 +34,7 @@ typedef struct {
     double rate_divisor;
     int patience, rate_drops, validate_every;
     int init;
-    int network, activation, pool, padding;
+    int network, activation, pool, padding, precision, kernels;
     double dropout, lrn_alpha;
     const char *dropout_layers, *lrn;
     bool one_column, no_communication;

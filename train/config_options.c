@@ -14,6 +14,9 @@ static const char *const networks[] = {"alexnet", "cifar", NULL}; /* an_network_
 static const char *const pools[] = {"2", "3", NULL};              /* network.c */
 static const char *const paddings[] = {"overhang", "pad2", NULL}; /* an_alexnet_padding */
 
+static const char *const precisions[] = {"fp32", "bf16", "tf32", NULL}; /* an_precision */
+static const char *const kernels[] = {"fast", "direct", NULL};          /* an_exec_options.direct */
+
 #define FIELD(name) offsetof(an_train_config, name)
 
 const an_option an_train_options[] = {
@@ -317,6 +320,18 @@ const an_option an_train_options[] = {
      .help = "how conv1 meets a crop that its windows do not fit: they overhang right and bottom as in the original "
              "program "
              "(a crop of 227 fits), or 2 zeros all around as in torchvision"},
+    {.name = "precision",
+     .type = AN_OPTION_CHOICE,
+     .initial = "fp32",
+     .choices = precisions,
+     .offset = FIELD(precision),
+     .help = "of activations and their gradients; weights are kept in fp32. tf32 is for GPUs"},
+    {.name = "kernels",
+     .type = AN_OPTION_CHOICE,
+     .initial = "fast",
+     .choices = kernels,
+     .offset = FIELD(kernels),
+     .help = "convolutions by the fastest way, or directly: nearer to other programs' rounding"},
     {.name = "no-flip", .type = AN_OPTION_FLAG, .offset = FIELD(no_flip), .help = "never mirror training images"},
     {.name = "no-random-crop",
      .type = AN_OPTION_FLAG,

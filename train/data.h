@@ -50,6 +50,5 @@ int an_view_sample(const an_view_options *options, an_sample_options *sample, an
 /* How loader and compute threads share the processors: what --threads and --compute-threads 0 stand for. */
 int an_train_loader_threads(int wanted);
 int an_train_compute_threads(int wanted);
-int an_train_threads_per_device(int threads, const char *devices); /* at least 1 */
 
 #endif

@@ -12,14 +12,6 @@ int an_train_compute_threads(int wanted)
     return wanted ? wanted : an_thread_cpu_count();
 }
 
-int an_train_threads_per_device(int threads, const char *devices)
-{
-    int count = 1;
-    for (const char *at = devices; *at; at++)
-        count += *at == ',';
-    return threads > count ? threads / count : 1;
-}
-
 enum { READ_DEPTH = 64, SLOTS = 3 };
 
 int an_train_data_loader(const an_train_data *data, const an_train_config *config, an_format format, int threads,

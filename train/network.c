@@ -75,3 +75,23 @@ int an_network_build(const an_train_config *config, int classes, an_graph *out)
     return config->network == AN_NETWORK_CIFAR ? build_cifar(config, classes, out)
                                                : build_alexnet(config, classes, out);
 }
+
+static int threads_per_device(int threads, const char *devices)
+{
+    int count = 1;
+    for (const char *at = devices; *at; at++)
+        count += *at == ',';
+    return threads > count ? threads / count : 1;
+}
+
+an_exec_options an_network_exec_options(const an_train_config *config, const char *devices, int threads, int batch,
+                                        bool training)
+{
+    return (an_exec_options){.devices = devices,
+                             .batch = batch,
+                             .threads = threads_per_device(threads, devices),
+                             .training = training,
+                             .seed = config->seed,
+                             .precision = (an_precision)config->precision,
+                             .direct = config->kernels != 0};
+}

@@ -2,6 +2,7 @@
 #ifndef AN_TRAIN_NETWORK_H
 #define AN_TRAIN_NETWORK_H
 
+#include "model/exec.h"
 #include "model/graph.h"
 #include "train/config.h"
 
@@ -9,5 +10,9 @@ typedef enum { AN_NETWORK_ALEXNET, AN_NETWORK_CIFAR } an_network_kind;
 
 /* AN_EINVAL names the option at fault. */
 int an_network_build(const an_train_config *config, int classes, an_graph *out);
+
+/* Options to run it with: threads in all, shared by the devices. */
+an_exec_options an_network_exec_options(const an_train_config *config, const char *devices, int threads, int batch,
+                                        bool training);
 
 #endif

@@ -23,11 +23,8 @@ static int open_exec(an_session *s)
     int rc = an_network_build(s->config, s->data.classes, &s->graph);
     if (rc < 0)
         return rc;
-    an_exec_options options = {.devices = s->config->devices,
-                               .batch = s->config->batch,
-                               .threads = an_train_threads_per_device(s->compute_threads, s->config->devices),
-                               .training = true,
-                               .seed = s->config->seed};
+    an_exec_options options =
+        an_network_exec_options(s->config, s->config->devices, s->compute_threads, s->config->batch, true);
     return an_exec_create(&s->exec, &s->graph, &options);
 }
 

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 
 #include "base/error.h"
-#include "train/data.h"
 #include "train/network.h"
 #include "train/run.h"
 
@@ -57,10 +56,7 @@ int an_trained_exec(an_trained *trained, const char *devices, int batch, int thr
     int rc = an_network_build(&trained->config, trained->classes, &graph);
     if (rc < 0)
         return rc;
-    an_exec_options options = {.devices = devices,
-                               .batch = batch,
-                               .threads = an_train_threads_per_device(threads, devices),
-                               .training = false};
+    an_exec_options options = an_network_exec_options(&trained->config, devices, threads, batch, false);
     rc = an_exec_create(out, &graph, &options);
     if (rc == AN_OK && (rc = an_checkpoint_restore(trained->checkpoint, *out, false)) < 0) {
         an_exec_free(*out);

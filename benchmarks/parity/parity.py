@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """an-train against PyTorch: the same weights, the same batches, dropout off.
 
-    parity.py [--bin FOLDER] [--crop 224] [--batch 32] [--steps 20] [--init he] DATASET
+    parity.py [--bin FOLDER] [--crop 224] [--batch 32] [--steps 20] [--init he] [--kernels direct] DATASET
 
 DATASET must hold RGB records (an-ingest --codec rgb), so that both sides see the same pixels. Needs torch, safetensors,
 numpy and lmdb. Prints how far the probabilities of the start weights differ on a few images, the loss of every step on both sides, and how
@@ -66,7 +66,8 @@ def ours(arguments, work):
     """Losses of each step and the path of the last checkpoint; both sides start from work/start.safetensors."""
     program = os.path.join(arguments.bin, "an-train")
     recipe = ["--crop", arguments.crop, "--batch", arguments.batch, "--init", arguments.init, "--dropout", 0, "--no-flip",
-              "--no-random-crop", "--jitter", 0, "--order", "sequential", "--schedule", "constant", "--rate", arguments.rate]
+              "--no-random-crop", "--jitter", 0, "--order", "sequential", "--schedule", "constant", "--rate", arguments.rate,
+              "--kernels", arguments.kernels]
     call = lambda *more: subprocess.run([program, *map(str, more)], check=True, stdout=subprocess.DEVNULL)
     call(*recipe, "--steps", 1, "--run", f"{work}/start", arguments.dataset)
     call("export", "--run", f"{work}/start", f"{work}/start.safetensors")
@@ -99,6 +100,7 @@ def main():
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--rate", type=float, default=0.01)
     parser.add_argument("--init", default="he")
+    parser.add_argument("--kernels", default="direct")
     parser.add_argument("dataset")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as work:

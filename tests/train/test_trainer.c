@@ -149,6 +149,78 @@ static void test_stopped_anywhere_and_resumed(void **state)
     fixture_remove(run);
 }
 
+/* The same for other ways to compute: an undisturbed run and one stopped within an epoch end in the same bytes. */
+static void resume_equals(void (*change)(an_train_config *config))
+{
+    an_train_config config;
+    const char *one = fixture_path(&files, "one"), *two = fixture_path(&files, "two");
+    listener l = {0};
+    config_for(&config, one);
+    change(&config);
+    int rc = train(&config, &l);
+    if (rc == AN_EUNSUPPORTED)
+        skip();
+    assert_int_equal(rc, AN_OK);
+    config.run = two;
+    config.resume = "auto";
+    l.stop_at = STEPS_PER_EPOCH + 2;
+    assert_int_equal(train(&config, &l), AN_STOPPED);
+    l.stop_at = 0;
+    assert_int_equal(train(&config, &l), AN_OK);
+    assert_same_file(last_of(two), last_of(one));
+    fixture_remove(one);
+    fixture_remove(two);
+}
+
+static void use_bf16(an_train_config *config)
+{
+    config->precision = AN_PRECISION_BF16;
+}
+
+static void use_two_devices(an_train_config *config)
+{
+    config->devices = "cpu,cpu";
+    config->compute_threads = 2;
+}
+
+static void use_many_threads(an_train_config *config)
+{
+    config->compute_threads = 3;
+    config->loader_threads = 3;
+}
+
+/* The rate falls after the first epoch, and what plateau remembers must survive. */
+static void use_plateau(an_train_config *config)
+{
+    config->schedule = AN_SCHEDULE_PLATEAU;
+    config->patience = 1;
+    config->rate = 1e-12;
+}
+
+static void test_resumed_in_bf16(void **state)
+{
+    (void)state;
+    resume_equals(use_bf16);
+}
+
+static void test_resumed_on_two_devices(void **state)
+{
+    (void)state;
+    resume_equals(use_two_devices);
+}
+
+static void test_resumed_with_many_threads(void **state)
+{
+    (void)state;
+    resume_equals(use_many_threads);
+}
+
+static void test_resumed_with_plateau(void **state)
+{
+    (void)state;
+    resume_equals(use_plateau);
+}
+
 static void test_damaged_newest_falls_back(void **state)
 {
     (void)state;
@@ -295,6 +367,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_stopped_anywhere_and_resumed),
+        cmocka_unit_test(test_resumed_in_bf16),
+        cmocka_unit_test(test_resumed_on_two_devices),
+        cmocka_unit_test(test_resumed_with_many_threads),
+        cmocka_unit_test(test_resumed_with_plateau),
         cmocka_unit_test(test_damaged_newest_falls_back),
         cmocka_unit_test(test_signal_saves_and_goes_on),
         cmocka_unit_test(test_what_does_not_belong_is_refused),
