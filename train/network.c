@@ -70,10 +70,36 @@ static int build_cifar(const an_train_config *config, int classes, an_graph *out
     return an_cifar_build(&options, out);
 }
 
-int an_network_build(const an_train_config *config, int classes, an_graph *out)
+static int build(const an_train_config *config, int classes, an_graph *out)
 {
     return config->network == AN_NETWORK_CIFAR ? build_cifar(config, classes, out)
                                                : build_alexnet(config, classes, out);
+}
+
+/* The smallest crop above config's that leaves every layer something to see; 0 if the crop is not the fault. */
+static int smallest_crop(const an_train_config *config, int classes)
+{
+    enum { FAR = 256 };
+    an_train_config larger = *config;
+    an_graph unused;
+    while (++larger.crop <= FAR)
+        if (build(&larger, classes, &unused) == AN_OK)
+            return larger.crop;
+    return 0;
+}
+
+int an_network_build(const an_train_config *config, int classes, an_graph *out)
+{
+    int rc = build(config, classes, out);
+    if (rc != AN_EINVAL)
+        return rc;
+    an_error_state reason;
+    an_error_save(&reason, rc);
+    int enough = smallest_crop(config, classes);
+    if (enough == 0)
+        return an_error_restore(&reason);
+    return an_error(AN_EINVAL, "--crop %d is too small for this network (%s): use --crop %d or more", config->crop,
+                    reason.message, enough);
 }
 
 static int threads_per_device(int threads, const char *devices)

@@ -15,6 +15,7 @@
 #include "base/stop.h"
 #include "store/dataset.h"
 #include "tests/train/fixture.h"
+#include "train/network.h"
 #include "train/run.h"
 #include "train/trained.h"
 #include "train/trainer.h"
@@ -285,6 +286,12 @@ static void test_what_does_not_belong_is_refused(void **state)
     config_for(&config, NULL);
     config.crop = FIXTURE_SIDE + 1;
     refused(&config, training, "--crop");
+    config_for(&config, NULL);
+    config.network = AN_NETWORK_ALEXNET;
+    config.crop = 20;
+    refused(&config, training, "--crop 64 or more");
+    config.lrn = "conv1,conv9";
+    refused(&config, training, "--lrn");
     config_for(&config, NULL);
     config.batch = IMAGES + 1;
     refused(&config, training, "--batch");
