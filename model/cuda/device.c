@@ -33,7 +33,7 @@ int an_cuda_alloc(an_backend *cuda, void **out, size_t size, const char *what)
 {
     an_cuda_owned *owned = NULL;
     int rc = own(cuda, &owned);
-    if (rc ||
+    if (rc || (rc = an_cuda_use(cuda)) ||
         (rc = an_cuda_check(cudaMalloc(&owned->memory, size),
                             "allocate %zu bytes on cuda:%d for %s (%llu bytes are in use by this network; a smaller "
                             "batch needs less)",

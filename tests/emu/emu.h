@@ -1,0 +1,38 @@
+/* A stand-in for the CUDA runtime, cuDNN and cuBLASLt, for tests: devices whose memory the host cannot touch, streams
+ * that are threads, and checks on everything that real hardware would punish late or never. It is linked, or loaded,
+ * before the real libraries; the programs are the same.
+ *
+ * DESIGN. Device memory has two addresses: the one the program sees is reserved and never accessible, the emulator's
+ * own lies at a fixed distance. Each stream is a thread that works through its queue with random delays. Order is
+ * checked when work is queued, not when it runs, so a missing wait is found whatever the threads do: every stream,
+ * event and the host carries a vector clock (how much of each stream is known to come before), and every buffer
+ * remembers who wrote and read it last. A violation is reported and ends the process, unless a test collects them.
+ *
+ * Environment: AN_EMU_DEVICES (2), AN_EMU_PEER=0 refuses peer access, AN_EMU_DELAY (largest delay before an operation,
+ * in microseconds; 20), AN_EMU_REPORT=1 prints the counters at exit. */
+#ifndef AN_TESTS_EMU_EMU_H
+#define AN_TESTS_EMU_EMU_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct {
+    uint64_t allocations;                  /* of device and pinned memory */
+    uint64_t host_waits;                   /* the host waited for a device, or a copy made it wait */
+    uint64_t to_device, from_device, peer; /* bytes */
+    uint64_t pageable;                     /* copies from or to memory that is not pinned */
+    uint64_t operations;                   /* queued */
+} emu_counters;
+
+emu_counters emu_count(void);
+void emu_peer_set(bool possible);
+void emu_memory_set(size_t bytes); /* of each device; 0: no limit */
+/* From now on violations are counted, not fatal; returns those since the last call and the text of the first. */
+int emu_violations(char *first, size_t size);
+/* Planted mistakes: the number-th wait for an event from now on does nothing; 0: none. */
+void emu_drop_wait(int number);
+/* The number-th peer copy from now on names its devices the wrong way round. */
+void emu_swap_devices(int number);
+
+#endif

@@ -1,0 +1,242 @@
+/* cuBLASLt: one product, column-major. */
+#include <cublasLt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/emu/emu_internal.h"
+#include "tests/emu/emu_math.h"
+
+#define ALIVE 0x414C4956u
+#define ALGORITHM 0x414E414Cu
+#define WORKSPACE 4096
+
+typedef struct {
+    unsigned alive;
+    int device;
+} handle;
+
+typedef struct {
+    unsigned alive;
+    cudaDataType_t type;
+    uint64_t rows, columns;
+    int64_t lead;
+} layout;
+
+typedef struct {
+    unsigned alive;
+    cublasComputeType_t compute;
+    cublasOperation_t a, b;
+    cublasLtEpilogue_t epilogue;
+    const void *bias;
+} operation;
+
+typedef struct {
+    operation op;
+    layout a, b, d;
+    const void *at, *bt;
+    void *dt;
+    float alpha, beta;
+} product;
+
+static bool alive(const void *object, const char *what)
+{
+    if (object && *(const unsigned *)object == ALIVE)
+        return true;
+    emu_violation("cuBLASLt: %s is used that does not exist", what);
+    return false;
+}
+
+cublasStatus_t cublasLtCreate(cublasLtHandle_t *out)
+{
+    handle *h = emu_new(sizeof *h);
+    *h = (handle){ALIVE, emu_current_device()};
+    *out = (cublasLtHandle_t)h;
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+static cublasStatus_t destroy(void *object, const char *what)
+{
+    if (!alive(object, what))
+        return CUBLAS_STATUS_INVALID_VALUE;
+    *(unsigned *)object = 0;
+    free(object);
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasLtDestroy(cublasLtHandle_t h)
+{
+    return destroy(h, "a handle");
+}
+
+const char *cublasLtGetStatusString(cublasStatus_t status)
+{
+    return status == CUBLAS_STATUS_SUCCESS ? "success" : "emulated error";
+}
+
+cublasStatus_t cublasLtMatrixLayoutCreate(cublasLtMatrixLayout_t *out, cudaDataType type, uint64_t rows,
+                                          uint64_t columns, int64_t lead)
+{
+    layout *l = emu_new(sizeof *l);
+    *l = (layout){ALIVE, type, rows, columns, lead};
+    if (lead < (int64_t)rows)
+        emu_violation("cuBLASLt: columns of %llu rows only %lld apart", (unsigned long long)rows, (long long)lead);
+    *out = (cublasLtMatrixLayout_t)l;
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasLtMatrixLayoutDestroy(const cublasLtMatrixLayout_t l)
+{
+    return destroy(l, "a matrix layout");
+}
+
+cublasStatus_t cublasLtMatmulDescCreate(cublasLtMatmulDesc_t *out, cublasComputeType_t compute, cudaDataType_t scale)
+{
+    operation *o = emu_new(sizeof *o);
+    *o = (operation){.alive = ALIVE, .compute = compute, .epilogue = CUBLASLT_EPILOGUE_DEFAULT};
+    *out = (cublasLtMatmulDesc_t)o;
+    return scale == CUDA_R_32F ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_NOT_SUPPORTED;
+}
+
+cublasStatus_t cublasLtMatmulDescDestroy(const cublasLtMatmulDesc_t o)
+{
+    return destroy(o, "an operation");
+}
+
+cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t desc, cublasLtMatmulDescAttributes_t name,
+                                              const void *value, size_t size)
+{
+    operation *o = (operation *)desc;
+    const struct {
+        cublasLtMatmulDescAttributes_t name;
+        void *place;
+        size_t size;
+    } known[] = {{CUBLASLT_MATMUL_DESC_TRANSA, &o->a, sizeof o->a},
+                 {CUBLASLT_MATMUL_DESC_TRANSB, &o->b, sizeof o->b},
+                 {CUBLASLT_MATMUL_DESC_EPILOGUE, &o->epilogue, sizeof o->epilogue},
+                 {CUBLASLT_MATMUL_DESC_BIAS_POINTER, &o->bias, sizeof o->bias}};
+    if (!alive(o, "an operation"))
+        return CUBLAS_STATUS_INVALID_VALUE;
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (known[i].name == name && known[i].size == size) {
+            memcpy(known[i].place, value, size);
+            return CUBLAS_STATUS_SUCCESS;
+        }
+    emu_violation("cuBLASLt: attribute %d with %zu bytes", (int)name, size);
+    return CUBLAS_STATUS_INVALID_VALUE;
+}
+
+cublasStatus_t cublasLtMatmulPreferenceCreate(cublasLtMatmulPreference_t *out)
+{
+    unsigned *p = emu_new(sizeof *p);
+    *p = ALIVE;
+    *out = (cublasLtMatmulPreference_t)p;
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasLtMatmulPreferenceDestroy(const cublasLtMatmulPreference_t p)
+{
+    return destroy(p, "a preference");
+}
+
+cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t p,
+                                                    cublasLtMatmulPreferenceAttributes_t name, const void *value,
+                                                    size_t size)
+{
+    (void)name, (void)value, (void)size;
+    return alive(p, "a preference") ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_INVALID_VALUE;
+}
+
+static bool shapes_fit(const operation *o, const layout *a, const layout *b, const layout *d)
+{
+    uint64_t m = o->a == CUBLAS_OP_T ? a->columns : a->rows, k = o->a == CUBLAS_OP_T ? a->rows : a->columns;
+    uint64_t k2 = o->b == CUBLAS_OP_T ? b->columns : b->rows, n = o->b == CUBLAS_OP_T ? b->rows : b->columns;
+    bool types = a->type == b->type && (a->type == CUDA_R_16BF || (a->type == CUDA_R_32F && d->type == CUDA_R_32F));
+    if (m == d->rows && n == d->columns && k == k2 && types)
+        return true;
+    emu_violation("cuBLASLt: a product of %llu x %llu and %llu x %llu into %llu x %llu, or of unlike types",
+                  (unsigned long long)m, (unsigned long long)k, (unsigned long long)k2, (unsigned long long)n,
+                  (unsigned long long)d->rows, (unsigned long long)d->columns);
+    return false;
+}
+
+cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t h, cublasLtMatmulDesc_t o, cublasLtMatrixLayout_t a,
+                                              cublasLtMatrixLayout_t b, cublasLtMatrixLayout_t c,
+                                              cublasLtMatrixLayout_t d, cublasLtMatmulPreference_t p, int wanted,
+                                              cublasLtMatmulHeuristicResult_t results[], int *found)
+{
+    (void)c;
+    if (!alive(h, "a handle") || !alive(o, "an operation") || !alive(p, "a preference") || wanted < 1 ||
+        !shapes_fit((const operation *)o, (const layout *)a, (const layout *)b, (const layout *)d))
+        return CUBLAS_STATUS_INVALID_VALUE;
+    memset(results, 0, sizeof *results);
+    results->algo.data[0] = ALGORITHM;
+    results->workspaceSize = WORKSPACE;
+    *found = 1;
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+static size_t bytes(const layout *l)
+{
+    return ((l->columns - 1) * (uint64_t)l->lead + l->rows) * (l->type == CUDA_R_16BF ? 2 : 4);
+}
+
+/* count vectors of length k, each contiguous: the rows of op(A), the columns of op(B). */
+static float *vectors(const void *from, const layout *l, bool across)
+{
+    bool bf16 = l->type == CUDA_R_16BF;
+    float *all = emu_floats(from, bf16, bytes(l) / (bf16 ? 2 : 4)), *out = emu_new(l->rows * l->columns * sizeof *out);
+    for (uint64_t c = 0; c < l->columns; c++)
+        for (uint64_t r = 0; r < l->rows; r++)
+            out[across ? r * l->columns + c : c * l->rows + r] = all[c * (uint64_t)l->lead + r];
+    free(all);
+    return out;
+}
+
+static void product_work(void *data)
+{
+    const product *p = data;
+    const bool ta = p->op.a == CUBLAS_OP_T, tb = p->op.b == CUBLAS_OP_T, bf16 = p->d.type == CUDA_R_16BF;
+    uint64_t m = p->d.rows, n = p->d.columns, k = ta ? p->a.rows : p->a.columns;
+    float *a = vectors(emu_inside(p->at), &p->a, !ta), *b = vectors(emu_inside(p->bt), &p->b, tb);
+    float *d = emu_floats(emu_inside(p->dt), bf16, m * n), *bias = NULL;
+    if (p->op.epilogue != CUBLASLT_EPILOGUE_DEFAULT)
+        bias = emu_floats(emu_inside(p->op.bias), bf16, m);
+    for (uint64_t j = 0; j < n; j++)
+        for (uint64_t i = 0; i < m; i++) {
+            float value = p->alpha * emu_dot(a + i * k, b + j * k, k) + (bias ? bias[i] : 0);
+            if (p->op.epilogue == CUBLASLT_EPILOGUE_RELU_BIAS && value < 0)
+                value = 0;
+            d[j * m + i] = value + (p->beta != 0 ? p->beta * d[j * m + i] : 0);
+        }
+    emu_floats_store(emu_inside(p->dt), bf16, d, m * n);
+    free(a);
+    free(b);
+    free(d);
+    free(bias);
+}
+
+cublasStatus_t cublasLtMatmul(cublasLtHandle_t h, cublasLtMatmulDesc_t o, const void *alpha, const void *A,
+                              cublasLtMatrixLayout_t a, const void *B, cublasLtMatrixLayout_t b, const void *beta,
+                              const void *C, cublasLtMatrixLayout_t c, void *D, cublasLtMatrixLayout_t d,
+                              const cublasLtMatmulAlgo_t *algo, void *workspace, size_t size, cudaStream_t stream)
+{
+    if (!alive(h, "a handle") || !alive(o, "an operation") || !alive(a, "a layout") || !alive(b, "a layout") ||
+        !alive(d, "a layout") || !shapes_fit((operation *)o, (layout *)a, (layout *)b, (layout *)d))
+        return CUBLAS_STATUS_INVALID_VALUE;
+    if (((handle *)h)->device != emu_current_device() || C != D || c != d || algo->data[0] != ALGORITHM ||
+        size < WORKSPACE)
+        emu_violation("cuBLASLt: a handle of another device, an unknown algorithm, or too small a workspace");
+    emu_task task = {.name = "cublasLtMatmul", .work = product_work};
+    product *p = task.data = emu_new(sizeof *p);
+    *p = (product){*(operation *)o,       *(layout *)a,        *(layout *)b, *(layout *)d, A, B, D,
+                   *(const float *)alpha, *(const float *)beta};
+    if (((uintptr_t)A | (uintptr_t)B | (uintptr_t)D) % 16)
+        emu_violation("cuBLASLt: a matrix is not aligned to 16 bytes");
+    emu_access_add(&task, A, bytes(&p->a), false, "A");
+    emu_access_add(&task, B, bytes(&p->b), false, "B");
+    emu_access_add(&task, D, bytes(&p->d), true, "D");
+    if (p->op.epilogue != CUBLASLT_EPILOGUE_DEFAULT)
+        emu_access_add(&task, p->op.bias, p->d.rows * (p->d.type == CUDA_R_16BF ? 2 : 4), false, "the bias");
+    emu_access_add(&task, workspace, size, true, "the workspace");
+    return emu_submit(stream, &task) == cudaSuccess ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_EXECUTION_FAILED;
+}

@@ -1,0 +1,551 @@
+/* cuDNN's operation graphs: a convolution, a bias and an activation behind it, and the two ways back. Descriptors are
+ * kept as what was set, checked when they are finalised and computed from when the plan is executed. */
+#include <cudnn.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/emu/emu_internal.h"
+#include "tests/emu/emu_math.h"
+
+#define ATTRIBUTES 16
+#define ALIVE 0x4E4E4455u
+#define WORKSPACE 2048
+#define ENGINE 7
+
+typedef struct {
+    cudnnBackendAttributeName_t name;
+    cudnnBackendAttributeType_t type;
+    int64_t count;
+    unsigned char bytes[128];
+} attribute;
+
+typedef struct {
+    unsigned alive;
+    cudnnBackendDescriptorType_t type;
+    bool final;
+    int index; /* of an engine: the heuristic's number; the first is refused as not deterministic */
+    int count;
+    attribute attributes[ATTRIBUTES];
+} descriptor;
+
+struct cudnnContext {
+    int device;
+    cudaStream_t stream;
+};
+
+static __thread char last_error[256];
+
+static cudnnStatus_t refuse(cudnnStatus_t status, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(last_error, sizeof last_error, format, args);
+    va_end(args);
+    return status;
+}
+
+static size_t element_size(cudnnBackendAttributeType_t type)
+{
+    switch (type) {
+    case CUDNN_TYPE_INT64:
+    case CUDNN_TYPE_DOUBLE:
+    case CUDNN_TYPE_VOID_PTR:
+    case CUDNN_TYPE_BACKEND_DESCRIPTOR:
+    case CUDNN_TYPE_HANDLE:
+        return 8;
+    case CUDNN_TYPE_BOOLEAN:
+    case CUDNN_TYPE_CHAR:
+        return 1;
+    default:
+        return 4;
+    }
+}
+
+static bool alive(const void *at, const char *what)
+{
+    const descriptor *d = at;
+    if (d && d->alive == ALIVE)
+        return true;
+    emu_violation("cuDNN: %s is used that does not exist", what);
+    return false;
+}
+
+static const attribute *find(const descriptor *d, cudnnBackendAttributeName_t name)
+{
+    for (int i = 0; i < d->count; i++)
+        if (d->attributes[i].name == name)
+            return &d->attributes[i];
+    return NULL;
+}
+
+static const void *value(const descriptor *d, cudnnBackendAttributeName_t name)
+{
+    const attribute *a = find(d, name);
+    return a ? a->bytes : NULL;
+}
+
+static int64_t number(const descriptor *d, cudnnBackendAttributeName_t name)
+{
+    int64_t out = 0;
+    const void *at = value(d, name);
+    if (at)
+        memcpy(&out, at, sizeof out);
+    return out;
+}
+
+static int word(const descriptor *d, cudnnBackendAttributeName_t name)
+{
+    int out = -1;
+    const void *at = value(d, name);
+    if (at)
+        memcpy(&out, at, sizeof out);
+    return out;
+}
+
+static const descriptor *part(const descriptor *d, cudnnBackendAttributeName_t name, int i)
+{
+    const attribute *a = find(d, name);
+    const descriptor *out = NULL;
+    if (a && i < a->count)
+        memcpy(&out, a->bytes + (size_t)i * sizeof out, sizeof out);
+    return out && alive(out, "a part of a descriptor") ? out : NULL;
+}
+
+cudnnStatus_t cudnnCreate(cudnnHandle_t *out)
+{
+    *out = emu_new(sizeof **out);
+    (*out)->device = emu_current_device();
+    return CUDNN_STATUS_SUCCESS;
+}
+
+cudnnStatus_t cudnnDestroy(cudnnHandle_t handle)
+{
+    free(handle);
+    return CUDNN_STATUS_SUCCESS;
+}
+
+cudnnStatus_t cudnnSetStream(cudnnHandle_t handle, cudaStream_t stream)
+{
+    handle->stream = stream;
+    return CUDNN_STATUS_SUCCESS;
+}
+
+const char *cudnnGetErrorString(cudnnStatus_t status)
+{
+    return status == CUDNN_STATUS_SUCCESS ? "success" : "emulated error";
+}
+
+void cudnnGetLastErrorString(char *message, size_t size)
+{
+    snprintf(message, size, "%s", last_error);
+}
+
+cudnnStatus_t cudnnBackendCreateDescriptor(cudnnBackendDescriptorType_t type, cudnnBackendDescriptor_t *out)
+{
+    descriptor *d = emu_new(sizeof *d);
+    d->alive = ALIVE;
+    d->type = type;
+    *out = d;
+    return CUDNN_STATUS_SUCCESS;
+}
+
+cudnnStatus_t cudnnBackendDestroyDescriptor(cudnnBackendDescriptor_t at)
+{
+    descriptor *d = at;
+    if (!alive(d, "a descriptor"))
+        return CUDNN_STATUS_BAD_PARAM;
+    d->alive = 0;
+    free(d);
+    return CUDNN_STATUS_SUCCESS;
+}
+
+cudnnStatus_t cudnnBackendSetAttribute(cudnnBackendDescriptor_t at, cudnnBackendAttributeName_t name,
+                                       cudnnBackendAttributeType_t type, int64_t count, const void *values)
+{
+    descriptor *d = at;
+    size_t size = (size_t)count * element_size(type);
+    if (!alive(d, "a descriptor"))
+        return CUDNN_STATUS_BAD_PARAM;
+    if (d->final)
+        return refuse(CUDNN_STATUS_BAD_PARAM, "attribute %d is set after finalisation", (int)name);
+    if (d->count == ATTRIBUTES || (size > sizeof d->attributes->bytes && type != CUDNN_TYPE_CHAR))
+        return refuse(CUDNN_STATUS_BAD_PARAM, "attribute %d has %lld elements", (int)name, (long long)count);
+    attribute *a = &d->attributes[d->count++];
+    *a = (attribute){.name = name, .type = type, .count = count};
+    memcpy(a->bytes, values, size < sizeof a->bytes ? size : sizeof a->bytes);
+    return CUDNN_STATUS_SUCCESS;
+}
+
+/* Tensors. */
+typedef struct {
+    int64_t id, n, c, h, w;
+    bool bf16, virtual;
+} shape;
+
+static shape shape_of(const descriptor *d)
+{
+    int64_t dims[4] = {0};
+    const void *at = value(d, CUDNN_ATTR_TENSOR_DIMENSIONS), *is_virtual = value(d, CUDNN_ATTR_TENSOR_IS_VIRTUAL);
+    if (at)
+        memcpy(dims, at, sizeof dims);
+    return (shape){number(d, CUDNN_ATTR_TENSOR_UNIQUE_ID),
+                   dims[0],
+                   dims[1],
+                   dims[2],
+                   dims[3],
+                   word(d, CUDNN_ATTR_TENSOR_DATA_TYPE) == CUDNN_DATA_BFLOAT16,
+                   is_virtual && *(const bool *)is_virtual};
+}
+
+static size_t shape_count(shape s)
+{
+    return (size_t)(s.n * s.c * s.h * s.w);
+}
+
+static size_t shape_bytes(shape s)
+{
+    return shape_count(s) * (s.bf16 ? 2 : 4);
+}
+
+/* Only what the program claims everywhere: channels innermost, no gaps. */
+static cudnnStatus_t tensor_check(const descriptor *d)
+{
+    shape s = shape_of(d);
+    int64_t strides[4] = {0}, wanted[] = {s.h * s.w * s.c, 1, s.w * s.c, s.c};
+    const void *at = value(d, CUDNN_ATTR_TENSOR_STRIDES);
+    int type = word(d, CUDNN_ATTR_TENSOR_DATA_TYPE);
+    if (at)
+        memcpy(strides, at, sizeof strides);
+    if (s.n < 1 || s.c < 1 || s.h < 1 || s.w < 1 || (type != CUDNN_DATA_FLOAT && type != CUDNN_DATA_BFLOAT16))
+        return refuse(CUDNN_STATUS_BAD_PARAM, "a tensor of %lld x %lld x %lld x %lld of type %d", (long long)s.n,
+                      (long long)s.c, (long long)s.h, (long long)s.w, type);
+    if (memcmp(strides, wanted, sizeof strides) != 0)
+        return refuse(CUDNN_STATUS_BAD_PARAM, "a tensor's strides %lld %lld %lld %lld do not fit its dimensions",
+                      (long long)strides[0], (long long)strides[1], (long long)strides[2], (long long)strides[3]);
+    if (number(d, CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT) < 4 || !s.id)
+        return refuse(CUDNN_STATUS_BAD_PARAM, "a tensor without alignment or id");
+    return CUDNN_STATUS_SUCCESS;
+}
+
+typedef enum { FORWARD, DATA, WEIGHTS } direction;
+
+typedef struct {
+    direction way;
+    shape x, y, w, b;
+    int64_t stride, pad;
+    bool bias;
+    int activation; /* pointwise mode, or 0 */
+    shape out;      /* what is stored */
+} convolution;
+
+static int64_t pair_value(const descriptor *d, cudnnBackendAttributeName_t name)
+{
+    int64_t both[2] = {-1, -2};
+    const void *at = value(d, name);
+    if (at)
+        memcpy(both, at, sizeof both);
+    return both[0] == both[1] ? both[0] : -1;
+}
+
+static bool conv_parts(const descriptor *d, convolution *c, const descriptor **settings)
+{
+    static const cudnnBackendAttributeName_t names[][4] = {
+        {CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W,
+         CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC},
+        {CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W,
+         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_CONV_DESC},
+        {CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_X, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DW,
+         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DY, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_CONV_DESC}};
+    c->way = d->type == CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR         ? FORWARD
+             : d->type == CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR ? DATA
+                                                                                       : WEIGHTS;
+    const descriptor *x = part(d, names[c->way][0], 0), *w = part(d, names[c->way][1], 0);
+    const descriptor *y = part(d, names[c->way][2], 0);
+    *settings = part(d, names[c->way][3], 0);
+    if (!x || !w || !y || !*settings || !x->final || !w->final || !y->final || !(*settings)->final)
+        return false;
+    c->x = shape_of(x);
+    c->w = shape_of(w);
+    c->y = shape_of(y);
+    return true;
+}
+
+static cudnnStatus_t conv_check(const descriptor *d, convolution *c)
+{
+    const descriptor *settings;
+    if (!conv_parts(d, c, &settings))
+        return refuse(CUDNN_STATUS_BAD_PARAM_NOT_FINALIZED, "a convolution with parts missing or not finalised");
+    int64_t before[2], after[2], groups = c->w.c ? c->x.c / c->w.c : 0;
+    c->stride = pair_value(settings, CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES);
+    c->pad = pair_value(settings, CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS);
+    memcpy(before, value(settings, CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS), sizeof before);
+    memcpy(after, value(settings, CUDNN_ATTR_CONVOLUTION_POST_PADDINGS), sizeof after);
+    if (c->stride < 1 || c->pad < 0 || pair_value(settings, CUDNN_ATTR_CONVOLUTION_DILATIONS) != 1 ||
+        groups * c->w.c != c->x.c || c->w.n != c->y.c || c->y.c % groups || c->x.n != c->y.n ||
+        c->y.h != (c->x.h + before[0] + after[0] - c->w.h) / c->stride + 1 ||
+        c->y.w != (c->x.w + before[1] + after[1] - c->w.w) / c->stride + 1)
+        return refuse(CUDNN_STATUS_BAD_PARAM, "a convolution whose shapes do not fit");
+    return CUDNN_STATUS_SUCCESS;
+}
+
+static cudnnStatus_t graph_check(const descriptor *graph, convolution *c)
+{
+    const attribute *ops = find(graph, CUDNN_ATTR_OPERATIONGRAPH_OPS);
+    const descriptor *first = ops ? part(graph, CUDNN_ATTR_OPERATIONGRAPH_OPS, 0) : NULL;
+    memset(c, 0, sizeof *c);
+    if (!first)
+        return refuse(CUDNN_STATUS_BAD_PARAM, "a graph without operations");
+    cudnnStatus_t status = conv_check(first, c);
+    c->out = c->y;
+    for (int i = 1; i < ops->count && status == CUDNN_STATUS_SUCCESS; i++) {
+        const descriptor *op = part(graph, CUDNN_ATTR_OPERATIONGRAPH_OPS, i);
+        const descriptor *x = part(op, CUDNN_ATTR_OPERATION_POINTWISE_XDESC, 0);
+        const descriptor *y = part(op, CUDNN_ATTR_OPERATION_POINTWISE_YDESC, 0);
+        int mode = word(part(op, CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, 0), CUDNN_ATTR_POINTWISE_MODE);
+        if (!x || !y || shape_of(x).id != c->out.id || !c->out.virtual || c->out.bf16)
+            return refuse(CUDNN_STATUS_BAD_PARAM, "an operation that does not continue with a virtual fp32 tensor");
+        c->out = shape_of(y);
+        if (mode == CUDNN_POINTWISE_ADD) {
+            c->bias = true;
+            c->b = shape_of(part(op, CUDNN_ATTR_OPERATION_POINTWISE_BDESC, 0));
+            if (c->b.n != 1 || c->b.c != c->y.c || c->b.h != 1 || c->b.w != 1)
+                return refuse(CUDNN_STATUS_BAD_PARAM, "a bias of another shape than 1 x %lld", (long long)c->y.c);
+        } else
+            c->activation = mode;
+    }
+    if (status == CUDNN_STATUS_SUCCESS && c->out.virtual)
+        return refuse(CUDNN_STATUS_BAD_PARAM, "a graph whose result is virtual");
+    return status;
+}
+
+static cudnnStatus_t pack_check(const descriptor *d)
+{
+    const attribute *ids = find(d, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS);
+    const attribute *places = find(d, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS);
+    if (!ids || !places || ids->count != places->count || !find(d, CUDNN_ATTR_VARIANT_PACK_WORKSPACE))
+        return refuse(CUDNN_STATUS_BAD_PARAM, "a pack without ids, places or workspace");
+    return CUDNN_STATUS_SUCCESS;
+}
+
+cudnnStatus_t cudnnBackendFinalize(cudnnBackendDescriptor_t at)
+{
+    descriptor *d = at;
+    convolution c;
+    cudnnStatus_t status = CUDNN_STATUS_SUCCESS;
+    if (!alive(d, "a descriptor"))
+        return CUDNN_STATUS_BAD_PARAM;
+    switch (d->type) {
+    case CUDNN_BACKEND_TENSOR_DESCRIPTOR:
+        status = tensor_check(d);
+        break;
+    case CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR:
+    case CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR:
+    case CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR:
+        status = conv_check(d, &c);
+        break;
+    case CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR:
+        status = graph_check(d, &c);
+        break;
+    case CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR:
+        status = pack_check(d);
+        break;
+    case CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR:
+        if (!part(d, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, 0) || !part(d, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, 0))
+            status = refuse(CUDNN_STATUS_BAD_PARAM, "a plan without engine or device");
+        break;
+    default:
+        break;
+    }
+    d->final = status == CUDNN_STATUS_SUCCESS;
+    return status;
+}
+
+static void attribute_put(descriptor *d, cudnnBackendAttributeName_t name, const descriptor *target)
+{
+    attribute *a = &d->attributes[d->count++];
+    *a = (attribute){.name = name, .type = CUDNN_TYPE_BACKEND_DESCRIPTOR, .count = 1};
+    memcpy(a->bytes, &target, sizeof target);
+    d->final = true;
+}
+
+/* Two suggestions: the first is not deterministic. */
+static cudnnStatus_t heuristic_get(const descriptor *d, int64_t wanted, int64_t *count, void *out)
+{
+    const descriptor *graph = part(d, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, 0);
+    for (*count = 0; *count < 2 && *count < wanted; ++*count) {
+        descriptor *config = ((descriptor **)out)[*count];
+        attribute_put(config, CUDNN_ATTR_ENGINE_OPERATION_GRAPH, graph);
+        config->index = (int)*count;
+    }
+    return d->final ? CUDNN_STATUS_SUCCESS : CUDNN_STATUS_BAD_PARAM_NOT_FINALIZED;
+}
+
+cudnnStatus_t cudnnBackendGetAttribute(cudnnBackendDescriptor_t const at, cudnnBackendAttributeName_t name,
+                                       cudnnBackendAttributeType_t type, int64_t wanted, int64_t *count, void *out)
+{
+    const descriptor *d = at;
+    (void)type;
+    if (!alive(d, "a descriptor"))
+        return CUDNN_STATUS_BAD_PARAM;
+    *count = 1;
+    switch (name) {
+    case CUDNN_ATTR_ENGINEHEUR_RESULTS:
+        return heuristic_get(d, wanted, count, out);
+    case CUDNN_ATTR_ENGINECFG_ENGINE:
+        (*(descriptor **)out)->index = d->index;
+        (*(descriptor **)out)->final = true;
+        return CUDNN_STATUS_SUCCESS;
+    case CUDNN_ATTR_ENGINE_NUMERICAL_NOTE:
+        *count = d->index == 0;
+        if (*count)
+            *(cudnnBackendNumericalNote_t *)out = CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC;
+        return CUDNN_STATUS_SUCCESS;
+    case CUDNN_ATTR_ENGINE_GLOBAL_INDEX:
+        *(int64_t *)out = ENGINE + d->index;
+        return CUDNN_STATUS_SUCCESS;
+    case CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE:
+        *(int64_t *)out = WORKSPACE;
+        return CUDNN_STATUS_SUCCESS;
+    default:
+        return refuse(CUDNN_STATUS_NOT_SUPPORTED, "attribute %d cannot be read", (int)name);
+    }
+}
+
+/* Execution. */
+typedef struct {
+    convolution conv;
+    void *x, *y, *w, *b; /* y: of the operation, or of what follows it */
+} run_data;
+
+typedef void (*patch_work)(float *x, float *w, float *y, size_t channels);
+
+static void patch_forward(float *x, float *w, float *y, size_t channels)
+{
+    *y += emu_dot(x, w, channels);
+}
+
+static void patch_data(float *x, float *w, float *y, size_t channels)
+{
+    emu_add_scaled(x, w, *y, channels);
+}
+
+static void patch_weights(float *x, float *w, float *y, size_t channels)
+{
+    emu_add_scaled(w, x, *y, channels);
+}
+
+/* Every position of the window that output (n, oy, ox, k) sees. */
+static void output_visit(const convolution *c, const int64_t place[4], float *x, float *w, float *y, patch_work work)
+{
+    int64_t n = place[0], oy = place[1], ox = place[2], k = place[3], group = k / (c->y.c / (c->x.c / c->w.c));
+    float *target = y + ((n * c->y.h + oy) * c->y.w + ox) * c->y.c + k;
+    for (int64_t ky = 0; ky < c->w.h; ky++)
+        for (int64_t kx = 0; kx < c->w.w; kx++) {
+            int64_t iy = oy * c->stride - c->pad + ky, ix = ox * c->stride - c->pad + kx;
+            if (iy < 0 || iy >= c->x.h || ix < 0 || ix >= c->x.w)
+                continue;
+            work(x + ((n * c->x.h + iy) * c->x.w + ix) * c->x.c + group * c->w.c,
+                 w + ((k * c->w.h + ky) * c->w.w + kx) * c->w.c, target, (size_t)c->w.c);
+        }
+}
+
+static float activated(int mode, float v)
+{
+    switch (mode) {
+    case CUDNN_POINTWISE_RELU_FWD:
+        return v < 0 ? 0 : v;
+    case CUDNN_POINTWISE_TANH_FWD:
+        return tanhf(v);
+    case CUDNN_POINTWISE_SIGMOID_FWD:
+        return 1 / (1 + expf(-v));
+    default:
+        return v;
+    }
+}
+
+static void result_store(const run_data *r, const float *x, const float *w, float *y)
+{
+    const convolution *c = &r->conv;
+    if (c->way == DATA)
+        emu_floats_store(emu_inside(r->x), c->x.bf16, x, shape_count(c->x));
+    if (c->way == WEIGHTS)
+        emu_floats_store(emu_inside(r->w), c->w.bf16, w, shape_count(c->w));
+    if (c->way != FORWARD)
+        return;
+    float *bias = c->bias ? emu_floats(emu_inside(r->b), c->b.bf16, shape_count(c->b)) : NULL;
+    for (size_t i = 0; i < shape_count(c->y); i++)
+        y[i] = activated(c->activation, y[i] + (bias ? bias[i % (size_t)c->y.c] : 0));
+    emu_floats_store(emu_inside(r->y), c->out.bf16, y, shape_count(c->out));
+    free(bias);
+}
+
+static float *operand(const void *at, shape s, bool result)
+{
+    return result ? emu_new(shape_count(s) * sizeof(float)) : emu_floats(emu_inside(at), s.bf16, shape_count(s));
+}
+
+static void run_work(void *data)
+{
+    static const patch_work works[] = {patch_forward, patch_data, patch_weights};
+    const run_data *r = data;
+    const convolution *c = &r->conv;
+    float *x = operand(r->x, c->x, c->way == DATA), *w = operand(r->w, c->w, c->way == WEIGHTS);
+    float *y = operand(r->y, c->y, c->way == FORWARD);
+    for (int64_t n = 0; n < c->y.n; n++)
+        for (int64_t oy = 0; oy < c->y.h; oy++)
+            for (int64_t ox = 0; ox < c->y.w; ox++)
+                for (int64_t k = 0; k < c->y.c; k++)
+                    output_visit(c, (int64_t[]){n, oy, ox, k}, x, w, y, works[c->way]);
+    result_store(r, x, w, y);
+    free(x);
+    free(w);
+    free(y);
+}
+
+static void *pack_place(const descriptor *pack, int64_t id)
+{
+    const attribute *ids = find(pack, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS);
+    const attribute *places = find(pack, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS);
+    for (int64_t i = 0; i < ids->count; i++) {
+        int64_t found;
+        void *place;
+        memcpy(&found, ids->bytes + i * 8, sizeof found);
+        memcpy(&place, places->bytes + i * 8, sizeof place);
+        if (found != id)
+            continue;
+        if ((uintptr_t)place % 16)
+            emu_violation("cuDNN: tensor %lld is not aligned", (long long)id);
+        return place;
+    }
+    emu_violation("cuDNN: no place for tensor %lld", (long long)id);
+    return NULL;
+}
+
+cudnnStatus_t cudnnBackendExecute(cudnnHandle_t handle, cudnnBackendDescriptor_t at, cudnnBackendDescriptor_t pack_at)
+{
+    const descriptor *plan = at, *pack = pack_at;
+    if (!alive(plan, "a plan") || !alive(pack, "a pack") || !plan->final || !pack->final)
+        return refuse(CUDNN_STATUS_BAD_PARAM_NOT_FINALIZED, "a plan or pack that is not finalised");
+    const descriptor *config = part(plan, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, 0);
+    const descriptor *graph = config ? part(config, CUDNN_ATTR_ENGINE_OPERATION_GRAPH, 0) : NULL;
+    emu_task task = {.name = "cudnnBackendExecute", .work = run_work};
+    run_data *r = task.data = emu_new(sizeof *r);
+    if (!graph || graph_check(graph, &r->conv) != CUDNN_STATUS_SUCCESS || handle->device != emu_current_device())
+        emu_violation("cuDNN: a plan whose parts are gone, or a handle of another device");
+    const convolution *c = &r->conv;
+    r->x = pack_place(pack, c->x.id);
+    r->w = pack_place(pack, c->w.id);
+    r->y = pack_place(pack, c->out.id);
+    r->b = c->bias ? pack_place(pack, c->b.id) : NULL;
+    void *workspace;
+    memcpy(&workspace, value(pack, CUDNN_ATTR_VARIANT_PACK_WORKSPACE), sizeof workspace);
+    emu_access_add(&task, r->x, shape_bytes(c->x), c->way == DATA, "x");
+    emu_access_add(&task, r->w, shape_bytes(c->w), c->way == WEIGHTS, "w");
+    emu_access_add(&task, r->y, shape_bytes(c->out), c->way == FORWARD, "y");
+    emu_access_add(&task, r->b, shape_bytes(c->b), false, "the bias");
+    emu_access_add(&task, workspace, WORKSPACE, true, "the workspace");
+    return emu_submit(handle->stream, &task) == cudaSuccess ? CUDNN_STATUS_SUCCESS : CUDNN_STATUS_EXECUTION_FAILED;
+}

@@ -1,0 +1,35 @@
+/* What the parts of the emulator share. */
+#ifndef AN_TESTS_EMU_INTERNAL_H
+#define AN_TESTS_EMU_INTERNAL_H
+
+#include <cuda_runtime_api.h>
+
+#include "tests/emu/emu.h"
+
+#define EMU_ACCESSES 12
+
+typedef struct {
+    const void *at;
+    size_t size;
+    bool write;
+    const char *what;
+} emu_access;
+
+typedef struct {
+    const char *name;
+    emu_access accesses[EMU_ACCESSES];
+    int count;
+    void (*work)(void *data); /* runs on the stream's thread */
+    void *data;               /* freed afterwards */
+} emu_task;
+
+void emu_access_add(emu_task *task, const void *at, size_t size, bool write, const char *what);
+/* Checks the accesses and the current device, then queues. */
+cudaError_t emu_submit(cudaStream_t stream, emu_task *task);
+void emu_violation(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The emulator's own address of device memory; other addresses are unchanged. */
+void *emu_inside(const void *at);
+int emu_current_device(void);
+void *emu_new(size_t size); /* zeroed; never NULL */
+
+#endif

@@ -1,0 +1,686 @@
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "tests/emu/emu_internal.h"
+
+#define STREAMS 64
+#define DEVICES_MAX 8
+#define SPACE ((size_t)1 << 38) /* reserved addresses; the emulator's own lie as far behind them */
+#define PAGE ((size_t)4096)
+#define HOST 0 /* the clock's component of the host */
+
+typedef struct {
+    uint64_t at[STREAMS];
+} clock_vector;
+
+typedef struct buffer {
+    struct buffer *next;
+    char *base; /* as the program sees it */
+    size_t size;
+    int device; /* -1: pinned host memory */
+    int writer; /* stream that wrote last, at clock written */
+    uint64_t written;
+    clock_vector read; /* last reads */
+} buffer;
+
+typedef struct job {
+    struct job *next;
+    emu_task task;
+    cudaEvent_t record, wait; /* one of the three */
+    uint64_t sequence;
+} job;
+
+struct CUevent_st {
+    int device;
+    uint64_t recorded, completed; /* sequence numbers */
+    clock_vector clock;
+};
+
+struct CUstream_st {
+    int id, device;
+    pthread_t thread;
+    job *first, **last;
+    uint64_t queued, done;
+    bool quit;
+    unsigned seed;
+    clock_vector clock;
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+static struct CUstream_st *streams[STREAMS];
+static uint64_t clocks[STREAMS];
+static clock_vector host;
+static buffer *buffers;
+static char *space;
+static size_t space_used, memory_used[DEVICES_MAX], memory_limit;
+static bool peer_refused, peer_enabled[DEVICES_MAX][DEVICES_MAX], collecting;
+static int violations, drop_wait, swap_devices, device_count = 2;
+static unsigned delay = 20;
+static char first_violation[512];
+static emu_counters counters;
+static __thread int current;
+static __thread cudaError_t last_error;
+
+void *emu_new(size_t size)
+{
+    void *out = calloc(1, size ? size : 1);
+    if (!out)
+        abort();
+    return out;
+}
+
+static void report_print(void)
+{
+    fprintf(stderr,
+            "emu: %llu operations, %llu allocations, %llu host waits, %llu bytes in, %llu out, %llu between devices, "
+            "%llu pageable copies, %d violations\n",
+            (unsigned long long)counters.operations, (unsigned long long)counters.allocations,
+            (unsigned long long)counters.host_waits, (unsigned long long)counters.to_device,
+            (unsigned long long)counters.from_device, (unsigned long long)counters.peer,
+            (unsigned long long)counters.pageable, violations);
+}
+
+__attribute__((constructor)) static void start(void)
+{
+    const char *devices = getenv("AN_EMU_DEVICES"), *peer = getenv("AN_EMU_PEER"), *wait = getenv("AN_EMU_DELAY");
+    space = mmap(NULL, 2 * SPACE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (space == MAP_FAILED)
+        abort();
+    if (devices)
+        device_count = atoi(devices);
+    if (wait)
+        delay = (unsigned)atoi(wait);
+    peer_refused = peer && !strcmp(peer, "0");
+    if (getenv("AN_EMU_REPORT"))
+        atexit(report_print);
+}
+
+static void violation_locked(const char *text)
+{
+    if (!violations++)
+        snprintf(first_violation, sizeof first_violation, "%s", text);
+    if (collecting)
+        return;
+    fprintf(stderr, "emu: violation: %s\n", text);
+    _exit(70);
+}
+
+void emu_violation(const char *format, ...)
+{
+    char text[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    pthread_mutex_lock(&lock);
+    violation_locked(text);
+    pthread_mutex_unlock(&lock);
+}
+
+int emu_violations(char *first, size_t size)
+{
+    pthread_mutex_lock(&lock);
+    int found = violations;
+    collecting = true;
+    if (first && size)
+        snprintf(first, size, "%s", first_violation);
+    violations = 0;
+    first_violation[0] = '\0';
+    pthread_mutex_unlock(&lock);
+    return found;
+}
+
+emu_counters emu_count(void)
+{
+    pthread_mutex_lock(&lock);
+    emu_counters out = counters;
+    pthread_mutex_unlock(&lock);
+    return out;
+}
+
+void emu_peer_set(bool possible)
+{
+    peer_refused = !possible;
+    memset(peer_enabled, 0, sizeof peer_enabled);
+}
+
+void emu_memory_set(size_t bytes)
+{
+    memory_limit = bytes;
+}
+
+void emu_drop_wait(int number)
+{
+    drop_wait = number;
+}
+
+void emu_swap_devices(int number)
+{
+    swap_devices = number;
+}
+
+int emu_current_device(void)
+{
+    return current;
+}
+
+void *emu_inside(const void *at)
+{
+    const char *place = at;
+    return (void *)(uintptr_t)(place >= space && place < space + SPACE ? place + SPACE : place);
+}
+
+/* Clocks. */
+static void merge(clock_vector *to, const clock_vector *from)
+{
+    for (int i = 0; i < STREAMS; i++)
+        if (from->at[i] > to->at[i])
+            to->at[i] = from->at[i];
+}
+
+static buffer *buffer_find(const void *at)
+{
+    for (buffer *b = buffers; b; b = b->next)
+        if ((const char *)at >= b->base && (const char *)at < b->base + b->size)
+            return b;
+    return NULL;
+}
+
+static void complain(const emu_task *task, const emu_access *access, const char *why)
+{
+    char text[512];
+    snprintf(text, sizeof text, "%s: %s (%zu bytes at %p) %s", task->name, access->what, access->size, access->at, why);
+    violation_locked(text);
+}
+
+static void order_check(const emu_task *task, const emu_access *access, buffer *b, const clock_vector *now)
+{
+    if (b->written > now->at[b->writer])
+        complain(task, access,
+                 access->write ? "is overwritten without waiting for the one who wrote it"
+                               : "is read without waiting for the one who wrote it");
+    for (int i = 0; i < STREAMS && access->write; i++)
+        if (b->read.at[i] > now->at[i])
+            complain(task, access, "is overwritten without waiting for one who reads it");
+}
+
+static void access_check(const emu_task *task, const emu_access *access, const struct CUstream_st *stream, bool copy)
+{
+    buffer *b = buffer_find(access->at);
+    if (!b) {
+        bool device = (const char *)access->at >= space && (const char *)access->at < space + SPACE;
+        if (device || !copy)
+            complain(task, access, device ? "is freed, or beyond its buffer" : "is not device memory");
+        return;
+    }
+    if ((const char *)access->at + access->size > b->base + b->size)
+        complain(task, access, "runs beyond its buffer");
+    if (b->device >= 0 && b->device != stream->device && !copy && !peer_enabled[stream->device][b->device])
+        complain(task, access, "lies on another device");
+    if (b->device < 0 && !copy)
+        complain(task, access, "is host memory");
+    order_check(task, access, b, &stream->clock);
+    if (access->write) {
+        b->writer = stream->id;
+        b->written = stream->clock.at[stream->id];
+    } else
+        b->read.at[stream->id] = stream->clock.at[stream->id];
+}
+
+void emu_access_add(emu_task *task, const void *at, size_t size, bool write, const char *what)
+{
+    if (!at || !size)
+        return;
+    if (task->count == EMU_ACCESSES)
+        abort();
+    task->accesses[task->count++] = (emu_access){at, size, write, what};
+}
+
+/* Streams. */
+static bool job_ready(const job *j)
+{
+    return !j->wait || j->wait->completed >= j->sequence;
+}
+
+static void job_run(struct CUstream_st *stream, job *j)
+{
+    if (j->task.work) {
+        if (delay)
+            usleep((unsigned)rand_r(&stream->seed) % delay);
+        j->task.work(j->task.data);
+    }
+    free(j->task.data);
+}
+
+static void *stream_main(void *context)
+{
+    struct CUstream_st *stream = context;
+    pthread_mutex_lock(&lock);
+    for (;;) {
+        while (!(stream->first && job_ready(stream->first)) && !(stream->quit && !stream->first))
+            pthread_cond_wait(&changed, &lock);
+        job *j = stream->first;
+        if (!j)
+            break;
+        pthread_mutex_unlock(&lock);
+        job_run(stream, j);
+        pthread_mutex_lock(&lock);
+        if (j->record && j->sequence > j->record->completed)
+            j->record->completed = j->sequence;
+        stream->first = j->next;
+        if (!stream->first)
+            stream->last = &stream->first;
+        stream->done++;
+        free(j);
+        pthread_cond_broadcast(&changed);
+    }
+    pthread_mutex_unlock(&lock);
+    return NULL;
+}
+
+/* Locked. */
+static void queue(struct CUstream_st *stream, job *j)
+{
+    *stream->last = j;
+    stream->last = &j->next;
+    stream->queued++;
+    counters.operations++;
+    pthread_cond_broadcast(&changed);
+}
+
+static void tick(struct CUstream_st *stream)
+{
+    merge(&stream->clock, &host);
+    stream->clock.at[stream->id] = ++clocks[stream->id];
+}
+
+static bool stream_check(cudaStream_t stream, const char *name)
+{
+    for (int i = 1; i < STREAMS && stream; i++)
+        if (streams[i] == stream) {
+            if (stream->device != current)
+                violation_locked("work is queued on a stream of a device that is not current");
+            return true;
+        }
+    char text[128];
+    snprintf(text, sizeof text, "%s: not a stream of this program", name);
+    violation_locked(text);
+    return false;
+}
+
+static cudaError_t submit(cudaStream_t stream, emu_task *task, bool copy)
+{
+    pthread_mutex_lock(&lock);
+    bool known = stream_check(stream, task->name);
+    if (known) {
+        job *j = emu_new(sizeof *j);
+        tick(stream);
+        for (int i = 0; i < task->count; i++)
+            access_check(task, &task->accesses[i], stream, copy);
+        j->task = *task;
+        queue(stream, j);
+    }
+    pthread_mutex_unlock(&lock);
+    return known ? cudaSuccess : cudaErrorInvalidResourceHandle;
+}
+
+cudaError_t emu_submit(cudaStream_t stream, emu_task *task)
+{
+    return submit(stream, task, false);
+}
+
+static cudaError_t failed(cudaError_t status)
+{
+    if (status != cudaSuccess)
+        last_error = status;
+    return status;
+}
+
+cudaError_t cudaGetDeviceCount(int *count)
+{
+    *count = device_count;
+    return device_count ? cudaSuccess : failed(cudaErrorNoDevice);
+}
+
+cudaError_t cudaSetDevice(int device)
+{
+    if (device < 0 || device >= device_count)
+        return failed(cudaErrorInvalidDevice);
+    current = device;
+    return cudaSuccess;
+}
+
+cudaError_t cudaGetDevice(int *device)
+{
+    *device = current;
+    return cudaSuccess;
+}
+
+const char *cudaGetErrorString(cudaError_t status)
+{
+    return status == cudaErrorMemoryAllocation ? "out of memory"
+           : status == cudaSuccess             ? "no error"
+                                               : "emulated error";
+}
+
+cudaError_t cudaGetLastError(void)
+{
+    cudaError_t status = last_error;
+    last_error = cudaSuccess;
+    return status;
+}
+
+static void *buffer_make(size_t size, int device)
+{
+    buffer *b = emu_new(sizeof *b);
+    size_t room = (size + 255) / 256 * 256, pages = (room + PAGE - 1) / PAGE * PAGE;
+    if (space_used + pages + PAGE > SPACE)
+        abort();
+    char *inside = space + SPACE + space_used;
+    if (mprotect(inside, pages, PROT_READ | PROT_WRITE))
+        abort();
+    memset(inside, 0xFF, pages);                                              /* NaN, until something is written */
+    b->base = space + space_used + (pages - room) + (device < 0 ? SPACE : 0); /* pinned memory is the host's as well */
+    b->size = size;
+    b->device = device;
+    b->next = buffers;
+    buffers = b;
+    space_used += pages + PAGE;
+    return b->base;
+}
+
+cudaError_t cudaMalloc(void **out, size_t size)
+{
+    pthread_mutex_lock(&lock);
+    bool room = !memory_limit || memory_used[current] + size <= memory_limit;
+    *out = room && size ? buffer_make(size, current) : NULL;
+    memory_used[current] += room ? size : 0;
+    counters.allocations++;
+    pthread_mutex_unlock(&lock);
+    return room ? cudaSuccess : failed(cudaErrorMemoryAllocation);
+}
+
+cudaError_t cudaHostAlloc(void **out, size_t size, unsigned flags)
+{
+    (void)flags;
+    pthread_mutex_lock(&lock);
+    *out = buffer_make(size, -1);
+    counters.allocations++;
+    pthread_mutex_unlock(&lock);
+    return cudaSuccess;
+}
+
+static cudaError_t buffer_free(void *at)
+{
+    pthread_mutex_lock(&lock);
+    for (buffer **place = &buffers; *place; place = &(*place)->next) {
+        buffer *b = *place;
+        if (b->base != at)
+            continue;
+        bool flying = b->written > host.at[b->writer];
+        for (int i = 0; i < STREAMS; i++)
+            flying = flying || b->read.at[i] > host.at[i];
+        if (flying)
+            violation_locked("a buffer is freed while work that uses it may be in flight");
+        if (b->device >= 0)
+            memory_used[b->device] -= b->size;
+        *place = b->next;
+        free(b);
+        pthread_mutex_unlock(&lock);
+        return cudaSuccess;
+    }
+    violation_locked("memory is freed that is not allocated");
+    pthread_mutex_unlock(&lock);
+    return failed(cudaErrorInvalidValue);
+}
+
+cudaError_t cudaFree(void *at)
+{
+    return at ? buffer_free(at) : cudaSuccess;
+}
+
+cudaError_t cudaFreeHost(void *at)
+{
+    return at ? buffer_free(at) : cudaSuccess;
+}
+
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t *out, unsigned flags)
+{
+    (void)flags;
+    struct CUstream_st *stream = emu_new(sizeof *stream);
+    pthread_mutex_lock(&lock);
+    int id = 1;
+    while (id < STREAMS && streams[id])
+        id++;
+    if (id == STREAMS)
+        abort();
+    streams[id] = stream;
+    stream->id = id;
+    stream->seed = (unsigned)id;
+    stream->device = current;
+    stream->last = &stream->first;
+    pthread_mutex_unlock(&lock);
+    if (pthread_create(&stream->thread, NULL, stream_main, stream))
+        abort();
+    *out = stream;
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamDestroy(cudaStream_t stream)
+{
+    pthread_mutex_lock(&lock);
+    stream->quit = true;
+    pthread_cond_broadcast(&changed);
+    pthread_mutex_unlock(&lock);
+    pthread_join(stream->thread, NULL);
+    pthread_mutex_lock(&lock);
+    streams[stream->id] = NULL;
+    pthread_mutex_unlock(&lock);
+    free(stream);
+    return cudaSuccess;
+}
+
+/* Locked. */
+static void host_wait(struct CUstream_st *stream)
+{
+    uint64_t target = stream->queued;
+    while (stream->done < target)
+        pthread_cond_wait(&changed, &lock);
+    merge(&host, &stream->clock);
+}
+
+cudaError_t cudaStreamSynchronize(cudaStream_t stream)
+{
+    pthread_mutex_lock(&lock);
+    bool known = stream_check(stream, "cudaStreamSynchronize");
+    if (known)
+        host_wait(stream);
+    counters.host_waits++;
+    pthread_mutex_unlock(&lock);
+    return known ? cudaSuccess : failed(cudaErrorInvalidResourceHandle);
+}
+
+cudaError_t cudaDeviceSynchronize(void)
+{
+    pthread_mutex_lock(&lock);
+    for (int i = 1; i < STREAMS; i++)
+        if (streams[i] && streams[i]->device == current)
+            host_wait(streams[i]);
+    counters.host_waits++;
+    pthread_mutex_unlock(&lock);
+    return cudaSuccess;
+}
+
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t *out, unsigned flags)
+{
+    (void)flags;
+    *out = emu_new(sizeof **out);
+    (*out)->device = current;
+    return cudaSuccess;
+}
+
+cudaError_t cudaEventDestroy(cudaEvent_t event)
+{
+    pthread_mutex_lock(&lock);
+    while (event->completed < event->recorded)
+        pthread_cond_wait(&changed, &lock);
+    for (int i = 1; i < STREAMS; i++) /* waits for it that are still queued */
+        while (streams[i] && streams[i]->first)
+            pthread_cond_wait(&changed, &lock);
+    pthread_mutex_unlock(&lock);
+    free(event);
+    return cudaSuccess;
+}
+
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
+{
+    pthread_mutex_lock(&lock);
+    bool known = stream_check(stream, "cudaEventRecord");
+    if (known && event->device != stream->device)
+        violation_locked("an event is recorded on another device's stream");
+    if (known) {
+        job *j = emu_new(sizeof *j);
+        tick(stream);
+        event->clock = stream->clock;
+        j->record = event;
+        j->sequence = ++event->recorded;
+        queue(stream, j);
+    }
+    pthread_mutex_unlock(&lock);
+    return known ? cudaSuccess : failed(cudaErrorInvalidResourceHandle);
+}
+
+/* Unlike other work, a wait may be queued on a stream of any device. */
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags)
+{
+    (void)flags;
+    pthread_mutex_lock(&lock);
+    bool dropped = drop_wait && event->recorded && !--drop_wait;
+    if (!dropped && event->recorded) {
+        job *j = emu_new(sizeof *j);
+        merge(&stream->clock, &event->clock);
+        j->wait = event;
+        j->sequence = event->recorded;
+        queue(stream, j);
+    }
+    pthread_mutex_unlock(&lock);
+    return cudaSuccess;
+}
+
+/* Copies. */
+typedef struct {
+    void *to;
+    const void *from;
+    size_t size;
+    int value; /* of a fill */
+    void *staged;
+} copy_data;
+
+static void copy_work(void *data)
+{
+    copy_data *c = data;
+    memcpy(emu_inside(c->to), emu_inside(c->from), c->size);
+    free(c->staged);
+}
+
+static void fill_work(void *data)
+{
+    const copy_data *c = data;
+    memset(emu_inside(c->to), c->value, c->size);
+}
+
+cudaError_t cudaMemsetAsync(void *at, int value, size_t size, cudaStream_t stream)
+{
+    emu_task task = {.name = "cudaMemsetAsync", .work = fill_work};
+    copy_data *c = task.data = emu_new(sizeof *c);
+    *c = (copy_data){.to = at, .size = size, .value = value};
+    emu_access_add(&task, at, size, true, "the target");
+    return failed(emu_submit(stream, &task));
+}
+
+static bool is_known(const void *at)
+{
+    pthread_mutex_lock(&lock);
+    bool found = buffer_find(at) != NULL;
+    pthread_mutex_unlock(&lock);
+    return found;
+}
+
+static void kind_check(const void *to, const void *from, size_t size, enum cudaMemcpyKind kind)
+{
+    pthread_mutex_lock(&lock);
+    const buffer *target = buffer_find(to), *source = buffer_find(from);
+    bool to_device = target && target->device >= 0, from_device = source && source->device >= 0;
+    if (to_device != (kind == cudaMemcpyHostToDevice) || from_device != (kind == cudaMemcpyDeviceToHost))
+        violation_locked("a copy's direction is not what its addresses say");
+    *(to_device ? &counters.to_device : &counters.from_device) += size;
+    pthread_mutex_unlock(&lock);
+}
+
+/* Memory that is not pinned is copied aside at once on the way in, and makes the host wait on the way out. */
+cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t size, enum cudaMemcpyKind kind, cudaStream_t stream)
+{
+    emu_task task = {.name = "cudaMemcpyAsync", .work = copy_work};
+    copy_data *c = task.data = emu_new(sizeof *c);
+    *c = (copy_data){.to = to, .from = from, .size = size};
+    kind_check(to, from, size, kind);
+    bool pageable = !is_known(kind == cudaMemcpyHostToDevice ? from : to);
+    if (pageable && kind == cudaMemcpyHostToDevice) {
+        c->from = c->staged = emu_new(size);
+        memcpy(c->staged, from, size);
+    }
+    emu_access_add(&task, to, size, true, "the target");
+    emu_access_add(&task, from, size, false, "the source");
+    cudaError_t status = submit(stream, &task, true);
+    pthread_mutex_lock(&lock);
+    counters.pageable += pageable;
+    pthread_mutex_unlock(&lock);
+    if (status == cudaSuccess && pageable && kind == cudaMemcpyDeviceToHost)
+        status = cudaStreamSynchronize(stream);
+    return failed(status);
+}
+
+cudaError_t cudaMemcpyPeerAsync(void *to, int to_device, const void *from, int from_device, size_t size,
+                                cudaStream_t stream)
+{
+    emu_task task = {.name = "cudaMemcpyPeerAsync", .work = copy_work};
+    copy_data *c = task.data = emu_new(sizeof *c);
+    *c = (copy_data){.to = to, .from = from, .size = size};
+    pthread_mutex_lock(&lock);
+    if (swap_devices && !--swap_devices) {
+        int other = to_device;
+        to_device = from_device;
+        from_device = other;
+    }
+    const buffer *target = buffer_find(to), *source = buffer_find(from);
+    if (!target || !source || target->device != to_device || source->device != from_device)
+        violation_locked("a copy between devices names a device that does not hold the memory");
+    counters.peer += size;
+    pthread_mutex_unlock(&lock);
+    emu_access_add(&task, to, size, true, "the target");
+    emu_access_add(&task, from, size, false, "the source");
+    return failed(submit(stream, &task, true));
+}
+
+cudaError_t cudaDeviceCanAccessPeer(int *out, int device, int peer)
+{
+    *out = !peer_refused && device != peer && device < device_count && peer < device_count;
+    return cudaSuccess;
+}
+
+cudaError_t cudaDeviceEnablePeerAccess(int peer, unsigned flags)
+{
+    (void)flags;
+    if (peer_refused || peer == current)
+        return failed(cudaErrorPeerAccessUnsupported);
+    if (peer_enabled[current][peer])
+        return failed(cudaErrorPeerAccessAlreadyEnabled);
+    peer_enabled[current][peer] = true;
+    return cudaSuccess;
+}
