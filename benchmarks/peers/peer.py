@@ -1,0 +1,215 @@
+#!/usr/bin/env python3
+"""One peer as a long-lived child of compare.py: prints 'ready', then for each line 'S' read from standard input runs for S
+seconds and prints images per second. Peers: see PEERS below. Random (or, where a peer has none, centre) crops of 224 from
+256 px JPEG files with random flips; u8 in NHWC, or f32 normalised in the layout that the peer gives."""
+import glob
+import os
+import sys
+import time
+
+CROP, BATCH = 224, 128
+MEAN, DEVIATION = (123.7, 116.3, 103.5), (58.4, 57.1, 57.4)
+
+
+def files(folder):
+    """At least 8,000 paths, repeated if need be: starting an epoch shall not weigh on those that start threads for it."""
+    found = sorted(glob.glob(os.path.join(folder, "*", "*.jpg")))
+    return found * max(1, -(-8000 // len(found)))
+
+
+def endless(make):
+    while True:
+        for count in make():
+            yield count
+
+
+def dali(folder, threads, dtype):
+    from nvidia.dali import fn, pipeline_def, types
+
+    @pipeline_def(batch_size=BATCH, num_threads=threads, device_id=None, prefetch_queue_depth=2)
+    def pipeline():
+        jpegs, _ = fn.readers.file(file_root=folder, random_shuffle=True, name="reader")
+        x, y = fn.random.uniform(range=(0.0, 1.0)), fn.random.uniform(range=(0.0, 1.0))
+        images = fn.decoders.image_crop(jpegs, device="cpu", crop=(CROP, CROP), crop_pos_x=x, crop_pos_y=y)
+        mirror = fn.random.coin_flip()
+        if dtype == "u8":
+            return fn.flip(images, horizontal=mirror)
+        return fn.crop_mirror_normalize(images, dtype=types.FLOAT, output_layout="CHW", mirror=mirror, mean=MEAN,
+                                        std=DEVIATION)
+
+    pipe = pipeline()
+    pipe.build()
+    while True:
+        pipe.run()
+        yield BATCH
+
+
+def tf_data(folder, threads, dtype):
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import tensorflow as tf
+
+    def load(path):
+        data = tf.io.read_file(path)
+        at = tf.random.uniform([2], 0, 256 - CROP + 1, tf.int32)
+        image = tf.image.decode_and_crop_jpeg(data, tf.concat([at, [CROP, CROP]], 0), channels=3,
+                                              dct_method="INTEGER_FAST")
+        image = tf.image.random_flip_left_right(image)
+        if dtype == "f32":
+            image = (tf.cast(image, tf.float32) - MEAN) / DEVIATION
+        return image
+
+    paths = files(folder)
+    dataset = tf.data.Dataset.from_tensor_slices(paths).shuffle(len(paths)).repeat()
+    dataset = dataset.map(load, num_parallel_calls=threads).batch(BATCH, drop_remainder=True).prefetch(2)
+    options = tf.data.Options()
+    options.threading.private_threadpool_size = threads
+    options.threading.max_intra_op_parallelism = 1
+    for _ in dataset.with_options(options):
+        yield BATCH
+
+
+def ffcv(folder, threads, dtype):
+    import numpy as np
+    from ffcv.fields import IntField, RGBImageField
+    from ffcv.fields.decoders import CenterCropRGBImageDecoder
+    from ffcv.loader import Loader, OrderOption
+    from ffcv.transforms import NormalizeImage, RandomHorizontalFlip
+    from ffcv.writer import DatasetWriter
+    from PIL import Image
+
+    class Folder:
+        def __init__(self):
+            self.files = files(folder)
+
+        def __len__(self):
+            return len(self.files)
+
+        def __getitem__(self, i):
+            return Image.open(self.files[i]).convert("RGB"), 0
+
+    beton = folder.rstrip("/") + ".beton"
+    if not os.path.exists(beton):
+        fields = {"image": RGBImageField(write_mode="jpg", jpeg_quality=90), "label": IntField()}
+        DatasetWriter(beton, fields, num_workers=1).from_indexed_dataset(Folder())
+    image = [CenterCropRGBImageDecoder((CROP, CROP), ratio=CROP / 256), RandomHorizontalFlip()]
+    if dtype == "f32":
+        image.append(NormalizeImage(np.array(MEAN), np.array(DEVIATION), np.float32))
+    loader = Loader(beton, batch_size=BATCH, num_workers=threads, order=OrderOption.RANDOM, drop_last=True, os_cache=True,
+                    pipelines={"image": image, "label": None})
+    return endless(lambda: (len(batch[0]) for batch in loader))
+
+
+def spdl(folder, threads, dtype):
+    import random
+
+    import spdl.io
+    from spdl.pipeline import PipelineBuilder
+
+    paths = files(folder)
+
+    def source():
+        while True:
+            order = paths[:]
+            random.shuffle(order)
+            for i in range(0, len(order) - BATCH + 1, BATCH):
+                yield order[i : i + BATCH]
+
+    def decode(batch):
+        filters = spdl.io.get_video_filter_desc(scale_width=None, scale_height=None, crop_width=CROP, crop_height=CROP,
+                                                pix_fmt="rgb24")
+        frames = [spdl.io.decode_packets(spdl.io.demux_image(path), filter_desc=filters) for path in batch]
+        buffer = spdl.io.convert_frames(frames)
+        array = spdl.io.to_numpy(buffer)
+        if dtype == "f32":
+            array = (array.astype("float32") - MEAN) / DEVIATION
+        return len(array)
+
+    pipeline = PipelineBuilder().add_source(source()).pipe(decode, concurrency=threads).add_sink(2).build(
+        num_threads=threads)
+    with pipeline.auto_stop():
+        yield from pipeline
+
+
+def torch_loader(dataset, threads):
+    from torch.utils.data import DataLoader
+
+    loader = DataLoader(dataset, batch_size=BATCH, shuffle=True, num_workers=threads, drop_last=True,
+                        persistent_workers=True)
+    return endless(lambda: (len(batch) for batch in loader))
+
+
+def simplejpeg(folder, threads, dtype):
+    import random
+
+    import numpy as np
+    import simplejpeg as jpeg
+    import torch
+
+    class Images(torch.utils.data.Dataset):
+        def __init__(self):
+            self.files = files(folder)
+
+        def __len__(self):
+            return len(self.files)
+
+        def __getitem__(self, i):
+            with open(self.files[i], "rb") as file:
+                image = jpeg.decode_jpeg(file.read(), fastdct=True, fastupsample=True)
+            y, x = random.randint(0, 256 - CROP), random.randint(0, 256 - CROP)
+            image = image[y : y + CROP, x : x + CROP]
+            if random.random() < 0.5:
+                image = image[:, ::-1]
+            if dtype == "f32":
+                image = (image.astype(np.float32) - MEAN) / DEVIATION
+            return torch.from_numpy(np.ascontiguousarray(image))
+
+    return torch_loader(Images(), threads)
+
+
+def torchvision(folder, threads, dtype):
+    import torch
+    from PIL import Image
+    from torchvision import transforms
+
+    steps = [transforms.RandomCrop(CROP), transforms.RandomHorizontalFlip()]
+    if dtype == "u8":
+        steps.append(transforms.PILToTensor())
+    else:
+        steps += [transforms.ToTensor(), transforms.Normalize([m / 255 for m in MEAN], [d / 255 for d in DEVIATION])]
+    transform = transforms.Compose(steps)
+
+    class Images(torch.utils.data.Dataset):
+        def __init__(self):
+            self.files = files(folder)
+
+        def __len__(self):
+            return len(self.files)
+
+        def __getitem__(self, i):
+            return transform(Image.open(self.files[i]).convert("RGB"))
+
+    return torch_loader(Images(), threads)
+
+
+PEERS = {"dali": dali, "tf.data": tf_data, "ffcv": ffcv, "spdl": spdl, "simplejpeg": simplejpeg,
+         "torchvision": torchvision}
+
+
+def main():
+    name, folder, threads, dtype = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
+    batches = PEERS[name](folder, threads, dtype)
+    for _ in range(8):
+        next(batches)
+    print("ready", flush=True)
+    for line in sys.stdin:
+        seconds, images = float(line), 0
+        for _ in range(4):  # what was prefetched while the others ran does not count
+            next(batches)
+        start = time.monotonic()
+        while time.monotonic() - start < seconds:
+            images += next(batches)
+        print(images / (time.monotonic() - start), flush=True)
+
+
+if __name__ == "__main__":
+    main()
