@@ -86,25 +86,33 @@ __attribute__((target("avx2"))) static void vertical_avx2(const uint8_t *const *
     vertical_range(rows, weights, taps, i, n, out);
 }
 
-/* One load holds two RGB pixels; a shuffle pairs their channels; one madd does two taps of three channels. */
+/* One load holds two RGB pixels; a shuffle pairs their channels; one madd does two taps of three channels. The lower
+ * lane computes one output pixel, the upper lane the next. Four bytes are stored for three: the next pixel overwrites
+ * the fourth, so the last one is stored alone. */
 __attribute__((target("avx2"))) static void horizontal_avx2(const int16_t *row, const uint32_t *starts,
                                                             const int16_t *weights, uint32_t taps, uint32_t width,
                                                             uint8_t *out)
 {
-    const __m128i pairs = _mm_setr_epi8(0, 1, 6, 7, 2, 3, 8, 9, 4, 5, 10, 11, -1, -1, -1, -1);
-    const __m128i round = _mm_set1_epi32(1 << (HORIZONTAL_SHIFT - 1));
-    for (uint32_t x = 0; x < width; x++, weights += taps, out += 3) {
-        const int16_t *pixel = row + 3 * (size_t)starts[x];
-        __m128i sum = round;
-        for (uint32_t t = 0; t < taps; t += 2, pixel += 6) {
-            __m128i two = _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)pixel), pairs);
-            sum = _mm_add_epi32(sum, _mm_madd_epi16(two, _mm_set1_epi32(weight_pair(weights + t))));
+    const __m256i pairs =
+        _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 6, 7, 2, 3, 8, 9, 4, 5, 10, 11, -1, -1, -1, -1));
+    const __m256i round = _mm256_set1_epi32(1 << (HORIZONTAL_SHIFT - 1));
+    uint32_t x = 0;
+    for (; x + 2 < width; x += 2, weights += 2 * taps, out += 6) {
+        const int16_t *low = row + 3 * (size_t)starts[x], *high = row + 3 * (size_t)starts[x + 1];
+        __m256i sum = round;
+        for (uint32_t t = 0; t < taps; t += 2, low += 6, high += 6) {
+            __m256i pixels = _mm256_loadu2_m128i((const __m128i *)high, (const __m128i *)low);
+            __m256i weight = _mm256_set_m128i(_mm_set1_epi32(weight_pair(weights + taps + t)),
+                                              _mm_set1_epi32(weight_pair(weights + t)));
+            sum = _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_shuffle_epi8(pixels, pairs), weight));
         }
-        sum = _mm_srai_epi32(sum, HORIZONTAL_SHIFT);
-        sum = _mm_packus_epi16(_mm_packs_epi32(sum, sum), sum);
-        uint32_t bytes = (uint32_t)_mm_cvtsi128_si32(sum);
-        memcpy(out, &bytes, x + 1 < width ? 4 : 3);
+        sum = _mm256_srai_epi32(sum, HORIZONTAL_SHIFT);
+        sum = _mm256_packus_epi16(_mm256_packs_epi32(sum, sum), sum);
+        uint32_t first = (uint32_t)_mm256_extract_epi32(sum, 0), second = (uint32_t)_mm256_extract_epi32(sum, 4);
+        memcpy(out, &first, 4);
+        memcpy(out + 3, &second, 4);
     }
+    horizontal_scalar(row, starts + x, weights, taps, width - x, out);
 }
 
 static const an_resize_kernels avx2 = {vertical_avx2, horizontal_avx2};

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 
+sys.dont_write_bytecode = True
 from pictures import idx_set
 
 PROGRAM = os.path.join(os.environ["AN_BIN_DIR"], "an-ingest")

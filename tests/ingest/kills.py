@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 
+sys.dont_write_bytecode = True
 from faults import PROGRAM, contents
 from pictures import idx_set
 
