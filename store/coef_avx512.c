@@ -115,10 +115,10 @@ static bool unpack(const uint8_t *row, size_t size, size_t blocks, size_t first,
 static inline __m512i load_row(const int16_t *coefficients, size_t r)
 {
     const int16_t *p = coefficients + 8 * r;
-    __m512i v = _mm512_castsi128_si512(_mm_loadu_si128((const void *)p));
-    v = _mm512_inserti64x2(v, _mm_loadu_si128((const void *)(p + 64)), 1);
-    v = _mm512_inserti64x2(v, _mm_loadu_si128((const void *)(p + 128)), 2);
-    return _mm512_inserti64x2(v, _mm_loadu_si128((const void *)(p + 192)), 3);
+    __m512i v = _mm512_broadcast_i32x4(_mm_loadu_si128((const void *)p));
+    v = _mm512_mask_broadcast_i32x4(v, 0x00f0, _mm_loadu_si128((const void *)(p + 64)));
+    v = _mm512_mask_broadcast_i32x4(v, 0x0f00, _mm_loadu_si128((const void *)(p + 128)));
+    return _mm512_mask_broadcast_i32x4(v, 0xf000, _mm_loadu_si128((const void *)(p + 192)));
 }
 
 static void inverse(const int16_t *coefficients, const int16_t quantisation[64], size_t blocks, uint8_t *samples,
