@@ -11,8 +11,9 @@ int an_train_config_check(const an_train_config *config)
         return an_error(AN_EINVAL, "--resume auto looks for checkpoints in --run FOLDER: name the folder");
     if (config->tensorboard && !config->run)
         return an_error(AN_EINVAL, "--tensorboard writes into --run FOLDER: name the folder");
-    if (config->resume && config->weights)
-        return an_error(AN_EINVAL, "--resume and --weights exclude each other: both say where the weights come from");
+    if (config->resume && config->weights && strcmp(config->resume, "auto") != 0)
+        return an_error(AN_EINVAL,
+                        "--resume FILE and --weights exclude each other: both say where the weights come from");
     if (config->rate == 0)
         return an_error(AN_EINVAL, "--rate 0 learns nothing: give a rate above 0, such as 0.01");
     if (config->activation == AN_ACTIVATION_NONE)

@@ -106,6 +106,9 @@ static void test_impossible_combinations(void **state)
     refused(&config, "--run");
     config.resume = config.weights = "file";
     refused(&config, "--weights");
+    config.run = "folder"; /* a command that can be repeated: from these weights, or from where it was */
+    config.resume = "auto";
+    assert_int_equal(an_train_config_check(&config), AN_OK);
     defaults(&config);
     config.rate = 0;
     refused(&config, "--rate");
