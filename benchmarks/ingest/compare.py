@@ -3,7 +3,8 @@
      a  floor    libjpeg-turbo decode + encode alone (bench-ingest-floor)
      b  ingest   an-ingest end to end to disk, fsync included
      c  pillow   the same work by Pillow, in processes
-   and prints images/s of every round, medians and the ratios b/a and b/c.
+     d  ffcv     the same work by FFCV's writer, with --ffcv PYTHON (one that has ffcv, torch and Pillow)
+   and prints images/s of every round, medians and the ratios.
 
      compare.py --bin build/release/bin --images FOLDER [--count 4000] [--threads 2] [--rounds 3] [--folder DIR]"""
 import argparse
@@ -51,6 +52,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--folder", help="where the dataset is written (default: a temporary folder)")
     parser.add_argument("--python", default="/usr/bin/python3", help="a Python with Pillow")
+    parser.add_argument("--ffcv", help="a Python with ffcv")
     parser.add_argument("options", nargs="*", help="more options of an-ingest, after --")
     args = parser.parse_args()
     here = pathlib.Path(__file__).parent
@@ -65,11 +67,16 @@ def main():
                                    args.options)
             rates["ingest"].append(args.count / seconds)
             rates["pillow"].append(rate_of([args.python, here / "pillow.py", str(args.threads)], listing))
+            if args.ffcv:
+                beton = temporary / "out.beton"
+                rates.setdefault("ffcv", []).append(
+                    rate_of([args.ffcv, here / "ffcv_writer.py", str(args.threads), beton], listing))
     for name, values in rates.items():
         print(f"{name:8} {statistics.median(values):8.0f} images/s   rounds " + " ".join(f"{v:.0f}" for v in values))
     middle = {name: statistics.median(values) for name, values in rates.items()}
-    print(f"ingest / floor  {middle['ingest'] / middle['floor']:.3f}")
-    print(f"ingest / pillow {middle['ingest'] / middle['pillow']:.2f}")
+    for name in middle:
+        if name != "ingest":
+            print(f"ingest / {name:6} {middle['ingest'] / middle[name]:.2f}")
 
 
 if __name__ == "__main__":
