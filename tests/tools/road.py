@@ -292,7 +292,7 @@ class Train(Road):
         self.ingest(self.path("set"))
         for options in (["--crop", "500"], ["--crop", "16"], ["--batch", "0"], ["--rate", "nan"], ["--init", "zero"],
                         ["--devices", "tpu"]):
-            result = run("an-train", "--run", self.path("run"), "--batch", "4", *options, "--steps", "1",
+            result = run("an-train", "--run", self.path("run"), "--batch", "4", "--crop", "64", *options, "--steps", "1",
                          self.path("set"))
             self.assertEqual(result.returncode, 2, f"{options}: {result.stderr}")
             self.assertIn(options[0].strip("-"), result.stderr)
