@@ -56,6 +56,11 @@ typedef struct an_backend_api {
     int (*synchronize)(an_backend *backend);
     uint64_t (*memory)(const an_backend *backend); /* bytes of tensors and workspaces */
 
+    /* Memory for image batches from which the device can copy while the host goes on. Both optional; free is for any
+     * time, even after close. */
+    int (*host_alloc)(an_backend *backend, void **out, size_t size);
+    void (*host_free)(void *memory, size_t size);
+
     int (*op_create)(an_op **out, an_backend *backend, const an_op_spec *spec);
     int (*forward)(an_op *op, const an_run *run);
     int (*backward)(an_op *op, const an_run *run);

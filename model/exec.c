@@ -41,9 +41,12 @@ static int ops_create(an_exec *exec)
             .node = node, .input_gradient = exec->flow[i].input_gradient, .accumulate = exec->flow[i].accumulate};
         for (int k = 0; k < node->input_count; k++)
             spec.inputs[k] = exec->ops[node->inputs[k]];
-        int rc = exec->api->op_create(&exec->ops[i], exec->devices[node->device], &spec);
+        an_backend *device = exec->devices[node->device];
+        uint64_t before = exec->api->memory(device);
+        int rc = exec->api->op_create(&exec->ops[i], device, &spec);
         if (rc)
             return an_error_prefix(rc, "%s", node->name);
+        exec->op_memory[i] = exec->api->memory(device) - before;
         if (node->kind == AN_OP_LOSS)
             exec->loss = i;
     }
@@ -237,6 +240,8 @@ void an_exec_layer_get(const an_exec *exec, int number, an_exec_layer *out)
     out->kind = an_op_name(node->kind);
     out->device = node->device;
     out->flop = an_graph_node_flop(&exec->graph, node);
+    out->parameters = an_graph_node_parameters(&exec->graph, node);
+    out->memory = exec->op_memory[number];
     an_lanes_time(exec->lanes, number, seconds, &out->runs);
     out->forward = seconds[AN_LANES_FORWARD];
     out->backward = seconds[AN_LANES_BACKWARD];
@@ -246,6 +251,21 @@ void an_exec_layer_get(const an_exec *exec, int number, an_exec_layer *out)
 void an_exec_layers_reset(an_exec *exec)
 {
     an_lanes_time_reset(exec->lanes);
+}
+
+int an_exec_images_alloc(an_exec *exec, void **out, size_t size)
+{
+    if (!exec->api->host_alloc)
+        return an_pages_alloc(out, size);
+    return exec->api->host_alloc(exec->devices[0], out, size);
+}
+
+void an_exec_images_free(an_exec *exec, void *images, size_t size)
+{
+    if (exec->api->host_free)
+        exec->api->host_free(images, size);
+    else
+        an_pages_free(images, size);
 }
 
 uint64_t an_exec_memory(const an_exec *exec)

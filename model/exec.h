@@ -91,12 +91,18 @@ typedef struct {
     const char *kind;
     int device;
     double flop;                      /* of one image, forward */
+    uint64_t parameters;
+    uint64_t memory;                  /* bytes: output, gradient, parameters, what is kept for backward */
     uint64_t runs;                    /* forward ones */
     double forward, backward, update; /* seconds */
 } an_exec_layer;
 int an_exec_layer_count(const an_exec *exec);
 void an_exec_layer_get(const an_exec *exec, int number, an_exec_layer *out);
 void an_exec_layers_reset(an_exec *exec);
+
+/* Memory for the images of step and evaluate that suits the devices best; other memory works too. exec must outlive it. */
+int an_exec_images_alloc(an_exec *exec, void **out, size_t size);
+void an_exec_images_free(an_exec *exec, void *images, size_t size);
 
 uint64_t an_exec_memory(const an_exec *exec);              /* bytes of tensors and workspaces */
 int an_exec_describe(const an_exec *exec, an_buffer *out); /* placement, chosen kernels: for logs */

@@ -52,6 +52,23 @@ static bool values_of_fp32(const an_backend *cuda, const an_op_spec *spec)
     return windowed && spec->inputs[0]->output.stored != cuda->stored;
 }
 
+/* Pinned, and for every device. */
+static int cuda_host_alloc(an_backend *cuda, void **out, size_t size)
+{
+    int rc = an_cuda_use(cuda);
+    return rc ? rc
+              : an_cuda_check(cudaHostAlloc(out, size, cudaHostAllocPortable),
+                              "allocate %zu bytes of pinned memory for images; fewer or smaller batches need less",
+                              size);
+}
+
+static void cuda_host_free(void *memory, size_t size)
+{
+    (void)size;
+    if (memory)
+        (void)cudaFreeHost(memory);
+}
+
 static int cuda_op_create(an_op **out, an_backend *cuda, const an_op_spec *spec)
 {
     static int (*const creators[])(an_op **, an_backend *, const an_op_spec *) = {
@@ -130,6 +147,8 @@ const an_backend_api an_backend_cuda = {
     .finish = cuda_finish,
     .synchronize = cuda_synchronize,
     .memory = cuda_memory,
+    .host_alloc = cuda_host_alloc,
+    .host_free = cuda_host_free,
     .op_create = cuda_op_create,
     .forward = cuda_forward,
     .backward = cuda_backward,

@@ -180,34 +180,41 @@ static size_t bytes(const layout *l)
     return ((l->columns - 1) * (uint64_t)l->lead + l->rows) * (l->type == CUDA_R_16BF ? 2 : 4);
 }
 
-/* count vectors of length k, each contiguous: the rows of op(A), the columns of op(B). */
-static float *vectors(const void *from, const layout *l, bool across)
+/* A column of D: products of A's columns with a column of op(B) if A is turned, else a sum of A's columns. */
+static void column_work(const product *p, const float *a, const float *b, float *d, uint64_t j)
 {
-    bool bf16 = l->type == CUDA_R_16BF;
-    float *all = emu_floats(from, bf16, bytes(l) / (bf16 ? 2 : 4)), *out = emu_new(l->rows * l->columns * sizeof *out);
-    for (uint64_t c = 0; c < l->columns; c++)
-        for (uint64_t r = 0; r < l->rows; r++)
-            out[across ? r * l->columns + c : c * l->rows + r] = all[c * (uint64_t)l->lead + r];
-    free(all);
-    return out;
+    uint64_t m = p->d.rows, k = p->op.a == CUBLAS_OP_T ? p->a.rows : p->a.columns, lead = (uint64_t)p->a.lead;
+    const float *column = b + (p->op.b == CUBLAS_OP_T ? j : j * (uint64_t)p->b.lead);
+    uint64_t step = p->op.b == CUBLAS_OP_T ? (uint64_t)p->b.lead : 1;
+    if (p->op.a == CUBLAS_OP_T && step != 1) {
+        emu_violation("cuBLASLt: this emulator does not know both matrices turned");
+        return;
+    }
+    for (uint64_t i = 0; i < m && p->beta == 0; i++)
+        d[i] = 0;
+    for (uint64_t i = 0; i < m && p->op.a == CUBLAS_OP_T; i++)
+        d[i] = p->beta * d[i] + p->alpha * emu_dot(a + i * lead, column, k);
+    for (uint64_t l = 0; l < k && p->op.a != CUBLAS_OP_T; l++)
+        emu_add_scaled(d, a + l * lead, p->alpha * column[l * step], m);
 }
 
 static void product_work(void *data)
 {
     const product *p = data;
-    const bool ta = p->op.a == CUBLAS_OP_T, tb = p->op.b == CUBLAS_OP_T, bf16 = p->d.type == CUDA_R_16BF;
-    uint64_t m = p->d.rows, n = p->d.columns, k = ta ? p->a.rows : p->a.columns;
-    float *a = vectors(emu_inside(p->at), &p->a, !ta), *b = vectors(emu_inside(p->bt), &p->b, tb);
+    const bool bf16 = p->d.type == CUDA_R_16BF, bf16_in = p->a.type == CUDA_R_16BF;
+    size_t m = p->d.rows, n = p->d.columns, element = bf16_in ? 2 : 4;
+    float *a = emu_floats(emu_inside(p->at), bf16_in, bytes(&p->a) / element);
+    float *b = emu_floats(emu_inside(p->bt), bf16_in, bytes(&p->b) / element);
     float *d = emu_floats(emu_inside(p->dt), bf16, m * n), *bias = NULL;
     if (p->op.epilogue != CUBLASLT_EPILOGUE_DEFAULT)
         bias = emu_floats(emu_inside(p->op.bias), bf16, m);
-    for (uint64_t j = 0; j < n; j++)
-        for (uint64_t i = 0; i < m; i++) {
-            float value = p->alpha * emu_dot(a + i * k, b + j * k, k) + (bias ? bias[i] : 0);
-            if (p->op.epilogue == CUBLASLT_EPILOGUE_RELU_BIAS && value < 0)
-                value = 0;
-            d[j * m + i] = value + (p->beta != 0 ? p->beta * d[j * m + i] : 0);
+    for (size_t j = 0; j < n; j++) {
+        column_work(p, a, b, d + j * m, j);
+        for (size_t i = 0; i < m && bias; i++) {
+            float value = d[j * m + i] + bias[i];
+            d[j * m + i] = p->op.epilogue == CUBLASLT_EPILOGUE_RELU_BIAS && value < 0 ? 0 : value;
         }
+    }
     emu_floats_store(emu_inside(p->dt), bf16, d, m * n);
     free(a);
     free(b);
@@ -224,8 +231,9 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t h, cublasLtMatmulDesc_t o, const 
         !alive(d, "a layout") || !shapes_fit((operation *)o, (layout *)a, (layout *)b, (layout *)d))
         return CUBLAS_STATUS_INVALID_VALUE;
     if (((handle *)h)->device != emu_current_device() || C != D || c != d || algo->data[0] != ALGORITHM ||
-        size < WORKSPACE)
-        emu_violation("cuBLASLt: a handle of another device, an unknown algorithm, or too small a workspace");
+        size < WORKSPACE || (*(const float *)beta != 0 && *(const float *)beta != 1))
+        emu_violation("cuBLASLt: a handle of another device, an unknown algorithm, too small a workspace, or a scale "
+                      "unknown here");
     emu_task task = {.name = "cublasLtMatmul", .work = product_work};
     product *p = task.data = emu_new(sizeof *p);
     *p = (product){*(operation *)o,       *(layout *)a,        *(layout *)b, *(layout *)d, A, B, D,

@@ -1,0 +1,356 @@
+/* Whole networks on one and two emulated GPUs: the CPU's losses and weights, nothing allocated and nobody waiting
+ * within a step, the bytes that the formula says, and planted mistakes that must be noticed. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "model/alexnet.h"
+#include "model/exec_private.h"
+#include "model/init.h"
+#include "small_net.h"
+#include "support.h"
+#include "tests/emu/emu.h"
+
+#define BATCH 4
+#define CHANNELS 4 /* of the images in memory */
+
+static const uint32_t labels[BATCH] = {4, 0, 2, 1};
+/* A rate at which rounding does not grow into other losses within the steps compared. */
+static const an_sgd sgd = {.rate = 0.001, .momentum = 0.9, .decay = 0.0005, .bias_rate_scale = 2};
+
+typedef struct {
+    an_exec *exec;
+    void *images; /* as the exec wants them */
+    size_t size;
+} runner;
+
+static uint16_t bf16(float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return (uint16_t)(bits >> 16); /* test values are exact */
+}
+
+/* Canonical images into the form that the exec asks for. */
+static void images_fill(runner *r, const float *canonical, size_t side)
+{
+    an_format format = an_exec_input_format(r->exec);
+    size_t plane = side * side;
+    size_t channels = (size_t)format.channels;
+    for (size_t n = 0; n < BATCH; n++)
+        for (size_t p = 0; p < plane; p++)
+            for (size_t c = 0; c < channels; c++) {
+                float value = c < 3 ? canonical[(n * 3 + c) * plane + p] : 0;
+                bool planar = format.layout == AN_LAYOUT_NCHW;
+                size_t to = planar ? (n * channels + c) * plane + p : (n * plane + p) * channels + c;
+                if (format.dtype == AN_DTYPE_BF16)
+                    ((uint16_t *)r->images)[to] = bf16(value);
+                else
+                    ((float *)r->images)[to] = value;
+            }
+}
+
+static void runner_make(runner *r, const an_graph *graph, const char *devices, an_precision precision, bool columns)
+{
+    an_exec_options options = {.devices = devices,
+                               .batch = BATCH,
+                               .threads = 1,
+                               .training = true,
+                               .seed = 11,
+                               .precision = precision,
+                               .columns = columns};
+    float *images = an_test_random((size_t)(BATCH * 3 * graph->input_side * graph->input_side), 9);
+    an_test_ok(an_exec_create(&r->exec, graph, &options), devices);
+    an_test_ok(an_init_parameters(r->exec, AN_INIT_HE, 5), "init");
+    r->size = (size_t)(BATCH * CHANNELS * graph->input_side * graph->input_side) * sizeof(float);
+    an_test_ok(an_exec_images_alloc(r->exec, &r->images, r->size), "images");
+    images_fill(r, images, (size_t)graph->input_side);
+    free(images);
+}
+
+static void runner_free(runner *r)
+{
+    an_exec_images_free(r->exec, r->images, r->size);
+    an_exec_free(r->exec);
+}
+
+static double runner_step(runner *r, uint64_t step, uint32_t count)
+{
+    an_exec_result result;
+    an_test_ok(an_exec_step(r->exec, r->images, labels, count, step, &result), "step");
+    an_test_ok(an_exec_update(r->exec, &sgd), "update");
+    return result.loss;
+}
+
+static void weights_compare(an_exec *one, an_exec *two, double tolerance)
+{
+    assert_int_equal(an_exec_parameter_count(one), an_exec_parameter_count(two));
+    for (int p = 0; p < an_exec_parameter_count(one); p++) {
+        const an_parameter *info = an_exec_parameter(one, p);
+        float *a = an_test_zeros(info->size, sizeof *a), *b = an_test_zeros(info->size, sizeof *b);
+        assert_string_equal(info->name, an_exec_parameter(two, p)->name);
+        an_test_ok(an_exec_parameter_get(one, p, AN_PARAMETER_VALUE, a), "get");
+        an_test_ok(an_exec_parameter_get(two, p, AN_PARAMETER_VALUE, b), "get");
+        double *expected = an_test_doubles(a, info->size);
+        an_test_close(info->name, b, expected, info->size, tolerance);
+        free(a);
+        free(b);
+        free(expected);
+    }
+}
+
+static void no_violations(void)
+{
+    char text[512];
+    if (emu_violations(text, sizeof text))
+        fail_msg("the emulator complains: %s", text);
+}
+
+typedef struct {
+    const char *devices;
+    bool columns;
+} placement;
+
+static const placement placements[] = {
+    {"cuda:0", false}, {"cuda", true}, {"cuda:0,cuda:1", false}, {"cuda:1,cuda:0", false}};
+#define PLACEMENTS (sizeof placements / sizeof *placements)
+
+static void check_against_cpu(const an_graph *graph, const placement *p, an_precision precision, int steps,
+                              double tolerance)
+{
+    runner cpu, gpu;
+    runner_make(&cpu, graph, "cpu", precision == AN_PRECISION_TF32 ? AN_PRECISION_F32 : precision, false);
+    runner_make(&gpu, graph, p->devices, precision, p->columns);
+    for (int step = 0; step < steps; step++) {
+        uint32_t count = step % 3 == 2 ? 3 : BATCH;
+        double expected = runner_step(&cpu, (uint64_t)step, count), got = runner_step(&gpu, (uint64_t)step, count);
+        if (fabs(got - expected) > tolerance * (fabs(expected) + 0.1))
+            fail_msg("%s, step %d: loss %.7g, expected %.7g", p->devices, step, got, expected);
+    }
+    if (precision != AN_PRECISION_BF16) /* whose roundings differ between devices by more than small biases are large */
+        weights_compare(cpu.exec, gpu.exec, 1e-3);
+    runner_free(&cpu);
+    runner_free(&gpu);
+    no_violations();
+}
+
+static void test_small_net_matches_the_cpu(void **state)
+{
+    (void)state;
+    an_graph graph;
+    an_small_net(&graph, AN_ACTIVATION_RELU);
+    for (size_t i = 0; i < PLACEMENTS; i++) {
+        check_against_cpu(&graph, &placements[i], AN_PRECISION_F32, 6, 1e-4);
+        check_against_cpu(&graph, &placements[i], AN_PRECISION_TF32, 2, 1e-4);
+        check_against_cpu(&graph, &placements[i], AN_PRECISION_BF16, 6, 0.03);
+    }
+    an_small_net(&graph, AN_ACTIVATION_TANH);
+    check_against_cpu(&graph, &placements[2], AN_PRECISION_F32, 3, 1e-4);
+}
+
+static void alexnet(an_graph *graph, int side)
+{
+    an_alexnet_options options = an_alexnet_defaults();
+    options.input = side;
+    options.classes = 10;
+    assert_int_equal(an_alexnet_build(&options, graph), AN_OK);
+}
+
+static void test_alexnet_matches_the_cpu(void **state)
+{
+    (void)state;
+    an_graph graph;
+    alexnet(&graph, 64);
+    check_against_cpu(&graph, &placements[0], AN_PRECISION_F32, 4, 1e-4);
+    check_against_cpu(&graph, &placements[2], AN_PRECISION_F32, 20, 1e-3);
+    check_against_cpu(&graph, &placements[2], AN_PRECISION_BF16, 4, 0.05);
+}
+
+static void test_peer_access_may_be_refused(void **state)
+{
+    (void)state;
+    an_graph graph;
+    an_small_net(&graph, AN_ACTIVATION_RELU);
+    emu_peer_set(false);
+    check_against_cpu(&graph, &placements[2], AN_PRECISION_F32, 3, 1e-4);
+    emu_peer_set(true);
+}
+
+/* The same steps give the same bits, on whichever of the devices. */
+static void test_steps_repeat_exactly(void **state)
+{
+    (void)state;
+    an_graph graph;
+    runner one, two;
+    an_small_net(&graph, AN_ACTIVATION_RELU);
+    runner_make(&one, &graph, "cuda:0,cuda:1", AN_PRECISION_BF16, false);
+    runner_make(&two, &graph, "cuda:1,cuda:0", AN_PRECISION_BF16, false);
+    for (uint64_t step = 0; step < 4; step++) {
+        double a = runner_step(&one, step, BATCH), b = runner_step(&two, step, BATCH);
+        assert_true(a == b);
+    }
+    weights_compare(one.exec, two.exec, 0);
+    runner_free(&one);
+    runner_free(&two);
+    no_violations();
+}
+
+/* Bytes that cross between devices in a step: every remote input of a join forward, and its gradient back. */
+static uint64_t crossing_bytes(const an_exec *exec, uint64_t value, uint64_t *crossings)
+{
+    uint64_t sum = 0;
+    *crossings = 0;
+    for (int i = 0; i < exec->graph.count; i++)
+        for (int k = 0; exec->graph.nodes[i].kind == AN_OP_JOIN && k < exec->graph.nodes[i].input_count; k++) {
+            const an_node *from = &exec->graph.nodes[exec->graph.nodes[i].inputs[k]];
+            if (from->device == exec->graph.nodes[i].device)
+                continue;
+            sum += 2 * value * (uint64_t)(BATCH * from->channels * from->height * from->width);
+            ++*crossings;
+        }
+    return sum;
+}
+
+static void check_steady(const char *devices, an_precision precision)
+{
+    an_graph graph;
+    runner r;
+    uint64_t crossings, value = precision == AN_PRECISION_BF16 ? 2 : 4, device_count = strchr(devices, ',') ? 2 : 1;
+    alexnet(&graph, 64);
+    runner_make(&r, &graph, devices, precision, false);
+    runner_step(&r, 0, BATCH);
+    emu_counters before = emu_count();
+    for (uint64_t step = 1; step < 3; step++)
+        runner_step(&r, step, BATCH);
+    emu_counters after = emu_count();
+    assert_int_equal(after.allocations, before.allocations);
+    assert_int_equal(after.pageable, before.pageable);
+    /* Two streams a device at the end of a step and of an update, and the loss once: none of them within. */
+    assert_int_equal(after.host_waits - before.host_waits, 2 * (4 * device_count + 1));
+    uint64_t images = device_count * BATCH * CHANNELS * 64 * 64 * value;
+    assert_int_equal(after.to_device - before.to_device, 2 * (images + BATCH * sizeof(uint32_t)));
+    assert_int_equal(after.from_device - before.from_device, 2 * BATCH * 8);
+    assert_int_equal(after.peer - before.peer, 2 * crossing_bytes(r.exec, value, &crossings));
+    runner_free(&r);
+    no_violations();
+}
+
+static void test_a_step_neither_waits_nor_allocates(void **state)
+{
+    (void)state;
+    check_steady("cuda:0", AN_PRECISION_F32);
+    check_steady("cuda:0,cuda:1", AN_PRECISION_BF16);
+}
+
+/* Every wait that orders work within a step is missed when it is left out. Those that guard a place against the step
+ * before are not among them: the host has waited in between. */
+static void test_every_missing_wait_is_caught(void **state)
+{
+    (void)state;
+    an_graph graph;
+    runner r;
+    uint64_t crossings, caught = 0;
+    an_small_net(&graph, AN_ACTIVATION_RELU);
+    runner_make(&r, &graph, "cuda:0,cuda:1", AN_PRECISION_F32, false);
+    runner_step(&r, 0, BATCH); /* both places of the images have been used then */
+    runner_step(&r, 1, BATCH);
+    (void)crossing_bytes(r.exec, 4, &crossings);
+    no_violations();
+    for (int wait = 1; wait <= 100; wait++) {
+        an_exec_result result;
+        emu_drop_wait(wait);
+        an_test_ok(an_exec_step(r.exec, r.images, labels, BATCH, 1, &result), "step");
+        caught += emu_violations(NULL, 0) > 0;
+    }
+    emu_drop_wait(0);
+    /* For each crossing: copy after source, use after copy; copy after packing, sum after copy. For each device:
+     * images. */
+    assert_int_equal(caught, 4 * crossings + 2);
+    runner_free(&r);
+}
+
+static void test_a_swapped_device_is_caught(void **state)
+{
+    (void)state;
+    an_graph graph;
+    runner r;
+    char text[512];
+    an_small_net(&graph, AN_ACTIVATION_RELU);
+    runner_make(&r, &graph, "cuda:0,cuda:1", AN_PRECISION_F32, false);
+    emu_swap_devices(2);
+    runner_step(&r, 0, BATCH);
+    assert_int_equal(emu_violations(text, sizeof text), 1);
+    assert_non_null(strstr(text, "does not hold the memory"));
+    runner_free(&r);
+}
+
+static void test_messages(void **state)
+{
+    (void)state;
+    an_graph graph;
+    an_exec *exec = NULL;
+    an_exec_options options = {.devices = "cuda:7", .batch = BATCH, .threads = 1, .training = true};
+    an_small_net(&graph, AN_ACTIVATION_RELU);
+    assert_int_equal(an_exec_create(&exec, &graph, &options), AN_EUNSUPPORTED);
+    assert_non_null(strstr(an_error_message(), "no cuda:7: this machine has 2"));
+    options.devices = "cuda:x";
+    assert_int_equal(an_exec_create(&exec, &graph, &options), AN_EINVAL);
+    assert_non_null(strstr(an_error_message(), "cuda:x"));
+    options.devices = "cuda:0";
+    emu_memory_set(100000);
+    assert_int_equal(an_exec_create(&exec, &graph, &options), AN_ENOMEM);
+    assert_non_null(strstr(an_error_message(), "bytes on cuda:0 for conv1"));
+    emu_memory_set(0);
+    assert_null(exec);
+    no_violations();
+}
+
+/* Parameters and momentum move between placements and training goes on as if nothing had happened. */
+static void test_training_moves_between_placements(void **state)
+{
+    (void)state;
+    static const char *const from[] = {"cpu", "cuda:0", "cuda:0,cuda:1"};
+    an_graph graph;
+    an_small_net(&graph, AN_ACTIVATION_RELU);
+    for (size_t i = 0; i < 3; i++)
+        for (size_t k = 0; k < 3; k++) {
+            runner one, two;
+            runner_make(&one, &graph, from[i], AN_PRECISION_F32, false);
+            runner_make(&two, &graph, from[k], AN_PRECISION_F32, false);
+            runner_step(&one, 0, BATCH);
+            for (int p = 0; p < an_exec_parameter_count(one.exec); p++)
+                for (an_parameter_kind kind = AN_PARAMETER_VALUE; kind <= AN_PARAMETER_MOMENTUM; kind++) {
+                    float *values = an_test_zeros(an_exec_parameter(one.exec, p)->size, sizeof *values);
+                    an_test_ok(an_exec_parameter_get(one.exec, p, kind, values), "get");
+                    an_test_ok(an_exec_parameter_set(two.exec, p, kind, values), "set");
+                    free(values);
+                }
+            double a = runner_step(&one, 1, BATCH), b = runner_step(&two, 1, BATCH);
+            assert_true(fabs(a - b) < 1e-4 * a);
+            weights_compare(one.exec, two.exec, 1e-4);
+            runner_free(&one);
+            runner_free(&two);
+        }
+    no_violations();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_small_net_matches_the_cpu),          cmocka_unit_test(test_alexnet_matches_the_cpu),
+        cmocka_unit_test(test_peer_access_may_be_refused),         cmocka_unit_test(test_steps_repeat_exactly),
+        cmocka_unit_test(test_a_step_neither_waits_nor_allocates), cmocka_unit_test(test_every_missing_wait_is_caught),
+        cmocka_unit_test(test_a_swapped_device_is_caught),         cmocka_unit_test(test_messages),
+        cmocka_unit_test(test_training_moves_between_placements),
+    };
+    (void)emu_violations(NULL, 0); /* from now on collected, and asked for by each test */
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
