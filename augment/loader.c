@@ -1,7 +1,8 @@
 /* DESIGN
  *
  * Threads. One reading thread, `threads` workers, and the consumer, who is whatever thread calls an_loader_next and
- * an_loader_release. One mutex guards everything that two of them touch; it is held for a few pointer moves per sample.
+ * an_loader_release. One mutex guards everything that two of them touch; it is held for a few pointer moves every
+ * few samples.
  *
  * Items. A fixed set of items, each with the buffer of one record, moves in a circle:
  *
@@ -30,6 +31,7 @@
 #include "augment/loader_internal.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/buffer.h"
 #include "base/clock.h"
@@ -76,8 +78,12 @@ void an_loader_open(an_loader *l, uint64_t batch)
 
 static void init_sync(an_loader *l)
 {
-    /* With default attributes none of these can fail on Linux. */
-    pthread_mutex_init(&l->lock, NULL);
+    /* None of these can fail on Linux. The lock is held for less time than it takes to fall asleep: spin a little. */
+    pthread_mutexattr_t adaptive;
+    pthread_mutexattr_init(&adaptive);
+    pthread_mutexattr_settype(&adaptive, PTHREAD_MUTEX_ADAPTIVE_NP);
+    pthread_mutex_init(&l->lock, &adaptive);
+    pthread_mutexattr_destroy(&adaptive);
     pthread_cond_init(&l->work, NULL);
     pthread_cond_init(&l->room, NULL);
     pthread_cond_init(&l->delivery, NULL);
@@ -90,6 +96,7 @@ int an_loader_create(an_loader **out, const an_loader_options *options)
     if (!l)
         return an_error(AN_ENOMEM, "out of memory for a loader");
     l->options = *options;
+    l->advice_fd = -1;
     l->index = an_dataset_index(options->dataset);
     an_item_list_init(&l->free);
     an_item_list_init(&l->ready);
@@ -133,6 +140,8 @@ void an_loader_free(an_loader *loader)
         free(l->slots[i].batch.indices);
     }
     an_pages_free(l->record_memory, l->record_memory_size);
+    if (l->advice_fd >= 0)
+        (void)close(l->advice_fd); /* opened for reading: nothing to lose */
     an_sampler_free(l->sampler);
     free(l->slots);
     free(l->items);
@@ -215,14 +224,15 @@ int an_loader_try_next(an_loader *loader, an_batch **out)
     return next(loader, false, out);
 }
 
-/* The lock is held. Parked records whose batch is open now become ready, the others stay in their order. */
-static void unpark(an_loader *l)
+/* The lock is held. Parked records whose batch is open now become ready, the others stay in their order. Returns how
+ * many workers to wake. */
+static int unpark(an_loader *l)
 {
     for (int left = l->parked.count; left > 0; left--) {
         item *it = an_item_list_pop(&l->parked);
         an_item_list_push(an_loader_is_open(l, it->batch) ? &l->ready : &l->parked, it);
     }
-    an_loader_wake_workers(l);
+    return an_loader_workers_wanted(l);
 }
 
 void an_loader_release(an_loader *loader, an_batch *batch)
@@ -233,8 +243,9 @@ void an_loader_release(an_loader *loader, an_batch *batch)
     pthread_mutex_lock(&l->lock);
     an_loader_open(l, l->released + (uint64_t)l->options.slots);
     l->released++;
-    unpark(l);
+    int wanted = unpark(l);
     pthread_mutex_unlock(&l->lock);
+    an_loader_wake_workers(l, wanted);
 }
 
 void an_loader_stats_get(an_loader *loader, an_loader_stats *out)

@@ -41,6 +41,7 @@ struct an_loader {
     an_loader_options options;
     an_sampler *sampler;
     an_reader *reader;
+    int advice_fd; /* of the data file, for reading ahead in order block; else -1 */
     const an_index_entry *index;
     uint64_t *subset;
     uint64_t count;           /* records of an epoch, all ranks */
@@ -88,7 +89,8 @@ uint64_t an_loader_epoch_of(const an_loader *loader, uint64_t batch);
 uint64_t an_loader_first_of(const an_loader *loader, uint64_t batch); /* position in the epoch of its first sample */
 uint32_t an_loader_count_of(const an_loader *loader, uint64_t batch);
 uint64_t an_loader_since(const an_loader *loader, uint64_t start_ns); /* as far as the statistics go back; lock held */
-void an_loader_wake_workers(an_loader *loader);                       /* if there is work for them; the lock is held */
+int an_loader_workers_wanted(const an_loader *loader);     /* how many sleep while there is work for them; lock held */
+void an_loader_wake_workers(an_loader *loader, int count); /* better without the lock, which they want first */
 
 /* Thread functions; the argument is the an_loader, or the worker. */
 void *an_loader_reading_run(void *argument);

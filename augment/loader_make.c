@@ -2,6 +2,8 @@
  */
 #include "augment/loader_internal.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,7 +14,8 @@
 #define THREADS_MAX 1024
 #define SLOTS_MAX 4096
 #define DEPTH_MAX 4096
-#define ITEMS_PER_WORKER 4 /* records waiting beside those in flight */
+#define MAPPED_AHEAD_MAX 4096u
+#define ITEMS_PER_WORKER 16 /* records waiting beside those in flight */
 
 static int check_range(const char *name, int64_t value, int64_t min, int64_t max)
 {
@@ -93,6 +96,8 @@ static int make_items(an_loader *l)
     bool mapped = an_reader_engine_used(l->reader) == AN_READER_MMAP;
     size_t capacity = mapped ? 0 : round_up(an_reader_capacity(l->reader, an_dataset_record_max(o->dataset)), PAGE);
     l->item_count = o->depth + ITEMS_PER_WORKER * o->threads;
+    if (mapped) /* nothing is copied: being a batch ahead is free */
+        l->item_count += (int)(o->batch < MAPPED_AHEAD_MAX ? o->batch : MAPPED_AHEAD_MAX);
     l->room_mark = l->item_count / 4 > 0 ? l->item_count / 4 : 1;
     l->items = calloc((size_t)l->item_count, sizeof *l->items);
     if (!l->items)
@@ -179,6 +184,16 @@ static int start_threads(an_loader *l)
     return rc;
 }
 
+/* Without a page cache, or with records picked here and there, there is nothing to read ahead. */
+static int open_advice(an_loader *l)
+{
+    const char *path = an_dataset_file(l->options.dataset);
+    if (l->options.order != AN_ORDER_BLOCK || l->subset || an_reader_engine_used(l->reader) == AN_READER_URING_DIRECT)
+        return AN_OK;
+    l->advice_fd = open(path, O_RDONLY | O_CLOEXEC);
+    return l->advice_fd >= 0 ? AN_OK : an_error_errno(errno, "cannot open '%s'", path);
+}
+
 int an_loader_build(an_loader *l)
 {
     const an_loader_options *o = &l->options;
@@ -193,6 +208,8 @@ int an_loader_build(an_loader *l)
         rc = an_sampler_create(&l->sampler, &o->sample, an_dataset_side(o->dataset), statistics);
     if (rc == AN_OK)
         rc = an_reader_create(&l->reader, an_dataset_file(o->dataset), &reader);
+    if (rc == AN_OK)
+        rc = open_advice(l);
     if (rc == AN_OK)
         rc = make_items(l);
     if (rc == AN_OK)

@@ -1,5 +1,7 @@
 #include "augment/loader_internal.h"
 
+#include <fcntl.h>
+
 #include "base/clock.h"
 
 void an_item_list_init(item_list *list)
@@ -39,13 +41,53 @@ typedef struct {
     uint64_t batch;
     uint32_t position;
     an_order order;
+    uint64_t block; /* that the last record lay in; UINT64_MAX: none yet */
+    bool first;     /* block of the run: it was not read ahead */
+    uint64_t ahead; /* position in the epoch whose block is to be read ahead; UINT64_MAX: none */
 } cursor;
+
+/* Entering a block, the next one is wanted: see read_ahead. */
+static void note_block(an_loader *l, cursor *at, uint64_t position, uint64_t record)
+{
+    uint64_t block = record / l->options.block;
+    if (block == at->block)
+        return;
+    at->first = at->block == UINT64_MAX;
+    at->ahead = position + l->options.block;
+    at->block = block;
+}
+
+static void advise(an_loader *l, const cursor *at, uint64_t position)
+{
+    if (position >= l->count)
+        return;
+    uint64_t first = an_order_at(&at->order, position) / l->options.block * l->options.block;
+    uint64_t last = l->count - first < l->options.block ? l->count - 1 : first + l->options.block - 1;
+    uint64_t start = l->index[first].offset, end = l->index[last].offset + l->index[last].length;
+    if (end > start)
+        (void)posix_fadvise(l->advice_fd, (off_t)start, (off_t)(end - start), POSIX_FADV_WILLNEED);
+}
+
+/* Order block: have the kernel read the whole neighbourhood in one go, so that the shuffled reads within find it in the
+ * page cache. Advice: what the kernel makes of it changes no byte. */
+static void read_ahead(an_loader *l, cursor *at)
+{
+    if (at->first)
+        advise(l, at, at->ahead - l->options.block);
+    advise(l, at, at->ahead);
+    at->ahead = UINT64_MAX;
+}
 
 static void item_aim(an_loader *l, cursor *at, item *it)
 {
-    if (at->position == 0)
-        at->order.epoch = an_loader_epoch_of(l, at->batch);
-    uint64_t record = an_order_at(&at->order, an_loader_first_of(l, at->batch) + at->position);
+    uint64_t epoch = an_loader_epoch_of(l, at->batch);
+    if (epoch != at->order.epoch)
+        at->block = UINT64_MAX;
+    at->order.epoch = epoch;
+    uint64_t position = an_loader_first_of(l, at->batch) + at->position;
+    uint64_t record = an_order_at(&at->order, position);
+    if (l->advice_fd >= 0)
+        note_block(l, at, position, record);
     it->record = l->subset ? l->subset[record] : record;
     it->batch = at->batch;
     it->position = at->position;
@@ -57,30 +99,31 @@ static void item_aim(an_loader *l, cursor *at, item *it)
     }
 }
 
-void an_loader_wake_workers(an_loader *l)
+int an_loader_workers_wanted(const an_loader *l)
 {
-    int wanted = l->ready.count < l->workers_waiting ? l->ready.count : l->workers_waiting;
-    for (int i = 0; i < wanted; i++)
+    return l->ready.count < l->workers_waiting ? l->ready.count : l->workers_waiting;
+}
+
+void an_loader_wake_workers(an_loader *l, int count)
+{
+    for (int i = 0; i < count; i++)
         pthread_cond_signal(&l->work);
 }
 
-/* Hand what was read to the workers; the lock is held. */
-static void dispatch(an_loader *l, item_list *done)
+/* Hand what was read to the workers; the lock is held. Returns how many of them to wake. */
+static int dispatch(an_loader *l, item_list *done)
 {
     for (item *it; (it = an_item_list_pop(done));) {
         l->stats.bytes_read += it->read.length;
         an_item_list_push(an_loader_is_open(l, it->batch) ? &l->ready : &l->parked, it);
     }
-    an_loader_wake_workers(l);
+    return an_loader_workers_wanted(l);
 }
 
-/* Deliver what was read, sleep while there is nothing to submit and nothing in flight, then aim free items at the next
- * records, as many as the depth allows. False: stop. */
-static bool exchange(an_loader *l, item_list *done, item_list *todo, int in_flight, cursor *at)
+/* Sleep while there is nothing to submit and nothing in flight; the lock is held. */
+static void await_room(an_loader *l, const cursor *at, int busy)
 {
-    pthread_mutex_lock(&l->lock);
-    dispatch(l, done);
-    while (!l->stop && in_flight + todo->count == 0 && (at->batch >= l->total || l->free.count < l->room_mark)) {
+    while (!l->stop && busy == 0 && (at->batch >= l->total || l->free.count < l->room_mark)) {
         uint64_t start = an_clock_ns();
         l->reader_waiting = true;
         pthread_cond_wait(&l->room, &l->lock);
@@ -88,14 +131,36 @@ static bool exchange(an_loader *l, item_list *done, item_list *todo, int in_flig
         if (at->batch < l->total)
             l->stats.reader_blocked_ns += an_loader_since(l, start);
     }
-    while (at->batch < l->total && in_flight + todo->count < l->options.depth && l->free.head) {
-        item *it = an_item_list_pop(&l->free);
-        item_aim(l, at, it);
-        an_item_list_push(todo, it);
+}
+
+/* Deliver what was read, wait for room, and take free items, as many as the depth allows. False: stop. */
+static bool exchange(an_loader *l, item_list *done, item_list *taken, int busy, const cursor *at)
+{
+    pthread_mutex_lock(&l->lock);
+    int wanted = dispatch(l, done);
+    if (wanted > 0) {
+        pthread_mutex_unlock(&l->lock);
+        an_loader_wake_workers(l, wanted);
+        pthread_mutex_lock(&l->lock);
     }
+    await_room(l, at, busy);
+    while (at->batch < l->total && busy + taken->count < l->options.depth && l->free.head)
+        an_item_list_push(taken, an_item_list_pop(&l->free));
     bool go = !l->stop;
     pthread_mutex_unlock(&l->lock);
     return go;
+}
+
+/* Aim what was taken at the next records. What is left over at the very end stays in taken. */
+static void aim_all(an_loader *l, item_list *taken, item_list *todo, cursor *at)
+{
+    while (taken->head && at->batch < l->total) {
+        item *it = an_item_list_pop(taken);
+        item_aim(l, at, it);
+        an_item_list_push(todo, it);
+    }
+    if (at->ahead != UINT64_MAX)
+        read_ahead(l, at);
 }
 
 static int submit(an_loader *l, item_list *todo, int *in_flight)
@@ -147,13 +212,17 @@ static void fail(an_loader *l, int code)
 void *an_loader_reading_run(void *argument)
 {
     an_loader *l = argument;
-    item_list done, todo;
+    item_list done, taken, todo;
     int in_flight = 0, rc = AN_OK;
     cursor at = {
+        .block = UINT64_MAX,
+        .ahead = UINT64_MAX,
         .order = {.kind = l->options.order, .count = l->count, .block = l->options.block, .seed = l->options.seed}};
     an_item_list_init(&done);
+    an_item_list_init(&taken);
     an_item_list_init(&todo);
-    while (rc == AN_OK && exchange(l, &done, &todo, in_flight, &at)) {
+    while (rc == AN_OK && exchange(l, &done, &taken, in_flight + todo.count, &at)) {
+        aim_all(l, &taken, &todo, &at);
         rc = submit(l, &todo, &in_flight);
         if (rc == AN_OK)
             rc = collect(l, &done, &in_flight);
@@ -183,24 +252,27 @@ static int item_make(an_loader *l, worker *w, const item *it, slot *s)
     return an_sampler_make(l->sampler, w->scratch, &record, &draw, out);
 }
 
-/* The lock is held. The earliest failing sample of a batch names it, whichever worker came first. */
-static void slot_finish(an_loader *l, slot *s, const item *it, int rc)
+/* The earliest failing sample of a batch names it, whichever worker came first. */
+static void slot_fail(an_loader *l, slot *s, const item *it, int rc)
 {
-    if (rc != AN_OK && (s->error.code == AN_OK || it->position < s->error_position)) {
+    an_loader_name_error(l->options.dataset, rc, it->record);
+    pthread_mutex_lock(&l->lock);
+    if (s->error.code == AN_OK || it->position < s->error_position) {
         an_error_save(&s->error, rc);
         s->error_position = it->position;
     }
-    if (--s->missing > 0)
-        return;
-    s->done = true;
-    if (l->consumer_waiting)
-        pthread_cond_broadcast(&l->delivery);
+    pthread_mutex_unlock(&l->lock);
 }
 
-/* The lock is held. Waiting counts against the consumer if records are parked for want of a slot, else against reading.
+/* A few items at a time, so that the lock is rare beside samples that take microseconds; not so many that others idle.
  */
-static item *take(an_loader *l)
+#define CHUNK 4
+
+/* The lock is held. Waiting counts against the consumer if records are parked for want of a slot, else against reading.
+ * Returns 0 to stop. */
+static int take(an_loader *l, item *mine[CHUNK])
 {
+    int count = 0;
     while (!l->stop && !l->ready.head) {
         uint64_t start = an_clock_ns();
         bool parked = l->parked.count > 0;
@@ -209,29 +281,57 @@ static item *take(an_loader *l)
         l->workers_waiting--;
         *(parked ? &l->stats.worker_wait_slot_ns : &l->stats.worker_wait_read_ns) += an_loader_since(l, start);
     }
-    return l->stop ? NULL : an_item_list_pop(&l->ready);
+    int fair = l->ready.count / l->options.threads;
+    while (!l->stop && l->ready.head && count < CHUNK && (count == 0 || count < fair))
+        mine[count++] = an_item_list_pop(&l->ready);
+    return count;
+}
+
+static slot *slot_of(an_loader *l, const item *it)
+{
+    return &l->slots[it->batch % (uint64_t)l->options.slots];
+}
+
+static void work(an_loader *l, worker *w, const item *it)
+{
+    slot *s = slot_of(l, it);
+    if (l->options.worker_hook)
+        l->options.worker_hook(l->options.worker_hook_context, w->number);
+    int rc = item_make(l, w, it, s);
+    if (rc != AN_OK)
+        slot_fail(l, s, it, rc);
+}
+
+/* The lock is held. */
+static void give_back(an_loader *l, item *mine[CHUNK], int count)
+{
+    for (int i = 0; i < count; i++) {
+        slot *s = slot_of(l, mine[i]);
+        if (--s->missing == 0) {
+            s->done = true;
+            if (l->consumer_waiting)
+                pthread_cond_broadcast(&l->delivery);
+        }
+        an_item_list_push(&l->free, mine[i]);
+    }
+    if (l->reader_waiting && l->free.count >= l->room_mark)
+        pthread_cond_signal(&l->room);
 }
 
 void *an_loader_worker_run(void *argument)
 {
     worker *w = argument;
     an_loader *l = w->loader;
+    item *mine[CHUNK];
     pthread_mutex_lock(&l->lock);
-    for (item *it; (it = take(l));) {
+    for (int count; (count = take(l, mine)) > 0;) {
         pthread_mutex_unlock(&l->lock);
         uint64_t start = an_clock_ns();
-        slot *s = &l->slots[it->batch % (uint64_t)l->options.slots];
-        if (l->options.worker_hook)
-            l->options.worker_hook(l->options.worker_hook_context, w->number);
-        int rc = item_make(l, w, it, s);
-        if (rc != AN_OK)
-            an_loader_name_error(l->options.dataset, rc, it->record);
+        for (int i = 0; i < count; i++)
+            work(l, w, mine[i]);
         pthread_mutex_lock(&l->lock);
         l->stats.worker_busy_ns += an_loader_since(l, start);
-        slot_finish(l, s, it, rc);
-        an_item_list_push(&l->free, it);
-        if (l->reader_waiting && l->free.count >= l->room_mark)
-            pthread_cond_signal(&l->room);
+        give_back(l, mine, count);
     }
     pthread_mutex_unlock(&l->lock);
     return NULL;

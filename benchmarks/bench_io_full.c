@@ -1,6 +1,7 @@
 /* The loader as a trainer uses it, with a consumer that may take its time. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "base/clock.h"
@@ -57,6 +58,16 @@ static void take_sample(bench_full *out, an_loader *loader)
     out->sample_count++;
 }
 
+/* Processor time of the whole process: workers, reading thread, consumer. */
+static double processor_seconds(void)
+{
+    struct rusage usage;
+    if (getrusage(RUSAGE_SELF, &usage))
+        return 0;
+    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-6;
+}
+
 /* Batches until enough of them or of seconds are done; the clock starts after the warm-up. */
 static int consume(const bench_config *config, const an_dataset *dataset, an_loader *loader, bench_full *out)
 {
@@ -73,6 +84,7 @@ static int consume(const bench_config *config, const an_dataset *dataset, an_loa
         if (!counting && an_clock_seconds_since(start) >= config->warm_up) {
             counting = true;
             an_loader_stats_reset(loader);
+            out->result.cpu_seconds = processor_seconds();
             start = an_clock_ns();
         } else if (counting) {
             done++;
@@ -103,11 +115,12 @@ int bench_run_full(const bench_config *config, const an_dataset *dataset, int th
     out->engine = an_loader_engine(loader);
     rc = consume(config, dataset, loader, out);
     an_loader_stats_get(loader, &out->stats);
-    an_loader_free(loader);
     out->result = (bench_result){.threads = threads,
                                  .seconds = (double)out->stats.elapsed_ns * 1e-9,
                                  .images = out->stats.samples,
-                                 .bytes = out->stats.bytes_read};
+                                 .bytes = out->stats.bytes_read,
+                                 .cpu_seconds = processor_seconds() - out->result.cpu_seconds};
+    an_loader_free(loader);
     if (out->stats.elapsed_ns)
         out->starved = (double)out->stats.consumer_wait_ns / (double)out->stats.elapsed_ns;
     return rc;

@@ -111,8 +111,7 @@ static double cost(const bench_result *result)
 static double rest_cost(const bench_report *report)
 {
     const bench_result *full = &report->full[report->full_count - 1].result;
-    double reading = saturated(full->threads) ? cost(&report->read) : 0, sample = cost(&report->sample);
-    return fmax(0, sample * (bench_rate(&report->sample) / bench_rate(full) - 1) - reading);
+    return fmax(0, cost(full) - cost(&report->sample) - cost(&report->read));
 }
 
 static int measure_once(const bench_config *config, const an_dataset *dataset, const bench_pack *pack, int threads,

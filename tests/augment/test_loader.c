@@ -121,6 +121,27 @@ static void bytes_do_not_depend_on_how_they_are_made(void **state)
         }
 }
 
+static void every_order_is_the_same_for_every_engine(void **state)
+{
+    (void)state;
+    static const an_reader_engine engines[] = {AN_READER_PREAD, AN_READER_MMAP, AN_READER_URING,
+                                               AN_READER_URING_DIRECT};
+    uint64_t hashes[AN_ORDER_SEQUENTIAL + 1];
+    for (int order = AN_ORDER_GLOBAL; order <= AN_ORDER_SEQUENTIAL; order++)
+        for (size_t e = 0; e < 4; e++) {
+            an_loader_options o = plain();
+            o.order = (an_order_kind)order;
+            o.block = 20;
+            o.epochs = 2;
+            o.engine = engines[e];
+            uint64_t hash = hash_from(&o, 0);
+            if (e == 0)
+                hashes[order] = hash;
+            assert_int_equal(hash, hashes[order]);
+            assert_true(order == AN_ORDER_GLOBAL || hash != hashes[order - 1]);
+        }
+}
+
 static void a_restart_continues_in_mid_epoch(void **state)
 {
     (void)state;
@@ -464,6 +485,7 @@ int main(void)
         cmocka_unit_test(an_epoch_delivers_every_record_once),
         cmocka_unit_test(batches_hold_what_the_sampler_makes),
         cmocka_unit_test(bytes_do_not_depend_on_how_they_are_made),
+        cmocka_unit_test(every_order_is_the_same_for_every_engine),
         cmocka_unit_test(a_restart_continues_in_mid_epoch),
         cmocka_unit_test(ranks_share_one_global_order),
         cmocka_unit_test(ranks_cover_everything_without_drop_last),
