@@ -90,7 +90,7 @@ typedef struct {
     char name[16];
     const char *kind;
     int device;
-    double flop;                      /* of one image, forward */
+    double flop; /* of one image, forward */
     uint64_t parameters;
     uint64_t memory;                  /* bytes: output, gradient, parameters, what is kept for backward */
     uint64_t runs;                    /* forward ones */
@@ -100,7 +100,8 @@ int an_exec_layer_count(const an_exec *exec);
 void an_exec_layer_get(const an_exec *exec, int number, an_exec_layer *out);
 void an_exec_layers_reset(an_exec *exec);
 
-/* Memory for the images of step and evaluate that suits the devices best; other memory works too. exec must outlive it. */
+/* Memory for the images of step and evaluate that suits the devices best; other memory works too. exec must outlive it.
+ */
 int an_exec_images_alloc(an_exec *exec, void **out, size_t size);
 void an_exec_images_free(an_exec *exec, void *images, size_t size);
 

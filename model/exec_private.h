@@ -19,6 +19,7 @@ struct an_exec {
     an_backend *devices[AN_GRAPH_DEVICES];
     int device_count;
     an_op *ops[AN_GRAPH_NODES_MAX];
+    uint64_t op_memory[AN_GRAPH_NODES_MAX];
     an_lanes *lanes;
     int loss; /* node number */
     an_exec_parameter_place parameters[2 * AN_GRAPH_NODES_MAX];

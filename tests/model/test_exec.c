@@ -478,6 +478,7 @@ static void test_layer_times(void **state)
     an_sgd sgd = {.rate = 0.01};
     float *images = an_test_random(BATCH * SMALL_IMAGE, 9);
     double flop = 0;
+    uint64_t parameters = 0, memory = 0;
     an_small_net(&graph, AN_ACTIVATION_RELU);
     an_exec *exec = exec_make(&graph, "cpu,cpu", true);
     for (uint64_t step = 0; step < 2; step++) {
@@ -490,7 +491,12 @@ static void test_layer_times(void **state)
         assert_int_equal(layer.runs, 1);
         assert_true(layer.forward > 0 && layer.backward > 0);
         flop += layer.flop;
+        parameters += layer.parameters;
+        memory += layer.memory;
+        assert_true(layer.memory > 0);
     }
+    assert_int_equal(parameters, an_graph_parameters(&graph));
+    assert_true(memory <= an_exec_memory(exec));
     assert_true(flop == an_graph_flop(&graph));
     free(images);
     an_exec_free(exec);
