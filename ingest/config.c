@@ -75,7 +75,8 @@ static const an_option options[] = {
      .type = AN_OPTION_STRING,
      .metavar = "FILE",
      .offset = FIELD(labels),
-     .help = "IDX: the labels file, if it does not lie beside the images under its usual name. A tar without folders: "
+     .help = "IDX: the labels file, if it does not lie beside the images under its usual name. A tar or folder without "
+             "class folders: "
              "lines of image name, tab, class, or one class a line in the order of the images' names"},
     {.name = "devkit",
      .type = AN_OPTION_STRING,

@@ -1,5 +1,6 @@
 /* A folder tree: each folder at the top is a class, every file below it (at any depth) an image of that class. Hidden
- * files and folders are passed over, files beside the class folders too. */
+ * files and folders are passed over, files beside the class folders too. Or a flat folder, with labels from elsewhere.
+ */
 #include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -8,12 +9,15 @@
 
 #include "base/error.h"
 #include "ingest/sources.h"
+#include "ingest/truth.h"
 
 #define DEPTH_MAX 64 /* symbolic links may go in circles */
 
 typedef struct {
     an_listing *listing;
     const char *root;
+    an_truth truth;  /* of a flat folder */
+    uint64_t images; /* met in it */
 } walk;
 
 static int visible(const struct dirent *found)
@@ -85,14 +89,44 @@ static int visit_class(walk *w, const char *name, uint32_t label, int depth)
     return error ? error : each_member(w, name, visit, label, depth);
 }
 
+/* A folder without class folders: labels from a list or the devkit, in the order of names. */
+static int visit_flat(walk *w, const char *name, uint32_t label, int depth)
+{
+    struct stat status;
+    const char *class_id;
+    int error = look_at(w, name, &status);
+    (void)depth;
+    if (error || S_ISDIR(status.st_mode))
+        return error;
+    error = an_truth_find(&w->truth, name, w->images++, &class_id);
+    if (!error)
+        error = an_listing_class(w->listing, class_id, &label);
+    return error ? error : an_listing_add(w->listing, name, label, AN_LISTING_OWN_FILE, 0, (uint64_t)status.st_size);
+}
+
+static int add_flat(walk *w)
+{
+    int error = each_member(w, "", visit_flat, 0, 1);
+    return error ? error : an_truth_check_count(&w->truth, w->root, w->images);
+}
+
 static int fill(walk *w, const an_source_options *options)
 {
+    const an_classes *classes = &an_listing_source(w->listing)->classes, *given = options->classes;
     int error = each_member(w, "", visit_class, 0, 1);
-    if (!error && !an_listing_source(w->listing)->classes.count)
-        error = an_error(AN_ECORRUPT,
-                         "no class folders in '%s': expected one folder for each class, with its images inside",
-                         options->path);
-    if (!error && (error = an_listing_resolve_classes(w->listing, options->classes, false)))
+    if (!error)
+        error = an_truth_open(&w->truth, options->labels, options->synsets, options->devkit);
+    if (!error && !classes->count && w->truth.count)
+        error = add_flat(w);
+    if (!error && !classes->count)
+        error =
+            an_error(AN_ECORRUPT,
+                     "no class folders in '%s': expected one folder for each class, with its images inside (the labels "
+                     "of a flat folder come from --labels or --devkit)",
+                     options->path);
+    if (!given && w->truth.classes.count)
+        given = &w->truth.classes;
+    if (!error && (error = an_listing_resolve_classes(w->listing, given, w->images > 0)))
         an_error_prefix(error, "'%s'", options->path);
     return error ? error : an_listing_seal(w->listing, options, 0);
 }
@@ -104,6 +138,7 @@ int an_source_folder_open(an_source **out, const an_source_options *options)
     if (error)
         return error;
     error = fill(&w, options);
+    an_truth_free(&w.truth);
     if (error)
         an_source_free(an_listing_source(w.listing));
     else

@@ -107,10 +107,7 @@ static int add_by_truth(tar_source *s)
     for (uint64_t i = 0; i < s->members.count; i++)
         order[i] = i;
     qsort_r(order, s->members.count, sizeof(*order), by_member_name, s);
-    int error = AN_OK;
-    if (!s->truth.named && s->truth.count != s->members.count)
-        error = an_error(AN_EINVAL, "'%s' holds %llu files, but there are %llu labels", s->options->path,
-                         (unsigned long long)s->members.count, (unsigned long long)s->truth.count);
+    int error = an_truth_check_count(&s->truth, s->options->path, s->members.count);
     for (uint64_t i = 0; i < s->members.count && !error; i++) {
         const char *label;
         error = an_truth_find(&s->truth, name_of(s, order[i]), i, &label);
@@ -194,14 +191,6 @@ static bool any_class(const tar_source *s)
     return false;
 }
 
-static int read_truth(tar_source *s)
-{
-    const an_source_options *options = s->options;
-    if (options->labels)
-        return an_truth_read(&s->truth, options->labels, options->synsets);
-    return options->devkit ? an_truth_read_devkit(&s->truth, options->devkit) : AN_OK;
-}
-
 static int add_items(tar_source *s)
 {
     if (is_webdataset(s))
@@ -218,7 +207,8 @@ static int add_items(tar_source *s)
 
 static int fill(tar_source *s, bool folder)
 {
-    int error = read_truth(s);
+    const an_source_options *options = s->options;
+    int error = an_truth_open(&s->truth, options->labels, options->synsets, options->devkit);
     if (!error)
         error = folder ? add_folder(s, s->options->path) : add_container(s, s->options->path, "");
     if (!error)

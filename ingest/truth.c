@@ -123,3 +123,18 @@ int an_truth_read(an_truth *truth, const char *labels, const char *synsets)
     an_classes_free(&ids);
     return error;
 }
+
+int an_truth_open(an_truth *truth, const char *labels, const char *synsets, const char *devkit)
+{
+    if (labels)
+        return an_truth_read(truth, labels, synsets);
+    return devkit ? an_truth_read_devkit(truth, devkit) : AN_OK;
+}
+
+int an_truth_check_count(const an_truth *truth, const char *path, uint64_t images)
+{
+    if (truth->named || truth->count == images)
+        return AN_OK;
+    return an_error(AN_EINVAL, "'%s' holds %llu files, but there are %llu labels", path, (unsigned long long)images,
+                    (unsigned long long)truth->count);
+}

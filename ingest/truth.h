@@ -28,8 +28,14 @@ int an_truth_read(an_truth *truth, const char *labels, const char *synsets);
 /* ILSVRC2012_devkit_t12.tar.gz: meta.mat and the validation ground truth inside. */
 int an_truth_read_devkit(an_truth *truth, const char *path);
 
+/* Whichever of the two the user gave (labels first); nothing if neither: then count is 0. */
+int an_truth_open(an_truth *truth, const char *labels, const char *synsets, const char *devkit);
+
 void an_truth_free(an_truth *truth);
 int an_truth_add(an_truth *truth, const char *name, const char *label); /* name "" for unnamed */
+
+/* Without names the labels must be as many as the images are. */
+int an_truth_check_count(const an_truth *truth, const char *path, uint64_t images);
 
 /* The class of the image called name (folders before it are ignored), the position-th of all image names in order.
  * AN_ENOTFOUND, with a message, if there is none. */

@@ -527,6 +527,31 @@ static void test_val_with_devkit(void **state)
     refused(&options, AN_ECORRUPT, "devkit");
 }
 
+static void test_flat_folder(void **state)
+{
+    (void)state;
+    char folder[512], labels[512], kit[512];
+    snprintf(folder, sizeof(folder), "%s", path_of("val"));
+    snprintf(labels, sizeof(labels), "%s", path_of("labels.txt"));
+    snprintf(kit, sizeof(kit), "%s", path_of("devkit.tar.gz"));
+    for (int i = 1; i <= 3; i++)
+        fixture_write(fixture_path(&f, "val/ILSVRC2012_val_0000000%d.JPEG", i), "x", 1);
+    make_devkit();
+    pack_devkit("1\n2\n1\n");
+    an_source_options options = {.path = folder};
+    refused(&options, AN_ECORRUPT, "--devkit");
+    options.devkit = kit;
+    expect_val(&options, 2);
+    options.devkit = NULL;
+    options.labels = labels;
+    put("labels.txt", "n02\nn01\nn02\n");
+    expect_val(&options, 2);
+    put("labels.txt", "1\n0\n");
+    refused(&options, AN_ENOTFOUND, "there are only 2");
+    put("labels.txt", "1\n0\n1\n0\n");
+    refused(&options, AN_EINVAL, "3 files, but there are 4 labels");
+}
+
 static void test_val_with_lists(void **state)
 {
     (void)state;
@@ -572,6 +597,7 @@ int main(void)
         CASE(test_folder_of_class_tars),
         CASE(test_webdataset),
         CASE(test_val_with_devkit),
+        CASE(test_flat_folder),
         CASE(test_val_with_lists),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
