@@ -1,9 +1,7 @@
 #include "train/session.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 
-#include "base/clock.h"
 #include "base/cpu.h"
 #include "base/error.h"
 #include "train/checkpoint.h"
@@ -89,61 +87,4 @@ int an_session_describe(const an_session *s, an_buffer *out)
                               an_cpu_describe(), s->compute_threads, s->loader_threads,
                               (double)an_exec_memory(s->exec) * 1e-6);
     return rc;
-}
-
-/* Seconds of the fastest of three steps on blank images. */
-static int time_step(an_session *s, const void *images, const uint32_t *labels, double *seconds)
-{
-    *seconds = 1e30;
-    for (int i = 0; i < 4; i++) {
-        an_exec_result result;
-        uint64_t start = an_clock_ns();
-        int rc = an_exec_step(s->exec, images, labels, (uint32_t)s->config->batch, (uint64_t)i, &result);
-        if (rc == AN_OK)
-            rc = an_exec_update(s->exec, &(an_sgd){.rate = 1e-6, .bias_rate_scale = 1});
-        if (rc < 0)
-            return rc;
-        double took = an_clock_seconds_since(start);
-        if (i > 0 && took < *seconds) /* the first one warms up */
-            *seconds = took;
-    }
-    return AN_OK;
-}
-
-static int measure(an_session *s, double *seconds)
-{
-    an_format format = an_exec_input_format(s->exec);
-    size_t side = (size_t)s->config->crop;
-    size_t bytes = side * side * (size_t)format.channels * an_dtype_size(format.dtype) * (size_t)s->config->batch;
-    void *images = NULL;
-    uint32_t *labels = calloc((size_t)s->config->batch, sizeof(*labels));
-    int rc = labels ? an_pages_alloc(&images, bytes) : an_error(AN_ENOMEM, "out of memory for blank images");
-    if (rc == AN_OK)
-        rc = an_session_start_weights(s);
-    if (rc == AN_OK)
-        rc = time_step(s, images, labels, seconds);
-    an_pages_free(images, bytes);
-    free(labels);
-    return rc;
-}
-
-int an_session_dry_run(an_session *s, an_buffer *out)
-{
-    double seconds = 0;
-    int rc = an_graph_describe(&s->graph, out);
-    if (rc == AN_OK)
-        rc = an_buffer_printf(out, "\n");
-    if (rc == AN_OK)
-        rc = an_exec_describe(s->exec, out);
-    if (rc == AN_OK)
-        rc = measure(s, &seconds);
-    if (rc < 0)
-        return rc;
-    double flop = 3 * an_graph_flop(&s->graph) * s->config->batch;
-    return an_buffer_printf(out,
-                            "\nsteps       %" PRIu64 ", %" PRIu64
-                            " an epoch\nspeed       %.3f s a step of %d images without "
-                            "loading: %.1f images/s, %.0f GFLOP/s; all steps in %.1f hours\n",
-                            s->total_steps, s->steps_per_epoch, seconds, s->config->batch, s->config->batch / seconds,
-                            flop / seconds * 1e-9, seconds * (double)s->total_steps / 3600);
 }

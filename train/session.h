@@ -27,7 +27,7 @@ int an_session_loader(const an_session *session, uint64_t step, an_loader **out)
 /* Network, placement, data and threads in a few lines: for the head of a log. */
 int an_session_describe(const an_session *session, an_buffer *out);
 
-/* The network layer by layer, memory, and the speed of a few steps on blank images. */
+/* Parameters, memory and FLOP by layer and device, the kernels chosen, and the speed of a few steps on blank images. */
 int an_session_dry_run(an_session *session, an_buffer *out);
 
 #endif

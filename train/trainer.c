@@ -151,12 +151,14 @@ static int step(an_trainer *t)
     return rc;
 }
 
-/* SIGUSR1, or the every N steps. At an epoch's end close_epoch saves. */
+/* After SIGUSR1, or every save_every steps; an epoch's end comes first. */
 static int save_if_due(an_trainer *t)
 {
+    if (epoch_is_due(t))
+        return AN_OK;
     bool asked = an_stop_save_requested();
     bool due = t->config->save_every && t->state.step % (uint64_t)t->config->save_every == 0;
-    if ((!asked && !due) || epoch_is_due(t) || (t->saved_any && t->saved_step == t->state.step))
+    if ((!asked && !due) || (t->saved_any && t->saved_step == t->state.step))
         return AN_OK;
     int rc = an_trainer_tell_window(t);
     if (rc == AN_OK)

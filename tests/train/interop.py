@@ -76,6 +76,21 @@ def main(work):
     text = run(*train, "--weights", f"{work}/wrong.safetensors", f"{work}/data", expect=2)
     assert "fc10.bias" in text and "4" in text, text
 
+    evaluate = [f"{BIN}/an-train", "eval", "--weights", f"{work}/weights.safetensors"]
+    for view, options in (("centre", []), ("ten-crop", ["--ten-crop", "--batch", "25"])):
+        report = json.loads(run(*evaluate, *options, "--json", "--per-class", "--confusions", "4", "--show", "2", f"{work}/data"))
+        assert report["view"] == view and report["images"] == 12 and report["step"] == 3
+        assert sum(c["images"] for c in report["classes"]) == 12
+        assert sum(c["correct"] for c in report["classes"]) == round(12 * report["top1"])
+        wrong = sum(c["images"] for c in report["confusions"])
+        assert wrong <= 12 - round(12 * report["top1"])
+        for shown in report["shown"]:
+            p = [item["probability"] for item in shown["predictions"]]
+            assert p == sorted(p, reverse=True) and abs(sum(p) - 1) < 1e-4 and len(p) == 3
+    assert "top-1" in run(*evaluate, "--per-class", "--confusions", "2", "--show", "1", f"{work}/data")
+    run(*evaluate, "--ten-crop", "--batch", "9", f"{work}/data", expect=2)
+    run(f"{BIN}/an-train", "eval", f"{work}/data", expect=2)
+
     try:
         from safetensors.numpy import load_file, save_file
     except ImportError:

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -203,6 +204,18 @@ static void test_find_rate_walks_upwards(void **state)
     assert_true(best >= 0 && best < AN_FIND_RATE_MAX / 3);
 }
 
+static void test_dry_run_tells_parameters_and_speed(void **state)
+{
+    (void)state;
+    an_buffer text = {0};
+    char parameters[32];
+    assert_int_equal(an_session_dry_run(&session, &text), AN_OK);
+    snprintf(parameters, sizeof(parameters), " %llu ", (unsigned long long)an_graph_parameters(&session.graph));
+    assert_non_null(strstr((char *)text.data, parameters));
+    assert_non_null(strstr((char *)text.data, "images/s"));
+    an_buffer_free(&text);
+}
+
 static void test_profile_table(void **state)
 {
     (void)state;
@@ -232,6 +245,7 @@ int main(void)
         cmocka_unit_test(test_confusion),
         cmocka_unit_test(test_rate_is_chosen_before_the_explosion),
         cmocka_unit_test(test_find_rate_walks_upwards),
+        cmocka_unit_test(test_dry_run_tells_parameters_and_speed),
         cmocka_unit_test(test_profile_table),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
