@@ -105,8 +105,6 @@ static int run_all(run *r, const char *source)
         error = an_setup_source(&r->setup, r->config, source);
     if (error)
         return error;
-    r->outcome->items = r->setup.source->items;
-    r->outcome->names = r->setup.names;
     r->outcome->classes = r->setup.source->classes.count;
     error = an_manifest_make(r->config, r->setup.source, &manifest);
     if (!error)

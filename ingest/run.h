@@ -10,8 +10,8 @@
 
 typedef struct {
     an_pipeline_state state;
-    uint64_t items, first; /* in the source (0: unknown); first: done by earlier runs */
-    uint32_t classes, names;
+    uint64_t first; /* inputs done by earlier runs */
+    uint32_t classes;
     double seconds;
     an_buffer report; /* path of the set-aside report, or empty */
 } an_ingest_outcome;

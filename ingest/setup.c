@@ -25,6 +25,7 @@ int an_setup_options(an_setup *setup, const an_ingest_config *config)
 
 static int name_classes(an_setup *setup, const an_ingest_config *config, const char *source)
 {
+    uint32_t named = 0;
     an_classes names = {0};
     an_buffer path = {0};
     int error = config->class_names ? an_buffer_printf(&path, "%s", config->class_names)
@@ -32,7 +33,10 @@ static int name_classes(an_setup *setup, const an_ingest_config *config, const c
     if (!error && (config->class_names || access((char *)path.data, R_OK) == 0)) {
         error = an_classes_read(&names, (char *)path.data);
         if (!error)
-            error = an_classes_name(&setup->source->classes, &names, &setup->names);
+            error = an_classes_name(&setup->source->classes, &names, &named);
+        if (!error && config->class_names && !named)
+            error = an_error(AN_EINVAL, "--class-names '%s' has a name for none of the %u classes, such as '%s'",
+                             config->class_names, setup->source->classes.count, setup->source->classes.entries[0].id);
     }
     an_classes_free(&names);
     an_buffer_free(&path);

@@ -10,7 +10,6 @@ typedef struct {
     an_source *source;
     an_bad_limit limit;
     an_pipeline_options pipeline;
-    uint32_t names; /* classes that got a name */
 } an_setup;
 
 /* Options alone: nothing is opened. */

@@ -360,7 +360,7 @@ static void test_stopped_and_continued(void **state)
 static void test_classes_and_names(void **state)
 {
     (void)state;
-    char train[512];
+    char train[512], wrong[512];
     add_pictures(3, 2);
     fixture_write(fixture_path(&f, "source/classes.tsv"), "class-0\tzero\nclass-2\ttwo of them\n", 33);
     snprintf(train, sizeof(train), "%s", destination);
@@ -374,6 +374,10 @@ static void test_classes_and_names(void **state)
     snprintf(destination, sizeof(destination), "%s", fixture_path(&f, "val.out"));
     fixture_write_jpeg(fixture_path(&f, "val/class-2/x.jpg"), 40, 40, 9);
     config.classes_from = train;
+    config.class_names = strcpy(wrong, fixture_path(&f, "wrong.tsv"));
+    fixture_write(wrong, "other\tname\n", 11);
+    ingest_fails(AN_EINVAL, "none of the 3 classes");
+    config.class_names = NULL;
     ingest_ok();
     dataset = support_open(destination);
     assert_int_equal(an_dataset_class_count(dataset), 3);
