@@ -1,0 +1,81 @@
+#!/usr/bin/python3
+"""The unmodified an-train on emulated GPUs: it trains as on the CPU, a run stopped in mid-epoch and resumed ends in the same
+bytes, and a checkpoint goes on wherever it is taken.
+
+    trainer.py LIBRARY      the emulator
+"""
+import filecmp
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "train"))
+import pictures  # noqa: E402
+
+BIN = os.environ.get("AN_BIN_DIR", "build/release/bin")
+EMULATOR = os.path.abspath(sys.argv[1])
+SMALL = ["--network", "cifar", "--crop", "32", "--batch", "4", "--rate", "0.0002"]
+ALEXNET = ["--crop", "64", "--batch", "2", "--rate", "0.001"]
+
+
+def train(work, network, devices, run, steps, *more, expect=0):
+    """Runs an-train to a number of steps and returns its losses."""
+    environment = dict(os.environ, OMP_WAIT_POLICY="passive")
+    if "cuda" in devices:
+        environment["LD_PRELOAD"] = EMULATOR
+    command = [f"{BIN}/an-train", *network, "--devices", devices, "--init", "he", "--epochs", "2", "--steps", str(steps), "--save-every",
+               "1000", "--log-every", "1", "--compute-threads", "1", "-j", "1", "--json", "--run", f"{work}/{run}", *more, f"{work}/data"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == expect, (command, done.returncode, done.stdout, done.stderr)
+    lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    return [line["loss"] for line in lines if "loss" in line and "step" in line], done.stderr
+
+
+def checkpoint(work, run, step):
+    return f"{work}/{run}/checkpoints/step-{step:09d}.safetensors"
+
+
+def close(one, other, tolerance):
+    assert len(one) == len(other) and one, (one, other)
+    for a, b in zip(one, other):
+        assert abs(a - b) <= tolerance * (abs(a) + 0.1), (one, other)
+
+
+def check_resume(work, network, devices, steps, half):
+    name = devices.replace(":", "").replace(",", "-") + network[1].replace("/", "")
+    train(work, network, devices, f"{name}-straight", steps)
+    train(work, network, devices, f"{name}-halves", half)
+    train(work, network, devices, f"{name}-halves", steps, "--resume", "auto")
+    assert filecmp.cmp(checkpoint(work, f"{name}-straight", steps), checkpoint(work, f"{name}-halves", steps), shallow=False), name
+    return name
+
+
+def main(work):
+    pictures.SIDE = 72
+    pictures.write(f"{work}/images", 24, 3)
+    subprocess.run([f"{BIN}/an-ingest", "--size", "72", "--codec", "rgb", f"{work}/images", f"{work}/data"], check=True, capture_output=True)
+
+    expected, _ = train(work, SMALL, "cpu", "cpu", 9)
+    got, _ = train(work, SMALL, "cuda:0", "cuda", 9)
+    close(expected, got, 1e-3)
+    check_resume(work, SMALL, "cuda:0", 9, 4)  # an epoch is six steps: both stop and go on in mid-epoch
+    check_resume(work, [*SMALL, "--precision", "bf16"], "cuda:1", 9, 4)
+
+    expected, _ = train(work, ALEXNET, "cpu", "alexnet", 4)
+    name = check_resume(work, ALEXNET, "cuda:0,cuda:1", 4, 2)
+    for devices in ("cpu", "cpu,cpu", "cuda:0"):  # what two devices began
+        run = "moved-" + devices.replace(":", "").replace(",", "-")
+        os.makedirs(f"{work}/{run}/checkpoints")
+        os.link(checkpoint(work, f"{name}-halves", 2), checkpoint(work, run, 2))
+        got, _ = train(work, ALEXNET, devices, run, 4, "--resume", "auto")
+        close(expected[2:], got, 1e-3)
+
+    _, said = train(work, SMALL, "cuda:5", "none", 2, expect=1)
+    assert "no cuda:5: this machine has 2 CUDA devices" in said, said
+    print("all equal")
+
+
+with tempfile.TemporaryDirectory() as folder:
+    main(folder)
