@@ -80,10 +80,15 @@ int an_coef_layout_parse(an_coef_layout *layout, const uint8_t *payload, size_t 
     layout->lengths = payload + AN_COEF_HEADER + 64 * (size_t)layout->tables;
     layout->rows = payload + fixed;
     layout->end = payload + size - AN_COEF_PADDING;
-    size_t sum = 0;
+    size_t sum = 0, least = 0;
+    for (int c = 0; c < layout->components;
+         c++) { /* each block has a byte and a half: memory for it is not asked too early */
+        size_t wide = layout->component[c].blocks_wide;
+        least += layout->component[c].blocks_high * (wide + (wide + 1) / 2);
+    }
     for (uint32_t r = 0; r < layout->block_rows; r++)
         sum += an_bytes_u16(layout->lengths + 2 * (size_t)r);
-    if (sum != (size_t)(layout->end - layout->rows))
+    if (sum != (size_t)(layout->end - layout->rows) || sum < least)
         return an_error(AN_ECORRUPT, "coef payload is damaged: rows of %zu bytes where %zu are announced",
                         (size_t)(layout->end - layout->rows), sum);
     return AN_OK;

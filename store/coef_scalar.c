@@ -173,12 +173,13 @@ static void inverse(const int16_t *coefficients, const int16_t quantisation[64],
 
 static void upsample(const uint8_t *near, const uint8_t *far, size_t n, uint8_t *out)
 {
-    for (size_t i = 0; far && i < n; i++) {
+    const ptrdiff_t count = (ptrdiff_t)n;
+    for (ptrdiff_t i = 0; far && i < count; i++) {
         int left = 3 * near[i - 1] + far[i - 1], here = 3 * near[i] + far[i], right = 3 * near[i + 1] + far[i + 1];
         out[2 * i] = (uint8_t)((3 * here + left + 8) >> 4);
         out[2 * i + 1] = (uint8_t)((3 * here + right + 7) >> 4);
     }
-    for (size_t i = 0; !far && i < n; i++) {
+    for (ptrdiff_t i = 0; !far && i < count; i++) {
         out[2 * i] = (uint8_t)((3 * near[i] + near[i - 1] + 1) >> 2);
         out[2 * i + 1] = (uint8_t)((3 * near[i] + near[i + 1] + 2) >> 2);
     }

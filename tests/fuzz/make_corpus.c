@@ -1,4 +1,4 @@
-/* Seeds for the fuzzers: make_corpus FOLDER writes FOLDER/record, FOLDER/window and FOLDER/jpeg. */
+/* Seeds for the fuzzers: make_corpus FOLDER writes FOLDER/record, FOLDER/window, FOLDER/coef and FOLDER/jpeg. */
 #include <stdio.h>
 
 #include "base/error.h"
@@ -41,6 +41,8 @@ static int save_encoded(an_encoder *encoder, int number, an_codec codec, uint32_
     }
     if (!rc)
         rc = save("window", number, prefix, sizeof prefix, &payload);
+    if (!rc && codec == AN_CODEC_COEF)
+        rc = save("coef", number, prefix + 3, 4, &payload);
     an_image_free(&image);
     an_buffer_free(&payload);
     return rc;
@@ -65,6 +67,8 @@ static int save_jpegs(void)
         rc = save("jpeg", i, whole, sizeof whole, &file);
         if (!rc)
             rc = save("window", 20 + i, window, sizeof window, &file);
+        if (!rc)
+            rc = save("coef", 20 + i, window + 3, 4, &file);
         an_buffer_free(&file);
     }
     return rc;

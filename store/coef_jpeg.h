@@ -1,0 +1,26 @@
+/* The handle that both ways between JPEG and coef share. Internal to store. */
+#ifndef AN_STORE_COEF_JPEG_H
+#define AN_STORE_COEF_JPEG_H
+
+#include "store/coef_format.h"
+#include "store/coef_kernels.h"
+#include "store/coef_pack.h"
+#include "store/coef_scan.h"
+#include "store/jpeg_errors.h"
+
+struct an_coef_encoder {
+    an_jpeg_errors errors;
+    struct jpeg_decompress_struct reader;
+    struct jpeg_compress_struct writer;
+    struct jpeg_destination_mgr destination;
+    an_buffer jpeg; /* what writer makes */
+    an_coef_scan *scan;
+    an_coef_packer packers[AN_COEF_SCAN_PACKERS]; /* of an MCU row's rows of blocks; the first one serves alone, too */
+    an_coef_work work;                            /* one row of blocks, for the way back */
+    size_t blocks;                                /* it has room for */
+};
+
+/* Where the writer's bytes go. */
+void an_coef_set_destination(an_coef_encoder *encoder);
+
+#endif
