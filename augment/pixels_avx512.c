@@ -5,38 +5,47 @@
 
 #define TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,avx512vbmi2,avx2,fma,f16c,bmi2")))
 
+TARGET static inline void stream32(uint8_t *dst, const uint8_t *src)
+{
+    _mm256_stream_si256((__m256i *)dst, _mm256_loadu_si256((const __m256i *)src));
+}
+
+/* Whole lines where they can be had. */
 TARGET static void copy(uint8_t *dst, const uint8_t *src, size_t bytes)
 {
     size_t i = 0;
-    for (; (uintptr_t)dst % 32 == 0 && i + 32 <= bytes; i += 32)
-        _mm256_stream_si256((__m256i *)(dst + i), _mm256_loadu_si256((const __m256i *)(src + i)));
+    if ((uintptr_t)dst % 64 == 32 && bytes >= 32) {
+        stream32(dst, src);
+        i = 32;
+    }
+    for (; (uintptr_t)(dst + i) % 64 == 0 && i + 64 <= bytes; i += 64)
+        _mm512_stream_si512((__m512i *)(dst + i), _mm512_loadu_si512(src + i));
+    for (; (uintptr_t)(dst + i) % 32 == 0 && i + 32 <= bytes; i += 32)
+        stream32(dst + i, src + i);
     memcpy(dst + i, src + i, bytes - i);
 }
 
-/* Byte indices for vpermb, filled in from a rule when the compiler folds the loop. */
-TARGET static __m512i reverse_index(size_t pixels)
+/* Byte indices for vpermb, each filled in from its rule; the compiler folds the loops. */
+TARGET static __m512i mirror_index(void)
 {
     uint8_t index[64] = {0};
-    for (size_t k = 0; k < 3 * pixels; k++)
-        index[k] = (uint8_t)(3 * (pixels - 1 - k / 3) + k % 3);
+    for (size_t k = 0; k < 63; k++)
+        index[k + 1] = (uint8_t)(3 * (20 - k / 3) + k % 3);
     return _mm512_loadu_si512(index);
 }
 
+/* 21 pixels are 63 bytes. Blocks go down from the end of dst; the stray byte of each falls where the next one writes.
+ */
 TARGET static void mirror(uint8_t *dst, const uint8_t *src, size_t n)
 {
-    enum { BLOCK = 21 }; /* 63 bytes */
-    const __m512i full = reverse_index(BLOCK);
-    const __mmask64 all = (UINT64_C(1) << 63) - 1;
+    enum { BLOCK = 21 };
+    const __m512i index = mirror_index();
     size_t i = 0;
-    for (; i + BLOCK <= n; i += BLOCK) {
-        __m512i in = _mm512_maskz_loadu_epi8(all, src + 3 * i);
-        _mm512_mask_storeu_epi8(dst + 3 * (n - i - BLOCK), all, _mm512_permutexvar_epi8(full, in));
+    for (; i + BLOCK + 1 <= n; i += BLOCK) {
+        __m512i in = _mm512_loadu_si512(src + 3 * i);
+        _mm512_storeu_si512(dst + 3 * (n - i - BLOCK) - 1, _mm512_permutexvar_epi8(index, in));
     }
-    size_t left = n - i;
-    __mmask64 mask = (UINT64_C(1) << 3 * left) - 1;
-    __m512i index = _mm512_sub_epi8(full, _mm512_set1_epi8((char)(3 * (BLOCK - left))));
-    __m512i in = _mm512_maskz_loadu_epi8(mask, src + 3 * i);
-    _mm512_mask_storeu_epi8(dst, mask, _mm512_permutexvar_epi8(index, in));
+    an_pixels_scalar.mirror(dst, src + 3 * i, n - i);
 }
 
 TARGET static __m512i split_index(bool flip)
@@ -47,20 +56,28 @@ TARGET static __m512i split_index(bool flip)
     return _mm512_loadu_si512(index);
 }
 
+TARGET static inline void store_planes(uint8_t *to, size_t stride, __m512i planes)
+{
+    _mm_storeu_si128((__m128i *)to, _mm512_castsi512_si128(planes));
+    _mm_storeu_si128((__m128i *)(to + stride), _mm512_extracti32x4_epi32(planes, 1));
+    _mm_storeu_si128((__m128i *)(to + 2 * stride), _mm512_extracti32x4_epi32(planes, 2));
+}
+
+/* Sixteen pixels are 48 bytes: while 64 may be read, plain loads and stores, which later loads can be forwarded from.
+ */
 TARGET static void split(uint8_t *dst, size_t stride, const uint8_t *src, size_t n, bool flip)
 {
-    const __m512i full = split_index(flip);
-    for (size_t i = 0; i < n; i += 16) {
-        size_t count = n - i < 16 ? n - i : 16;
-        __mmask16 mask = (__mmask16)((1u << count) - 1);
-        __m512i in = _mm512_maskz_loadu_epi8((UINT64_C(1) << 3 * count) - 1, src + 3 * i);
-        __m512i index = flip ? _mm512_sub_epi8(full, _mm512_set1_epi8((char)(3 * (16 - count)))) : full;
-        __m512i out = _mm512_permutexvar_epi8(index, in);
-        uint8_t *to = dst + (flip ? n - i - count : i);
-        _mm_mask_storeu_epi8(to, mask, _mm512_castsi512_si128(out));
-        _mm_mask_storeu_epi8(to + stride, mask, _mm512_extracti32x4_epi32(out, 1));
-        _mm_mask_storeu_epi8(to + 2 * stride, mask, _mm512_extracti32x4_epi32(out, 2));
+    const __m512i index = split_index(flip);
+    size_t i = 0;
+    for (; i + 22 <= n; i += 16) {
+        __m512i planes = _mm512_permutexvar_epi8(index, _mm512_loadu_si512(src + 3 * i));
+        store_planes(dst + (flip ? n - i - 16 : i), stride, planes);
     }
+    for (; i + 16 <= n; i += 16) {
+        __m512i in = _mm512_maskz_loadu_epi8((UINT64_C(1) << 48) - 1, src + 3 * i);
+        store_planes(dst + (flip ? n - i - 16 : i), stride, _mm512_permutexvar_epi8(index, in));
+    }
+    an_pixels_scalar.split(dst + (flip ? 0 : i), stride, src + 3 * i, n - i, flip);
 }
 
 TARGET static __m512i pad_index(bool flip)
@@ -73,23 +90,30 @@ TARGET static __m512i pad_index(bool flip)
 
 TARGET static void pad(uint8_t *dst, const uint8_t *src, size_t n, bool flip)
 {
-    const __m512i full = pad_index(flip);
+    const __m512i index = pad_index(flip);
     const __mmask64 colours = UINT64_C(0x7777777777777777);
-    for (size_t i = 0; i < n; i += 16) {
-        size_t count = n - i < 16 ? n - i : 16;
-        __mmask64 mask = count == 16 ? ~UINT64_C(0) : (UINT64_C(1) << 4 * count) - 1;
-        __m512i in = _mm512_maskz_loadu_epi8((UINT64_C(1) << 3 * count) - 1, src + 3 * i);
-        __m512i index = flip ? _mm512_sub_epi8(full, _mm512_set1_epi8((char)(3 * (16 - count)))) : full;
-        __m512i out = _mm512_maskz_permutexvar_epi8(colours, index, in);
-        _mm512_mask_storeu_epi8(dst + 4 * (flip ? n - i - count : i), mask, out);
+    size_t i = 0;
+    for (; i + 22 <= n; i += 16) {
+        __m512i out = _mm512_maskz_permutexvar_epi8(colours, index, _mm512_loadu_si512(src + 3 * i));
+        _mm512_storeu_si512(dst + 4 * (flip ? n - i - 16 : i), out);
     }
+    for (; i + 16 <= n; i += 16) {
+        __m512i in = _mm512_maskz_loadu_epi8((UINT64_C(1) << 48) - 1, src + 3 * i);
+        _mm512_storeu_si512(dst + 4 * (flip ? n - i - 16 : i), _mm512_maskz_permutexvar_epi8(colours, index, in));
+    }
+    an_pixels_scalar.pad(dst + (flip ? 0 : 4 * i), src + 3 * i, n - i, flip);
+}
+
+/* The next sixteen of the pattern. */
+static inline size_t next_phase(size_t phase)
+{
+    return phase == AN_PIXELS_PATTERN - 16 ? 0 : phase + 16;
 }
 
 /* Sixteen values from i on, those under mask. */
 TARGET static inline __m512 values(const uint8_t *src, const float *mean, bool mean_repeats, const float *shift,
-                                   __m512 scale, size_t i, __mmask16 mask)
+                                   __m512 scale, size_t i, size_t phase, __mmask16 mask)
 {
-    size_t phase = i % AN_PIXELS_PATTERN;
     __m512 pixel = _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(mask, src + i)));
     __m512 centred = _mm512_sub_ps(pixel, _mm512_maskz_loadu_ps(mask, mean + (mean_repeats ? phase : i)));
     return _mm512_mul_ps(_mm512_add_ps(centred, _mm512_loadu_ps(shift + phase)), scale);
@@ -105,12 +129,12 @@ TARGET static void to_f32(void *dst, const uint8_t *src, const float *mean, bool
 {
     float *out = dst;
     const __m512 factor = _mm512_set1_ps(scale);
-    size_t i = 0;
-    for (; (uintptr_t)dst % 64 == 0 && i + 16 <= n; i += 16)
-        _mm512_stream_ps(out + i, values(src, mean, mean_repeats, shift, factor, i, 0xffff));
-    for (; i < n; i += 16) {
+    size_t i = 0, phase = 0;
+    for (; (uintptr_t)dst % 64 == 0 && i + 16 <= n; i += 16, phase = next_phase(phase))
+        _mm512_stream_ps(out + i, values(src, mean, mean_repeats, shift, factor, i, phase, 0xffff));
+    for (; i < n; i += 16, phase = next_phase(phase)) {
         __mmask16 mask = mask_of(i, n);
-        _mm512_mask_storeu_ps(out + i, mask, values(src, mean, mean_repeats, shift, factor, i, mask));
+        _mm512_mask_storeu_ps(out + i, mask, values(src, mean, mean_repeats, shift, factor, i, phase, mask));
     }
 }
 
@@ -132,13 +156,18 @@ TARGET static void to_bf16(void *dst, const uint8_t *src, const float *mean, boo
 {
     uint16_t *out = dst;
     const __m512 factor = _mm512_set1_ps(scale);
-    size_t i = 0;
-    for (; (uintptr_t)dst % 32 == 0 && i + 16 <= n; i += 16)
-        _mm256_stream_si256((__m256i *)(out + i),
-                            to_bf16_16(values(src, mean, mean_repeats, shift, factor, i, 0xffff)));
-    for (; i < n; i += 16) {
+    size_t i = 0, phase = 0;
+    for (; (uintptr_t)dst % 64 == 0 && i + 32 <= n; i += 32) {
+        __m256i low = to_bf16_16(values(src, mean, mean_repeats, shift, factor, i, phase, 0xffff));
+        phase = next_phase(phase);
+        __m256i high = to_bf16_16(values(src, mean, mean_repeats, shift, factor, i + 16, phase, 0xffff));
+        phase = next_phase(phase);
+        _mm512_stream_si512((__m512i *)(out + i), _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1));
+    }
+    for (; i < n; i += 16, phase = next_phase(phase)) {
         __mmask16 mask = mask_of(i, n);
-        _mm256_mask_storeu_epi16(out + i, mask, to_bf16_16(values(src, mean, mean_repeats, shift, factor, i, mask)));
+        _mm256_mask_storeu_epi16(out + i, mask,
+                                 to_bf16_16(values(src, mean, mean_repeats, shift, factor, i, phase, mask)));
     }
 }
 
@@ -147,12 +176,18 @@ TARGET static void to_f16(void *dst, const uint8_t *src, const float *mean, bool
 {
     uint16_t *out = dst;
     const __m512 factor = _mm512_set1_ps(scale);
-    size_t i = 0;
-    for (; (uintptr_t)dst % 32 == 0 && i + 16 <= n; i += 16)
-        _mm256_stream_si256((__m256i *)(out + i), to_f16_16(values(src, mean, mean_repeats, shift, factor, i, 0xffff)));
-    for (; i < n; i += 16) {
+    size_t i = 0, phase = 0;
+    for (; (uintptr_t)dst % 64 == 0 && i + 32 <= n; i += 32) {
+        __m256i low = to_f16_16(values(src, mean, mean_repeats, shift, factor, i, phase, 0xffff));
+        phase = next_phase(phase);
+        __m256i high = to_f16_16(values(src, mean, mean_repeats, shift, factor, i + 16, phase, 0xffff));
+        phase = next_phase(phase);
+        _mm512_stream_si512((__m512i *)(out + i), _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1));
+    }
+    for (; i < n; i += 16, phase = next_phase(phase)) {
         __mmask16 mask = mask_of(i, n);
-        _mm256_mask_storeu_epi16(out + i, mask, to_f16_16(values(src, mean, mean_repeats, shift, factor, i, mask)));
+        _mm256_mask_storeu_epi16(out + i, mask,
+                                 to_f16_16(values(src, mean, mean_repeats, shift, factor, i, phase, mask)));
     }
 }
 

@@ -180,9 +180,6 @@ static int make_coef(sheet *t, an_sample_scratch *scratch, const an_record *reco
         return an_error(AN_ECORRUPT, "the payload holds %u x %u pixels, its header says %u", info.width, info.height,
                         s->side);
     t->mirror = false;
-    if (rc == AN_OK && as_decoded(s))
-        return an_coef_decode_window(scratch->coef, record->payload, record->header.length, &window, t->out,
-                                     (size_t)crop * AN_SAMPLE_COLOURS);
     if (rc == AN_OK)
         rc = an_coef_decode_rows(scratch->coef, record->payload, record->header.length, &window, write_row, t);
     return rc;
