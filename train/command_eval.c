@@ -148,8 +148,7 @@ static int evaluate(const eval_options *o, const an_trained *trained, const an_d
                             .input = &trained->input,
                             .crop = trained->config.crop,
                             .batch = o->batch,
-                            .threads = an_train_loader_threads(o->loader_threads),
-                            .format = an_exec_input_format(exec)};
+                            .threads = an_train_loader_threads(o->loader_threads)};
     an_evaluate_watcher watcher = {look, &g, (uint32_t)trained->classes};
     an_evaluation result;
     int rc = open_gallery(&g, (uint64_t)o->show, an_dataset_count(dataset), watcher.classes);

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "augment/loader.h"
+#include "model/exec.h"
 #include "train/checkpoint.h"
 #include "train/config.h"
 
@@ -27,8 +28,9 @@ int an_train_class_ids(const an_dataset *dataset, char **out);
 /* AN_EINVAL unless the dataset has exactly the classes of ids, in this order; names the first difference. */
 int an_train_class_check(const an_dataset *dataset, const char *ids, const char *origin);
 
-/* Endless, shuffled and augmented, from (epoch, step) on. */
-int an_train_data_loader(const an_train_data *data, const an_train_config *config, an_format format, int threads,
+/* Endless, shuffled and augmented, from (epoch, step) on, in the format and memory that exec wants; exec must outlive
+ * it. */
+int an_train_data_loader(const an_train_data *data, const an_train_config *config, an_exec *exec, int threads,
                          uint64_t epoch, uint64_t step, an_loader **out);
 
 /* Looking at a dataset as it is, for evaluation. */
@@ -38,14 +40,14 @@ typedef struct {
     const uint64_t *subset; /* records to look at, or NULL */
     uint64_t subset_count;
     int crop, batch, threads, engine;
-    an_format format;
 } an_view_options;
 
 /* The centre of each image once, in stored order, the last batch short. */
-int an_view_loader(const an_view_options *options, an_loader **out);
+int an_view_loader(const an_view_options *options, an_exec *exec, an_loader **out);
 
 /* The same as options for a sampler. statistics borrows options->input's mean image. */
-int an_view_sample(const an_view_options *options, an_sample_options *sample, an_statistics *statistics);
+int an_view_sample(const an_view_options *options, an_format format, an_sample_options *sample,
+                   an_statistics *statistics);
 
 /* How loader and compute threads share the processors: what --threads and --compute-threads 0 stand for. */
 int an_train_loader_threads(int wanted);

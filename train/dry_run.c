@@ -32,12 +32,14 @@ static int measure(an_session *s, double *seconds)
     size_t bytes = side * side * (size_t)format.channels * an_dtype_size(format.dtype) * (size_t)s->config->batch;
     void *images = NULL;
     uint32_t *labels = calloc((size_t)s->config->batch, sizeof(*labels));
-    int rc = labels ? an_pages_alloc(&images, bytes) : an_error(AN_ENOMEM, "out of memory for blank images");
+    int rc =
+        labels ? an_exec_images_alloc(s->exec, &images, bytes) : an_error(AN_ENOMEM, "out of memory for blank images");
     if (rc == AN_OK)
         rc = an_session_start_weights(s);
     if (rc == AN_OK)
         rc = time_step(s, images, labels, seconds);
-    an_pages_free(images, bytes);
+    if (images)
+        an_exec_images_free(s->exec, images, bytes);
     free(labels);
     return rc;
 }

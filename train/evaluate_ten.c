@@ -25,7 +25,7 @@ static int open_ten(ten *t, const an_view_options *options)
 {
     an_sample_options sample;
     an_statistics statistics;
-    int rc = an_view_sample(options, &sample, &statistics);
+    int rc = an_view_sample(options, an_exec_input_format(t->exec), &sample, &statistics);
     if (rc == AN_OK)
         rc = an_sampler_create(&t->sampler, &sample, an_dataset_side(options->dataset), &statistics);
     if (rc == AN_OK)
@@ -37,7 +37,7 @@ static int open_ten(ten *t, const an_view_options *options)
     rc = an_size_multiply(an_sampler_bytes(t->sampler), (size_t)t->images * AN_SAMPLE_TEN, &t->data_size);
     void *pages = NULL;
     if (rc == AN_OK)
-        rc = an_pages_alloc(&pages, t->data_size);
+        rc = an_exec_images_alloc(t->exec, &pages, t->data_size);
     t->data = pages;
     t->probabilities = calloc((size_t)t->images * AN_SAMPLE_TEN * t->watcher->classes, sizeof(float));
     return rc == AN_OK && !t->probabilities ? an_error(AN_ENOMEM, "out of memory for predictions") : rc;
@@ -47,7 +47,8 @@ static void close_ten(ten *t)
 {
     an_sample_scratch_free(t->scratch);
     an_sampler_free(t->sampler);
-    an_pages_free(t->data, t->data_size);
+    if (t->data)
+        an_exec_images_free(t->exec, t->data, t->data_size);
     free(t->probabilities);
 }
 

@@ -14,7 +14,24 @@ int an_train_compute_threads(int wanted)
 
 enum { READ_DEPTH = 64, SLOTS = 3 };
 
-int an_train_data_loader(const an_train_data *data, const an_train_config *config, an_format format, int threads,
+static int alloc_images(void *context, void **out, size_t size)
+{
+    return an_exec_images_alloc(context, out, size);
+}
+
+static void free_images(void *context, void *memory, size_t size)
+{
+    an_exec_images_free(context, memory, size);
+}
+
+static void use_memory_of(an_exec *exec, an_loader_options *options)
+{
+    options->memory_alloc = alloc_images;
+    options->memory_free = free_images;
+    options->memory_context = exec;
+}
+
+int an_train_data_loader(const an_train_data *data, const an_train_config *config, an_exec *exec, int threads,
                          uint64_t epoch, uint64_t step, an_loader **out)
 {
     an_loader_options options = {
@@ -25,7 +42,7 @@ int an_train_data_loader(const an_train_data *data, const an_train_config *confi
                    .jitter = config->jitter,
                    .mean = (an_mean_kind)config->mean,
                    .scale = data->input.scale,
-                   .format = format},
+                   .format = an_exec_input_format(exec)},
         .engine = (an_reader_engine)config->engine,
         .depth = READ_DEPTH,
         .threads = threads,
@@ -42,6 +59,7 @@ int an_train_data_loader(const an_train_data *data, const an_train_config *confi
         .subset = data->subset,
         .subset_count = data->subset_count,
     };
+    use_memory_of(exec, &options);
     return an_loader_create(out, &options);
 }
 
@@ -54,7 +72,7 @@ static bool one_colour(const an_train_input *input)
     return true;
 }
 
-int an_view_sample(const an_view_options *o, an_sample_options *sample, an_statistics *statistics)
+int an_view_sample(const an_view_options *o, an_format format, an_sample_options *sample, an_statistics *statistics)
 {
     uint32_t side = an_dataset_side(o->dataset);
     if ((uint32_t)o->crop > side)
@@ -73,11 +91,11 @@ int an_view_sample(const an_view_options *o, an_sample_options *sample, an_stati
     *sample = (an_sample_options){.crop = (uint32_t)o->crop,
                                   .mean = side == o->input->side ? AN_MEAN_PIXEL : AN_MEAN_CHANNEL,
                                   .scale = o->input->scale,
-                                  .format = o->format};
+                                  .format = format};
     return AN_OK;
 }
 
-int an_view_loader(const an_view_options *o, an_loader **out)
+int an_view_loader(const an_view_options *o, an_exec *exec, an_loader **out)
 {
     an_statistics statistics;
     an_loader_options options = {
@@ -96,6 +114,7 @@ int an_view_loader(const an_view_options *o, an_loader **out)
         .subset = o->subset,
         .subset_count = o->subset_count,
     };
-    int rc = an_view_sample(o, &options.sample, &statistics);
+    int rc = an_view_sample(o, an_exec_input_format(exec), &options.sample, &statistics);
+    use_memory_of(exec, &options);
     return rc < 0 ? rc : an_loader_create(out, &options);
 }

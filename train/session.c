@@ -57,8 +57,8 @@ int an_session_start_weights(an_session *s)
 
 int an_session_loader(const an_session *s, uint64_t step, an_loader **out)
 {
-    int rc = an_train_data_loader(&s->data, s->config, an_exec_input_format(s->exec), s->loader_threads,
-                                  step / s->steps_per_epoch, step % s->steps_per_epoch, out);
+    int rc = an_train_data_loader(&s->data, s->config, s->exec, s->loader_threads, step / s->steps_per_epoch,
+                                  step % s->steps_per_epoch, out);
     if (rc < 0 || an_loader_steps_per_epoch(*out) == s->steps_per_epoch)
         return rc;
     rc = an_error(AN_EINTERNAL, "the loader counts %" PRIu64 " steps an epoch, the trainer %" PRIu64,

@@ -39,8 +39,7 @@ static int validate(an_trainer *t, an_evaluation *out)
                                .crop = t->config->crop,
                                .batch = t->config->batch,
                                .threads = t->session.loader_threads,
-                               .engine = t->config->engine,
-                               .format = an_exec_input_format(t->session.exec)};
+                               .engine = t->config->engine};
     profile_training(t);
     int rc = an_evaluate_centre(t->session.exec, &options, NULL, out);
     an_exec_layers_reset(t->session.exec);

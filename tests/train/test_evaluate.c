@@ -68,12 +68,8 @@ static int see(void *context, uint64_t index, uint32_t label, const float *p)
 
 static an_view_options view(int crop, int batch)
 {
-    return (an_view_options){.dataset = session.data.training,
-                             .input = &session.data.input,
-                             .crop = crop,
-                             .batch = batch,
-                             .threads = 2,
-                             .format = an_exec_input_format(session.exec)};
+    return (an_view_options){
+        .dataset = session.data.training, .input = &session.data.input, .crop = crop, .batch = batch, .threads = 2};
 }
 
 static void test_centre_sees_every_image(void **state)
