@@ -29,6 +29,7 @@ typedef struct {
     uint64_t seed;          /* of dropout */
     an_precision precision; /* AN_EUNSUPPORTED from open where the device lacks it */
     bool direct;
+    bool winograd; /* tests: transformed convolutions wherever they exist, not only where they are expected to be faster */
 } an_backend_options;
 
 typedef struct {
@@ -49,6 +50,7 @@ typedef struct an_backend_api {
     bool processors;  /* devices are made of the host's processors: exec divides them and gives each device a thread of
                          its  own. Otherwise one thread calls all devices' ops in graph order, and ops that meet outputs
                          of  another device (joins, collect) order themselves behind it */
+    int (*devices)(an_buffer *out); /* optional: lines for an_backend_devices */
     int (*open)(an_backend **out, const an_backend_options *options);
     void (*close)(an_backend *backend); /* with its ops; NULL is fine */
     an_format (*input_format)(const an_backend *backend);
@@ -85,6 +87,8 @@ typedef struct an_backend_api {
 /* The backend that runs a device name ("cpu"; what follows a colon is the backend's); AN_EINVAL naming it and what
  * there is. */
 int an_backend_find(const char *device, const an_backend_api **out);
+/* A line for each device of this machine that a placement can name, or why a kind has none. */
+int an_backend_devices(an_buffer *out);
 
 extern const an_backend_api an_backend_cpu;
 extern const an_backend_api an_backend_cuda; /* in builds with CUDA */

@@ -45,6 +45,7 @@ int an_cuda_alloc_pinned(an_backend *cuda, void **out, size_t size, const char *
 int an_cuda_alloc_host(an_backend *cuda, void **out, size_t size);
 int an_cuda_event(an_backend *cuda, cudaEvent_t *out);
 int an_cuda_plan(an_backend *cuda, an_plan **out, const an_plan_spec *spec);
+int an_cuda_devices(an_buffer *out); /* a line for each, or why there is none */
 int an_cuda_open(an_backend **out, const an_backend_options *options);
 void an_cuda_close(an_backend *cuda);
 int an_cuda_wait(cudaStream_t stream, cudaEvent_t event);

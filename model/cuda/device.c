@@ -128,6 +128,29 @@ static int device_check(int device)
     return rc;
 }
 
+static int device_line(an_buffer *out, int device)
+{
+    struct cudaDeviceProp p;
+    char name[16];
+    int rc = an_cuda_check(cudaGetDeviceProperties(&p, device), "ask for the properties of cuda:%d", device);
+    if (rc)
+        return rc;
+    snprintf(name, sizeof name, "cuda:%d", device);
+    return an_buffer_printf(out, "%-8s %s, compute capability %d.%d, %.0f GB\n", name, p.name, p.major, p.minor,
+                            (double)p.totalGlobalMem * 1e-9);
+}
+
+int an_cuda_devices(an_buffer *out)
+{
+    int count = 0;
+    int rc = an_cuda_check(cudaGetDeviceCount(&count), "find CUDA devices");
+    if (rc)
+        return an_buffer_printf(out, "%-8s none: %s\n", "cuda", an_error_message());
+    for (int i = 0; i < count && !rc; i++)
+        rc = device_line(out, i);
+    return rc;
+}
+
 static int handles_make(an_backend *cuda)
 {
     int rc = an_cuda_use(cuda), device = cuda->device;

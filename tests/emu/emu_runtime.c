@@ -348,6 +348,15 @@ cudaError_t cudaGetDeviceCount(int *count)
     return device_count ? cudaSuccess : failed(cudaErrorNoDevice);
 }
 
+cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *p, int device)
+{
+    memset(p, 0, sizeof *p);
+    snprintf(p->name, sizeof p->name, "emulated device %d", device);
+    p->major = 9;
+    p->totalGlobalMem = (size_t)16 << 30;
+    return device < device_count ? cudaSuccess : failed(cudaErrorInvalidDevice);
+}
+
 cudaError_t cudaSetDevice(int device)
 {
     if (device < 0 || device >= device_count)

@@ -292,6 +292,16 @@ static void test_a_swapped_device_is_caught(void **state)
     runner_free(&r);
 }
 
+static void test_devices_are_listed(void **state)
+{
+    (void)state;
+    an_buffer text = {0};
+    an_test_ok(an_backend_devices(&text), "devices");
+    assert_non_null(strstr((const char *)text.data, "cuda:1   emulated device 1, compute capability 9.0, 17 GB\n"));
+    assert_non_null(strstr((const char *)text.data, "cpu "));
+    an_buffer_free(&text);
+}
+
 static void test_messages(void **state)
 {
     (void)state;
@@ -345,10 +355,15 @@ static void test_training_moves_between_placements(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_small_net_matches_the_cpu),          cmocka_unit_test(test_alexnet_matches_the_cpu),
-        cmocka_unit_test(test_peer_access_may_be_refused),         cmocka_unit_test(test_steps_repeat_exactly),
-        cmocka_unit_test(test_a_step_neither_waits_nor_allocates), cmocka_unit_test(test_every_missing_wait_is_caught),
-        cmocka_unit_test(test_a_swapped_device_is_caught),         cmocka_unit_test(test_messages),
+        cmocka_unit_test(test_small_net_matches_the_cpu),
+        cmocka_unit_test(test_alexnet_matches_the_cpu),
+        cmocka_unit_test(test_peer_access_may_be_refused),
+        cmocka_unit_test(test_steps_repeat_exactly),
+        cmocka_unit_test(test_a_step_neither_waits_nor_allocates),
+        cmocka_unit_test(test_every_missing_wait_is_caught),
+        cmocka_unit_test(test_a_swapped_device_is_caught),
+        cmocka_unit_test(test_devices_are_listed),
+        cmocka_unit_test(test_messages),
         cmocka_unit_test(test_training_moves_between_placements),
     };
     (void)emu_violations(NULL, 0); /* from now on collected, and asked for by each test */
