@@ -116,7 +116,8 @@ const an_option an_train_options[] = {
      .metavar = "LIST",
      .initial = "cpu",
      .offset = FIELD(devices),
-     .help = "where the network's two logical devices run: cpu, or cpu,cpu with processors of their own"},
+     .help =
+         "where the network's two logical devices run: cpu; cpu,cpu; cuda:0; cuda:0,cuda:1; list tells what there is"},
     {.name = "threads",
      .key = 'j',
      .type = AN_OPTION_INT,

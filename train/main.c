@@ -1,9 +1,12 @@
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/error.h"
 #include "base/log.h"
+#include "model/backend.h"
 #include "train/commands.h"
 
 static const struct {
@@ -27,10 +30,32 @@ static void let_idle_threads_sleep(char **argv)
         execv("/proc/self/exe", argv); /* if it fails, the program merely runs with spinning threads */
 }
 
+/* "--devices list" or "--devices=list", which need no dataset. */
+static bool devices_asked(int argc, char **argv)
+{
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+        if (strcmp(argv[i], "--devices=list") == 0 ||
+            (strcmp(argv[i], "--devices") == 0 && i + 1 < argc && strcmp(argv[i + 1], "list") == 0))
+            return true;
+    return false;
+}
+
+static int print_devices(void)
+{
+    an_buffer text = {0};
+    int rc = an_backend_devices(&text);
+    if (rc == AN_OK)
+        printf("%s", (const char *)text.data);
+    an_buffer_free(&text);
+    return rc < 0 ? an_command_failed(rc) : AN_EXIT_OK;
+}
+
 int main(int argc, char **argv)
 {
     let_idle_threads_sleep(argv);
     an_log_init("an-train", AN_LOG_INFO);
+    if (devices_asked(argc, argv))
+        return print_devices();
     for (size_t i = 0; argc > 1 && i < sizeof(commands) / sizeof(commands[0]); i++)
         if (strcmp(argv[1], commands[i].name) == 0)
             return commands[i].run(argc - 1, argv + 1);
