@@ -60,6 +60,17 @@ int an_train_config_parse(an_train_config *config, const char *lines, const char
     return rc;
 }
 
+int an_train_recipe_complete(const char *lines, const char *where, an_buffer *out)
+{
+    an_train_config config = {0};
+    int rc = an_options_init(an_train_recipe_spec(), &config);
+    if (rc == AN_OK)
+        rc = an_train_config_parse(&config, lines, where);
+    if (rc == AN_OK)
+        rc = an_train_config_recipe(&config, out);
+    return rc < 0 ? rc : an_buffer_append(out, "", 1);
+}
+
 /* The value of name in lines, as a new string; NULL if absent. */
 static char *lookup(const char *lines, const char *wanted)
 {

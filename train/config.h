@@ -58,6 +58,9 @@ int an_train_config_recipe(const an_train_config *config, an_buffer *out);
 /* Fill the recipe part of config from such lines. where names their origin in messages. */
 int an_train_config_parse(an_train_config *config, const char *lines, const char *where);
 
+/* The same recipe with every option of this program in it: what an older one did not know yet has its initial value. */
+int an_train_recipe_complete(const char *lines, const char *where, an_buffer *out);
+
 /* Compare two recipe texts. Equal: AN_OK and nothing appended. Else AN_END and one line "name: old -> new" for each. */
 int an_train_recipe_compare(const char *before, const char *now, an_buffer *difference);
 

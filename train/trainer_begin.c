@@ -12,7 +12,11 @@ static int refuse_other_recipe(const an_trainer *t, const an_checkpoint *c)
 {
     an_buffer difference = {0};
     const an_train_identity *theirs = an_checkpoint_identity(c);
-    int rc = an_train_recipe_compare(theirs->recipe, (const char *)t->recipe.data, &difference);
+    an_buffer before = {0};
+    int rc = an_train_recipe_complete(theirs->recipe, an_checkpoint_path(c), &before);
+    if (rc == AN_OK)
+        rc = an_train_recipe_compare((const char *)before.data, (const char *)t->recipe.data, &difference);
+    an_buffer_free(&before);
     if (rc == AN_END)
         rc = an_error(AN_EINVAL,
                       "'%s' was made with another recipe; give the same options, or another --run folder to "

@@ -90,6 +90,20 @@ static void test_difference_names_each_value(void **state)
     an_buffer_free(&difference);
 }
 
+static void test_older_recipes_get_initial_values(void **state)
+{
+    (void)state;
+    an_train_config config;
+    an_buffer old = {0}, now = {0}, difference = {0};
+    defaults(&config);
+    config.rate = 0.5;
+    assert_int_equal(an_train_recipe_complete("rate = 0.5\n", "a test", &old), AN_OK);
+    assert_int_equal(an_train_recipe_compare((char *)old.data, recipe(&config, &now), &difference), AN_OK);
+    assert_int_equal(an_train_recipe_complete("colour = blue\n", "a test", &old), AN_EINVAL);
+    an_buffer_free(&old);
+    an_buffer_free(&now);
+}
+
 static void refused(const an_train_config *config, const char *word)
 {
     assert_int_equal(an_train_config_check(config), AN_EINVAL);
@@ -198,6 +212,7 @@ int main(void)
         cmocka_unit_test(test_recipe_is_the_second_half),
         cmocka_unit_test(test_recipe_reads_back),
         cmocka_unit_test(test_difference_names_each_value),
+        cmocka_unit_test(test_older_recipes_get_initial_values),
         cmocka_unit_test(test_impossible_combinations),
         cmocka_unit_test(test_scale_follows_initialisation),
         cmocka_unit_test(test_metrics_read_as_if_never_interrupted),
