@@ -21,6 +21,7 @@ an_dependency(png libpng libpng-dev)
 an_dependency(archive libarchive libarchive-dev)
 an_dependency(matio matio libmatio-dev)
 an_dependency(cairo cairo libcairo2-dev)
+an_dependency(pango pangocairo libpango1.0-dev)
 an_dependency(cmocka cmocka libcmocka-dev)
 
 # Not through oneDNN's own CMake package: Debian's asks for OpenCL headers that nothing here uses.

@@ -40,4 +40,4 @@ _an_complete() {
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
 }
 
-complete -o default -F _an_complete an-ingest an-train an-bench-io
+complete -o default -F _an_complete an-ingest an-train an-bench-io an-show

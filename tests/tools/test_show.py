@@ -1,0 +1,211 @@
+#!/usr/bin/env python3
+"""an-show draws from a small trained network: every command, the same bytes twice, and errors that say what to do."""
+import json
+import os
+import random
+import shutil
+import struct
+import subprocess
+import tempfile
+import unittest
+import zlib
+from pathlib import Path
+
+LONG = "a class with a name that goes on and on, longer than any picture of it is wide, in every alphabet: ΑΒΓ Жук 鳥"
+NAMES = ["Ångström ✓", LONG, "<b>&\"quoted\""]
+SIDE = 40
+
+
+def png(pixel):
+    """A PNG file of SIDE x SIDE, pixel(x, y) -> (r, g, b)."""
+    rows = b"".join(b"\0" + bytes(c for x in range(SIDE) for c in pixel(x, y)) for y in range(SIDE))
+    chunk = lambda kind, data: (struct.pack(">I", len(data)) + kind + data
+                                + struct.pack(">I", zlib.crc32(kind + data)))
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", SIDE, SIDE, 8, 2, 0, 0, 0))
+            + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+
+
+def plant(folder, per_class, classes=("c0", "c1", "c2")):
+    generator = random.Random(str(folder.name))
+    for number, name in enumerate(classes):
+        (folder / name).mkdir(parents=True)
+        for i in range(per_class):
+            noise = bytes(generator.randrange(90) for _ in range(SIDE * SIDE * 3))
+            corner = 4 + 9 * number
+
+            def pixel(x, y):
+                at = 3 * (y * SIDE + x)
+                value = list(noise[at:at + 3])
+                if corner <= x < corner + 10 and corner <= y < corner + 10:
+                    value[number % 3] = 255
+                return value
+            (folder / name / f"{i:03}.png").write_bytes(png(pixel))
+
+
+def run(*words, code=0, env=None):
+    words = [str(w) for w in words]
+    result = subprocess.run(words, capture_output=True, text=True, timeout=250, env={**os.environ, **(env or {})})
+    if result.returncode != code:
+        raise AssertionError(f"{' '.join(words)}: exit {result.returncode}, not {code}\n{result.stdout}{result.stderr}")
+    return result.stdout if code == 0 else result.stdout + result.stderr
+
+
+class Show(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.root = Path(tempfile.mkdtemp(prefix="an-show-"))
+        cls.addClassCleanup(shutil.rmtree, cls.root)
+        (cls.root / "names.tsv").write_text("".join(f"c{i}\t{n}\n" for i, n in enumerate(NAMES)))
+        for split, images in (("train", 24), ("val", 8)):
+            plant(cls.root / f"{split}-images", images)
+            run("an-ingest", "--size", SIDE, "--class-names", cls.root / "names.tsv", cls.root / f"{split}-images",
+                cls.root / split)
+        for name, activation in (("relu", "relu"), ("tanh", "tanh")):
+            run("an-train", "--run", cls.root / name, "--network", "cifar", "--crop", 32, "--batch", 12, "--init", "he",
+                "--epochs", 3, "--log-every", 1, "--activation", activation, "--threads", 1, "--compute-threads", 1,
+                cls.root / "train", cls.root / "val")
+        cls.weights = ("--run", cls.root / "relu")
+
+    def out(self, name):
+        path = self.root / f"{self.id().split('.')[-1]}-{name}"
+        self.addCleanup(path.unlink, missing_ok=True)
+        return path
+
+    def fails(self, code, text, *words, env=None):
+        said = run("an-show", *words, code=code, env=env)
+        self.assertIn(text, said)
+
+    def draws(self, *words, ending):
+        """The command, with the picture last, in every format and twice."""
+        for suffix, magic in ((".png", b"\x89PNG"), (".svg", b"<?xml"), (".pdf", b"%PDF")):
+            first, second = self.out("1" + suffix), self.out("2" + suffix)
+            run("an-show", *words, *ending(first))
+            run("an-show", *words, *ending(second))
+            self.assertTrue(first.read_bytes().startswith(magic), suffix)
+            self.assertEqual(first.read_bytes(), second.read_bytes(), suffix)
+
+    def last(self, path):
+        return [path]
+
+    def test_help(self):
+        for command in ("network", "filters", "predict", "augment", "curves"):
+            self.assertIn(command, run("an-show", "--help"))
+            self.assertIn("Examples:", run("an-show", command, "--help"))
+        self.fails(2, "no command 'draw'", "draw")
+
+    def test_network(self):
+        self.draws("network", ending=self.last)
+        seen = set()
+        for options in ([], ["--one-column"], ["--no-communication"], ["--pool", 2], ["--lrn", "none"], ["--crop", 227],
+                        ["--classes", 10], ["--network", "cifar", "--crop", 32], self.weights):
+            run("an-show", "network", *options, self.out("x.svg"))
+            seen.add(self.out("x.svg").read_bytes())
+        self.assertEqual(len(seen), 9)
+        self.fails(2, "input side 20", "network", "--crop", 20, self.out("x.svg"))
+        self.fails(2, ".png, .svg or .pdf", "network", self.out("x.gif"))
+
+    def test_filters(self):
+        self.draws("filters", *self.weights, ending=self.last)
+        run("an-show", "filters", *self.weights, "--scale", "together", self.out("x.svg"))
+        run("an-show", "filters", *self.weights, self.out("y.svg"))
+        self.assertNotEqual(self.out("x.svg").read_bytes(), self.out("y.svg").read_bytes())
+        self.fails(2, "--run", "filters", self.out("x.svg"))
+        self.fails(1, "nowhere", "filters", "--run", self.root / "nowhere", self.out("x.svg"))
+        self.fails(3, "names.tsv", "filters", "--weights", self.root / "names.tsv", self.out("x.svg"))
+
+    def predict(self, *words):
+        return json.loads(run("an-show", "predict", *self.weights, "--json", *words))
+
+    def test_predict_agrees_with_eval(self):
+        said = self.predict("--dataset", self.root / "val", "--images", 1000, "--batch", 7)
+        self.assertEqual([p["index"] for p in said], list(range(24)))
+        right = sum(p["true"]["id"] == p["top"][0]["id"] for p in said)
+        measured = json.loads(run("an-train", "eval", *self.weights, "--json", self.root / "val"))
+        self.assertAlmostEqual(measured["top1"], right / 24, places=6)
+        for p in said:
+            self.assertAlmostEqual(sum(t["probability"] for t in p["top"]), 1, places=4) # all three classes
+            self.assertEqual(p["true"]["name"], NAMES[p["true"]["label"]])
+
+    def test_predict_files(self):
+        folder = self.root / "val-images"
+        said = self.predict(folder)
+        self.assertEqual([p["name"] for p in said], [str(folder / f"c{c}/{i:03}.png") for c in range(3) for i in range(8)])
+        self.assertEqual([p["true"]["label"] for p in said], [c for c in range(3) for _ in range(8)])
+        by_index = {p["name"]: p for p in self.predict("--dataset", self.root / "val", "--images", 24)}
+        for p in said: # the record of the file says nearly the same: JPEG lies between
+            twin = by_index[str(Path(p["name"]).relative_to(folder))]
+            self.assertAlmostEqual(twin["top"][0]["probability"], p["top"][0]["probability"], delta=0.2)
+        alone = self.out("alone.png")
+        shutil.copy(folder / "c0/000.png", alone)
+        text = run("an-show", "predict", *self.weights, alone)
+        self.assertIn(NAMES[0], text)
+        self.assertIsNone(self.predict(alone)[0]["true"])
+
+    def test_predict_panel(self):
+        self.draws("predict", *self.weights, "--dataset", self.root / "val", "--records", "3,17,9",
+                   ending=lambda path: ["--output", path])
+
+    def test_predict_errors(self):
+        broken, empty = self.root / "broken", self.root / "empty"
+        for folder in (broken, empty):
+            folder.mkdir()
+            self.addCleanup(shutil.rmtree, folder)
+        good = (self.root / "val-images/c0/000.png").read_bytes()
+        (broken / "a.png").write_bytes(good)
+        (broken / "b.png").write_bytes(good[:len(good) // 2])
+        (broken / "c.png").write_bytes(good)
+        said = run("an-show", "predict", *self.weights, broken, code=3)
+        self.assertIn("1 of 3 images cannot be used", said)
+        self.assertIn("b.png", said)
+        self.assertIn("c.png\n", said)
+        panel = self.out("kept.svg")
+        panel.write_text("before")
+        self.fails(1, "no image files", "predict", *self.weights, empty)
+        self.fails(1, "nothing.png", "predict", *self.weights, self.root / "nothing.png")
+        self.fails(2, "one of the two", "predict", *self.weights)
+        self.fails(2, "no record 24", "predict", *self.weights, "-d", self.root / "val", "--records", "24", "-o", panel)
+        self.fails(2, "like 3,17,9", "predict", *self.weights, "-d", self.root / "val", "--records", "3;4")
+        self.assertEqual(panel.read_text(), "before")
+
+    def test_wrong_dataset(self):
+        plant(self.root / "other-images", 2, ("c0", "c1", "c2", "c3"))
+        run("an-ingest", "--size", SIDE, self.root / "other-images", self.root / "other")
+        self.fails(2, "do not belong together", "predict", *self.weights, "--dataset", self.root / "other")
+        self.fails(1, "nowhere", "predict", *self.weights, "--dataset", self.root / "nowhere")
+
+    def test_augment(self):
+        self.draws("augment", *self.weights, "--record", 5, self.root / "train", ending=self.last)
+        seen = set()
+        for options in (["--crop", 32], ["--crop", 32, "--seed", 2], ["--crop", 32, "--no-flip"], ["--crop", 30],
+                        ["--crop", 32, "--jitter", 0], ["--crop", 32, "--epochs", 3]):
+            run("an-show", "augment", *options, self.root / "train", self.out("x.svg"))
+            seen.add(self.out("x.svg").read_bytes())
+        self.assertEqual(len(seen), 6)
+        self.fails(2, "no record 72", "augment", "--crop", 32, "--record", 72, self.root / "train", self.out("x.svg"))
+        self.fails(2, "crop 224", "augment", self.root / "train", self.out("x.svg"))
+
+    def test_curves(self):
+        self.draws("curves", self.root / "relu", self.root / "tanh", ending=lambda path: ["--output", path])
+        self.fails(1, "is no run of an-train", "curves", self.root, "-o", self.out("x.svg"))
+        cut = self.root / "cut"
+        cut.mkdir()
+        self.addCleanup(shutil.rmtree, cut)
+        lines = (self.root / "relu/metrics.jsonl").read_text()
+        (cut / "metrics.jsonl").write_text(lines[:-10])
+        run("an-show", "curves", cut, "-o", self.out("x.svg"))
+        (cut / "metrics.jsonl").write_text("")
+        self.fails(2, "has logged no step yet", "curves", cut, "-o", self.out("x.svg"))
+        (cut / "metrics.jsonl").write_text(lines + "nonsense\n")
+        self.fails(3, "is not JSON", "curves", cut, "-o", self.out("x.svg"))
+
+    def test_no_font(self):
+        config = self.root / "no-fonts.conf"
+        config.write_text('<?xml version="1.0"?><fontconfig><cachedir>/nonexistent</cachedir></fontconfig>')
+        self.fails(1, "install fonts-dejavu-core", "network", self.out("x.png"), env={"FONTCONFIG_FILE": str(config)})
+
+    def test_output_cannot_be_written(self):
+        self.fails(1, "nowhere", "network", self.root / "nowhere/x.png")
+
+
+if __name__ == "__main__":
+    unittest.main()
