@@ -52,11 +52,18 @@ void an_picture_free(an_picture *picture)
     free(picture);
 }
 
+/* How far the filter may look beyond the square: a JPEG is decoded to less than twice the target. */
+static uint32_t margin_of(const an_picture_options *options)
+{
+    return 2 * an_filter_reach(options->filter) + 2;
+}
+
 static int decode_jpeg(an_picture *picture, const an_buffer *bytes, an_picture_info *info)
 {
     an_jpeg_info jpeg;
-    int error = an_jpeg_decode(picture->jpeg, bytes->data, bytes->size, picture->options.side,
-                               picture->options.pixels_max, &picture->decoded, &jpeg);
+    int error =
+        an_jpeg_decode_square(picture->jpeg, bytes->data, bytes->size, picture->options.side,
+                              margin_of(&picture->options), picture->options.pixels_max, &picture->decoded, &jpeg);
     if (error)
         return error;
     if (jpeg.truncated && !picture->options.accept_truncated)

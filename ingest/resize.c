@@ -38,6 +38,11 @@ static double filter_support(an_filter filter)
     return filter == AN_FILTER_BOX ? 0.5 : filter == AN_FILTER_LANCZOS3 ? 3 : 1;
 }
 
+uint32_t an_filter_reach(an_filter filter)
+{
+    return (uint32_t)ceil(filter_support(filter));
+}
+
 static double filter_value(an_filter filter, double x)
 {
     switch (filter) {

@@ -9,6 +9,8 @@
 
 typedef enum { AN_FILTER_TRIANGLE, AN_FILTER_LANCZOS3, AN_FILTER_BOX } an_filter;
 
+uint32_t an_filter_reach(an_filter filter); /* pixels on either side that it mixes at scale 1, rounded up */
+
 typedef struct an_resizer an_resizer;
 
 int an_resizer_create(an_resizer **out);

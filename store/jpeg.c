@@ -5,6 +5,8 @@
 #include "base/error.h"
 #include "store/jpeg_errors.h"
 
+enum { CROP_MIN = 16 }; /* columns decoded at least: with a single column of chroma another upsampler would be chosen */
+enum { CROP_BESIDE = 2 };
 enum { SCANS_MAX = 500 }; /* progressive files have about ten; each scan costs a pass over all coefficients */
 
 static void count_scans(j_common_ptr jpeg)
@@ -109,6 +111,8 @@ typedef struct {
     uint64_t pixels_max;
     an_image *out;
     an_jpeg_info *info;
+    bool square_only;
+    uint32_t margin;
 } whole;
 
 static int read_info(void *context)
@@ -142,14 +146,39 @@ static void choose_scale(struct jpeg_decompress_struct *jpeg, uint32_t min_side)
     }
 }
 
-static int read_rows(an_jpeg_decoder *d, an_image *out)
+/* What libjpeg-turbo can leave out exactly: one scan at a time, chroma whole or halved. */
+static bool can_crop(const struct jpeg_decompress_struct *jpeg)
+{
+    return !jpeg->progressive_mode && !jpeg->arith_code && jpeg->max_h_samp_factor <= 2 &&
+           jpeg->max_v_samp_factor <= 2 && jpeg->comps_in_scan == jpeg->num_components;
+}
+
+/* Limit decoding to the columns of the centred square with its margin, and pass over the rows above; returns the first
+ * column decoded. Upsampling takes the edge of what is decoded for the edge of the image: hence the pixels beside. The
+ * rows below are decoded: only that shows whether the file is complete. */
+static uint32_t crop_to_square(struct jpeg_decompress_struct *jpeg, uint32_t margin)
+{
+    uint32_t width = jpeg->output_width, height = jpeg->output_height, side = width < height ? width : height;
+    uint32_t beside = (width - side) / 2, above = (height - side) / 2;
+    JDIMENSION start = beside > margin + CROP_BESIDE ? beside - margin - CROP_BESIDE : 0;
+    JDIMENSION columns = width - 2 * start;
+    if (start > 0 && columns >= CROP_MIN)
+        jpeg_crop_scanline(jpeg, &start, &columns);
+    else
+        start = 0;
+    if (above > margin)
+        (void)jpeg_skip_scanlines(jpeg, above - margin);
+    return start;
+}
+
+static int read_rows(an_jpeg_decoder *d, an_image *out, uint32_t x)
 {
     struct jpeg_decompress_struct *jpeg = &d->jpeg;
     bool cmyk = jpeg->out_color_space == JCS_CMYK;
-    size_t stride = (size_t)jpeg->output_width * 3;
+    size_t stride = (size_t)out->width * 3;
     int rc = cmyk ? an_buffer_reserve(&d->row, (size_t)jpeg->output_width * 4) : AN_OK;
     while (!rc && jpeg->output_scanline < jpeg->output_height) {
-        uint8_t *target = out->pixels + jpeg->output_scanline * stride;
+        uint8_t *target = out->pixels + jpeg->output_scanline * stride + 3 * (size_t)x;
         JSAMPROW row = cmyk ? d->row.data : target;
         (void)jpeg_read_scanlines(jpeg, &row, 1); /* a source in memory never suspends: one row is read */
         if (cmyk)
@@ -173,7 +202,7 @@ static int decode_whole(void *context)
     if (rc)
         return rc;
     (void)jpeg_start_decompress(jpeg); /* as above: never suspends */
-    rc = read_rows(w->decoder, w->out);
+    rc = read_rows(w->decoder, w->out, w->square_only && can_crop(jpeg) ? crop_to_square(jpeg, w->margin) : 0);
     if (rc)
         return rc;
     describe(w->decoder, w->info);
@@ -186,7 +215,17 @@ int an_jpeg_decode(an_jpeg_decoder *decoder, const uint8_t *data, size_t size, u
                    an_image *out, an_jpeg_info *info)
 {
     an_jpeg_info unused;
-    whole w = {decoder, data, size, min_side, pixels_max, out, info ? info : &unused};
+    whole w = {decoder, data, size, min_side, pixels_max, out, info ? info : &unused, false, 0};
+    int rc = an_jpeg_guard(&decoder->errors, decode_whole, &w);
+    jpeg_abort_decompress(&decoder->jpeg);
+    return rc;
+}
+
+int an_jpeg_decode_square(an_jpeg_decoder *decoder, const uint8_t *data, size_t size, uint32_t min_side,
+                          uint32_t margin, uint64_t pixels_max, an_image *out, an_jpeg_info *info)
+{
+    an_jpeg_info unused;
+    whole w = {decoder, data, size, min_side, pixels_max, out, info ? info : &unused, true, margin};
     int rc = an_jpeg_guard(&decoder->errors, decode_whole, &w);
     jpeg_abort_decompress(&decoder->jpeg);
     return rc;

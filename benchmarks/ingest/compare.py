@@ -4,12 +4,13 @@
      b  ingest   an-ingest end to end to disk, fsync included
      c  pillow   the same work by Pillow, in processes
      d  ffcv     the same work by FFCV's writer, with --ffcv PYTHON (one that has ffcv, torch and Pillow)
-   and prints images/s of every round, medians and the ratios.
+   and prints images/s of every round, medians, processor time an image (start of processes included) and the ratios.
 
      compare.py --bin build/release/bin --images FOLDER [--count 4000] [--threads 2] [--rounds 3] [--folder DIR]"""
 import argparse
 import os
 import pathlib
+import resource
 import shutil
 import statistics
 import subprocess
@@ -30,6 +31,11 @@ def make_tree(images, count, folder):
         os.symlink(source.resolve(), target)
         made.append(target)
     return made
+
+
+def cpu_seconds():
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def timed_ingest(program, tree, destination, threads, options):
@@ -60,20 +66,26 @@ def main():
         temporary = pathlib.Path(temporary)
         files = make_tree(args.images, args.count, temporary / "tree")
         listing = "".join(f"{p}\n" for p in files)
-        rates = {"floor": [], "ingest": [], "pillow": []}
+        contenders = {
+            "floor": lambda: rate_of([f"{args.bin}/bench-ingest-floor", str(args.threads)], listing),
+            "ingest": lambda: args.count / timed_ingest(f"{args.bin}/an-ingest", temporary / "tree",
+                                                        temporary / "out.data", args.threads, args.options),
+            "pillow": lambda: rate_of([args.python, here / "pillow.py", str(args.threads)], listing),
+        }
+        if args.ffcv:
+            command = [args.ffcv, here / "ffcv_writer.py", str(args.threads), temporary / "out.beton"]
+            contenders["ffcv"] = lambda: rate_of(command, listing)
+        rates = {name: [] for name in contenders}
+        processor = {name: [] for name in contenders}
         for _ in range(args.rounds):
-            rates["floor"].append(rate_of([f"{args.bin}/bench-ingest-floor", str(args.threads)], listing))
-            seconds = timed_ingest(f"{args.bin}/an-ingest", temporary / "tree", temporary / "out.data", args.threads,
-                                   args.options)
-            rates["ingest"].append(args.count / seconds)
-            rates["pillow"].append(rate_of([args.python, here / "pillow.py", str(args.threads)], listing))
-            if args.ffcv:
-                beton = temporary / "out.beton"
-                rates.setdefault("ffcv", []).append(
-                    rate_of([args.ffcv, here / "ffcv_writer.py", str(args.threads), beton], listing))
-    for name, values in rates.items():
-        print(f"{name:8} {statistics.median(values):8.0f} images/s   rounds " + " ".join(f"{v:.0f}" for v in values))
+            for name, run in contenders.items():
+                before = cpu_seconds()
+                rates[name].append(run())
+                processor[name].append((cpu_seconds() - before) / args.count)
     middle = {name: statistics.median(values) for name, values in rates.items()}
+    for name, values in rates.items():
+        print(f"{name:8} {middle[name]:8.0f} images/s {1e3 * statistics.median(processor[name]):6.2f} ms of processor "
+              f"  rounds " + " ".join(f"{v:.0f}" for v in values))
     for name in middle:
         if name != "ingest":
             print(f"ingest / {name:6} {middle['ingest'] / middle[name]:.2f}")

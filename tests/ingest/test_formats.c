@@ -164,6 +164,94 @@ static void test_sniff(void **state)
     assert_int_equal(an_sniff((const uint8_t *)"\xff\xd8\xff", 3), AN_FILE_JPEG);
 }
 
+/* --- the square of a JPEG -------------------------------------------------------------------------------------- */
+
+/* Inside the square and its margin: what a full decode gives. */
+static void assert_same_square(const an_image *whole, const an_image *square, uint32_t margin)
+{
+    assert_int_equal(whole->width, square->width);
+    assert_int_equal(whole->height, square->height);
+    uint32_t side = whole->width < whole->height ? whole->width : whole->height;
+    uint32_t left = (whole->width - side) / 2, top = (whole->height - side) / 2;
+    left = left > margin ? left - margin : 0;
+    top = top > margin ? top - margin : 0;
+    for (uint32_t y = top; y < whole->height - top; y++) {
+        size_t at = 3 * ((size_t)y * whole->width + left);
+        assert_memory_equal(whole->pixels + at, square->pixels + at, 3 * (whole->width - 2 * left));
+    }
+}
+
+static void compare_square(an_jpeg_decoder *decoder, const an_buffer *file, uint32_t min_side)
+{
+    an_image whole = {0}, square = {0};
+    an_jpeg_info info, square_info;
+    assert_int_equal(an_jpeg_decode(decoder, file->data, file->size, min_side, LIMIT, &whole, &info), AN_OK);
+    for (uint32_t margin = 0; margin < 12; margin += 3) {
+        assert_int_equal(
+            an_jpeg_decode_square(decoder, file->data, file->size, min_side, margin, LIMIT, &square, &square_info),
+            AN_OK);
+        assert_same_square(&whole, &square, margin);
+        assert_int_equal(info.truncated, square_info.truncated);
+        assert_int_equal(info.warnings, square_info.warnings);
+        an_image_free(&square);
+    }
+    an_image_free(&whole);
+}
+
+static void test_square_equals_whole(void **state)
+{
+    (void)state;
+    static const uint32_t sizes[][2] = {{200, 70}, {70, 200}, {131, 130}, {18, 3}, {3, 40}, {97, 41}, {400, 64}};
+    static const test_jpeg kinds[] = {
+        {.space = TEST_YCC, .horizontal = 2, .vertical = 2},
+        {.space = TEST_YCC, .horizontal = 2, .vertical = 1},
+        {.space = TEST_YCC, .horizontal = 1, .vertical = 2},
+        {.space = TEST_YCC, .horizontal = 4, .vertical = 1},
+        {.space = TEST_YCC, .horizontal = 1, .vertical = 1},
+        {.space = TEST_GREY, .horizontal = 1, .vertical = 1},
+        {.space = TEST_CMYK, .horizontal = 1, .vertical = 1},
+        {.space = TEST_YCCK, .horizontal = 2, .vertical = 2},
+        {.space = TEST_YCC, .horizontal = 2, .vertical = 2, .progressive = true},
+        {.space = TEST_YCC, .horizontal = 2, .vertical = 2, .arithmetic = true},
+        {.space = TEST_YCC, .horizontal = 2, .vertical = 2, .restart = 3},
+    };
+    an_jpeg_decoder *decoder;
+    assert_int_equal(an_jpeg_decoder_create(&decoder), AN_OK);
+    for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++)
+        for (size_t s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++) {
+            an_buffer file = {0};
+            test_jpeg spec = kinds[k];
+            spec.width = sizes[s][0];
+            spec.height = sizes[s][1];
+            test_jpeg_make(&spec, (uint32_t)s, &file);
+            compare_square(decoder, &file, 0);
+            compare_square(decoder, &file, 16);
+            compare_square(decoder, &file, 32);
+            an_buffer_free(&file);
+        }
+    an_jpeg_decoder_free(decoder);
+}
+
+/* A file cut anywhere is noticed, though the part that is missing may lie outside the square. */
+static void test_square_notices_truncation(void **state)
+{
+    (void)state;
+    an_jpeg_decoder *decoder;
+    an_buffer file = {0};
+    an_image image = {0};
+    an_jpeg_info info;
+    test_jpeg_make(&(test_jpeg){.width = 64, .height = 300, .space = TEST_YCC, .horizontal = 2, .vertical = 2}, 1,
+                   &file);
+    assert_int_equal(an_jpeg_decoder_create(&decoder), AN_OK);
+    for (size_t cut = 40; cut < file.size / 2; cut += file.size / 12) {
+        assert_int_equal(an_jpeg_decode_square(decoder, file.data, file.size - cut, 0, 4, LIMIT, &image, &info), AN_OK);
+        assert_true(info.truncated);
+    }
+    an_jpeg_decoder_free(decoder);
+    an_image_free(&image);
+    an_buffer_free(&file);
+}
+
 /* --- one of each ----------------------------------------------------------------------------------------------- */
 
 static fixture f;
@@ -293,6 +381,8 @@ int main(void)
         cmocka_unit_test(test_png_kinds_to_the_bit),
         cmocka_unit_test(test_png_damage),
         cmocka_unit_test(test_sniff),
+        cmocka_unit_test(test_square_equals_whole),
+        cmocka_unit_test(test_square_notices_truncation),
         cmocka_unit_test(test_one_of_each),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
