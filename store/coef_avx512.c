@@ -97,7 +97,7 @@ static bool unpack(const uint8_t *row, size_t size, size_t blocks, size_t first,
     int16_t *out = work->coefficients;
     for (size_t b = first; b < end; b++, out += 64) {
         size_t map_length = an_coef_row_map_length(&s, b);
-        uint64_t map = _bzhi_u64(an_bytes_u64(s.maps), (unsigned)(8 * map_length)) << 1;
+        uint64_t map = an_coef_map(s.maps, map_length);
         s.maps += map_length;
         __m512i zigzag = _mm512_maskz_expand_epi8(map, VEC_LOAD(value));
         value += an_coef_popcount(map);

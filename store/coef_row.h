@@ -47,6 +47,12 @@ static inline size_t an_coef_popcount(uint64_t v)
 #endif
 }
 
+/* The map of n bytes, 0 to 8, at p: bit i + 1 for AC coefficient i + 1. Without a branch, as n cannot be predicted. */
+static inline uint64_t an_coef_map(const uint8_t *p, size_t n)
+{
+    return (an_bytes_u64(p) & (((uint64_t)1 << 4 * n << 4 * n) - 1)) << 1;
+}
+
 /* Sum of the first n nibbles; *bad when one is above 8. */
 static inline size_t an_coef_sum_nibbles(const uint8_t *p, size_t n, bool *bad)
 {

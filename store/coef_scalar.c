@@ -77,7 +77,7 @@ static bool unpack(const uint8_t *row, size_t size, size_t blocks, size_t first,
     memset(out, 0, (end - first) * 64 * sizeof *out);
     for (size_t b = first; b < end; b++, out += 64) {
         size_t length = an_coef_row_map_length(&s, b);
-        uint64_t map = an_coef_low_bits(an_bytes_u64(s.maps), 8 * length) << 1;
+        uint64_t map = an_coef_map(s.maps, length);
         s.maps += length;
         out[0] = work->dc[b];
         place_values(map, value, out);
@@ -143,11 +143,10 @@ static inline void inverse_columns(const square *in, square *out, int bits)
             out->pairs[c][k] = pairs[k][c];
 }
 
-static inline uint8_t clamp(int16_t v)
+static inline int16_t clamp(int16_t v)
 {
     v = v < 0 ? 0 : v;
-    v = v > 255 ? 255 : v;
-    return (uint8_t)v;
+    return v > 255 ? 255 : v;
 }
 
 static void inverse_block(const int16_t *coefficients, const int16_t quantisation[64], uint8_t *restrict samples,
@@ -161,7 +160,7 @@ static void inverse_block(const int16_t *coefficients, const int16_t quantisatio
     inverse_columns(&half, &out, 18);
     for (int r = 0; r < 8; r++, samples += stride)
         for (int c = 0; c < 8; c++)
-            samples[c] = clamp((int16_t)(out.rows[r][c] + 128));
+            samples[c] = (uint8_t)clamp((int16_t)(out.rows[r][c] + 128));
 }
 
 static void inverse(const int16_t *coefficients, const int16_t quantisation[64], size_t blocks, uint8_t *samples,
@@ -171,21 +170,30 @@ static void inverse(const int16_t *coefficients, const int16_t quantisation[64],
         inverse_block(coefficients + 64 * b, quantisation, samples + 8 * b, stride);
 }
 
-static void upsample(const uint8_t *near, const uint8_t *far, size_t n, uint8_t *out)
+enum { CHUNK = 32 };
+
+/* A chunk of samples; loops of a fixed length, over whatever lies behind the row, are vectorised best. far is near
+ * where only the width is doubled: then all sums are four times as large. */
+static inline void upsample_chunk(const uint8_t *near, const uint8_t *far, int left_bias, int right_bias, uint8_t *out)
 {
-    const ptrdiff_t count = (ptrdiff_t)n;
-    for (ptrdiff_t i = 0; far && i < count; i++) {
-        int left = 3 * near[i - 1] + far[i - 1], here = 3 * near[i] + far[i], right = 3 * near[i + 1] + far[i + 1];
-        out[2 * i] = (uint8_t)((3 * here + left + 8) >> 4);
-        out[2 * i + 1] = (uint8_t)((3 * here + right + 7) >> 4);
+    uint8_t samples[2 * CHUNK];
+    for (int i = 0; i < CHUNK; i++) {
+        int16_t left = (int16_t)(3 * near[i - 1] + far[i - 1]), right = (int16_t)(3 * near[i + 1] + far[i + 1]);
+        int16_t here = (int16_t)(3 * (3 * near[i] + far[i]));
+        samples[2 * i] = (uint8_t)((int16_t)(here + left + left_bias) >> 4);
+        samples[2 * i + 1] = (uint8_t)((int16_t)(here + right + right_bias) >> 4);
     }
-    for (ptrdiff_t i = 0; !far && i < count; i++) {
-        out[2 * i] = (uint8_t)((3 * near[i] + near[i - 1] + 1) >> 2);
-        out[2 * i + 1] = (uint8_t)((3 * near[i] + near[i + 1] + 2) >> 2);
-    }
+    memcpy(out, samples, sizeof samples);
 }
 
-enum { CHUNK = 32 };
+static void upsample(const uint8_t *near, const uint8_t *far, size_t n, uint8_t *out)
+{
+    for (size_t i = 0; i < n; i += CHUNK)
+        if (far)
+            upsample_chunk(near + i, far + i, 8, 7, out + 2 * i);
+        else
+            upsample_chunk(near + i, near + i, 4, 8, out + 2 * i);
+}
 
 /* a * b / 65536, rounded down. */
 static inline int16_t high_product(int16_t a, int16_t b)
@@ -193,10 +201,20 @@ static inline int16_t high_product(int16_t a, int16_t b)
     return (int16_t)((int32_t)a * b >> 16);
 }
 
-/* A chunk of pixels. Everything in 16 bits, as that makes the most lanes: a constant of 16 fractional bits is a whole
- * number and a rest that fits; differences from 128 are scaled by 256, so that the upper half of a product keeps eight
- * of its fractional bits. Of green's two products the lower eight, too, are added. */
-static inline void convert(const uint8_t *y, const uint8_t *cb, const uint8_t *cr, uint8_t out[3][CHUNK])
+/* Two bytes that lie in memory in this order, as one number. */
+static inline uint16_t two_bytes(int16_t first, int16_t second)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    return (uint16_t)(first << 8 | second);
+#else
+    return (uint16_t)(first | second << 8);
+#endif
+}
+
+/* A chunk of pixels of four bytes: R, G, B, 0. Everything in 16 bits, as that makes the most lanes: a constant of 16
+ * fractional bits is a whole number and a rest that fits; differences from 128 are scaled by 256, so that the upper
+ * half of a product keeps eight of its fractional bits. Of green's two products the lower eight, too, are added. */
+static inline void convert(const uint8_t *y, const uint8_t *cb, const uint8_t *cr, uint16_t pixels[2 * CHUNK])
 {
     for (int i = 0; i < CHUNK; i++) {
         int16_t b = (int16_t)(cb[i] - 128), r = (int16_t)(cr[i] - 128);
@@ -206,38 +224,41 @@ static inline void convert(const uint8_t *y, const uint8_t *cb, const uint8_t *c
         int16_t rest = (int16_t)(((b * -22554) & 255) + ((r * 18734) & 255));       /* -46802 + 65536 */
         int16_t upper = (int16_t)(high_product(b256, -22554) + high_product(r256, 18734));
         int16_t green = (int16_t)((int16_t)(upper + (rest >> 8) + 128) >> 8);
-        out[0][i] = clamp((int16_t)(y[i] + red + r));
-        out[1][i] = clamp((int16_t)(y[i] + green - r));
-        out[2][i] = clamp((int16_t)(y[i] + blue + 2 * b));
+        pixels[2 * i] = two_bytes(clamp((int16_t)(y[i] + red + r)), clamp((int16_t)(y[i] + green - r)));
+        pixels[2 * i + 1] = two_bytes(clamp((int16_t)(y[i] + blue + 2 * b)), 0);
     }
 }
 
-/* Planes to pixels. Each takes four bytes, the last of which the next pixel overwrites; only the last pixel takes
- * three. */
-static inline void store_pixels(uint8_t planes[3][CHUNK], size_t count, bool flip, uint8_t *rgb)
+/* Each pixel takes four bytes, the last of which the next one overwrites. Eight at a time, so that the loop is
+ * unrolled. */
+static inline void store_eight(const uint8_t *pixels, ptrdiff_t step, uint8_t *rgb)
 {
-    uint32_t pixels[CHUNK];
-    for (int i = 0; i < CHUNK; i++)
-        pixels[i] = planes[0][i] | (uint32_t)planes[1][i] << 8 | (uint32_t)planes[2][i] << 16;
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    for (int i = 0; i < CHUNK; i++)
-        pixels[i] = __builtin_bswap32(pixels[i]);
-#endif
-    for (size_t j = 0; j + 1 < count && flip; j++)
-        memcpy(rgb + 3 * j, &pixels[count - 1 - j], 4);
-    for (size_t j = 0; j + 1 < count && !flip; j++)
-        memcpy(rgb + 3 * j, &pixels[j], 4);
-    for (int c = 0; c < 3; c++)
-        rgb[3 * (count - 1) + (size_t)c] = planes[c][flip ? 0 : count - 1];
+    for (int i = 0; i < 8; i++)
+        memcpy(rgb + 3 * i, pixels + step * i, 4);
+}
+
+static inline void store_pixels(const uint16_t pixels[2 * CHUNK], size_t count, bool flip, uint8_t *rgb)
+{
+    const uint8_t *from = (const uint8_t *)(flip ? pixels + 2 * (count - 1) : pixels);
+    const ptrdiff_t step = flip ? -4 : 4;
+    size_t left = count;
+    for (; left > 8; left -= 8, rgb += 24, from += 8 * step) {
+        if (flip)
+            store_eight(from, -4, rgb);
+        else
+            store_eight(from, 4, rgb);
+    }
+    for (; left > 0; left--, rgb += 3, from += step)
+        memcpy(rgb, from, 3);
 }
 
 static void colour(const uint8_t *y, const uint8_t *cb, const uint8_t *cr, size_t n, bool flip, uint8_t *rgb)
 {
-    uint8_t planes[3][CHUNK];
+    uint16_t pixels[2 * CHUNK];
     for (size_t i = 0; i < n; i += CHUNK) {
         size_t count = n - i < CHUNK ? n - i : CHUNK;
-        convert(y + i, cb + i, cr + i, planes);
-        store_pixels(planes, count, flip, flip ? rgb + 3 * (n - i - count) : rgb + 3 * i);
+        convert(y + i, cb + i, cr + i, pixels);
+        store_pixels(pixels, count, flip, flip ? rgb + 3 * (n - i - count) : rgb + 3 * i);
     }
 }
 
