@@ -304,7 +304,7 @@ static bench_result median(bench_result *rounds, int count)
 
 /* The stages of one round. */
 typedef struct {
-    bench_result read, decode, sample;
+    bench_result read, decode, sample, memory;
     bench_full full[BENCH_THREADS_MAX];
 } bench_round;
 
@@ -319,6 +319,8 @@ static int measure_round(const bench_config *config, const an_dataset *dataset, 
         rc = bench_run_decode(config, dataset, threads, &out->decode);
     if (rc == AN_OK && wants(config, BENCH_DECODE))
         rc = bench_run_sample(config, dataset, NULL, threads, &out->sample);
+    if (rc == AN_OK && config->stage == BENCH_ALL)
+        rc = bench_run_memory(config, dataset, threads, &out->memory);
     for (int i = 0; rc == AN_OK && wants(config, BENCH_FULL) && i < config->thread_counts; i++) {
         if (config->cold)
             bench_drop_cache(dataset);
@@ -332,7 +334,7 @@ static void take_medians(const bench_config *config, bench_round *rounds, bench_
     bench_result results[ROUNDS_MAX];
     bench_full full[ROUNDS_MAX];
     int n = config->rounds;
-    for (size_t stage = 0; stage < 3; stage++) {
+    for (size_t stage = 0; stage < 4; stage++) {
         for (int i = 0; i < n; i++)
             results[i] = (&rounds[i].read)[stage];
         (&report->read)[stage] = median(results, n);

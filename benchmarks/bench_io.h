@@ -71,6 +71,8 @@ int bench_run_decode(const bench_config *config, const an_dataset *dataset, int 
  * NULL. */
 int bench_run_sample(const bench_config *config, const an_dataset *dataset, const bench_pack *pack, int threads,
                      bench_result *out);
+/* Finished samples copied into such a ring: as fast as memory takes batches. */
+int bench_run_memory(const bench_config *config, const an_dataset *dataset, int threads, bench_result *out);
 int bench_run_full(const bench_config *config, const an_dataset *dataset, int threads, bench_full *out);
 
 /* Ask the kernel to drop the file's pages; an error is not worth stopping for. */
@@ -93,7 +95,7 @@ typedef struct {
 
 /* What was measured. Stages that were not run have threads 0. */
 typedef struct {
-    bench_result read, decode, sample;
+    bench_result read, decode, sample, memory;
     bench_full full[BENCH_THREADS_MAX];
     int full_count;
     bench_verdict verdict; /* of the last full run; stage NULL: none */

@@ -220,26 +220,33 @@ static const char *binding_stage(const bench_report *report, const bench_full *f
         return "consumer";
     if (read < sample && rate > NEAR * read)
         return read_busy ? "read CPU" : "disk";
-    if (rate < NEAR * fmin(sample, read) && full->result.threads < an_thread_cpu_count())
+    if (rate > NEAR * bench_rate(&report->memory))
         return "memory";
     return sample_cost - decode_cost > decode_cost ? "augment" : "decode";
 }
 
-static void explain(bench_report *report, const bench_full *full)
+static void explain(const bench_config *config, bench_report *report, const bench_full *full)
 {
     bench_verdict *v = &report->verdict;
     double rate = bench_rate(&full->result);
-    int n = snprintf(v->text, sizeof v->text,
-                     "%s: %.0f images/s, %.0f %% of what reading alone gives, %.0f %% of the samples "
-                     "alone; the consumer waited %.1f %% of the time",
-                     v->stage, rate, 100 * rate / bench_rate(&report->read), 100 * rate / bench_rate(&report->sample),
-                     100 * full->starved);
-    if (v->change.share > 0 && n > 0 && (size_t)n < sizeof v->text)
-        snprintf(v->text + n, sizeof v->text - (size_t)n,
-                 "; store %.0f %% of the records as %s (an-ingest transcode): %.2fx, %.0f images/s, a file of %.1f "
-                 "times the size",
-                 100 * v->change.share, an_codec_name(v->change.codec), v->change.gain, v->change.rate,
-                 v->change.growth);
+    an_buffer text = {0};
+    int rc =
+        an_buffer_printf(&text,
+                         "%s: %.0f images/s, which is %.0f %% of reading alone, %.0f %% of samples alone, %.0f %% of "
+                         "writing batches alone",
+                         v->stage, rate, 100 * rate / bench_rate(&report->read),
+                         100 * rate / bench_rate(&report->sample), 100 * rate / bench_rate(&report->memory));
+    if (rc == AN_OK && config->compute_ms > 0)
+        rc = an_buffer_printf(&text, "; the consumer waited %.1f %% of the time", 100 * full->starved);
+    if (rc == AN_OK && v->change.share > 0)
+        rc = an_buffer_printf(
+            &text,
+            "; store %.0f %% of the records as %s (an-ingest transcode): %.2fx, %.0f images/s, a file of "
+            "%.1f times the size",
+            100 * v->change.share, an_codec_name(v->change.codec), v->change.gain, v->change.rate, v->change.growth);
+    if (rc == AN_OK)
+        snprintf(v->text, sizeof v->text, "%s", (const char *)text.data);
+    an_buffer_free(&text);
 }
 
 int bench_judge(const bench_config *config, const an_dataset *dataset, bench_report *report)
@@ -250,6 +257,6 @@ int bench_judge(const bench_config *config, const an_dataset *dataset, bench_rep
     if (strcmp(report->verdict.stage, "decode") == 0)
         rc = find_change(config, dataset, report);
     if (rc == AN_OK)
-        explain(report, full);
+        explain(config, report, full);
     return rc;
 }

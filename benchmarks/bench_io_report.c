@@ -63,6 +63,7 @@ int bench_print_text(const bench_config *config, const an_dataset *dataset, cons
     print_line("read", &report->read);
     print_line("decode", &report->decode);
     print_line("sample", &report->sample);
+    print_line("memory", &report->memory);
     for (int i = 0; i < report->full_count; i++)
         print_line("full", &report->full[i].result);
     if (report->full_count > 1)
@@ -123,6 +124,8 @@ int bench_print_json(const bench_config *config, const an_dataset *dataset, cons
         json_object_set_new(root, "decode", json_result(&report->decode));
     if (report->sample.threads)
         json_object_set_new(root, "sample", json_result(&report->sample));
+    if (report->memory.threads)
+        json_object_set_new(root, "memory", json_result(&report->memory));
     for (int i = 0; i < report->full_count; i++)
         json_array_append_new(full, json_full(&report->full[i]));
     json_object_set_new(root, "full", full);

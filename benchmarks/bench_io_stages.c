@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/buffer.h"
@@ -44,6 +45,15 @@ void bench_drop_cache(const an_dataset *dataset)
 
 typedef struct crew crew;
 
+/* What each member does with an image. */
+typedef enum {
+    CREW_DECODE, /* the window into one small buffer */
+    CREW_SAMPLE, /* the whole sample into memory of a batch's size */
+    CREW_MEMORY  /* a finished sample copied there */
+} crew_task;
+
+#define RING 128 /* samples: more than the caches hold, like a batch */
+
 typedef struct {
     crew *of;
     pthread_t thread;
@@ -58,35 +68,47 @@ struct crew {
     const an_dataset *dataset;
     const bench_pack *pack; /* NULL: the dataset's records */
     const an_sampler *sampler;
-    bool whole_sample; /* else the decoded window alone */
+    crew_task task;
     int threads;
     atomic_bool measuring, stop;
     member *members;
 };
 
-static int one_image(crew *c, an_sample_scratch *scratch, an_decoder *decoder, uint64_t index, uint8_t *out,
-                     uint64_t *bytes)
+typedef struct {
+    an_sample_scratch *scratch;
+    an_decoder *decoder;
+    uint8_t *ring, *window;
+    size_t ring_size, sample;
+} bench_tools;
+
+static int one_image(crew *c, const bench_tools *tools, uint64_t index, uint64_t count, uint64_t *bytes)
 {
+    uint8_t *out = tools->ring + count % RING * tools->sample;
     an_record record;
     an_sample_draw draw;
     uint32_t crop = (uint32_t)c->config->crop;
     int rc = AN_OK;
+    if (c->task == CREW_MEMORY) {
+        memcpy(out, tools->window, tools->sample);
+        *bytes += tools->sample;
+        return AN_OK;
+    }
     if (c->pack)
         record = c->pack->records[index];
     else
         rc = an_dataset_record(c->dataset, index, &record);
-    if (rc == AN_OK && c->whole_sample && !c->config->no_verify)
+    if (rc == AN_OK && c->task == CREW_SAMPLE && !c->config->no_verify)
         rc = an_record_verify(&record);
     if (rc != AN_OK)
         return rc;
     *bytes += record.header.length + AN_RECORD_HEADER_SIZE;
     an_sampler_draw(c->sampler, c->config->seed, 0, index, &draw);
-    if (c->whole_sample)
-        return an_sampler_make(c->sampler, scratch, &record, &draw, out);
-    return an_decoder_window(decoder, &record, draw.x, draw.y, crop, crop, out, (size_t)crop * 3);
+    if (c->task == CREW_SAMPLE)
+        return an_sampler_make(c->sampler, tools->scratch, &record, &draw, out);
+    return an_decoder_window(tools->decoder, &record, draw.x, draw.y, crop, crop, tools->window, (size_t)crop * 3);
 }
 
-static int work(member *m, an_sample_scratch *scratch, an_decoder *decoder, uint8_t *out)
+static int work(member *m, const bench_tools *tools)
 {
     crew *c = m->of;
     uint64_t count = c->pack ? c->pack->count : an_dataset_count(c->dataset);
@@ -100,7 +122,7 @@ static int work(member *m, an_sample_scratch *scratch, an_decoder *decoder, uint
             m->images = m->bytes = 0;
         }
         uint64_t record = an_order_at(&order, i % order.count);
-        rc = one_image(c, scratch, decoder, record, out, &m->bytes);
+        rc = one_image(c, tools, record, i / (uint64_t)c->threads, &m->bytes);
         if (rc != AN_OK)
             an_loader_name_error(c->dataset, rc, record);
         m->images++;
@@ -109,24 +131,38 @@ static int work(member *m, an_sample_scratch *scratch, an_decoder *decoder, uint
     return rc;
 }
 
+static int tools_make(bench_tools *tools, const crew *c)
+{
+    size_t window = (size_t)c->config->crop * (size_t)c->config->crop * 3;
+    void *ring = NULL;
+    tools->sample = an_sampler_bytes(c->sampler);
+    tools->ring_size = tools->sample * RING;
+    tools->window = calloc(1, tools->sample > window ? tools->sample : window);
+    int rc = tools->window ? an_pages_alloc(&ring, tools->ring_size) : an_error(AN_ENOMEM, "out of memory");
+    tools->ring = ring;
+    if (rc == AN_OK)
+        rc = an_sample_scratch_create(&tools->scratch, c->sampler);
+    return rc == AN_OK ? an_decoder_create(&tools->decoder) : rc;
+}
+
+static void tools_free(bench_tools *tools)
+{
+    an_decoder_free(tools->decoder);
+    an_sample_scratch_free(tools->scratch);
+    an_pages_free(tools->ring, tools->ring ? tools->ring_size : 0);
+    free(tools->window);
+}
+
 static void *member_run(void *argument)
 {
     member *m = argument;
-    an_sample_scratch *scratch = NULL;
-    an_decoder *decoder = NULL;
-    size_t window = (size_t)m->of->config->crop * (size_t)m->of->config->crop * 3;
-    size_t size = an_sampler_bytes(m->of->sampler);
-    uint8_t *out = malloc(size > window ? size : window);
-    int rc = out ? an_sample_scratch_create(&scratch, m->of->sampler) : an_error(AN_ENOMEM, "out of memory");
+    bench_tools tools = {0};
+    int rc = tools_make(&tools, m->of);
     if (rc == AN_OK)
-        rc = an_decoder_create(&decoder);
-    if (rc == AN_OK)
-        rc = work(m, scratch, decoder, out);
+        rc = work(m, &tools);
     if (rc != AN_OK)
         an_error_save(&m->error, rc);
-    an_decoder_free(decoder);
-    an_sample_scratch_free(scratch);
-    free(out);
+    tools_free(&tools);
     return NULL;
 }
 
@@ -199,7 +235,13 @@ int bench_run_decode(const bench_config *config, const an_dataset *dataset, int 
 int bench_run_sample(const bench_config *config, const an_dataset *dataset, const bench_pack *pack, int threads,
                      bench_result *out)
 {
-    crew c = {.config = config, .dataset = dataset, .pack = pack, .whole_sample = true, .threads = threads};
+    crew c = {.config = config, .dataset = dataset, .pack = pack, .task = CREW_SAMPLE, .threads = threads};
+    return run_crew(&c, out);
+}
+
+int bench_run_memory(const bench_config *config, const an_dataset *dataset, int threads, bench_result *out)
+{
+    crew c = {.config = config, .dataset = dataset, .task = CREW_MEMORY, .threads = threads};
     return run_crew(&c, out);
 }
 
