@@ -72,7 +72,8 @@ static double processor_seconds(void)
 static int consume(const bench_config *config, const an_dataset *dataset, an_loader *loader, bench_full *out)
 {
     uint64_t start = an_clock_ns(), done = 0, next_sample = 0;
-    bool counting = false;
+    bool counting = config->warm_up <= 0;
+    out->result.cpu_seconds = processor_seconds();
     int rc;
     an_batch *batch;
     while ((rc = an_stop_requested() ? AN_STOPPED : an_loader_next(loader, &batch)) == AN_OK) {

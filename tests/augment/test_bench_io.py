@@ -1,0 +1,104 @@
+#!/usr/bin/env python3
+"""an-bench-io over a small dataset: every stage, the sweep, the verdict, the charts, and what it refuses."""
+import json
+import os
+import struct
+import subprocess
+import sys
+import tempfile
+
+BIN = os.environ["AN_BIN_DIR"]
+QUICK = ["--seconds", "0.2", "--rounds", "1", "--warm-up", "0.05", "--crop", "24", "--batch", "16"]
+
+
+def run(*arguments, code=0):
+    result = subprocess.run([os.path.join(BIN, arguments[0]), *arguments[1:]], capture_output=True, text=True, timeout=120)
+    assert result.returncode == code, (arguments, result.returncode, result.stderr)
+    return result
+
+
+def make_dataset(folder):
+    images, labels = os.path.join(folder, "a-images-idx3-ubyte"), os.path.join(folder, "a-labels-idx1-ubyte")
+    with open(images, "wb") as file:
+        file.write(struct.pack(">IIII", 0x803, 64, 28, 28))
+        file.write(bytes((i * 7 + p) % 256 for i in range(64) for p in range(28 * 28)))
+    with open(labels, "wb") as file:
+        file.write(struct.pack(">II", 0x801, 64) + bytes(i % 10 for i in range(64)))
+    dataset = os.path.join(folder, "set")
+    run("an-ingest", "--quiet", "--size", "32", images, dataset)
+    return dataset
+
+
+def bench(dataset, *options):
+    return json.loads(run("an-bench-io", *QUICK, "--json", *options, dataset).stdout)
+
+
+def test_all_stages_and_verdict(dataset):
+    report = bench(dataset, "--threads", "2")
+    for stage in ("read", "decode", "sample", "memory"):
+        assert report[stage]["images"] > 0, stage
+    full = report["full"][0]
+    assert full["images"] > 0 and full["counters"]["worker_busy_ns"] > 0
+    assert report["verdict"]["stage"] in ("disk", "read CPU", "decode", "augment", "memory", "consumer")
+    assert f"{full['images_per_second']:.0f} images/s" in report["verdict"]["text"]
+
+
+def test_single_stages_and_sweep(dataset):
+    assert "full" not in bench(dataset, "--stage", "read") or not bench(dataset, "--stage", "read")["full"]
+    assert "read" not in bench(dataset, "--stage", "decode")
+    sweep = bench(dataset, "--stage", "full", "--threads", "1..2,4")["full"]
+    assert [entry["threads"] for entry in sweep] == [1, 2, 4]
+    text = run("an-bench-io", *QUICK, "--stage", "full", "--threads", "1,2", dataset).stdout
+    assert "speed-up" in text and "verdict:" in text
+
+
+def test_formats_and_engines(dataset):
+    for engine in ("auto", "uring", "uring-direct", "pread", "mmap"):
+        full = bench(dataset, "--stage", "full", "--engine", engine, "--dtype", "f32", "--layout", "nchw", "--mean",
+                     "pixel", "--jitter", "0.1", "--cold")["full"][0]
+        assert full["images"] > 0
+    assert bench(dataset, "--stage", "full", "--resized", "0.08", "--order", "block", "--block", "8")["full"][0]["images"]
+
+
+def test_slow_consumer_is_named(dataset):
+    report = bench(dataset, "--compute", "50", "--seconds", "0.5")
+    assert report["verdict"]["stage"] == "consumer", report["verdict"]
+
+
+def test_batches_and_epochs_are_counted(dataset):
+    assert bench(dataset, "--stage", "full", "--batches", "7")["full"][0]["images"] == 7 * 16
+    assert bench(dataset, "--stage", "full", "--epochs", "2")["full"][0]["images"] == 2 * 64
+
+
+def test_charts(dataset):
+    for ending, start in (("svg", b"<?xml"), ("png", b"\x89PNG")):
+        chart = os.path.join(os.path.dirname(dataset), "chart." + ending)
+        run("an-bench-io", *QUICK, "--stage", "full", "--seconds", "0.5", "--chart", chart, dataset)
+        with open(chart, "rb") as file:
+            assert file.read(5).startswith(start[:4])
+    error = run("an-bench-io", *QUICK, "--stage", "full", "--chart", "x.gif", dataset, code=2).stderr
+    assert "x.gif" in error and ".svg" in error
+
+
+def test_refusals(dataset):
+    for options, word in ((["--threads", "0"], "--threads '0'"), (["--threads", "2,"], "--threads '2,'"),
+                          (["--threads", "3..1"], "3..1"), (["--crop", "33"], "crop 33"),
+                          (["--mean", "pixel"], "u8"), (["--batch", "65"], "batch of 65")):
+        error = run("an-bench-io", *QUICK, "--stage", "full", *options, dataset, code=2).stderr
+        assert word in error, (options, error)
+    missing = os.path.join(os.path.dirname(dataset), "nothing")
+    assert missing in run("an-bench-io", missing, code=1).stderr
+
+
+def main():
+    with tempfile.TemporaryDirectory(prefix="an-bench-io-") as folder:
+        dataset = make_dataset(folder)
+        for name, test in list(globals().items()):
+            if name.startswith("test_"):
+                test(dataset)
+                print("passed", name)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
