@@ -29,7 +29,8 @@ typedef struct {
     uint64_t seed;          /* of dropout */
     an_precision precision; /* AN_EUNSUPPORTED from open where the device lacks it */
     bool direct;
-    bool winograd; /* tests: transformed convolutions wherever they exist, not only where they are expected to be faster */
+    bool winograd; /* tests: transformed convolutions wherever they exist, not only where they are expected to be faster
+                    */
 } an_backend_options;
 
 typedef struct {
@@ -58,7 +59,7 @@ typedef struct an_backend_api {
     int (*synchronize)(an_backend *backend);
     uint64_t (*memory)(const an_backend *backend); /* bytes of tensors and workspaces */
 
-    /* Memory for image batches from which the device can copy while the host goes on. Both optional; free is for any
+    /* Zeroed memory for image batches from which the device can copy while the host goes on. Both optional; free is for any
      * time, even after close. */
     int (*host_alloc)(an_backend *backend, void **out, size_t size);
     void (*host_free)(void *memory, size_t size);

@@ -100,7 +100,7 @@ int an_exec_layer_count(const an_exec *exec);
 void an_exec_layer_get(const an_exec *exec, int number, an_exec_layer *out);
 void an_exec_layers_reset(an_exec *exec);
 
-/* Memory for the images of step and evaluate that suits the devices best; other memory works too. exec must outlive it.
+/* Memory for the images of step and evaluate that suits the devices best, zeroed; other memory works too. exec must outlive it.
  */
 int an_exec_images_alloc(an_exec *exec, void **out, size_t size);
 void an_exec_images_free(an_exec *exec, void *images, size_t size);

@@ -1,5 +1,6 @@
 #include <nvtx3/nvToolsExt.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "model/cuda/cuda.h"
@@ -59,10 +60,12 @@ static bool values_of_fp32(const an_backend *cuda, const an_op_spec *spec)
 static int cuda_host_alloc(an_backend *cuda, void **out, size_t size)
 {
     int rc = an_cuda_use(cuda);
-    return rc ? rc
-              : an_cuda_check(cudaHostAlloc(out, size, cudaHostAllocPortable),
-                              "allocate %zu bytes of pinned memory for images; fewer or smaller batches need less",
-                              size);
+    if (rc || (rc = an_cuda_check(cudaHostAlloc(out, size, cudaHostAllocPortable),
+                                  "allocate %zu bytes of pinned memory for images; fewer or smaller batches need less",
+                                  size)))
+        return rc;
+    memset(*out, 0, size);
+    return AN_OK;
 }
 
 static void cuda_host_free(void *memory, size_t size)

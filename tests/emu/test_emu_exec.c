@@ -72,6 +72,7 @@ static void runner_make(runner *r, const an_graph *graph, const char *devices, a
     an_test_ok(an_init_parameters(r->exec, AN_INIT_HE, 5), "init");
     r->size = (size_t)(BATCH * CHANNELS * graph->input_side * graph->input_side) * sizeof(float);
     an_test_ok(an_exec_images_alloc(r->exec, &r->images, r->size), "images");
+    assert_int_equal(((const char *)r->images)[r->size - 1], 0);
     images_fill(r, images, (size_t)graph->input_side);
     free(images);
 }

@@ -1,0 +1,81 @@
+#!/usr/bin/python3
+"""What a training step of AlexNet costs on a GPU, from floating point operations, bytes and link speeds: a model, not a measurement.
+
+Each operation takes the longer of its arithmetic at a share of the peak and its traffic at a share of the memory's speed; launches
+come on top. docs/gpu.md explains the assumptions.
+"""
+BATCH = 128
+LAUNCH = 4e-6  # seconds from one kernel's end to the next one's start, queued ahead
+
+# name: peak operations/s of the type, memory bytes/s, bytes/s to the other device and from the host (one way), bytes a value,
+# shares of peak reached by convolutions, by fully connected layers and by the memory
+DEVICES = {
+    "GTX 580": (1.58e12, 192e9, 6e9, 6e9, 4, 0.45, 0.45, 0.75),
+    "A100": (312e12, 2039e9, 270e9, 25e9, 2, 0.45, 0.6, 0.8),
+    "H100": (989e12, 3350e9, 400e9, 50e9, 2, 0.35, 0.5, 0.8),
+    "B200": (2250e12, 8000e9, 800e9, 50e9, 2, 0.25, 0.4, 0.8),
+}
+LOADER = {"jpeg": 4000, "coef": 10000}  # images/s of one core that decodes and converts crops, from docs/performance.md's order
+
+# name, inputs (channels, side), outputs (channels, side), window, groups; after it: normalised, pooled to side
+CONVOLUTIONS = [
+    ("conv1", 3, 224, 96, 55, 11, 1, True, 27),
+    ("conv2", 96, 27, 256, 27, 5, 2, True, 13),
+    ("conv3", 256, 13, 384, 13, 3, 1, False, 0),
+    ("conv4", 384, 13, 384, 13, 3, 2, False, 0),
+    ("conv5", 384, 13, 256, 13, 3, 2, False, 6),
+]
+DENSE = [("fc6", 9216, 4096), ("fc7", 4096, 4096), ("fc8", 4096, 1000)]
+CROSSING = 2 * 128 * 13 * 13 + 2 * 128 * 6 * 6 + 2 * 2048 + 2048  # values an image: conv3, fc6, fc7, fc8
+
+
+def operations(value):
+    """(kind, flop, bytes, kernels) of each operation of a step of the whole batch; value: bytes of an activation."""
+    out = [("copy", 0, BATCH * 224 * 224 * 12 * value, 1)]
+    parameters = 0
+    for name, c, side, k, to, window, groups, normalised, pooled in CONVOLUTIONS:
+        x, y = BATCH * c * side * side, BATCH * k * to * to
+        flop, first = 2 * y * window * window * c // groups, name == "conv1"
+        x = x * 8 // 3 if first else x
+        parameters += k * window * window * c // groups
+        out.append(("conv", flop, (x + y) * value, 1))
+        out.append(("copy", 0, 3 * y * value, 2))  # activation's derivative and bias gradient
+        out.append(("conv", flop, (x + y) * value, 1))
+        if not first:
+            out.append(("conv", flop, (x + y) * value, 1))
+        if normalised:
+            out += [("copy", 0, y * (2 * value + 4), 1), ("copy", 0, y * (3 * value + 4), 1)]
+        if pooled:
+            p = BATCH * k * pooled * pooled
+            out += [("copy", 0, y * value + p * (value + 1), 1), ("copy", 0, y * value + p * (value + 1), 1)]
+    for _, inputs, outputs in DENSE:
+        w, activations = inputs * outputs, BATCH * (inputs + outputs)
+        parameters += w
+        out += [("dense", 2 * BATCH * w, (w + activations) * value, 2)] * 2
+        out.append(("dense", 2 * BATCH * w, 4 * w + activations * value, 4))
+    out.append(("copy", 0, parameters * (4 + 8 + 8 + (value if value < 4 else 0)), 16))  # SGD
+    return out
+
+
+def step(device, count):
+    """Seconds of a step on one or two devices, apart from feeding: arithmetic and memory, transfers between devices not hidden."""
+    peak, memory, link, _, value, conv, dense, share = DEVICES[device]
+    reached = {"conv": conv * peak, "dense": dense * peak, "copy": peak}
+    seconds = sum(max(flop / reached[kind], size / (memory * share)) / count + kernels * LAUNCH for kind, flop, size, kernels in operations(value))
+    crossing = 2 * CROSSING * BATCH * value / 2 / link if count == 2 else 0
+    return seconds + crossing
+
+
+def main():
+    print("| device | step, one | images/s | step, two | images/s | between devices | images' copy | cores for jpeg | for coef |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    for device, (_, _, link, bus, value, *_) in DEVICES.items():
+        one, two = step(device, 1), step(device, 2)
+        crossing, images = 2 * CROSSING * BATCH * value, BATCH * 224 * 224 * 4 * value
+        rate = BATCH / two
+        print(f"| {device} | {one * 1e3:.2f} ms | {BATCH / one:,.0f} | {two * 1e3:.2f} ms | {rate:,.0f} | {crossing / 1e6:.1f} MB, "
+              f"{crossing / 2 / link * 1e3:.2f} ms | {images / 1e6:.0f} MB, {images / bus * 1e3:.2f} ms | {rate / LOADER['jpeg']:.1f} | "
+              f"{rate / LOADER['coef']:.1f} |")
+
+
+main()
