@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """an-show draws from a small trained network: every command, the same bytes twice, and errors that say what to do."""
+import html
 import json
 import os
 import random
 import shutil
 import struct
 import subprocess
+import sys
 import tempfile
 import unittest
 import zlib
@@ -31,13 +33,14 @@ def plant(folder, per_class, classes=("c0", "c1", "c2")):
         (folder / name).mkdir(parents=True)
         for i in range(per_class):
             noise = bytes(generator.randrange(90) for _ in range(SIDE * SIDE * 3))
-            corner = 4 + 9 * number
+            drawn = (number + (i == 0)) % 3 # the first of each class is a mistake
+            corner = 4 + 9 * drawn
 
             def pixel(x, y):
                 at = 3 * (y * SIDE + x)
                 value = list(noise[at:at + 3])
                 if corner <= x < corner + 10 and corner <= y < corner + 10:
-                    value[number % 3] = 255
+                    value[drawn] = 255
                 return value
             (folder / name / f"{i:03}.png").write_bytes(png(pixel))
 
@@ -50,7 +53,9 @@ def run(*words, code=0, env=None):
     return result.stdout if code == 0 else result.stdout + result.stderr
 
 
-class Show(unittest.TestCase):
+class Trained(unittest.TestCase):
+    """A dataset and two runs, in a folder that goes away."""
+
     @classmethod
     def setUpClass(cls):
         cls.root = Path(tempfile.mkdtemp(prefix="an-show-"))
@@ -71,6 +76,8 @@ class Show(unittest.TestCase):
         self.addCleanup(path.unlink, missing_ok=True)
         return path
 
+
+class Show(Trained):
     def fails(self, code, text, *words, env=None):
         said = run("an-show", *words, code=code, env=env)
         self.assertIn(text, said)
@@ -88,7 +95,7 @@ class Show(unittest.TestCase):
         return [path]
 
     def test_help(self):
-        for command in ("network", "filters", "predict", "augment", "curves"):
+        for command in ("network", "filters", "predict", "augment", "curves", "report"):
             self.assertIn(command, run("an-show", "--help"))
             self.assertIn("Examples:", run("an-show", command, "--help"))
         self.fails(2, "no command 'draw'", "draw")
@@ -129,7 +136,8 @@ class Show(unittest.TestCase):
     def test_predict_files(self):
         folder = self.root / "val-images"
         said = self.predict(folder)
-        self.assertEqual([p["name"] for p in said], [str(folder / f"c{c}/{i:03}.png") for c in range(3) for i in range(8)])
+        names = [str(folder / f"c{c}/{i:03}.png") for c in range(3) for i in range(8)]
+        self.assertEqual([p["name"] for p in said], names)
         self.assertEqual([p["true"]["label"] for p in said], [c for c in range(3) for _ in range(8)])
         by_index = {p["name"]: p for p in self.predict("--dataset", self.root / "val", "--images", 24)}
         for p in said: # the record of the file says nearly the same: JPEG lies between
@@ -198,6 +206,26 @@ class Show(unittest.TestCase):
         (cut / "metrics.jsonl").write_text(lines + "nonsense\n")
         self.fails(3, "is not JSON", "curves", cut, "-o", self.out("x.svg"))
 
+    def test_report(self):
+        page, again = self.out("1.html"), self.out("2.html")
+        run("an-show", "report", self.root / "relu", self.root / "val", "--mistakes", 24, "-o", page)
+        run("an-show", "report", self.root / "relu", self.root / "val", "--mistakes", 24, "-o", again)
+        text = page.read_text()
+        self.assertEqual(text, again.read_text())
+        for word in ("top-1 accuracy", "Recognised worst", "Most confident mistakes", "an-train --recipe", "seed = 1",
+                     "The device waited for data", "First-layer kernels", "&lt;b&gt;&amp;"):
+            self.assertIn(word, text)
+        self.assertNotIn(NAMES[2], text)
+        self.assertNotRegex(text, r"(src|href)=\"(?!data:)")
+        measured = json.loads(run("an-train", "eval", *self.weights, "--json", self.root / "val"))
+        self.assertIn(f"<b>{100 * measured['top1']:.2f} %</b><span>top-1", text)
+        run("an-show", "report", self.root / "relu", "-o", page)
+        self.assertNotIn("accuracy", page.read_text())
+        before = page.read_bytes()
+        self.fails(1, "nowhere", "report", self.root / "relu", self.root / "nowhere", "-o", page)
+        self.fails(1, "is no run of an-train", "report", self.root, "-o", page)
+        self.assertEqual(page.read_bytes(), before)
+
     def test_no_font(self):
         config = self.root / "no-fonts.conf"
         config.write_text('<?xml version="1.0"?><fontconfig><cachedir>/nonexistent</cachedir></fontconfig>')
@@ -207,5 +235,52 @@ class Show(unittest.TestCase):
         self.fails(1, "nowhere", "network", self.root / "nowhere/x.png")
 
 
+class Page(Trained):
+    """The report in a browser: drawn, without errors, and on a phone nothing sticks out."""
+    PROBE = """<!DOCTYPE html><body><pre id="found">nothing</pre><script>
+        const errors = [], frame = document.createElement("iframe");
+        frame.style.width = "%dpx";
+        frame.onload = () => {
+            const page = frame.contentDocument, box = e => e.getBoundingClientRect();
+            const out = [...page.querySelectorAll("main *")].filter(e => !e.closest(".wide > *") && !e.closest("svg *")
+                && box(e).right > page.documentElement.clientWidth + 0.5).map(e => e.outerHTML.slice(0, 80));
+            document.getElementById("found").textContent = JSON.stringify({
+                width: page.documentElement.clientWidth, scroll: page.documentElement.scrollWidth, out: out,
+                charts: [...page.querySelectorAll("svg")].map(e => [box(e).width, box(e).height,
+                                                                    e.querySelectorAll("text").length]),
+                images: [...page.images].map(e => e.complete && e.naturalWidth), title: page.title,
+                paper: frame.contentWindow.getComputedStyle(page.body).backgroundColor});
+        };
+        frame.srcdoc = %s;
+        document.body.append(frame);
+    </script>"""
+
+    def look(self, page, width, *options):
+        probe = self.out("probe.html")
+        text = json.dumps(page.read_text()).replace("</", "<\\/").replace("<!--", "<\\!--")
+        probe.write_text(self.PROBE % (width, text))
+        with tempfile.TemporaryDirectory() as home:
+            said = run(BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
+                       f"--user-data-dir={home}", "--virtual-time-budget=8000", *options, "--dump-dom", probe.as_uri())
+        return json.loads(html.unescape(said.split('<pre id="found">')[1].split("</pre>")[0]))
+
+    def test_page(self):
+        page = self.out("report.html")
+        run("an-show", "report", self.root / "relu", self.root / "val", "-o", page)
+        for width in (360, 1280):
+            seen = self.look(page, width)
+            self.assertEqual((seen["width"], seen["scroll"], seen["out"]), (width, width, []))
+            self.assertEqual(len(seen["charts"]), 6) # four curves, filters, network
+            self.assertTrue(all(w > 200 and h > 60 and texts >= 2 for w, h, texts in seen["charts"]), seen)
+            self.assertTrue(seen["images"] and all(seen["images"]))
+            self.assertIn("relu", seen["title"])
+        self.assertNotEqual(seen["paper"], self.look(page, 800, "--blink-settings=preferredColorScheme=0")["paper"])
+
+
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
 if __name__ == "__main__":
+    if "Page" in sys.argv and not BROWSER:
+        print("no Chromium here: the page was not looked at")
+        sys.exit(77)
     unittest.main()

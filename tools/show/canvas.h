@@ -53,4 +53,7 @@ double an_canvas_text_width(an_canvas *c, const char *text, double size, bool bo
 /* Scaled to width x height; sharp: pixels stay squares. */
 void an_canvas_image(an_canvas *c, const an_image *image, double x, double y, double width, double height, bool sharp);
 
+/* An image alone as a PNG file; appended. */
+int an_canvas_png(const an_image *image, an_buffer *out);
+
 #endif

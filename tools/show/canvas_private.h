@@ -28,8 +28,6 @@ struct an_canvas {
 extern const an_canvas_api an_canvas_cairo, an_canvas_page;
 
 void an_canvas_fail(an_canvas *c, int code);
-/* A PNG file; appended. */
-int an_canvas_png(const an_image *image, an_buffer *out);
 /* cairo's image of the same pixels, or NULL. The caller destroys it. */
 cairo_surface_t *an_canvas_surface(const an_image *image);
 cairo_status_t an_canvas_append(void *buffer, const unsigned char *data, unsigned length);

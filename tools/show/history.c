@@ -38,6 +38,8 @@ static int event_add(an_history *h, const json_t *event)
     bool train = type && strcmp(type, "train") == 0, validation = type && strcmp(type, "validation") == 0;
     if (!train && !validation)
         return AN_OK;
+    h->epochs = json_number_value(json_object_get(event, "epoch"));
+    h->steps = json_number_value(json_object_get(event, "step"));
     an_curve *curves = h->curves;
     int rc = value_add(&curves[train ? AN_CURVE_ERROR : AN_CURVE_VALIDATION_ERROR], event, "top1", -100, 100);
     if (rc == AN_OK)
@@ -111,6 +113,15 @@ int an_history_load(an_history *out, const char *run)
     if (rc < 0)
         an_history_free(out);
     return rc;
+}
+
+double an_history_mean(const an_history *history, an_curve_kind kind)
+{
+    const an_curve *c = &history->curves[kind];
+    double sum = 0;
+    for (int i = 0; i < c->count; i++)
+        sum += c->points[i].y / c->count;
+    return sum;
 }
 
 void an_history_free(an_history *h)

@@ -23,11 +23,15 @@ typedef struct {
 typedef struct {
     char *name; /* of the run: its folder's */
     an_curve curves[AN_CURVES];
+    double epochs; /* done at the last line */
+    double steps;
 } an_history;
 
 /* run: the folder. At most 600 points a curve: neighbours are averaged. A last line that is cut off is passed over
  * (the run may be going on). AN_ENOTFOUND, AN_ECORRUPT (naming the line), AN_EINVAL if nothing was logged yet. */
 int an_history_load(an_history *out, const char *run);
+/* The mean of a curve's values; 0 of an empty one. */
+double an_history_mean(const an_history *history, an_curve_kind kind);
 void an_history_free(an_history *history); /* zeroed is fine */
 
 /* Error large, then loss, learning rate and wait for data: of several runs. The caller frees. */

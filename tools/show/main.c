@@ -14,7 +14,7 @@ static const struct {
     int (*run)(int argc, char **argv);
 } commands[] = {
     {"network", an_show_network}, {"filters", an_show_filters}, {"predict", an_show_predict},
-    {"augment", an_show_augment}, {"curves", an_show_curves},
+    {"augment", an_show_augment}, {"curves", an_show_curves},   {"report", an_show_report},
 };
 
 static const an_option none[] = {{0}};
@@ -26,13 +26,15 @@ static const an_options spec = {
              "filters [OPTION...] PICTURE\n"
              "predict [OPTION...] [FILE|FOLDER...]\n"
              "augment [OPTION...] DATASET PICTURE\n"
-             "curves [OPTION...] RUN...",
+             "curves [OPTION...] RUN...\n"
+             "report [OPTION...] RUN [DATASET]",
     .summary = "Pictures of a network and of what it learned, as PNG, SVG or PDF by the file's ending.\n\n"
                "  network    the layers, their shapes and costs, and where the two devices talk\n"
                "  filters    the kernels of the first layer\n"
                "  predict    the most probable classes of images\n"
                "  augment    one image as the network sees it, epoch by epoch\n"
-               "  curves     error, loss, learning rate and starvation of runs",
+               "  curves     error, loss, learning rate and starvation of runs\n"
+               "  report     all about a run as one HTML page",
     .epilogue = "Every command explains itself: an-show COMMAND --help.\n\nExamples:\n"
                 "  $ an-show network alexnet.svg\n"
                 "  $ an-show filters --run runs/first filters.png",
