@@ -3,12 +3,15 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "model/cpu/cpu.h"
+#include "model/cpu/expand.h"
 
 typedef struct {
     an_op op;
     an_view view;
-    bool input_gradient;
+    an_expansion expansion; /* count 0: none */
+    an_tensor *source;      /* what is expanded */
+    an_tensor wide;
+    bool input_gradient, accumulate;
     an_kernel forward[2], activation, data[2], weights[2];
     an_kernel weights_turn[2];  /* master order to what the backward data kernel reads, if it differs */
     an_kernel gradient_turn[2]; /* what the backward weights kernel writes to master order, if it differs */
@@ -36,9 +39,29 @@ static geometry geometry_make(const an_op *op, const an_tensor *source, int part
                   .before = {node->pad_before, node->pad_before},
                   .after = {node->pad_after, node->pad_after},
                   .algorithm = op->cpu->direct ? dnnl_convolution_direct : dnnl_convolution_auto};
+    if (op->cpu->winograd && groups == 1 && node->kernel == 3 && node->stride == 1 && from % 16 == 0 && to % 16 == 0 &&
+        node->activation <= AN_ACTIVATION_RELU)
+        g.algorithm = dnnl_convolution_winograd;
     int rank = groups > 1 ? 5 : 4;
     dnnl_memory_desc_init_by_tag(&g.weights, rank, shape, op->cpu->type, dnnl_format_tag_any);
     dnnl_memory_desc_init_by_tag(&g.canonical, rank, shape, dnnl_f32, rank == 5 ? dnnl_goihw : dnnl_oihw);
+    dnnl_memory_desc_init_by_tag(&g.bias, 1, bias, dnnl_f32, dnnl_x);
+    return g;
+}
+
+/* The expanded convolution: 3x3, stride 1, over what an_expansion_forward makes. */
+static geometry geometry_expanded(const an_op *op, const an_expansion *e)
+{
+    int to = op->node.channels / e->parts;
+    dnnl_data_type_t type = op->cpu->type;
+    geometry g = {
+        .source = an_tensor_desc(type, op->cpu->batch, e->expanded, e->height, e->width, dnnl_nChw16c),
+        .target = an_tensor_desc(type, op->cpu->batch, to, op->node.height, op->node.width, dnnl_format_tag_any),
+        .weights = an_tensor_desc(type, to, e->expanded, AN_EXPANSION_TAPS, AN_EXPANSION_TAPS, dnnl_format_tag_any),
+        .canonical = an_tensor_desc(dnnl_f32, to, e->expanded, AN_EXPANSION_TAPS, AN_EXPANSION_TAPS, dnnl_oihw),
+        .strides = {1, 1},
+        .algorithm = op->cpu->winograd ? dnnl_convolution_winograd : dnnl_convolution_auto};
+    dnnl_dims_t bias = {to};
     dnnl_memory_desc_init_by_tag(&g.bias, 1, bias, dnnl_f32, dnnl_x);
     return g;
 }
@@ -139,6 +162,8 @@ static int part_make(conv_op *conv, const geometry *g, int part, const_dnnl_prim
     if ((rc = an_weights_make(&op->weights[part], op->cpu, &order, &g->canonical)) ||
         (rc = an_weights_make(&op->biases[part], op->cpu, &g->bias, &g->bias)))
         return rc;
+    if (conv->expansion.count && (rc = an_weights_expand(&op->weights[part], op->cpu, &conv->expansion)))
+        return rc;
     dnnl_primitive_desc_t desc;
     if ((rc = forward_desc(&desc, conv, g)) ||
         (rc = an_kernel_make(&conv->forward[part], op->cpu, desc, op->node.name)))
@@ -173,6 +198,13 @@ static int tensors_make(conv_op *conv, const an_op_spec *spec, geometry *g, cons
     int rc = whole_desc(conv, &g->source, &source);
     if (rc || (rc = whole_desc(conv, &g->target, &target)))
         return rc;
+    if (conv->expansion.count) {
+        int wide[] = {op->cpu->batch, conv->expansion.expanded * op->parts, conv->expansion.height,
+                      conv->expansion.width};
+        conv->view.tensor = &conv->wide;
+        rc = an_tensor_make(&conv->wide, op->cpu, wide, &source, op->parts == 2);
+        return rc ? rc : an_tensor_make(&op->output, op->cpu, shape, &target, op->parts == 2);
+    }
     rc = an_view_make(&conv->view, op->cpu, an_cpu_input(spec, 0),
                       &(an_view_spec){&source, op->parts == 2, spec->input_gradient, spec->accumulate});
     return rc ? rc : an_tensor_make(&op->output, op->cpu, shape, &target, op->parts == 2);
@@ -182,7 +214,8 @@ static int conv_forward(an_op *op, const an_run *run)
 {
     (void)run;
     conv_op *conv = (conv_op *)op;
-    int rc = an_view_forward(&conv->view, op->cpu);
+    int rc = conv->expansion.count ? an_expansion_forward(&conv->expansion, conv->source, &conv->wide)
+                                   : an_view_forward(&conv->view, op->cpu);
     for (int i = 0; i < op->parts && !rc; i++)
         rc = an_kernel_run(&conv->forward[i], op->cpu);
     return rc;
@@ -205,6 +238,8 @@ static int conv_backward(an_op *op, const an_run *run)
     int rc = an_kernel_run(&conv->activation, op->cpu);
     for (int i = 0; i < op->parts && !rc; i++)
         rc = part_backward(conv, i);
+    if (!rc && conv->expansion.count && conv->input_gradient)
+        an_expansion_backward(&conv->expansion, conv->source, &conv->wide, conv->accumulate);
     return rc ? rc : an_view_backward(&conv->view, op->cpu);
 }
 
@@ -213,9 +248,31 @@ static int conv_describe(const an_op *op, an_buffer *out)
     const conv_op *conv = (const conv_op *)op;
     const char *turned =
         conv->weights_turn[0].primitive || conv->gradient_turn[0].primitive ? ", weights reordered" : "";
-    return an_buffer_printf(out, "%s%s%s, backward %s / %s%s", op->parts == 2 ? "halves, " : "",
+    return an_buffer_printf(out, "%s%s%s%s, backward %s / %s%s", op->parts == 2 ? "halves, " : "",
+                            conv->expansion.count ? "expanded to 3x3, " : "",
                             conv->view.forward[0].primitive ? "input reordered, " : "", conv->forward[0].implementation,
                             conv->data[0].implementation, conv->weights[0].implementation, turned);
+}
+
+/* Expanded, if oneDNN then takes its Winograd kernels. */
+static bool expansion_choose(conv_op *conv, const an_tensor *source, geometry *g, dnnl_primitive_desc_t *desc)
+{
+    an_op *op = &conv->op;
+    const char *implementation = "";
+    if (!op->cpu->direct && op->cpu->type == dnnl_f32 &&
+        an_expansion_find(&conv->expansion, &op->node, source, op->node.groups) &&
+        !(conv->expansion.image && conv->input_gradient)) {
+        *g = geometry_expanded(op, &conv->expansion);
+        op->parts = op->node.groups;
+        if (!forward_desc(desc, conv, g)) {
+            dnnl_primitive_desc_query(*desc, dnnl_query_impl_info_str, 0, &implementation);
+            if (strstr(implementation, "wino"))
+                return true;
+            dnnl_primitive_desc_destroy(*desc);
+        }
+    }
+    conv->expansion.count = 0;
+    return false;
 }
 
 int an_cpu_conv_create(an_op **out, an_backend *cpu, const an_op_spec *spec)
@@ -228,11 +285,16 @@ int an_cpu_conv_create(an_op **out, an_backend *cpu, const an_op_spec *spec)
         return rc;
     conv->input_gradient = spec->input_gradient;
     an_tensor *source = an_cpu_input(spec, 0);
-    conv->op.parts = halves_wanted(&conv->op, source) ? 2 : 1;
-    source->pinned = source->pinned || conv->op.parts == 2;
-    geometry g = geometry_make(&conv->op, source, conv->op.parts);
-    if ((rc = forward_desc(&desc, conv, &g)))
-        return rc;
+    geometry g;
+    conv->source = source;
+    conv->accumulate = spec->accumulate;
+    if (!expansion_choose(conv, source, &g, &desc)) {
+        conv->op.parts = halves_wanted(&conv->op, source) ? 2 : 1;
+        source->pinned = source->pinned || conv->op.parts == 2;
+        g = geometry_make(&conv->op, source, conv->op.parts);
+        if ((rc = forward_desc(&desc, conv, &g)))
+            return rc;
+    }
     rc = tensors_make(conv, spec, &g, desc);
     for (int i = 0; i < conv->op.parts && !rc; i++)
         rc = part_make(conv, &g, i, desc);

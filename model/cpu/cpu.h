@@ -17,7 +17,7 @@ struct an_backend {
     dnnl_engine_t engine;
     dnnl_stream_t stream;
     int batch, threads;
-    bool training, direct;
+    bool training, direct, winograd;
     uint64_t seed;
     dnnl_data_type_t type; /* of activations and working weights: f32 or bf16 */
     an_owned *owned;
@@ -106,12 +106,16 @@ int an_view_backward(const an_view *view, an_backend *cpu);
 /* weights.c: one parameter tensor (or one of the two parts of a layer in halves) in the order of the forward primitive;
  * momentum and gradient lie in the same order, so the optimiser is elementwise; padding stays zero. All of it is f32;
  * with bf16 a narrow copy, refreshed by update and set, is what primitives read. */
+typedef struct an_expansion an_expansion; /* expand.h */
+
 typedef struct {
     dnnl_memory_desc_t desc, canonical; /* desc as primitives read it */
     size_t floats;
     float *data, *velocity, *slope;
     uint16_t *narrow;              /* NULL: primitives read data */
     dnnl_memory_t value, gradient; /* value: what primitives read */
+    const an_expansion *expansion; /* NULL; else what is held are the weights of the expanded convolution... */
+    float *existing;               /* ...with 1 where there is a weight, 0 where none must grow */
 } an_weights;
 
 dnnl_memory_desc_t an_weights_master(const dnnl_memory_desc_t *desc); /* the same order in f32 */
@@ -119,6 +123,8 @@ dnnl_memory_desc_t an_weights_master(const dnnl_memory_desc_t *desc); /* the sam
 int an_weights_make(an_weights *weights, an_backend *cpu, const dnnl_memory_desc_t *desc,
                     const dnnl_memory_desc_t *canonical);
 size_t an_weights_count(const an_weights *weights); /* of canonical floats */
+/* The weights of an expanded convolution: canonical is its plain order; get and set keep speaking of the stated one. */
+int an_weights_expand(an_weights *weights, an_backend *cpu, const an_expansion *expansion);
 int an_weights_get(const an_weights *weights, an_backend *cpu, an_parameter_kind kind, float *out);
 int an_weights_set(an_weights *weights, an_backend *cpu, an_parameter_kind kind, const float *values);
 /* Where a backward primitive wants the weights (or leaves their gradient) in another order: its own place in *memory

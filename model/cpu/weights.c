@@ -1,6 +1,8 @@
+#include <stdlib.h>
+
 #include "base/error.h"
 #include "model/cpu/bf16.h"
-#include "model/cpu/cpu.h"
+#include "model/cpu/expand.h"
 
 static void narrow_refresh(an_weights *weights)
 {
@@ -41,9 +43,39 @@ int an_weights_make(an_weights *weights, an_backend *cpu, const dnnl_memory_desc
     return rc;
 }
 
+/* Between a place in master order and canonical values outside. */
+static int canonical_copy(const an_weights *weights, an_backend *cpu, float *inside, float *outside, bool out);
+
+static size_t outputs(const an_weights *weights)
+{
+    return (size_t)weights->canonical.dims[0];
+}
+
 size_t an_weights_count(const an_weights *weights)
 {
+    const an_expansion *e = weights->expansion;
+    if (e)
+        return outputs(weights) * (size_t)e->channels * (size_t)e->kernel * (size_t)e->kernel;
     return dnnl_memory_desc_get_size(&weights->canonical) / sizeof(float);
+}
+
+int an_weights_expand(an_weights *weights, an_backend *cpu, const an_expansion *expansion)
+{
+    void *existing;
+    int rc = an_cpu_alloc(cpu, &existing, weights->floats * sizeof(float));
+    if (rc)
+        return rc;
+    weights->expansion = expansion;
+    weights->existing = existing;
+    size_t count = an_weights_count(weights);
+    float *ones = malloc(count * sizeof *ones);
+    if (!ones)
+        return an_error(AN_ENOMEM, "out of memory");
+    for (size_t i = 0; i < count; i++)
+        ones[i] = 1;
+    rc = canonical_copy(weights, cpu, weights->existing, ones, false);
+    free(ones);
+    return rc;
 }
 
 static int place(const an_weights *weights, an_parameter_kind kind, float **out)
@@ -53,24 +85,54 @@ static int place(const an_weights *weights, an_parameter_kind kind, float **out)
     return *out ? AN_OK : an_error(AN_EINVAL, "no momentum and gradient without training");
 }
 
+static int plain_copy(const an_weights *weights, an_backend *cpu, float *inside, float *plain, bool out)
+{
+    dnnl_memory_desc_t master = an_weights_master(&weights->desc);
+    return out ? an_cpu_copy(cpu, &master, inside, &weights->canonical, plain)
+               : an_cpu_copy(cpu, &weights->canonical, plain, &master, inside);
+}
+
+static int canonical_copy(const an_weights *weights, an_backend *cpu, float *inside, float *outside, bool out)
+{
+    if (!weights->expansion)
+        return plain_copy(weights, cpu, inside, outside, out);
+    float *plain = malloc(dnnl_memory_desc_get_size(&weights->canonical));
+    if (!plain)
+        return an_error(AN_ENOMEM, "out of memory");
+    if (!out)
+        an_expansion_weights(weights->expansion, outputs(weights), outside, plain);
+    int rc = plain_copy(weights, cpu, inside, plain, out);
+    if (out && !rc)
+        an_expansion_weights_back(weights->expansion, outputs(weights), plain, outside);
+    free(plain);
+    return rc;
+}
+
 int an_weights_get(const an_weights *weights, an_backend *cpu, an_parameter_kind kind, float *out)
 {
     float *inside;
-    dnnl_memory_desc_t master = an_weights_master(&weights->desc);
     int rc = place(weights, kind, &inside);
-    return rc ? rc : an_cpu_copy(cpu, &master, inside, &weights->canonical, out);
+    return rc ? rc : canonical_copy(weights, cpu, inside, out, true);
 }
 
 int an_weights_set(an_weights *weights, an_backend *cpu, an_parameter_kind kind, const float *values)
 {
     float *inside;
-    dnnl_memory_desc_t master = an_weights_master(&weights->desc);
     int rc = place(weights, kind, &inside);
-    if (!rc)
-        rc = an_cpu_copy(cpu, &weights->canonical, (float *)(uintptr_t)values, &master, inside);
+    if (!rc) /* read only in this direction */
+        rc = canonical_copy(weights, cpu, inside, (float *)(uintptr_t)values, false);
     if (!rc && kind == AN_PARAMETER_VALUE)
         narrow_refresh(weights);
     return rc;
+}
+
+/* The gradient of what is no weight must not make it one. */
+static void gradient_mask(an_weights *weights)
+{
+    const float *restrict existing = weights->existing;
+    float *restrict g = weights->slope;
+    for (size_t i = 0; existing && i < weights->floats; i++)
+        g[i] *= existing[i];
 }
 
 void an_weights_update(an_weights *weights, const an_sgd *sgd, bool bias)
@@ -80,6 +142,7 @@ void an_weights_update(an_weights *weights, const an_sgd *sgd, bool bias)
     float momentum = (float)sgd->momentum;
     float *restrict w = weights->data, *restrict v = weights->velocity;
     const float *restrict g = weights->slope;
+    gradient_mask(weights);
 #pragma omp parallel for simd schedule(static)
     for (size_t i = 0; i < weights->floats; i++) {
         v[i] = momentum * v[i] - shrink * w[i] - rate * g[i];
