@@ -131,7 +131,7 @@ static int device_check(int device)
 static int device_line(an_buffer *out, int device)
 {
     struct cudaDeviceProp p;
-    char name[16];
+    char name[24];
     int rc = an_cuda_check(cudaGetDeviceProperties(&p, device), "ask for the properties of cuda:%d", device);
     if (rc)
         return rc;
