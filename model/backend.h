@@ -73,6 +73,9 @@ typedef struct an_backend_api {
 
     /* Images for an input op: borrowed until the run's last backward is synchronised. */
     int (*feed)(an_op *op, const void *images, uint32_t count);
+    /* Optional: images that the next feed will bring, so that they travel while the device computes. They must stay as
+     * they are until then; another feed in their place is fine. */
+    int (*prefetch)(an_op *op, const void *images, uint32_t count);
     /* For a loss op; labels may be NULL (probabilities only). Copied. */
     int (*labels)(an_op *op, const uint32_t *labels, uint32_t count);
     int (*result)(an_op *op, an_exec_result *out); /* of a loss op's last forward with labels */

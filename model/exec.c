@@ -194,8 +194,11 @@ int an_exec_step(an_exec *exec, const void *images, const uint32_t *labels, uint
 {
     an_lanes_job job = {.images = images,
                         .run = {.step = step, .count = count, .training = true},
-                        .phases = {[AN_LANES_FORWARD] = true, [AN_LANES_BACKWARD] = true}};
+                        .phases = {[AN_LANES_FORWARD] = true, [AN_LANES_BACKWARD] = true},
+                        .next = exec->prefetch,
+                        .next_count = exec->prefetch_count};
     int rc = batch_check(exec, labels, count);
+    exec->prefetch = NULL;
     if (rc)
         return rc;
     if (!exec->options.training || !labels)
@@ -204,6 +207,12 @@ int an_exec_step(an_exec *exec, const void *images, const uint32_t *labels, uint
     if ((rc = exec->api->labels(exec->ops[exec->loss], labels, count)) || (rc = an_lanes_run(exec->lanes, &job)))
         return rc;
     return result_take(exec, count, out);
+}
+
+void an_exec_prefetch(an_exec *exec, const void *images, uint32_t count)
+{
+    exec->prefetch = count && count <= (uint32_t)exec->options.batch ? images : NULL;
+    exec->prefetch_count = count;
 }
 
 int an_exec_update(an_exec *exec, const an_sgd *sgd)

@@ -48,6 +48,10 @@ typedef struct {
 int an_exec_step(an_exec *exec, const void *images, const uint32_t *labels, uint32_t count, uint64_t step,
                  an_exec_result *out);
 
+/* Tells which batch the step after the next one will take, so that it can travel to the devices while that step runs: it
+ * must stay as it is until it has been stepped. A hint; nothing else changes, and other images may be stepped instead. */
+void an_exec_prefetch(an_exec *exec, const void *images, uint32_t count);
+
 /* SGD with momentum: v <- momentum v - decay rate w - rate g; w <- w + v (paper, section 5). Biases use
  * bias_rate_scale * rate and bias_decay. */
 typedef struct {

@@ -134,6 +134,16 @@ static int node_run(an_lanes *lanes, int number, an_lanes_phase phase, const an_
     return AN_OK;
 }
 
+static int next_fetch(const an_lanes *lanes, int device, const an_lanes_job *job)
+{
+    const an_lanes_work *w = &lanes->work;
+    int rc = AN_OK;
+    for (int i = 0; i < w->graph->count && !rc && job->next && w->api->prefetch; i++)
+        if (w->graph->nodes[i].kind == AN_OP_INPUT && (device == ALL_DEVICES || w->graph->nodes[i].device == device))
+            rc = w->api->prefetch(w->ops[i], job->next, job->next_count);
+    return rc;
+}
+
 static int device_run(an_lanes *lanes, int device, const an_lanes_job *job)
 {
     int count = lanes->work.graph->count, rc = AN_OK;
@@ -146,6 +156,8 @@ static int device_run(an_lanes *lanes, int device, const an_lanes_job *job)
                 rc = node_run(lanes, number, (an_lanes_phase)phase, job);
         }
     }
+    if (!rc)
+        rc = next_fetch(lanes, device, job);
     for (int i = 0; i < lanes->work.device_count && !rc; i++)
         if (device == ALL_DEVICES || device == i)
             rc = lanes->work.api->synchronize(lanes->work.devices[i]);

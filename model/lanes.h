@@ -25,6 +25,8 @@ typedef struct {
     an_run run;
     an_sgd sgd;
     bool phases[AN_LANES_PHASES]; /* done in this order */
+    const void *next;             /* images that a later job will bring, to be fetched behind the phases; or NULL */
+    uint32_t next_count;
 } an_lanes_job;
 
 /* Where there are several devices made of processors, each lane's thread (and what it starts) keeps to its own share.

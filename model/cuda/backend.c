@@ -181,6 +181,7 @@ const an_backend_api an_backend_cuda = {
     .update = cuda_update,
     .op_describe = cuda_op_describe,
     .feed = an_cuda_feed,
+    .prefetch = an_cuda_prefetch,
     .labels = an_cuda_labels,
     .result = an_cuda_result,
     .output_get = cuda_output_get,

@@ -134,6 +134,7 @@ int an_cuda_dropout_create(an_op **out, an_backend *cuda, const an_op_spec *spec
 int an_cuda_loss_create(an_op **out, an_backend *cuda, const an_op_spec *spec);
 int an_cuda_join_create(an_op **out, an_backend *cuda, const an_op_spec *spec);
 int an_cuda_feed(an_op *op, const void *images, uint32_t count);
+int an_cuda_prefetch(an_op *op, const void *images, uint32_t count);
 int an_cuda_labels(an_op *op, const uint32_t *labels, uint32_t count);
 int an_cuda_result(an_op *op, an_exec_result *out);
 int an_cuda_collect(an_op *op);

@@ -10,7 +10,9 @@ typedef struct {
     an_op op;
     void *staged[SLOTS];
     cudaEvent_t arrived[SLOTS], taken[SLOTS];
-    int slot; /* the next one */
+    int slot;            /* the next one */
+    const void *fetched; /* images that lie, or will lie, in it; or NULL */
+    uint32_t fetched_count;
     uint64_t pixels;
 } input_op;
 
@@ -29,18 +31,38 @@ static int widen(input_op *input)
     return an_cuda_launched(an_kernel_widen(&args, input->op.cuda->compute), &input->op, "widen");
 }
 
-int an_cuda_feed(an_op *op, const void *images, uint32_t count)
+/* To the place whose turn it is. */
+static int images_copy(input_op *input, const void *images, uint32_t count)
 {
-    input_op *input = (input_op *)op;
-    an_backend *cuda = op->cuda;
+    an_backend *cuda = input->op.cuda;
     int slot = input->slot;
     size_t size = input->pixels / (uint64_t)cuda->batch * count * IMAGE_CHANNELS * an_stored_size(cuda->stored);
     int rc = an_cuda_use(cuda);
     if (rc || (rc = an_cuda_wait(cuda->copy, input->taken[slot])) ||
         (rc = an_cuda_check(cudaMemcpyAsync(input->staged[slot], images, size, cudaMemcpyHostToDevice, cuda->copy),
-                            "copy %u images, %zu bytes, to cuda:%d", count, size, cuda->device)) ||
-        (rc = an_cuda_record(input->arrived[slot], cuda->copy)) ||
-        (rc = an_cuda_wait(cuda->compute, input->arrived[slot])) || (rc = widen(input)) ||
+                            "copy %u images, %zu bytes, to cuda:%d", count, size, cuda->device)))
+        return rc;
+    return an_cuda_record(input->arrived[slot], cuda->copy);
+}
+
+int an_cuda_prefetch(an_op *op, const void *images, uint32_t count)
+{
+    input_op *input = (input_op *)op;
+    int rc = images_copy(input, images, count);
+    input->fetched = rc ? NULL : images;
+    input->fetched_count = count;
+    return rc;
+}
+
+int an_cuda_feed(an_op *op, const void *images, uint32_t count)
+{
+    input_op *input = (input_op *)op;
+    an_backend *cuda = op->cuda;
+    int slot = input->slot;
+    bool here = input->fetched == images && input->fetched_count == count;
+    int rc = here ? an_cuda_use(cuda) : images_copy(input, images, count);
+    input->fetched = NULL;
+    if (rc || (rc = an_cuda_wait(cuda->compute, input->arrived[slot])) || (rc = widen(input)) ||
         (rc = an_cuda_record(input->taken[slot], cuda->compute)))
         return rc;
     input->slot = (slot + 1) % SLOTS;

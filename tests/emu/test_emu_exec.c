@@ -204,6 +204,34 @@ static void test_steps_repeat_exactly(void **state)
     no_violations();
 }
 
+/* Batches that are announced travel while the step before computes; the results are the same bits, and an announcement
+ * that does not come true does no harm. */
+static void test_announced_batches(void **state)
+{
+    (void)state;
+    an_graph graph;
+    runner plain, ahead;
+    void *other;
+    an_small_net(&graph, AN_ACTIVATION_RELU);
+    runner_make(&plain, &graph, "cuda:0,cuda:1", AN_PRECISION_F32, false);
+    runner_make(&ahead, &graph, "cuda:0,cuda:1", AN_PRECISION_F32, false);
+    an_test_ok(an_exec_images_alloc(ahead.exec, &other, ahead.size), "images");
+    uint64_t bytes = 2 * BATCH * CHANNELS * SMALL_SIDE * SMALL_SIDE * sizeof(float) + BATCH * sizeof(uint32_t);
+    for (uint64_t step = 0; step < 6; step++) {
+        an_exec_prefetch(ahead.exec, step == 3 ? other : ahead.images, BATCH);
+        emu_counters before = emu_count();
+        double a = runner_step(&ahead, step, BATCH);
+        /* The first step brings two batches, and the fifth finds another one than was announced. */
+        assert_int_equal(emu_count().to_device - before.to_device, bytes + (step == 0 || step == 4) * (bytes - 16));
+        assert_true(a == runner_step(&plain, step, BATCH));
+    }
+    weights_compare(plain.exec, ahead.exec, 0);
+    an_exec_images_free(ahead.exec, other, ahead.size);
+    runner_free(&plain);
+    runner_free(&ahead);
+    no_violations();
+}
+
 /* Bytes that cross between devices in a step: every remote input of a join forward, and its gradient back. */
 static uint64_t crossing_bytes(const an_exec *exec, uint64_t value, uint64_t *crossings)
 {
@@ -361,6 +389,7 @@ int main(void)
         cmocka_unit_test(test_peer_access_may_be_refused),
         cmocka_unit_test(test_steps_repeat_exactly),
         cmocka_unit_test(test_a_step_neither_waits_nor_allocates),
+        cmocka_unit_test(test_announced_batches),
         cmocka_unit_test(test_every_missing_wait_is_caught),
         cmocka_unit_test(test_a_swapped_device_is_caught),
         cmocka_unit_test(test_devices_are_listed),
