@@ -22,6 +22,7 @@ an_dependency(archive libarchive libarchive-dev)
 an_dependency(matio matio libmatio-dev)
 an_dependency(cairo cairo libcairo2-dev)
 an_dependency(pango pangocairo libpango1.0-dev)
+an_dependency(openblas openblas libopenblas-dev)
 an_dependency(cmocka cmocka libcmocka-dev)
 
 # Not through oneDNN's own CMake package: Debian's asks for OpenCL headers that nothing here uses.

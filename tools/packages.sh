@@ -5,7 +5,7 @@ set -euo pipefail
 
 AN_PACKAGES_BUILD=(gcc libc6-dev cmake ninja-build pkg-config liblmdb-dev libjpeg62-turbo-dev liburing-dev libdnnl-dev
     libxxhash-dev libjansson-dev zlib1g-dev libpng-dev libarchive-dev libmatio-dev libcairo2-dev
-    libpango1.0-dev fonts-dejavu-core libcmocka-dev help2man)
+    libpango1.0-dev libopenblas-dev fonts-dejavu-core libcmocka-dev help2man)
 AN_PACKAGES_DEMO=(dataset-fashion-mnist)
 AN_PACKAGES_TEST=(clang libclang-rt-14-dev python3 python3-lmdb python3-xxhash python3-pil python3-numpy fonts-dejavu-core)
 

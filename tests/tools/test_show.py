@@ -95,7 +95,7 @@ class Show(Trained):
         return [path]
 
     def test_help(self):
-        for command in ("network", "filters", "predict", "augment", "curves", "report"):
+        for command in ("network", "filters", "predict", "augment", "curves", "neighbors", "report"):
             self.assertIn(command, run("an-show", "--help"))
             self.assertIn("Examples:", run("an-show", command, "--help"))
         self.fails(2, "no command 'draw'", "draw")
@@ -205,6 +205,47 @@ class Show(Trained):
         self.fails(2, "has logged no step yet", "curves", cut, "-o", self.out("x.svg"))
         (cut / "metrics.jsonl").write_text(lines + "nonsense\n")
         self.fails(3, "is not JSON", "curves", cut, "-o", self.out("x.svg"))
+
+    def features(self, name):
+        data = (self.root / name).read_bytes()
+        size = struct.unpack("<Q", data[:8])[0]
+        table = json.loads(data[8:8 + size])["features"]
+        rows, units = table["shape"]
+        values = struct.unpack(f"<{rows * units}f", data[8 + size:])
+        return [values[i * units:(i + 1) * units] for i in range(rows)]
+
+    def neighbors(self, *words):
+        lines = run("an-show", "neighbors", *self.weights, *words).splitlines()
+        return [line.split("\t") for line in lines]
+
+    def test_neighbors(self):
+        train, val = self.root / "train", self.root / "val"
+        found = self.neighbors("-f", self.root / "train.f", "--all", "-k", 4, "--batch", 7, train, val)
+        self.neighbors("-f", self.root / "val.f", "-k", 1, val, val)
+        base, queries = self.features("train.f"), self.features("val.f")
+        self.assertEqual((len(base), len(queries)), (72, 24))
+        expected = []
+        for q, query in enumerate(queries):
+            order = sorted((sum((x - y) ** 2 for x, y in zip(query, row)) ** 0.5, i) for i, row in enumerate(base))
+            expected += [(str(q), str(rank + 1), str(i), d) for rank, (d, i) in enumerate(order[:4])]
+        self.assertEqual([tuple(f[:3]) for f in found], [e[:3] for e in expected])
+        for f, e in zip(found, expected):
+            self.assertAlmostEqual(float(f[3]), e[3], delta=1e-4 * e[3] + 1e-6)
+        before = (self.root / "train.f").stat()
+        some = self.neighbors("-f", self.root / "train.f", "-n", 3, "-k", 4, train, val)
+        self.assertEqual(some, [f for f in found if f[0] in ("0", "8", "16")]) # from the features that were kept
+        self.assertEqual((self.root / "train.f").stat().st_mtime_ns, before.st_mtime_ns)
+        run("an-show", "neighbors", "--run", self.root / "tanh", "-f", self.root / "train.f", train, val)
+        self.assertNotEqual((self.root / "train.f").stat().st_ino, before.st_ino) # made anew for other weights
+
+    def test_neighbors_panel(self):
+        self.draws("neighbors", *self.weights, "-f", self.root / "panel.f", self.root / "train", self.root / "val",
+                   ending=lambda path: ["--output", path])
+        common = (*self.weights, self.root / "train", self.root / "val")
+        self.fails(2, "holds only 72 images", "neighbors", "-f", self.root / "panel.f", "-k", 73, *common)
+        self.fails(3, "give --features another name", "neighbors", "-f", self.root / "names.tsv", *common)
+        self.fails(1, "nowhere", "neighbors", "-f", self.root / "nowhere/f", *common)
+        self.assertIn(NAMES[0], (self.root / "names.tsv").read_text())
 
     def test_report(self):
         page, again = self.out("1.html"), self.out("2.html")

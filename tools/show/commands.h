@@ -7,6 +7,7 @@ int an_show_filters(int argc, char **argv);
 int an_show_predict(int argc, char **argv);
 int an_show_augment(int argc, char **argv);
 int an_show_curves(int argc, char **argv);
+int an_show_neighbors(int argc, char **argv);
 int an_show_report(int argc, char **argv);
 
 #endif

@@ -13,8 +13,9 @@ static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
 } commands[] = {
-    {"network", an_show_network}, {"filters", an_show_filters}, {"predict", an_show_predict},
-    {"augment", an_show_augment}, {"curves", an_show_curves},   {"report", an_show_report},
+    {"network", an_show_network},     {"filters", an_show_filters}, {"predict", an_show_predict},
+    {"augment", an_show_augment},     {"curves", an_show_curves},   {"report", an_show_report},
+    {"neighbors", an_show_neighbors},
 };
 
 static const an_option none[] = {{0}};
@@ -27,6 +28,7 @@ static const an_options spec = {
              "predict [OPTION...] [FILE|FOLDER...]\n"
              "augment [OPTION...] DATASET PICTURE\n"
              "curves [OPTION...] RUN...\n"
+             "neighbors [OPTION...] TRAINING QUERIES\n"
              "report [OPTION...] RUN [DATASET]",
     .summary = "Pictures of a network and of what it learned, as PNG, SVG or PDF by the file's ending.\n\n"
                "  network    the layers, their shapes and costs, and where the two devices talk\n"
@@ -34,6 +36,7 @@ static const an_options spec = {
                "  predict    the most probable classes of images\n"
                "  augment    one image as the network sees it, epoch by epoch\n"
                "  curves     error, loss, learning rate and starvation of runs\n"
+               "  neighbors  the training images that are nearest to an image\n"
                "  report     all about a run as one HTML page",
     .epilogue = "Every command explains itself: an-show COMMAND --help.\n\nExamples:\n"
                 "  $ an-show network alexnet.svg\n"
