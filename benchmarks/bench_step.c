@@ -19,7 +19,7 @@
 typedef struct {
     int batch, side, classes, rounds, precision, threads;
     const char *devices;
-    bool layers;
+    bool layers, step_only;
 } config;
 
 static const char *const precisions[] = {"f32", "bf16", NULL};
@@ -80,6 +80,10 @@ static const an_option options[] = {{.name = "batch",
                                      .type = AN_OPTION_FLAG,
                                      .offset = offsetof(config, layers),
                                      .help = "print kernels and times layer by layer"},
+                                    {.name = "step-only",
+                                     .type = AN_OPTION_FLAG,
+                                     .offset = offsetof(config, step_only),
+                                     .help = "leave the primitives out: to compare placements or programs in turns"},
                                     {0}};
 
 static const an_options spec = {.program = "bench_step",
@@ -111,8 +115,9 @@ static int bench_make(bench *b)
                            .precision = c->precision ? AN_PRECISION_BF16 : AN_PRECISION_F32};
     int rc = an_alexnet_build(&alexnet, &graph);
     if (rc || (rc = an_graph_fuse(&graph, &fused)) || (rc = an_exec_create(&b->exec, &graph, &run)) ||
-        (rc = an_init_parameters(b->exec, AN_INIT_HE, 1)) ||
-        (rc = an_bench_primitives_create(&b->primitives, &fused, c->batch, c->precision)))
+        (rc = an_init_parameters(b->exec, AN_INIT_HE, 1)))
+        return rc;
+    if (!c->step_only && (rc = an_bench_primitives_create(&b->primitives, &fused, c->batch, c->precision)))
         return rc;
     b->image_bytes = (size_t)c->batch * 3 * (size_t)c->side * (size_t)c->side * (c->precision ? 2 : 4);
     b->labels = calloc((size_t)c->batch, sizeof *b->labels);
@@ -144,7 +149,7 @@ static int round_run(bench *b, int round)
     if ((rc = an_exec_update(b->exec, &sgd)))
         return rc;
     b->update[round] = an_clock_seconds_since(start);
-    return an_bench_primitives_round(b->primitives);
+    return b->primitives ? an_bench_primitives_round(b->primitives) : AN_OK;
 }
 
 static void layers_print(const bench *b)
@@ -158,29 +163,43 @@ static void layers_print(const bench *b)
     }
 }
 
-static int report(bench *b)
+static void times_print(bench *b)
 {
-    an_buffer ways = {0}, kernels = {0};
+    int rounds = b->c->rounds;
+    double step = an_bench_median(b->step, rounds), update = an_bench_median(b->update, rounds);
+    printf("step        %9.1f ms  (%.1f ms of processor time)\n", step * 1e3,
+           an_bench_median(b->step_cpu, rounds) * 1e3);
+    printf("update      %9.1f ms\n", update * 1e3);
+    printf("together    %9.1f images/s\n", b->c->batch / (step + update));
+}
+
+static int primitives_print(bench *b)
+{
+    an_buffer ways = {0};
     double sum, sum_cpu;
-    int rounds = b->c->rounds, rc = an_bench_primitives_sum(b->primitives, &sum, &sum_cpu, &ways);
-    if (!rc)
-        rc = an_exec_describe(b->exec, &kernels);
+    int rc = an_bench_primitives_sum(b->primitives, &sum, &sum_cpu, &ways);
     if (!rc) {
-        double step = an_bench_median(b->step, rounds), cpu = an_bench_median(b->step_cpu, rounds);
-        double update = an_bench_median(b->update, rounds);
-        if (b->c->layers) {
-            printf("%s\n%s\n", (const char *)kernels.data, (const char *)ways.data);
-            layers_print(b);
-        }
-        printf("primitives  %9.1f ms  (%.1f ms of processor time)\n", sum * 1e3, sum_cpu * 1e3);
-        printf("step        %9.1f ms  (%.1f ms of processor time)  %.3f x the primitives, by processor time %.3f x\n",
-               step * 1e3, cpu * 1e3, sum / step, sum_cpu / cpu);
-        printf("update      %9.1f ms\n", update * 1e3);
-        printf("together    %9.1f images/s\n", b->c->batch / (step + update));
+        if (b->c->layers)
+            printf("%s\n", (const char *)ways.data);
+        printf("primitives  %9.1f ms  (%.1f ms of processor time): %.3f x the step, by processor time %.3f x\n",
+               sum * 1e3, sum_cpu * 1e3, sum / an_bench_median(b->step, b->c->rounds),
+               sum_cpu / an_bench_median(b->step_cpu, b->c->rounds));
     }
     an_buffer_free(&ways);
-    an_buffer_free(&kernels);
     return rc;
+}
+
+static int report(bench *b)
+{
+    an_buffer kernels = {0};
+    int rc = an_exec_describe(b->exec, &kernels);
+    if (!rc && b->c->layers) {
+        printf("%s\n", (const char *)kernels.data);
+        layers_print(b);
+    }
+    an_buffer_free(&kernels);
+    times_print(b);
+    return !rc && b->primitives ? primitives_print(b) : rc;
 }
 
 static int bench_run(const config *c)
@@ -191,7 +210,8 @@ static int bench_run(const config *c)
     if (!rc)
         rc = round_run(&b, 0); /* touches memory, generates code: not counted */
     if (!rc) {
-        an_bench_primitives_restart(b.primitives);
+        if (b.primitives)
+            an_bench_primitives_restart(b.primitives);
         an_exec_layers_reset(b.exec);
     }
     for (int i = 0; i < c->rounds && !rc; i++)
