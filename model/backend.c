@@ -12,6 +12,11 @@ static const an_backend_api *const backends[] = {
     &an_backend_cuda,
 #endif
 };
+#ifdef AN_HAVE_CUDA
+static const char lacking[] = "";
+#else
+static const char lacking[] = ", and was made without CUDA";
+#endif
 
 /* "'cpu', 'cuda'" */
 static const char *names(char *text, size_t size)
@@ -31,7 +36,7 @@ int an_backend_find(const char *device, const an_backend_api **out)
             *out = backends[i];
             return AN_OK;
         }
-    return an_error(AN_EINVAL, "no device '%s': this build has %s", device, names(text, sizeof text));
+    return an_error(AN_EINVAL, "no device '%s': this build has %s%s", device, names(text, sizeof text), lacking);
 }
 
 int an_backend_devices(an_buffer *out)

@@ -130,6 +130,9 @@ void an_exec_free(an_exec *exec)
     if (!exec)
         return;
     an_lanes_free(exec->lanes);
+    /* Devices may still read each other's memory after a failure, which has been reported: this one cannot be. */
+    for (int i = 0; i < exec->device_count; i++)
+        (void)exec->api->synchronize(exec->devices[i]);
     for (int i = 0; i < exec->device_count; i++)
         exec->api->close(exec->devices[i]);
     free(exec);
@@ -233,6 +236,21 @@ int an_exec_evaluate(an_exec *exec, const void *images, const uint32_t *labels, 
     if (probabilities && (rc = exec->api->output_get(exec->ops[exec->loss], false, count, probabilities)))
         return rc;
     return labels && out ? result_take(exec, count, out) : AN_OK;
+}
+
+int an_exec_device_time(an_exec *exec, double *idle, double *total)
+{
+    int rc = AN_OK;
+    *idle = *total = 0;
+    for (int i = 0; i < exec->device_count && !rc && exec->api->device_time; i++) {
+        double stood = 0, whole = 0;
+        rc = exec->api->device_time(exec->devices[i], &stood, &whole);
+        if (whole > 0 && (*total == 0 || stood / whole > *idle / *total)) {
+            *idle = stood;
+            *total = whole;
+        }
+    }
+    return rc;
 }
 
 int an_exec_layer_count(const an_exec *exec)

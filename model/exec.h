@@ -104,6 +104,10 @@ int an_exec_layer_count(const an_exec *exec);
 void an_exec_layer_get(const an_exec *exec, int number, an_exec_layer *out);
 void an_exec_layers_reset(an_exec *exec);
 
+/* Seconds since the last call, on the devices' own clocks: for how long the device that was worst off had nothing to do
+ * between two steps (a batch was missing, or had not arrived), and in all. Zeros where devices have no such clock. */
+int an_exec_device_time(an_exec *exec, double *idle, double *total);
+
 /* Memory for the images of step and evaluate that suits the devices best, zeroed; other memory works too. exec must outlive it.
  */
 int an_exec_images_alloc(an_exec *exec, void **out, size_t size);

@@ -28,8 +28,12 @@ static int cuda_synchronize(an_backend *cuda)
 {
     int rc = an_cuda_use(cuda);
     if (!rc)
+        rc = an_cuda_time_end(cuda);
+    if (!rc)
         rc = an_cuda_check(cudaStreamSynchronize(cuda->copy), "wait for the copies of cuda:%d", cuda->device);
-    return rc ? rc : an_cuda_check(cudaStreamSynchronize(cuda->compute), "wait for cuda:%d", cuda->device);
+    if (!rc)
+        rc = an_cuda_check(cudaStreamSynchronize(cuda->compute), "wait for cuda:%d", cuda->device);
+    return rc ? rc : an_cuda_time_take(cuda);
 }
 
 static int cuda_finish(an_backend *cuda)
@@ -171,6 +175,7 @@ const an_backend_api an_backend_cuda = {
     .input_format = an_cuda_input_format,
     .finish = cuda_finish,
     .synchronize = cuda_synchronize,
+    .device_time = an_cuda_time_get,
     .memory = cuda_memory,
     .host_alloc = cuda_host_alloc,
     .host_free = cuda_host_free,

@@ -40,6 +40,12 @@ static const char *cuda_reason(cudaError_t status)
         return "no CUDA device found; is the NVIDIA driver loaded, and does CUDA_VISIBLE_DEVICES hide it?";
     case cudaErrorInsufficientDriver:
         return "the NVIDIA driver is missing or older than this build's CUDA runtime; update the driver";
+    case cudaErrorECCUncorrectable:
+    case cudaErrorIllegalAddress:
+    case cudaErrorLaunchFailure:
+    case cudaErrorDevicesUnavailable:
+        return "the device failed and is lost to this process; look into the system's log, then go on with --resume "
+               "auto";
     case cudaErrorNoKernelImageForDevice:
         return "this build has no code for the device; it needs compute capability 7.5 or later";
     default:

@@ -36,6 +36,10 @@ struct an_backend {
     void *workspace;       /* shared: one compute stream */
     size_t workspace_size;
     uint64_t memory;
+    /* On the device's clock: when it last ran out of work, got a batch, and ran out again. */
+    cudaEvent_t before, begun, done;
+    bool started, fed;  /* before and begun are recorded */
+    double idle, total; /* seconds */
 };
 
 /* device.c. what names the memory in errors. Device memory is zeroed. */
@@ -44,6 +48,7 @@ int an_cuda_alloc(an_backend *cuda, void **out, size_t size, const char *what);
 int an_cuda_alloc_pinned(an_backend *cuda, void **out, size_t size, const char *what);
 int an_cuda_alloc_host(an_backend *cuda, void **out, size_t size);
 int an_cuda_event(an_backend *cuda, cudaEvent_t *out);
+int an_cuda_event_timed(an_backend *cuda, cudaEvent_t *out);
 int an_cuda_plan(an_backend *cuda, an_plan **out, const an_plan_spec *spec);
 int an_cuda_devices(an_buffer *out); /* a line for each, or why there is none */
 int an_cuda_open(an_backend **out, const an_backend_options *options);
@@ -139,6 +144,12 @@ int an_cuda_labels(an_op *op, const uint32_t *labels, uint32_t count);
 int an_cuda_result(an_op *op, an_exec_result *out);
 int an_cuda_collect(an_op *op);
 an_format an_cuda_input_format(const an_backend *cuda);
+
+/* time.c: idle and busy time. begin: a batch is there; end: all work is queued; take: and done. */
+int an_cuda_time_begin(an_backend *cuda);
+int an_cuda_time_end(an_backend *cuda);
+int an_cuda_time_take(an_backend *cuda);
+int an_cuda_time_get(an_backend *cuda, double *idle, double *total);
 
 /* slope.c: the gradient of an op's output turned into that before its activation, and its sums into the bias. */
 typedef struct {

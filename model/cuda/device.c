@@ -67,16 +67,25 @@ int an_cuda_alloc_host(an_backend *cuda, void **out, size_t size)
     return *out ? AN_OK : an_error(AN_ENOMEM, "out of memory");
 }
 
-int an_cuda_event(an_backend *cuda, cudaEvent_t *out)
+static int event_make(an_backend *cuda, cudaEvent_t *out, unsigned flags)
 {
     an_cuda_owned *owned = NULL;
     int rc = own(cuda, &owned);
     if (rc || (rc = an_cuda_use(cuda)))
         return rc;
-    rc = an_cuda_check(cudaEventCreateWithFlags(&owned->event, cudaEventDisableTiming), "make an event on cuda:%d",
-                       cuda->device);
+    rc = an_cuda_check(cudaEventCreateWithFlags(&owned->event, flags), "make an event on cuda:%d", cuda->device);
     *out = owned->event;
     return rc;
+}
+
+int an_cuda_event(an_backend *cuda, cudaEvent_t *out)
+{
+    return event_make(cuda, out, cudaEventDisableTiming);
+}
+
+int an_cuda_event_timed(an_backend *cuda, cudaEvent_t *out)
+{
+    return event_make(cuda, out, cudaEventDefault);
 }
 
 int an_cuda_plan(an_backend *cuda, an_plan **out, const an_plan_spec *spec)
@@ -163,7 +172,10 @@ static int handles_make(an_backend *cuda)
         (rc = an_cudnn_check(cudnnSetStream(cuda->cudnn, cuda->compute), "give cuDNN its stream on cuda:%d", device)) ||
         (rc = an_cublas_check(cublasLtCreate(&cuda->blas), "start cuBLASLt on cuda:%d", device)))
         return rc;
-    return an_plan_device_current(&cuda->properties);
+    if ((rc = an_plan_device_current(&cuda->properties)) || (rc = an_cuda_event_timed(cuda, &cuda->before)) ||
+        (rc = an_cuda_event_timed(cuda, &cuda->begun)))
+        return rc;
+    return an_cuda_event_timed(cuda, &cuda->done);
 }
 
 int an_cuda_open(an_backend **out, const an_backend_options *options)

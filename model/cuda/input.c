@@ -62,8 +62,8 @@ int an_cuda_feed(an_op *op, const void *images, uint32_t count)
     bool here = input->fetched == images && input->fetched_count == count;
     int rc = here ? an_cuda_use(cuda) : images_copy(input, images, count);
     input->fetched = NULL;
-    if (rc || (rc = an_cuda_wait(cuda->compute, input->arrived[slot])) || (rc = widen(input)) ||
-        (rc = an_cuda_record(input->taken[slot], cuda->compute)))
+    if (rc || (rc = an_cuda_wait(cuda->compute, input->arrived[slot])) || (rc = an_cuda_time_begin(cuda)) ||
+        (rc = widen(input)) || (rc = an_cuda_record(input->taken[slot], cuda->compute)))
         return rc;
     input->slot = (slot + 1) % SLOTS;
     return AN_OK;

@@ -9,7 +9,8 @@
  * remembers who wrote and read it last. A violation is reported and ends the process, unless a test collects them.
  *
  * Environment: AN_EMU_DEVICES (2), AN_EMU_PEER=0 refuses peer access, AN_EMU_DELAY (largest delay before an operation,
- * in microseconds; 20), AN_EMU_REPORT=1 prints the counters at exit. */
+ * in microseconds; 20), AN_EMU_LOST (all devices fail after so many operations),
+ * AN_EMU_REPORT=1 prints the counters at exit. */
 #ifndef AN_TESTS_EMU_EMU_H
 #define AN_TESTS_EMU_EMU_H
 

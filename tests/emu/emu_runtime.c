@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tests/emu/emu_internal.h"
@@ -38,6 +39,8 @@ typedef struct job {
 struct CUevent_st {
     int device;
     uint64_t recorded, completed; /* sequence numbers */
+    bool timed;
+    struct timespec time; /* of completion */
     clock_vector clock;
 };
 
@@ -62,6 +65,7 @@ static size_t space_used, memory_used[DEVICES_MAX], memory_limit;
 static bool peer_refused, peer_enabled[DEVICES_MAX][DEVICES_MAX], collecting;
 static int violations, drop_wait, swap_devices, device_count = 2;
 static unsigned delay = 20;
+static uint64_t lost_after; /* operations; 0: never */
 static char first_violation[512];
 static emu_counters counters;
 static __thread int current;
@@ -94,6 +98,9 @@ __attribute__((constructor)) static void start(void)
         abort();
     if (devices)
         device_count = atoi(devices);
+    const char *lost = getenv("AN_EMU_LOST");
+    if (lost)
+        lost_after = strtoull(lost, NULL, 10);
     if (wait)
         delay = (unsigned)atoi(wait);
     peer_refused = peer && !strcmp(peer, "0");
@@ -258,6 +265,12 @@ static void job_run(struct CUstream_st *stream, job *j)
     free(j->task.data);
 }
 
+static void event_complete(cudaEvent_t event, uint64_t sequence)
+{
+    event->completed = sequence;
+    clock_gettime(CLOCK_MONOTONIC, &event->time);
+}
+
 static void *stream_main(void *context)
 {
     struct CUstream_st *stream = context;
@@ -272,7 +285,7 @@ static void *stream_main(void *context)
         job_run(stream, j);
         pthread_mutex_lock(&lock);
         if (j->record && j->sequence > j->record->completed)
-            j->record->completed = j->sequence;
+            event_complete(j->record, j->sequence);
         stream->first = j->next;
         if (!stream->first)
             stream->last = &stream->first;
@@ -314,9 +327,19 @@ static bool stream_check(cudaStream_t stream, const char *name)
     return false;
 }
 
+static bool lost(void)
+{
+    return lost_after && counters.operations >= lost_after;
+}
+
 static cudaError_t submit(cudaStream_t stream, emu_task *task, bool copy)
 {
     pthread_mutex_lock(&lock);
+    if (lost()) {
+        pthread_mutex_unlock(&lock);
+        free(task->data);
+        return cudaErrorECCUncorrectable;
+    }
     bool known = stream_check(stream, task->name);
     if (known) {
         job *j = emu_new(sizeof *j);
@@ -511,7 +534,10 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream)
     if (known)
         host_wait(stream);
     counters.host_waits++;
+    bool failing = lost();
     pthread_mutex_unlock(&lock);
+    if (failing)
+        return failed(cudaErrorECCUncorrectable);
     return known ? cudaSuccess : failed(cudaErrorInvalidResourceHandle);
 }
 
@@ -528,8 +554,8 @@ cudaError_t cudaDeviceSynchronize(void)
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t *out, unsigned flags)
 {
-    (void)flags;
     *out = emu_new(sizeof **out);
+    (*out)->timed = !(flags & cudaEventDisableTiming);
     (*out)->device = current;
     return cudaSuccess;
 }
@@ -563,6 +589,18 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
     }
     pthread_mutex_unlock(&lock);
     return known ? cudaSuccess : failed(cudaErrorInvalidResourceHandle);
+}
+
+cudaError_t cudaEventElapsedTime(float *out, cudaEvent_t from, cudaEvent_t to)
+{
+    pthread_mutex_lock(&lock);
+    bool usable = from->timed && to->timed && from->recorded && to->recorded;
+    if (!usable || from->completed < from->recorded || to->completed < to->recorded)
+        violation_locked("the time between events that have none, or have not happened");
+    *out = (float)((double)(to->time.tv_sec - from->time.tv_sec) * 1e3 +
+                   (double)(to->time.tv_nsec - from->time.tv_nsec) * 1e-6);
+    pthread_mutex_unlock(&lock);
+    return usable ? cudaSuccess : failed(cudaErrorInvalidResourceHandle);
 }
 
 /* Unlike other work, a wait may be queued on a stream of any device. */

@@ -60,6 +60,17 @@ def check_resume(work, network, devices, steps, half):
     return name
 
 
+def check_lost_device(work):
+    """A device that fails in mid-training ends the run with a message; what was saved before is whole and goes on."""
+    os.environ["AN_EMU_LOST"] = "500"
+    _, said = train(work, SMALL, "cuda:0", "lost", 12, "--save-every", "2", expect=1)
+    del os.environ["AN_EMU_LOST"]
+    assert "cuda:0" in said and "the device failed and is lost" in said, said
+    saved = sorted(os.listdir(f"{work}/lost/checkpoints"))
+    assert saved and all(name.endswith(".safetensors") for name in saved), saved
+    train(work, SMALL, "cuda:0", "lost", 12, "--resume", "auto")
+
+
 def check_two(work):
     expected, _ = train(work, ALEXNET, "cpu", "alexnet", 4)
     name = check_resume(work, ALEXNET, "cuda:0,cuda:1", 4, 2)
@@ -81,6 +92,8 @@ def main(work):
     close(expected, got, 1e-3)
     check_resume(work, SMALL, "cuda:0", 9, 4)  # an epoch is six steps: both stop and go on in mid-epoch
     check_resume(work, [*SMALL, "--precision", "bf16"], "cuda:0", 9, 4)
+    if EMULATOR:
+        check_lost_device(work)
     _, said = train(work, SMALL, "cuda:99", "none", 2, expect=1)
     assert "no cuda:99: this machine has" in said, said
     if gpu_count() > 1:
