@@ -67,8 +67,8 @@ class Trained(unittest.TestCase):
                 cls.root / split)
         for name, activation in (("relu", "relu"), ("tanh", "tanh")):
             run("an-train", "--run", cls.root / name, "--network", "cifar", "--crop", 32, "--batch", 12, "--init", "he",
-                "--epochs", 3, "--log-every", 1, "--activation", activation, "--threads", 1, "--compute-threads", 1,
-                cls.root / "train", cls.root / "val")
+                "--rate", 0.001, "--epochs", 2, "--log-every", 1, "--activation", activation, "--threads", 1,
+                "--compute-threads", 1, cls.root / "train", cls.root / "val")
         cls.weights = ("--run", cls.root / "relu")
 
     def out(self, name):
@@ -231,6 +231,7 @@ class Show(Trained):
         self.assertEqual([tuple(f[:3]) for f in found], [e[:3] for e in expected])
         for f, e in zip(found, expected):
             self.assertAlmostEqual(float(f[3]), e[3], delta=1e-4 * e[3] + 1e-6)
+        self.assertGreater(float(found[0][3]), 0)
         before = (self.root / "train.f").stat()
         some = self.neighbors("-f", self.root / "train.f", "-n", 3, "-k", 4, train, val)
         self.assertEqual(some, [f for f in found if f[0] in ("0", "8", "16")]) # from the features that were kept
