@@ -144,6 +144,21 @@ static int next_fetch(const an_lanes *lanes, int device, const an_lanes_job *job
     return rc;
 }
 
+/* After a failure as well: what was queued reads memory of the caller's. The first failure counts. */
+static int wait_for_devices(const an_lanes *lanes, int device, int rc)
+{
+    an_error_state first;
+    int waited = AN_OK;
+    if (rc)
+        an_error_save(&first, rc);
+    for (int i = 0; i < lanes->work.device_count; i++)
+        if (device == ALL_DEVICES || device == i) {
+            int this = lanes->work.api->synchronize(lanes->work.devices[i]);
+            waited = waited ? waited : this;
+        }
+    return rc ? an_error_restore(&first) : waited;
+}
+
 static int device_run(an_lanes *lanes, int device, const an_lanes_job *job)
 {
     int count = lanes->work.graph->count, rc = AN_OK;
@@ -158,10 +173,7 @@ static int device_run(an_lanes *lanes, int device, const an_lanes_job *job)
     }
     if (!rc)
         rc = next_fetch(lanes, device, job);
-    for (int i = 0; i < lanes->work.device_count && !rc; i++)
-        if (device == ALL_DEVICES || device == i)
-            rc = lanes->work.api->synchronize(lanes->work.devices[i]);
-    return rc;
+    return wait_for_devices(lanes, device, rc);
 }
 
 /* This device's share of the processors that the process may use; all of them if there are not enough. */

@@ -29,10 +29,11 @@ static int cuda_synchronize(an_backend *cuda)
     int rc = an_cuda_use(cuda);
     if (!rc)
         rc = an_cuda_time_end(cuda);
+    cudaError_t copies = cudaStreamSynchronize(cuda->copy), kernels = cudaStreamSynchronize(cuda->compute);
     if (!rc)
-        rc = an_cuda_check(cudaStreamSynchronize(cuda->copy), "wait for the copies of cuda:%d", cuda->device);
+        rc = an_cuda_check(copies, "wait for the copies of cuda:%d", cuda->device);
     if (!rc)
-        rc = an_cuda_check(cudaStreamSynchronize(cuda->compute), "wait for cuda:%d", cuda->device);
+        rc = an_cuda_check(kernels, "wait for cuda:%d", cuda->device);
     return rc ? rc : an_cuda_time_take(cuda);
 }
 
