@@ -22,9 +22,11 @@ static void print_train(const an_train_event *e)
     char left[32];
     duration(e->seconds, left, sizeof(left));
     printf("step %6" PRIu64 "/%" PRIu64
-           "  epoch %6.2f  loss %7.4f  top-1 %6.2f %%  rate %-8.3g  %8.1f images/s  wait %4.1f %%"
-           "  left %s\n",
-           e->step, e->total, e->epoch, e->loss, 100 * e->top1, e->rate, e->images_per_second, 100 * e->wait, left);
+           "  epoch %6.2f  loss %7.4f  top-1 %6.2f %%  rate %-8.3g  %8.1f images/s  wait %4.1f %%",
+           e->step, e->total, e->epoch, e->loss, 100 * e->top1, e->rate, e->images_per_second, 100 * e->wait);
+    if (e->device_idle >= 0)
+        printf("  device idle %4.1f %%", 100 * e->device_idle);
+    printf("  left %s\n", left);
 }
 
 static void print_validation(const an_train_event *e)

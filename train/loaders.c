@@ -12,7 +12,7 @@ int an_train_compute_threads(int wanted)
     return wanted ? wanted : an_thread_cpu_count();
 }
 
-enum { READ_DEPTH = 64, SLOTS = 3 };
+enum { READ_DEPTH = 64, SLOTS = 4 }; /* two with the network, two being filled */
 
 static int alloc_images(void *context, void **out, size_t size)
 {

@@ -18,13 +18,21 @@ struct an_metrics {
 
 static const char *const kinds[] = {"train", "validation", "saved", "note", "warning"};
 
+static json_t *describe_training(const an_train_event *e)
+{
+    json_t *object = json_pack("{s:s, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "type", kinds[e->kind], "step",
+                               (json_int_t)e->step, "epoch", e->epoch, "loss", e->loss, "top1", e->top1, "top5",
+                               e->top5, "rate", e->rate, "images_per_second", e->images_per_second, "wait", e->wait);
+    if (object && e->device_idle >= 0)
+        json_object_set_new(object, "device_idle", json_real(e->device_idle));
+    return object;
+}
+
 static json_t *describe(const an_train_event *e)
 {
     switch (e->kind) {
     case AN_EVENT_TRAIN:
-        return json_pack("{s:s, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "type", kinds[e->kind], "step",
-                         (json_int_t)e->step, "epoch", e->epoch, "loss", e->loss, "top1", e->top1, "top5", e->top5,
-                         "rate", e->rate, "images_per_second", e->images_per_second, "wait", e->wait);
+        return describe_training(e);
     case AN_EVENT_VALIDATION:
         return json_pack("{s:s, s:I, s:f, s:f, s:f, s:f, s:f, s:b}", "type", kinds[e->kind], "step",
                          (json_int_t)e->step, "epoch", e->epoch, "loss", e->loss, "top1", e->top1, "top5", e->top5,

@@ -22,9 +22,10 @@ typedef struct {
     double loss, top1, top5; /* shares 0..1 */
     double rate;
     double images_per_second;
-    double wait;    /* share of the time spent waiting for data, 0..1 */
-    double seconds; /* train: until the end, at this pace; validation, saved: it took */
-    bool best;      /* validation: the highest top-1 so far */
+    double device_idle; /* share of the devices' own time without work between steps; negative: not measured */
+    double wait;        /* share of the time spent waiting for data, 0..1 */
+    double seconds;     /* train: until the end, at this pace; validation, saved: it took */
+    bool best;          /* validation: the highest top-1 so far */
     const char *text;
 } an_train_event;
 

@@ -133,16 +133,39 @@ static int train_batch(an_trainer *t, const an_batch *batch)
     return an_trainer_tell_text(t, AN_EVENT_WARNING, text);
 }
 
-static int step(an_trainer *t)
+/* This step's batch; time spent waiting for it is counted. */
+static int take_batch(an_trainer *t, an_batch **out)
 {
-    an_batch *batch;
+    if (t->ahead) {
+        *out = t->ahead;
+        t->ahead = NULL;
+        return AN_OK;
+    }
     uint64_t start = an_clock_ns();
-    int rc = an_loader_next(t->loader, &batch);
-    if (rc < 0)
-        return rc;
+    int rc = an_loader_next(t->loader, out);
     uint64_t waited = an_clock_ns() - start;
     t->window.wait_ns += waited;
     t->summary.wait_seconds += (double)waited * 1e-9;
+    return rc;
+}
+
+/* Let the next step's images travel while this one computes. A failure to get them shows again when they are due. */
+static void look_ahead(an_trainer *t)
+{
+    an_batch *next;
+    if (t->state.step + 1 >= t->session.total_steps || an_loader_try_next(t->loader, &next) != AN_OK)
+        return;
+    t->ahead = next;
+    an_exec_prefetch(t->session.exec, next->data, next->count);
+}
+
+static int step(an_trainer *t)
+{
+    an_batch *batch;
+    int rc = take_batch(t, &batch);
+    if (rc < 0)
+        return rc;
+    look_ahead(t);
     rc = train_batch(t, batch);
     an_loader_release(t->loader, batch);
     if (rc == AN_OK && (t->state.step % (uint64_t)t->config->log_every == 0 || t->state.step == t->session.total_steps))

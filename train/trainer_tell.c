@@ -26,8 +26,18 @@ int an_trainer_tell_text(an_trainer *t, an_event_kind kind, const char *text)
     return an_trainer_tell(t, &(an_train_event){.kind = kind, .text = text});
 }
 
+/* Since the last call; negative where devices have no clock of their own. */
+static double device_idle(an_trainer *t)
+{
+    double idle = 0, total = 0;
+    if (an_exec_device_time(t->session.exec, &idle, &total) < 0 || total <= 0)
+        return -1; /* a device that failed tells so in the next step */
+    return idle / total;
+}
+
 void an_trainer_window_start(an_trainer *t)
 {
+    (void)device_idle(t); /* what came before is not this window's */
     t->window = (an_trainer_window){.start_ns = an_clock_ns()};
 }
 
@@ -43,6 +53,7 @@ int an_trainer_tell_window(an_trainer *t)
                             .top5 = (double)w->top5 / images,
                             .rate = an_schedule_rate(&t->schedule, &t->state.schedule, t->state.step - 1),
                             .images_per_second = images / seconds,
+                            .device_idle = device_idle(t),
                             .wait = (double)w->wait_ns * 1e-9 / seconds,
                             .seconds = seconds / (double)w->steps * (double)(t->session.total_steps - t->state.step)};
     t->summary.loss = event.loss;
