@@ -261,7 +261,8 @@ static bool expansion_choose(conv_op *conv, const an_tensor *source, geometry *g
     const char *implementation = "";
     if (!op->cpu->direct && op->cpu->type == dnnl_f32 &&
         an_expansion_find(&conv->expansion, &op->node, source, op->node.groups) &&
-        !(conv->expansion.image && conv->input_gradient)) {
+        !(conv->expansion.image && conv->input_gradient) &&
+        (op->cpu->winograd || an_expansion_pays(&conv->expansion))) {
         *g = geometry_expanded(op, &conv->expansion);
         op->parts = op->node.groups;
         if (!forward_desc(desc, conv, g)) {

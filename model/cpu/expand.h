@@ -28,6 +28,10 @@ struct an_expansion {
 /* Whether the node can be run so on this source, in this many parts. */
 bool an_expansion_find(an_expansion *out, const an_node *node, const an_tensor *source, int parts);
 
+/* Whether it is worth it: products grow, and Winograd works in tiles of 4x4 outputs (backward: inputs), the last of which
+ * may be mostly empty. */
+bool an_expansion_pays(const an_expansion *e);
+
 /* Into the wider image (n x expanded in blocks of 16; halves one behind the other), and its gradient back. */
 int an_expansion_forward(const an_expansion *e, const an_tensor *source, an_tensor *wide);
 void an_expansion_backward(const an_expansion *e, an_tensor *source, const an_tensor *wide, bool accumulate);
