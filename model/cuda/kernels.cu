@@ -1,5 +1,5 @@
-/* Device functions and their launches. Items are dealt out in a grid-stride loop; a warp kernel's item belongs to 32 lanes
- * that reduce with shuffles in a fixed order, so every run gives the same bits. */
+/* Device functions and their launches. Items are dealt out in a grid-stride loop; a warp kernel's item belongs to 32
+ * lanes that reduce with shuffles in a fixed order, so every run gives the same bits. */
 #define AN_BODY static __device__ __forceinline__
 #define AN_LANES 32
 #define AN_LANE ((int)(threadIdx.x & 31))
@@ -31,8 +31,8 @@ static cudaError_t launch(const void *function, const void *args, uint64_t threa
     void *list[] = {const_cast<void *>(args)};
     if (!blocks)
         return cudaSuccess;
-    return cudaLaunchKernel(function, dim3((unsigned)(blocks < BLOCKS_MAX ? blocks : BLOCKS_MAX)), dim3(THREADS), list, 0,
-                            stream);
+    unsigned grid = (unsigned)(blocks < BLOCKS_MAX ? blocks : BLOCKS_MAX);
+    return cudaLaunchKernel(function, dim3(grid), dim3(THREADS), list, 0, stream);
 }
 
 #define FIRST ((uint64_t)blockIdx.x * blockDim.x + threadIdx.x)
