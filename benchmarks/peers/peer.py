@@ -17,6 +17,12 @@ def files(folder):
     return found * max(1, -(-8000 // len(found)))
 
 
+def normalise(image):
+    import numpy as np
+
+    return (image.astype(np.float32) - np.float32(MEAN)) / np.float32(DEVIATION)
+
+
 def endless(make):
     while True:
         for count in make():
@@ -121,7 +127,7 @@ def spdl(folder, threads, dtype):
         buffer = spdl.io.convert_frames(frames)
         array = spdl.io.to_numpy(buffer)
         if dtype == "f32":
-            array = (array.astype("float32") - MEAN) / DEVIATION
+            array = normalise(array)
         return len(array)
 
     pipeline = PipelineBuilder().add_source(source()).pipe(decode, concurrency=threads).add_sink(2).build(
@@ -160,7 +166,7 @@ def simplejpeg(folder, threads, dtype):
             if random.random() < 0.5:
                 image = image[:, ::-1]
             if dtype == "f32":
-                image = (image.astype(np.float32) - MEAN) / DEVIATION
+                image = normalise(image)
             return torch.from_numpy(np.ascontiguousarray(image))
 
     return torch_loader(Images(), threads)
