@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The whole road in one command: installs what is needed, builds, packs Fashion-MNIST (70,000 labelled images, a Debian
-# package) into datasets at 72 px, trains the two-device AlexNet on random 64 px crops, evaluates it on the test images and
-# shows some predictions. --short does the same with a few training steps. Everything lands in demo-data/; running it again
+# package) into datasets at 72 px, trains the two-device AlexNet on random 64 px crops, evaluates it on the test images,
+# shows some predictions and writes a report. --short does the same with a few training steps. Everything lands in demo-data/; running it again
 # continues where it stopped.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -44,5 +44,11 @@ an-train --run "$out/run" --resume auto --crop 64 --batch 128 --init he --rate 0
 step "evaluate"
 an-train eval --run "$out/run" --show 10 "$out/t10k"
 
+step "pictures and report"
+an-show report --output "$out/report.html" "$out/run" "$out/t10k"
+an-show curves --output "$out/curves.svg" "$out/run"
+an-show filters --run "$out/run" "$out/filters.png"
+an-show predict --run "$out/run" --dataset "$out/t10k" --output "$out/predictions.png" >/dev/null
+
 echo
-echo "all of it took $(($(date +%s) - started)) s; checkpoints and metrics are in $out/run"
+echo "all of it took $(($(date +%s) - started)) s; checkpoints and metrics are in $out/run, the report is $out/report.html"
