@@ -6,7 +6,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-epochs=1 out=demo-data limit=()
+epochs=2 out=demo-data limit=()
 case "${1:-}" in
 --short) out=demo-data/short limit=(--steps 30) ;;
 "") ;;

@@ -23,7 +23,8 @@ static int open_exec(an_session *s)
         return rc;
     an_exec_options options =
         an_network_exec_options(s->config, s->config->devices, s->compute_threads, s->config->batch, true);
-    return an_exec_create(&s->exec, &s->graph, &options);
+    rc = an_exec_create(&s->exec, &s->graph, &options);
+    return rc == AN_EINVAL ? an_error_prefix(rc, "--devices %s", s->config->devices) : rc;
 }
 
 int an_session_open(an_session *out, const an_train_config *config, const char *training, const char *validation)
