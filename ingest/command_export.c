@@ -1,8 +1,6 @@
 #include <stdio.h>
 
 #include "base/error.h"
-#include "base/options.h"
-#include "base/stop.h"
 #include "ingest/commands.h"
 #include "ingest/export.h"
 
@@ -41,13 +39,7 @@ int an_command_export(int argc, char **argv)
     char **arguments;
     uint64_t written;
     an_dataset *dataset;
-    int error = an_options_init(&spec, &options);
-    if (!error)
-        error = an_options_parse(&spec, argc, argv, &options, &arguments);
-    if (!error)
-        error = an_stop_install();
-    if (!error)
-        error = an_dataset_open(&dataset, arguments[0]);
+    int error = an_command_open(&spec, argc, argv, &options, &arguments, &dataset);
     if (error)
         return error;
     error = an_export(dataset, arguments[1], &options, &written);

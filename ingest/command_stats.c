@@ -2,8 +2,6 @@
 #include <stdio.h>
 
 #include "base/error.h"
-#include "base/options.h"
-#include "base/stop.h"
 #include "ingest/commands.h"
 #include "ingest/info.h"
 #include "ingest/recompute.h"
@@ -73,13 +71,7 @@ int an_command_stats(int argc, char **argv)
     char **arguments;
     an_dataset *dataset;
     an_statistics now = {0};
-    int error = an_options_init(&spec, &config);
-    if (!error)
-        error = an_options_parse(&spec, argc, argv, &config, &arguments);
-    if (!error)
-        error = an_stop_install();
-    if (!error)
-        error = an_dataset_open(&dataset, arguments[0]);
+    int error = an_command_open(&spec, argc, argv, &config, &arguments, &dataset);
     if (error)
         return error;
     error = an_recompute(dataset, config.threads, config.quiet, &now);

@@ -1,8 +1,6 @@
 #include <stdio.h>
 
 #include "base/error.h"
-#include "base/options.h"
-#include "base/stop.h"
 #include "ingest/commands.h"
 #include "ingest/verify.h"
 
@@ -68,13 +66,7 @@ int an_command_verify(int argc, char **argv)
     verify_config config;
     char **arguments;
     an_dataset *dataset;
-    int error = an_options_init(&spec, &config);
-    if (!error)
-        error = an_options_parse(&spec, argc, argv, &config, &arguments);
-    if (!error)
-        error = an_stop_install();
-    if (!error)
-        error = an_dataset_open(&dataset, arguments[0]);
+    int error = an_command_open(&spec, argc, argv, &config, &arguments, &dataset);
     if (error)
         return error;
     error = verify(dataset, &config);
