@@ -319,6 +319,24 @@ static int conclude(pipeline *p)
     return an_stop_requested() ? AN_STOPPED : AN_OK;
 }
 
+/* Pass over what an interrupted run has consumed. A list was compared as a whole, through the manifest; a stream shows
+ * only now whether it is the same. */
+static int pass_over(an_source *source, an_writer *writer, uint64_t items)
+{
+    an_item item = {0};
+    int error = AN_OK;
+    if (source->operations->skip)
+        return an_source_skip(source, items);
+    for (uint64_t i = 0; i < items && !error; i++) {
+        error = an_source_next(source, &item);
+        if (!error)
+            error = an_writer_expect(writer, item.label, (const char *)item.name.data);
+    }
+    an_item_free(&item);
+    return error == AN_END ? an_error(AN_ECORRUPT, "the stream holds fewer images than were read from it before")
+                           : error;
+}
+
 int an_pipeline_run(an_source *source, an_writer *writer, an_statistics_sums *sums, const an_pipeline_options *options,
                     an_pipeline_watch watch, void *context, an_pipeline_state *state)
 {
@@ -332,7 +350,7 @@ int an_pipeline_run(an_source *source, an_writer *writer, an_statistics_sums *su
     p.next = state->consumed = an_writer_position(writer);
     state->images = an_writer_count(writer);
     state->set_aside = an_writer_rejects(writer);
-    int error = p.next ? an_source_skip(source, p.next) : AN_OK;
+    int error = pass_over(source, writer, p.next);
     if (!error)
         error = make_jobs(&p);
     if (!error)

@@ -40,7 +40,7 @@ typedef struct an_source an_source;
 
 typedef struct {
     int (*next)(an_source *source, an_item *item);  /* AN_END after the last */
-    int (*skip)(an_source *source, uint64_t items); /* AN_ECORRUPT if there are not so many */
+    int (*skip)(an_source *source, uint64_t items); /* AN_ECORRUPT if there are not so many; NULL without an identity */
     void (*free)(an_source *source);                /* all but classes */
 } an_source_operations;
 

@@ -276,17 +276,6 @@ static int stream_next(an_source *source, an_item *item)
     return AN_OK;
 }
 
-static int stream_skip(an_source *source, uint64_t items)
-{
-    an_item item = {0};
-    int error = AN_OK;
-    for (uint64_t i = 0; i < items && !error; i++)
-        error = stream_next(source, &item);
-    an_item_free(&item);
-    return error == AN_END ? an_error(AN_ECORRUPT, "the stream holds fewer images than were read from it before")
-                           : error;
-}
-
 static int start(stream_source *s, const an_source_options *options)
 {
     if (!options->classes)
@@ -306,7 +295,7 @@ static int start(stream_source *s, const an_source_options *options)
 
 int an_source_stream_open(an_source **out, const an_source_options *options)
 {
-    static const an_source_operations operations = {stream_next, stream_skip, stream_free};
+    static const an_source_operations operations = {stream_next, NULL, stream_free};
     stream_source *s = calloc(1, sizeof(*s));
     if (!s)
         return an_error(AN_ENOMEM, "out of memory for a stream");

@@ -127,6 +127,46 @@ int an_writer_rejects_visit(an_writer *w,
     return rc && rc != MDB_NOTFOUND ? an_writer_fail(w, rc) : outcome;
 }
 
+/* The entry with this number; *size is 0 when there is none. */
+static int get_numbered(an_writer *w, MDB_dbi dbi, uint64_t number, const uint8_t **data, size_t *size)
+{
+    uint8_t bytes[8];
+    an_bytes_put_key(bytes, sizeof bytes, number);
+    MDB_val key = {sizeof bytes, bytes}, value = {0, NULL};
+    int rc = mdb_get(w->txn, dbi, &key, &value);
+    *data = value.mv_data;
+    *size = rc == MDB_NOTFOUND ? 0 : value.mv_size;
+    return rc && rc != MDB_NOTFOUND ? an_writer_fail(w, rc) : AN_OK;
+}
+
+int an_writer_expect(an_writer *w, uint32_t label, const char *name)
+{
+    const uint8_t *record, *reject;
+    size_t record_size, reject_size, length = strlen(name), kept = strnlen(name, AN_LAYOUT_NAME_MAX);
+    int rc = an_writer_check(w);
+    if (!rc)
+        rc = get_numbered(w, w->names, w->expected_records, &record, &record_size);
+    if (!rc)
+        rc = get_numbered(w, w->rejected, w->expected_rejects, &reject, &reject_size);
+    if (rc)
+        return rc;
+    if (record_size == 4 + length && an_bytes_u32(record) == label && memcmp(record + 4, name, length) == 0) {
+        w->expected_records++;
+        return AN_OK;
+    }
+    if (reject_size > 8 + kept && memcmp(reject + 8, name, kept) == 0 && reject[8 + kept] == '\0') {
+        w->expected_rejects++;
+        return AN_OK;
+    }
+    bool named = record_size > 4;
+    return an_error(AN_EINVAL,
+                    "input %llu of the source is '%s' of class %u, where the interrupted run read '%.*s' of class %u: "
+                    "give it the same source, or remove '%s' to start anew",
+                    (unsigned long long)(w->expected_records + w->expected_rejects), name, label,
+                    named ? (int)(record_size - 4) : 10, named ? (const char *)record + 4 : "other data",
+                    named ? an_bytes_u32(record) : 0, w->partial);
+}
+
 int an_writer_class(an_writer *w, uint32_t label, const char *id, const char *name)
 {
     size_t id_size = strlen(id), name_size = strlen(name);

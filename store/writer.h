@@ -24,6 +24,10 @@ uint64_t an_writer_position(const an_writer *writer); /* count + rejects: source
 int an_writer_put(an_writer *writer, an_record_header *header, const uint8_t *payload, const char *name);
 int an_writer_reject(an_writer *writer, const char *name, const char *reason, uint64_t bytes);
 
+/* For a source that cannot be looked at beforehand and is read again from its start after an interruption: is this the
+ * next of the items that were put or rejected before? Call once an item, from position 0 on. AN_EINVAL names both. */
+int an_writer_expect(an_writer *writer, uint32_t label, const char *name);
+
 /* What was set aside so far, by interrupted runs before this one too: as an_dataset_rejects. */
 int an_writer_rejects_visit(an_writer *writer,
                             int (*visit)(void *context, const char *name, const char *reason, uint64_t bytes),

@@ -22,6 +22,7 @@ struct an_writer {
     uint32_t side;
     an_statistics_sums *sums; /* the caller's */
     uint64_t count, rejects, headers;
+    uint64_t expected_records, expected_rejects; /* met by an_writer_expect so far */
     an_buffer scratch;
 };
 

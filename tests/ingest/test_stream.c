@@ -190,35 +190,78 @@ static void test_shuffling_in_a_window(void **state)
         snprintf(item, sizeof(item), "./set/n%d/%d.jpg=%d:%d ", i % 2, i, 1 - i % 2, i);
         assert_non_null(strstr(one, item));
     }
-    feed("folders.tar");
-    an_source *source = open_stream(true, 1); /* skipping is reading */
-    assert_int_equal(an_source_skip(source, 70), AN_OK);
-    assert_int_equal(read_all(source, other, sizeof(other)), AN_END);
-    assert_string_equal(other, one + strlen(one) - strlen(other));
-    an_source_free(source);
+}
+
+/* Small images, the third of them rubbish; seventh: the name of number 7. */
+static void make_images_tar(const char *name, uint32_t images, const char *seventh)
+{
+    fixture_tar *tar = fixture_tar_open(fixture_path(&f, "%s", name));
+    for (uint32_t i = 0; i < images; i++) {
+        char member[32];
+        snprintf(member, sizeof(member), "n%u/%u.jpg", i % 2, i);
+        if (i == 2)
+            fixture_tar_add(tar, member, "rubbish", 7);
+        else
+            fixture_tar_add_jpeg(tar, i == 7 ? seventh : member, i);
+    }
+    fixture_tar_close(tar);
+}
+
+static void stream_config(an_ingest_config *config)
+{
+    static char list[512];
+    fixture_write(fixture_path(&f, "classes"), "n1\nn0\n", 6);
+    snprintf(list, sizeof(list), "%s", fixture_path(&f, "classes"));
+    support_config(config, 16);
+    config->classes_from = list;
+}
+
+static int ingest_stream(const an_ingest_config *config, const char *tar, const char *destination)
+{
+    an_ingest_outcome outcome;
+    feed(tar);
+    int error = an_ingest_run(config, "-", fixture_path(&f, "%s", destination), &outcome);
+    an_ingest_outcome_free(&outcome);
+    return error;
+}
+
+static void test_an_interrupted_stream(void **state)
+{
+    (void)state;
+    an_ingest_config config;
+    stream_config(&config);
+    config.order = AN_ORDER_SOURCE;
+    make_images_tar("images.tar", 30, "n1/7.jpg");
+    make_images_tar("short.tar", 10, "n1/7.jpg");
+    make_images_tar("renamed.tar", 30, "n1/other.jpg");
+    make_images_tar("cut.tar", 30, "n1/7.jpg");
+    assert_int_equal(truncate(fixture_path(&f, "cut.tar"), (off_t)20 * 1536), 0);
+    assert_int_equal(ingest_stream(&config, "images.tar", "whole"), AN_OK);
+    assert_int_equal(ingest_stream(&config, "cut.tar", "resumed"), AN_ECORRUPT);
+    assert_int_equal(ingest_stream(&config, "renamed.tar", "resumed"), AN_EINVAL);
+    assert_non_null(strstr(an_error_message(), "input 7 of the source is 'n1/other.jpg' of class 0, where the "
+                                               "interrupted run read 'n1/7.jpg' of class 0"));
+    assert_int_equal(ingest_stream(&config, "short.tar", "resumed"), AN_ECORRUPT);
+    assert_non_null(strstr(an_error_message(), "fewer images"));
+    assert_int_equal(ingest_stream(&config, "images.tar", "resumed"), AN_OK);
+    an_dataset *whole = support_open(fixture_path(&f, "whole")), *resumed = support_open(fixture_path(&f, "resumed"));
+    support_assert_same(whole, resumed);
+    an_dataset_free(whole);
+    an_dataset_free(resumed);
 }
 
 static void test_ingest_from_standard_input(void **state)
 {
     (void)state;
     an_ingest_config config;
-    char list[512];
-    fixture_tar *tar = fixture_tar_open(fixture_path(&f, "images.tar"));
-    for (uint32_t i = 0; i < 30; i++) {
-        char name[32];
-        snprintf(name, sizeof(name), "n%u/%u.jpg", i % 2, i);
-        fixture_tar_add_jpeg(tar, name, i);
-    }
-    fixture_tar_close(tar);
-    fixture_write(fixture_path(&f, "classes"), "n1\nn0\n", 6);
-    snprintf(list, sizeof(list), "%s", fixture_path(&f, "classes"));
-    support_config(&config, 16);
-    config.classes_from = list;
+    make_images_tar("images.tar", 30, "n1/7.jpg");
+    stream_config(&config);
     feed("images.tar");
     support_ingest(&config, "-", fixture_path(&f, "out"));
     an_dataset *dataset = support_open(fixture_path(&f, "out"));
-    assert_int_equal(an_dataset_count(dataset), 30);
-    assert_int_equal(an_dataset_class(dataset, 1)->count, 15);
+    assert_int_equal(an_dataset_count(dataset), 29);
+    assert_int_equal(an_dataset_reject_count(dataset), 1);
+    assert_int_equal(an_dataset_class(dataset, 1)->count, 14);
     an_dataset_free(dataset);
 }
 
@@ -227,7 +270,8 @@ int main(void)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         CASE(test_folders),  CASE(test_tar_of_tars),           CASE(test_webdataset),
-        CASE(test_refusals), CASE(test_shuffling_in_a_window), CASE(test_ingest_from_standard_input),
+        CASE(test_refusals), CASE(test_shuffling_in_a_window), CASE(test_an_interrupted_stream),
+        CASE(test_ingest_from_standard_input),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
