@@ -4,6 +4,7 @@
      b  ingest   an-ingest end to end to disk, fsync included
      c  pillow   the same work by Pillow, in processes
      d  ffcv     the same work by FFCV's writer, with --ffcv PYTHON (one that has ffcv, torch and Pillow)
+   both peers twice: decoding at full size, as most scripts do, and through Pillow's draft(), its fast way;
    and prints images/s of every round, medians, processor time an image (start of processes included) and the ratios.
 
      compare.py --bin build/release/bin --images FOLDER [--count 4000] [--threads 2] [--rounds 3] [--folder DIR]"""
@@ -70,11 +71,13 @@ def main():
             "floor": lambda: rate_of([f"{args.bin}/bench-ingest-floor", str(args.threads)], listing),
             "ingest": lambda: args.count / timed_ingest(f"{args.bin}/an-ingest", temporary / "tree",
                                                         temporary / "out.data", args.threads, args.options),
-            "pillow": lambda: rate_of([args.python, here / "pillow.py", str(args.threads)], listing),
+            "pillow": lambda: rate_of([args.python, here / "pillow.py", str(args.threads), "full"], listing),
+            "pillow, draft": lambda: rate_of([args.python, here / "pillow.py", str(args.threads)], listing),
         }
         if args.ffcv:
             command = [args.ffcv, here / "ffcv_writer.py", str(args.threads), temporary / "out.beton"]
-            contenders["ffcv"] = lambda: rate_of(command, listing)
+            contenders["ffcv"] = lambda: rate_of([*command, "full"], listing)
+            contenders["ffcv, draft"] = lambda: rate_of(command, listing)
         rates = {name: [] for name in contenders}
         processor = {name: [] for name in contenders}
         for _ in range(args.rounds):
@@ -84,11 +87,11 @@ def main():
                 processor[name].append((cpu_seconds() - before) / args.count)
     middle = {name: statistics.median(values) for name, values in rates.items()}
     for name, values in rates.items():
-        print(f"{name:8} {middle[name]:8.0f} images/s {1e3 * statistics.median(processor[name]):6.2f} ms of processor "
+        print(f"{name:13} {middle[name]:8.0f} images/s {1e3 * statistics.median(processor[name]):6.2f} ms of processor "
               f"  rounds " + " ".join(f"{v:.0f}" for v in values))
     for name in middle:
         if name != "ingest":
-            print(f"ingest / {name:6} {middle['ingest'] / middle[name]:.2f}")
+            print(f"ingest / {name:13} {middle['ingest'] / middle[name]:.2f}")
 
 
 if __name__ == "__main__":
