@@ -220,3 +220,38 @@ int an_file_make_folder(const char *path)
     free(copy);
     return rc;
 }
+
+static int copy_all(int fd, const char *from, an_file_writer *writer, uint8_t *block)
+{
+    for (;;) {
+        ssize_t got = read(fd, block, READ_CHUNK);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return an_error_errno(errno, "cannot read '%s'", from);
+        if (got == 0)
+            return AN_OK;
+        int rc = an_file_writer_write(writer, block, (size_t)got);
+        if (rc)
+            return rc;
+    }
+}
+
+int an_file_copy(const char *from, const char *to)
+{
+    an_file_writer *writer = NULL;
+    int fd = open(from, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return an_error_errno(errno, "cannot open '%s'", from);
+    uint8_t *block = malloc(READ_CHUNK);
+    int rc = block ? an_file_writer_open(&writer, to) : an_error(AN_ENOMEM, "out of memory: copying '%s'", from);
+    if (!rc)
+        rc = copy_all(fd, from, writer, block);
+    if (rc)
+        an_file_writer_abort(writer);
+    else
+        rc = an_file_writer_commit(writer);
+    free(block);
+    (void)close(fd);
+    return rc;
+}

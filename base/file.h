@@ -18,6 +18,7 @@ int an_file_writer_write(an_file_writer *writer, const void *data, size_t size);
 int an_file_writer_commit(an_file_writer *writer);
 void an_file_writer_abort(an_file_writer *writer); /* NULL is fine */
 
+int an_file_copy(const char *from, const char *to); /* the same way */
 int an_file_write_atomic(const char *path, const void *data, size_t size);
 
 /* pread until all is there; EINTR retried; a short read is AN_ECORRUPT. name is for messages. */

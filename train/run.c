@@ -177,6 +177,12 @@ int an_run_newest(an_run *run, an_checkpoint **out, void (*skipped)(void *contex
     return an_error(AN_ENOTFOUND, "no checkpoint in '%s/" CHECKPOINTS "'", run->folder);
 }
 
+/* Filesystems without hard links, as FAT and many network mounts, say so in different ways. */
+static bool has_no_links(int error)
+{
+    return error == EPERM || error == EOPNOTSUPP || error == ENOSYS || error == EMLINK;
+}
+
 static int name_best(an_run *run, uint64_t step)
 {
     char temporary[PATH_MAX + 8], best[PATH_MAX];
@@ -186,7 +192,8 @@ static int name_best(an_run *run, uint64_t step)
         return an_error_errno(errno, "cannot remove '%s'", temporary);
     const char *source = an_run_checkpoint_path(run, step);
     if (link(source, temporary) < 0)
-        return an_error_errno(errno, "cannot link '%s' to '%s'", source, temporary);
+        return has_no_links(errno) ? an_file_copy(source, best)
+                                   : an_error_errno(errno, "cannot link '%s' to '%s'", source, temporary);
     /* rename() of two names of one file does nothing and leaves both: a run that was stopped just here meets that. */
     if (rename(temporary, best) < 0)
         return an_error_errno(errno, "cannot rename '%s' to '%s'", temporary, best);

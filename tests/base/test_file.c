@@ -38,7 +38,7 @@ static int teardown(void **state)
 static void assert_holds(const char *path, const char *text)
 {
     an_buffer buffer = {0};
-    assert_int_equal(an_file_read(path, 1000, &buffer), AN_OK);
+    assert_int_equal(an_file_read(path, 1 << 20, &buffer), AN_OK);
     assert_int_equal(buffer.size, strlen(text));
     assert_memory_equal(buffer.data, text, strlen(text));
     an_buffer_free(&buffer);
@@ -208,6 +208,24 @@ static void test_threads_write_their_files(void **state)
     assert_int_equal(scratch_count(here->folder), WRITERS);
 }
 
+static void test_copy(void **state)
+{
+    place *here = *state;
+    char data[200000], copy[SCRATCH_MAX + 64];
+    memset(data, 'x', sizeof data);
+    data[sizeof data - 1] = '\0';
+    snprintf(copy, sizeof copy, "%s/copy", here->folder);
+    assert_int_equal(an_file_write_atomic(here->path, data, sizeof data - 1), AN_OK);
+    assert_int_equal(an_file_write_atomic(copy, "old", 3), AN_OK);
+    assert_int_equal(an_file_copy(here->path, copy), AN_OK);
+    assert_holds(copy, data);
+    assert_int_equal(an_file_copy("no such file", copy), AN_ENOTFOUND);
+    assert_holds(copy, data);
+    assert_int_equal(an_file_copy(here->folder, copy), AN_EIO);
+    assert_holds(copy, data);
+    assert_int_equal(scratch_count(here->folder), 2);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -222,6 +240,7 @@ int main(void)
         TEST(test_read_appends_and_limits),
         TEST(test_read_of_a_large_file),
         TEST(test_pread),
+        TEST(test_copy),
         TEST(test_make_folder),
         TEST(test_threads_write_their_files),
     };

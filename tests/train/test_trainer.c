@@ -5,10 +5,13 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -334,6 +337,38 @@ static void test_exploding_loss_stops_at_once(void **state)
     fixture_remove(run);
 }
 
+/* Stands before the C library's: as on a filesystem without hard links. */
+static bool without_links;
+
+int link(const char *from, const char *to)
+{
+    if (!without_links)
+        return linkat(AT_FDCWD, from, AT_FDCWD, to, 0);
+    errno = EPERM;
+    return -1;
+}
+
+static void test_best_without_hard_links(void **state)
+{
+    (void)state;
+    an_train_config config;
+    struct stat status;
+    char best[512];
+    const char *run = fixture_path(&files, "unlinked");
+    config_for(&config, run);
+    listener l = {0};
+    without_links = true;
+    assert_int_equal(train(&config, &l), AN_OK);
+    without_links = false;
+    snprintf(best, sizeof(best), "%s/best.safetensors", run);
+    assert_int_equal(stat(best, &status), 0);
+    assert_int_equal(status.st_nlink, 1);
+    an_trained trained;
+    assert_int_equal(an_trained_open(&trained, run, NULL), AN_OK);
+    an_trained_close(&trained);
+    fixture_remove(run);
+}
+
 static void test_keeps_newest_and_best(void **state)
 {
     (void)state;
@@ -384,6 +419,7 @@ int main(void)
         cmocka_unit_test(test_rewinding_over_newer_checkpoints_is_refused),
         cmocka_unit_test(test_exploding_loss_stops_at_once),
         cmocka_unit_test(test_keeps_newest_and_best),
+        cmocka_unit_test(test_best_without_hard_links),
         cmocka_unit_test(test_learns_a_few_images_by_heart),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
