@@ -12,9 +12,10 @@
  * Batches are numbered from 0 in the order of delivery; batch b lives in slot b % slots and is open, so that workers
  * may write into it, once batch b - slots has been released. The reading thread runs ahead of that as far as it has
  * free items: a record of a batch that is not open yet is parked, and an_loader_release moves what belongs to the batch
- * it opens to ready. So a worker never holds a record that it may not write, and since records are submitted in the
- * order of delivery, every record of the oldest open batch is in flight, ready or in work as long as anything is
- * parked: no deadlock.
+ * it opens to ready. So a worker never holds a record that it may not write. Records are submitted in the order of
+ * delivery, but for windows: with order block and O_DIRECT each block is submitted in the order of the file, where the
+ * disk is fastest. There are more items than records in a window: however many of a window's records are parked, an
+ * item is left for the next one, so every record of the oldest open batch is read sooner or later: no deadlock.
  *
  * Ordering. Reads complete and workers finish in any order. A sample's place is decided when it is submitted, and what
  * is drawn for it depends on (seed, epoch, record) alone, so the bytes of a batch depend on neither.
@@ -145,6 +146,7 @@ void an_loader_free(an_loader *loader)
     an_sampler_free(l->sampler);
     free(l->slots);
     free(l->items);
+    free(l->places);
     free(l->workers);
     free(l->subset);
     pthread_cond_destroy(&l->delivery);

@@ -17,6 +17,12 @@ typedef struct item {
     uint32_t position; /* in the batch */
 } item;
 
+/* Where one record belongs. */
+typedef struct {
+    uint64_t record, batch;
+    uint32_t position;
+} an_place;
+
 typedef struct {
     item *head, **tail; /* tail: where the next one is linked */
     int count;
@@ -50,6 +56,8 @@ struct an_loader {
 
     item *items;
     int item_count, room_mark;
+    int window;       /* records that are read in the order of the file instead of delivery; 1: none */
+    an_place *places; /* window of them */
     void *record_memory;
     size_t record_memory_size;
 
@@ -91,6 +99,22 @@ uint32_t an_loader_count_of(const an_loader *loader, uint64_t batch);
 uint64_t an_loader_since(const an_loader *loader, uint64_t start_ns); /* as far as the statistics go back; lock held */
 int an_loader_workers_wanted(const an_loader *loader);     /* how many sleep while there is work for them; lock held */
 void an_loader_wake_workers(an_loader *loader, int count); /* better without the lock, which they want first */
+
+/* What the reading thread reads next (loader_plan.c). */
+typedef struct {
+    an_order order;
+    uint64_t batch; /* of the first record that is not yet planned */
+    uint32_t position;
+    int planned, next; /* of loader->places */
+    uint64_t block;    /* that the last record lay in; UINT64_MAX: none yet */
+    bool first;        /* block of the run: it was not read ahead */
+    uint64_t ahead;    /* position in the epoch whose block is to be read ahead; UINT64_MAX: none */
+} an_loader_plan;
+
+void an_loader_plan_begin(const an_loader *loader, an_loader_plan *plan);
+bool an_loader_plan_more(const an_loader *loader, const an_loader_plan *plan); /* something is left to read */
+void an_loader_plan_aim(an_loader *loader, an_loader_plan *plan, item *it);    /* at the next record */
+void an_loader_plan_advise(const an_loader *loader, an_loader_plan *plan);     /* the kernel, after a few of them */
 
 /* Thread functions; the argument is the an_loader, or the worker. */
 void *an_loader_reading_run(void *argument);

@@ -15,6 +15,8 @@
 #define SLOTS_MAX 4096
 #define DEPTH_MAX 4096
 #define MAPPED_AHEAD_MAX 4096u
+#define WINDOW_MAX 4096u
+#define WINDOW_BYTES ((size_t)256 << 20)
 #define ITEMS_PER_WORKER 16 /* records waiting beside those in flight */
 
 static int check_range(const char *name, int64_t value, int64_t min, int64_t max)
@@ -90,17 +92,34 @@ static size_t round_up(size_t size, size_t to)
     return (size + to - 1) / to * to;
 }
 
+/* Order block with O_DIRECT: a block is read in the order of the file, as far as memory for it is reasonable. The page
+ * cache needs no such window: see loader_plan.c. */
+static int window_size(const an_loader *l, size_t capacity)
+{
+    if (l->options.order != AN_ORDER_BLOCK || an_reader_engine_used(l->reader) != AN_READER_URING_DIRECT)
+        return 1;
+    uint64_t window = l->options.block < WINDOW_MAX ? l->options.block : WINDOW_MAX;
+    if (window > WINDOW_BYTES / capacity)
+        window = WINDOW_BYTES / capacity;
+    if (window > l->count)
+        window = l->count;
+    return window > 0 ? (int)window : 1;
+}
+
 static int make_items(an_loader *l)
 {
     const an_loader_options *o = &l->options;
     bool mapped = an_reader_engine_used(l->reader) == AN_READER_MMAP;
     size_t capacity = mapped ? 0 : round_up(an_reader_capacity(l->reader, an_dataset_record_max(o->dataset)), PAGE);
+    l->window = window_size(l, capacity);
     l->item_count = o->depth + ITEMS_PER_WORKER * o->threads;
     if (mapped) /* nothing is copied: being a batch ahead is free */
         l->item_count += (int)(o->batch < MAPPED_AHEAD_MAX ? o->batch : MAPPED_AHEAD_MAX);
-    l->room_mark = l->item_count / 4 > 0 ? l->item_count / 4 : 1;
+    l->room_mark = l->item_count / 4;
+    l->item_count += l->window - 1; /* these may all be parked */
     l->items = calloc((size_t)l->item_count, sizeof *l->items);
-    if (!l->items)
+    l->places = calloc((size_t)l->window, sizeof *l->places);
+    if (!l->items || !l->places)
         return an_error(AN_ENOMEM, "out of memory for %d records", l->item_count);
     int rc = an_size_multiply((size_t)l->item_count, capacity, &l->record_memory_size);
     if (rc == AN_OK && !mapped)

@@ -1,7 +1,5 @@
 #include "augment/loader_internal.h"
 
-#include <fcntl.h>
-
 #include "base/clock.h"
 
 void an_item_list_init(item_list *list)
@@ -37,68 +35,6 @@ uint64_t an_loader_since(const an_loader *l, uint64_t start_ns)
 
 /* ---- the reading thread ---------------------------------------------------------------------------------------- */
 
-typedef struct {
-    uint64_t batch;
-    uint32_t position;
-    an_order order;
-    uint64_t block; /* that the last record lay in; UINT64_MAX: none yet */
-    bool first;     /* block of the run: it was not read ahead */
-    uint64_t ahead; /* position in the epoch whose block is to be read ahead; UINT64_MAX: none */
-} cursor;
-
-/* Entering a block, the next one is wanted: see read_ahead. */
-static void note_block(an_loader *l, cursor *at, uint64_t position, uint64_t record)
-{
-    uint64_t block = record / l->options.block;
-    if (block == at->block)
-        return;
-    at->first = at->block == UINT64_MAX;
-    at->ahead = position + l->options.block;
-    at->block = block;
-}
-
-static void advise(an_loader *l, const cursor *at, uint64_t position)
-{
-    if (position >= l->count)
-        return;
-    uint64_t first = an_order_at(&at->order, position) / l->options.block * l->options.block;
-    uint64_t last = l->count - first < l->options.block ? l->count - 1 : first + l->options.block - 1;
-    uint64_t start = l->index[first].offset, end = l->index[last].offset + l->index[last].length;
-    if (end > start)
-        (void)posix_fadvise(l->advice_fd, (off_t)start, (off_t)(end - start), POSIX_FADV_WILLNEED);
-}
-
-/* Order block: have the kernel read the whole neighbourhood in one go, so that the shuffled reads within find it in the
- * page cache. Advice: what the kernel makes of it changes no byte. */
-static void read_ahead(an_loader *l, cursor *at)
-{
-    if (at->first)
-        advise(l, at, at->ahead - l->options.block);
-    advise(l, at, at->ahead);
-    at->ahead = UINT64_MAX;
-}
-
-static void item_aim(an_loader *l, cursor *at, item *it)
-{
-    uint64_t epoch = an_loader_epoch_of(l, at->batch);
-    if (epoch != at->order.epoch)
-        at->block = UINT64_MAX;
-    at->order.epoch = epoch;
-    uint64_t position = an_loader_first_of(l, at->batch) + at->position;
-    uint64_t record = an_order_at(&at->order, position);
-    if (l->advice_fd >= 0)
-        note_block(l, at, position, record);
-    it->record = l->subset ? l->subset[record] : record;
-    it->batch = at->batch;
-    it->position = at->position;
-    it->read = (an_read){
-        .offset = l->index[it->record].offset, .length = l->index[it->record].length, .buffer = it->buffer, .user = it};
-    if (++at->position == an_loader_count_of(l, at->batch)) {
-        at->position = 0;
-        at->batch++;
-    }
-}
-
 int an_loader_workers_wanted(const an_loader *l)
 {
     return l->ready.count < l->workers_waiting ? l->ready.count : l->workers_waiting;
@@ -121,20 +57,20 @@ static int dispatch(an_loader *l, item_list *done)
 }
 
 /* Sleep while there is nothing to submit and nothing in flight; the lock is held. */
-static void await_room(an_loader *l, const cursor *at, int busy)
+static void await_room(an_loader *l, const an_loader_plan *plan, int busy)
 {
-    while (!l->stop && busy == 0 && (at->batch >= l->total || l->free.count < l->room_mark)) {
+    while (!l->stop && busy == 0 && (!an_loader_plan_more(l, plan) || l->free.count < l->room_mark)) {
         uint64_t start = an_clock_ns();
         l->reader_waiting = true;
         pthread_cond_wait(&l->room, &l->lock);
         l->reader_waiting = false;
-        if (at->batch < l->total)
+        if (an_loader_plan_more(l, plan))
             l->stats.reader_blocked_ns += an_loader_since(l, start);
     }
 }
 
 /* Deliver what was read, wait for room, and take free items, as many as the depth allows. False: stop. */
-static bool exchange(an_loader *l, item_list *done, item_list *taken, int busy, const cursor *at)
+static bool exchange(an_loader *l, item_list *done, item_list *taken, int busy, const an_loader_plan *plan)
 {
     pthread_mutex_lock(&l->lock);
     int wanted = dispatch(l, done);
@@ -143,8 +79,8 @@ static bool exchange(an_loader *l, item_list *done, item_list *taken, int busy, 
         an_loader_wake_workers(l, wanted);
         pthread_mutex_lock(&l->lock);
     }
-    await_room(l, at, busy);
-    while (at->batch < l->total && busy + taken->count < l->options.depth && l->free.head)
+    await_room(l, plan, busy);
+    while (an_loader_plan_more(l, plan) && busy + taken->count < l->options.depth && l->free.head)
         an_item_list_push(taken, an_item_list_pop(&l->free));
     bool go = !l->stop;
     pthread_mutex_unlock(&l->lock);
@@ -152,15 +88,14 @@ static bool exchange(an_loader *l, item_list *done, item_list *taken, int busy, 
 }
 
 /* Aim what was taken at the next records. What is left over at the very end stays in taken. */
-static void aim_all(an_loader *l, item_list *taken, item_list *todo, cursor *at)
+static void aim_all(an_loader *l, item_list *taken, item_list *todo, an_loader_plan *plan)
 {
-    while (taken->head && at->batch < l->total) {
+    while (taken->head && an_loader_plan_more(l, plan)) {
         item *it = an_item_list_pop(taken);
-        item_aim(l, at, it);
+        an_loader_plan_aim(l, plan, it);
         an_item_list_push(todo, it);
     }
-    if (at->ahead != UINT64_MAX)
-        read_ahead(l, at);
+    an_loader_plan_advise(l, plan);
 }
 
 static int submit(an_loader *l, item_list *todo, int *in_flight)
@@ -214,15 +149,13 @@ void *an_loader_reading_run(void *argument)
     an_loader *l = argument;
     item_list done, taken, todo;
     int in_flight = 0, rc = AN_OK;
-    cursor at = {
-        .block = UINT64_MAX,
-        .ahead = UINT64_MAX,
-        .order = {.kind = l->options.order, .count = l->count, .block = l->options.block, .seed = l->options.seed}};
+    an_loader_plan plan;
+    an_loader_plan_begin(l, &plan);
     an_item_list_init(&done);
     an_item_list_init(&taken);
     an_item_list_init(&todo);
-    while (rc == AN_OK && exchange(l, &done, &taken, in_flight + todo.count, &at)) {
-        aim_all(l, &taken, &todo, &at);
+    while (rc == AN_OK && exchange(l, &done, &taken, in_flight + todo.count, &plan)) {
+        aim_all(l, &taken, &todo, &plan);
         rc = submit(l, &todo, &in_flight);
         if (rc == AN_OK)
             rc = collect(l, &done, &in_flight);

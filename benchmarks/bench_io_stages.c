@@ -257,6 +257,7 @@ typedef struct {
     an_order order;
     uint32_t length; /* instead of the records', or 0 */
     uint64_t position;
+    uint64_t block, next; /* where blocks are read in the order of the file: the last one, its next record */
     uint64_t images, bytes;
     unsigned touched; /* so that touching mapped pages is not optimised away */
 } reading;
@@ -289,13 +290,26 @@ static void reading_close(reading *r)
     free(r->reads);
 }
 
+/* As the loader reads: with order block and O_DIRECT, each block from its first record to its last. */
+static uint64_t reading_record(reading *r, uint64_t place)
+{
+    uint64_t record = an_order_at(&r->order, place);
+    if (r->order.kind != AN_ORDER_BLOCK || an_reader_engine_used(r->reader) != AN_READER_URING_DIRECT)
+        return record;
+    if (place == 0 || record / r->order.block != r->block) {
+        r->block = record / r->order.block;
+        r->next = r->block * r->order.block;
+    }
+    return r->next++;
+}
+
 static int reading_submit(reading *r, an_read *read)
 {
     uint64_t place = r->position++ % r->order.count;
     r->order.epoch = r->position / r->order.count;
     if (place == 0 && r->config->cold)
         bench_drop_cache(r->dataset);
-    uint64_t record = an_order_at(&r->order, place);
+    uint64_t record = reading_record(r, place);
     const an_index_entry *entry = &an_dataset_index(r->dataset)[record];
     uint64_t end = an_dataset_file_size(r->dataset), offset = entry->offset;
     if (r->length && offset + r->length > end)

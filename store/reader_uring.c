@@ -5,8 +5,9 @@
  * behind a backlog of completions. Submission and completion queues hold depth entries each, and at most depth reads
  * are in flight: neither overflows. A read that came back short, or must be repeated, is queued again by the same path.
  *
- * Reads of neighbouring records are not joined here: within a batch the kernel's block layer does it (24 kB with
- * O_DIRECT: 1.6 times as fast in the file's order as at random), and the page cache does not mind.
+ * Reads of neighbouring records are not joined here: within a batch the kernel's block layer does it, given them in the
+ * order of the file (24 kB with O_DIRECT: 1.6 times as fast as at random, and as fast as reads of 384 kB). It is the
+ * caller who knows more of what comes next than a batch, and who puts it in that order.
  *
  * close asks the kernel to cancel everything, then waits for every read to complete one way or the other: only then may
  * the caller's buffers go away. Reads that the kernel has not yet heard of just vanish with the ring. */

@@ -4,7 +4,6 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <xxhash.h>
 
 #include <cmocka.h>
 
@@ -68,20 +67,20 @@ size_t sample_bytes(const an_loader_options *o)
 
 static void hash_batch(XXH3_state_t *hash, const an_loader_options *o, const an_batch *batch)
 {
-    XXH3_64bits_update(hash, batch->data, batch->count * sample_bytes(o));
-    XXH3_64bits_update(hash, batch->labels, batch->count * sizeof *batch->labels);
-    XXH3_64bits_update(hash, batch->indices, batch->count * sizeof *batch->indices);
-    XXH3_64bits_update(hash, &batch->step, sizeof batch->step);
-    XXH3_64bits_update(hash, &batch->epoch, sizeof batch->epoch);
+    XXH3_128bits_update(hash, batch->data, batch->count * sample_bytes(o));
+    XXH3_128bits_update(hash, batch->labels, batch->count * sizeof *batch->labels);
+    XXH3_128bits_update(hash, batch->indices, batch->count * sizeof *batch->indices);
+    XXH3_128bits_update(hash, &batch->step, sizeof batch->step);
+    XXH3_128bits_update(hash, &batch->epoch, sizeof batch->epoch);
 }
 
-uint64_t hash_from(const an_loader_options *o, uint64_t skip)
+digest digest_from(const an_loader_options *o, uint64_t skip)
 {
     an_loader *loader = start(o);
     XXH3_state_t *hash = XXH3_createState();
     an_batch *batch;
     int rc;
-    XXH3_64bits_reset(hash);
+    XXH3_128bits_reset(hash);
     for (uint64_t i = 0; (rc = an_loader_next(loader, &batch)) == AN_OK; i++) {
         if (i >= skip)
             hash_batch(hash, o, batch);
@@ -89,8 +88,13 @@ uint64_t hash_from(const an_loader_options *o, uint64_t skip)
     }
     if (rc != AN_END)
         fail_msg("%s", an_error_message());
-    uint64_t value = XXH3_64bits_digest(hash);
+    digest value = XXH3_128bits_digest(hash);
     XXH3_freeState(hash);
     an_loader_free(loader);
     return value;
+}
+
+bool same(digest a, digest b)
+{
+    return XXH128_isEqual(a, b);
 }
