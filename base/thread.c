@@ -14,9 +14,12 @@
 
 int an_thread_start(pthread_t *thread, const char *name, void *(*run)(void *), void *argument)
 {
-    sigset_t all, before;
-    sigfillset(&all);
-    int errnum = pthread_sigmask(SIG_SETMASK, &all, &before); /* the new thread inherits the mask */
+    static const int own[] = {SIGBUS, SIGSEGV, SIGILL, SIGFPE}; /* come from what the thread itself does */
+    sigset_t others, before;
+    sigfillset(&others);
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        sigdelset(&others, own[i]);
+    int errnum = pthread_sigmask(SIG_SETMASK, &others, &before); /* the new thread inherits the mask */
     if (errnum)
         return an_error_errno(errnum, "cannot block signals for thread '%s'", name);
     errnum = pthread_create(thread, NULL, run, argument);

@@ -4,8 +4,8 @@
 
 #include <pthread.h>
 
-/* Start a joinable thread named name (at most 15 characters show in tools such as top). All signals are blocked
- * in it, so that only the main thread is interrupted. */
+/* Start a joinable thread named name (at most 15 characters show in tools such as top). All signals but
+ * those that its own instructions cause are blocked in it, so that only the main thread is interrupted. */
 int an_thread_start(pthread_t *thread, const char *name, void *(*run)(void *), void *argument);
 
 /* Processors this process may use: affinity mask and cgroup v2 CPU quota considered; at least 1. */

@@ -8,6 +8,7 @@
 
 #include "base/cpu.h"
 #include "base/error.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/options.h"
 #include "base/stop.h"
@@ -398,6 +399,7 @@ int main(int argc, char **argv)
     bench_config config = {0};
     char **arguments;
     an_log_init("an-bench-io", AN_LOG_INFO);
+    an_fault_install("an-bench-io");
     int rc = an_options_init(&spec, &config);
     if (rc == AN_OK)
         rc = an_options_parse(&spec, argc, argv, &config, &arguments);

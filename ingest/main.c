@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "ingest/commands.h"
 
@@ -24,6 +25,7 @@ static int run_command(int argc, char **argv)
 int main(int argc, char **argv)
 {
     an_log_init("an-ingest", AN_LOG_INFO);
+    an_fault_install("an-ingest");
     int error = run_command(argc, argv);
     if (error < 0)
         an_log(AN_LOG_ERROR, "%s", an_error_message());

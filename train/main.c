@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "model/backend.h"
 #include "train/commands.h"
@@ -54,6 +55,7 @@ int main(int argc, char **argv)
 {
     let_idle_threads_sleep(argv);
     an_log_init("an-train", AN_LOG_INFO);
+    an_fault_install("an-train");
     if (devices_asked(argc, argv))
         return print_devices();
     for (size_t i = 0; argc > 1 && i < sizeof(commands) / sizeof(commands[0]); i++)

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/options.h"
 #include "base/stop.h"
@@ -69,6 +70,7 @@ int main(int argc, char **argv)
 {
     let_idle_threads_sleep(argv);
     an_log_init("an-show", AN_LOG_INFO);
+    an_fault_install("an-show");
     int rc = an_stop_install();
     if (rc == AN_OK)
         rc = run_command(argc, argv);
