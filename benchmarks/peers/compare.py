@@ -1,39 +1,59 @@
 #!/usr/bin/env python3
-"""The loader beside its peers on the same images and the same number of threads, measured in turns; a Markdown table of
-medians. setup.sh makes the environments first.
+"""The loader beside its peers on the same images and the same number of threads, measured in turns: a Markdown table of
+medians, and one of the ratios that matter. setup.sh makes the environments first.
 
     benchmarks/peers/compare.py DATASET [--threads 2] [--rounds 5] [--seconds 3] [--bin build/release/bin]
 
-DATASET is a jpeg dataset of 256 px images, made by an-ingest."""
+DATASET is a jpeg dataset of 256 px images, made by an-ingest; its images are written as coef, yuv420 and rgb, too."""
 import argparse
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
-PEERS = {"dali": "main", "tf.data": "tf", "ffcv": "main", "spdl": "main", "simplejpeg": "main", "torchvision": "main"}
-NAMES = {"dali": "DALI (CPU) `decoders.image_crop`", "tf.data": "tf.data `decode_and_crop_jpeg`, fast DCT",
-         "ffcv": "FFCV, jpg, centre crop", "spdl": "SPDL, centre crop", "simplejpeg": "simplejpeg in a torch DataLoader",
+LIMITS = {"limit": "limit: libjpeg-turbo crop decode from memory alone", "copy": "limit: rgb crops copied with memcpy alone"}
+OURS = {codec: f"an-bench-io, {codec}" for codec in ("jpeg", "coef", "yuv420", "rgb")}
+PEERS = {"dali": "DALI (CPU) `decoders.image_crop`", "tf.data": "tf.data `decode_and_crop_jpeg`, fast (inexact) DCT",
+         "tf.data.exact": "tf.data, exact DCT (the same pixels as ours)", "ffcv": "FFCV, jpg, centre crop",
+         "ffcv.raw": "FFCV, raw, centre crop", "spdl": "SPDL, centre crop", "simplejpeg": "simplejpeg in a torch DataLoader",
          "torchvision": "torchvision, PIL, DataLoader"}
-OURS = {"u8": ["--dtype", "u8"],
-        "f32": ["--dtype", "f32", "--layout", "nchw", "--mean", "pixel", "--jitter", "0.1"]}
+OPTIONS = {"u8": ["--dtype", "u8"],
+           "f32": ["--dtype", "f32", "--layout", "nchw", "--mean", "pixel", "--jitter", "0.1"]}
+RATIOS = {"u8": (("jpeg", "limit", 0.95), ("jpeg", "dali", 1.25), ("jpeg", "tf.data", 1.8), ("jpeg", "tf.data.exact", 1.8),
+                 ("jpeg", "ffcv", 1.8), ("coef", "limit", 4), ("coef", "dali", 5), ("coef", "ffcv.raw", 3),
+                 ("yuv420", "jpeg", 4), ("rgb", "copy", 0.8), ("rgb", "ffcv.raw", 4)),
+          "f32": (("jpeg", "limit", 0.85), ("jpeg", "dali", 1.8), ("coef", "jpeg", 3))}
+
+
+def output_of(command):
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 class Ours:
-    """One stage of an-bench-io, started anew for each measurement."""
+    """The whole loader, started anew for each measurement."""
 
-    def __init__(self, args, dtype, stage):
-        self.command = [os.path.join(args.bin, "an-bench-io"), "--json", "--rounds", "1", "--stage", stage, "--threads",
-                        str(args.threads), "--seconds", str(args.seconds)] + OURS[dtype] + [args.dataset]
-        self.stage = stage
+    def __init__(self, args, dtype, dataset):
+        self.command = [os.path.join(args.bin, "an-bench-io"), "--json", "--rounds", "1", "--stage", "full", "--threads",
+                        str(args.threads), "--seconds", str(args.seconds)] + OPTIONS[dtype] + [dataset]
 
     def measure(self):
-        report = json.loads(subprocess.run(self.command, check=True, capture_output=True).stdout)
-        part = report["full"][0] if self.stage == "full" else report[self.stage]
-        return part["images_per_second"]
+        return json.loads(output_of(self.command))["full"][0]["images_per_second"]
+
+    def stop(self):
+        pass
+
+
+class Limit:
+    def __init__(self, args, dataset):
+        self.command = [os.path.join(args.bin, "..", "benchmarks", "bench_limit"), dataset, str(args.threads),
+                        str(max(1, round(args.seconds)))]
+
+    def measure(self):
+        return float(re.search(r"([0-9]+) crops/s", output_of(self.command))[1])
 
     def stop(self):
         pass
@@ -41,9 +61,9 @@ class Ours:
 
 class Peer:
     def __init__(self, args, dtype, name, folder):
-        python = os.path.join(ROOT, "build", "peers", PEERS[name], "bin", "python")
+        python = os.path.join(args.environments, "tf" if name.startswith("tf") else "main", "bin", "python")
         self.seconds = args.seconds
-        self.log = open(os.path.join(folder + "." + name + "." + dtype + ".log"), "w")
+        self.log = open(folder + "." + name + "." + dtype + ".log", "w")
         self.child = subprocess.Popen([python, os.path.join(HERE, "peer.py"), name, folder, str(args.threads), dtype],
                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True)
         self.wait("ready")
@@ -68,38 +88,52 @@ class Peer:
         self.log.close()
 
 
-def start_all(args, dtype, folder):
-    runs = {"limit: libjpeg-turbo crop decode from memory": Ours(args, dtype, "decode"),
-            "an-bench-io, the whole loader": Ours(args, dtype, "full")}
-    for name in args.peers.split(","):
+def start_all(args, dtype, folder, datasets):
+    runs = {"limit": Limit(args, datasets["jpeg"]), "copy": Limit(args, datasets["rgb"])}
+    runs |= {name: Ours(args, dtype, datasets[name]) for name in OURS}
+    for name in filter(None, args.peers.split(",")):
         try:
-            runs[NAMES[name]] = Peer(args, dtype, name, folder)
+            runs[name] = Peer(args, dtype, name, folder)
         except (OSError, RuntimeError) as error:
             print(f"{name}: left out: {error}", file=sys.stderr)
     return runs
 
 
-def compare(args, dtype, folder):
-    runs = start_all(args, dtype, folder)
+def print_tables(args, dtype, rates):
+    medians = {name: statistics.median(values) for name, values in rates.items()}
+    print(f"\n{dtype}, {args.threads} threads, medians of {args.rounds} rounds in turns\n")
+    print("| what | images/s | our jpeg is | our coef is |\n|---|---|---|---|")
+    for name, value in medians.items():
+        print(f"| {(LIMITS | OURS | PEERS)[name]} | {value:,.0f} | {medians['jpeg'] / value:.2f} x | {medians['coef'] / value:.2f} x |")
+    print("\n| ratio, median of each round's | measured | wanted |\n|---|---|---|")
+    for one, other, wanted in RATIOS[dtype]:
+        if other in rates:  # a peer may be left out
+            ratio = statistics.median(a / b for a, b in zip(rates[one], rates[other]))
+            print(f"| {one} / {other} | {ratio:.2f} x | {wanted} x |")
+
+
+def compare(args, dtype, folder, datasets):
+    runs = start_all(args, dtype, folder, datasets)
     rates = {name: [] for name in runs}
     for _ in range(args.rounds):
         for name, run in runs.items():
             rates[name].append(run.measure())
     for run in runs.values():
         run.stop()
-    medians = {name: statistics.median(values) for name, values in rates.items()}
-    ours = medians["an-bench-io, the whole loader"]
-    print(f"\n{dtype}, {args.threads} threads, medians of {args.rounds} rounds in turns\n")
-    print("| what | images/s | ours is |\n|---|---|---|")
-    for name, value in medians.items():
-        print(f"| {name} | {value:,.0f} | {ours / value:.2f} x |")
+    print_tables(args, dtype, rates)
 
 
-def export(args):
-    folder = os.path.join(args.work, "images")
+def prepare(args):
+    """The images as files for the peers and as a dataset of each codec for us; what exists is used again."""
+    ingest, folder = os.path.join(args.bin, "an-ingest"), os.path.join(args.work, "images")
     if not os.path.isdir(folder):
-        subprocess.run([os.path.join(args.bin, "an-ingest"), "export", "--quiet", args.dataset, folder], check=True)
-    return folder
+        subprocess.run([ingest, "export", "--quiet", args.dataset, folder], check=True)
+    datasets = {"jpeg": args.dataset}
+    for codec in ("coef", "yuv420", "rgb"):
+        datasets[codec] = os.path.join(args.work, "dataset." + codec)
+        if not os.path.isdir(datasets[codec]):
+            subprocess.run([ingest, "transcode", "--quiet", "--codec", codec, args.dataset, datasets[codec]], check=True)
+    return folder, datasets
 
 
 def main():
@@ -109,14 +143,15 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--bin", default=os.path.join(ROOT, "build", "release", "bin"))
-    parser.add_argument("--work", default=os.path.join(ROOT, "build", "peers"), help="exported images, logs")
+    parser.add_argument("--environments", default=os.path.join(ROOT, "build", "peers"), help="that setup.sh made")
+    parser.add_argument("--work", default=os.path.join(ROOT, "build", "peers"), help="exported images, datasets, logs")
     parser.add_argument("--peers", default=",".join(PEERS))
     parser.add_argument("--dtypes", default="u8,f32")
     args = parser.parse_args()
     os.makedirs(args.work, exist_ok=True)
-    folder = export(args)
+    folder, datasets = prepare(args)
     for dtype in args.dtypes.split(","):
-        compare(args, dtype, folder)
+        compare(args, dtype, folder, datasets)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 """One peer as a long-lived child of compare.py: prints 'ready', then for each line 'S' read from standard input runs for S
 seconds and prints images per second. Peers: see PEERS below. Random (or, where a peer has none, centre) crops of 224 from
 256 px JPEG files with random flips; u8 in NHWC, or f32 normalised in the layout that the peer gives."""
+import functools
 import glob
 import os
 import sys
@@ -50,7 +51,7 @@ def dali(folder, threads, dtype):
         yield BATCH
 
 
-def tf_data(folder, threads, dtype):
+def tf_data(folder, threads, dtype, dct="INTEGER_FAST"):
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import tensorflow as tf
 
@@ -58,7 +59,7 @@ def tf_data(folder, threads, dtype):
         data = tf.io.read_file(path)
         at = tf.random.uniform([2], 0, 256 - CROP + 1, tf.int32)
         image = tf.image.decode_and_crop_jpeg(data, tf.concat([at, [CROP, CROP]], 0), channels=3,
-                                              dct_method="INTEGER_FAST")
+                                              dct_method=dct)
         image = tf.image.random_flip_left_right(image)
         if dtype == "f32":
             image = (tf.cast(image, tf.float32) - MEAN) / DEVIATION
@@ -74,7 +75,7 @@ def tf_data(folder, threads, dtype):
         yield BATCH
 
 
-def ffcv(folder, threads, dtype):
+def ffcv(folder, threads, dtype, mode="jpg"):
     import numpy as np
     from ffcv.fields import IntField, RGBImageField
     from ffcv.fields.decoders import CenterCropRGBImageDecoder
@@ -93,9 +94,9 @@ def ffcv(folder, threads, dtype):
         def __getitem__(self, i):
             return Image.open(self.files[i]).convert("RGB"), 0
 
-    beton = folder.rstrip("/") + ".beton"
+    beton = folder.rstrip("/") + ("" if mode == "jpg" else "." + mode) + ".beton"
     if not os.path.exists(beton):
-        fields = {"image": RGBImageField(write_mode="jpg", jpeg_quality=90), "label": IntField()}
+        fields = {"image": RGBImageField(write_mode=mode, jpeg_quality=90), "label": IntField()}
         DatasetWriter(beton, fields, num_workers=1).from_indexed_dataset(Folder())
     image = [CenterCropRGBImageDecoder((CROP, CROP), ratio=CROP / 256), RandomHorizontalFlip()]
     if dtype == "f32":
@@ -197,7 +198,8 @@ def torchvision(folder, threads, dtype):
     return torch_loader(Images(), threads)
 
 
-PEERS = {"dali": dali, "tf.data": tf_data, "ffcv": ffcv, "spdl": spdl, "simplejpeg": simplejpeg,
+PEERS = {"dali": dali, "tf.data": tf_data, "tf.data.exact": functools.partial(tf_data, dct="INTEGER_ACCURATE"),
+         "ffcv": ffcv, "ffcv.raw": functools.partial(ffcv, mode="raw"), "spdl": spdl, "simplejpeg": simplejpeg,
          "torchvision": torchvision}
 
 
