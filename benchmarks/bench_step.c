@@ -98,7 +98,7 @@ typedef struct {
     void *images;
     size_t image_bytes;
     uint32_t *labels;
-    double step[ROUNDS_MAX], step_cpu[ROUNDS_MAX], update[ROUNDS_MAX];
+    double step[ROUNDS_MAX], step_cpu[ROUNDS_MAX], update[ROUNDS_MAX], update_cpu[ROUNDS_MAX];
 } bench;
 
 static int bench_make(bench *b)
@@ -146,9 +146,11 @@ static int round_run(bench *b, int round)
     b->step[round] = an_clock_seconds_since(start);
     b->step_cpu[round] = an_bench_cpu_seconds() - cpu;
     start = an_clock_ns();
+    cpu = an_bench_cpu_seconds();
     if ((rc = an_exec_update(b->exec, &sgd)))
         return rc;
     b->update[round] = an_clock_seconds_since(start);
+    b->update_cpu[round] = an_bench_cpu_seconds() - cpu;
     return b->primitives ? an_bench_primitives_round(b->primitives) : AN_OK;
 }
 
@@ -163,14 +165,20 @@ static void layers_print(const bench *b)
     }
 }
 
+static void time_print(const char *what, double seconds, double cpu)
+{
+    printf("%-11s %9.1f ms  (%.1f ms of processor time)\n", what, seconds * 1e3, cpu * 1e3);
+}
+
 static void times_print(bench *b)
 {
     int rounds = b->c->rounds;
-    double step = an_bench_median(b->step, rounds), update = an_bench_median(b->update, rounds);
-    printf("step        %9.1f ms  (%.1f ms of processor time)\n", step * 1e3,
-           an_bench_median(b->step_cpu, rounds) * 1e3);
-    printf("update      %9.1f ms\n", update * 1e3);
-    printf("together    %9.1f images/s\n", b->c->batch / (step + update));
+    double step = an_bench_median(b->step, rounds), step_cpu = an_bench_median(b->step_cpu, rounds);
+    double update = an_bench_median(b->update, rounds), update_cpu = an_bench_median(b->update_cpu, rounds);
+    time_print("step", step, step_cpu);
+    time_print("update", update, update_cpu);
+    time_print("together", step + update, step_cpu + update_cpu);
+    printf("images      %9.1f a second\n", b->c->batch / (step + update));
 }
 
 static int primitives_print(bench *b)

@@ -57,9 +57,9 @@ def main():
         wall.append(time.perf_counter() - start)
         processor.append(time.process_time() - used)
     seconds = statistics.median(wall)
-    print(f"torch {torch.__version__} {'bf16' if options.bf16 else 'f32'} {'no lrn' if options.no_lrn else 'lrn'} "
-          f"step {seconds * 1e3:.1f} ms  ({statistics.median(processor) * 1e3:.1f} ms of processor time)  "
-          f"{options.batch / seconds:.1f} images/s")
+    print(f"torch {torch.__version__} {'bf16' if options.bf16 else 'f32'} {'no lrn' if options.no_lrn else 'lrn'}")
+    print(f"together    {seconds * 1e3:9.1f} ms  ({statistics.median(processor) * 1e3:.1f} ms of processor time)")
+    print(f"images      {options.batch / seconds:9.1f} a second")
 
 
 if __name__ == "__main__":
