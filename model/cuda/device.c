@@ -92,7 +92,7 @@ int an_cuda_plan(an_backend *cuda, an_plan **out, const an_plan_spec *spec)
 {
     an_cuda_owned *owned = NULL;
     int rc = own(cuda, &owned);
-    if (rc || (rc = an_plan_make(&owned->plan, spec, cuda->properties)))
+    if (rc || (rc = an_plan_make(&owned->plan, spec, cuda->properties, NULL)))
         return rc;
     if ((size_t)owned->plan.workspace > cuda->workspace_size)
         cuda->workspace_size = (size_t)owned->plan.workspace;

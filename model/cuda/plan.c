@@ -5,8 +5,8 @@
 
 #include "base/error.h"
 #include "model/cuda/check.h"
+#include "model/cuda/plan_private.h"
 
-#define CONFIGS_MAX 24
 #define ALIGNMENT 16
 
 typedef cudnnBackendDescriptor_t descriptor;
@@ -49,7 +49,7 @@ an_plan_spec an_plan_spec_of(an_plan_kind kind, an_cuda_precision precision, con
                           .activation = node->activation};
 }
 
-static int make(an_plan *plan, cudnnBackendDescriptorType_t type, descriptor *out)
+int an_plan_part(an_plan *plan, cudnnBackendDescriptorType_t type, descriptor *out)
 {
     if (plan->made_count == AN_PLAN_DESCRIPTORS)
         return an_error(AN_EINTERNAL, "%s: more than %d cuDNN descriptors", plan->subject, AN_PLAN_DESCRIPTORS);
@@ -59,19 +59,12 @@ static int make(an_plan *plan, cudnnBackendDescriptorType_t type, descriptor *ou
     return rc;
 }
 
-static void unmake_last(an_plan *plan)
+void an_plan_part_drop(an_plan *plan)
 {
     cudnnBackendDestroyDescriptor(plan->made[--plan->made_count]);
 }
 
-/* Attributes are set one after another; the first failure stays and the rest is skipped. */
-typedef struct {
-    const an_plan *plan;
-    descriptor target;
-    int rc;
-} setter;
-
-static void set(setter *s, cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type, int64_t count,
+void an_plan_set(an_plan_setter *s, cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type, int64_t count,
                 const void *values)
 {
     if (!s->rc)
@@ -79,12 +72,12 @@ static void set(setter *s, cudnnBackendAttributeName_t name, cudnnBackendAttribu
                                "set cuDNN attribute %d of %s", (int)name, s->plan->subject);
 }
 
-static void set_descriptor(setter *s, cudnnBackendAttributeName_t name, descriptor value)
+void an_plan_set_part(an_plan_setter *s, cudnnBackendAttributeName_t name, descriptor value)
 {
-    set(s, name, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &value);
+    an_plan_set(s, name, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &value);
 }
 
-static int finalize(setter *s)
+int an_plan_finalize(an_plan_setter *s)
 {
     return s->rc
                ? s->rc
@@ -102,15 +95,15 @@ static int tensor(an_plan *plan, const tensor_spec *t, descriptor *out)
 {
     int64_t dims[] = {t->n, t->c, t->h, t->w}, strides[] = {t->h * t->w * t->c, 1, t->w * t->c, t->c};
     int64_t alignment = ALIGNMENT;
-    int rc = make(plan, CUDNN_BACKEND_TENSOR_DESCRIPTOR, out);
-    setter s = {plan, *out, rc};
-    set(&s, CUDNN_ATTR_TENSOR_DATA_TYPE, CUDNN_TYPE_DATA_TYPE, 1, &t->type);
-    set(&s, CUDNN_ATTR_TENSOR_DIMENSIONS, CUDNN_TYPE_INT64, 4, dims);
-    set(&s, CUDNN_ATTR_TENSOR_STRIDES, CUDNN_TYPE_INT64, 4, strides);
-    set(&s, CUDNN_ATTR_TENSOR_UNIQUE_ID, CUDNN_TYPE_INT64, 1, &t->id);
-    set(&s, CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, CUDNN_TYPE_INT64, 1, &alignment);
-    set(&s, CUDNN_ATTR_TENSOR_IS_VIRTUAL, CUDNN_TYPE_BOOLEAN, 1, &t->virtual);
-    return finalize(&s);
+    int rc = an_plan_part(plan, CUDNN_BACKEND_TENSOR_DESCRIPTOR, out);
+    an_plan_setter s = {plan, *out, rc};
+    an_plan_set(&s, CUDNN_ATTR_TENSOR_DATA_TYPE, CUDNN_TYPE_DATA_TYPE, 1, &t->type);
+    an_plan_set(&s, CUDNN_ATTR_TENSOR_DIMENSIONS, CUDNN_TYPE_INT64, 4, dims);
+    an_plan_set(&s, CUDNN_ATTR_TENSOR_STRIDES, CUDNN_TYPE_INT64, 4, strides);
+    an_plan_set(&s, CUDNN_ATTR_TENSOR_UNIQUE_ID, CUDNN_TYPE_INT64, 1, &t->id);
+    an_plan_set(&s, CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, CUDNN_TYPE_INT64, 1, &alignment);
+    an_plan_set(&s, CUDNN_ATTR_TENSOR_IS_VIRTUAL, CUDNN_TYPE_BOOLEAN, 1, &t->virtual);
+    return an_plan_finalize(&s);
 }
 
 static int convolution(an_plan *plan, const an_plan_spec *spec, descriptor *out)
@@ -119,16 +112,16 @@ static int convolution(an_plan *plan, const an_plan_spec *spec, descriptor *out)
     int64_t before[] = {spec->pad_before, spec->pad_before}, after[] = {spec->pad_after, spec->pad_after};
     cudnnDataType_t compute = CUDNN_DATA_FLOAT;
     cudnnConvolutionMode_t mode = CUDNN_CROSS_CORRELATION;
-    int rc = make(plan, CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR, out);
-    setter s = {plan, *out, rc};
-    set(&s, CUDNN_ATTR_CONVOLUTION_COMP_TYPE, CUDNN_TYPE_DATA_TYPE, 1, &compute);
-    set(&s, CUDNN_ATTR_CONVOLUTION_CONV_MODE, CUDNN_TYPE_CONVOLUTION_MODE, 1, &mode);
-    set(&s, CUDNN_ATTR_CONVOLUTION_SPATIAL_DIMS, CUDNN_TYPE_INT64, 1, &spatial);
-    set(&s, CUDNN_ATTR_CONVOLUTION_DILATIONS, CUDNN_TYPE_INT64, 2, dilations);
-    set(&s, CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, CUDNN_TYPE_INT64, 2, strides);
-    set(&s, CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, CUDNN_TYPE_INT64, 2, before);
-    set(&s, CUDNN_ATTR_CONVOLUTION_POST_PADDINGS, CUDNN_TYPE_INT64, 2, after);
-    return finalize(&s);
+    int rc = an_plan_part(plan, CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR, out);
+    an_plan_setter s = {plan, *out, rc};
+    an_plan_set(&s, CUDNN_ATTR_CONVOLUTION_COMP_TYPE, CUDNN_TYPE_DATA_TYPE, 1, &compute);
+    an_plan_set(&s, CUDNN_ATTR_CONVOLUTION_CONV_MODE, CUDNN_TYPE_CONVOLUTION_MODE, 1, &mode);
+    an_plan_set(&s, CUDNN_ATTR_CONVOLUTION_SPATIAL_DIMS, CUDNN_TYPE_INT64, 1, &spatial);
+    an_plan_set(&s, CUDNN_ATTR_CONVOLUTION_DILATIONS, CUDNN_TYPE_INT64, 2, dilations);
+    an_plan_set(&s, CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, CUDNN_TYPE_INT64, 2, strides);
+    an_plan_set(&s, CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, CUDNN_TYPE_INT64, 2, before);
+    an_plan_set(&s, CUDNN_ATTR_CONVOLUTION_POST_PADDINGS, CUDNN_TYPE_INT64, 2, after);
+    return an_plan_finalize(&s);
 }
 
 /* The attributes of the three convolution operations, which differ in name only. */
@@ -171,16 +164,16 @@ static int conv_operation(an_plan *plan, const an_plan_spec *spec, descriptor y,
     float alpha = 1, beta = 0;
     int rc = convolution(plan, spec, &conv);
     if (rc || (rc = tensor(plan, &x, &from)) || (rc = tensor(plan, &w, &weights)) ||
-        (rc = make(plan, names->type, out)))
+        (rc = an_plan_part(plan, names->type, out)))
         return rc;
-    setter s = {plan, *out, AN_OK};
-    set_descriptor(&s, names->convolution, conv);
-    set_descriptor(&s, names->x, from);
-    set_descriptor(&s, names->w, weights);
-    set_descriptor(&s, names->y, y);
-    set(&s, names->alpha, CUDNN_TYPE_FLOAT, 1, &alpha);
-    set(&s, names->beta, CUDNN_TYPE_FLOAT, 1, &beta);
-    return finalize(&s);
+    an_plan_setter s = {plan, *out, AN_OK};
+    an_plan_set_part(&s, names->convolution, conv);
+    an_plan_set_part(&s, names->x, from);
+    an_plan_set_part(&s, names->w, weights);
+    an_plan_set_part(&s, names->y, y);
+    an_plan_set(&s, names->alpha, CUDNN_TYPE_FLOAT, 1, &alpha);
+    an_plan_set(&s, names->beta, CUDNN_TYPE_FLOAT, 1, &beta);
+    return an_plan_finalize(&s);
 }
 
 /* y = mode(x, b), in fp32; b NULL for an activation. */
@@ -189,19 +182,19 @@ static int pointwise(an_plan *plan, cudnnPointwiseMode_t mode, descriptor x, des
 {
     cudnnDataType_t compute = CUDNN_DATA_FLOAT;
     descriptor kind;
-    int rc = make(plan, CUDNN_BACKEND_POINTWISE_DESCRIPTOR, &kind);
-    setter k = {plan, kind, rc};
-    set(&k, CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, 1, &mode);
-    set(&k, CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_TYPE_DATA_TYPE, 1, &compute);
-    if ((rc = finalize(&k)) || (rc = make(plan, CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR, out)))
+    int rc = an_plan_part(plan, CUDNN_BACKEND_POINTWISE_DESCRIPTOR, &kind);
+    an_plan_setter k = {plan, kind, rc};
+    an_plan_set(&k, CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, 1, &mode);
+    an_plan_set(&k, CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_TYPE_DATA_TYPE, 1, &compute);
+    if ((rc = an_plan_finalize(&k)) || (rc = an_plan_part(plan, CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR, out)))
         return rc;
-    setter s = {plan, *out, AN_OK};
-    set_descriptor(&s, CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, kind);
-    set_descriptor(&s, CUDNN_ATTR_OPERATION_POINTWISE_XDESC, x);
+    an_plan_setter s = {plan, *out, AN_OK};
+    an_plan_set_part(&s, CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, kind);
+    an_plan_set_part(&s, CUDNN_ATTR_OPERATION_POINTWISE_XDESC, x);
     if (b)
-        set_descriptor(&s, CUDNN_ATTR_OPERATION_POINTWISE_BDESC, b);
-    set_descriptor(&s, CUDNN_ATTR_OPERATION_POINTWISE_YDESC, y);
-    return finalize(&s);
+        an_plan_set_part(&s, CUDNN_ATTR_OPERATION_POINTWISE_BDESC, b);
+    an_plan_set_part(&s, CUDNN_ATTR_OPERATION_POINTWISE_YDESC, y);
+    return an_plan_finalize(&s);
 }
 
 /* The operations of the graph; returns their number in count. */
@@ -231,88 +224,6 @@ static int operations(an_plan *plan, const an_plan_spec *spec, descriptor ops[3]
     return activated ? pointwise(plan, modes[spec->activation], sums, NULL, out, &ops[2]) : AN_OK;
 }
 
-/* Whether an engine computes what the precision promises, the same in every run. */
-static int engine_suits(an_plan *plan, const an_plan_spec *spec, descriptor config, bool *suits)
-{
-    cudnnBackendNumericalNote_t notes[CUDNN_NUMERICAL_NOTE_TYPE_COUNT];
-    int64_t count = 0, got = 0;
-    descriptor engine;
-    int rc = make(plan, CUDNN_BACKEND_ENGINE_DESCRIPTOR, &engine);
-    if (!rc)
-        rc = an_cudnn_check(cudnnBackendGetAttribute(config, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR,
-                                                     1, &got, &engine),
-                            "ask for the engine of %s", plan->subject);
-    if (!rc)
-        rc =
-            an_cudnn_check(cudnnBackendGetAttribute(engine, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE,
-                                                    CUDNN_NUMERICAL_NOTE_TYPE_COUNT, &count, notes),
-                           "ask for the properties of an engine of %s", plan->subject);
-    if (!rc)
-        rc = an_cudnn_check(
-            cudnnBackendGetAttribute(engine, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, 1, &got, &plan->engine),
-            "ask for the number of an engine of %s", plan->subject);
-    *suits = true;
-    for (int64_t i = 0; i < count && !rc; i++)
-        if (notes[i] == CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC ||
-            notes[i] == CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION ||
-            (spec->precision == AN_CUDA_F32 &&
-             (notes[i] == CUDNN_NUMERICAL_NOTE_TENSOR_CORE || notes[i] == CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS)))
-            *suits = false;
-    return rc;
-}
-
-/* Finalised, or false: the engine does not take this graph after all, which is no error. */
-static int config_try(an_plan *plan, descriptor config, descriptor device, bool *taken)
-{
-    descriptor made;
-    int rc = make(plan, CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR, &made);
-    setter s = {plan, made, rc};
-    set_descriptor(&s, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, config);
-    set_descriptor(&s, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, device);
-    if (s.rc)
-        return s.rc;
-    *taken = cudnnBackendFinalize(made) == CUDNN_STATUS_SUCCESS;
-    if (!*taken) {
-        unmake_last(plan);
-        return AN_OK;
-    }
-    int64_t got;
-    plan->plan = made;
-    return an_cudnn_check(cudnnBackendGetAttribute(made, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1,
-                                                   &got, &plan->workspace),
-                          "ask for the workspace of %s", plan->subject);
-}
-
-/* The first of the heuristic's suggestions that suits and is taken. */
-static int configs_choose(an_plan *plan, const an_plan_spec *spec, descriptor graph, descriptor device,
-                          cudnnBackendHeurMode_t mode)
-{
-    descriptor heuristic, configs[CONFIGS_MAX];
-    int64_t count = 0;
-    int rc = make(plan, CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR, &heuristic);
-    setter s = {plan, heuristic, rc};
-    set_descriptor(&s, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, graph);
-    set(&s, CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, 1, &mode);
-    set_descriptor(&s, CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, device);
-    if ((rc = finalize(&s)))
-        return rc;
-    for (int i = 0; i < CONFIGS_MAX; i++)
-        if ((rc = make(plan, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, &configs[i])))
-            return rc;
-    rc = an_cudnn_check(cudnnBackendGetAttribute(heuristic, CUDNN_ATTR_ENGINEHEUR_RESULTS,
-                                                 CUDNN_TYPE_BACKEND_DESCRIPTOR, CONFIGS_MAX, &count, configs),
-                        "ask for the engines of %s", plan->subject);
-    for (int64_t i = 0; i < count && i < CONFIGS_MAX && !rc && !plan->plan; i++) {
-        bool suits, taken = false;
-        rc = engine_suits(plan, spec, configs[i], &suits);
-        if (!rc && suits)
-            rc = config_try(plan, configs[i], device, &taken);
-        if (!taken)
-            unmake_last(plan); /* the engine asked about */
-    }
-    return rc;
-}
-
 static void subject_fill(an_plan *plan, const an_plan_spec *spec)
 {
     snprintf(
@@ -323,38 +234,81 @@ static void subject_fill(an_plan *plan, const an_plan_spec *spec)
         spec->groups > 1 ? "s" : "");
 }
 
-static int plan_build(an_plan *plan, const an_plan_spec *spec, descriptor device)
-{
-    static const cudnnBackendHeurMode_t modes[] = {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK};
-    descriptor graph, ops[3];
-    int64_t count;
-    int rc = operations(plan, spec, ops, &count);
-    if (rc || (rc = make(plan, CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR, &graph)))
-        return rc;
-    setter s = {plan, graph, AN_OK};
-    set(&s, CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR, count, ops);
-    if ((rc = finalize(&s)))
-        return rc;
-    for (int i = 0; i < 2 && !plan->plan; i++)
-        if ((rc = configs_choose(plan, spec, graph, device, modes[i])) && rc != AN_EUNSUPPORTED)
-            return rc;
-    return plan->plan ? AN_OK : an_error(AN_EUNSUPPORTED, "cuDNN has no deterministic engine for %s", plan->subject);
-}
+static const cudnnBackendHeurMode_t modes[] = {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK};
+#define MODES 2
 
-int an_plan_make(an_plan *plan, const an_plan_spec *spec, cudnnBackendDescriptor_t device)
+static int graph_build(an_plan *plan, const an_plan_spec *spec, descriptor *graph)
 {
+    descriptor ops[3];
+    int64_t count;
     memset(plan, 0, sizeof *plan);
     subject_fill(plan, spec);
-    int rc = plan_build(plan, spec, device);
+    int rc = operations(plan, spec, ops, &count);
+    if (rc || (rc = an_plan_part(plan, CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR, graph)))
+        return rc;
+    an_plan_setter s = {plan, *graph, AN_OK};
+    an_plan_set(&s, CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR, count, ops);
+    return an_plan_finalize(&s);
+}
+
+static int plan_build(an_plan *plan, const an_plan_spec *spec, descriptor device, const char *engine)
+{
+    descriptor graph;
+    int rc = graph_build(plan, spec, &graph);
+    for (int m = 0; m < MODES && !rc && !plan->plan; m++) {
+        an_plan_proposal proposals[AN_PLAN_PROPOSALS];
+        int count;
+        bool taken = false;
+        rc = an_plan_proposals(plan, spec, graph, device, modes[m], proposals, &count);
+        for (int i = 0; i < count && !rc && !taken; i++)
+            if (!engine || !strcmp(engine, proposals[i].name))
+                rc = an_plan_accept(plan, &proposals[i], device, &taken);
+    }
+    if (rc || plan->plan)
+        return rc;
+    return an_error(AN_EUNSUPPORTED, "cuDNN has no deterministic engine%s%s for %s", engine ? " " : "",
+                    engine ? engine : "", plan->subject);
+}
+
+int an_plan_make(an_plan *plan, const an_plan_spec *spec, cudnnBackendDescriptor_t device, const char *engine)
+{
+    int rc = plan_build(plan, spec, device, engine);
     if (rc)
         an_plan_free(plan);
+    return rc;
+}
+
+static bool is_listed(char (*names)[AN_PLAN_ENGINE_NAME], int count, const char *name)
+{
+    for (int i = 0; i < count; i++)
+        if (!strcmp(names[i], name))
+            return true;
+    return false;
+}
+
+int an_plan_engines(const an_plan_spec *spec, cudnnBackendDescriptor_t device, char (*names)[AN_PLAN_ENGINE_NAME],
+                    int room, int *count)
+{
+    an_plan plan;
+    descriptor graph;
+    int rc = graph_build(&plan, spec, &graph);
+    *count = 0;
+    for (int m = 0; m < MODES && !rc; m++) {
+        an_plan_proposal proposals[AN_PLAN_PROPOSALS];
+        int found;
+        rc = an_plan_proposals(&plan, spec, graph, device, modes[m], proposals, &found);
+        for (int i = 0; i < found && !rc && *count < room; i++)
+            if (!is_listed(names, *count, proposals[i].name))
+                memcpy(names[(*count)++], proposals[i].name, AN_PLAN_ENGINE_NAME);
+    }
+    an_plan_free(&plan);
     return rc;
 }
 
 void an_plan_free(an_plan *plan)
 {
     while (plan->made_count)
-        unmake_last(plan);
+        an_plan_part_drop(plan);
     plan->plan = plan->pack = NULL;
 }
 
@@ -362,12 +316,12 @@ int an_plan_bind(an_plan *plan, const an_plan_spec *spec, void *x, void *y, void
 {
     int64_t ids[] = {AN_PLAN_X, AN_PLAN_Y, AN_PLAN_W, AN_PLAN_B}, count = spec->kind == AN_PLAN_FORWARD ? 4 : 3;
     void *addresses[] = {x, y, w, b};
-    int rc = make(plan, CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR, &plan->pack);
-    setter s = {plan, plan->pack, rc};
-    set(&s, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, count, ids);
-    set(&s, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, count, addresses);
-    set(&s, CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, 1, &workspace);
-    return finalize(&s);
+    int rc = an_plan_part(plan, CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR, &plan->pack);
+    an_plan_setter s = {plan, plan->pack, rc};
+    an_plan_set(&s, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, count, ids);
+    an_plan_set(&s, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, count, addresses);
+    an_plan_set(&s, CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, 1, &workspace);
+    return an_plan_finalize(&s);
 }
 
 int an_plan_run(const an_plan *plan, cudnnHandle_t handle)

@@ -47,17 +47,23 @@ enum { AN_PLAN_X = 'x', AN_PLAN_Y = 'y', AN_PLAN_W = 'w', AN_PLAN_B = 'b' };
 int an_plan_device_current(cudnnBackendDescriptor_t *out);
 int an_plan_device_described(cudnnBackendDescriptor_t *out, const char *json);
 
-#define AN_PLAN_DESCRIPTORS 96
+#define AN_PLAN_DESCRIPTORS 128
+#define AN_PLAN_ENGINE_NAME 192
 typedef struct {
     cudnnBackendDescriptor_t made[AN_PLAN_DESCRIPTORS]; /* everything, in order of making */
     int made_count;
     cudnnBackendDescriptor_t plan, pack;
-    int64_t workspace, engine; /* bytes; the engine's number within its graph */
+    int64_t workspace, engine;      /* bytes; the engine's number within its graph */
+    char name[AN_PLAN_ENGINE_NAME]; /* of the engine with its settings: what makes the same plan again */
     char subject[160];
 } an_plan;
 
-/* AN_EUNSUPPORTED if no deterministic engine takes the graph. device stays the caller's. */
-int an_plan_make(an_plan *plan, const an_plan_spec *spec, cudnnBackendDescriptor_t device);
+/* Computed by the engine of that name; NULL: the first of the heuristic's that suits. AN_EUNSUPPORTED if no
+ * deterministic engine takes the graph. device stays the caller's. */
+int an_plan_make(an_plan *plan, const an_plan_spec *spec, cudnnBackendDescriptor_t device, const char *engine);
+/* Names of the engines that suit, the heuristic's favourite first. Not all of them need take the graph. */
+int an_plan_engines(const an_plan_spec *spec, cudnnBackendDescriptor_t device, char (*names)[AN_PLAN_ENGINE_NAME],
+                    int room, int *count);
 void an_plan_free(an_plan *plan); /* a zeroed one is fine */
 /* Addresses for the execution: x, y, w and for AN_PLAN_FORWARD b. Once. */
 int an_plan_bind(an_plan *plan, const an_plan_spec *spec, void *x, void *y, void *w, void *b, void *workspace);

@@ -13,7 +13,7 @@
 #include "base/error.h"
 #include "model/alexnet.h"
 #include "model/cifarnet.h"
-#include "model/cuda/plan.h"
+#include "model/cuda/plan_private.h"
 #include "model/lower.h"
 
 #define BATCH 128
@@ -89,7 +89,7 @@ static void cell(const an_plan_spec *spec, const device *d, cudnnBackendDescript
             printf(" - |");
         return;
     }
-    if (an_plan_make(&plan, spec, description))
+    if (an_plan_make(&plan, spec, description, NULL))
         fail_msg("%s: %s", d->name, an_error_message());
     assert_true(plan.workspace >= 0);
     if (print)
@@ -151,7 +151,7 @@ static void test_an_impossible_plan_is_refused(void **state)
                          .pad_after = 1,
                          .groups = 1,
                          .precision = AN_CUDA_F32};
-    assert_true(an_plan_make(&plan, &spec, description) < 0);
+    assert_true(an_plan_make(&plan, &spec, description, NULL) < 0);
     assert_non_null(strstr(an_error_message(), "2 x 9 x 9 x 8 to 16 channels, window 3, stride 2"));
     assert_int_equal(cudnnBackendDestroyDescriptor(description), CUDNN_STATUS_SUCCESS);
 }
@@ -161,6 +161,54 @@ static void test_a_bad_description_is_refused(void **state)
     (void)state;
     cudnnBackendDescriptor_t description;
     assert_true(an_plan_device_described(&description, "{\"deviceVer\":900}") < 0);
+}
+
+/* An engine's name makes the same plan again; names without an engine make none. */
+static void names_check(const an_plan_spec *spec, cudnnBackendDescriptor_t description)
+{
+    char names[AN_PLAN_PROPOSALS][AN_PLAN_ENGINE_NAME];
+    an_plan first, again;
+    int count, made = 0;
+    assert_int_equal(an_plan_engines(spec, description, names, AN_PLAN_PROPOSALS, &count), AN_OK);
+    assert_true(count > 1);
+    assert_int_equal(an_plan_make(&first, spec, description, NULL), AN_OK);
+    for (int i = 0; i < count; i++) {
+        int rc = an_plan_make(&again, spec, description, names[i]);
+        assert_true(rc == AN_OK || rc == AN_EUNSUPPORTED);
+        if (rc)
+            continue;
+        assert_string_equal(again.name, names[i]);
+        assert_true(strcmp(first.name, names[i]) != 0 ||
+                    (first.engine == again.engine && first.workspace == again.workspace));
+        made++;
+        an_plan_free(&again);
+    }
+    assert_true(made > 1);
+    assert_int_equal(an_plan_make(&again, spec, description, "4711 1=2"), AN_EUNSUPPORTED);
+    assert_non_null(strstr(an_error_message(), "no deterministic engine 4711 1=2 for"));
+    an_plan_free(&first);
+}
+
+static void test_engines_have_names(void **state)
+{
+    (void)state;
+    an_graph graph;
+    graph_make(&networks[1], &graph);
+    for (size_t d = 0; d < DEVICES; d++) {
+        cudnnBackendDescriptor_t description = described(&devices[d]);
+        for (int i = 0; i < graph.count; i++) {
+            const an_node *node = &graph.nodes[i], *input = &graph.nodes[node->inputs[0]];
+            if (node->kind != AN_OP_CONV || node->device != 0 || input->kind == AN_OP_INPUT)
+                continue;
+            for (an_plan_kind kind = AN_PLAN_FORWARD; kind <= AN_PLAN_WEIGHTS; kind++) {
+                an_plan_spec spec = an_plan_spec_of(kind, AN_CUDA_BF16, node, BATCH, input->channels, input->height,
+                                                    input->width);
+                names_check(&spec, description);
+            }
+            break;
+        }
+        assert_int_equal(cudnnBackendDestroyDescriptor(description), CUDNN_STATUS_SUCCESS);
+    }
 }
 
 static int table_print(void)
@@ -179,6 +227,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cudnn_takes_every_plan),
+        cmocka_unit_test(test_engines_have_names),
         cmocka_unit_test(test_an_impossible_plan_is_refused),
         cmocka_unit_test(test_a_bad_description_is_refused),
     };
