@@ -28,6 +28,7 @@ typedef struct {
     bool training;
     uint64_t seed;          /* of dropout */
     an_precision precision; /* AN_EUNSUPPORTED from open where the device lacks it */
+    an_choices *choices;    /* as in an_exec_options */
     bool direct;
     bool winograd; /* tests: transformed convolutions wherever they exist, not only where they are expected to be faster
                     */

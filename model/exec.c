@@ -66,6 +66,7 @@ static int device_open(an_exec *exec, const char *name, int devices)
                                   .training = o->training,
                                   .seed = o->seed,
                                   .precision = o->precision,
+                                  .choices = o->choices,
                                   .direct = o->direct};
     int rc = an_backend_find(name, &api);
     if (rc)

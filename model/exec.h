@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/format.h"
+#include "base/choices.h"
 #include "model/graph.h"
 
 typedef enum {
@@ -25,6 +26,8 @@ typedef struct {
     an_precision precision;
     bool direct;  /* convolutions by their definition only: slower, and nearer to other programs' rounding than
                      Winograd's transform */
+    an_choices *choices; /* where there are several kernels: those to take, and room for those found now by measuring,
+                            which takes a while; must outlive the exec. NULL: what libraries advise, unmeasured */
     bool columns; /* keep the halves of split layers apart although one device runs both: for comparisons */
 } an_exec_options;
 

@@ -74,15 +74,19 @@ static int conv_backward(an_op *op, const an_run *run)
     return rc || !conv->apart ? rc : gradient_add(conv);
 }
 
+static int plan_describe(const an_plan *plan, const char *what, an_buffer *out)
+{
+    int rc = plan ? an_buffer_printf(out, "%s %lld", what, (long long)plan->engine) : AN_OK;
+    return rc || !plan || plan->microseconds == 0 ? rc : an_buffer_printf(out, " (%.0f us)", plan->microseconds);
+}
+
 static int conv_describe(const an_op *op, an_buffer *out)
 {
     const conv_op *conv = (const conv_op *)op;
-    int rc = an_buffer_printf(out, "cuDNN engine %lld", (long long)conv->forward->engine);
-    if (!rc && conv->data)
-        rc = an_buffer_printf(out, ", data gradient %lld", (long long)conv->data->engine);
-    if (!rc && conv->weights)
-        rc = an_buffer_printf(out, ", weight gradient %lld", (long long)conv->weights->engine);
-    return rc;
+    int rc = plan_describe(conv->forward, "cuDNN engine", out);
+    if (!rc)
+        rc = plan_describe(conv->data, ", data gradient", out);
+    return rc ? rc : plan_describe(conv->weights, ", weight gradient", out);
 }
 
 static int parameters_make(conv_op *conv)

@@ -15,6 +15,7 @@
 #define AN_MODEL_CUDA_CUDA_H
 
 #include "model/backend.h"
+#include "base/choices.h"
 #include "model/cuda/check.h"
 #include "model/cuda/kernels.h"
 #include "model/cuda/plan.h"
@@ -25,6 +26,7 @@ struct an_backend {
     int device, batch;
     bool training;
     uint64_t seed;
+    an_choices *choices; /* the caller's; NULL: what the libraries' heuristics say */
     an_cuda_precision precision;
     an_stored stored;
     cudaStream_t compute, copy;

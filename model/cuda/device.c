@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "model/cuda/cuda.h"
+#include "model/cuda/tune.h"
 
 struct an_cuda_owned {
     an_cuda_owned *next;
@@ -92,7 +92,7 @@ int an_cuda_plan(an_backend *cuda, an_plan **out, const an_plan_spec *spec)
 {
     an_cuda_owned *owned = NULL;
     int rc = own(cuda, &owned);
-    if (rc || (rc = an_plan_make(&owned->plan, spec, cuda->properties, NULL)))
+    if (rc || (rc = an_tune_plan(cuda, &owned->plan, spec)))
         return rc;
     if ((size_t)owned->plan.workspace > cuda->workspace_size)
         cuda->workspace_size = (size_t)owned->plan.workspace;
@@ -192,6 +192,7 @@ int an_cuda_open(an_backend **out, const an_backend_options *options)
     cuda->batch = options->batch;
     cuda->training = options->training;
     cuda->seed = options->seed;
+    cuda->choices = options->choices;
     cuda->precision = precisions[options->precision];
     cuda->stored = cuda->precision == AN_CUDA_BF16 ? AN_STORED_BF16 : AN_STORED_F32;
     cuda->ops_end = &cuda->ops;

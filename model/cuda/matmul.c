@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "model/cuda/tune.h"
 
 static cudaDataType_t type_of(an_stored stored)
 {
@@ -41,14 +42,14 @@ static int operation_make(an_matmul *matmul, an_cuda_precision precision)
     return attribute(matmul, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &spec->bias, sizeof spec->bias);
 }
 
-/* The heuristic's first choice among algorithms whose sums do not depend on timing. */
-static int algorithm_choose(an_matmul *matmul, an_backend *cuda)
+/* The heuristic's choices among algorithms whose sums do not depend on timing, best first. */
+static int algorithms_ask(const an_matmul *matmul, const an_backend *cuda, int room,
+                          cublasLtMatmulHeuristicResult_t *results, int *found)
 {
     cublasLtMatmulPreference_t preference;
-    cublasLtMatmulHeuristicResult_t result;
     size_t workspace = AN_MATMUL_WORKSPACE;
     uint32_t schemes = CUBLASLT_REDUCTION_SCHEME_NONE | CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
-    int found = 0;
+    *found = 0;
     int rc = an_cublas_check(cublasLtMatmulPreferenceCreate(&preference), "describe %s", matmul->subject);
     if (rc)
         return rc;
@@ -59,19 +60,29 @@ static int algorithm_choose(an_matmul *matmul, an_backend *cuda)
                                                       sizeof schemes);
     if (status == CUBLAS_STATUS_SUCCESS)
         status = cublasLtMatmulAlgoGetHeuristic(cuda->blas, matmul->operation, matmul->a, matmul->b, matmul->d,
-                                                matmul->d, preference, 1, &result, &found);
+                                                matmul->d, preference, room, results, found);
     rc = an_cublas_check(status, "find an algorithm for %s", matmul->subject);
     cublasStatus_t destroyed = cublasLtMatmulPreferenceDestroy(preference);
     if (!rc)
         rc = an_cublas_check(destroyed, "describe %s", matmul->subject);
-    if (!rc && !found)
+    if (!rc && !*found)
         rc = an_error(AN_EUNSUPPORTED, "cuBLASLt has no algorithm for %s", matmul->subject);
+    return rc;
+}
+
+static int algorithm_choose(an_matmul *matmul, an_backend *cuda)
+{
+    cublasLtMatmulHeuristicResult_t results[AN_TUNE_CANDIDATES];
+    int found, chosen = 0;
+    int rc = algorithms_ask(matmul, cuda, AN_TUNE_CANDIDATES, results, &found);
+    if (!rc && cuda->choices)
+        rc = an_tune_matmul(cuda, matmul, results, found, &chosen);
     if (rc)
         return rc;
-    matmul->algorithm = result.algo;
-    matmul->workspace = result.workspaceSize;
-    if (result.workspaceSize > cuda->workspace_size)
-        cuda->workspace_size = result.workspaceSize;
+    matmul->algorithm = results[chosen].algo;
+    matmul->workspace = results[chosen].workspaceSize;
+    if (matmul->workspace > cuda->workspace_size)
+        cuda->workspace_size = matmul->workspace;
     return AN_OK;
 }
 
@@ -92,11 +103,16 @@ int an_matmul_make(an_matmul *matmul, an_backend *cuda, const an_matmul_spec *sp
 
 int an_matmul_run(const an_matmul *matmul, const an_backend *cuda)
 {
-    const an_matmul_spec *spec = &matmul->spec;
-    float one = 1, beta = spec->accumulate ? 1 : 0;
-    return an_cublas_check(cublasLtMatmul(cuda->blas, matmul->operation, &one, spec->a, matmul->a, spec->b, matmul->b,
-                                          &beta, spec->d, matmul->d, spec->d, matmul->d, &matmul->algorithm,
-                                          cuda->workspace, matmul->workspace, cuda->compute),
+    return an_matmul_run_on(matmul, cuda, &(an_matmul_places){matmul->spec.a, matmul->spec.b, matmul->spec.d,
+                                                              cuda->workspace});
+}
+
+int an_matmul_run_on(const an_matmul *matmul, const an_backend *cuda, const an_matmul_places *at)
+{
+    float one = 1, beta = matmul->spec.accumulate ? 1 : 0;
+    return an_cublas_check(cublasLtMatmul(cuda->blas, matmul->operation, &one, at->a, matmul->a, at->b, matmul->b,
+                                          &beta, at->d, matmul->d, at->d, matmul->d, &matmul->algorithm, at->workspace,
+                                          matmul->workspace, cuda->compute),
                            "run %s", matmul->subject);
 }
 

@@ -224,10 +224,10 @@ static int operations(an_plan *plan, const an_plan_spec *spec, descriptor ops[3]
     return activated ? pointwise(plan, modes[spec->activation], sums, NULL, out, &ops[2]) : AN_OK;
 }
 
-static void subject_fill(an_plan *plan, const an_plan_spec *spec)
+void an_plan_subject(const an_plan_spec *spec, char *text, size_t size)
 {
     snprintf(
-        plan->subject, sizeof plan->subject,
+        text, size,
         "a %s convolution's %s, %d x %d x %d x %d to %d channels, window %d, stride %d, padding %d and %d, %d group%s",
         an_cuda_precision_name(spec->precision), an_plan_kind_name(spec->kind), spec->n, spec->h, spec->w, spec->c,
         spec->k, spec->kernel, spec->stride, spec->pad_before, spec->pad_after, spec->groups,
@@ -242,7 +242,7 @@ static int graph_build(an_plan *plan, const an_plan_spec *spec, descriptor *grap
     descriptor ops[3];
     int64_t count;
     memset(plan, 0, sizeof *plan);
-    subject_fill(plan, spec);
+    an_plan_subject(spec, plan->subject, sizeof plan->subject);
     int rc = operations(plan, spec, ops, &count);
     if (rc || (rc = an_plan_part(plan, CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR, graph)))
         return rc;
@@ -316,6 +316,8 @@ int an_plan_bind(an_plan *plan, const an_plan_spec *spec, void *x, void *y, void
 {
     int64_t ids[] = {AN_PLAN_X, AN_PLAN_Y, AN_PLAN_W, AN_PLAN_B}, count = spec->kind == AN_PLAN_FORWARD ? 4 : 3;
     void *addresses[] = {x, y, w, b};
+    if (plan->pack)
+        an_plan_part_drop(plan);
     int rc = an_plan_part(plan, CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR, &plan->pack);
     an_plan_setter s = {plan, plan->pack, rc};
     an_plan_set(&s, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, count, ids);

@@ -7,6 +7,7 @@
 
 #include <cudnn.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/buffer.h"
@@ -49,23 +50,28 @@ int an_plan_device_described(cudnnBackendDescriptor_t *out, const char *json);
 
 #define AN_PLAN_DESCRIPTORS 128
 #define AN_PLAN_ENGINE_NAME 192
+#define AN_PLAN_SUBJECT 160
 typedef struct {
     cudnnBackendDescriptor_t made[AN_PLAN_DESCRIPTORS]; /* everything, in order of making */
     int made_count;
     cudnnBackendDescriptor_t plan, pack;
     int64_t workspace, engine;      /* bytes; the engine's number within its graph */
     char name[AN_PLAN_ENGINE_NAME]; /* of the engine with its settings: what makes the same plan again */
-    char subject[160];
+    double microseconds;            /* as measured; 0: it was not */
+    char subject[AN_PLAN_SUBJECT];
 } an_plan;
 
 /* Computed by the engine of that name; NULL: the first of the heuristic's that suits. AN_EUNSUPPORTED if no
  * deterministic engine takes the graph. device stays the caller's. */
 int an_plan_make(an_plan *plan, const an_plan_spec *spec, cudnnBackendDescriptor_t device, const char *engine);
 /* Names of the engines that suit, the heuristic's favourite first. Not all of them need take the graph. */
+#define AN_PLAN_PROPOSALS 24
 int an_plan_engines(const an_plan_spec *spec, cudnnBackendDescriptor_t device, char (*names)[AN_PLAN_ENGINE_NAME],
                     int room, int *count);
 void an_plan_free(an_plan *plan); /* a zeroed one is fine */
-/* Addresses for the execution: x, y, w and for AN_PLAN_FORWARD b. Once. */
+/* What is computed, in words. */
+void an_plan_subject(const an_plan_spec *spec, char *text, size_t size);
+/* Addresses for the execution: x, y, w and for AN_PLAN_FORWARD b; new ones take the place of old ones. */
 int an_plan_bind(an_plan *plan, const an_plan_spec *spec, void *x, void *y, void *w, void *b, void *workspace);
 int an_plan_run(const an_plan *plan, cudnnHandle_t handle);
 

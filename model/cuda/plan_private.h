@@ -27,7 +27,6 @@ typedef struct {
     char name[AN_PLAN_ENGINE_NAME];
 } an_plan_proposal;
 
-#define AN_PLAN_PROPOSALS 24
 /* Those that suit, best first. A mode that cuDNN does not have for this graph proposes nothing. */
 int an_plan_proposals(an_plan *plan, const an_plan_spec *spec, cudnnBackendDescriptor_t graph,
                       cudnnBackendDescriptor_t device, cudnnBackendHeurMode_t mode,

@@ -10,6 +10,7 @@
  *
  * Environment: AN_EMU_DEVICES (2), AN_EMU_PEER=0 refuses peer access, AN_EMU_DELAY (largest delay before an operation,
  * in microseconds; 20), AN_EMU_LOST (all devices fail after so many operations),
+ * AN_EMU_COST=2:500,3:500 (cuDNN's proposals take so many microseconds longer on the devices' clocks),
  * AN_EMU_REPORT=1 prints the counters at exit. */
 #ifndef AN_TESTS_EMU_EMU_H
 #define AN_TESTS_EMU_EMU_H
@@ -24,6 +25,7 @@ typedef struct {
     uint64_t to_device, from_device, peer; /* bytes */
     uint64_t pageable;                     /* copies from or to memory that is not pinned */
     uint64_t operations;                   /* queued */
+    uint64_t timings;                      /* times between events that were read */
 } emu_counters;
 
 emu_counters emu_count(void);
@@ -33,6 +35,11 @@ void emu_memory_set(size_t bytes); /* of each device; 0: no limit */
 int emu_violations(char *first, size_t size);
 /* Planted mistakes: the number-th wait for an event from now on does nothing; 0: none. */
 void emu_drop_wait(int number);
+/* From now on what a library runs by its proposal of that number (0, 1...; for all shapes) takes that much longer on the
+ * devices' clocks. */
+typedef enum { EMU_CUDNN, EMU_CUBLAS } emu_library;
+void emu_cost(emu_library library, int proposal, unsigned microseconds);
+void emu_driver_set(int version);
 /* The number-th peer copy from now on names its devices the wrong way round. */
 void emu_swap_devices(int number);
 

@@ -9,6 +9,7 @@
 #define ALIVE 0x414C4956u
 #define ALGORITHM 0x414E414Cu
 #define WORKSPACE 4096
+#define PROPOSALS 3 /* what the heuristic finds; from the second on sums are split */
 
 typedef struct {
     unsigned alive;
@@ -35,7 +36,8 @@ typedef struct {
     layout a, b, d;
     const void *at, *bt;
     void *dt;
-    float alpha, beta;
+    float beta;
+    bool split; /* by the algorithm */
 } product;
 
 static bool alive(const void *object, const char *what)
@@ -61,6 +63,11 @@ static cublasStatus_t destroy(void *object, const char *what)
     *(unsigned *)object = 0;
     free(object);
     return CUBLAS_STATUS_SUCCESS;
+}
+
+size_t cublasLtGetVersion(void)
+{
+    return CUBLAS_VERSION;
 }
 
 cublasStatus_t cublasLtDestroy(cublasLtHandle_t h)
@@ -168,10 +175,11 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t h, cublasLtMatmul
     if (!alive(h, "a handle") || !alive(o, "an operation") || !alive(p, "a preference") || wanted < 1 ||
         !shapes_fit((const operation *)o, (const layout *)a, (const layout *)b, (const layout *)d))
         return CUBLAS_STATUS_INVALID_VALUE;
-    memset(results, 0, sizeof *results);
-    results->algo.data[0] = ALGORITHM;
-    results->workspaceSize = WORKSPACE;
-    *found = 1;
+    for (*found = 0; *found < PROPOSALS && *found < wanted; ++*found) {
+        results[*found] = (cublasLtMatmulHeuristicResult_t){.workspaceSize = WORKSPACE};
+        results[*found].algo.data[0] = ALGORITHM;
+        results[*found].algo.data[1] = (uint64_t)*found;
+    }
     return CUBLAS_STATUS_SUCCESS;
 }
 
@@ -180,40 +188,24 @@ static size_t bytes(const layout *l)
     return ((l->columns - 1) * (uint64_t)l->lead + l->rows) * (l->type == CUDA_R_16BF ? 2 : 4);
 }
 
-/* A column of D: products of A's columns with a column of op(B) if A is turned, else a sum of A's columns. */
-static void column_work(const product *p, const float *a, const float *b, float *d, uint64_t j)
-{
-    uint64_t m = p->d.rows, k = p->op.a == CUBLAS_OP_T ? p->a.rows : p->a.columns, lead = (uint64_t)p->a.lead;
-    const float *column = b + (p->op.b == CUBLAS_OP_T ? j : j * (uint64_t)p->b.lead);
-    uint64_t step = p->op.b == CUBLAS_OP_T ? (uint64_t)p->b.lead : 1;
-    if (p->op.a == CUBLAS_OP_T && step != 1) {
-        emu_violation("cuBLASLt: this emulator does not know both matrices turned");
-        return;
-    }
-    for (uint64_t i = 0; i < m && p->beta == 0; i++)
-        d[i] = 0;
-    for (uint64_t i = 0; i < m && p->op.a == CUBLAS_OP_T; i++)
-        d[i] = p->beta * d[i] + p->alpha * emu_dot(a + i * lead, column, k);
-    for (uint64_t l = 0; l < k && p->op.a != CUBLAS_OP_T; l++)
-        emu_add_scaled(d, a + l * lead, p->alpha * column[l * step], m);
-}
-
 static void product_work(void *data)
 {
     const product *p = data;
     const bool bf16 = p->d.type == CUDA_R_16BF, bf16_in = p->a.type == CUDA_R_16BF;
     size_t m = p->d.rows, n = p->d.columns, element = bf16_in ? 2 : 4;
+    uint64_t k = p->op.a == CUBLAS_OP_T ? p->a.rows : p->a.columns;
     float *a = emu_floats(emu_inside(p->at), bf16_in, bytes(&p->a) / element);
     float *b = emu_floats(emu_inside(p->bt), bf16_in, bytes(&p->b) / element);
-    float *d = emu_floats(emu_inside(p->dt), bf16, m * n), *bias = NULL;
+    float *d = p->beta == 0 ? emu_new(m * n * sizeof *d) : emu_floats(emu_inside(p->dt), bf16, m * n), *bias = NULL;
     if (p->op.epilogue != CUBLASLT_EPILOGUE_DEFAULT)
         bias = emu_floats(emu_inside(p->op.bias), bf16, m);
-    for (size_t j = 0; j < n; j++) {
-        column_work(p, a, b, d + j * m, j);
-        for (size_t i = 0; i < m && bias; i++) {
-            float value = d[j * m + i] + bias[i];
-            d[j * m + i] = p->op.epilogue == CUBLASLT_EPILOGUE_RELU_BIAS && value < 0 ? 0 : value;
-        }
+    /* Row by row, D is op(B) op(A) with everything turned. */
+    emu_product((emu_matrix){b, (int)p->b.lead, p->op.b == CUBLAS_OP_T},
+                (emu_matrix){a, (int)p->a.lead, p->op.a == CUBLAS_OP_T}, (emu_matrix){d, (int)m, false}, (int)n, (int)m,
+                (int)k, p->split);
+    for (size_t i = 0; i < m * n && bias; i++) {
+        float value = d[i] + bias[i % m];
+        d[i] = p->op.epilogue == CUBLASLT_EPILOGUE_RELU_BIAS && value < 0 ? 0 : value;
     }
     emu_floats_store(emu_inside(p->dt), bf16, d, m * n);
     free(a);
@@ -231,13 +223,15 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t h, cublasLtMatmulDesc_t o, const 
         !alive(d, "a layout") || !shapes_fit((operation *)o, (layout *)a, (layout *)b, (layout *)d))
         return CUBLAS_STATUS_INVALID_VALUE;
     if (((handle *)h)->device != emu_current_device() || C != D || c != d || algo->data[0] != ALGORITHM ||
-        size < WORKSPACE || (*(const float *)beta != 0 && *(const float *)beta != 1))
+        algo->data[1] >= PROPOSALS || size < WORKSPACE || *(const float *)alpha != 1 ||
+        (*(const float *)beta != 0 && *(const float *)beta != 1))
         emu_violation("cuBLASLt: a handle of another device, an unknown algorithm, too small a workspace, or a scale "
                       "unknown here");
     emu_task task = {.name = "cublasLtMatmul", .work = product_work};
     product *p = task.data = emu_new(sizeof *p);
-    *p = (product){*(operation *)o,       *(layout *)a,        *(layout *)b, *(layout *)d, A, B, D,
-                   *(const float *)alpha, *(const float *)beta};
+    *p = (product){*(operation *)o, *(layout *)a,         *(layout *)b,      *(layout *)d, A, B,
+                   D,               *(const float *)beta, algo->data[1] > 0};
+    task.cost = emu_cost_of(EMU_CUBLAS, (int)algo->data[1] % PROPOSALS);
     if (((uintptr_t)A | (uintptr_t)B | (uintptr_t)D) % 16)
         emu_violation("cuBLASLt: a matrix is not aligned to 16 bytes");
     emu_access_add(&task, A, bytes(&p->a), false, "A");

@@ -13,7 +13,6 @@
 #define ATTRIBUTES 16
 #define ALIVE 0x4E4E4455u
 #define WORKSPACE 2048
-#define ENGINE 7
 
 typedef struct {
     cudnnBackendAttributeName_t name;
@@ -26,7 +25,7 @@ typedef struct {
     unsigned alive;
     cudnnBackendDescriptorType_t type;
     bool final;
-    int index; /* of an engine: the heuristic's number; the first is refused as not deterministic */
+    int index; /* of an engine: the number of its proposal */
     int count;
     attribute attributes[ATTRIBUTES];
 } descriptor;
@@ -133,6 +132,11 @@ cudnnStatus_t cudnnSetStream(cudnnHandle_t handle, cudaStream_t stream)
     return CUDNN_STATUS_SUCCESS;
 }
 
+size_t cudnnGetVersion(void)
+{
+    return CUDNN_VERSION;
+}
+
 const char *cudnnGetErrorString(cudnnStatus_t status)
 {
     return status == CUDNN_STATUS_SUCCESS ? "success" : "emulated error";
@@ -236,7 +240,7 @@ typedef struct {
     direction way;
     shape x, y, w, b;
     int64_t stride, pad;
-    bool bias;
+    bool bias, split;
     int activation; /* pointwise mode, or 0 */
     shape out;      /* what is stored */
 } convolution;
@@ -330,6 +334,18 @@ static cudnnStatus_t pack_check(const descriptor *d)
     return CUDNN_STATUS_SUCCESS;
 }
 
+/* What the heuristic proposes, whatever the graph. */
+static const struct {
+    int engine;
+    bool deterministic, taken, split; /* split: sums in two halves, so that other bits come out */
+    int64_t tile;                     /* value of its one knob; 0: it has none */
+} proposals[] = {{7, false, true, false, 0},
+                 {8, true, true, false, 0},
+                 {9, true, false, false, 0},
+                 {10, true, true, true, 1},
+                 {10, true, true, true, 2}};
+#define PROPOSALS (int)(sizeof proposals / sizeof *proposals)
+
 cudnnStatus_t cudnnBackendFinalize(cudnnBackendDescriptor_t at)
 {
     descriptor *d = at;
@@ -355,6 +371,8 @@ cudnnStatus_t cudnnBackendFinalize(cudnnBackendDescriptor_t at)
     case CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR:
         if (!part(d, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, 0) || !part(d, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, 0))
             status = refuse(CUDNN_STATUS_BAD_PARAM, "a plan without engine or device");
+        else if (!proposals[part(d, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, 0)->index].taken)
+            status = refuse(CUDNN_STATUS_NOT_SUPPORTED, "an engine that does not take the graph after all");
         break;
     default:
         break;
@@ -371,16 +389,25 @@ static void attribute_put(descriptor *d, cudnnBackendAttributeName_t name, const
     d->final = true;
 }
 
-/* Two suggestions: the first is not deterministic. */
 static cudnnStatus_t heuristic_get(const descriptor *d, int64_t wanted, int64_t *count, void *out)
 {
     const descriptor *graph = part(d, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, 0);
-    for (*count = 0; *count < 2 && *count < wanted; ++*count) {
+    for (*count = 0; *count < PROPOSALS && *count < wanted; ++*count) {
         descriptor *config = ((descriptor **)out)[*count];
         attribute_put(config, CUDNN_ATTR_ENGINE_OPERATION_GRAPH, graph);
         config->index = (int)*count;
     }
     return d->final ? CUDNN_STATUS_SUCCESS : CUDNN_STATUS_BAD_PARAM_NOT_FINALIZED;
+}
+
+static cudnnStatus_t knobs_get(const descriptor *d, int64_t wanted, int64_t *count, void *out)
+{
+    *count = proposals[d->index].tile && wanted > 0;
+    if (*count) {
+        (*(descriptor **)out)->index = d->index;
+        (*(descriptor **)out)->final = true;
+    }
+    return CUDNN_STATUS_SUCCESS;
 }
 
 cudnnStatus_t cudnnBackendGetAttribute(cudnnBackendDescriptor_t const at, cudnnBackendAttributeName_t name,
@@ -399,12 +426,20 @@ cudnnStatus_t cudnnBackendGetAttribute(cudnnBackendDescriptor_t const at, cudnnB
         (*(descriptor **)out)->final = true;
         return CUDNN_STATUS_SUCCESS;
     case CUDNN_ATTR_ENGINE_NUMERICAL_NOTE:
-        *count = d->index == 0;
+        *count = !proposals[d->index].deterministic;
         if (*count)
             *(cudnnBackendNumericalNote_t *)out = CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC;
         return CUDNN_STATUS_SUCCESS;
     case CUDNN_ATTR_ENGINE_GLOBAL_INDEX:
-        *(int64_t *)out = ENGINE + d->index;
+        *(int64_t *)out = proposals[d->index].engine;
+        return CUDNN_STATUS_SUCCESS;
+    case CUDNN_ATTR_ENGINECFG_KNOB_CHOICES:
+        return knobs_get(d, wanted, count, out);
+    case CUDNN_ATTR_KNOB_CHOICE_KNOB_TYPE:
+        *(cudnnBackendKnobType_t *)out = CUDNN_KNOB_TYPE_TILE_SIZE;
+        return CUDNN_STATUS_SUCCESS;
+    case CUDNN_ATTR_KNOB_CHOICE_KNOB_VALUE:
+        *(int64_t *)out = proposals[d->index].tile;
         return CUDNN_STATUS_SUCCESS;
     case CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE:
         *(int64_t *)out = WORKSPACE;
@@ -420,36 +455,40 @@ typedef struct {
     void *x, *y, *w, *b; /* y: of the operation, or of what follows it */
 } run_data;
 
-typedef void (*patch_work)(float *x, float *w, float *y, size_t channels);
-
-static void patch_forward(float *x, float *w, float *y, size_t channels)
+/* The windows of one image and group as rows; with back, rows are added to it. */
+static void rows_move(const convolution *c, int64_t n, int64_t group, float *x, float *rows, bool back)
 {
-    *y += emu_dot(x, w, channels);
+    for (int64_t oy = 0; oy < c->y.h; oy++)
+        for (int64_t ox = 0; ox < c->y.w; ox++)
+            for (int64_t ky = 0; ky < c->w.h; ky++)
+                for (int64_t kx = 0; kx < c->w.w; kx++, rows += c->w.c) {
+                    int64_t iy = oy * c->stride - c->pad + ky, ix = ox * c->stride - c->pad + kx;
+                    bool inside = iy >= 0 && iy < c->x.h && ix >= 0 && ix < c->x.w;
+                    float *at = inside ? x + ((n * c->x.h + iy) * c->x.w + ix) * c->x.c + group * c->w.c : NULL;
+                    for (int64_t i = 0; i < c->w.c && back && at; i++)
+                        at[i] += rows[i];
+                    for (int64_t i = 0; i < c->w.c && !back; i++)
+                        rows[i] = at ? at[i] : 0;
+                }
 }
 
-static void patch_data(float *x, float *w, float *y, size_t channels)
+static void group_work(const convolution *c, int64_t n, int64_t group, float *x, float *w, float *y, float *rows)
 {
-    emu_add_scaled(x, w, *y, channels);
-}
-
-static void patch_weights(float *x, float *w, float *y, size_t channels)
-{
-    emu_add_scaled(w, x, *y, channels);
-}
-
-/* Every position of the window that output (n, oy, ox, k) sees. */
-static void output_visit(const convolution *c, const int64_t place[4], float *x, float *w, float *y, patch_work work)
-{
-    int64_t n = place[0], oy = place[1], ox = place[2], k = place[3], group = k / (c->y.c / (c->x.c / c->w.c));
-    float *target = y + ((n * c->y.h + oy) * c->y.w + ox) * c->y.c + k;
-    for (int64_t ky = 0; ky < c->w.h; ky++)
-        for (int64_t kx = 0; kx < c->w.w; kx++) {
-            int64_t iy = oy * c->stride - c->pad + ky, ix = ox * c->stride - c->pad + kx;
-            if (iy < 0 || iy >= c->x.h || ix < 0 || ix >= c->x.w)
-                continue;
-            work(x + ((n * c->x.h + iy) * c->x.w + ix) * c->x.c + group * c->w.c,
-                 w + ((k * c->w.h + ky) * c->w.w + kx) * c->w.c, target, (size_t)c->w.c);
-        }
+    int places = (int)(c->y.h * c->y.w), window = (int)(c->w.h * c->w.w * c->w.c), all = (int)c->y.c;
+    int maps = (int)(c->y.c / (c->x.c / c->w.c));
+    emu_matrix windows = {rows, window, false}, weights = {w + group * maps * window, window, false};
+    emu_matrix out = {y + n * places * all + group * maps, all, false};
+    if (c->way != DATA)
+        rows_move(c, n, group, x, rows, false);
+    if (c->way == FORWARD)
+        emu_product(windows, emu_turned(weights), out, places, maps, window, c->split);
+    if (c->way == WEIGHTS)
+        emu_product(emu_turned(out), windows, weights, maps, window, places, c->split);
+    if (c->way == DATA) {
+        memset(rows, 0, (size_t)places * (size_t)window * sizeof *rows);
+        emu_product(out, weights, windows, places, window, maps, c->split);
+        rows_move(c, n, group, x, rows, true);
+    }
 }
 
 static float activated(int mode, float v)
@@ -489,17 +528,16 @@ static float *operand(const void *at, shape s, bool result)
 
 static void run_work(void *data)
 {
-    static const patch_work works[] = {patch_forward, patch_data, patch_weights};
     const run_data *r = data;
     const convolution *c = &r->conv;
     float *x = operand(r->x, c->x, c->way == DATA), *w = operand(r->w, c->w, c->way == WEIGHTS);
     float *y = operand(r->y, c->y, c->way == FORWARD);
+    float *rows = emu_new((size_t)(c->y.h * c->y.w * c->w.h * c->w.w * c->w.c) * sizeof *rows);
     for (int64_t n = 0; n < c->y.n; n++)
-        for (int64_t oy = 0; oy < c->y.h; oy++)
-            for (int64_t ox = 0; ox < c->y.w; ox++)
-                for (int64_t k = 0; k < c->y.c; k++)
-                    output_visit(c, (int64_t[]){n, oy, ox, k}, x, w, y, works[c->way]);
+        for (int64_t group = 0; group < c->x.c / c->w.c; group++)
+            group_work(c, n, group, x, w, y, rows);
     result_store(r, x, w, y);
+    free(rows);
     free(x);
     free(w);
     free(y);
@@ -535,6 +573,10 @@ cudnnStatus_t cudnnBackendExecute(cudnnHandle_t handle, cudnnBackendDescriptor_t
     run_data *r = task.data = emu_new(sizeof *r);
     if (!graph || graph_check(graph, &r->conv) != CUDNN_STATUS_SUCCESS || handle->device != emu_current_device())
         emu_violation("cuDNN: a plan whose parts are gone, or a handle of another device");
+    else {
+        r->conv.split = proposals[config->index].split;
+        task.cost = emu_cost_of(EMU_CUDNN, config->index);
+    }
     const convolution *c = &r->conv;
     r->x = pack_place(pack, c->x.id);
     r->w = pack_place(pack, c->w.id);

@@ -21,6 +21,7 @@ typedef struct {
     int count;
     void (*work)(void *data); /* runs on the stream's thread */
     void *data;               /* freed afterwards */
+    unsigned cost;            /* microseconds that events tell on top of the time it took */
 } emu_task;
 
 void emu_access_add(emu_task *task, const void *at, size_t size, bool write, const char *what);
@@ -30,6 +31,7 @@ void emu_violation(const char *format, ...) __attribute__((format(printf, 1, 2))
 /* The emulator's own address of device memory; other addresses are unchanged. */
 void *emu_inside(const void *at);
 int emu_current_device(void);
+unsigned emu_cost_of(emu_library library, int proposal);
 void *emu_new(size_t size); /* zeroed; never NULL */
 
 #endif

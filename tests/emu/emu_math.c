@@ -1,5 +1,6 @@
 #include "tests/emu/emu_math.h"
 
+#include <cblas.h>
 #include <string.h>
 
 #include "tests/emu/emu_internal.h"
@@ -37,23 +38,28 @@ void emu_floats_store(void *to, bool bf16, const float *values, size_t count)
         ((uint16_t *)to)[i] = rounded(values[i]);
 }
 
-#define LANES 8
-float emu_dot(const float *a, const float *b, size_t count)
+emu_matrix emu_turned(emu_matrix matrix)
 {
-    float sums[LANES] = {0}, sum = 0;
-    size_t i = 0;
-    for (; i + LANES <= count; i += LANES)
-        for (int k = 0; k < LANES; k++)
-            sums[k] += a[i + (size_t)k] * b[i + (size_t)k];
-    for (; i < count; i++)
-        sum += a[i] * b[i];
-    for (int k = 0; k < LANES; k++)
-        sum += sums[k];
-    return sum;
+    matrix.turned = !matrix.turned;
+    return matrix;
 }
 
-void emu_add_scaled(float *restrict to, const float *restrict from, float scale, size_t count)
+static float *moved(const emu_matrix *matrix, int row, int column)
 {
-    for (size_t i = 0; i < count; i++)
-        to[i] += scale * from[i];
+    size_t lead = (size_t)matrix->lead;
+    return matrix->at + (matrix->turned ? (size_t)column * lead + (size_t)row : (size_t)row * lead + (size_t)column);
+}
+
+void emu_product(emu_matrix a, emu_matrix b, emu_matrix to, int m, int n, int k, bool split)
+{
+    int half = split ? k / 2 : 0;
+    for (int from = 0, upto = half ? half : k; from < k; from = upto, upto = k)
+        cblas_sgemm(CblasRowMajor, a.turned ? CblasTrans : CblasNoTrans, b.turned ? CblasTrans : CblasNoTrans, m, n,
+                    upto - from, 1, moved(&a, 0, from), a.lead, moved(&b, from, 0), b.lead, 1, to.at, to.lead);
+}
+
+/* Each stream has a thread already, and one thread always sums in the same order. */
+__attribute__((constructor)) static void start(void)
+{
+    openblas_set_num_threads(1);
 }

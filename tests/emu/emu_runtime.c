@@ -13,6 +13,7 @@
 #define DEVICES_MAX 8
 #define SPACE ((size_t)1 << 38) /* reserved addresses; the emulator's own lie as far behind them */
 #define PAGE ((size_t)4096)
+#define PROPOSALS_MAX 8
 #define HOST 0 /* the clock's component of the host */
 
 typedef struct {
@@ -52,6 +53,7 @@ struct CUstream_st {
     bool quit;
     unsigned seed;
     clock_vector clock;
+    uint64_t charged; /* microseconds: how far its clock is ahead */
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -63,8 +65,9 @@ static buffer *buffers;
 static char *space;
 static size_t space_used, memory_used[DEVICES_MAX], memory_limit;
 static bool peer_refused, peer_enabled[DEVICES_MAX][DEVICES_MAX], collecting;
-static int violations, drop_wait, swap_devices, device_count = 2;
+static int violations, drop_wait, swap_devices, device_count = 2, driver = 13000;
 static unsigned delay = 20;
+static unsigned costs[2][PROPOSALS_MAX];
 static uint64_t lost_after; /* operations; 0: never */
 static char first_violation[512];
 static emu_counters counters;
@@ -90,6 +93,31 @@ static void report_print(void)
             (unsigned long long)counters.pageable, violations);
 }
 
+void emu_cost(emu_library library, int proposal, unsigned microseconds)
+{
+    if (proposal < 0 || proposal >= PROPOSALS_MAX)
+        abort();
+    pthread_mutex_lock(&lock);
+    costs[library][proposal] = microseconds;
+    pthread_mutex_unlock(&lock);
+}
+
+unsigned emu_cost_of(emu_library library, int proposal)
+{
+    pthread_mutex_lock(&lock);
+    unsigned cost = costs[library][proposal];
+    pthread_mutex_unlock(&lock);
+    return cost;
+}
+
+static void costs_read(const char *text)
+{
+    int proposal, used;
+    unsigned cost;
+    for (; text && sscanf(text, "%d:%u%n", &proposal, &cost, &used) == 2; text += used + (text[used] == ','))
+        emu_cost(EMU_CUDNN, proposal, cost);
+}
+
 __attribute__((constructor)) static void start(void)
 {
     const char *devices = getenv("AN_EMU_DEVICES"), *peer = getenv("AN_EMU_PEER"), *wait = getenv("AN_EMU_DELAY");
@@ -103,6 +131,7 @@ __attribute__((constructor)) static void start(void)
         lost_after = strtoull(lost, NULL, 10);
     if (wait)
         delay = (unsigned)atoi(wait);
+    costs_read(getenv("AN_EMU_COST"));
     peer_refused = peer && !strcmp(peer, "0");
     if (getenv("AN_EMU_REPORT"))
         atexit(report_print);
@@ -160,6 +189,11 @@ void emu_peer_set(bool possible)
 void emu_memory_set(size_t bytes)
 {
     memory_limit = bytes;
+}
+
+void emu_driver_set(int version)
+{
+    driver = version;
 }
 
 void emu_drop_wait(int number)
@@ -265,10 +299,12 @@ static void job_run(struct CUstream_st *stream, job *j)
     free(j->task.data);
 }
 
-static void event_complete(cudaEvent_t event, uint64_t sequence)
+static void event_complete(cudaEvent_t event, uint64_t sequence, const struct CUstream_st *stream)
 {
     event->completed = sequence;
     clock_gettime(CLOCK_MONOTONIC, &event->time);
+    event->time.tv_sec += (time_t)(stream->charged / 1000000);
+    event->time.tv_nsec += (long)(stream->charged % 1000000) * 1000;
 }
 
 static void *stream_main(void *context)
@@ -285,7 +321,8 @@ static void *stream_main(void *context)
         job_run(stream, j);
         pthread_mutex_lock(&lock);
         if (j->record && j->sequence > j->record->completed)
-            event_complete(j->record, j->sequence);
+            event_complete(j->record, j->sequence, stream);
+        stream->charged += j->task.cost;
         stream->first = j->next;
         if (!stream->first)
             stream->last = &stream->first;
@@ -374,10 +411,16 @@ cudaError_t cudaGetDeviceCount(int *count)
 cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *p, int device)
 {
     memset(p, 0, sizeof *p);
-    snprintf(p->name, sizeof p->name, "emulated device %d", device);
+    snprintf(p->name, sizeof p->name, "emulated device");
     p->major = 9;
     p->totalGlobalMem = (size_t)16 << 30;
     return device < device_count ? cudaSuccess : failed(cudaErrorInvalidDevice);
+}
+
+cudaError_t cudaDriverGetVersion(int *version)
+{
+    *version = driver;
+    return cudaSuccess;
 }
 
 cudaError_t cudaSetDevice(int device)
@@ -448,6 +491,15 @@ cudaError_t cudaHostAlloc(void **out, size_t size, unsigned flags)
     return cudaSuccess;
 }
 
+/* Addresses are never given out again, so that a use after the end is found; the memory goes back. */
+static void pages_release(const buffer *b)
+{
+    char *inside = b->base + (b->device < 0 ? 0 : SPACE), *page = (char *)((uintptr_t)inside / PAGE * PAGE);
+    size_t size = (size_t)(inside - page) + b->size, pages = (size + PAGE - 1) / PAGE * PAGE;
+    if (madvise(page, pages, MADV_DONTNEED) || mprotect(page, pages, PROT_NONE))
+        abort();
+}
+
 static cudaError_t buffer_free(void *at)
 {
     pthread_mutex_lock(&lock);
@@ -460,6 +512,8 @@ static cudaError_t buffer_free(void *at)
             flying = flying || b->read.at[i] > host.at[i];
         if (flying)
             violation_locked("a buffer is freed while work that uses it may be in flight");
+        else
+            pages_release(b);
         if (b->device >= 0)
             memory_used[b->device] -= b->size;
         *place = b->next;
@@ -597,6 +651,7 @@ cudaError_t cudaEventElapsedTime(float *out, cudaEvent_t from, cudaEvent_t to)
     bool usable = from->timed && to->timed && from->recorded && to->recorded;
     if (!usable || from->completed < from->recorded || to->completed < to->recorded)
         violation_locked("the time between events that have none, or have not happened");
+    counters.timings++;
     *out = (float)((double)(to->time.tv_sec - from->time.tv_sec) * 1e3 +
                    (double)(to->time.tv_nsec - from->time.tv_nsec) * 1e-6);
     pthread_mutex_unlock(&lock);

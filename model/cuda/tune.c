@@ -1,0 +1,128 @@
+#include "model/cuda/tune.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/error.h"
+
+#define RUNS 7
+#define ALIGNMENT ((size_t)256)
+#define ORDINARY 0x3c /* bytes of a small number in bf16 and fp32: zeros would save power and flatter */
+#define CLEARLY 0.98f /* less of a gain is noise */
+
+/* The driver's version is that of CUDA's interface in it, the only one that the runtime tells. */
+int an_tune_key(const an_backend *cuda, char key[AN_TUNE_KEY], const char *operation)
+{
+    struct cudaDeviceProp p;
+    int driver = 0;
+    int rc = an_cuda_check(cudaGetDeviceProperties(&p, cuda->device), "ask for the properties of cuda:%d", cuda->device);
+    if (!rc)
+        rc = an_cuda_check(cudaDriverGetVersion(&driver), "ask for the version of the driver");
+    if (rc)
+        return rc;
+    int length = snprintf(key, AN_TUNE_KEY, "%s, compute capability %d.%d, %d processors, driver %d, cuDNN %zu, cuBLASLt %zu: %s",
+                          p.name, p.major, p.minor, p.multiProcessorCount, driver, cudnnGetVersion(),
+                          cublasLtGetVersion(), operation);
+    return length < AN_TUNE_KEY ? AN_OK : an_error(AN_EINTERNAL, "the name of an operation is too long: %s", operation);
+}
+
+static size_t aligned(size_t size)
+{
+    return (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+}
+
+int an_tune_scratch_make(an_tune_scratch *scratch, const an_backend *cuda, const size_t sizes[AN_TUNE_PARTS],
+                         void *parts[AN_TUNE_PARTS], const char *what)
+{
+    size_t offset = 0;
+    *scratch = (an_tune_scratch){0};
+    for (int i = 0; i < AN_TUNE_PARTS; i++)
+        scratch->size += aligned(sizes[i]);
+    int rc = an_cuda_check(cudaMalloc(&scratch->memory, scratch->size),
+                           "allocate %zu bytes on cuda:%d to measure kernels of %s (%llu bytes are in use by this "
+                           "network; a smaller batch needs less)",
+                           scratch->size, cuda->device, what, (unsigned long long)cuda->memory);
+    if (rc)
+        return rc;
+    for (int i = 0; i < AN_TUNE_PARTS; i++) {
+        parts[i] = sizes[i] ? (char *)scratch->memory + offset : NULL;
+        offset += aligned(sizes[i]);
+    }
+    return an_cuda_check(cudaMemsetAsync(scratch->memory, ORDINARY, scratch->size, cuda->compute),
+                         "fill %zu bytes on cuda:%d", scratch->size, cuda->device);
+}
+
+/* Nothing can be done about a failure, and the next call would report a lost device. */
+void an_tune_scratch_free(an_tune_scratch *scratch)
+{
+    (void)cudaFree(scratch->memory);
+    *scratch = (an_tune_scratch){0};
+}
+
+static int ascending(const void *one, const void *other)
+{
+    float a = *(const float *)one, b = *(const float *)other;
+    return (a > b) - (a < b);
+}
+
+/* Microseconds in the middle of RUNS; the first run, which may load the kernel, is not among them. */
+static int candidate_time(const an_backend *cuda, const an_tune_contest *contest, int candidate,
+                          const cudaEvent_t events[RUNS + 1], float *median)
+{
+    float times[RUNS];
+    int rc = contest->run(contest->context, candidate);
+    if (!rc)
+        rc = an_cuda_record(events[0], cuda->compute);
+    for (int i = 0; i < RUNS && !rc; i++)
+        if (!(rc = contest->run(contest->context, candidate)))
+            rc = an_cuda_record(events[i + 1], cuda->compute);
+    cudaError_t waited = cudaStreamSynchronize(cuda->compute);
+    if (!rc)
+        rc = an_cuda_check(waited, "measure kernels on cuda:%d", cuda->device);
+    for (int i = 0; i < RUNS && !rc; i++)
+        rc = an_cuda_check(cudaEventElapsedTime(&times[i], events[i], events[i + 1]), "read the clock of cuda:%d",
+                           cuda->device);
+    if (rc)
+        return rc;
+    qsort(times, RUNS, sizeof *times, ascending);
+    *median = times[RUNS / 2] * 1e3f;
+    return AN_OK;
+}
+
+static int contest_run(const an_backend *cuda, const an_tune_contest *contest, float *times)
+{
+    cudaEvent_t events[RUNS + 1] = {NULL};
+    int rc = AN_OK;
+    for (int i = 0; i <= RUNS && !rc; i++)
+        rc = an_cuda_check(cudaEventCreateWithFlags(&events[i], cudaEventDefault), "make an event on cuda:%d",
+                           cuda->device);
+    for (int i = 0; i < contest->count && !rc; i++)
+        rc = candidate_time(cuda, contest, i, events, &times[i]);
+    for (int i = 0; i <= RUNS; i++)
+        if (events[i])
+            (void)cudaEventDestroy(events[i]);
+    return rc;
+}
+
+int an_tune_decide(an_backend *cuda, const an_tune_contest *contest, int *winner, double *microseconds)
+{
+    float times[AN_TUNE_CANDIDATES];
+    char name[AN_PLAN_ENGINE_NAME], key[AN_TUNE_KEY];
+    int rc = contest_run(cuda, contest, times);
+    if (rc)
+        return rc;
+    *winner = 0;
+    for (int i = 1; i < contest->count; i++)
+        if (times[i] < CLEARLY * times[*winner])
+            *winner = i;
+    *microseconds = times[*winner];
+    snprintf(name, sizeof name, "%s", contest->name(contest->context, *winner));
+    snprintf(key, sizeof key, "%s", contest->key);
+    an_choice choice = {.key = key,
+                        .name = name,
+                        .microseconds = times[*winner],
+                        .first = times[0],
+                        .used = true,
+                        .measured = true};
+    return an_choices_replace(cuda->choices, &choice);
+}
