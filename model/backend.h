@@ -62,8 +62,8 @@ typedef struct an_backend_api {
     int (*device_time)(an_backend *backend, double *idle, double *total);
     uint64_t (*memory)(const an_backend *backend); /* bytes of tensors and workspaces */
 
-    /* Zeroed memory for image batches from which the device can copy while the host goes on. Both optional; free is for any
-     * time, even after close. */
+    /* Zeroed memory for image batches from which the device can copy while the host goes on. Both optional; free is for
+     * any time, even after close. */
     int (*host_alloc)(an_backend *backend, void **out, size_t size);
     void (*host_free)(void *memory, size_t size);
 

@@ -6,8 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/format.h"
 #include "base/choices.h"
+#include "base/format.h"
 #include "model/graph.h"
 
 typedef enum {
@@ -24,11 +24,11 @@ typedef struct {
     bool training;       /* false: no gradients, less memory */
     uint64_t seed;       /* of dropout */
     an_precision precision;
-    bool direct;  /* convolutions by their definition only: slower, and nearer to other programs' rounding than
-                     Winograd's transform */
+    bool direct;         /* convolutions by their definition only: slower, and nearer to other programs' rounding than
+                            Winograd's transform */
     an_choices *choices; /* where there are several kernels: those to take, and room for those found now by measuring,
                             which takes a while; must outlive the exec. NULL: what libraries advise, unmeasured */
-    bool columns; /* keep the halves of split layers apart although one device runs both: for comparisons */
+    bool columns;        /* keep the halves of split layers apart although one device runs both: for comparisons */
 } an_exec_options;
 
 typedef struct an_exec an_exec;
@@ -51,8 +51,9 @@ typedef struct {
 int an_exec_step(an_exec *exec, const void *images, const uint32_t *labels, uint32_t count, uint64_t step,
                  an_exec_result *out);
 
-/* Tells which batch the step after the next one will take, so that it can travel to the devices while that step runs: it
- * must stay as it is until it has been stepped. A hint; nothing else changes, and other images may be stepped instead. */
+/* Tells which batch the step after the next one will take, so that it can travel to the devices while that step runs:
+ * it must stay as it is until it has been stepped. A hint; nothing else changes, and other images may be stepped
+ * instead. */
 void an_exec_prefetch(an_exec *exec, const void *images, uint32_t count);
 
 /* SGD with momentum: v <- momentum v - decay rate w - rate g; w <- w + v (paper, section 5). Biases use
@@ -111,7 +112,8 @@ void an_exec_layers_reset(an_exec *exec);
  * between two steps (a batch was missing, or had not arrived), and in all. Zeros where devices have no such clock. */
 int an_exec_device_time(an_exec *exec, double *idle, double *total);
 
-/* Memory for the images of step and evaluate that suits the devices best, zeroed; other memory works too. exec must outlive it.
+/* Memory for the images of step and evaluate that suits the devices best, zeroed; other memory works too. exec must
+ * outlive it.
  */
 int an_exec_images_alloc(an_exec *exec, void **out, size_t size);
 void an_exec_images_free(an_exec *exec, void *images, size_t size);

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "base/stop.h"
 #include "train/commands.h"
 #include "train/config.h"
@@ -110,6 +111,8 @@ static int try_out(const an_train_config *config, char **arguments)
         rc = an_session_open(&session, config, arguments[0], arguments[1]);
     if (rc < 0)
         return rc;
+    if (session.notes.size)
+        an_log(AN_LOG_WARNING, "%.*s", (int)session.notes.size - 1, (const char *)session.notes.data);
     rc = config->dry_run ? dry_run(&session) : find_rate(&session, config->find_rate);
     an_session_close(&session);
     return rc;

@@ -1,5 +1,6 @@
 /* The folder of a run:
  *     recipe.txt                      what decides the weights, readable by --recipe
+ *     engines.txt                     the kernels chosen by measuring, see engines.h; only from GPUs
  *     metrics.jsonl                   see metrics.h
  *     checkpoints/step-000001234.safetensors   the newest few
  *     best.safetensors                the one with the highest validation top-1 (a second name of a checkpoint)

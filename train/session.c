@@ -5,6 +5,7 @@
 #include "base/cpu.h"
 #include "base/error.h"
 #include "train/checkpoint.h"
+#include "train/engines.h"
 #include "train/network.h"
 
 static void count_steps(an_session *s)
@@ -23,7 +24,12 @@ static int open_exec(an_session *s)
         return rc;
     an_exec_options options =
         an_network_exec_options(s->config, s->config->devices, s->compute_threads, s->config->batch, true);
-    rc = an_exec_create(&s->exec, &s->graph, &options);
+    options.choices = &s->choices;
+    rc = an_engines_load(&s->choices, s->config->run, &s->notes);
+    if (rc == AN_OK)
+        rc = an_exec_create(&s->exec, &s->graph, &options);
+    if (rc == AN_OK)
+        rc = an_engines_save_cache(&s->choices, &s->notes);
     return rc == AN_EINVAL ? an_error_prefix(rc, "--devices %s", s->config->devices) : rc;
 }
 
@@ -46,6 +52,8 @@ void an_session_close(an_session *session)
 {
     an_exec_free(session->exec);
     session->exec = NULL;
+    an_choices_free(&session->choices);
+    an_buffer_free(&session->notes);
     an_train_data_close(&session->data);
 }
 

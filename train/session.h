@@ -9,7 +9,9 @@ typedef struct {
     const an_train_config *config;
     an_train_data data;
     an_graph graph;
-    an_exec *exec; /* parameters unset */
+    an_choices choices; /* of kernels: exec's, so it goes last */
+    an_buffer notes;    /* what the user should know, a line each; not terminated */
+    an_exec *exec;      /* parameters unset */
     int compute_threads, loader_threads;
     uint64_t steps_per_epoch, total_steps;
 } an_session;

@@ -7,6 +7,7 @@
 #include "base/cpu.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "train/engines.h"
 
 static int refuse_other_recipe(const an_trainer *t, const an_checkpoint *c)
 {
@@ -140,15 +141,27 @@ static int open_records(an_trainer *t)
         return AN_OK;
     int rc = an_file_write_atomic(an_run_path(t->run, "recipe.txt"), t->recipe.data, t->recipe.size - 1);
     if (rc == AN_OK)
+        rc = an_engines_save(&t->session.choices, an_run_path(t->run, "engines.txt"));
+    if (rc == AN_OK)
         rc = an_metrics_open(&t->metrics, an_run_path(t->run, "metrics.jsonl"), t->state.step);
     if (rc == AN_OK && t->config->tensorboard)
         rc = an_tensorboard_open(&t->board, an_run_path(t->run, "tensorboard"), t->state.step);
     return rc;
 }
 
+static int tell_notes(an_trainer *t)
+{
+    int rc = an_buffer_append(&t->session.notes, "", 1);
+    for (char *rest = (char *)t->session.notes.data, *line; rc == AN_OK && (line = strsep(&rest, "\n")) && rest;)
+        rc = an_trainer_tell_text(t, AN_EVENT_WARNING, line);
+    return rc;
+}
+
 int an_trainer_prepare(an_trainer *t, const char *training, const char *validation)
 {
     int rc = an_session_open(&t->session, t->config, training, validation);
+    if (rc == AN_OK)
+        rc = tell_notes(t);
     if (rc == AN_OK)
         rc = identify(t);
     if (rc == AN_OK)

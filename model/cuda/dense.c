@@ -50,7 +50,8 @@ static int dense_backward(an_op *op, const an_run *run)
 static int dense_describe(const an_op *op, an_buffer *out)
 {
     const dense_op *dense = (const dense_op *)op;
-    double forward = dense->forward.microseconds, data = dense->data.microseconds, weights = dense->weights.microseconds;
+    double forward = dense->forward.microseconds, data = dense->data.microseconds,
+           weights = dense->weights.microseconds;
     return forward == 0 ? an_buffer_printf(out, "cuBLASLt")
                         : an_buffer_printf(out, "cuBLASLt (%.0f us, backward %.0f us)", forward, data + weights);
 }

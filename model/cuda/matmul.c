@@ -103,8 +103,8 @@ int an_matmul_make(an_matmul *matmul, an_backend *cuda, const an_matmul_spec *sp
 
 int an_matmul_run(const an_matmul *matmul, const an_backend *cuda)
 {
-    return an_matmul_run_on(matmul, cuda, &(an_matmul_places){matmul->spec.a, matmul->spec.b, matmul->spec.d,
-                                                              cuda->workspace});
+    return an_matmul_run_on(matmul, cuda,
+                            &(an_matmul_places){matmul->spec.a, matmul->spec.b, matmul->spec.d, cuda->workspace});
 }
 
 int an_matmul_run_on(const an_matmul *matmul, const an_backend *cuda, const an_matmul_places *at)

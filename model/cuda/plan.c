@@ -65,7 +65,7 @@ void an_plan_part_drop(an_plan *plan)
 }
 
 void an_plan_set(an_plan_setter *s, cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type, int64_t count,
-                const void *values)
+                 const void *values)
 {
     if (!s->rc)
         s->rc = an_cudnn_check(cudnnBackendSetAttribute(s->target, name, type, count, values),

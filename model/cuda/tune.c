@@ -15,14 +15,15 @@ int an_tune_key(const an_backend *cuda, char key[AN_TUNE_KEY], const char *opera
 {
     struct cudaDeviceProp p;
     int driver = 0;
-    int rc = an_cuda_check(cudaGetDeviceProperties(&p, cuda->device), "ask for the properties of cuda:%d", cuda->device);
+    int rc =
+        an_cuda_check(cudaGetDeviceProperties(&p, cuda->device), "ask for the properties of cuda:%d", cuda->device);
     if (!rc)
         rc = an_cuda_check(cudaDriverGetVersion(&driver), "ask for the version of the driver");
     if (rc)
         return rc;
-    int length = snprintf(key, AN_TUNE_KEY, "%s, compute capability %d.%d, %d processors, driver %d, cuDNN %zu, cuBLASLt %zu: %s",
-                          p.name, p.major, p.minor, p.multiProcessorCount, driver, cudnnGetVersion(),
-                          cublasLtGetVersion(), operation);
+    int length = snprintf(
+        key, AN_TUNE_KEY, "%s, compute capability %d.%d, %d processors, driver %d, cuDNN %zu, cuBLASLt %zu: %s", p.name,
+        p.major, p.minor, p.multiProcessorCount, driver, cudnnGetVersion(), cublasLtGetVersion(), operation);
     return length < AN_TUNE_KEY ? AN_OK : an_error(AN_EINTERNAL, "the name of an operation is too long: %s", operation);
 }
 
@@ -118,11 +119,7 @@ int an_tune_decide(an_backend *cuda, const an_tune_contest *contest, int *winner
     *microseconds = times[*winner];
     snprintf(name, sizeof name, "%s", contest->name(contest->context, *winner));
     snprintf(key, sizeof key, "%s", contest->key);
-    an_choice choice = {.key = key,
-                        .name = name,
-                        .microseconds = times[*winner],
-                        .first = times[0],
-                        .used = true,
-                        .measured = true};
+    an_choice choice = {
+        .key = key, .name = name, .microseconds = times[*winner], .first = times[0], .used = true, .measured = true};
     return an_choices_replace(cuda->choices, &choice);
 }

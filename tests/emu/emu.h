@@ -35,8 +35,8 @@ void emu_memory_set(size_t bytes); /* of each device; 0: no limit */
 int emu_violations(char *first, size_t size);
 /* Planted mistakes: the number-th wait for an event from now on does nothing; 0: none. */
 void emu_drop_wait(int number);
-/* From now on what a library runs by its proposal of that number (0, 1...; for all shapes) takes that much longer on the
- * devices' clocks. */
+/* From now on what a library runs by its proposal of that number (0, 1...; for all shapes) takes that much longer on
+ * the devices' clocks. */
 typedef enum { EMU_CUDNN, EMU_CUBLAS } emu_library;
 void emu_cost(emu_library library, int proposal, unsigned microseconds);
 void emu_driver_set(int version);

@@ -229,8 +229,8 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t h, cublasLtMatmulDesc_t o, const 
                       "unknown here");
     emu_task task = {.name = "cublasLtMatmul", .work = product_work};
     product *p = task.data = emu_new(sizeof *p);
-    *p = (product){*(operation *)o, *(layout *)a,         *(layout *)b,      *(layout *)d, A, B,
-                   D,               *(const float *)beta, algo->data[1] > 0};
+    *p = (product){*(operation *)o,      *(layout *)a,     *(layout *)b, *(layout *)d, A, B, D,
+                   *(const float *)beta, algo->data[1] > 0};
     task.cost = emu_cost_of(EMU_CUBLAS, (int)algo->data[1] % PROPOSALS);
     if (((uintptr_t)A | (uintptr_t)B | (uintptr_t)D) % 16)
         emu_violation("cuBLASLt: a matrix is not aligned to 16 bytes");

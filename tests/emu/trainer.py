@@ -60,6 +60,38 @@ def check_resume(work, network, devices, steps, half):
     return name
 
 
+def engines(work, run):
+    with open(f"{work}/{run}/engines.txt") as lines:
+        return lines.read()
+
+
+def check_engines(work):
+    """Kernels are measured at the first start. A run keeps its choices whatever a later measurement would say; a damaged file is
+    told and replaced."""
+    before = os.environ["XDG_CACHE_HOME"]
+    os.environ["XDG_CACHE_HOME"] = f"{work}/other-cache"
+    cache = f"{work}/other-cache/an/engines.txt"
+    os.environ["AN_EMU_COST"] = "1:9000000,3:0,4:5000000"
+    train(work, SMALL, "cuda:0", "tuned", 4)
+    kept = engines(work, "tuned")
+    assert "\t10 2=1\t" in kept and "\t8\t" not in kept, kept
+    os.environ["AN_EMU_COST"] = "1:0,3:9000000,4:5000000"
+    os.remove(cache)
+    train(work, SMALL, "cuda:0", "tuned", 9, "--resume", "auto")
+    assert engines(work, "tuned") == kept and not os.path.exists(cache)
+    train(work, SMALL, "cuda:0", "other", 9)
+    assert "\t8\t" in engines(work, "other")
+    assert not filecmp.cmp(checkpoint(work, "tuned", 9), checkpoint(work, "other", 9), shallow=False)
+    with open(cache, "a") as file:
+        file.write("x")
+    _, said = train(work, SMALL, "cuda:0", "third", 2)
+    assert "engines.txt' is damaged: kernels are measured again" in said, said
+    _, said = train(work, SMALL, "cuda:0", "fourth", 2)
+    assert "damaged" not in said and engines(work, "fourth") == engines(work, "third"), said
+    del os.environ["AN_EMU_COST"]
+    os.environ["XDG_CACHE_HOME"] = before
+
+
 def check_lost_device(work):
     """A device that fails in mid-training ends the run with a message; what was saved before is whole and goes on."""
     os.environ["AN_EMU_LOST"] = "500"
@@ -83,6 +115,7 @@ def check_two(work):
 
 
 def main(work):
+    os.environ["XDG_CACHE_HOME"] = f"{work}/cache"  # nothing of this machine's, and nothing left in it
     pictures.SIDE = 72
     pictures.write(f"{work}/images", 24, 3)
     subprocess.run([f"{BIN}/an-ingest", "--size", "72", "--codec", "rgb", f"{work}/images", f"{work}/data"], check=True, capture_output=True)
@@ -93,6 +126,7 @@ def main(work):
     check_resume(work, SMALL, "cuda:0", 9, 4)  # an epoch is six steps: both stop and go on in mid-epoch
     check_resume(work, [*SMALL, "--precision", "bf16"], "cuda:0", 9, 4)
     if EMULATOR:
+        check_engines(work)
         check_lost_device(work)
     _, said = train(work, SMALL, "cuda:99", "none", 2, expect=1)
     assert "no cuda:99: this machine has" in said, said

@@ -201,8 +201,8 @@ static void test_engines_have_names(void **state)
             if (node->kind != AN_OP_CONV || node->device != 0 || input->kind == AN_OP_INPUT)
                 continue;
             for (an_plan_kind kind = AN_PLAN_FORWARD; kind <= AN_PLAN_WEIGHTS; kind++) {
-                an_plan_spec spec = an_plan_spec_of(kind, AN_CUDA_BF16, node, BATCH, input->channels, input->height,
-                                                    input->width);
+                an_plan_spec spec =
+                    an_plan_spec_of(kind, AN_CUDA_BF16, node, BATCH, input->channels, input->height, input->width);
                 names_check(&spec, description);
             }
             break;
