@@ -32,7 +32,7 @@
 
 static const uint32_t labels[BATCH] = {4, 0, 2, 1};
 /* A rate at which rounding does not grow into other losses within the steps compared. */
-static const an_sgd sgd = {.rate = 0.001, .momentum = 0.9, .decay = 0.0005, .bias_rate_scale = 2};
+static an_sgd sgd = {.rate = 0.001, .momentum = 0.9, .decay = 0.0005, .bias_rate_scale = 2};
 
 typedef struct {
     an_exec *exec;
@@ -189,7 +189,9 @@ static void test_alexnet_matches_the_cpu(void **state)
     if (SANITIZED)
         return;
     check_against_cpu(&graph, &placements[0], AN_PRECISION_F32, 3, 1e-4);
+    sgd.rate = 0.0001; /* of two networks that round to 8 bits, one soon learns something else at more */
     check_against_cpu(&graph, &placements[2], AN_PRECISION_BF16, ALEXNET_STEPS, 0.05);
+    sgd.rate = 0.001;
 }
 
 static void test_peer_access_may_be_refused(void **state)
