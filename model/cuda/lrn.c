@@ -1,5 +1,5 @@
-/* Local response normalisation by own kernels: cuDNN's predates bf16, knows no groups, and cannot be tried without a
- * device. */
+/* Local response normalisation by own kernels: cuDNN's documentation names no bf16 for its own, which knows no groups
+ * and cannot be tried without a device. */
 #include "base/error.h"
 #include "model/cuda/cuda.h"
 

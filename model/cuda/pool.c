@@ -1,5 +1,5 @@
-/* Max pooling by own kernels: cuDNN's graphs have it without a way back that matches the first of equal values, and its
- * older interface is deprecated. */
+/* Max pooling by own kernels: cuDNN's graphs have no engine for it that could be tried without a driver (docs/gpu.md),
+ * and its older interface is deprecated. */
 #include "base/error.h"
 #include "model/cuda/cuda.h"
 
