@@ -66,10 +66,10 @@ train() {
 # Kernels chosen twice from nothing: what was chosen, and where the two differ, how close the race was.
 tuning() {
     rm -rf "$build/check-cache" "$build/check-first.txt"
-    XDG_CACHE_HOME="$build/check-cache" train --dry-run --precision bf16 --devices cuda:0 --run "$build/check-none" "$@" || return 1
+    train --dry-run --precision bf16 --devices cuda:0 --run "$build/check-none" "$@" || return 1
     cp "$build/check-cache/an/engines.txt" "$build/check-first.txt" || return 1
     rm -rf "$build/check-cache"
-    XDG_CACHE_HOME="$build/check-cache" train --dry-run --precision bf16 --devices cuda:0 --run "$build/check-none" "$@" || return 1
+    train --dry-run --precision bf16 --devices cuda:0 --run "$build/check-none" "$@" || return 1
     printf '\nkernel, microseconds of the chosen one, of the library'"'"'s favourite, its name\n'
     sed 1d "$build/check-first.txt" | awk -F '\t' '{sub(/^[^:]*: /, "", $1); printf "%9.2f %9.2f  %s  [%s]\n", $3, $4, $1, $2; c += $3; f += $4}
         END {printf "%9.2f %9.2f  sum\n", c, f}'
@@ -78,7 +78,7 @@ tuning() {
     sed 1d "$build/check-cache/an/engines.txt" | cut -f 1,2 | sort >"$build/check-b.txt"
     comm -13 "$build/check-a.txt" "$build/check-b.txt"
     printf '\na start with the choices at hand:\n'
-    XDG_CACHE_HOME="$build/check-cache" train --dry-run --precision bf16 --devices cuda:0 --run "$build/check-none" "$@" | tail -1
+    train --dry-run --precision bf16 --devices cuda:0 --run "$build/check-none" "$@" | tail -1
     rm -f "$build/check-a.txt" "$build/check-b.txt" "$build/check-first.txt"
 }
 
@@ -93,7 +93,7 @@ gpus=$(devices_found)
 gpu_step "the GPUs" sh -c 'nvidia-smi -L && nvidia-smi topo -m && nvidia-smi'
 step "devices" "$build/bin/an-train" --devices list
 step "tests with a GPU, and those that need none" ctest --test-dir "$build" --output-on-failure -R 'gpu|cuda|emu|model|engines'
-export AN_BIN_DIR="$build/bin"
+export AN_BIN_DIR="$build/bin" XDG_CACHE_HOME="$build/check-cache" # nothing of what was chosen before, and nothing left
 gpu_step "training as on the CPU, resuming, moving between devices" python3 tests/emu/trainer.py real
 gpu_step "kernels chosen by measuring" tuning "$@"
 devices="cuda:0"
