@@ -54,6 +54,7 @@ an_loader_options bench_loader_options(const bench_config *config, const an_data
 typedef struct {
     an_record *records;    /* payloads are in memory below */
     uint64_t count, bytes; /* with headers */
+    uint64_t changed;      /* had another codec before */
     void *memory;
 } bench_pack;
 
@@ -83,14 +84,15 @@ typedef struct {
     an_codec codec;
     double share;      /* 0: nothing better found */
     double rate, gain; /* images/s, and over today's */
-    double growth;     /* of the file */
+    double growth;     /* of the file; below 1: it shrinks */
 } bench_change;
 
 /* The binding stage: "disk", "read CPU", "decode", "augment", "memory" or "consumer". */
 typedef struct {
     const char *stage;
-    char text[512];
+    char text[640];
     bench_change change;
+    bench_change further; /* faster still, in a larger file */
 } bench_verdict;
 
 /* What was measured. Stages that were not run have threads 0. */
@@ -103,6 +105,9 @@ typedef struct {
 
 /* Needs every stage measured. Measures other codecs itself if decoding binds. */
 int bench_judge(const bench_config *config, const an_dataset *dataset, bench_report *report);
+
+/* Of what was tried, the change to propose and the further step (bench_io_choice.c has the rule). */
+void bench_choose(const bench_change *tried, int count, bench_verdict *out);
 
 int bench_print_text(const bench_config *config, const an_dataset *dataset, const bench_report *report);
 int bench_print_json(const bench_config *config, const an_dataset *dataset, const bench_report *report);

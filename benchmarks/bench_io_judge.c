@@ -15,35 +15,76 @@
 #include "base/thread.h"
 #include "benchmarks/bench_io.h"
 #include "store/codec.h"
+#include "store/coef.h"
 
 #define STARVED 0.01 /* less waiting than this: the consumer is the limit */
 #define NEAR 0.85    /* a stage is the limit if the loader reaches this much of it */
-#define WORTH 1.05   /* gain below which a change is not worth naming */
 #define PACK_IMAGES 200
 
 /* ---- other codecs ----------------------------------------------------------------------------------------------- */
 
-static int pack_fill(bench_pack *pack, an_buffer *bytes, const an_dataset *dataset, an_codec codec, an_encoder *encoder,
-                     an_decoder *decoder, an_image *image)
+/* What an image is taken from one codec to another with. */
+typedef struct {
+    an_encoder *encoder;
+    an_decoder *decoder;
+    an_coef_encoder *coefficients;
+    an_image image;
+} packer;
+
+static int packer_init(packer *p)
+{
+    *p = (packer){0};
+    int rc = an_encoder_create(&p->encoder);
+    if (rc == AN_OK)
+        rc = an_decoder_create(&p->decoder);
+    if (rc == AN_OK)
+        rc = an_coef_encoder_create(&p->coefficients);
+    return rc;
+}
+
+static void packer_clear(packer *p)
+{
+    an_encoder_free(p->encoder);
+    an_decoder_free(p->decoder);
+    an_coef_encoder_free(p->coefficients);
+    an_image_free(&p->image);
+}
+
+/* As an-ingest transcode does it: a JPEG keeps its coefficients, where coef takes it. */
+static int pack_record(packer *p, const an_record *record, an_codec codec, an_buffer *out)
 {
     const an_codec_options options = {.codec = codec, .quality = 90, .subsampling = AN_JPEG_420};
-    uint32_t side = an_dataset_side(dataset);
-    int rc = an_image_set_size(image, side, side);
+    const an_record_header *h = &record->header;
+    if (h->codec == codec)
+        return an_buffer_append(out, record->payload, h->length);
+    int rc = AN_EUNSUPPORTED;
+    if (h->codec == AN_CODEC_JPEG && codec == AN_CODEC_COEF)
+        rc = an_coef_encode_jpeg(p->coefficients, record->payload, h->length, out);
+    if (rc != AN_EUNSUPPORTED)
+        return rc;
+    rc = an_image_set_size(&p->image, h->width, h->height);
+    if (rc == AN_OK)
+        rc = an_decoder_window(p->decoder, record, 0, 0, h->width, h->height, p->image.pixels, (size_t)h->width * 3);
+    return rc == AN_OK ? an_encoder_encode(p->encoder, &p->image, &options, out) : rc;
+}
+
+static int pack_fill(bench_pack *pack, an_buffer *bytes, const an_dataset *dataset, an_codec codec, packer *p)
+{
+    int rc = AN_OK;
     for (uint64_t i = 0; rc == AN_OK && i < pack->count; i++) {
         an_record record;
         uint64_t step = an_dataset_count(dataset) / pack->count;
         size_t before = bytes->size;
         rc = an_dataset_record(dataset, i * step, &record);
         if (rc == AN_OK)
-            rc = an_decoder_window(decoder, &record, 0, 0, side, side, image->pixels, (size_t)side * 3);
-        if (rc == AN_OK)
-            rc = an_encoder_encode(encoder, image, &options, bytes);
+            rc = pack_record(p, &record, codec, bytes);
         if (rc != AN_OK)
             return rc;
         an_record_header *header = &pack->records[i].header;
         uint8_t written[AN_RECORD_HEADER_SIZE];
         *header = record.header;
         header->codec = codec;
+        pack->changed += record.header.codec != codec;
         header->length = (uint32_t)(bytes->size - before);
         an_record_header_write(header, bytes->data + before, written);
     }
@@ -52,17 +93,13 @@ static int pack_fill(bench_pack *pack, an_buffer *bytes, const an_dataset *datas
 
 int bench_pack_make(bench_pack *out, const an_dataset *dataset, an_codec codec)
 {
-    an_encoder *encoder = NULL;
-    an_decoder *decoder = NULL;
-    an_image image = {0};
+    packer p = {0};
     an_buffer bytes = {0};
     uint64_t count = an_dataset_count(dataset) < PACK_IMAGES ? an_dataset_count(dataset) : PACK_IMAGES;
     *out = (bench_pack){.count = count, .records = calloc(count, sizeof *out->records)};
-    int rc = out->records ? an_encoder_create(&encoder) : an_error(AN_ENOMEM, "out of memory for a pack");
+    int rc = out->records ? packer_init(&p) : an_error(AN_ENOMEM, "out of memory for a pack");
     if (rc == AN_OK)
-        rc = an_decoder_create(&decoder);
-    if (rc == AN_OK)
-        rc = pack_fill(out, &bytes, dataset, codec, encoder, decoder, &image);
+        rc = pack_fill(out, &bytes, dataset, codec, &p);
     const uint8_t *payload = bytes.data;
     for (uint64_t i = 0; rc == AN_OK && i < count; i++) {
         out->records[i].payload = payload;
@@ -70,9 +107,7 @@ int bench_pack_make(bench_pack *out, const an_dataset *dataset, an_codec codec)
     }
     out->memory = bytes.data;
     out->bytes = bytes.size + count * AN_RECORD_HEADER_SIZE;
-    an_encoder_free(encoder);
-    an_decoder_free(decoder);
-    an_image_free(&image);
+    packer_clear(&p);
     return rc;
 }
 
@@ -154,14 +189,13 @@ static double model(const costs *c, int threads, double share)
     return fmax((sample + c->rest) / workers(threads), reading);
 }
 
-/* A larger file must gain this much more than a smaller one. */
-#define LARGER 1.25
-
-/* What an-ingest transcode can do: everything as coef or rgb, or a share as yuv420. Smaller files come first. */
+/* What an-ingest transcode can do: everything as coef or rgb, or a share as yuv420. */
 static const struct {
     an_codec codec;
     bool shared;
 } candidates[] = {{AN_CODEC_COEF, false}, {AN_CODEC_YUV420, true}, {AN_CODEC_RGB, false}};
+
+enum { CANDIDATES = sizeof candidates / sizeof *candidates };
 
 /* The smallest share that gains about all there is to gain. */
 static bench_change best_share(const costs *c, const bench_report *report, an_codec codec, bool shared)
@@ -182,30 +216,32 @@ static bench_change best_share(const costs *c, const bench_report *report, an_co
     return best;
 }
 
+/* A dataset that is there already has nothing to gain, and is not measured. */
 static int try_codec(const bench_config *config, const an_dataset *dataset, const bench_report *report, an_codec codec,
-                     costs *out)
+                     bool shared, bench_change *out)
 {
     bench_pack pack;
+    costs c;
     int rc = bench_pack_make(&pack, dataset, codec);
-    if (rc == AN_OK)
-        rc = measure_codec(config, dataset, report, &pack, out);
+    *out = (bench_change){.codec = codec};
+    if (rc == AN_OK && pack.changed > 0) {
+        rc = measure_codec(config, dataset, report, &pack, &c);
+        if (rc == AN_OK)
+            *out = best_share(&c, report, codec, shared);
+    }
     bench_pack_free(&pack);
     return rc;
 }
 
 static int find_change(const bench_config *config, const an_dataset *dataset, bench_report *report)
 {
-    bench_change best = {0};
-    for (size_t i = 0; i < sizeof candidates / sizeof *candidates; i++) {
-        costs c;
-        int rc = try_codec(config, dataset, report, candidates[i].codec, &c);
+    bench_change tried[CANDIDATES];
+    for (int i = 0; i < CANDIDATES; i++) {
+        int rc = try_codec(config, dataset, report, candidates[i].codec, candidates[i].shared, &tried[i]);
         if (rc != AN_OK)
             return rc;
-        bench_change change = best_share(&c, report, candidates[i].codec, candidates[i].shared);
-        if (change.gain > WORTH && change.gain > best.gain * LARGER)
-            best = change;
     }
-    report->verdict.change = best;
+    bench_choose(tried, CANDIDATES, &report->verdict);
     return AN_OK;
 }
 
@@ -225,6 +261,14 @@ static const char *binding_stage(const bench_report *report, const bench_full *f
     return sample_cost - decode_cost > decode_cost ? "augment" : "decode";
 }
 
+static int explain_change(an_buffer *text, const char *begin, const bench_change *change)
+{
+    return an_buffer_printf(
+        text,
+        "; %s %.0f %% of the records as %s (an-ingest transcode): %.2fx, %.0f images/s, a file of %.2f times the size",
+        begin, 100 * change->share, an_codec_name(change->codec), change->gain, change->rate, change->growth);
+}
+
 static void explain(const bench_config *config, bench_report *report, const bench_full *full)
 {
     bench_verdict *v = &report->verdict;
@@ -239,11 +283,9 @@ static void explain(const bench_config *config, bench_report *report, const benc
     if (rc == AN_OK && config->compute_ms > 0)
         rc = an_buffer_printf(&text, "; the consumer waited %.1f %% of the time", 100 * full->starved);
     if (rc == AN_OK && v->change.share > 0)
-        rc = an_buffer_printf(
-            &text,
-            "; store %.0f %% of the records as %s (an-ingest transcode): %.2fx, %.0f images/s, a file of "
-            "%.1f times the size",
-            100 * v->change.share, an_codec_name(v->change.codec), v->change.gain, v->change.rate, v->change.growth);
+        rc = explain_change(&text, "store", &v->change);
+    if (rc == AN_OK && v->further.share > 0)
+        rc = explain_change(&text, "further, where disk and memory have room, store", &v->further);
     if (rc == AN_OK)
         snprintf(v->text, sizeof v->text, "%s", (const char *)text.data);
     an_buffer_free(&text);

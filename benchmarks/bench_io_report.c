@@ -99,14 +99,20 @@ static json_t *json_full(const bench_full *full)
     return object;
 }
 
+static void add_change(json_t *object, const char *key, const bench_change *change)
+{
+    if (change->share > 0)
+        json_object_set_new(object, key,
+                            json_pack("{s:s, s:f, s:f, s:f, s:f}", "codec", an_codec_name(change->codec), "share",
+                                      change->share, "images_per_second", change->rate, "gain", change->gain,
+                                      "file_growth", change->growth));
+}
+
 static json_t *json_verdict(const bench_verdict *v)
 {
     json_t *object = json_pack("{s:s, s:s}", "stage", v->stage, "text", v->text);
-    if (v->change.share > 0)
-        json_object_set_new(object, "change",
-                            json_pack("{s:s, s:f, s:f, s:f, s:f}", "codec", an_codec_name(v->change.codec), "share",
-                                      v->change.share, "images_per_second", v->change.rate, "gain", v->change.gain,
-                                      "file_growth", v->change.growth));
+    add_change(object, "change", &v->change);
+    add_change(object, "further", &v->further);
     return object;
 }
 

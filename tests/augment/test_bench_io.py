@@ -43,6 +43,19 @@ def test_all_stages_and_verdict(dataset):
     assert f"{full['images_per_second']:.0f} images/s" in report["verdict"]["text"]
 
 
+def test_transcode_is_proposed(dataset):
+    """What decodes JPEG photographs is told of coef or more, in words and in numbers; a dataset there already is not."""
+    verdict = bench(dataset, "--threads", "2")["verdict"]
+    if verdict["stage"] == "decode":
+        assert "an-ingest transcode" in verdict["text"]
+        assert verdict["change"]["codec"] in ("coef", "yuv420", "rgb") and verdict["change"]["gain"] > 1.05
+    for codec in ("coef", "rgb"):
+        other = os.path.join(os.path.dirname(dataset), codec)
+        run("an-ingest", "transcode", "--quiet", "--codec", codec, dataset, other)
+        verdict = bench(other, "--threads", "2")["verdict"]
+        assert verdict.get("change", {}).get("codec") != codec and verdict.get("further", {}).get("codec") != codec
+
+
 def test_single_stages_and_sweep(dataset):
     assert "full" not in bench(dataset, "--stage", "read") or not bench(dataset, "--stage", "read")["full"]
     assert "read" not in bench(dataset, "--stage", "decode")
