@@ -11,6 +11,7 @@
 #define VEC_ZERO _mm256_setzero_si256()
 #define VEC_LOAD(p) _mm256_loadu_si256((const void *)(p))
 #include "store/coef_lanes.h"
+#include "store/coef_lanes_colour.h"
 
 enum { NONE = 0x80 }; /* for pshufb: a zero byte */
 

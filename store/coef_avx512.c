@@ -11,6 +11,7 @@
 #define VEC_ZERO _mm512_setzero_si512()
 #define VEC_LOAD(p) _mm512_loadu_si512(p)
 #include "store/coef_lanes.h"
+#include "store/coef_lanes_colour.h"
 
 /* f(k), f(k + 1) ... 64 constants. */
 #define EIGHT(f, k) f(k), f(k + 1), f(k + 2), f(k + 3), f(k + 4), f(k + 5), f(k + 6), f(k + 7)

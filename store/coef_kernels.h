@@ -1,5 +1,6 @@
 /* What differs between the SIMD tiers of the coef decoder: four loops. Internal to store. coef_scalar.c is the
- * reference that the others equal to the bit. */
+ * reference that the others equal to the bit; where the lowest byte comes first, the portable tier does with vectors
+ * what it does with loops. */
 #ifndef AN_STORE_COEF_KERNELS_H
 #define AN_STORE_COEF_KERNELS_H
 
@@ -41,8 +42,13 @@ typedef struct {
 } an_coef_kernels;
 
 const an_coef_kernels *an_coef_kernels_scalar(void);
+const an_coef_kernels *an_coef_kernels_vectors(void);
 const an_coef_kernels *an_coef_kernels_avx2(void);
 const an_coef_kernels *an_coef_kernels_avx512(void);
+
+/* unpack of the first two. */
+bool an_coef_unpack_scalar(const uint8_t *row, size_t size, size_t blocks, size_t first, size_t end,
+                           const an_coef_work *work);
 
 const an_coef_kernels *an_coef_kernels_get(an_simd_tier tier);
 

@@ -64,7 +64,8 @@ static bool place_wide(an_coef_row_streams *s, uint64_t map, const int8_t *value
     return true;
 }
 
-static bool unpack(const uint8_t *row, size_t size, size_t blocks, size_t first, size_t end, const an_coef_work *work)
+bool an_coef_unpack_scalar(const uint8_t *row, size_t size, size_t blocks, size_t first, size_t end,
+                           const an_coef_work *work)
 {
     an_coef_row_streams s;
     if (!an_coef_row_locate(&s, row, size, blocks, first, end))
@@ -264,6 +265,6 @@ static void colour(const uint8_t *y, const uint8_t *cb, const uint8_t *cr, size_
 
 const an_coef_kernels *an_coef_kernels_scalar(void)
 {
-    static const an_coef_kernels kernels = {unpack, inverse, upsample, colour};
+    static const an_coef_kernels kernels = {an_coef_unpack_scalar, inverse, upsample, colour};
     return &kernels;
 }
