@@ -1,10 +1,12 @@
 /* The verdict: which stage binds, by comparing the loader with each stage's own limit measured in the same run, and the
  * one change that would help most, computed from measured costs.
  *
- * Model, in seconds of a processor an image. The loader takes t = s + o: the sample, and the rest of a batch's way.
- * Where every processor runs a worker, the reading thread's r is part of t as well. Storing a share p of the records in
- * a codec whose sample costs s' and whose reading costs r' puts p s' + (1 - p) s for s, likewise for r, and leaves o.
- * Gains are ratios of two such sums whose terms were measured in turns, so that other load on the machine cancels. */
+ * Model, in seconds of a processor an image: a worker takes s for the sample; where every processor runs a worker, the
+ * reading thread's r adds to it. Storing a share p of the records in a codec whose sample costs s' and whose reading
+ * costs r' puts p s' + (1 - p) s for s, likewise for r. Gains are ratios of two such sums whose terms were measured in
+ * turns, so that other load on the machine cancels. What the loader takes beyond them is left out: it is a hundredth of
+ * a JPEG's time, lost in the noise of the difference that would measure it (the whole less its parts), and that noise,
+ * added to an rgb record's s', made predictions wrong by half. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -120,7 +122,6 @@ void bench_pack_free(bench_pack *pack)
 /* Of an image, in seconds of a processor, today and in another codec. */
 typedef struct {
     double sample, new_sample, reading, new_reading;
-    double rest; /* of the loader */
     double new_bytes;
 } costs;
 
@@ -140,13 +141,6 @@ static bool saturated(int threads)
 static double cost(const bench_result *result)
 {
     return result->images ? result->cpu_seconds / (double)result->images : 0;
-}
-
-/* What an image takes in the loader beyond its sample and its reading, if anything. */
-static double rest_cost(const bench_report *report)
-{
-    const bench_result *full = &report->full[report->full_count - 1].result;
-    return fmax(0, cost(full) - cost(&report->sample) - cost(&report->read));
 }
 
 static int measure_once(const bench_config *config, const an_dataset *dataset, const bench_pack *pack, int threads,
@@ -173,7 +167,7 @@ static int measure_codec(const bench_config *config, const an_dataset *dataset, 
                          const bench_pack *pack, costs *out)
 {
     int threads = report->full[report->full_count - 1].result.threads, rc = AN_OK;
-    *out = (costs){.rest = rest_cost(report), .new_bytes = (double)pack->bytes / (double)pack->count};
+    *out = (costs){.new_bytes = (double)pack->bytes / (double)pack->count};
     for (int i = 0; rc == AN_OK && i < config->rounds; i++)
         rc = measure_once(config, dataset, pack, threads, out);
     return rc;
@@ -185,8 +179,8 @@ static double model(const costs *c, int threads, double share)
     double sample = (1 - share) * c->sample + share * c->new_sample;
     double reading = (1 - share) * c->reading + share * c->new_reading;
     if (saturated(threads))
-        return (sample + c->rest + reading) / workers(threads);
-    return fmax((sample + c->rest) / workers(threads), reading);
+        return (sample + reading) / workers(threads);
+    return fmax(sample / workers(threads), reading);
 }
 
 /* What an-ingest transcode can do: everything as coef or rgb, or a share as yuv420. */
