@@ -72,7 +72,8 @@ typedef struct an_backend_api {
     int (*backward)(an_op *op, const an_run *run);
     int (*collect)(an_op *op);
     int (*update)(an_op *op, const an_sgd *sgd);
-    int (*op_describe)(const an_op *op, an_buffer *out); /* chosen kernels, without a newline */
+    int (*update_all)(an_backend *backend, const an_sgd *sgd); /* optional: of all ops of a device, instead */
+    int (*op_describe)(const an_op *op, an_buffer *out);       /* chosen kernels, without a newline */
 
     /* Images for an input op: borrowed until the run's last backward is synchronised. */
     int (*feed)(an_op *op, const void *images, uint32_t count);

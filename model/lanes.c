@@ -159,18 +159,39 @@ static int wait_for_devices(const an_lanes *lanes, int device, int rc)
     return rc ? an_error_restore(&first) : waited;
 }
 
-static int device_run(an_lanes *lanes, int device, const an_lanes_job *job)
+static int phase_walk(an_lanes *lanes, int device, an_lanes_phase phase, const an_lanes_job *job)
 {
     int count = lanes->work.graph->count, rc = AN_OK;
-    for (int phase = 0; phase < AN_LANES_PHASES; phase++) {
-        if (!job->phases[phase])
-            continue;
-        for (int i = 0; i < count && !rc; i++) {
-            int number = phase == AN_LANES_BACKWARD ? count - 1 - i : i;
-            if (device == ALL_DEVICES || lanes->work.graph->nodes[number].device == device)
-                rc = node_run(lanes, number, (an_lanes_phase)phase, job);
-        }
+    for (int i = 0; i < count && !rc; i++) {
+        int number = phase == AN_LANES_BACKWARD ? count - 1 - i : i;
+        if (device == ALL_DEVICES || lanes->work.graph->nodes[number].device == device)
+            rc = node_run(lanes, number, phase, job);
     }
+    return rc;
+}
+
+static int update_all(const an_lanes *lanes, int device, const an_lanes_job *job)
+{
+    int rc = AN_OK;
+    for (int i = 0; i < lanes->work.device_count && !rc; i++)
+        if (device == ALL_DEVICES || device == i)
+            rc = lanes->work.api->update_all(lanes->work.devices[i], &job->sgd);
+    return rc;
+}
+
+static int phase_run(an_lanes *lanes, int device, an_lanes_phase phase, const an_lanes_job *job)
+{
+    if (phase == AN_LANES_UPDATE && lanes->work.api->update_all)
+        return update_all(lanes, device, job);
+    return phase_walk(lanes, device, phase, job);
+}
+
+static int device_run(an_lanes *lanes, int device, const an_lanes_job *job)
+{
+    int rc = AN_OK;
+    for (int phase = 0; phase < AN_LANES_PHASES && !rc; phase++)
+        if (job->phases[phase])
+            rc = phase_run(lanes, device, (an_lanes_phase)phase, job);
     if (!rc)
         rc = next_fetch(lanes, device, job);
     return wait_for_devices(lanes, device, rc);

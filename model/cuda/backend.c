@@ -135,14 +135,6 @@ static int cuda_backward(an_op *op, const an_run *run)
     return rc;
 }
 
-static int cuda_update(an_op *op, const an_sgd *sgd)
-{
-    int rc = an_cuda_use(op->cuda);
-    if (rc || !op->node.has_weights || (rc = an_cuda_weights_update(&op->weights, op, sgd, false)))
-        return rc;
-    return an_cuda_weights_update(&op->bias, op, sgd, true);
-}
-
 static int cuda_op_describe(const an_op *op, an_buffer *out)
 {
     return op->methods->describe ? op->methods->describe(op, out) : AN_OK;
@@ -184,7 +176,8 @@ const an_backend_api an_backend_cuda = {
     .forward = cuda_forward,
     .backward = cuda_backward,
     .collect = an_cuda_collect,
-    .update = cuda_update,
+    .update = an_cuda_update,
+    .update_all = an_cuda_update_all,
     .op_describe = cuda_op_describe,
     .feed = an_cuda_feed,
     .prefetch = an_cuda_prefetch,

@@ -94,7 +94,6 @@ int an_cuda_weights(an_weights *weights, an_backend *cuda, const int shape[4], i
 int an_cuda_bias(an_weights *bias, an_backend *cuda, const an_node *node, an_stored copy);
 int an_cuda_weights_get(const an_weights *weights, an_backend *cuda, an_parameter_kind kind, float *out);
 int an_cuda_weights_set(const an_weights *weights, an_backend *cuda, an_parameter_kind kind, const float *values);
-int an_cuda_weights_update(const an_weights *weights, const an_op *op, const an_sgd *sgd, bool bias);
 
 /* crossing.c: what a join on another device has of a source. */
 typedef struct {
@@ -145,6 +144,8 @@ int an_cuda_prefetch(an_op *op, const void *images, uint32_t count);
 int an_cuda_labels(an_op *op, const uint32_t *labels, uint32_t count);
 int an_cuda_result(an_op *op, an_exec_result *out);
 int an_cuda_collect(an_op *op);
+int an_cuda_update(an_op *op, const an_sgd *sgd);
+int an_cuda_update_all(an_backend *cuda, const an_sgd *sgd);
 an_format an_cuda_input_format(const an_backend *cuda);
 
 /* time.c: idle and busy time. begin: a batch is there; end: all work is queued; take: and done. */

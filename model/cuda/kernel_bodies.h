@@ -307,13 +307,29 @@ AN_BODY void an_body_window(const an_window_args *a, uint64_t i)
     an_put(a->at.out[0], a->to, to, an_load(a->at.in[0], a->from, from), a->accumulate);
 }
 
-AN_BODY void an_body_sgd(const an_sgd_args *a, uint64_t i)
+/* The tensor of an item: the last one that does not begin behind it. */
+AN_BODY const an_sgd_tensor *an_sgd_tensor_of(const an_sgd_args *a, uint64_t i)
 {
-    float *w = (float *)a->at.out[0] + i, *v = (float *)a->at.out[1] + i;
-    *v = a->momentum * *v - a->shrink * *w - a->rate * an_load(a->at.in[0], a->gradient, i);
+    int low = 0, high = a->count;
+    while (high - low > 1) {
+        int middle = (low + high) / 2;
+        if (a->tensors[middle].first <= i)
+            low = middle;
+        else
+            high = middle;
+    }
+    return &a->tensors[low];
+}
+
+AN_BODY void an_body_sgd(const an_sgd_args *a, uint64_t item)
+{
+    const an_sgd_tensor *t = an_sgd_tensor_of(a, item);
+    uint64_t i = item - t->first;
+    float *w = (float *)t->at.out[0] + i, *v = (float *)t->at.out[1] + i;
+    *v = a->momentum * *v - t->shrink * *w - t->rate * an_load(t->at.in[0], t->gradient, i);
     *w += *v;
-    if (a->at.out[2])
-        an_store(a->at.out[2], a->stored, i, *w);
+    if (t->at.out[2])
+        an_store(t->at.out[2], t->stored, i, *w);
 }
 
 #endif

@@ -130,11 +130,21 @@ typedef struct {
 } an_window_args;
 
 /* v <- momentum v - shrink w - rate g; w <- w + v, and the copy that the layer computes with. w out[0], v out[1], copy
- * out[2] (NULL: w itself), g in[0]. Items: weights. */
+ * out[2] (NULL: w itself), g in[0]. */
 typedef struct {
     an_kernel_places at;
-    float momentum, shrink, rate;
+    uint64_t first; /* item of the launch that is this tensor's first weight */
+    float shrink, rate;
     an_stored stored, gradient; /* of the copy; of g */
+} an_sgd_tensor;
+
+/* Many tensors in one launch; the table travels with the arguments. Items: all weights. */
+#define AN_SGD_TENSORS 32
+typedef struct {
+    an_kernel_places at; /* of its own it touches nothing */
+    an_sgd_tensor tensors[AN_SGD_TENSORS];
+    int count;
+    float momentum;
 } an_sgd_args;
 
 #define AN_KERNELS(KERNEL, WARP)                                                                                       \

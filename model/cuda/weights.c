@@ -104,18 +104,3 @@ int an_cuda_weights_set(const an_weights *weights, an_backend *cuda, an_paramete
     free(values);
     return rc;
 }
-
-int an_cuda_weights_update(const an_weights *weights, const an_op *op, const an_sgd *sgd, bool bias)
-{
-    float rate = (float)(bias ? sgd->rate * sgd->bias_rate_scale : sgd->rate);
-    an_sgd_args args = {
-        .at = {.out = {weights->master, weights->velocity, weights->copy == weights->master ? NULL : weights->copy},
-               .in = {weights->slope},
-               .items = weights->items},
-        .momentum = (float)sgd->momentum,
-        .rate = rate,
-        .stored = weights->stored,
-        .gradient = weights->slope_stored};
-    args.shrink = rate * (float)(bias ? sgd->bias_decay : sgd->decay);
-    return an_cuda_launched(an_kernel_sgd(&args, op->cuda->compute), op, "sgd");
-}

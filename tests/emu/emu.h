@@ -26,6 +26,7 @@ typedef struct {
     uint64_t pageable;                     /* copies from or to memory that is not pinned */
     uint64_t operations;                   /* queued */
     uint64_t timings;                      /* times between events that were read */
+    uint64_t launches;                     /* of the backend's own kernels */
 } emu_counters;
 
 emu_counters emu_count(void);

@@ -6,7 +6,7 @@
 
 #include "tests/emu/emu.h"
 
-#define EMU_ACCESSES 12
+#define EMU_ACCESSES 132 /* SGD touches four places of many tensors */
 
 typedef struct {
     const void *at;
@@ -19,6 +19,7 @@ typedef struct {
     const char *name;
     emu_access accesses[EMU_ACCESSES];
     int count;
+    bool kernel;              /* one of the backend's own */
     void (*work)(void *data); /* runs on the stream's thread */
     void *data;               /* freed afterwards */
     unsigned cost;            /* microseconds that events tell on top of the time it took */

@@ -38,14 +38,39 @@ typedef struct {
     an_kernel_places at; /* args follow here in memory */
 } launch;
 
+/* The places that a launch touches, one group after another; NULL after the last. */
+static an_kernel_places *places(launch *l, int number)
+{
+    if (number == 0)
+        return &l->at;
+    if (l->kernel->run != run_sgd)
+        return NULL;
+    an_sgd_args *sgd = (an_sgd_args *)(void *)&l->at;
+    return number <= sgd->count ? &sgd->tensors[number - 1].at : NULL;
+}
+
 static void launch_work(void *data)
 {
     launch *l = data;
-    for (int i = 0; i < AN_KERNEL_OUT; i++)
-        l->at.out[i] = emu_inside(l->at.out[i]);
-    for (int i = 0; i < AN_KERNEL_IN; i++)
-        l->at.in[i] = emu_inside(l->at.in[i]);
+    an_kernel_places *at;
+    for (int group = 0; (at = places(l, group)); group++) {
+        for (int i = 0; i < AN_KERNEL_OUT; i++)
+            at->out[i] = emu_inside(at->out[i]);
+        for (int i = 0; i < AN_KERNEL_IN; i++)
+            at->in[i] = emu_inside(at->in[i]);
+    }
     l->kernel->run(&l->at);
+}
+
+static void accesses_add(emu_task *task, launch *l)
+{
+    an_kernel_places *at;
+    for (int group = 0; (at = places(l, group)); group++) {
+        for (int i = 0; i < AN_KERNEL_OUT; i++)
+            emu_access_add(task, at->out[i], 1, true, "what a kernel writes");
+        for (int i = 0; i < AN_KERNEL_IN; i++)
+            emu_access_add(task, at->in[i], 1, false, "what a kernel reads");
+    }
 }
 
 cudaError_t cudaLaunchKernel(const void *function, dim3 grid, dim3 block, void **args, size_t shared,
@@ -55,16 +80,13 @@ cudaError_t cudaLaunchKernel(const void *function, dim3 grid, dim3 block, void *
     for (size_t i = 0; i < KERNELS; i++) {
         if (functions[i] != function)
             continue;
-        emu_task task = {.name = kernels[i].name, .work = launch_work};
+        emu_task task = {.name = kernels[i].name, .kernel = true, .work = launch_work};
         launch *l = task.data = emu_new(offsetof(launch, at) + kernels[i].size);
         l->kernel = &kernels[i];
         memcpy(&l->at, args[0], kernels[i].size);
         if (!grid.x || !block.x || block.x % 32)
             emu_violation("%s: impossible launch of %u blocks of %u threads", task.name, grid.x, block.x);
-        for (int k = 0; k < AN_KERNEL_OUT; k++)
-            emu_access_add(&task, l->at.out[k], 1, true, "what a kernel writes");
-        for (int k = 0; k < AN_KERNEL_IN; k++)
-            emu_access_add(&task, l->at.in[k], 1, false, "what a kernel reads");
+        accesses_add(&task, l);
         return emu_submit(stream, &task);
     }
     emu_violation("a kernel is launched that was never registered");

@@ -384,6 +384,7 @@ static cudaError_t submit(cudaStream_t stream, emu_task *task, bool copy)
         for (int i = 0; i < task->count; i++)
             access_check(task, &task->accesses[i], stream, copy);
         j->task = *task;
+        counters.launches += task->kernel;
         queue(stream, j);
     }
     pthread_mutex_unlock(&lock);

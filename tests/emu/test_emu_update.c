@@ -1,0 +1,160 @@
+/* The update of all of a device's tensors in one launch: the bits of one launch a tensor, on every placement, and with
+ * more tensors than a launch takes. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/cuda/kernels.h"
+#include "model/exec_private.h"
+#include "model/init.h"
+#include "small_net.h"
+#include "support.h"
+#include "tests/emu/emu.h"
+
+#define BATCH 4
+#define DEEP 20 /* layers, of two tensors each */
+
+static const an_sgd sgd = {.rate = 0.01, .momentum = 0.9, .decay = 0.0005, .bias_rate_scale = 2, .bias_decay = 0.0001};
+
+/* Fully connected layers one behind another. */
+static void deep_net(an_graph *graph)
+{
+    memset(graph, 0, sizeof *graph);
+    an_node node = {.name = "image", .kind = AN_OP_INPUT, .channels = 3, .height = 4, .width = 4};
+    int last = an_graph_add(graph, &node);
+    for (int i = 0; i < DEEP; i++) {
+        node = (an_node){.kind = AN_OP_DENSE,
+                         .inputs = {last},
+                         .input_count = 1,
+                         .channels = i == DEEP - 1 ? SMALL_CLASSES : 8 + i % 3 * 8,
+                         .activation = i == DEEP - 1 ? AN_ACTIVATION_NONE : AN_ACTIVATION_RELU};
+        snprintf(node.name, sizeof node.name, "fc%d", i);
+        last = an_graph_add(graph, &node);
+        assert_true(last > 0);
+    }
+    node = (an_node){.name = "loss", .kind = AN_OP_LOSS, .inputs = {last}, .input_count = 1};
+    assert_true(an_graph_add(graph, &node) > 0);
+}
+
+static void exec_make(an_exec **exec, const an_graph *graph, const char *devices, an_precision precision)
+{
+    an_exec_options options = {
+        .devices = devices, .batch = BATCH, .threads = 1, .training = true, .seed = 3, .precision = precision};
+    an_test_ok(an_exec_create(exec, graph, &options), devices);
+    an_test_ok(an_init_parameters(*exec, AN_INIT_HE, 5), "init");
+}
+
+static void exec_step(an_exec *exec, const float *images, uint64_t step)
+{
+    static const uint32_t labels[BATCH] = {4, 0, 2, 1};
+    an_exec_result result;
+    an_test_ok(an_exec_step(exec, images, labels, BATCH, step, &result), "step");
+}
+
+/* As on the CPU, op by op. */
+static void update_each(an_exec *exec)
+{
+    for (int i = 0; i < exec->graph.count; i++)
+        if (exec->graph.nodes[i].has_weights)
+            an_test_ok(exec->api->update(exec->ops[i], &sgd), exec->graph.nodes[i].name);
+    for (int i = 0; i < exec->device_count; i++)
+        an_test_ok(exec->api->synchronize(exec->devices[i]), "synchronize");
+}
+
+static void same_bits(an_exec *one, an_exec *two, an_parameter_kind kind)
+{
+    for (int p = 0; p < an_exec_parameter_count(one); p++) {
+        const an_parameter *info = an_exec_parameter(one, p);
+        float *a = an_test_zeros(info->size, sizeof *a), *b = an_test_zeros(info->size, sizeof *b);
+        an_test_ok(an_exec_parameter_get(one, p, kind, a), "get");
+        an_test_ok(an_exec_parameter_get(two, p, kind, b), "get");
+        if (memcmp(a, b, info->size * sizeof *a) != 0)
+            fail_msg("%s differs", info->name);
+        free(a);
+        free(b);
+    }
+}
+
+static void check_same(const an_graph *graph, const char *devices, an_precision precision)
+{
+    an_exec *each, *all;
+    exec_make(&each, graph, devices, precision);
+    exec_make(&all, graph, devices, precision);
+    size_t pixels = (size_t)(BATCH * 4 * graph->input_side * graph->input_side); /* 4 channels in memory */
+    float *images = an_test_random(pixels, 9);
+    if (precision == AN_PRECISION_BF16)
+        memset(images, 0x3e, pixels * sizeof *images);
+    for (uint64_t step = 0; step < 3; step++) {
+        exec_step(each, images, step);
+        exec_step(all, images, step);
+        update_each(each);
+        an_test_ok(an_exec_update(all, &sgd), "update");
+        same_bits(each, all, AN_PARAMETER_VALUE);
+        same_bits(each, all, AN_PARAMETER_MOMENTUM);
+    }
+    an_exec_free(each);
+    an_exec_free(all);
+    free(images);
+    char text[512];
+    if (emu_violations(text, sizeof text))
+        fail_msg("the emulator complains: %s", text);
+}
+
+static void test_one_launch_gives_the_same_bits(void **state)
+{
+    (void)state;
+    an_graph graph;
+    an_small_net(&graph, AN_ACTIVATION_RELU);
+    check_same(&graph, "cuda:0", AN_PRECISION_F32);
+    check_same(&graph, "cuda:0,cuda:1", AN_PRECISION_F32);
+    check_same(&graph, "cuda:0,cuda:1", AN_PRECISION_BF16);
+}
+
+static void test_more_tensors_than_a_launch_takes(void **state)
+{
+    (void)state;
+    an_graph graph;
+    deep_net(&graph);
+    check_same(&graph, "cuda:0", AN_PRECISION_F32);
+}
+
+/* Kernels that an update starts. */
+static uint64_t launches(const an_graph *graph, int tensors)
+{
+    an_exec *exec;
+    exec_make(&exec, graph, "cuda:0", AN_PRECISION_F32);
+    assert_int_equal(an_exec_parameter_count(exec), tensors);
+    uint64_t before = emu_count().launches;
+    an_test_ok(an_exec_update(exec, &sgd), "update");
+    uint64_t after = emu_count().launches;
+    an_exec_free(exec);
+    return after - before;
+}
+
+static void test_launches_are_few(void **state)
+{
+    (void)state;
+    an_graph graph;
+    an_small_net(&graph, AN_ACTIVATION_RELU);
+    assert_int_equal(launches(&graph, 12), 1);
+    deep_net(&graph);
+    assert_int_equal(launches(&graph, 2 * DEEP), (2 * DEEP + AN_SGD_TENSORS - 1) / AN_SGD_TENSORS);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_one_launch_gives_the_same_bits),
+        cmocka_unit_test(test_more_tensors_than_a_launch_takes),
+        cmocka_unit_test(test_launches_are_few),
+    };
+    (void)emu_violations(NULL, 0); /* from now on collected, and asked for by each test */
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
