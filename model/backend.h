@@ -75,14 +75,14 @@ typedef struct an_backend_api {
     int (*update_all)(an_backend *backend, const an_sgd *sgd); /* optional: of all ops of a device, instead */
     int (*op_describe)(const an_op *op, an_buffer *out);       /* chosen kernels, without a newline */
 
-    /* Images for an input op: borrowed until the run's last backward is synchronised. */
+    /* Images for an input op: borrowed until result has returned the run's loss, or synchronize. */
     int (*feed)(an_op *op, const void *images, uint32_t count);
     /* Optional: images that the next feed will bring, so that they travel while the device computes. They must stay as
      * they are until then; another feed in their place is fine. */
     int (*prefetch)(an_op *op, const void *images, uint32_t count);
     /* For a loss op; labels may be NULL (probabilities only). Copied. */
     int (*labels)(an_op *op, const uint32_t *labels, uint32_t count);
-    int (*result)(an_op *op, an_exec_result *out); /* of a loss op's last forward with labels */
+    int (*result)(an_op *op, an_exec_result *out); /* of a loss op's last forward with labels, waiting for it alone */
 
     /* Canonical floats: the first count samples of an op's output (for a loss op the probabilities) or of its gradient.
      */

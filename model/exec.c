@@ -131,9 +131,8 @@ void an_exec_free(an_exec *exec)
     if (!exec)
         return;
     an_lanes_free(exec->lanes);
-    /* Devices may still read each other's memory after a failure, which has been reported: this one cannot be. */
-    for (int i = 0; i < exec->device_count; i++)
-        (void)exec->api->synchronize(exec->devices[i]);
+    /* Devices may still read each other's memory. What fails now cannot be reported. */
+    (void)an_exec_wait(exec);
     for (int i = 0; i < exec->device_count; i++)
         exec->api->close(exec->devices[i]);
     free(exec);
@@ -200,7 +199,8 @@ int an_exec_step(an_exec *exec, const void *images, const uint32_t *labels, uint
                         .run = {.step = step, .count = count, .training = true},
                         .phases = {[AN_LANES_FORWARD] = true, [AN_LANES_BACKWARD] = true},
                         .next = exec->prefetch,
-                        .next_count = exec->prefetch_count};
+                        .next_count = exec->prefetch_count,
+                        .queue = true};
     int rc = batch_check(exec, labels, count);
     exec->prefetch = NULL;
     if (rc)
@@ -221,10 +221,20 @@ void an_exec_prefetch(an_exec *exec, const void *images, uint32_t count)
 
 int an_exec_update(an_exec *exec, const an_sgd *sgd)
 {
-    an_lanes_job job = {.sgd = *sgd, .phases = {[AN_LANES_UPDATE] = true}};
+    an_lanes_job job = {.sgd = *sgd, .phases = {[AN_LANES_UPDATE] = true}, .queue = true};
     if (!exec->options.training)
         return an_error(AN_EINVAL, "an update of a model made for evaluation");
     return an_lanes_run(exec->lanes, &job);
+}
+
+int an_exec_wait(an_exec *exec)
+{
+    int rc = AN_OK;
+    for (int i = 0; i < exec->device_count; i++) {
+        int this = exec->api->synchronize(exec->devices[i]);
+        rc = rc ? rc : this;
+    }
+    return rc;
 }
 
 int an_exec_evaluate(an_exec *exec, const void *images, const uint32_t *labels, uint32_t count, float *probabilities,
@@ -290,6 +300,8 @@ int an_exec_images_alloc(an_exec *exec, void **out, size_t size)
 
 void an_exec_images_free(an_exec *exec, void *images, size_t size)
 {
+    /* An announced batch may still be copied from it; what fails now fails in the next step as well. */
+    (void)an_exec_wait(exec);
     if (exec->api->host_free)
         exec->api->host_free(images, size);
     else

@@ -45,9 +45,11 @@ typedef struct {
     uint32_t top1, top5; /* correct ones, counted on the logits of this step */
 } an_exec_result;
 
-/* Forward and backward; gradients of the mean loss are left for an_exec_update. images: count samples in the input
- * format; step keys dropout. count may be smaller than batch (the mean is over count). A loss that is not finite is
- * AN_ECORRUPT naming the first layer whose output is not finite. */
+/* Forward and backward; gradients of the mean loss are left for an_exec_update. Returns when the loss is known: devices
+ * that queue their work may still be at backward, and at the update after an_exec_update, while the host goes on; what
+ * reads their values waits. images: count samples in the input format, no longer needed afterwards; step keys dropout.
+ * count may be smaller than batch (the mean is over count). A loss that is not finite is AN_ECORRUPT naming the first
+ * layer whose output is not finite. */
 int an_exec_step(an_exec *exec, const void *images, const uint32_t *labels, uint32_t count, uint64_t step,
                  an_exec_result *out);
 
@@ -63,6 +65,9 @@ typedef struct {
     double bias_rate_scale, bias_decay;
 } an_sgd;
 int an_exec_update(an_exec *exec, const an_sgd *sgd);
+
+/* Until all that was queued is done: for clocks. */
+int an_exec_wait(an_exec *exec);
 
 /* Forward without dropout. probabilities: count x classes floats, row by row; may be NULL. labels and out may be NULL.
  */

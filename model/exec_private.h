@@ -21,7 +21,7 @@ struct an_exec {
     an_op *ops[AN_GRAPH_NODES_MAX];
     uint64_t op_memory[AN_GRAPH_NODES_MAX];
     an_lanes *lanes;
-    int loss; /* node number */
+    int loss;             /* node number */
     const void *prefetch; /* images of the step after the next, or NULL */
     uint32_t prefetch_count;
     an_exec_parameter_place parameters[2 * AN_GRAPH_NODES_MAX];

@@ -194,7 +194,7 @@ static int device_run(an_lanes *lanes, int device, const an_lanes_job *job)
             rc = phase_run(lanes, device, (an_lanes_phase)phase, job);
     if (!rc)
         rc = next_fetch(lanes, device, job);
-    return wait_for_devices(lanes, device, rc);
+    return rc || !job->queue ? wait_for_devices(lanes, device, rc) : AN_OK;
 }
 
 /* This device's share of the processors that the process may use; all of them if there are not enough. */

@@ -27,6 +27,7 @@ typedef struct {
     bool phases[AN_LANES_PHASES]; /* done in this order */
     const void *next;             /* images that a later job will bring, to be fetched behind the phases; or NULL */
     uint32_t next_count;
+    bool queue; /* devices that queue their work need not be done with it when the job ends, unless it fails */
 } an_lanes_job;
 
 /* Where there are several devices made of processors, each lane's thread (and what it starts) keeps to its own share.
@@ -34,7 +35,8 @@ typedef struct {
 int an_lanes_create(an_lanes **out, const an_lanes_work *work);
 void an_lanes_free(an_lanes *lanes); /* NULL is fine */
 
-/* Run a job on all devices and wait for it. The first failure is returned, its message naming the layer. */
+/* Run a job on all devices and wait for it, but for what job->queue allows. The first failure is returned, its message
+ * naming the layer. */
 int an_lanes_run(an_lanes *lanes, const an_lanes_job *job);
 
 /* Seconds spent in a node so far, and how often it ran forward. */

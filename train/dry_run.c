@@ -16,6 +16,8 @@ static int time_step(an_session *s, const void *images, const uint32_t *labels, 
         int rc = an_exec_step(s->exec, images, labels, (uint32_t)s->config->batch, (uint64_t)i, &result);
         if (rc == AN_OK)
             rc = an_exec_update(s->exec, &(an_sgd){.rate = 1e-6, .bias_rate_scale = 1});
+        if (rc == AN_OK)
+            rc = an_exec_wait(s->exec);
         if (rc < 0)
             return rc;
         double took = an_clock_seconds_since(start);

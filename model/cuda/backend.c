@@ -27,14 +27,12 @@ int an_cuda_op_new(void *out, an_backend *cuda, const an_op_spec *spec, const an
 static int cuda_synchronize(an_backend *cuda)
 {
     int rc = an_cuda_use(cuda);
-    if (!rc)
-        rc = an_cuda_time_end(cuda);
     cudaError_t copies = cudaStreamSynchronize(cuda->copy), kernels = cudaStreamSynchronize(cuda->compute);
     if (!rc)
         rc = an_cuda_check(copies, "wait for the copies of cuda:%d", cuda->device);
     if (!rc)
         rc = an_cuda_check(kernels, "wait for cuda:%d", cuda->device);
-    return rc ? rc : an_cuda_time_take(cuda);
+    return rc ? rc : an_cuda_time_end(cuda);
 }
 
 static int cuda_finish(an_backend *cuda)

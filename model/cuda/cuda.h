@@ -9,8 +9,9 @@
  * next forward waits for `arrived` of each reader before it overwrites them;
  *   - an inbox: compute waits for `arrived`; the next copy into it waits for `taken`;
  *   - gradients go back the same way through an outbox on the reader's device.
- * The host waits only in synchronize and in the functions that move canonical values. What is made (memory, events,
- * plans) is registered with its backend and freed by close; nothing is made after finish. */
+ * The host waits for the loss of a step, which is known before its backward is done, in synchronize and in the
+ * functions that move canonical values. What is made (memory, events, plans) is registered with its backend and freed
+ * by close; nothing is made after finish. */
 #ifndef AN_MODEL_CUDA_CUDA_H
 #define AN_MODEL_CUDA_CUDA_H
 
@@ -38,10 +39,12 @@ struct an_backend {
     void *workspace;       /* shared: one compute stream */
     size_t workspace_size;
     uint64_t memory;
-    /* On the device's clock: when it last ran out of work, got a batch, and ran out again. */
+    /* On the device's clock: when it took up its last batch and the one before, and when it ran out of work between
+     * them if `measured`. */
     cudaEvent_t before, begun, done;
-    bool started, fed;  /* before and begun are recorded */
-    double idle, total; /* seconds */
+    bool ended, measured; /* done is recorded and begun not yet; all three are, and not yet counted */
+    int begins;           /* 2: both are recorded */
+    double idle, total;   /* seconds */
 };
 
 /* device.c. what names the memory in errors. Device memory is zeroed. */
@@ -148,10 +151,10 @@ int an_cuda_update(an_op *op, const an_sgd *sgd);
 int an_cuda_update_all(an_backend *cuda, const an_sgd *sgd);
 an_format an_cuda_input_format(const an_backend *cuda);
 
-/* time.c: idle and busy time. begin: a batch is there; end: all work is queued; take: and done. */
+/* time.c: idle and busy time. begin: a batch is there; end: all work is queued. Neither waits. Between a begin and the
+ * next call of these, the host has waited for something that comes behind the batch. */
 int an_cuda_time_begin(an_backend *cuda);
 int an_cuda_time_end(an_backend *cuda);
-int an_cuda_time_take(an_backend *cuda);
 int an_cuda_time_get(an_backend *cuda, double *idle, double *total);
 
 /* slope.c: the gradient of an op's output turned into that before its activation, and its sums into the bias. */

@@ -10,6 +10,7 @@ typedef struct {
     an_row_result *rows_host;
     void *labels, *rows;
     bool labelled;
+    cudaEvent_t known; /* rows_host is that of the last forward */
     uint32_t count;
 } loss_op;
 
@@ -41,9 +42,10 @@ static int loss_forward(an_op *op, const an_run *run)
     loss->count = loss->labelled ? run->count : 0;
     if (rc || !loss->labelled)
         return rc;
-    return an_cuda_check(cudaMemcpyAsync(loss->rows_host, loss->rows, run->count * sizeof(an_row_result),
-                                         cudaMemcpyDeviceToHost, op->cuda->compute),
-                         "copy %u losses from cuda:%d", run->count, op->cuda->device);
+    rc = an_cuda_check(cudaMemcpyAsync(loss->rows_host, loss->rows, run->count * sizeof(an_row_result),
+                                       cudaMemcpyDeviceToHost, op->cuda->compute),
+                       "copy %u losses from cuda:%d", run->count, op->cuda->device);
+    return rc ? rc : an_cuda_record(loss->known, op->cuda->compute);
 }
 
 static int loss_backward(an_op *op, const an_run *run)
@@ -60,12 +62,13 @@ static int loss_backward(an_op *op, const an_run *run)
     return an_cuda_launched(an_kernel_loss_back(&args, op->cuda->compute), op, "loss_back");
 }
 
+/* Waits for the forward pass, on which every image has had its part, while backward goes on. */
 int an_cuda_result(an_op *op, an_exec_result *out)
 {
     const loss_op *loss = (const loss_op *)op;
     *out = (an_exec_result){0};
-    int rc = an_cuda_use(op->cuda);
-    if (rc || (rc = an_cuda_check(cudaStreamSynchronize(op->cuda->compute), "wait for cuda:%d", op->cuda->device)))
+    int rc = an_cuda_check(cudaEventSynchronize(loss->known), "wait for the loss on cuda:%d", op->cuda->device);
+    if (rc)
         return rc;
     for (uint32_t i = 0; i < loss->count; i++) {
         out->loss += (double)loss->rows_host[i].loss / loss->count;
@@ -93,7 +96,8 @@ int an_cuda_loss_create(an_op **out, an_backend *cuda, const an_op_spec *spec)
         (rc = an_cuda_alloc(cuda, &loss->labels, batch * sizeof(uint32_t), op->node.name)) ||
         (rc = an_cuda_alloc(cuda, &loss->rows, batch * sizeof(an_row_result), op->node.name)) ||
         (rc = an_cuda_alloc_pinned(cuda, &labels, batch * sizeof(uint32_t), op->node.name)) ||
-        (rc = an_cuda_alloc_pinned(cuda, &rows, batch * sizeof(an_row_result), op->node.name)))
+        (rc = an_cuda_alloc_pinned(cuda, &rows, batch * sizeof(an_row_result), op->node.name)) ||
+        (rc = an_cuda_event(cuda, &loss->known)))
         return rc;
     loss->labels_host = labels;
     loss->rows_host = rows;

@@ -54,5 +54,7 @@ int an_cuda_update_all(an_backend *cuda, const an_sgd *sgd)
     int rc = an_cuda_use(cuda);
     for (const an_op *op = cuda->ops; op && !rc; op = op->next)
         rc = op_add(&args, op, sgd);
-    return rc ? rc : tensors_launch(cuda, &args);
+    if (rc || (rc = tensors_launch(cuda, &args)))
+        return rc;
+    return an_cuda_time_end(cuda);
 }

@@ -12,36 +12,39 @@ static int elapsed(const an_backend *cuda, cudaEvent_t from, cudaEvent_t to, dou
     return rc;
 }
 
+/* The host has seen what came behind the batch, so all three have happened. */
+static int count(an_backend *cuda)
+{
+    bool measured = cuda->measured;
+    cuda->measured = false;
+    int rc = measured ? elapsed(cuda, cuda->done, cuda->begun, &cuda->idle) : AN_OK;
+    return rc || !measured ? rc : elapsed(cuda, cuda->before, cuda->begun, &cuda->total);
+}
+
 int an_cuda_time_begin(an_backend *cuda)
 {
-    cuda->fed = true;
-    return an_cuda_record(cuda->begun, cuda->compute);
+    int rc = count(cuda);
+    cudaEvent_t begun = cuda->before;
+    cuda->before = cuda->begun;
+    cuda->begun = begun;
+    cuda->begins += cuda->begins < 2;
+    cuda->measured = cuda->ended && cuda->begins == 2;
+    cuda->ended = false;
+    return rc ? rc : an_cuda_record(begun, cuda->compute);
 }
 
 int an_cuda_time_end(an_backend *cuda)
 {
-    return an_cuda_record(cuda->done, cuda->compute);
-}
-
-int an_cuda_time_take(an_backend *cuda)
-{
-    int rc = AN_OK;
-    if (cuda->started && cuda->fed)
-        rc = elapsed(cuda, cuda->before, cuda->begun, &cuda->idle);
-    if (!rc && cuda->started)
-        rc = elapsed(cuda, cuda->before, cuda->done, &cuda->total);
-    cudaEvent_t done = cuda->done;
-    cuda->done = cuda->before;
-    cuda->before = done;
-    cuda->started = true;
-    cuda->fed = false;
-    return rc;
+    int rc = count(cuda);
+    cuda->ended = true;
+    return rc ? rc : an_cuda_record(cuda->done, cuda->compute);
 }
 
 int an_cuda_time_get(an_backend *cuda, double *idle, double *total)
 {
+    int rc = count(cuda);
     *idle = cuda->idle;
     *total = cuda->total;
     cuda->idle = cuda->total = 0;
-    return AN_OK;
+    return rc;
 }

@@ -646,6 +646,19 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
     return known ? cudaSuccess : failed(cudaErrorInvalidResourceHandle);
 }
 
+cudaError_t cudaEventSynchronize(cudaEvent_t event)
+{
+    pthread_mutex_lock(&lock);
+    uint64_t target = event->recorded;
+    while (event->completed < target)
+        pthread_cond_wait(&changed, &lock);
+    merge(&host, &event->clock);
+    counters.host_waits++;
+    bool failing = lost();
+    pthread_mutex_unlock(&lock);
+    return failing ? failed(cudaErrorECCUncorrectable) : cudaSuccess;
+}
+
 cudaError_t cudaEventElapsedTime(float *out, cudaEvent_t from, cudaEvent_t to)
 {
     pthread_mutex_lock(&lock);
