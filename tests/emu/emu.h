@@ -34,7 +34,7 @@ void emu_peer_set(bool possible);
 void emu_memory_set(size_t bytes); /* of each device; 0: no limit */
 /* From now on violations are counted, not fatal; returns those since the last call and the text of the first. */
 int emu_violations(char *first, size_t size);
-/* Planted mistakes: the number-th wait for an event from now on does nothing; 0: none. */
+/* Planted mistakes: the number-th wait for an event from now on counts for nothing; 0: none. */
 void emu_drop_wait(int number);
 /* From now on what a library runs by its proposal of that number (0, 1...; for all shapes) takes that much longer on
  * the devices' clocks. */
