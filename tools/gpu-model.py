@@ -55,7 +55,7 @@ def operations(value):
         parameters += w
         out += [("dense", 2 * BATCH * w, (w + activations) * value, 2)] * 2
         out.append(("dense", 2 * BATCH * w, 4 * w + activations * value, 4))
-    out.append(("copy", 0, parameters * (4 + 8 + 8 + (value if value < 4 else 0)), 16))  # SGD
+    out.append(("copy", 0, parameters * (4 + 8 + 8 + (value if value < 4 else 0)), 1))  # SGD
     return out
 
 
