@@ -15,7 +15,7 @@ build=$(realpath -m "${BUILD:-build/gpu}")
 : >"$report" || exit 1
 
 say() {
-    printf '%s\n' "$*" | tee -a "$report"
+    printf '%s\n' "$@" | tee -a "$report"
 }
 
 step() { # step TITLE COMMAND...
