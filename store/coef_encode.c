@@ -35,7 +35,7 @@ static bool lacks_scans(const struct jpeg_decompress_struct *reader)
     return false;
 }
 
-static int check_header(const struct jpeg_decompress_struct *reader, an_coef_info *info)
+int an_coef_check_header(const struct jpeg_decompress_struct *reader, an_coef_info *info)
 {
     if (reader->image_width > AN_RECORD_SIDE_MAX || reader->image_height > AN_RECORD_SIDE_MAX)
         return an_error(AN_EUNSUPPORTED, "larger than %d pixels a side: %ux%u", AN_RECORD_SIDE_MAX, reader->image_width,
@@ -118,58 +118,59 @@ static int finish_row(an_coef_packer *packer, size_t length_at, an_buffer *out)
     return rc;
 }
 
-static int put_row(an_coef_encoder *e, const jpeg_component_info *component, JBLOCK *blocks, size_t length_at,
+static int put_row(an_coef_encoder *e, int c, uint32_t blocks_wide, const int16_t (*blocks)[64], size_t length_at,
                    an_buffer *out)
 {
-    an_coef_packer *packer = &e->packers[0];
-    int rc = an_coef_packer_start(packer, component->width_in_blocks);
+    const UINT16 *quantisation = table_of(&e->reader, c);
+    int rc = an_coef_packer_start(&e->packer, blocks_wide);
     if (rc != AN_OK)
         return rc;
-    for (size_t b = 0; b < component->width_in_blocks; b++)
-        if (!an_coef_packer_block(packer, blocks[b], component->quant_table->quantval))
+    for (size_t b = 0; b < blocks_wide; b++)
+        if (!an_coef_packer_block(&e->packer, blocks[b], quantisation))
             return an_error(AN_EUNSUPPORTED, "coefficients too large for arithmetic of 16 bits: keep it as jpeg");
-    return finish_row(packer, length_at, out);
+    return finish_row(&e->packer, length_at, out);
 }
 
-static int start_packers(an_coef_encoder *e, const an_coef_layout *layout)
+/* Room for the rows of blocks of an MCU row, zero. */
+static int start_rows(an_coef_encoder *e, const an_coef_layout *layout, an_coef_scan_row rows[AN_COEF_SCAN_ROWS])
 {
-    an_coef_packer *packer = e->packers;
-    int rc = AN_OK;
-    for (int c = 0; c < layout->components; c++)
-        for (uint32_t r = 0; rc == AN_OK && r < layout->component[c].rows_per_mcu; r++)
-            rc = an_coef_packer_start(packer++, layout->component[c].blocks_wide);
-    return rc;
+    size_t row = layout->component[0].blocks_wide * sizeof(int16_t[64]);
+    int rc = an_buffer_reserve(&e->mcu_row, AN_COEF_SCAN_ROWS * row);
+    if (rc != AN_OK)
+        return rc;
+    memset(e->mcu_row.data, 0, AN_COEF_SCAN_ROWS * row);
+    for (size_t i = 0, c = 0; (int)c < layout->components; c++)
+        for (uint32_t r = 0; r < layout->component[c].rows_per_mcu; r++, i++)
+            rows[i] = (an_coef_scan_row){(void *)(e->mcu_row.data + i * row), 0, layout->component[c].blocks_wide};
+    return AN_OK;
 }
 
-static int finish_packers(an_coef_encoder *e, const an_coef_layout *layout, uint32_t mcu_row, size_t *length_at,
-                          an_buffer *out)
+static int put_mcu_row(an_coef_encoder *e, const an_coef_layout *layout, uint32_t mcu_row, size_t *length_at,
+                       an_buffer *out)
 {
-    an_coef_packer *packers = e->packers;
-    int rc = AN_OK;
-    for (int c = 0; c < layout->components; packers += layout->component[c++].rows_per_mcu) {
-        uint32_t rows = an_coef_mcu_row_blocks(&layout->component[c], mcu_row);
-        for (uint32_t r = 0; rc == AN_OK && r < rows; r++, *length_at += 2)
-            rc = finish_row(&packers[r], *length_at, out);
+    an_coef_scan_row rows[AN_COEF_SCAN_ROWS];
+    int rc = start_rows(e, layout, rows);
+    if (rc == AN_OK && !an_coef_scan_mcu_row(e->scan, rows))
+        return AN_AGAIN;
+    const an_coef_scan_row *row = rows;
+    for (int c = 0; c < layout->components; row += layout->component[c++].rows_per_mcu) {
+        uint32_t real = an_coef_mcu_row_blocks(&layout->component[c], mcu_row);
+        for (uint32_t r = 0; rc == AN_OK && r < real; r++, *length_at += 2)
+            rc = put_row(e, c, row[r].end, (void *)row[r].blocks, *length_at, out);
     }
     return rc;
 }
 
 static int put_scan(an_coef_encoder *e, const an_coef_layout *layout, size_t length_at, an_buffer *out)
 {
-    for (uint32_t m = 0; m < layout->mcu_rows; m++) {
-        int rc = start_packers(e, layout);
-        if (rc == AN_OK && !an_coef_scan_mcu_row(e->scan, m, e->packers))
-            return AN_AGAIN;
-        if (rc == AN_OK)
-            rc = finish_packers(e, layout, m, &length_at, out);
-        if (rc != AN_OK)
-            return rc;
-    }
-    return an_coef_scan_end(e->scan) ? AN_OK : AN_AGAIN;
+    int rc = AN_OK;
+    for (uint32_t m = 0; rc == AN_OK && m < layout->mcu_rows; m++)
+        rc = put_mcu_row(e, layout, m, &length_at, out);
+    return rc == AN_OK && !an_coef_scan_end(e->scan) ? AN_AGAIN : rc;
 }
 
-static int put_rows(an_coef_encoder *e, const an_coef_layout *layout, jvirt_barray_ptr *arrays, size_t length_at,
-                    an_buffer *out)
+static int put_arrays(an_coef_encoder *e, const an_coef_layout *layout, jvirt_barray_ptr *arrays, size_t length_at,
+                      an_buffer *out)
 {
     struct jpeg_decompress_struct *reader = &e->reader;
     for (uint32_t m = 0; m < layout->mcu_rows; m++)
@@ -179,7 +180,7 @@ static int put_rows(an_coef_encoder *e, const an_coef_layout *layout, jvirt_barr
             for (uint32_t r = 0; r < rows; r++, length_at += 2) {
                 JDIMENSION y = m * component->rows_per_mcu + r;
                 JBLOCKARRAY blocks = reader->mem->access_virt_barray((j_common_ptr)reader, arrays[c], y, 1, FALSE);
-                int rc = put_row(e, &reader->comp_info[c], blocks[0], length_at, out);
+                int rc = put_row(e, c, component->blocks_wide, (void *)blocks[0], length_at, out);
                 if (rc != AN_OK)
                     return rc;
             }
@@ -196,11 +197,11 @@ static int encode_arrays(an_coef_encoder *e, const an_coef_layout *layout, an_bu
     if (e->errors.warnings > 0)
         return an_error(AN_ECORRUPT, "damaged JPEG: %s", e->errors.warning);
     int rc = put_header(&e->reader, layout, out);
-    return rc == AN_OK ? put_rows(e, layout, arrays, out->size - 2 * (size_t)layout->block_rows, out) : rc;
+    return rc == AN_OK ? put_arrays(e, layout, arrays, out->size - 2 * (size_t)layout->block_rows, out) : rc;
 }
 
 /* The usual file in one go. AN_AGAIN: nothing is wrong yet, but libjpeg-turbo has to look at it. */
-static int encode_scan(an_coef_encoder *e, const an_coef_layout *layout, an_buffer *out)
+static int encode_scan(an_coef_encoder *e, an_coef_layout *layout, an_buffer *out)
 {
     if (e->errors.warnings > 0 || !an_coef_scan_start(e->scan, &e->reader, layout))
         return AN_AGAIN;
@@ -223,7 +224,7 @@ static int encode(void *context)
     jpeg_mem_src(&e->reader, j->jpeg, j->size);
     jpeg_read_header(&e->reader, TRUE);
     an_coef_info info;
-    int rc = check_header(&e->reader, &info);
+    int rc = an_coef_check_header(&e->reader, &info);
     if (rc != AN_OK)
         return rc;
     an_coef_layout layout;

@@ -20,8 +20,7 @@ int an_coef_encoder_create(an_coef_encoder **out)
     an_jpeg_errors_init(&e->errors);
     e->reader.err = e->writer.err = &e->errors.manager;
     e->writer.client_data = e;
-    for (int i = 0; i < AN_COEF_SCAN_PACKERS; i++)
-        an_coef_packer_init(&e->packers[i], an_cpu_simd());
+    an_coef_packer_init(&e->packer, an_cpu_simd());
     int rc = an_jpeg_guard(&e->errors, create, e);
     if (rc == AN_OK)
         rc = an_coef_scan_create(&e->scan);
@@ -42,8 +41,8 @@ void an_coef_encoder_free(an_coef_encoder *encoder)
     jpeg_destroy_compress(&encoder->writer);
     an_buffer_free(&encoder->jpeg);
     an_coef_scan_free(encoder->scan);
-    for (int i = 0; i < AN_COEF_SCAN_PACKERS; i++)
-        an_coef_packer_free(&encoder->packers[i]);
+    an_coef_packer_free(&encoder->packer);
+    an_buffer_free(&encoder->mcu_row);
     free(encoder->work.dc);
     free(encoder->work.values);
     free(encoder->work.coefficients);

@@ -15,10 +15,14 @@ struct an_coef_encoder {
     struct jpeg_destination_mgr destination;
     an_buffer jpeg; /* what writer makes */
     an_coef_scan *scan;
-    an_coef_packer packers[AN_COEF_SCAN_PACKERS]; /* of an MCU row's rows of blocks; the first one serves alone, too */
-    an_coef_work work;                            /* one row of blocks, for the way back */
-    size_t blocks;                                /* it has room for */
+    an_buffer mcu_row; /* what scan makes */
+    an_coef_packer packer;
+    an_coef_work work; /* one row of blocks, for the way back */
+    size_t blocks;     /* it has room for */
 };
+
+/* What the header of a JPEG means for coef, AN_EUNSUPPORTED if its pixels cannot come from here. */
+int an_coef_check_header(const struct jpeg_decompress_struct *reader, an_coef_info *info);
 
 /* Where the writer's bytes go. */
 void an_coef_set_destination(an_coef_encoder *encoder);

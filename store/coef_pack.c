@@ -98,17 +98,7 @@ static void put_wide(an_coef_packer *p, const int16_t block[64], uint64_t map)
     }
 }
 
-int8_t *an_coef_packer_values(const an_coef_packer *packer)
-{
-    return packer->values + packer->value;
-}
-
-void an_coef_packer_word(an_coef_packer *packer, int value)
-{
-    put_word(packer->words, &packer->word, value);
-}
-
-void an_coef_packer_add(an_coef_packer *p, int16_t dc, uint64_t map)
+static void add_block(an_coef_packer *p, int16_t dc, uint64_t map)
 {
     put_dc(p, dc);
     map >>= 1;
@@ -121,12 +111,12 @@ void an_coef_packer_add(an_coef_packer *p, int16_t dc, uint64_t map)
 
 bool an_coef_packer_block(an_coef_packer *p, const int16_t block[64], const uint16_t quantisation[64])
 {
-    an_coef_block found = p->kernels->collect(block, quantisation, an_coef_packer_values(p));
+    an_coef_block found = p->kernels->collect(block, quantisation, p->values + p->value);
     if (found.weight > AN_COEF_SAFE_WEIGHT && !an_coef_in_range(block, quantisation))
         return false;
     if (found.wide)
         put_wide(p, block, found.map & ~(uint64_t)1);
-    an_coef_packer_add(p, block[0], found.map);
+    add_block(p, block[0], found.map);
     return true;
 }
 

@@ -56,12 +56,6 @@ int an_coef_packer_start(an_coef_packer *packer, size_t blocks);
  * its inverse DCT (coef_range.h). */
 bool an_coef_packer_block(an_coef_packer *packer, const int16_t block[64], const uint16_t quantisation[64]);
 
-/* The same for one whose values the caller finds itself: up to 64 of them to where the first line says, a word for each
- * AN_COEF_WIDE among them, then the block. map as in an_coef_block. */
-int8_t *an_coef_packer_values(const an_coef_packer *packer);
-void an_coef_packer_word(an_coef_packer *packer, int value);
-void an_coef_packer_add(an_coef_packer *packer, int16_t dc, uint64_t map);
-
 /* Append the row to out and say how long it is. */
 int an_coef_packer_finish(an_coef_packer *packer, an_buffer *out, size_t *size);
 
