@@ -4,6 +4,7 @@
 
 #include "store/coef_constants.h"
 #include "store/coef_kernels.h"
+#include "store/coef_range.h"
 #include "store/coef_row.h"
 
 #define VECTOR __m256i
@@ -239,8 +240,33 @@ static void colour(const uint8_t *y, const uint8_t *cb, const uint8_t *cr, size_
     }
 }
 
+/* Sums of absolute products of one block, spread over eight. */
+static inline __m256i weigh(const int16_t *block, const __m256i quantisation[4])
+{
+    __m256i sum = _mm256_setzero_si256();
+    for (int i = 0; i < 4; i++)
+        sum = _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_abs_epi16(VEC_LOAD(block + 16 * i)), quantisation[i]));
+    return sum;
+}
+
+bool an_coef_is_light_avx2(const int16_t *coefficients, const int16_t quantisation[64], size_t blocks)
+{
+    __m256i table[4], heaviest = _mm256_setzero_si256();
+    for (int i = 0; i < 4; i++)
+        table[i] = VEC_LOAD(quantisation + 16 * i);
+    for (size_t b = 0; b < blocks; b += 4) {
+        const int16_t *group = coefficients + 64 * b;
+        __m256i ab = _mm256_hadd_epi32(weigh(group, table), weigh(group + 64, table));
+        __m256i cd = _mm256_hadd_epi32(weigh(group + 128, table), weigh(group + 192, table));
+        __m256i halves = _mm256_hadd_epi32(ab, cd);
+        heaviest = _mm256_max_epu32(heaviest, _mm256_add_epi32(halves, _mm256_permute2x128_si256(halves, halves, 1)));
+    }
+    __m256i limit = _mm256_set1_epi32(AN_COEF_SAFE_WEIGHT);
+    return _mm256_movemask_epi8(_mm256_cmpeq_epi32(_mm256_max_epu32(heaviest, limit), limit)) == -1;
+}
+
 const an_coef_kernels *an_coef_kernels_avx2(void)
 {
-    static const an_coef_kernels kernels = {unpack, inverse, upsample, colour};
+    static const an_coef_kernels kernels = {unpack, an_coef_is_light_avx2, inverse, upsample, colour};
     return &kernels;
 }

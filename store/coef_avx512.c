@@ -198,6 +198,6 @@ static void colour(const uint8_t *y, const uint8_t *cb, const uint8_t *cr, size_
 
 const an_coef_kernels *an_coef_kernels_avx512(void)
 {
-    static const an_coef_kernels kernels = {unpack, inverse, upsample, colour};
+    static const an_coef_kernels kernels = {unpack, an_coef_is_light_avx2, inverse, upsample, colour};
     return &kernels;
 }

@@ -1,5 +1,6 @@
 /* The coef decoder's way through an image: MCU row by MCU row, each from its bytes to finished RGB rows while it lies
- * in the first-level cache. The work itself is in the tiers' kernels (coef_kernels.h).
+ * in the first-level cache. The work itself is in the tiers' kernels (coef_kernels.h). Coefficients come from a coef
+ * payload or from the scan of a JPEG (coef_scan.h); from there on the way is the same.
  *
  * A component keeps the samples of one MCU row in slots, one a sample row; slot 0 is the last row of the MCU row above.
  * With 4:2:0 an output row needs the chroma rows on both sides of it, so an MCU row's last output row waits for the
@@ -13,6 +14,8 @@
 #include "store/bytes.h"
 #include "store/coef_format.h"
 #include "store/coef_kernels.h"
+#include "store/coef_range.h"
+#include "store/coef_scan.h"
 
 enum { ALIGNMENT = 64, SLOTS_MAX = 18 };
 
@@ -32,7 +35,9 @@ struct an_coef_decoder {
     an_coef_layout layout;
     an_coef_window window;
     plane planes[3];
-    const uint8_t *next_row, *next_length;
+    const uint8_t *next_row, *next_length; /* of a payload */
+    an_coef_scan *scan;                    /* or NULL */
+    size_t scan_row;                       /* coefficients between its rows of blocks */
 };
 
 int an_coef_decoder_create(an_coef_decoder **out)
@@ -135,7 +140,9 @@ static int set_memory(an_coef_decoder *d)
         p->stride = ALIGNMENT + part(8 * wide);
         samples += p->stride * SLOTS_MAX;
     }
-    size_t coefficients = part(blocks * 64 * sizeof(int16_t)), dc = part(columns * sizeof(int16_t));
+    d->scan_row = 64 * blocks;
+    size_t rows = d->scan ? AN_COEF_SCAN_ROWS : 1;
+    size_t coefficients = part(rows * blocks * 64 * sizeof(int16_t)), dc = part(columns * sizeof(int16_t));
     size_t values = part(blocks * 63), chroma = part(d->window.width + 2 + AN_COEF_SLACK),
            row = part(3 * (size_t)d->window.width);
     int rc = reserve(d, coefficients + dc + values + samples + 2 * chroma + row);
@@ -178,14 +185,20 @@ static void extend_edges(an_coef_decoder *d, int c, size_t first_slot)
     }
 }
 
+static void transform_block_row(an_coef_decoder *d, int c, const int16_t *coefficients, size_t first_slot)
+{
+    const plane *p = &d->planes[c];
+    d->kernels->inverse(coefficients, p->quantisation, p->end - p->first, slot(d, c, first_slot), p->stride);
+    if (c > 0)
+        extend_edges(d, c, first_slot);
+}
+
 static int decode_block_row(an_coef_decoder *d, int c, const uint8_t *row, size_t size, size_t first_slot)
 {
     const plane *p = &d->planes[c];
     if (!d->kernels->unpack(row, size, d->layout.component[c].blocks_wide, p->first, p->end, &d->work))
         return an_error(AN_ECORRUPT, "coef payload is damaged: streams of a row of blocks do not fit it");
-    d->kernels->inverse(d->work.coefficients, p->quantisation, p->end - p->first, slot(d, c, first_slot), p->stride);
-    if (c > 0)
-        extend_edges(d, c, first_slot);
+    transform_block_row(d, c, d->work.coefficients, first_slot);
     return AN_OK;
 }
 
@@ -213,6 +226,56 @@ static int decode_mcu_row(an_coef_decoder *d, uint32_t mcu_row, bool wanted)
                 return rc;
         }
     }
+    return AN_OK;
+}
+
+/* Where the scan is to leave the rows of blocks of an MCU row: nowhere when they are not needed. */
+static void set_scan_rows(an_coef_decoder *d, uint32_t mcu_row, bool wanted, an_coef_scan_row rows[AN_COEF_SCAN_ROWS])
+{
+    int16_t *coefficients = d->work.coefficients;
+    for (int c = 0; c < d->layout.components; c++) {
+        const an_coef_component *component = &d->layout.component[c];
+        const plane *p = &d->planes[c];
+        for (uint32_t r = 0; r < component->rows_per_mcu; r++, coefficients += d->scan_row) {
+            uint32_t block_row = mcu_row * component->rows_per_mcu + r;
+            *rows++ = wanted && block_row < component->blocks_high && is_needed(d, c, block_row)
+                          ? (an_coef_scan_row){(void *)coefficients, p->first, p->end}
+                          : (an_coef_scan_row){NULL, 0, 0};
+        }
+    }
+}
+
+/* Whether every SIMD tier and libjpeg-turbo agree on the samples. */
+static bool row_in_range(const an_coef_decoder *d, const plane *p, const an_coef_scan_row *row)
+{
+    uint16_t quantisation[64];
+    if (d->kernels->is_light(row->blocks[0], p->quantisation, row->end - row->first))
+        return true;
+    memcpy(quantisation, p->quantisation, sizeof quantisation);
+    for (uint32_t b = 0; b < row->end - row->first; b++)
+        if (!an_coef_in_range(row->blocks[b], quantisation))
+            return false;
+    return true;
+}
+
+/* As decode_mcu_row, from a JPEG. AN_AGAIN: leave it to libjpeg-turbo. */
+static int scan_mcu_row(an_coef_decoder *d, uint32_t mcu_row, bool wanted)
+{
+    an_coef_scan_row rows[AN_COEF_SCAN_ROWS];
+    set_scan_rows(d, mcu_row, wanted, rows);
+    for (size_t i = 0; i < AN_COEF_SCAN_ROWS && wanted; i++)
+        memset(d->work.coefficients + i * d->scan_row, 0, d->scan_row * sizeof(int16_t));
+    if (!an_coef_scan_mcu_row(d->scan, rows))
+        return AN_AGAIN;
+    const an_coef_scan_row *row = rows;
+    for (int c = 0; c < d->layout.components; c++)
+        for (uint32_t r = 0; r < d->layout.component[c].rows_per_mcu; r++, row++) {
+            if (!row->blocks)
+                continue;
+            if (!row_in_range(d, &d->planes[c], row))
+                return AN_AGAIN;
+            transform_block_row(d, c, row->blocks[0], 1 + 8 * (size_t)r);
+        }
     return AN_OK;
 }
 
@@ -312,11 +375,9 @@ static void mcu_range(const an_coef_decoder *d, uint32_t *first, uint32_t *last)
     }
 }
 
-static int prepare(an_coef_decoder *d, const uint8_t *payload, size_t size, const an_coef_window *window)
+/* The layout is set. */
+static int prepare(an_coef_decoder *d, const an_coef_window *window)
 {
-    int rc = an_coef_layout_parse(&d->layout, payload, size);
-    if (rc != AN_OK)
-        return rc;
     const an_coef_info *info = &d->layout.info;
     if (window->width < 1 || window->height < 1 || window->x >= info->width || window->y >= info->height ||
         window->width > info->width - window->x || window->height > info->height - window->y)
@@ -327,7 +388,7 @@ static int prepare(an_coef_decoder *d, const uint8_t *payload, size_t size, cons
         set_columns(d, c);
         set_quantisation(d, c);
     }
-    rc = set_memory(d);
+    int rc = set_memory(d);
     if (rc == AN_OK && d->layout.components == 1)
         memset(d->chroma[0], 128, window->width);
     d->next_row = d->layout.rows;
@@ -335,15 +396,12 @@ static int prepare(an_coef_decoder *d, const uint8_t *payload, size_t size, cons
     return rc;
 }
 
-static int decode(an_coef_decoder *d, const uint8_t *payload, size_t size, const an_coef_window *window, const sink *to)
+static int decode_rows(an_coef_decoder *d, const sink *to)
 {
     uint32_t first, last;
-    int rc = prepare(d, payload, size, window);
-    if (rc != AN_OK)
-        return rc;
     mcu_range(d, &first, &last);
     for (uint32_t m = 0; m <= last; m++) {
-        rc = decode_mcu_row(d, m, m >= first);
+        int rc = d->scan ? scan_mcu_row(d, m, m >= first) : decode_mcu_row(d, m, m >= first);
         if (rc != AN_OK)
             return rc;
         if (m < first)
@@ -355,6 +413,40 @@ static int decode(an_coef_decoder *d, const uint8_t *payload, size_t size, const
             carry_slots(d);
     }
     return AN_OK;
+}
+
+static int decode(an_coef_decoder *d, const uint8_t *payload, size_t size, const an_coef_window *window, const sink *to)
+{
+    d->scan = NULL;
+    int rc = an_coef_layout_parse(&d->layout, payload, size);
+    if (rc == AN_OK)
+        rc = prepare(d, window);
+    return rc == AN_OK ? decode_rows(d, to) : rc;
+}
+
+/* MCU rows that libjpeg-turbo looks at for this window: its upsampling fetches the next one with the last two rows of
+ * pixels. */
+static uint32_t rows_looked_at(const an_coef_decoder *d)
+{
+    uint32_t bottom = d->window.y + d->window.height - 1;
+    uint32_t last = halved_high(d) ? (bottom + 2) / 16 : bottom / 8;
+    return last < d->layout.mcu_rows ? last + 1 : d->layout.mcu_rows;
+}
+
+int an_coef_decode_scan(an_coef_decoder *d, an_coef_scan *scan, const an_coef_layout *layout, bool all,
+                        const an_coef_window *window, uint8_t *rgb, size_t stride)
+{
+    uint32_t first, last;
+    d->scan = scan;
+    d->layout = *layout;
+    int rc = prepare(d, window);
+    if (rc == AN_OK)
+        rc = decode_rows(d, &(sink){.rgb = rgb, .stride = stride});
+    mcu_range(d, &first, &last);
+    uint32_t end = all ? d->layout.mcu_rows : rows_looked_at(d);
+    for (uint32_t m = last + 1; rc == AN_OK && m < end; m++)
+        rc = scan_mcu_row(d, m, false);
+    return rc == AN_OK && all && !an_coef_scan_end(scan) ? AN_AGAIN : rc;
 }
 
 int an_coef_decode_window(an_coef_decoder *decoder, const uint8_t *payload, size_t size, const an_coef_window *window,

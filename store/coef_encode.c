@@ -10,19 +10,24 @@ static bool has_factors(const jpeg_component_info *component, int h, int v)
     return component->h_samp_factor == h && component->v_samp_factor == v;
 }
 
-static int sampling_of(const struct jpeg_decompress_struct *reader, an_coef_sampling *out)
+static bool sampling_of(const struct jpeg_decompress_struct *reader, an_coef_sampling *out)
 {
     const jpeg_component_info *c = reader->comp_info;
-    if (reader->jpeg_color_space == JCS_GRAYSCALE && reader->num_components == 1) {
-        *out = AN_COEF_GREY;
-        return AN_OK;
-    }
+    *out = AN_COEF_GREY;
+    if (reader->jpeg_color_space == JCS_GRAYSCALE && reader->num_components == 1)
+        return true;
     if (reader->jpeg_color_space != JCS_YCbCr || reader->num_components != 3)
-        return an_error(AN_EUNSUPPORTED, "not grey or YCbCr: keep it as jpeg");
+        return false;
     *out = has_factors(c, 2, 2) ? AN_COEF_420 : has_factors(c, 2, 1) ? AN_COEF_422 : AN_COEF_444;
-    if ((*out == AN_COEF_444 && !has_factors(c, 1, 1)) || !has_factors(c + 1, 1, 1) || !has_factors(c + 2, 1, 1))
-        return an_error(AN_EUNSUPPORTED, "chroma sampling is not 4:4:4, 4:2:2 or 4:2:0: keep it as jpeg");
-    return AN_OK;
+    return (*out != AN_COEF_444 || has_factors(c, 1, 1)) && has_factors(c + 1, 1, 1) && has_factors(c + 2, 1, 1);
+}
+
+bool an_coef_has_layout(const struct jpeg_decompress_struct *reader, an_coef_info *info)
+{
+    info->width = reader->image_width;
+    info->height = reader->image_height;
+    return info->width <= AN_RECORD_SIDE_MAX && info->height <= AN_RECORD_SIDE_MAX &&
+           sampling_of(reader, &info->sampling);
 }
 
 /* A progressive file that lacks its last scans is smoothed by libjpeg-turbo: other pixels than its coefficients'. */
@@ -33,16 +38,6 @@ static bool lacks_scans(const struct jpeg_decompress_struct *reader)
             if (reader->coef_bits[c][i] != 0)
                 return true;
     return false;
-}
-
-int an_coef_check_header(const struct jpeg_decompress_struct *reader, an_coef_info *info)
-{
-    if (reader->image_width > AN_RECORD_SIDE_MAX || reader->image_height > AN_RECORD_SIDE_MAX)
-        return an_error(AN_EUNSUPPORTED, "larger than %d pixels a side: %ux%u", AN_RECORD_SIDE_MAX, reader->image_width,
-                        reader->image_height);
-    info->width = reader->image_width;
-    info->height = reader->image_height;
-    return sampling_of(reader, &info->sampling);
 }
 
 /* A component's quantisation table: known for certain once its first scan has begun, announced before. NULL: none. */
@@ -224,13 +219,14 @@ static int encode(void *context)
     jpeg_mem_src(&e->reader, j->jpeg, j->size);
     jpeg_read_header(&e->reader, TRUE);
     an_coef_info info;
-    int rc = an_coef_check_header(&e->reader, &info);
-    if (rc != AN_OK)
-        return rc;
+    if (!an_coef_has_layout(&e->reader, &info))
+        return an_error(AN_EUNSUPPORTED,
+                        "not grey or YCbCr with 4:4:4, 4:2:2 or 4:2:0 of at most %d pixels a side: keep it as jpeg",
+                        AN_RECORD_SIDE_MAX);
     an_coef_layout layout;
     an_coef_layout_set(&layout, &info);
     const size_t before = out->size;
-    rc = encode_scan(e, &layout, out);
+    int rc = encode_scan(e, &layout, out);
     if (rc == AN_AGAIN) {
         out->size = before;
         rc = encode_arrays(e, &layout, out);

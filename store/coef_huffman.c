@@ -3,8 +3,8 @@
 #include <string.h>
 
 /* Positions beyond a block's last, added to the one reached: an end of block ends between END and END + 62, what a
- * lookup could not complete lies beyond SLOW, and between 64 and END two symbols ran over the end: the second one is not
- * of this block. */
+ * lookup could not complete lies beyond SLOW, and between 64 and END two symbols ran over the end: the second one is
+ * not of this block. */
 enum { LAST = 63, END = 96, SLOW = 192 };
 enum { DAMAGED = 255 };
 
@@ -151,8 +151,7 @@ static inline uint64_t load(const uint8_t *bytes)
 /* At least 56 bits. Whether it was necessary cannot be predicted, so nobody asks. */
 static inline an_huffman_window refill(an_huffman_window w)
 {
-    return (an_huffman_window){w.bits | load(w.next) >> w.available, w.available | 56,
-                               w.next + (63 - w.available) / 8};
+    return (an_huffman_window){w.bits | load(w.next) >> w.available, w.available | 56, w.next + (63 - w.available) / 8};
 }
 
 static inline an_huffman_window use(an_huffman_window w, unsigned bits)
@@ -193,8 +192,8 @@ static __attribute__((noinline)) unsigned take_slowly(const an_huffman_ac *table
     return k;
 }
 
-/* Next lookup; at least AN_HUFFMAN_AC_BITS are available. Both values are written even where there is only one, or none:
- * to a place that is written again later. */
+/* Next lookup; at least AN_HUFFMAN_AC_BITS are available. Both values are written even where there is only one, or
+ * none: to a place that is written again later. */
 static inline uint32_t take(const an_huffman_ac *table, an_huffman_window *w, unsigned *k, int16_t *block)
 {
     uint32_t e = table->lookup[w->bits >> (64 - AN_HUFFMAN_AC_BITS)];
@@ -265,7 +264,7 @@ static inline bool take_dc(const an_huffman_dc *table, an_huffman_window *window
     w = use(w, used - size);
     *dc += (int)(w.bits >> 1 >> (63 - size)) - (int)(~(uint64_t)((int64_t)w.bits >> 63) & ((1u << size) - 1));
     *window = use(w, size);
-    return *dc == (int16_t)*dc;
+    return *dc > INT16_MIN && *dc <= INT16_MAX;
 }
 
 bool an_huffman_block(const an_huffman_dc *dc_table, const an_huffman_ac *ac_table, an_huffman_window *window, int *dc,

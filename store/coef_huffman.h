@@ -52,7 +52,7 @@ typedef struct {
 } an_huffman_window;
 
 /* One block into 64 coefficients, row-major, zero before; the DC coefficient is *dc after its difference has been added.
- * False: no such code, or too many coefficients. At most AN_HUFFMAN_OVERRUN bytes are looked at. */
+ * False: no such code, too many coefficients, or one beyond -32767 to 32767. At most AN_HUFFMAN_OVERRUN bytes are looked at. */
 bool an_huffman_block(const an_huffman_dc *dc_table, const an_huffman_ac *ac_table, an_huffman_window *window, int *dc,
                       int16_t block[64]);
 

@@ -21,8 +21,8 @@ struct an_coef_encoder {
     size_t blocks;     /* it has room for */
 };
 
-/* What the header of a JPEG means for coef, AN_EUNSUPPORTED if its pixels cannot come from here. */
-int an_coef_check_header(const struct jpeg_decompress_struct *reader, an_coef_info *info);
+/* What the header of a JPEG means for coef. False: not one of its colours, samplings and sizes. */
+bool an_coef_has_layout(const struct jpeg_decompress_struct *reader, an_coef_info *info);
 
 /* Where the writer's bytes go. */
 void an_coef_set_destination(an_coef_encoder *encoder);

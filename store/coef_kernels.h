@@ -1,4 +1,4 @@
-/* What differs between the SIMD tiers of the coef decoder: four loops. Internal to store. coef_scalar.c is the
+/* What differs between the SIMD tiers of the coef decoder: five loops. Internal to store. coef_scalar.c is the
  * reference that the others equal to the bit; where the lowest byte comes first, the portable tier does with vectors
  * what it does with loops. */
 #ifndef AN_STORE_COEF_KERNELS_H
@@ -27,6 +27,10 @@ typedef struct {
     /* Blocks [first, end) of a row of blocks into work->coefficients. False when the row is damaged. */
     bool (*unpack)(const uint8_t *row, size_t size, size_t blocks, size_t first, size_t end, const an_coef_work *work);
 
+    /* Whether every block of a row has a weight of at most AN_COEF_SAFE_WEIGHT (coef_range.h), its quantisation table
+     * being row-major. No coefficient is -32768. Whole groups are read. */
+    bool (*is_light)(const int16_t *coefficients, const int16_t quantisation[64], size_t blocks);
+
     /* Dequantisation (the table is row-major) and inverse DCT (JDCT_ISLOW) of blocks side by side, into eight rows of
      * samples. Whole groups are written. */
     void (*inverse)(const int16_t *coefficients, const int16_t quantisation[64], size_t blocks, uint8_t *samples,
@@ -46,9 +50,11 @@ const an_coef_kernels *an_coef_kernels_vectors(void);
 const an_coef_kernels *an_coef_kernels_avx2(void);
 const an_coef_kernels *an_coef_kernels_avx512(void);
 
-/* unpack of the first two. */
+/* unpack and is_light of the first two; is_light of the others: nothing would be gained by wider vectors. */
 bool an_coef_unpack_scalar(const uint8_t *row, size_t size, size_t blocks, size_t first, size_t end,
                            const an_coef_work *work);
+bool an_coef_is_light_scalar(const int16_t *coefficients, const int16_t quantisation[64], size_t blocks);
+bool an_coef_is_light_avx2(const int16_t *coefficients, const int16_t quantisation[64], size_t blocks);
 
 const an_coef_kernels *an_coef_kernels_get(an_simd_tier tier);
 

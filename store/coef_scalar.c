@@ -1,10 +1,12 @@
 /* The reference decoder of codec coef: portable C. The loops over eight lanes are written so that compilers vectorise
  * them. The arithmetic is libjpeg-turbo's: jidctint.c (Loeffler, Ligtenberg, Moschytz, "Practical fast 1-D DCT
  * algorithms with 11 multiplications", ICASSP 1989), jdsample.c and jdcolor.c. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "store/coef_constants.h"
 #include "store/coef_kernels.h"
+#include "store/coef_range.h"
 #include "store/coef_row.h"
 
 /* Tables from a byte of a stream to values: the four that its crumbs stand for, were all of them small, and the two
@@ -263,8 +265,20 @@ static void colour(const uint8_t *y, const uint8_t *cb, const uint8_t *cr, size_
     }
 }
 
+bool an_coef_is_light_scalar(const int16_t *coefficients, const int16_t quantisation[64], size_t blocks)
+{
+    for (size_t b = 0; b < blocks; b++, coefficients += 64) {
+        int32_t weight = 0;
+        for (size_t i = 0; i < 64; i++)
+            weight += abs(coefficients[i]) * quantisation[i];
+        if (weight > AN_COEF_SAFE_WEIGHT)
+            return false;
+    }
+    return true;
+}
+
 const an_coef_kernels *an_coef_kernels_scalar(void)
 {
-    static const an_coef_kernels kernels = {an_coef_unpack_scalar, inverse, upsample, colour};
+    static const an_coef_kernels kernels = {an_coef_unpack_scalar, an_coef_is_light_scalar, inverse, upsample, colour};
     return &kernels;
 }

@@ -116,7 +116,8 @@ static bool unstuff(an_coef_scan *scan, const uint8_t *from, size_t size)
 
 bool an_coef_scan_start(an_coef_scan *scan, const struct jpeg_decompress_struct *reader, an_coef_layout *layout)
 {
-    if (reader->progressive_mode || reader->arith_code || reader->restart_interval != 0 ||
+    bool sequential = reader->Ss == 0 && reader->Se == 63 && reader->Ah == 0 && reader->Al == 0;
+    if (reader->progressive_mode || reader->arith_code || reader->restart_interval != 0 || !sequential ||
         reader->comps_in_scan != reader->num_components || reader->data_precision != 8)
         return false;
     for (int c = 0; c < reader->num_components; c++)

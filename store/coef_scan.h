@@ -31,6 +31,11 @@ bool an_coef_scan_start(an_coef_scan *scan, const struct jpeg_decompress_struct 
 /* The next MCU row: the luma rows of blocks, then Cb, then Cr. False: leave the file to libjpeg-turbo. */
 bool an_coef_scan_mcu_row(an_coef_scan *scan, const an_coef_scan_row rows[AN_COEF_SCAN_ROWS]);
 
+/* Decode a window of the image whose scan was just started: as an_coef_decode_window. all: the rest of the file is
+ * looked at, too. AN_AGAIN: leave the file to libjpeg-turbo; what was written to rgb is to be written again. */
+int an_coef_decode_scan(an_coef_decoder *decoder, an_coef_scan *scan, const an_coef_layout *layout, bool all,
+                        const an_coef_window *window, uint8_t *rgb, size_t stride);
+
 /* Whether the file ends as it should after the last MCU row. */
 bool an_coef_scan_end(const an_coef_scan *scan);
 

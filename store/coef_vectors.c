@@ -136,6 +136,6 @@ static void colour(const uint8_t *y, const uint8_t *cb, const uint8_t *cr, size_
 
 const an_coef_kernels *an_coef_kernels_vectors(void)
 {
-    static const an_coef_kernels kernels = {an_coef_unpack_scalar, inverse, upsample, colour};
+    static const an_coef_kernels kernels = {an_coef_unpack_scalar, an_coef_is_light_scalar, inverse, upsample, colour};
     return &kernels;
 }

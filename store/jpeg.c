@@ -23,7 +23,7 @@ static int create(void *context)
     return AN_OK;
 }
 
-int an_jpeg_decoder_create(an_jpeg_decoder **out)
+int an_jpeg_decoder_create_plain(an_jpeg_decoder **out)
 {
     *out = NULL;
     an_jpeg_decoder *d = calloc(1, sizeof *d);
@@ -43,11 +43,24 @@ int an_jpeg_decoder_create(an_jpeg_decoder **out)
     return AN_OK;
 }
 
+int an_jpeg_decoder_create(an_jpeg_decoder **out)
+{
+    int rc = an_jpeg_decoder_create_plain(out);
+    if (!rc)
+        rc = an_jpeg_fast_create(*out);
+    if (rc) {
+        an_jpeg_decoder_free(*out);
+        *out = NULL;
+    }
+    return rc;
+}
+
 void an_jpeg_decoder_free(an_jpeg_decoder *decoder)
 {
     if (!decoder)
         return;
     jpeg_destroy_decompress(&decoder->jpeg);
+    an_jpeg_fast_free(decoder);
     an_buffer_free(&decoder->row);
     free(decoder);
 }

@@ -1,5 +1,5 @@
-/* JPEG through libjpeg-turbo (the only place that includes it besides the coef transcoder). Handles are made once and
- * reused for every image; errors are returned, never exit(). A handle belongs to one thread at a time. */
+/* JPEG through libjpeg-turbo, and where that gives the same pixels through our own decoder (jpeg_fast.c). Handles are made
+ * once and reused for every image; errors are returned, never exit(). A handle belongs to one thread at a time. */
 #ifndef AN_STORE_JPEG_H
 #define AN_STORE_JPEG_H
 
@@ -13,6 +13,7 @@ typedef enum { AN_JPEG_420, AN_JPEG_422, AN_JPEG_444 } an_jpeg_subsampling;
 
 typedef struct an_jpeg_decoder an_jpeg_decoder;
 int an_jpeg_decoder_create(an_jpeg_decoder **out);
+int an_jpeg_decoder_create_plain(an_jpeg_decoder **out); /* libjpeg-turbo alone: what others are measured by */
 void an_jpeg_decoder_free(an_jpeg_decoder *decoder);
 
 typedef struct {

@@ -10,6 +10,7 @@
 #include <jpeglib.h>
 
 #include "base/buffer.h"
+#include "store/coef.h"
 #include "store/jpeg.h"
 
 typedef struct {
@@ -36,8 +37,16 @@ struct an_jpeg_decoder {
     an_jpeg_errors errors;
     struct jpeg_decompress_struct jpeg;
     struct jpeg_progress_mgr progress;
-    an_buffer row; /* scanlines that cannot go straight to their place */
+    an_buffer row;             /* scanlines that cannot go straight to their place */
+    struct an_coef_scan *scan; /* of jpeg_fast.c: NULL where that is not used */
+    an_coef_decoder *coef;
 };
+
+/* jpeg_fast.c. Decode a window after the header has been read; all: the rest of the file is looked at, too. AN_AGAIN:
+ * libjpeg-turbo has to do it, as if nothing had happened. */
+int an_jpeg_fast_create(an_jpeg_decoder *decoder);
+void an_jpeg_fast_free(an_jpeg_decoder *decoder);
+int an_jpeg_fast_decode(an_jpeg_decoder *decoder, const an_coef_window *window, bool all, uint8_t *out, size_t stride);
 
 /* Start reading: the header has been read, errors are reset. For use under an_jpeg_guard. */
 void an_jpeg_read_header(an_jpeg_decoder *decoder, const uint8_t *data, size_t size);

@@ -94,6 +94,10 @@ static int decode(void *context)
     int rc = check_size(&d->jpeg, j->window);
     if (rc)
         return rc;
+    const an_jpeg_window *w = j->window;
+    rc = an_jpeg_fast_decode(d, &(an_coef_window){w->x, w->y, w->width, w->height, false}, false, j->out, j->stride);
+    if (rc != AN_AGAIN)
+        return rc;
     an_jpeg_set_output(d);
     (void)jpeg_start_decompress(&d->jpeg); /* never suspends either */
     rc = read_rows(j, crop_columns(&d->jpeg, j->window));

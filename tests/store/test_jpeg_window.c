@@ -1,6 +1,7 @@
-/* The window decoder equals a full decode, cropped. */
+/* The window decoder equals libjpeg-turbo's full decode, cropped; and on damaged files it ends as libjpeg-turbo does. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,18 +13,19 @@
 #include "tests/store/jpeg_support.h"
 #include "tests/store/message.h"
 
-static an_jpeg_decoder *decoder;
+static an_jpeg_decoder *decoder, *plain; /* plain: libjpeg-turbo alone */
 
 static int setup(void **state)
 {
     (void)state;
-    return an_jpeg_decoder_create(&decoder);
+    return an_jpeg_decoder_create(&decoder) || an_jpeg_decoder_create_plain(&plain);
 }
 
 static int teardown(void **state)
 {
     (void)state;
     an_jpeg_decoder_free(decoder);
+    an_jpeg_decoder_free(plain);
     return 0;
 }
 
@@ -65,7 +67,7 @@ static void check_file(const test_jpeg *spec, int windows)
     an_rng rng = an_rng_make(spec->width, AN_RNG_TEST, spec->height, (uint64_t)windows);
     test_jpeg_make(spec, 1, &file);
     an_jpeg_info info;
-    assert_int_equal(an_jpeg_decode(decoder, file.data, file.size, 0, 1 << 20, &whole, &info), AN_OK);
+    assert_int_equal(an_jpeg_decode(plain, file.data, file.size, 0, 1 << 20, &whole, &info), AN_OK);
     assert_int_equal(info.warnings, 0);
     an_jpeg_window w = {.image_width = spec->width, .image_height = spec->height};
     for (int i = 0; i < windows; i++) {
@@ -82,7 +84,7 @@ static void check_edges(const test_jpeg *spec)
     an_buffer file = {0};
     an_image whole = {0};
     test_jpeg_make(spec, 2, &file);
-    assert_int_equal(an_jpeg_decode(decoder, file.data, file.size, 0, 1 << 20, &whole, NULL), AN_OK);
+    assert_int_equal(an_jpeg_decode(plain, file.data, file.size, 0, 1 << 20, &whole, NULL), AN_OK);
     uint32_t width = spec->width, height = spec->height;
     for (uint32_t x = 0; x < width; x++)
         for (uint32_t size = 1; x + size <= width; size += size < 4 ? 1 : 7)
@@ -147,11 +149,76 @@ static void test_crops(void **state)
     an_buffer file = {0};
     an_image whole = {0};
     test_jpeg_make(&spec, 3, &file);
-    assert_int_equal(an_jpeg_decode(decoder, file.data, file.size, 0, 1 << 20, &whole, NULL), AN_OK);
+    assert_int_equal(an_jpeg_decode(plain, file.data, file.size, 0, 1 << 20, &whole, NULL), AN_OK);
     for (uint32_t i = 0; i <= 32; i++)
         check_window(&file, &whole, (an_jpeg_window){i, (i * 7) % 33, 224, 224, 256, 256});
     an_image_free(&whole);
     an_buffer_free(&file);
+}
+
+/* Bits flipped, bytes overwritten, the end missing. */
+static void damage(an_buffer *file, an_rng *rng)
+{
+    uint32_t flips = an_rng_below(rng, 4);
+    for (uint32_t i = 0; i < flips; i++)
+        file->data[an_rng_below(rng, (uint32_t)file->size)] ^= (uint8_t)(1u << an_rng_below(rng, 8));
+    if (an_rng_below(rng, 4) == 0)
+        file->data[an_rng_below(rng, (uint32_t)file->size)] = (uint8_t)(an_rng_below(rng, 2) ? 0xff : 0);
+    if (flips == 0)
+        file->size = 1 + an_rng_below(rng, (uint32_t)file->size);
+}
+
+static void decode_both(const an_buffer *file, const an_jpeg_window *w, uint8_t *out[2], size_t size)
+{
+    int rc[2];
+    char message[AN_ERROR_MAX] = "";
+    for (int i = 0; i < 2; i++) {
+        memset(out[i], 0, size);
+        rc[i] = an_jpeg_decode_window(i ? plain : decoder, file->data, file->size, w, out[i], (size_t)w->width * 3);
+        if (i == 0 && rc[i])
+            snprintf(message, sizeof message, "%s", an_error_message());
+    }
+    if (rc[0] != rc[1] || (rc[1] && strcmp(message, an_error_message()) != 0))
+        fail_msg("%u,%u %ux%u: %d and %d from libjpeg-turbo, '%s' and '%s'", w->x, w->y, w->width, w->height, rc[0],
+                 rc[1], message, rc[1] ? an_error_message() : "");
+    if (!rc[0] && memcmp(out[0], out[1], size) != 0)
+        fail_msg("%u,%u %ux%u: other pixels than libjpeg-turbo's", w->x, w->y, w->width, w->height);
+}
+
+static void check_damaged(const test_jpeg *spec, int files, an_rng *rng)
+{
+    an_buffer file = {0}, damaged = {0};
+    an_jpeg_window w = {.image_width = spec->width, .image_height = spec->height};
+    size_t size = (size_t)spec->width * spec->height * 3;
+    uint8_t *out[2] = {malloc(size), malloc(size)};
+    assert_true(out[0] && out[1]);
+    test_jpeg_make(spec, 4, &file);
+    for (int i = 0; i < files; i++) {
+        damaged.size = 0;
+        assert_int_equal(an_buffer_append(&damaged, file.data, file.size), AN_OK);
+        damage(&damaged, rng);
+        random_window(&w, rng);
+        decode_both(&damaged, &w, out, (size_t)w.width * w.height * 3);
+    }
+    free(out[0]);
+    free(out[1]);
+    an_buffer_free(&file);
+    an_buffer_free(&damaged);
+}
+
+static void test_damaged_files(void **state)
+{
+    (void)state;
+    static const int qualities[] = {10, 75, 90, 100};
+    an_rng rng = an_rng_make(7, AN_RNG_TEST, 0, 0);
+    for (size_t i = 0; i < 8; i++)
+        for (size_t q = 0; q < sizeof qualities / sizeof *qualities; q++) {
+            test_jpeg spec = kinds[i];
+            spec.width = 100;
+            spec.height = 75;
+            spec.quality = qualities[q];
+            check_damaged(&spec, 150, &rng);
+        }
 }
 
 int main(void)
@@ -160,6 +227,7 @@ int main(void)
         cmocka_unit_test(test_edges),
         cmocka_unit_test(test_sizes),
         cmocka_unit_test(test_crops),
+        cmocka_unit_test(test_damaged_files),
     };
     return cmocka_run_group_tests_name("jpeg_window", tests, setup, teardown);
 }
