@@ -200,6 +200,36 @@ static int read_rows(an_jpeg_decoder *d, an_image *out, uint32_t x)
     return rc;
 }
 
+/* A side of the centred square with its margin; the square may lie half a pixel off: both edges have the same distance.
+ */
+static void set_side(uint32_t image, uint32_t side, uint32_t margin, uint32_t *first, uint32_t *size)
+{
+    uint32_t beside = (image - side) / 2;
+    *first = beside > margin ? beside - margin : 0;
+    *size = image - 2 * *first;
+}
+
+/* AN_AGAIN: through libjpeg-turbo. */
+static int decode_fast(const whole *w)
+{
+    uint32_t width = w->out->width, height = w->out->height, side = width < height ? width : height;
+    an_coef_window window = {0, 0, width, height, false};
+    if (w->decoder->jpeg.scale_denom != 1)
+        return AN_AGAIN;
+    if (w->square_only) {
+        set_side(width, side, w->margin, &window.x, &window.width);
+        set_side(height, side, w->margin, &window.y, &window.height);
+    }
+    size_t stride = 3 * (size_t)width;
+    int rc = an_jpeg_fast_decode(w->decoder, &window, true, w->out->pixels + window.y * stride + 3 * (size_t)window.x,
+                                 stride);
+    if (rc == AN_OK) {
+        describe(w->decoder, w->info);
+        count_warnings(w->decoder, w->info);
+    }
+    return rc;
+}
+
 static int decode_whole(void *context)
 {
     whole *w = context;
@@ -212,7 +242,9 @@ static int decode_whole(void *context)
     choose_scale(jpeg, w->min_side);
     jpeg_calc_output_dimensions(jpeg);
     int rc = an_image_set_size(w->out, jpeg->output_width, jpeg->output_height);
-    if (rc)
+    if (!rc)
+        rc = decode_fast(w);
+    if (rc != AN_AGAIN)
         return rc;
     (void)jpeg_start_decompress(jpeg); /* as above: never suspends */
     rc = read_rows(w->decoder, w->out, w->square_only && can_crop(jpeg) ? crop_to_square(jpeg, w->margin) : 0);

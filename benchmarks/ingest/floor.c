@@ -51,7 +51,7 @@ static void *work(void *unused)
     an_buffer in = {0}, out = {0};
     an_image whole = {0}, part = {0};
     (void)unused;
-    int error = an_jpeg_decoder_create(&decoder);
+    int error = an_jpeg_decoder_create_plain(&decoder);
     if (!error)
         error = an_jpeg_encoder_create(&encoder);
     for (size_t i; !error && (i = atomic_fetch_add(&next, 1)) < count;)

@@ -1,4 +1,5 @@
-/* The window decoder equals libjpeg-turbo's full decode, cropped; and on damaged files it ends as libjpeg-turbo does. */
+/* The window decoder equals libjpeg-turbo's full decode, cropped; and on damaged files it ends as libjpeg-turbo does.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -185,6 +186,27 @@ static void decode_both(const an_buffer *file, const an_jpeg_window *w, uint8_t 
         fail_msg("%u,%u %ux%u: other pixels than libjpeg-turbo's", w->x, w->y, w->width, w->height);
 }
 
+static void decode_whole_both(const an_buffer *file, bool square)
+{
+    int rc[2];
+    an_image image[2] = {{0}, {0}};
+    an_jpeg_info info[2] = {{0}, {0}};
+    for (int i = 0; i < 2; i++) {
+        an_jpeg_decoder *by = i ? plain : decoder;
+        rc[i] = square ? an_jpeg_decode_square(by, file->data, file->size, 0, 3, 1 << 20, &image[i], &info[i])
+                       : an_jpeg_decode(by, file->data, file->size, 0, 1 << 20, &image[i], &info[i]);
+    }
+    assert_int_equal(rc[0], rc[1]);
+    if (!rc[0]) {
+        assert_memory_equal(&info[0], &info[1], sizeof *info);
+        assert_int_equal(image[0].width, image[1].width);
+        if (!square)
+            assert_memory_equal(image[0].pixels, image[1].pixels, (size_t)image[0].width * image[0].height * 3);
+    }
+    an_image_free(&image[0]);
+    an_image_free(&image[1]);
+}
+
 static void check_damaged(const test_jpeg *spec, int files, an_rng *rng)
 {
     an_buffer file = {0}, damaged = {0};
@@ -199,6 +221,7 @@ static void check_damaged(const test_jpeg *spec, int files, an_rng *rng)
         damage(&damaged, rng);
         random_window(&w, rng);
         decode_both(&damaged, &w, out, (size_t)w.width * w.height * 3);
+        decode_whole_both(&damaged, i % 2);
     }
     free(out[0]);
     free(out[1]);
