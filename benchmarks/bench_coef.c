@@ -31,7 +31,7 @@
 #include "store/coef_kernels.h"
 #include "store/jpeg.h"
 
-enum { FILES_MAX = 4000, PASSES = 9, TIERS = 3, LIMIT = TIERS, ENCODE, BACK, CONTENDERS, STAGES = 4 };
+enum { FILES_MAX = 4000, PASSES = 9, TIERS = 3, LIMIT = TIERS, JPEG, ENCODE, BACK, CONTENDERS, STAGES = 4 };
 
 typedef struct {
     char *path;
@@ -44,6 +44,7 @@ static sample samples[FILES_MAX];
 static size_t count;
 static an_coef_decoder *decoders[TIERS]; /* NULL: this processor lacks it */
 static an_coef_encoder *encoder;
+static an_jpeg_decoder *jpeg_decoder; /* the store's, which uses libjpeg-turbo for unusual files only */
 static struct jpeg_decompress_struct turbo;
 static uint8_t *out;
 
@@ -122,6 +123,11 @@ static int run(const sample *s, int contender)
     case LIMIT:
         decode_turbo(s);
         return AN_OK;
+    case JPEG:
+        return an_jpeg_decode_window(jpeg_decoder, s->jpeg.data, s->jpeg.size,
+                                     &(an_jpeg_window){s->window.x, s->window.y, s->window.width, s->window.height,
+                                                       s->image.width, s->image.height},
+                                     out, (size_t)s->window.width * 3);
     case ENCODE:
         return an_coef_encode_jpeg(encoder, s->jpeg.data, s->jpeg.size, &made);
     case BACK:
@@ -268,6 +274,7 @@ static int report(uint32_t side, int quality)
            samples[0].window.width);
     printf("size: jpeg %.0f bytes, coef %.0f, %.3f x\n", jpeg, coef, coef / jpeg);
     printf("libjpeg-turbo crop decode: %.1f us\n", us[LIMIT]);
+    printf("the store's crop decode of the same JPEG: %.1f us, %.2f x\n", us[JPEG], us[LIMIT] / us[JPEG]);
     for (int t = 0; t < TIERS; t++) {
         double cost[STAGES] = {0};
         if (!decoders[t])
@@ -299,11 +306,18 @@ static int benchmark(uint32_t side, int quality)
     return rc ? rc : report(side, quality);
 }
 
-/* Samples of the whole picture that differ, summed over the tiers. */
+/* Samples of the whole picture that differ, summed over the tiers and the store's JPEG decoder. */
 static int differing(const sample *s, const an_image *expected, uint64_t *differing_sum, uint64_t *compared)
 {
     uint32_t side = s->image.width;
     size_t bytes = (size_t)side * side * 3;
+    an_jpeg_window whole = {0, 0, side, side, side, side};
+    int jpeg = an_jpeg_decode_window(jpeg_decoder, s->jpeg.data, s->jpeg.size, &whole, out, (size_t)side * 3);
+    if (jpeg)
+        return jpeg;
+    for (size_t i = 0; i < bytes; i++)
+        *differing_sum += out[i] != expected->pixels[i];
+    *compared += bytes;
     for (int t = 0; t < TIERS; t++) {
         if (!decoders[t])
             continue;
@@ -327,7 +341,7 @@ static int check(void)
     uint64_t differ = 0, compared = 0, pictures = 0;
     int rc = an_jpeg_encoder_create(&jpeg);
     if (!rc)
-        rc = an_jpeg_decoder_create(&decoder);
+        rc = an_jpeg_decoder_create_plain(&decoder);
     for (size_t i = 0; !rc && i < count; i++)
         for (int k = 0; !rc && k < 9; k++, pictures++) {
             rc = encode(&samples[i], jpeg, qualities[k % 3], (an_jpeg_subsampling)(k / 3));
@@ -352,6 +366,9 @@ static int set_up(uint32_t side)
     for (int t = 0; t < TIERS; t++)
         if (an_coef_decoder_create_tier(&decoders[t], (an_simd_tier)t) == AN_ENOMEM)
             return AN_ENOMEM;
+    int rc = an_jpeg_decoder_create(&jpeg_decoder);
+    if (rc)
+        return rc;
     out = malloc((size_t)side * side * 3);
     return out ? an_coef_encoder_create(&encoder) : an_error(AN_ENOMEM, "out of memory");
 }
