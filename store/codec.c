@@ -10,7 +10,6 @@
 struct an_encoder {
     an_jpeg_encoder *jpeg;
     an_coef_encoder *coef;
-    an_buffer file; /* the JPEG that becomes coef */
 };
 
 struct an_decoder {
@@ -41,15 +40,7 @@ void an_encoder_free(an_encoder *encoder)
         return;
     an_jpeg_encoder_free(encoder->jpeg);
     an_coef_encoder_free(encoder->coef);
-    an_buffer_free(&encoder->file);
     free(encoder);
-}
-
-static int encode_coef(an_encoder *e, const an_image *image, const an_codec_options *options, an_buffer *out)
-{
-    e->file.size = 0;
-    int rc = an_jpeg_encode(e->jpeg, image, options->quality, options->subsampling, &e->file);
-    return rc ? rc : an_coef_encode_jpeg(e->coef, e->file.data, e->file.size, out);
 }
 
 int an_encoder_encode(an_encoder *encoder, const an_image *image, const an_codec_options *options, an_buffer *out)
@@ -66,7 +57,7 @@ int an_encoder_encode(an_encoder *encoder, const an_image *image, const an_codec
     case AN_CODEC_RGB:
         return an_buffer_append(out, image->pixels, (size_t)image->width * image->height * 3);
     case AN_CODEC_COEF:
-        return encode_coef(encoder, image, options, out);
+        return an_coef_encode_image(encoder->coef, image, options->quality, options->subsampling, out);
     }
     return an_error(AN_EINVAL, "cannot encode with unknown codec %d", (int)options->codec);
 }

@@ -11,6 +11,8 @@
 
 #include "base/buffer.h"
 #include "base/cpu.h"
+#include "store/image.h"
+#include "store/jpeg.h"
 
 typedef enum {
     AN_COEF_GREY = 0,
@@ -35,6 +37,10 @@ void an_coef_encoder_free(an_coef_encoder *encoder); /* NULL is fine */
  * give AN_EUNSUPPORTED: keep them as jpeg. Damaged ones (a warning of libjpeg-turbo is enough) give AN_ECORRUPT. On
  * failure out is as before. */
 int an_coef_encode_jpeg(an_coef_encoder *encoder, const uint8_t *jpeg, size_t size, an_buffer *out);
+
+/* The same for the JPEG file that an_jpeg_encode would make of an image, which is never made. */
+int an_coef_encode_image(an_coef_encoder *encoder, const an_image *image, int quality, an_jpeg_subsampling subsampling,
+                         an_buffer *out);
 
 /* Append a JPEG file with identical coefficients and quantisation tables (optimised Huffman codes) to out. */
 int an_coef_to_jpeg(an_coef_encoder *encoder, const uint8_t *payload, size_t size, an_buffer *out);

@@ -50,56 +50,64 @@ static const UINT16 *table_of(const struct jpeg_decompress_struct *reader, int c
     return table ? table->quantval : NULL;
 }
 
-static bool same_table(const struct jpeg_decompress_struct *reader, int a, int b)
+static bool same_table(const UINT16 *a, const UINT16 *b)
 {
-    return memcmp(table_of(reader, a), table_of(reader, b), 64 * sizeof(UINT16)) == 0;
+    return memcmp(a, b, 64 * sizeof(UINT16)) == 0;
 }
 
 /* How many tables a payload needs for these components. */
-static uint32_t count_tables(const struct jpeg_decompress_struct *reader)
+static uint32_t count_tables(const an_coef_layout *layout, const UINT16 *const tables[3])
 {
-    if (reader->num_components == 1)
+    if (layout->components == 1)
         return 1;
-    if (!same_table(reader, 1, 2))
+    if (!same_table(tables[1], tables[2]))
         return 3;
-    return same_table(reader, 0, 1) ? 1 : 2;
+    return same_table(tables[0], tables[1]) ? 1 : 2;
 }
 
-static int put_tables(const struct jpeg_decompress_struct *reader, uint32_t tables, an_buffer *out)
+static int put_table(const UINT16 table[64], an_buffer *out)
 {
-    for (uint32_t t = 0; t < tables; t++) {
-        const UINT16 *values = table_of(reader, (int)t);
-        uint8_t bytes[64];
-        for (int i = 0; i < 64; i++) {
-            if (values[an_coef_zigzag[i]] < 1 || values[an_coef_zigzag[i]] > 255)
-                return an_error(AN_EUNSUPPORTED, "quantisation table with values beyond 1 to 255: keep it as jpeg");
-            bytes[i] = (uint8_t)values[an_coef_zigzag[i]];
-        }
-        int rc = an_buffer_append(out, bytes, sizeof bytes);
-        if (rc != AN_OK)
-            return rc;
+    uint8_t bytes[64];
+    for (int i = 0; i < 64; i++) {
+        if (table[an_coef_zigzag[i]] < 1 || table[an_coef_zigzag[i]] > 255)
+            return an_error(AN_EUNSUPPORTED, "quantisation table with values beyond 1 to 255: keep it as jpeg");
+        bytes[i] = (uint8_t)table[an_coef_zigzag[i]];
     }
-    return AN_OK;
+    return an_buffer_append(out, bytes, sizeof bytes);
 }
 
-static int put_header(const struct jpeg_decompress_struct *reader, const an_coef_layout *layout, an_buffer *out)
+int an_coef_put_header(const an_coef_layout *layout, const UINT16 *const tables[3], an_buffer *out)
 {
-    for (int c = 0; c < reader->num_components; c++)
-        if (!table_of(reader, c))
-            return an_error(AN_ECORRUPT, "damaged JPEG: quantisation table missing");
-    uint32_t tables = count_tables(reader);
+    uint32_t count = count_tables(layout, tables);
     const an_coef_info *info = &layout->info;
     uint8_t header[AN_COEF_HEADER] = {
-        AN_COEF_VERSION,      (uint8_t)info->sampling,     (uint8_t)tables,       0,
+        AN_COEF_VERSION,      (uint8_t)info->sampling,     (uint8_t)count,        0,
         (uint8_t)info->width, (uint8_t)(info->width >> 8), (uint8_t)info->height, (uint8_t)(info->height >> 8)};
     int rc = an_buffer_append(out, header, sizeof header);
-    if (rc == AN_OK)
-        rc = put_tables(reader, tables, out);
+    for (uint32_t t = 0; rc == AN_OK && t < count; t++)
+        rc = put_table(tables[t], out);
     if (rc == AN_OK)
         rc = an_buffer_reserve(out, out->size + 2 * (size_t)layout->block_rows);
     if (rc == AN_OK)
         out->size += 2 * (size_t)layout->block_rows; /* lengths are filled in as the rows are made */
     return rc;
+}
+
+static int put_header(const struct jpeg_decompress_struct *reader, const an_coef_layout *layout, an_buffer *out)
+{
+    const UINT16 *tables[3];
+    for (int c = 0; c < layout->components; c++) {
+        tables[c] = table_of(reader, c);
+        if (!tables[c])
+            return an_error(AN_ECORRUPT, "damaged JPEG: quantisation table missing");
+    }
+    return an_coef_put_header(layout, tables, out);
+}
+
+int an_coef_put_padding(an_buffer *out)
+{
+    const uint8_t padding[AN_COEF_PADDING] = {0};
+    return an_buffer_append(out, padding, sizeof padding);
 }
 
 static int finish_row(an_coef_packer *packer, size_t length_at, an_buffer *out)
@@ -113,10 +121,9 @@ static int finish_row(an_coef_packer *packer, size_t length_at, an_buffer *out)
     return rc;
 }
 
-static int put_row(an_coef_encoder *e, int c, uint32_t blocks_wide, const int16_t (*blocks)[64], size_t length_at,
-                   an_buffer *out)
+int an_coef_put_row(an_coef_encoder *e, const UINT16 quantisation[64], uint32_t blocks_wide,
+                    const int16_t (*blocks)[64], size_t length_at, an_buffer *out)
 {
-    const UINT16 *quantisation = table_of(&e->reader, c);
     int rc = an_coef_packer_start(&e->packer, blocks_wide);
     if (rc != AN_OK)
         return rc;
@@ -126,11 +133,16 @@ static int put_row(an_coef_encoder *e, int c, uint32_t blocks_wide, const int16_
     return finish_row(&e->packer, length_at, out);
 }
 
+int an_coef_reserve_mcu_row(an_coef_encoder *e, const an_coef_layout *layout)
+{
+    return an_buffer_reserve(&e->mcu_row, AN_COEF_SCAN_ROWS * layout->component[0].blocks_wide * sizeof(int16_t[64]));
+}
+
 /* Room for the rows of blocks of an MCU row, zero. */
 static int start_rows(an_coef_encoder *e, const an_coef_layout *layout, an_coef_scan_row rows[AN_COEF_SCAN_ROWS])
 {
     size_t row = layout->component[0].blocks_wide * sizeof(int16_t[64]);
-    int rc = an_buffer_reserve(&e->mcu_row, AN_COEF_SCAN_ROWS * row);
+    int rc = an_coef_reserve_mcu_row(e, layout);
     if (rc != AN_OK)
         return rc;
     memset(e->mcu_row.data, 0, AN_COEF_SCAN_ROWS * row);
@@ -151,7 +163,7 @@ static int put_mcu_row(an_coef_encoder *e, const an_coef_layout *layout, uint32_
     for (int c = 0; c < layout->components; row += layout->component[c++].rows_per_mcu) {
         uint32_t real = an_coef_mcu_row_blocks(&layout->component[c], mcu_row);
         for (uint32_t r = 0; rc == AN_OK && r < real; r++, *length_at += 2)
-            rc = put_row(e, c, row[r].end, (void *)row[r].blocks, *length_at, out);
+            rc = an_coef_put_row(e, table_of(&e->reader, c), row[r].end, (void *)row[r].blocks, *length_at, out);
     }
     return rc;
 }
@@ -175,7 +187,8 @@ static int put_arrays(an_coef_encoder *e, const an_coef_layout *layout, jvirt_ba
             for (uint32_t r = 0; r < rows; r++, length_at += 2) {
                 JDIMENSION y = m * component->rows_per_mcu + r;
                 JBLOCKARRAY blocks = reader->mem->access_virt_barray((j_common_ptr)reader, arrays[c], y, 1, FALSE);
-                int rc = put_row(e, c, component->blocks_wide, (void *)blocks[0], length_at, out);
+                int rc =
+                    an_coef_put_row(e, table_of(reader, c), component->blocks_wide, (void *)blocks[0], length_at, out);
                 if (rc != AN_OK)
                     return rc;
             }
@@ -231,8 +244,7 @@ static int encode(void *context)
         out->size = before;
         rc = encode_arrays(e, &layout, out);
     }
-    const uint8_t padding[AN_COEF_PADDING] = {0};
-    return rc == AN_OK ? an_buffer_append(out, padding, sizeof padding) : rc;
+    return rc == AN_OK ? an_coef_put_padding(out) : rc;
 }
 
 int an_coef_encode_jpeg(an_coef_encoder *encoder, const uint8_t *jpeg, size_t size, an_buffer *out)

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "store/jpeg_compress.h"
 #include "store/jpeg_errors.h"
 
 struct an_jpeg_encoder {
@@ -78,6 +79,41 @@ void an_jpeg_encoder_free(an_jpeg_encoder *encoder)
     free(encoder);
 }
 
+int an_jpeg_check(const an_image *image, int quality)
+{
+    if (image->width == 0 || image->height == 0 || image->width > JPEG_MAX_DIMENSION ||
+        image->height > JPEG_MAX_DIMENSION)
+        return an_error(AN_EINVAL, "cannot write an image of %ux%u pixels as JPEG: 1 to %ld a side are possible",
+                        image->width, image->height, JPEG_MAX_DIMENSION);
+    if (quality < 1 || quality > 100)
+        return an_error(AN_EINVAL, "JPEG quality %d: 1 to 100 are possible", quality);
+    return AN_OK;
+}
+
+void an_jpeg_start(struct jpeg_compress_struct *jpeg, const an_image *image, int quality,
+                   an_jpeg_subsampling subsampling)
+{
+    jpeg->image_width = image->width;
+    jpeg->image_height = image->height;
+    jpeg->input_components = 3;
+    jpeg->in_color_space = JCS_RGB;
+    jpeg_set_defaults(jpeg);
+    jpeg_set_quality(jpeg, quality, TRUE);
+    jpeg->dct_method = JDCT_ISLOW;
+    jpeg->comp_info[0].h_samp_factor = subsampling == AN_JPEG_444 ? 1 : 2;
+    jpeg->comp_info[0].v_samp_factor = subsampling == AN_JPEG_420 ? 2 : 1;
+    jpeg_start_compress(jpeg, TRUE);
+}
+
+void an_jpeg_write(struct jpeg_compress_struct *jpeg, const an_image *image)
+{
+    while (jpeg->next_scanline < jpeg->image_height) {
+        JSAMPROW row = image->pixels + (size_t)jpeg->next_scanline * image->width * 3;
+        (void)jpeg_write_scanlines(jpeg, &row, 1); /* the destination never suspends: one row is taken */
+    }
+    jpeg_finish_compress(jpeg);
+}
+
 typedef struct {
     an_jpeg_encoder *encoder;
     const an_image *image;
@@ -88,33 +124,8 @@ typedef struct {
 static int encode(void *context)
 {
     const job *j = context;
-    struct jpeg_compress_struct *jpeg = &j->encoder->jpeg;
-    jpeg->image_width = j->image->width;
-    jpeg->image_height = j->image->height;
-    jpeg->input_components = 3;
-    jpeg->in_color_space = JCS_RGB;
-    jpeg_set_defaults(jpeg);
-    jpeg_set_quality(jpeg, j->quality, TRUE);
-    jpeg->dct_method = JDCT_ISLOW;
-    jpeg->comp_info[0].h_samp_factor = j->subsampling == AN_JPEG_444 ? 1 : 2;
-    jpeg->comp_info[0].v_samp_factor = j->subsampling == AN_JPEG_420 ? 2 : 1;
-    jpeg_start_compress(jpeg, TRUE);
-    while (jpeg->next_scanline < jpeg->image_height) {
-        JSAMPROW row = j->image->pixels + (size_t)jpeg->next_scanline * j->image->width * 3;
-        (void)jpeg_write_scanlines(jpeg, &row, 1); /* the destination never suspends: one row is taken */
-    }
-    jpeg_finish_compress(jpeg);
-    return AN_OK;
-}
-
-static int check(const job *j)
-{
-    if (j->image->width == 0 || j->image->height == 0 || j->image->width > JPEG_MAX_DIMENSION ||
-        j->image->height > JPEG_MAX_DIMENSION)
-        return an_error(AN_EINVAL, "cannot write an image of %ux%u pixels as JPEG: 1 to %ld a side are possible",
-                        j->image->width, j->image->height, JPEG_MAX_DIMENSION);
-    if (j->quality < 1 || j->quality > 100)
-        return an_error(AN_EINVAL, "JPEG quality %d: 1 to 100 are possible", j->quality);
+    an_jpeg_start(&j->encoder->jpeg, j->image, j->quality, j->subsampling);
+    an_jpeg_write(&j->encoder->jpeg, j->image);
     return AN_OK;
 }
 
@@ -122,7 +133,7 @@ int an_jpeg_encode(an_jpeg_encoder *encoder, const an_image *image, int quality,
                    an_buffer *out)
 {
     job j = {encoder, image, quality, subsampling};
-    int rc = check(&j);
+    int rc = an_jpeg_check(image, quality);
     if (rc)
         return rc;
     size_t before = out->size;

@@ -263,6 +263,46 @@ static void test_rows(void **state)
     }
 }
 
+/* Smooth where seed is even, noise where it is odd. */
+static void fill_image(an_image *image, uint32_t width, uint32_t height, uint32_t seed)
+{
+    an_rng rng = an_rng_make(seed, AN_RNG_TEST, 0, 0);
+    assert_int_equal(an_image_set_size(image, width, height), AN_OK);
+    for (uint32_t i = 0; i < width * height * 3; i++)
+        image->pixels[i] =
+            (uint8_t)(seed % 2 ? an_rng_below(&rng, 256) : i / 3 % width * 3 + i / 3 / width * 2 + i % 3 * 40);
+}
+
+/* From pixels comes the very payload that the JPEG file gives, though no file is made. */
+static void test_image_is_its_jpeg(void **state)
+{
+    (void)state;
+    static const uint32_t sizes[][2] = {{1, 1}, {7, 3}, {8, 8}, {9, 17}, {16, 16}, {33, 24}, {40, 41}, {72, 72}};
+    static const int qualities[] = {1, 50, 90, 100};
+    an_jpeg_encoder *jpeg;
+    an_image image = {0};
+    an_buffer file = {0}, expected = {0}, made = {0};
+    assert_int_equal(an_jpeg_encoder_create(&jpeg), AN_OK);
+    for (uint32_t i = 0; i < 2 * sizeof sizes / sizeof *sizes * 12; i++) {
+        const uint32_t *size = sizes[i / 24];
+        int quality = qualities[i / 6 % 4];
+        an_jpeg_subsampling subsampling = (an_jpeg_subsampling)(i / 2 % 3);
+        fill_image(&image, size[0], size[1], i);
+        file.size = expected.size = made.size = 0;
+        assert_int_equal(an_jpeg_encode(jpeg, &image, quality, subsampling, &file), AN_OK);
+        assert_int_equal(an_coef_encode_jpeg(encoder, file.data, file.size, &expected), AN_OK);
+        assert_int_equal(an_coef_encode_image(encoder, &image, quality, subsampling, &made), AN_OK);
+        assert_int_equal(made.size, expected.size);
+        assert_memory_equal(made.data, expected.data, made.size);
+    }
+    assert_int_equal(an_coef_encode_image(encoder, &image, 101, AN_JPEG_420, &made), AN_EINVAL);
+    an_jpeg_encoder_free(jpeg);
+    an_image_free(&image);
+    an_buffer_free(&file);
+    an_buffer_free(&expected);
+    an_buffer_free(&made);
+}
+
 /* coef -> jpeg -> coef gives the same bytes, and the jpeg the same pixels; what is in the buffer stays before them. */
 static void test_to_jpeg(void **state)
 {
@@ -507,11 +547,14 @@ static void test_bit_flips(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sizes),        cmocka_unit_test(test_qualities),      cmocka_unit_test(test_all_windows),
-        cmocka_unit_test(test_wide_values),  cmocka_unit_test(test_rows),           cmocka_unit_test(test_to_jpeg),
-        cmocka_unit_test(test_bytes),        cmocka_unit_test(test_unsupported),    cmocka_unit_test(test_damaged_jpeg),
-        cmocka_unit_test(test_flipped_jpeg), cmocka_unit_test(test_window_outside), cmocka_unit_test(test_headers),
-        cmocka_unit_test(test_truncated),    cmocka_unit_test(test_bit_flips),
+        cmocka_unit_test(test_image_is_its_jpeg), cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_qualities),         cmocka_unit_test(test_all_windows),
+        cmocka_unit_test(test_wide_values),       cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_to_jpeg),           cmocka_unit_test(test_bytes),
+        cmocka_unit_test(test_unsupported),       cmocka_unit_test(test_damaged_jpeg),
+        cmocka_unit_test(test_flipped_jpeg),      cmocka_unit_test(test_window_outside),
+        cmocka_unit_test(test_headers),           cmocka_unit_test(test_truncated),
+        cmocka_unit_test(test_bit_flips),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
