@@ -30,6 +30,8 @@ typedef struct {
 } emu_counters;
 
 emu_counters emu_count(void);
+/* Buffers of devices, or of pinned memory, whose use may go on for all that the host knows. */
+int emu_in_flight(bool pinned);
 void emu_peer_set(bool possible);
 void emu_memory_set(size_t bytes); /* of each device; 0: no limit */
 /* From now on violations are counted, not fatal; returns those since the last call and the text of the first. */

@@ -501,6 +501,24 @@ static void pages_release(const buffer *b)
         abort();
 }
 
+static bool flying(const buffer *b)
+{
+    bool found = b->written > host.at[b->writer];
+    for (int i = 0; i < STREAMS; i++)
+        found = found || b->read.at[i] > host.at[i];
+    return found;
+}
+
+int emu_in_flight(bool pinned)
+{
+    int found = 0;
+    pthread_mutex_lock(&lock);
+    for (const buffer *b = buffers; b; b = b->next)
+        found += flying(b) && (b->device < 0) == pinned;
+    pthread_mutex_unlock(&lock);
+    return found;
+}
+
 static cudaError_t buffer_free(void *at)
 {
     pthread_mutex_lock(&lock);
@@ -508,10 +526,7 @@ static cudaError_t buffer_free(void *at)
         buffer *b = *place;
         if (b->base != at)
             continue;
-        bool flying = b->written > host.at[b->writer];
-        for (int i = 0; i < STREAMS; i++)
-            flying = flying || b->read.at[i] > host.at[i];
-        if (flying)
+        if (flying(b))
             violation_locked("a buffer is freed while work that uses it may be in flight");
         else
             pages_release(b);

@@ -1,5 +1,6 @@
 /* The update of all of a device's tensors in one launch: the bits of one launch a tensor, on every placement, and with
- * more tensors than a launch takes. */
+ * more tensors than a launch takes. Around it: the host that goes on while gradients are computed, and the loss that is
+ * known before. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,10 +8,12 @@
 
 #include <cmocka.h>
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/error.h"
 #include "model/cuda/kernels.h"
 #include "model/exec_private.h"
 #include "model/init.h"
@@ -82,6 +85,13 @@ static void same_bits(an_exec *one, an_exec *two, an_parameter_kind kind)
     }
 }
 
+static void no_violations(void)
+{
+    char text[512];
+    if (emu_violations(text, sizeof text))
+        fail_msg("the emulator complains: %s", text);
+}
+
 static void check_same(const an_graph *graph, const char *devices, an_precision precision)
 {
     an_exec *each, *all;
@@ -102,9 +112,7 @@ static void check_same(const an_graph *graph, const char *devices, an_precision 
     an_exec_free(each);
     an_exec_free(all);
     free(images);
-    char text[512];
-    if (emu_violations(text, sizeof text))
-        fail_msg("the emulator complains: %s", text);
+    no_violations();
 }
 
 static void test_one_launch_gives_the_same_bits(void **state)
@@ -148,12 +156,92 @@ static void test_launches_are_few(void **state)
     assert_int_equal(launches(&graph, 2 * DEEP), (2 * DEEP + AN_SGD_TENSORS - 1) / AN_SGD_TENSORS);
 }
 
+/* A step returns with its loss, not with its gradients; the update is queued behind those. What the host gave is free
+ * by then, but for a batch that was announced. */
+static void check_ahead(const char *devices)
+{
+    an_graph graph;
+    an_exec *exec;
+    void *images;
+    size_t size = BATCH * 4 * SMALL_SIDE * SMALL_SIDE * sizeof(float);
+    an_small_net(&graph, AN_ACTIVATION_RELU);
+    exec_make(&exec, &graph, devices, AN_PRECISION_F32);
+    an_test_ok(an_exec_images_alloc(exec, &images, size), "images");
+    for (uint64_t step = 0; step < 4; step++) {
+        if (step % 2)
+            an_exec_prefetch(exec, images, BATCH);
+        exec_step(exec, images, step);
+        assert_true(emu_in_flight(false) > 0);
+        assert_int_equal(emu_in_flight(true), step % 2);
+        an_test_ok(an_exec_update(exec, &sgd), "update");
+        assert_true(emu_in_flight(false) > 0);
+    }
+    an_test_ok(an_exec_wait(exec), "wait");
+    assert_int_equal(emu_in_flight(false) + emu_in_flight(true), 0);
+    an_exec_images_free(exec, images, size);
+    an_exec_free(exec);
+    no_violations();
+}
+
+static void test_the_host_does_not_wait_for_backward(void **state)
+{
+    (void)state;
+    check_ahead("cuda:0");
+    check_ahead("cuda:0,cuda:1");
+}
+
+/* Makes the first weight of conv2 what is given and returns what it was. */
+static float weight_swap(an_exec *exec, float value)
+{
+    int number = 0;
+    while (strcmp(an_exec_parameter(exec, number)->name, "conv2.weight") != 0)
+        number++;
+    float *values = an_test_zeros(an_exec_parameter(exec, number)->size, sizeof *values);
+    an_test_ok(an_exec_parameter_get(exec, number, AN_PARAMETER_VALUE, values), "get");
+    float before = values[0];
+    values[0] = value;
+    an_test_ok(an_exec_parameter_set(exec, number, AN_PARAMETER_VALUE, values), "set");
+    free(values);
+    return before;
+}
+
+/* A loss that is not finite is told while backward is still at work, and before an update spoils the weights: the
+ * network goes on as if nothing had happened once the cause is gone. */
+static void test_a_loss_that_is_not_finite(void **state)
+{
+    (void)state;
+    static const uint32_t labels[BATCH] = {4, 0, 2, 1};
+    an_graph graph;
+    an_exec *spoilt, *other;
+    an_exec_result result;
+    float *images = an_test_random(BATCH * 4 * SMALL_SIDE * SMALL_SIDE, 9);
+    an_small_net(&graph, AN_ACTIVATION_RELU);
+    exec_make(&spoilt, &graph, "cuda:0,cuda:1", AN_PRECISION_F32);
+    exec_make(&other, &graph, "cuda:0,cuda:1", AN_PRECISION_F32);
+    float before = weight_swap(spoilt, NAN);
+    assert_int_equal(an_exec_step(spoilt, images, labels, BATCH, 0, &result), AN_ECORRUPT);
+    (void)weight_swap(spoilt, before);
+    for (uint64_t step = 0; step < 2; step++) {
+        exec_step(spoilt, images, step);
+        exec_step(other, images, step);
+        an_test_ok(an_exec_update(spoilt, &sgd), "update");
+        an_test_ok(an_exec_update(other, &sgd), "update");
+    }
+    same_bits(spoilt, other, AN_PARAMETER_VALUE);
+    an_exec_free(spoilt);
+    an_exec_free(other);
+    free(images);
+    no_violations();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_launch_gives_the_same_bits),
         cmocka_unit_test(test_more_tensors_than_a_launch_takes),
         cmocka_unit_test(test_launches_are_few),
+        cmocka_unit_test(test_the_host_does_not_wait_for_backward),
+        cmocka_unit_test(test_a_loss_that_is_not_finite),
     };
     (void)emu_violations(NULL, 0); /* from now on collected, and asked for by each test */
     return cmocka_run_group_tests(tests, NULL, NULL);
