@@ -108,18 +108,15 @@ static inline __m256i take_rows(const __m128i zigzag[4], int i)
     return _mm256_cvtepi8_epi16(v);
 }
 
-/* Coefficients of more than a byte of one block: put right in place. */
-static bool patch_wide(an_coef_row_streams *s, const __m128i zigzag[4], int16_t *out)
+/* Which bytes in zigzag order stand for more. */
+static inline uint64_t find_wide(const __m128i zigzag[4])
 {
     uint64_t wide = 0;
     for (int i = 0; i < 4; i++) {
         __m128i equal = _mm_cmpeq_epi8(zigzag[i], _mm_set1_epi8((char)AN_COEF_WIDE));
         wide |= (uint64_t)(unsigned)_mm_movemask_epi8(equal) << 16 * i;
     }
-    for (; wide != 0; wide &= wide - 1)
-        if (!an_coef_row_word(s, &out[an_coef_zigzag[__builtin_ctzll(wide)]]))
-            return false;
-    return true;
+    return wide;
 }
 
 static bool unpack(const uint8_t *row, size_t size, size_t blocks, size_t first, size_t end, const an_coef_work *work)
@@ -140,7 +137,7 @@ static bool unpack(const uint8_t *row, size_t size, size_t blocks, size_t first,
         for (int i = 0; i < 4; i++)
             _mm256_storeu_si256((void *)(out + 16 * i), take_rows(zigzag, i));
         out[0] = work->dc[b];
-        if (wide && !patch_wide(&s, zigzag, out))
+        if (wide && !an_coef_row_patch(&s, find_wide(zigzag), out))
             return false;
     }
     return true;

@@ -76,14 +76,10 @@ static bool take_values(const an_coef_row_streams *s, int8_t *out)
     return wide != 0;
 }
 
-/* Coefficients of more than a byte of one block: put right in place. */
-static bool patch_wide(an_coef_row_streams *s, __m512i zigzag, int16_t *out)
+/* Which bytes in zigzag order stand for more. */
+static inline uint64_t find_wide(__m512i zigzag)
 {
-    uint64_t wide = _mm512_cmpeq_epi8_mask(zigzag, _mm512_set1_epi8(AN_COEF_WIDE));
-    for (; wide != 0; wide &= wide - 1)
-        if (!an_coef_row_word(s, &out[an_coef_zigzag[__builtin_ctzll(wide)]]))
-            return false;
-    return true;
+    return _mm512_cmpeq_epi8_mask(zigzag, _mm512_set1_epi8(AN_COEF_WIDE));
 }
 
 static bool unpack(const uint8_t *row, size_t size, size_t blocks, size_t first, size_t end, const an_coef_work *work)
@@ -106,7 +102,7 @@ static bool unpack(const uint8_t *row, size_t size, size_t blocks, size_t first,
         _mm512_storeu_si512(out, _mm512_cvtepi8_epi16(_mm512_castsi512_si256(ordered)));
         _mm512_storeu_si512(out + 32, _mm512_cvtepi8_epi16(_mm512_extracti64x4_epi64(ordered, 1)));
         out[0] = work->dc[b];
-        if (wide && !patch_wide(&s, zigzag, out))
+        if (wide && !an_coef_row_patch(&s, find_wide(zigzag), out))
             return false;
     }
     return true;

@@ -171,6 +171,15 @@ static inline bool an_coef_row_word(an_coef_row_streams *s, int16_t *out)
     return true;
 }
 
+/* Put the coefficients of more than a byte of one block right: those at the zigzag positions in wide. */
+static inline bool an_coef_row_patch(an_coef_row_streams *s, uint64_t wide, int16_t *out)
+{
+    for (; wide != 0; wide &= wide - 1)
+        if (!an_coef_row_word(s, &out[an_coef_zigzag[__builtin_ctzll(wide)]]))
+            return false;
+    return true;
+}
+
 /* Bytes of the map of block b. */
 static inline size_t an_coef_row_map_length(const an_coef_row_streams *s, size_t b)
 {

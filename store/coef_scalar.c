@@ -57,13 +57,13 @@ static void place_values(uint64_t map, const int8_t *value, int16_t *out)
         out[an_coef_zigzag[__builtin_ctzll(map)]] = *value++;
 }
 
-/* Of one block, put the coefficients of more than a byte right. */
-static bool place_wide(an_coef_row_streams *s, uint64_t map, const int8_t *value, int16_t *out)
+/* Which values of one block stand for more. */
+static uint64_t find_wide(uint64_t map, const int8_t *value)
 {
+    uint64_t wide = 0;
     for (; map != 0; map &= map - 1)
-        if (*value++ == AN_COEF_WIDE && !an_coef_row_word(s, &out[an_coef_zigzag[__builtin_ctzll(map)]]))
-            return false;
-    return true;
+        wide |= *value++ == AN_COEF_WIDE ? map & -map : 0;
+    return wide;
 }
 
 bool an_coef_unpack_scalar(const uint8_t *row, size_t size, size_t blocks, size_t first, size_t end,
@@ -84,7 +84,7 @@ bool an_coef_unpack_scalar(const uint8_t *row, size_t size, size_t blocks, size_
         s.maps += length;
         out[0] = work->dc[b];
         place_values(map, value, out);
-        if (wide && !place_wide(&s, map, value, out))
+        if (wide && !an_coef_row_patch(&s, find_wide(map, value), out))
             return false;
         value += an_coef_popcount(map);
     }
