@@ -43,6 +43,7 @@ typedef struct {
     void *data;           /* count samples in options.sample.format */
     uint32_t *labels;     /* count */
     uint64_t *indices;    /* record numbers, count */
+    an_image_draw *draws; /* count; in the slots' memory, behind data */
     uint32_t count;       /* samples: options.batch, or fewer at an epoch's end without drop_last */
     uint64_t epoch, step; /* step counts within the epoch from 0 */
     bool last;            /* last batch of its epoch */

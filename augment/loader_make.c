@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdalign.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -162,9 +163,10 @@ static int make_slots(an_loader *l)
     l->slots = calloc((size_t)o->slots, sizeof *l->slots);
     if (!l->slots)
         return an_error(AN_ENOMEM, "out of memory for %d slots", o->slots);
-    int rc = an_size_multiply(an_sampler_bytes(l->sampler), o->batch, &l->slot_stride);
-    l->slot_stride = round_up(l->slot_stride, PAGE);
-    size_t size = 0;
+    size_t size = 0, draws = 0;
+    int rc = an_size_multiply(an_sampler_bytes(l->sampler), o->batch, &draws);
+    draws = round_up(draws, alignof(an_image_draw)); /* where they begin in a slot */
+    l->slot_stride = round_up(draws + o->batch * sizeof(an_image_draw), PAGE);
     if (rc == AN_OK)
         rc = an_size_multiply(l->slot_stride, (size_t)o->slots, &size);
     void *memory = NULL;
@@ -175,6 +177,7 @@ static int make_slots(an_loader *l)
     for (int i = 0; rc == AN_OK && i < o->slots; i++) {
         rc = make_slot(&l->slots[i], o->batch);
         l->slots[i].batch.data = l->slot_memory + (size_t)i * l->slot_stride;
+        l->slots[i].batch.draws = (void *)(l->slot_memory + (size_t)i * l->slot_stride + draws);
         an_loader_open(l, (uint64_t)i);
     }
     return rc;

@@ -181,6 +181,8 @@ static int item_make(an_loader *l, worker *w, const item *it, slot *s)
     an_sampler_draw(l->sampler, l->options.seed, s->batch.epoch, it->record, &draw);
     s->batch.labels[it->position] = record.header.label;
     s->batch.indices[it->position] = it->record;
+    s->batch.draws[it->position] = (an_image_draw){
+        .shift = {draw.shift[0], draw.shift[1], draw.shift[2]}, .x = draw.x, .y = draw.y, .flip = draw.flip};
     uint8_t *out = (uint8_t *)s->batch.data + it->position * an_sampler_bytes(l->sampler);
     return an_sampler_make(l->sampler, w->scratch, &record, &draw, out);
 }

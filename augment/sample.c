@@ -32,9 +32,8 @@ static int check_options(const an_sample_options *o, uint32_t side, const an_sta
         return an_error(AN_EINVAL, "colour jitter %g is not a deviation: give 0 or more", o->jitter);
     if (!isfinite(o->scale) || o->scale <= 0)
         return an_error(AN_EINVAL, "scale %g is impossible: give a number above 0", o->scale);
-    if (bytes && (o->mean != AN_MEAN_NONE || o->jitter > 0 || o->scale != 1))
-        return an_error(AN_EINVAL,
-                        "u8 images are delivered as decoded: no mean, jitter 0 and scale 1, or another type");
+    if (bytes && (o->mean != AN_MEAN_NONE || o->scale != 1))
+        return an_error(AN_EINVAL, "u8 images are delivered as decoded: no mean and scale 1, or another type");
     if ((o->mean != AN_MEAN_NONE || o->jitter > 0) && !statistics)
         return an_error(AN_EINVAL, "mean and colour jitter need the statistics of a training set");
     if (!isfinite(o->area_min) || o->area_min < 0 || o->area_min > 1)

@@ -21,7 +21,8 @@ typedef struct {
     double jitter;     /* deviation of alpha in the PCA jitter; 0.1 in the paper, 0 = off */
     an_mean_kind mean; /* subtracted; AN_MEAN_PIXEL crops the mean image with the image, before the flip */
     double scale;      /* > 0; multiplies after mean and jitter; 1 = the paper's 0..255 scale */
-    an_format format;  /* AN_DTYPE_U8 takes neither mean nor scale nor jitter: bytes as decoded */
+    an_format format;  /* AN_DTYPE_U8: bytes as decoded; takes neither mean nor scale, and jitter is drawn but left to
+                          whoever turns the bytes into numbers */
 } an_sample_options;
 
 /* What was drawn for one sample: a pure function of (seed, epoch, index). */

@@ -4,6 +4,7 @@
 #define AN_BASE_FORMAT_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 typedef enum { AN_DTYPE_U8, AN_DTYPE_F32, AN_DTYPE_BF16, AN_DTYPE_F16 } an_dtype;
 typedef enum { AN_LAYOUT_NHWC, AN_LAYOUT_NCHW } an_layout;
@@ -13,6 +14,14 @@ typedef struct {
     an_layout layout;
     int channels; /* as stored: 3, or 4 with a zero channel for alignment */
 } an_format;
+
+/* What was drawn for one image: where its crop lay in the record, whether it is mirrored, and what is added to each
+ * colour. Bytes (AN_DTYPE_U8) are cropped and mirrored already; who turns them into numbers needs the place for the
+ * mean image, and the shift. */
+typedef struct {
+    float shift[3]; /* RGB */
+    uint32_t x, y, flip;
+} an_image_draw;
 
 size_t an_dtype_size(an_dtype dtype);
 const char *an_dtype_name(an_dtype dtype);

@@ -136,7 +136,7 @@ static const an_option options[] = {
      .max = 10,
      .initial = "0",
      FIELD(jitter),
-     .help = "PCA colour jitter; not with u8"},
+     .help = "PCA colour jitter; with u8 drawn, not applied"},
     {.name = "dtype",
      .type = AN_OPTION_CHOICE,
      .metavar = "TYPE",

@@ -140,7 +140,8 @@ static int round_run(bench *b, int round)
     an_sgd sgd = {.rate = 1e-4, .momentum = 0.9, .decay = 0.0005, .bias_rate_scale = 1, .bias_decay = 0.0005};
     uint64_t start = an_clock_ns();
     double cpu = an_bench_cpu_seconds();
-    int rc = an_exec_step(b->exec, b->images, b->labels, (uint32_t)b->c->batch, (uint64_t)round, &result);
+    an_images images = {.pixels = b->images};
+    int rc = an_exec_step(b->exec, &images, b->labels, (uint32_t)b->c->batch, (uint64_t)round, &result);
     if (rc)
         return rc;
     b->step[round] = an_clock_seconds_since(start);

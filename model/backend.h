@@ -30,6 +30,7 @@ typedef struct {
     an_precision precision; /* AN_EUNSUPPORTED from open where the device lacks it */
     an_choices *choices;    /* as in an_exec_options */
     bool direct;
+    const an_conversion *conversion; /* of devices that take bytes; there until finish */
     bool winograd; /* tests: transformed convolutions wherever they exist, not only where they are expected to be faster
                     */
 } an_backend_options;
@@ -76,10 +77,10 @@ typedef struct an_backend_api {
     int (*op_describe)(const an_op *op, an_buffer *out);       /* chosen kernels, without a newline */
 
     /* Images for an input op: borrowed until result has returned the run's loss, or synchronize. */
-    int (*feed)(an_op *op, const void *images, uint32_t count);
+    int (*feed)(an_op *op, const an_images *images, uint32_t count);
     /* Optional: images that the next feed will bring, so that they travel while the device computes. They must stay as
      * they are until then; another feed in their place is fine. */
-    int (*prefetch)(an_op *op, const void *images, uint32_t count);
+    int (*prefetch)(an_op *op, const an_images *images, uint32_t count);
     /* For a loss op; labels may be NULL (probabilities only). Copied. */
     int (*labels)(an_op *op, const uint32_t *labels, uint32_t count);
     int (*result)(an_op *op, an_exec_result *out); /* of a loss op's last forward with labels, waiting for it alone */

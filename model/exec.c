@@ -9,12 +9,24 @@
 #include "base/thread.h"
 #include "model/exec_private.h"
 
+static int conversion_check(const an_conversion *c, int input_side)
+{
+    if (!isfinite(c->scale) || c->scale <= 0)
+        return an_error(AN_EINVAL, "images multiplied with %g: it must be above 0", c->scale);
+    if (c->side != 1 && (c->side < input_side || c->side > 1 << 14))
+        return an_error(AN_EINVAL, "a mean image of %d pixels for images of %d", c->side, input_side);
+    return AN_OK;
+}
+
 static int options_check(const an_graph *graph, const an_exec_options *options)
 {
+    int rc;
     if (options->batch < 1 || options->batch > 1 << 16)
         return an_error(AN_EINVAL, "batch of %d: it must be 1 to %d", options->batch, 1 << 16);
     if (options->threads < 0 || options->threads > 1024)
         return an_error(AN_EINVAL, "%d threads: it must be 0 (all processors) to 1024", options->threads);
+    if (options->conversion && (rc = conversion_check(options->conversion, graph->input_side)))
+        return rc;
     for (int i = 0; i < graph->count; i++)
         if (graph->nodes[i].kind == AN_OP_LOSS && i == graph->count - 1)
             return AN_OK;
@@ -67,7 +79,8 @@ static int device_open(an_exec *exec, const char *name, int devices)
                                   .seed = o->seed,
                                   .precision = o->precision,
                                   .choices = o->choices,
-                                  .direct = o->direct};
+                                  .direct = o->direct,
+                                  .conversion = o->conversion};
     int rc = an_backend_find(name, &api);
     if (rc)
         return rc;
@@ -113,7 +126,7 @@ int an_exec_create(an_exec **out, const an_graph *graph, const an_exec_options *
     if (!exec)
         return an_error(AN_ENOMEM, "out of memory");
     exec->options = *options;
-    exec->options.devices = NULL; /* the caller's memory */
+    exec->mean_side = options->conversion ? options->conversion->side : 1;
     if (!(rc = devices_open(exec, options->devices)) && !(rc = graph_place(exec, graph)) && !(rc = ops_create(exec)))
         for (int i = 0; i < exec->device_count && !rc; i++)
             rc = exec->api->finish(exec->devices[i]);
@@ -121,6 +134,8 @@ int an_exec_create(an_exec **out, const an_graph *graph, const an_exec_options *
         an_exec_free(exec);
         return rc;
     }
+    exec->options.devices = NULL; /* the caller's memory */
+    exec->options.conversion = NULL;
     an_exec_parameters_list(exec);
     *out = exec;
     return AN_OK;
@@ -143,7 +158,20 @@ an_format an_exec_input_format(const an_exec *exec)
     return exec->api->input_format(exec->devices[0]);
 }
 
-static int batch_check(const an_exec *exec, const uint32_t *labels, uint32_t count)
+/* Devices read the mean image where the draws say. */
+static int draws_check(const an_exec *exec, const an_images *images, uint32_t count)
+{
+    if (exec->mean_side == 1 || !images->draws || an_exec_input_format(exec).dtype != AN_DTYPE_U8)
+        return AN_OK;
+    uint32_t room = (uint32_t)(exec->mean_side - exec->graph.input_side);
+    for (uint32_t i = 0; i < count; i++)
+        if (images->draws[i].x > room || images->draws[i].y > room)
+            return an_error(AN_EINVAL, "image %u lies at %u, %u: a crop of %d leaves the mean image of %d pixels", i,
+                            images->draws[i].x, images->draws[i].y, exec->graph.input_side, exec->mean_side);
+    return AN_OK;
+}
+
+static int batch_check(const an_exec *exec, const an_images *images, const uint32_t *labels, uint32_t count)
 {
     if (!count || count > (uint32_t)exec->options.batch)
         return an_error(AN_EINVAL, "%u samples: a step takes 1 to %d", count, exec->options.batch);
@@ -151,7 +179,7 @@ static int batch_check(const an_exec *exec, const uint32_t *labels, uint32_t cou
         if (labels[i] >= (uint32_t)exec->graph.classes)
             return an_error(AN_EINVAL, "label %u of sample %u: the network has %d classes", labels[i], i,
                             exec->graph.classes);
-    return AN_OK;
+    return draws_check(exec, images, count);
 }
 
 /* Whether all of a node's output is finite; the slow way, taken only after something went wrong. */
@@ -192,17 +220,17 @@ static int result_take(an_exec *exec, uint32_t count, an_exec_result *out)
     return rc;
 }
 
-int an_exec_step(an_exec *exec, const void *images, const uint32_t *labels, uint32_t count, uint64_t step,
+int an_exec_step(an_exec *exec, const an_images *images, const uint32_t *labels, uint32_t count, uint64_t step,
                  an_exec_result *out)
 {
-    an_lanes_job job = {.images = images,
+    an_lanes_job job = {.images = *images,
                         .run = {.step = step, .count = count, .training = true},
                         .phases = {[AN_LANES_FORWARD] = true, [AN_LANES_BACKWARD] = true},
                         .next = exec->prefetch,
                         .next_count = exec->prefetch_count,
                         .queue = true};
-    int rc = batch_check(exec, labels, count);
-    exec->prefetch = NULL;
+    int rc = batch_check(exec, images, labels, count);
+    exec->prefetch = (an_images){0};
     if (rc)
         return rc;
     if (!exec->options.training || !labels)
@@ -213,9 +241,9 @@ int an_exec_step(an_exec *exec, const void *images, const uint32_t *labels, uint
     return result_take(exec, count, out);
 }
 
-void an_exec_prefetch(an_exec *exec, const void *images, uint32_t count)
+void an_exec_prefetch(an_exec *exec, const an_images *images, uint32_t count)
 {
-    exec->prefetch = count && count <= (uint32_t)exec->options.batch ? images : NULL;
+    exec->prefetch = count && count <= (uint32_t)exec->options.batch ? *images : (an_images){0};
     exec->prefetch_count = count;
 }
 
@@ -237,11 +265,11 @@ int an_exec_wait(an_exec *exec)
     return rc;
 }
 
-int an_exec_evaluate(an_exec *exec, const void *images, const uint32_t *labels, uint32_t count, float *probabilities,
-                     an_exec_result *out)
+int an_exec_evaluate(an_exec *exec, const an_images *images, const uint32_t *labels, uint32_t count,
+                     float *probabilities, an_exec_result *out)
 {
-    an_lanes_job job = {.images = images, .run = {.count = count}, .phases = {[AN_LANES_FORWARD] = true}};
-    int rc = batch_check(exec, labels, count);
+    an_lanes_job job = {.images = *images, .run = {.count = count}, .phases = {[AN_LANES_FORWARD] = true}};
+    int rc = batch_check(exec, images, labels, count);
     if (rc || (rc = exec->api->labels(exec->ops[exec->loss], labels, count)) || (rc = an_lanes_run(exec->lanes, &job)))
         return rc;
     if (probabilities && (rc = exec->api->output_get(exec->ops[exec->loss], false, count, probabilities)))

@@ -17,6 +17,14 @@ typedef enum {
     AN_PRECISION_TF32  /* f32 with products of 10-bit mantissas: GPUs only */
 } an_precision;
 
+/* What becomes of images that devices take as bytes: ((byte - mean) + shift) * scale in fp32, in this order, as the
+ * loader does it for the others; shift is the image's own. */
+typedef struct {
+    const float *mean; /* side x side x 3, RGB, of which an image's crop is taken; NULL: none */
+    int side;          /* 1: the same colour everywhere */
+    double scale;      /* above 0 */
+} an_conversion;
+
 typedef struct {
     const char *devices; /* "cpu"; "cpu,cpu": each half of split layers on its own share of the processors */
     int batch;           /* samples per step at most */
@@ -28,7 +36,8 @@ typedef struct {
                             Winograd's transform */
     an_choices *choices; /* where there are several kernels: those to take, and room for those found now by measuring,
                             which takes a while; must outlive the exec. NULL: what libraries advise, unmeasured */
-    bool columns;        /* keep the halves of split layers apart although one device runs both: for comparisons */
+    const an_conversion *conversion; /* NULL: bytes as they are. Borrowed by an_exec_create */
+    bool columns; /* keep the halves of split layers apart although one device runs both: for comparisons */
 } an_exec_options;
 
 typedef struct an_exec an_exec;
@@ -37,8 +46,13 @@ typedef struct an_exec an_exec;
 int an_exec_create(an_exec **out, const an_graph *graph, const an_exec_options *options);
 void an_exec_free(an_exec *exec);
 
-/* How the images handed to step and evaluate must lie in memory. */
+/* How the images handed to step and evaluate must lie in memory: finished, or as bytes for the device to convert. */
 an_format an_exec_input_format(const an_exec *exec);
+
+typedef struct {
+    const void *pixels;         /* samples in the input format */
+    const an_image_draw *draws; /* of bytes: one for each; NULL: nothing was drawn. Finished images need none */
+} an_images;
 
 typedef struct {
     double loss;         /* mean cross entropy of the count samples */
@@ -50,13 +64,13 @@ typedef struct {
  * reads their values waits. images: count samples in the input format, no longer needed afterwards; step keys dropout.
  * count may be smaller than batch (the mean is over count). A loss that is not finite is AN_ECORRUPT naming the first
  * layer whose output is not finite. */
-int an_exec_step(an_exec *exec, const void *images, const uint32_t *labels, uint32_t count, uint64_t step,
+int an_exec_step(an_exec *exec, const an_images *images, const uint32_t *labels, uint32_t count, uint64_t step,
                  an_exec_result *out);
 
 /* Tells which batch the step after the next one will take, so that it can travel to the devices while that step runs:
  * it must stay as it is until it has been stepped. A hint; nothing else changes, and other images may be stepped
  * instead. */
-void an_exec_prefetch(an_exec *exec, const void *images, uint32_t count);
+void an_exec_prefetch(an_exec *exec, const an_images *images, uint32_t count);
 
 /* SGD with momentum: v <- momentum v - decay rate w - rate g; w <- w + v (paper, section 5). Biases use
  * bias_rate_scale * rate and bias_decay. */
@@ -71,8 +85,8 @@ int an_exec_wait(an_exec *exec);
 
 /* Forward without dropout. probabilities: count x classes floats, row by row; may be NULL. labels and out may be NULL.
  */
-int an_exec_evaluate(an_exec *exec, const void *images, const uint32_t *labels, uint32_t count, float *probabilities,
-                     an_exec_result *out);
+int an_exec_evaluate(an_exec *exec, const an_images *images, const uint32_t *labels, uint32_t count,
+                     float *probabilities, an_exec_result *out);
 
 /* Parameters by layer, in canonical form: conv O x I/groups x K x K, dense O x I (I = C*H*W in NCHW order), bias O; the
  * halves of a split layer joined along O. */

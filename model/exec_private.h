@@ -21,8 +21,9 @@ struct an_exec {
     an_op *ops[AN_GRAPH_NODES_MAX];
     uint64_t op_memory[AN_GRAPH_NODES_MAX];
     an_lanes *lanes;
-    int loss;             /* node number */
-    const void *prefetch; /* images of the step after the next, or NULL */
+    int loss;           /* node number */
+    int mean_side;      /* of the mean image that devices subtract; 1 if it is no image */
+    an_images prefetch; /* of the step after the next, or no pixels */
     uint32_t prefetch_count;
     an_exec_parameter_place parameters[2 * AN_GRAPH_NODES_MAX];
     int parameter_count;

@@ -81,7 +81,7 @@ static int node_forward(an_lanes *lanes, int number, const an_lanes_job *job)
         if (w->graph->nodes[node->inputs[i]].device != node->device)
             rc = wait_for(lanes, &lanes->forward_done[node->inputs[i]]);
     if (!rc && node->kind == AN_OP_INPUT)
-        rc = w->api->feed(w->ops[number], job->images, job->run.count);
+        rc = w->api->feed(w->ops[number], &job->images, job->run.count);
     if (!rc)
         rc = w->api->forward(w->ops[number], &job->run);
     return rc;
@@ -138,9 +138,9 @@ static int next_fetch(const an_lanes *lanes, int device, const an_lanes_job *job
 {
     const an_lanes_work *w = &lanes->work;
     int rc = AN_OK;
-    for (int i = 0; i < w->graph->count && !rc && job->next && w->api->prefetch; i++)
+    for (int i = 0; i < w->graph->count && !rc && job->next.pixels && w->api->prefetch; i++)
         if (w->graph->nodes[i].kind == AN_OP_INPUT && (device == ALL_DEVICES || w->graph->nodes[i].device == device))
-            rc = w->api->prefetch(w->ops[i], job->next, job->next_count);
+            rc = w->api->prefetch(w->ops[i], &job->next, job->next_count);
     return rc;
 }
 

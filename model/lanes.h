@@ -21,11 +21,11 @@ typedef enum { AN_LANES_FORWARD, AN_LANES_BACKWARD, AN_LANES_UPDATE } an_lanes_p
 #define AN_LANES_PHASES 3
 
 typedef struct {
-    const void *images;
+    an_images images;
     an_run run;
     an_sgd sgd;
     bool phases[AN_LANES_PHASES]; /* done in this order */
-    const void *next;             /* images that a later job will bring, to be fetched behind the phases; or NULL */
+    an_images next;               /* that a later job will bring, to be fetched behind the phases; or no pixels */
     uint32_t next_count;
     bool queue; /* devices that queue their work need not be done with it when the job ends, unless it fails */
 } an_lanes_job;

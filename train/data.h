@@ -33,6 +33,15 @@ int an_train_class_check(const an_dataset *dataset, const char *ids, const char 
 int an_train_data_loader(const an_train_data *data, const an_train_config *config, an_exec *exec, int threads,
                          uint64_t epoch, uint64_t step, an_loader **out);
 
+/* A loader's batch as an exec takes it. */
+an_images an_train_images(const an_batch *batch);
+
+/* What a device that takes images as bytes does itself, from input; borrows its mean image. */
+an_conversion an_train_conversion(const an_train_input *input);
+
+/* Leave to the device what it does itself: for samplers that write in format. */
+void an_train_sample_format(an_sample_options *sample, an_format format);
+
 /* Looking at a dataset as it is, for evaluation. */
 typedef struct {
     const an_dataset *dataset;

@@ -13,7 +13,8 @@ static int time_step(an_session *s, const void *images, const uint32_t *labels, 
     for (int i = 0; i < 4; i++) {
         an_exec_result result;
         uint64_t start = an_clock_ns();
-        int rc = an_exec_step(s->exec, images, labels, (uint32_t)s->config->batch, (uint64_t)i, &result);
+        int rc = an_exec_step(s->exec, &(an_images){.pixels = images}, labels, (uint32_t)s->config->batch, (uint64_t)i,
+                              &result);
         if (rc == AN_OK)
             rc = an_exec_update(s->exec, &(an_sgd){.rate = 1e-6, .bias_rate_scale = 1});
         if (rc == AN_OK)

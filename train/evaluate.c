@@ -18,7 +18,8 @@ static int add_batch(an_exec *exec, const an_batch *batch, const an_evaluate_wat
                      an_evaluation *sum)
 {
     an_exec_result result;
-    int rc = an_exec_evaluate(exec, batch->data, batch->labels, batch->count, probabilities, &result);
+    an_images images = an_train_images(batch);
+    int rc = an_exec_evaluate(exec, &images, batch->labels, batch->count, probabilities, &result);
     sum->diverged = rc == AN_ECORRUPT;
     if (rc < 0)
         return rc;

@@ -18,8 +18,27 @@ typedef struct {
     uint32_t images; /* in a batch */
     uint8_t *data;   /* images x 10 samples */
     size_t data_size;
+    an_image_draw *crops; /* images x 10 */
     float *probabilities; /* images x 10 rows */
 } ten;
+
+static size_t crops_size(const ten *t)
+{
+    return (size_t)t->images * AN_SAMPLE_TEN * sizeof *t->crops;
+}
+
+/* The same for every batch. */
+static int make_draws(ten *t)
+{
+    void *pages = NULL;
+    int rc = an_exec_images_alloc(t->exec, &pages, crops_size(t));
+    t->crops = pages;
+    for (uint32_t i = 0; rc == AN_OK && i < t->images * AN_SAMPLE_TEN; i++) {
+        const an_sample_draw *draw = &t->draws[i % AN_SAMPLE_TEN];
+        t->crops[i] = (an_image_draw){.x = draw->x, .y = draw->y, .flip = draw->flip};
+    }
+    return rc;
+}
 
 static int open_ten(ten *t, const an_view_options *options)
 {
@@ -39,6 +58,8 @@ static int open_ten(ten *t, const an_view_options *options)
     if (rc == AN_OK)
         rc = an_exec_images_alloc(t->exec, &pages, t->data_size);
     t->data = pages;
+    if (rc == AN_OK)
+        rc = make_draws(t);
     t->probabilities = calloc((size_t)t->images * AN_SAMPLE_TEN * t->watcher->classes, sizeof(float));
     return rc == AN_OK && !t->probabilities ? an_error(AN_ENOMEM, "out of memory for predictions") : rc;
 }
@@ -49,6 +70,8 @@ static void close_ten(ten *t)
     an_sampler_free(t->sampler);
     if (t->data)
         an_exec_images_free(t->exec, t->data, t->data_size);
+    if (t->crops)
+        an_exec_images_free(t->exec, t->crops, crops_size(t));
     free(t->probabilities);
 }
 
@@ -95,7 +118,8 @@ static int run_batch(ten *t, uint64_t first, uint32_t count, an_evaluation *sum)
     for (uint32_t i = 0; rc == AN_OK && i < count; i++)
         rc = make_crops(t, first + i, t->data + i * image_bytes);
     if (rc == AN_OK)
-        rc = an_exec_evaluate(t->exec, t->data, NULL, count * AN_SAMPLE_TEN, t->probabilities, NULL);
+        rc = an_exec_evaluate(t->exec, &(an_images){t->data, t->crops}, NULL, count * AN_SAMPLE_TEN, t->probabilities,
+                              NULL);
     for (uint32_t i = 0; rc == AN_OK && i < count; i++)
         rc = count_image(t, first + i, t->probabilities + (size_t)i * AN_SAMPLE_TEN * t->watcher->classes, sum);
     return rc;

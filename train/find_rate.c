@@ -35,7 +35,8 @@ static int one_step(an_session *s, an_loader *loader, int number, double rate, d
     int rc = an_loader_next(loader, &batch);
     if (rc < 0)
         return rc;
-    rc = an_exec_step(s->exec, batch->data, batch->labels, batch->count, (uint64_t)number, &result);
+    an_images images = an_train_images(batch);
+    rc = an_exec_step(s->exec, &images, batch->labels, batch->count, (uint64_t)number, &result);
     an_loader_release(loader, batch);
     if (rc == AN_ECORRUPT)
         return AN_END;

@@ -31,6 +31,35 @@ static void use_memory_of(an_exec *exec, an_loader_options *options)
     options->memory_context = exec;
 }
 
+an_images an_train_images(const an_batch *batch)
+{
+    return (an_images){.pixels = batch->data, .draws = batch->draws};
+}
+
+void an_train_sample_format(an_sample_options *sample, an_format format)
+{
+    sample->format = format;
+    if (format.dtype == AN_DTYPE_U8) {
+        sample->mean = AN_MEAN_NONE;
+        sample->scale = 1;
+    }
+}
+
+static bool one_colour(const an_train_input *input)
+{
+    size_t values = (size_t)input->side * input->side * 3;
+    for (size_t i = 3; i < values; i++)
+        if (input->mean_image[i] != input->mean_image[i - 3])
+            return false;
+    return true;
+}
+
+an_conversion an_train_conversion(const an_train_input *input)
+{
+    return (an_conversion){
+        .mean = input->mean_image, .side = one_colour(input) ? 1 : (int)input->side, .scale = input->scale};
+}
+
 int an_train_data_loader(const an_train_data *data, const an_train_config *config, an_exec *exec, int threads,
                          uint64_t epoch, uint64_t step, an_loader **out)
 {
@@ -41,8 +70,7 @@ int an_train_data_loader(const an_train_data *data, const an_train_config *confi
                    .flip = !config->no_flip,
                    .jitter = config->jitter,
                    .mean = (an_mean_kind)config->mean,
-                   .scale = data->input.scale,
-                   .format = an_exec_input_format(exec)},
+                   .scale = data->input.scale},
         .engine = (an_reader_engine)config->engine,
         .depth = READ_DEPTH,
         .threads = threads,
@@ -59,17 +87,9 @@ int an_train_data_loader(const an_train_data *data, const an_train_config *confi
         .subset = data->subset,
         .subset_count = data->subset_count,
     };
+    an_train_sample_format(&options.sample, an_exec_input_format(exec));
     use_memory_of(exec, &options);
     return an_loader_create(out, &options);
-}
-
-static bool one_colour(const an_train_input *input)
-{
-    size_t values = (size_t)input->side * input->side * 3;
-    for (size_t i = 3; i < values; i++)
-        if (input->mean_image[i] != input->mean_image[i - 3])
-            return false;
-    return true;
 }
 
 int an_view_sample(const an_view_options *o, an_format format, an_sample_options *sample, an_statistics *statistics)
@@ -90,8 +110,8 @@ int an_view_sample(const an_view_options *o, an_format format, an_sample_options
         statistics->mean[c] = (double)o->input->mean_image[c];
     *sample = (an_sample_options){.crop = (uint32_t)o->crop,
                                   .mean = side == o->input->side ? AN_MEAN_PIXEL : AN_MEAN_CHANNEL,
-                                  .scale = o->input->scale,
-                                  .format = format};
+                                  .scale = o->input->scale};
+    an_train_sample_format(sample, format);
     return AN_OK;
 }
 

@@ -24,6 +24,8 @@ static int open_exec(an_session *s)
         return rc;
     an_exec_options options =
         an_network_exec_options(s->config, s->config->devices, s->compute_threads, s->config->batch, true);
+    an_conversion conversion = an_train_conversion(&s->data.input);
+    options.conversion = &conversion;
     options.choices = &s->choices;
     rc = an_engines_load(&s->choices, s->config->run, &s->notes);
     if (rc == AN_OK)

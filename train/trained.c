@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "train/data.h"
 #include "train/network.h"
 #include "train/run.h"
 
@@ -57,6 +58,8 @@ int an_trained_exec(an_trained *trained, const char *devices, int batch, int thr
     if (rc < 0)
         return rc;
     an_exec_options options = an_network_exec_options(&trained->config, devices, threads, batch, false);
+    an_conversion conversion = an_train_conversion(&trained->input);
+    options.conversion = &conversion;
     rc = an_exec_create(out, &graph, &options);
     if (rc == AN_OK && (rc = an_checkpoint_restore(trained->checkpoint, *out, false)) < 0) {
         an_exec_free(*out);

@@ -107,7 +107,8 @@ static bool epoch_is_due(const an_trainer *t)
 static int train_batch(an_trainer *t, const an_batch *batch)
 {
     an_exec_result result;
-    int rc = an_exec_step(t->session.exec, batch->data, batch->labels, batch->count, t->state.step, &result);
+    an_images images = an_train_images(batch);
+    int rc = an_exec_step(t->session.exec, &images, batch->labels, batch->count, t->state.step, &result);
     if (rc == AN_ECORRUPT)
         return an_trainer_name_last_good(t, rc);
     an_sgd sgd = {.rate = an_schedule_rate(&t->schedule, &t->state.schedule, t->state.step),
@@ -156,7 +157,8 @@ static void look_ahead(an_trainer *t)
     if (t->state.step + 1 >= t->session.total_steps || an_loader_try_next(t->loader, &next) != AN_OK)
         return;
     t->ahead = next;
-    an_exec_prefetch(t->session.exec, next->data, next->count);
+    an_images images = an_train_images(next);
+    an_exec_prefetch(t->session.exec, &images, next->count);
 }
 
 static int step(an_trainer *t)

@@ -12,13 +12,13 @@ static int input_run(an_op *op, const an_run *run)
     return AN_OK;
 }
 
-int an_cpu_feed(an_op *op, const void *images, uint32_t count)
+int an_cpu_feed(an_op *op, const an_images *images, uint32_t count)
 {
     const an_tensor *tensor = &op->output;
     size_t sample = dnnl_memory_desc_get_size(&tensor->desc) / (size_t)tensor->n;
-    void *place = (void *)(uintptr_t)images; /* primitives only read it */
+    void *place = (void *)(uintptr_t)images->pixels; /* primitives only read it */
     if (tensor->pinned || count < (uint32_t)tensor->n) {
-        memcpy(tensor->data, images, count * sample);
+        memcpy(tensor->data, images->pixels, count * sample);
         place = tensor->data;
     }
     return an_cpu_check(dnnl_memory_set_data_handle(tensor->value, place), op->node.name, "its memory");

@@ -30,6 +30,7 @@ struct an_backend {
     an_choices *choices; /* the caller's; NULL: what the libraries' heuristics say */
     an_cuda_precision precision;
     an_stored stored;
+    an_conversion conversion; /* mean: until finish */
     cudaStream_t compute, copy;
     cudnnHandle_t cudnn;
     cublasLtHandle_t blas;
@@ -142,8 +143,8 @@ int an_cuda_pool_create(an_op **out, an_backend *cuda, const an_op_spec *spec);
 int an_cuda_dropout_create(an_op **out, an_backend *cuda, const an_op_spec *spec);
 int an_cuda_loss_create(an_op **out, an_backend *cuda, const an_op_spec *spec);
 int an_cuda_join_create(an_op **out, an_backend *cuda, const an_op_spec *spec);
-int an_cuda_feed(an_op *op, const void *images, uint32_t count);
-int an_cuda_prefetch(an_op *op, const void *images, uint32_t count);
+int an_cuda_feed(an_op *op, const an_images *images, uint32_t count);
+int an_cuda_prefetch(an_op *op, const an_images *images, uint32_t count);
 int an_cuda_labels(an_op *op, const uint32_t *labels, uint32_t count);
 int an_cuda_result(an_op *op, an_exec_result *out);
 int an_cuda_collect(an_op *op);

@@ -1,69 +1,94 @@
-/* The image batch: copied to the device on the copy stream, then widened to as many channels as tensor cores want. Two
- * places on the device take turns, so that a batch can arrive while the one before is still read. */
+/* The image batch: bytes and what was drawn for each image, copied to the device on the copy stream, then converted
+ * into as many channels as tensor cores want. Two places on the device take turns, so that a batch can arrive while the
+ * one before is still read. */
 #include "base/error.h"
 #include "model/cuda/cuda.h"
 
-#define IMAGE_CHANNELS 4 /* as the loader stores 3 */
+#define COLOURS 3
 #define SLOTS 2
 
 typedef struct {
     an_op op;
-    void *staged[SLOTS];
+    void *pixels[SLOTS], *draws[SLOTS];
+    bool drawn[SLOTS]; /* draws hold something */
     cudaEvent_t arrived[SLOTS], taken[SLOTS];
-    int slot;            /* the next one */
-    const void *fetched; /* images that lie, or will lie, in it; or NULL */
+    int slot;          /* the next one */
+    an_images fetched; /* that lie, or will lie, in it; or no pixels */
     uint32_t fetched_count;
-    uint64_t pixels;
+    size_t image_bytes;
+    float *mean;
 } input_op;
 
 an_format an_cuda_input_format(const an_backend *cuda)
 {
-    return (an_format){cuda->stored == AN_STORED_BF16 ? AN_DTYPE_BF16 : AN_DTYPE_F32, AN_LAYOUT_NHWC, IMAGE_CHANNELS};
+    (void)cuda;
+    return (an_format){AN_DTYPE_U8, AN_LAYOUT_NHWC, COLOURS};
 }
 
-static int widen(input_op *input)
+static int convert(input_op *input)
 {
     const an_tensor *y = &input->op.output;
-    an_widen_args args = {.at = {.out = {y->data}, .in = {input->staged[input->slot]}, .items = an_tensor_items(y)},
-                          .channels_in = IMAGE_CHANNELS,
-                          .channels_out = y->stored_c,
-                          .stored = y->stored};
-    return an_cuda_launched(an_kernel_widen(&args, input->op.cuda->compute), &input->op, "widen");
+    const an_conversion *conversion = &input->op.cuda->conversion;
+    int slot = input->slot;
+    an_convert_args args = {
+        .at = {.out = {y->data},
+               .in = {input->pixels[slot], input->drawn[slot] ? input->draws[slot] : NULL, input->mean},
+               .items = an_tensor_items(y) * an_stored_size(y->stored) / sizeof(uint64_t)},
+        .h = y->h,
+        .w = y->w,
+        .channels = y->stored_c,
+        .mean_side = conversion->side,
+        .scale = (float)conversion->scale,
+        .stored = y->stored};
+    return an_cuda_launched(an_kernel_convert(&args, input->op.cuda->compute), &input->op, "convert");
+}
+
+static int copy(an_backend *cuda, void *to, const void *from, size_t size, uint32_t count, const char *what)
+{
+    return an_cuda_check(cudaMemcpyAsync(to, from, size, cudaMemcpyHostToDevice, cuda->copy),
+                         "copy %s of %u images, %zu bytes, to cuda:%d", what, count, size, cuda->device);
 }
 
 /* To the place whose turn it is. */
-static int images_copy(input_op *input, const void *images, uint32_t count)
+static int images_copy(input_op *input, const an_images *images, uint32_t count)
 {
     an_backend *cuda = input->op.cuda;
     int slot = input->slot;
-    size_t size = input->pixels / (uint64_t)cuda->batch * count * IMAGE_CHANNELS * an_stored_size(cuda->stored);
     int rc = an_cuda_use(cuda);
     if (rc || (rc = an_cuda_wait(cuda->copy, input->taken[slot])) ||
-        (rc = an_cuda_check(cudaMemcpyAsync(input->staged[slot], images, size, cudaMemcpyHostToDevice, cuda->copy),
-                            "copy %u images, %zu bytes, to cuda:%d", count, size, cuda->device)))
+        (rc = copy(cuda, input->pixels[slot], images->pixels, count * input->image_bytes, count, "the pixels")))
+        return rc;
+    input->drawn[slot] = images->draws;
+    if (images->draws && (rc = copy(cuda, input->draws[slot], images->draws, count * sizeof *images->draws, count,
+                                    "places and colours")))
         return rc;
     return an_cuda_record(input->arrived[slot], cuda->copy);
 }
 
-int an_cuda_prefetch(an_op *op, const void *images, uint32_t count)
+int an_cuda_prefetch(an_op *op, const an_images *images, uint32_t count)
 {
     input_op *input = (input_op *)op;
     int rc = images_copy(input, images, count);
-    input->fetched = rc ? NULL : images;
+    input->fetched = rc ? (an_images){0} : *images;
     input->fetched_count = count;
     return rc;
 }
 
-int an_cuda_feed(an_op *op, const void *images, uint32_t count)
+static bool is_fetched(const input_op *input, const an_images *images, uint32_t count)
+{
+    return input->fetched.pixels == images->pixels && input->fetched.draws == images->draws &&
+           input->fetched_count == count;
+}
+
+int an_cuda_feed(an_op *op, const an_images *images, uint32_t count)
 {
     input_op *input = (input_op *)op;
     an_backend *cuda = op->cuda;
     int slot = input->slot;
-    bool here = input->fetched == images && input->fetched_count == count;
-    int rc = here ? an_cuda_use(cuda) : images_copy(input, images, count);
-    input->fetched = NULL;
+    int rc = is_fetched(input, images, count) ? an_cuda_use(cuda) : images_copy(input, images, count);
+    input->fetched = (an_images){0};
     if (rc || (rc = an_cuda_wait(cuda->compute, input->arrived[slot])) || (rc = an_cuda_time_begin(cuda)) ||
-        (rc = widen(input)) || (rc = an_cuda_record(input->taken[slot], cuda->compute)))
+        (rc = convert(input)) || (rc = an_cuda_record(input->taken[slot], cuda->compute)))
         return rc;
     input->slot = (slot + 1) % SLOTS;
     return AN_OK;
@@ -76,6 +101,31 @@ static int input_run(an_op *op, const an_run *run)
     return AN_OK;
 }
 
+static int slot_make(input_op *input, int slot)
+{
+    an_backend *cuda = input->op.cuda;
+    size_t batch = (size_t)cuda->batch;
+    const char *name = input->op.node.name;
+    int rc = an_cuda_alloc(cuda, &input->pixels[slot], batch * input->image_bytes, name);
+    if (rc || (rc = an_cuda_alloc(cuda, &input->draws[slot], batch * sizeof(an_image_draw), name)) ||
+        (rc = an_cuda_event(cuda, &input->arrived[slot])))
+        return rc;
+    return an_cuda_event(cuda, &input->taken[slot]);
+}
+
+static int mean_make(input_op *input)
+{
+    an_backend *cuda = input->op.cuda;
+    const an_conversion *conversion = &cuda->conversion;
+    size_t size = (size_t)conversion->side * (size_t)conversion->side * COLOURS * sizeof(float);
+    void *place;
+    int rc = an_cuda_alloc(cuda, &place, size, "the mean image");
+    if (rc)
+        return rc;
+    input->mean = place;
+    return conversion->mean ? an_cuda_put(cuda, place, conversion->mean, size) : AN_OK;
+}
+
 int an_cuda_input_create(an_op **out, an_backend *cuda, const an_op_spec *spec)
 {
     static const an_op_methods methods = {.forward = input_run, .backward = input_run};
@@ -84,15 +134,12 @@ int an_cuda_input_create(an_op **out, an_backend *cuda, const an_op_spec *spec)
     if (rc)
         return rc;
     an_op *op = &input->op;
-    int channels = an_plan_image_channels(op->node.channels, cuda->precision);
     *out = op;
-    if ((rc = an_cuda_tensor(&op->output, cuda, &op->node, channels, cuda->stored)))
+    input->image_bytes = (size_t)op->node.height * (size_t)op->node.width * COLOURS;
+    int channels = an_plan_image_channels(op->node.channels, cuda->precision);
+    if ((rc = an_cuda_tensor(&op->output, cuda, &op->node, channels, cuda->stored)) || (rc = mean_make(input)))
         return rc;
-    input->pixels = (uint64_t)cuda->batch * (uint64_t)op->node.height * (uint64_t)op->node.width;
-    size_t size = input->pixels * IMAGE_CHANNELS * an_stored_size(cuda->stored);
     for (int i = 0; i < SLOTS && !rc; i++)
-        if (!(rc = an_cuda_alloc(cuda, &input->staged[i], size, op->node.name)) &&
-            !(rc = an_cuda_event(cuda, &input->arrived[i])))
-            rc = an_cuda_event(cuda, &input->taken[i]);
+        rc = slot_make(input, i);
     return rc;
 }

@@ -23,35 +23,31 @@ AN_BODY float an_load(const void *from, an_stored stored, uint64_t i)
     return an_bits_float((uint32_t)((const uint16_t *)from)[i] << 16);
 }
 
-/* To the nearest, ties to even; a NaN stays one. */
-AN_BODY void an_store(void *to, an_stored stored, uint64_t i, float value)
+/* As stored; bf16 to the nearest, ties to even; a NaN stays one. */
+AN_BODY uint32_t an_stored_bits(an_stored stored, float value)
 {
     uint32_t bits;
-    if (stored == AN_STORED_F32) {
-        ((float *)to)[i] = value;
-        return;
-    }
     memcpy(&bits, &value, sizeof bits);
+    if (stored == AN_STORED_F32)
+        return bits;
     if (value != value)
         bits |= 0x400000;
     else
         bits += 0x7FFF + (bits >> 16 & 1);
-    ((uint16_t *)to)[i] = (uint16_t)(bits >> 16);
+    return bits >> 16;
+}
+
+AN_BODY void an_store(void *to, an_stored stored, uint64_t i, float value)
+{
+    if (stored == AN_STORED_F32)
+        ((float *)to)[i] = value;
+    else
+        ((uint16_t *)to)[i] = (uint16_t)an_stored_bits(stored, value);
 }
 
 AN_BODY void an_put(void *to, an_stored stored, uint64_t i, float value, int accumulate)
 {
     an_store(to, stored, i, accumulate ? an_load(to, stored, i) + value : value);
-}
-
-AN_BODY void an_body_widen(const an_widen_args *a, uint64_t i)
-{
-    uint64_t row = i / (uint64_t)a->channels_out;
-    int channel = (int)(i % (uint64_t)a->channels_out);
-    float value = channel < a->channels_in
-                      ? an_load(a->at.in[0], a->stored, row * (uint64_t)a->channels_in + (uint64_t)channel)
-                      : 0;
-    an_store(a->at.out[0], a->stored, i, value);
 }
 
 /* Numbered as an_activation: none, relu, tanh, sigmoid. NaN passes through the rectifier, so that it is noticed. */
@@ -137,6 +133,35 @@ AN_BODY an_place an_place_of(uint64_t i, int h, int w, int channels)
 AN_BODY uint64_t an_place_index(uint64_t n, int y, int x, int c, int h, int w, int channels)
 {
     return ((n * (uint64_t)h + (uint64_t)y) * (uint64_t)w + (uint64_t)x) * (uint64_t)channels + (uint64_t)c;
+}
+
+/* The mean of pixel y, x of an image: one colour, or a pixel of the mean image, mirrored with the image. */
+AN_BODY const float *an_convert_mean(const an_convert_args *a, const an_image_draw *draw, int y, int x)
+{
+    const float *mean = (const float *)a->at.in[2];
+    if (a->mean_side == 1)
+        return mean;
+    uint64_t row = (uint64_t)y + (draw ? draw->y : 0);
+    uint64_t column = draw ? draw->x + (uint64_t)(draw->flip ? a->w - 1 - x : x) : (uint64_t)x;
+    return mean + (row * (uint64_t)a->mean_side + column) * 3;
+}
+
+/* In the order of operations of augment/pixels.c, which nothing contracts: the same bits. */
+AN_BODY void an_body_convert(const an_convert_args *a, uint64_t i)
+{
+    int values = a->stored == AN_STORED_F32 ? 2 : 4, words = a->channels / values;
+    int first = (int)(i % (uint64_t)words) * values;
+    uint64_t pixel = i / (uint64_t)words, word = 0;
+    an_place p = an_place_of(pixel, a->h, a->w, 1);
+    const an_image_draw *draw = a->at.in[1] ? (const an_image_draw *)a->at.in[1] + p.n : 0;
+    const uint8_t *bytes = (const uint8_t *)a->at.in[0] + pixel * 3;
+    const float *mean = an_convert_mean(a, draw, p.y, p.x);
+    for (int k = 0; k < values && first + k < 3; k++) {
+        int c = first + k;
+        float value = (((float)bytes[c] - mean[c]) + (draw ? draw->shift[c] : 0.0F)) * a->scale;
+        word |= (uint64_t)an_stored_bits(a->stored, value) << (k * (64 / values));
+    }
+    ((uint64_t *)a->at.out[0])[i] = word;
 }
 
 /* The first of equal values is taken; NaN wins, so that it is noticed. */

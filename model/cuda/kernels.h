@@ -6,6 +6,8 @@
 #include <cuda_runtime_api.h>
 #include <stdint.h>
 
+#include "base/format.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -22,12 +24,16 @@ typedef struct {
 
 typedef enum { AN_STORED_F32, AN_STORED_BF16 } an_stored; /* how values lie in memory; they are computed in fp32 */
 
-/* rows of pixels; in[0]: channels_in of each, out[0]: channels_out, those beyond zero. Items: values of out. */
+/* Images h x w of RGB bytes in[0]; their draws in[1] (an_image_draw; may be NULL); the mean in[2], mean_side x
+ * mean_side x 3 floats. out[0]: ((byte - mean) + shift) * scale, channels of each pixel, those beyond 3 zero. A pixel's
+ * channels fill whole words of 8 bytes. Items: such words. */
 typedef struct {
     an_kernel_places at;
-    int channels_in, channels_out;
+    int h, w, channels;
+    int mean_side; /* 1: one colour */
+    float scale;
     an_stored stored;
-} an_widen_args;
+} an_convert_args;
 
 /* out[0] = activation(out[0]). */
 typedef struct {
@@ -148,7 +154,7 @@ typedef struct {
 } an_sgd_args;
 
 #define AN_KERNELS(KERNEL, WARP)                                                                                       \
-    KERNEL(widen, an_widen_args)                                                                                       \
+    KERNEL(convert, an_convert_args)                                                                                   \
     KERNEL(activate, an_activate_args)                                                                                 \
     KERNEL(slope, an_slope_args)                                                                                       \
     WARP(bias, an_bias_args)                                                                                           \

@@ -70,6 +70,7 @@ static void hash_batch(XXH3_state_t *hash, const an_loader_options *o, const an_
     XXH3_128bits_update(hash, batch->data, batch->count * sample_bytes(o));
     XXH3_128bits_update(hash, batch->labels, batch->count * sizeof *batch->labels);
     XXH3_128bits_update(hash, batch->indices, batch->count * sizeof *batch->indices);
+    XXH3_128bits_update(hash, batch->draws, batch->count * sizeof *batch->draws);
     XXH3_128bits_update(hash, &batch->step, sizeof batch->step);
     XXH3_128bits_update(hash, &batch->epoch, sizeof batch->epoch);
 }

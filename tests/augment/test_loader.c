@@ -46,12 +46,17 @@ static void an_epoch_delivers_every_record_once(void **state)
     an_loader_free(loader);
 }
 
-/* Samples against the sampler called directly: each in its place, from its own record. */
-static void batches_hold_what_the_sampler_makes(void **state)
+static void assert_same_draw(const an_image_draw *got, const an_sample_draw *wanted)
 {
-    (void)state;
-    an_loader_options o = plain();
-    o.first_epoch = 3;
+    assert_int_equal(got->x, wanted->x);
+    assert_int_equal(got->y, wanted->y);
+    assert_int_equal(got->flip, wanted->flip);
+    assert_memory_equal(got->shift, wanted->shift, sizeof got->shift);
+}
+
+/* Samples against the sampler called directly: each in its place, from its own record, and what was drawn for it. */
+static void check_batches(an_loader_options o)
+{
     an_loader *loader = start(&o);
     an_sampler *sampler;
     an_sample_scratch *scratch;
@@ -68,6 +73,7 @@ static void batches_hold_what_the_sampler_makes(void **state)
             assert_int_equal(batch->indices[i], an_order_at(&order, step * BATCH + i));
             assert_int_equal(an_dataset_record(set.dataset, batch->indices[i], &record), AN_OK);
             an_sampler_draw(sampler, o.seed, 3, batch->indices[i], &draw);
+            assert_same_draw(&batch->draws[i], &draw);
             assert_int_equal(an_sampler_make(sampler, scratch, &record, &draw, wanted), AN_OK);
             assert_memory_equal((uint8_t *)batch->data + i * sample_bytes(&o), wanted, sample_bytes(&o));
         }
@@ -77,6 +83,19 @@ static void batches_hold_what_the_sampler_makes(void **state)
     an_sample_scratch_free(scratch);
     an_sampler_free(sampler);
     an_loader_free(loader);
+}
+
+static void batches_hold_what_the_sampler_makes(void **state)
+{
+    (void)state;
+    an_loader_options o = plain();
+    o.first_epoch = 3;
+    check_batches(o);
+    o.sample.format = (an_format){AN_DTYPE_U8, AN_LAYOUT_NHWC, 3}; /* jitter is drawn, and left to others */
+    o.sample.mean = AN_MEAN_NONE;
+    o.sample.scale = 1;
+    assert_true(o.sample.jitter > 0);
+    check_batches(o);
 }
 
 /* Up to two milliseconds of sleep, different for every worker and sample. */

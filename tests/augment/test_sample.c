@@ -309,9 +309,10 @@ static void impossible_options_are_named(void **state)
     o.crop = 0;
     refuse(o, statistics, "crop 0");
     o = plain();
-    o.jitter = 0.1;
+    o.mean = AN_MEAN_CHANNEL;
     refuse(o, statistics, "u8");
-    o.format.dtype = AN_DTYPE_F32;
+    o = plain();
+    o.jitter = 0.1;
     refuse(o, NULL, "statistics");
     o.jitter = NAN;
     refuse(o, statistics, "jitter");

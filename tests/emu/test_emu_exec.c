@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/rng.h"
 #include "model/alexnet.h"
 #include "model/exec_private.h"
 #include "model/init.h"
@@ -21,7 +22,6 @@
 #include "tests/emu/emu.h"
 
 #define BATCH 4
-#define CHANNELS 4 /* of the images in memory */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define ALEXNET_STEPS 2 /* sanitizers take ten times as long, and look at the same code in fewer */
 #define SANITIZED true
@@ -36,9 +36,15 @@ static an_sgd sgd = {.rate = 0.001, .momentum = 0.9, .decay = 0.0005, .bias_rate
 
 typedef struct {
     an_exec *exec;
-    void *images; /* as the exec wants them */
+    void *pixels; /* as the exec wants them */
+    an_image_draw *draws;
+    an_images images; /* both */
     size_t size;
 } runner;
+
+/* What devices make of bytes is exact in bf16: (byte - 128) / 128. test_emu_feed has means and shifts of all kinds. */
+static const float grey[3] = {128, 128, 128};
+static const an_conversion conversion = {.mean = grey, .side = 1, .scale = 1 / 128.0};
 
 static uint16_t bf16(float value)
 {
@@ -47,22 +53,25 @@ static uint16_t bf16(float value)
     return (uint16_t)(bits >> 16); /* test values are exact */
 }
 
-/* Canonical images into the form that the exec asks for. */
-static void images_fill(runner *r, const float *canonical, size_t side)
+/* The same images in the form that the exec asks for. */
+static void images_fill(runner *r, size_t side)
 {
     an_format format = an_exec_input_format(r->exec);
+    an_rng rng = an_rng_make(1, AN_RNG_TEST, 9, 0);
     size_t plane = side * side;
-    size_t channels = (size_t)format.channels;
     for (size_t n = 0; n < BATCH; n++)
         for (size_t p = 0; p < plane; p++)
-            for (size_t c = 0; c < channels; c++) {
-                float value = c < 3 ? canonical[(n * 3 + c) * plane + p] : 0;
+            for (size_t c = 0; c < 3; c++) {
+                uint8_t byte = (uint8_t)an_rng_below(&rng, 256);
+                float value = ((float)byte - 128) / 128;
                 bool planar = format.layout == AN_LAYOUT_NCHW;
-                size_t to = planar ? (n * channels + c) * plane + p : (n * plane + p) * channels + c;
-                if (format.dtype == AN_DTYPE_BF16)
-                    ((uint16_t *)r->images)[to] = bf16(value);
+                size_t to = planar ? (n * 3 + c) * plane + p : (n * plane + p) * 3 + c;
+                if (format.dtype == AN_DTYPE_U8)
+                    ((uint8_t *)r->pixels)[to] = byte;
+                else if (format.dtype == AN_DTYPE_BF16)
+                    ((uint16_t *)r->pixels)[to] = bf16(value);
                 else
-                    ((float *)r->images)[to] = value;
+                    ((float *)r->pixels)[to] = value;
             }
 }
 
@@ -76,15 +85,18 @@ static void runner_make_with(runner *r, const an_graph *graph, const char *devic
                                .seed = 11,
                                .precision = precision,
                                .choices = choices,
+                               .conversion = &conversion,
                                .columns = columns};
-    float *images = an_test_random((size_t)(BATCH * 3 * graph->input_side * graph->input_side), 9);
+    void *draws;
     an_test_ok(an_exec_create(&r->exec, graph, &options), devices);
     an_test_ok(an_init_parameters(r->exec, AN_INIT_HE, 5), "init");
-    r->size = (size_t)(BATCH * CHANNELS * graph->input_side * graph->input_side) * sizeof(float);
-    an_test_ok(an_exec_images_alloc(r->exec, &r->images, r->size), "images");
-    assert_int_equal(((const char *)r->images)[r->size - 1], 0);
-    images_fill(r, images, (size_t)graph->input_side);
-    free(images);
+    r->size = (size_t)(BATCH * 3 * graph->input_side * graph->input_side) * sizeof(float);
+    an_test_ok(an_exec_images_alloc(r->exec, &r->pixels, r->size), "images");
+    an_test_ok(an_exec_images_alloc(r->exec, &draws, BATCH * sizeof *r->draws), "draws");
+    assert_int_equal(((const char *)r->pixels)[r->size - 1], 0);
+    images_fill(r, (size_t)graph->input_side);
+    r->draws = draws;
+    r->images = (an_images){r->pixels, r->draws};
 }
 
 static void runner_make(runner *r, const an_graph *graph, const char *devices, an_precision precision, bool columns)
@@ -94,14 +106,15 @@ static void runner_make(runner *r, const an_graph *graph, const char *devices, a
 
 static void runner_free(runner *r)
 {
-    an_exec_images_free(r->exec, r->images, r->size);
+    an_exec_images_free(r->exec, r->pixels, r->size);
+    an_exec_images_free(r->exec, r->draws, BATCH * sizeof *r->draws);
     an_exec_free(r->exec);
 }
 
 static double runner_step(runner *r, uint64_t step, uint32_t count)
 {
     an_exec_result result;
-    an_test_ok(an_exec_step(r->exec, r->images, labels, count, step, &result), "step");
+    an_test_ok(an_exec_step(r->exec, &r->images, labels, count, step, &result), "step");
     an_test_ok(an_exec_update(r->exec, &sgd), "update");
     return result.loss;
 }
@@ -223,6 +236,12 @@ static void test_steps_repeat_exactly(void **state)
     no_violations();
 }
 
+/* What brings a batch to one device, by docs/gpu.md. */
+static uint64_t image_bytes(uint64_t side)
+{
+    return BATCH * side * side * 3 + BATCH * 24;
+}
+
 /* Batches that are announced travel while the step before computes; the results are the same bits, and an announcement
  * that does not come true does no harm. */
 static void test_announced_batches(void **state)
@@ -235,9 +254,9 @@ static void test_announced_batches(void **state)
     runner_make(&plain, &graph, "cuda:0,cuda:1", AN_PRECISION_F32, false);
     runner_make(&ahead, &graph, "cuda:0,cuda:1", AN_PRECISION_F32, false);
     an_test_ok(an_exec_images_alloc(ahead.exec, &other, ahead.size), "images");
-    uint64_t bytes = 2 * BATCH * CHANNELS * SMALL_SIDE * SMALL_SIDE * sizeof(float) + BATCH * sizeof(uint32_t);
+    uint64_t bytes = 2 * image_bytes(SMALL_SIDE) + BATCH * sizeof(uint32_t);
     for (uint64_t step = 0; step < 6; step++) {
-        an_exec_prefetch(ahead.exec, step == 3 ? other : ahead.images, BATCH);
+        an_exec_prefetch(ahead.exec, step == 3 ? &(an_images){other, ahead.draws} : &ahead.images, BATCH);
         emu_counters before = emu_count();
         double a = runner_step(&ahead, step, BATCH);
         /* The first step brings two batches, and the fifth finds another one than was announced. */
@@ -262,7 +281,7 @@ static void test_an_announced_batch_may_be_freed(void **state)
     runner_make(&r, &graph, "cuda:0,cuda:1", AN_PRECISION_F32, false);
     for (uint64_t step = 0; step < 3; step++) {
         an_test_ok(an_exec_images_alloc(r.exec, &other, r.size), "images");
-        an_exec_prefetch(r.exec, other, BATCH);
+        an_exec_prefetch(r.exec, &(an_images){other, r.draws}, BATCH);
         runner_step(&r, step, BATCH);
         an_exec_images_free(r.exec, other, r.size);
     }
@@ -323,7 +342,7 @@ static void check_steady(const char *devices, an_precision precision)
     assert_int_equal(after.allocations, before.allocations);
     assert_int_equal(after.pageable, before.pageable);
     assert_int_equal(after.host_waits - before.host_waits, 2); /* a step's loss, whatever is queued behind it */
-    uint64_t images = device_count * BATCH * CHANNELS * 64 * 64 * value;
+    uint64_t images = device_count * image_bytes(64);
     assert_int_equal(after.to_device - before.to_device, 2 * (images + BATCH * sizeof(uint32_t)));
     assert_int_equal(after.from_device - before.from_device, 2 * BATCH * 8);
     assert_int_equal(after.peer - before.peer, 2 * crossing_bytes(r.exec, value, &crossings));
@@ -355,7 +374,7 @@ static void test_every_missing_wait_is_caught(void **state)
     for (int wait = 1; wait <= 100; wait++) {
         an_exec_result result;
         emu_drop_wait(wait);
-        an_test_ok(an_exec_step(r.exec, r.images, labels, BATCH, 1, &result), "step");
+        an_test_ok(an_exec_step(r.exec, &r.images, labels, BATCH, 1, &result), "step");
         caught += emu_violations(NULL, 0) > 0;
     }
     emu_drop_wait(0);

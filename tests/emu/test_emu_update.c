@@ -48,17 +48,33 @@ static void deep_net(an_graph *graph)
 
 static void exec_make(an_exec **exec, const an_graph *graph, const char *devices, an_precision precision)
 {
-    an_exec_options options = {
-        .devices = devices, .batch = BATCH, .threads = 1, .training = true, .seed = 3, .precision = precision};
+    static const float grey[3] = {128, 128, 128};
+    static const an_conversion conversion = {.mean = grey, .side = 1, .scale = 1 / 128.0};
+    an_exec_options options = {.devices = devices,
+                               .batch = BATCH,
+                               .threads = 1,
+                               .training = true,
+                               .seed = 3,
+                               .precision = precision,
+                               .conversion = &conversion};
     an_test_ok(an_exec_create(exec, graph, &options), devices);
     an_test_ok(an_init_parameters(*exec, AN_INIT_HE, 5), "init");
 }
 
-static void exec_step(an_exec *exec, const float *images, uint64_t step)
+static uint8_t *bytes_make(int side)
+{
+    size_t size = (size_t)(BATCH * 3 * side * side);
+    uint8_t *bytes = an_test_zeros(size, 1);
+    for (size_t i = 0; i < size; i++)
+        bytes[i] = (uint8_t)(i * i % 251);
+    return bytes;
+}
+
+static void exec_step(an_exec *exec, const uint8_t *bytes, uint64_t step)
 {
     static const uint32_t labels[BATCH] = {4, 0, 2, 1};
     an_exec_result result;
-    an_test_ok(an_exec_step(exec, images, labels, BATCH, step, &result), "step");
+    an_test_ok(an_exec_step(exec, &(an_images){bytes, NULL}, labels, BATCH, step, &result), "step");
 }
 
 /* As on the CPU, op by op. */
@@ -97,13 +113,10 @@ static void check_same(const an_graph *graph, const char *devices, an_precision 
     an_exec *each, *all;
     exec_make(&each, graph, devices, precision);
     exec_make(&all, graph, devices, precision);
-    size_t pixels = (size_t)(BATCH * 4 * graph->input_side * graph->input_side); /* 4 channels in memory */
-    float *images = an_test_random(pixels, 9);
-    if (precision == AN_PRECISION_BF16)
-        memset(images, 0x3e, pixels * sizeof *images);
+    uint8_t *bytes = bytes_make(graph->input_side);
     for (uint64_t step = 0; step < 3; step++) {
-        exec_step(each, images, step);
-        exec_step(all, images, step);
+        exec_step(each, bytes, step);
+        exec_step(all, bytes, step);
         update_each(each);
         an_test_ok(an_exec_update(all, &sgd), "update");
         same_bits(each, all, AN_PARAMETER_VALUE);
@@ -111,7 +124,7 @@ static void check_same(const an_graph *graph, const char *devices, an_precision 
     }
     an_exec_free(each);
     an_exec_free(all);
-    free(images);
+    free(bytes);
     no_violations();
 }
 
@@ -163,13 +176,13 @@ static void check_ahead(const char *devices)
     an_graph graph;
     an_exec *exec;
     void *images;
-    size_t size = BATCH * 4 * SMALL_SIDE * SMALL_SIDE * sizeof(float);
+    size_t size = BATCH * 3 * SMALL_SIDE * SMALL_SIDE;
     an_small_net(&graph, AN_ACTIVATION_RELU);
     exec_make(&exec, &graph, devices, AN_PRECISION_F32);
     an_test_ok(an_exec_images_alloc(exec, &images, size), "images");
     for (uint64_t step = 0; step < 4; step++) {
         if (step % 2)
-            an_exec_prefetch(exec, images, BATCH);
+            an_exec_prefetch(exec, &(an_images){images, NULL}, BATCH);
         exec_step(exec, images, step);
         assert_true(emu_in_flight(false) > 0);
         assert_int_equal(emu_in_flight(true), step % 2);
@@ -214,12 +227,12 @@ static void test_a_loss_that_is_not_finite(void **state)
     an_graph graph;
     an_exec *spoilt, *other;
     an_exec_result result;
-    float *images = an_test_random(BATCH * 4 * SMALL_SIDE * SMALL_SIDE, 9);
+    uint8_t *images = bytes_make(SMALL_SIDE);
     an_small_net(&graph, AN_ACTIVATION_RELU);
     exec_make(&spoilt, &graph, "cuda:0,cuda:1", AN_PRECISION_F32);
     exec_make(&other, &graph, "cuda:0,cuda:1", AN_PRECISION_F32);
     float before = weight_swap(spoilt, NAN);
-    assert_int_equal(an_exec_step(spoilt, images, labels, BATCH, 0, &result), AN_ECORRUPT);
+    assert_int_equal(an_exec_step(spoilt, &(an_images){images, NULL}, labels, BATCH, 0, &result), AN_ECORRUPT);
     (void)weight_swap(spoilt, before);
     for (uint64_t step = 0; step < 2; step++) {
         exec_step(spoilt, images, step);

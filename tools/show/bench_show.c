@@ -45,7 +45,7 @@ static int forward_rate(an_viewer *v, const void *batch, double *out)
     uint64_t start = an_clock_ns(), done = 0;
     int rc = AN_OK;
     for (; rc == AN_OK && done < IMAGES; done += size)
-        rc = an_exec_evaluate(v->exec, batch, NULL, size, NULL, NULL);
+        rc = an_exec_evaluate(v->exec, &(an_images){.pixels = batch}, NULL, size, NULL, NULL);
     *out = (double)done / an_clock_seconds_since(start);
     return rc;
 }

@@ -49,7 +49,8 @@ int an_features_layer(const an_graph *graph, const char **layer, uint32_t *units
 static int batch_tell(an_viewer *v, const an_batch *batch, const char *layer, float *rows,
                       const an_features_watcher *watcher)
 {
-    int rc = an_exec_evaluate(v->exec, batch->data, NULL, batch->count, NULL, NULL);
+    an_images images = an_train_images(batch);
+    int rc = an_exec_evaluate(v->exec, &images, NULL, batch->count, NULL, NULL);
     if (rc == AN_OK)
         rc = an_exec_activation_get(v->exec, layer, batch->count, rows);
     return rc == AN_OK ? watcher->rows(watcher->context, rows, batch->indices, batch->count) : rc;

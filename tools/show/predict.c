@@ -10,6 +10,7 @@ typedef struct {
     an_sample_scratch *scratch;
     uint32_t side;
     uint8_t *inputs;
+    an_image_draw *draws;
     float *probabilities;
     an_subject *batch;
     uint32_t count;
@@ -37,9 +38,11 @@ static int open_predictor(predictor *p)
     if (rc < 0)
         return rc;
     p->inputs = aligned_alloc(64, (batch * an_sampler_bytes(p->sampler) + 63) / 64 * 64);
+    p->draws = calloc(batch, sizeof(*p->draws));
     p->probabilities = malloc(batch * p->viewer->classes * sizeof(float));
     p->batch = calloc(batch, sizeof(*p->batch));
-    return p->inputs && p->probabilities && p->batch ? AN_OK : an_error(AN_ENOMEM, "out of memory for a batch");
+    return p->inputs && p->draws && p->probabilities && p->batch ? AN_OK
+                                                                 : an_error(AN_ENOMEM, "out of memory for a batch");
 }
 
 static void close_predictor(predictor *p)
@@ -49,6 +52,7 @@ static void close_predictor(predictor *p)
     free(p->batch);
     free(p->probabilities);
     free(p->inputs);
+    free(p->draws);
     an_sample_scratch_free(p->scratch);
     an_sampler_free(p->sampler);
 }
@@ -64,13 +68,15 @@ static int input_make(predictor *p, const an_subject *s, uint32_t at)
     if (rc < 0)
         return rc;
     an_sampler_draw(p->sampler, 0, 0, 0, &centre);
+    p->draws[at] = (an_image_draw){.x = centre.x, .y = centre.y};
     return an_sampler_make(p->sampler, p->scratch, &record, &centre, p->inputs + at * an_sampler_bytes(p->sampler));
 }
 
 static int flush(predictor *p, const an_predict_watcher *watcher)
 {
     uint32_t classes = p->viewer->classes;
-    int rc = p->count ? an_exec_evaluate(p->viewer->exec, p->inputs, NULL, p->count, p->probabilities, NULL) : AN_OK;
+    an_images images = {p->inputs, p->draws};
+    int rc = p->count ? an_exec_evaluate(p->viewer->exec, &images, NULL, p->count, p->probabilities, NULL) : AN_OK;
     for (uint32_t i = 0; rc == AN_OK && i < p->count; i++) {
         an_subject *s = &p->batch[i];
         s->said = an_prediction_make(s->index, (uint32_t)s->label, p->probabilities + (size_t)i * classes, classes);
