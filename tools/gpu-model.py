@@ -33,7 +33,7 @@ CROSSING = 2 * 128 * 13 * 13 + 2 * 128 * 6 * 6 + 2 * 2048 + 2048  # values an im
 
 def operations(value):
     """(kind, flop, bytes, kernels) of each operation of a step of the whole batch; value: bytes of an activation."""
-    out = [("copy", 0, BATCH * 224 * 224 * 12 * value, 1)]
+    out = [("copy", 0, BATCH * 224 * 224 * (3 + 16), 1)]  # bytes to 8 channels of bf16 or 4 of fp32
     parameters = 0
     for name, c, side, k, to, window, groups, normalised, pooled in CONVOLUTIONS:
         x, y = BATCH * c * side * side, BATCH * k * to * to
@@ -91,7 +91,7 @@ def main():
     print("|---|---|---|---|---|---|---|---|---|")
     for device, (_, _, link, bus, value, *_) in DEVICES.items():
         one, two = [step(device, 1, reach) for reach in (1, REACH)], [step(device, 2, reach) for reach in (1, REACH)]
-        crossing, images = 2 * CROSSING * BATCH * value, BATCH * 224 * 224 * 4 * value
+        crossing, images = 2 * CROSSING * BATCH * value, BATCH * (224 * 224 * 3 + 24)
         rate = [BATCH / two[1], BATCH / two[0]]
         cores = [span(rate[0] / LOADER[codec], rate[1] / LOADER[codec], ".1f") for codec in ("jpeg", "coef")]
         print(f"| {device} | {span(one[0] * 1e3, one[1] * 1e3, '.2f')} ms | {span(BATCH / one[1], BATCH / one[0], ',.0f')} | "

@@ -21,14 +21,16 @@ SMALL = ["--network", "cifar", "--crop", "32", "--batch", "4", "--rate", "0.0002
 ALEXNET = ["--crop", "64", "--batch", "2", "--rate", "0.001"]
 
 
+def environment(devices):
+    more = {"LD_PRELOAD": EMULATOR} if "cuda" in devices and EMULATOR else {}
+    return dict(os.environ, OMP_WAIT_POLICY="passive", **more)
+
+
 def train(work, network, devices, run, steps, *more, expect=0):
     """Runs an-train to a number of steps and returns its losses."""
-    environment = dict(os.environ, OMP_WAIT_POLICY="passive")
-    if "cuda" in devices and EMULATOR:
-        environment["LD_PRELOAD"] = EMULATOR
     command = [f"{BIN}/an-train", *network, "--devices", devices, "--init", "he", "--epochs", "2", "--steps", str(steps), "--save-every",
                "1000", "--log-every", "1", "--compute-threads", "1", "-j", "1", "--json", "--run", f"{work}/{run}", *more, f"{work}/data"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    done = subprocess.run(command, env=environment(devices), capture_output=True, text=True)
     assert done.returncode == expect, (command, done.returncode, done.stdout, done.stderr)
     lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     return [line["loss"] for line in lines if "loss" in line and "step" in line], done.stderr
@@ -42,6 +44,15 @@ def close(one, other, tolerance):
     assert len(one) == len(other) and one, (one, other)
     for a, b in zip(one, other):
         assert abs(a - b) <= tolerance * (abs(a) + 0.1), (one, other)
+
+
+def check_evaluation(work, run):
+    """The mean image lies on the device: centre and ten crops read it at their places, mirrored or not."""
+    for more in ([], ["--ten-crop"]):
+        command = [f"{BIN}/an-train", "eval", "--json", "--batch", "20", "--run", f"{work}/{run}", *more, f"{work}/data"]
+        said = [json.loads(subprocess.run([*command, "--devices", devices], env=environment(devices), check=True, capture_output=True,
+                                          text=True).stdout) for devices in ("cpu", "cuda:0")]
+        close([said[0]["loss"]], [said[1]["loss"]], 1e-4)
 
 
 def gpu_count():
@@ -125,6 +136,7 @@ def main(work):
     close(expected, got, 1e-3)
     check_resume(work, SMALL, "cuda:0", 9, 4)  # an epoch is six steps: both stop and go on in mid-epoch
     check_resume(work, [*SMALL, "--precision", "bf16"], "cuda:0", 9, 4)
+    check_evaluation(work, "cuda")
     if EMULATOR:
         check_engines(work)
         check_lost_device(work)
