@@ -70,18 +70,21 @@ static int read_rows(const job *j, uint32_t x)
     const an_jpeg_window *w = j->window;
     bool cmyk = jpeg->out_color_space == JCS_CMYK;
     size_t pixel = cmyk ? 4 : 3;
-    int rc = an_buffer_reserve(&d->row, jpeg->output_width * pixel);
+    int rc = an_buffer_reserve(&d->row, 1 + jpeg->output_width * pixel);
     if (rc)
         return rc;
+    /* To an address that is a multiple of 32 libjpeg-turbo stores past the caches, and what is copied out at once would
+     * have to be fetched back. */
+    uint8_t *row = d->row.data + 1;
     (void)jpeg_skip_scanlines(jpeg, w->y);
     bool direct = !cmyk && jpeg->output_width == w->width;
     for (uint32_t i = 0; i < w->height; i++) {
         uint8_t *target = j->out + i * j->stride;
-        read_row(jpeg, direct ? target : d->row.data);
+        read_row(jpeg, direct ? target : row);
         if (cmyk)
-            an_jpeg_from_cmyk(d, d->row.data + x * pixel, w->width, target);
+            an_jpeg_from_cmyk(d, row + x * pixel, w->width, target);
         else if (!direct)
-            memcpy(target, d->row.data + x * pixel, w->width * pixel);
+            memcpy(target, row + x * pixel, w->width * pixel);
     }
     return AN_OK;
 }
