@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Figure 1 of the AlexNet paper: epochs until a four-layer network on CIFAR-10 has 25 % training error, by nonlinearity.
 
-    figure1.py [--bin FOLDER] [--epochs 60] [--rates 0.03,0.01,0.003,0.001] [--out figure1.csv] DATASET
+    figure1.py [--bin FOLDER] [--epochs 40] [--rates 0.03,0.01,0.003,0.001] [--init paper|he] [--out figure1.csv] DATASET
 
 As in the paper the rate is chosen for each nonlinearity as the one that gets there first, and nothing regularises: no decay, no
 mirroring, no cropping, no jitter. DATASET is CIFAR-10 (or a part of it) ingested at 32 px; the training error is measured on all of
@@ -18,7 +18,7 @@ GOAL = 0.25
 
 def curve(arguments, activation, rate, most):
     """Training errors by epoch, up to the goal or most epochs."""
-    command = [os.path.join(arguments.bin, "an-train"), "--network", "cifar", "--crop", "32", "--init", "he", "--decay", "0",
+    command = [os.path.join(arguments.bin, "an-train"), "--network", "cifar", "--crop", "32", "--init", arguments.init, "--decay", "0",
                "--bias-decay", "0", "--jitter", "0", "--no-flip", "--schedule", "constant", "--epochs", str(most), "--json",
                "--activation", activation, "--rate", str(rate), arguments.dataset, arguments.dataset]
     errors = []
@@ -37,8 +37,9 @@ def curve(arguments, activation, rate, most):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--bin", default="build/release/bin")
-    parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--rates", default="0.03,0.01,0.003,0.001")
+    parser.add_argument("--init", default="paper")
     parser.add_argument("--out", default="figure1.csv")
     parser.add_argument("dataset")
     arguments = parser.parse_args()
