@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -78,13 +79,24 @@ void an_console_tell(void *context, const an_train_event *event)
     fflush(stdout);
 }
 
+/* Where the loader is not behind, its counters tell no more: a batch is on its way, or the host late with queueing. */
+static void print_devices(const an_train_summary *s, const char *stage)
+{
+    bool loader = strcmp(stage, "consumer") != 0;
+    printf("devices     idle for %.2f %% of the training time by their own clock%s%s\n",
+           100 * s->device_idle / s->device_seconds, loader ? ", with the loader behind: " : "",
+           loader ? stage : ", with batches ready: what is left is their copy and the host's queueing");
+}
+
 static void print_wait(const an_train_summary *s)
 {
     char verdict[512];
     double share = s->training_seconds > 0 ? 100 * s->wait_seconds / s->training_seconds : 0;
     printf("data        the network waited %.2f s for images, %.2f %% of its training time\n", s->wait_seconds, share);
-    an_loader_verdict(&s->loader, verdict, sizeof(verdict));
+    const char *stage = an_loader_verdict(&s->loader, verdict, sizeof(verdict));
     printf("            %s\n", verdict);
+    if (s->device_seconds > 0)
+        print_devices(s, stage);
 }
 
 void an_console_summary(const an_console *console, const an_train_summary *s)

@@ -26,18 +26,28 @@ int an_trainer_tell_text(an_trainer *t, an_event_kind kind, const char *text)
     return an_trainer_tell(t, &(an_train_event){.kind = kind, .text = text});
 }
 
-/* Since the last call; negative where devices have no clock of their own. */
+/* Since the last call; false where devices have no clock of their own. */
+static bool device_time(an_trainer *t, double *idle, double *total)
+{
+    *idle = *total = 0; /* a device that failed tells so in the next step */
+    return an_exec_device_time(t->session.exec, idle, total) == AN_OK && *total > 0;
+}
+
+/* The window's share, negative if it is not known; summed up for the end, too. */
 static double device_idle(an_trainer *t)
 {
-    double idle = 0, total = 0;
-    if (an_exec_device_time(t->session.exec, &idle, &total) < 0 || total <= 0)
-        return -1; /* a device that failed tells so in the next step */
+    double idle, total;
+    if (!device_time(t, &idle, &total))
+        return -1;
+    t->summary.device_idle += idle;
+    t->summary.device_seconds += total;
     return idle / total;
 }
 
 void an_trainer_window_start(an_trainer *t)
 {
-    (void)device_idle(t); /* what came before is not this window's */
+    double idle, total;
+    (void)device_time(t, &idle, &total); /* what came before is not this window's */
     t->window = (an_trainer_window){.start_ns = an_clock_ns()};
 }
 

@@ -8,6 +8,7 @@ bytes, and a checkpoint goes on wherever it is taken.
 import filecmp
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -19,6 +20,16 @@ BIN = os.environ.get("AN_BIN_DIR", "build/release/bin")
 EMULATOR = None if sys.argv[1] == "real" else os.path.abspath(sys.argv[1])
 SMALL = ["--network", "cifar", "--crop", "32", "--batch", "4", "--rate", "0.0002"]
 ALEXNET = ["--crop", "64", "--batch", "2", "--rate", "0.001"]
+
+
+def check_closing_page(work):
+    """Without --json: the devices' idle time and what stood behind it."""
+    command = [f"{BIN}/an-train", *SMALL, "--devices", "cuda:0", "--init", "he", "--steps", "3", "--compute-threads", "1", "-j", "1",
+               "--run", f"{work}/page", f"{work}/data"]
+    said = subprocess.run(command, env=environment("cuda:0"), capture_output=True, text=True, check=True).stdout
+    found = re.search(r"^devices     idle for ([0-9.]+) % of the training time by their own clock, with (the loader behind: (decode|read)"
+                      r"|batches ready: .*)$", said, re.M)
+    assert found and float(found[1]) <= 100, said
 
 
 def environment(devices):
@@ -137,6 +148,7 @@ def main(work):
     check_resume(work, SMALL, "cuda:0", 9, 4)  # an epoch is six steps: both stop and go on in mid-epoch
     check_resume(work, [*SMALL, "--precision", "bf16"], "cuda:0", 9, 4)
     check_evaluation(work, "cuda")
+    check_closing_page(work)
     if EMULATOR:
         check_engines(work)
         check_lost_device(work)
