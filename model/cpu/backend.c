@@ -111,11 +111,13 @@ static int cpu_backward(an_op *op, const an_run *run)
 static int cpu_update(an_op *op, const an_sgd *sgd)
 {
     omp_set_num_threads(op->cpu->threads);
-    for (int i = 0; i < op->parts; i++) {
-        an_weights_update(&op->weights[i], sgd, false);
-        an_weights_update(&op->biases[i], sgd, true);
+    int rc = AN_OK;
+    for (int i = 0; i < op->parts && !rc; i++) {
+        rc = an_weights_update(&op->weights[i], op->cpu, sgd, false);
+        if (!rc)
+            rc = an_weights_update(&op->biases[i], op->cpu, sgd, true);
     }
-    return AN_OK;
+    return rc;
 }
 
 static int cpu_op_describe(const an_op *op, an_buffer *out)

@@ -109,18 +109,26 @@ static int backward_data_make(conv_op *conv, const geometry *g, int part, dnnl_m
     return AN_OK;
 }
 
-static int backward_weights_make(conv_op *conv, const geometry *g, int part, dnnl_memory_t source, dnnl_memory_t from,
+static int backward_weights_desc(dnnl_primitive_desc_t *out, const conv_op *conv, const geometry *g,
                                  const_dnnl_primitive_desc_t hint)
 {
-    an_op *op = &conv->op;
+    const an_op *op = &conv->op;
     dnnl_convolution_desc_t operation;
-    dnnl_primitive_desc_t desc;
     dnnl_memory_desc_t weights = g->weights;
     weights.data_type = dnnl_f32;
     dnnl_status_t status = dnnl_convolution_backward_weights_desc_init(
         &operation, g->algorithm, &g->source, &weights, &g->bias, &g->target, g->strides, g->before, g->after);
     int rc = an_cpu_check(status, op->node.name, "convolution");
-    if (rc || (rc = an_kernel_desc(&desc, op->cpu, &operation, AN_ACTIVATION_NONE, hint, op->node.name)))
+    return rc ? rc : an_kernel_desc(out, op->cpu, &operation, AN_ACTIVATION_NONE, hint, op->node.name);
+}
+
+static int backward_weights_make(conv_op *conv, const geometry *g, int part, dnnl_memory_t source, dnnl_memory_t from,
+                                 const_dnnl_primitive_desc_t hint)
+{
+    an_op *op = &conv->op;
+    dnnl_primitive_desc_t desc;
+    int rc = backward_weights_desc(&desc, conv, g, hint);
+    if (rc)
         return rc;
     dnnl_memory_desc_t order = an_kernel_query(desc, dnnl_query_diff_weights_md);
     if ((rc = an_kernel_make(&conv->weights[part], op->cpu, desc, op->node.name)))
@@ -151,6 +159,24 @@ static int part_memory(an_backend *cpu, const an_tensor *tensor, int part, int p
     return slope ? an_cpu_memory(cpu, gradient, &desc, slope) : AN_OK;
 }
 
+static int weights_make(conv_op *conv, const geometry *g, int part, const_dnnl_primitive_desc_t hint)
+{
+    an_op *op = &conv->op;
+    dnnl_memory_desc_t order = an_kernel_query(hint, dnnl_query_weights_md), gradient = order;
+    if (op->cpu->training) {
+        dnnl_primitive_desc_t desc;
+        int rc = backward_weights_desc(&desc, conv, g, hint);
+        if (rc)
+            return rc;
+        gradient = an_kernel_query(desc, dnnl_query_diff_weights_md);
+        dnnl_primitive_desc_destroy(desc);
+    }
+    int rc = an_weights_make(&op->weights[part], op->cpu, &order, &gradient, &g->canonical);
+    if (rc || (rc = an_weights_make(&op->biases[part], op->cpu, &g->bias, NULL, &g->bias)))
+        return rc;
+    return conv->expansion.count ? an_weights_expand(&op->weights[part], op->cpu, &conv->expansion) : AN_OK;
+}
+
 static int part_make(conv_op *conv, const geometry *g, int part, const_dnnl_primitive_desc_t hint)
 {
     an_op *op = &conv->op;
@@ -158,14 +184,8 @@ static int part_make(conv_op *conv, const geometry *g, int part, const_dnnl_prim
     int rc = part_memory(op->cpu, conv->view.tensor, part, op->parts, &source, &source_gradient);
     if (rc || (rc = part_memory(op->cpu, &op->output, part, op->parts, &target, &target_gradient)))
         return rc;
-    dnnl_memory_desc_t order = an_kernel_query(hint, dnnl_query_weights_md);
-    if ((rc = an_weights_make(&op->weights[part], op->cpu, &order, &g->canonical)) ||
-        (rc = an_weights_make(&op->biases[part], op->cpu, &g->bias, &g->bias)))
-        return rc;
-    if (conv->expansion.count && (rc = an_weights_expand(&op->weights[part], op->cpu, &conv->expansion)))
-        return rc;
     dnnl_primitive_desc_t desc;
-    if ((rc = forward_desc(&desc, conv, g)) ||
+    if ((rc = weights_make(conv, g, part, hint)) || (rc = forward_desc(&desc, conv, g)) ||
         (rc = an_kernel_make(&conv->forward[part], op->cpu, desc, op->node.name)))
         return rc;
     an_kernel_arg(&conv->forward[part], DNNL_ARG_SRC, source);

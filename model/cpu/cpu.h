@@ -103,25 +103,25 @@ int an_view_make(an_view *view, an_backend *cpu, an_tensor *source, const an_vie
 int an_view_forward(const an_view *view, an_backend *cpu);
 int an_view_backward(const an_view *view, an_backend *cpu);
 
-/* weights.c: one parameter tensor (or one of the two parts of a layer in halves) in the order of the forward primitive;
- * momentum and gradient lie in the same order, so the optimiser is elementwise; padding stays zero. All of it is f32;
- * with bf16 a narrow copy, refreshed by update and set, is what primitives read. */
+/* weights.c: one parameter tensor (or one of the two parts of a layer in halves); value, momentum and gradient lie in
+ * one order, so the optimiser is elementwise; padding stays zero. All of it is f32. In f32 the order is that of the
+ * forward primitive, which reads the value. With bf16 primitives read a narrow copy in the forward order, refreshed by
+ * update and set, and the masters lie as the backward primitive writes the gradient: narrowing reorders anyway. */
 typedef struct an_expansion an_expansion; /* expand.h */
 
 typedef struct {
-    dnnl_memory_desc_t desc, canonical; /* desc as primitives read it */
+    dnnl_memory_desc_t desc, master, canonical; /* as primitives read it; what lies in data, velocity, slope; plain */
     size_t floats;
     float *data, *velocity, *slope;
-    uint16_t *narrow;              /* NULL: primitives read data */
+    an_kernel narrow;              /* data into what primitives read, if that is not data itself */
     dnnl_memory_t value, gradient; /* value: what primitives read */
     const an_expansion *expansion; /* NULL; else what is held are the weights of the expanded convolution... */
     float *existing;               /* ...with 1 where there is a weight, 0 where none must grow */
 } an_weights;
 
-dnnl_memory_desc_t an_weights_master(const dnnl_memory_desc_t *desc); /* the same order in f32 */
-
+/* gradient: the order in which the backward primitive likes to write; NULL without one. */
 int an_weights_make(an_weights *weights, an_backend *cpu, const dnnl_memory_desc_t *desc,
-                    const dnnl_memory_desc_t *canonical);
+                    const dnnl_memory_desc_t *gradient, const dnnl_memory_desc_t *canonical);
 size_t an_weights_count(const an_weights *weights); /* of canonical floats */
 /* The weights of an expanded convolution: canonical is its plain order; get and set keep speaking of the stated one. */
 int an_weights_expand(an_weights *weights, an_backend *cpu, const an_expansion *expansion);
@@ -131,7 +131,7 @@ int an_weights_set(an_weights *weights, an_backend *cpu, an_parameter_kind kind,
  * and the copy in kernel. Otherwise both stay as they are. */
 int an_weights_turn(an_kernel *kernel, an_backend *cpu, const an_weights *weights, const dnnl_memory_desc_t *order,
                     bool gradient, dnnl_memory_t *memory);
-void an_weights_update(an_weights *weights, const an_sgd *sgd, bool bias);
+int an_weights_update(an_weights *weights, an_backend *cpu, const an_sgd *sgd, bool bias);
 
 /* ops */
 typedef struct {

@@ -33,6 +33,33 @@ static geometry geometry_make(const dense_op *dense)
     return g;
 }
 
+static int weights_desc(dnnl_primitive_desc_t *out, const dense_op *dense, const geometry *g,
+                        const_dnnl_primitive_desc_t hint)
+{
+    const an_op *op = &dense->op;
+    dnnl_inner_product_desc_t operation;
+    dnnl_status_t status = dnnl_inner_product_backward_weights_desc_init(&operation, &g->source, &g->weights_gradient,
+                                                                         &g->bias, &g->target_gradient);
+    int rc = an_cpu_check(status, op->node.name, "fully connected layer");
+    return rc ? rc : an_kernel_desc(out, op->cpu, &operation, AN_ACTIVATION_NONE, hint, op->node.name);
+}
+
+static int parameters_make(dense_op *dense, const geometry *g, const_dnnl_primitive_desc_t hint)
+{
+    an_op *op = &dense->op;
+    dnnl_memory_desc_t order = an_kernel_query(hint, dnnl_query_weights_md), gradient = order;
+    if (op->cpu->training) {
+        dnnl_primitive_desc_t desc;
+        int rc = weights_desc(&desc, dense, g, hint);
+        if (rc)
+            return rc;
+        gradient = an_kernel_query(desc, dnnl_query_diff_weights_md);
+        dnnl_primitive_desc_destroy(desc);
+    }
+    int rc = an_weights_make(&op->weights[0], op->cpu, &order, &gradient, &g->canonical);
+    return rc ? rc : an_weights_make(&op->biases[0], op->cpu, &g->bias, NULL, &g->bias);
+}
+
 static int forward_make(dense_op *dense, const geometry *g, dnnl_primitive_desc_t *hint)
 {
     an_op *op = &dense->op;
@@ -43,15 +70,12 @@ static int forward_make(dense_op *dense, const geometry *g, dnnl_primitive_desc_
     int rc = an_cpu_check(status, op->node.name, "fully connected layer");
     if (rc || (rc = an_kernel_desc(&desc, op->cpu, &operation, op->node.activation, NULL, op->node.name)))
         return rc;
-    dnnl_memory_desc_t order = an_kernel_query(desc, dnnl_query_weights_md);
     rc = an_cpu_check(dnnl_primitive_desc_clone(hint, desc), op->node.name, "a description");
     if (rc) {
         dnnl_primitive_desc_destroy(desc);
         return rc;
     }
-    if ((rc = an_kernel_make(&dense->forward, op->cpu, desc, op->node.name)) ||
-        (rc = an_weights_make(&op->weights[0], op->cpu, &order, &g->canonical)) ||
-        (rc = an_weights_make(&op->biases[0], op->cpu, &g->bias, &g->bias)))
+    if ((rc = an_kernel_make(&dense->forward, op->cpu, desc, op->node.name)) || (rc = parameters_make(dense, g, *hint)))
         return rc;
     an_kernel_arg(&dense->forward, DNNL_ARG_SRC, dense->source);
     an_kernel_arg(&dense->forward, DNNL_ARG_WEIGHTS, op->weights[0].value);
@@ -84,12 +108,9 @@ static int data_make(dense_op *dense, const geometry *g, const_dnnl_primitive_de
 static int weights_make(dense_op *dense, const geometry *g, const_dnnl_primitive_desc_t hint)
 {
     an_op *op = &dense->op;
-    dnnl_inner_product_desc_t operation;
     dnnl_primitive_desc_t desc;
-    dnnl_status_t status = dnnl_inner_product_backward_weights_desc_init(&operation, &g->source, &g->weights_gradient,
-                                                                         &g->bias, &g->target_gradient);
-    int rc = an_cpu_check(status, op->node.name, "fully connected layer");
-    if (rc || (rc = an_kernel_desc(&desc, op->cpu, &operation, AN_ACTIVATION_NONE, hint, op->node.name)))
+    int rc = weights_desc(&desc, dense, g, hint);
+    if (rc)
         return rc;
     dnnl_memory_desc_t order = an_kernel_query(desc, dnnl_query_diff_weights_md);
     dnnl_memory_t turned = op->weights[0].gradient;

@@ -82,7 +82,10 @@ static int dropout_backward(an_op *op, const an_run *run)
     (void)run;
     dropout_op *dropout = (dropout_op *)op;
     an_tensor *source = dropout->view.tensor;
-    scale_some(dropout, source->slope, op->output.slope, 0, (size_t)source->n * (size_t)source->c);
+    size_t channels = (size_t)source->c;
+#pragma omp parallel for schedule(static)
+    for (int row = 0; row < source->n; row++)
+        scale_some(dropout, source->slope, op->output.slope, (size_t)row * channels, channels);
     return an_view_backward(&dropout->view, op->cpu);
 }
 

@@ -1,43 +1,35 @@
 #include <stdlib.h>
 
 #include "base/error.h"
-#include "model/cpu/bf16.h"
 #include "model/cpu/expand.h"
 
-static void narrow_refresh(an_weights *weights)
+/* What primitives read in bf16. */
+static int narrow_make(an_weights *weights, an_backend *cpu)
 {
-    const float *restrict from = weights->data;
-    uint16_t *restrict to = weights->narrow;
-    if (!to)
-        return;
-#pragma omp parallel for simd schedule(static)
-    for (size_t i = 0; i < weights->floats; i++)
-        to[i] = an_bf16_narrow(from[i]);
-}
-
-dnnl_memory_desc_t an_weights_master(const dnnl_memory_desc_t *desc)
-{
-    dnnl_memory_desc_t master = *desc;
-    master.data_type = dnnl_f32;
-    return master;
+    dnnl_memory_t wide;
+    void *narrow;
+    int rc = an_cpu_alloc(cpu, &narrow, dnnl_memory_desc_get_size(&weights->desc));
+    if (rc || (rc = an_cpu_memory(cpu, &weights->value, &weights->desc, narrow)) ||
+        (rc = an_cpu_memory(cpu, &wide, &weights->master, weights->data)))
+        return rc;
+    return an_kernel_reorder(&weights->narrow, cpu, &weights->master, wide, &weights->desc, weights->value, false);
 }
 
 int an_weights_make(an_weights *weights, an_backend *cpu, const dnnl_memory_desc_t *desc,
-                    const dnnl_memory_desc_t *canonical)
+                    const dnnl_memory_desc_t *gradient, const dnnl_memory_desc_t *canonical)
 {
-    dnnl_memory_desc_t master = an_weights_master(desc);
-    size_t size = dnnl_memory_desc_get_size(&master);
-    void *data = NULL, *velocity = NULL, *slope = NULL, *narrow = NULL;
-    *weights = (an_weights){.desc = *desc, .canonical = *canonical, .floats = size / sizeof(float)};
+    bool wide = desc->data_type == dnnl_f32;
+    void *data = NULL, *velocity = NULL, *slope = NULL;
+    *weights = (an_weights){.desc = *desc, .master = wide || !gradient ? *desc : *gradient, .canonical = *canonical};
+    weights->master.data_type = dnnl_f32;
+    size_t size = dnnl_memory_desc_get_size(&weights->master);
     int rc = an_cpu_alloc(cpu, &data, size);
-    if (!rc && desc->data_type == dnnl_bf16)
-        rc = an_cpu_alloc(cpu, &narrow, size / 2);
-    if (!rc)
-        rc = an_cpu_memory(cpu, &weights->value, desc, narrow ? narrow : data);
-    if (!rc && cpu->training && !(rc = an_cpu_alloc(cpu, &velocity, size)) && !(rc = an_cpu_alloc(cpu, &slope, size)))
-        rc = an_cpu_memory(cpu, &weights->gradient, &master, slope);
+    weights->floats = size / sizeof(float);
     weights->data = data;
-    weights->narrow = narrow;
+    if (!rc)
+        rc = wide ? an_cpu_memory(cpu, &weights->value, desc, data) : narrow_make(weights, cpu);
+    if (!rc && cpu->training && !(rc = an_cpu_alloc(cpu, &velocity, size)) && !(rc = an_cpu_alloc(cpu, &slope, size)))
+        rc = an_cpu_memory(cpu, &weights->gradient, &weights->master, slope);
     weights->velocity = velocity;
     weights->slope = slope;
     return rc;
@@ -87,9 +79,8 @@ static int place(const an_weights *weights, an_parameter_kind kind, float **out)
 
 static int plain_copy(const an_weights *weights, an_backend *cpu, float *inside, float *plain, bool out)
 {
-    dnnl_memory_desc_t master = an_weights_master(&weights->desc);
-    return out ? an_cpu_copy(cpu, &master, inside, &weights->canonical, plain)
-               : an_cpu_copy(cpu, &weights->canonical, plain, &master, inside);
+    return out ? an_cpu_copy(cpu, &weights->master, inside, &weights->canonical, plain)
+               : an_cpu_copy(cpu, &weights->canonical, plain, &weights->master, inside);
 }
 
 static int canonical_copy(const an_weights *weights, an_backend *cpu, float *inside, float *outside, bool out)
@@ -122,7 +113,7 @@ int an_weights_set(an_weights *weights, an_backend *cpu, an_parameter_kind kind,
     if (!rc) /* read only in this direction */
         rc = canonical_copy(weights, cpu, inside, (float *)(uintptr_t)values, false);
     if (!rc && kind == AN_PARAMETER_VALUE)
-        narrow_refresh(weights);
+        rc = an_kernel_run(&weights->narrow, cpu);
     return rc;
 }
 
@@ -131,11 +122,14 @@ static void gradient_mask(an_weights *weights)
 {
     const float *restrict existing = weights->existing;
     float *restrict g = weights->slope;
-    for (size_t i = 0; existing && i < weights->floats; i++)
+    if (!existing)
+        return;
+#pragma omp parallel for simd schedule(static)
+    for (size_t i = 0; i < weights->floats; i++)
         g[i] *= existing[i];
 }
 
-void an_weights_update(an_weights *weights, const an_sgd *sgd, bool bias)
+int an_weights_update(an_weights *weights, an_backend *cpu, const an_sgd *sgd, bool bias)
 {
     float rate = (float)(bias ? sgd->rate * sgd->bias_rate_scale : sgd->rate);
     float shrink = rate * (float)(bias ? sgd->bias_decay : sgd->decay);
@@ -148,14 +142,14 @@ void an_weights_update(an_weights *weights, const an_sgd *sgd, bool bias)
         v[i] = momentum * v[i] - shrink * w[i] - rate * g[i];
         w[i] += v[i];
     }
-    narrow_refresh(weights);
+    return an_kernel_run(&weights->narrow, cpu);
 }
 
 int an_weights_turn(an_kernel *kernel, an_backend *cpu, const an_weights *weights, const dnnl_memory_desc_t *order,
                     bool gradient, dnnl_memory_t *memory)
 {
     void *place;
-    dnnl_memory_desc_t held = gradient ? an_weights_master(&weights->desc) : weights->desc;
+    dnnl_memory_desc_t held = gradient ? weights->master : weights->desc;
     if (dnnl_memory_desc_equal(order, &held))
         return AN_OK;
     int rc = an_cpu_alloc(cpu, &place, dnnl_memory_desc_get_size(order));
