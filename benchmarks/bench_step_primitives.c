@@ -379,9 +379,11 @@ int an_bench_primitives_sum(an_bench_primitives *p, double *seconds, double *cpu
                 fastest = median;
             }
         }
+        double cpu = an_bench_median(p->ways[best].cpu, p->rounds);
         *seconds += fastest;
-        *cpu_seconds += an_bench_median(p->ways[best].cpu, p->rounds);
-        rc = an_buffer_printf(out, "%-24s %9.2f ms  %s\n", p->ways[best].operation, fastest * 1e3, p->ways[best].way);
+        *cpu_seconds += cpu;
+        rc = an_buffer_printf(out, "%-24s %9.2f ms (%.2f ms of processor time)  %s\n", p->ways[best].operation,
+                              fastest * 1e3, cpu * 1e3, p->ways[best].way);
         if (rc)
             return rc;
     }
