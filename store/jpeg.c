@@ -166,21 +166,30 @@ static bool can_crop(const struct jpeg_decompress_struct *jpeg)
            jpeg->max_v_samp_factor <= 2 && jpeg->comps_in_scan == jpeg->num_components;
 }
 
+/* A side of the centred square with its margin; the square may lie half a pixel off: both edges have the same distance.
+ */
+static void set_side(uint32_t image, uint32_t side, uint32_t margin, uint32_t *first, uint32_t *size)
+{
+    uint32_t beside = (image - side) / 2;
+    *first = beside > margin ? beside - margin : 0;
+    *size = image - 2 * *first;
+}
+
 /* Limit decoding to the columns of the centred square with its margin, and pass over the rows above; returns the first
  * column decoded. Upsampling takes the edge of what is decoded for the edge of the image: hence the pixels beside. The
  * rows below are decoded: only that shows whether the file is complete. */
 static uint32_t crop_to_square(struct jpeg_decompress_struct *jpeg, uint32_t margin)
 {
     uint32_t width = jpeg->output_width, height = jpeg->output_height, side = width < height ? width : height;
-    uint32_t beside = (width - side) / 2, above = (height - side) / 2;
-    JDIMENSION start = beside > margin + CROP_BESIDE ? beside - margin - CROP_BESIDE : 0;
-    JDIMENSION columns = width - 2 * start;
+    uint32_t start, columns, top, rows;
+    set_side(width, side, margin + CROP_BESIDE, &start, &columns);
+    set_side(height, side, margin, &top, &rows);
     if (start > 0 && columns >= CROP_MIN)
         jpeg_crop_scanline(jpeg, &start, &columns);
     else
         start = 0;
-    if (above > margin)
-        (void)jpeg_skip_scanlines(jpeg, above - margin);
+    if (top > 0)
+        (void)jpeg_skip_scanlines(jpeg, top);
     return start;
 }
 
@@ -198,15 +207,6 @@ static int read_rows(an_jpeg_decoder *d, an_image *out, uint32_t x)
             an_jpeg_from_cmyk(d, row, jpeg->output_width, target);
     }
     return rc;
-}
-
-/* A side of the centred square with its margin; the square may lie half a pixel off: both edges have the same distance.
- */
-static void set_side(uint32_t image, uint32_t side, uint32_t margin, uint32_t *first, uint32_t *size)
-{
-    uint32_t beside = (image - side) / 2;
-    *first = beside > margin ? beside - margin : 0;
-    *size = image - 2 * *first;
 }
 
 /* AN_AGAIN: through libjpeg-turbo. */
