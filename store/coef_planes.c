@@ -78,17 +78,24 @@ int an_coef_planes_from_payload(an_coef_decoder *d, uint32_t mcu_row, bool wante
     return AN_OK;
 }
 
+/* Room for a row of blocks, zero, to the end of its last group. */
+static an_coef_scan_row start_row(const an_coef_plane *p, int16_t *coefficients)
+{
+    size_t groups = (p->end - p->first + AN_COEF_GROUP - 1) / AN_COEF_GROUP;
+    memset(coefficients, 0, groups * AN_COEF_GROUP * sizeof(int16_t[64]));
+    return (an_coef_scan_row){(void *)coefficients, p->first, p->end};
+}
+
 /* Where the scan is to leave the rows of blocks of an MCU row: nowhere when they are not needed. */
 static void set_scan_rows(an_coef_decoder *d, uint32_t mcu_row, bool wanted, an_coef_scan_row rows[AN_COEF_SCAN_ROWS])
 {
     int16_t *coefficients = d->work.coefficients;
     for (int c = 0; c < d->layout.components; c++) {
         const an_coef_component *component = &d->layout.component[c];
-        const an_coef_plane *p = &d->planes[c];
         for (uint32_t r = 0; r < component->rows_per_mcu; r++, coefficients += d->scan_row) {
             uint32_t block_row = mcu_row * component->rows_per_mcu + r;
             *rows++ = wanted && block_row < component->blocks_high && is_needed(d, c, block_row)
-                          ? (an_coef_scan_row){(void *)coefficients, p->first, p->end}
+                          ? start_row(&d->planes[c], coefficients)
                           : (an_coef_scan_row){NULL, 0, 0};
         }
     }
@@ -111,8 +118,6 @@ int an_coef_planes_from_scan(an_coef_decoder *d, uint32_t mcu_row, bool wanted)
 {
     an_coef_scan_row rows[AN_COEF_SCAN_ROWS];
     set_scan_rows(d, mcu_row, wanted, rows);
-    for (size_t i = 0; i < AN_COEF_SCAN_ROWS && wanted; i++)
-        memset(d->work.coefficients + i * d->scan_row, 0, d->scan_row * sizeof(int16_t));
     if (!an_coef_scan_mcu_row(d->scan, rows))
         return AN_AGAIN;
     const an_coef_scan_row *row = rows;
