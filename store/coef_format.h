@@ -44,7 +44,12 @@ typedef struct {
     const uint8_t *rows, *end; /* the rows' bytes; AN_COEF_PADDING readable bytes follow end */
 } an_coef_layout;
 
-extern const uint8_t an_coef_zigzag[64]; /* zigzag position -> natural (row-major) position */
+/* zigzag position -> natural (row-major) position */
+#define AN_COEF_ZIGZAG                                                                                                 \
+    0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21,  \
+        28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60,    \
+        61, 54, 47, 55, 62, 63
+extern const uint8_t an_coef_zigzag[64];
 
 /* Geometry that follows from an image's size and sampling; the pointers are NULL. */
 void an_coef_layout_set(an_coef_layout *layout, const an_coef_info *info);

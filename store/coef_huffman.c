@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "store/coef_format.h"
+
 /* Positions beyond a block's last, added to the one reached: an end of block ends between END and END + 62, what a
  * lookup could not complete lies beyond SLOW, and between 64 and END two symbols ran over the end: the second one is
  * not of this block. */
@@ -9,11 +11,7 @@ enum { LAST = 63, END = 96, SLOW = 192 };
 enum { DAMAGED = 255 };
 
 /* zigzag position -> row-major position. What has no place goes to that of DC, which is written last. */
-static const uint8_t natural[SLOW + 64 + 4] = {
-    0,  1,  8,  16, 9,  2,  3,  10, 17, 24, 32, 25, 18, 11, 4,  5,  12, 19, 26, 33, 40, 48,
-    41, 34, 27, 20, 13, 6,  7,  14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23,
-    30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63,
-};
+static const uint8_t natural[SLOW + 64 + 4] = {AN_COEF_ZIGZAG};
 
 /* --- tables ---------------------------------------------------------------------------------------------------- */
 
