@@ -93,9 +93,10 @@ int an_coef_put_header(const an_coef_layout *layout, const UINT16 *const tables[
     return rc;
 }
 
-static int put_header(const struct jpeg_decompress_struct *reader, const an_coef_layout *layout, an_buffer *out)
+/* Of a JPEG; tables are found on the way. */
+static int put_header(const struct jpeg_decompress_struct *reader, const an_coef_layout *layout,
+                      const UINT16 *tables[3], an_buffer *out)
 {
-    const UINT16 *tables[3];
     for (int c = 0; c < layout->components; c++) {
         tables[c] = table_of(reader, c);
         if (!tables[c])
@@ -138,46 +139,53 @@ int an_coef_reserve_mcu_row(an_coef_encoder *e, const an_coef_layout *layout)
     return an_buffer_reserve(&e->mcu_row, AN_COEF_SCAN_ROWS * layout->component[0].blocks_wide * sizeof(int16_t[64]));
 }
 
-/* Room for the rows of blocks of an MCU row, zero. */
-static int start_rows(an_coef_encoder *e, const an_coef_layout *layout, an_coef_scan_row rows[AN_COEF_SCAN_ROWS])
+int16_t (*an_coef_mcu_row_at(const an_coef_encoder *e, const an_coef_layout *layout, int c, uint32_t r))[64]
 {
-    size_t row = layout->component[0].blocks_wide * sizeof(int16_t[64]);
-    int rc = an_coef_reserve_mcu_row(e, layout);
-    if (rc != AN_OK)
-        return rc;
-    memset(e->mcu_row.data, 0, AN_COEF_SCAN_ROWS * row);
-    for (size_t i = 0, c = 0; (int)c < layout->components; c++)
-        for (uint32_t r = 0; r < layout->component[c].rows_per_mcu; r++, i++)
-            rows[i] = (an_coef_scan_row){(void *)(e->mcu_row.data + i * row), 0, layout->component[c].blocks_wide};
-    return AN_OK;
+    size_t index = r;
+    for (int i = 0; i < c; i++)
+        index += layout->component[i].rows_per_mcu;
+    return (int16_t(*)[64])(void *)e->mcu_row.data + index * layout->component[0].blocks_wide;
 }
 
-static int put_mcu_row(an_coef_encoder *e, const an_coef_layout *layout, uint32_t mcu_row, size_t *length_at,
-                       an_buffer *out)
+int an_coef_put_mcu_row(an_coef_encoder *e, const an_coef_layout *layout, const UINT16 *const tables[3],
+                        uint32_t mcu_row, size_t *length_at, an_buffer *out)
 {
-    an_coef_scan_row rows[AN_COEF_SCAN_ROWS];
-    int rc = start_rows(e, layout, rows);
-    if (rc == AN_OK && !an_coef_scan_mcu_row(e->scan, rows))
-        return AN_AGAIN;
-    const an_coef_scan_row *row = rows;
-    for (int c = 0; c < layout->components; row += layout->component[c++].rows_per_mcu) {
-        uint32_t real = an_coef_mcu_row_blocks(&layout->component[c], mcu_row);
-        for (uint32_t r = 0; rc == AN_OK && r < real; r++, *length_at += 2)
-            rc = an_coef_put_row(e, table_of(&e->reader, c), row[r].end, (void *)row[r].blocks, *length_at, out);
+    int rc = AN_OK;
+    for (int c = 0; c < layout->components; c++) {
+        const an_coef_component *component = &layout->component[c];
+        uint32_t rows = an_coef_mcu_row_blocks(component, mcu_row);
+        for (uint32_t r = 0; rc == AN_OK && r < rows; r++, *length_at += 2)
+            rc = an_coef_put_row(e, tables[c], component->blocks_wide, (void *)an_coef_mcu_row_at(e, layout, c, r),
+                                 *length_at, out);
     }
     return rc;
 }
 
-static int put_scan(an_coef_encoder *e, const an_coef_layout *layout, size_t length_at, an_buffer *out)
+/* One MCU row from the scan. */
+static int take_mcu_row(an_coef_encoder *e, const an_coef_layout *layout)
 {
-    int rc = AN_OK;
-    for (uint32_t m = 0; rc == AN_OK && m < layout->mcu_rows; m++)
-        rc = put_mcu_row(e, layout, m, &length_at, out);
+    an_coef_scan_row rows[AN_COEF_SCAN_ROWS], *row = rows;
+    for (int c = 0; c < layout->components; c++)
+        for (uint32_t r = 0; r < layout->component[c].rows_per_mcu; r++)
+            *row++ = (an_coef_scan_row){an_coef_mcu_row_at(e, layout, c, r), 0, layout->component[c].blocks_wide};
+    memset(e->mcu_row.data, 0, (size_t)(row - rows) * layout->component[0].blocks_wide * sizeof(int16_t[64]));
+    return an_coef_scan_mcu_row(e->scan, rows) ? AN_OK : AN_AGAIN;
+}
+
+static int put_scan(an_coef_encoder *e, const an_coef_layout *layout, const UINT16 *const tables[3], size_t length_at,
+                    an_buffer *out)
+{
+    int rc = an_coef_reserve_mcu_row(e, layout);
+    for (uint32_t m = 0; rc == AN_OK && m < layout->mcu_rows; m++) {
+        rc = take_mcu_row(e, layout);
+        if (rc == AN_OK)
+            rc = an_coef_put_mcu_row(e, layout, tables, m, &length_at, out);
+    }
     return rc == AN_OK && !an_coef_scan_end(e->scan) ? AN_AGAIN : rc;
 }
 
-static int put_arrays(an_coef_encoder *e, const an_coef_layout *layout, jvirt_barray_ptr *arrays, size_t length_at,
-                      an_buffer *out)
+static int put_arrays(an_coef_encoder *e, const an_coef_layout *layout, const UINT16 *const tables[3],
+                      jvirt_barray_ptr *arrays, size_t length_at, an_buffer *out)
 {
     struct jpeg_decompress_struct *reader = &e->reader;
     for (uint32_t m = 0; m < layout->mcu_rows; m++)
@@ -187,8 +195,7 @@ static int put_arrays(an_coef_encoder *e, const an_coef_layout *layout, jvirt_ba
             for (uint32_t r = 0; r < rows; r++, length_at += 2) {
                 JDIMENSION y = m * component->rows_per_mcu + r;
                 JBLOCKARRAY blocks = reader->mem->access_virt_barray((j_common_ptr)reader, arrays[c], y, 1, FALSE);
-                int rc =
-                    an_coef_put_row(e, table_of(reader, c), component->blocks_wide, (void *)blocks[0], length_at, out);
+                int rc = an_coef_put_row(e, tables[c], component->blocks_wide, (void *)blocks[0], length_at, out);
                 if (rc != AN_OK)
                     return rc;
             }
@@ -204,8 +211,9 @@ static int encode_arrays(an_coef_encoder *e, const an_coef_layout *layout, an_bu
         return an_error(AN_EUNSUPPORTED, "progressive file without its last scans: keep it as jpeg");
     if (e->errors.warnings > 0)
         return an_error(AN_ECORRUPT, "damaged JPEG: %s", e->errors.warning);
-    int rc = put_header(&e->reader, layout, out);
-    return rc == AN_OK ? put_arrays(e, layout, arrays, out->size - 2 * (size_t)layout->block_rows, out) : rc;
+    const UINT16 *tables[3];
+    int rc = put_header(&e->reader, layout, tables, out);
+    return rc == AN_OK ? put_arrays(e, layout, tables, arrays, out->size - 2 * (size_t)layout->block_rows, out) : rc;
 }
 
 /* The usual file in one go. AN_AGAIN: nothing is wrong yet, but libjpeg-turbo has to look at it. */
@@ -213,8 +221,9 @@ static int encode_scan(an_coef_encoder *e, an_coef_layout *layout, an_buffer *ou
 {
     if (e->errors.warnings > 0 || !an_coef_scan_start(e->scan, &e->reader, layout))
         return AN_AGAIN;
-    int rc = put_header(&e->reader, layout, out);
-    return rc == AN_OK ? put_scan(e, layout, out->size - 2 * (size_t)layout->block_rows, out) : rc;
+    const UINT16 *tables[3];
+    int rc = put_header(&e->reader, layout, tables, out);
+    return rc == AN_OK ? put_scan(e, layout, tables, out->size - 2 * (size_t)layout->block_rows, out) : rc;
 }
 
 typedef struct {

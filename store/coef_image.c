@@ -16,6 +16,7 @@ typedef struct {
     an_jpeg_subsampling subsampling;
     an_buffer *out;
     an_coef_layout layout;
+    const UINT16 *tables[3];
     size_t length_at;      /* of the next row of blocks */
     uint32_t mcu_row, mcu; /* the next one */
 } job;
@@ -23,30 +24,6 @@ typedef struct {
 static const UINT16 *table_of(const struct jpeg_compress_struct *writer, int c)
 {
     return writer->quant_tbl_ptrs[writer->comp_info[c].quant_tbl_no]->quantval;
-}
-
-/* Row r of component c within the MCU row that is being filled. */
-static int16_t *row_of(const job *j, int c, uint32_t r)
-{
-    size_t index = r, wide = j->layout.component[0].blocks_wide;
-    for (int i = 0; i < c; i++)
-        index += j->layout.component[i].rows_per_mcu;
-    return (int16_t *)(void *)j->encoder->mcu_row.data + index * wide * 64;
-}
-
-static int put_mcu_row(job *j)
-{
-    for (int c = 0; c < 3; c++) {
-        const an_coef_component *component = &j->layout.component[c];
-        uint32_t rows = an_coef_mcu_row_blocks(component, j->mcu_row);
-        for (uint32_t r = 0; r < rows; r++, j->length_at += 2) {
-            int rc = an_coef_put_row(j->encoder, table_of(&j->encoder->writer, c), component->blocks_wide,
-                                     (void *)row_of(j, c, r), j->length_at, j->out);
-            if (rc != AN_OK)
-                return rc;
-        }
-    }
-    return AN_OK;
 }
 
 /* In the place of the entropy coder. MCUs at the edges have blocks beyond the image, which are left out. */
@@ -60,11 +37,11 @@ static boolean take_mcu(j_compress_ptr writer, JBLOCKROW *blocks)
         for (uint32_t r = 0; r < component->rows_per_mcu; r++)
             for (uint32_t x = j->mcu * across; x < (j->mcu + 1) * across; x++, blocks++)
                 if (x < component->blocks_wide)
-                    memcpy(row_of(j, c, r) + 64 * (size_t)x, **blocks, sizeof **blocks);
+                    memcpy(an_coef_mcu_row_at(e, &j->layout, c, r)[x], **blocks, sizeof **blocks);
     }
     if (++j->mcu < writer->MCUs_per_row)
         return TRUE;
-    int rc = put_mcu_row(j);
+    int rc = an_coef_put_mcu_row(e, &j->layout, j->tables, j->mcu_row, &j->length_at, j->out);
     if (rc != AN_OK)
         an_jpeg_escape(&e->errors, rc);
     j->mcu = 0;
@@ -84,8 +61,9 @@ static int encode(void *context)
     if (rc != AN_OK)
         return rc;
     an_jpeg_start(&e->writer, j->image, j->quality, j->subsampling);
-    const UINT16 *tables[3] = {table_of(&e->writer, 0), table_of(&e->writer, 1), table_of(&e->writer, 2)};
-    rc = an_coef_put_header(&j->layout, tables, j->out);
+    for (int c = 0; c < 3; c++)
+        j->tables[c] = table_of(&e->writer, c);
+    rc = an_coef_put_header(&j->layout, j->tables, j->out);
     if (rc != AN_OK)
         return rc;
     j->length_at = j->out->size - 2 * (size_t)j->layout.block_rows;

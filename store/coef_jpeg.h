@@ -35,6 +35,13 @@ int an_coef_put_padding(an_buffer *out);
 /* Room in mcu_row for all rows of blocks of an MCU row, each as wide as luma's. */
 int an_coef_reserve_mcu_row(an_coef_encoder *encoder, const an_coef_layout *layout);
 
+/* There, row r of component c. */
+int16_t (*an_coef_mcu_row_at(const an_coef_encoder *encoder, const an_coef_layout *layout, int c, uint32_t r))[64];
+
+/* Append its rows of blocks and set their lengths, from *length_at on. */
+int an_coef_put_mcu_row(an_coef_encoder *encoder, const an_coef_layout *layout, const UINT16 *const tables[3],
+                        uint32_t mcu_row, size_t *length_at, an_buffer *out);
+
 /* What the header of a JPEG means for coef. False: not one of its colours, samplings and sizes. */
 bool an_coef_has_layout(const struct jpeg_decompress_struct *reader, an_coef_info *info);
 
