@@ -2,17 +2,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "augment/resize.h"
 #include "augment/sample_internal.h"
 #include "base/error.h"
 #include "store/coef.h"
+#include "store/resize.h"
 
 struct an_sample_scratch {
     an_decoder *decoder;
     an_coef_decoder *coef;
-    an_resize *resize; /* NULL without resized crops */
-    uint8_t *window;   /* of the largest crop: pixels x 3 */
-    uint8_t *row;      /* crop x channels */
+    an_resizer *resizer; /* NULL without resized crops */
+    uint8_t *window;     /* of the largest crop: pixels x 3 */
+    uint8_t *row;        /* crop x channels */
 };
 
 /* Rows of RGB bytes: what decoders write. */
@@ -36,7 +36,9 @@ int an_sample_scratch_create(an_sample_scratch **out, const an_sampler *sampler)
     if (rc == AN_OK)
         rc = an_coef_decoder_create(&scratch->coef);
     if (rc == AN_OK && sampler->options.area_min > 0)
-        rc = an_resize_create(&scratch->resize, sampler->side, sampler->options.crop, sampler->pixels);
+        rc = an_resizer_create(&scratch->resizer);
+    if (rc == AN_OK && scratch->resizer)
+        rc = an_resizer_reserve(scratch->resizer, sampler->side, sampler->options.crop, AN_FILTER_TRIANGLE);
     if (rc < 0) {
         an_sample_scratch_free(scratch);
         return rc;
@@ -51,7 +53,7 @@ void an_sample_scratch_free(an_sample_scratch *scratch)
         return;
     an_decoder_free(scratch->decoder);
     an_coef_decoder_free(scratch->coef);
-    an_resize_free(scratch->resize);
+    an_resizer_free(scratch->resizer);
     free(scratch->window);
     free(scratch->row);
     free(scratch);
@@ -216,8 +218,10 @@ static int make_resized(sheet *t, an_sample_scratch *scratch, const an_record *r
     const an_sample_draw *draw = t->draw;
     int rc = an_decoder_window(scratch->decoder, record, draw->x, draw->y, draw->width, draw->height, scratch->window,
                                (size_t)draw->width * AN_SAMPLE_COLOURS);
+    const an_image window = {.pixels = scratch->window, .width = draw->width, .height = draw->height};
+    uint32_t crop = t->sampler->options.crop;
     if (rc == AN_OK)
-        an_resize_rows(scratch->resize, scratch->window, draw->width, draw->height, write_row, t);
+        rc = an_resizer_rows(scratch->resizer, &window, crop, crop, AN_FILTER_TRIANGLE, write_row, t);
     return rc;
 }
 

@@ -25,7 +25,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/rng.h"
-#include "ingest/resize.h"
+#include "store/resize.h"
 #include "store/bytes.h"
 #include "store/coef_format.h"
 #include "store/coef_kernels.h"

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "ingest/resize.h"
+#include "store/resize.h"
 #include "ingest/source.h"
 #include "store/image.h"
 #include "store/record.h"

@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "base/rng.h"
 #include "ingest/each.h"
-#include "ingest/resize.h"
+#include "store/resize.h"
 
 #define GAP 8
 #define CAPTION 18

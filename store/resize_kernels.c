@@ -1,4 +1,4 @@
-#include "ingest/resize_kernels.h"
+#include "store/resize_kernels.h"
 
 #include <string.h>
 
@@ -9,8 +9,8 @@
 #define VERTICAL_SHIFT (AN_RESIZE_WEIGHT_BITS - AN_RESIZE_ROW_BITS)
 #define HORIZONTAL_SHIFT (AN_RESIZE_WEIGHT_BITS + AN_RESIZE_ROW_BITS)
 
-static void vertical_range(const uint8_t *const *rows, const int16_t *weights, uint32_t taps, size_t from, size_t n,
-                           int16_t *out)
+void an_resize_vertical_tail(const uint8_t *const *rows, const int16_t *weights, uint32_t taps, size_t from, size_t n,
+                             int16_t *out)
 {
     for (size_t i = from; i < n; i++) {
         int32_t sum = 1 << (VERTICAL_SHIFT - 1);
@@ -23,7 +23,7 @@ static void vertical_range(const uint8_t *const *rows, const int16_t *weights, u
 
 static void vertical_scalar(const uint8_t *const *rows, const int16_t *weights, uint32_t taps, size_t n, int16_t *out)
 {
-    vertical_range(rows, weights, taps, 0, n, out);
+    an_resize_vertical_tail(rows, weights, taps, 0, n, out);
 }
 
 static uint8_t to_byte(int32_t sum)
@@ -32,13 +32,14 @@ static uint8_t to_byte(int32_t sum)
     return (uint8_t)(sum > 255 ? 255 : sum < 0 ? 0 : sum);
 }
 
-static void horizontal_scalar(const int16_t *row, const uint32_t *starts, const int16_t *weights, uint32_t taps,
-                              uint32_t width, uint8_t *out)
+void an_resize_horizontal_tail(const int16_t *row, const an_resize_axis *axis, uint32_t first, uint8_t *out)
 {
-    for (uint32_t x = 0; x < width; x++, weights += taps, out += 3) {
-        const int16_t *pixel = row + 3 * (size_t)starts[x];
+    const int16_t *weights = axis->weights + (size_t)first * axis->taps;
+    out += (size_t)3 * first;
+    for (uint32_t x = first; x < axis->output; x++, weights += axis->taps, out += 3) {
+        const int16_t *pixel = row + 3 * (size_t)axis->starts[x];
         int32_t sum[3] = {1 << (HORIZONTAL_SHIFT - 1), 1 << (HORIZONTAL_SHIFT - 1), 1 << (HORIZONTAL_SHIFT - 1)};
-        for (uint32_t t = 0; t < taps; t++, pixel += 3) {
+        for (uint32_t t = 0; t < axis->taps; t++, pixel += 3) {
             sum[0] += weights[t] * pixel[0];
             sum[1] += weights[t] * pixel[1];
             sum[2] += weights[t] * pixel[2];
@@ -48,7 +49,12 @@ static void horizontal_scalar(const int16_t *row, const uint32_t *starts, const 
     }
 }
 
-static const an_resize_kernels scalar = {vertical_scalar, horizontal_scalar};
+static void horizontal_scalar(const int16_t *row, const an_resize_axis *axis, uint8_t *out)
+{
+    an_resize_horizontal_tail(row, axis, 0, out);
+}
+
+static const an_resize_kernels scalar = {.vertical = vertical_scalar, .horizontal = horizontal_scalar};
 
 #ifdef __x86_64__
 static int32_t weight_pair(const int16_t *weights)
@@ -83,21 +89,23 @@ __attribute__((target("avx2"))) static void vertical_avx2(const uint8_t *const *
         _mm256_storeu_si256((__m256i *)(out + i), _mm256_permute2x128_si256(first, second, 0x20));
         _mm256_storeu_si256((__m256i *)(out + i + 16), _mm256_permute2x128_si256(first, second, 0x31));
     }
-    vertical_range(rows, weights, taps, i, n, out);
+    an_resize_vertical_tail(rows, weights, taps, i, n, out);
 }
 
 /* One load holds two RGB pixels; a shuffle pairs their channels; one madd does two taps of three channels. The lower
  * lane computes one output pixel, the upper lane the next. Four bytes are stored for three: the next pixel overwrites
  * the fourth, so the last one is stored alone. */
-__attribute__((target("avx2"))) static void horizontal_avx2(const int16_t *row, const uint32_t *starts,
-                                                            const int16_t *weights, uint32_t taps, uint32_t width,
-                                                            uint8_t *out)
+__attribute__((target("avx2"))) void an_resize_horizontal_avx2(const int16_t *row, const an_resize_axis *axis,
+                                                               uint8_t *rgb)
 {
+    const uint32_t *starts = axis->starts, taps = axis->taps;
+    const int16_t *weights = axis->weights;
+    uint8_t *out = rgb;
     const __m256i pairs =
         _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 6, 7, 2, 3, 8, 9, 4, 5, 10, 11, -1, -1, -1, -1));
     const __m256i round = _mm256_set1_epi32(1 << (HORIZONTAL_SHIFT - 1));
     uint32_t x = 0;
-    for (; x + 2 < width; x += 2, weights += 2 * taps, out += 6) {
+    for (; x + 2 < axis->output; x += 2, weights += 2 * taps, out += 6) {
         const int16_t *low = row + 3 * (size_t)starts[x], *high = row + 3 * (size_t)starts[x + 1];
         __m256i sum = round;
         for (uint32_t t = 0; t < taps; t += 2, low += 6, high += 6) {
@@ -112,16 +120,18 @@ __attribute__((target("avx2"))) static void horizontal_avx2(const int16_t *row, 
         memcpy(out, &first, 4);
         memcpy(out + 3, &second, 4);
     }
-    horizontal_scalar(row, starts + x, weights, taps, width - x, out);
+    an_resize_horizontal_tail(row, axis, x, rgb);
 }
 
-static const an_resize_kernels avx2 = {vertical_avx2, horizontal_avx2};
+static const an_resize_kernels avx2 = {.vertical = vertical_avx2, .horizontal = an_resize_horizontal_avx2};
 #endif
 
 const an_resize_kernels *an_resize_kernels_for(an_simd_tier tier)
 {
 #ifdef __x86_64__
-    if (tier >= AN_SIMD_AVX2)
+    if (tier == AN_SIMD_AVX512)
+        return &an_resize_avx512;
+    if (tier == AN_SIMD_AVX2)
         return &avx2;
 #endif
     (void)tier;
