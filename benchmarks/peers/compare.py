@@ -21,12 +21,19 @@ PEERS = {"dali": "DALI (CPU) `decoders.image_crop`", "tf.data": "tf.data `decode
          "tf.data.exact": "tf.data, exact DCT (the same pixels as ours)", "ffcv": "FFCV, jpg, centre crop",
          "ffcv.raw": "FFCV, raw, centre crop", "spdl": "SPDL, centre crop", "simplejpeg": "simplejpeg in a torch DataLoader",
          "torchvision": "torchvision, PIL, DataLoader"}
+RESIZED = {"dali": "DALI (CPU) `decoders.image_random_crop`, `resize`",
+           "tf.data": "tf.data `decode_and_crop_jpeg`, `resize` (no antialiasing), fast (inexact) DCT",
+           "tf.data.exact": "tf.data, the same, exact DCT", "ffcv": "FFCV, jpg, `RandomResizedCropRGBImageDecoder`",
+           "ffcv.raw": "FFCV, raw, the same", "torchvision": "torchvision, PIL, `RandomResizedCrop`, DataLoader"}
 OPTIONS = {"u8": ["--dtype", "u8"],
-           "f32": ["--dtype", "f32", "--layout", "nchw", "--mean", "pixel", "--jitter", "0.1"]}
+           "f32": ["--dtype", "f32", "--layout", "nchw", "--mean", "pixel", "--jitter", "0.1"],
+           "resized": ["--dtype", "u8", "--resized", "0.08"]}
 RATIOS = {"u8": (("jpeg", "limit", 0.95), ("jpeg", "dali", 1.25), ("jpeg", "tf.data", 1.8), ("jpeg", "tf.data.exact", 1.8),
                  ("jpeg", "ffcv", 1.8), ("coef", "limit", 4), ("coef", "dali", 5), ("coef", "ffcv.raw", 3),
                  ("yuv420", "jpeg", 4), ("rgb", "copy", 0.8), ("rgb", "ffcv.raw", 4)),
-          "f32": (("jpeg", "limit", 0.85), ("jpeg", "dali", 1.8), ("coef", "jpeg", 3))}
+          "f32": (("jpeg", "limit", 0.85), ("jpeg", "dali", 1.8), ("coef", "jpeg", 3)),
+          "resized": (("jpeg", "dali", None), ("jpeg", "tf.data.exact", None), ("jpeg", "ffcv", None), ("jpeg", "ffcv.raw", None),
+                      ("coef", "ffcv.raw", None), ("rgb", "ffcv.raw", None))}
 
 
 def output_of(command):
@@ -89,7 +96,9 @@ class Peer:
 
 
 def start_all(args, dtype, folder, datasets):
-    runs = {"limit": Limit(args, datasets["jpeg"]), "copy": Limit(args, datasets["rgb"])}
+    runs = {}
+    if dtype != "resized":  # the limits are for crops as they are
+        runs |= {"limit": Limit(args, datasets["jpeg"]), "copy": Limit(args, datasets["rgb"])}
     runs |= {name: Ours(args, dtype, datasets[name]) for name in OURS}
     for name in filter(None, args.peers.split(",")):
         try:
@@ -101,15 +110,16 @@ def start_all(args, dtype, folder, datasets):
 
 def print_tables(args, dtype, rates):
     medians = {name: statistics.median(values) for name, values in rates.items()}
+    labels = LIMITS | OURS | PEERS | (RESIZED if dtype == "resized" else {})
     print(f"\n{dtype}, {args.threads} threads, medians of {args.rounds} rounds in turns\n")
     print("| what | images/s | our jpeg is | our coef is |\n|---|---|---|---|")
     for name, value in medians.items():
-        print(f"| {(LIMITS | OURS | PEERS)[name]} | {value:,.0f} | {medians['jpeg'] / value:.2f} x | {medians['coef'] / value:.2f} x |")
+        print(f"| {labels[name]} | {value:,.0f} | {medians['jpeg'] / value:.2f} x | {medians['coef'] / value:.2f} x |")
     print("\n| ratio, median of each round's | measured | wanted |\n|---|---|---|")
     for one, other, wanted in RATIOS[dtype]:
         if other in rates:  # a peer may be left out
             ratio = statistics.median(a / b for a, b in zip(rates[one], rates[other]))
-            print(f"| {one} / {other} | {ratio:.2f} x | {wanted} x |")
+            print(f"| {one} / {other} | {ratio:.2f} x | {f'{wanted} x' if wanted else '-'} |")
 
 
 def compare(args, dtype, folder, datasets):
@@ -146,7 +156,7 @@ def main():
     parser.add_argument("--environments", default=os.path.join(ROOT, "build", "peers"), help="that setup.sh made")
     parser.add_argument("--work", default=os.path.join(ROOT, "build", "peers"), help="exported images, datasets, logs")
     parser.add_argument("--peers", default=",".join(PEERS))
-    parser.add_argument("--dtypes", default="u8,f32")
+    parser.add_argument("--dtypes", default="u8,f32,resized")
     args = parser.parse_args()
     os.makedirs(args.work, exist_ok=True)
     folder, datasets = prepare(args)

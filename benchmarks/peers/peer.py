@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """One peer as a long-lived child of compare.py: prints 'ready', then for each line 'S' read from standard input runs for S
 seconds and prints images per second. Peers: see PEERS below. Random (or, where a peer has none, centre) crops of 224 from
-256 px JPEG files with random flips; u8 in NHWC, or f32 normalised in the layout that the peer gives."""
+256 px JPEG files with random flips; u8 in NHWC, f32 normalised in the layout that the peer gives, or "resized": u8 of random
+resized crops (8 to 100 % of the area), by those that have them."""
 import functools
 import glob
 import os
@@ -37,9 +38,13 @@ def dali(folder, threads, dtype):
     def pipeline():
         jpegs, _ = fn.readers.file(file_root=folder, random_shuffle=True, name="reader")
         x, y = fn.random.uniform(range=(0.0, 1.0)), fn.random.uniform(range=(0.0, 1.0))
-        images = fn.decoders.image_crop(jpegs, device="cpu", crop=(CROP, CROP), crop_pos_x=x, crop_pos_y=y)
+        if dtype == "resized":
+            images = fn.decoders.image_random_crop(jpegs, device="cpu", random_area=(0.08, 1.0))
+            images = fn.resize(images, size=(CROP, CROP), interp_type=types.INTERP_TRIANGULAR)
+        else:
+            images = fn.decoders.image_crop(jpegs, device="cpu", crop=(CROP, CROP), crop_pos_x=x, crop_pos_y=y)
         mirror = fn.random.coin_flip()
-        if dtype == "u8":
+        if dtype != "f32":
             return fn.flip(images, horizontal=mirror)
         return fn.crop_mirror_normalize(images, dtype=types.FLOAT, output_layout="CHW", mirror=mirror, mean=MEAN,
                                         std=DEVIATION)
@@ -55,11 +60,19 @@ def tf_data(folder, threads, dtype, dct="INTEGER_FAST"):
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import tensorflow as tf
 
+    def window():
+        if dtype != "resized":
+            return tf.concat([tf.random.uniform([2], 0, 256 - CROP + 1, tf.int32), [CROP, CROP]], 0)
+        begin, size, _ = tf.image.sample_distorted_bounding_box([256, 256, 3], tf.zeros([1, 0, 4]), area_range=(0.08, 1.0),
+                                                                aspect_ratio_range=(3 / 4, 4 / 3),
+                                                                use_image_if_no_bounding_boxes=True)
+        return tf.concat([begin[:2], size[:2]], 0)
+
     def load(path):
         data = tf.io.read_file(path)
-        at = tf.random.uniform([2], 0, 256 - CROP + 1, tf.int32)
-        image = tf.image.decode_and_crop_jpeg(data, tf.concat([at, [CROP, CROP]], 0), channels=3,
-                                              dct_method=dct)
+        image = tf.image.decode_and_crop_jpeg(data, window(), channels=3, dct_method=dct)
+        if dtype == "resized":
+            image = tf.cast(tf.image.resize(image, [CROP, CROP]), tf.uint8)
         image = tf.image.random_flip_left_right(image)
         if dtype == "f32":
             image = (tf.cast(image, tf.float32) - MEAN) / DEVIATION
@@ -78,7 +91,7 @@ def tf_data(folder, threads, dtype, dct="INTEGER_FAST"):
 def ffcv(folder, threads, dtype, mode="jpg"):
     import numpy as np
     from ffcv.fields import IntField, RGBImageField
-    from ffcv.fields.decoders import CenterCropRGBImageDecoder
+    from ffcv.fields.decoders import CenterCropRGBImageDecoder, RandomResizedCropRGBImageDecoder
     from ffcv.loader import Loader, OrderOption
     from ffcv.transforms import NormalizeImage, RandomHorizontalFlip
     from ffcv.writer import DatasetWriter
@@ -98,12 +111,17 @@ def ffcv(folder, threads, dtype, mode="jpg"):
     if not os.path.exists(beton):
         fields = {"image": RGBImageField(write_mode=mode, jpeg_quality=90), "label": IntField()}
         DatasetWriter(beton, fields, num_workers=1).from_indexed_dataset(Folder())
-    image = [CenterCropRGBImageDecoder((CROP, CROP), ratio=CROP / 256), RandomHorizontalFlip()]
+    crop = (RandomResizedCropRGBImageDecoder((CROP, CROP)) if dtype == "resized" else
+            CenterCropRGBImageDecoder((CROP, CROP), ratio=CROP / 256))
+    image = [crop, RandomHorizontalFlip()]
     if dtype == "f32":
         image.append(NormalizeImage(np.array(MEAN), np.array(DEVIATION), np.float32))
     loader = Loader(beton, batch_size=BATCH, num_workers=threads, order=OrderOption.RANDOM, drop_last=True, os_cache=True,
                     pipelines={"image": image, "label": None})
     return endless(lambda: (len(batch[0]) for batch in loader))
+
+
+RESIZE_TOO = ("dali", "tf.data", "tf.data.exact", "ffcv", "ffcv.raw", "torchvision")
 
 
 def spdl(folder, threads, dtype):
@@ -178,8 +196,9 @@ def torchvision(folder, threads, dtype):
     from PIL import Image
     from torchvision import transforms
 
-    steps = [transforms.RandomCrop(CROP), transforms.RandomHorizontalFlip()]
-    if dtype == "u8":
+    crop = transforms.RandomResizedCrop(CROP) if dtype == "resized" else transforms.RandomCrop(CROP)
+    steps = [crop, transforms.RandomHorizontalFlip()]
+    if dtype != "f32":
         steps.append(transforms.PILToTensor())
     else:
         steps += [transforms.ToTensor(), transforms.Normalize([m / 255 for m in MEAN], [d / 255 for d in DEVIATION])]
@@ -205,6 +224,8 @@ PEERS = {"dali": dali, "tf.data": tf_data, "tf.data.exact": functools.partial(tf
 
 def main():
     name, folder, threads, dtype = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
+    if dtype == "resized" and name not in RESIZE_TOO:
+        sys.exit(f"{name} is not asked for resized crops")
     batches = PEERS[name](folder, threads, dtype)
     for _ in range(8):
         next(batches)
