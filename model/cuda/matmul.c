@@ -42,6 +42,16 @@ static int operation_make(an_matmul *matmul, an_cuda_precision precision)
     return attribute(matmul, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &spec->bias, sizeof spec->bias);
 }
 
+/* The heuristic may write down results that it then marks as failed. */
+static int valid_keep(cublasLtMatmulHeuristicResult_t *results, int found)
+{
+    int kept = 0;
+    for (int i = 0; i < found; i++)
+        if (results[i].state == CUBLAS_STATUS_SUCCESS)
+            results[kept++] = results[i];
+    return kept;
+}
+
 /* The heuristic's choices among algorithms whose sums do not depend on timing, best first. */
 static int algorithms_ask(const an_matmul *matmul, const an_backend *cuda, int room,
                           cublasLtMatmulHeuristicResult_t *results, int *found)
@@ -62,6 +72,7 @@ static int algorithms_ask(const an_matmul *matmul, const an_backend *cuda, int r
         status = cublasLtMatmulAlgoGetHeuristic(cuda->blas, matmul->operation, matmul->a, matmul->b, matmul->d,
                                                 matmul->d, preference, room, results, found);
     rc = an_cublas_check(status, "find an algorithm for %s", matmul->subject);
+    *found = rc ? 0 : valid_keep(results, *found);
     cublasStatus_t destroyed = cublasLtMatmulPreferenceDestroy(preference);
     if (!rc)
         rc = an_cublas_check(destroyed, "describe %s", matmul->subject);

@@ -49,7 +49,7 @@ int an_plan_device_current(cudnnBackendDescriptor_t *out);
 int an_plan_device_described(cudnnBackendDescriptor_t *out, const char *json);
 
 #define AN_PLAN_DESCRIPTORS 128
-#define AN_PLAN_ENGINE_NAME 192
+#define AN_PLAN_ENGINE_NAME 384
 #define AN_PLAN_SUBJECT 160
 typedef struct {
     cudnnBackendDescriptor_t made[AN_PLAN_DESCRIPTORS]; /* everything, in order of making */

@@ -6,7 +6,7 @@
 #include "model/cuda/check.h"
 #include "model/cuda/plan_private.h"
 
-#define KNOBS_MAX 32
+#define KNOBS_MAX CUDNN_KNOB_TYPE_COUNTS
 
 typedef cudnnBackendDescriptor_t descriptor;
 
