@@ -1,5 +1,6 @@
 #include "model/cuda/tune.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -66,42 +67,98 @@ static int ascending(const void *one, const void *other)
     return (a > b) - (a < b);
 }
 
-/* Microseconds in the middle of RUNS; the first run, which may load the kernel, is not among them. */
-static int candidate_time(const an_backend *cuda, const an_tune_contest *contest, int candidate,
-                          const cudaEvent_t events[RUNS + 1], float *median)
+/* The first run, which may load the kernel. What a library refuses only now is out of the contest, unless all are; a
+ * device that fails is an error. */
+static int candidates_try(const an_backend *cuda, const an_tune_contest *contest, bool *usable)
+{
+    int refused = AN_OK;
+    bool any = false;
+    for (int i = 0; i < contest->count; i++) {
+        int rc = contest->run(contest->context, i);
+        cudaError_t waited = cudaStreamSynchronize(cuda->compute);
+        if (waited != cudaSuccess)
+            return rc ? rc : an_cuda_check(waited, "measure kernels on cuda:%d", cuda->device);
+        usable[i] = !rc;
+        any = any || !rc;
+        refused = rc ? rc : refused;
+    }
+    return any ? AN_OK : refused;
+}
+
+typedef struct {
+    cudaEvent_t events[RUNS][AN_TUNE_CANDIDATES + 1]; /* before each candidate, and behind the last */
+    bool usable[AN_TUNE_CANDIDATES];
+} race;
+
+static int events_make(race *r, const an_backend *cuda, int count)
+{
+    int rc = AN_OK;
+    for (int round = 0; round < RUNS; round++)
+        for (int i = 0; i <= count && !rc; i++)
+            rc = an_cuda_check(cudaEventCreateWithFlags(&r->events[round][i], cudaEventDefault),
+                               "make an event on cuda:%d", cuda->device);
+    return rc;
+}
+
+static void events_free(race *r)
+{
+    for (int round = 0; round < RUNS; round++)
+        for (int i = 0; i <= AN_TUNE_CANDIDATES; i++)
+            if (r->events[round][i])
+                (void)cudaEventDestroy(r->events[round][i]);
+}
+
+static int round_run(const race *r, const an_backend *cuda, const an_tune_contest *contest, int round)
+{
+    int rc = an_cuda_record(r->events[round][0], cuda->compute);
+    for (int i = 0; i < contest->count && !rc; i++) {
+        if (r->usable[i])
+            rc = contest->run(contest->context, i);
+        if (!rc)
+            rc = an_cuda_record(r->events[round][i + 1], cuda->compute);
+    }
+    return rc;
+}
+
+/* Microseconds in the middle of RUNS. */
+static int median_read(const race *r, const an_backend *cuda, int candidate, float *median)
 {
     float times[RUNS];
-    int rc = contest->run(contest->context, candidate);
-    if (!rc)
-        rc = an_cuda_record(events[0], cuda->compute);
-    for (int i = 0; i < RUNS && !rc; i++)
-        if (!(rc = contest->run(contest->context, candidate)))
-            rc = an_cuda_record(events[i + 1], cuda->compute);
-    cudaError_t waited = cudaStreamSynchronize(cuda->compute);
-    if (!rc)
-        rc = an_cuda_check(waited, "measure kernels on cuda:%d", cuda->device);
-    for (int i = 0; i < RUNS && !rc; i++)
-        rc = an_cuda_check(cudaEventElapsedTime(&times[i], events[i], events[i + 1]), "read the clock of cuda:%d",
-                           cuda->device);
-    if (rc)
-        return rc;
+    for (int round = 0; round < RUNS; round++) {
+        const cudaEvent_t *events = &r->events[round][candidate];
+        int rc = an_cuda_check(cudaEventElapsedTime(&times[round], events[0], events[1]), "read the clock of cuda:%d",
+                               cuda->device);
+        if (rc)
+            return rc;
+    }
     qsort(times, RUNS, sizeof *times, ascending);
     *median = times[RUNS / 2] * 1e3f;
     return AN_OK;
 }
 
-static int contest_run(const an_backend *cuda, const an_tune_contest *contest, float *times)
+static int rounds_run(race *r, const an_backend *cuda, const an_tune_contest *contest)
 {
-    cudaEvent_t events[RUNS + 1] = {NULL};
     int rc = AN_OK;
-    for (int i = 0; i <= RUNS && !rc; i++)
-        rc = an_cuda_check(cudaEventCreateWithFlags(&events[i], cudaEventDefault), "make an event on cuda:%d",
-                           cuda->device);
-    for (int i = 0; i < contest->count && !rc; i++)
-        rc = candidate_time(cuda, contest, i, events, &times[i]);
-    for (int i = 0; i <= RUNS; i++)
-        if (events[i])
-            (void)cudaEventDestroy(events[i]);
+    for (int round = 0; round < RUNS && !rc; round++)
+        rc = round_run(r, cuda, contest, round);
+    cudaError_t waited = cudaStreamSynchronize(cuda->compute);
+    return rc ? rc : an_cuda_check(waited, "measure kernels on cuda:%d", cuda->device);
+}
+
+/* In rounds, so that clocks which rise with the load, or fall with the heat, do so for all alike. What cannot be used
+ * takes forever. */
+static int contest_run(const an_backend *cuda, const an_tune_contest *contest, float *medians)
+{
+    race r = {0};
+    int rc = candidates_try(cuda, contest, r.usable);
+    if (!rc && !(rc = events_make(&r, cuda, contest->count)))
+        rc = rounds_run(&r, cuda, contest);
+    for (int i = 0; i < contest->count && !rc; i++) {
+        medians[i] = INFINITY;
+        if (r.usable[i])
+            rc = median_read(&r, cuda, i, &medians[i]);
+    }
+    events_free(&r);
     return rc;
 }
 
@@ -112,14 +169,21 @@ int an_tune_decide(an_backend *cuda, const an_tune_contest *contest, int *winner
     int rc = contest_run(cuda, contest, times);
     if (rc)
         return rc;
-    *winner = 0;
-    for (int i = 1; i < contest->count; i++)
+    int first = 0;
+    while (isinf(times[first]))
+        first++;
+    *winner = first;
+    for (int i = first + 1; i < contest->count; i++)
         if (times[i] < CLEARLY * times[*winner])
             *winner = i;
     *microseconds = times[*winner];
     snprintf(name, sizeof name, "%s", contest->name(contest->context, *winner));
     snprintf(key, sizeof key, "%s", contest->key);
-    an_choice choice = {
-        .key = key, .name = name, .microseconds = times[*winner], .first = times[0], .used = true, .measured = true};
+    an_choice choice = {.key = key,
+                        .name = name,
+                        .microseconds = times[*winner],
+                        .first = times[first],
+                        .used = true,
+                        .measured = true};
     return an_choices_replace(cuda->choices, &choice);
 }

@@ -20,8 +20,9 @@ int an_tune_scratch_make(an_tune_scratch *scratch, const an_backend *cuda, const
                          void *parts[AN_TUNE_PARTS], const char *what);
 void an_tune_scratch_free(an_tune_scratch *scratch); /* when the device is done with it; zeroed is fine */
 
-/* The fastest of count candidates, each run several times; run queues one once. Among candidates that differ by less
- * than the clock can tell the first one counts. Waits for the device. The result goes into the backend's choices. */
+/* The fastest of count candidates, each run several times; run queues one once, and one that fails drops out. Among
+ * candidates that differ by less than the clock can tell the first one counts. Waits for the device. The result goes
+ * into the backend's choices. */
 typedef struct {
     const char *key;
     int count;
