@@ -27,7 +27,10 @@ int an_cuda_op_new(void *out, an_backend *cuda, const an_op_spec *spec, const an
 static int cuda_synchronize(an_backend *cuda)
 {
     int rc = an_cuda_use(cuda);
-    cudaError_t copies = cudaStreamSynchronize(cuda->copy), kernels = cudaStreamSynchronize(cuda->compute);
+    cudaError_t images = cudaStreamSynchronize(cuda->images), copies = cudaStreamSynchronize(cuda->copy);
+    cudaError_t kernels = cudaStreamSynchronize(cuda->compute);
+    if (!rc)
+        rc = an_cuda_check(images, "wait for the images of cuda:%d", cuda->device);
     if (!rc)
         rc = an_cuda_check(copies, "wait for the copies of cuda:%d", cuda->device);
     if (!rc)

@@ -2,9 +2,9 @@
  * rest. Activations lie N x H x W x C in bf16 or fp32, gradients alike; weights are fp32 masters with a copy in the
  * computing type.
  *
- * DESIGN. One host thread queues everything. Each device has two streams: compute, in which a device's kernels follow
- * one another in the order of the calls, and copy, which brings images and what another device computed. Who waits for
- * whom:
+ * DESIGN. One host thread queues everything. Each device has three streams: compute, in which a device's kernels follow
+ * one another in the order of the calls; images, which brings the next batch; and copy, which brings what another
+ * device computed and may stand still until it has, so that images must not queue up behind it. Who waits for whom:
  *   - values that another device reads: the reader's copy stream waits for `ready` of the op that made them; the op's
  * next forward waits for `arrived` of each reader before it overwrites them;
  *   - an inbox: compute waits for `arrived`; the next copy into it waits for `taken`;
@@ -15,8 +15,8 @@
 #ifndef AN_MODEL_CUDA_CUDA_H
 #define AN_MODEL_CUDA_CUDA_H
 
-#include "model/backend.h"
 #include "base/choices.h"
+#include "model/backend.h"
 #include "model/cuda/check.h"
 #include "model/cuda/kernels.h"
 #include "model/cuda/plan.h"
@@ -31,7 +31,7 @@ struct an_backend {
     an_cuda_precision precision;
     an_stored stored;
     an_conversion conversion; /* mean: until finish */
-    cudaStream_t compute, copy;
+    cudaStream_t compute, images, copy;
     cudnnHandle_t cudnn;
     cublasLtHandle_t blas;
     cudnnBackendDescriptor_t properties; /* of the device, for plans */

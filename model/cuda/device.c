@@ -137,6 +137,23 @@ static int device_check(int device)
     return rc;
 }
 
+/* Said before anything is made: a library would only say that it has no kernel. */
+static int device_suits(int device, an_cuda_precision precision)
+{
+    struct cudaDeviceProp p;
+    int rc = an_cuda_check(cudaGetDeviceProperties(&p, device), "ask for the properties of cuda:%d", device);
+    if (rc)
+        return rc;
+    if (p.major * 10 + p.minor < 75)
+        return an_error(AN_EUNSUPPORTED, "cuda:%d (%s) has compute capability %d.%d: it must be 7.5 or later", device,
+                        p.name, p.major, p.minor);
+    if (precision != AN_CUDA_F32 && p.major < 8)
+        return an_error(AN_EUNSUPPORTED,
+                        "cuda:%d (%s) has compute capability %d.%d, and %s needs 8.0 or later: take --precision fp32",
+                        device, p.name, p.major, p.minor, an_cuda_precision_name(precision));
+    return AN_OK;
+}
+
 static int device_line(an_buffer *out, int device)
 {
     struct cudaDeviceProp p;
@@ -168,6 +185,8 @@ static int handles_make(an_backend *cuda)
                             "make a stream on cuda:%d", device)) ||
         (rc = an_cuda_check(cudaStreamCreateWithFlags(&cuda->copy, cudaStreamNonBlocking), "make a stream on cuda:%d",
                             device)) ||
+        (rc = an_cuda_check(cudaStreamCreateWithFlags(&cuda->images, cudaStreamNonBlocking), "make a stream on cuda:%d",
+                            device)) ||
         (rc = an_cudnn_check(cudnnCreate(&cuda->cudnn), "start cuDNN on cuda:%d", device)) ||
         (rc = an_cudnn_check(cudnnSetStream(cuda->cudnn, cuda->compute), "give cuDNN its stream on cuda:%d", device)) ||
         (rc = an_cublas_check(cublasLtCreate(&cuda->blas), "start cuBLASLt on cuda:%d", device)))
@@ -183,7 +202,7 @@ int an_cuda_open(an_backend **out, const an_backend_options *options)
     static const an_cuda_precision precisions[] = {
         [AN_PRECISION_F32] = AN_CUDA_F32, [AN_PRECISION_TF32] = AN_CUDA_TF32, [AN_PRECISION_BF16] = AN_CUDA_BF16};
     int device, rc = device_parse(options->device, &device);
-    if (rc || (rc = device_check(device)))
+    if (rc || (rc = device_check(device)) || (rc = device_suits(device, precisions[options->precision])))
         return rc;
     an_backend *cuda = calloc(1, sizeof *cuda);
     if (!cuda)
@@ -238,6 +257,8 @@ void an_cuda_close(an_backend *cuda)
         (void)cublasLtDestroy(cuda->blas);
     if (cuda->cudnn)
         (void)cudnnDestroy(cuda->cudnn);
+    if (cuda->images)
+        (void)cudaStreamDestroy(cuda->images);
     if (cuda->copy)
         (void)cudaStreamDestroy(cuda->copy);
     if (cuda->compute)

@@ -1,6 +1,6 @@
-/* The image batch: bytes and what was drawn for each image, copied to the device on the copy stream, then converted
- * into as many channels as tensor cores want. Two places on the device take turns, so that a batch can arrive while the
- * one before is still read. */
+/* The image batch: bytes and what was drawn for each image, copied to the device on a stream of their own, then
+ * converted into as many channels as tensor cores want. Two places on the device take turns, so that a batch can arrive
+ * while the one before is still read. */
 #include "base/error.h"
 #include "model/cuda/cuda.h"
 
@@ -45,7 +45,7 @@ static int convert(input_op *input)
 
 static int copy(an_backend *cuda, void *to, const void *from, size_t size, uint32_t count, const char *what)
 {
-    return an_cuda_check(cudaMemcpyAsync(to, from, size, cudaMemcpyHostToDevice, cuda->copy),
+    return an_cuda_check(cudaMemcpyAsync(to, from, size, cudaMemcpyHostToDevice, cuda->images),
                          "copy %s of %u images, %zu bytes, to cuda:%d", what, count, size, cuda->device);
 }
 
@@ -55,14 +55,14 @@ static int images_copy(input_op *input, const an_images *images, uint32_t count)
     an_backend *cuda = input->op.cuda;
     int slot = input->slot;
     int rc = an_cuda_use(cuda);
-    if (rc || (rc = an_cuda_wait(cuda->copy, input->taken[slot])) ||
+    if (rc || (rc = an_cuda_wait(cuda->images, input->taken[slot])) ||
         (rc = copy(cuda, input->pixels[slot], images->pixels, count * input->image_bytes, count, "the pixels")))
         return rc;
     input->drawn[slot] = images->draws;
     if (images->draws && (rc = copy(cuda, input->draws[slot], images->draws, count * sizeof *images->draws, count,
                                     "places and colours")))
         return rc;
-    return an_cuda_record(input->arrived[slot], cuda->copy);
+    return an_cuda_record(input->arrived[slot], cuda->images);
 }
 
 int an_cuda_prefetch(an_op *op, const an_images *images, uint32_t count)
