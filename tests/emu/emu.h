@@ -42,7 +42,13 @@ void emu_drop_wait(int number);
  * the devices' clocks. */
 typedef enum { EMU_CUDNN, EMU_CUBLAS } emu_library;
 void emu_cost(emu_library library, int proposal, unsigned microseconds);
+/* From now on a library's proposal of that number fails when it is run; -1: none does. */
+void emu_refuse(emu_library library, int proposal);
 void emu_driver_set(int version);
+/* All devices fail after so many operations from now on, and so does every call that follows. */
+#define EMU_NEVER UINT64_MAX
+void emu_lose_after(uint64_t operations);
+void emu_capability_set(int major, int minor); /* of all devices; 9.0 */
 /* The number-th peer copy from now on names its devices the wrong way round. */
 void emu_swap_devices(int number);
 

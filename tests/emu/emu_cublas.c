@@ -9,6 +9,7 @@
 #define ALIVE 0x414C4956u
 #define ALGORITHM 0x414E414Cu
 #define WORKSPACE 4096
+#define FAILED 1    /* a place in the list at which the heuristic found nothing after all */
 #define PROPOSALS 3 /* what the heuristic finds; from the second on sums are split */
 
 typedef struct {
@@ -175,10 +176,15 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t h, cublasLtMatmul
     if (!alive(h, "a handle") || !alive(o, "an operation") || !alive(p, "a preference") || wanted < 1 ||
         !shapes_fit((const operation *)o, (const layout *)a, (const layout *)b, (const layout *)d))
         return CUBLAS_STATUS_INVALID_VALUE;
-    for (*found = 0; *found < PROPOSALS && *found < wanted; ++*found) {
+    int number = 0;
+    for (*found = 0; number < PROPOSALS && *found < wanted; ++*found) {
         results[*found] = (cublasLtMatmulHeuristicResult_t){.workspaceSize = WORKSPACE};
+        if (*found == FAILED) { /* its other members say nothing */
+            results[*found].state = CUBLAS_STATUS_NOT_SUPPORTED;
+            continue;
+        }
         results[*found].algo.data[0] = ALGORITHM;
-        results[*found].algo.data[1] = (uint64_t)*found;
+        results[*found].algo.data[1] = (uint64_t)number++;
     }
     return CUBLAS_STATUS_SUCCESS;
 }
@@ -222,6 +228,8 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t h, cublasLtMatmulDesc_t o, const 
     if (!alive(h, "a handle") || !alive(o, "an operation") || !alive(a, "a layout") || !alive(b, "a layout") ||
         !alive(d, "a layout") || !shapes_fit((operation *)o, (layout *)a, (layout *)b, (layout *)d))
         return CUBLAS_STATUS_INVALID_VALUE;
+    if (emu_refuses(EMU_CUBLAS, (int)algo->data[1]))
+        return CUBLAS_STATUS_NOT_SUPPORTED;
     if (((handle *)h)->device != emu_current_device() || C != D || c != d || algo->data[0] != ALGORITHM ||
         algo->data[1] >= PROPOSALS || size < WORKSPACE || *(const float *)alpha != 1 ||
         (*(const float *)beta != 0 && *(const float *)beta != 1))

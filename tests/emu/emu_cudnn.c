@@ -569,6 +569,8 @@ cudnnStatus_t cudnnBackendExecute(cudnnHandle_t handle, cudnnBackendDescriptor_t
         return refuse(CUDNN_STATUS_BAD_PARAM_NOT_FINALIZED, "a plan or pack that is not finalised");
     const descriptor *config = part(plan, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, 0);
     const descriptor *graph = config ? part(config, CUDNN_ATTR_ENGINE_OPERATION_GRAPH, 0) : NULL;
+    if (config && emu_refuses(EMU_CUDNN, config->index))
+        return refuse(CUDNN_STATUS_EXECUTION_FAILED, "an engine that fails when it is run");
     emu_task task = {.name = "cudnnBackendExecute", .work = run_work};
     run_data *r = task.data = emu_new(sizeof *r);
     if (!graph || graph_check(graph, &r->conv) != CUDNN_STATUS_SUCCESS || handle->device != emu_current_device())

@@ -33,6 +33,7 @@ void emu_violation(const char *format, ...) __attribute__((format(printf, 1, 2))
 void *emu_inside(const void *at);
 int emu_current_device(void);
 unsigned emu_cost_of(emu_library library, int proposal);
+bool emu_refuses(emu_library library, int proposal);
 void *emu_new(size_t size); /* zeroed; never NULL */
 
 #endif

@@ -68,6 +68,7 @@ static bool peer_refused, peer_enabled[DEVICES_MAX][DEVICES_MAX], collecting;
 static int violations, drop_wait, swap_devices, device_count = 2, driver = 13000;
 static unsigned delay = 20;
 static unsigned costs[2][PROPOSALS_MAX];
+static int refused[2] = {-1, -1}, capability = 90;
 static uint64_t lost_after; /* operations; 0: never */
 static char first_violation[512];
 static emu_counters counters;
@@ -108,6 +109,28 @@ unsigned emu_cost_of(emu_library library, int proposal)
     unsigned cost = costs[library][proposal];
     pthread_mutex_unlock(&lock);
     return cost;
+}
+
+void emu_refuse(emu_library library, int proposal)
+{
+    refused[library] = proposal;
+}
+
+bool emu_refuses(emu_library library, int proposal)
+{
+    return refused[library] == proposal;
+}
+
+void emu_lose_after(uint64_t more)
+{
+    pthread_mutex_lock(&lock);
+    lost_after = more == EMU_NEVER ? 0 : counters.operations + more;
+    pthread_mutex_unlock(&lock);
+}
+
+void emu_capability_set(int major, int minor)
+{
+    capability = major * 10 + minor;
 }
 
 static void costs_read(const char *text)
@@ -413,7 +436,8 @@ cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *p, int device)
 {
     memset(p, 0, sizeof *p);
     snprintf(p->name, sizeof p->name, "emulated device");
-    p->major = 9;
+    p->major = capability / 10;
+    p->minor = capability % 10;
     p->totalGlobalMem = (size_t)16 << 30;
     return device < device_count ? cudaSuccess : failed(cudaErrorInvalidDevice);
 }
@@ -449,6 +473,10 @@ cudaError_t cudaGetLastError(void)
 {
     cudaError_t status = last_error;
     last_error = cudaSuccess;
+    pthread_mutex_lock(&lock);
+    if (lost()) /* stays */
+        status = cudaErrorECCUncorrectable;
+    pthread_mutex_unlock(&lock);
     return status;
 }
 

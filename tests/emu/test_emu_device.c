@@ -1,0 +1,144 @@
+/* What a machine may do to the backend: devices that are too old or fail at any operation, and engines that refuse when
+ * they are run. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "model/exec.h"
+#include "small_net.h"
+#include "support.h"
+#include "tests/emu/emu.h"
+
+#define BATCH 2
+
+static const uint32_t labels[BATCH] = {4, 0};
+static const an_sgd sgd = {.rate = 0.01, .momentum = 0.9};
+
+static int create(an_exec **out, const char *devices, an_precision precision, an_choices *choices)
+{
+    an_graph graph;
+    an_exec_options options = {
+        .devices = devices, .batch = BATCH, .training = true, .precision = precision, .choices = choices};
+    an_small_net(&graph, AN_ACTIVATION_RELU);
+    return an_exec_create(out, &graph, &options);
+}
+
+/* Forward, backward and update of one batch, waiting for all of it. */
+static int step(an_exec *exec)
+{
+    static uint8_t pixels[BATCH * SMALL_IMAGE];
+    an_exec_result result;
+    int rc = an_exec_step(exec, &(an_images){.pixels = pixels}, labels, BATCH, 0, &result);
+    if (!rc)
+        rc = an_exec_update(exec, &sgd);
+    return rc ? rc : an_exec_wait(exec);
+}
+
+static void no_violations(void)
+{
+    char text[512];
+    if (emu_violations(text, sizeof text))
+        fail_msg("%s", text);
+}
+
+static void refused(const char *precision_part, an_precision precision)
+{
+    an_exec *exec = NULL;
+    assert_int_equal(create(&exec, "cuda:1", precision, NULL), AN_EUNSUPPORTED);
+    assert_null(exec);
+    assert_non_null(strstr(an_error_message(), "cuda:1 (emulated device) has compute capability"));
+    if (!strstr(an_error_message(), precision_part))
+        fail_msg("'%s' does not say '%s'", an_error_message(), precision_part);
+}
+
+static void test_old_devices_are_refused_in_words(void **state)
+{
+    (void)state;
+    an_exec *exec;
+    emu_capability_set(7, 0);
+    refused("7.0: it must be 7.5", AN_PRECISION_F32);
+    emu_capability_set(7, 5);
+    refused("bf16 needs 8.0", AN_PRECISION_BF16);
+    refused("tf32 needs 8.0", AN_PRECISION_TF32);
+    an_test_ok(create(&exec, "cuda:1", AN_PRECISION_F32, NULL), "fp32 on 7.5");
+    an_exec_free(exec);
+    emu_capability_set(9, 0);
+    no_violations();
+}
+
+/* An engine that the library proposes and then fails to run is no candidate; one of them must be left. */
+static void test_engines_that_fail_when_run(void **state)
+{
+    (void)state;
+    an_exec *exec = NULL;
+    an_choices choices = {0};
+    for (int i = 0; i < 3; i++) {
+        emu_cost(EMU_CUDNN, i, i == 1 ? 0 : 1000000);
+        emu_cost(EMU_CUBLAS, i, i == 0 ? 0 : 1000000);
+    }
+    emu_refuse(EMU_CUDNN, 1); /* the favourites, and the fastest */
+    emu_refuse(EMU_CUBLAS, 0);
+    an_test_ok(create(&exec, "cuda:0", AN_PRECISION_F32, &choices), "engines that fail");
+    an_test_ok(step(exec), "a step without them");
+    an_exec_free(exec);
+    assert_true(choices.count > 0);
+    for (size_t i = 0; i < choices.count; i++) {
+        assert_string_not_equal(choices.items[i].name, "8");
+        assert_string_not_equal(choices.items[i].name, "414e414c.0.0.0.0.0.0.0");
+        assert_true(choices.items[i].first > 0 && choices.items[i].first < 1e12);
+    }
+    an_choices_free(&choices);
+    exec = NULL;
+    assert_int_equal(create(&exec, "cuda:0", AN_PRECISION_F32, NULL), AN_OK);
+    assert_true(step(exec) < 0);
+    assert_non_null(strstr(an_error_message(), "cannot run "));
+    an_exec_free(exec);
+    for (int i = 0; i < 3; i++) {
+        emu_cost(EMU_CUDNN, i, 0);
+        emu_cost(EMU_CUBLAS, i, 0);
+    }
+    emu_refuse(EMU_CUDNN, -1);
+    emu_refuse(EMU_CUBLAS, -1);
+    no_violations();
+}
+
+/* Whichever operation meets a lost device, own kernel or library, the message says what happened and what to do. */
+static void test_a_lost_device_is_named_everywhere(void **state)
+{
+    (void)state;
+    an_exec *exec;
+    an_test_ok(create(&exec, "cuda:0,cuda:1", AN_PRECISION_F32, NULL), "create");
+    an_test_ok(step(exec), "step");
+    uint64_t before = emu_count().operations;
+    an_test_ok(step(exec), "step");
+    uint64_t operations = emu_count().operations - before;
+    for (uint64_t at = 0; at < operations; at++) {
+        emu_lose_after(at);
+        int rc = step(exec);
+        emu_lose_after(EMU_NEVER);
+        if (rc >= 0 || !strstr(an_error_message(), "the device failed and is lost"))
+            fail_msg("operation %d of %d: %d, %s", (int)at, (int)operations, rc, an_error_message());
+        assert_non_null(strstr(an_error_message(), "--resume auto"));
+        an_test_ok(an_exec_wait(exec), "wait");
+    }
+    an_exec_free(exec);
+    no_violations();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_old_devices_are_refused_in_words),
+        cmocka_unit_test(test_engines_that_fail_when_run),
+        cmocka_unit_test(test_a_lost_device_is_named_everywhere),
+    };
+    (void)emu_violations(NULL, 0); /* from now on collected */
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
