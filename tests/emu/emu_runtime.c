@@ -798,7 +798,10 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t size, enum cudaMe
     }
     emu_access_add(&task, to, size, true, "the target");
     emu_access_add(&task, from, size, false, "the source");
+    void *staged = c->staged;
     cudaError_t status = submit(stream, &task, true);
+    if (status != cudaSuccess)
+        free(staged); /* it never runs */
     pthread_mutex_lock(&lock);
     counters.pageable += pageable;
     pthread_mutex_unlock(&lock);
