@@ -48,6 +48,8 @@ typedef struct {
     bool training;  /* dropout acts */
 } an_run;
 
+#define AN_OP_MARKS 6 /* numbered from 0 */
+
 typedef struct an_backend_api {
     const char *name; /* "cpu" */
     bool processors;  /* devices are made of the host's processors: exec divides them and gives each device a thread of
@@ -75,6 +77,11 @@ typedef struct an_backend_api {
     int (*update)(an_op *op, const an_sgd *sgd);
     int (*update_all)(an_backend *backend, const an_sgd *sgd); /* optional: of all ops of a device, instead */
     int (*op_describe)(const an_op *op, an_buffer *out);       /* chosen kernels, without a newline */
+
+    /* Optional, both or none: an op's times on its device's own clock. mark puts one of its marks behind what is queued
+     * on the device so far; between is for marks that a synchronize has waited for. */
+    int (*mark)(an_op *op, int mark);
+    int (*between)(an_op *op, int from, int to, double *seconds);
 
     /* Images for an input op: borrowed until result has returned the run's loss, or synchronize. */
     int (*feed)(an_op *op, const an_images *images, uint32_t count);

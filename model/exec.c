@@ -314,6 +314,12 @@ void an_exec_layer_get(const an_exec *exec, int number, an_exec_layer *out)
     out->update = seconds[AN_LANES_UPDATE];
 }
 
+void an_exec_profile(an_exec *exec)
+{
+    an_lanes_profile(exec->lanes);
+    an_lanes_time_reset(exec->lanes);
+}
+
 void an_exec_layers_reset(an_exec *exec)
 {
     an_lanes_time_reset(exec->lanes);

@@ -112,7 +112,8 @@ int an_exec_parameter_set(an_exec *exec, int number, an_parameter_kind kind, con
 int an_exec_activation_get(an_exec *exec, const char *layer, uint32_t count, float *out);
 
 /* What runs, in order: layers on devices (a split layer twice where its halves run apart), the image, joins. Times are
- * sums since the last reset, waiting for the other device included; read and reset them between steps. */
+ * sums since the last reset, waiting for the other device included; read and reset them between steps. Devices that
+ * queue their work are timed by an_exec_profile only: without it, it is the host's time to queue it. */
 typedef struct {
     char name[16];
     const char *kind;
@@ -124,6 +125,9 @@ typedef struct {
     double forward, backward, update; /* seconds */
 } an_exec_layer;
 int an_exec_layer_count(const an_exec *exec);
+/* From now on the layers' times are those of the devices' own clocks, where they have any, and the update is among
+ * them. Each step then waits for the devices, so that nothing overlaps from one to the next. */
+void an_exec_profile(an_exec *exec);
 void an_exec_layer_get(const an_exec *exec, int number, an_exec_layer *out);
 void an_exec_layers_reset(an_exec *exec);
 

@@ -13,10 +13,11 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <string.h>
 
-#include "base/clock.h"
 #include "base/error.h"
 #include "base/thread.h"
+#include "model/node_times.h"
 
 #define ALL_DEVICES (-1)
 
@@ -40,7 +41,7 @@ struct an_lanes {
     an_error_state error;
     uint64_t forward_done[AN_GRAPH_NODES_MAX], backward_done[AN_GRAPH_NODES_MAX];
     /* each written by its node's lane only, read between jobs */
-    double seconds[AN_GRAPH_NODES_MAX][AN_LANES_PHASES];
+    an_node_times times;
     uint64_t runs[AN_GRAPH_NODES_MAX];
 };
 
@@ -113,21 +114,32 @@ static int node_backward(an_lanes *lanes, int number, const an_lanes_job *job)
     return rc ? rc : w->api->backward(w->ops[number], &job->run);
 }
 
+static int node_work(an_lanes *lanes, int number, an_lanes_phase phase, const an_lanes_job *job)
+{
+    if (phase == AN_LANES_FORWARD)
+        return node_forward(lanes, number, job);
+    if (phase == AN_LANES_BACKWARD)
+        return node_backward(lanes, number, job);
+    return lanes->work.api->update(lanes->work.ops[number], &job->sgd);
+}
+
+static bool has_phase(const an_node *node, an_lanes_phase phase)
+{
+    return phase != AN_LANES_UPDATE || node->has_weights;
+}
+
 static int node_run(an_lanes *lanes, int number, an_lanes_phase phase, const an_lanes_job *job)
 {
-    const an_lanes_work *w = &lanes->work;
-    const an_node *node = &w->graph->nodes[number];
-    uint64_t start = an_clock_ns();
-    int rc = AN_OK;
-    if (phase == AN_LANES_FORWARD)
-        rc = node_forward(lanes, number, job);
-    else if (phase == AN_LANES_BACKWARD)
-        rc = node_backward(lanes, number, job);
-    else if (node->has_weights)
-        rc = w->api->update(w->ops[number], &job->sgd);
+    const an_node *node = &lanes->work.graph->nodes[number];
+    if (!has_phase(node, phase))
+        return AN_OK;
+    int rc = an_node_times_begin(&lanes->times, number, (int)phase);
+    if (!rc)
+        rc = node_work(lanes, number, phase, job);
+    if (!rc)
+        rc = an_node_times_end(&lanes->times, number, (int)phase);
     if (rc)
         return rc < 0 ? an_error_prefix(rc, "%s", node->name) : rc;
-    lanes->seconds[number][phase] += an_clock_seconds_since(start);
     lanes->runs[number] += phase == AN_LANES_FORWARD;
     if (phase != AN_LANES_UPDATE)
         mark(lanes, phase == AN_LANES_FORWARD ? &lanes->forward_done[number] : &lanes->backward_done[number]);
@@ -181,9 +193,23 @@ static int update_all(const an_lanes *lanes, int device, const an_lanes_job *job
 
 static int phase_run(an_lanes *lanes, int device, an_lanes_phase phase, const an_lanes_job *job)
 {
-    if (phase == AN_LANES_UPDATE && lanes->work.api->update_all)
+    if (phase == AN_LANES_UPDATE && lanes->work.api->update_all && !lanes->times.on_devices)
         return update_all(lanes, device, job);
     return phase_walk(lanes, device, phase, job);
+}
+
+/* What the devices' clocks have seen of a job that is done. */
+static int times_take(an_lanes *lanes, int device, const an_lanes_job *job)
+{
+    int rc = AN_OK;
+    for (int i = 0; i < lanes->work.graph->count; i++) {
+        const an_node *node = &lanes->work.graph->nodes[i];
+        for (int phase = 0; phase < AN_LANES_PHASES && !rc; phase++)
+            if (job->phases[phase] && has_phase(node, (an_lanes_phase)phase) &&
+                (device == ALL_DEVICES || node->device == device))
+                rc = an_node_times_take(&lanes->times, i, phase);
+    }
+    return rc;
 }
 
 static int device_run(an_lanes *lanes, int device, const an_lanes_job *job)
@@ -194,7 +220,9 @@ static int device_run(an_lanes *lanes, int device, const an_lanes_job *job)
             rc = phase_run(lanes, device, (an_lanes_phase)phase, job);
     if (!rc)
         rc = next_fetch(lanes, device, job);
-    return rc || !job->queue ? wait_for_devices(lanes, device, rc) : AN_OK;
+    if (rc || !job->queue || lanes->times.on_devices)
+        rc = wait_for_devices(lanes, device, rc);
+    return rc || !lanes->times.on_devices ? rc : times_take(lanes, device, job);
 }
 
 /* This device's share of the processors that the process may use; all of them if there are not enough. */
@@ -267,6 +295,7 @@ int an_lanes_create(an_lanes **out, const an_lanes_work *work)
     if (!lanes)
         return an_error(AN_ENOMEM, "out of memory");
     lanes->work = *work;
+    lanes->times = (an_node_times){.api = work->api, .ops = work->ops};
     pthread_mutex_init(&lanes->lock, NULL);
     pthread_cond_init(&lanes->changed, NULL);
     int rc = lanes_start(lanes);
@@ -311,18 +340,20 @@ int an_lanes_run(an_lanes *lanes, const an_lanes_job *job)
     return rc;
 }
 
+void an_lanes_profile(an_lanes *lanes)
+{
+    an_node_times_devices(&lanes->times);
+}
+
 void an_lanes_time(const an_lanes *lanes, int node, double seconds[AN_LANES_PHASES], uint64_t *runs)
 {
     for (int i = 0; i < AN_LANES_PHASES; i++)
-        seconds[i] = lanes->seconds[node][i];
+        seconds[i] = lanes->times.seconds[node][i];
     *runs = lanes->runs[node];
 }
 
 void an_lanes_time_reset(an_lanes *lanes)
 {
-    for (int i = 0; i < AN_GRAPH_NODES_MAX; i++) {
-        for (int k = 0; k < AN_LANES_PHASES; k++)
-            lanes->seconds[i][k] = 0;
-        lanes->runs[i] = 0;
-    }
+    an_node_times_reset(&lanes->times);
+    memset(lanes->runs, 0, sizeof lanes->runs);
 }

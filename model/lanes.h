@@ -39,6 +39,10 @@ void an_lanes_free(an_lanes *lanes); /* NULL is fine */
  * naming the layer. */
 int an_lanes_run(an_lanes *lanes, const an_lanes_job *job);
 
+/* From now on times are those of the devices' own clocks, where they have any: each node's update is then queued by
+ * itself, and each job ends when the devices are done with it. */
+void an_lanes_profile(an_lanes *lanes);
+
 /* Seconds spent in a node so far, and how often it ran forward. */
 void an_lanes_time(const an_lanes *lanes, int node, double seconds[AN_LANES_PHASES], uint64_t *runs);
 void an_lanes_time_reset(an_lanes *lanes);

@@ -14,7 +14,7 @@ int an_profile_open(an_profile *profile, an_exec *exec)
         an_exec_layer_get(exec, i, &profile->layers[i]);
         profile->layers[i].forward = profile->layers[i].backward = profile->layers[i].update = 0;
     }
-    an_exec_layers_reset(exec);
+    an_exec_profile(exec);
     return AN_OK;
 }
 

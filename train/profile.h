@@ -11,7 +11,7 @@ typedef struct {
     uint64_t steps;
 } an_profile;
 
-int an_profile_open(an_profile *profile, an_exec *exec); /* times so far are dropped */
+int an_profile_open(an_profile *profile, an_exec *exec); /* an_exec_profile; times so far are dropped */
 void an_profile_close(an_profile *profile);              /* zeroed is fine */
 
 /* Add what the network has measured since the last take or drop: steps training steps. */

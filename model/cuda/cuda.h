@@ -131,7 +131,8 @@ struct an_op { /* first member of every kind's struct */
     an_weights weights, bias;
     an_crossing *crossings[AN_OP_CROSSINGS_MAX]; /* joins that take this output */
     int crossing_count;
-    cudaEvent_t ready; /* made if a crossing is remote */
+    cudaEvent_t ready;              /* made if a crossing is remote */
+    cudaEvent_t marks[AN_OP_MARKS]; /* made by the first mark */
 };
 
 int an_cuda_op_new(void *out, an_backend *cuda, const an_op_spec *spec, const an_op_methods *methods, size_t size);
@@ -157,6 +158,8 @@ an_format an_cuda_input_format(const an_backend *cuda);
 int an_cuda_time_begin(an_backend *cuda);
 int an_cuda_time_end(an_backend *cuda);
 int an_cuda_time_get(an_backend *cuda, double *idle, double *total);
+int an_cuda_mark(an_op *op, int mark);
+int an_cuda_between(an_op *op, int from, int to, double *seconds);
 
 /* slope.c: the gradient of an op's output turned into that before its activation, and its sums into the bias. */
 typedef struct {

@@ -1,5 +1,6 @@
-/* How long a device stands idle before a batch, by its own clock: from the end of what it had to do to the moment at
- * which it takes up the next batch, waiting for the host and for the copy of the images included. */
+/* Times on a device's own clock: those of the ops between their marks, and how long the device stands idle before a
+ * batch: from the end of what it had to do to the moment at which it takes up the next batch, waiting for the host and
+ * for the copy of the images included. */
 #include "base/error.h"
 #include "model/cuda/cuda.h"
 
@@ -47,4 +48,18 @@ int an_cuda_time_get(an_backend *cuda, double *idle, double *total)
     *total = cuda->total;
     cuda->idle = cuda->total = 0;
     return rc;
+}
+
+int an_cuda_mark(an_op *op, int mark)
+{
+    int rc = an_cuda_use(op->cuda);
+    if (!rc && !op->marks[mark])
+        rc = an_cuda_event_timed(op->cuda, &op->marks[mark]);
+    return rc ? rc : an_cuda_record(op->marks[mark], op->cuda->compute);
+}
+
+int an_cuda_between(an_op *op, int from, int to, double *seconds)
+{
+    *seconds = 0;
+    return elapsed(op->cuda, op->marks[from], op->marks[to], seconds);
 }

@@ -132,12 +132,86 @@ static void test_a_lost_device_is_named_everywhere(void **state)
     no_violations();
 }
 
+static bool is_convolution(const an_exec_layer *layer)
+{
+    return !strcmp(layer->kind, "conv");
+}
+
+/* The layers' times: forward, backward and update of those that have them. long_conv: the devices' clocks say that
+ * convolutions take very long, which takes the host no time. */
+static void check_times(const an_exec *exec, bool on_devices)
+{
+    for (int i = 0; i < an_exec_layer_count(exec); i++) {
+        an_exec_layer layer;
+        an_exec_layer_get(exec, i, &layer);
+        bool slow = on_devices && is_convolution(&layer);
+        assert_int_equal(layer.runs, 2);
+        assert_true(slow == (layer.forward > 1000) && slow == (layer.backward > 1000));
+        assert_true(layer.forward > 0 && layer.update < 1000);
+        assert_true((layer.update > 0) == (on_devices && layer.parameters > 0));
+    }
+}
+
+static void parameters_same(an_exec *a, an_exec *b)
+{
+    for (int p = 0; p < an_exec_parameter_count(a); p++) {
+        size_t size = an_exec_parameter(a, p)->size;
+        float *one = an_test_zeros(size, sizeof *one), *other = an_test_zeros(size, sizeof *other);
+        an_test_ok(an_exec_parameter_get(a, p, AN_PARAMETER_VALUE, one), "get");
+        an_test_ok(an_exec_parameter_get(b, p, AN_PARAMETER_VALUE, other), "get");
+        assert_memory_equal(one, other, size * sizeof *one);
+        free(one);
+        free(other);
+    }
+}
+
+/* Profiled, layers have the times that their devices' clocks tell; what is computed stays the same. */
+static void check_profile(const char *devices)
+{
+    an_exec *exec, *plain;
+    an_test_ok(create(&exec, devices, AN_PRECISION_F32, NULL), devices);
+    an_test_ok(create(&plain, devices, AN_PRECISION_F32, NULL), devices);
+    for (int i = 0; i < 2; i++) {
+        an_test_ok(step(exec), "step");
+        an_test_ok(step(plain), "step");
+    }
+    check_times(exec, false);
+    an_exec_profile(exec);
+    for (int i = 0; i < 2; i++) {
+        an_test_ok(step(exec), "step");
+        an_test_ok(step(plain), "step");
+    }
+    check_times(exec, true);
+    emu_counters before = emu_count();
+    an_exec_layers_reset(exec);
+    for (int i = 0; i < 2; i++)
+        an_test_ok(step(exec), "step");
+    check_times(exec, true);
+    assert_int_equal(emu_count().allocations, before.allocations);
+    for (int i = 0; i < 2; i++)
+        an_test_ok(step(plain), "step");
+    parameters_same(exec, plain);
+    an_exec_free(exec);
+    an_exec_free(plain);
+}
+
+static void test_layers_are_timed_on_the_devices_clock(void **state)
+{
+    (void)state;
+    emu_cost(EMU_CUDNN, 1, 1000000000); /* the heuristic's first that suits */
+    check_profile("cuda:0");
+    check_profile("cuda:0,cuda:1");
+    emu_cost(EMU_CUDNN, 1, 0);
+    no_violations();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_old_devices_are_refused_in_words),
         cmocka_unit_test(test_engines_that_fail_when_run),
         cmocka_unit_test(test_a_lost_device_is_named_everywhere),
+        cmocka_unit_test(test_layers_are_timed_on_the_devices_clock),
     };
     (void)emu_violations(NULL, 0); /* from now on collected */
     return cmocka_run_group_tests(tests, NULL, NULL);
