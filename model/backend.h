@@ -61,9 +61,8 @@ typedef struct an_backend_api {
     an_format (*input_format)(const an_backend *backend);
     int (*finish)(an_backend *backend);
     int (*synchronize)(an_backend *backend);
-    /* Optional: seconds since the last call that the device stood idle before batches, and in all. */
-    int (*device_time)(an_backend *backend, double *idle, double *total);
-    uint64_t (*memory)(const an_backend *backend); /* bytes of tensors and workspaces */
+    int (*device_time)(an_backend *backend, an_device_time *out); /* optional: since the last call */
+    uint64_t (*memory)(const an_backend *backend);                /* bytes of tensors and workspaces */
 
     /* Zeroed memory for image batches from which the device can copy while the host goes on. Both optional; free is for
      * any time, even after close. */

@@ -277,17 +277,15 @@ int an_exec_evaluate(an_exec *exec, const an_images *images, const uint32_t *lab
     return labels && out ? result_take(exec, count, out) : AN_OK;
 }
 
-int an_exec_device_time(an_exec *exec, double *idle, double *total)
+int an_exec_device_time(an_exec *exec, an_device_time *out)
 {
     int rc = AN_OK;
-    *idle = *total = 0;
+    *out = (an_device_time){0};
     for (int i = 0; i < exec->device_count && !rc && exec->api->device_time; i++) {
-        double stood = 0, whole = 0;
-        rc = exec->api->device_time(exec->devices[i], &stood, &whole);
-        if (whole > 0 && (*total == 0 || stood / whole > *idle / *total)) {
-            *idle = stood;
-            *total = whole;
-        }
+        an_device_time one = {0};
+        rc = exec->api->device_time(exec->devices[i], &one);
+        if (one.total > 0 && (out->total == 0 || one.idle / one.total > out->idle / out->total))
+            *out = one;
     }
     return rc;
 }

@@ -131,9 +131,13 @@ void an_exec_profile(an_exec *exec);
 void an_exec_layer_get(const an_exec *exec, int number, an_exec_layer *out);
 void an_exec_layers_reset(an_exec *exec);
 
-/* Seconds since the last call, on the devices' own clocks: for how long the device that was worst off had nothing to do
- * between two steps (a batch was missing, or had not arrived), and in all. Zeros where devices have no such clock. */
-int an_exec_device_time(an_exec *exec, double *idle, double *total);
+/* Seconds since the last call, on the own clock of the device that was worst off. Zeros where devices have none. */
+typedef struct {
+    double idle;  /* it had nothing to do before a batch: the host was late with it, or its images had not arrived */
+    double copy;  /* of these, with the batch queued and its images on their way */
+    double total; /* in all */
+} an_device_time;
+int an_exec_device_time(an_exec *exec, an_device_time *out);
 
 /* Memory for the images of step and evaluate that suits the devices best, zeroed; other memory works too. exec must
  * outlive it.

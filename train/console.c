@@ -79,13 +79,16 @@ void an_console_tell(void *context, const an_train_event *event)
     fflush(stdout);
 }
 
-/* Where the loader is not behind, its counters tell no more: a batch is on its way, or the host late with queueing. */
-static void print_devices(const an_train_summary *s, const char *stage)
+/* What a device waited for by its own clock: images that were on their way, or the host, which was waiting for the loader
+ * itself or had only to queue the work. */
+static void print_devices(const an_device_time *time, const char *stage)
 {
+    double share = 100 / time->total, copy = share * time->copy;
     bool loader = strcmp(stage, "consumer") != 0;
-    printf("devices     idle for %.2f %% of the training time by their own clock%s%s\n",
-           100 * s->device_idle / s->device_seconds, loader ? ", with the loader behind: " : "",
-           loader ? stage : ", with batches ready: what is left is their copy and the host's queueing");
+    printf("devices     idle for %.2f %% of the training time by their own clock: %.2f %% for images on their way, %.2f %% "
+           "for the host, with %s%s\n",
+           share * time->idle, copy, share * time->idle - copy, loader ? "the loader behind: " : "batches ready",
+           loader ? stage : "");
 }
 
 static void print_wait(const an_train_summary *s)
@@ -95,8 +98,8 @@ static void print_wait(const an_train_summary *s)
     printf("data        the network waited %.2f s for images, %.2f %% of its training time\n", s->wait_seconds, share);
     const char *stage = an_loader_verdict(&s->loader, verdict, sizeof(verdict));
     printf("            %s\n", verdict);
-    if (s->device_seconds > 0)
-        print_devices(s, stage);
+    if (s->devices.total > 0)
+        print_devices(&s->devices, stage);
 }
 
 void an_console_summary(const an_console *console, const an_train_summary *s)

@@ -23,6 +23,7 @@ typedef struct {
     double rate;
     double images_per_second;
     double device_idle; /* share of the devices' own time without work between steps; negative: not measured */
+    double device_copy; /* of the same time: without work, the next batch's images on their way */
     double wait;        /* share of the time spent waiting for data, 0..1 */
     double seconds;     /* train: until the end, at this pace; validation, saved: it took */
     bool best;          /* validation: the highest top-1 so far */

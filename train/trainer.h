@@ -13,8 +13,8 @@ typedef struct {
     uint64_t first_step, step, total_steps;
     uint64_t steps_per_epoch, images;
     double seconds, training_seconds, validation_seconds, saving_seconds;
-    double wait_seconds;                /* the network waited for a batch */
-    double device_idle, device_seconds; /* while training, on the devices' own clock; 0: they have none */
+    double wait_seconds;    /* the network waited for a batch */
+    an_device_time devices; /* while training, on their own clock; 0: they have none */
     an_loader_stats loader;
     double loss;      /* mean of the last window */
     double best_top1; /* share; 0: never validated */

@@ -26,28 +26,30 @@ int an_trainer_tell_text(an_trainer *t, an_event_kind kind, const char *text)
     return an_trainer_tell(t, &(an_train_event){.kind = kind, .text = text});
 }
 
-/* Since the last call; false where devices have no clock of their own. */
-static bool device_time(an_trainer *t, double *idle, double *total)
+/* Since the last call; false where devices have no clock of their own. A device that failed tells so in the next step.
+ */
+static bool device_time(an_trainer *t, an_device_time *out)
 {
-    *idle = *total = 0; /* a device that failed tells so in the next step */
-    return an_exec_device_time(t->session.exec, idle, total) == AN_OK && *total > 0;
+    return an_exec_device_time(t->session.exec, out) == AN_OK && out->total > 0;
 }
 
-/* The window's share, negative if it is not known; summed up for the end, too. */
-static double device_idle(an_trainer *t)
+/* The window's shares, negative if they are not known; summed up for the end, too. */
+static void tell_devices(an_trainer *t, an_train_event *event)
 {
-    double idle, total;
-    if (!device_time(t, &idle, &total))
-        return -1;
-    t->summary.device_idle += idle;
-    t->summary.device_seconds += total;
-    return idle / total;
+    an_device_time time;
+    an_device_time *sum = &t->summary.devices;
+    event->device_idle = event->device_copy = -1;
+    if (!device_time(t, &time))
+        return;
+    *sum = (an_device_time){sum->idle + time.idle, sum->copy + time.copy, sum->total + time.total};
+    event->device_idle = time.idle / time.total;
+    event->device_copy = time.copy / time.total;
 }
 
 void an_trainer_window_start(an_trainer *t)
 {
-    double idle, total;
-    (void)device_time(t, &idle, &total); /* what came before is not this window's */
+    an_device_time before;
+    (void)device_time(t, &before); /* is not this window's */
     t->window = (an_trainer_window){.start_ns = an_clock_ns()};
 }
 
@@ -63,9 +65,9 @@ int an_trainer_tell_window(an_trainer *t)
                             .top5 = (double)w->top5 / images,
                             .rate = an_schedule_rate(&t->schedule, &t->state.schedule, t->state.step - 1),
                             .images_per_second = images / seconds,
-                            .device_idle = device_idle(t),
                             .wait = (double)w->wait_ns * 1e-9 / seconds,
                             .seconds = seconds / (double)w->steps * (double)(t->session.total_steps - t->state.step)};
+    tell_devices(t, &event);
     t->summary.loss = event.loss;
     t->summary.training_seconds += seconds;
     int rc = an_trainer_tell(t, &event);

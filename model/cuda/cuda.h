@@ -40,12 +40,12 @@ struct an_backend {
     void *workspace;       /* shared: one compute stream */
     size_t workspace_size;
     uint64_t memory;
-    /* On the device's clock: when it took up its last batch and the one before, and when it ran out of work between
-     * them if `measured`. */
-    cudaEvent_t before, begun, done;
-    bool ended, measured; /* done is recorded and begun not yet; all three are, and not yet counted */
+    /* On the device's clock: when it took up its last batch and the one before, and if `measured` when between them it
+     * ran out of work and when it came to wait for the images. */
+    cudaEvent_t before, begun, done, asked;
+    bool ended, measured; /* done is recorded and begun not yet; all are, and not yet counted */
     int begins;           /* 2: both are recorded */
-    double idle, total;   /* seconds */
+    an_device_time time;  /* since it was last asked for */
 };
 
 /* device.c. what names the memory in errors. Device memory is zeroed. */
@@ -153,11 +153,13 @@ int an_cuda_update(an_op *op, const an_sgd *sgd);
 int an_cuda_update_all(an_backend *cuda, const an_sgd *sgd);
 an_format an_cuda_input_format(const an_backend *cuda);
 
-/* time.c: idle and busy time. begin: a batch is there; end: all work is queued. Neither waits. Between a begin and the
- * next call of these, the host has waited for something that comes behind the batch. */
+/* time.c: idle and busy time. ask: the host has a batch; begin, next: its images are there; end: all work is queued.
+ * None waits. Between a begin and the next call of these, the host has waited for something that comes behind the
+ * batch. */
+int an_cuda_time_ask(an_backend *cuda);
 int an_cuda_time_begin(an_backend *cuda);
 int an_cuda_time_end(an_backend *cuda);
-int an_cuda_time_get(an_backend *cuda, double *idle, double *total);
+int an_cuda_time_get(an_backend *cuda, an_device_time *out);
 int an_cuda_mark(an_op *op, int mark);
 int an_cuda_between(an_op *op, int from, int to, double *seconds);
 

@@ -194,6 +194,8 @@ static int handles_make(an_backend *cuda)
     if ((rc = an_plan_device_current(&cuda->properties)) || (rc = an_cuda_event_timed(cuda, &cuda->before)) ||
         (rc = an_cuda_event_timed(cuda, &cuda->begun)))
         return rc;
+    if ((rc = an_cuda_event_timed(cuda, &cuda->asked)))
+        return rc;
     return an_cuda_event_timed(cuda, &cuda->done);
 }
 

@@ -87,8 +87,9 @@ int an_cuda_feed(an_op *op, const an_images *images, uint32_t count)
     int slot = input->slot;
     int rc = is_fetched(input, images, count) ? an_cuda_use(cuda) : images_copy(input, images, count);
     input->fetched = (an_images){0};
-    if (rc || (rc = an_cuda_wait(cuda->compute, input->arrived[slot])) || (rc = an_cuda_time_begin(cuda)) ||
-        (rc = convert(input)) || (rc = an_cuda_record(input->taken[slot], cuda->compute)))
+    if (rc || (rc = an_cuda_time_ask(cuda)) || (rc = an_cuda_wait(cuda->compute, input->arrived[slot])) ||
+        (rc = an_cuda_time_begin(cuda)) || (rc = convert(input)) ||
+        (rc = an_cuda_record(input->taken[slot], cuda->compute)))
         return rc;
     input->slot = (slot + 1) % SLOTS;
     return AN_OK;

@@ -1,6 +1,7 @@
 /* Times on a device's own clock: those of the ops between their marks, and how long the device stands idle before a
- * batch: from the end of what it had to do to the moment at which it takes up the next batch, waiting for the host and
- * for the copy of the images included. */
+ * batch. On its compute stream lie, one behind the other, `done` (all that was queued before), `asked` (the host has
+ * queued the next batch) and, behind the wait for the images, `begun`: from done to asked it waits for the host, from
+ * asked to begun for the copy. */
 #include "base/error.h"
 #include "model/cuda/cuda.h"
 
@@ -13,25 +14,33 @@ static int elapsed(const an_backend *cuda, cudaEvent_t from, cudaEvent_t to, dou
     return rc;
 }
 
-/* The host has seen what came behind the batch, so all three have happened. */
+/* The host has seen what came behind the batch, so all of them have happened. */
 static int count(an_backend *cuda)
 {
-    bool measured = cuda->measured;
+    if (!cuda->measured)
+        return AN_OK;
     cuda->measured = false;
-    int rc = measured ? elapsed(cuda, cuda->done, cuda->begun, &cuda->idle) : AN_OK;
-    return rc || !measured ? rc : elapsed(cuda, cuda->before, cuda->begun, &cuda->total);
+    int rc = elapsed(cuda, cuda->done, cuda->begun, &cuda->time.idle);
+    if (!rc)
+        rc = elapsed(cuda, cuda->asked, cuda->begun, &cuda->time.copy);
+    return rc ? rc : elapsed(cuda, cuda->before, cuda->begun, &cuda->time.total);
+}
+
+int an_cuda_time_ask(an_backend *cuda)
+{
+    int rc = count(cuda);
+    return rc ? rc : an_cuda_record(cuda->asked, cuda->compute);
 }
 
 int an_cuda_time_begin(an_backend *cuda)
 {
-    int rc = count(cuda);
     cudaEvent_t begun = cuda->before;
     cuda->before = cuda->begun;
     cuda->begun = begun;
     cuda->begins += cuda->begins < 2;
     cuda->measured = cuda->ended && cuda->begins == 2;
     cuda->ended = false;
-    return rc ? rc : an_cuda_record(begun, cuda->compute);
+    return an_cuda_record(begun, cuda->compute);
 }
 
 int an_cuda_time_end(an_backend *cuda)
@@ -41,12 +50,11 @@ int an_cuda_time_end(an_backend *cuda)
     return rc ? rc : an_cuda_record(cuda->done, cuda->compute);
 }
 
-int an_cuda_time_get(an_backend *cuda, double *idle, double *total)
+int an_cuda_time_get(an_backend *cuda, an_device_time *out)
 {
     int rc = count(cuda);
-    *idle = cuda->idle;
-    *total = cuda->total;
-    cuda->idle = cuda->total = 0;
+    *out = cuda->time;
+    cuda->time = (an_device_time){0};
     return rc;
 }
 

@@ -42,6 +42,8 @@ void emu_drop_wait(int number);
  * the devices' clocks. */
 typedef enum { EMU_CUDNN, EMU_CUBLAS } emu_library;
 void emu_cost(emu_library library, int proposal, unsigned microseconds);
+/* The same for a byte that is copied from the host to a device. */
+void emu_copy_cost(unsigned microseconds);
 /* From now on a library's proposal of that number fails when it is run; -1: none does. */
 void emu_refuse(emu_library library, int proposal);
 void emu_driver_set(int version);

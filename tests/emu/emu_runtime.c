@@ -42,6 +42,7 @@ struct CUevent_st {
     uint64_t recorded, completed; /* sequence numbers */
     bool timed;
     struct timespec time; /* of completion */
+    uint64_t charged;     /* of the stream, then */
     clock_vector clock;
 };
 
@@ -67,7 +68,7 @@ static size_t space_used, memory_used[DEVICES_MAX], memory_limit;
 static bool peer_refused, peer_enabled[DEVICES_MAX][DEVICES_MAX], collecting;
 static int violations, drop_wait, swap_devices, device_count = 2, driver = 13000;
 static unsigned delay = 20;
-static unsigned costs[2][PROPOSALS_MAX];
+static unsigned costs[2][PROPOSALS_MAX], copy_cost;
 static int refused[2] = {-1, -1}, capability = 90;
 static uint64_t lost_after; /* operations; 0: never */
 static char first_violation[512];
@@ -109,6 +110,13 @@ unsigned emu_cost_of(emu_library library, int proposal)
     unsigned cost = costs[library][proposal];
     pthread_mutex_unlock(&lock);
     return cost;
+}
+
+void emu_copy_cost(unsigned microseconds)
+{
+    pthread_mutex_lock(&lock);
+    copy_cost = microseconds;
+    pthread_mutex_unlock(&lock);
 }
 
 void emu_refuse(emu_library library, int proposal)
@@ -325,6 +333,7 @@ static void job_run(struct CUstream_st *stream, job *j)
 static void event_complete(cudaEvent_t event, uint64_t sequence, const struct CUstream_st *stream)
 {
     event->completed = sequence;
+    event->charged = stream->charged;
     clock_gettime(CLOCK_MONOTONIC, &event->time);
     event->time.tv_sec += (time_t)(stream->charged / 1000000);
     event->time.tv_nsec += (long)(stream->charged % 1000000) * 1000;
@@ -345,6 +354,8 @@ static void *stream_main(void *context)
         pthread_mutex_lock(&lock);
         if (j->record && j->sequence > j->record->completed)
             event_complete(j->record, j->sequence, stream);
+        if (j->wait && j->wait->charged > stream->charged)
+            stream->charged = j->wait->charged;
         stream->charged += j->task.cost;
         stream->first = j->next;
         if (!stream->first)
@@ -791,6 +802,7 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t size, enum cudaMe
     copy_data *c = task.data = emu_new(sizeof *c);
     *c = (copy_data){.to = to, .from = from, .size = size};
     kind_check(to, from, size, kind);
+    task.cost = kind == cudaMemcpyHostToDevice ? copy_cost * (unsigned)size : 0;
     bool pageable = !is_known(kind == cudaMemcpyHostToDevice ? from : to);
     if (pageable && kind == cudaMemcpyHostToDevice) {
         c->from = c->staged = emu_new(size);

@@ -23,13 +23,14 @@ ALEXNET = ["--crop", "64", "--batch", "2", "--rate", "0.001"]
 
 
 def check_closing_page(work):
-    """Without --json: the devices' idle time and what stood behind it."""
+    """Without --json: the devices' idle time, what they waited for and what stood behind it."""
     command = [f"{BIN}/an-train", *SMALL, "--devices", "cuda:0", "--init", "he", "--steps", "3", "--compute-threads", "1", "-j", "1",
                "--run", f"{work}/page", f"{work}/data"]
     said = subprocess.run(command, env=environment("cuda:0"), capture_output=True, text=True, check=True).stdout
-    found = re.search(r"^devices     idle for ([0-9.]+) % of the training time by their own clock, with (the loader behind: (decode|read)"
-                      r"|batches ready: .*)$", said, re.M)
+    found = re.search(r"^devices     idle for ([0-9.]+) % of the training time by their own clock: ([0-9.]+) % for images on their way, "
+                      r"([0-9.]+) % for the host, with (the loader behind: (decode|read)|batches ready)$", said, re.M)
     assert found and float(found[1]) <= 100, said
+    assert abs(float(found[1]) - float(found[2]) - float(found[3])) < 0.02, said
 
 
 def environment(devices):
@@ -44,6 +45,7 @@ def train(work, network, devices, run, steps, *more, expect=0):
     done = subprocess.run(command, env=environment(devices), capture_output=True, text=True)
     assert done.returncode == expect, (command, done.returncode, done.stdout, done.stderr)
     lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    assert all(0 <= line["device_copy"] <= line["device_idle"] <= 1 for line in lines if "device_idle" in line), lines
     return [line["loss"] for line in lines if "loss" in line and "step" in line], done.stderr
 
 
