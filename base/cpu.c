@@ -2,7 +2,6 @@
 
 #include <cpuid.h>
 #include <pthread.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +13,7 @@ static const char *const tier_names[] = {"scalar", "avx2", "avx512"};
 /* Filled once, read-only afterwards. */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static an_simd_tier best, chosen;
+static bool bf16;
 static char refused[32], description[160];
 
 /* Not known to every compiler's __builtin_cpu_supports. */
@@ -69,6 +69,7 @@ static void look(void)
 {
     best = detect();
     chosen = choose(getenv("AN_SIMD"));
+    bf16 = chosen == AN_SIMD_AVX512 && __builtin_cpu_supports("avx512bf16");
     char name[49];
     brand(name);
     snprintf(description, sizeof description, "%s, %d threads, %s", *name ? name : "unknown processor",
@@ -96,6 +97,12 @@ const char *an_cpu_simd_refused(void)
 const char *an_cpu_simd_name(an_simd_tier tier)
 {
     return tier_names[tier];
+}
+
+bool an_cpu_bf16(void)
+{
+    pthread_once(&once, look);
+    return bf16;
 }
 
 const char *an_cpu_describe(void)

@@ -2,6 +2,8 @@
 #ifndef AN_BASE_CPU_H
 #define AN_BASE_CPU_H
 
+#include <stdbool.h>
+
 typedef enum {
     AN_SIMD_SCALAR,
     AN_SIMD_AVX2,   /* AVX2, FMA, F16C, BMI2 */
@@ -14,6 +16,9 @@ an_simd_tier an_cpu_simd(void);
 an_simd_tier an_cpu_simd_best(void);   /* ignoring AN_SIMD */
 const char *an_cpu_simd_refused(void); /* the word in AN_SIMD that could not be honoured, or NULL */
 const char *an_cpu_simd_name(an_simd_tier tier);
+
+/* Products of bf16 with fp32 sums (AVX-512 BF16), in the AVX-512 tier. */
+bool an_cpu_bf16(void);
 
 /* "AMD EPYC 9R14, 2 threads, avx512": for reports. */
 const char *an_cpu_describe(void);

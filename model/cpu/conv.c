@@ -301,8 +301,10 @@ int an_cpu_conv_create(an_op **out, an_backend *cpu, const an_op_spec *spec)
     static const an_op_methods methods = {conv_forward, conv_backward, conv_describe};
     conv_op *conv;
     dnnl_primitive_desc_t desc;
-    int rc = an_cpu_op_new(&conv, cpu, spec, &methods, sizeof *conv);
-    if (rc)
+    int rc = an_cpu_winograd_create(out, cpu, spec);
+    if (rc || *out)
+        return rc;
+    if ((rc = an_cpu_op_new(&conv, cpu, spec, &methods, sizeof *conv)))
         return rc;
     conv->input_gradient = spec->input_gradient;
     an_tensor *source = an_cpu_input(spec, 0);

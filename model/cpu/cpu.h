@@ -21,7 +21,7 @@ struct an_backend {
     uint64_t seed;
     dnnl_data_type_t type; /* of activations and working weights: f32 or bf16 */
     an_owned *owned;
-    an_scratch *scratches; /* memory objects that share one buffer, given to them by finish */
+    an_scratch *scratches; /* who shares one buffer, given to them by finish */
     size_t scratch_size;
     uint64_t memory;
 };
@@ -61,6 +61,8 @@ int an_cpu_copy(an_backend *cpu, const dnnl_memory_desc_t *from_desc, void *from
 int an_kernel_desc(dnnl_primitive_desc_t *out, an_backend *cpu, const void *operation, an_activation activation,
                    const_dnnl_primitive_desc_t hint, const char *subject);
 int an_kernel_scratch_finish(an_backend *cpu);
+/* The shared scratch memory for an own kernel: size bytes at *place, from finish on. */
+int an_scratch_want(an_backend *cpu, size_t size, void **place);
 dnnl_memory_desc_t an_kernel_query(const_dnnl_primitive_desc_t desc, dnnl_query_t what);
 
 /* tensor.c */
@@ -117,6 +119,7 @@ typedef struct {
     dnnl_memory_t value, gradient; /* value: what primitives read */
     const an_expansion *expansion; /* NULL; else what is held are the weights of the expanded convolution... */
     float *existing;               /* ...with 1 where there is a weight, 0 where none must grow */
+    uint64_t changes;              /* of data so far: for those who keep what they made of it */
 } an_weights;
 
 /* gradient: the order in which the backward primitive likes to write; NULL without one. */
@@ -155,6 +158,8 @@ struct an_op { /* first member of every kind's struct */
 
 int an_cpu_input_create(an_op **out, an_backend *cpu, const an_op_spec *spec);
 int an_cpu_conv_create(an_op **out, an_backend *cpu, const an_op_spec *spec);
+/* conv_winograd.c, for an_cpu_conv_create: *out is NULL where direct convolution is better. */
+int an_cpu_winograd_create(an_op **out, an_backend *cpu, const an_op_spec *spec);
 int an_cpu_dense_create(an_op **out, an_backend *cpu, const an_op_spec *spec);
 int an_cpu_lrn_create(an_op **out, an_backend *cpu, const an_op_spec *spec);
 int an_cpu_pool_create(an_op **out, an_backend *cpu, const an_op_spec *spec);

@@ -7,7 +7,8 @@
 
 struct an_scratch {
     an_scratch *next;
-    dnnl_memory_t memory;
+    dnnl_memory_t memory; /* of a primitive; else NULL and... */
+    void **place;         /* ...where an own kernel finds it */
 };
 
 static dnnl_alg_kind_t activation_kind(an_activation activation)
@@ -64,25 +65,37 @@ dnnl_memory_desc_t an_kernel_query(const_dnnl_primitive_desc_t desc, dnnl_query_
     return found ? *found : (dnnl_memory_desc_t){0};
 }
 
-static int scratch_add(an_kernel *kernel, an_backend *cpu, const_dnnl_primitive_desc_t desc)
+static int scratch_register(an_backend *cpu, size_t size, dnnl_memory_t memory, void **place)
 {
-    dnnl_memory_desc_t wanted = an_kernel_query(desc, dnnl_query_scratchpad_md);
-    size_t size = dnnl_memory_desc_get_size(&wanted);
-    if (!size)
-        return AN_OK;
-    void *place;
-    int rc = an_cpu_alloc(cpu, &place, sizeof(an_scratch));
+    void *entry;
+    int rc = an_cpu_alloc(cpu, &entry, sizeof(an_scratch));
     if (rc)
         return rc;
-    an_scratch *scratch = place;
-    if ((rc = an_cpu_memory(cpu, &scratch->memory, &wanted, NULL)))
-        return rc;
-    scratch->next = cpu->scratches;
+    an_scratch *scratch = entry;
+    *scratch = (an_scratch){cpu->scratches, memory, place};
     cpu->scratches = scratch;
     if (size > cpu->scratch_size)
         cpu->scratch_size = size;
-    an_kernel_arg(kernel, DNNL_ARG_SCRATCHPAD, scratch->memory);
     return AN_OK;
+}
+
+static int scratch_add(an_kernel *kernel, an_backend *cpu, const_dnnl_primitive_desc_t desc)
+{
+    dnnl_memory_desc_t wanted = an_kernel_query(desc, dnnl_query_scratchpad_md);
+    dnnl_memory_t memory;
+    size_t size = dnnl_memory_desc_get_size(&wanted);
+    if (!size)
+        return AN_OK;
+    int rc = an_cpu_memory(cpu, &memory, &wanted, NULL);
+    if (rc || (rc = scratch_register(cpu, size, memory, NULL)))
+        return rc;
+    an_kernel_arg(kernel, DNNL_ARG_SCRATCHPAD, memory);
+    return AN_OK;
+}
+
+int an_scratch_want(an_backend *cpu, size_t size, void **place)
+{
+    return scratch_register(cpu, size, NULL, place);
 }
 
 int an_kernel_scratch_finish(an_backend *cpu)
@@ -90,7 +103,10 @@ int an_kernel_scratch_finish(an_backend *cpu)
     void *buffer = NULL;
     int rc = an_cpu_alloc(cpu, &buffer, cpu->scratch_size);
     for (an_scratch *s = cpu->scratches; s && !rc; s = s->next)
-        rc = an_cpu_check(dnnl_memory_set_data_handle(s->memory, buffer), "scratch", "memory");
+        if (s->place)
+            *s->place = buffer;
+        else
+            rc = an_cpu_check(dnnl_memory_set_data_handle(s->memory, buffer), "scratch", "memory");
     return rc;
 }
 

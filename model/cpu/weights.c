@@ -112,8 +112,10 @@ int an_weights_set(an_weights *weights, an_backend *cpu, an_parameter_kind kind,
     int rc = place(weights, kind, &inside);
     if (!rc) /* read only in this direction */
         rc = canonical_copy(weights, cpu, inside, (float *)(uintptr_t)values, false);
-    if (!rc && kind == AN_PARAMETER_VALUE)
+    if (!rc && kind == AN_PARAMETER_VALUE) {
+        weights->changes++;
         rc = an_kernel_run(&weights->narrow, cpu);
+    }
     return rc;
 }
 
@@ -142,6 +144,7 @@ int an_weights_update(an_weights *weights, an_backend *cpu, const an_sgd *sgd, b
         v[i] = momentum * v[i] - shrink * w[i] - rate * g[i];
         w[i] += v[i];
     }
+    weights->changes++;
     return an_kernel_run(&weights->narrow, cpu);
 }
 

@@ -1,0 +1,193 @@
+/* Convolution + bias + ReLU in bf16 by own kernels (winograd.h), where those are faster than oneDNN's, which know
+ * Winograd's transform in f32 only. */
+#include "base/error.h"
+#include "model/cpu/cpu.h"
+#include "model/cpu/winograd.h"
+
+typedef struct {
+    an_op op;
+    an_view view;
+    bool input_gradient;
+    an_kernel activation;
+    an_winograd forward, backward;
+    uint16_t *transformed; /* weights of all groups for the forward pass, as of when they had changed so often */
+    uint64_t changes[AN_WINOGRAD_GROUPS];
+    uint16_t *turned; /* for the backward pass, in the shared scratch memory */
+    void *scratch;
+} winograd_op;
+
+/* Whether own kernels are possible and better, and their plans. */
+static bool plans_make(an_winograd *forward, an_winograd *backward, const an_backend *cpu, const an_op_spec *spec)
+{
+    const an_tensor *source = an_cpu_input(spec, 0);
+    const an_node *node = spec->node;
+    int groups = node->groups ? node->groups : 1;
+    an_winograd_shape shape = {.batch = source->n,
+                               .groups = groups,
+                               .from = source->c / groups,
+                               .to = node->channels / groups,
+                               .height = source->h,
+                               .width = source->w,
+                               .kernel = node->kernel,
+                               .pad = node->pad_before,
+                               .out_height = node->height,
+                               .out_width = node->width};
+    return cpu->type == dnnl_bf16 && !cpu->direct && an_winograd_possible() && node->stride == 1 &&
+           node->activation <= AN_ACTIVATION_RELU && !source->halved &&
+           an_winograd_plan(forward, &shape, cpu->threads) && an_winograd_turn(backward, forward) &&
+           (cpu->winograd || an_winograd_pays(forward));
+}
+
+static size_t turned_bytes(const winograd_op *conv)
+{
+    size_t groups = (size_t)conv->op.parts;
+    return groups * an_winograd_weights_size(&conv->backward) * sizeof(uint16_t);
+}
+
+static int scratch_make(winograd_op *conv)
+{
+    const an_backend *cpu = conv->op.cpu;
+    size_t most = an_winograd_scratch(&conv->forward);
+    if (cpu->training) {
+        size_t data = turned_bytes(conv) + an_winograd_scratch(&conv->backward);
+        size_t gradient = an_winograd_gradient_scratch(&conv->forward);
+        most = data > most ? data : most;
+        most = gradient > most ? gradient : most;
+    }
+    return an_scratch_want(conv->op.cpu, most, &conv->scratch);
+}
+
+static int weights_make(winograd_op *conv)
+{
+    an_op *op = &conv->op;
+    const an_winograd_shape *s = &conv->forward.shape;
+    int rc = AN_OK;
+    void *place;
+    dnnl_memory_desc_t bias = {0};
+    dnnl_dims_t outputs = {s->to};
+    dnnl_memory_desc_t order = an_tensor_desc(dnnl_f32, s->to, s->from, s->kernel, s->kernel, dnnl_hwio);
+    dnnl_memory_desc_t canonical = an_tensor_desc(dnnl_f32, s->to, s->from, s->kernel, s->kernel, dnnl_oihw);
+    dnnl_memory_desc_init_by_tag(&bias, 1, outputs, dnnl_f32, dnnl_x);
+    for (int i = 0; i < op->parts && !rc; i++) {
+        conv->changes[i] = UINT64_MAX;
+        rc = an_weights_make(&op->weights[i], op->cpu, &order, NULL, &canonical);
+        if (!rc)
+            rc = an_weights_make(&op->biases[i], op->cpu, &bias, NULL, &bias);
+    }
+    size_t size = (size_t)op->parts * an_winograd_weights_size(&conv->forward) * sizeof(uint16_t);
+    if (rc || (rc = an_cpu_alloc(op->cpu, &place, size)))
+        return rc;
+    conv->transformed = place;
+    return AN_OK;
+}
+
+static int tensors_make(winograd_op *conv, const an_op_spec *spec)
+{
+    an_op *op = &conv->op;
+    an_tensor *source = an_cpu_input(spec, 0);
+    const an_node *node = &op->node;
+    dnnl_data_type_t type = op->cpu->type;
+    dnnl_memory_desc_t from = an_tensor_desc(type, source->n, source->c, source->h, source->w, dnnl_nChw16c);
+    dnnl_memory_desc_t to = an_tensor_desc(type, source->n, node->channels, node->height, node->width, dnnl_nChw16c);
+    int shape[] = {source->n, node->channels, node->height, node->width};
+    int rc = an_view_make(&conv->view, op->cpu, source,
+                          &(an_view_spec){&from, false, spec->input_gradient, spec->accumulate});
+    return rc ? rc : an_tensor_make(&op->output, op->cpu, shape, &to, false);
+}
+
+static int winograd_forward(an_op *op, const an_run *run)
+{
+    (void)run;
+    winograd_op *conv = (winograd_op *)op;
+    const float *bias[AN_WINOGRAD_GROUPS];
+    int rc = an_view_forward(&conv->view, op->cpu);
+    for (int i = 0; i < op->parts; i++) {
+        bias[i] = op->biases[i].data;
+        if (conv->changes[i] == op->weights[i].changes)
+            continue;
+        conv->changes[i] = op->weights[i].changes;
+        an_winograd_weights(&conv->forward, op->weights[i].data,
+                            conv->transformed + (size_t)i * an_winograd_weights_size(&conv->forward));
+    }
+    an_winograd_run_args args = {.source = conv->view.tensor->data,
+                                 .transformed = conv->transformed,
+                                 .bias = bias,
+                                 .relu = op->node.activation == AN_ACTIVATION_RELU,
+                                 .target = op->output.data,
+                                 .scratch = conv->scratch};
+    an_winograd_run(&conv->forward, &args);
+    return rc;
+}
+
+static void backward_weights(winograd_op *conv)
+{
+    an_op *op = &conv->op;
+    float *weights[AN_WINOGRAD_GROUPS], *bias[AN_WINOGRAD_GROUPS];
+    for (int i = 0; i < op->parts; i++) {
+        weights[i] = op->weights[i].slope;
+        bias[i] = op->biases[i].slope;
+    }
+    an_winograd_gradient_args args = {.source = conv->view.tensor->data,
+                                      .slope = op->output.slope,
+                                      .weights = weights,
+                                      .bias = bias,
+                                      .scratch = conv->scratch};
+    an_winograd_gradient(&conv->forward, &args);
+}
+
+static void backward_data(winograd_op *conv)
+{
+    an_op *op = &conv->op;
+    uint16_t *turned = conv->scratch;
+    for (int i = 0; i < op->parts; i++)
+        an_winograd_weights(&conv->backward, op->weights[i].data,
+                            turned + (size_t)i * an_winograd_weights_size(&conv->backward));
+    an_winograd_run_args args = {.source = op->output.slope,
+                                 .transformed = turned,
+                                 .target = conv->view.tensor->slope,
+                                 .scratch = (char *)conv->scratch + turned_bytes(conv)};
+    an_winograd_run(&conv->backward, &args);
+}
+
+static int winograd_backward(an_op *op, const an_run *run)
+{
+    (void)run;
+    winograd_op *conv = (winograd_op *)op;
+    int rc = an_kernel_run(&conv->activation, op->cpu);
+    if (rc)
+        return rc;
+    backward_weights(conv);
+    if (!conv->input_gradient)
+        return AN_OK;
+    backward_data(conv);
+    return an_view_backward(&conv->view, op->cpu);
+}
+
+static int winograd_describe(const an_op *op, an_buffer *out)
+{
+    const winograd_op *conv = (const winograd_op *)op;
+    return an_buffer_printf(out, "%swinograd 2x2:avx512_bf16, backward the same%s",
+                            conv->view.forward[0].primitive ? "input reordered, " : "",
+                            conv->forward.segments > 1 ? ", window cut in four" : "");
+}
+
+int an_cpu_winograd_create(an_op **out, an_backend *cpu, const an_op_spec *spec)
+{
+    static const an_op_methods methods = {winograd_forward, winograd_backward, winograd_describe};
+    winograd_op *conv;
+    an_winograd forward, backward;
+    *out = NULL;
+    if (!plans_make(&forward, &backward, cpu, spec))
+        return AN_OK;
+    int rc = an_cpu_op_new(&conv, cpu, spec, &methods, sizeof *conv);
+    if (rc)
+        return rc;
+    conv->forward = forward;
+    conv->backward = backward;
+    conv->op.parts = forward.shape.groups;
+    conv->input_gradient = spec->input_gradient;
+    if ((rc = tensors_make(conv, spec)) || (rc = weights_make(conv)) || (rc = scratch_make(conv)))
+        return rc;
+    *out = &conv->op;
+    return cpu->training ? an_cpu_activation_backward(&conv->activation, &conv->op) : AN_OK;
+}
