@@ -11,14 +11,15 @@
 
 #define WAYS_MAX 512
 #define ROUNDS_MAX 64
-#define ARGUMENTS 5
+#define ARGUMENTS AN_BENCH_ARGUMENTS
 
 /* One way of doing one operation. */
 typedef struct {
     char operation[32]; /* ways of the same operation stand together */
     char way[64];
-    int times; /* 2: halves, one after the other */
-    dnnl_primitive_t primitive;
+    int times;                  /* 2: halves, one after the other */
+    dnnl_primitive_t primitive; /* NULL: own kernels */
+    an_bench_winograd own;
     dnnl_exec_arg_t arguments[ARGUMENTS];
     int argument_count;
     double seconds[ROUNDS_MAX], cpu[ROUNDS_MAX];
@@ -172,6 +173,25 @@ static int conv_way(an_bench_primitives *p, const an_node *from, const an_node *
                           (const void *const[]){&forward, &data, &gradient});
 }
 
+/* The CPU backend's own kernels, which have bf16 only. */
+static int own_ways(an_bench_primitives *p, const an_node *from, const an_node *node)
+{
+    static const char *const names[] = {"forward", "backward data", "backward weights"};
+    for (int i = 0; i < 3 && p->type == dnnl_bf16; i++) {
+        an_bench_winograd own;
+        if (!an_bench_winograd_make(&own, from, node, p->batch, i, p->sizes))
+            continue;
+        if (p->count == WAYS_MAX)
+            return an_error(AN_EINTERNAL, "more than %d ways", WAYS_MAX);
+        way *w = &p->ways[p->count++];
+        w->times = 1;
+        w->own = own;
+        snprintf(w->operation, sizeof w->operation, "%.8s %s", node->name, names[i]);
+        snprintf(w->way, sizeof w->way, "own winograd 2x2");
+    }
+    return AN_OK;
+}
+
 static int conv_ways(an_bench_primitives *p, const an_node *from, const an_node *node)
 {
     for (int parts = 1; parts <= node->groups; parts++)
@@ -180,7 +200,7 @@ static int conv_ways(an_bench_primitives *p, const an_node *from, const an_node 
             if (rc)
                 return rc;
         }
-    return AN_OK;
+    return own_ways(p, from, node);
 }
 
 static int dense_ways(an_bench_primitives *p, const an_node *from, const an_node *node)
@@ -334,7 +354,8 @@ void an_bench_primitives_free(an_bench_primitives *p)
     for (int i = 0; i < p->count; i++) {
         for (int k = 0; k < p->ways[i].argument_count; k++)
             dnnl_memory_destroy(p->ways[i].arguments[k].memory);
-        dnnl_primitive_destroy(p->ways[i].primitive);
+        if (p->ways[i].primitive)
+            dnnl_primitive_destroy(p->ways[i].primitive);
     }
     for (int i = 0; i < ARGUMENTS; i++)
         an_pages_free(p->buffers[i], p->sizes[i]);
@@ -351,7 +372,9 @@ int an_bench_primitives_round(an_bench_primitives *p)
         way *w = &p->ways[i];
         uint64_t start = an_clock_ns();
         double cpu = an_bench_cpu_seconds();
-        for (int k = 0; k < w->times; k++)
+        if (!w->primitive)
+            an_bench_winograd_run(&w->own, p->buffers);
+        for (int k = 0; k < w->times && w->primitive; k++)
             if (dnnl_primitive_execute(w->primitive, p->stream, w->argument_count, w->arguments) != dnnl_success)
                 return an_error(AN_EINTERNAL, "%s: %s failed", w->operation, w->way);
         w->seconds[p->rounds] = an_clock_seconds_since(start);
