@@ -33,7 +33,7 @@ int an_cifar_build(const an_cifar_options *options, an_graph *out)
          .pad_after = 2,
          .activation = activation,
          .init_deviation = 0.01},
-        {.name = "pool2", .kind = AN_OP_POOL, .kernel = 3, .stride = 2, .pad_after = 1},
+        {.name = "pool2", .kind = AN_OP_POOL, .average = true, .kernel = 3, .stride = 2, .pad_after = 1},
         {.name = "conv3",
          .kind = AN_OP_CONV,
          .channels = 64,
@@ -43,8 +43,8 @@ int an_cifar_build(const an_cifar_options *options, an_graph *out)
          .pad_after = 2,
          .activation = activation,
          .init_deviation = 0.01},
-        {.name = "pool3", .kind = AN_OP_POOL, .kernel = 3, .stride = 2, .pad_after = 1},
-        {.name = "fc10", .kind = AN_OP_DENSE, .channels = options->classes, .init_deviation = 0.1},
+        {.name = "pool3", .kind = AN_OP_POOL, .average = true, .kernel = 3, .stride = 2, .pad_after = 1},
+        {.name = "fc10", .kind = AN_OP_DENSE, .channels = options->classes, .init_deviation = 0.01},
         {.name = "loss", .kind = AN_OP_LOSS},
     };
     if (options->classes < 1)

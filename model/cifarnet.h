@@ -1,6 +1,9 @@
-/* A four-layer convolutional network for CIFAR-10, as in Figure 1 of the AlexNet paper (which gives no layer sizes;
- * these are those of cuda-convnet's published 32-32-64 network: three convolutions of 5x5 with pooling, one fully
- * connected layer). All pooling is max pooling, 3 wide, 2 apart, windows overhanging right and bottom. */
+/* A four-layer convolutional network for CIFAR-10, as in Figure 1 of the AlexNet paper. The paper gives no layer sizes;
+ * these are those of the authors' own program, cuda-convnet, in its example layers-19pct: three convolutions of 5x5 to
+ * 32, 32 and 64 channels, one fully connected layer; initial deviations of 0.0001, 0.01, 0.01, 0.01 and no biases;
+ * pooling 3 wide, 2 apart, windows overhanging right and bottom, of maxima behind the first and of means behind the
+ * others. There the first nonlinearity follows its pooling, which is the same: maxima and rising functions may trade
+ * places. */
 #ifndef AN_MODEL_CIFARNET_H
 #define AN_MODEL_CIFARNET_H
 

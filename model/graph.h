@@ -16,7 +16,7 @@ typedef enum {
     AN_OP_INPUT, /* the image batch */
     AN_OP_CONV,  /* + bias + activation */
     AN_OP_LRN,   /* across channels, within the node */
-    AN_OP_POOL,  /* max */
+    AN_OP_POOL,  /* max, or average */
     AN_OP_DENSE, /* fully connected over C*H*W, + bias + activation */
     AN_OP_DROPOUT,
     AN_OP_LOSS, /* softmax + cross entropy, mean over the batch */
@@ -38,6 +38,7 @@ typedef struct {
     an_activation activation;
     int kernel, stride;        /* conv, pool: square */
     int pad_before, pad_after; /* conv, pool: top/left and bottom/right */
+    bool average;              /* pool: the mean of what a window covers, padding not counted, instead of the maximum */
     int groups;                /* conv, lrn: 1, or 2 after an_graph_fuse merged halves that see only themselves */
     int lrn_size;
     double lrn_alpha, lrn_beta, lrn_k; /* y = x / (k + alpha / size * sum x^2) ^ beta */

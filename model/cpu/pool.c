@@ -1,4 +1,4 @@
-/* Max pooling, in the order in which the input lies. */
+/* Pooling, in the order in which the input lies. */
 #include "base/error.h"
 #include "model/cpu/cpu.h"
 
@@ -18,18 +18,18 @@ static int pair_desc(pool_op *pool, const dnnl_memory_desc_t *source, dnnl_primi
     dnnl_dims_t before = {node->pad_before, node->pad_before}, after = {node->pad_after, node->pad_after};
     dnnl_memory_desc_t target = an_tensor_desc(source->data_type, (int)source->dims[0], (int)source->dims[1],
                                                node->height, node->width, dnnl_format_tag_any);
+    dnnl_alg_kind_t way = node->average ? dnnl_pooling_avg_exclude_padding : dnnl_pooling_max;
     dnnl_pooling_desc_t operation;
     *backward = NULL;
-    dnnl_status_t status = dnnl_pooling_forward_desc_init(&operation, kind, dnnl_pooling_max, source, &target, strides,
-                                                          window, before, after);
+    dnnl_status_t status =
+        dnnl_pooling_forward_desc_init(&operation, kind, way, source, &target, strides, window, before, after);
     int rc = an_cpu_check(status, node->name, "pooling");
     if (rc || (rc = an_kernel_desc(forward, pool->op.cpu, &operation, AN_ACTIVATION_NONE, NULL, node->name)))
         return rc;
     if (!pool->op.cpu->training)
         return AN_OK;
     target = an_kernel_query(*forward, dnnl_query_dst_md);
-    status =
-        dnnl_pooling_backward_desc_init(&operation, dnnl_pooling_max, source, &target, strides, window, before, after);
+    status = dnnl_pooling_backward_desc_init(&operation, way, source, &target, strides, window, before, after);
     rc = an_cpu_check(status, node->name, "pooling");
     if (!rc)
         rc = an_kernel_desc(backward, pool->op.cpu, &operation, AN_ACTIVATION_NONE, *forward, node->name);

@@ -164,31 +164,45 @@ AN_BODY void an_body_convert(const an_convert_args *a, uint64_t i)
     ((uint64_t *)a->at.out[0])[i] = word;
 }
 
-/* The first of equal values is taken; NaN wins, so that it is noticed. */
+/* How many rows (columns) of the image the window at place out covers: a mean divides by these alone. */
+AN_BODY int an_pool_covered(const an_pool_args *a, int out, int side)
+{
+    int first = out * a->stride - a->pad, end = first + a->window;
+    return (end > side ? side : end) - (first < 0 ? 0 : first);
+}
+
+AN_BODY float an_pool_share(const an_pool_args *a, int y, int x)
+{
+    return 1.0F / (float)(an_pool_covered(a, y, a->h) * an_pool_covered(a, x, a->w));
+}
+
+/* Maximum: the first of equal values is taken; NaN wins, so that it is noticed. */
 AN_BODY void an_body_pool(const an_pool_args *a, uint64_t i)
 {
     an_place p = an_place_of(i, a->oh, a->ow, a->channels);
-    float most = 0;
+    float most = 0, sum = 0;
     int taken = -1;
     for (int k = 0; k < a->window * a->window; k++) {
         int y = p.y * a->stride - a->pad + k / a->window, x = p.x * a->stride - a->pad + k % a->window;
         if (y < 0 || y >= a->h || x < 0 || x >= a->w)
             continue;
         float value = an_load(a->at.in[0], a->stored, an_place_index(p.n, y, x, p.c, a->h, a->w, a->channels));
+        sum += value;
         if (taken < 0 || value > most || (value != value && most == most)) {
             most = value;
             taken = k;
         }
     }
-    an_store(a->at.out[0], a->stored, i, most);
+    an_store(a->at.out[0], a->stored, i, a->average ? sum * an_pool_share(a, p.y, p.x) : most);
     if (a->at.out[1])
         ((uint8_t *)a->at.out[1])[i] = (uint8_t)taken;
 }
 
-/* Gathers from every window that covers the pixel and took it. */
+/* Gathers from every window that covers the pixel: its share of a mean, or all if it was taken. */
 AN_BODY void an_body_pool_back(const an_pool_back_args *args, uint64_t i)
 {
     const an_pool_args *a = &args->pool;
+    const uint8_t *taken = (const uint8_t *)a->at.in[1];
     an_place p = an_place_of(i, a->h, a->w, a->channels);
     float sum = 0;
     for (int ky = 0; ky < a->window; ky++)
@@ -196,8 +210,12 @@ AN_BODY void an_body_pool_back(const an_pool_back_args *args, uint64_t i)
             int y = p.y + a->pad - ky, x = p.x + a->pad - kx;
             if (y < 0 || x < 0 || y % a->stride || x % a->stride || y / a->stride >= a->oh || x / a->stride >= a->ow)
                 continue;
-            uint64_t from = an_place_index(p.n, y / a->stride, x / a->stride, p.c, a->oh, a->ow, a->channels);
-            if (((const uint8_t *)a->at.in[1])[from] == ky * a->window + kx)
+            y /= a->stride;
+            x /= a->stride;
+            uint64_t from = an_place_index(p.n, y, x, p.c, a->oh, a->ow, a->channels);
+            if (a->average)
+                sum += an_pool_share(a, y, x) * an_load(a->at.in[0], a->stored, from);
+            else if (taken[from] == ky * a->window + kx)
                 sum += an_load(a->at.in[0], a->stored, from);
         }
     an_put(a->at.out[0], a->stored, i, sum, args->accumulate);

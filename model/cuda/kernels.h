@@ -59,11 +59,12 @@ typedef struct {
     an_stored stored;
 } an_bias_args;
 
-/* x in[0], y out[0], taken position in the window out[1] (bytes; may be NULL). Items: values of y. */
+/* x in[0], y out[0], taken position in the window out[1] (bytes; may be NULL; not of an average). Items: values of y.
+ */
 typedef struct {
     an_kernel_places at;
     int channels, h, w, oh, ow;
-    int window, stride, pad;
+    int window, stride, pad, average;
     an_stored stored;
 } an_pool_args;
 

@@ -1,11 +1,11 @@
-/* Max pooling by own kernels: cuDNN's graphs have no engine for it that could be tried without a driver (docs/gpu.md),
+/* Pooling by own kernels: cuDNN's graphs have no engine for maxima that could be tried without a driver (docs/gpu.md),
  * and its older interface is deprecated. */
 #include "base/error.h"
 #include "model/cuda/cuda.h"
 
 typedef struct {
     an_op op;
-    void *taken; /* for each output, the position in its window */
+    void *taken; /* for each output, the position in its window; NULL for averages */
 } pool_op;
 
 static an_pool_args arguments(const pool_op *pool)
@@ -20,6 +20,7 @@ static an_pool_args arguments(const pool_op *pool)
                           .window = node->kernel,
                           .stride = node->stride,
                           .pad = node->pad_before,
+                          .average = node->average,
                           .stored = y->stored};
 }
 
@@ -56,5 +57,7 @@ int an_cuda_pool_create(an_op **out, an_backend *cuda, const an_op_spec *spec)
     an_op *op = &pool->op;
     *out = op;
     rc = an_cuda_tensor(&op->output, cuda, &op->node, op->input->output.stored_c, op->input->output.stored);
-    return rc || !cuda->training ? rc : an_cuda_alloc(cuda, &pool->taken, an_tensor_items(&op->output), op->node.name);
+    if (rc || !cuda->training || op->node.average)
+        return rc;
+    return an_cuda_alloc(cuda, &pool->taken, an_tensor_items(&op->output), op->node.name);
 }

@@ -169,34 +169,53 @@ static void lrn_backward(const an_node *node, an_reference_shape s, const double
                     lrn_backward_one(node, s, x, dy, dx, (int[]){n, c, h, w});
 }
 
-/* Place of the largest value under a window; the first of equals. */
-static size_t pool_place(const an_node *node, an_reference_shape in, const double *x, int n, int c, int h, int w)
+/* The places under a window that lie in the image; returns how many. */
+static int pool_places(const an_node *node, an_reference_shape in, const int *out, size_t *places)
 {
-    size_t best = SIZE_MAX;
+    int count = 0;
     for (int i = 0; i < node->kernel; i++)
         for (int k = 0; k < node->kernel; k++) {
-            int row = h * node->stride + i - node->pad_before, column = w * node->stride + k - node->pad_before;
-            if (row < 0 || row >= in.h || column < 0 || column >= in.w)
-                continue;
-            size_t place = at(in, n, c, row, column);
-            if (best == SIZE_MAX || x[place] > x[best])
-                best = place;
+            int row = out[2] * node->stride + i - node->pad_before,
+                column = out[3] * node->stride + k - node->pad_before;
+            if (row >= 0 && row < in.h && column >= 0 && column < in.w)
+                places[count++] = at(in, out[0], out[1], row, column);
         }
-    return best;
+    return count;
+}
+
+/* One output: the mean of the places or the first of the largest values, forward to y or its gradient back to dx. */
+static void pool_one(const an_node *node, const size_t *places, int count, const double *x, double *y, double dy,
+                     double *dx)
+{
+    int first = 0, end = count;
+    if (!node->average) {
+        for (int i = 1; i < count; i++)
+            if (x[places[i]] > x[places[first]])
+                first = i;
+        end = first + 1;
+    }
+    double sum = 0, share = 1.0 / (end - first);
+    for (int i = first; i < end; i++) {
+        sum += x[places[i]];
+        if (dx)
+            dx[places[i]] += share * dy;
+    }
+    if (y)
+        *y = share * sum;
 }
 
 static void pool(const an_node *node, an_reference_shape in, const double *x, double *y, const double *dy, double *dx)
 {
+    enum { WINDOW_MAX = 16 };
     an_reference_shape out = shape_out(node, in.n);
+    size_t places[WINDOW_MAX * WINDOW_MAX];
     for (int n = 0; n < out.n; n++)
         for (int c = 0; c < out.c; c++)
             for (int h = 0; h < out.h; h++)
                 for (int w = 0; w < out.w; w++) {
-                    size_t place = pool_place(node, in, x, n, c, h, w);
-                    if (y)
-                        y[at(out, n, c, h, w)] = x[place];
-                    else
-                        dx[place] += dy[at(out, n, c, h, w)];
+                    size_t to = at(out, n, c, h, w);
+                    int count = pool_places(node, in, (int[]){n, c, h, w}, places);
+                    pool_one(node, places, count, x, y ? y + to : NULL, dy ? dy[to] : 0, dx);
                 }
 }
 

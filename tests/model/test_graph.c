@@ -135,6 +135,8 @@ static void test_cifar_net(void **state)
     an_test_ok(an_cifar_build(&options, &graph), "build");
     assert_layer(&graph, "pool1", 32, 16, 1);
     assert_layer(&graph, "pool3", 64, 4, 1);
+    assert_false(node_named(&graph, "pool1", 0)->average);
+    assert_true(node_named(&graph, "pool2", 0)->average && node_named(&graph, "pool3", 0)->average);
     assert_int_equal(an_graph_parameters(&graph), 32 * 76 + 32 * 801 + 64 * 801 + 10 * 1025);
     options.classes = 0;
     an_test_refused(an_cifar_build(&options, &graph), "0 classes");

@@ -47,6 +47,11 @@ static const an_test_target backends[] = {
     {                                                                                                                  \
         .kind = AN_OP_POOL, .kernel = (window), .stride = (step), .pad_before = (before), .pad_after = (after)         \
     }
+#define MEAN(window, step, before, after)                                                                              \
+    {                                                                                                                  \
+        .kind = AN_OP_POOL, .kernel = (window), .stride = (step), .pad_before = (before), .pad_after = (after),        \
+        .average = true                                                                                                \
+    }
 #define DENSE(to, act)                                                                                                 \
     {                                                                                                                  \
         .kind = AN_OP_DENSE, .channels = (to), .activation = (act)                                                     \
@@ -81,6 +86,10 @@ static const an_test_case cases[] = {
     {"pool padded right", FROM_CONV, 2, 16, 6, POOL(3, 2, 0, 1), 1e-6, false},
     {"pool behind halves", FROM_HALVES, 2, 64, 6, POOL(3, 2, 0, 0), 1e-6, false},
     {"pool odd channels", FROM_CONV, 2, 5, 6, POOL(3, 2, 1, 0), 1e-6, false},
+    {"mean overlapping", FROM_CONV, 2, 32, 7, MEAN(3, 2, 0, 0), 1e-6, false},
+    {"mean padded right", FROM_CONV, 2, 16, 6, MEAN(3, 2, 0, 1), 1e-6, false},
+    {"mean padded left, odd channels", FROM_CONV, 2, 5, 6, MEAN(3, 2, 1, 0), 1e-6, false},
+    {"mean behind halves", FROM_HALVES, 2, 64, 6, MEAN(3, 2, 0, 1), 1e-6, false},
     {"dense of planes", FROM_CONV, 3, 32, 4, DENSE(24, AN_ACTIVATION_RELU), 1e-5, false},
     {"dense of odd planes", FROM_CONV, 3, 6, 3, DENSE(7, AN_ACTIVATION_TANH), 1e-5, false},
     {"dense of halves", FROM_HALVES, 3, 64, 4, DENSE(24, AN_ACTIVATION_RELU), 1e-5, false},

@@ -47,7 +47,8 @@ static void note_write(const an_node *node, char *out, size_t size)
 {
     switch (node->kind) {
     case AN_OP_POOL:
-        snprintf(out, size, "max pool %d/%d \u2192 %d\u00b2", node->kernel, node->stride, node->height);
+        snprintf(out, size, "%s pool %d/%d \u2192 %d\u00b2", node->average ? "mean" : "max", node->kernel, node->stride,
+                 node->height);
         break;
     case AN_OP_LRN:
         snprintf(out, size, "normalise over %d", node->lrn_size);
