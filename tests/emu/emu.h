@@ -8,8 +8,11 @@
  * event and the host carries a vector clock (how much of each stream is known to come before), and every buffer
  * remembers who wrote and read it last. A violation is reported and ends the process, unless a test collects them.
  *
- * Environment: AN_EMU_DEVICES (2), AN_EMU_PEER=0 refuses peer access, AN_EMU_DELAY (largest delay before an operation,
- * in microseconds; 20), AN_EMU_LOST (all devices fail after so many operations),
+ * A captured stream runs nothing: what is queued becomes the nodes of a graph (emu_graph.c). A launch checks them
+ * against the clocks with the order that the graph has, and runs them in any order that it allows.
+ *
+ * Environment: AN_EMU_DEVICES (2), AN_EMU_CAPTURE=0 refuses captures, AN_EMU_PEER=0 refuses peer access, AN_EMU_DELAY
+ * (largest delay before an operation, in microseconds; 20), AN_EMU_LOST (all devices fail after so many operations),
  * AN_EMU_COST=2:500,3:500 (cuDNN's proposals take so many microseconds longer on the devices' clocks),
  * AN_EMU_REPORT=1 prints the counters at exit. */
 #ifndef AN_TESTS_EMU_EMU_H
@@ -20,13 +23,14 @@
 #include <stdint.h>
 
 typedef struct {
-    uint64_t allocations;                  /* of device and pinned memory */
+    uint64_t allocations;                  /* of device and pinned memory, and graphs instantiated */
     uint64_t host_waits;                   /* the host waited for a device, or a copy made it wait */
     uint64_t to_device, from_device, peer; /* bytes */
     uint64_t pageable;                     /* copies from or to memory that is not pinned */
     uint64_t operations;                   /* queued */
     uint64_t timings;                      /* times between events that were read */
-    uint64_t launches;                     /* of the backend's own kernels */
+    uint64_t launches;                     /* of the backend's own kernels, those in graphs among them */
+    uint64_t graphs;                       /* that were launched; their nodes count as operations */
 } emu_counters;
 
 emu_counters emu_count(void);
@@ -38,6 +42,11 @@ void emu_memory_set(size_t bytes); /* of each device; 0: no limit */
 int emu_violations(char *first, size_t size);
 /* Planted mistakes: the number-th wait for an event from now on counts for nothing; 0: none. */
 void emu_drop_wait(int number);
+/* The number-th operation from now on that a capture is to take is refused; the capture itself goes on. */
+void emu_refuse_captured(int number);
+void emu_refuse_instantiation(bool refused);
+/* From now on launches of that kernel of the backend's do nothing; NULL: all work. */
+void emu_ignore_kernel(const char *name);
 /* From now on what a library runs by its proposal of that number (0, 1...; for all shapes) takes that much longer on
  * the devices' clocks. */
 typedef enum { EMU_CUDNN, EMU_CUBLAS } emu_library;

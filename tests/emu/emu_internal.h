@@ -3,6 +3,8 @@
 #define AN_TESTS_EMU_INTERNAL_H
 
 #include <cuda_runtime_api.h>
+#include <pthread.h>
+#include <time.h>
 
 #include "tests/emu/emu.h"
 
@@ -23,6 +25,9 @@ typedef struct {
     void (*work)(void *data); /* runs on the stream's thread */
     void *data;               /* freed afterwards */
     unsigned cost;            /* microseconds that events tell on top of the time it took */
+    bool copy;                /* may touch memory of other devices and of the host */
+    bool pageable, staged;    /* memory that is not pinned; devices without a direct way to each other */
+    emu_counters bytes;       /* that it moves */
 } emu_task;
 
 void emu_access_add(emu_task *task, const void *at, size_t size, bool write, const char *what);
@@ -35,5 +40,83 @@ int emu_current_device(void);
 unsigned emu_cost_of(emu_library library, int proposal);
 bool emu_refuses(emu_library library, int proposal);
 void *emu_new(size_t size); /* zeroed; never NULL */
+
+/* Vector clocks: a component for the host, for each stream and for each stream that went into a graph. */
+#define EMU_CLOCKS 128
+
+typedef struct {
+    uint64_t at[EMU_CLOCKS];
+} emu_clock;
+
+/* Nodes of a graph being captured that the next one comes behind. Those that a planted mistake left out are waited for,
+ * but do not count. */
+#define EMU_TIPS 32
+typedef struct {
+    int node[EMU_TIPS];
+    bool counts[EMU_TIPS];
+    int count;
+} emu_tips;
+
+typedef struct emu_capture emu_capture;
+typedef struct job emu_job;
+
+struct CUevent_st {
+    int device;
+    uint64_t recorded, completed; /* sequence numbers */
+    bool timed;
+    struct timespec time; /* of completion */
+    uint64_t charged;     /* of the stream, then */
+    emu_clock clock;
+    uint64_t captured; /* number of the capture in which it was recorded last; 0: it was not in one */
+    emu_tips tips;     /* then */
+};
+
+struct CUstream_st {
+    int id, device;
+    pthread_t thread;
+    emu_job *first, **last;
+    uint64_t queued, done;
+    bool quit;
+    unsigned seed;
+    emu_clock clock;
+    uint64_t charged;     /* microseconds: how far its clock is ahead */
+    emu_capture *capture; /* that takes what is queued; else NULL */
+    int chain;            /* there */
+    emu_tips tips;
+};
+
+/* Who touches memory, and what it knows. */
+typedef struct {
+    int component, device;
+    const emu_clock *clock;
+} emu_place;
+
+/* emu_runtime.c; all under the lock. */
+extern pthread_mutex_t emu_lock;
+void emu_violation_locked(const char *text);
+void emu_merge(emu_clock *to, const emu_clock *from);
+int emu_component_take(void);
+void emu_component_give(int component);
+void emu_tick(emu_clock *clock, int component);
+bool emu_host_knows(int component, uint64_t at);
+bool emu_lost(void);
+bool emu_stream_check(cudaStream_t stream, const char *name);
+struct CUstream_st *emu_stream(int number); /* 0 to EMU_CLOCKS - 1; NULL: there is none */
+void emu_pause(unsigned *seed);             /* for a random while; not under the lock */
+void emu_accesses_check(const emu_task *task, const emu_place *place);
+void emu_account(const emu_task *task);
+/* Orders the stream behind what the host knows, then queues. */
+void emu_order(cudaStream_t stream);
+void emu_queue(cudaStream_t stream, const emu_task *task);
+cudaError_t emu_failed(cudaError_t status); /* for cudaGetLastError */
+
+/* emu_graph.c; all under the lock. Of a stream that is being captured, or an event that was recorded in a capture. */
+cudaError_t emu_capture_add(cudaStream_t stream, const emu_task *task);
+cudaError_t emu_capture_record(cudaStream_t stream, cudaEvent_t event);
+cudaError_t emu_capture_wait(cudaStream_t stream, cudaEvent_t event, bool dropped);
+/* The host does what would break a capture. */
+cudaError_t emu_capture_break(emu_capture *capture);
+/* What is not safe while a capture is under way that forbids it to this thread: cudaSuccess, or a broken capture. */
+cudaError_t emu_capture_unsafe(void);
 
 #endif

@@ -9,16 +9,11 @@
 
 #include "tests/emu/emu_internal.h"
 
-#define STREAMS 64
 #define DEVICES_MAX 8
 #define SPACE ((size_t)1 << 38) /* reserved addresses; the emulator's own lie as far behind them */
 #define PAGE ((size_t)4096)
 #define PROPOSALS_MAX 8
 #define HOST 0 /* the clock's component of the host */
-
-typedef struct {
-    uint64_t at[STREAMS];
-} clock_vector;
 
 typedef struct buffer {
     struct buffer *next;
@@ -27,41 +22,23 @@ typedef struct buffer {
     int device; /* -1: pinned host memory */
     int writer; /* stream that wrote last, at clock written */
     uint64_t written;
-    clock_vector read; /* last reads */
+    emu_clock read; /* last reads */
 } buffer;
 
-typedef struct job {
-    struct job *next;
+struct job {
+    emu_job *next;
     emu_task task;
     cudaEvent_t record, wait; /* one of the three */
     uint64_t sequence;
-} job;
-
-struct CUevent_st {
-    int device;
-    uint64_t recorded, completed; /* sequence numbers */
-    bool timed;
-    struct timespec time; /* of completion */
-    uint64_t charged;     /* of the stream, then */
-    clock_vector clock;
 };
+typedef emu_job job;
 
-struct CUstream_st {
-    int id, device;
-    pthread_t thread;
-    job *first, **last;
-    uint64_t queued, done;
-    bool quit;
-    unsigned seed;
-    clock_vector clock;
-    uint64_t charged; /* microseconds: how far its clock is ahead */
-};
-
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+pthread_mutex_t emu_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
-static struct CUstream_st *streams[STREAMS];
-static uint64_t clocks[STREAMS];
-static clock_vector host;
+static struct CUstream_st *streams[EMU_CLOCKS];
+static bool components[EMU_CLOCKS] = {[HOST] = true}; /* taken */
+static uint64_t clocks[EMU_CLOCKS];
+static emu_clock host;
 static buffer *buffers;
 static char *space;
 static size_t space_used, memory_used[DEVICES_MAX], memory_limit;
@@ -88,35 +65,35 @@ static void report_print(void)
 {
     fprintf(stderr,
             "emu: %llu operations, %llu allocations, %llu host waits, %llu bytes in, %llu out, %llu between devices, "
-            "%llu pageable copies, %d violations\n",
+            "%llu pageable copies, %llu graphs, %d violations\n",
             (unsigned long long)counters.operations, (unsigned long long)counters.allocations,
             (unsigned long long)counters.host_waits, (unsigned long long)counters.to_device,
             (unsigned long long)counters.from_device, (unsigned long long)counters.peer,
-            (unsigned long long)counters.pageable, violations);
+            (unsigned long long)counters.pageable, (unsigned long long)counters.graphs, violations);
 }
 
 void emu_cost(emu_library library, int proposal, unsigned microseconds)
 {
     if (proposal < 0 || proposal >= PROPOSALS_MAX)
         abort();
-    pthread_mutex_lock(&lock);
+    pthread_mutex_lock(&emu_lock);
     costs[library][proposal] = microseconds;
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&emu_lock);
 }
 
 unsigned emu_cost_of(emu_library library, int proposal)
 {
-    pthread_mutex_lock(&lock);
+    pthread_mutex_lock(&emu_lock);
     unsigned cost = costs[library][proposal];
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&emu_lock);
     return cost;
 }
 
 void emu_copy_cost(unsigned microseconds)
 {
-    pthread_mutex_lock(&lock);
+    pthread_mutex_lock(&emu_lock);
     copy_cost = microseconds;
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&emu_lock);
 }
 
 void emu_refuse(emu_library library, int proposal)
@@ -131,9 +108,9 @@ bool emu_refuses(emu_library library, int proposal)
 
 void emu_lose_after(uint64_t more)
 {
-    pthread_mutex_lock(&lock);
+    pthread_mutex_lock(&emu_lock);
     lost_after = more == EMU_NEVER ? 0 : counters.operations + more;
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&emu_lock);
 }
 
 void emu_capability_set(int major, int minor)
@@ -168,7 +145,7 @@ __attribute__((constructor)) static void start(void)
         atexit(report_print);
 }
 
-static void violation_locked(const char *text)
+void emu_violation_locked(const char *text)
 {
     if (!violations++)
         snprintf(first_violation, sizeof first_violation, "%s", text);
@@ -185,29 +162,29 @@ void emu_violation(const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    pthread_mutex_lock(&lock);
-    violation_locked(text);
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_lock(&emu_lock);
+    emu_violation_locked(text);
+    pthread_mutex_unlock(&emu_lock);
 }
 
 int emu_violations(char *first, size_t size)
 {
-    pthread_mutex_lock(&lock);
+    pthread_mutex_lock(&emu_lock);
     int found = violations;
     collecting = true;
     if (first && size)
         snprintf(first, size, "%s", first_violation);
     violations = 0;
     first_violation[0] = '\0';
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&emu_lock);
     return found;
 }
 
 emu_counters emu_count(void)
 {
-    pthread_mutex_lock(&lock);
+    pthread_mutex_lock(&emu_lock);
     emu_counters out = counters;
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&emu_lock);
     return out;
 }
 
@@ -249,9 +226,9 @@ void *emu_inside(const void *at)
 }
 
 /* Clocks. */
-static void merge(clock_vector *to, const clock_vector *from)
+void emu_merge(emu_clock *to, const emu_clock *from)
 {
-    for (int i = 0; i < STREAMS; i++)
+    for (int i = 0; i < EMU_CLOCKS; i++)
         if (from->at[i] > to->at[i])
             to->at[i] = from->at[i];
 }
@@ -268,22 +245,23 @@ static void complain(const emu_task *task, const emu_access *access, const char 
 {
     char text[512];
     snprintf(text, sizeof text, "%s: %s (%zu bytes at %p) %s", task->name, access->what, access->size, access->at, why);
-    violation_locked(text);
+    emu_violation_locked(text);
 }
 
-static void order_check(const emu_task *task, const emu_access *access, buffer *b, const clock_vector *now)
+static void order_check(const emu_task *task, const emu_access *access, buffer *b, const emu_clock *now)
 {
     if (b->written > now->at[b->writer])
         complain(task, access,
                  access->write ? "is overwritten without waiting for the one who wrote it"
                                : "is read without waiting for the one who wrote it");
-    for (int i = 0; i < STREAMS && access->write; i++)
+    for (int i = 0; i < EMU_CLOCKS && access->write; i++)
         if (b->read.at[i] > now->at[i])
             complain(task, access, "is overwritten without waiting for one who reads it");
 }
 
-static void access_check(const emu_task *task, const emu_access *access, const struct CUstream_st *stream, bool copy)
+static void access_check(const emu_task *task, const emu_access *access, const emu_place *place)
 {
+    bool copy = task->copy;
     buffer *b = buffer_find(access->at);
     if (!b) {
         bool device = (const char *)access->at >= space && (const char *)access->at < space + SPACE;
@@ -293,16 +271,23 @@ static void access_check(const emu_task *task, const emu_access *access, const s
     }
     if ((const char *)access->at + access->size > b->base + b->size)
         complain(task, access, "runs beyond its buffer");
-    if (b->device >= 0 && b->device != stream->device && !copy && !peer_enabled[stream->device][b->device])
+    if (b->device >= 0 && b->device != place->device && !copy && !peer_enabled[place->device][b->device])
         complain(task, access, "lies on another device");
     if (b->device < 0 && !copy)
         complain(task, access, "is host memory");
-    order_check(task, access, b, &stream->clock);
+    order_check(task, access, b, place->clock);
+    uint64_t now = place->clock->at[place->component];
     if (access->write) {
-        b->writer = stream->id;
-        b->written = stream->clock.at[stream->id];
+        b->writer = place->component;
+        b->written = now;
     } else
-        b->read.at[stream->id] = stream->clock.at[stream->id];
+        b->read.at[place->component] = now;
+}
+
+void emu_accesses_check(const emu_task *task, const emu_place *place)
+{
+    for (int i = 0; i < task->count; i++)
+        access_check(task, &task->accesses[i], place);
 }
 
 void emu_access_add(emu_task *task, const void *at, size_t size, bool write, const char *what)
@@ -320,11 +305,16 @@ static bool job_ready(const job *j)
     return !j->wait || j->wait->completed >= j->sequence;
 }
 
+void emu_pause(unsigned *seed)
+{
+    if (delay)
+        usleep((unsigned)rand_r(seed) % delay);
+}
+
 static void job_run(struct CUstream_st *stream, job *j)
 {
     if (j->task.work) {
-        if (delay)
-            usleep((unsigned)rand_r(&stream->seed) % delay);
+        emu_pause(&stream->seed);
         j->task.work(j->task.data);
     }
     free(j->task.data);
@@ -342,16 +332,16 @@ static void event_complete(cudaEvent_t event, uint64_t sequence, const struct CU
 static void *stream_main(void *context)
 {
     struct CUstream_st *stream = context;
-    pthread_mutex_lock(&lock);
+    pthread_mutex_lock(&emu_lock);
     for (;;) {
         while (!(stream->first && job_ready(stream->first)) && !(stream->quit && !stream->first))
-            pthread_cond_wait(&changed, &lock);
+            pthread_cond_wait(&changed, &emu_lock);
         job *j = stream->first;
         if (!j)
             break;
-        pthread_mutex_unlock(&lock);
+        pthread_mutex_unlock(&emu_lock);
         job_run(stream, j);
-        pthread_mutex_lock(&lock);
+        pthread_mutex_lock(&emu_lock);
         if (j->record && j->sequence > j->record->completed)
             event_complete(j->record, j->sequence, stream);
         if (j->wait && j->wait->charged > stream->charged)
@@ -364,7 +354,7 @@ static void *stream_main(void *context)
         free(j);
         pthread_cond_broadcast(&changed);
     }
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&emu_lock);
     return NULL;
 }
 
@@ -378,59 +368,106 @@ static void queue(struct CUstream_st *stream, job *j)
     pthread_cond_broadcast(&changed);
 }
 
-static void tick(struct CUstream_st *stream)
+int emu_component_take(void)
 {
-    merge(&stream->clock, &host);
-    stream->clock.at[stream->id] = ++clocks[stream->id];
+    for (int i = 0; i < EMU_CLOCKS; i++)
+        if (!components[i]) {
+            components[i] = true;
+            return i;
+        }
+    abort();
 }
 
-static bool stream_check(cudaStream_t stream, const char *name)
+void emu_component_give(int component)
 {
-    for (int i = 1; i < STREAMS && stream; i++)
+    components[component] = false;
+}
+
+void emu_tick(emu_clock *clock, int component)
+{
+    clock->at[component] = ++clocks[component];
+}
+
+bool emu_host_knows(int component, uint64_t at)
+{
+    return host.at[component] >= at;
+}
+
+void emu_order(cudaStream_t stream)
+{
+    emu_merge(&stream->clock, &host);
+    emu_tick(&stream->clock, stream->id);
+}
+
+struct CUstream_st *emu_stream(int number)
+{
+    return streams[number];
+}
+
+void emu_account(const emu_task *task)
+{
+    counters.launches += task->kernel;
+    counters.pageable += task->pageable;
+    counters.graphs += task->bytes.graphs;
+    counters.allocations += task->bytes.allocations;
+    counters.operations += task->bytes.operations;
+    counters.to_device += task->bytes.to_device;
+    counters.from_device += task->bytes.from_device;
+    counters.peer += task->bytes.peer;
+}
+
+void emu_queue(cudaStream_t stream, const emu_task *task)
+{
+    job *j = emu_new(sizeof *j);
+    j->task = *task;
+    emu_account(task);
+    queue(stream, j);
+}
+
+bool emu_stream_check(cudaStream_t stream, const char *name)
+{
+    for (int i = 1; i < EMU_CLOCKS && stream; i++)
         if (streams[i] == stream) {
             if (stream->device != current)
-                violation_locked("work is queued on a stream of a device that is not current");
+                emu_violation_locked("work is queued on a stream of a device that is not current");
             return true;
         }
     char text[128];
     snprintf(text, sizeof text, "%s: not a stream of this program", name);
-    violation_locked(text);
+    emu_violation_locked(text);
     return false;
 }
 
-static bool lost(void)
+bool emu_lost(void)
 {
     return lost_after && counters.operations >= lost_after;
 }
 
-static cudaError_t submit(cudaStream_t stream, emu_task *task, bool copy)
+static cudaError_t submit_locked(cudaStream_t stream, const emu_task *task)
 {
-    pthread_mutex_lock(&lock);
-    if (lost()) {
-        pthread_mutex_unlock(&lock);
-        free(task->data);
+    if (emu_lost())
         return cudaErrorECCUncorrectable;
-    }
-    bool known = stream_check(stream, task->name);
-    if (known) {
-        job *j = emu_new(sizeof *j);
-        tick(stream);
-        for (int i = 0; i < task->count; i++)
-            access_check(task, &task->accesses[i], stream, copy);
-        j->task = *task;
-        counters.launches += task->kernel;
-        queue(stream, j);
-    }
-    pthread_mutex_unlock(&lock);
-    return known ? cudaSuccess : cudaErrorInvalidResourceHandle;
+    if (!emu_stream_check(stream, task->name))
+        return cudaErrorInvalidResourceHandle;
+    if (stream->capture)
+        return emu_capture_add(stream, task);
+    emu_order(stream);
+    emu_accesses_check(task, &(emu_place){stream->id, stream->device, &stream->clock});
+    emu_queue(stream, task);
+    return cudaSuccess;
 }
 
 cudaError_t emu_submit(cudaStream_t stream, emu_task *task)
 {
-    return submit(stream, task, false);
+    pthread_mutex_lock(&emu_lock);
+    cudaError_t status = submit_locked(stream, task);
+    pthread_mutex_unlock(&emu_lock);
+    if (status != cudaSuccess)
+        free(task->data);
+    return emu_failed(status);
 }
 
-static cudaError_t failed(cudaError_t status)
+cudaError_t emu_failed(cudaError_t status)
 {
     if (status != cudaSuccess)
         last_error = status;
@@ -440,7 +477,7 @@ static cudaError_t failed(cudaError_t status)
 cudaError_t cudaGetDeviceCount(int *count)
 {
     *count = device_count;
-    return device_count ? cudaSuccess : failed(cudaErrorNoDevice);
+    return device_count ? cudaSuccess : emu_failed(cudaErrorNoDevice);
 }
 
 cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *p, int device)
@@ -450,7 +487,7 @@ cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *p, int device)
     p->major = capability / 10;
     p->minor = capability % 10;
     p->totalGlobalMem = (size_t)16 << 30;
-    return device < device_count ? cudaSuccess : failed(cudaErrorInvalidDevice);
+    return device < device_count ? cudaSuccess : emu_failed(cudaErrorInvalidDevice);
 }
 
 cudaError_t cudaDriverGetVersion(int *version)
@@ -462,7 +499,7 @@ cudaError_t cudaDriverGetVersion(int *version)
 cudaError_t cudaSetDevice(int device)
 {
     if (device < 0 || device >= device_count)
-        return failed(cudaErrorInvalidDevice);
+        return emu_failed(cudaErrorInvalidDevice);
     current = device;
     return cudaSuccess;
 }
@@ -484,10 +521,10 @@ cudaError_t cudaGetLastError(void)
 {
     cudaError_t status = last_error;
     last_error = cudaSuccess;
-    pthread_mutex_lock(&lock);
-    if (lost()) /* stays */
+    pthread_mutex_lock(&emu_lock);
+    if (emu_lost()) /* stays */
         status = cudaErrorECCUncorrectable;
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&emu_lock);
     return status;
 }
 
@@ -512,23 +549,31 @@ static void *buffer_make(size_t size, int device)
 
 cudaError_t cudaMalloc(void **out, size_t size)
 {
-    pthread_mutex_lock(&lock);
+    pthread_mutex_lock(&emu_lock);
+    cudaError_t unsafe = emu_capture_unsafe();
+    if (unsafe != cudaSuccess) {
+        pthread_mutex_unlock(&emu_lock);
+        return emu_failed(unsafe);
+    }
     bool room = !memory_limit || memory_used[current] + size <= memory_limit;
     *out = room && size ? buffer_make(size, current) : NULL;
     memory_used[current] += room ? size : 0;
     counters.allocations++;
-    pthread_mutex_unlock(&lock);
-    return room ? cudaSuccess : failed(cudaErrorMemoryAllocation);
+    pthread_mutex_unlock(&emu_lock);
+    return room ? cudaSuccess : emu_failed(cudaErrorMemoryAllocation);
 }
 
 cudaError_t cudaHostAlloc(void **out, size_t size, unsigned flags)
 {
     (void)flags;
-    pthread_mutex_lock(&lock);
-    *out = buffer_make(size, -1);
-    counters.allocations++;
-    pthread_mutex_unlock(&lock);
-    return cudaSuccess;
+    pthread_mutex_lock(&emu_lock);
+    cudaError_t unsafe = emu_capture_unsafe();
+    if (unsafe == cudaSuccess) {
+        *out = buffer_make(size, -1);
+        counters.allocations++;
+    }
+    pthread_mutex_unlock(&emu_lock);
+    return emu_failed(unsafe);
 }
 
 /* Addresses are never given out again, so that a use after the end is found; the memory goes back. */
@@ -543,7 +588,7 @@ static void pages_release(const buffer *b)
 static bool flying(const buffer *b)
 {
     bool found = b->written > host.at[b->writer];
-    for (int i = 0; i < STREAMS; i++)
+    for (int i = 0; i < EMU_CLOCKS; i++)
         found = found || b->read.at[i] > host.at[i];
     return found;
 }
@@ -551,34 +596,39 @@ static bool flying(const buffer *b)
 int emu_in_flight(bool pinned)
 {
     int found = 0;
-    pthread_mutex_lock(&lock);
+    pthread_mutex_lock(&emu_lock);
     for (const buffer *b = buffers; b; b = b->next)
         found += flying(b) && (b->device < 0) == pinned;
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&emu_lock);
     return found;
 }
 
 static cudaError_t buffer_free(void *at)
 {
-    pthread_mutex_lock(&lock);
+    pthread_mutex_lock(&emu_lock);
+    cudaError_t unsafe = emu_capture_unsafe();
+    if (unsafe != cudaSuccess) {
+        pthread_mutex_unlock(&emu_lock);
+        return emu_failed(unsafe);
+    }
     for (buffer **place = &buffers; *place; place = &(*place)->next) {
         buffer *b = *place;
         if (b->base != at)
             continue;
         if (flying(b))
-            violation_locked("a buffer is freed while work that uses it may be in flight");
+            emu_violation_locked("a buffer is freed while work that uses it may be in flight");
         else
             pages_release(b);
         if (b->device >= 0)
             memory_used[b->device] -= b->size;
         *place = b->next;
         free(b);
-        pthread_mutex_unlock(&lock);
+        pthread_mutex_unlock(&emu_lock);
         return cudaSuccess;
     }
-    violation_locked("memory is freed that is not allocated");
-    pthread_mutex_unlock(&lock);
-    return failed(cudaErrorInvalidValue);
+    emu_violation_locked("memory is freed that is not allocated");
+    pthread_mutex_unlock(&emu_lock);
+    return emu_failed(cudaErrorInvalidValue);
 }
 
 cudaError_t cudaFree(void *at)
@@ -595,18 +645,14 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t *out, unsigned flags)
 {
     (void)flags;
     struct CUstream_st *stream = emu_new(sizeof *stream);
-    pthread_mutex_lock(&lock);
-    int id = 1;
-    while (id < STREAMS && streams[id])
-        id++;
-    if (id == STREAMS)
-        abort();
+    pthread_mutex_lock(&emu_lock);
+    int id = emu_component_take();
     streams[id] = stream;
     stream->id = id;
     stream->seed = (unsigned)id;
     stream->device = current;
     stream->last = &stream->first;
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&emu_lock);
     if (pthread_create(&stream->thread, NULL, stream_main, stream))
         abort();
     *out = stream;
@@ -615,14 +661,17 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t *out, unsigned flags)
 
 cudaError_t cudaStreamDestroy(cudaStream_t stream)
 {
-    pthread_mutex_lock(&lock);
+    pthread_mutex_lock(&emu_lock);
+    if (stream->capture)
+        emu_violation_locked("a stream is destroyed while it is captured");
     stream->quit = true;
     pthread_cond_broadcast(&changed);
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&emu_lock);
     pthread_join(stream->thread, NULL);
-    pthread_mutex_lock(&lock);
+    pthread_mutex_lock(&emu_lock);
     streams[stream->id] = NULL;
-    pthread_mutex_unlock(&lock);
+    emu_component_give(stream->id);
+    pthread_mutex_unlock(&emu_lock);
     free(stream);
     return cudaSuccess;
 }
@@ -632,33 +681,42 @@ static void host_wait(struct CUstream_st *stream)
 {
     uint64_t target = stream->queued;
     while (stream->done < target)
-        pthread_cond_wait(&changed, &lock);
-    merge(&host, &stream->clock);
+        pthread_cond_wait(&changed, &emu_lock);
+    emu_merge(&host, &stream->clock);
 }
 
 cudaError_t cudaStreamSynchronize(cudaStream_t stream)
 {
-    pthread_mutex_lock(&lock);
-    bool known = stream_check(stream, "cudaStreamSynchronize");
+    pthread_mutex_lock(&emu_lock);
+    bool known = emu_stream_check(stream, "cudaStreamSynchronize");
+    if (known && stream->capture) {
+        cudaError_t broken = emu_capture_break(stream->capture);
+        pthread_mutex_unlock(&emu_lock);
+        return emu_failed(broken);
+    }
     if (known)
         host_wait(stream);
     counters.host_waits++;
-    bool failing = lost();
-    pthread_mutex_unlock(&lock);
+    bool failing = emu_lost();
+    pthread_mutex_unlock(&emu_lock);
     if (failing)
-        return failed(cudaErrorECCUncorrectable);
-    return known ? cudaSuccess : failed(cudaErrorInvalidResourceHandle);
+        return emu_failed(cudaErrorECCUncorrectable);
+    return known ? cudaSuccess : emu_failed(cudaErrorInvalidResourceHandle);
 }
 
 cudaError_t cudaDeviceSynchronize(void)
 {
-    pthread_mutex_lock(&lock);
-    for (int i = 1; i < STREAMS; i++)
+    pthread_mutex_lock(&emu_lock);
+    cudaError_t broken = cudaSuccess;
+    for (int i = 1; i < EMU_CLOCKS; i++)
+        if (streams[i] && streams[i]->device == current && streams[i]->capture)
+            broken = emu_capture_break(streams[i]->capture);
+    for (int i = 1; i < EMU_CLOCKS && broken == cudaSuccess; i++)
         if (streams[i] && streams[i]->device == current)
             host_wait(streams[i]);
     counters.host_waits++;
-    pthread_mutex_unlock(&lock);
-    return cudaSuccess;
+    pthread_mutex_unlock(&emu_lock);
+    return emu_failed(broken);
 }
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t *out, unsigned flags)
@@ -671,59 +729,69 @@ cudaError_t cudaEventCreateWithFlags(cudaEvent_t *out, unsigned flags)
 
 cudaError_t cudaEventDestroy(cudaEvent_t event)
 {
-    pthread_mutex_lock(&lock);
+    pthread_mutex_lock(&emu_lock);
     while (event->completed < event->recorded)
-        pthread_cond_wait(&changed, &lock);
-    for (int i = 1; i < STREAMS; i++) /* waits for it that are still queued */
+        pthread_cond_wait(&changed, &emu_lock);
+    for (int i = 1; i < EMU_CLOCKS; i++) /* waits for it that are still queued */
         while (streams[i] && streams[i]->first)
-            pthread_cond_wait(&changed, &lock);
-    pthread_mutex_unlock(&lock);
+            pthread_cond_wait(&changed, &emu_lock);
+    pthread_mutex_unlock(&emu_lock);
     free(event);
     return cudaSuccess;
 }
 
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
 {
-    pthread_mutex_lock(&lock);
-    bool known = stream_check(stream, "cudaEventRecord");
+    pthread_mutex_lock(&emu_lock);
+    bool known = emu_stream_check(stream, "cudaEventRecord");
     if (known && event->device != stream->device)
-        violation_locked("an event is recorded on another device's stream");
+        emu_violation_locked("an event is recorded on another device's stream");
+    if (known && stream->capture) {
+        cudaError_t status = emu_capture_record(stream, event);
+        pthread_mutex_unlock(&emu_lock);
+        return emu_failed(status);
+    }
     if (known) {
         job *j = emu_new(sizeof *j);
-        tick(stream);
+        emu_order(stream);
+        event->captured = 0;
         event->clock = stream->clock;
         j->record = event;
         j->sequence = ++event->recorded;
         queue(stream, j);
     }
-    pthread_mutex_unlock(&lock);
-    return known ? cudaSuccess : failed(cudaErrorInvalidResourceHandle);
+    pthread_mutex_unlock(&emu_lock);
+    return known ? cudaSuccess : emu_failed(cudaErrorInvalidResourceHandle);
 }
 
 cudaError_t cudaEventSynchronize(cudaEvent_t event)
 {
-    pthread_mutex_lock(&lock);
+    pthread_mutex_lock(&emu_lock);
+    if (event->captured) {
+        pthread_mutex_unlock(&emu_lock);
+        return emu_failed(cudaErrorCapturedEvent);
+    }
     uint64_t target = event->recorded;
     while (event->completed < target)
-        pthread_cond_wait(&changed, &lock);
-    merge(&host, &event->clock);
+        pthread_cond_wait(&changed, &emu_lock);
+    emu_merge(&host, &event->clock);
     counters.host_waits++;
-    bool failing = lost();
-    pthread_mutex_unlock(&lock);
-    return failing ? failed(cudaErrorECCUncorrectable) : cudaSuccess;
+    bool failing = emu_lost();
+    pthread_mutex_unlock(&emu_lock);
+    return failing ? emu_failed(cudaErrorECCUncorrectable) : cudaSuccess;
 }
 
 cudaError_t cudaEventElapsedTime(float *out, cudaEvent_t from, cudaEvent_t to)
 {
-    pthread_mutex_lock(&lock);
-    bool usable = from->timed && to->timed && from->recorded && to->recorded;
+    pthread_mutex_lock(&emu_lock);
+    bool usable = from->timed && to->timed && from->recorded && to->recorded && !from->captured && !to->captured;
     if (!usable || from->completed < from->recorded || to->completed < to->recorded)
-        violation_locked("the time between events that have none, or have not happened");
+        emu_violation_locked("the time between events that have none, or have not happened");
     counters.timings++;
     *out = (float)((double)(to->time.tv_sec - from->time.tv_sec) * 1e3 +
                    (double)(to->time.tv_nsec - from->time.tv_nsec) * 1e-6);
-    pthread_mutex_unlock(&lock);
-    return usable ? cudaSuccess : failed(cudaErrorInvalidResourceHandle);
+    pthread_mutex_unlock(&emu_lock);
+    return usable ? cudaSuccess : emu_failed(cudaErrorInvalidResourceHandle);
 }
 
 /* Unlike other work, a wait may be queued on a stream of any device. One that is left out by a planted mistake takes
@@ -731,17 +799,22 @@ cudaError_t cudaEventElapsedTime(float *out, cudaEvent_t from, cudaEvent_t to)
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags)
 {
     (void)flags;
-    pthread_mutex_lock(&lock);
-    bool dropped = drop_wait && event->recorded && !--drop_wait;
+    pthread_mutex_lock(&emu_lock);
+    bool dropped = drop_wait && (event->recorded || event->captured) && !--drop_wait;
+    if (stream->capture || event->captured) {
+        cudaError_t status = emu_capture_wait(stream, event, dropped);
+        pthread_mutex_unlock(&emu_lock);
+        return emu_failed(status);
+    }
     if (event->recorded) {
         job *j = emu_new(sizeof *j);
         if (!dropped)
-            merge(&stream->clock, &event->clock);
+            emu_merge(&stream->clock, &event->clock);
         j->wait = event;
         j->sequence = event->recorded;
         queue(stream, j);
     }
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&emu_lock);
     return cudaSuccess;
 }
 
@@ -773,37 +846,37 @@ cudaError_t cudaMemsetAsync(void *at, int value, size_t size, cudaStream_t strea
     copy_data *c = task.data = emu_new(sizeof *c);
     *c = (copy_data){.to = at, .size = size, .value = value};
     emu_access_add(&task, at, size, true, "the target");
-    return failed(emu_submit(stream, &task));
+    return emu_submit(stream, &task);
 }
 
 static bool is_known(const void *at)
 {
-    pthread_mutex_lock(&lock);
+    pthread_mutex_lock(&emu_lock);
     bool found = buffer_find(at) != NULL;
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&emu_lock);
     return found;
 }
 
-static void kind_check(const void *to, const void *from, size_t size, enum cudaMemcpyKind kind)
+static void kind_check(emu_task *task, const void *to, const void *from, size_t size, enum cudaMemcpyKind kind)
 {
-    pthread_mutex_lock(&lock);
+    pthread_mutex_lock(&emu_lock);
     const buffer *target = buffer_find(to), *source = buffer_find(from);
     bool to_device = target && target->device >= 0, from_device = source && source->device >= 0;
     if (to_device != (kind == cudaMemcpyHostToDevice) || from_device != (kind == cudaMemcpyDeviceToHost))
-        violation_locked("a copy's direction is not what its addresses say");
-    *(to_device ? &counters.to_device : &counters.from_device) += size;
-    pthread_mutex_unlock(&lock);
+        emu_violation_locked("a copy's direction is not what its addresses say");
+    *(to_device ? &task->bytes.to_device : &task->bytes.from_device) = size;
+    pthread_mutex_unlock(&emu_lock);
 }
 
 /* Memory that is not pinned is copied aside at once on the way in, and makes the host wait on the way out. */
 cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t size, enum cudaMemcpyKind kind, cudaStream_t stream)
 {
-    emu_task task = {.name = "cudaMemcpyAsync", .work = copy_work};
+    emu_task task = {.name = "cudaMemcpyAsync", .work = copy_work, .copy = true};
     copy_data *c = task.data = emu_new(sizeof *c);
     *c = (copy_data){.to = to, .from = from, .size = size};
-    kind_check(to, from, size, kind);
+    kind_check(&task, to, from, size, kind);
     task.cost = kind == cudaMemcpyHostToDevice ? copy_cost * (unsigned)size : 0;
-    bool pageable = !is_known(kind == cudaMemcpyHostToDevice ? from : to);
+    bool pageable = task.pageable = !is_known(kind == cudaMemcpyHostToDevice ? from : to);
     if (pageable && kind == cudaMemcpyHostToDevice) {
         c->from = c->staged = emu_new(size);
         memcpy(c->staged, from, size);
@@ -811,24 +884,21 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t size, enum cudaMe
     emu_access_add(&task, to, size, true, "the target");
     emu_access_add(&task, from, size, false, "the source");
     void *staged = c->staged;
-    cudaError_t status = submit(stream, &task, true);
+    cudaError_t status = emu_submit(stream, &task);
     if (status != cudaSuccess)
         free(staged); /* it never runs */
-    pthread_mutex_lock(&lock);
-    counters.pageable += pageable;
-    pthread_mutex_unlock(&lock);
     if (status == cudaSuccess && pageable && kind == cudaMemcpyDeviceToHost)
         status = cudaStreamSynchronize(stream);
-    return failed(status);
+    return emu_failed(status);
 }
 
 cudaError_t cudaMemcpyPeerAsync(void *to, int to_device, const void *from, int from_device, size_t size,
                                 cudaStream_t stream)
 {
-    emu_task task = {.name = "cudaMemcpyPeerAsync", .work = copy_work};
+    emu_task task = {.name = "cudaMemcpyPeerAsync", .work = copy_work, .copy = true};
     copy_data *c = task.data = emu_new(sizeof *c);
     *c = (copy_data){.to = to, .from = from, .size = size};
-    pthread_mutex_lock(&lock);
+    pthread_mutex_lock(&emu_lock);
     if (swap_devices && !--swap_devices) {
         int other = to_device;
         to_device = from_device;
@@ -836,12 +906,13 @@ cudaError_t cudaMemcpyPeerAsync(void *to, int to_device, const void *from, int f
     }
     const buffer *target = buffer_find(to), *source = buffer_find(from);
     if (!target || !source || target->device != to_device || source->device != from_device)
-        violation_locked("a copy between devices names a device that does not hold the memory");
-    counters.peer += size;
-    pthread_mutex_unlock(&lock);
+        emu_violation_locked("a copy between devices names a device that does not hold the memory");
+    task.bytes.peer = size;
+    task.staged = !peer_enabled[to_device][from_device];
+    pthread_mutex_unlock(&emu_lock);
     emu_access_add(&task, to, size, true, "the target");
     emu_access_add(&task, from, size, false, "the source");
-    return failed(submit(stream, &task, true));
+    return emu_submit(stream, &task);
 }
 
 cudaError_t cudaDeviceCanAccessPeer(int *out, int device, int peer)
@@ -854,9 +925,9 @@ cudaError_t cudaDeviceEnablePeerAccess(int peer, unsigned flags)
 {
     (void)flags;
     if (peer_refused || peer == current)
-        return failed(cudaErrorPeerAccessUnsupported);
+        return emu_failed(cudaErrorPeerAccessUnsupported);
     if (peer_enabled[current][peer])
-        return failed(cudaErrorPeerAccessAlreadyEnabled);
+        return emu_failed(cudaErrorPeerAccessAlreadyEnabled);
     peer_enabled[current][peer] = true;
     return cudaSuccess;
 }

@@ -1,0 +1,418 @@
+/* Stream capture and graphs.
+ *
+ * DESIGN. What is queued on a captured stream becomes a node that comes behind the stream's tips, and is then its only
+ * tip. Recording an event copies the tips into it, waiting for it adds them: so streams join a capture, and a graph has
+ * no order but this. A launch gives every node a vector clock: what the launching stream knows, what the nodes before
+ * it know, and a component for the stream that it was captured in. Accesses are checked against it as those of streams
+ * are. Then one job runs all nodes, each after those that it comes behind, otherwise in random order.
+ *
+ * A wait left out by a planted mistake makes an edge that does not count: it orders the work, so that the tests are
+ * free of races, but neither clocks nor the check that all streams have joined know of it. A stream that such a wait
+ * would have brought into the capture stays outside.
+ *
+ * Rules of capture are errors of the runtime, as on hardware; what no runtime would tell is a violation. Everything is
+ * under the runtime's lock but the running of nodes. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/emu/emu_internal.h"
+
+#define CHAINS 16
+#define NODES_STEP 64
+
+typedef struct {
+    emu_task task;
+    int chain, device;
+    emu_tips before;
+} node;
+
+struct CUgraph_st {
+    int references;
+    node *nodes;
+    int count, room;
+    int chains;
+};
+
+struct emu_capture {
+    emu_capture *next;
+    uint64_t number;
+    enum cudaStreamCaptureMode mode;
+    pthread_t owner;
+    cudaStream_t origin;
+    cudaGraph_t graph;
+    bool broken;
+};
+
+struct CUgraphExec_st {
+    cudaGraph_t graph;
+    int components[CHAINS];
+    uint64_t last[CHAINS]; /* clock of the last launch */
+};
+
+static emu_capture *captures; /* under way */
+static uint64_t numbers;
+static int refuse_captured;
+static bool refuse_instantiation;
+
+void emu_refuse_captured(int number)
+{
+    refuse_captured = number;
+}
+
+void emu_refuse_instantiation(bool refused)
+{
+    refuse_instantiation = refused;
+}
+
+static void graph_release(cudaGraph_t graph)
+{
+    if (--graph->references)
+        return;
+    for (int i = 0; i < graph->count; i++)
+        free(graph->nodes[i].task.data);
+    free(graph->nodes);
+    free(graph);
+}
+
+/* Capture. */
+static emu_capture *capture_find(uint64_t number)
+{
+    emu_capture *c = captures;
+    while (c && c->number != number)
+        c = c->next;
+    return c;
+}
+
+static void tips_add(emu_tips *to, int number, bool counts)
+{
+    for (int i = 0; i < to->count; i++)
+        if (to->node[i] == number) {
+            to->counts[i] = to->counts[i] || counts;
+            return;
+        }
+    if (to->count == EMU_TIPS)
+        abort();
+    to->node[to->count] = number;
+    to->counts[to->count++] = counts;
+}
+
+static void stream_join(cudaStream_t stream, emu_capture *c)
+{
+    if (c->graph->chains == CHAINS)
+        abort();
+    stream->capture = c;
+    stream->chain = c->graph->chains++;
+    stream->tips.count = 0;
+}
+
+cudaError_t emu_capture_break(emu_capture *capture)
+{
+    capture->broken = true;
+    return cudaErrorStreamCaptureUnsupported;
+}
+
+cudaError_t emu_capture_unsafe(void)
+{
+    cudaError_t status = cudaSuccess;
+    for (emu_capture *c = captures; c; c = c->next)
+        if (c->mode == cudaStreamCaptureModeGlobal ||
+            (c->mode == cudaStreamCaptureModeThreadLocal && pthread_equal(c->owner, pthread_self())))
+            status = emu_capture_break(c);
+    return status;
+}
+
+static node *node_add(cudaGraph_t graph)
+{
+    if (graph->count == graph->room) {
+        graph->room += NODES_STEP;
+        graph->nodes = realloc(graph->nodes, (size_t)graph->room * sizeof *graph->nodes);
+        if (!graph->nodes)
+            abort();
+    }
+    return &graph->nodes[graph->count++];
+}
+
+cudaError_t emu_capture_add(cudaStream_t stream, const emu_task *task)
+{
+    emu_capture *c = stream->capture;
+    if (c->broken)
+        return cudaErrorStreamCaptureInvalidated;
+    if (refuse_captured && !--refuse_captured)
+        return cudaErrorStreamCaptureUnsupported;
+    /* A copy that the driver has to carry through the host's hands. */
+    if (task->pageable || task->staged)
+        return emu_capture_break(c);
+    node *n = node_add(c->graph);
+    *n = (node){.task = *task, .chain = stream->chain, .device = stream->device, .before = stream->tips};
+    n->task.bytes.operations = 1;
+    stream->tips.count = 0;
+    tips_add(&stream->tips, c->graph->count - 1, true);
+    return cudaSuccess;
+}
+
+cudaError_t emu_capture_record(cudaStream_t stream, cudaEvent_t event)
+{
+    if (stream->capture->broken)
+        return cudaErrorStreamCaptureInvalidated;
+    event->captured = stream->capture->number;
+    event->tips = stream->tips;
+    return cudaSuccess;
+}
+
+/* From inside for something outside. */
+static cudaError_t isolated(emu_capture *c)
+{
+    c->broken = true;
+    return cudaErrorStreamCaptureIsolation;
+}
+
+cudaError_t emu_capture_wait(cudaStream_t stream, cudaEvent_t event, bool dropped)
+{
+    emu_capture *c = stream->capture, *other = capture_find(event->captured);
+    if (c && c->broken)
+        return cudaErrorStreamCaptureInvalidated;
+    if (dropped && (!c || c != other))
+        return cudaSuccess;
+    if (!event->captured)
+        return isolated(c);
+    if (!other)
+        return c ? isolated(c) : cudaErrorCapturedEvent;
+    if (c && c != other) {
+        c->broken = other->broken = true;
+        return cudaErrorStreamCaptureMerge;
+    }
+    if (!c)
+        stream_join(stream, other);
+    for (int i = 0; i < event->tips.count; i++)
+        tips_add(&stream->tips, event->tips.node[i], event->tips.counts[i] && !dropped);
+    return cudaSuccess;
+}
+
+static cudaError_t capture_start(cudaStream_t stream, enum cudaStreamCaptureMode mode)
+{
+    const char *allowed = getenv("AN_EMU_CAPTURE");
+    if (allowed && !strcmp(allowed, "0"))
+        return cudaErrorNotSupported;
+    if (!stream) /* the legacy stream */
+        return cudaErrorStreamCaptureUnsupported;
+    if (!emu_stream_check(stream, "cudaStreamBeginCapture"))
+        return cudaErrorInvalidResourceHandle;
+    if (stream->capture)
+        return cudaErrorIllegalState;
+    emu_capture *c = emu_new(sizeof *c);
+    *c = (emu_capture){.next = captures, .number = ++numbers, .mode = mode, .owner = pthread_self(), .origin = stream};
+    c->graph = emu_new(sizeof *c->graph);
+    c->graph->references = 1;
+    captures = c;
+    stream_join(stream, c);
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, enum cudaStreamCaptureMode mode)
+{
+    pthread_mutex_lock(&emu_lock);
+    cudaError_t status = capture_start(stream, mode);
+    pthread_mutex_unlock(&emu_lock);
+    return emu_failed(status);
+}
+
+/* Every node comes before the stream's tips, by edges that count. */
+static bool all_joined(const struct CUgraph_st *graph, const emu_tips *tips)
+{
+    bool *joined = emu_new((size_t)graph->count), all = true;
+    for (int i = 0; i < tips->count; i++)
+        joined[tips->node[i]] = tips->counts[i];
+    for (int i = graph->count - 1; i >= 0; i--) {
+        const emu_tips *before = &graph->nodes[i].before;
+        for (int k = 0; k < before->count && joined[i]; k++)
+            joined[before->node[k]] = joined[before->node[k]] || before->counts[k];
+        all = all && joined[i];
+    }
+    free(joined);
+    return all;
+}
+
+static void capture_remove(emu_capture *c)
+{
+    for (int i = 0; i < EMU_CLOCKS; i++)
+        if (emu_stream(i) && emu_stream(i)->capture == c)
+            emu_stream(i)->capture = NULL;
+    emu_capture **place = &captures;
+    while (*place != c)
+        place = &(*place)->next;
+    *place = c->next;
+    free(c);
+}
+
+static cudaError_t capture_finish(cudaStream_t stream, cudaGraph_t *out)
+{
+    emu_capture *c = stream->capture;
+    if (!c)
+        return cudaErrorIllegalState;
+    if (c->origin != stream)
+        return cudaErrorStreamCaptureUnmatched;
+    if (c->mode != cudaStreamCaptureModeRelaxed && !pthread_equal(c->owner, pthread_self()))
+        return cudaErrorStreamCaptureWrongThread;
+    cudaError_t status = c->broken                             ? cudaErrorStreamCaptureInvalidated
+                         : all_joined(c->graph, &stream->tips) ? cudaSuccess
+                                                               : cudaErrorStreamCaptureUnjoined;
+    if (status == cudaSuccess)
+        *out = c->graph;
+    else
+        graph_release(c->graph);
+    capture_remove(c);
+    return status;
+}
+
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *out)
+{
+    *out = NULL;
+    pthread_mutex_lock(&emu_lock);
+    cudaError_t status = capture_finish(stream, out);
+    pthread_mutex_unlock(&emu_lock);
+    return emu_failed(status);
+}
+
+/* Graphs. */
+cudaError_t cudaGraphDestroy(cudaGraph_t graph)
+{
+    pthread_mutex_lock(&emu_lock);
+    graph_release(graph);
+    pthread_mutex_unlock(&emu_lock);
+    return cudaSuccess;
+}
+
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t *out, cudaGraph_t graph, unsigned long long flags)
+{
+    if (refuse_instantiation || flags)
+        return emu_failed(cudaErrorNotSupported);
+    struct CUgraphExec_st *exec = emu_new(sizeof *exec);
+    pthread_mutex_lock(&emu_lock);
+    exec->graph = graph;
+    graph->references++;
+    for (int i = 0; i < graph->chains; i++)
+        exec->components[i] = emu_component_take();
+    emu_account(&(emu_task){.bytes = {.allocations = 1}});
+    pthread_mutex_unlock(&emu_lock);
+    *out = exec;
+    return cudaSuccess;
+}
+
+static bool host_knows_all(const struct CUgraphExec_st *exec)
+{
+    bool all = true;
+    for (int i = 0; i < exec->graph->chains; i++)
+        all = all && emu_host_knows(exec->components[i], exec->last[i]);
+    return all;
+}
+
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec)
+{
+    pthread_mutex_lock(&emu_lock);
+    if (!host_knows_all(exec))
+        emu_violation_locked("a graph is destroyed while it may be running");
+    for (int i = 0; i < exec->graph->chains; i++)
+        emu_component_give(exec->components[i]);
+    graph_release(exec->graph);
+    pthread_mutex_unlock(&emu_lock);
+    free(exec);
+    return cudaSuccess;
+}
+
+typedef struct {
+    cudaGraph_t graph;
+    unsigned seed;
+} launch;
+
+static bool is_ready(const node *n, const bool *done)
+{
+    for (int i = 0; i < n->before.count; i++)
+        if (!done[n->before.node[i]])
+            return false;
+    return true;
+}
+
+/* One of the nodes that may run now. */
+static int node_choose(const struct CUgraph_st *graph, const bool *done, unsigned *seed)
+{
+    int chosen = -1, ready = 0;
+    for (int i = 0; i < graph->count; i++)
+        if (!done[i] && is_ready(&graph->nodes[i], done) && rand_r(seed) % ++ready == 0)
+            chosen = i;
+    return chosen;
+}
+
+static void launch_work(void *data)
+{
+    launch *l = data;
+    bool *done = emu_new((size_t)l->graph->count);
+    for (int i = 0; i < l->graph->count; i++) {
+        int next = node_choose(l->graph, done, &l->seed);
+        const emu_task *task = &l->graph->nodes[next].task;
+        emu_pause(&l->seed);
+        task->work(task->data);
+        done[next] = true;
+    }
+    free(done);
+    pthread_mutex_lock(&emu_lock);
+    graph_release(l->graph);
+    pthread_mutex_unlock(&emu_lock);
+}
+
+/* What a node knows: the launch, and what it comes behind. */
+static void node_order(const struct CUgraphExec_st *exec, int number, emu_clock *clocks)
+{
+    const node *n = &exec->graph->nodes[number];
+    for (int i = 0; i < n->before.count; i++)
+        if (n->before.counts[i])
+            emu_merge(&clocks[number], &clocks[n->before.node[i]]);
+    emu_tick(&clocks[number], exec->components[n->chain]);
+}
+
+static void launch_check(struct CUgraphExec_st *exec, cudaStream_t stream, emu_task *all)
+{
+    const struct CUgraph_st *graph = exec->graph;
+    emu_clock *clocks = emu_new((size_t)graph->count * sizeof *clocks), behind = stream->clock;
+    for (int i = 0; i < graph->chains; i++)
+        if (stream->clock.at[exec->components[i]] < exec->last[i])
+            emu_violation_locked("a graph is launched while it may be running");
+    for (int i = 0; i < graph->count; i++) {
+        const node *n = &graph->nodes[i];
+        int component = exec->components[n->chain];
+        clocks[i] = stream->clock;
+        node_order(exec, i, clocks);
+        emu_accesses_check(&n->task, &(emu_place){component, n->device, &clocks[i]});
+        emu_account(&n->task);
+        emu_merge(&behind, &clocks[i]);
+        exec->last[n->chain] = clocks[i].at[component];
+        all->cost += n->task.cost;
+    }
+    stream->clock = behind;
+    free(clocks);
+}
+
+static cudaError_t graph_launch(cudaGraphExec_t exec, cudaStream_t stream)
+{
+    if (emu_lost())
+        return cudaErrorECCUncorrectable;
+    if (!emu_stream_check(stream, "cudaGraphLaunch"))
+        return cudaErrorInvalidResourceHandle;
+    if (stream->capture)
+        return emu_capture_break(stream->capture);
+    emu_task task = {.name = "cudaGraphLaunch", .work = launch_work, .bytes = {.graphs = 1}};
+    launch *l = task.data = emu_new(sizeof *l);
+    *l = (launch){exec->graph, (unsigned)++numbers};
+    exec->graph->references++;
+    emu_order(stream);
+    launch_check(exec, stream, &task);
+    emu_queue(stream, &task);
+    return cudaSuccess;
+}
+
+cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream)
+{
+    pthread_mutex_lock(&emu_lock);
+    cudaError_t status = graph_launch(exec, stream);
+    pthread_mutex_unlock(&emu_lock);
+    return emu_failed(status);
+}
