@@ -32,6 +32,24 @@ int an_thread_start(pthread_t *thread, const char *name, void *(*run)(void *), v
     return AN_OK;
 }
 
+void an_thread_keep_share(int part, int parts)
+{
+    cpu_set_t allowed, own;
+    int seen = 0;
+    if (sched_getaffinity(0, sizeof allowed, &allowed) || CPU_COUNT(&allowed) < parts)
+        return;
+    int share = CPU_COUNT(&allowed) / parts;
+    CPU_ZERO(&own);
+    for (int i = 0; i < CPU_SETSIZE; i++) {
+        if (!CPU_ISSET(i, &allowed))
+            continue;
+        if (seen / share == part)
+            CPU_SET(i, &own);
+        seen++;
+    }
+    (void)pthread_setaffinity_np(pthread_self(), sizeof own, &own); /* a refusal costs speed only */
+}
+
 static int affinity_cpus(void)
 {
     int count = 0;

@@ -11,7 +11,7 @@
  * the backward of an op leaves the gradient of its inputs in them, added to what is there if spec.accumulate says so.
  * An op with joins among its consumers gets collect before its backward: it sums the joins' gradients over its
  * channels, so a join itself has no backward, and a crossing between devices is pulled by the device that needs it,
- * both ways. */
+ * both ways. Each run starts with begin and feed on every device. */
 #ifndef AN_MODEL_BACKEND_H
 #define AN_MODEL_BACKEND_H
 
@@ -20,6 +20,7 @@
 
 typedef struct an_backend an_backend; /* one physical device */
 typedef struct an_op an_op;
+typedef struct an_recording an_recording; /* calls of ops, to be repeated at a word */
 
 typedef struct {
     const char *device; /* as the user named it: "cpu" */
@@ -70,6 +71,7 @@ typedef struct an_backend_api {
     void (*host_free)(void *memory, size_t size);
 
     int (*op_create)(an_op **out, an_backend *backend, const an_op_spec *spec);
+    int (*begin)(an_backend *backend, const an_run *run); /* optional: a run starts on this device */
     int (*forward)(an_op *op, const an_run *run);
     int (*backward)(an_op *op, const an_run *run);
     int (*collect)(an_op *op);
@@ -81,6 +83,15 @@ typedef struct an_backend_api {
      * on the device so far; between is for marks that a synchronize has waited for. */
     int (*mark)(an_op *op, int mark);
     int (*between)(an_op *op, int from, int to, double *seconds);
+
+    /* All optional, for calls that only queue work: forward, collect and backward of all devices' ops between begin and
+     * end are not done but kept. replay does them, behind all that was queued on any of the devices and ahead of all
+     * that will be; only the run's step may be another one. End follows every begin that succeeded, and keeps nothing
+     * if out is NULL; after a failure of either the calls can still be made plainly. The first device owns recordings.
+     */
+    int (*record_begin)(an_backend *const *devices, int count);
+    int (*record_end)(an_backend *const *devices, int count, an_recording **out);
+    int (*replay)(an_recording *recording);
 
     /* Images for an input op: borrowed until result has returned the run's loss, or synchronize. */
     int (*feed)(an_op *op, const an_images *images, uint32_t count);

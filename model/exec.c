@@ -228,7 +228,8 @@ int an_exec_step(an_exec *exec, const an_images *images, const uint32_t *labels,
                         .phases = {[AN_LANES_FORWARD] = true, [AN_LANES_BACKWARD] = true},
                         .next = exec->prefetch,
                         .next_count = exec->prefetch_count,
-                        .queue = true};
+                        .queue = true,
+                        .same = count == (uint32_t)exec->options.batch};
     int rc = batch_check(exec, images, labels, count);
     exec->prefetch = (an_images){0};
     if (rc)
@@ -253,6 +254,23 @@ int an_exec_update(an_exec *exec, const an_sgd *sgd)
     if (!exec->options.training)
         return an_error(AN_EINVAL, "an update of a model made for evaluation");
     return an_lanes_run(exec->lanes, &job);
+}
+
+void an_exec_replay_set(an_exec *exec, bool wanted)
+{
+    an_lanes_replay(exec->lanes)->unwanted = !wanted;
+}
+
+bool an_exec_replays(const an_exec *exec)
+{
+    const an_replay *replay = an_lanes_replay(exec->lanes);
+    return an_replay_due(replay, exec->api) && replay->recordings[AN_LANES_BACKWARD];
+}
+
+const char *an_exec_replay_refusal(const an_exec *exec)
+{
+    const an_replay *replay = an_lanes_replay(exec->lanes);
+    return replay->refused ? replay->refusal : NULL;
 }
 
 int an_exec_wait(an_exec *exec)

@@ -80,6 +80,15 @@ typedef struct {
 } an_sgd;
 int an_exec_update(an_exec *exec, const an_sgd *sgd);
 
+/* Devices that can repeat a whole step at a word are told to from the second training step of a whole batch on: the
+ * host has less to do, and the results are the same. A step of fewer samples is queued op by op, as is an evaluation.
+ * wanted: true at first. */
+void an_exec_replay_set(an_exec *exec, bool wanted);
+bool an_exec_replays(const an_exec *exec); /* the last such step was, or recorded what the next one repeats */
+/* Why steps are queued op by op although the devices should be able to repeat them, for a warning; NULL: they are not.
+ */
+const char *an_exec_replay_refusal(const an_exec *exec);
+
 /* Until all that was queued is done: for clocks. */
 int an_exec_wait(an_exec *exec);
 
@@ -113,7 +122,8 @@ int an_exec_activation_get(an_exec *exec, const char *layer, uint32_t count, flo
 
 /* What runs, in order: layers on devices (a split layer twice where its halves run apart), the image, joins. Times are
  * sums since the last reset, waiting for the other device included; read and reset them between steps. Devices that
- * queue their work are timed by an_exec_profile only: without it, it is the host's time to queue it. */
+ * queue their work are timed by an_exec_profile only: without it, it is the host's time to queue it, and steps that a
+ * device repeats as a whole are not in them. */
 typedef struct {
     char name[16];
     const char *kind;

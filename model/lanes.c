@@ -7,11 +7,13 @@
  * gradient in it) and collects. Marks are job numbers under one mutex; every mark wakes all waiters. Within a job no
  * value or gradient is written twice, so nothing else needs protection, and jobs are separated by the caller's wait.
  *
- * A failure marks the job as failed: waiting lanes give up, and the caller gets the first error. */
+ * A failure marks the job as failed: waiting lanes give up, and the caller gets the first error.
+ *
+ * Jobs that are the same each time are walked once; then forward and backward are recorded, where devices can do that,
+ * and from then on replayed (replay.h). What differs from job to job goes ahead of that: begin, and the images. */
 #include "model/lanes.h"
 
 #include <pthread.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,6 +33,7 @@ typedef struct {
 struct an_lanes {
     an_lanes_work work;
     lane all[AN_GRAPH_DEVICES];
+    an_replay replay;
     pthread_mutex_t lock;
     pthread_cond_t changed;
     /* under lock */
@@ -123,6 +126,11 @@ static int node_work(an_lanes *lanes, int number, an_lanes_phase phase, const an
     return lanes->work.api->update(lanes->work.ops[number], &job->sgd);
 }
 
+static bool is_image(const an_node *node, an_lanes_phase phase)
+{
+    return node->kind == AN_OP_INPUT && phase == AN_LANES_FORWARD;
+}
+
 static bool has_phase(const an_node *node, an_lanes_phase phase)
 {
     return phase != AN_LANES_UPDATE || node->has_weights;
@@ -171,12 +179,14 @@ static int wait_for_devices(const an_lanes *lanes, int device, int rc)
     return rc ? an_error_restore(&first) : waited;
 }
 
+/* All nodes but the images, which go ahead. */
 static int phase_walk(an_lanes *lanes, int device, an_lanes_phase phase, const an_lanes_job *job)
 {
     int count = lanes->work.graph->count, rc = AN_OK;
     for (int i = 0; i < count && !rc; i++) {
         int number = phase == AN_LANES_BACKWARD ? count - 1 - i : i;
-        if (device == ALL_DEVICES || lanes->work.graph->nodes[number].device == device)
+        const an_node *node = &lanes->work.graph->nodes[number];
+        if ((device == ALL_DEVICES || node->device == device) && !is_image(node, phase))
             rc = node_run(lanes, number, phase, job);
     }
     return rc;
@@ -191,10 +201,51 @@ static int update_all(const an_lanes *lanes, int device, const an_lanes_job *job
     return rc;
 }
 
+/* What differs from run to run. */
+static int run_begin(an_lanes *lanes, int device, const an_lanes_job *job)
+{
+    const an_lanes_work *w = &lanes->work;
+    int rc = AN_OK;
+    for (int i = 0; i < w->device_count && !rc && w->api->begin; i++)
+        if (device == ALL_DEVICES || device == i)
+            rc = w->api->begin(w->devices[i], &job->run);
+    for (int i = 0; i < w->graph->count && !rc; i++)
+        if (is_image(&w->graph->nodes[i], AN_LANES_FORWARD) &&
+            (device == ALL_DEVICES || w->graph->nodes[i].device == device))
+            rc = node_run(lanes, i, AN_LANES_FORWARD, job);
+    return rc;
+}
+
+typedef struct {
+    an_lanes *lanes;
+    an_lanes_phase phase;
+    const an_lanes_job *job;
+} walk;
+
+static int all_walk(void *context)
+{
+    const walk *w = context;
+    return phase_walk(w->lanes, ALL_DEVICES, w->phase, w->job);
+}
+
+static bool is_replayed(const an_lanes *lanes, an_lanes_phase phase, const an_lanes_job *job)
+{
+    return phase != AN_LANES_UPDATE && job->same && !lanes->times.on_devices &&
+           an_replay_due(&lanes->replay, lanes->work.api);
+}
+
 static int phase_run(an_lanes *lanes, int device, an_lanes_phase phase, const an_lanes_job *job)
 {
-    if (phase == AN_LANES_UPDATE && lanes->work.api->update_all && !lanes->times.on_devices)
+    const an_lanes_work *w = &lanes->work;
+    if (phase == AN_LANES_UPDATE && w->api->update_all && !lanes->times.on_devices)
         return update_all(lanes, device, job);
+    int rc = phase == AN_LANES_FORWARD ? run_begin(lanes, device, job) : AN_OK;
+    if (rc)
+        return rc;
+    if (is_replayed(lanes, phase, job))
+        return an_replay_run(
+            &lanes->replay, &lanes->replay.recordings[phase],
+            &(an_replay_work){w->api, w->devices, w->device_count, all_walk, &(walk){lanes, phase, job}});
     return phase_walk(lanes, device, phase, job);
 }
 
@@ -218,31 +269,13 @@ static int device_run(an_lanes *lanes, int device, const an_lanes_job *job)
     for (int phase = 0; phase < AN_LANES_PHASES && !rc; phase++)
         if (job->phases[phase])
             rc = phase_run(lanes, device, (an_lanes_phase)phase, job);
+    if (!rc && job->same && !threaded(lanes))
+        lanes->replay.walked = true;
     if (!rc)
         rc = next_fetch(lanes, device, job);
     if (rc || !job->queue || lanes->times.on_devices)
         rc = wait_for_devices(lanes, device, rc);
     return rc || !lanes->times.on_devices ? rc : times_take(lanes, device, job);
-}
-
-/* This device's share of the processors that the process may use; all of them if there are not enough. */
-static void processors_keep(const an_lanes *lanes, int device)
-{
-    cpu_set_t allowed, own;
-    int devices = lanes->work.device_count, seen = 0;
-    if (sched_getaffinity(0, sizeof allowed, &allowed) || CPU_COUNT(&allowed) < devices)
-        return;
-    int share = CPU_COUNT(&allowed) / devices;
-    CPU_ZERO(&own);
-    for (int i = 0; i < CPU_SETSIZE; i++) {
-        if (!CPU_ISSET(i, &allowed))
-            continue;
-        if (seen / share == device)
-            CPU_SET(i, &own);
-        seen++;
-    }
-    /* A refusal costs speed only. */
-    (void)pthread_setaffinity_np(pthread_self(), sizeof own, &own);
 }
 
 static void job_end(an_lanes *lanes, int rc)
@@ -262,7 +295,7 @@ static void *lane_main(void *argument)
     lane *own = argument;
     an_lanes *lanes = own->lanes;
     uint64_t last = 0;
-    processors_keep(lanes, own->device);
+    an_thread_keep_share(own->device, lanes->work.device_count);
     for (;;) {
         pthread_mutex_lock(&lanes->lock);
         while (lanes->number == last && !lanes->closing)
@@ -343,6 +376,11 @@ int an_lanes_run(an_lanes *lanes, const an_lanes_job *job)
 void an_lanes_profile(an_lanes *lanes)
 {
     an_node_times_devices(&lanes->times);
+}
+
+an_replay *an_lanes_replay(an_lanes *lanes)
+{
+    return &lanes->replay;
 }
 
 void an_lanes_time(const an_lanes *lanes, int node, double seconds[AN_LANES_PHASES], uint64_t *runs)

@@ -4,6 +4,7 @@
 
 #include "model/backend.h"
 #include "model/lower.h"
+#include "model/replay.h"
 
 typedef struct an_lanes an_lanes;
 
@@ -28,6 +29,7 @@ typedef struct {
     an_images next;               /* that a later job will bring, to be fetched behind the phases; or no pixels */
     uint32_t next_count;
     bool queue; /* devices that queue their work need not be done with it when the job ends, unless it fails */
+    bool same;  /* all jobs that say so differ in images, labels and run.step only: they may be recorded */
 } an_lanes_job;
 
 /* Where there are several devices made of processors, each lane's thread (and what it starts) keeps to its own share.
@@ -43,7 +45,9 @@ int an_lanes_run(an_lanes *lanes, const an_lanes_job *job);
  * itself, and each job ends when the devices are done with it. */
 void an_lanes_profile(an_lanes *lanes);
 
-/* Seconds spent in a node so far, and how often it ran forward. */
+an_replay *an_lanes_replay(an_lanes *lanes); /* of jobs that are the same */
+
+/* Seconds spent in a node so far, and how often it ran forward; of what is replayed nothing is known. */
 void an_lanes_time(const an_lanes *lanes, int node, double seconds[AN_LANES_PHASES], uint64_t *runs);
 void an_lanes_time_reset(an_lanes *lanes);
 

@@ -113,6 +113,7 @@ step "what the model says (AlexNet, crop 224, batch 128, bf16)" python3 tools/gp
 
 printf '\n== measured, to compare with the model\n' | tee -a "$report"
 awk '/^== step time|^== 200 steps/ {title = substr($0, 4)} /^speed .*without loading/ {print title; print "    " $0}
+     /^graphs / {print "    " $0} /queued operation by operation, which/ {print title; print "    " $0}
      /^data .*the network waited/ {print title; print "    " $0} /device idle/ {idle = $0}
      /^== / {if (idle) print "    last: " idle; idle = ""}' "$report" >"$report.part"
 [ -s "$report.part" ] || echo "nothing: no GPU" >"$report.part"

@@ -6,7 +6,12 @@
 #include "base/clock.h"
 #include "base/error.h"
 
-/* Seconds of the fastest of three steps on blank images. */
+typedef struct {
+    double seconds; /* of the fastest step */
+    double walked;  /* of the fastest that was queued operation by operation, where the others were not; else 0 */
+} step_times;
+
+/* The fastest of three steps on blank images. */
 static int time_step(an_session *s, const void *images, const uint32_t *labels, double *seconds)
 {
     *seconds = 1e30;
@@ -28,7 +33,18 @@ static int time_step(an_session *s, const void *images, const uint32_t *labels, 
     return AN_OK;
 }
 
-static int measure(an_session *s, double *seconds)
+static int time_steps(an_session *s, const void *images, const uint32_t *labels, step_times *out)
+{
+    int rc = time_step(s, images, labels, &out->seconds);
+    if (rc < 0 || !an_exec_replays(s->exec))
+        return rc;
+    an_exec_replay_set(s->exec, false);
+    rc = time_step(s, images, labels, &out->walked);
+    an_exec_replay_set(s->exec, true);
+    return rc;
+}
+
+static int measure(an_session *s, step_times *times)
 {
     an_format format = an_exec_input_format(s->exec);
     size_t side = (size_t)s->config->crop;
@@ -40,7 +56,7 @@ static int measure(an_session *s, double *seconds)
     if (rc == AN_OK)
         rc = an_session_start_weights(s);
     if (rc == AN_OK)
-        rc = time_step(s, images, labels, seconds);
+        rc = time_steps(s, images, labels, times);
     if (images)
         an_exec_images_free(s->exec, images, bytes);
     free(labels);
@@ -70,23 +86,36 @@ static int print_layers(an_exec *exec, an_buffer *out)
     return rc;
 }
 
+/* Nothing where devices know no other way than operation by operation. */
+static int print_replays(const an_session *s, const step_times *times, an_buffer *out)
+{
+    const char *refusal = an_exec_replay_refusal(s->exec);
+    if (refusal)
+        return an_buffer_printf(out, "graphs      none, steps are queued operation by operation: %s\n", refusal);
+    if (times->walked == 0)
+        return AN_OK;
+    return an_buffer_printf(out, "graphs      %.3f ms a step; queued operation by operation %.3f ms\n",
+                            times->seconds * 1e3, times->walked * 1e3);
+}
+
 int an_session_dry_run(an_session *s, an_buffer *out)
 {
-    double seconds = 0;
+    step_times times = {0};
     int rc = print_layers(s->exec, out);
     if (rc == AN_OK)
         rc = an_buffer_printf(out, "\n");
     if (rc == AN_OK)
         rc = an_exec_describe(s->exec, out);
     if (rc == AN_OK)
-        rc = measure(s, &seconds);
+        rc = measure(s, &times);
     if (rc < 0)
         return rc;
-    double flop = 3 * an_graph_flop(&s->graph) * s->config->batch;
-    return an_buffer_printf(out,
-                            "\nsteps       %" PRIu64 ", %" PRIu64
-                            " an epoch\nspeed       %.3f s a step of %d images without "
-                            "loading: %.1f images/s, %.0f GFLOP/s; all steps in %.1f hours\n",
-                            s->total_steps, s->steps_per_epoch, seconds, s->config->batch, s->config->batch / seconds,
-                            flop / seconds * 1e-9, seconds * (double)s->total_steps / 3600);
+    double flop = 3 * an_graph_flop(&s->graph) * s->config->batch, seconds = times.seconds;
+    rc = an_buffer_printf(out,
+                          "\nsteps       %" PRIu64 ", %" PRIu64
+                          " an epoch\nspeed       %.3f s a step of %d images without "
+                          "loading: %.1f images/s, %.0f GFLOP/s; all steps in %.1f hours\n",
+                          s->total_steps, s->steps_per_epoch, seconds, s->config->batch, s->config->batch / seconds,
+                          flop / seconds * 1e-9, seconds * (double)s->total_steps / 3600);
+    return rc < 0 ? rc : print_replays(s, &times, out);
 }

@@ -1,6 +1,7 @@
 #include "train/trainer_internal.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -161,6 +162,18 @@ static void look_ahead(an_trainer *t)
     an_exec_prefetch(t->session.exec, &images, next->count);
 }
 
+/* Once. */
+static int tell_refusal(an_trainer *t)
+{
+    char text[1024];
+    const char *reason = t->refusal_told ? NULL : an_exec_replay_refusal(t->session.exec);
+    if (!reason)
+        return AN_OK;
+    t->refusal_told = true;
+    snprintf(text, sizeof(text), "steps are queued operation by operation, which takes the host longer: %s", reason);
+    return an_trainer_tell_text(t, AN_EVENT_WARNING, text);
+}
+
 static int step(an_trainer *t)
 {
     an_batch *batch;
@@ -170,6 +183,8 @@ static int step(an_trainer *t)
     look_ahead(t);
     rc = train_batch(t, batch);
     an_loader_release(t->loader, batch);
+    if (rc == AN_OK)
+        rc = tell_refusal(t);
     if (rc == AN_OK && (t->state.step % (uint64_t)t->config->log_every == 0 || t->state.step == t->session.total_steps))
         rc = an_trainer_tell_window(t);
     return rc;

@@ -33,6 +33,7 @@ struct an_trainer {
     an_train_identity identity;
     an_buffer recipe, machine; /* of identity */
     an_guard guard;
+    bool refusal_told; /* an_exec_replay_refusal */
     an_trainer_window window;
     uint64_t saved_step, validated_step;
     bool saved_any;

@@ -94,16 +94,6 @@ static int cuda_op_create(an_op **out, an_backend *cuda, const an_op_spec *spec)
     return creators[spec->node->kind](out, cuda, spec);
 }
 
-/* Other devices may still be copying what the last step left here. */
-static int readers_wait(const an_op *op)
-{
-    int rc = AN_OK;
-    for (int i = 0; i < op->crossing_count && !rc; i++)
-        if (op->crossings[i]->remote)
-            rc = an_cuda_wait(op->cuda->compute, op->crossings[i]->arrived);
-    return rc;
-}
-
 /* Named ranges for NVIDIA's profilers; without one attached they cost next to nothing. */
 static void range_begin(const an_op *op, const char *phase)
 {
@@ -115,7 +105,7 @@ static void range_begin(const an_op *op, const char *phase)
 static int cuda_forward(an_op *op, const an_run *run)
 {
     int rc = an_cuda_use(op->cuda);
-    if (rc || (rc = readers_wait(op)))
+    if (rc)
         return rc;
     range_begin(op, "forward");
     rc = op->methods->forward(op, run);
@@ -174,6 +164,7 @@ const an_backend_api an_backend_cuda = {
     .host_alloc = cuda_host_alloc,
     .host_free = cuda_host_free,
     .op_create = cuda_op_create,
+    .begin = an_cuda_begin,
     .forward = cuda_forward,
     .backward = cuda_backward,
     .collect = an_cuda_collect,
@@ -182,6 +173,9 @@ const an_backend_api an_backend_cuda = {
     .op_describe = cuda_op_describe,
     .mark = an_cuda_mark,
     .between = an_cuda_between,
+    .record_begin = an_cuda_record_begin,
+    .record_end = an_cuda_record_end,
+    .replay = an_cuda_replay,
     .feed = an_cuda_feed,
     .prefetch = an_cuda_prefetch,
     .labels = an_cuda_labels,

@@ -58,8 +58,7 @@ static int value_pull(an_crossing *c, const an_op *source)
 {
     an_backend *here = c->join->cuda;
     int rc = an_cuda_wait(here->copy, source->ready);
-    if (rc || (rc = an_cuda_wait(here->copy, c->taken)) ||
-        (rc = peer_copy(source, source->output.stored, c->inbox, here, source->output.data, source->cuda)) ||
+    if (rc || (rc = peer_copy(source, source->output.stored, c->inbox, here, source->output.data, source->cuda)) ||
         (rc = an_cuda_record(c->arrived, here->copy)))
         return rc;
     return an_cuda_wait(here->compute, c->arrived);
@@ -75,9 +74,7 @@ static int source_place(an_crossing *c, const an_op *source)
                 .to_offset = c->offset,
                 .stored = from->stored};
     int rc = c->remote ? value_pull(c, source) : AN_OK;
-    if (rc || (rc = window_copy(c->join, from, &w)))
-        return rc;
-    return c->remote ? an_cuda_record(c->taken, c->join->cuda->compute) : AN_OK;
+    return rc ? rc : window_copy(c->join, from, &w);
 }
 
 static int join_forward(an_op *op, const an_run *run)
@@ -109,9 +106,8 @@ static int gradient_pull(an_crossing *c, an_op *source)
                 .to_c = source->output.stored_c,
                 .stored = from->slope_stored};
     int rc = an_cuda_use(there);
-    if (rc || (rc = an_cuda_wait(there->compute, c->sent)) || (rc = window_copy(c->join, &source->output, &w)) ||
-        (rc = an_cuda_record(c->packed, there->compute)) || (rc = an_cuda_use(here)) ||
-        (rc = an_cuda_wait(here->copy, c->packed)) || (rc = an_cuda_wait(here->copy, c->added)) ||
+    if (rc || (rc = window_copy(c->join, &source->output, &w)) || (rc = an_cuda_record(c->packed, there->compute)) ||
+        (rc = an_cuda_use(here)) || (rc = an_cuda_wait(here->copy, c->packed)) ||
         (rc = peer_copy(source, source->output.slope_stored, c->returned, here, c->outbox, there)) ||
         (rc = an_cuda_record(c->sent, here->copy)))
         return rc;
@@ -129,9 +125,7 @@ static int gradient_add(an_crossing *c, an_op *source, bool accumulate)
                 .stored = to->slope_stored,
                 .accumulate = accumulate};
     int rc = c->remote ? gradient_pull(c, source) : AN_OK;
-    if (rc || (rc = window_copy(source, to, &w)))
-        return rc;
-    return c->remote ? an_cuda_record(c->added, source->cuda->compute) : AN_OK;
+    return rc ? rc : window_copy(source, to, &w);
 }
 
 int an_cuda_collect(an_op *op)
@@ -165,10 +159,9 @@ static int remote_make(an_crossing *c, an_op *source)
     size_t size = size_of(source, source->output.stored), back = size_of(source, source->output.slope_stored);
     int rc = peers_connect(here, there);
     if (rc || (rc = peers_connect(there, here)) || (!source->ready && (rc = an_cuda_event(there, &source->ready))) ||
-        (here->training && ((rc = an_cuda_event(there, &c->sent)) || (rc = an_cuda_event(there, &c->added)) ||
+        (here->training && ((rc = an_cuda_event(there, &c->sent)) ||
                             (rc = an_cuda_alloc(there, &c->returned, back, c->join->node.name)))) ||
-        (rc = an_cuda_event(here, &c->arrived)) || (rc = an_cuda_event(here, &c->taken)) ||
-        (rc = an_cuda_alloc(here, &c->inbox, size, c->join->node.name)))
+        (rc = an_cuda_event(here, &c->arrived)) || (rc = an_cuda_alloc(here, &c->inbox, size, c->join->node.name)))
         return rc;
     if (!here->training || (rc = an_cuda_event(here, &c->packed)))
         return rc;

@@ -5,13 +5,21 @@
  * DESIGN. One host thread queues everything. Each device has three streams: compute, in which a device's kernels follow
  * one another in the order of the calls; images, which brings the next batch; and copy, which brings what another
  * device computed and may stand still until it has, so that images must not queue up behind it. Who waits for whom:
- *   - values that another device reads: the reader's copy stream waits for `ready` of the op that made them; the op's
- * next forward waits for `arrived` of each reader before it overwrites them;
- *   - an inbox: compute waits for `arrived`; the next copy into it waits for `taken`;
- *   - gradients go back the same way through an outbox on the reader's device.
+ *   - values that another device reads: the reader's copy stream waits for `ready` of the op that made them and copies
+ * them into an inbox; the reader's compute stream waits for `arrived`;
+ *   - gradients go back the same way: `packed` into an outbox on the reader's device, `sent` to the maker's.
+ * Every event between devices is recorded and waited for within one pass, forward or backward. Nothing guards a place
+ * against the step before, because nothing has to: where values cross, their gradient comes back behind all that read
+ * them, before the maker's stream goes on to the next step; and a run without backward ends with the host waiting.
+ *
+ * A pass of a training step can be recorded as a CUDA graph (recording.c). What depends on the loader's batch and on
+ * the step stays outside: feeding, labels, dropout's counter, and the update with its rate. A graph is one piece of
+ * work in the first device's compute stream, behind the compute streams of all devices and ahead of them; copy streams
+ * need no such order, because whatever else they copy between devices waits for `ready` or `packed` of its own pass. So
+ * walks, graphs and evaluations may follow one another in any way.
  * The host waits for the loss of a step, which is known before its backward is done, in synchronize and in the
  * functions that move canonical values. What is made (memory, events, plans) is registered with its backend and freed
- * by close; nothing is made after finish. */
+ * by close; nothing but recordings is made after finish. */
 #ifndef AN_MODEL_CUDA_CUDA_H
 #define AN_MODEL_CUDA_CUDA_H
 
@@ -40,6 +48,10 @@ struct an_backend {
     void *workspace;       /* shared: one compute stream */
     size_t workspace_size;
     uint64_t memory;
+    cudaEvent_t tail;         /* of compute, whenever another device is to wait for it */
+    an_recording *recording;  /* that is being made of what is queued; else NULL */
+    an_recording *recordings; /* finished ones that it owns */
+    void *numbers;            /* dropout's counter in this step, of layer 0; NULL: no dropout */
     /* On the device's clock: when it took up its last batch and the one before, and if `measured` when between them it
      * ran out of work and when it came to wait for the images. */
     cudaEvent_t before, begun, done, asked;
@@ -104,10 +116,10 @@ typedef struct {
     an_op *join;
     int offset; /* of the source's channels in the join */
     bool remote;
-    void *inbox, *outbox;            /* on the join's device: the source's values, their gradient */
-    void *returned;                  /* on the source's device: the gradient */
-    cudaEvent_t arrived, taken;      /* values: copied; put into the join */
-    cudaEvent_t packed, sent, added; /* gradient: in the outbox; copied; summed */
+    void *inbox, *outbox;     /* on the join's device: the source's values, their gradient */
+    void *returned;           /* on the source's device: the gradient */
+    cudaEvent_t arrived;      /* values: copied */
+    cudaEvent_t packed, sent; /* gradient: in the outbox; copied */
 } an_crossing;
 
 typedef struct {
@@ -144,6 +156,7 @@ int an_cuda_pool_create(an_op **out, an_backend *cuda, const an_op_spec *spec);
 int an_cuda_dropout_create(an_op **out, an_backend *cuda, const an_op_spec *spec);
 int an_cuda_loss_create(an_op **out, an_backend *cuda, const an_op_spec *spec);
 int an_cuda_join_create(an_op **out, an_backend *cuda, const an_op_spec *spec);
+int an_cuda_begin(an_backend *cuda, const an_run *run);
 int an_cuda_feed(an_op *op, const an_images *images, uint32_t count);
 int an_cuda_prefetch(an_op *op, const an_images *images, uint32_t count);
 int an_cuda_labels(an_op *op, const uint32_t *labels, uint32_t count);
@@ -162,6 +175,14 @@ int an_cuda_time_end(an_backend *cuda);
 int an_cuda_time_get(an_backend *cuda, an_device_time *out);
 int an_cuda_mark(an_op *op, int mark);
 int an_cuda_between(an_op *op, int from, int to, double *seconds);
+
+/* recording.c */
+int an_cuda_record_begin(an_backend *const *devices, int count);
+int an_cuda_record_end(an_backend *const *devices, int count, an_recording **out);
+int an_cuda_replay(an_recording *recording);
+void an_cuda_recordings_free(an_backend *cuda);
+/* An event in compute that the host will wait for: behind each replay, if compute is being recorded. */
+int an_cuda_record_for_host(an_backend *cuda, cudaEvent_t event);
 
 /* slope.c: the gradient of an op's output turned into that before its activation, and its sums into the bias. */
 typedef struct {

@@ -191,8 +191,8 @@ static int handles_make(an_backend *cuda)
         (rc = an_cudnn_check(cudnnSetStream(cuda->cudnn, cuda->compute), "give cuDNN its stream on cuda:%d", device)) ||
         (rc = an_cublas_check(cublasLtCreate(&cuda->blas), "start cuBLASLt on cuda:%d", device)))
         return rc;
-    if ((rc = an_plan_device_current(&cuda->properties)) || (rc = an_cuda_event_timed(cuda, &cuda->before)) ||
-        (rc = an_cuda_event_timed(cuda, &cuda->begun)))
+    if ((rc = an_plan_device_current(&cuda->properties)) || (rc = an_cuda_event(cuda, &cuda->tail)) ||
+        (rc = an_cuda_event_timed(cuda, &cuda->before)) || (rc = an_cuda_event_timed(cuda, &cuda->begun)))
         return rc;
     if ((rc = an_cuda_event_timed(cuda, &cuda->asked)))
         return rc;
@@ -245,6 +245,7 @@ void an_cuda_close(an_backend *cuda)
         return;
     (void)cudaSetDevice(cuda->device);
     (void)cudaDeviceSynchronize();
+    an_cuda_recordings_free(cuda);
     for (an_op *op = cuda->ops; op; op = op->next)
         if (op->methods->release)
             op->methods->release(op);

@@ -1,4 +1,5 @@
-/* Dropout with the CPU backend's mask, bit for bit, so that placements agree. */
+/* Dropout with the CPU backend's mask, bit for bit, so that placements agree. The step's part of the random numbers'
+ * counter lies in device memory: the kernel's arguments are the same in every step, as a recording needs them. */
 #include <math.h>
 #include <string.h>
 
@@ -11,13 +12,27 @@ typedef struct {
     void *kept;
 } dropout_op;
 
+int an_cuda_begin(an_backend *cuda, const an_run *run)
+{
+    an_rng rng = an_rng_make(cuda->seed, AN_RNG_DROPOUT, run->step, 0);
+    an_numbers_args args = {.at = {.out = {cuda->numbers}, .items = 4}};
+    if (!cuda->numbers || !run->training)
+        return AN_OK;
+    memcpy(args.words, rng.counter, sizeof args.words);
+    int rc = an_cuda_use(cuda);
+    return rc ? rc
+              : an_cuda_check(an_kernel_numbers(&args, cuda->compute), "start the kernel 'numbers' on cuda:%d",
+                              cuda->device);
+}
+
 static int dropout_forward(an_op *op, const an_run *run)
 {
     const an_node *node = &op->node;
-    an_rng rng = an_rng_make(op->cuda->seed, AN_RNG_DROPOUT, run->step, (uint64_t)node->layer);
+    an_rng rng = an_rng_make(op->cuda->seed, AN_RNG_DROPOUT, 0, 0);
     an_dropout_args args = {.at = {.out = {op->output.data, ((dropout_op *)op)->kept},
-                                   .in = {op->input->output.data},
+                                   .in = {op->input->output.data, op->cuda->numbers},
                                    .items = an_tensor_items(&op->output)},
+                            .layer = (uint32_t)node->layer,
                             .channels = op->output.stored_c,
                             .layer_channels = (uint64_t)node->layer_channels,
                             .channel_offset = (uint64_t)node->channel_offset,
@@ -25,7 +40,6 @@ static int dropout_forward(an_op *op, const an_run *run)
                             .from = op->input->output.stored,
                             .to = op->output.stored};
     memcpy(args.key, rng.key, sizeof args.key);
-    memcpy(args.counter, rng.counter, sizeof args.counter);
     if (run->training) {
         args.threshold = (uint32_t)ceil(node->dropout * 0x1p32);
         args.scale = (float)(1 / (1 - node->dropout));
@@ -56,7 +70,8 @@ int an_cuda_dropout_create(an_op **out, an_backend *cuda, const an_op_spec *spec
         return rc;
     an_op *op = &dropout->op;
     *out = op;
-    if ((rc = an_cuda_tensor(&op->output, cuda, &op->node, op->input->output.stored_c, cuda->stored)))
+    if ((rc = an_cuda_tensor(&op->output, cuda, &op->node, op->input->output.stored_c, cuda->stored)) ||
+        (!cuda->numbers && (rc = an_cuda_alloc(cuda, &cuda->numbers, 4 * sizeof(uint32_t), op->node.name))))
         return rc;
     return an_cuda_alloc(cuda, &dropout->kept, an_tensor_items(&op->output), op->node.name);
 }

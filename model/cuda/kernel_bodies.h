@@ -264,10 +264,16 @@ AN_BODY void an_body_lrn_back(const an_lrn_back_args *args, uint64_t i)
     an_put(a->at.out[0], a->stored, i, slope, args->accumulate);
 }
 
-/* Word number word of a block of Philox4x32-10, as base/rng.c computes it. */
-AN_BODY uint32_t an_philox_word(const uint32_t counter[4], const uint32_t key[2], uint32_t first, unsigned word)
+AN_BODY void an_body_numbers(const an_numbers_args *a, uint64_t i)
 {
-    uint32_t c0 = first, c1 = counter[1], c2 = counter[2], c3 = counter[3], k0 = key[0], k1 = key[1];
+    ((uint32_t *)a->at.out[0])[i] = a->words[i];
+}
+
+/* Word number word of a layer's block of Philox4x32-10, as base/rng.c computes it. */
+AN_BODY uint32_t an_philox_word(const uint32_t *counter, uint32_t layer, const uint32_t key[2], uint32_t block,
+                                unsigned word)
+{
+    uint32_t c0 = block, c1 = counter[1], c2 = layer, c3 = counter[3], k0 = key[0], k1 = key[1];
     for (int round = 0; round < 10; round++) {
         uint64_t p0 = (uint64_t)0xD2511F53 * c0, p1 = (uint64_t)0xCD9E8D57 * c2;
         c0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
@@ -284,7 +290,9 @@ AN_BODY void an_body_dropout(const an_dropout_args *a, uint64_t i)
 {
     uint64_t row = i / (uint64_t)a->channels;
     uint64_t place = row * a->layer_channels + a->channel_offset + i % (uint64_t)a->channels;
-    uint32_t word = a->threshold ? an_philox_word(a->counter, a->key, (uint32_t)(place / 4), (unsigned)(place % 4)) : 0;
+    uint32_t word = a->threshold ? an_philox_word((const uint32_t *)a->at.in[1], a->layer, a->key,
+                                                  (uint32_t)(place / 4), (unsigned)(place % 4))
+                                 : 0;
     int kept = word >= a->threshold;
     an_store(a->at.out[0], a->to, i, kept ? an_load(a->at.in[0], a->from, i) * a->scale : 0);
     ((uint8_t *)a->at.out[1])[i] = (uint8_t)kept;

@@ -88,10 +88,18 @@ typedef struct {
     int accumulate;
 } an_lrn_back_args;
 
-/* x in[0], y out[0], kept out[1] (bytes). Items: values. threshold 0: keeps all, unscaled if scale is 1. */
+/* Four words to out[0]: what differs from step to step, for kernels that are launched with the same arguments each
+ * time. Items: 4. */
 typedef struct {
     an_kernel_places at;
-    uint32_t key[2], counter[4]; /* of the stream of numbers; counter[0] is filled in */
+    uint32_t words[4];
+} an_numbers_args;
+
+/* x in[0], y out[0], kept out[1] (bytes). Items: values. threshold 0: keeps all, unscaled if scale is 1. in[1]: counter
+ * of layer 0's stream of numbers in this step, 4 words. */
+typedef struct {
+    an_kernel_places at;
+    uint32_t key[2], layer;
     int channels;
     uint64_t layer_channels, channel_offset;
     uint32_t threshold;
@@ -163,6 +171,7 @@ typedef struct {
     KERNEL(pool_back, an_pool_back_args)                                                                               \
     KERNEL(lrn, an_lrn_args)                                                                                           \
     KERNEL(lrn_back, an_lrn_back_args)                                                                                 \
+    KERNEL(numbers, an_numbers_args)                                                                                   \
     KERNEL(dropout, an_dropout_args)                                                                                   \
     KERNEL(dropout_back, an_dropout_back_args)                                                                         \
     WARP(loss, an_loss_args)                                                                                           \

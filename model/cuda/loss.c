@@ -10,8 +10,8 @@ typedef struct {
     an_row_result *rows_host;
     void *labels, *rows;
     bool labelled;
+    uint32_t count;    /* of labels; 0: none */
     cudaEvent_t known; /* rows_host is that of the last forward */
-    uint32_t count;
 } loss_op;
 
 int an_cuda_labels(an_op *op, const uint32_t *labels, uint32_t count)
@@ -19,6 +19,7 @@ int an_cuda_labels(an_op *op, const uint32_t *labels, uint32_t count)
     loss_op *loss = (loss_op *)op;
     size_t size = count * sizeof *labels;
     loss->labelled = labels != NULL;
+    loss->count = labels ? count : 0;
     if (!labels)
         return AN_OK;
     memcpy(loss->labels_host, labels, size);
@@ -39,13 +40,12 @@ static int loss_forward(an_op *op, const an_run *run)
                          .classes = op->output.c,
                          .stored = x->stored};
     int rc = an_cuda_launched(an_kernel_loss(&args, op->cuda->compute), op, "loss");
-    loss->count = loss->labelled ? run->count : 0;
     if (rc || !loss->labelled)
         return rc;
     rc = an_cuda_check(cudaMemcpyAsync(loss->rows_host, loss->rows, run->count * sizeof(an_row_result),
                                        cudaMemcpyDeviceToHost, op->cuda->compute),
                        "copy %u losses from cuda:%d", run->count, op->cuda->device);
-    return rc ? rc : an_cuda_record(loss->known, op->cuda->compute);
+    return rc ? rc : an_cuda_record_for_host(op->cuda, loss->known);
 }
 
 static int loss_backward(an_op *op, const an_run *run)

@@ -13,15 +13,13 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "base/rng.h"
 #include "model/alexnet.h"
 #include "model/exec_private.h"
-#include "model/init.h"
 #include "small_net.h"
 #include "support.h"
 #include "tests/emu/emu.h"
+#include "tests/emu/runner.h"
 
-#define BATCH 4
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define ALEXNET_STEPS 2 /* sanitizers take ten times as long, and look at the same code in fewer */
 #define SANITIZED true
@@ -29,119 +27,6 @@
 #define ALEXNET_STEPS 20
 #define SANITIZED false
 #endif
-
-static const uint32_t labels[BATCH] = {4, 0, 2, 1};
-/* A rate at which rounding does not grow into other losses within the steps compared. */
-static an_sgd sgd = {.rate = 0.001, .momentum = 0.9, .decay = 0.0005, .bias_rate_scale = 2};
-
-typedef struct {
-    an_exec *exec;
-    void *pixels; /* as the exec wants them */
-    an_image_draw *draws;
-    an_images images; /* both */
-    size_t size;
-} runner;
-
-/* What devices make of bytes is exact in bf16: (byte - 128) / 128. test_emu_feed has means and shifts of all kinds. */
-static const float grey[3] = {128, 128, 128};
-static const an_conversion conversion = {.mean = grey, .side = 1, .scale = 1 / 128.0};
-
-static uint16_t bf16(float value)
-{
-    uint32_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    return (uint16_t)(bits >> 16); /* test values are exact */
-}
-
-/* The same images in the form that the exec asks for. */
-static void images_fill(runner *r, size_t side)
-{
-    an_format format = an_exec_input_format(r->exec);
-    an_rng rng = an_rng_make(1, AN_RNG_TEST, 9, 0);
-    size_t plane = side * side;
-    for (size_t n = 0; n < BATCH; n++)
-        for (size_t p = 0; p < plane; p++)
-            for (size_t c = 0; c < 3; c++) {
-                uint8_t byte = (uint8_t)an_rng_below(&rng, 256);
-                float value = ((float)byte - 128) / 128;
-                bool planar = format.layout == AN_LAYOUT_NCHW;
-                size_t to = planar ? (n * 3 + c) * plane + p : (n * plane + p) * 3 + c;
-                if (format.dtype == AN_DTYPE_U8)
-                    ((uint8_t *)r->pixels)[to] = byte;
-                else if (format.dtype == AN_DTYPE_BF16)
-                    ((uint16_t *)r->pixels)[to] = bf16(value);
-                else
-                    ((float *)r->pixels)[to] = value;
-            }
-}
-
-static void runner_make_with(runner *r, const an_graph *graph, const char *devices, an_precision precision,
-                             bool columns, an_choices *choices)
-{
-    an_exec_options options = {.devices = devices,
-                               .batch = BATCH,
-                               .threads = 1,
-                               .training = true,
-                               .seed = 11,
-                               .precision = precision,
-                               .choices = choices,
-                               .conversion = &conversion,
-                               .columns = columns};
-    void *draws;
-    an_test_ok(an_exec_create(&r->exec, graph, &options), devices);
-    an_test_ok(an_init_parameters(r->exec, AN_INIT_HE, 5), "init");
-    r->size = (size_t)(BATCH * 3 * graph->input_side * graph->input_side) * sizeof(float);
-    an_test_ok(an_exec_images_alloc(r->exec, &r->pixels, r->size), "images");
-    an_test_ok(an_exec_images_alloc(r->exec, &draws, BATCH * sizeof *r->draws), "draws");
-    assert_int_equal(((const char *)r->pixels)[r->size - 1], 0);
-    images_fill(r, (size_t)graph->input_side);
-    r->draws = draws;
-    r->images = (an_images){r->pixels, r->draws};
-}
-
-static void runner_make(runner *r, const an_graph *graph, const char *devices, an_precision precision, bool columns)
-{
-    runner_make_with(r, graph, devices, precision, columns, NULL);
-}
-
-static void runner_free(runner *r)
-{
-    an_exec_images_free(r->exec, r->pixels, r->size);
-    an_exec_images_free(r->exec, r->draws, BATCH * sizeof *r->draws);
-    an_exec_free(r->exec);
-}
-
-static double runner_step(runner *r, uint64_t step, uint32_t count)
-{
-    an_exec_result result;
-    an_test_ok(an_exec_step(r->exec, &r->images, labels, count, step, &result), "step");
-    an_test_ok(an_exec_update(r->exec, &sgd), "update");
-    return result.loss;
-}
-
-static void weights_compare(an_exec *one, an_exec *two, double tolerance)
-{
-    assert_int_equal(an_exec_parameter_count(one), an_exec_parameter_count(two));
-    for (int p = 0; p < an_exec_parameter_count(one); p++) {
-        const an_parameter *info = an_exec_parameter(one, p);
-        float *a = an_test_zeros(info->size, sizeof *a), *b = an_test_zeros(info->size, sizeof *b);
-        assert_string_equal(info->name, an_exec_parameter(two, p)->name);
-        an_test_ok(an_exec_parameter_get(one, p, AN_PARAMETER_VALUE, a), "get");
-        an_test_ok(an_exec_parameter_get(two, p, AN_PARAMETER_VALUE, b), "get");
-        double *expected = an_test_doubles(a, info->size);
-        an_test_close(info->name, b, expected, info->size, tolerance);
-        free(a);
-        free(b);
-        free(expected);
-    }
-}
-
-static void no_violations(void)
-{
-    char text[512];
-    if (emu_violations(text, sizeof text))
-        fail_msg("the emulator complains: %s", text);
-}
 
 typedef struct {
     const char *devices;
@@ -165,10 +50,10 @@ static void check_against_cpu(const an_graph *graph, const placement *p, an_prec
             fail_msg("%s, step %d: loss %.7g, expected %.7g", p->devices, step, got, expected);
     }
     if (precision != AN_PRECISION_BF16) /* whose roundings differ between devices by more than small biases are large */
-        weights_compare(cpu.exec, gpu.exec, 1e-3);
+        runner_compare(cpu.exec, gpu.exec, 1e-3);
     runner_free(&cpu);
     runner_free(&gpu);
-    no_violations();
+    runner_no_violations();
 }
 
 static void test_small_net_matches_the_cpu(void **state)
@@ -202,9 +87,9 @@ static void test_alexnet_matches_the_cpu(void **state)
     if (SANITIZED)
         return;
     check_against_cpu(&graph, &placements[0], AN_PRECISION_F32, 3, 1e-4);
-    sgd.rate = 0.0001; /* of two networks that round to 8 bits, one soon learns something else at more */
+    runner_sgd.rate = 0.0001; /* of two networks that round to 8 bits, one soon learns something else at more */
     check_against_cpu(&graph, &placements[2], AN_PRECISION_BF16, ALEXNET_STEPS, 0.05);
-    sgd.rate = 0.001;
+    runner_sgd.rate = 0.001;
 }
 
 static void test_peer_access_may_be_refused(void **state)
@@ -230,10 +115,10 @@ static void test_steps_repeat_exactly(void **state)
         double a = runner_step(&one, step, BATCH), b = runner_step(&two, step, BATCH);
         assert_true(a == b);
     }
-    weights_compare(one.exec, two.exec, 0);
+    runner_compare(one.exec, two.exec, 0);
     runner_free(&one);
     runner_free(&two);
-    no_violations();
+    runner_no_violations();
 }
 
 /* What brings a batch to one device, by docs/gpu.md. */
@@ -263,11 +148,11 @@ static void test_announced_batches(void **state)
         assert_int_equal(emu_count().to_device - before.to_device, bytes + (step == 0 || step == 4) * (bytes - 16));
         assert_true(a == runner_step(&plain, step, BATCH));
     }
-    weights_compare(plain.exec, ahead.exec, 0);
+    runner_compare(plain.exec, ahead.exec, 0);
     an_exec_images_free(ahead.exec, other, ahead.size);
     runner_free(&plain);
     runner_free(&ahead);
-    no_violations();
+    runner_no_violations();
 }
 
 /* An announced batch may be given up while it travels. */
@@ -286,7 +171,7 @@ static void test_an_announced_batch_may_be_freed(void **state)
         an_exec_images_free(r.exec, other, r.size);
     }
     runner_free(&r);
-    no_violations();
+    runner_no_violations();
 }
 
 /* The device's own clock tells a host that is late from one that is not. */
@@ -309,7 +194,7 @@ static void test_idle_time_is_the_devices(void **state)
     an_test_ok(an_exec_device_time(r.exec, &time), "time");
     assert_true(time.idle == 0 && time.copy == 0 && time.total == 0);
     runner_free(&r);
-    no_violations();
+    runner_no_violations();
 }
 
 /* Bytes that cross between devices in a step: every remote input of a join forward, and its gradient back. */
@@ -335,20 +220,22 @@ static void check_steady(const char *devices, an_precision precision)
     uint64_t crossings, value = precision == AN_PRECISION_BF16 ? 2 : 4, device_count = strchr(devices, ',') ? 2 : 1;
     alexnet(&graph, 64);
     runner_make(&r, &graph, devices, precision, false);
-    runner_step(&r, 0, BATCH);
+    for (uint64_t step = 0; step < 2; step++)
+        runner_step(&r, step, BATCH);
     emu_counters before = emu_count();
-    for (uint64_t step = 1; step < 3; step++)
+    for (uint64_t step = 2; step < 4; step++)
         runner_step(&r, step, BATCH);
     emu_counters after = emu_count();
     assert_int_equal(after.allocations, before.allocations);
     assert_int_equal(after.pageable, before.pageable);
+    assert_int_equal(after.graphs - before.graphs, 2 * 2);     /* forward and backward, over all devices */
     assert_int_equal(after.host_waits - before.host_waits, 2); /* a step's loss, whatever is queued behind it */
     uint64_t images = device_count * image_bytes(64);
     assert_int_equal(after.to_device - before.to_device, 2 * (images + BATCH * sizeof(uint32_t)));
     assert_int_equal(after.from_device - before.from_device, 2 * BATCH * 8);
     assert_int_equal(after.peer - before.peer, 2 * crossing_bytes(r.exec, value, &crossings));
     runner_free(&r);
-    no_violations();
+    runner_no_violations();
 }
 
 static void test_a_step_neither_waits_nor_allocates(void **state)
@@ -358,8 +245,8 @@ static void test_a_step_neither_waits_nor_allocates(void **state)
     check_steady("cuda:0,cuda:1", AN_PRECISION_BF16);
 }
 
-/* Every wait that orders work within a step is missed when it is left out. Those that guard a place against the step
- * before are not among them: the loss that the host has seen and the crossings since then order that already. */
+/* Every wait that orders work within a step is missed when it is left out. That for the images' place is not among
+ * them: the loss that the host has seen orders that already. */
 static void test_every_missing_wait_is_caught(void **state)
 {
     (void)state;
@@ -368,14 +255,15 @@ static void test_every_missing_wait_is_caught(void **state)
     uint64_t crossings, caught = 0;
     an_small_net(&graph, AN_ACTIVATION_RELU);
     runner_make(&r, &graph, "cuda:0,cuda:1", AN_PRECISION_F32, false);
+    an_exec_replay_set(r.exec, false);
     runner_step(&r, 0, BATCH); /* both places of the images have been used then */
     runner_step(&r, 1, BATCH);
     (void)crossing_bytes(r.exec, 4, &crossings);
-    no_violations();
+    runner_no_violations();
     for (int wait = 1; wait <= 100; wait++) {
         an_exec_result result;
         emu_drop_wait(wait);
-        an_test_ok(an_exec_step(r.exec, &r.images, labels, BATCH, 1, &result), "step");
+        an_test_ok(an_exec_step(r.exec, &r.images, runner_labels, BATCH, 1, &result), "step");
         caught += emu_violations(NULL, 0) > 0;
     }
     emu_drop_wait(0);
@@ -428,7 +316,7 @@ static void test_messages(void **state)
     assert_non_null(strstr(an_error_message(), "bytes on cuda:0 for conv1"));
     emu_memory_set(0);
     assert_null(exec);
-    no_violations();
+    runner_no_violations();
 }
 
 /* Parameters and momentum move between placements and training goes on as if nothing had happened. */
@@ -453,11 +341,11 @@ static void test_training_moves_between_placements(void **state)
                 }
             double a = runner_step(&one, 1, BATCH), b = runner_step(&two, 1, BATCH);
             assert_true(fabs(a - b) < 1e-4 * a);
-            weights_compare(one.exec, two.exec, 1e-4);
+            runner_compare(one.exec, two.exec, 1e-4);
             runner_free(&one);
             runner_free(&two);
         }
-    no_violations();
+    runner_no_violations();
 }
 
 /* Makes a network and frees it; returns how often the devices' clocks were read for it. */
@@ -515,7 +403,7 @@ static void test_choices_are_measured_once(void **state)
     for (int i = 0; i < 3; i++)
         emu_cost(EMU_CUBLAS, i, 0);
     an_choices_free(&choices);
-    no_violations();
+    runner_no_violations();
 }
 
 /* The kernels chosen decide the bits, and they alone: measuring leaves no trace in what is computed. */
@@ -544,13 +432,13 @@ static void test_choices_decide_the_bits(void **state)
         differ = differ || loss != another;
     }
     assert_true(differ);
-    weights_compare(plain.exec, same.exec, 0);
+    runner_compare(plain.exec, same.exec, 0);
     runner_free(&plain);
     runner_free(&same);
     runner_free(&other);
     an_choices_free(&favourites);
     an_choices_free(&others);
-    no_violations();
+    runner_no_violations();
 }
 
 /* A choice that the library does not know any more is made again. */
@@ -569,7 +457,7 @@ static void test_unknown_choices_are_replaced(void **state)
     for (size_t i = 0; i < count; i++)
         assert_int_not_equal(choices.items[i].name[0], 'x');
     an_choices_free(&choices);
-    no_violations();
+    runner_no_violations();
 }
 
 int main(void)

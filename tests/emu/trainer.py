@@ -116,6 +116,20 @@ def check_engines(work):
     os.environ["XDG_CACHE_HOME"] = before
 
 
+def check_graphs(work):
+    """Where a driver refuses to capture a step, the run says so once, and ends in the same bytes."""
+    _, said = train(work, SMALL, "cuda:0", "graphs", 6)
+    assert "operation by operation" not in said, said
+    os.environ["AN_EMU_CAPTURE"] = "0"
+    _, said = train(work, SMALL, "cuda:0", "no-graphs", 6)
+    del os.environ["AN_EMU_CAPTURE"]
+    assert said.count("operation by operation") == 1 and "capture a step on cuda:0" in said, said
+    assert filecmp.cmp(checkpoint(work, "graphs", 6), checkpoint(work, "no-graphs", 6), shallow=False)
+    dry = subprocess.run([f"{BIN}/an-train", *SMALL, "--devices", "cuda:0", "--dry-run", "--run", f"{work}/none", f"{work}/data"],
+                         env=environment("cuda:0"), capture_output=True, text=True, check=True).stdout
+    assert re.search(r"^graphs +[0-9.]+ ms a step; queued operation by operation [0-9.]+ ms$", dry, re.M), dry
+
+
 def check_lost_device(work):
     """A device that fails in mid-training ends the run with a message; what was saved before is whole and goes on."""
     os.environ["AN_EMU_LOST"] = "500"
@@ -153,6 +167,7 @@ def main(work):
     check_closing_page(work)
     if EMULATOR:
         check_engines(work)
+        check_graphs(work)
         check_lost_device(work)
     _, said = train(work, SMALL, "cuda:99", "none", 2, expect=1)
     assert "no cuda:99: this machine has" in said, said

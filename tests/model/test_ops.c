@@ -170,6 +170,12 @@ static void check_backward(an_test_rig *r, const an_test_case *c, expectation *e
     free(slope);
 }
 
+static int op_forward(const an_backend_api *api, an_backend *backend, an_op *op, const an_run *run)
+{
+    int rc = api->begin ? api->begin(backend, run) : AN_OK;
+    return rc ? rc : api->forward(op, run);
+}
+
 static void check_case(const an_test_target *t, const an_test_case *c, bool training, bool accumulate)
 {
     an_test_rig r;
@@ -181,7 +187,7 @@ static void check_case(const an_test_target *t, const an_test_case *c, bool trai
     float *bias = an_test_random((size_t)r.node->channels, 3), *y = an_test_zeros(r.outputs, sizeof *y);
     an_test_rig_weights(&r, weight, bias);
     an_test_ok(api->output_set(r.source, false, (uint32_t)c->n, x), c->name);
-    an_test_ok(api->forward(r.op, &run), c->name);
+    an_test_ok(op_forward(api, r.backend, r.op, &run), c->name);
     an_test_ok(api->output_get(r.op, false, (uint32_t)c->n, y), c->name);
     expect(&e, &r, c, x, weight, bias, run.step);
     an_test_close(c->name, y, e.y, r.outputs, r.tolerance);
@@ -298,7 +304,7 @@ static void check_loss(const an_test_target *t, uint32_t count)
     double *logits = an_test_doubles(x, r.inputs);
     an_test_ok(api->output_set(r.source, false, LOSS_ROWS, x), "logits");
     an_test_ok(api->labels(r.op, labels, count), "labels");
-    an_test_ok(api->forward(r.op, &run), "forward");
+    an_test_ok(op_forward(api, r.backend, r.op, &run), "forward");
     an_test_ok(api->backward(r.op, &run), "backward");
     an_test_ok(api->result(r.op, &result), "result");
     double loss = an_reference_loss(shape, logits, labels, (int)count, probability, slope);
@@ -334,7 +340,7 @@ static void test_top_counts(void **state)
         an_test_rig_make(&r, &backends[b], &loss_case, false, false);
         an_test_ok(r.api->output_set(r.source, false, LOSS_ROWS, logits), "logits");
         an_test_ok(r.api->labels(r.op, labels, LOSS_ROWS), "labels");
-        an_test_ok(r.api->forward(r.op, &run), "forward");
+        an_test_ok(op_forward(r.api, r.backend, r.op, &run), "forward");
         an_test_ok(r.api->result(r.op, &result), "result");
         assert_int_equal(result.top1, 1);
         assert_int_equal(result.top5, 3);
@@ -352,7 +358,7 @@ static void dropout_output(const an_test_target *t, uint64_t step, bool training
     for (size_t i = 0; i < count; i++)
         out[i] = 3;
     an_test_ok(api->output_set(r.source, false, 16, out), "input");
-    an_test_ok(api->forward(r.op, &run), "forward");
+    an_test_ok(op_forward(api, r.backend, r.op, &run), "forward");
     an_test_ok(api->output_get(r.op, false, 16, out), "output");
     api->close(r.backend);
 }
