@@ -5,7 +5,7 @@
 static const char *const engines[] = {"auto", "uring", "uring-direct", "pread", "mmap", NULL}; /* an_reader_engine */
 static const char *const schedules[] = {"constant", "steps", "plateau", "cosine", NULL};       /* an_schedule_kind */
 static const char *const inits[] = {"paper", "he", NULL};                                      /* an_init_kind */
-static const char *const activations[] = {"none", "relu", "tanh", "sigmoid", NULL};            /* an_activation */
+static const char *const activations[] = {"relu", "tanh", "sigmoid", NULL};                    /* network.c */
 static const char *const means[] = {"none", "channel", "pixel", NULL};                         /* an_mean_kind */
 static const char *const scales[] = {"auto", "paper", "unit", NULL};                           /* an_scale_kind */
 static const char *const orders[] = {"global", "block", "sequential", NULL};                   /* an_order_kind */

@@ -41,6 +41,12 @@ static int parse_layers(const char *option, const char *text, unsigned allowed, 
     }
 }
 
+/* The choices of --activation begin behind none, which would make a linear network. */
+static an_activation activation(const an_train_config *config)
+{
+    return (an_activation)(config->activation + AN_ACTIVATION_RELU);
+}
+
 static int build_alexnet(const an_train_config *config, int classes, an_graph *out)
 {
     an_alexnet_options options = an_alexnet_defaults();
@@ -49,7 +55,7 @@ static int build_alexnet(const an_train_config *config, int classes, an_graph *o
     options.padding = (an_alexnet_padding)config->padding;
     options.split = !config->one_column;
     options.communicate = !config->no_communication;
-    options.activation = (an_activation)config->activation;
+    options.activation = activation(config);
     options.dropout = config->dropout;
     options.lrn_alpha = config->lrn_alpha;
     options.pool = config->pool + 2; /* an_train_options: 2, 3 */
@@ -66,7 +72,7 @@ static int build_cifar(const an_train_config *config, int classes, an_graph *out
     an_cifar_options options = an_cifar_defaults();
     options.classes = classes;
     options.input = config->crop;
-    options.activation = (an_activation)config->activation;
+    options.activation = activation(config);
     return an_cifar_build(&options, out);
 }
 

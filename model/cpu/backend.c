@@ -34,7 +34,7 @@ static int cpu_open(an_backend **out, const an_backend_options *options)
     if (strcmp(options->device, "cpu") != 0)
         return an_error(AN_EINVAL, "no device '%s': processors are 'cpu', without a number", options->device);
     if (options->precision == AN_PRECISION_TF32)
-        return an_error(AN_EUNSUPPORTED, "tf32 exists on GPUs only: use f32 or bf16");
+        return an_error(AN_EUNSUPPORTED, "tf32 exists on GPUs only: use fp32 or bf16");
     if (options->precision == AN_PRECISION_BF16 && !bf16_possible())
         return an_error(AN_EUNSUPPORTED, "bf16 needs a processor with AVX-512: use f32");
     an_backend *cpu = calloc(1, sizeof *cpu);

@@ -130,9 +130,6 @@ static void test_impossible_combinations(void **state)
     config.overfit = 50;
     refused(&config, "--batch 50");
     defaults(&config);
-    config.activation = AN_ACTIVATION_NONE;
-    refused(&config, "--activation");
-    defaults(&config);
     config.rate_epochs = "3,2";
     refused(&config, "--rate-epochs");
 }
