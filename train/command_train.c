@@ -1,3 +1,4 @@
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -83,6 +84,14 @@ static int dry_run(an_session *session)
     return rc;
 }
 
+static const char *find_rate_remedy(const an_train_config *config)
+{
+    enum { PLENTY = 200 };
+    if (config->find_rate < PLENTY)
+        return "try --find-rate 200";
+    return config->init == AN_INIT_PAPER ? "the network does not start (try --init he)" : "the network does not start";
+}
+
 static int find_rate(an_session *session, int steps)
 {
     an_rate_point *points = calloc((size_t)steps, sizeof(*points));
@@ -97,7 +106,8 @@ static int find_rate(an_session *session, int steps)
     if (rc == AN_OK && best > 0)
         printf("\nuse --rate %.2g: a third of the rate at which the loss was lowest\n", best);
     else if (rc == AN_OK)
-        printf("\nthe loss never fell: the network does not start (try --init he)\n");
+        printf("\nthe loss never fell below that of guessing, ln(%d) = %.3f: %s\n", session->data.classes,
+               log(session->data.classes), find_rate_remedy(session->config));
     free(points);
     return rc;
 }

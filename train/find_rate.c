@@ -17,13 +17,13 @@ static int settled(int steps)
     return steps / 10;
 }
 
-double an_find_rate_choose(const an_rate_point *points, int count)
+double an_find_rate_choose(const an_rate_point *points, int count, int classes)
 {
     int first = settled(count), lowest = first;
     for (int i = first; i < count; i++)
         if (points[i].loss < points[lowest].loss)
             lowest = i;
-    bool fell = count > 0 && points[lowest].loss < 0.98 * points[first].loss;
+    bool fell = count > 0 && points[lowest].loss < 0.98 * fmin(points[first].loss, log(classes));
     return fell ? points[lowest].rate / 3 : 0;
 }
 
@@ -71,6 +71,6 @@ int an_find_rate(an_session *s, int steps, an_rate_point *points, int *count, do
             break;
     }
     an_loader_free(loader);
-    *best = an_find_rate_choose(points, *count);
+    *best = an_find_rate_choose(points, *count, s->data.classes);
     return rc == AN_END ? AN_OK : rc;
 }

@@ -13,13 +13,14 @@ typedef struct {
 
 /* Train for at most steps steps from fresh weights; ends early when the loss explodes. points has room for steps;
  * *count tells how many were made, *best the rate to begin with: a third of the one at which the loss was lowest. 0 if
- * the loss never fell. */
+ * the loss never fell below where it started and below that of guessing, ln(classes): a network that starts above it
+ * also falls to it by dying. */
 int an_find_rate(an_session *session, int steps, an_rate_point *points, int *count, double *best);
 
 /* The rate of a step. */
 double an_find_rate_at(int step, int steps);
 
 /* *best from the points: also for tests. */
-double an_find_rate_choose(const an_rate_point *points, int count);
+double an_find_rate_choose(const an_rate_point *points, int count, int classes);
 
 #endif

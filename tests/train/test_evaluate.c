@@ -178,10 +178,12 @@ static void test_rate_is_chosen_before_the_explosion(void **state)
 {
     (void)state;
     const an_rate_point points[] = {{0.001, 3}, {0.01, 2}, {0.03, 1.5}, {0.1, 5}};
-    assert_float_equal(an_find_rate_choose(points, 4), 0.01, 1e-12);
+    assert_float_equal(an_find_rate_choose(points, 4, 10), 0.01, 1e-12);
     const an_rate_point flat[] = {{0.001, 3}, {0.01, 3}, {0.03, 2.99}};
-    assert_true(an_find_rate_choose(flat, 3) == 0);
-    assert_true(an_find_rate_choose(flat, 0) == 0);
+    assert_true(an_find_rate_choose(flat, 3, 1000) == 0);
+    assert_true(an_find_rate_choose(flat, 0, 1000) == 0);
+    const an_rate_point dying[] = {{0.001, 4}, {0.01, 3}, {0.03, 2.31}, {0.1, 2.33}}; /* ln(10) = 2.303 */
+    assert_true(an_find_rate_choose(dying, 4, 10) == 0);
     assert_float_equal(an_find_rate_at(0, 100), AN_FIND_RATE_MIN, 1e-18);
     assert_float_equal(an_find_rate_at(99, 100), AN_FIND_RATE_MAX, 1e-9);
 }
