@@ -44,13 +44,15 @@ static int window_copy(const an_op *on, const an_tensor *source, const window *w
     return an_cuda_launched(an_kernel_window(&args, on->cuda->compute), on, "window");
 }
 
-/* On the receiver's copy stream. */
-static int peer_copy(const an_op *source, an_stored stored, void *to, const an_backend *here, const void *from,
-                     const an_backend *there)
+/* On the receiver's copy stream. Devices without a way to each other are named, so that the driver goes through the
+ * host; such a copy cannot be captured (cudaErrorStreamCaptureUnsupported), one that has nothing but addresses can. */
+static int peer_copy(const an_crossing *c, const an_op *source, an_stored stored, void *to, const an_backend *here,
+                     const void *from, const an_backend *there)
 {
     size_t size = size_of(source, stored);
-    return an_cuda_check(cudaMemcpyPeerAsync(to, here->device, from, there->device, size, here->copy),
-                         "copy %zu bytes of %s from cuda:%d to cuda:%d", size, source->node.name, there->device,
+    cudaError_t status = c->direct ? cudaMemcpyAsync(to, from, size, cudaMemcpyDefault, here->copy)
+                                   : cudaMemcpyPeerAsync(to, here->device, from, there->device, size, here->copy);
+    return an_cuda_check(status, "copy %zu bytes of %s from cuda:%d to cuda:%d", size, source->node.name, there->device,
                          here->device);
 }
 
@@ -58,7 +60,7 @@ static int value_pull(an_crossing *c, const an_op *source)
 {
     an_backend *here = c->join->cuda;
     int rc = an_cuda_wait(here->copy, source->ready);
-    if (rc || (rc = peer_copy(source, source->output.stored, c->inbox, here, source->output.data, source->cuda)) ||
+    if (rc || (rc = peer_copy(c, source, source->output.stored, c->inbox, here, source->output.data, source->cuda)) ||
         (rc = an_cuda_record(c->arrived, here->copy)))
         return rc;
     return an_cuda_wait(here->compute, c->arrived);
@@ -108,7 +110,7 @@ static int gradient_pull(an_crossing *c, an_op *source)
     int rc = an_cuda_use(there);
     if (rc || (rc = window_copy(c->join, &source->output, &w)) || (rc = an_cuda_record(c->packed, there->compute)) ||
         (rc = an_cuda_use(here)) || (rc = an_cuda_wait(here->copy, c->packed)) ||
-        (rc = peer_copy(source, source->output.slope_stored, c->returned, here, c->outbox, there)) ||
+        (rc = peer_copy(c, source, source->output.slope_stored, c->returned, here, c->outbox, there)) ||
         (rc = an_cuda_record(c->sent, here->copy)))
         return rc;
     return an_cuda_wait(here->compute, c->sent);
@@ -138,11 +140,12 @@ int an_cuda_collect(an_op *op)
 
 /* Direct copies where the hardware has a way between the devices; where it is refused, the driver goes through the
  * host. */
-static int peers_connect(const an_backend *a, const an_backend *b)
+static int peers_connect(const an_backend *a, const an_backend *b, bool *direct)
 {
     int possible = 0;
     int rc = an_cuda_check(cudaDeviceCanAccessPeer(&possible, a->device, b->device),
                            "ask whether cuda:%d can access cuda:%d", a->device, b->device);
+    *direct = *direct && possible;
     if (rc || !possible || (rc = an_cuda_use(a)))
         return rc;
     cudaError_t status = cudaDeviceEnablePeerAccess(b->device, 0);
@@ -157,8 +160,10 @@ static int remote_make(an_crossing *c, an_op *source)
 {
     an_backend *here = c->join->cuda, *there = source->cuda;
     size_t size = size_of(source, source->output.stored), back = size_of(source, source->output.slope_stored);
-    int rc = peers_connect(here, there);
-    if (rc || (rc = peers_connect(there, here)) || (!source->ready && (rc = an_cuda_event(there, &source->ready))) ||
+    c->direct = true;
+    int rc = peers_connect(here, there, &c->direct);
+    if (rc || (rc = peers_connect(there, here, &c->direct)) ||
+        (!source->ready && (rc = an_cuda_event(there, &source->ready))) ||
         (here->training && ((rc = an_cuda_event(there, &c->sent)) ||
                             (rc = an_cuda_alloc(there, &c->returned, back, c->join->node.name)))) ||
         (rc = an_cuda_event(here, &c->arrived)) || (rc = an_cuda_alloc(here, &c->inbox, size, c->join->node.name)))

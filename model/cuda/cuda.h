@@ -114,8 +114,8 @@ int an_cuda_weights_set(const an_weights *weights, an_backend *cuda, an_paramete
 /* crossing.c: what a join on another device has of a source. */
 typedef struct {
     an_op *join;
-    int offset; /* of the source's channels in the join */
-    bool remote;
+    int offset;               /* of the source's channels in the join */
+    bool remote, direct;      /* on another device; which this one can access, and the other way */
     void *inbox, *outbox;     /* on the join's device: the source's values, their gradient */
     void *returned;           /* on the source's device: the gradient */
     cudaEvent_t arrived;      /* values: copied */

@@ -60,10 +60,13 @@ static void recording_set(const an_recording *r, an_recording *to)
         r->devices[i]->recording = to;
 }
 
+/* In any case; rc is what became of the capture so far. */
 static int capture_end(an_recording *r, int rc)
 {
     cudaGraph_t graph = NULL;
     const an_backend *first = r->devices[0];
+    int used = an_cuda_use(first);
+    rc = rc ? rc : used;
     cudaError_t status = cudaStreamEndCapture(first->compute, &graph);
     if (!rc)
         rc = an_cuda_check(status, "capture a step on cuda:%d", first->device);

@@ -60,7 +60,7 @@ void emu_driver_set(int version);
 #define EMU_NEVER UINT64_MAX
 void emu_lose_after(uint64_t operations);
 void emu_capability_set(int major, int minor); /* of all devices; 9.0 */
-/* The number-th peer copy from now on names its devices the wrong way round. */
+/* The number-th copy from now on that names its devices does so the wrong way round. */
 void emu_swap_devices(int number);
 
 #endif

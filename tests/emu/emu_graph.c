@@ -139,8 +139,7 @@ cudaError_t emu_capture_add(cudaStream_t stream, const emu_task *task)
         return cudaErrorStreamCaptureInvalidated;
     if (refuse_captured && !--refuse_captured)
         return cudaErrorStreamCaptureUnsupported;
-    /* A copy that the driver has to carry through the host's hands. */
-    if (task->pageable || task->staged)
+    if (task->pageable || task->unfit)
         return emu_capture_break(c);
     node *n = node_add(c->graph);
     *n = (node){.task = *task, .chain = stream->chain, .device = stream->device, .before = stream->tips};

@@ -26,7 +26,7 @@ typedef struct {
     void *data;               /* freed afterwards */
     unsigned cost;            /* microseconds that events tell on top of the time it took */
     bool copy;                /* may touch memory of other devices and of the host */
-    bool pageable, staged;    /* memory that is not pinned; devices without a direct way to each other */
+    bool pageable, unfit;     /* memory that is not pinned; no graph can hold it */
     emu_counters bytes;       /* that it moves */
 } emu_task;
 

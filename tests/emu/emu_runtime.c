@@ -862,9 +862,12 @@ static void kind_check(emu_task *task, const void *to, const void *from, size_t 
     pthread_mutex_lock(&emu_lock);
     const buffer *target = buffer_find(to), *source = buffer_find(from);
     bool to_device = target && target->device >= 0, from_device = source && source->device >= 0;
-    if (to_device != (kind == cudaMemcpyHostToDevice) || from_device != (kind == cudaMemcpyDeviceToHost))
+    bool between = to_device && from_device;
+    if (between != (kind == cudaMemcpyDefault) || (!between && (to_device != (kind == cudaMemcpyHostToDevice) ||
+                                                                from_device != (kind == cudaMemcpyDeviceToHost))))
         emu_violation_locked("a copy's direction is not what its addresses say");
-    *(to_device ? &task->bytes.to_device : &task->bytes.from_device) = size;
+    *(between ? &task->bytes.peer : to_device ? &task->bytes.to_device : &task->bytes.from_device) = size;
+    task->unfit = between && !peer_enabled[target->device][source->device];
     pthread_mutex_unlock(&emu_lock);
 }
 
@@ -908,7 +911,7 @@ cudaError_t cudaMemcpyPeerAsync(void *to, int to_device, const void *from, int f
     if (!target || !source || target->device != to_device || source->device != from_device)
         emu_violation_locked("a copy between devices names a device that does not hold the memory");
     task.bytes.peer = size;
-    task.staged = !peer_enabled[to_device][from_device];
+    task.unfit = true; /* graphs know addresses only */
     pthread_mutex_unlock(&emu_lock);
     emu_access_add(&task, to, size, true, "the target");
     emu_access_add(&task, from, size, false, "the source");

@@ -290,6 +290,39 @@ static void test_the_host_must_not_wait(void **state)
     bench_free(&s);
 }
 
+/* A graph knows addresses, not devices, and the driver's way through the host is none. */
+static void test_copies_between_devices(void **state)
+{
+    (void)state;
+    bench s;
+    cudaGraphExec_t graph;
+    float *there;
+    bench_make(&s);
+    ok(cudaSetDevice(1));
+    ok(cudaMalloc((void **)&there, COUNT * sizeof(float)));
+    ok(cudaSetDevice(0));
+    begin(&s);
+    assert_int_equal(cudaMemcpyAsync(there, s.a, 64, cudaMemcpyDefault, s.one), cudaErrorStreamCaptureUnsupported);
+    expect_end(&s, cudaErrorStreamCaptureInvalidated);
+    ok(cudaSetDevice(1));
+    ok(cudaDeviceEnablePeerAccess(0, 0));
+    ok(cudaSetDevice(0));
+    begin(&s);
+    assert_int_equal(cudaMemcpyPeerAsync(there, 1, s.a, 0, 64, s.one), cudaErrorStreamCaptureUnsupported);
+    expect_end(&s, cudaErrorStreamCaptureInvalidated);
+    begin(&s);
+    ok(cudaMemcpyAsync(there, s.a, 64, cudaMemcpyDefault, s.one));
+    end(&s, &graph);
+    uint64_t before = emu_count().peer;
+    ok(cudaGraphLaunch(graph, s.one));
+    assert_int_equal(emu_count().peer - before, 64);
+    ok(cudaStreamSynchronize(s.one));
+    ok(cudaGraphExecDestroy(graph));
+    ok(cudaFree(there));
+    expect(NULL);
+    bench_free(&s);
+}
+
 static void *pin(void *context)
 {
     void *memory = NULL;
@@ -404,6 +437,7 @@ int main(void)
         cmocka_unit_test(test_events_do_not_cross),
         cmocka_unit_test(test_captures_do_not_merge),
         cmocka_unit_test(test_the_host_must_not_wait),
+        cmocka_unit_test(test_copies_between_devices),
         cmocka_unit_test(test_the_mode_says_who_may_allocate),
         cmocka_unit_test(test_the_same_thread_ends_it),
         cmocka_unit_test(test_graphs_in_flight),

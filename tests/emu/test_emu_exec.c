@@ -280,7 +280,9 @@ static void test_a_swapped_device_is_caught(void **state)
     runner r;
     char text[512];
     an_small_net(&graph, AN_ACTIVATION_RELU);
+    emu_peer_set(false);
     runner_make(&r, &graph, "cuda:0,cuda:1", AN_PRECISION_F32, false);
+    emu_peer_set(true);
     emu_swap_devices(2);
     runner_step(&r, 0, BATCH);
     assert_int_equal(emu_violations(text, sizeof text), 1);
