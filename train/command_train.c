@@ -17,8 +17,9 @@ static const an_options spec = {
     .usage = "TRAINING [VALIDATION]\neval [OPTION...] DATASET\nexport [OPTION...] FILE",
     .summary =
         "Train AlexNet (Krizhevsky, Sutskever, Hinton 2012) on a dataset that an-ingest made, and validate it on "
-        "another after each epoch. Stopped by SIGINT or SIGTERM it saves and exits with 130; SIGUSR1 saves and goes "
-        "on. "
+        "another after each epoch. Stopped by SIGINT or SIGTERM it saves and exits with 130, at a second one it ends "
+        "at "
+        "once; SIGUSR1 saves and goes on. "
         "A run resumed with --resume auto gives the same weights as one that was never stopped.",
     .epilogue = "Examples:\n"
                 "  $ an-train --run runs/first --resume auto data/train data/val\n"

@@ -108,6 +108,29 @@ int an_network_build(const an_train_config *config, int classes, an_graph *out)
                     reason.message, enough);
 }
 
+int an_network_idle_options(const an_train_config *config, an_buffer *out)
+{
+    an_train_config usual = {0};
+    int rc = an_options_init(an_train_recipe_spec(), &usual);
+    if (rc < 0 || config->network != AN_NETWORK_CIFAR)
+        return rc;
+    const struct {
+        const char *name;
+        bool changed;
+    } options[] = {{"dropout", config->dropout != usual.dropout},
+                   {"dropout-layers", strcmp(config->dropout_layers, usual.dropout_layers) != 0},
+                   {"lrn", strcmp(config->lrn, usual.lrn) != 0},
+                   {"lrn-alpha", config->lrn_alpha != usual.lrn_alpha},
+                   {"pool", config->pool != usual.pool},
+                   {"padding", config->padding != usual.padding},
+                   {"one-column", config->one_column},
+                   {"no-communication", config->no_communication}};
+    for (size_t i = 0; rc >= 0 && i < sizeof(options) / sizeof(options[0]); i++)
+        if (options[i].changed)
+            rc = an_buffer_printf(out, "--%s is for AlexNet: it has no effect on --network cifar\n", options[i].name);
+    return rc;
+}
+
 static int threads_per_device(int threads, const char *devices)
 {
     int count = 1;

@@ -27,7 +27,9 @@ static int open_exec(an_session *s)
     an_conversion conversion = an_train_conversion(&s->data.input);
     options.conversion = &conversion;
     options.choices = &s->choices;
-    rc = an_engines_load(&s->choices, s->config->run, &s->notes);
+    rc = an_network_idle_options(s->config, &s->notes);
+    if (rc >= 0)
+        rc = an_engines_load(&s->choices, s->config->run, &s->notes);
     if (rc == AN_OK)
         rc = an_exec_create(&s->exec, &s->graph, &options);
     if (rc == AN_OK)

@@ -11,6 +11,7 @@
 #include "tests/train/fixture.h"
 #include "train/config.h"
 #include "train/metrics.h"
+#include "train/network.h"
 #include "train/predictions.h"
 
 static fixture files;
@@ -134,6 +135,26 @@ static void test_impossible_combinations(void **state)
     refused(&config, "--rate-epochs");
 }
 
+static void test_options_without_effect_are_named(void **state)
+{
+    (void)state;
+    an_train_config config;
+    an_buffer notes = {0};
+    defaults(&config);
+    config.dropout = 0.3;
+    assert_int_equal(an_network_idle_options(&config, &notes), AN_OK);
+    config.network = AN_NETWORK_CIFAR;
+    config.lrn = "none";
+    config.one_column = true;
+    assert_true(notes.size == 0);
+    assert_int_equal(an_network_idle_options(&config, &notes), AN_OK);
+    assert_int_equal(an_buffer_append(&notes, "", 1), AN_OK);
+    assert_string_equal((char *)notes.data, "--dropout is for AlexNet: it has no effect on --network cifar\n"
+                                            "--lrn is for AlexNet: it has no effect on --network cifar\n"
+                                            "--one-column is for AlexNet: it has no effect on --network cifar\n");
+    an_buffer_free(&notes);
+}
+
 static void test_scale_follows_initialisation(void **state)
 {
     (void)state;
@@ -211,6 +232,7 @@ int main(void)
         cmocka_unit_test(test_difference_names_each_value),
         cmocka_unit_test(test_older_recipes_get_initial_values),
         cmocka_unit_test(test_impossible_combinations),
+        cmocka_unit_test(test_options_without_effect_are_named),
         cmocka_unit_test(test_scale_follows_initialisation),
         cmocka_unit_test(test_metrics_read_as_if_never_interrupted),
         cmocka_unit_test(test_metrics_are_json),
