@@ -234,7 +234,7 @@ static int conv_forward(an_op *op, const an_run *run)
 {
     (void)run;
     conv_op *conv = (conv_op *)op;
-    int rc = conv->expansion.count ? an_expansion_forward(&conv->expansion, conv->source, &conv->wide)
+    int rc = conv->expansion.count ? an_expansion_forward(&conv->expansion, conv->source, conv->wide.data)
                                    : an_view_forward(&conv->view, op->cpu);
     for (int i = 0; i < op->parts && !rc; i++)
         rc = an_kernel_run(&conv->forward[i], op->cpu);

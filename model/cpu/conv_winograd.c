@@ -1,12 +1,15 @@
 /* Convolution + bias + ReLU in bf16 by own kernels (winograd.h), where those are faster than oneDNN's, which know
  * Winograd's transform in f32 only. */
 #include "base/error.h"
-#include "model/cpu/cpu.h"
+#include "model/cpu/expand.h"
 #include "model/cpu/winograd.h"
 
 typedef struct {
     an_op op;
     an_view view;
+    an_expansion expansion; /* count 0: none */
+    an_tensor *source;      /* what is expanded... */
+    uint16_t *wide;         /* ...and into what */
     bool input_gradient;
     an_kernel activation;
     an_winograd forward, backward;
@@ -16,11 +19,44 @@ typedef struct {
     void *scratch;
 } winograd_op;
 
-/* Whether own kernels are possible and better, and their plans. */
-static bool plans_make(an_winograd *forward, an_winograd *backward, const an_backend *cpu, const an_op_spec *spec)
+/* How it is to be done. */
+typedef struct {
+    an_winograd forward, backward;
+    an_expansion expansion;
+} plans;
+
+static bool plans_make(plans *p, const an_backend *cpu, const an_winograd_shape *shape, int products)
 {
-    const an_tensor *source = an_cpu_input(spec, 0);
+    return an_winograd_plan(&p->forward, shape, cpu->threads) && an_winograd_turn(&p->backward, &p->forward) &&
+           (cpu->winograd || an_winograd_pays(&p->forward, products));
+}
+
+/* The image under a large window, expanded into a 3x3 convolution. */
+static bool plans_expanded(plans *p, const an_backend *cpu, const an_op_spec *spec)
+{
     const an_node *node = spec->node;
+    const an_tensor *source = an_cpu_input(spec, 0);
+    an_expansion *e = &p->expansion;
+    if (!an_expansion_find(e, node, source, 1) || !e->image || spec->input_gradient) {
+        e->count = 0;
+        return false;
+    }
+    an_winograd_shape shape = {.batch = source->n,
+                               .groups = 1,
+                               .from = e->expanded,
+                               .to = node->channels,
+                               .height = e->height,
+                               .width = e->width,
+                               .kernel = AN_EXPANSION_TAPS,
+                               .out_height = node->height,
+                               .out_width = node->width};
+    return plans_make(p, cpu, &shape, node->kernel * node->kernel * source->c);
+}
+
+static bool plans_direct(plans *p, const an_backend *cpu, const an_op_spec *spec)
+{
+    const an_node *node = spec->node;
+    const an_tensor *source = an_cpu_input(spec, 0);
     int groups = node->groups ? node->groups : 1;
     an_winograd_shape shape = {.batch = source->n,
                                .groups = groups,
@@ -32,10 +68,14 @@ static bool plans_make(an_winograd *forward, an_winograd *backward, const an_bac
                                .pad = node->pad_before,
                                .out_height = node->height,
                                .out_width = node->width};
-    return cpu->type == dnnl_bf16 && !cpu->direct && an_winograd_possible() && node->stride == 1 &&
-           node->activation <= AN_ACTIVATION_RELU && !source->halved &&
-           an_winograd_plan(forward, &shape, cpu->threads) && an_winograd_turn(backward, forward) &&
-           (cpu->winograd || an_winograd_pays(forward));
+    return node->stride == 1 && !source->halved && plans_make(p, cpu, &shape, node->kernel * node->kernel * shape.from);
+}
+
+/* Whether own kernels are possible and better. */
+static bool plans_find(plans *p, const an_backend *cpu, const an_op_spec *spec)
+{
+    return cpu->type == dnnl_bf16 && !cpu->direct && an_winograd_possible() &&
+           spec->node->activation <= AN_ACTIVATION_RELU && (plans_expanded(p, cpu, spec) || plans_direct(p, cpu, spec));
 }
 
 static size_t turned_bytes(const winograd_op *conv)
@@ -71,6 +111,8 @@ static int weights_make(winograd_op *conv)
     for (int i = 0; i < op->parts && !rc; i++) {
         conv->changes[i] = UINT64_MAX;
         rc = an_weights_make(&op->weights[i], op->cpu, &order, NULL, &canonical);
+        if (!rc && conv->expansion.count)
+            rc = an_weights_expand(&op->weights[i], op->cpu, &conv->expansion);
         if (!rc)
             rc = an_weights_make(&op->biases[i], op->cpu, &bias, NULL, &bias);
     }
@@ -79,6 +121,16 @@ static int weights_make(winograd_op *conv)
         return rc;
     conv->transformed = place;
     return AN_OK;
+}
+
+static int wide_make(winograd_op *conv)
+{
+    void *place;
+    const an_winograd_shape *s = &conv->forward.shape;
+    size_t size = (size_t)s->batch * (size_t)s->from * (size_t)s->height * (size_t)s->width * sizeof(uint16_t);
+    int rc = an_cpu_alloc(conv->op.cpu, &place, size);
+    conv->wide = place;
+    return rc;
 }
 
 static int tensors_make(winograd_op *conv, const an_op_spec *spec)
@@ -90,9 +142,20 @@ static int tensors_make(winograd_op *conv, const an_op_spec *spec)
     dnnl_memory_desc_t from = an_tensor_desc(type, source->n, source->c, source->h, source->w, dnnl_nChw16c);
     dnnl_memory_desc_t to = an_tensor_desc(type, source->n, node->channels, node->height, node->width, dnnl_nChw16c);
     int shape[] = {source->n, node->channels, node->height, node->width};
-    int rc = an_view_make(&conv->view, op->cpu, source,
-                          &(an_view_spec){&from, false, spec->input_gradient, spec->accumulate});
-    return rc ? rc : an_tensor_make(&op->output, op->cpu, shape, &to, false);
+    int rc = an_tensor_make(&op->output, op->cpu, shape, &to, false);
+    conv->source = source;
+    if (rc || conv->expansion.count)
+        return rc ? rc : wide_make(conv);
+    return an_view_make(&conv->view, op->cpu, source,
+                        &(an_view_spec){&from, false, spec->input_gradient, spec->accumulate});
+}
+
+static int source_ready(const winograd_op *conv, const uint16_t **out)
+{
+    bool expanded = conv->expansion.count;
+    *out = expanded ? conv->wide : conv->view.tensor->data;
+    return expanded ? an_expansion_forward(&conv->expansion, conv->source, conv->wide)
+                    : an_view_forward(&conv->view, conv->op.cpu);
 }
 
 static int winograd_forward(an_op *op, const an_run *run)
@@ -100,7 +163,8 @@ static int winograd_forward(an_op *op, const an_run *run)
     (void)run;
     winograd_op *conv = (winograd_op *)op;
     const float *bias[AN_WINOGRAD_GROUPS];
-    int rc = an_view_forward(&conv->view, op->cpu);
+    const uint16_t *source;
+    int rc = source_ready(conv, &source);
     for (int i = 0; i < op->parts; i++) {
         bias[i] = op->biases[i].data;
         if (conv->changes[i] == op->weights[i].changes)
@@ -109,7 +173,7 @@ static int winograd_forward(an_op *op, const an_run *run)
         an_winograd_weights(&conv->forward, op->weights[i].data,
                             conv->transformed + (size_t)i * an_winograd_weights_size(&conv->forward));
     }
-    an_winograd_run_args args = {.source = conv->view.tensor->data,
+    an_winograd_run_args args = {.source = source,
                                  .transformed = conv->transformed,
                                  .bias = bias,
                                  .relu = op->node.activation == AN_ACTIVATION_RELU,
@@ -127,7 +191,7 @@ static void backward_weights(winograd_op *conv)
         weights[i] = op->weights[i].slope;
         bias[i] = op->biases[i].slope;
     }
-    an_winograd_gradient_args args = {.source = conv->view.tensor->data,
+    an_winograd_gradient_args args = {.source = conv->expansion.count ? conv->wide : conv->view.tensor->data,
                                       .slope = op->output.slope,
                                       .weights = weights,
                                       .bias = bias,
@@ -166,7 +230,8 @@ static int winograd_backward(an_op *op, const an_run *run)
 static int winograd_describe(const an_op *op, an_buffer *out)
 {
     const winograd_op *conv = (const winograd_op *)op;
-    return an_buffer_printf(out, "%swinograd 2x2:avx512_bf16, backward the same%s",
+    return an_buffer_printf(out, "%s%swinograd 2x2:avx512_bf16, backward the same%s",
+                            conv->expansion.count ? "expanded to 3x3, " : "",
                             conv->view.forward[0].primitive ? "input reordered, " : "",
                             conv->forward.segments > 1 ? ", window cut in four" : "");
 }
@@ -175,16 +240,17 @@ int an_cpu_winograd_create(an_op **out, an_backend *cpu, const an_op_spec *spec)
 {
     static const an_op_methods methods = {winograd_forward, winograd_backward, winograd_describe};
     winograd_op *conv;
-    an_winograd forward, backward;
+    plans p;
     *out = NULL;
-    if (!plans_make(&forward, &backward, cpu, spec))
+    if (!plans_find(&p, cpu, spec))
         return AN_OK;
     int rc = an_cpu_op_new(&conv, cpu, spec, &methods, sizeof *conv);
     if (rc)
         return rc;
-    conv->forward = forward;
-    conv->backward = backward;
-    conv->op.parts = forward.shape.groups;
+    conv->forward = p.forward;
+    conv->backward = p.backward;
+    conv->expansion = p.expansion;
+    conv->op.parts = p.forward.shape.groups;
     conv->input_gradient = spec->input_gradient;
     if ((rc = tensors_make(conv, spec)) || (rc = weights_make(conv)) || (rc = scratch_make(conv)))
         return rc;

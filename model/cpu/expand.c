@@ -8,7 +8,7 @@
 
 static bool order_is(const an_tensor *tensor, dnnl_format_tag_t tag)
 {
-    dnnl_memory_desc_t order = an_tensor_desc(dnnl_f32, tensor->n, tensor->c, tensor->h, tensor->w, tag);
+    dnnl_memory_desc_t order = an_tensor_desc(tensor->desc.data_type, tensor->n, tensor->c, tensor->h, tensor->w, tag);
     return dnnl_memory_desc_equal(&order, &tensor->desc);
 }
 
@@ -51,23 +51,34 @@ bool an_expansion_pays(const an_expansion *e)
     return products * tiled / ((double)height * width) < GAIN;
 }
 
-/* One channel of the image, and all its offsets: a block of 16 channels of the result. */
-static void image_plane(const an_expansion *e, const float *in, int height, int width, float *out)
+/* One channel of the image, and all its offsets: a block of 16 channels of the result, of values of size bytes. */
+static inline __attribute__((always_inline)) void image_expand(const an_expansion *e, const char *in, int height,
+                                                               int width, char *out, size_t size)
 {
+    size_t step = (size_t)e->count * size;
     for (int i = 0; i < e->height; i++)
         for (int j = 0; j < e->width; j++)
-            for (int d = 0; d < e->count; d++, out += e->count) {
+            for (int d = 0; d < e->count; d++, out += step) {
                 int y = e->stride * i + e->offsets[d] - e->pad, x = e->stride * j - e->pad;
+                ptrdiff_t from = ((ptrdiff_t)y * width + x) * (ptrdiff_t)size;
                 bool inside = y >= 0 && y < height;
                 if (inside && x >= 0 && x + e->count <= width) {
-                    memcpy(out, in + (size_t)y * (size_t)width + (size_t)x, (size_t)e->count * sizeof *out);
+                    memcpy(out, in + from, AN_EXPANSION_OFFSETS * size);
                     continue;
                 }
-                for (int k = 0; k < e->count; k++) {
-                    bool there = inside && x + k >= 0 && x + k < width;
-                    out[k] = there ? in[(ptrdiff_t)y * width + x + k] : 0;
-                }
+                memset(out, 0, step);
+                for (int k = 0; k < e->count; k++)
+                    if (inside && x + k >= 0 && x + k < width)
+                        memcpy(out + (size_t)k * size, in + from + (ptrdiff_t)((size_t)k * size), size);
             }
+}
+
+static void image_plane(const an_expansion *e, const char *in, int height, int width, char *out, size_t size)
+{
+    if (size == sizeof(float))
+        image_expand(e, in, height, width, out, sizeof(float));
+    else
+        image_expand(e, in, height, width, out, sizeof(uint16_t));
 }
 
 /* The columns j of the result whose pixel j + shift lies in a row of width pixels. */
@@ -133,24 +144,25 @@ static plane_place plane_find(const an_expansion *e, size_t n, size_t plane)
                          .right = e->offsets[pair % e->count] - e->pad};
 }
 
-int an_expansion_forward(const an_expansion *e, const an_tensor *source, an_tensor *wide)
+int an_expansion_forward(const an_expansion *e, const an_tensor *source, void *wide)
 {
-    void *data = NULL;
+    void *in = NULL;
     size_t pixels = (size_t)source->h * (size_t)source->w, area = (size_t)e->height * (size_t)e->width * BLOCK;
     size_t planes = (size_t)(source->n * e->parts) * (size_t)(e->expanded / BLOCK), n = (size_t)source->n;
-    int rc = an_cpu_check(dnnl_memory_get_data_handle(source->value, &data), "tensor", "its memory");
+    size_t size = dnnl_data_type_size(source->desc.data_type);
+    int rc = an_cpu_check(dnnl_memory_get_data_handle(source->value, &in), "tensor", "its memory");
     if (rc)
         return rc;
-    const float *in = data;
-    float *out = wide->data;
 #pragma omp parallel for schedule(static)
     for (size_t i = 0; i < planes; i++) {
         if (e->image) {
-            image_plane(e, in + i * pixels, source->h, source->w, out + i * area);
+            image_plane(e, (const char *)in + i * pixels * size, source->h, source->w, (char *)wide + i * area * size,
+                        size);
             continue;
         }
         plane_place p = plane_find(e, n, i);
-        shifted_plane(e, p.down, p.right, in + p.source * pixels * BLOCK, source->h, source->w, out + i * area);
+        shifted_plane(e, p.down, p.right, (const float *)in + p.source * pixels * BLOCK, source->h, source->w,
+                      (float *)wide + i * area);
     }
     return AN_OK;
 }

@@ -32,8 +32,9 @@ bool an_expansion_find(an_expansion *out, const an_node *node, const an_tensor *
  * may be mostly empty. */
 bool an_expansion_pays(const an_expansion *e);
 
-/* Into the wider image (n x expanded in blocks of 16; halves one behind the other), and its gradient back. */
-int an_expansion_forward(const an_expansion *e, const an_tensor *source, an_tensor *wide);
+/* Into the wider image (n x expanded in blocks of 16; halves one behind the other) in the source's type, and its
+ * gradient back. What is no image is f32. */
+int an_expansion_forward(const an_expansion *e, const an_tensor *source, void *wide);
 void an_expansion_backward(const an_expansion *e, an_tensor *source, const an_tensor *wide, bool accumulate);
 
 /* Between canonical weights O x channels x K x K and O x expanded x 3 x 3. */

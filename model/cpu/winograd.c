@@ -99,12 +99,12 @@ bool an_winograd_turn(an_winograd *out, const an_winograd *forward)
 #define GAIN 1.3 /* of products left out that the transforms take at most, measured */
 #define CHANNELS_LEAST 32
 
-bool an_winograd_pays(const an_winograd *plan)
+bool an_winograd_pays(const an_winograd *plan, int products)
 {
     const an_winograd_shape *s = &plan->shape;
-    double direct = (double)(s->out_height * s->out_width) * s->kernel * s->kernel * s->from;
-    double products = (double)(plan->down * plan->across) * (double)plan->depths;
-    return s->from >= CHANNELS_LEAST && s->to >= CHANNELS_LEAST && products * GAIN < direct;
+    double direct = (double)(s->out_height * s->out_width) * products;
+    double own = (double)(plan->down * plan->across) * (double)plan->depths;
+    return s->from >= CHANNELS_LEAST && s->to >= CHANNELS_LEAST && own * GAIN < direct;
 }
 
 /* Scratch of a thread: V, then M of a panel, position by position. */

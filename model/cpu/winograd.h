@@ -60,8 +60,8 @@ bool an_winograd_possible(void);
 bool an_winograd_plan(an_winograd *out, const an_winograd_shape *shape, int threads);
 /* Its backward data plan. Shapes: from, to, source and target exchanged. */
 bool an_winograd_turn(an_winograd *out, const an_winograd *forward);
-/* Whether it is expected to be faster than a direct convolution. */
-bool an_winograd_pays(const an_winograd *plan);
+/* Whether it is expected to be faster than a direct convolution that takes so many products for each output. */
+bool an_winograd_pays(const an_winograd *plan, int products);
 
 /* U of a group, from its master weights. Size: values of a group. */
 size_t an_winograd_weights_size(const an_winograd *plan);

@@ -348,7 +348,7 @@ static void test_shapes_that_do_not_fit(void **state)
     an_winograd plan;
     an_winograd_shape s = good;
     assert_true(an_winograd_plan(&plan, &s, 1));
-    assert_false(an_winograd_pays(&plan)); /* 16 channels are transformed longer than multiplied */
+    assert_false(an_winograd_pays(&plan, 9 * s.from)); /* 16 channels are transformed longer than multiplied */
     s.from = 24;
     assert_false(an_winograd_plan(&plan, &s, 1));
     s = good;
@@ -365,10 +365,10 @@ static void test_shapes_that_do_not_fit(void **state)
     s = good;
     s.from = s.to = 128;
     assert_true(an_winograd_plan(&plan, &s, 1));
-    assert_true(an_winograd_pays(&plan));
+    assert_true(an_winograd_pays(&plan, 9 * s.from));
     s.out_height = s.out_width = 1; /* three quarters of the only tile are empty */
     assert_true(an_winograd_plan(&plan, &s, 1));
-    assert_false(an_winograd_pays(&plan));
+    assert_false(an_winograd_pays(&plan, 9 * s.from));
 }
 
 int main(void)
