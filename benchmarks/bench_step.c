@@ -22,7 +22,7 @@ typedef struct {
     bool layers, step_only;
 } config;
 
-static const char *const precisions[] = {"f32", "bf16", NULL};
+static const char *const precisions[] = {"fp32", "bf16", NULL};
 
 static const an_option options[] = {{.name = "batch",
                                      .type = AN_OPTION_INT,
@@ -59,7 +59,7 @@ static const an_option options[] = {{.name = "batch",
                                     {.name = "precision",
                                      .type = AN_OPTION_CHOICE,
                                      .choices = precisions,
-                                     .initial = "f32",
+                                     .initial = "fp32",
                                      .offset = offsetof(config, precision),
                                      .help = "of step and primitives"},
                                     {.name = "devices",

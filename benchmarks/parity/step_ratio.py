@@ -15,14 +15,14 @@ import subprocess
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-OURS = {"ours f32": ["--precision", "f32"], "ours f32 cpu,cpu": ["--precision", "f32", "--devices", "cpu,cpu"],
+OURS = {"ours fp32": ["--precision", "fp32"], "ours fp32 cpu,cpu": ["--precision", "fp32", "--devices", "cpu,cpu"],
         "ours bf16": ["--precision", "bf16"], "ours bf16 cpu,cpu": ["--precision", "bf16", "--devices", "cpu,cpu"]}
-TORCH = {"PyTorch f32, LRN": [], "PyTorch f32, no LRN": ["--no-lrn"], "PyTorch bf16, LRN": ["--bf16"],
+TORCH = {"PyTorch fp32, LRN": [], "PyTorch fp32, no LRN": ["--no-lrn"], "PyTorch bf16, LRN": ["--bf16"],
          "PyTorch bf16, no LRN": ["--bf16", "--no-lrn"]}
 # How many times as fast is the second as the first, and how fast it is meant to be.
-RATIOS = [("PyTorch f32, LRN", "ours f32", 3.6), ("PyTorch f32, no LRN", "ours f32", 1.7),
+RATIOS = [("PyTorch fp32, LRN", "ours fp32", 3.6), ("PyTorch fp32, no LRN", "ours fp32", 1.7),
           ("PyTorch bf16, LRN", "ours bf16", None), ("PyTorch bf16, no LRN", "ours bf16", None),
-          ("ours f32", "ours bf16", 1.35), ("ours f32", "ours f32 cpu,cpu", 0.95),
+          ("ours fp32", "ours bf16", 1.35), ("ours fp32", "ours fp32 cpu,cpu", 0.95),
           ("ours bf16", "ours bf16 cpu,cpu", 0.95)]
 
 
