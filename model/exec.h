@@ -1,5 +1,6 @@
 /* Running a graph: training and evaluation steps on a placement of logical onto physical devices. All memory, plans and
- * workspaces are made in an_exec_create; a step allocates nothing. One thread drives an exec. */
+ * workspaces are made in an_exec_create; a step allocates nothing, but for one that makes what an_exec_replay_set tells
+ * of. One thread drives an exec. */
 #ifndef AN_MODEL_EXEC_H
 #define AN_MODEL_EXEC_H
 

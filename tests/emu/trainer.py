@@ -116,6 +116,12 @@ def check_engines(work):
     os.environ["XDG_CACHE_HOME"] = before
 
 
+def check_profiled(work, network, devices, plain, steps):
+    """Profiled steps are queued operation by operation, the others as graphs: the same bytes."""
+    train(work, network, devices, f"{plain}-profiled", steps, "--profile")
+    assert filecmp.cmp(checkpoint(work, plain, steps), checkpoint(work, f"{plain}-profiled", steps), shallow=False), plain
+
+
 def check_graphs(work):
     """Where a driver refuses to capture a step, the run says so once, and ends in the same bytes."""
     _, said = train(work, SMALL, "cuda:0", "graphs", 6)
@@ -144,6 +150,7 @@ def check_lost_device(work):
 def check_two(work):
     expected, _ = train(work, ALEXNET, "cpu", "alexnet", 4)
     name = check_resume(work, ALEXNET, "cuda:0,cuda:1", 4, 2)
+    check_profiled(work, ALEXNET, "cuda:0,cuda:1", f"{name}-straight", 4)
     for devices in ("cpu", "cpu,cpu", "cuda:1"):  # what two devices began
         run = "moved-" + devices.replace(":", "").replace(",", "-")
         os.makedirs(f"{work}/{run}/checkpoints")
@@ -163,6 +170,7 @@ def main(work):
     close(expected, got, 1e-3)
     check_resume(work, SMALL, "cuda:0", 9, 4)  # an epoch is six steps: both stop and go on in mid-epoch
     check_resume(work, [*SMALL, "--precision", "bf16"], "cuda:0", 9, 4)
+    check_profiled(work, SMALL, "cuda:0", "cuda", 9)
     check_evaluation(work, "cuda")
     check_closing_page(work)
     if EMULATOR:
