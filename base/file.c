@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +15,7 @@
 
 struct an_file_writer {
     int fd;
-    char *path, *temporary;
+    char *path, *temporary; /* no temporary: written in place */
 };
 
 static int read_all(int fd, const char *path, size_t limit, an_buffer *out)
@@ -50,10 +51,27 @@ int an_file_read(const char *path, size_t limit, an_buffer *out)
     return rc;
 }
 
-static int create_temporary(an_file_writer *writer, const char *path)
+/* Where a symbolic link leads, so that the file is replaced and not the link. */
+static char *target_of(const char *path)
+{
+    struct stat status;
+    char *target = lstat(path, &status) == 0 && S_ISLNK(status.st_mode) ? realpath(path, NULL) : NULL;
+    return target ? target : strdup(path);
+}
+
+static int open_in_place(an_file_writer *writer, const char *path)
 {
     writer->path = strdup(path);
-    if (!writer->path || asprintf(&writer->temporary, "%s.tmp-%ld", path, (long)getpid()) < 0) {
+    if (!writer->path)
+        return an_error(AN_ENOMEM, "out of memory: writing '%s'", path);
+    writer->fd = open(path, O_WRONLY | O_CLOEXEC);
+    return writer->fd < 0 ? an_error_errno(errno, "cannot write '%s'", path) : AN_OK;
+}
+
+static int create_temporary(an_file_writer *writer, const char *path)
+{
+    writer->path = target_of(path);
+    if (!writer->path || asprintf(&writer->temporary, "%s.tmp-%ld", writer->path, (long)getpid()) < 0) {
         writer->temporary = NULL; /* asprintf leaves it undefined */
         return an_error(AN_ENOMEM, "out of memory: writing '%s'", path);
     }
@@ -76,7 +94,11 @@ int an_file_writer_open(an_file_writer **out, const char *path)
     an_file_writer *writer = calloc(1, sizeof *writer);
     if (!writer)
         return an_error(AN_ENOMEM, "out of memory: writing '%s'", path);
-    int rc = create_temporary(writer, path);
+    struct stat status;
+    bool there = stat(path, &status) == 0;
+    int rc = there && S_ISDIR(status.st_mode)    ? an_error(AN_EINVAL, "'%s' is a folder: name a file", path)
+             : there && !S_ISREG(status.st_mode) ? open_in_place(writer, path)
+                                                 : create_temporary(writer, path);
     if (rc)
         writer_free(writer);
     else
@@ -115,7 +137,7 @@ static int sync_parent(const char *path)
 
 static int finish(an_file_writer *writer)
 {
-    int failed = fsync(writer->fd), errnum = errno;
+    int failed = writer->temporary ? fsync(writer->fd) : 0, errnum = errno;
     if (close(writer->fd) && !failed) {
         failed = 1;
         errnum = errno;
@@ -123,7 +145,7 @@ static int finish(an_file_writer *writer)
     writer->fd = -1;
     if (failed)
         return an_error_errno(errnum, "cannot write '%s'", writer->path);
-    if (rename(writer->temporary, writer->path))
+    if (writer->temporary && rename(writer->temporary, writer->path))
         return an_error_errno(errno, "cannot rename '%s' to '%s'", writer->temporary, writer->path);
     return AN_OK;
 }
@@ -135,7 +157,7 @@ int an_file_writer_commit(an_file_writer *writer)
         an_file_writer_abort(writer);
         return rc;
     }
-    rc = sync_parent(writer->path);
+    rc = writer->temporary ? sync_parent(writer->path) : AN_OK;
     writer_free(writer);
     return rc;
 }
@@ -146,7 +168,8 @@ void an_file_writer_abort(an_file_writer *writer)
         return;
     if (writer->fd >= 0)
         (void)close(writer->fd); /* what was written is thrown away */
-    (void)unlink(writer->temporary);
+    if (writer->temporary)
+        (void)unlink(writer->temporary);
     writer_free(writer);
 }
 

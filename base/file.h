@@ -10,7 +10,8 @@
 /* Append the file's bytes to out; AN_ECORRUPT if larger than limit. On failure out holds what it held. */
 int an_file_read(const char *path, size_t limit, an_buffer *out);
 
-/* Atomic replacement: write to "<path>.tmp-<pid>", sync, rename, sync the folder. */
+/* Atomic replacement: write to "<path>.tmp-<pid>", sync, rename, sync the folder. A symbolic link keeps, and the file
+ * it leads to is replaced; a device or a pipe (/dev/stdout) is written in place. AN_EINVAL for a folder. */
 typedef struct an_file_writer an_file_writer;
 int an_file_writer_open(an_file_writer **out, const char *path);
 int an_file_writer_write(an_file_writer *writer, const void *data, size_t size);

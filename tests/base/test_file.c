@@ -88,14 +88,61 @@ static void test_missing_folder(void **state)
     assert_int_equal(scratch_count(here->folder), 0);
 }
 
-/* A folder under the final name: the rename fails after everything was written. */
+/* A folder appears under the final name: the rename fails after everything was written. */
 static void test_failed_rename_removes_the_temporary(void **state)
 {
     place *here = *state;
+    an_file_writer *writer;
+    assert_int_equal(an_file_writer_open(&writer, here->path), AN_OK);
     assert_int_equal(mkdir(here->path, 0777), 0);
-    assert_int_equal(an_file_write_atomic(here->path, "x", 1), AN_EIO);
+    assert_int_equal(an_file_writer_write(writer, "x", 1), AN_OK);
+    assert_int_equal(an_file_writer_commit(writer), AN_EIO);
     assert_non_null(strstr(an_error_message(), here->path));
     assert_int_equal(scratch_count(here->folder), 1);
+}
+
+static void test_folder_is_refused(void **state)
+{
+    place *here = *state;
+    assert_int_equal(an_file_write_atomic(here->folder, "x", 1), AN_EINVAL);
+    assert_non_null(strstr(an_error_message(), here->folder));
+    assert_int_equal(scratch_count(here->folder), 0);
+}
+
+static void test_link_is_followed(void **state)
+{
+    place *here = *state;
+    char link[sizeof here->path + 8];
+    struct stat status;
+    snprintf(link, sizeof link, "%s.link", here->path);
+    assert_int_equal(an_file_write_atomic(here->path, "old", 3), AN_OK);
+    assert_int_equal(symlink("file", link), 0);
+    assert_int_equal(an_file_write_atomic(link, "new", 3), AN_OK);
+    assert_holds(here->path, "new");
+    assert_int_equal(lstat(link, &status), 0);
+    assert_true(S_ISLNK(status.st_mode));
+    assert_int_equal(scratch_count(here->folder), 2);
+}
+
+/* As a device would: /dev/stdout must not become a file. */
+static void test_pipe_is_written_in_place(void **state)
+{
+    place *here = *state;
+    char got[8] = "";
+    struct stat status;
+    an_file_writer *writer;
+    assert_int_equal(mkfifo(here->path, 0600), 0);
+    int reader = open(here->path, O_RDWR | O_NONBLOCK);
+    assert_true(reader >= 0);
+    assert_int_equal(an_file_write_atomic(here->path, "abc", 3), AN_OK);
+    assert_int_equal(read(reader, got, sizeof got), 3);
+    assert_string_equal(got, "abc");
+    assert_int_equal(an_file_writer_open(&writer, here->path), AN_OK);
+    an_file_writer_abort(writer);
+    assert_int_equal(lstat(here->path, &status), 0);
+    assert_true(S_ISFIFO(status.st_mode));
+    assert_int_equal(scratch_count(here->folder), 1);
+    close(reader);
 }
 
 static void test_name_without_folder(void **state)
@@ -236,6 +283,9 @@ int main(void)
         TEST(test_abort_leaves_nothing),
         TEST(test_missing_folder),
         TEST(test_failed_rename_removes_the_temporary),
+        TEST(test_folder_is_refused),
+        TEST(test_link_is_followed),
+        TEST(test_pipe_is_written_in_place),
         TEST(test_name_without_folder),
         TEST(test_read_appends_and_limits),
         TEST(test_read_of_a_large_file),
