@@ -51,15 +51,25 @@ static int print_devices(void)
     return rc < 0 ? an_command_failed(rc) : AN_EXIT_OK;
 }
 
-int main(int argc, char **argv)
+static int run_command(int argc, char **argv)
 {
-    let_idle_threads_sleep(argv);
-    an_log_init("an-train", AN_LOG_INFO);
-    an_fault_install("an-train");
     if (devices_asked(argc, argv))
         return print_devices();
     for (size_t i = 0; argc > 1 && i < sizeof(commands) / sizeof(commands[0]); i++)
         if (strcmp(argv[1], commands[i].name) == 0)
             return commands[i].run(argc - 1, argv + 1);
     return an_command_train(argc, argv);
+}
+
+int main(int argc, char **argv)
+{
+    let_idle_threads_sleep(argv);
+    an_log_init("an-train", AN_LOG_INFO);
+    an_fault_install("an-train");
+    int code = run_command(argc, argv);
+    if ((fflush(stdout) || ferror(stdout)) && code == AN_EXIT_OK) {
+        an_log(AN_LOG_ERROR, "cannot write to standard output");
+        return AN_EXIT_FAILURE;
+    }
+    return code;
 }

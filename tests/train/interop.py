@@ -90,6 +90,9 @@ def main(work):
     assert "top-1" in run(*evaluate, "--per-class", "--confusions", "2", "--show", "1", f"{work}/data")
     run(*evaluate, "--ten-crop", "--batch", "9", f"{work}/data", expect=2)
     run(f"{BIN}/an-train", "eval", f"{work}/data", expect=2)
+    with open("/dev/full", "w") as full:  # what could not be printed is no success
+        done = subprocess.run([*evaluate, "--json", f"{work}/data"], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1 and "standard output" in done.stderr, done
 
     try:
         from safetensors.numpy import load_file, save_file
