@@ -208,6 +208,7 @@ static void test_absent_and_odd_files(void **state)
     an_safetensors *file;
     assert_int_equal(an_safetensors_open(&file, fixture_path(&files, "absent")), AN_ENOTFOUND);
     assert_int_equal(an_safetensors_open(&file, files.root), AN_ECORRUPT);
+    assert_non_null(strstr(an_error_message(), "is a folder"));
 }
 
 static int refuse(void *context, size_t number, float *out)
