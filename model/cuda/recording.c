@@ -73,6 +73,9 @@ static int capture_end(an_recording *r, int rc)
     if (!rc)
         rc = an_cuda_check(cudaGraphInstantiate(&r->graph, graph, 0), "make a graph of a step on cuda:%d",
                            first->device);
+    if (!rc) /* the first launch would do it; here, want of memory is no reason to stop */
+        rc = an_cuda_check(cudaGraphUpload(r->graph, first->compute), "bring a graph of a step to cuda:%d",
+                           first->device);
     if (graph)
         (void)cudaGraphDestroy(graph);
     recording_set(r, NULL);

@@ -44,7 +44,8 @@ int emu_violations(char *first, size_t size);
 void emu_drop_wait(int number);
 /* The number-th operation from now on that a capture is to take is refused; the capture itself goes on. */
 void emu_refuse_captured(int number);
-void emu_refuse_instantiation(bool refused);
+typedef enum { EMU_NOTHING, EMU_INSTANTIATE, EMU_UPLOAD } emu_graph_call;
+void emu_refuse_graph(emu_graph_call call); /* every one from now on */
 /* From now on launches of that kernel of the backend's do nothing; NULL: all work. */
 void emu_ignore_kernel(const char *name);
 /* From now on what a library runs by its proposal of that number (0, 1...; for all shapes) takes that much longer on

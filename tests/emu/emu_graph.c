@@ -52,16 +52,16 @@ struct CUgraphExec_st {
 static emu_capture *captures; /* under way */
 static uint64_t numbers;
 static int refuse_captured;
-static bool refuse_instantiation;
+static emu_graph_call refused;
 
 void emu_refuse_captured(int number)
 {
     refuse_captured = number;
 }
 
-void emu_refuse_instantiation(bool refused)
+void emu_refuse_graph(emu_graph_call call)
 {
-    refuse_instantiation = refused;
+    refused = call;
 }
 
 static void graph_release(cudaGraph_t graph)
@@ -283,7 +283,7 @@ cudaError_t cudaGraphDestroy(cudaGraph_t graph)
 
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t *out, cudaGraph_t graph, unsigned long long flags)
 {
-    if (refuse_instantiation || flags)
+    if (refused == EMU_INSTANTIATE || flags)
         return emu_failed(cudaErrorNotSupported);
     struct CUgraphExec_st *exec = emu_new(sizeof *exec);
     pthread_mutex_lock(&emu_lock);
@@ -316,6 +316,17 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec)
     pthread_mutex_unlock(&emu_lock);
     free(exec);
     return cudaSuccess;
+}
+
+cudaError_t cudaGraphUpload(cudaGraphExec_t exec, cudaStream_t stream)
+{
+    (void)exec;
+    pthread_mutex_lock(&emu_lock);
+    bool known = emu_stream_check(stream, "cudaGraphUpload");
+    pthread_mutex_unlock(&emu_lock);
+    return emu_failed(refused == EMU_UPLOAD ? cudaErrorMemoryAllocation
+                      : known               ? cudaSuccess
+                                            : cudaErrorInvalidResourceHandle);
 }
 
 typedef struct {

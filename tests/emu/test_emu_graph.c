@@ -180,40 +180,43 @@ static void test_replays_can_be_switched(void **state)
     runner_no_violations();
 }
 
-/* Whatever is refused, the same steps are walked; the reason is kept. */
-static void check_refusal(const char *devices, int captured, bool instantiation, const char *reason)
+/* Whatever is refused, the same steps are walked; the reason is kept. Returns the number of graphs launched. */
+static uint64_t check_refusal(const char *devices, int captured, emu_graph_call call, const char *reason)
 {
     runner walks, r;
+    uint64_t before = emu_count().graphs;
     small(&walks, devices, AN_PRECISION_F32, false);
     small(&r, devices, AN_PRECISION_F32, true);
     for (uint64_t i = 0; i < 4; i++) {
         if (i == 1) {
             emu_refuse_captured(captured);
-            emu_refuse_instantiation(instantiation);
+            emu_refuse_graph(call);
         }
         assert_true(step(&walks, i, BATCH) == step(&r, i, BATCH));
         assert_false(an_exec_replays(r.exec));
     }
     emu_refuse_captured(0);
-    emu_refuse_instantiation(false);
+    emu_refuse_graph(EMU_NOTHING);
     const char *why = an_exec_replay_refusal(r.exec);
     if (!why || !strstr(why, reason))
         fail_msg("'%s' does not say '%s'", why ? why : "nothing", reason);
     pair_free(&walks, &r);
+    return emu_count().graphs - before;
 }
 
 static void test_refusals_change_no_bit(void **state)
 {
     (void)state;
-    check_refusal(TWO, 1, false, "conv1");
-    check_refusal(TWO, 20, false, "cuda:");
-    check_refusal(TWO, 50, false, "cuda:"); /* forward is a graph by then */
-    check_refusal("cuda:0", 0, true, "make a graph of a step on cuda:0");
-    emu_peer_set(false);
-    check_refusal(TWO, 0, false, "bytes of conv2 from cuda:"); /* a capture takes no copy by way of the host */
+    assert_int_equal(check_refusal(TWO, 1, EMU_NOTHING, "conv1"), 0);
+    assert_int_equal(check_refusal(TWO, 20, EMU_NOTHING, "cuda:"), 0);
+    assert_int_equal(check_refusal(TWO, 50, EMU_NOTHING, "cuda:"), 1); /* forward is a graph by then */
+    assert_int_equal(check_refusal("cuda:0", 0, EMU_INSTANTIATE, "make a graph of a step on cuda:0"), 0);
+    assert_int_equal(check_refusal(TWO, 0, EMU_UPLOAD, "bring a graph of a step to cuda:0: out of memory"), 0);
+    emu_peer_set(false); /* a capture takes no copy by way of the host */
+    assert_int_equal(check_refusal(TWO, 0, EMU_NOTHING, "bytes of conv2 from cuda:"), 0);
     emu_peer_set(true);
     assert_int_equal(setenv("AN_EMU_CAPTURE", "0", 1), 0);
-    check_refusal(TWO, 0, false, "capture a step on cuda:0");
+    assert_int_equal(check_refusal(TWO, 0, EMU_NOTHING, "capture a step on cuda:0"), 0);
     assert_int_equal(unsetenv("AN_EMU_CAPTURE"), 0);
 }
 
