@@ -1,7 +1,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <oneapi/dnnl/dnnl.h>
 
@@ -19,7 +18,7 @@ typedef struct {
     char way[64];
     int times;                  /* 2: halves, one after the other */
     dnnl_primitive_t primitive; /* NULL: own kernels */
-    an_bench_winograd own;
+    an_bench_own own;
     dnnl_exec_arg_t arguments[ARGUMENTS];
     int argument_count;
     double seconds[ROUNDS_MAX], cpu[ROUNDS_MAX];
@@ -35,25 +34,6 @@ struct an_bench_primitives {
     void *buffers[ARGUMENTS]; /* shared: one argument of the running primitive each */
     size_t sizes[ARGUMENTS];
 };
-
-double an_bench_cpu_seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-double an_bench_median(double *values, int count)
-{
-    qsort(values, (size_t)count, sizeof *values, ascending);
-    return count % 2 ? values[count / 2] : (values[count / 2 - 1] + values[count / 2]) / 2;
-}
 
 static int argument_add(an_bench_primitives *p, way *w, int argument, const dnnl_memory_desc_t *desc)
 {
@@ -173,21 +153,22 @@ static int conv_way(an_bench_primitives *p, const an_node *from, const an_node *
                           (const void *const[]){&forward, &data, &gradient});
 }
 
-/* The CPU backend's own kernels, which have bf16 only. */
+/* The CPU backend's own kernels. */
 static int own_ways(an_bench_primitives *p, const an_node *from, const an_node *node)
 {
     static const char *const names[] = {"forward", "backward data", "backward weights"};
-    for (int i = 0; i < 3 && p->type == dnnl_bf16; i++) {
-        an_bench_winograd own;
-        if (!an_bench_winograd_make(&own, from, node, p->batch, i, p->sizes))
+    for (int i = AN_BENCH_FORWARD; i <= AN_BENCH_WEIGHTS; i++) {
+        an_bench_own own;
+        if (!an_bench_own_make(&own, from, node, p->batch, p->type == dnnl_bf16, (an_bench_pass)i, p->sizes))
             continue;
         if (p->count == WAYS_MAX)
             return an_error(AN_EINTERNAL, "more than %d ways", WAYS_MAX);
         way *w = &p->ways[p->count++];
         w->times = 1;
         w->own = own;
-        snprintf(w->operation, sizeof w->operation, "%.8s %s", node->name, names[i]);
-        snprintf(w->way, sizeof w->way, "own winograd 2x2");
+        snprintf(w->operation, sizeof w->operation, "%.8s %s", node->name,
+                 i == AN_BENCH_DATA && node->kind == AN_OP_LRN ? "backward" : names[i]);
+        snprintf(w->way, sizeof w->way, "own");
     }
     return AN_OK;
 }
@@ -251,7 +232,7 @@ static int pool_ways(an_bench_primitives *p, const an_node *from, const an_node 
     return pair_add(p, node->name, tag == dnnl_nhwc ? "channels last " : "", &forward, &backward);
 }
 
-static int lrn_ways(an_bench_primitives *p, const an_node *node)
+static int lrn_ways(an_bench_primitives *p, const an_node *from, const an_node *node)
 {
     dnnl_memory_desc_t order;
     dnnl_dims_t dims = {p->batch * node->groups, node->channels / node->groups, node->height, node->width};
@@ -263,7 +244,8 @@ static int lrn_ways(an_bench_primitives *p, const an_node *node)
         dnnl_lrn_backward_desc_init(&backward, dnnl_lrn_across_channels, &order, &order, node->lrn_size, alpha, beta,
                                     k))
         return an_error(AN_EINTERNAL, "%s: oneDNN refuses normalisation", node->name);
-    return pair_add(p, node->name, "", &forward, &backward);
+    int rc = pair_add(p, node->name, "", &forward, &backward);
+    return rc ? rc : own_ways(p, from, node);
 }
 
 /* ReLU backward; forward it is part of the layer before it. */
@@ -298,7 +280,7 @@ static int node_ways(an_bench_primitives *p, const an_graph *graph, const an_nod
     else if (node->kind == AN_OP_DENSE)
         rc = dense_ways(p, from, node);
     else if (node->kind == AN_OP_LRN)
-        rc = lrn_ways(p, node);
+        rc = lrn_ways(p, from, node);
     else if (node->kind == AN_OP_POOL && !(rc = pool_ways(p, from, node, dnnl_nChw16c)))
         rc = pool_ways(p, from, node, dnnl_nhwc);
     if (!rc && node->activation == AN_ACTIVATION_RELU)
@@ -373,7 +355,7 @@ int an_bench_primitives_round(an_bench_primitives *p)
         uint64_t start = an_clock_ns();
         double cpu = an_bench_cpu_seconds();
         if (!w->primitive)
-            an_bench_winograd_run(&w->own, p->buffers);
+            an_bench_own_run(&w->own, p->buffers);
         for (int k = 0; k < w->times && w->primitive; k++)
             if (dnnl_primitive_execute(w->primitive, p->stream, w->argument_count, w->arguments) != dnnl_success)
                 return an_error(AN_EINTERNAL, "%s: %s failed", w->operation, w->way);

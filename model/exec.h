@@ -33,8 +33,8 @@ typedef struct {
     bool training;       /* false: no gradients, less memory */
     uint64_t seed;       /* of dropout */
     an_precision precision;
-    bool direct;         /* convolutions by their definition only: slower, and nearer to other programs' rounding than
-                            Winograd's transform */
+    bool direct; /* convolutions by their definition only, and normalisation with exact roots: slower, and nearer
+                    to other programs' rounding than Winograd's transform */
     an_choices *choices; /* where there are several kernels: those to take, and room for those found now by measuring,
                             which takes a while; must outlive the exec. NULL: what libraries advise, unmeasured */
     const an_conversion *conversion; /* NULL: bytes as they are. Borrowed by an_exec_create */

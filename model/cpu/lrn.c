@@ -1,13 +1,18 @@
 /* Local response normalisation across channels. With groups, windows stay within each group: n samples of c channels in
- * blocks are, without moving a byte, n * groups samples of c / groups channels. */
+ * blocks are, without moving a byte, n * groups samples of c / groups channels. Own kernels do the paper's window and
+ * exponent; others are oneDNN's. */
 #include "base/error.h"
 #include "model/cpu/cpu.h"
+#include "model/cpu/lrn_kernel.h"
+
+#define BLOCK 16 /* channels */
 
 typedef struct {
     an_op op;
     an_view view;
     bool input_gradient;
-    an_kernel forward, backward;
+    an_lrn_shape own;            /* images 0: by oneDNN's... */
+    an_kernel forward, backward; /* ...kernels */
 } lrn_op;
 
 static int pair_desc(lrn_op *lrn, const dnnl_memory_desc_t *order, dnnl_primitive_desc_t *forward,
@@ -81,12 +86,35 @@ static void orders_choose(const lrn_op *lrn, const an_tensor *source, dnnl_memor
     *grouped = an_tensor_desc(lrn->op.cpu->type, n * groups, c / groups, source->h, source->w, dnnl_nchw);
 }
 
+/* The shape for own kernels, or none (images 0). */
+static an_lrn_shape own_shape(const lrn_op *lrn, const dnnl_memory_desc_t *order)
+{
+    const an_node *node = &lrn->op.node;
+    const dnnl_dim_t *d = order->dims;
+    bool bf16 = order->data_type == dnnl_bf16;
+    dnnl_memory_desc_t blocked =
+        an_tensor_desc(order->data_type, (int)d[0], (int)d[1], (int)d[2], (int)d[3], dnnl_nChw16c);
+    if (lrn->op.cpu->direct || !an_lrn_possible(bf16) || node->lrn_size != AN_LRN_WINDOW ||
+        node->lrn_beta != AN_LRN_EXPONENT || d[1] % BLOCK || d[1] / BLOCK > AN_LRN_BLOCKS_MAX ||
+        !dnnl_memory_desc_equal(&blocked, order))
+        return (an_lrn_shape){0};
+    return (an_lrn_shape){.images = (size_t)d[0],
+                          .blocks = (size_t)(d[1] / BLOCK),
+                          .area = (size_t)(d[2] * d[3]),
+                          .k = (float)node->lrn_k,
+                          .scale = (float)(node->lrn_alpha / node->lrn_size),
+                          .bf16 = bf16};
+}
+
 static int lrn_forward(an_op *op, const an_run *run)
 {
     (void)run;
     lrn_op *lrn = (lrn_op *)op;
     int rc = an_view_forward(&lrn->view, op->cpu);
-    return rc ? rc : an_kernel_run(&lrn->forward, op->cpu);
+    if (rc || !lrn->own.images)
+        return rc ? rc : an_kernel_run(&lrn->forward, op->cpu);
+    an_lrn_forward(&lrn->own, lrn->view.tensor->data, op->output.data);
+    return AN_OK;
 }
 
 static int lrn_backward(an_op *op, const an_run *run)
@@ -95,13 +123,21 @@ static int lrn_backward(an_op *op, const an_run *run)
     lrn_op *lrn = (lrn_op *)op;
     if (!lrn->input_gradient)
         return AN_OK;
-    int rc = an_kernel_run(&lrn->backward, op->cpu);
+    an_tensor *source = lrn->view.tensor;
+    int rc = AN_OK;
+    if (lrn->own.images)
+        an_lrn_backward(&lrn->own, source->data, op->output.slope, source->slope);
+    else
+        rc = an_kernel_run(&lrn->backward, op->cpu);
     return rc ? rc : an_view_backward(&lrn->view, op->cpu);
 }
 
 static int lrn_describe(const an_op *op, an_buffer *out)
 {
     const lrn_op *lrn = (const lrn_op *)op;
+    if (lrn->own.images)
+        return an_buffer_printf(out, "%sown:avx512, backward the same",
+                                lrn->view.forward[0].primitive ? "input reordered, " : "");
     return an_buffer_printf(out, "%s%s, backward %s", lrn->view.forward[0].primitive ? "input reordered, " : "",
                             lrn->forward.implementation, lrn->backward.implementation);
 }
@@ -124,5 +160,6 @@ int an_cpu_lrn_create(an_op **out, an_backend *cpu, const an_op_spec *spec)
         (rc = an_tensor_make(&lrn->op.output, cpu, shape, &whole, halved)))
         return rc;
     *out = &lrn->op;
-    return kernels_make(lrn, &grouped);
+    lrn->own = own_shape(lrn, &grouped);
+    return lrn->own.images ? AN_OK : kernels_make(lrn, &grouped);
 }

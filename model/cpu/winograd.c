@@ -12,7 +12,7 @@
 #include "base/cpu.h"
 #include "model/cpu/winograd_simd.h"
 
-#define LANES AN_WINOGRAD_LANES
+#define LANES AN_SIMD_LANES
 #define POSITIONS AN_WINOGRAD_POSITIONS
 #define BLOCK_BYTES (512 << 10) /* of V */
 #define BLOCK_MAX 96
@@ -160,8 +160,8 @@ static size_t plane_find(const an_winograd *plan, size_t image, size_t group, in
 }
 
 /* V of all channels of a window, as seen by segment down, right: behind each other in a row for each position. */
-static AN_WINOGRAD_TARGET void window_transform(const block *b, const an_winograd_window *w, size_t tile, int down,
-                                                int right)
+static AN_SIMD_TARGET void window_transform(const block *b, const an_winograd_window *w, size_t tile, int down,
+                                            int right)
 {
     const an_winograd *plan = b->plan;
     const an_winograd_shape *s = &plan->shape;
@@ -177,10 +177,10 @@ static AN_WINOGRAD_TARGET void window_transform(const block *b, const an_winogra
     for (int c = 0; c < s->from; c += LANES, plane += area) {
         __m512 v[POSITIONS];
         an_winograd_source(plane, w, v);
-        AN_WINOGRAD_UNROLL
+        AN_SIMD_UNROLL
         for (int p = 0; p < POSITIONS; p++)
             if (rows[p])
-                _mm256_store_si256((__m256i *)(rows[p] + c), an_winograd_narrow(v[p]));
+                _mm256_store_si256((__m256i *)(rows[p] + c), an_simd_narrow(v[p]));
     }
 }
 
@@ -223,17 +223,17 @@ static void panel_multiply(const block *b, int vector, int width)
 }
 
 /* A^T M A, plus bias. */
-static inline AN_WINOGRAD_TARGET void target_transform(const float *m, size_t stride, __m512 bias, __m512 y[4])
+static inline AN_SIMD_TARGET void target_transform(const float *m, size_t stride, __m512 bias, __m512 y[4])
 {
     __m512 t[8];
-    AN_WINOGRAD_UNROLL
+    AN_SIMD_UNROLL
     for (size_t j = 0; j < 4; j++) {
         __m512 m0 = _mm512_load_ps(m + j * stride), m1 = _mm512_load_ps(m + (4 + j) * stride);
         __m512 m2 = _mm512_load_ps(m + (8 + j) * stride), m3 = _mm512_load_ps(m + (12 + j) * stride);
         t[j] = m0 + m1 + m2;
         t[4 + j] = m1 - m2 - m3;
     }
-    AN_WINOGRAD_UNROLL
+    AN_SIMD_UNROLL
     for (int i = 0; i < 2; i++) {
         y[2 * i] = t[4 * i] + t[4 * i + 1] + t[4 * i + 2] + bias;
         y[2 * i + 1] = t[4 * i + 1] - t[4 * i + 2] - t[4 * i + 3] + bias;
@@ -241,29 +241,29 @@ static inline AN_WINOGRAD_TARGET void target_transform(const float *m, size_t st
 }
 
 /* The 2x2 pixels of a tile, as far as they exist; to: the first of them. */
-static inline AN_WINOGRAD_TARGET void tile_store(const an_winograd_shape *s, tile_place t, __m512 y[4], uint16_t *to)
+static inline AN_SIMD_TARGET void tile_store(const an_winograd_shape *s, tile_place t, __m512 y[4], uint16_t *to)
 {
     size_t row = (size_t)s->out_width * LANES;
     bool right = t.x + 1 < s->out_width;
-    _mm256_store_si256((__m256i *)to, an_winograd_narrow(y[0]));
+    _mm256_store_si256((__m256i *)to, an_simd_narrow(y[0]));
     if (right)
-        _mm256_store_si256((__m256i *)(to + LANES), an_winograd_narrow(y[1]));
+        _mm256_store_si256((__m256i *)(to + LANES), an_simd_narrow(y[1]));
     if (t.y + 1 == s->out_height)
         return;
-    _mm256_store_si256((__m256i *)(to + row), an_winograd_narrow(y[2]));
+    _mm256_store_si256((__m256i *)(to + row), an_simd_narrow(y[2]));
     if (right)
-        _mm256_store_si256((__m256i *)(to + row + LANES), an_winograd_narrow(y[3]));
+        _mm256_store_si256((__m256i *)(to + row + LANES), an_simd_narrow(y[3]));
 }
 
 /* max(0, NaN) is NaN: what went wrong stays visible. */
-static inline AN_WINOGRAD_TARGET void relu(__m512 y[4])
+static inline AN_SIMD_TARGET void relu(__m512 y[4])
 {
-    AN_WINOGRAD_UNROLL
+    AN_SIMD_UNROLL
     for (int i = 0; i < 4; i++)
         y[i] = _mm512_max_ps(_mm512_setzero_ps(), y[i]);
 }
 
-static AN_WINOGRAD_TARGET void panel_store(const block *b, int vector, int width)
+static AN_SIMD_TARGET void panel_store(const block *b, int vector, int width)
 {
     const an_winograd *plan = b->plan;
     const an_winograd_shape *s = &plan->shape;

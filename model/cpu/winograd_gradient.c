@@ -7,7 +7,7 @@
 
 #include "model/cpu/winograd_simd.h"
 
-#define LANES AN_WINOGRAD_LANES
+#define LANES AN_SIMD_LANES
 #define POSITIONS AN_WINOGRAD_POSITIONS
 #define SPAN 16 /* pairs of tiles that a thread transforms at a time */
 
@@ -61,25 +61,24 @@ static void windows_make(const chunk *c, an_winograd_window *w, size_t first, si
 }
 
 /* 16 channels of two tiles, of either kind, to one place for each position; NULL: not wanted. */
-static inline AN_WINOGRAD_TARGET __attribute__((always_inline)) void
-pair_transform(const uint16_t *block, size_t image, const an_winograd_window w[2], bool target,
-               uint16_t *const to[POSITIONS], size_t offset)
+AN_SIMD_INLINE void pair_transform(const uint16_t *block, size_t image, const an_winograd_window w[2], bool target,
+                                   uint16_t *const to[POSITIONS], size_t offset)
 {
     __m512 values[POSITIONS];
     __m256i first[POSITIONS];
     (target ? an_winograd_slope : an_winograd_source)(block + w[0].image * image, &w[0], values);
-    AN_WINOGRAD_UNROLL
+    AN_SIMD_UNROLL
     for (int p = 0; p < POSITIONS; p++)
-        first[p] = an_winograd_narrow(values[p]);
+        first[p] = an_simd_narrow(values[p]);
     (target ? an_winograd_slope : an_winograd_source)(block + w[1].image * image, &w[1], values);
-    AN_WINOGRAD_UNROLL
+    AN_SIMD_UNROLL
     for (int p = 0; p < POSITIONS; p++)
         if (to[p])
-            _mm512_store_si512(to[p] + offset, an_winograd_pair(first[p], an_winograd_narrow(values[p])));
+            _mm512_store_si512(to[p] + offset, an_winograd_pair(first[p], an_simd_narrow(values[p])));
 }
 
 /* A span of pairs of the chunk, from pair number first on: V of one pair of segments. */
-static AN_WINOGRAD_TARGET void source_span(const chunk *c, size_t first, size_t count, int down, int right)
+static AN_SIMD_TARGET void source_span(const chunk *c, size_t first, size_t count, int down, int right)
 {
     const an_winograd *plan = c->plan;
     const an_winograd_shape *s = &plan->shape;
@@ -100,7 +99,7 @@ static AN_WINOGRAD_TARGET void source_span(const chunk *c, size_t first, size_t 
 }
 
 /* The same for dM. */
-static AN_WINOGRAD_TARGET void target_span(const chunk *c, size_t first, size_t count)
+static AN_SIMD_TARGET void target_span(const chunk *c, size_t first, size_t count)
 {
     const an_winograd *plan = c->plan;
     const an_winograd_shape *s = &plan->shape;
@@ -166,13 +165,13 @@ static void chunk_add(const chunk *c)
 }
 
 /* G^T dU G of 16 outputs; position p lies at u + place[p], or is zero without a place. */
-static inline AN_WINOGRAD_TARGET void weights_transform(const float *const u[POSITIONS], __m512 g[9])
+static inline AN_SIMD_TARGET void weights_transform(const float *const u[POSITIONS], __m512 g[9])
 {
     __m512 half = _mm512_set1_ps(0.5F), t[12];
-    AN_WINOGRAD_UNROLL
+    AN_SIMD_UNROLL
     for (int j = 0; j < 4; j++) {
         __m512 d[4];
-        AN_WINOGRAD_UNROLL
+        AN_SIMD_UNROLL
         for (int i = 0; i < 4; i++)
             d[i] = u[4 * i + j] ? _mm512_load_ps(u[4 * i + j]) : _mm512_setzero_ps();
         __m512 sum = (d[1] + d[2]) * half;
@@ -180,7 +179,7 @@ static inline AN_WINOGRAD_TARGET void weights_transform(const float *const u[POS
         t[4 + j] = (d[1] - d[2]) * half;
         t[8 + j] = sum + d[3];
     }
-    AN_WINOGRAD_UNROLL
+    AN_SIMD_UNROLL
     for (int i = 0; i < 3; i++) {
         const __m512 *d = t + 4 * i;
         __m512 sum = (d[1] + d[2]) * half;
@@ -191,7 +190,7 @@ static inline AN_WINOGRAD_TARGET void weights_transform(const float *const u[POS
 }
 
 /* One input channel, 16 outputs, the taps of one pair of segments. */
-static AN_WINOGRAD_TARGET void taps_store(const chunk *c, int channel, int vector, int down, int right)
+static AN_SIMD_TARGET void taps_store(const chunk *c, int channel, int vector, int down, int right)
 {
     const an_winograd *plan = c->plan;
     const an_winograd_shape *s = &plan->shape;
@@ -227,7 +226,7 @@ static void weights_store(const chunk *c)
 }
 
 /* Sums of the slopes of 16 channels: of each image's by itself, so that rounding does not grow with the batch. */
-static AN_WINOGRAD_TARGET void bias_sum(const chunk *c, size_t block)
+static AN_SIMD_TARGET void bias_sum(const chunk *c, size_t block)
 {
     const an_winograd_shape *s = &c->plan->shape;
     size_t area = (size_t)s->out_height * (size_t)s->out_width, blocks = (size_t)(s->groups * s->to) / LANES;
@@ -236,7 +235,7 @@ static AN_WINOGRAD_TARGET void bias_sum(const chunk *c, size_t block)
         const uint16_t *plane = c->args->slope + (image * blocks + block) * area * LANES;
         __m512 own = _mm512_setzero_ps();
         for (size_t i = 0; i < area; i++)
-            own += an_winograd_widen(_mm256_load_si256((const __m256i *)(plane + i * LANES)));
+            own += an_simd_widen(_mm256_load_si256((const __m256i *)(plane + i * LANES)));
         sum += own;
     }
     size_t each = (size_t)s->to / LANES;

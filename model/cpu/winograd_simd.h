@@ -2,15 +2,11 @@
 #ifndef AN_MODEL_CPU_WINOGRAD_SIMD_H
 #define AN_MODEL_CPU_WINOGRAD_SIMD_H
 
-#include <immintrin.h>
-
+#include "model/cpu/simd.h"
 #include "model/cpu/winograd.h"
 
-#define AN_WINOGRAD_TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512bf16")))
-#define AN_WINOGRAD_LANES 16
 #define AN_WINOGRAD_ROWS 8  /* of a product that are made at a time */
 #define AN_WINOGRAD_PANEL 3 /* vectors of a product's columns that are made at a time, at most */
-#define AN_WINOGRAD_UNROLL _Pragma("GCC unroll 16")
 
 /* A product of bf16 matrices, AN_WINOGRAD_ROWS x width vectors of floats. The sum runs over pairs: an element of a is
  * two neighbouring values, a vector of b 16 times two. Steps are in values. */
@@ -53,41 +49,30 @@ static inline void an_winograd_window_set(an_winograd_window *w, size_t image, i
     w->image = image;
     for (int i = 0; i < side; i++) {
         bool down = y + i >= 0 && y + i < height, across = x + i >= 0 && x + i < width;
-        w->row[i] = down ? (size_t)(y + i) * (size_t)width * AN_WINOGRAD_LANES : 0;
-        w->column[i] = across ? (size_t)(x + i) * AN_WINOGRAD_LANES : 0;
+        w->row[i] = down ? (size_t)(y + i) * (size_t)width * AN_SIMD_LANES : 0;
+        w->column[i] = across ? (size_t)(x + i) * AN_SIMD_LANES : 0;
         w->below[i] = down ? 0xffff : 0;
         w->right[i] = across ? 0xffff : 0;
     }
 }
 
-static inline AN_WINOGRAD_TARGET __m512 an_winograd_widen(__m256i values)
-{
-    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(values), 16));
-}
-
-static inline AN_WINOGRAD_TARGET __m256i an_winograd_narrow(__m512 values)
-{
-    return (__m256i)_mm512_cvtneps_pbh(values);
-}
-
 /* Two vectors, their values in turns. */
-static inline AN_WINOGRAD_TARGET __m512i an_winograd_pair(__m256i first, __m256i second)
+static inline AN_SIMD_TARGET __m512i an_winograd_pair(__m256i first, __m256i second)
 {
     return _mm512_or_si512(_mm512_cvtepu16_epi32(first), _mm512_slli_epi32(_mm512_cvtepu16_epi32(second), 16));
 }
 
-static inline AN_WINOGRAD_TARGET __m512 an_winograd_pixel(const uint16_t *plane, const an_winograd_window *w, int i,
-                                                          int j)
+static inline AN_SIMD_TARGET __m512 an_winograd_pixel(const uint16_t *plane, const an_winograd_window *w, int i, int j)
 {
     __mmask16 mask = (__mmask16)(w->below[i] & w->right[j]);
-    return an_winograd_widen(_mm256_maskz_loadu_epi16(mask, plane + w->row[i] + w->column[j]));
+    return an_simd_widen(_mm256_maskz_loadu_epi16(mask, plane + w->row[i] + w->column[j]));
 }
 
 /* V of a window of 4x4 pixels. */
-static inline AN_WINOGRAD_TARGET void an_winograd_source(const uint16_t *plane, const an_winograd_window *w,
-                                                         __m512 v[AN_WINOGRAD_POSITIONS])
+static inline AN_SIMD_TARGET void an_winograd_source(const uint16_t *plane, const an_winograd_window *w,
+                                                     __m512 v[AN_WINOGRAD_POSITIONS])
 {
-    AN_WINOGRAD_UNROLL
+    AN_SIMD_UNROLL
     for (int j = 0; j < 4; j++) {
         __m512 d0 = an_winograd_pixel(plane, w, 0, j), d1 = an_winograd_pixel(plane, w, 1, j);
         __m512 d2 = an_winograd_pixel(plane, w, 2, j), d3 = an_winograd_pixel(plane, w, 3, j);
@@ -96,7 +81,7 @@ static inline AN_WINOGRAD_TARGET void an_winograd_source(const uint16_t *plane, 
         v[8 + j] = d2 - d1;
         v[12 + j] = d1 - d3;
     }
-    AN_WINOGRAD_UNROLL
+    AN_SIMD_UNROLL
     for (int i = 0; i < 16; i += 4) {
         __m512 d0 = v[i], d1 = v[i + 1], d2 = v[i + 2], d3 = v[i + 3];
         v[i] = d0 - d2;
@@ -107,10 +92,10 @@ static inline AN_WINOGRAD_TARGET void an_winograd_source(const uint16_t *plane, 
 }
 
 /* dM of a window of 2x2 pixels. */
-static inline AN_WINOGRAD_TARGET void an_winograd_slope(const uint16_t *plane, const an_winograd_window *w,
-                                                        __m512 m[AN_WINOGRAD_POSITIONS])
+static inline AN_SIMD_TARGET void an_winograd_slope(const uint16_t *plane, const an_winograd_window *w,
+                                                    __m512 m[AN_WINOGRAD_POSITIONS])
 {
-    AN_WINOGRAD_UNROLL
+    AN_SIMD_UNROLL
     for (int j = 0; j < 2; j++) {
         __m512 y0 = an_winograd_pixel(plane, w, 0, j), y1 = an_winograd_pixel(plane, w, 1, j);
         m[j] = y0;
@@ -118,7 +103,7 @@ static inline AN_WINOGRAD_TARGET void an_winograd_slope(const uint16_t *plane, c
         m[8 + j] = y0 - y1;
         m[12 + j] = -y1;
     }
-    AN_WINOGRAD_UNROLL
+    AN_SIMD_UNROLL
     for (int i = 0; i < 16; i += 4) {
         __m512 y0 = m[i], y1 = m[i + 1];
         m[i + 1] = y0 + y1;

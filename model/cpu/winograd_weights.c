@@ -4,7 +4,7 @@
  */
 #include "model/cpu/winograd_simd.h"
 
-#define LANES AN_WINOGRAD_LANES
+#define LANES AN_SIMD_LANES
 #define POSITIONS AN_WINOGRAD_POSITIONS
 
 /* U of 16 x 16 pairs of channels: master's input by master's output. */
@@ -27,8 +27,7 @@ static size_t outputs(const an_winograd *plan)
 }
 
 /* 16 outputs' weights of a tap of the segments down, right, or zero behind their end. */
-static inline AN_WINOGRAD_TARGET __m512 tap(const an_winograd *plan, const float *master, int down, int right, int i,
-                                            int j)
+static inline AN_SIMD_TARGET __m512 tap(const an_winograd *plan, const float *master, int down, int right, int i, int j)
 {
     int kernel = plan->shape.kernel, y = plan->offset[down] + i, x = plan->offset[right] + j;
     if (i >= plan->taps[down] || j >= plan->taps[right])
@@ -40,11 +39,11 @@ static inline AN_WINOGRAD_TARGET __m512 tap(const an_winograd *plan, const float
     return _mm512_loadu_ps(master + (size_t)(y * kernel + x) * inputs(plan) * outputs(plan));
 }
 
-static inline AN_WINOGRAD_TARGET void weights_transform(const an_winograd *plan, const float *master, int down,
-                                                        int right, __m512 u[POSITIONS])
+static inline AN_SIMD_TARGET void weights_transform(const an_winograd *plan, const float *master, int down, int right,
+                                                    __m512 u[POSITIONS])
 {
     __m512 half = _mm512_set1_ps(0.5F), t[12];
-    AN_WINOGRAD_UNROLL
+    AN_SIMD_UNROLL
     for (int j = 0; j < 3; j++) {
         __m512 g0 = tap(plan, master, down, right, 0, j), g1 = tap(plan, master, down, right, 1, j);
         __m512 g2 = tap(plan, master, down, right, 2, j), outer = g0 + g2;
@@ -53,7 +52,7 @@ static inline AN_WINOGRAD_TARGET void weights_transform(const an_winograd *plan,
         t[6 + j] = (outer - g1) * half;
         t[9 + j] = g2;
     }
-    AN_WINOGRAD_UNROLL
+    AN_SIMD_UNROLL
     for (int i = 0; i < 4; i++) {
         __m512 g0 = t[3 * i], g1 = t[3 * i + 1], g2 = t[3 * i + 2], outer = g0 + g2;
         u[4 * i] = g0;
@@ -63,20 +62,19 @@ static inline AN_WINOGRAD_TARGET void weights_transform(const an_winograd *plan,
     }
 }
 
-static AN_WINOGRAD_TARGET void square_make(const an_winograd *plan, const float *master, int down, int right,
-                                           square out)
+static AN_SIMD_TARGET void square_make(const an_winograd *plan, const float *master, int down, int right, square out)
 {
     for (size_t i = 0; i < LANES; i++) {
         __m512 u[POSITIONS];
         weights_transform(plan, master + i * outputs(plan), down, right, u);
         for (int p = 0; p < POSITIONS; p++)
-            _mm256_storeu_si256((__m256i *)out[p][i], an_winograd_narrow(u[p]));
+            _mm256_storeu_si256((__m256i *)out[p][i], an_simd_narrow(u[p]));
     }
 }
 
 /* A square of a position into its panel: to points at the square's first pair of channels and first output, rows of
  * pairs are step values apart. */
-static AN_WINOGRAD_TARGET void square_store(uint16_t from[LANES][LANES], bool turned, uint16_t *to, size_t step)
+static AN_SIMD_TARGET void square_store(uint16_t from[LANES][LANES], bool turned, uint16_t *to, size_t step)
 {
     for (size_t pair = 0; pair < LANES / 2; pair++, to += step) {
         if (!turned) {

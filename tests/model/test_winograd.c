@@ -194,6 +194,25 @@ static void test_bits_do_not_depend_on_threads(void **state)
     }
 }
 
+/* Parity with other programs is measured with the library's kernels. */
+static void test_direct_means_no_own_kernel(void **state)
+{
+    (void)state;
+    const an_test_case lrn = {
+        "lrn", FROM_CONV, 1,
+        32,    4,         {.kind = AN_OP_LRN, .lrn_size = 5, .lrn_alpha = 1, .lrn_beta = 0.75, .lrn_k = 2, .groups = 1},
+        0,     false};
+    for (int i = 0; i < 2; i++) {
+        an_test_rig r;
+        an_buffer kernels = {0};
+        an_test_rig_make(&r, i ? &direct : &winograd, &lrn, true, false);
+        an_test_ok(r.api->op_describe(r.op, &kernels), "describe");
+        assert_int_equal(strstr((const char *)kernels.data, "own:") == NULL, i);
+        an_buffer_free(&kernels);
+        r.api->close(r.backend);
+    }
+}
+
 /* The transformed weights are kept from pass to pass: not past a change. */
 static void test_changed_weights_are_seen(void **state)
 {
@@ -376,6 +395,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rounds_about_as_direct_convolution_does),
         cmocka_unit_test(test_bits_do_not_depend_on_threads),
+        cmocka_unit_test(test_direct_means_no_own_kernel),
         cmocka_unit_test(test_changed_weights_are_seen),
         cmocka_unit_test(test_nan_stays_visible),
         cmocka_unit_test(test_cuts_do_not_show),
