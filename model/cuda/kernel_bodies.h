@@ -9,6 +9,21 @@
 
 #include "model/cuda/kernels.h"
 
+#ifdef __CUDACC__
+#define AN_UNROLL _Pragma("unroll")
+#define AN_ROOT(x) rsqrtf(x)
+#else
+#define AN_UNROLL
+#define AN_ROOT(x) (1 / sqrtf(x))
+#endif
+
+/* What a thread reads and writes at once. Values beside each other go through it where their number is a multiple of
+ * what it holds: addresses are then computed, and memory is asked, once for four or eight of them. Functions on groups
+ * take the type and count as constants of their callers, so that arrays become registers. */
+typedef struct {
+    uint32_t words[4];
+} __attribute__((aligned(16), may_alias)) an_sixteen;
+
 AN_BODY float an_bits_float(uint32_t bits)
 {
     float value;
@@ -48,6 +63,51 @@ AN_BODY void an_store(void *to, an_stored stored, uint64_t i, float value)
 AN_BODY void an_put(void *to, an_stored stored, uint64_t i, float value, int accumulate)
 {
     an_store(to, stored, i, accumulate ? an_load(to, stored, i) + value : value);
+}
+
+AN_BODY const an_sixteen *an_sixteen_at(const void *from, an_stored stored, uint64_t i)
+{
+    return (const an_sixteen *)(const void *)((const char *)from + i * (stored == AN_STORED_F32 ? 4 : 2));
+}
+
+AN_BODY void an_group_load(const void *from, an_stored stored, uint64_t first, int count, float *out)
+{
+    int values = stored == AN_STORED_F32 ? 4 : 8;
+    AN_UNROLL for (int g = 0; g < count; g += values)
+    {
+        an_sixteen v = *an_sixteen_at(from, stored, first + (uint64_t)g);
+        AN_UNROLL for (int k = 0; k < values; k++)
+        {
+            uint32_t word = v.words[stored == AN_STORED_F32 ? k : k / 2];
+            out[g + k] = an_bits_float(stored == AN_STORED_F32 ? word : k % 2 ? word & 0xFFFF0000U : word << 16);
+        }
+    }
+}
+
+AN_BODY void an_group_store(void *to, an_stored stored, uint64_t first, int count, const float *values)
+{
+    int each = stored == AN_STORED_F32 ? 4 : 8;
+    AN_UNROLL for (int g = 0; g < count; g += each)
+    {
+        an_sixteen v;
+        AN_UNROLL for (int k = 0; k < 4; k++)
+        {
+            v.words[k] = stored == AN_STORED_F32 ? an_stored_bits(stored, values[g + k])
+                                                 : an_stored_bits(stored, values[g + 2 * k]) |
+                                                       an_stored_bits(stored, values[g + 2 * k + 1]) << 16;
+        }
+        *(an_sixteen *)(uintptr_t)an_sixteen_at(to, stored, first + (uint64_t)g) = v;
+    }
+}
+
+AN_BODY void an_group_put(void *to, an_stored stored, uint64_t first, int count, float *values, int accumulate)
+{
+    float before[8];
+    if (accumulate) {
+        an_group_load(to, stored, first, count, before);
+        AN_UNROLL for (int k = 0; k < count; k++) values[k] = before[k] + values[k];
+    }
+    an_group_store(to, stored, first, count, values);
 }
 
 /* Numbered as an_activation: none, relu, tanh, sigmoid. NaN passes through the rectifier, so that it is noticed. */
@@ -221,47 +281,151 @@ AN_BODY void an_body_pool_back(const an_pool_back_args *args, uint64_t i)
     an_put(a->at.out[0], a->stored, i, sum, args->accumulate);
 }
 
+/* s^-beta, and s^(-beta - 1). The usual beta, 3/4, needs two roots and no logarithm, of which a device has few. */
+AN_BODY float an_lrn_power(float s, float beta, float *next)
+{
+    float power;
+    if (beta == 0.75F) {
+        float root = AN_ROOT(s);
+        power = root * root * AN_ROOT(root);
+        *next = power * (root * root);
+    } else {
+        power = powf(s, -beta);
+        *next = power / s;
+    }
+    return power;
+}
+
 /* The channels whose windows of normalisation hold channel: first to last. */
 AN_BODY void an_lrn_range(const an_lrn_args *a, int channel, int *first, int *last)
 {
-    int width = a->channels / a->groups, start = channel / width * width, half = a->size / 2;
+    int start = channel / a->width * a->width, half = a->size / 2;
     *first = channel - half < start ? start : channel - half;
-    *last = channel + half >= start + width ? start + width - 1 : channel + half;
+    *last = channel + half >= start + a->width ? start + a->width - 1 : channel + half;
 }
 
-AN_BODY void an_body_lrn(const an_lrn_args *a, uint64_t i)
+AN_BODY void an_lrn_one(const an_lrn_args *a, uint64_t i)
 {
     int channel = (int)(i % (uint64_t)a->channels), first, last;
     uint64_t row = i - (uint64_t)channel;
-    float sum = 0;
+    float sum = 0, next;
     an_lrn_range(a, channel, &first, &last);
     for (int c = first; c <= last; c++) {
         float x = an_load(a->at.in[0], a->stored, row + (uint64_t)c);
         sum += x * x;
     }
     sum = a->k + a->alpha * sum;
-    an_store(a->at.out[0], a->stored, i, an_load(a->at.in[0], a->stored, i) * powf(sum, -a->beta));
+    float power = an_lrn_power(sum, a->beta, &next);
+    an_store(a->at.out[0], a->stored, i, an_load(a->at.in[0], a->stored, i) * power);
     if (a->at.out[1])
         ((float *)a->at.out[1])[i] = sum;
 }
 
 /* dx_i = dy_i s_i^-beta - 2 alpha / size beta x_i sum_j dy_j x_j s_j^(-beta - 1), over the windows j that hold i. */
-AN_BODY void an_body_lrn_back(const an_lrn_back_args *args, uint64_t i)
+AN_BODY void an_lrn_back_one(const an_lrn_back_args *args, uint64_t i)
 {
     const an_lrn_args *a = &args->lrn;
     const float *sums = (const float *)a->at.in[1];
     int channel = (int)(i % (uint64_t)a->channels), first, last;
     uint64_t row = i - (uint64_t)channel;
-    float through = 0;
+    float through = 0, next;
     an_lrn_range(a, channel, &first, &last);
     for (int c = first; c <= last; c++) {
         uint64_t j = row + (uint64_t)c;
-        through +=
-            an_load(a->at.in[2], a->stored, j) * an_load(a->at.in[0], a->stored, j) * powf(sums[j], -a->beta - 1);
+        (void)an_lrn_power(sums[j], a->beta, &next);
+        through += an_load(a->at.in[2], a->stored, j) * an_load(a->at.in[0], a->stored, j) * next;
     }
-    float direct = an_load(a->at.in[2], a->stored, i) * powf(sums[i], -a->beta);
+    float direct = an_load(a->at.in[2], a->stored, i) * an_lrn_power(sums[i], a->beta, &next);
     float slope = direct - 2 * a->alpha * a->beta * an_load(a->at.in[0], a->stored, i) * through;
     an_put(a->at.out[0], a->stored, i, slope, args->accumulate);
+}
+
+/* A group of channels with its neighbours, of which windows of up to 5 hold two before and two behind; beyond the width
+ * normalised together lie values that add nothing. */
+#define AN_LRN_HALF 2
+#define AN_LRN_ROOM (8 + 2 * AN_LRN_HALF)
+
+AN_BODY void an_lrn_load(const an_lrn_args *a, const void *from, an_stored stored, uint64_t first, int count,
+                         float beyond, float *out)
+{
+    int channel = (int)(first % (uint64_t)a->width);
+    AN_UNROLL for (int k = 0; k < AN_LRN_HALF; k++)
+    {
+        out[k] = channel ? an_load(from, stored, first - (uint64_t)(AN_LRN_HALF - k)) : beyond;
+        out[AN_LRN_HALF + count + k] =
+            channel + count < a->width ? an_load(from, stored, first + (uint64_t)(count + k)) : beyond;
+    }
+    an_group_load(from, stored, first, count, out + AN_LRN_HALF);
+}
+
+/* The sum over the window of value k of a group. */
+AN_BODY float an_lrn_sum(const float *values, int k, int half)
+{
+    float sum = 0;
+    AN_UNROLL for (int away = -AN_LRN_HALF; away <= AN_LRN_HALF; away++)
+    {
+        if (away >= -half && away <= half)
+            sum += values[AN_LRN_HALF + k + away];
+    }
+    return sum;
+}
+
+AN_BODY void an_lrn_group(const an_lrn_args *a, uint64_t i, an_stored stored, int count)
+{
+    float x[AN_LRN_ROOM], squares[AN_LRN_ROOM], y[8], sums[8], next;
+    uint64_t first = i * (uint64_t)count;
+    an_lrn_load(a, a->at.in[0], stored, first, count, 0, x);
+    AN_UNROLL for (int k = 0; k < count + 2 * AN_LRN_HALF; k++) squares[k] = x[k] * x[k];
+    AN_UNROLL for (int k = 0; k < count; k++)
+    {
+        sums[k] = a->k + a->alpha * an_lrn_sum(squares, k, a->size / 2);
+        y[k] = x[AN_LRN_HALF + k] * an_lrn_power(sums[k], a->beta, &next);
+    }
+    an_group_store(a->at.out[0], stored, first, count, y);
+    if (a->at.out[1])
+        an_group_store(a->at.out[1], AN_STORED_F32, first, count, sums);
+}
+
+AN_BODY void an_lrn_back_group(const an_lrn_back_args *args, uint64_t i, an_stored stored, int count)
+{
+    const an_lrn_args *a = &args->lrn;
+    float x[AN_LRN_ROOM], dy[AN_LRN_ROOM], sums[AN_LRN_ROOM], through[AN_LRN_ROOM], powers[AN_LRN_ROOM], slope[8];
+    uint64_t first = i * (uint64_t)count;
+    an_lrn_load(a, a->at.in[0], stored, first, count, 0, x);
+    an_lrn_load(a, a->at.in[2], stored, first, count, 0, dy);
+    an_lrn_load(a, a->at.in[1], AN_STORED_F32, first, count, 1, sums);
+    AN_UNROLL for (int k = 0; k < count + 2 * AN_LRN_HALF; k++)
+    {
+        float next;
+        powers[k] = an_lrn_power(sums[k], a->beta, &next);
+        through[k] = dy[k] * x[k] * next;
+    }
+    AN_UNROLL for (int k = 0; k < count; k++)
+    {
+        float direct = dy[AN_LRN_HALF + k] * powers[AN_LRN_HALF + k];
+        slope[k] = direct - 2 * a->alpha * a->beta * x[AN_LRN_HALF + k] * an_lrn_sum(through, k, a->size / 2);
+    }
+    an_group_put(a->at.out[0], stored, first, count, slope, args->accumulate);
+}
+
+AN_BODY void an_body_lrn(const an_lrn_args *a, uint64_t i)
+{
+    if (a->group == 4)
+        an_lrn_group(a, i, AN_STORED_F32, 4);
+    else if (a->group == 8)
+        an_lrn_group(a, i, AN_STORED_BF16, 8);
+    else
+        an_lrn_one(a, i);
+}
+
+AN_BODY void an_body_lrn_back(const an_lrn_back_args *a, uint64_t i)
+{
+    if (a->lrn.group == 4)
+        an_lrn_back_group(a, i, AN_STORED_F32, 4);
+    else if (a->lrn.group == 8)
+        an_lrn_back_group(a, i, AN_STORED_BF16, 8);
+    else
+        an_lrn_back_one(a, i);
 }
 
 AN_BODY void an_body_numbers(const an_numbers_args *a, uint64_t i)

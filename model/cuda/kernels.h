@@ -74,11 +74,20 @@ typedef struct {
     int accumulate;
 } an_pool_back_args;
 
-/* x in[0], y out[0], k + alpha / size * sum x^2 out[1] (floats; may be NULL). Items: values. */
+/* How many values beside each other a thread takes, of runs of that many channels: 16 bytes, or 1 where runs are no
+ * multiples of that. */
+static inline int an_kernel_group(an_stored stored, int channels)
+{
+    int values = stored == AN_STORED_F32 ? 4 : 8;
+    return channels % values ? 1 : values;
+}
+
+/* x in[0], y out[0], k + alpha / size * sum x^2 out[1] (floats; may be NULL). Items: groups of values. */
 typedef struct {
     an_kernel_places at;
-    int channels, groups, size;
-    float alpha, beta, k; /* alpha already divided by size */
+    int channels, width, size; /* width: channels that are normalised together */
+    int group;                 /* of an_kernel_group, or 1; only 1 for sizes above 5 */
+    float alpha, beta, k;      /* alpha already divided by size */
     an_stored stored;
 } an_lrn_args;
 

@@ -11,13 +11,16 @@ typedef struct {
 static an_lrn_args arguments(const lrn_op *lrn)
 {
     const an_node *node = &lrn->op.node;
+    an_stored stored = lrn->op.output.stored;
+    int width = lrn->op.output.stored_c / node->groups;
     return (an_lrn_args){.channels = lrn->op.output.stored_c,
-                         .groups = node->groups,
+                         .width = width,
                          .size = node->lrn_size,
+                         .group = node->lrn_size > 5 ? 1 : an_kernel_group(stored, width),
                          .alpha = (float)(node->lrn_alpha / node->lrn_size),
                          .beta = (float)node->lrn_beta,
                          .k = (float)node->lrn_k,
-                         .stored = lrn->op.output.stored};
+                         .stored = stored};
 }
 
 static int lrn_forward(an_op *op, const an_run *run)
@@ -25,8 +28,9 @@ static int lrn_forward(an_op *op, const an_run *run)
     (void)run;
     const lrn_op *lrn = (const lrn_op *)op;
     an_lrn_args args = arguments(lrn);
-    args.at = (an_kernel_places){
-        .out = {op->output.data, lrn->sums}, .in = {op->input->output.data}, .items = an_tensor_items(&op->output)};
+    args.at = (an_kernel_places){.out = {op->output.data, lrn->sums},
+                                 .in = {op->input->output.data},
+                                 .items = an_tensor_items(&op->output) / (uint64_t)args.group};
     return an_cuda_launched(an_kernel_lrn(&args, op->cuda->compute), op, "lrn");
 }
 
@@ -38,8 +42,9 @@ static int lrn_backward(an_op *op, const an_run *run)
     if (!op->input_gradient)
         return AN_OK;
     an_lrn_back_args args = {.lrn = arguments(lrn), .accumulate = op->accumulate};
-    args.lrn.at = (an_kernel_places){
-        .out = {x->slope}, .in = {x->data, lrn->sums, op->output.slope}, .items = an_tensor_items(x)};
+    args.lrn.at = (an_kernel_places){.out = {x->slope},
+                                     .in = {x->data, lrn->sums, op->output.slope},
+                                     .items = an_tensor_items(x) / (uint64_t)args.lrn.group};
     return an_cuda_launched(an_kernel_lrn_back(&args, op->cuda->compute), op, "lrn_back");
 }
 

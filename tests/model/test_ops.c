@@ -39,10 +39,11 @@ static const an_test_target backends[] = {
         .kind = AN_OP_CONV, .channels = (to), .kernel = (window), .stride = (step), .pad_before = (before),            \
         .pad_after = (after), .groups = (group), .activation = (act)                                                   \
     }
-#define LRN(group)                                                                                                     \
+#define LRN_WITH(size, beta, group)                                                                                    \
     {                                                                                                                  \
-        .kind = AN_OP_LRN, .lrn_size = 5, .lrn_alpha = 0.5, .lrn_beta = 0.75, .lrn_k = 2, .groups = (group)            \
+        .kind = AN_OP_LRN, .lrn_size = (size), .lrn_alpha = 0.5, .lrn_beta = (beta), .lrn_k = 2, .groups = (group)     \
     }
+#define LRN(group) LRN_WITH(5, 0.75, group)
 #define POOL(window, step, before, after)                                                                              \
     {                                                                                                                  \
         .kind = AN_OP_POOL, .kernel = (window), .stride = (step), .pad_before = (before), .pad_after = (after)         \
@@ -90,6 +91,8 @@ static const an_test_case cases[] = {
     {"lrn grouped", FROM_CONV, 2, 96, 5, LRN(2), 1e-5, false},
     {"lrn grouped, few channels", FROM_CONV, 2, 12, 5, LRN(2), 1e-5, false},
     {"lrn grouped behind halves", FROM_HALVES, 2, 64, 5, LRN(2), 1e-5, false},
+    {"lrn of three, another power", FROM_CONV, 2, 32, 5, LRN_WITH(3, 0.6, 2), 1e-5, false},
+    {"lrn of nine", FROM_CONV, 2, 32, 5, LRN_WITH(9, 0.75, 1), 1e-5, false},
     {"lrn plain order", FROM_IMAGE, 2, 7, 5, LRN(1), 1e-5, false},
     {"pool overlapping", FROM_CONV, 2, 32, 7, POOL(3, 2, 0, 0), 1e-6, false},
     {"pool 2/2", FROM_CONV, 2, 16, 7, POOL(2, 2, 0, 0), 1e-6, false},
