@@ -23,7 +23,7 @@ endif()
 
 if(AN_HAVE_CUDA)
   set(AN_CUDA_ARCHITECTURES "75;80;86;89;90;100;120" CACHE STRING
-    "GPU architectures that the kernels are compiled for; the last also as PTX for later ones")
+    "GPU architectures that the kernels are compiled for; the first and the last also as PTX, for others")
   file(STRINGS "${AN_CUDNN_INCLUDE}/cudnn_version.h" AN_CUDNN_DEFINES REGEX "define CUDNN_(MAJOR|MINOR) [0-9]+")
   string(REGEX REPLACE "[^0-9;]" "" AN_CUDNN_VERSION "${AN_CUDNN_DEFINES}")
   string(REPLACE ";" "." AN_CUDNN_VERSION "${AN_CUDNN_VERSION}")

@@ -59,21 +59,6 @@ typedef struct {
     an_stored stored;
 } an_bias_args;
 
-/* x in[0], y out[0], taken position in the window out[1] (bytes; may be NULL; not of an average). Items: values of y.
- */
-typedef struct {
-    an_kernel_places at;
-    int channels, h, w, oh, ow;
-    int window, stride, pad, average;
-    an_stored stored;
-} an_pool_args;
-
-/* gradient of y in[0], taken in[1]; gradient of x out[0], added if accumulate. Items: values of x. */
-typedef struct {
-    an_pool_args pool;
-    int accumulate;
-} an_pool_back_args;
-
 /* How many values beside each other a thread takes, of runs of that many channels: 16 bytes, or 1 where runs are no
  * multiples of that. */
 static inline int an_kernel_group(an_stored stored, int channels)
@@ -81,6 +66,23 @@ static inline int an_kernel_group(an_stored stored, int channels)
     int values = stored == AN_STORED_F32 ? 4 : 8;
     return channels % values ? 1 : values;
 }
+
+/* x in[0], y out[0], taken position in the window out[1] (bytes; may be NULL; not of an average). Items: groups of
+ * values of y.
+ */
+typedef struct {
+    an_kernel_places at;
+    int channels, h, w, oh, ow;
+    int window, stride, pad, average;
+    int group; /* of an_kernel_group, or 1 */
+    an_stored stored;
+} an_pool_args;
+
+/* gradient of y in[0], taken in[1]; gradient of x out[0], added if accumulate. Items: groups of values of x. */
+typedef struct {
+    an_pool_args pool;
+    int accumulate;
+} an_pool_back_args;
 
 /* x in[0], y out[0], k + alpha / size * sum x^2 out[1] (floats; may be NULL). Items: groups of values. */
 typedef struct {

@@ -21,6 +21,7 @@ static an_pool_args arguments(const pool_op *pool)
                           .stride = node->stride,
                           .pad = node->pad_before,
                           .average = node->average,
+                          .group = an_kernel_group(y->stored, y->stored_c),
                           .stored = y->stored};
 }
 
@@ -29,8 +30,9 @@ static int pool_forward(an_op *op, const an_run *run)
     (void)run;
     const pool_op *pool = (const pool_op *)op;
     an_pool_args args = arguments(pool);
-    args.at = (an_kernel_places){
-        .out = {op->output.data, pool->taken}, .in = {op->input->output.data}, .items = an_tensor_items(&op->output)};
+    args.at = (an_kernel_places){.out = {op->output.data, pool->taken},
+                                 .in = {op->input->output.data},
+                                 .items = an_tensor_items(&op->output) / (uint64_t)args.group};
     return an_cuda_launched(an_kernel_pool(&args, op->cuda->compute), op, "pool");
 }
 
@@ -43,7 +45,7 @@ static int pool_backward(an_op *op, const an_run *run)
     an_pool_back_args args = {.pool = arguments(pool), .accumulate = op->accumulate};
     args.pool.at = (an_kernel_places){.out = {op->input->output.slope},
                                       .in = {op->output.slope, pool->taken},
-                                      .items = an_tensor_items(&op->input->output)};
+                                      .items = an_tensor_items(&op->input->output) / (uint64_t)args.pool.group};
     return an_cuda_launched(an_kernel_pool_back(&args, op->cuda->compute), op, "pool_back");
 }
 

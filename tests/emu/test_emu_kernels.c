@@ -122,6 +122,50 @@ static void lrn_passes(const bench *b, an_stored stored, int group)
     ok(an_kernel_lrn_back(&backward, b->stream));
 }
 
+/* Windows of three overlap, hang over to the right and begin in the padding. */
+static void pool_passes_of(const bench *b, an_stored stored, int group, int average)
+{
+    int out = (SIDE + 2) / 2;
+    size_t outputs = (size_t)(2 * out * out * CHANNELS);
+    an_pool_args forward = {
+        .at = {.out = {b->y, average ? NULL : b->more}, .in = {b->x}, .items = outputs / (size_t)group},
+        .channels = CHANNELS,
+        .h = SIDE,
+        .w = SIDE,
+        .oh = out,
+        .ow = out,
+        .window = 3,
+        .stride = 2,
+        .pad = 1,
+        .average = average,
+        .group = group,
+        .stored = stored};
+    an_pool_back_args backward = {.pool = forward, .accumulate = 1};
+    backward.pool.at =
+        (an_kernel_places){.out = {b->dx}, .in = {b->dy, average ? NULL : b->more}, .items = COUNT / (size_t)group};
+    ok(an_kernel_pool(&forward, b->stream));
+    ok(an_kernel_pool_back(&backward, b->stream));
+}
+
+static void maximum_passes(const bench *b, an_stored stored, int group)
+{
+    pool_passes_of(b, stored, group, 0);
+}
+
+static void mean_passes(const bench *b, an_stored stored, int group)
+{
+    pool_passes_of(b, stored, group, 1);
+}
+
+static void test_pooling(void **state)
+{
+    (void)state;
+    same_bits(maximum_passes, AN_STORED_F32);
+    same_bits(maximum_passes, AN_STORED_BF16);
+    same_bits(mean_passes, AN_STORED_F32);
+    same_bits(mean_passes, AN_STORED_BF16);
+}
+
 static void test_normalisation(void **state)
 {
     (void)state;
@@ -142,6 +186,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_normalisation),
+        cmocka_unit_test(test_pooling),
         cmocka_unit_test(test_groups_fill_sixteen_bytes),
     };
     (void)emu_violations(NULL, 0); /* from now on collected */
