@@ -90,7 +90,7 @@ choose_crop
 say "" "network $network, crop $crop"
 gpus=$(devices_found)
 [ "$gpus" -gt 0 ] || say "NO GPU: $("$build/bin/an-train" --devices list 2>&1 | grep '^cuda')"
-gpu_step "the GPUs" sh -c 'nvidia-smi -L && nvidia-smi topo -m && nvidia-smi'
+gpu_step "the GPUs" sh -c 'nvidia-smi -L && nvidia-smi && { nvidia-smi topo -m || true; }' # containers may not know the topology
 step "devices" "$build/bin/an-train" --devices list
 step "tests with a GPU, and those that need none" ctest --test-dir "$build" --output-on-failure -R 'gpu|cuda|emu|model|engines'
 export AN_BIN_DIR="$build/bin" XDG_CACHE_HOME="$build/check-cache" # nothing of what was chosen before, and nothing left
@@ -103,6 +103,9 @@ for where in $devices; do
         gpu_step "step time without loading: $where, $precision" train --dry-run --devices "$where" --precision "$precision" \
             --run "$build/check-dry" "$@"
     done
+    gpu_step "where a step's time goes, by the device's clock: $where, bf16" train --devices "$where" --precision bf16 --steps 50 \
+        --profile --run "$build/check-$where" "$@"
+    rm -rf "$build/check-$where"
     gpu_step "200 steps with loading: $where, bf16 (wait: the device had no batch)" train --devices "$where" --precision bf16 \
         --steps 200 --run "$build/check-$where" "$@"
     rm -rf "$build/check-$where" "$build/check-dry"
@@ -112,9 +115,9 @@ step "the loader alone" "$build/bin/an-bench-io" --crop "$crop" "$dataset"
 step "what the model says (AlexNet, crop 224, batch 128, bf16)" python3 tools/gpu-model.py
 
 printf '\n== measured, to compare with the model\n' | tee -a "$report"
-awk '/^== step time|^== 200 steps/ {title = substr($0, 4)} /^speed .*without loading/ {print title; print "    " $0}
+awk '/^== step time|^== where|^== 200 steps/ {title = substr($0, 4)} /^speed .*without loading/ {print title; print "    " $0}
      /^graphs / {print "    " $0} /queued operation by operation, which/ {print title; print "    " $0}
-     /^data .*the network waited/ {print title; print "    " $0} /device idle/ {idle = $0}
+     /^data .*the network waited/ {print title; print "    " $0} /^devices +idle|^sum .* ms a step/ {print "    " $0} /device idle/ {idle = $0}
      /^== / {if (idle) print "    last: " idle; idle = ""}' "$report" >"$report.part"
 [ -s "$report.part" ] || echo "nothing: no GPU" >"$report.part"
 cat "$report.part"
