@@ -316,8 +316,12 @@ int an_trainer_describe(an_trainer *t, an_buffer *out)
     int rc = an_session_describe(&t->session, out);
     if (rc == AN_OK && an_loader_note(t->loader))
         rc = an_buffer_printf(out, "            %s\n", an_loader_note(t->loader));
-    if (rc == AN_OK)
-        rc = an_buffer_printf(out, "from        step %" PRIu64 " to %" PRIu64 ", %" PRIu64 " an epoch\n", t->state.step,
-                              t->session.total_steps, t->session.steps_per_epoch);
-    return rc;
+    if (rc != AN_OK)
+        return rc;
+    if (t->state.step >= t->session.total_steps)
+        return an_buffer_printf(
+            out, "from        step %" PRIu64 ": nothing is left to do, --epochs and --steps end at %" PRIu64 "\n",
+            t->state.step, t->session.total_steps);
+    return an_buffer_printf(out, "from        step %" PRIu64 " to %" PRIu64 ", %" PRIu64 " an epoch\n", t->state.step,
+                            t->session.total_steps, t->session.steps_per_epoch);
 }

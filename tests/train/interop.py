@@ -53,6 +53,7 @@ def main(work):
     train = [f"{BIN}/an-train", "--network", "cifar", "--crop", "32", "--batch", "4", "--init", "he", "--epochs", "1",
              "--compute-threads", "1"]
     run(*train, "--run", f"{work}/run", f"{work}/data")
+    assert "nothing is left to do" in run(*train, "--run", f"{work}/run", "--resume", "auto", f"{work}/data")
     run(f"{BIN}/an-train", "export", "--run", f"{work}/run", f"{work}/weights.safetensors")
 
     metadata, tensors = parse(f"{work}/weights.safetensors")
