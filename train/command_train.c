@@ -89,7 +89,7 @@ static const char *find_rate_remedy(const an_train_config *config)
 {
     enum { PLENTY = 200 };
     if (config->find_rate < PLENTY)
-        return "try --find-rate 200";
+        return "try --find-lr 200";
     return config->init == AN_INIT_PAPER ? "the network does not start (try --init he)" : "the network does not start";
 }
 
@@ -97,7 +97,7 @@ static int find_rate(an_session *session, int steps)
 {
     an_rate_point *points = calloc((size_t)steps, sizeof(*points));
     if (!points)
-        return an_error(AN_ENOMEM, "out of memory for --find-rate %d", steps);
+        return an_error(AN_ENOMEM, "out of memory for --find-lr %d", steps);
     int count;
     double best;
     int rc = an_find_rate(session, steps, points, &count, &best);
@@ -113,7 +113,7 @@ static int find_rate(an_session *session, int steps)
     return rc;
 }
 
-/* --dry-run and --find-rate: a session without a run. */
+/* --dry-run and --find-lr: a session without a run. */
 static int try_out(const an_train_config *config, char **arguments)
 {
     an_session session;

@@ -1,4 +1,4 @@
-/* Data and network of one configuration, ready to work: what training, --dry-run and --find-rate share. */
+/* Data and network of one configuration, ready to work: what training, --dry-run and --find-lr share. */
 #ifndef AN_TRAIN_SESSION_H
 #define AN_TRAIN_SESSION_H
 
