@@ -16,9 +16,8 @@
 #define POSITIONS AN_WINOGRAD_POSITIONS
 #define BLOCK_BYTES (512 << 10) /* of V */
 #define BLOCK_MAX 96
-#define CHUNK_BYTES                                                                                                    \
-    (4 << 20)      /* of V and dM, for the gradient of the weights: with 16 MB they are at times pushed out of L3 */
-#define STAGGER 96 /* values: the 16 positions begin in different sets of the L1 cache, which has 8 ways */
+#define CHUNK_BYTES (4 << 20) /* of V and dM, for the gradient of the weights: 16 MB do not stay in every L3 */
+#define STAGGER 96            /* values: the 16 positions begin in different sets of the L1 cache, which has 8 ways */
 
 bool an_winograd_possible(void)
 {
