@@ -5,10 +5,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "store/resize.h"
 #include "ingest/source.h"
 #include "store/image.h"
 #include "store/record.h"
+#include "store/resize.h"
 
 typedef struct {
     uint32_t side;

@@ -213,11 +213,10 @@ static size_t row_size(uint32_t columns, uint32_t taps)
     return ROW_ALIGNMENT + 3 * ((size_t)columns + taps) + AN_RESIZE_OVERHANG;
 }
 
-static int scratch_reserve(an_resizer *resizer, uint32_t columns)
+static int scratch_reserve(an_resizer *resizer, uint32_t columns, uint32_t across, uint32_t down)
 {
-    size_t row = row_size(columns, resizer->across.axis.taps);
-    int rc = grow(&resizer->row, &resizer->row_capacity, row, sizeof(*resizer->row));
-    return rc ? rc : grow(&resizer->rows, &resizer->rows_capacity, resizer->down.axis.taps, sizeof(*resizer->rows));
+    int rc = grow(&resizer->row, &resizer->row_capacity, row_size(columns, across), sizeof(*resizer->row));
+    return rc ? rc : grow(&resizer->rows, &resizer->rows_capacity, down, sizeof(*resizer->rows));
 }
 
 static int span_prepare(an_resizer *resizer, const an_image *in, uint32_t square_width, uint32_t square_height,
@@ -227,7 +226,7 @@ static int span_prepare(an_resizer *resizer, const an_image *in, uint32_t square
     if ((rc = taps_prepare(&resizer->across, resizer->kernels, in->width, square_width, width, filter)) ||
         (rc = taps_prepare(&resizer->down, resizer->kernels, in->height, square_height, height, filter)))
         return rc;
-    return scratch_reserve(resizer, in->width);
+    return scratch_reserve(resizer, in->width, resizer->across.axis.taps, resizer->down.axis.taps);
 }
 
 static void resize_row(an_resizer *resizer, const an_image *in, uint32_t y, uint8_t *out)
@@ -285,8 +284,7 @@ int an_resizer_reserve(an_resizer *resizer, uint32_t side, uint32_t size, an_fil
     int rc;
     if ((rc = taps_reserve(&resizer->across, resizer->kernels, size, taps)) ||
         (rc = taps_reserve(&resizer->down, resizer->kernels, size, taps)) ||
-        (rc = grow(&resizer->row, &resizer->row_capacity, row_size(side, taps), sizeof(*resizer->row))) ||
-        (rc = grow(&resizer->rows, &resizer->rows_capacity, taps, sizeof(*resizer->rows))))
+        (rc = scratch_reserve(resizer, side, taps, taps)))
         return rc;
     return grow(&resizer->out, &resizer->out_capacity, (size_t)3 * size, 1);
 }

@@ -7,8 +7,6 @@
 
 #define PIXELS 5
 #define LANES 32 /* elements of a vector */
-#define VERTICAL_SHIFT (AN_RESIZE_WEIGHT_BITS - AN_RESIZE_ROW_BITS)
-#define HORIZONTAL_SHIFT (AN_RESIZE_WEIGHT_BITS + AN_RESIZE_ROW_BITS)
 
 /* For each five pixels: the indices of their first pair of taps, then the weights pair by pair. */
 static size_t group_size(uint32_t taps)
@@ -51,14 +49,14 @@ static __m128i five_pixels(const int16_t *row, const int16_t *lanes, uint32_t ta
 {
     const __m512i next = _mm512_set1_epi16(6);
     __m512i low = _mm512_loadu_si512(row), high = _mm512_loadu_si512(row + LANES);
-    __m512i index = _mm512_load_si512(lanes), sum = _mm512_set1_epi32(1 << (HORIZONTAL_SHIFT - 1));
+    __m512i index = _mm512_load_si512(lanes), sum = _mm512_set1_epi32(1 << (AN_RESIZE_HORIZONTAL_SHIFT - 1));
     for (uint32_t t = 0; t < taps; t += 2) {
         lanes += LANES;
         __m512i pairs = _mm512_permutex2var_epi16(low, index, high);
         sum = _mm512_add_epi32(sum, _mm512_madd_epi16(pairs, _mm512_load_si512(lanes)));
         index = _mm512_add_epi16(index, next);
     }
-    sum = _mm512_max_epi32(_mm512_srai_epi32(sum, HORIZONTAL_SHIFT), _mm512_setzero_si512());
+    sum = _mm512_max_epi32(_mm512_srai_epi32(sum, AN_RESIZE_HORIZONTAL_SHIFT), _mm512_setzero_si512());
     return _mm512_cvtusepi32_epi8(sum);
 }
 
@@ -79,14 +77,14 @@ static void horizontal(const int16_t *row, const an_resize_axis *axis, uint8_t *
 
 /* Bytes of two rows interleaved, widened and multiplied pairwise: one madd does two taps of sixteen columns. n: 1 to 64
  * columns. */
-static inline void sixty_four_columns(const uint8_t *const *rows, size_t at, size_t n, const int16_t *weights, uint32_t taps,
-                               int16_t *out)
+static inline void sixty_four_columns(const uint8_t *const *rows, size_t at, size_t n, const int16_t *weights,
+                                      uint32_t taps, int16_t *out)
 {
-    const __m512i zero = _mm512_setzero_si512(), round = _mm512_set1_epi32(1 << (VERTICAL_SHIFT - 1));
+    const __m512i zero = _mm512_setzero_si512(), round = _mm512_set1_epi32(1 << (AN_RESIZE_VERTICAL_SHIFT - 1));
     const __mmask64 columns = ~0ull >> (64 - n);
     __m512i sum0 = round, sum1 = round, sum2 = round, sum3 = round;
     for (uint32_t t = 0; t < taps; t += 2) {
-        __m512i w = _mm512_set1_epi32((uint16_t)weights[t] | (int32_t)((uint32_t)(uint16_t)weights[t + 1] << 16));
+        __m512i w = _mm512_set1_epi32(an_resize_weight_pair(weights + t));
         __m512i a = _mm512_maskz_loadu_epi8(columns, rows[t] + at);
         __m512i b = _mm512_maskz_loadu_epi8(columns, rows[t + 1] + at);
         __m512i low = _mm512_unpacklo_epi8(a, b), high = _mm512_unpackhi_epi8(a, b);
@@ -95,10 +93,10 @@ static inline void sixty_four_columns(const uint8_t *const *rows, size_t at, siz
         sum2 = _mm512_add_epi32(sum2, _mm512_madd_epi16(_mm512_unpacklo_epi8(high, zero), w));
         sum3 = _mm512_add_epi32(sum3, _mm512_madd_epi16(_mm512_unpackhi_epi8(high, zero), w));
     }
-    __m512i first =
-        _mm512_packs_epi32(_mm512_srai_epi32(sum0, VERTICAL_SHIFT), _mm512_srai_epi32(sum1, VERTICAL_SHIFT));
-    __m512i second =
-        _mm512_packs_epi32(_mm512_srai_epi32(sum2, VERTICAL_SHIFT), _mm512_srai_epi32(sum3, VERTICAL_SHIFT));
+    __m512i first = _mm512_packs_epi32(_mm512_srai_epi32(sum0, AN_RESIZE_VERTICAL_SHIFT),
+                                       _mm512_srai_epi32(sum1, AN_RESIZE_VERTICAL_SHIFT));
+    __m512i second = _mm512_packs_epi32(_mm512_srai_epi32(sum2, AN_RESIZE_VERTICAL_SHIFT),
+                                        _mm512_srai_epi32(sum3, AN_RESIZE_VERTICAL_SHIFT));
     __m512i lower = _mm512_permutex2var_epi64(first, _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11), second);
     __m512i upper = _mm512_permutex2var_epi64(first, _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15), second);
     _mm512_mask_storeu_epi16(out + at, (__mmask32)columns, lower);

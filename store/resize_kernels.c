@@ -1,22 +1,17 @@
 #include "store/resize_kernels.h"
 
-#include <string.h>
-
 #ifdef __x86_64__
 #include <immintrin.h>
 #endif
-
-#define VERTICAL_SHIFT (AN_RESIZE_WEIGHT_BITS - AN_RESIZE_ROW_BITS)
-#define HORIZONTAL_SHIFT (AN_RESIZE_WEIGHT_BITS + AN_RESIZE_ROW_BITS)
 
 void an_resize_vertical_tail(const uint8_t *const *rows, const int16_t *weights, uint32_t taps, size_t from, size_t n,
                              int16_t *out)
 {
     for (size_t i = from; i < n; i++) {
-        int32_t sum = 1 << (VERTICAL_SHIFT - 1);
+        int32_t sum = 1 << (AN_RESIZE_VERTICAL_SHIFT - 1);
         for (uint32_t t = 0; t < taps; t++)
             sum += weights[t] * rows[t][i];
-        sum >>= VERTICAL_SHIFT;
+        sum >>= AN_RESIZE_VERTICAL_SHIFT;
         out[i] = (int16_t)(sum > INT16_MAX ? INT16_MAX : sum < INT16_MIN ? INT16_MIN : sum);
     }
 }
@@ -28,7 +23,7 @@ static void vertical_scalar(const uint8_t *const *rows, const int16_t *weights, 
 
 static uint8_t to_byte(int32_t sum)
 {
-    sum >>= HORIZONTAL_SHIFT;
+    sum >>= AN_RESIZE_HORIZONTAL_SHIFT;
     return (uint8_t)(sum > 255 ? 255 : sum < 0 ? 0 : sum);
 }
 
@@ -38,7 +33,8 @@ void an_resize_horizontal_tail(const int16_t *row, const an_resize_axis *axis, u
     out += (size_t)3 * first;
     for (uint32_t x = first; x < axis->output; x++, weights += axis->taps, out += 3) {
         const int16_t *pixel = row + 3 * (size_t)axis->starts[x];
-        int32_t sum[3] = {1 << (HORIZONTAL_SHIFT - 1), 1 << (HORIZONTAL_SHIFT - 1), 1 << (HORIZONTAL_SHIFT - 1)};
+        int32_t sum[3] = {1 << (AN_RESIZE_HORIZONTAL_SHIFT - 1), 1 << (AN_RESIZE_HORIZONTAL_SHIFT - 1),
+                          1 << (AN_RESIZE_HORIZONTAL_SHIFT - 1)};
         for (uint32_t t = 0; t < axis->taps; t++, pixel += 3) {
             sum[0] += weights[t] * pixel[0];
             sum[1] += weights[t] * pixel[1];
@@ -57,23 +53,16 @@ static void horizontal_scalar(const int16_t *row, const an_resize_axis *axis, ui
 static const an_resize_kernels scalar = {.vertical = vertical_scalar, .horizontal = horizontal_scalar};
 
 #ifdef __x86_64__
-static int32_t weight_pair(const int16_t *weights)
-{
-    int32_t pair;
-    memcpy(&pair, weights, sizeof(pair));
-    return pair;
-}
-
 /* Bytes of two rows interleaved, widened and multiplied pairwise: one madd does two taps of eight columns. */
 __attribute__((target("avx2"))) static void vertical_avx2(const uint8_t *const *rows, const int16_t *weights,
                                                           uint32_t taps, size_t n, int16_t *out)
 {
-    const __m256i zero = _mm256_setzero_si256(), round = _mm256_set1_epi32(1 << (VERTICAL_SHIFT - 1));
+    const __m256i zero = _mm256_setzero_si256(), round = _mm256_set1_epi32(1 << (AN_RESIZE_VERTICAL_SHIFT - 1));
     size_t i = 0;
     for (; i + 32 <= n; i += 32) {
         __m256i sum[4] = {round, round, round, round};
         for (uint32_t t = 0; t < taps; t += 2) {
-            __m256i w = _mm256_set1_epi32(weight_pair(weights + t));
+            __m256i w = _mm256_set1_epi32(an_resize_weight_pair(weights + t));
             __m256i a = _mm256_loadu_si256((const __m256i *)(rows[t] + i));
             __m256i b = _mm256_loadu_si256((const __m256i *)(rows[t + 1] + i));
             __m256i low = _mm256_unpacklo_epi8(a, b), high = _mm256_unpackhi_epi8(a, b);
@@ -82,10 +71,10 @@ __attribute__((target("avx2"))) static void vertical_avx2(const uint8_t *const *
             sum[2] = _mm256_add_epi32(sum[2], _mm256_madd_epi16(_mm256_unpacklo_epi8(high, zero), w));
             sum[3] = _mm256_add_epi32(sum[3], _mm256_madd_epi16(_mm256_unpackhi_epi8(high, zero), w));
         }
-        __m256i first =
-            _mm256_packs_epi32(_mm256_srai_epi32(sum[0], VERTICAL_SHIFT), _mm256_srai_epi32(sum[1], VERTICAL_SHIFT));
-        __m256i second =
-            _mm256_packs_epi32(_mm256_srai_epi32(sum[2], VERTICAL_SHIFT), _mm256_srai_epi32(sum[3], VERTICAL_SHIFT));
+        __m256i first = _mm256_packs_epi32(_mm256_srai_epi32(sum[0], AN_RESIZE_VERTICAL_SHIFT),
+                                           _mm256_srai_epi32(sum[1], AN_RESIZE_VERTICAL_SHIFT));
+        __m256i second = _mm256_packs_epi32(_mm256_srai_epi32(sum[2], AN_RESIZE_VERTICAL_SHIFT),
+                                            _mm256_srai_epi32(sum[3], AN_RESIZE_VERTICAL_SHIFT));
         _mm256_storeu_si256((__m256i *)(out + i), _mm256_permute2x128_si256(first, second, 0x20));
         _mm256_storeu_si256((__m256i *)(out + i + 16), _mm256_permute2x128_si256(first, second, 0x31));
     }
@@ -103,18 +92,18 @@ __attribute__((target("avx2"))) void an_resize_horizontal_avx2(const int16_t *ro
     uint8_t *out = rgb;
     const __m256i pairs =
         _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 6, 7, 2, 3, 8, 9, 4, 5, 10, 11, -1, -1, -1, -1));
-    const __m256i round = _mm256_set1_epi32(1 << (HORIZONTAL_SHIFT - 1));
+    const __m256i round = _mm256_set1_epi32(1 << (AN_RESIZE_HORIZONTAL_SHIFT - 1));
     uint32_t x = 0;
     for (; x + 2 < axis->output; x += 2, weights += 2 * taps, out += 6) {
         const int16_t *low = row + 3 * (size_t)starts[x], *high = row + 3 * (size_t)starts[x + 1];
         __m256i sum = round;
         for (uint32_t t = 0; t < taps; t += 2, low += 6, high += 6) {
             __m256i pixels = _mm256_loadu2_m128i((const __m128i *)high, (const __m128i *)low);
-            __m256i weight = _mm256_set_m128i(_mm_set1_epi32(weight_pair(weights + taps + t)),
-                                              _mm_set1_epi32(weight_pair(weights + t)));
+            __m256i weight = _mm256_set_m128i(_mm_set1_epi32(an_resize_weight_pair(weights + taps + t)),
+                                              _mm_set1_epi32(an_resize_weight_pair(weights + t)));
             sum = _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_shuffle_epi8(pixels, pairs), weight));
         }
-        sum = _mm256_srai_epi32(sum, HORIZONTAL_SHIFT);
+        sum = _mm256_srai_epi32(sum, AN_RESIZE_HORIZONTAL_SHIFT);
         sum = _mm256_packus_epi16(_mm256_packs_epi32(sum, sum), sum);
         uint32_t first = (uint32_t)_mm256_extract_epi32(sum, 0), second = (uint32_t)_mm256_extract_epi32(sum, 4);
         memcpy(out, &first, 4);

@@ -5,11 +5,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/cpu.h"
 
 #define AN_RESIZE_WEIGHT_BITS 14
 #define AN_RESIZE_ROW_BITS 6
+#define AN_RESIZE_VERTICAL_SHIFT (AN_RESIZE_WEIGHT_BITS - AN_RESIZE_ROW_BITS)
+#define AN_RESIZE_HORIZONTAL_SHIFT (AN_RESIZE_WEIGHT_BITS + AN_RESIZE_ROW_BITS)
 #define AN_RESIZE_OVERHANG 64 /* elements that a kernel may read beyond a row's last tap */
 
 /* Output i is the sum over t of weights[i * taps + t] times input starts[i] + t. */
@@ -34,6 +37,14 @@ typedef struct {
 const an_resize_kernels *an_resize_kernels_for(an_simd_tier tier);
 
 extern const an_resize_kernels an_resize_avx512;
+
+/* Two neighbouring weights as one element, for products of pairs. */
+static inline int32_t an_resize_weight_pair(const int16_t *weights)
+{
+    int32_t pair;
+    memcpy(&pair, weights, sizeof(pair));
+    return pair;
+}
 
 /* For other tiers: elements from to n, outputs from first on; taps that lie too far apart for the tier's own way. */
 void an_resize_vertical_tail(const uint8_t *const *rows, const int16_t *weights, uint32_t taps, size_t from, size_t n,

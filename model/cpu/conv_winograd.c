@@ -15,8 +15,7 @@ typedef struct {
     an_winograd forward, backward;
     uint16_t *transformed; /* weights of all groups for the forward pass, as of when they had changed so often */
     uint64_t changes[AN_WINOGRAD_GROUPS];
-    uint16_t *turned; /* for the backward pass, in the shared scratch memory */
-    void *scratch;
+    void *scratch; /* shared; the backward pass has its turned weights in front */
 } winograd_op;
 
 /* How it is to be done. */

@@ -16,6 +16,7 @@
 
 #include "model/cuda/kernels.h"
 #include "tests/emu/emu.h"
+#include "tests/emu/expect.h"
 
 #define COUNT 1000
 
@@ -24,11 +25,6 @@ typedef struct {
     cudaEvent_t event;
     float *a, *b, *host;
 } bench;
-
-static void ok(cudaError_t status)
-{
-    assert_int_equal(status, cudaSuccess);
-}
 
 static void bench_make(bench *s)
 {
@@ -55,16 +51,6 @@ static void bench_free(bench *s)
     ok(cudaStreamDestroy(s->one));
     ok(cudaStreamDestroy(s->two));
     (void)emu_violations(NULL, 0);
-}
-
-static void expect(const char *part)
-{
-    char text[512];
-    int count = emu_violations(text, sizeof text);
-    if (!part && count)
-        fail_msg("unexpected: %s", text);
-    if (part && (!count || !strstr(text, part)))
-        fail_msg("'%s' does not say '%s'", text, part);
 }
 
 static void to_device(bench *s)

@@ -12,6 +12,7 @@
 
 #include "model/cuda/kernels.h"
 #include "tests/emu/emu.h"
+#include "tests/emu/expect.h"
 
 #define COUNT 64
 
@@ -20,11 +21,6 @@ typedef struct {
     cudaEvent_t fork, join;
     float *a, *b, *c, *host;
 } bench;
-
-static void ok(cudaError_t status)
-{
-    assert_int_equal(status, cudaSuccess);
-}
 
 static void bench_make(bench *s)
 {
@@ -55,16 +51,6 @@ static void bench_free(bench *s)
     ok(cudaStreamDestroy(s->one));
     ok(cudaStreamDestroy(s->two));
     (void)emu_violations(NULL, 0);
-}
-
-static void expect(const char *part)
-{
-    char text[512];
-    int count = emu_violations(text, sizeof text);
-    if (!part && count)
-        fail_msg("unexpected: %s", text);
-    if (part && (!count || !strstr(text, part)))
-        fail_msg("'%s' does not say '%s'", text, part);
 }
 
 /* to = to + from. */

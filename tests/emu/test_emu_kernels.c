@@ -13,6 +13,7 @@
 #include "model/cuda/kernels.h"
 #include "support.h"
 #include "tests/emu/emu.h"
+#include "tests/emu/expect.h"
 
 #define CHANNELS 48
 #define SIDE 7
@@ -23,11 +24,6 @@ typedef struct {
     cudaStream_t stream;
     void *x, *y, *more, *dy, *dx;
 } bench;
-
-static void ok(cudaError_t status)
-{
-    assert_int_equal(status, cudaSuccess);
-}
 
 /* Values, as fp32 or, their upper halves, as bf16. */
 static void fill(const bench *b, void *to, an_stored stored, uint64_t stream)

@@ -1,0 +1,27 @@
+/* What the emulator's own tests share. */
+#ifndef AN_TESTS_EMU_EXPECT_H
+#define AN_TESTS_EMU_EXPECT_H
+
+#include <string.h>
+
+#include <cuda_runtime_api.h>
+
+#include "tests/emu/emu.h"
+
+static inline void ok(cudaError_t status)
+{
+    assert_int_equal(status, cudaSuccess);
+}
+
+/* The violations since the last call: their first text holds part; NULL: there are none. */
+static inline void expect(const char *part)
+{
+    char text[512];
+    int count = emu_violations(text, sizeof text);
+    if (!part && count)
+        fail_msg("unexpected: %s", text);
+    if (part && (!count || !strstr(text, part)))
+        fail_msg("'%s' does not say '%s'", text, part);
+}
+
+#endif
