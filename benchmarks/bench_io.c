@@ -8,10 +8,10 @@
 
 #include "base/cpu.h"
 #include "base/error.h"
-#include "base/fault.h"
-#include "base/log.h"
-#include "base/options.h"
-#include "base/stop.h"
+#include "base/program/fault.h"
+#include "base/program/log.h"
+#include "base/program/options.h"
+#include "base/program/stop.h"
 #include "base/thread.h"
 
 static const char *const stages[] = {"all", "read", "decode", "full", NULL};

@@ -6,7 +6,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/stop.h"
+#include "base/program/stop.h"
 #include "benchmarks/bench_io.h"
 
 #define SAMPLES_MAX 4096

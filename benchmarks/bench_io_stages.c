@@ -11,7 +11,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/rng.h"
-#include "base/stop.h"
+#include "base/program/stop.h"
 #include "base/thread.h"
 #include "benchmarks/bench_io.h"
 

@@ -8,8 +8,8 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/log.h"
-#include "base/options.h"
+#include "base/program/log.h"
+#include "base/program/options.h"
 #include "base/rng.h"
 #include "bench_step.h"
 #include "model/alexnet.h"

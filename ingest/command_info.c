@@ -2,7 +2,7 @@
 #include <stdlib.h>
 
 #include "base/error.h"
-#include "base/options.h"
+#include "base/program/options.h"
 #include "ingest/commands.h"
 #include "ingest/info.h"
 

@@ -1,8 +1,8 @@
 #include <stdio.h>
 
 #include "base/error.h"
-#include "base/log.h"
-#include "base/stop.h"
+#include "base/program/log.h"
+#include "base/program/stop.h"
 #include "ingest/commands.h"
 #include "ingest/estimate.h"
 #include "ingest/run.h"

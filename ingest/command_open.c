@@ -1,4 +1,4 @@
-#include "base/stop.h"
+#include "base/program/stop.h"
 #include "ingest/commands.h"
 
 int an_command_open(const an_options *spec, int argc, char **argv, void *config, char ***arguments,

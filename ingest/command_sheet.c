@@ -2,7 +2,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "base/options.h"
+#include "base/program/options.h"
 #include "ingest/commands.h"
 #include "ingest/sheet.h"
 

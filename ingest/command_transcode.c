@@ -1,6 +1,6 @@
 #include "base/error.h"
-#include "base/options.h"
-#include "base/stop.h"
+#include "base/program/options.h"
+#include "base/program/stop.h"
 #include "ingest/commands.h"
 #include "ingest/run.h"
 #include "store/dataset.h"

@@ -3,7 +3,7 @@
 #ifndef AN_INGEST_COMMANDS_H
 #define AN_INGEST_COMMANDS_H
 
-#include "base/options.h"
+#include "base/program/options.h"
 #include "ingest/config.h"
 #include "store/dataset.h"
 

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/options.h"
+#include "base/program/options.h"
 #include "store/codec.h"
 
 typedef enum { AN_ORDER_SHUFFLED, AN_ORDER_SOURCE } an_order;

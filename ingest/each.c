@@ -7,8 +7,8 @@
 #include <time.h>
 
 #include "base/error.h"
-#include "base/progress.h"
-#include "base/stop.h"
+#include "base/program/progress.h"
+#include "base/program/stop.h"
 #include "base/thread.h"
 
 #define CHUNK 64u

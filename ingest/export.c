@@ -8,8 +8,8 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "base/progress.h"
-#include "base/stop.h"
+#include "base/program/progress.h"
+#include "base/program/stop.h"
 #include "ingest/each.h"
 #include "ingest/png.h"
 #include "store/coef.h"

@@ -2,8 +2,8 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "base/fault.h"
-#include "base/log.h"
+#include "base/program/fault.h"
+#include "base/program/log.h"
 #include "ingest/commands.h"
 
 static const struct {

@@ -27,7 +27,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/queue.h"
-#include "base/stop.h"
+#include "base/program/stop.h"
 #include "base/thread.h"
 
 #define GROUP 1024u

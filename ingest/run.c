@@ -7,7 +7,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/progress.h"
+#include "base/program/progress.h"
 #include "ingest/manifest.h"
 #include "ingest/report.h"
 #include "ingest/setup.h"

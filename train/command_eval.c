@@ -1,7 +1,7 @@
 #include <stdlib.h>
 
 #include "base/error.h"
-#include "base/stop.h"
+#include "base/program/stop.h"
 #include "train/commands.h"
 #include "train/evaluate.h"
 #include "train/report.h"

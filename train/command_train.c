@@ -3,8 +3,8 @@
 #include <stdlib.h>
 
 #include "base/error.h"
-#include "base/log.h"
-#include "base/stop.h"
+#include "base/program/log.h"
+#include "base/program/stop.h"
 #include "train/commands.h"
 #include "train/config.h"
 #include "train/console.h"

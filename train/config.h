@@ -8,7 +8,7 @@
 
 #include "augment/loader.h"
 #include "base/buffer.h"
-#include "base/options.h"
+#include "base/program/options.h"
 #include "model/init.h"
 #include "train/schedule.h"
 

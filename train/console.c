@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "base/log.h"
+#include "base/program/log.h"
 
 static void duration(double seconds, char *out, size_t size)
 {

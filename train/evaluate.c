@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "base/error.h"
-#include "base/stop.h"
+#include "base/program/stop.h"
 
 static int tell_rows(const an_evaluate_watcher *watcher, const an_batch *batch, const float *probabilities)
 {

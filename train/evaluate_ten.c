@@ -3,7 +3,7 @@
 
 #include "base/buffer.h"
 #include "base/error.h"
-#include "base/stop.h"
+#include "base/program/stop.h"
 #include "train/evaluate.h"
 #include "train/predictions.h"
 

@@ -3,7 +3,7 @@
 #include <math.h>
 
 #include "base/error.h"
-#include "base/stop.h"
+#include "base/program/stop.h"
 
 double an_find_rate_at(int step, int steps)
 {

@@ -5,8 +5,8 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "base/fault.h"
-#include "base/log.h"
+#include "base/program/fault.h"
+#include "base/program/log.h"
 #include "model/backend.h"
 #include "train/commands.h"
 

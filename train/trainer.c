@@ -6,7 +6,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/stop.h"
+#include "base/program/stop.h"
 #include "train/evaluate.h"
 
 /* DESIGN: state.step alone says where a run is. Order, crops and dropout are functions of it (loader: epoch and step

@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "base/error.h"
-#include "base/fault.h"
+#include "base/program/fault.h"
 #include "base/thread.h"
 
 #define SIZE 65536

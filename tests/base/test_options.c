@@ -13,7 +13,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "base/options.h"
+#include "base/program/options.h"
 #include "base/version.h"
 #include "tests/base/scratch.h"
 

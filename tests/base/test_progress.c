@@ -15,8 +15,8 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/log.h"
-#include "base/progress.h"
+#include "base/program/log.h"
+#include "base/program/progress.h"
 
 #define OUTPUT_MAX 8192
 

@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/stop.h"
+#include "base/program/stop.h"
 
 static int setup(void **state)
 {

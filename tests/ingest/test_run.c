@@ -12,7 +12,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "base/stop.h"
+#include "base/program/stop.h"
 #include "ingest/info.h"
 #include "ingest/run.h"
 #include "ingest/verify.h"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 SCRIPT = Path(os.environ["AN_SOURCE_DIR"]) / "tools/completion/an.bash"
 
-# A program with the layout of base/options_help.c.
+# A program with the layout of base/program/options_help.c.
 PROGRAM = r"""#!/bin/bash
 usage() {
     echo "Usage: an-train [OPTION...] TRAINING [VALIDATION]"

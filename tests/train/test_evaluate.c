@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "base/stop.h"
+#include "base/program/stop.h"
 #include "tests/train/fixture.h"
 #include "train/evaluate.h"
 #include "train/find_rate.h"

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "base/stop.h"
+#include "base/program/stop.h"
 #include "store/dataset.h"
 #include "tests/train/fixture.h"
 #include "train/network.h"

@@ -1,7 +1,7 @@
 #include <stdlib.h>
 
 #include "base/error.h"
-#include "base/options.h"
+#include "base/program/options.h"
 #include "tools/show/commands.h"
 #include "tools/show/history.h"
 

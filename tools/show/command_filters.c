@@ -1,5 +1,5 @@
 #include "base/error.h"
-#include "base/options.h"
+#include "base/program/options.h"
 #include "tools/show/commands.h"
 #include "tools/show/filters.h"
 #include "tools/show/viewer.h"

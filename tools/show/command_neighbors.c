@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "base/log.h"
-#include "base/options.h"
+#include "base/program/log.h"
+#include "base/program/options.h"
 #include "tools/show/commands.h"
 #include "tools/show/neighbors_draw.h"
 #include "train/data.h"

@@ -1,5 +1,5 @@
 #include "base/error.h"
-#include "base/options.h"
+#include "base/program/options.h"
 #include "tools/show/commands.h"
 #include "tools/show/network_draw.h"
 #include "tools/show/recipe_options.h"

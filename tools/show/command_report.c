@@ -1,6 +1,6 @@
 #include "base/error.h"
 #include "base/file.h"
-#include "base/options.h"
+#include "base/program/options.h"
 #include "tools/show/commands.h"
 #include "tools/show/report_page.h"
 

@@ -11,8 +11,8 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "base/progress.h"
-#include "base/stop.h"
+#include "base/program/progress.h"
+#include "base/program/stop.h"
 #include "store/bytes.h"
 #include "train/data.h"
 #include "train/safetensors.h"

@@ -4,10 +4,10 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "base/fault.h"
-#include "base/log.h"
-#include "base/options.h"
-#include "base/stop.h"
+#include "base/program/fault.h"
+#include "base/program/log.h"
+#include "base/program/options.h"
+#include "base/program/stop.h"
 #include "tools/show/commands.h"
 
 static const struct {

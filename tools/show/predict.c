@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "base/stop.h"
+#include "base/program/stop.h"
 
 typedef struct {
     an_viewer *viewer;

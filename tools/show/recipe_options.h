@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-#include "base/options.h"
+#include "base/program/options.h"
 #include "train/config.h"
 
 /* Fill table with own and the recipe's options called names; room for both and an end. The command's struct begins with

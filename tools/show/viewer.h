@@ -3,7 +3,7 @@
 #define AN_SHOW_VIEWER_H
 
 #include "augment/sample.h"
-#include "base/options.h"
+#include "base/program/options.h"
 #include "model/exec.h"
 #include "store/dataset.h"
 #include "train/predictions.h"

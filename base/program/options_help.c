@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "base/options_internal.h"
+#include "base/program/options_private.h"
 
 #define WIDTH 79      /* columns used */
 #define DOC_COLUMN 29 /* where descriptions begin */

@@ -1,8 +1,8 @@
-/* Shared by the files that implement base/options.h; nobody else includes it. */
-#ifndef AN_BASE_OPTIONS_INTERNAL_H
-#define AN_BASE_OPTIONS_INTERNAL_H
+/* Shared by the files that implement base/program/options.h; nobody else includes it. */
+#ifndef AN_BASE_PROGRAM_OPTIONS_PRIVATE_H
+#define AN_BASE_PROGRAM_OPTIONS_PRIVATE_H
 
-#include "base/options.h"
+#include "base/program/options.h"
 
 #define AN_OPTIONS_KEY_LONG 256 /* key of the option at position i is AN_OPTIONS_KEY_LONG + i, beyond all letters */
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "base/options_internal.h"
+#include "base/program/options_private.h"
 #include "base/version.h"
 
 enum { KEY_USAGE = 1 << 20, KEY_VERSION }; /* beyond every row's key */

@@ -1,6 +1,6 @@
 /* Values from text, over one table. options_parse.c reads command lines, options_file.c reads and writes files,
  * options_help.c writes help. */
-#include "base/options.h"
+#include "base/program/options.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "base/options_internal.h"
+#include "base/program/options_private.h"
 
 /* Strings that were set, kept until the process ends: the targets point at them. */
 typedef struct kept {

@@ -1,7 +1,7 @@
 /* Orderly stop: SIGINT and SIGTERM set a flag that loops look at; a second one ends the process at once. SIGUSR1 sets a
  * flag of its own (save and go on). */
-#ifndef AN_BASE_STOP_H
-#define AN_BASE_STOP_H
+#ifndef AN_BASE_PROGRAM_STOP_H
+#define AN_BASE_PROGRAM_STOP_H
 
 #include <stdbool.h>
 

@@ -1,6 +1,6 @@
 /* Log lines of programs, on standard error: "an-train: warning: text". Library code logs at debug only. */
-#ifndef AN_BASE_LOG_H
-#define AN_BASE_LOG_H
+#ifndef AN_BASE_PROGRAM_LOG_H
+#define AN_BASE_PROGRAM_LOG_H
 
 typedef enum { AN_LOG_ERROR, AN_LOG_WARNING, AN_LOG_INFO, AN_LOG_DEBUG } an_log_level;
 

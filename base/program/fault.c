@@ -1,4 +1,4 @@
-#include "base/fault.h"
+#include "base/program/fault.h"
 
 #include <fcntl.h>
 #include <limits.h>

@@ -1,7 +1,7 @@
 /* Progress of a long job on standard error: count, rate and ETA. On a terminal one line is redrawn about ten times a
  * second; elsewhere a plain line is printed every few seconds. Quiet mode prints nothing. */
-#ifndef AN_BASE_PROGRESS_H
-#define AN_BASE_PROGRESS_H
+#ifndef AN_BASE_PROGRAM_PROGRESS_H
+#define AN_BASE_PROGRAM_PROGRESS_H
 
 #include <stdbool.h>
 #include <stdint.h>

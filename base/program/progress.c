@@ -1,4 +1,4 @@
-#include "base/progress.h"
+#include "base/program/progress.h"
 
 #include <stdarg.h>
 #include <stdio.h>

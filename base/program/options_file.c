@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "base/options_internal.h"
+#include "base/program/options_private.h"
 
 #define FILE_LIMIT ((size_t)1 << 20)
 

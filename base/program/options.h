@@ -9,8 +9,8 @@
  *          .initial = "256", .offset = offsetof(config, size), .help = "side of the stored square image"},
  *         {0}};
  */
-#ifndef AN_BASE_OPTIONS_H
-#define AN_BASE_OPTIONS_H
+#ifndef AN_BASE_PROGRAM_OPTIONS_H
+#define AN_BASE_PROGRAM_OPTIONS_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-#include "base/stop.h"
+#include "base/program/stop.h"
 
 #include <errno.h>
 #include <signal.h>
