@@ -8,8 +8,8 @@
 
 #include "augment/order.h"
 #include "augment/sample.h"
-#include "store/dataset.h"
-#include "store/reader.h"
+#include "store/dataset/dataset.h"
+#include "store/reader/reader.h"
 
 typedef struct {
     const an_dataset *dataset;       /* must outlive the loader */

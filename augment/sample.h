@@ -8,7 +8,7 @@
 
 #include "base/format.h"
 #include "store/codec.h"
-#include "store/statistics.h"
+#include "store/image/statistics.h"
 
 typedef enum { AN_MEAN_NONE, AN_MEAN_CHANNEL, AN_MEAN_PIXEL } an_mean_kind;
 

@@ -4,8 +4,8 @@
 
 #include "augment/sample_internal.h"
 #include "base/error.h"
-#include "store/coef.h"
-#include "store/resize.h"
+#include "store/coef/coef.h"
+#include "store/image/resize.h"
 
 struct an_sample_scratch {
     an_decoder *decoder;

@@ -25,11 +25,11 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/rng.h"
-#include "store/resize.h"
+#include "store/image/resize.h"
 #include "store/bytes.h"
-#include "store/coef_format.h"
-#include "store/coef_kernels.h"
-#include "store/jpeg.h"
+#include "store/coef/format.h"
+#include "store/coef/kernels.h"
+#include "store/jpeg/jpeg.h"
 
 enum { FILES_MAX = 4000, PASSES = 9, TIERS = 3, LIMIT = TIERS, JPEG, ENCODE, BACK, CONTENDERS, STAGES = 4 };
 

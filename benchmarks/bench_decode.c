@@ -18,8 +18,8 @@
 #include "base/error.h"
 #include "base/rng.h"
 #include "store/codec.h"
-#include "store/coef.h"
-#include "store/dataset.h"
+#include "store/coef/coef.h"
+#include "store/dataset/dataset.h"
 
 enum { IMAGES_MAX = 1000, PASSES_MAX = 1000, CONTENDERS = 6 };
 

@@ -17,7 +17,7 @@
 #include "base/thread.h"
 #include "benchmarks/bench_io.h"
 #include "store/codec.h"
-#include "store/coef.h"
+#include "store/coef/coef.h"
 
 #define STARVED 0.01 /* less waiting than this: the consumer is the limit */
 #define NEAR 0.85    /* a stage is the limit if the loader reaches this much of it */

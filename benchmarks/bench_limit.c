@@ -19,7 +19,7 @@
 #include "base/error.h"
 #include "base/rng.h"
 #include "base/thread.h"
-#include "store/dataset.h"
+#include "store/dataset/dataset.h"
 
 #define CROP 224u
 #define SAMPLES 256u

@@ -18,8 +18,8 @@
 #include "base/program/log.h"
 #include "base/program/options.h"
 #include "base/rng.h"
-#include "store/dataset.h"
-#include "store/reader.h"
+#include "store/dataset/dataset.h"
+#include "store/reader/reader.h"
 
 #define BLOCK ((uint64_t)4096)
 #define ROUNDS_MAX 99

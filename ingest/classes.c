@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 #include "ingest/lines.h"
-#include "store/dataset.h"
+#include "store/dataset/dataset.h"
 
 void an_classes_free(an_classes *classes)
 {

@@ -3,7 +3,7 @@
 #include "base/program/stop.h"
 #include "ingest/commands.h"
 #include "ingest/run.h"
-#include "store/dataset.h"
+#include "store/dataset/dataset.h"
 
 #define FIELD(name) offsetof(an_ingest_config, name)
 

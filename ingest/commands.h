@@ -5,7 +5,7 @@
 
 #include "base/program/options.h"
 #include "ingest/config.h"
-#include "store/dataset.h"
+#include "store/dataset/dataset.h"
 
 int an_command_ingest(int argc, char **argv);
 int an_command_info(int argc, char **argv);

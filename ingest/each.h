@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include "store/codec.h"
-#include "store/dataset.h"
+#include "store/dataset/dataset.h"
 
 /* What a thread has for itself. */
 typedef struct {

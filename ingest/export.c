@@ -12,7 +12,7 @@
 #include "base/program/stop.h"
 #include "ingest/each.h"
 #include "ingest/png.h"
-#include "store/coef.h"
+#include "store/coef/coef.h"
 
 typedef struct {
     const an_dataset *dataset;

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "store/dataset.h"
+#include "store/dataset/dataset.h"
 
 typedef struct {
     uint64_t first, count; /* of records; count 0: to the end */

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 
 #include "base/buffer.h"
-#include "store/dataset.h"
+#include "store/dataset/dataset.h"
 
 /* Everything known about the dataset; looks at each record's header. The caller decrefs. */
 int an_info_json(const an_dataset *dataset, json_t **out);

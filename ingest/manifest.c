@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 #include "base/version.h"
-#include "store/dataset.h"
+#include "store/dataset/dataset.h"
 
 /* Raise when the same input would give other pixels or bytes than before. */
 #define PIXELS_VERSION 1

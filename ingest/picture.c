@@ -7,7 +7,7 @@
 #include "ingest/png.h"
 #include "ingest/sniff.h"
 #include "store/codec.h"
-#include "store/jpeg.h"
+#include "store/jpeg/jpeg.h"
 
 struct an_picture {
     an_picture_options options;

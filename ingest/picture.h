@@ -6,9 +6,9 @@
 #include <stdint.h>
 
 #include "ingest/source.h"
-#include "store/image.h"
+#include "store/image/image.h"
 #include "store/record.h"
-#include "store/resize.h"
+#include "store/image/resize.h"
 
 typedef struct {
     uint32_t side;

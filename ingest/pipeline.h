@@ -6,7 +6,7 @@
 
 #include "ingest/recorder.h"
 #include "ingest/source.h"
-#include "store/writer.h"
+#include "store/dataset/writer.h"
 
 typedef struct {
     an_recorder_options recorder;

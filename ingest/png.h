@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include "base/buffer.h"
-#include "store/image.h"
+#include "store/image/image.h"
 
 /* scratch: working memory, reused by the caller. AN_EUNSUPPORTED beyond pixels_max, AN_ECORRUPT for damaged files. */
 int an_png_decode(const uint8_t *data, size_t size, uint64_t pixels_max, an_buffer *scratch, an_image *out);

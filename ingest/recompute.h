@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-#include "store/dataset.h"
+#include "store/dataset/dataset.h"
 
 /* AN_ECORRUPT on the first record that does not decode. out: the caller frees with an_statistics_free. */
 int an_recompute(const an_dataset *dataset, int threads, bool quiet, an_statistics *out);

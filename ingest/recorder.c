@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 #include "base/rng.h"
-#include "store/coef.h"
+#include "store/coef/coef.h"
 
 #define INPUT_KEEP ((size_t)4 << 20)  /* a larger input buffer is given back after use */
 #define INPUT_LIMIT ((size_t)1 << 30) /* largest input file */

@@ -2,8 +2,8 @@
 #ifndef AN_INGEST_REPORT_H
 #define AN_INGEST_REPORT_H
 
-#include "store/dataset.h"
-#include "store/writer.h"
+#include "store/dataset/dataset.h"
+#include "store/dataset/writer.h"
 
 /* Write "<destination>.rejected.ndjson" atomically if anything was set aside; *path: where, empty if nothing was. */
 int an_report_write(an_writer *writer, const char *destination, an_buffer *path);

@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "base/rng.h"
 #include "ingest/each.h"
-#include "store/resize.h"
+#include "store/image/resize.h"
 
 #define GAP 8
 #define CAPTION 18

@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 #include "base/buffer.h"
-#include "store/dataset.h"
+#include "store/dataset/dataset.h"
 
 typedef struct {
     uint32_t images;  /* at most; fewer if the dataset has fewer */

@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "base/rng.h"
 #include "ingest/sources.h"
-#include "store/dataset.h"
+#include "store/dataset/dataset.h"
 
 typedef struct {
     an_source source; /* first: the two are the same object */

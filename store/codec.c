@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "store/coef.h"
+#include "store/coef/coef.h"
 #include "store/yuv420.h"
 
 struct an_encoder {

@@ -5,8 +5,8 @@
 #include <stdint.h>
 
 #include "base/buffer.h"
-#include "store/image.h"
-#include "store/jpeg.h"
+#include "store/image/image.h"
+#include "store/jpeg/jpeg.h"
 #include "store/record.h"
 
 typedef struct {

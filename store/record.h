@@ -14,7 +14,7 @@ typedef enum {
     AN_CODEC_JPEG = 1,   /* a JPEG file (JFIF, baseline unless passed through) */
     AN_CODEC_YUV420 = 2, /* planes Y (h x w), Cb, Cr (ceil(h/2) x ceil(w/2)), full range JFIF YCbCr */
     AN_CODEC_RGB = 3,    /* h x w x 3 bytes, interleaved */
-    AN_CODEC_COEF = 4    /* quantised JPEG coefficients, see store/coef.h */
+    AN_CODEC_COEF = 4    /* quantised JPEG coefficients, see store/coef/coef.h */
 } an_codec;
 
 /* Offsets: 0 magic "ANRC", 4 u8 version, 5 u8 codec, 6 u16 flags (0), 8 u16 width, 10 u16 height, 12 u32 label,

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "store/coef_kernels.h"
+#include "store/coef/kernels.h"
 
 /* ---------------------------------------------------------------------------------------------------- encode ---- */
 

@@ -4,7 +4,7 @@
 #define AN_STORE_YUV420_H
 
 #include "base/buffer.h"
-#include "store/image.h"
+#include "store/image/image.h"
 #include "store/record.h"
 
 size_t an_yuv420_size(uint32_t width, uint32_t height);

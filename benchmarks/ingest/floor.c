@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/thread.h"
-#include "store/jpeg.h"
+#include "store/jpeg/jpeg.h"
 
 #define SIDE 256u
 #define FILE_MAX ((size_t)1 << 28)

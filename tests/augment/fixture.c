@@ -13,7 +13,7 @@
 #include "base/error.h"
 #include "base/rng.h"
 #include "store/codec.h"
-#include "store/writer.h"
+#include "store/dataset/writer.h"
 
 void fixture_picture(uint64_t i, uint32_t side, an_image *image)
 {

@@ -2,8 +2,8 @@
 #ifndef AN_TESTS_AUGMENT_FIXTURE_H
 #define AN_TESTS_AUGMENT_FIXTURE_H
 
-#include "store/dataset.h"
-#include "store/image.h"
+#include "store/dataset/dataset.h"
+#include "store/image/image.h"
 
 typedef struct {
     char folder[64], path[128];

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "store/coef.h"
+#include "store/coef/coef.h"
 
 enum { TIERS = 3, SIDE_MAX = 512 };
 

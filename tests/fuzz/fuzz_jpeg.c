@@ -1,6 +1,6 @@
 /* Whole JPEG files, as ingest meets them. Input: smallest side wanted, then the file. */
 #include "base/error.h"
-#include "store/jpeg.h"
+#include "store/jpeg/jpeg.h"
 
 enum { PIXELS_MAX = 1 << 18 };
 

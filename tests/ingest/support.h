@@ -3,7 +3,7 @@
 #define AN_TESTS_INGEST_SUPPORT_H
 
 #include "ingest/run.h"
-#include "store/dataset.h"
+#include "store/dataset/dataset.h"
 #include "tests/ingest/fixture.h"
 
 /* The default options with side pixels, two threads, no output. */

@@ -14,7 +14,7 @@
 #include "ingest/png.h"
 #include "ingest/run.h"
 #include "ingest/sniff.h"
-#include "store/dataset.h"
+#include "store/dataset/dataset.h"
 #include "tests/ingest/support.h"
 #include "tests/store/jpeg_support.h"
 

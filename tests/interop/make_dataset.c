@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "store/codec.h"
-#include "store/writer.h"
+#include "store/dataset/writer.h"
 #include "tests/store/jpeg_support.h"
 
 enum { SIDE = 37, COUNT = 24, CLASSES = 3 };

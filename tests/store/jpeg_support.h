@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include "base/buffer.h"
-#include "store/image.h"
+#include "store/image/image.h"
 
 typedef enum { TEST_GREY, TEST_YCC, TEST_RGB, TEST_CMYK, TEST_YCCK } test_jpeg_space;
 

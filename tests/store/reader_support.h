@@ -5,7 +5,7 @@
 #include <stdbool.h>
 
 #include "base/rng.h"
-#include "store/reader.h"
+#include "store/reader/reader.h"
 
 typedef struct {
     char *path;

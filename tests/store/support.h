@@ -5,8 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "store/dataset.h"
-#include "store/writer.h"
+#include "store/dataset/dataset.h"
+#include "store/dataset/writer.h"
 
 #define TEST_SIDE 8
 #define TEST_CLASSES 3

@@ -11,8 +11,8 @@
 
 #include "base/error.h"
 #include "base/rng.h"
-#include "store/coef.h"
-#include "store/jpeg.h"
+#include "store/coef/coef.h"
+#include "store/jpeg/jpeg.h"
 #include "tests/store/jpeg_support.h"
 #include "tests/store/message.h"
 

@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "base/rng.h"
-#include "store/coef_kernels.h"
+#include "store/coef/kernels.h"
 
 const an_coef_kernels *an_coef_kernels_plain_vectors(void);
 

@@ -15,8 +15,8 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/rng.h"
-#include "store/layout.h"
-#include "store/lmdb_file.h"
+#include "store/dataset/layout.h"
+#include "store/dataset/lmdb_file.h"
 #include "tests/store/message.h"
 #include "tests/store/support.h"
 

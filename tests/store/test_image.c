@@ -5,7 +5,7 @@
 #include <cmocka.h>
 
 #include "base/error.h"
-#include "store/image.h"
+#include "store/image/image.h"
 
 static void test_reuse(void **state)
 {

@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 #include "base/rng.h"
-#include "store/jpeg.h"
+#include "store/jpeg/jpeg.h"
 #include "tests/store/jpeg_support.h"
 #include "tests/store/message.h"
 

@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "base/error.h"
-#include "store/reader_engine.h"
+#include "store/reader/engine.h"
 #include "tests/store/message.h"
 #include "tests/store/reader_support.h"
 

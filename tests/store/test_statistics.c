@@ -9,7 +9,7 @@
 #include "base/error.h"
 #include "base/rng.h"
 #include "store/bytes.h"
-#include "store/statistics.h"
+#include "store/image/statistics.h"
 #include "tests/store/message.h"
 
 static void fill(an_image *image, uint32_t side, uint32_t seed)

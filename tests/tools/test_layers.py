@@ -11,18 +11,18 @@ ROOT = Path(os.environ["AN_SOURCE_DIR"])
 
 GOOD = {
     "base/error.c": ['"base/error.h"', '<stdio.h>'],
-    "store/jpeg.c": ['"store/jpeg.h"', '<jpeglib.h>', '"base/error.h"'],
-    "store/coef_encode.c": ['<jpeglib.h>'],
-    "store/reader_uring.c": ['<liburing.h>'],
+    "store/jpeg/jpeg.c": ['"store/jpeg/jpeg.h"', '<jpeglib.h>', '"base/error.h"'],
+    "store/coef/encode.c": ['<jpeglib.h>'],
+    "store/reader/uring.c": ['<liburing.h>'],
     "store/env.c": ['<lmdb.h>'],
-    "ingest/run.c": ['"store/writer.h"', '"ingest/run.h"'],
-    "augment/loader.h": ['"store/reader.h"'],
+    "ingest/run.c": ['"store/dataset/writer.h"', '"ingest/run.h"'],
+    "augment/loader.h": ['"store/reader/reader.h"'],
     "model/cpu/conv.c": ['<oneapi/dnnl/dnnl.h>', '"model/backend.h"'],
     "model/cuda/conv.c": ['<cudnn.h>', '<cuda_runtime.h>'],
-    "train/run.c": ['"augment/loader.h"', '"model/graph.h"', '"store/reader.h"'],
+    "train/run.c": ['"augment/loader.h"', '"model/graph.h"', '"store/reader/reader.h"'],
     "tools/show.c": ['"train/run.h"'],
     "benchmarks/io.c": ['"augment/loader.h"', '<jpeglib.h>'],
-    "tests/store/test_jpeg.c": ['"store/jpeg.h"', '"fixture.h"', '"tests/base/scratch.h"', '<lmdb.h>'],
+    "tests/store/test_jpeg.c": ['"store/jpeg/jpeg.h"', '"fixture.h"', '"tests/base/scratch.h"', '<lmdb.h>'],
 }
 
 BAD = [
@@ -35,7 +35,7 @@ BAD = [
     ("model/graph.c", '"train/run.h"'),
     ("model/cpu/deep/er.h", '<augment/loader.h>'),
     ("train/run.c", '"ingest/run.h"'),
-    ("train/run.c", '"store/writer.h"'),
+    ("train/run.c", '"store/dataset/writer.h"'),
     ("train/run.c", '"tools/show.h"'),
     ("train/run.c", '"benchmarks/io.h"'),
     ("base/queue.c", '"tests/base/scratch.h"'),
@@ -44,7 +44,7 @@ BAD = [
     ("base/error.c", "SOME_HEADER"),
     ("ingest/run.c", '<jpeglib.h>'),
     ("store/env.c", '<turbojpeg.h>'),
-    ("store/reader.c", '<liburing.h>'),
+    ("store/reader/reader.c", '<liburing.h>'),
     ("augment/loader.c", '<lmdb.h>'),
     ("model/exec.c", '<oneapi/dnnl/dnnl.h>'),
     ("model/cpu/conv.c", '<cuda_runtime.h>'),

@@ -9,7 +9,7 @@
 
 #include "base/error.h"
 #include "base/rng.h"
-#include "store/writer.h"
+#include "store/dataset/writer.h"
 #include "tests/train/fixture.h"
 #include "train/network.h"
 

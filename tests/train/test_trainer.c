@@ -16,7 +16,7 @@
 
 #include "base/error.h"
 #include "base/program/stop.h"
-#include "store/dataset.h"
+#include "store/dataset/dataset.h"
 #include "tests/train/fixture.h"
 #include "train/network.h"
 #include "train/run.h"

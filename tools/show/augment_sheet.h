@@ -3,7 +3,7 @@
 #define AN_SHOW_AUGMENT_SHEET_H
 
 #include "augment/sample.h"
-#include "store/dataset.h"
+#include "store/dataset/dataset.h"
 #include "tools/show/canvas.h"
 
 typedef struct {

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 
 #include "base/buffer.h"
-#include "store/image.h"
+#include "store/image/image.h"
 #include "tools/show/palette.h"
 
 typedef enum { AN_CANVAS_PNG, AN_CANVAS_SVG, AN_CANVAS_PDF, AN_CANVAS_PAGE } an_canvas_kind;

@@ -5,7 +5,7 @@
 #include "augment/sample.h"
 #include "base/program/options.h"
 #include "model/exec.h"
-#include "store/dataset.h"
+#include "store/dataset/dataset.h"
 #include "train/predictions.h"
 #include "train/trained.h"
 

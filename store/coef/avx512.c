@@ -1,0 +1,199 @@
+/* The coef decoder with AVX-512 (F, BW, DQ, VL, VBMI, VBMI2). coef_scalar.c says what it computes. */
+#include <immintrin.h>
+#include <string.h>
+
+#include "store/coef/constants.h"
+#include "store/coef/kernels.h"
+#include "store/coef/row.h"
+
+#define VECTOR __m512i
+#define VEC(operation) _mm512_##operation
+#define VEC_ZERO _mm512_setzero_si512()
+#define VEC_LOAD(p) _mm512_loadu_si512(p)
+#include "store/coef/lanes.h"
+#include "store/coef/lanes_colour.h"
+
+/* f(k), f(k + 1) ... 64 constants. */
+#define EIGHT(f, k) f(k), f(k + 1), f(k + 2), f(k + 3), f(k + 4), f(k + 5), f(k + 6), f(k + 7)
+#define SIXTY_FOUR(f, k)                                                                                               \
+    EIGHT(f, k), EIGHT(f, k + 8), EIGHT(f, k + 16), EIGHT(f, k + 24), EIGHT(f, k + 32), EIGHT(f, k + 40),              \
+        EIGHT(f, k + 48), EIGHT(f, k + 56)
+
+/* natural (row-major) position -> zigzag position */
+static const uint8_t natural[64] = {
+    0,  1,  5,  6,  14, 15, 27, 28, 2,  4,  7,  13, 16, 26, 29, 42, 3,  8,  12, 17, 25, 30,
+    41, 43, 9,  11, 18, 24, 31, 40, 44, 53, 10, 19, 23, 32, 39, 45, 52, 54, 20, 22, 33, 38,
+    46, 51, 55, 60, 21, 34, 37, 47, 50, 56, 59, 61, 35, 36, 48, 49, 57, 58, 62, 63,
+};
+
+/* 64 crumbs of two bits from stream[position], one a byte. Every 64-bit word takes the three bytes that hold its eight
+ * crumbs; multishift then picks each crumb's bits. */
+static inline __m512i take_crumbs(const uint8_t *stream, size_t position)
+{
+#define CRUMB_BYTE(k) ((k) / 8 * 2 + ((k) % 8 < 3 ? (k) % 8 : 2))
+#define CRUMB_SHIFT(k) ((k) % 8 * 2)
+    static const uint8_t bytes[64] = {SIXTY_FOUR(CRUMB_BYTE, 0)}, shifts[64] = {SIXTY_FOUR(CRUMB_SHIFT, 0)};
+    __m512i raw = _mm512_castsi256_si512(_mm256_loadu_si256((const void *)(stream + position / 4)));
+    __m512i words = _mm512_permutexvar_epi8(VEC_LOAD(bytes), raw);
+    __m512i shift = _mm512_add_epi8(VEC_LOAD(shifts), _mm512_set1_epi8((char)(position % 4 * 2)));
+    return _mm512_and_si512(_mm512_multishift_epi64_epi8(shift, words), _mm512_set1_epi8(3));
+}
+
+/* 64 nibbles from stream[position], one a byte. */
+static inline __m512i take_nibbles(const uint8_t *stream, size_t position)
+{
+#define NIBBLE_BYTE(k) ((k) / 8 * 4 + ((k) % 8 < 5 ? (k) % 8 : 4))
+#define NIBBLE_SHIFT(k) ((k) % 8 * 4)
+    static const uint8_t bytes[64] = {SIXTY_FOUR(NIBBLE_BYTE, 0)}, shifts[64] = {SIXTY_FOUR(NIBBLE_SHIFT, 0)};
+    __m512i words = _mm512_permutexvar_epi8(VEC_LOAD(bytes), VEC_LOAD(stream + position / 2));
+    __m512i shift = _mm512_add_epi8(VEC_LOAD(shifts), _mm512_set1_epi8((char)(position % 2 * 4)));
+    return _mm512_and_si512(_mm512_multishift_epi64_epi8(shift, words), _mm512_set1_epi8(15));
+}
+
+/* Values of the blocks asked for, one after the other; true when AN_COEF_WIDE is among them. */
+static bool take_values(const an_coef_row_streams *s, int8_t *out)
+{
+    const __m512i small = _mm512_set1_epi32(0x0000ff01); /* by crumb: +1, -1 */
+    const __m512i medium =
+        _mm512_broadcast_i32x4(_mm_setr_epi8(2, 3, 4, 5, 6, 7, 8, 9, -2, -3, -4, -5, -6, -7, -8, -9));
+    const uint8_t *byte = s->bytes;
+    size_t nibble = s->nibble;
+    __mmask64 wide = 0;
+    for (size_t i = 0; i < s->values; i += 64) {
+        __mmask64 live = _bzhi_u64(~(uint64_t)0, (unsigned)(s->values - i < 64 ? s->values - i : 64));
+        __m512i crumbs = take_crumbs(s->crumbs, s->crumb + i);
+        __mmask64 nibbles = _mm512_mask_cmpeq_epi8_mask(live, crumbs, _mm512_set1_epi8(AN_COEF_NIBBLE));
+        __mmask64 bytes = _mm512_mask_cmpeq_epi8_mask(live, crumbs, _mm512_set1_epi8(AN_COEF_BYTE));
+        __m512i values = _mm512_shuffle_epi8(small, crumbs);
+        __m512i sixteen = take_nibbles(s->nibbles, nibble);
+        values = _mm512_mask_expand_epi8(values, nibbles, _mm512_shuffle_epi8(medium, sixteen));
+        values = _mm512_mask_expand_epi8(values, bytes, VEC_LOAD(byte));
+        _mm512_storeu_si512(out + i, values);
+        wide |= _mm512_mask_cmpeq_epi8_mask(bytes, values, _mm512_set1_epi8(AN_COEF_WIDE));
+        nibble += an_coef_popcount(nibbles);
+        byte += an_coef_popcount(bytes);
+    }
+    return wide != 0;
+}
+
+/* Which bytes in zigzag order stand for more. */
+static inline uint64_t find_wide(__m512i zigzag)
+{
+    return _mm512_cmpeq_epi8_mask(zigzag, _mm512_set1_epi8(AN_COEF_WIDE));
+}
+
+static bool unpack(const uint8_t *row, size_t size, size_t blocks, size_t first, size_t end, const an_coef_work *work)
+{
+    an_coef_row_streams s;
+    if (!an_coef_row_locate(&s, row, size, blocks, first, end))
+        return false;
+    an_coef_row_dc(&s, end, work->dc);
+    bool wide = take_values(&s, work->values);
+    const int8_t *value = work->values;
+    const __m512i order = VEC_LOAD(natural);
+    int16_t *out = work->coefficients;
+    for (size_t b = first; b < end; b++, out += 64) {
+        size_t map_length = an_coef_row_map_length(&s, b);
+        uint64_t map = an_coef_map(s.maps, map_length);
+        s.maps += map_length;
+        __m512i zigzag = _mm512_maskz_expand_epi8(map, VEC_LOAD(value));
+        value += an_coef_popcount(map);
+        __m512i ordered = _mm512_permutexvar_epi8(order, zigzag);
+        _mm512_storeu_si512(out, _mm512_cvtepi8_epi16(_mm512_castsi512_si256(ordered)));
+        _mm512_storeu_si512(out + 32, _mm512_cvtepi8_epi16(_mm512_extracti64x4_epi64(ordered, 1)));
+        out[0] = work->dc[b];
+        if (wide && !an_coef_row_patch(&s, find_wide(zigzag), out))
+            return false;
+    }
+    return true;
+}
+
+/* Row r of four blocks. */
+static inline __m512i load_row(const int16_t *coefficients, size_t r)
+{
+    const int16_t *p = coefficients + 8 * r;
+    __m512i v = _mm512_broadcast_i32x4(_mm_loadu_si128((const void *)p));
+    v = _mm512_mask_broadcast_i32x4(v, 0x00f0, _mm_loadu_si128((const void *)(p + 64)));
+    v = _mm512_mask_broadcast_i32x4(v, 0x0f00, _mm_loadu_si128((const void *)(p + 128)));
+    return _mm512_mask_broadcast_i32x4(v, 0xf000, _mm_loadu_si128((const void *)(p + 192)));
+}
+
+static void inverse(const int16_t *coefficients, const int16_t quantisation[64], size_t blocks, uint8_t *samples,
+                    size_t stride)
+{
+    const __m512i split = _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7);
+    __m512i scale[8];
+    for (size_t r = 0; r < 8; r++)
+        scale[r] = _mm512_broadcast_i32x4(_mm_loadu_si128((const void *)(quantisation + 8 * r)));
+    for (size_t b = 0; b < blocks; b += AN_COEF_GROUP) {
+        __m512i v[8], out[4];
+        for (size_t r = 0; r < 8; r++)
+            v[r] = _mm512_mullo_epi16(load_row(coefficients + 64 * b, r), scale[r]);
+        an_lanes_inverse(v, 11);
+        an_lanes_transpose(v);
+        an_lanes_inverse(v, 18);
+        an_lanes_samples(v, out);
+        uint8_t *to = samples + 8 * b;
+        for (size_t i = 0; i < 4; i++, to += 2 * stride) {
+            __m512i rows = _mm512_permutexvar_epi64(split, out[i]);
+            _mm256_storeu_si256((void *)to, _mm512_castsi512_si256(rows));
+            _mm256_storeu_si256((void *)(to + stride), _mm512_extracti64x4_epi64(rows, 1));
+        }
+    }
+}
+
+static void upsample(const uint8_t *near, const uint8_t *far, size_t n, uint8_t *out)
+{
+    const __m512i first = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11);
+    const __m512i second = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
+    for (size_t i = 0; i < n; i += 64) {
+        __m512i v[2];
+        an_lanes_upsample(near + i, far ? far + i : NULL, v);
+        _mm512_storeu_si512(out + 2 * i, _mm512_permutex2var_epi64(v[0], first, v[1]));
+        _mm512_storeu_si512(out + 2 * i + 64, _mm512_permutex2var_epi64(v[0], second, v[1]));
+    }
+}
+
+/* Where pixel p of 64 lies after packing even and odd pixels lane by lane. */
+#define PACKED(p) ((p) / 16 * 16 + (p) % 2 * 8 + (p) % 16 / 2)
+/* For byte k of 192: which byte of R and G (64 on), which of B. */
+#define RED_GREEN(k) ((k) % 3 == 1 ? 64 + PACKED((k) / 3) : PACKED((k) / 3))
+#define BLUE(k) PACKED((k) / 3)
+#define FLIPPED_RED_GREEN(k) ((k) % 3 == 1 ? 64 + PACKED(63 - (k) / 3) : PACKED(63 - (k) / 3))
+#define FLIPPED_BLUE(k) PACKED(63 - (k) / 3)
+
+static const uint8_t red_green_order[2][192] = {
+    {SIXTY_FOUR(RED_GREEN, 0), SIXTY_FOUR(RED_GREEN, 64), SIXTY_FOUR(RED_GREEN, 128)},
+    {SIXTY_FOUR(FLIPPED_RED_GREEN, 0), SIXTY_FOUR(FLIPPED_RED_GREEN, 64), SIXTY_FOUR(FLIPPED_RED_GREEN, 128)},
+};
+static const uint8_t blue_order[2][192] = {
+    {SIXTY_FOUR(BLUE, 0), SIXTY_FOUR(BLUE, 64), SIXTY_FOUR(BLUE, 128)},
+    {SIXTY_FOUR(FLIPPED_BLUE, 0), SIXTY_FOUR(FLIPPED_BLUE, 64), SIXTY_FOUR(FLIPPED_BLUE, 128)},
+};
+/* Which bytes of the three vectors are blue. */
+static const uint64_t blue_mask[3] = {0x4924924924924924u, 0x2492492492492492u, 0x9249249249249249u};
+
+static void colour(const uint8_t *y, const uint8_t *cb, const uint8_t *cr, size_t n, bool flip, uint8_t *rgb)
+{
+    for (size_t i = 0; i < n; i += 64) {
+        uint8_t last[192];
+        __m512i v[3];
+        an_lanes_colour(y + i, cb + i, cr + i, v);
+        size_t whole = n - i < 64 ? n - i : 64;
+        uint8_t *to = flip ? rgb + 3 * (n - i - whole) : rgb + 3 * i;
+        uint8_t *out = whole < 64 ? last : to;
+        for (size_t k = 0; k < 3; k++) {
+            __m512i mixed = _mm512_permutex2var_epi8(v[0], VEC_LOAD(red_green_order[flip] + 64 * k), v[1]);
+            mixed = _mm512_mask_permutexvar_epi8(mixed, blue_mask[k], VEC_LOAD(blue_order[flip] + 64 * k), v[2]);
+            _mm512_storeu_si512(out + 64 * k, mixed);
+        }
+        if (whole < 64)
+            memcpy(to, flip ? last + 3 * (64 - whole) : last, 3 * whole);
+    }
+}
+
+const an_coef_kernels *an_coef_kernels_avx512(void)
+{
+    static const an_coef_kernels kernels = {unpack, an_coef_is_light_avx2, inverse, upsample, colour};
+    return &kernels;
+}

@@ -1,0 +1,50 @@
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "store/coef/coef_jpeg.h"
+
+static int create(void *context)
+{
+    an_coef_encoder *e = context;
+    jpeg_create_decompress(&e->reader);
+    jpeg_create_compress(&e->writer);
+    return AN_OK;
+}
+
+int an_coef_encoder_create(an_coef_encoder **out)
+{
+    *out = NULL;
+    an_coef_encoder *e = calloc(1, sizeof *e);
+    if (!e)
+        return an_error(AN_ENOMEM, "out of memory");
+    an_jpeg_errors_init(&e->errors);
+    e->reader.err = e->writer.err = &e->errors.manager;
+    e->writer.client_data = e;
+    an_coef_packer_init(&e->packer, an_cpu_simd());
+    int rc = an_jpeg_guard(&e->errors, create, e);
+    if (rc == AN_OK)
+        rc = an_coef_scan_create(&e->scan);
+    if (rc != AN_OK) {
+        an_coef_encoder_free(e);
+        return rc;
+    }
+    an_coef_set_destination(e);
+    *out = e;
+    return AN_OK;
+}
+
+void an_coef_encoder_free(an_coef_encoder *encoder)
+{
+    if (!encoder)
+        return;
+    jpeg_destroy_decompress(&encoder->reader);
+    jpeg_destroy_compress(&encoder->writer);
+    an_buffer_free(&encoder->jpeg);
+    an_coef_scan_free(encoder->scan);
+    an_coef_packer_free(&encoder->packer);
+    an_buffer_free(&encoder->mcu_row);
+    free(encoder->work.dc);
+    free(encoder->work.values);
+    free(encoder->work.coefficients);
+    free(encoder);
+}

@@ -1,0 +1,18 @@
+#include "store/coef/kernels.h"
+
+const an_coef_kernels *an_coef_kernels_get(an_simd_tier tier)
+{
+    switch (tier) {
+    case AN_SIMD_AVX512:
+        return an_coef_kernels_avx512();
+    case AN_SIMD_AVX2:
+        return an_coef_kernels_avx2();
+    case AN_SIMD_SCALAR:
+        break;
+    }
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    return an_coef_kernels_scalar();
+#else
+    return an_coef_kernels_vectors();
+#endif
+}

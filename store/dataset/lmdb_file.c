@@ -1,0 +1,339 @@
+/* The format, as far as it is needed here (all numbers little-endian):
+ *
+ *   page   0 u64 its own number, 8 u16 unused, 10 u16 flags, 12 u16 lower, 14 u16 upper (bounds of the free space),
+ *          16 u16[] offsets of the nodes in key order. Pages 0 and 1 are meta pages, transaction N writes page N % 2.
+ *          A run of overflow pages has one such header, with u32 count at 12, and then the value.
+ *   meta   at 16: 0 u32 magic, 4 u32 version, 8 u64 address, 16 u64 map size, 24 tree of free pages (its first u32 is
+ * the page size), 72 main tree, 120 u64 last page, 128 u64 transaction. tree   0 u32 unused, 4 u16 flags, 6 u16 depth,
+ * 8 u64 branch pages, 16 u64 leaf pages, 24 u64 overflow pages, 32 u64 entries, 40 u64 root page or all ones. node
+ * leaf: 0 u32 length, 4 u16 flags, 6 u16 key size, 8 key, then the value or the u64 number of its overflow run. branch:
+ * 0 u48 page, 6 u16 key size, 8 key; the first key of a branch page is never looked at. */
+#include "store/dataset/lmdb_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "store/bytes.h"
+
+enum {
+    PAGE_HEADER = 16,
+    META_SIZE = 136,
+    TREE_SIZE = 48,
+    NODE_HEADER = 8,
+    PAGE_MIN = 512,
+    PAGE_MAX = 65536,
+    DEPTH_MAX = 32,
+    RELEASE_LEAVES = 64,
+    NAME_MAX_SIZE = 64 /* of a database, terminator included: ours are short */
+};
+enum { PAGE_BRANCH = 1, PAGE_LEAF = 2, PAGE_META = 8 };
+enum { NODE_OVERFLOW = 1, NODE_TREE = 2 };
+
+#define META_MAGIC 0xBEEFC0DEu
+#define META_VERSION 1u
+#define NO_PAGE UINT64_MAX
+
+static const uint8_t *meta_at(const an_lmdb_file *file, uint64_t offset)
+{
+    const uint8_t *page = file->data + offset, *meta = page + PAGE_HEADER;
+    bool good = offset + PAGE_HEADER + META_SIZE <= file->size && (an_bytes_u16(page + 10) & PAGE_META) &&
+                an_bytes_u32(meta) == META_MAGIC && an_bytes_u32(meta + 4) == META_VERSION;
+    return good ? meta : NULL;
+}
+
+static int choose_meta(an_lmdb_file *file)
+{
+    const uint8_t *first = meta_at(file, 0);
+    if (!first)
+        return an_error(AN_ECORRUPT, "'%s' is not an LMDB data file", file->path);
+    uint32_t size = an_bytes_u32(first + 24);
+    if (size < PAGE_MIN || size > PAGE_MAX || (size & (size - 1)))
+        return an_error(AN_ECORRUPT, "'%s' is damaged: page size %u", file->path, size);
+    file->page_size = size;
+    const uint8_t *second = meta_at(file, size);
+    if (!second || an_bytes_u32(second + 24) != size)
+        return an_error(AN_ECORRUPT, "'%s' is damaged: its second page is no meta page", file->path);
+    file->meta = an_bytes_u64(second + 128) > an_bytes_u64(first + 128) ? second : first;
+    file->last_page = an_bytes_u64(file->meta + 120);
+    return AN_OK;
+}
+
+static int map_file(an_lmdb_file *file, int fd)
+{
+    struct stat info;
+    if (fstat(fd, &info))
+        return an_error_errno(errno, "cannot stat '%s'", file->path);
+    if (!S_ISREG(info.st_mode) || info.st_size < PAGE_MIN)
+        return an_error(AN_ECORRUPT, "'%s' is not an LMDB data file", file->path);
+    file->size = (uint64_t)info.st_size;
+    void *data = mmap(NULL, file->size, PROT_READ, MAP_SHARED, fd, 0);
+    if (data == MAP_FAILED)
+        return an_error_errno(errno, "cannot map '%s'", file->path);
+    file->data = data;
+    return choose_meta(file);
+}
+
+int an_lmdb_file_open(an_lmdb_file *out, const char *path)
+{
+    *out = (an_lmdb_file){.path = path};
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return an_error_errno(errno, "cannot open '%s'", path);
+    int rc = map_file(out, fd);
+    (void)close(fd);
+    if (rc)
+        an_lmdb_file_close(out);
+    return rc;
+}
+
+void an_lmdb_file_close(an_lmdb_file *file)
+{
+    if (file->data)
+        (void)munmap((void *)(uintptr_t)file->data, file->size);
+    *file = (an_lmdb_file){0};
+}
+
+/* ------------------------------------------------------------------------------------------------ the walk ---- */
+
+typedef struct {
+    uint16_t flags, depth;
+    uint64_t branches, leaves, overflows, entries, root;
+} tree;
+
+typedef struct {
+    const an_lmdb_file *file;
+    uint64_t pages; /* whole pages in the file */
+    an_lmdb_visit visit;
+    void *context;
+    const char *only;
+    const char *database; /* NULL: the main tree, whose items are trees */
+    tree declared, seen;  /* of the tree being walked; seen counts up */
+    const uint8_t *last;  /* previous key, or the separator in the branch above */
+    uint32_t last_size;
+    bool last_inclusive; /* a separator: the next key may equal it */
+} walk;
+
+static int damaged(const walk *w, uint64_t page, const char *what)
+{
+    return an_error(AN_ECORRUPT, "'%s' is damaged: page %llu: %s", w->file->path, (unsigned long long)page, what);
+}
+
+static tree read_tree(const uint8_t *p)
+{
+    return (tree){.flags = an_bytes_u16(p + 4),
+                  .depth = an_bytes_u16(p + 6),
+                  .branches = an_bytes_u64(p + 8),
+                  .leaves = an_bytes_u64(p + 16),
+                  .overflows = an_bytes_u64(p + 24),
+                  .entries = an_bytes_u64(p + 32),
+                  .root = an_bytes_u64(p + 40)};
+}
+
+/* Counts are bounded by the file before they bound anything else. */
+static bool tree_plausible(const walk *w, const tree *t)
+{
+    uint64_t nodes_max = w->pages * (w->file->page_size / NODE_HEADER);
+    bool empty = t->root == NO_PAGE;
+    return t->flags == 0 && t->depth <= DEPTH_MAX && empty == (t->depth == 0) && empty == (t->entries == 0) &&
+           t->branches <= w->pages && t->leaves <= w->pages && t->overflows <= w->pages && t->entries <= nodes_max;
+}
+
+/* Keys rise. After a separator the next key may equal it. */
+static bool key_follows(walk *w, const uint8_t *key, uint32_t size, bool separator)
+{
+    if (w->last) {
+        int order = memcmp(w->last, key, w->last_size < size ? w->last_size : size);
+        if (order == 0)
+            order = (w->last_size > size) - (w->last_size < size);
+        if (order > 0 || (order == 0 && !w->last_inclusive))
+            return false;
+    }
+    w->last = key;
+    w->last_size = size;
+    w->last_inclusive = separator;
+    return true;
+}
+
+/* A page of a tree, checked: *count nodes whose offsets and headers lie within it. */
+static int open_page(const walk *w, uint64_t number, int kind, const uint8_t **out, uint32_t *count)
+{
+    if (number < 2 || number >= w->pages)
+        return damaged(w, number, "beyond the end of the file: it was cut short or points astray");
+    const uint8_t *page = w->file->data + number * w->file->page_size;
+    uint32_t size = w->file->page_size, lower = an_bytes_u16(page + 12), upper = an_bytes_u16(page + 14);
+    if (an_bytes_u64(page) != number || an_bytes_u16(page + 10) != kind)
+        return damaged(w, number, "not the page that was expected there");
+    if (lower <= PAGE_HEADER || lower % 2 || lower > upper || upper > size)
+        return damaged(w, number, "impossible bounds");
+    *out = page;
+    *count = (lower - PAGE_HEADER) / 2;
+    for (uint32_t i = 0; i < *count; i++) {
+        uint32_t node = an_bytes_u16(page + PAGE_HEADER + 2 * i);
+        if (node < upper || node > size - NODE_HEADER || an_bytes_u16(page + node + 6) > size - NODE_HEADER - node)
+            return damaged(w, number, "a node outside its page");
+    }
+    return AN_OK;
+}
+
+static const uint8_t *node_at(const uint8_t *page, uint32_t i)
+{
+    return page + an_bytes_u16(page + PAGE_HEADER + 2 * i);
+}
+
+/* Where the value of a leaf node lies, bounds checked. */
+static int locate_value(walk *w, uint64_t number, const uint8_t *page, const uint8_t *node, an_lmdb_item *item)
+{
+    uint32_t size = w->file->page_size, room = size - (uint32_t)(node + NODE_HEADER + item->key_size - page);
+    const uint8_t *value = node + NODE_HEADER + item->key_size;
+    bool overflow = an_bytes_u16(node + 4) & NODE_OVERFLOW;
+    item->length = an_bytes_u32(node);
+    if ((overflow ? 8 : item->length) > room)
+        return damaged(w, number, "a value outside its page");
+    item->offset = (uint64_t)(value - w->file->data);
+    if (!overflow)
+        return AN_OK;
+    uint64_t first = an_bytes_u64(value), pages = ((uint64_t)item->length + PAGE_HEADER + size - 1) / size;
+    if (first < 2 || first >= w->pages || pages > w->pages - first)
+        return damaged(w, number, "a value beyond the end of the file: it was cut short or points astray");
+    w->seen.overflows += pages;
+    item->offset = first * size + PAGE_HEADER;
+    return AN_OK;
+}
+
+static int walk_tree(walk *w, const uint8_t *declared);
+
+/* An item of the main tree: a database. */
+static int walk_database(const walk *parent, uint64_t number, const an_lmdb_item *item)
+{
+    char name[NAME_MAX_SIZE];
+    if (item->key_size >= sizeof name || item->length != TREE_SIZE)
+        return damaged(parent, number, "not an entry of a database");
+    memcpy(name, item->key, item->key_size);
+    name[item->key_size] = '\0';
+    walk w = {.file = parent->file,
+              .pages = parent->pages,
+              .visit = parent->visit,
+              .context = parent->context,
+              .database = name};
+    return walk_tree(&w, parent->file->data + item->offset);
+}
+
+static bool is_other(const walk *w, const an_lmdb_item *item)
+{
+    return !w->database && w->only &&
+           (item->key_size != strlen(w->only) || memcmp(item->key, w->only, item->key_size) != 0);
+}
+
+static int walk_node(walk *w, uint64_t number, const uint8_t *page, const uint8_t *node)
+{
+    an_lmdb_item item = {.database = w->database,
+                         .key = node + NODE_HEADER,
+                         .key_size = an_bytes_u16(node + 6),
+                         .entries = w->declared.entries};
+    int flags = an_bytes_u16(node + 4);
+    if (is_other(w, &item))
+        return AN_OK;
+    if (w->database ? flags & ~NODE_OVERFLOW : flags != NODE_TREE)
+        return damaged(w, number, "a node of an unknown kind");
+    if (!key_follows(w, item.key, item.key_size, false))
+        return damaged(w, number, "keys out of order");
+    int rc = locate_value(w, number, page, node, &item);
+    if (rc)
+        return rc;
+    w->seen.entries++;
+    return w->database ? w->visit(w->context, &item) : walk_database(w, number, &item);
+}
+
+/* Take pages out of the map (they stay in the page cache). One fault maps all that the kernel keeps together around the
+ * page, up to 2 MB: a walk would make the whole file count as this process's memory. */
+static void release_pages(const an_lmdb_file *file)
+{
+    (void)madvise((void *)(uintptr_t)file->data, file->size, MADV_DONTNEED);
+}
+
+static int walk_leaf(walk *w, uint64_t number)
+{
+    const uint8_t *page;
+    uint32_t count;
+    int rc = open_page(w, number, PAGE_LEAF, &page, &count);
+    if (!rc && ++w->seen.leaves > w->declared.leaves)
+        rc = damaged(w, number, "more leaves than declared");
+    for (uint32_t i = 0; !rc && i < count; i++)
+        rc = walk_node(w, number, page, node_at(page, i));
+    if (w->seen.leaves % RELEASE_LEAVES == 0)
+        release_pages(w->file);
+    return rc;
+}
+
+static uint64_t child_of(const uint8_t *node)
+{
+    return an_bytes_u32(node) | (uint64_t)an_bytes_u16(node + 4) << 32;
+}
+
+/* Have the leaves below a branch read at once rather than one by one as the walk faults on them. Advice: may fail. */
+static void prefetch_children(const walk *w, const uint8_t *page, uint32_t count)
+{
+    uint32_t size = w->file->page_size;
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t child = child_of(node_at(page, i));
+        if (child < w->pages)
+            (void)madvise((void *)(uintptr_t)(w->file->data + child * size), size, MADV_WILLNEED);
+    }
+}
+
+static int walk_page(walk *w, uint64_t number, int level) /* level 1: a leaf */
+{
+    if (level == 1)
+        return walk_leaf(w, number);
+    const uint8_t *page;
+    uint32_t count;
+    int rc = open_page(w, number, PAGE_BRANCH, &page, &count);
+    if (!rc && ++w->seen.branches > w->declared.branches)
+        rc = damaged(w, number, "more branches than declared");
+    if (!rc && level == 2)
+        prefetch_children(w, page, count);
+    for (uint32_t i = 0; !rc && i < count; i++) {
+        const uint8_t *node = node_at(page, i);
+        if (i > 0 && !key_follows(w, node + NODE_HEADER, an_bytes_u16(node + 6), true))
+            rc = damaged(w, number, "keys out of order");
+        if (!rc)
+            rc = walk_page(w, child_of(node), level - 1);
+    }
+    return rc;
+}
+
+/* Bounded: depth by its declaration, pages by the declared counts, these by the size of the file. */
+static int walk_tree(walk *w, const uint8_t *declared)
+{
+    w->declared = read_tree(declared);
+    const tree *d = &w->declared, *s = &w->seen;
+    uint64_t number = (uint64_t)(declared - w->file->data) / w->file->page_size;
+    if (!tree_plausible(w, d))
+        return damaged(w, number, "impossible description of a database");
+    int rc = d->root == NO_PAGE ? AN_OK : walk_page(w, d->root, d->depth);
+    if (rc)
+        return rc;
+    if (!w->database && w->only)
+        return AN_OK; /* not all of it was looked at */
+    if (s->branches != d->branches || s->leaves != d->leaves || s->overflows != d->overflows ||
+        s->entries != d->entries)
+        return damaged(w, number, "a database is not as it describes itself");
+    return AN_OK;
+}
+
+int an_lmdb_file_walk(const an_lmdb_file *file, const char *only, an_lmdb_visit visit, void *context)
+{
+    walk w = {.file = file, .pages = file->size / file->page_size, .only = only, .visit = visit, .context = context};
+    /* The pages that are visited lie far apart: reading ahead of them would read the whole file. */
+    (void)madvise((void *)(uintptr_t)file->data, file->size, MADV_RANDOM);
+    int rc = walk_tree(&w, file->meta + 72);
+    release_pages(file);
+    (void)madvise((void *)(uintptr_t)file->data, file->size, MADV_NORMAL);
+    return rc;
+}

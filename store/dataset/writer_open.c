@@ -1,0 +1,311 @@
+/* Opening: paths, the lock, then a fresh environment or what an interrupted run left. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "store/bytes.h"
+#include "store/dataset/dataset.h"
+#include "store/dataset/layout.h"
+#include "store/dataset/manifest.h"
+#include "store/dataset/writer_private.h"
+
+#define RESERVE_SIZE ((uint64_t)16 << 20) /* beside the sums: paths from the roots, lists of free pages */
+#define DROP_BATCH 1024                   /* items removed in one transaction */
+
+/* *out is valid until the transaction changes. size 0: any. */
+static int get_meta(an_writer *w, const char *key, size_t size, MDB_val *out)
+{
+    MDB_val k = {strlen(key), (void *)(uintptr_t)key};
+    int rc = mdb_get(w->txn, w->meta, &k, out);
+    if (rc && rc != MDB_NOTFOUND)
+        return an_writer_fail(w, rc);
+    if (rc == MDB_NOTFOUND || (size && out->mv_size != size))
+        return an_error(AN_ECORRUPT, "'%s' is damaged: '%s' is missing or has the wrong size; remove it to start over",
+                        w->partial, key);
+    return AN_OK;
+}
+
+static int get_meta_u64(an_writer *w, const char *key, uint64_t *out)
+{
+    MDB_val value;
+    int rc = get_meta(w, key, 8, &value);
+    if (!rc)
+        *out = an_bytes_u64(value.mv_data);
+    return rc;
+}
+
+static int make_paths(an_writer *w, const char *path)
+{
+    size_t size = strlen(path);
+    while (size > 1 && path[size - 1] == '/')
+        size--;
+    w->path = strndup(path, size);
+    if (!w->path || asprintf(&w->partial, "%s.partial", w->path) < 0)
+        w->partial = NULL; /* asprintf leaves it undefined */
+    if (w->partial && asprintf(&w->data, "%s/" AN_LAYOUT_DATA, w->partial) < 0)
+        w->data = NULL;
+    return w->data ? AN_OK : an_error(AN_ENOMEM, "out of memory: opening '%s'", path);
+}
+
+static int check_destination(const an_writer *w)
+{
+    struct stat info;
+    if (lstat(w->path, &info) == 0)
+        return an_error(AN_EINVAL, "'%s' exists already: remove it or choose another destination", w->path);
+    return errno == ENOENT ? AN_OK : an_error_errno(errno, "cannot use '%s' as destination", w->path);
+}
+
+static int lock_data(an_writer *w)
+{
+    w->lock = open(w->data, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (w->lock < 0)
+        return an_error_errno(errno, "cannot create '%s'", w->data);
+    if (flock(w->lock, LOCK_EX | LOCK_NB) == 0)
+        return AN_OK;
+    if (errno == EWOULDBLOCK)
+        return an_error(AN_EIO, "'%s' is being written by another process: wait for it or choose another destination",
+                        w->partial);
+    return an_error_errno(errno, "cannot lock '%s'", w->data);
+}
+
+static int ignore_item(void *context, const an_lmdb_item *item)
+{
+    (void)context;
+    (void)item;
+    return AN_OK;
+}
+
+/* What an interrupted run left is checked before LMDB sees it, because LMDB trusts its pages. */
+static int check_leftover(const an_writer *w)
+{
+    struct stat info;
+    if (fstat(w->lock, &info))
+        return an_error_errno(errno, "cannot stat '%s'", w->data);
+    if (info.st_size == 0)
+        return AN_OK;
+    an_lmdb_file file;
+    int rc = an_lmdb_file_open(&file, w->data);
+    if (rc)
+        return rc;
+    rc = an_lmdb_file_walk(&file, NULL, ignore_item, NULL);
+    an_lmdb_file_close(&file);
+    return rc;
+}
+
+static int open_environment(an_writer *w)
+{
+    int rc = mdb_env_create(&w->env);
+    if (rc) {
+        w->env = NULL;
+        return an_writer_fail(w, rc);
+    }
+    rc = mdb_env_set_maxdbs(w->env, 5);
+    if (!rc)
+        rc = mdb_env_open(w->env, w->partial, MDB_NOLOCK, 0666);
+    MDB_stat stat = {0};
+    if (!rc)
+        rc = mdb_env_stat(w->env, &stat);
+    w->page_size = stat.ms_psize;
+    return rc ? an_writer_fail(w, rc) : AN_OK;
+}
+
+static int open_databases(an_writer *w)
+{
+    const struct {
+        const char *name;
+        MDB_dbi *dbi;
+    } all[] = {{AN_LAYOUT_RECORDS, &w->records},
+               {AN_LAYOUT_NAMES, &w->names},
+               {AN_LAYOUT_CLASSES, &w->classes},
+               {AN_LAYOUT_REJECTED, &w->rejected},
+               {AN_LAYOUT_META, &w->meta}};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        int rc = mdb_dbi_open(w->txn, all[i].name, MDB_CREATE, all[i].dbi);
+        if (rc)
+            return an_writer_fail(w, rc);
+    }
+    return AN_OK;
+}
+
+static int start_fresh(an_writer *w, const char *manifest)
+{
+    int rc = an_writer_put_u32(w, AN_LAYOUT_FORMAT, AN_DATASET_VERSION);
+    if (!rc)
+        rc = an_writer_put_u32(w, AN_LAYOUT_SIDE, w->side);
+    if (!rc)
+        rc = an_writer_put_meta(w, AN_LAYOUT_MANIFEST, manifest, strlen(manifest));
+    return rc ? rc : an_writer_commit(w);
+}
+
+static int compare_manifests(an_writer *w, const char *manifest)
+{
+    MDB_val value;
+    int rc = get_meta(w, AN_LAYOUT_MANIFEST, 0, &value);
+    if (rc)
+        return rc;
+    char *before = strndup(value.mv_data, value.mv_size);
+    if (!before)
+        return an_error(AN_ENOMEM, "out of memory: reading the manifest of '%s'", w->partial);
+    rc = an_manifest_compare(before, manifest);
+    free(before);
+    if (rc)
+        return an_error_prefix(rc, "'%s' holds an interrupted run with other options (use the same, or remove it)",
+                               w->partial);
+    return AN_OK;
+}
+
+static int check_same(an_writer *w, const char *manifest)
+{
+    MDB_val value;
+    int rc = get_meta(w, AN_LAYOUT_FORMAT, 4, &value);
+    if (rc)
+        return rc;
+    if (an_bytes_u32(value.mv_data) != AN_DATASET_VERSION)
+        return an_error(AN_EINVAL, "'%s' is of format %u, this program writes %d: remove it to start over", w->partial,
+                        an_bytes_u32(value.mv_data), AN_DATASET_VERSION);
+    rc = compare_manifests(w, manifest);
+    if (!rc)
+        rc = get_meta(w, AN_LAYOUT_SIDE, 4, &value);
+    if (rc)
+        return rc;
+    if (an_bytes_u32(value.mv_data) != w->side)
+        return an_error(AN_EINVAL, "'%s' holds records of side %u, not %u: remove it to start over", w->partial,
+                        an_bytes_u32(value.mv_data), w->side);
+    return AN_OK;
+}
+
+static int load_state(an_writer *w)
+{
+    MDB_val sums;
+    int rc = get_meta_u64(w, AN_LAYOUT_COUNT, &w->count);
+    if (!rc)
+        rc = get_meta_u64(w, AN_LAYOUT_REJECTS, &w->rejects);
+    if (!rc)
+        rc = get_meta_u64(w, AN_LAYOUT_HEADERS, &w->headers);
+    if (!rc)
+        rc = get_meta(w, AN_LAYOUT_SUMS, 0, &sums);
+    return rc ? rc : an_statistics_sums_unpack(w->sums, sums.mv_data, sums.mv_size);
+}
+
+/* Remove up to DROP_BATCH items with keys from `first` on, from the end. *more: there may be further ones. */
+static int drop_batch(an_writer *w, MDB_dbi dbi, uint64_t first, bool *more)
+{
+    MDB_cursor *cursor;
+    int rc = mdb_cursor_open(w->txn, dbi, &cursor);
+    if (rc)
+        return an_writer_fail(w, rc);
+    int left = DROP_BATCH;
+    for (; left > 0; left--) {
+        MDB_val key, value;
+        rc = mdb_cursor_get(cursor, &key, &value, MDB_LAST);
+        if (rc || key.mv_size != 8 || an_bytes_key(key.mv_data, 8) < first)
+            break;
+        rc = mdb_cursor_del(cursor, 0);
+        if (rc)
+            break;
+    }
+    mdb_cursor_close(cursor);
+    *more = left == 0;
+    return rc && rc != MDB_NOTFOUND ? an_writer_fail(w, rc) : AN_OK;
+}
+
+static int drop_from(an_writer *w, MDB_dbi dbi, uint64_t first)
+{
+    bool more = true;
+    int rc = AN_OK;
+    while (!rc && more) {
+        rc = drop_batch(w, dbi, first, &more);
+        if (!rc)
+            rc = an_writer_end(w);
+        if (!rc)
+            rc = an_writer_begin(w, 0);
+    }
+    return rc;
+}
+
+/* A run that was killed between its last commit and the rename left a complete dataset: it is open again. */
+static int reopen_finished(an_writer *w)
+{
+    MDB_val key = {strlen(AN_LAYOUT_CHECKSUM), (void *)(uintptr_t)AN_LAYOUT_CHECKSUM};
+    int rc = mdb_del(w->txn, w->meta, &key, NULL);
+    return rc && rc != MDB_NOTFOUND ? an_writer_fail(w, rc) : AN_OK;
+}
+
+static int resume(an_writer *w, const char *manifest)
+{
+    int rc = check_same(w, manifest);
+    if (!rc)
+        rc = load_state(w);
+    if (!rc)
+        rc = reopen_finished(w);
+    if (!rc)
+        rc = drop_from(w, w->records, w->count);
+    if (!rc)
+        rc = drop_from(w, w->names, w->count);
+    return rc ? rc : drop_from(w, w->rejected, w->rejects);
+}
+
+static int begin_or_resume(an_writer *w, const char *manifest)
+{
+    MDB_stat stat;
+    int rc = an_writer_begin(w, 0);
+    if (rc)
+        return rc;
+    MDB_dbi main;
+    rc = mdb_dbi_open(w->txn, NULL, 0, &main);
+    if (!rc)
+        rc = mdb_stat(w->txn, main, &stat);
+    if (rc)
+        return an_writer_fail(w, rc);
+    rc = open_databases(w);
+    if (rc)
+        return rc;
+    return stat.ms_entries ? resume(w, manifest) : start_fresh(w, manifest);
+}
+
+static int open_all(an_writer *w, const char *path, const char *manifest)
+{
+    int rc = an_manifest_check(manifest);
+    if (!rc)
+        rc = an_writer_pack_sums(w);
+    w->reserve = RESERVE_SIZE + 2 * w->scratch.size;
+    if (!rc)
+        rc = make_paths(w, path);
+    if (!rc)
+        rc = check_destination(w);
+    if (!rc)
+        rc = an_file_make_folder(w->partial);
+    if (!rc)
+        rc = lock_data(w);
+    if (!rc)
+        rc = check_destination(w); /* again: the other writer may have finished in between */
+    if (!rc)
+        rc = check_leftover(w);
+    if (!rc)
+        rc = open_environment(w);
+    return rc ? rc : begin_or_resume(w, manifest);
+}
+
+int an_writer_open(an_writer **out, const char *path, const char *manifest, uint32_t side, an_statistics_sums *sums)
+{
+    *out = NULL;
+    an_writer *w = calloc(1, sizeof *w);
+    if (!w)
+        return an_error(AN_ENOMEM, "out of memory: opening '%s'", path);
+    w->lock = -1;
+    w->side = side;
+    w->sums = sums;
+    int rc = open_all(w, path, manifest);
+    if (rc)
+        an_writer_close(w);
+    else
+        *out = w;
+    return rc;
+}

@@ -1,0 +1,52 @@
+/* What the parts of the writer share: writer.c (contents), writer_open.c (a new or interrupted run),
+ * writer_transaction.c and writer_finish.c. */
+#ifndef AN_STORE_DATASET_WRITER_PRIVATE_H
+#define AN_STORE_DATASET_WRITER_PRIVATE_H
+
+#include <lmdb.h>
+#include <stddef.h>
+
+#include "base/buffer.h"
+#include "store/dataset/writer.h"
+
+struct an_writer {
+    char *path, *partial, *data; /* destination; folder written to; its data.mdb */
+    int lock;                    /* descriptor of data, locked */
+    MDB_env *env;
+    MDB_txn *txn; /* NULL after a failure */
+    MDB_dbi records, names, classes, rejected, meta;
+    uint64_t page_size;
+    uint64_t room;    /* bytes that this transaction's items may take */
+    uint64_t pending; /* taken */
+    uint64_t reserve; /* for what a commit writes */
+    uint32_t side;
+    an_statistics_sums *sums; /* the caller's */
+    uint64_t count, rejects, headers;
+    uint64_t expected_records, expected_rejects; /* met by an_writer_expect so far */
+    an_buffer scratch;
+};
+
+/* Abort the transaction and set the message for an errno (positive) or LMDB's own code (negative). */
+int an_writer_fail(an_writer *writer, int rc);
+int an_writer_check(const an_writer *writer); /* an error after an earlier failure */
+
+/* Start a transaction in which items of `need` bytes, or a standard amount if that is more, have room. */
+int an_writer_begin(an_writer *writer, uint64_t need);
+int an_writer_end(an_writer *writer); /* commit; none is open afterwards */
+
+/* Bytes of the map that an item of this size may take, and the promise of them: may end a transaction and begin
+ * another. */
+uint64_t an_writer_footprint(const an_writer *writer, uint64_t size);
+int an_writer_make_room(an_writer *writer, uint64_t need);
+
+/* Room for an item; *out is to be filled in before the next change. append: the key is beyond all others. */
+int an_writer_reserve(an_writer *writer, MDB_dbi dbi, const void *key, size_t key_size, size_t size, bool append,
+                      uint8_t **out);
+
+/* Values of the meta database. */
+int an_writer_put_meta(an_writer *writer, const char *key, const void *data, size_t size);
+int an_writer_put_u32(an_writer *writer, const char *key, uint32_t value);
+int an_writer_put_u64(an_writer *writer, const char *key, uint64_t value);
+int an_writer_pack_sums(an_writer *writer); /* into scratch */
+
+#endif

@@ -1,0 +1,161 @@
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/statvfs.h>
+
+#include "base/error.h"
+#include "store/bytes.h"
+#include "store/dataset/layout.h"
+#include "store/dataset/writer_private.h"
+
+#define FLUSH_SIZE ((uint64_t)64 << 20) /* items in one transaction */
+#define FULL_BELOW ((uint64_t)1 << 20)  /* bytes free: nothing useful fits */
+#define MAP_STEP_MAX ((uint64_t)1 << 40)
+
+/* LMDB reports a write that came back short as EIO; on a full disk that is the usual way to fail. */
+static bool disk_is_full(const an_writer *w)
+{
+    struct statvfs info;
+    return fstatvfs(w->lock, &info) == 0 && (uint64_t)info.f_bavail * info.f_frsize < FULL_BELOW;
+}
+
+int an_writer_fail(an_writer *w, int rc)
+{
+    if (w->txn)
+        mdb_txn_abort(w->txn);
+    w->txn = NULL;
+    if (rc == EIO && disk_is_full(w))
+        rc = ENOSPC;
+    if (rc == ENOSPC || rc == EDQUOT)
+        return an_error(AN_ENOSPC,
+                        "cannot write '%s': %s; what was committed is kept: make room and run the same command again",
+                        w->data, strerror(rc));
+    if (rc > 0)
+        return an_error_errno(rc, "cannot write '%s'", w->data);
+    bool damaged = rc == MDB_CORRUPTED || rc == MDB_PAGE_NOTFOUND || rc == MDB_INVALID;
+    return an_error(damaged ? AN_ECORRUPT : AN_EINTERNAL, "cannot write '%s': %s", w->data, mdb_strerror(rc));
+}
+
+int an_writer_check(const an_writer *w)
+{
+    return w->txn ? AN_OK : an_error(AN_EIO, "cannot write '%s': an earlier write failed", w->data);
+}
+
+int an_writer_reserve(an_writer *w, MDB_dbi dbi, const void *key, size_t key_size, size_t size, bool append,
+                      uint8_t **out)
+{
+    MDB_val k = {key_size, (void *)(uintptr_t)key}, v = {size, NULL};
+    *out = NULL;
+    int rc = mdb_put(w->txn, dbi, &k, &v, MDB_RESERVE | (append ? MDB_APPEND : 0u));
+    if (rc)
+        return an_writer_fail(w, rc);
+    *out = v.mv_data;
+    return AN_OK;
+}
+
+int an_writer_put_meta(an_writer *w, const char *key, const void *data, size_t size)
+{
+    uint8_t *out;
+    int rc = an_writer_reserve(w, w->meta, key, strlen(key), size, false, &out);
+    if (!rc)
+        memcpy(out, data, size);
+    return rc;
+}
+
+int an_writer_put_u32(an_writer *w, const char *key, uint32_t value)
+{
+    uint8_t bytes[4];
+    an_bytes_put_u32(bytes, value);
+    return an_writer_put_meta(w, key, bytes, sizeof bytes);
+}
+
+int an_writer_put_u64(an_writer *w, const char *key, uint64_t value)
+{
+    uint8_t bytes[8];
+    an_bytes_put_u64(bytes, value);
+    return an_writer_put_meta(w, key, bytes, sizeof bytes);
+}
+
+static int grow_map(an_writer *w, uint64_t size, uint64_t needed)
+{
+    while (size < needed)
+        size += size < MAP_STEP_MAX ? size : MAP_STEP_MAX;
+    int rc = mdb_env_set_mapsize(w->env, size);
+    return rc ? an_writer_fail(w, rc) : AN_OK;
+}
+
+int an_writer_begin(an_writer *w, uint64_t need)
+{
+    MDB_envinfo info;
+    int rc = mdb_env_info(w->env, &info);
+    if (rc)
+        return an_writer_fail(w, rc);
+    w->room = need > FLUSH_SIZE ? need : FLUSH_SIZE;
+    w->pending = 0;
+    uint64_t needed = (info.me_last_pgno + 1) * w->page_size + w->room + w->reserve;
+    rc = needed > info.me_mapsize ? grow_map(w, info.me_mapsize, needed) : AN_OK;
+    if (rc)
+        return rc;
+    rc = mdb_txn_begin(w->env, NULL, 0, &w->txn);
+    if (rc)
+        w->txn = NULL;
+    return rc ? an_writer_fail(w, rc) : AN_OK;
+}
+
+int an_writer_end(an_writer *w)
+{
+    MDB_txn *txn = w->txn;
+    w->txn = NULL; /* freed by LMDB even on failure */
+    int rc = mdb_txn_commit(txn);
+    return rc ? an_writer_fail(w, rc) : AN_OK;
+}
+
+/* An item with a key of up to 8 bytes takes whole pages if it is large; otherwise a page that is split may stay half
+ * empty, hence the factor. */
+uint64_t an_writer_footprint(const an_writer *w, uint64_t size)
+{
+    return size > w->page_size / 4 ? (size + 2 * w->page_size) & ~(w->page_size - 1) : 4 * (size + 32);
+}
+
+int an_writer_make_room(an_writer *w, uint64_t need)
+{
+    int rc = an_writer_check(w);
+    if (!rc && w->pending + need > w->room) {
+        rc = an_writer_end(w);
+        if (!rc)
+            rc = an_writer_begin(w, need);
+    }
+    if (!rc)
+        w->pending += need;
+    return rc;
+}
+
+int an_writer_pack_sums(an_writer *w)
+{
+    w->scratch.size = 0;
+    return an_statistics_sums_pack(w->sums, &w->scratch);
+}
+
+static int store_state(an_writer *w)
+{
+    int rc = an_writer_pack_sums(w);
+    if (!rc)
+        rc = an_writer_put_meta(w, AN_LAYOUT_SUMS, w->scratch.data, w->scratch.size);
+    if (!rc)
+        rc = an_writer_put_u64(w, AN_LAYOUT_COUNT, w->count);
+    if (!rc)
+        rc = an_writer_put_u64(w, AN_LAYOUT_REJECTS, w->rejects);
+    if (!rc)
+        rc = an_writer_put_u64(w, AN_LAYOUT_HEADERS, w->headers);
+    return rc;
+}
+
+int an_writer_commit(an_writer *w)
+{
+    int rc = an_writer_check(w);
+    if (!rc)
+        rc = store_state(w);
+    if (!rc)
+        rc = an_writer_end(w);
+    return rc ? rc : an_writer_begin(w, 0);
+}

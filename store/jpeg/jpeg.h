@@ -1,0 +1,62 @@
+/* JPEG through libjpeg-turbo, and where that gives the same pixels through our own decoder (jpeg_fast.c). Handles are made
+ * once and reused for every image; errors are returned, never exit(). A handle belongs to one thread at a time. */
+#ifndef AN_STORE_JPEG_JPEG_H
+#define AN_STORE_JPEG_JPEG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "store/image/image.h"
+
+typedef enum { AN_JPEG_420, AN_JPEG_422, AN_JPEG_444 } an_jpeg_subsampling;
+
+typedef struct an_jpeg_decoder an_jpeg_decoder;
+int an_jpeg_decoder_create(an_jpeg_decoder **out);
+int an_jpeg_decoder_create_plain(an_jpeg_decoder **out); /* libjpeg-turbo alone: what others are measured by */
+void an_jpeg_decoder_free(an_jpeg_decoder *decoder);
+
+typedef struct {
+    uint32_t width, height; /* of the file, before scaling */
+    int components;         /* 1 grey, 3 YCbCr or RGB, 4 CMYK or YCCK */
+    bool baseline_420;      /* sequential Huffman 8-bit YCbCr with 2x2,1x1,1x1 sampling */
+    int warnings;           /* libjpeg-turbo's warnings during this decode */
+    bool truncated;         /* among them: the data ended early, part of the picture may be filler */
+} an_jpeg_info;
+
+/* Parse the header only. AN_ECORRUPT if it is no usable JPEG, AN_EUNSUPPORTED if 12-bit, lossless ... */
+int an_jpeg_info_read(an_jpeg_decoder *decoder, const uint8_t *data, size_t size, an_jpeg_info *info);
+
+/* Decode a whole file of any colour space into RGB (CMYK without a profile: red = (255 - cyan) * (255 - black) / 255;
+ * Adobe's files hold the inverse of ink), at the smallest of 1/8, 1/4, 1/2, 1/1 scale whose shorter side is still at
+ * least min_side (0: full size). pixels_max bounds width * height of the file (decompression bombs): beyond it
+ * AN_EUNSUPPORTED. info may be NULL. */
+int an_jpeg_decode(an_jpeg_decoder *decoder, const uint8_t *data, size_t size, uint32_t min_side, uint64_t pixels_max,
+                   an_image *out, an_jpeg_info *info);
+
+/* The same for who wants the centred square alone (its side: the shorter side): out has the same size, but only the square
+ * and margin pixels around it are sure to be filled in, equal to the bit; The rest is undefined. */
+int an_jpeg_decode_square(an_jpeg_decoder *decoder, const uint8_t *data, size_t size, uint32_t min_side, uint32_t margin,
+                          uint64_t pixels_max, an_image *out, an_jpeg_info *info);
+
+typedef struct {
+    uint32_t x, y, width, height;       /* the window, inside the image, not empty */
+    uint32_t image_width, image_height; /* what the file must have: looked at before anything is allocated for it */
+} an_jpeg_window;
+
+/* Decode only a window of a JPEG into out (rows stride bytes apart): skips and crops scanlines, aborts after the last.
+ * The pixels equal a full decode (ISLOW, fancy upsampling) then crop, to the bit. Any warning up to the window's last
+ * row is AN_ECORRUPT; what follows in the file is not looked at. */
+int an_jpeg_decode_window(an_jpeg_decoder *decoder, const uint8_t *data, size_t size, const an_jpeg_window *window,
+                          uint8_t *out, size_t stride);
+
+typedef struct an_jpeg_encoder an_jpeg_encoder;
+int an_jpeg_encoder_create(an_jpeg_encoder **out);
+void an_jpeg_encoder_free(an_jpeg_encoder *encoder);
+
+/* Append a baseline JFIF file to out; quality 1..100. Deterministic: the same pixels give the same bytes. On failure
+ * out is as before. */
+int an_jpeg_encode(an_jpeg_encoder *encoder, const an_image *image, int quality, an_jpeg_subsampling subsampling,
+                   an_buffer *out);
+
+#endif

@@ -1,0 +1,92 @@
+#include "store/jpeg/jpeg_errors.h"
+
+#include <ctype.h>
+
+#include <jerror.h>
+
+#include "base/error.h"
+
+static an_jpeg_errors *errors_of(j_common_ptr jpeg)
+{
+    return (an_jpeg_errors *)(void *)jpeg->err;
+}
+
+static int code_of(int message)
+{
+    switch (message) {
+    case JERR_OUT_OF_MEMORY:
+        return AN_ENOMEM;
+    case JERR_ARITH_NOTIMPL:
+    case JERR_BAD_PRECISION:
+    case JERR_CCIR601_NOTIMPL:
+    case JERR_COMPONENT_COUNT:
+    case JERR_CONVERSION_NOTIMPL:
+    case JERR_FRACT_SAMPLE_NOTIMPL:
+    case JERR_IMAGE_TOO_BIG:
+    case JERR_NOT_COMPILED:
+    case JERR_SOF_UNSUPPORTED:
+        return AN_EUNSUPPORTED;
+    default:
+        return AN_ECORRUPT;
+    }
+}
+
+/* Our messages begin with a lower-case letter. */
+static void format(j_common_ptr jpeg, char text[JMSG_LENGTH_MAX])
+{
+    jpeg->err->format_message(jpeg, text);
+    if (islower((unsigned char)text[1]))
+        text[0] = (char)tolower((unsigned char)text[0]);
+}
+
+static void on_error(j_common_ptr jpeg)
+{
+    char text[JMSG_LENGTH_MAX];
+    format(jpeg, text);
+    an_jpeg_escape(errors_of(jpeg), an_error(code_of(jpeg->err->msg_code), "JPEG: %s", text));
+}
+
+static void on_message(j_common_ptr jpeg, int level)
+{
+    an_jpeg_errors *errors = errors_of(jpeg);
+    if (level >= 0)
+        return; /* a trace message */
+    int message = jpeg->err->msg_code;
+    errors->truncated |= message == JWRN_JPEG_EOF || message == JWRN_HIT_MARKER;
+    if (errors->warnings++ == 0)
+        format(jpeg, errors->warning);
+}
+
+static void be_silent(j_common_ptr jpeg)
+{
+    (void)jpeg;
+}
+
+void an_jpeg_errors_init(an_jpeg_errors *errors)
+{
+    jpeg_std_error(&errors->manager);
+    errors->manager.error_exit = on_error;
+    errors->manager.emit_message = on_message;
+    errors->manager.output_message = be_silent;
+    an_jpeg_errors_reset(errors);
+}
+
+void an_jpeg_errors_reset(an_jpeg_errors *errors)
+{
+    errors->warnings = 0;
+    errors->truncated = false;
+    errors->warning[0] = '\0';
+}
+
+int an_jpeg_guard(an_jpeg_errors *errors, int (*work)(void *context), void *context)
+{
+    if (setjmp(errors->escape))
+        return errors->code;
+    return work(context);
+}
+
+void an_jpeg_escape(an_jpeg_errors *errors, int code)
+{
+    errors->code = code;
+    longjmp(errors->escape, 1);
+}

@@ -1,0 +1,176 @@
+#include "store/jpeg/scan.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buffer.h"
+#include "base/error.h"
+#include "store/jpeg/huffman.h"
+
+enum { MCU_BLOCKS = 6 }; /* 4:2:0 */
+
+typedef struct {
+    const an_huffman_dc *dc;
+    const an_huffman_ac *ac;
+    uint32_t h, v; /* blocks of an MCU */
+    int previous_dc;
+} component;
+
+/* A place in an MCU, on its way through an MCU row. */
+typedef struct {
+    component *of;
+    uint32_t column; /* of blocks */
+    const an_coef_scan_row *row;
+} place;
+
+struct an_coef_scan {
+    an_huffman_dc dc[NUM_HUFF_TBLS];
+    an_huffman_ac ac[NUM_HUFF_TBLS];
+    uint8_t quantisation[3][64]; /* in zigzag order */
+    component components[3];
+    int count;
+    uint32_t mcus_wide;
+    an_buffer data;     /* of the scan, without stuffing, AN_HUFFMAN_OVERRUN zero bytes behind it */
+    const uint8_t *end; /* before these */
+    an_huffman_window window;
+};
+
+int an_coef_scan_create(an_coef_scan **out)
+{
+    *out = calloc(1, sizeof **out);
+    return *out ? AN_OK : an_error(AN_ENOMEM, "out of memory");
+}
+
+void an_coef_scan_free(an_coef_scan *scan)
+{
+    if (!scan)
+        return;
+    an_buffer_free(&scan->data);
+    free(scan);
+}
+
+static bool set_quantisation(an_coef_scan *scan, int c, const JQUANT_TBL *table, an_coef_layout *layout)
+{
+    if (!table)
+        return false;
+    for (int i = 0; i < 64; i++) {
+        UINT16 value = table->quantval[an_coef_zigzag[i]];
+        if (value < 1 || value > 255)
+            return false;
+        scan->quantisation[c][i] = (uint8_t)value;
+    }
+    layout->component[c].quantisation = scan->quantisation[c];
+    return true;
+}
+
+static bool set_codes(an_coef_scan *scan, int c, const struct jpeg_decompress_struct *reader)
+{
+    int dc = reader->comp_info[c].dc_tbl_no, ac = reader->comp_info[c].ac_tbl_no;
+    if (dc < 0 || dc >= NUM_HUFF_TBLS || ac < 0 || ac >= NUM_HUFF_TBLS || !reader->dc_huff_tbl_ptrs[dc] ||
+        !reader->ac_huff_tbl_ptrs[ac])
+        return false;
+    scan->components[c].dc = &scan->dc[dc];
+    scan->components[c].ac = &scan->ac[ac];
+    return an_huffman_dc_set(&scan->dc[dc], reader->dc_huff_tbl_ptrs[dc]) &&
+           an_huffman_ac_set(&scan->ac[ac], reader->ac_huff_tbl_ptrs[ac]);
+}
+
+static bool start_component(an_coef_scan *scan, int c, const struct jpeg_decompress_struct *reader,
+                            an_coef_layout *layout)
+{
+    const jpeg_component_info *info = &reader->comp_info[c];
+    component *to = &scan->components[c];
+    bool alone = reader->num_components == 1; /* then MCUs are blocks, whatever the factors */
+    to->h = alone ? 1 : (uint32_t)info->h_samp_factor;
+    to->v = alone ? 1 : (uint32_t)info->v_samp_factor;
+    to->previous_dc = 0;
+    return info == reader->cur_comp_info[c] && info->quant_tbl_no >= 0 && info->quant_tbl_no < NUM_QUANT_TBLS &&
+           set_quantisation(scan, c, reader->quant_tbl_ptrs[info->quant_tbl_no], layout) && set_codes(scan, c, reader);
+}
+
+/* Copy the scan's data without the zero byte after each 0xff. False when something else than the end of the image
+ * follows. */
+static bool unstuff(an_coef_scan *scan, const uint8_t *from, size_t size)
+{
+    scan->data.size = 0;
+    if (an_buffer_reserve(&scan->data, size + AN_HUFFMAN_OVERRUN) != AN_OK)
+        return false;
+    uint8_t *to = scan->data.data;
+    const uint8_t *end = from + size;
+    for (;;) {
+        const uint8_t *found = memchr(from, 0xff, (size_t)(end - from));
+        if (!found || end - found < 2 || (found[1] != 0 && found[1] != 0xd9))
+            return false;
+        size_t length = (size_t)(found - from) + (found[1] == 0);
+        memcpy(to, from, length);
+        to += length;
+        from = found + 2;
+        if (found[1] == 0xd9)
+            break;
+    }
+    memset(to, 0, AN_HUFFMAN_OVERRUN);
+    scan->end = to;
+    scan->window = (an_huffman_window){0, 0, scan->data.data};
+    return true;
+}
+
+bool an_coef_scan_start(an_coef_scan *scan, const struct jpeg_decompress_struct *reader, an_coef_layout *layout)
+{
+    bool sequential = reader->Ss == 0 && reader->Se == 63 && reader->Ah == 0 && reader->Al == 0;
+    if (reader->progressive_mode || reader->arith_code || reader->restart_interval != 0 || !sequential ||
+        reader->comps_in_scan != reader->num_components || reader->data_precision != 8)
+        return false;
+    for (int c = 0; c < reader->num_components; c++)
+        if (!start_component(scan, c, reader, layout))
+            return false;
+    const component *luma = &scan->components[0];
+    scan->count = reader->num_components;
+    scan->mcus_wide = (layout->component[0].blocks_wide + luma->h - 1) / luma->h;
+    return unstuff(scan, reader->src->next_input_byte, reader->src->bytes_in_buffer);
+}
+
+/* The places of an MCU in the order of its blocks. */
+static unsigned set_places(an_coef_scan *scan, const an_coef_scan_row *rows, place places[MCU_BLOCKS])
+{
+    unsigned count = 0;
+    for (int c = 0; c < scan->count; c++) {
+        component *of = &scan->components[c];
+        for (uint32_t v = 0; v < of->v; v++, rows++)
+            for (uint32_t h = 0; h < of->h; h++)
+                places[count++] = (place){of, h, rows};
+    }
+    return count;
+}
+
+/* Below zero when bits were used that are not there. */
+static ptrdiff_t bits_left(const an_coef_scan *scan, const an_huffman_window *window)
+{
+    return 8 * (scan->end - window->next) + (ptrdiff_t)window->available;
+}
+
+bool an_coef_scan_mcu_row(an_coef_scan *scan, const an_coef_scan_row rows[AN_COEF_SCAN_ROWS])
+{
+    place places[MCU_BLOCKS];
+    int16_t forgotten[64];
+    an_huffman_window window = scan->window;
+    unsigned count = set_places(scan, rows, places), i = 0;
+    for (uint32_t left = count * scan->mcus_wide; left > 0; left--) {
+        place *at = &places[i];
+        const an_coef_scan_row *row = at->row;
+        bool wanted = at->column >= row->first && at->column < row->end;
+        component *of = at->of;
+        if (!an_huffman_block(of->dc, of->ac, &window, &of->previous_dc,
+                              wanted ? row->blocks[at->column - row->first] : forgotten) ||
+            bits_left(scan, &window) < 0)
+            return false;
+        at->column += of->h;
+        i = i + 1 == count ? 0 : i + 1;
+    }
+    scan->window = window;
+    return true;
+}
+
+bool an_coef_scan_end(const an_coef_scan *scan)
+{
+    return bits_left(scan, &scan->window) < 8;
+}

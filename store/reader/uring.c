@@ -1,0 +1,204 @@
+/* DESIGN: one io_uring, used by the one thread that submits and waits.
+ *
+ * submit only fills a submission entry; the kernel hears of it with the next call into it. That is in reap, when no
+ * completion is ready or a batch has gathered, so that many reads share a system call and yet the device never runs dry
+ * behind a backlog of completions. Submission and completion queues hold depth entries each, and at most depth reads
+ * are in flight: neither overflows. A read that came back short, or must be repeated, is queued again by the same path.
+ *
+ * Reads of neighbouring records are not joined here: within a batch the kernel's block layer does it, given them in the
+ * order of the file (24 kB with O_DIRECT: 1.6 times as fast as at random, and as fast as reads of 384 kB). It is the
+ * caller who knows more of what comes next than a batch, and who puts it in that order.
+ *
+ * close asks the kernel to cancel everything, then waits for every read to complete one way or the other: only then may
+ * the caller's buffers go away. Reads that the kernel has not yet heard of just vanish with the ring. */
+#include <errno.h>
+#include <liburing.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "store/reader/engine.h"
+
+#define BATCH_MAX 16                   /* reads that wait for company */
+#define REGISTER_MAX ((size_t)1 << 30) /* the kernel's limit for one registered buffer */
+#define RETRY_US 1000
+#define CANCEL_MARK NULL /* user data of the request that cancels the others */
+
+typedef struct {
+    struct io_uring ring;
+    bool open;
+    unsigned queued;    /* in the submission queue, unknown to the kernel */
+    unsigned submitted; /* known to the kernel, completion not yet seen */
+    unsigned batch;
+    uint8_t *fixed; /* registered memory, or NULL */
+    size_t fixed_size;
+} ring_state;
+
+/* COOP_TASKRUN saves interrupts, TASKRUN_FLAG lets polling see what waits for a system call; kernels before 5.19 know
+ * neither. */
+static int init_ring(ring_state *s, unsigned entries)
+{
+    int rc = io_uring_queue_init(entries, &s->ring, IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG);
+    return rc == -EINVAL ? io_uring_queue_init(entries, &s->ring, 0) : rc;
+}
+
+static int ring_open(an_reader *reader)
+{
+    ring_state *s = calloc(1, sizeof *s);
+    reader->engine = s;
+    if (!s)
+        return an_error(AN_ENOMEM, "out of memory: opening '%s'", reader->path);
+    int rc = init_ring(s, (unsigned)reader->depth + 1); /* one more: the request that cancels */
+    if (rc)
+        return an_error(AN_EUNSUPPORTED, "io_uring refused (%s)", strerror(-rc));
+    s->open = true;
+    unsigned batch = (unsigned)reader->depth / 4;
+    s->batch = batch < 1 ? 1 : batch < BATCH_MAX ? batch : BATCH_MAX;
+    rc = io_uring_register_files(&s->ring, &reader->fd, 1);
+    return rc ? an_error(AN_EUNSUPPORTED, "io_uring refused to register a file (%s)", strerror(-rc)) : AN_OK;
+}
+
+/* Registered memory spares the kernel pinning pages for every O_DIRECT read. Where the limit on locked memory refuses
+ * it, reads go on without: slower, not wrong. */
+static int ring_buffers(an_reader *reader, void *memory, size_t size)
+{
+    ring_state *s = reader->engine;
+    struct iovec all = {memory, size};
+    if (s->fixed || size > REGISTER_MAX || io_uring_register_buffers(&s->ring, &all, 1))
+        return AN_OK;
+    s->fixed = memory;
+    s->fixed_size = size;
+    return AN_OK;
+}
+
+static bool is_fixed(const ring_state *s, const uint8_t *buffer, uint32_t length)
+{
+    return s->fixed && buffer >= s->fixed && length <= s->fixed_size &&
+           (size_t)(buffer - s->fixed) <= s->fixed_size - length;
+}
+
+/* There is always an entry: the queue holds depth + 1. */
+static void queue_read(an_reader *reader, an_read *read)
+{
+    ring_state *s = reader->engine;
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&s->ring);
+    an_reader_span span = an_reader_span_of(reader, read);
+    uint8_t *to = read->buffer + read->done;
+    uint32_t length = span.length - read->done;
+    if (is_fixed(s, to, length))
+        io_uring_prep_read_fixed(sqe, 0, to, length, span.offset + read->done, 0);
+    else
+        io_uring_prep_read(sqe, 0, to, length, span.offset + read->done);
+    io_uring_sqe_set_flags(sqe, IOSQE_FIXED_FILE);
+    io_uring_sqe_set_data(sqe, read);
+    s->queued++;
+}
+
+static int ring_submit(an_reader *reader, an_read *read)
+{
+    queue_read(reader, read);
+    return AN_OK;
+}
+
+/* Tell the kernel what is queued; with wait, stay until a completion is there. Interrupted, or short of resources while
+ * completions are owed: the caller looks at the completions and comes back. */
+static int enter(const an_reader *reader, ring_state *s, bool wait)
+{
+    int rc = io_uring_submit_and_wait(&s->ring, wait ? 1 : 0);
+    if (rc >= 0) {
+        s->queued -= (unsigned)rc;
+        s->submitted += (unsigned)rc;
+        return AN_OK;
+    }
+    if (rc == -EINTR || ((rc == -EAGAIN || rc == -EBUSY) && s->submitted > 0))
+        return AN_OK;
+    return an_error_errno(-rc, "cannot read '%s' through io_uring", reader->path);
+}
+
+/* One completion, if there is one: *read is NULL if it was the cancel request's. */
+static bool next_completion(ring_state *s, an_read **read, int *result)
+{
+    struct io_uring_cqe *cqe;
+    if (io_uring_peek_batch_cqe(&s->ring, &cqe, 1) == 0)
+        return false;
+    *read = io_uring_cqe_get_data(cqe);
+    *result = cqe->res;
+    io_uring_cqe_seen(&s->ring, cqe);
+    s->submitted--;
+    return true;
+}
+
+/* The next finished read among the completions; unfinished ones are queued again. */
+static int collect(an_reader *reader, an_read **done)
+{
+    ring_state *s = reader->engine;
+    int result;
+    while (next_completion(s, done, &result)) {
+        if (an_reader_advance(reader, *done, result, &reader->stats))
+            return AN_OK;
+        queue_read(reader, *done);
+    }
+    return AN_AGAIN;
+}
+
+static int ring_reap(an_reader *reader, bool block, an_read **done)
+{
+    ring_state *s = reader->engine;
+    int rc = s->queued >= s->batch ? enter(reader, s, false) : AN_OK;
+    if (!rc)
+        rc = collect(reader, done);
+    while (rc == AN_AGAIN) {
+        if (!block && s->queued == 0)
+            return AN_AGAIN;
+        rc = enter(reader, s, block);
+        if (!rc)
+            rc = collect(reader, done);
+        if (!block)
+            return rc;
+    }
+    return rc;
+}
+
+/* After a failure to enter, trying again is all that is left: returning would let the kernel write into freed buffers.
+ */
+static void drain(an_reader *reader, ring_state *s)
+{
+    an_read *read;
+    int result;
+    while (s->submitted > 0) {
+        while (next_completion(s, &read, &result))
+            continue;
+        if (s->submitted > 0 && enter(reader, s, true))
+            (void)usleep(RETRY_US);
+    }
+}
+
+static void cancel(an_reader *reader, ring_state *s)
+{
+    if (s->submitted == 0)
+        return;
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&s->ring);
+    if (sqe) {
+        io_uring_prep_cancel64(sqe, 0, IORING_ASYNC_CANCEL_ANY);
+        io_uring_sqe_set_data(sqe, CANCEL_MARK);
+        s->queued++;
+    }
+    (void)enter(reader, s, false);
+    drain(reader, s);
+}
+
+static void ring_close(an_reader *reader)
+{
+    ring_state *s = reader->engine;
+    if (s && s->open) {
+        cancel(reader, s);
+        io_uring_queue_exit(&s->ring);
+    }
+    free(s);
+    reader->engine = NULL;
+}
+
+const an_reader_engine_ops an_reader_uring_ops = {
+    .open = ring_open, .close = ring_close, .submit = ring_submit, .reap = ring_reap, .buffers = ring_buffers};
