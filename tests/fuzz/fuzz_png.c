@@ -1,6 +1,6 @@
 /* PNG files of every kind. */
 #include "base/error.h"
-#include "ingest/png.h"
+#include "ingest/picture/png.h"
 
 #define PIXELS_MAX ((uint64_t)1 << 20)
 

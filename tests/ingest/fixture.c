@@ -18,7 +18,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/rng.h"
-#include "ingest/png.h"
+#include "ingest/picture/png.h"
 
 void fixture_open(fixture *f)
 {

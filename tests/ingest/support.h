@@ -2,7 +2,7 @@
 #ifndef AN_TESTS_INGEST_SUPPORT_H
 #define AN_TESTS_INGEST_SUPPORT_H
 
-#include "ingest/run.h"
+#include "ingest/run/run.h"
 #include "store/dataset/dataset.h"
 #include "tests/ingest/fixture.h"
 

@@ -14,11 +14,11 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "ingest/estimate.h"
-#include "ingest/export.h"
-#include "ingest/recompute.h"
-#include "ingest/sheet.h"
-#include "ingest/verify.h"
+#include "ingest/run/estimate.h"
+#include "ingest/commands/export.h"
+#include "ingest/commands/recompute.h"
+#include "ingest/commands/sheet.h"
+#include "ingest/commands/verify.h"
 #include "tests/ingest/support.h"
 
 static fixture f;

@@ -15,7 +15,7 @@
 
 #include "base/error.h"
 #include "base/rng.h"
-#include "ingest/verify.h"
+#include "ingest/commands/verify.h"
 #include "tests/ingest/support.h"
 
 #define FLIPS 1000 /* AN_TEST_FLIPS asks for another number */

@@ -11,9 +11,9 @@
 #include <cmocka.h>
 
 #include "base/error.h"
-#include "ingest/png.h"
-#include "ingest/run.h"
-#include "ingest/sniff.h"
+#include "ingest/picture/png.h"
+#include "ingest/run/run.h"
+#include "ingest/picture/sniff.h"
 #include "store/dataset/dataset.h"
 #include "tests/ingest/support.h"
 #include "tests/store/jpeg_support.h"

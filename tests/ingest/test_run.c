@@ -13,9 +13,9 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/program/stop.h"
-#include "ingest/info.h"
-#include "ingest/run.h"
-#include "ingest/verify.h"
+#include "ingest/commands/info.h"
+#include "ingest/run/run.h"
+#include "ingest/commands/verify.h"
 #include "tests/ingest/support.h"
 
 static fixture f;

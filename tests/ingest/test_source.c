@@ -14,7 +14,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "ingest/source.h"
+#include "ingest/sources/source.h"
 #include "tests/ingest/fixture.h"
 
 #define LIMIT ((size_t)1 << 24)

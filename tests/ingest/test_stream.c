@@ -12,7 +12,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "ingest/source.h"
+#include "ingest/sources/source.h"
 #include "tests/ingest/support.h"
 
 static fixture f;

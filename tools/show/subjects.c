@@ -10,7 +10,7 @@
 #include "augment/loader.h"
 #include "base/error.h"
 #include "base/file.h"
-#include "ingest/picture.h"
+#include "ingest/picture/picture.h"
 
 #define FILE_MAX_BYTES ((size_t)1 << 30)
 #define PIXELS_MAX ((uint64_t)1 << 28)

@@ -1,0 +1,70 @@
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "base/program/options.h"
+#include "ingest/commands/commands.h"
+#include "ingest/commands/info.h"
+
+typedef struct {
+    bool json, classes;
+} info_config;
+
+static const an_option table[] = {
+    {.name = "json", .type = AN_OPTION_FLAG, .offset = offsetof(info_config, json), .help = "as one JSON object"},
+    {.name = "classes",
+     .type = AN_OPTION_FLAG,
+     .offset = offsetof(info_config, classes),
+     .help = "list every class with its number of images"},
+    {0},
+};
+
+static const an_options spec = {
+    .program = "an-ingest info",
+    .usage = "DATASET",
+    .summary =
+        "Say what a dataset holds: records, classes, codecs, sizes, statistics, what it was made from, and what was "
+        "set aside and why.",
+    .options = table,
+    .arguments_min = 1,
+    .arguments_max = 1,
+};
+
+static int print_json(const an_dataset *dataset)
+{
+    json_t *object;
+    int error = an_info_json(dataset, &object);
+    if (error)
+        return error;
+    json_dumpf(object, stdout, JSON_INDENT(2) | JSON_SORT_KEYS);
+    putchar('\n');
+    json_decref(object);
+    return AN_OK;
+}
+
+static int print_text(const an_dataset *dataset, bool classes)
+{
+    an_buffer text = {0};
+    int error = an_info_text(dataset, classes, &text);
+    if (!error)
+        fwrite(text.data, 1, text.size, stdout);
+    an_buffer_free(&text);
+    return error;
+}
+
+int an_command_info(int argc, char **argv)
+{
+    info_config config;
+    char **arguments;
+    an_dataset *dataset;
+    int error = an_options_init(&spec, &config);
+    if (!error)
+        error = an_options_parse(&spec, argc, argv, &config, &arguments);
+    if (!error)
+        error = an_dataset_open(&dataset, arguments[0]);
+    if (error)
+        return error;
+    error = config.json ? print_json(dataset) : print_text(dataset, config.classes);
+    an_dataset_free(dataset);
+    return error;
+}

@@ -1,0 +1,63 @@
+#include <stdio.h>
+
+#include "base/error.h"
+#include "base/program/log.h"
+#include "base/program/stop.h"
+#include "ingest/commands/commands.h"
+#include "ingest/run/estimate.h"
+#include "ingest/run/run.h"
+
+static void print_summary(const an_ingest_outcome *outcome, const char *destination)
+{
+    const an_pipeline_state *state = &outcome->state;
+    uint64_t now = state->consumed - outcome->first;
+    printf("%s: %llu images of %u classes, %.1f MB written in %.1f s (%.0f images/s)\n", destination,
+           (unsigned long long)state->images, outcome->classes, (double)state->payload_bytes / 1e6, outcome->seconds,
+           outcome->seconds > 0 ? (double)now / outcome->seconds : 0);
+    if (state->passed)
+        printf("%llu kept the bytes or coefficients of the source\n", (unsigned long long)state->passed);
+    if (state->warnings)
+        printf("%llu images had harmless JPEG warnings\n", (unsigned long long)state->warnings);
+    if (state->set_aside)
+        printf("%llu inputs set aside: see %s\n", (unsigned long long)state->set_aside, outcome->report.data);
+}
+
+int an_command_run(const an_ingest_config *config, const char *source, const char *destination)
+{
+    an_ingest_outcome outcome;
+    int error = an_stop_install();
+    if (error)
+        return error;
+    error = an_ingest_run(config, source, destination, &outcome);
+    if (!error && !config->quiet)
+        print_summary(&outcome, destination);
+    if (error == AN_STOPPED)
+        an_log(AN_LOG_INFO, "interrupted after %llu inputs: the same command continues",
+               (unsigned long long)outcome.state.consumed);
+    an_ingest_outcome_free(&outcome);
+    return error;
+}
+
+static int estimate(const an_ingest_config *config, const char *source)
+{
+    an_buffer text = {0};
+    int error = an_ingest_estimate(config, source, &text);
+    if (!error)
+        fwrite(text.data, 1, text.size, stdout);
+    an_buffer_free(&text);
+    return error;
+}
+
+int an_command_ingest(int argc, char **argv)
+{
+    an_ingest_config config;
+    char **arguments;
+    int error = an_options_init(&an_ingest_options, &config);
+    if (!error)
+        error = an_options_parse(&an_ingest_options, argc, argv, &config, &arguments);
+    if (error || config.dry_run)
+        return error ? error : estimate(&config, arguments[0]);
+    if (!arguments[1])
+        return an_error(AN_EINVAL, "no DESTINATION given: an-ingest SOURCE DESTINATION");
+    return an_command_run(&config, arguments[0], arguments[1]);
+}

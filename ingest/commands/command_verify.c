@@ -1,0 +1,75 @@
+#include <stdio.h>
+
+#include "base/error.h"
+#include "ingest/commands/commands.h"
+#include "ingest/commands/verify.h"
+
+typedef struct {
+    int threads;
+    bool quiet;
+} verify_config;
+
+static const an_option table[] = {
+    {.name = "threads",
+     .key = 't',
+     .type = AN_OPTION_INT,
+     .metavar = "N",
+     .initial = "0",
+     .min = 0,
+     .max = 1024,
+     .offset = offsetof(verify_config, threads),
+     .help = "0: one for each processor"},
+    {.name = "quiet", .type = AN_OPTION_FLAG, .offset = offsetof(verify_config, quiet), .help = "print faults only"},
+    {0},
+};
+
+static const an_options spec = {
+    .program = "an-ingest verify",
+    .usage = "DATASET",
+    .summary =
+        "Check a dataset from end to end: the database's pages and checksum, and each record's header, label, checksum "
+        "and that it decodes. Every bad record is named.",
+    .options = table,
+    .arguments_min = 1,
+    .arguments_max = 1,
+};
+
+static void print_faults(const an_dataset *dataset, const an_faults *faults)
+{
+    for (uint64_t i = 0; i < faults->count; i++) {
+        const char *name = "?";
+        size_t length = 1;
+        if (an_dataset_name(dataset, faults->entries[i].index, &name, &length))
+            name = "?", length = 1;
+        printf("record %llu (%.*s): %s\n", (unsigned long long)faults->entries[i].index, (int)length, name,
+               faults->entries[i].reason);
+    }
+}
+
+static int verify(const an_dataset *dataset, const verify_config *config)
+{
+    an_faults faults;
+    uint64_t count = an_dataset_count(dataset);
+    int error = an_verify(dataset, config->threads, config->quiet, &faults);
+    print_faults(dataset, &faults);
+    if (!error && faults.count)
+        error = an_error(AN_ECORRUPT, "'%s': %llu of %llu records are damaged", an_dataset_path(dataset),
+                         (unsigned long long)faults.count, (unsigned long long)count);
+    if (!error && !config->quiet)
+        printf("%s: all %llu records are sound\n", an_dataset_path(dataset), (unsigned long long)count);
+    an_faults_free(&faults);
+    return error;
+}
+
+int an_command_verify(int argc, char **argv)
+{
+    verify_config config;
+    char **arguments;
+    an_dataset *dataset;
+    int error = an_command_open(&spec, argc, argv, &config, &arguments, &dataset);
+    if (error)
+        return error;
+    error = verify(dataset, &config);
+    an_dataset_free(dataset);
+    return error;
+}

@@ -1,0 +1,26 @@
+/* The commands of the program an-ingest: parse arguments, call the library, print. argv[0] is the command's name. They
+ * return an error code; main reports it. */
+#ifndef AN_INGEST_COMMANDS_COMMANDS_H
+#define AN_INGEST_COMMANDS_COMMANDS_H
+
+#include "base/program/options.h"
+#include "ingest/run/config.h"
+#include "store/dataset/dataset.h"
+
+int an_command_ingest(int argc, char **argv);
+int an_command_info(int argc, char **argv);
+int an_command_verify(int argc, char **argv);
+int an_command_export(int argc, char **argv);
+int an_command_stats(int argc, char **argv);
+int an_command_sheet(int argc, char **argv);
+int an_command_transcode(int argc, char **argv);
+
+/* How commands that go through a dataset begin: parse into config, catch signals, open the dataset that the first argument
+ * names. The caller frees dataset. */
+int an_command_open(const an_options *spec, int argc, char **argv, void *config, char ***arguments,
+                    an_dataset **dataset);
+
+/* Ingest with a signal handler and a summary: what ingest and transcode share. */
+int an_command_run(const an_ingest_config *config, const char *source, const char *destination);
+
+#endif

@@ -1,0 +1,37 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/program/fault.h"
+#include "base/program/log.h"
+#include "ingest/commands/commands.h"
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+} commands[] = {
+    {"info", an_command_info},   {"verify", an_command_verify}, {"export", an_command_export},
+    {"stats", an_command_stats}, {"sheet", an_command_sheet},   {"transcode", an_command_transcode},
+};
+
+static int run_command(int argc, char **argv)
+{
+    for (size_t i = 0; argc > 1 && i < sizeof(commands) / sizeof(commands[0]); i++)
+        if (strcmp(argv[1], commands[i].name) == 0)
+            return commands[i].run(argc - 1, argv + 1);
+    return an_command_ingest(argc, argv);
+}
+
+int main(int argc, char **argv)
+{
+    an_log_init("an-ingest", AN_LOG_INFO);
+    an_fault_install("an-ingest");
+    int error = run_command(argc, argv);
+    if (error < 0)
+        an_log(AN_LOG_ERROR, "%s", an_error_message());
+    if (fflush(stdout) && error >= 0) {
+        an_log(AN_LOG_ERROR, "cannot write to standard output");
+        return AN_EXIT_FAILURE;
+    }
+    return an_error_exit_code(error);
+}

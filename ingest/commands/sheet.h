@@ -1,0 +1,20 @@
+/* an-ingest sheet: a contact sheet of random records with their class names, as a PNG. */
+#ifndef AN_INGEST_COMMANDS_SHEET_H
+#define AN_INGEST_COMMANDS_SHEET_H
+
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "store/dataset/dataset.h"
+
+typedef struct {
+    uint32_t images;  /* at most; fewer if the dataset has fewer */
+    uint32_t columns; /* 0: about as many as rows */
+    uint32_t cell;    /* pixels, side of each picture on the sheet */
+    uint64_t seed;    /* of the choice */
+} an_sheet_options;
+
+/* Append the PNG file to out. */
+int an_sheet_make(const an_dataset *dataset, const an_sheet_options *options, an_buffer *out);
+
+#endif

@@ -1,0 +1,88 @@
+#include "ingest/commands/verify.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "ingest/commands/each.h"
+
+typedef struct {
+    const an_dataset *dataset;
+    an_faults *faults;
+    pthread_mutex_t lock; /* of faults */
+} verification;
+
+void an_faults_free(an_faults *faults)
+{
+    for (uint64_t i = 0; i < faults->count; i++)
+        free(faults->entries[i].reason);
+    free(faults->entries);
+    memset(faults, 0, sizeof(*faults));
+}
+
+static int add_fault(an_faults *faults, uint64_t index, const char *reason)
+{
+    if (faults->count == faults->capacity) {
+        uint64_t capacity = faults->capacity ? 2 * faults->capacity : 16;
+        an_fault *entries = realloc(faults->entries, capacity * sizeof(*entries));
+        if (!entries)
+            return an_error(AN_ENOMEM, "out of memory for the list of faults");
+        faults->entries = entries;
+        faults->capacity = capacity;
+    }
+    char *copy = strdup(reason);
+    if (!copy)
+        return an_error(AN_ENOMEM, "out of memory for the list of faults");
+    faults->entries[faults->count++] = (an_fault){index, copy};
+    return AN_OK;
+}
+
+static int check_record(const an_dataset *dataset, an_each_worker *worker, uint64_t index)
+{
+    an_record record;
+    const char *name;
+    size_t length;
+    uint32_t side = an_dataset_side(dataset), label = an_dataset_index(dataset)[index].label;
+    int error = an_each_decode(dataset, worker, index, &record);
+    if (!error && record.header.label != label)
+        error = an_error(AN_ECORRUPT, "its label is %u, but the index says %u", record.header.label, label);
+    if (!error && (record.header.width != side || record.header.height != side))
+        error =
+            an_error(AN_ECORRUPT, "its size is %u x %u instead of %u", record.header.width, record.header.height, side);
+    if (!error && label >= an_dataset_class_count(dataset))
+        error = an_error(AN_ECORRUPT, "there is no class %u", label);
+    return error ? error : an_dataset_name(dataset, index, &name, &length);
+}
+
+static int visit(void *context, an_each_worker *worker, uint64_t index)
+{
+    verification *v = context;
+    int error = check_record(v->dataset, worker, index);
+    if (!error || error == AN_ENOMEM)
+        return error;
+    char reason[AN_ERROR_MAX];
+    snprintf(reason, sizeof(reason), "%s", an_error_message());
+    pthread_mutex_lock(&v->lock);
+    error = add_fault(v->faults, index, reason);
+    pthread_mutex_unlock(&v->lock);
+    return error;
+}
+
+static int by_index(const void *a, const void *b)
+{
+    uint64_t left = ((const an_fault *)a)->index, right = ((const an_fault *)b)->index;
+    return left < right ? -1 : left > right;
+}
+
+int an_verify(const an_dataset *dataset, int threads, bool quiet, an_faults *faults)
+{
+    verification v = {.dataset = dataset, .faults = faults, .lock = PTHREAD_MUTEX_INITIALIZER};
+    memset(faults, 0, sizeof(*faults));
+    int error = an_each_record(dataset, threads, "verify", quiet, visit, &v);
+    if (faults->count)
+        qsort(faults->entries, faults->count, sizeof(*faults->entries), by_index);
+    /* Each record is sound: are they also in their places? */
+    return error || faults->count ? error : an_dataset_verify_headers(dataset);
+}

@@ -1,0 +1,163 @@
+#include "ingest/picture/png.h"
+
+#include <png.h>
+#include <setjmp.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+
+/* Everything that must survive libpng's longjmp lives here, not in locals. */
+typedef struct {
+    png_structp png;
+    png_infop info;
+    const uint8_t *data;
+    size_t size, position;
+    an_buffer *out;
+    png_bytep *rows;
+    uint32_t width, height;
+    bool alpha;
+    int code; /* of a failure raised inside a callback */
+    char message[160];
+} png_job;
+
+static void on_error(png_structp png, png_const_charp message)
+{
+    png_job *job = png_get_error_ptr(png);
+    snprintf(job->message, sizeof(job->message), "%s", message);
+    longjmp(png_jmpbuf(png), 1);
+}
+
+static void on_warning(png_structp png, png_const_charp message)
+{
+    (void)png;
+    (void)message;
+}
+
+static void read_bytes(png_structp png, png_bytep out, size_t size)
+{
+    png_job *job = png_get_io_ptr(png);
+    if (size > job->size - job->position)
+        png_error(png, "truncated");
+    memcpy(out, job->data + job->position, size);
+    job->position += size;
+}
+
+static void write_bytes(png_structp png, png_bytep data, size_t size)
+{
+    png_job *job = png_get_io_ptr(png);
+    job->code = an_buffer_append(job->out, data, size);
+    if (job->code)
+        png_error(png, "out of memory");
+}
+
+static void flush_nothing(png_structp png)
+{
+    (void)png;
+}
+
+static void expand_to_rgb(png_job *job)
+{
+    png_set_expand(job->png);
+    png_set_scale_16(job->png);
+    png_set_gray_to_rgb(job->png);
+    png_set_interlace_handling(job->png);
+    job->alpha = png_get_color_type(job->png, job->info) & PNG_COLOR_MASK_ALPHA ||
+                 png_get_valid(job->png, job->info, PNG_INFO_tRNS);
+    png_read_update_info(job->png, job->info);
+}
+
+static int read_header(png_job *job, uint64_t pixels_max)
+{
+    if (setjmp(png_jmpbuf(job->png)))
+        return an_error(AN_ECORRUPT, "damaged PNG: %s", job->message);
+    png_set_read_fn(job->png, job, read_bytes);
+    png_read_info(job->png, job->info);
+    job->width = png_get_image_width(job->png, job->info);
+    job->height = png_get_image_height(job->png, job->info);
+    if ((uint64_t)job->width * job->height > pixels_max)
+        return an_error(AN_EUNSUPPORTED, "%u x %u pixels are more than the limit of %llu", job->width, job->height,
+                        (unsigned long long)pixels_max);
+    expand_to_rgb(job);
+    return AN_OK;
+}
+
+static int read_pixels(png_job *job, uint8_t *pixels)
+{
+    if (setjmp(png_jmpbuf(job->png)))
+        return an_error(AN_ECORRUPT, "damaged PNG: %s", job->message);
+    size_t stride = png_get_rowbytes(job->png, job->info);
+    for (uint32_t y = 0; y < job->height; y++)
+        job->rows[y] = pixels + stride * y;
+    png_read_image(job->png, job->rows);
+    png_read_end(job->png, NULL);
+    return AN_OK;
+}
+
+static void lay_over_white(const uint8_t *rgba, size_t n, uint8_t *rgb)
+{
+    for (size_t i = 0; i < n; i++, rgba += 4, rgb += 3)
+        for (int c = 0; c < 3; c++)
+            rgb[c] = (uint8_t)((rgba[c] * rgba[3] + 255 * (255 - rgba[3]) + 127) / 255);
+}
+
+static int decode_body(png_job *job, an_buffer *scratch, an_image *out)
+{
+    int error = an_image_set_size(out, job->width, job->height);
+    if (error)
+        return error;
+    job->rows = malloc(job->height * sizeof(*job->rows));
+    if (!job->rows)
+        return an_error(AN_ENOMEM, "out of memory for a PNG");
+    if (!job->alpha)
+        return read_pixels(job, out->pixels);
+    size_t pixels = (size_t)job->width * job->height;
+    if ((error = an_buffer_reserve(scratch, 4 * pixels)) || (error = read_pixels(job, scratch->data)))
+        return error;
+    lay_over_white(scratch->data, pixels, out->pixels);
+    return AN_OK;
+}
+
+int an_png_decode(const uint8_t *data, size_t size, uint64_t pixels_max, an_buffer *scratch, an_image *out)
+{
+    png_job job = {.data = data, .size = size};
+    int error = AN_ENOMEM;
+    job.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &job, on_error, on_warning);
+    job.info = job.png ? png_create_info_struct(job.png) : NULL;
+    if (!job.info)
+        an_error(error, "out of memory for a PNG");
+    else if (!(error = read_header(&job, pixels_max)))
+        error = decode_body(&job, scratch, out);
+    png_destroy_read_struct(&job.png, &job.info, NULL);
+    free(job.rows);
+    return error;
+}
+
+static int write_file(png_job *job, const an_image *image)
+{
+    if (setjmp(png_jmpbuf(job->png)))
+        return job->code ? job->code : an_error(AN_EINTERNAL, "cannot write a PNG: %s", job->message);
+    png_set_write_fn(job->png, job, write_bytes, flush_nothing);
+    png_set_IHDR(job->png, job->info, image->width, image->height, 8, PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE,
+                 PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+    png_write_info(job->png, job->info);
+    for (uint32_t y = 0; y < image->height; y++)
+        png_write_row(job->png, image->pixels + (size_t)3 * image->width * y);
+    png_write_end(job->png, NULL);
+    return AN_OK;
+}
+
+int an_png_encode(const an_image *image, an_buffer *out)
+{
+    png_job job = {.out = out};
+    int error = AN_ENOMEM;
+    job.png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &job, on_error, on_warning);
+    job.info = job.png ? png_create_info_struct(job.png) : NULL;
+    if (job.info)
+        error = write_file(&job, image);
+    else
+        an_error(error, "out of memory for a PNG");
+    png_destroy_write_struct(&job.png, &job.info);
+    return error;
+}

@@ -1,0 +1,123 @@
+#include "ingest/run/recorder.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "base/rng.h"
+#include "store/coef/coef.h"
+
+#define INPUT_KEEP ((size_t)4 << 20)  /* a larger input buffer is given back after use */
+#define INPUT_LIMIT ((size_t)1 << 30) /* largest input file */
+
+struct an_recorder {
+    an_recorder_options options;
+    an_picture *picture;
+    an_encoder *encoder;
+    an_coef_encoder *coefficients;
+    an_buffer input;
+    an_image square;
+};
+
+int an_recorder_create(an_recorder **out, const an_recorder_options *options)
+{
+    an_recorder *recorder = calloc(1, sizeof(*recorder));
+    if (!recorder)
+        return an_error(AN_ENOMEM, "out of memory for a recorder");
+    recorder->options = *options;
+    int error = an_picture_create(&recorder->picture, &options->picture);
+    if (!error)
+        error = an_encoder_create(&recorder->encoder);
+    if (!error)
+        error = an_coef_encoder_create(&recorder->coefficients);
+    if (error) {
+        an_recorder_free(recorder);
+        return error;
+    }
+    *out = recorder;
+    return AN_OK;
+}
+
+void an_recorder_free(an_recorder *recorder)
+{
+    if (!recorder)
+        return;
+    an_picture_free(recorder->picture);
+    an_encoder_free(recorder->encoder);
+    an_coef_encoder_free(recorder->coefficients);
+    an_buffer_free(&recorder->input);
+    an_image_free(&recorder->square);
+    free(recorder);
+}
+
+const an_image *an_recorder_image(const an_recorder *recorder)
+{
+    return &recorder->square;
+}
+
+static bool is_bad_input(int error)
+{
+    return error == AN_ECORRUPT || error == AN_EUNSUPPORTED || error == AN_ENOTFOUND || error == AN_EIO;
+}
+
+static an_codec_options codec_of(const an_recorder_options *options, uint64_t number)
+{
+    an_codec_options codec = options->codec;
+    an_rng rng = an_rng_make(options->seed, AN_RNG_SPLIT, 0, number);
+    if (options->raw_share > 0 && an_rng_uniform(&rng) < options->raw_share)
+        codec.codec = AN_CODEC_YUV420;
+    return codec;
+}
+
+/* What already is what would be written is stored as it is, and between jpeg and coef the coefficients are kept.
+ * AN_AGAIN: this must go through pixels. */
+static int pass(an_recorder *recorder, const an_picture_info *info, const an_codec_options *codec, bool is_file,
+                an_buffer *out)
+{
+    if (!info->fit || (is_file && codec->subsampling != AN_JPEG_420))
+        return AN_AGAIN;
+    if (info->fit_codec == codec->codec)
+        return an_buffer_append(out, info->fit, info->fit_size);
+    int error = AN_AGAIN;
+    if (info->fit_codec == AN_CODEC_JPEG && codec->codec == AN_CODEC_COEF)
+        error = an_coef_encode_jpeg(recorder->coefficients, info->fit, info->fit_size, out);
+    else if (info->fit_codec == AN_CODEC_COEF && codec->codec == AN_CODEC_JPEG)
+        error = an_coef_to_jpeg(recorder->coefficients, info->fit, info->fit_size, out);
+    return error == AN_EUNSUPPORTED ? AN_AGAIN : error;
+}
+
+static int encode(an_recorder *recorder, const an_item *item, uint64_t number, const an_picture_info *info,
+                  an_recording *out)
+{
+    an_codec_options codec = codec_of(&recorder->options, number);
+    out->payload.size = 0;
+    int error = pass(recorder, info, &codec, item->kind == AN_ITEM_FILE, &out->payload);
+    out->passed = !error;
+    if (error == AN_AGAIN)
+        error = an_encoder_encode(recorder->encoder, &recorder->square, &codec, &out->payload);
+    out->header = (an_record_header){.codec = codec.codec,
+                                     .width = recorder->square.width,
+                                     .height = recorder->square.height,
+                                     .label = item->label,
+                                     .length = (uint32_t)out->payload.size};
+    return error;
+}
+
+int an_recorder_make(an_recorder *recorder, const an_item *item, uint64_t number, an_recording *out)
+{
+    an_picture_info info;
+    int error = an_item_load(item, INPUT_LIMIT, &recorder->input);
+    if (!error)
+        error = an_picture_make(recorder->picture, item, &recorder->input, &recorder->square, &info);
+    out->rejected = is_bad_input(error);
+    if (out->rejected) {
+        snprintf(out->reason, sizeof(out->reason), "%s", an_error_message());
+        error = AN_OK;
+    } else if (!error) {
+        out->warned = info.warnings > 0;
+        error = encode(recorder, item, number, &info, out);
+    }
+    if (recorder->input.capacity > INPUT_KEEP)
+        an_buffer_free(&recorder->input);
+    return error;
+}

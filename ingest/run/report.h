@@ -1,0 +1,11 @@
+/* The list of what was set aside, as NDJSON: {"bytes":17,"path":"cat/3.jpg","reason":"empty file"}. */
+#ifndef AN_INGEST_RUN_REPORT_H
+#define AN_INGEST_RUN_REPORT_H
+
+#include "store/dataset/dataset.h"
+#include "store/dataset/writer.h"
+
+/* Write "<destination>.rejected.ndjson" atomically if anything was set aside; *path: where, empty if nothing was. */
+int an_report_write(an_writer *writer, const char *destination, an_buffer *path);
+
+#endif

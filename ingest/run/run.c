@@ -1,0 +1,138 @@
+#include "ingest/run/run.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/program/progress.h"
+#include "ingest/run/manifest.h"
+#include "ingest/run/report.h"
+#include "ingest/run/setup.h"
+
+typedef struct {
+    const an_ingest_config *config;
+    const char *destination;
+    an_setup setup;
+    an_progress progress;
+    an_ingest_outcome *outcome;
+} run;
+
+static int over_limit(const run *r, const an_pipeline_state *state)
+{
+    uint64_t items = r->setup.source->items ? r->setup.source->items : state->consumed;
+    if (state->set_aside <= an_bad_limit_of(&r->setup.limit, items))
+        return AN_OK;
+    return an_error(
+        AN_ECORRUPT,
+        "%llu of %llu inputs are unusable, more than --max-bad %s allows: see '%s.rejected.ndjson', mend them "
+        "or run again with a higher limit (the work so far is kept)",
+        (unsigned long long)state->set_aside, (unsigned long long)state->consumed, r->config->max_bad, r->destination);
+}
+
+static int watch(void *context, const an_pipeline_state *state)
+{
+    run *r = context;
+    char note[48] = "";
+    if (state->set_aside)
+        snprintf(note, sizeof(note), "%llu set aside", (unsigned long long)state->set_aside);
+    an_progress_update(&r->progress, state->consumed, *note ? note : NULL);
+    return r->setup.source->items ? over_limit(r, state) : AN_OK; /* of a stream: at the end */
+}
+
+static int put_classes(an_writer *writer, const an_classes *classes)
+{
+    int error = AN_OK;
+    for (uint32_t i = 0; i < classes->count && !error; i++) {
+        const an_class_entry *entry = &classes->entries[i];
+        error = an_writer_class(writer, i, entry->id, entry->name ? entry->name : entry->id);
+    }
+    return error;
+}
+
+/* Everything between an open writer and a dataset that only has to be given its name. */
+static int fill(run *r, an_writer *writer, an_statistics_sums *sums)
+{
+    an_pipeline_state *state = &r->outcome->state;
+    int error = put_classes(writer, &r->setup.source->classes);
+    if (error)
+        return error;
+    r->outcome->first = an_writer_position(writer);
+    an_progress_start(&r->progress, "ingest", "images", r->outcome->first, r->setup.source->items, r->config->quiet);
+    error = an_pipeline_run(r->setup.source, writer, sums, &r->setup.pipeline, watch, r, state);
+    an_progress_finish(&r->progress, state->consumed, NULL);
+    if (!error)
+        error = over_limit(r, state);
+    if (!error && !state->images)
+        error = an_error(AN_ECORRUPT, "none of %llu inputs is a usable image: see '%s.rejected.ndjson'",
+                         (unsigned long long)state->consumed, r->destination);
+    if (error && error != AN_ECORRUPT)
+        return error;
+    an_error_state failure;
+    an_error_save(&failure, error);
+    int report_error = an_report_write(writer, r->destination, &r->outcome->report);
+    return report_error ? report_error : error ? an_error_restore(&failure) : AN_OK;
+}
+
+static int write_dataset(run *r, const char *manifest)
+{
+    an_writer *writer;
+    an_statistics_sums sums;
+    int error = an_statistics_sums_init(&sums, r->setup.pipeline.recorder.picture.side);
+    if (error)
+        return error;
+    error = an_writer_open(&writer, r->destination, manifest, r->setup.pipeline.recorder.picture.side, &sums);
+    if (!error) {
+        error = fill(r, writer, &sums);
+        if (error)
+            an_writer_close(writer);
+        else
+            error = an_writer_finish(writer);
+    }
+    an_statistics_sums_free(&sums);
+    return error;
+}
+
+static int run_all(run *r, const char *source)
+{
+    char *manifest = NULL;
+    int error = an_setup_options(&r->setup, r->config);
+    if (!error && access(r->destination, F_OK) == 0)
+        error = an_error(AN_EINVAL, "'%s' exists: remove it or choose another name", r->destination);
+    if (!error)
+        error = an_setup_source(&r->setup, r->config, source);
+    if (error)
+        return error;
+    r->outcome->classes = r->setup.source->classes.count;
+    error = an_manifest_make(r->config, r->setup.source, &manifest);
+    if (!error)
+        error = write_dataset(r, manifest);
+    free(manifest);
+    return error;
+}
+
+int an_ingest_run(const an_ingest_config *config, const char *source, const char *destination,
+                  an_ingest_outcome *outcome)
+{
+    memset(outcome, 0, sizeof(*outcome));
+    run r = {.config = config, .outcome = outcome};
+    uint64_t start = an_clock_ns();
+    char *trimmed = strdup(destination);
+    if (!trimmed)
+        return an_error(AN_ENOMEM, "out of memory");
+    for (size_t n = strlen(trimmed); n > 1 && trimmed[n - 1] == '/';)
+        trimmed[--n] = 0;
+    r.destination = trimmed;
+    int error = run_all(&r, source);
+    outcome->seconds = an_clock_seconds_since(start);
+    an_setup_free(&r.setup);
+    free(trimmed);
+    return error;
+}
+
+void an_ingest_outcome_free(an_ingest_outcome *outcome)
+{
+    an_buffer_free(&outcome->report);
+}

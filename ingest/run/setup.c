@@ -1,0 +1,73 @@
+#include "ingest/run/setup.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/thread.h"
+
+int an_setup_options(an_setup *setup, const an_ingest_config *config)
+{
+    an_pipeline_options *options = &setup->pipeline;
+    memset(setup, 0, sizeof(*setup));
+    *options = (an_pipeline_options){
+        .recorder = {.picture = {.side = (uint32_t)config->size,
+                                 .filter = (an_filter)config->filter,
+                                 .pixels_max = config->pixels_max,
+                                 .accept_truncated = config->accept_truncated},
+                     .codec = {.quality = config->quality, .subsampling = (an_jpeg_subsampling)config->subsampling},
+                     .seed = config->seed},
+        .threads = config->threads ? config->threads : an_thread_cpu_count(),
+    };
+    int error = an_codec_choice_parse(config->codec, &options->recorder.codec.codec, &options->recorder.raw_share);
+    return error ? error : an_bad_limit_parse(config->max_bad, &setup->limit);
+}
+
+static int name_classes(an_setup *setup, const an_ingest_config *config, const char *source)
+{
+    uint32_t named = 0;
+    an_classes names = {0};
+    an_buffer path = {0};
+    int error = config->class_names ? an_buffer_printf(&path, "%s", config->class_names)
+                                    : an_buffer_printf(&path, "%s/classes.tsv", source);
+    if (!error && (config->class_names || access((char *)path.data, R_OK) == 0)) {
+        error = an_classes_read(&names, (char *)path.data);
+        if (!error)
+            error = an_classes_name(&setup->source->classes, &names, &named);
+        if (!error && config->class_names && !named)
+            error = an_error(AN_EINVAL, "--class-names '%s' has a name for none of the %u classes, such as '%s'",
+                             config->class_names, setup->source->classes.count, setup->source->classes.entries[0].id);
+    }
+    an_classes_free(&names);
+    an_buffer_free(&path);
+    return error;
+}
+
+int an_setup_source(an_setup *setup, const an_ingest_config *config, const char *path)
+{
+    an_classes given = {0};
+    an_source_options options = {.path = path,
+                                 .kind = config->kind,
+                                 .labels = config->labels,
+                                 .synsets = config->synsets,
+                                 .devkit = config->devkit,
+                                 .shuffle = config->order == AN_ORDER_SHUFFLED,
+                                 .seed = config->seed};
+    int error = AN_OK;
+    if (config->classes_from) {
+        options.classes = &given;
+        error = an_classes_from(&given, config->classes_from);
+    }
+    if (!error)
+        error = an_source_open(&setup->source, &options);
+    if (!error)
+        error = name_classes(setup, config, path);
+    an_classes_free(&given);
+    return error;
+}
+
+void an_setup_free(an_setup *setup)
+{
+    an_source_free(setup->source);
+    setup->source = NULL;
+}

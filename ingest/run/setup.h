@@ -1,0 +1,23 @@
+/* What the options lead to before anything is written: the open source, named classes, and how to make records. */
+#ifndef AN_INGEST_RUN_SETUP_H
+#define AN_INGEST_RUN_SETUP_H
+
+#include "ingest/run/config.h"
+#include "ingest/run/pipeline.h"
+#include "ingest/sources/source.h"
+
+typedef struct {
+    an_source *source;
+    an_bad_limit limit;
+    an_pipeline_options pipeline;
+} an_setup;
+
+/* Options alone: nothing is opened. */
+int an_setup_options(an_setup *setup, const an_ingest_config *config);
+
+/* After that: open the source and name its classes (--class-names, or classes.tsv in the source folder). */
+int an_setup_source(an_setup *setup, const an_ingest_config *config, const char *path);
+
+void an_setup_free(an_setup *setup);
+
+#endif

@@ -1,0 +1,147 @@
+/* A folder tree: each folder at the top is a class, every file below it (at any depth) an image of that class. Hidden
+ * files and folders are passed over, files beside the class folders too. Or a flat folder, with labels from elsewhere.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/error.h"
+#include "ingest/sources/source_private.h"
+#include "ingest/sources/labels/truth.h"
+
+#define DEPTH_MAX 64 /* symbolic links may go in circles */
+
+typedef struct {
+    an_listing *listing;
+    const char *root;
+    an_truth truth;  /* of a flat folder */
+    uint64_t images; /* met in it */
+} walk;
+
+static int visible(const struct dirent *found)
+{
+    return found->d_name[0] != '.';
+}
+
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+    return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static int visit(walk *w, const char *name, uint32_t label, int depth);
+
+/* name is relative to the root; "" is the root itself. enter is called for each visible member, in order of names. */
+static int each_member(walk *w, const char *name, int (*enter)(walk *w, const char *name, uint32_t label, int depth),
+                       uint32_t label, int depth)
+{
+    an_buffer path = {0};
+    struct dirent **found = NULL;
+    int error = an_buffer_printf(&path, "%s/%s", w->root, name), count = 0;
+    if (!error && (count = scandir((char *)path.data, &found, visible, by_name)) < 0)
+        error = an_error_errno(errno, "cannot read folder '%s'", (char *)path.data);
+    for (int i = 0; i < count; i++) {
+        path.size = 0;
+        if (!error)
+            error = an_buffer_printf(&path, "%s%s%s", name, *name ? "/" : "", found[i]->d_name);
+        if (!error)
+            error = enter(w, (char *)path.data, label, depth);
+        free(found[i]);
+    }
+    free(found);
+    an_buffer_free(&path);
+    return error;
+}
+
+/* A file that cannot even be looked at is listed all the same: reading it will say why, and it is then set aside. */
+static int look_at(walk *w, const char *name, struct stat *status)
+{
+    an_buffer path = {0};
+    int error = an_buffer_printf(&path, "%s/%s", w->root, name);
+    if (!error && stat((char *)path.data, status))
+        memset(status, 0, sizeof(*status));
+    an_buffer_free(&path);
+    return error;
+}
+
+static int visit(walk *w, const char *name, uint32_t label, int depth)
+{
+    struct stat status;
+    int error = look_at(w, name, &status);
+    if (error)
+        return error;
+    if (!S_ISDIR(status.st_mode))
+        return an_listing_add(w->listing, name, label, AN_LISTING_OWN_FILE, 0, (uint64_t)status.st_size);
+    if (depth == DEPTH_MAX)
+        return an_error(AN_EUNSUPPORTED, "'%s/%s' is nested too deeply: a symbolic link that goes in circles?", w->root,
+                        name);
+    return each_member(w, name, visit, label, depth + 1);
+}
+
+static int visit_class(walk *w, const char *name, uint32_t label, int depth)
+{
+    struct stat status;
+    int error = look_at(w, name, &status);
+    if (error || !S_ISDIR(status.st_mode))
+        return error;
+    error = an_listing_class(w->listing, name, &label);
+    return error ? error : each_member(w, name, visit, label, depth);
+}
+
+/* A folder without class folders: labels from a list or the devkit, in the order of names. */
+static int visit_flat(walk *w, const char *name, uint32_t label, int depth)
+{
+    struct stat status;
+    const char *class_id;
+    int error = look_at(w, name, &status);
+    (void)depth;
+    if (error || S_ISDIR(status.st_mode))
+        return error;
+    error = an_truth_find(&w->truth, name, w->images++, &class_id);
+    if (!error)
+        error = an_listing_class(w->listing, class_id, &label);
+    return error ? error : an_listing_add(w->listing, name, label, AN_LISTING_OWN_FILE, 0, (uint64_t)status.st_size);
+}
+
+static int add_flat(walk *w)
+{
+    int error = each_member(w, "", visit_flat, 0, 1);
+    return error ? error : an_truth_check_count(&w->truth, w->root, w->images);
+}
+
+static int fill(walk *w, const an_source_options *options)
+{
+    const an_classes *classes = &an_listing_source(w->listing)->classes, *given = options->classes;
+    int error = each_member(w, "", visit_class, 0, 1);
+    if (!error)
+        error = an_truth_open(&w->truth, options->labels, options->synsets, options->devkit);
+    if (!error && !classes->count && w->truth.count)
+        error = add_flat(w);
+    if (!error && !classes->count)
+        error =
+            an_error(AN_ECORRUPT,
+                     "no class folders in '%s': expected one folder for each class, with its images inside (the labels "
+                     "of a flat folder come from --labels or --devkit)",
+                     options->path);
+    if (!given && w->truth.classes.count)
+        given = &w->truth.classes;
+    if (!error && (error = an_listing_resolve_classes(w->listing, given, w->images > 0)))
+        an_error_prefix(error, "'%s'", options->path);
+    return error ? error : an_listing_seal(w->listing, options, 0);
+}
+
+int an_source_folder_open(an_source **out, const an_source_options *options)
+{
+    walk w = {.root = options->path};
+    int error = an_listing_create(&w.listing, "folder", options->path);
+    if (error)
+        return error;
+    error = fill(&w, options);
+    an_truth_free(&w.truth);
+    if (error)
+        an_source_free(an_listing_source(w.listing));
+    else
+        *out = an_listing_source(w.listing);
+    return error;
+}

@@ -1,0 +1,37 @@
+/* The classes of a source: label = position, id = the name used in the source, name = for people. */
+#ifndef AN_INGEST_SOURCES_LABELS_CLASSES_H
+#define AN_INGEST_SOURCES_LABELS_CLASSES_H
+
+#include <stdint.h>
+
+typedef struct {
+    char *id, *name; /* name may be NULL */
+} an_class_entry;
+
+typedef struct {
+    an_class_entry *entries;
+    uint32_t *sorted; /* positions by id */
+    uint32_t count, capacity;
+} an_classes;
+
+void an_classes_free(an_classes *classes);
+int an_classes_add(an_classes *classes, const char *id,
+                   const char *name); /* name may be NULL; AN_EINVAL: id is there */
+int an_classes_copy(an_classes *into, const an_classes *from);
+
+/* Put them in bytewise order of ids. map[old label] = new label. */
+int an_classes_sort(an_classes *classes, uint32_t *map);
+
+/* AN_ENOTFOUND, without a message, if there is none. */
+int an_classes_find(const an_classes *classes, const char *id, uint32_t *label);
+
+/* Ids and names, one a line: "id TAB name" or "id name with spaces". Empty lines and '#' comments are skipped. */
+int an_classes_read(an_classes *classes, const char *path);
+
+/* The classes of a dataset (a folder that an-ingest wrote) or of a file as above, in their order. */
+int an_classes_from(an_classes *classes, const char *path);
+
+/* Take names for the ids that classes has; *named: how many got one. */
+int an_classes_name(an_classes *classes, const an_classes *names, uint32_t *named);
+
+#endif

@@ -1,0 +1,61 @@
+/* A list file: one image a line, "path TAB class". Paths count from the list's folder; a class is an id or a number. */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/error.h"
+#include "ingest/sources/labels/lines.h"
+#include "ingest/sources/source_private.h"
+
+static uint64_t size_of(const char *root, const char *name)
+{
+    struct stat status;
+    an_buffer path = {0};
+    uint64_t size = 0;
+    int error = *name == '/' ? an_buffer_printf(&path, "%s", name) : an_buffer_printf(&path, "%s/%s", root, name);
+    if (!error && stat((char *)path.data, &status) == 0)
+        size = (uint64_t)status.st_size;
+    an_buffer_free(&path);
+    return size; /* 0 for a missing file: reading it will say so, and it is then set aside */
+}
+
+static int add_line(an_listing *listing, const char *root, char *line)
+{
+    uint32_t label;
+    const char *class_id = an_line_cut_last(line);
+    if (!*class_id)
+        return an_error(AN_EINVAL, "'%.200s' has no class: expected image path, tab, class", line);
+    int error = an_listing_class(listing, class_id, &label);
+    return error ? error : an_listing_add(listing, line, label, AN_LISTING_OWN_FILE, 0, size_of(root, line));
+}
+
+static int fill(an_listing *listing, const an_source_options *options, const char *root)
+{
+    an_lines lines;
+    char *line;
+    int error = an_lines_read(&lines, options->path);
+    while (!error && an_lines_next(&lines, &line))
+        if ((error = add_line(listing, root, line)))
+            an_error_prefix(error, "'%s', line %u", options->path, lines.number);
+    an_lines_free(&lines);
+    if (!error && (error = an_listing_resolve_classes(listing, options->classes, true)))
+        an_error_prefix(error, "'%s'", options->path);
+    return error ? error : an_listing_seal(listing, options, 0);
+}
+
+int an_source_list_open(an_source **out, const an_source_options *options)
+{
+    const char *slash = strrchr(options->path, '/');
+    char *root =
+        slash ? strndup(options->path, (size_t)(slash - options->path) + (slash == options->path)) : strdup(".");
+    an_listing *listing = NULL;
+    int error = root ? an_listing_create(&listing, "list", root) : an_error(AN_ENOMEM, "out of memory");
+    if (!error)
+        error = fill(listing, options, root);
+    free(root);
+    if (!error)
+        *out = an_listing_source(listing);
+    else if (listing)
+        an_source_free(an_listing_source(listing));
+    return error;
+}

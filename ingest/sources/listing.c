@@ -1,0 +1,290 @@
+#include "ingest/sources/listing.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#include "base/error.h"
+#include "base/rng.h"
+
+#define LABEL_MAX 10000000 /* a label number beyond this is a mistake */
+
+typedef struct {
+    uint64_t offset, size, name;
+    uint32_t label, file;
+} entry;
+
+typedef struct {
+    char *path;
+    int fd;
+} container;
+
+struct an_listing {
+    an_source source; /* first: the two are the same object */
+    char *root;
+    entry *entries;
+    uint64_t count, capacity, next;
+    an_buffer names;
+    container *files;
+    uint32_t file_count;
+    an_item_kind kind;
+    uint32_t width, height;
+};
+
+static void listing_free(an_source *source)
+{
+    an_listing *listing = (an_listing *)source;
+    for (uint32_t i = 0; i < listing->file_count; i++) {
+        free(listing->files[i].path);
+        if (listing->files[i].fd >= 0)
+            close(listing->files[i].fd);
+    }
+    free(listing->files);
+    free(listing->entries);
+    free(listing->root);
+    an_buffer_free(&listing->names);
+    free(listing);
+}
+
+static int set_text(an_buffer *buffer, const char *text)
+{
+    buffer->size = 0;
+    return an_buffer_printf(buffer, "%s", text);
+}
+
+static int place(const an_listing *listing, const entry *from, an_item *item)
+{
+    item->offset = from->offset;
+    item->whole = from->file == AN_LISTING_OWN_FILE;
+    item->fd = -1;
+    item->path.size = 0;
+    if (item->whole && item->name.data[0] == '/')
+        return set_text(&item->path, (const char *)item->name.data);
+    if (item->whole)
+        return an_buffer_printf(&item->path, "%s/%s", listing->root, (const char *)item->name.data);
+    item->fd = listing->files[from->file].fd;
+    return set_text(&item->path, listing->files[from->file].path);
+}
+
+static int listing_next(an_source *source, an_item *item)
+{
+    an_listing *listing = (an_listing *)source;
+    if (listing->next == listing->count)
+        return AN_END;
+    const entry *from = &listing->entries[listing->next++];
+    item->label = from->label;
+    item->size = from->size;
+    item->kind = listing->kind;
+    item->width = listing->width;
+    item->height = listing->height;
+    int error = set_text(&item->name, (const char *)listing->names.data + from->name);
+    return error ? error : place(listing, from, item);
+}
+
+static int listing_skip(an_source *source, uint64_t items)
+{
+    an_listing *listing = (an_listing *)source;
+    if (items > listing->count - listing->next)
+        return an_error(AN_ECORRUPT, "the source has only %llu items, but %llu were read from it before",
+                        (unsigned long long)listing->count, (unsigned long long)items);
+    listing->next += items;
+    return AN_OK;
+}
+
+int an_listing_create(an_listing **out, const char *kind, const char *root)
+{
+    static const an_source_operations operations = {listing_next, listing_skip, listing_free};
+    an_listing *listing = calloc(1, sizeof(*listing));
+    if (!listing)
+        return an_error(AN_ENOMEM, "out of memory for a list of images");
+    listing->source.operations = &operations;
+    listing->source.kind = kind;
+    listing->root = strdup(root);
+    if (!listing->root) {
+        free(listing);
+        return an_error(AN_ENOMEM, "out of memory for a list of images");
+    }
+    *out = listing;
+    return AN_OK;
+}
+
+an_source *an_listing_source(an_listing *listing)
+{
+    return &listing->source;
+}
+
+void an_listing_set_raw(an_listing *listing, an_item_kind kind, uint32_t width, uint32_t height)
+{
+    listing->kind = kind;
+    listing->width = width;
+    listing->height = height;
+}
+
+int an_listing_add_file(an_listing *listing, const char *path, int fd, uint32_t *file)
+{
+    container *files = realloc(listing->files, (listing->file_count + 1) * sizeof(*files));
+    if (!files)
+        return an_error(AN_ENOMEM, "out of memory for a list of files");
+    listing->files = files;
+    container added = {strdup(path), fd};
+    if (!added.path)
+        return an_error(AN_ENOMEM, "out of memory for a list of files");
+    *file = listing->file_count;
+    files[listing->file_count++] = added;
+    return AN_OK;
+}
+
+static int grow(an_listing *listing)
+{
+    if (listing->count < listing->capacity)
+        return AN_OK;
+    uint64_t capacity = listing->capacity ? listing->capacity + listing->capacity / 2 : 1024;
+    if (capacity > UINT32_MAX)
+        return an_error(AN_EUNSUPPORTED, "more than %u images in one source", UINT32_MAX);
+    entry *entries = realloc(listing->entries, capacity * sizeof(*entries));
+    if (!entries)
+        return an_error(AN_ENOMEM, "out of memory for a list of %llu images", (unsigned long long)capacity);
+    listing->entries = entries;
+    listing->capacity = capacity;
+    return AN_OK;
+}
+
+int an_listing_add(an_listing *listing, const char *name, uint32_t label, uint32_t file, uint64_t offset, uint64_t size)
+{
+    uint64_t at = listing->names.size;
+    int error = grow(listing);
+    if (!error)
+        error = an_buffer_append(&listing->names, name, strlen(name) + 1);
+    if (error)
+        return error;
+    listing->entries[listing->count++] = (entry){offset, size, at, label, file};
+    return AN_OK;
+}
+
+const char *an_listing_file(const an_listing *listing, uint32_t file)
+{
+    return listing->files[file].path;
+}
+
+int an_listing_class(an_listing *listing, const char *id, uint32_t *label)
+{
+    an_classes *classes = &listing->source.classes;
+    if (an_classes_find(classes, id, label) == AN_OK)
+        return AN_OK;
+    *label = classes->count;
+    return an_classes_add(classes, id, NULL);
+}
+
+static bool is_number(const char *id, uint32_t *value)
+{
+    char *end;
+    unsigned long number = strtoul(id, &end, 10);
+    *value = (uint32_t)number;
+    return id[0] >= '0' && id[0] <= '9' && !*end && number < LABEL_MAX;
+}
+
+static int map_to_given(const an_classes *met, const an_classes *given, bool numbers, uint32_t *map)
+{
+    for (uint32_t i = 0; i < met->count; i++) {
+        const char *id = met->entries[i].id;
+        if (an_classes_find(given, id, &map[i]) == AN_OK)
+            continue;
+        if (!numbers || !is_number(id, &map[i]) || map[i] >= given->count)
+            return an_error(AN_EINVAL, "class '%s' is not among the %u given classes", id, given->count);
+    }
+    return AN_OK;
+}
+
+static bool all_numbers(const an_classes *met, uint32_t *map, uint32_t *highest)
+{
+    *highest = 0;
+    for (uint32_t i = 0; i < met->count; i++) {
+        if (!is_number(met->entries[i].id, &map[i]))
+            return false;
+        *highest = map[i] > *highest ? map[i] : *highest;
+    }
+    return met->count > 0;
+}
+
+static int number_classes(an_classes *classes, uint32_t count)
+{
+    int error = AN_OK;
+    for (uint32_t i = 0; i < count && !error; i++) {
+        char id[16];
+        snprintf(id, sizeof(id), "%u", i);
+        error = an_classes_add(classes, id, NULL);
+    }
+    return error;
+}
+
+static int resolve(an_classes *classes, const an_classes *given, bool numbers, uint32_t *map)
+{
+    uint32_t highest;
+    an_classes final = {0};
+    int error;
+    if (given)
+        error = map_to_given(classes, given, numbers, map);
+    else if (!numbers || !all_numbers(classes, map, &highest))
+        return an_classes_sort(classes, map);
+    else
+        error = number_classes(&final, highest + 1);
+    if (!error && given)
+        error = an_classes_copy(&final, given);
+    if (error) {
+        an_classes_free(&final);
+        return error;
+    }
+    an_classes_free(classes);
+    *classes = final;
+    return AN_OK;
+}
+
+int an_listing_resolve_classes(an_listing *listing, const an_classes *given, bool numbers)
+{
+    uint32_t *map = malloc((listing->source.classes.count + 1) * sizeof(*map));
+    if (!map)
+        return an_error(AN_ENOMEM, "out of memory for classes");
+    int error = resolve(&listing->source.classes, given, numbers, map);
+    for (uint64_t i = 0; i < listing->count && !error; i++)
+        listing->entries[i].label = map[listing->entries[i].label];
+    free(map);
+    return error;
+}
+
+static uint64_t identify(const an_listing *listing, uint64_t contents)
+{
+    uint64_t hash = contents; /* chained: each hash is the seed of the next */
+    for (uint64_t i = 0; i < listing->count; i++) {
+        const entry *one = &listing->entries[i];
+        const char *name = (const char *)listing->names.data + one->name;
+        hash = XXH3_64bits_withSeed(name, strlen(name) + 1, hash);
+        hash = XXH3_64bits_withSeed(&(uint64_t[2]){one->label, one->size}, 2 * sizeof(uint64_t), hash);
+    }
+    return hash;
+}
+
+static void shuffle(an_listing *listing, uint64_t seed)
+{
+    an_rng rng = an_rng_make(seed, AN_RNG_INGEST, 0, 0);
+    for (uint64_t i = listing->count; i > 1; i--) {
+        uint32_t other = an_rng_below(&rng, (uint32_t)i);
+        entry swapped = listing->entries[i - 1];
+        listing->entries[i - 1] = listing->entries[other];
+        listing->entries[other] = swapped;
+    }
+}
+
+int an_listing_seal(an_listing *listing, const an_source_options *options, uint64_t contents)
+{
+    if (!listing->count)
+        return an_error(AN_ECORRUPT, "no images in '%s'", options->path);
+    listing->source.items = listing->count;
+    for (uint64_t i = 0; i < listing->count; i++)
+        listing->source.bytes += listing->entries[i].size;
+    listing->source.identity = identify(listing, contents);
+    if (options->shuffle)
+        shuffle(listing, options->seed);
+    return AN_OK;
+}

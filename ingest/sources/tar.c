@@ -1,0 +1,248 @@
+/* Tars, read in place and never unpacked: their headers are walked first (which gives the order, the classes and the
+ * total), then the workers read each image straight from the tar. What the files inside mean is found out:
+ *   - tars inside the tar (ILSVRC2012_img_train.tar), or files in folders: the inner tar or folder names the class
+ *   - key.jpg with key.cls: webdataset; its shards may also lie in a folder, as one source
+ *   - a folder of tars without .cls: each tar is a class
+ *   - plain files (ILSVRC2012_img_val.tar): labels from --devkit or --labels */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "ingest/sources/members.h"
+#include "ingest/sources/webdataset.h"
+#include "ingest/sources/source_private.h"
+#include "ingest/sources/labels/truth.h"
+
+#define CLS_MAX 64 /* bytes of a .cls file */
+
+typedef struct {
+    const an_source_options *options;
+    an_listing *listing;
+    an_members members;
+    an_truth truth;
+} tar_source;
+
+static const char *name_of(const tar_source *s, uint64_t i)
+{
+    return an_members_text(&s->members, s->members.entries[i].name);
+}
+
+/* --- containers ------------------------------------------------------------------------------------------------ */
+
+static int add_container(tar_source *s, const char *path, const char *prefix)
+{
+    uint32_t container;
+    int error = an_listing_add_file(s->listing, path, -1, &container);
+    return error ? error : an_members_add(&s->members, path, container, prefix);
+}
+
+static int is_tar(const struct dirent *entry)
+{
+    size_t length = strlen(entry->d_name);
+    return entry->d_name[0] != '.' && length > 4 && strcmp(entry->d_name + length - 4, ".tar") == 0;
+}
+
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+    return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static int add_folder(tar_source *s, const char *folder)
+{
+    struct dirent **found = NULL;
+    an_buffer path = {0};
+    int error = AN_OK, count = scandir(folder, &found, is_tar, by_name);
+    if (count < 0)
+        return an_error_errno(errno, "cannot read folder '%s'", folder);
+    for (int i = 0; i < count; i++) {
+        path.size = 0;
+        if (!error)
+            error = an_buffer_printf(&path, "%s/%s", folder, found[i]->d_name);
+        found[i]->d_name[strlen(found[i]->d_name) - strlen(".tar")] = 0;
+        if (!error)
+            error = add_container(s, (char *)path.data, found[i]->d_name);
+        free(found[i]);
+    }
+    free(found);
+    an_buffer_free(&path);
+    return error;
+}
+
+/* --- items ----------------------------------------------------------------------------------------------------- */
+
+static int add_item(tar_source *s, uint64_t i, const char *class_id)
+{
+    const an_member *member = &s->members.entries[i];
+    uint32_t label;
+    int error = an_listing_class(s->listing, class_id, &label);
+    return error ? error
+                 : an_listing_add(s->listing, name_of(s, i), label, member->container, member->offset, member->size);
+}
+
+static int add_by_folder(tar_source *s)
+{
+    int error = AN_OK;
+    for (uint64_t i = 0; i < s->members.count && !error; i++)
+        if (s->members.entries[i].class_id != AN_MEMBER_NO_CLASS)
+            error = add_item(s, i, an_members_text(&s->members, s->members.entries[i].class_id));
+    return error;
+}
+
+static int by_member_name(const void *a, const void *b, void *context)
+{
+    const tar_source *s = context;
+    return strcmp(name_of(s, *(const uint64_t *)a), name_of(s, *(const uint64_t *)b));
+}
+
+static int add_by_truth(tar_source *s)
+{
+    uint64_t *order = malloc((s->members.count + 1) * sizeof(*order));
+    if (!order)
+        return an_error(AN_ENOMEM, "out of memory for the list of '%s'", s->options->path);
+    for (uint64_t i = 0; i < s->members.count; i++)
+        order[i] = i;
+    qsort_r(order, s->members.count, sizeof(*order), by_member_name, s);
+    int error = an_truth_check_count(&s->truth, s->options->path, s->members.count);
+    for (uint64_t i = 0; i < s->members.count && !error; i++) {
+        const char *label;
+        error = an_truth_find(&s->truth, name_of(s, order[i]), i, &label);
+        if (!error)
+            error = add_item(s, order[i], label);
+    }
+    free(order);
+    return error;
+}
+
+/* --- webdataset ------------------------------------------------------------------------------------------------ */
+
+static int read_cls(const char *path, const an_member *member, char *out)
+{
+    if (!member->size || member->size >= CLS_MAX)
+        return an_error(AN_ECORRUPT, "a .cls file of %llu bytes", (unsigned long long)member->size);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return an_error_errno(errno, "cannot open '%s'", path);
+    int error = an_file_pread(fd, out, member->size, member->offset, path);
+    close(fd);
+    out[error ? 0 : member->size] = 0;
+    return error;
+}
+
+/* Members of one key stand together, in any order. */
+static int add_sample(tar_source *s, uint64_t first, uint64_t end)
+{
+    uint64_t image = end, cls = end;
+    for (uint64_t i = first; i < end; i++) {
+        if (an_sample_is_class(name_of(s, i)))
+            cls = i;
+        else if (an_sample_is_image(name_of(s, i)))
+            image = i;
+    }
+    if (image == end)
+        return AN_OK;
+    if (cls == end)
+        return an_error(AN_ECORRUPT, "'%s' has no .cls beside it", name_of(s, image));
+    char text[CLS_MAX];
+    const char *id = "";
+    int error =
+        read_cls(an_listing_file(s->listing, s->members.entries[cls].container), &s->members.entries[cls], text);
+    if (!error)
+        error = an_sample_class(text, &id);
+    return error ? an_error_prefix(error, "'%s'", name_of(s, cls)) : add_item(s, image, id);
+}
+
+static bool same_sample(const tar_source *s, uint64_t a, uint64_t b)
+{
+    return s->members.entries[a].container == s->members.entries[b].container &&
+           an_sample_same_key(name_of(s, a), name_of(s, b));
+}
+
+static int add_samples(tar_source *s)
+{
+    int error = AN_OK;
+    for (uint64_t first = 0, end; first < s->members.count && !error; first = end) {
+        for (end = first + 1; end < s->members.count && same_sample(s, first, end);)
+            end++;
+        error = add_sample(s, first, end);
+    }
+    return error;
+}
+
+/* --- together -------------------------------------------------------------------------------------------------- */
+
+static bool is_webdataset(const tar_source *s)
+{
+    for (uint64_t i = 0; i < s->members.count; i++)
+        if (an_sample_is_class(name_of(s, i)))
+            return true;
+    return false;
+}
+
+static bool any_class(const tar_source *s)
+{
+    for (uint64_t i = 0; i < s->members.count; i++)
+        if (s->members.entries[i].class_id != AN_MEMBER_NO_CLASS)
+            return true;
+    return false;
+}
+
+static int add_items(tar_source *s)
+{
+    if (is_webdataset(s))
+        return add_samples(s);
+    if (!s->options->labels && any_class(s))
+        return add_by_folder(s);
+    if (s->truth.count)
+        return add_by_truth(s);
+    return an_error(AN_EINVAL,
+                    "the files in '%s' lie in no class folders: say their labels with --labels FILE or, for ImageNet's "
+                    "validation set, --devkit ILSVRC2012_devkit_t12.tar.gz",
+                    s->options->path);
+}
+
+static int fill(tar_source *s, bool folder)
+{
+    const an_source_options *options = s->options;
+    int error = an_truth_open(&s->truth, options->labels, options->synsets, options->devkit);
+    if (!error)
+        error = folder ? add_folder(s, s->options->path) : add_container(s, s->options->path, "");
+    if (!error)
+        error = add_items(s);
+    const an_classes *given = s->options->classes      ? s->options->classes
+                              : s->truth.classes.count ? &s->truth.classes
+                                                       : NULL;
+    if (!error && (error = an_listing_resolve_classes(s->listing, given, true)))
+        an_error_prefix(error, "'%s'", s->options->path);
+    return error ? error : an_listing_seal(s->listing, s->options, 0);
+}
+
+static int open_source(an_source **out, const an_source_options *options, bool folder)
+{
+    tar_source s = {.options = options};
+    int error = an_listing_create(&s.listing, "tar", "");
+    if (error)
+        return error;
+    error = fill(&s, folder);
+    an_members_free(&s.members);
+    an_truth_free(&s.truth);
+    if (error)
+        an_source_free(an_listing_source(s.listing));
+    else
+        *out = an_listing_source(s.listing);
+    return error;
+}
+
+int an_source_tar_open(an_source **out, const an_source_options *options)
+{
+    return open_source(out, options, false);
+}
+
+int an_source_shards_open(an_source **out, const an_source_options *options)
+{
+    return open_source(out, options, true);
+}

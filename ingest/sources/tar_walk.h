@@ -1,0 +1,14 @@
+/* Where the files inside an uncompressed tar are: a walk over its headers that reads no contents. */
+#ifndef AN_INGEST_SOURCES_TAR_WALK_H
+#define AN_INGEST_SOURCES_TAR_WALK_H
+
+#include <stdint.h>
+
+/* offset: of the member's first byte in the file. A non-zero return ends the walk and is returned. */
+typedef int (*an_tar_visit)(void *context, const char *name, uint64_t offset, uint64_t size);
+
+/* Visit every regular file of the tar that occupies size bytes from offset in the open file fd; path is for messages.
+ * GNU and pax long names are understood. AN_ECORRUPT if the tar is damaged or cut short. */
+int an_tar_walk(int fd, const char *path, uint64_t offset, uint64_t size, an_tar_visit visit, void *context);
+
+#endif
