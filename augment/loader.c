@@ -29,7 +29,7 @@
  * soon as no finished batch is left. Either way the loader stays failed and only an_loader_free remains.
  *
  * Memory. Slots, items and record buffers are made at creation; nothing is allocated afterwards. */
-#include "augment/loader_internal.h"
+#include "augment/loader_private.h"
 
 #include <stdlib.h>
 #include <unistd.h>

@@ -1,6 +1,6 @@
 /* Everything that a loader needs before its first batch: options checked, epochs planned, memory made, threads started.
  */
-#include "augment/loader_internal.h"
+#include "augment/loader_private.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -7,7 +7,7 @@
 #include <fcntl.h>
 #include <string.h>
 
-#include "augment/loader_internal.h"
+#include "augment/loader_private.h"
 
 void an_loader_plan_begin(const an_loader *l, an_loader_plan *plan)
 {

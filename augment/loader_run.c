@@ -1,4 +1,4 @@
-#include "augment/loader_internal.h"
+#include "augment/loader_private.h"
 
 #include "base/clock.h"
 

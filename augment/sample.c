@@ -3,7 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "augment/sample_internal.h"
+#include "augment/sample_private.h"
 #include "base/error.h"
 #include "base/rng.h"
 

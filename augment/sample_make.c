@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "augment/sample_internal.h"
+#include "augment/sample_private.h"
 #include "base/error.h"
 #include "store/coef/coef.h"
 #include "store/image/resize.h"

@@ -1,6 +1,6 @@
 /* What making a sampler (sample.c) and making samples with it (sample_make.c) share. */
-#ifndef AN_AUGMENT_SAMPLE_INTERNAL_H
-#define AN_AUGMENT_SAMPLE_INTERNAL_H
+#ifndef AN_AUGMENT_SAMPLE_PRIVATE_H
+#define AN_AUGMENT_SAMPLE_PRIVATE_H
 
 #include "augment/pixels.h"
 #include "augment/sample.h"

@@ -1,7 +1,7 @@
 /* What the two halves of the loader share: loader.c makes it and serves the consumer, loader_run.c is its threads. The
  * DESIGN stands in loader.c. */
-#ifndef AN_AUGMENT_LOADER_INTERNAL_H
-#define AN_AUGMENT_LOADER_INTERNAL_H
+#ifndef AN_AUGMENT_LOADER_PRIVATE_H
+#define AN_AUGMENT_LOADER_PRIVATE_H
 
 #include <pthread.h>
 
