@@ -12,7 +12,7 @@
 #include "base/program/options.h"
 #include "base/rng.h"
 #include "bench_step.h"
-#include "model/alexnet.h"
+#include "model/nets/alexnet.h"
 #include "model/init.h"
 
 #define ROUNDS_MAX 64

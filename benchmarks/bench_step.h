@@ -5,9 +5,9 @@
 #include <stdbool.h>
 
 #include "base/buffer.h"
-#include "model/cpu/lrn_kernel.h"
-#include "model/cpu/winograd.h"
-#include "model/graph.h"
+#include "model/cpu/kernels/lrn.h"
+#include "model/cpu/kernels/winograd.h"
+#include "model/graph/graph.h"
 
 typedef struct an_bench_primitives an_bench_primitives;
 

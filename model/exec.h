@@ -9,7 +9,7 @@
 
 #include "base/choices.h"
 #include "base/format.h"
-#include "model/graph.h"
+#include "model/graph/graph.h"
 
 typedef enum {
     AN_PRECISION_F32,

@@ -3,7 +3,7 @@
 #ifndef AN_MODEL_LOWER_H
 #define AN_MODEL_LOWER_H
 
-#include "model/graph.h"
+#include "model/graph/graph.h"
 
 /* devices: physical ones, 1 or 2; logical ones are dealt out in turn. Nodes of the result carry physical devices; the
  * image is an input node on each device that reads it; a node with several inputs, or with one on another device, has

@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "model/alexnet.h"
-#include "model/cifarnet.h"
+#include "model/nets/alexnet.h"
+#include "model/nets/cifarnet.h"
 
 static const struct {
     const char *name;

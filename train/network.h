@@ -3,7 +3,7 @@
 #define AN_TRAIN_NETWORK_H
 
 #include "model/exec.h"
-#include "model/graph.h"
+#include "model/graph/graph.h"
 #include "train/config.h"
 
 typedef enum { AN_NETWORK_ALEXNET, AN_NETWORK_CIFAR } an_network_kind;

@@ -2,7 +2,7 @@
  * Winograd's transform in f32 only. */
 #include "base/error.h"
 #include "model/cpu/expand.h"
-#include "model/cpu/winograd.h"
+#include "model/cpu/kernels/winograd.h"
 
 typedef struct {
     an_op op;

@@ -37,7 +37,7 @@ int an_cpu_memory(an_backend *cpu, dnnl_memory_t *out, const dnnl_memory_desc_t 
 /* What a forward primitive keeps for its backward one; NULL if it keeps nothing. */
 int an_cpu_workspace(an_backend *cpu, const dnnl_memory_desc_t *desc, dnnl_memory_t *out);
 
-/* kernel.c: a primitive with its arguments, run many times. */
+/* primitive.c: a primitive with its arguments, run many times. */
 #define AN_KERNEL_ARGS 8
 typedef struct {
     dnnl_primitive_t primitive; /* NULL: nothing to do */

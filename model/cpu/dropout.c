@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 #include "base/rng.h"
-#include "model/cpu/bf16.h"
+#include "model/cpu/kernels/bf16.h"
 #include "model/cpu/cpu.h"
 
 typedef struct {

@@ -3,7 +3,7 @@
  * exponent; others are oneDNN's. */
 #include "base/error.h"
 #include "model/cpu/cpu.h"
-#include "model/cpu/lrn_kernel.h"
+#include "model/cpu/kernels/lrn.h"
 
 #define BLOCK 16 /* channels */
 

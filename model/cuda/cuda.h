@@ -25,9 +25,9 @@
 
 #include "base/choices.h"
 #include "model/backend.h"
-#include "model/cuda/check.h"
-#include "model/cuda/kernels.h"
-#include "model/cuda/plan.h"
+#include "model/cuda/library/check.h"
+#include "model/cuda/kernels/kernels.h"
+#include "model/cuda/library/plan.h"
 
 typedef struct an_cuda_owned an_cuda_owned;
 

@@ -10,7 +10,7 @@
 #define AN_LANE 0
 #define AN_LANES_SUM(x) (x)
 #define AN_LANES_MAX(x) (x)
-#include "model/cuda/kernel_bodies.h"
+#include "model/cuda/kernels/bodies.h"
 
 typedef struct {
     const char *name;

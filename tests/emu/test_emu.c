@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "model/cuda/kernels.h"
+#include "model/cuda/kernels/kernels.h"
 #include "tests/emu/emu.h"
 #include "tests/emu/expect.h"
 

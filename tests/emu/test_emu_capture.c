@@ -10,7 +10,7 @@
 #include <pthread.h>
 #include <string.h>
 
-#include "model/cuda/kernels.h"
+#include "model/cuda/kernels/kernels.h"
 #include "tests/emu/emu.h"
 #include "tests/emu/expect.h"
 

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "model/alexnet.h"
+#include "model/nets/alexnet.h"
 #include "model/exec_private.h"
 #include "small_net.h"
 #include "support.h"

@@ -22,7 +22,7 @@
 #define AN_LANE 0
 #define AN_LANES_SUM(x) (x)
 #define AN_LANES_MAX(x) (x)
-#include "model/cuda/kernel_bodies.h"
+#include "model/cuda/kernels/bodies.h"
 
 #define BATCH 4
 #define SIDE 28 /* of the records; the crops are SMALL_SIDE */

@@ -14,7 +14,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "model/cuda/kernels.h"
+#include "model/cuda/kernels/kernels.h"
 #include "model/exec_private.h"
 #include "model/init.h"
 #include "small_net.h"

@@ -2,7 +2,7 @@
 #ifndef AN_TESTS_MODEL_REFERENCE_H
 #define AN_TESTS_MODEL_REFERENCE_H
 
-#include "model/graph.h"
+#include "model/graph/graph.h"
 
 /* What a node sees: n samples of c x h x w. */
 typedef struct {

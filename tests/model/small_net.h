@@ -2,7 +2,7 @@
 #ifndef AN_TESTS_MODEL_SMALL_NET_H
 #define AN_TESTS_MODEL_SMALL_NET_H
 
-#include "model/graph.h"
+#include "model/graph/graph.h"
 
 #define SMALL_SIDE 19
 #define SMALL_CLASSES 5

@@ -11,9 +11,9 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "model/alexnet.h"
-#include "model/cifarnet.h"
-#include "model/cuda/plan_private.h"
+#include "model/nets/alexnet.h"
+#include "model/nets/cifarnet.h"
+#include "model/cuda/library/plan_private.h"
 #include "model/lower.h"
 
 #define BATCH 128

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "model/alexnet.h"
+#include "model/nets/alexnet.h"
 #include "model/exec_private.h"
 #include "model/init.h"
 #include "reference.h"

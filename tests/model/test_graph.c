@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "model/alexnet.h"
-#include "model/cifarnet.h"
+#include "model/nets/alexnet.h"
+#include "model/nets/cifarnet.h"
 #include "model/lower.h"
 #include "small_net.h"
 #include "support.h"

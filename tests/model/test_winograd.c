@@ -13,8 +13,8 @@
 #include <string.h>
 
 #include "base/rng.h"
-#include "model/cpu/bf16.h"
-#include "model/cpu/winograd.h"
+#include "model/cpu/kernels/bf16.h"
+#include "model/cpu/kernels/winograd.h"
 #include "op_rig.h"
 #include "reference.h"
 #include "support.h"

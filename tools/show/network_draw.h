@@ -2,7 +2,7 @@
 #ifndef AN_SHOW_NETWORK_DRAW_H
 #define AN_SHOW_NETWORK_DRAW_H
 
-#include "model/graph.h"
+#include "model/graph/graph.h"
 #include "tools/show/canvas.h"
 
 /* The caller frees. */

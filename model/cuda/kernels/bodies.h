@@ -1,0 +1,224 @@
+/* The work of each kernel for one item, in the common subset of C and CUDA. Whoever includes it says what AN_BODY is,
+ * and for bodies that a group of lanes shares: the lane, their number, and sum and maximum over them. */
+#ifndef AN_MODEL_CUDA_KERNELS_BODIES_H
+#define AN_MODEL_CUDA_KERNELS_BODIES_H
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "model/cuda/kernels/lrn.h"
+#include "model/cuda/kernels/pool.h"
+#include "model/cuda/kernels/kernels.h"
+
+/* Numbered as an_activation: none, relu, tanh, sigmoid. NaN passes through the rectifier, so that it is noticed. */
+AN_BODY float an_activation_value(int activation, float x)
+{
+    switch (activation) {
+    case 1:
+        return x < 0 ? 0 : x;
+    case 2:
+        return tanhf(x);
+    case 3:
+        return 1 / (1 + expf(-x));
+    default:
+        return x;
+    }
+}
+
+/* The derivative, from the activation's result. */
+AN_BODY float an_activation_slope(int activation, float y)
+{
+    switch (activation) {
+    case 1:
+        return y > 0 ? 1.0F : 0.0F;
+    case 2:
+        return 1 - y * y;
+    case 3:
+        return y * (1 - y);
+    default:
+        return 1;
+    }
+}
+
+AN_BODY void an_body_activate(const an_activate_args *a, uint64_t i)
+{
+    an_store(a->at.out[0], a->stored, i, an_activation_value(a->activation, an_load(a->at.out[0], a->stored, i)));
+}
+
+AN_BODY void an_body_slope(const an_slope_args *a, uint64_t i)
+{
+    uint64_t channels = (uint64_t)a->channels, channel = i % channels, first = i / channels * (uint64_t)a->chunk;
+    uint64_t end = first + (uint64_t)a->chunk;
+    float sum = 0;
+    for (uint64_t row = first; row < end && row < a->rows; row++) {
+        uint64_t place = row * channels + channel;
+        float slope = an_load(a->at.out[0], a->stored, place);
+        if (a->activation) {
+            slope *= an_activation_slope(a->activation, an_load(a->at.in[0], a->stored, place));
+            an_store(a->at.out[0], a->stored, place, slope);
+        }
+        sum += slope;
+    }
+    ((float *)a->at.out[1])[i] = sum;
+}
+
+AN_BODY void an_body_bias(const an_bias_args *a, uint64_t i)
+{
+    float sum = 0;
+    for (int chunk = AN_LANE; chunk < a->chunks; chunk += AN_LANES)
+        sum += ((const float *)a->at.in[0])[(uint64_t)chunk * (uint64_t)a->channels + i];
+    sum = (float)AN_LANES_SUM(sum);
+    if (AN_LANE == 0)
+        an_store(a->at.out[0], a->stored, i, sum);
+}
+
+/* The mean of pixel y, x of an image: one colour, or a pixel of the mean image, mirrored with the image. */
+AN_BODY const float *an_convert_mean(const an_convert_args *a, const an_image_draw *draw, int y, int x)
+{
+    const float *mean = (const float *)a->at.in[2];
+    if (a->mean_side == 1)
+        return mean;
+    uint64_t row = (uint64_t)y + (draw ? draw->y : 0);
+    uint64_t column = draw ? draw->x + (uint64_t)(draw->flip ? a->w - 1 - x : x) : (uint64_t)x;
+    return mean + (row * (uint64_t)a->mean_side + column) * 3;
+}
+
+/* In the order of operations of augment/pixels.c, which nothing contracts: the same bits. */
+AN_BODY void an_body_convert(const an_convert_args *a, uint64_t i)
+{
+    int values = a->stored == AN_STORED_F32 ? 2 : 4, words = a->channels / values;
+    int first = (int)(i % (uint64_t)words) * values;
+    uint64_t pixel = i / (uint64_t)words, word = 0;
+    an_place p = an_place_of(pixel, a->h, a->w, 1);
+    const an_image_draw *draw = a->at.in[1] ? (const an_image_draw *)a->at.in[1] + p.n : 0;
+    const uint8_t *bytes = (const uint8_t *)a->at.in[0] + pixel * 3;
+    const float *mean = an_convert_mean(a, draw, p.y, p.x);
+    for (int k = 0; k < values && first + k < 3; k++) {
+        int c = first + k;
+        float value = (((float)bytes[c] - mean[c]) + (draw ? draw->shift[c] : 0.0F)) * a->scale;
+        word |= (uint64_t)an_stored_bits(a->stored, value) << (k * (64 / values));
+    }
+    ((uint64_t *)a->at.out[0])[i] = word;
+}
+
+AN_BODY void an_body_numbers(const an_numbers_args *a, uint64_t i)
+{
+    ((uint32_t *)a->at.out[0])[i] = a->words[i];
+}
+
+/* Word number word of a layer's block of Philox4x32-10, as base/rng.c computes it. */
+AN_BODY uint32_t an_philox_word(const uint32_t *counter, uint32_t layer, const uint32_t key[2], uint32_t block,
+                                unsigned word)
+{
+    uint32_t c0 = block, c1 = counter[1], c2 = layer, c3 = counter[3], k0 = key[0], k1 = key[1];
+    for (int round = 0; round < 10; round++) {
+        uint64_t p0 = (uint64_t)0xD2511F53 * c0, p1 = (uint64_t)0xCD9E8D57 * c2;
+        c0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
+        c2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
+        c1 = (uint32_t)p1;
+        c3 = (uint32_t)p0;
+        k0 += 0x9E3779B9;
+        k1 += 0xBB67AE85;
+    }
+    return word == 0 ? c0 : word == 1 ? c1 : word == 2 ? c2 : c3;
+}
+
+AN_BODY void an_body_dropout(const an_dropout_args *a, uint64_t i)
+{
+    uint64_t row = i / (uint64_t)a->channels;
+    uint64_t place = row * a->layer_channels + a->channel_offset + i % (uint64_t)a->channels;
+    uint32_t word = a->threshold ? an_philox_word((const uint32_t *)a->at.in[1], a->layer, a->key,
+                                                  (uint32_t)(place / 4), (unsigned)(place % 4))
+                                 : 0;
+    int kept = word >= a->threshold;
+    an_store(a->at.out[0], a->to, i, kept ? an_load(a->at.in[0], a->from, i) * a->scale : 0);
+    ((uint8_t *)a->at.out[1])[i] = (uint8_t)kept;
+}
+
+AN_BODY void an_body_dropout_back(const an_dropout_back_args *a, uint64_t i)
+{
+    int kept = ((const uint8_t *)a->at.in[1])[i];
+    float slope = kept ? an_load(a->at.in[0], a->stored, i) * a->scale : 0;
+    an_put(a->at.out[0], a->stored, i, slope, a->accumulate);
+}
+
+/* Softmax and cross entropy of one row, in double precision as the CPU does it. */
+AN_BODY void an_body_loss(const an_loss_args *a, uint64_t row)
+{
+    uint64_t start = row * (uint64_t)a->classes;
+    float *probability = (float *)a->at.out[0] + start, most = an_load(a->at.in[0], a->stored, start);
+    double sum = 0;
+    for (int i = AN_LANE; i < a->classes; i += AN_LANES) {
+        float value = an_load(a->at.in[0], a->stored, start + (uint64_t)i);
+        most = value > most ? value : most;
+    }
+    most = AN_LANES_MAX(most);
+    for (int i = AN_LANE; i < a->classes; i += AN_LANES) {
+        double power = exp((double)an_load(a->at.in[0], a->stored, start + (uint64_t)i) - most);
+        sum += power;
+        probability[i] = (float)power;
+    }
+    sum = AN_LANES_SUM(sum);
+    for (int i = AN_LANE; i < a->classes; i += AN_LANES)
+        probability[i] *= (float)(1 / sum);
+    if (!a->at.in[1])
+        return;
+    uint32_t label = ((const uint32_t *)a->at.in[1])[row];
+    float truth = an_load(a->at.in[0], a->stored, start + label);
+    double rank = 0;
+    for (int i = AN_LANE; i < a->classes; i += AN_LANES)
+        rank += i != (int)label && an_load(a->at.in[0], a->stored, start + (uint64_t)i) >= truth;
+    rank = AN_LANES_SUM(rank);
+    an_row_result *result = (an_row_result *)a->at.out[1] + row;
+    if (AN_LANE == 0) {
+        result->loss = (float)(most + log(sum) - truth);
+        result->rank = (uint32_t)rank;
+    }
+}
+
+AN_BODY void an_body_loss_back(const an_loss_back_args *a, uint64_t i)
+{
+    uint64_t row = i / (uint64_t)a->classes;
+    float slope = 0, share = 1.0F / (float)a->count;
+    if (row < a->count) {
+        int truth = ((const uint32_t *)a->at.in[1])[row] == i % (uint64_t)a->classes;
+        slope = (((const float *)a->at.in[0])[i] - (truth ? 1.0F : 0.0F)) * share;
+    }
+    an_put(a->at.out[0], a->stored, i, slope, a->accumulate);
+}
+
+AN_BODY void an_body_window(const an_window_args *a, uint64_t i)
+{
+    uint64_t row = i / (uint64_t)a->channels, channel = i % (uint64_t)a->channels;
+    uint64_t from = row * (uint64_t)a->from_channels + (uint64_t)a->from_offset + channel;
+    uint64_t to = row * (uint64_t)a->to_channels + (uint64_t)a->to_offset + channel;
+    an_put(a->at.out[0], a->to, to, an_load(a->at.in[0], a->from, from), a->accumulate);
+}
+
+/* The tensor of an item: the last one that does not begin behind it. */
+AN_BODY const an_sgd_tensor *an_sgd_tensor_of(const an_sgd_args *a, uint64_t i)
+{
+    int low = 0, high = a->count;
+    while (high - low > 1) {
+        int middle = (low + high) / 2;
+        if (a->tensors[middle].first <= i)
+            low = middle;
+        else
+            high = middle;
+    }
+    return &a->tensors[low];
+}
+
+AN_BODY void an_body_sgd(const an_sgd_args *a, uint64_t item)
+{
+    const an_sgd_tensor *t = an_sgd_tensor_of(a, item);
+    uint64_t i = item - t->first;
+    float *w = (float *)t->at.out[0] + i, *v = (float *)t->at.out[1] + i;
+    *v = a->momentum * *v - t->shrink * *w - t->rate * an_load(t->at.in[0], t->gradient, i);
+    *w += *v;
+    if (t->at.out[2])
+        an_store(t->at.out[2], t->stored, i, *w);
+}
+
+#endif

@@ -1,0 +1,64 @@
+/* Device functions and their launches. Items are dealt out in a grid-stride loop; a warp kernel's item belongs to 32
+ * lanes that reduce with shuffles in a fixed order, so every run gives the same bits. */
+#define AN_BODY static __device__ __forceinline__
+#define AN_LANES 32
+#define AN_LANE ((int)(threadIdx.x & 31))
+#define AN_LANES_SUM(x) lanes_sum(x)
+#define AN_LANES_MAX(x) lanes_max(x)
+
+static __device__ __forceinline__ double lanes_sum(double x)
+{
+    for (int away = 16; away; away /= 2)
+        x += __shfl_xor_sync(0xFFFFFFFFu, x, away);
+    return x;
+}
+
+static __device__ __forceinline__ float lanes_max(float x)
+{
+    for (int away = 16; away; away /= 2)
+        x = fmaxf(x, __shfl_xor_sync(0xFFFFFFFFu, x, away));
+    return x;
+}
+
+#include "model/cuda/kernels/bodies.h"
+
+#define THREADS 256
+#define BLOCKS_MAX 65536
+
+static cudaError_t launch(const void *function, const void *args, uint64_t threads, cudaStream_t stream)
+{
+    uint64_t blocks = (threads + THREADS - 1) / THREADS;
+    void *list[] = {const_cast<void *>(args)};
+    if (!blocks)
+        return cudaSuccess;
+    unsigned grid = (unsigned)(blocks < BLOCKS_MAX ? blocks : BLOCKS_MAX);
+    return cudaLaunchKernel(function, dim3(grid), dim3(THREADS), list, 0, stream);
+}
+
+#define FIRST ((uint64_t)blockIdx.x * blockDim.x + threadIdx.x)
+#define STEP ((uint64_t)gridDim.x * blockDim.x)
+
+#define KERNEL(name, type)                                                                                             \
+    extern "C" __global__ void an_device_##name(const __grid_constant__ type args)                                     \
+    {                                                                                                                  \
+        const uint64_t items = ((const an_kernel_places *)&args)->items;                                               \
+        for (uint64_t i = FIRST; i < items; i += STEP)                                                                 \
+            an_body_##name(&args, i);                                                                                  \
+    }                                                                                                                  \
+    extern "C" cudaError_t an_kernel_##name(const type *args, cudaStream_t stream)                                     \
+    {                                                                                                                  \
+        return launch((const void *)an_device_##name, args, ((const an_kernel_places *)args)->items, stream);          \
+    }
+
+#define WARP(name, type)                                                                                               \
+    extern "C" __global__ void an_device_##name(const __grid_constant__ type args)                                     \
+    {                                                                                                                  \
+        for (uint64_t i = FIRST / 32; i < args.at.items; i += STEP / 32)                                               \
+            an_body_##name(&args, i);                                                                                  \
+    }                                                                                                                  \
+    extern "C" cudaError_t an_kernel_##name(const type *args, cudaStream_t stream)                                     \
+    {                                                                                                                  \
+        return launch((const void *)an_device_##name, args, args->at.items * 32, stream);                              \
+    }
+
+AN_KERNELS(KERNEL, WARP)

@@ -1,0 +1,154 @@
+/* Part of bodies.h: local response normalisation. */
+#ifndef AN_MODEL_CUDA_KERNELS_LRN_H
+#define AN_MODEL_CUDA_KERNELS_LRN_H
+
+#include "model/cuda/kernels/values.h"
+
+/* s^-beta, and s^(-beta - 1). The usual beta, 3/4, needs two roots and no logarithm, of which a device has few. */
+AN_BODY float an_lrn_power(float s, float beta, float *next)
+{
+    float power;
+    if (beta == 0.75F) {
+        float root = AN_ROOT(s);
+        power = root * root * AN_ROOT(root);
+        *next = power * (root * root);
+    } else {
+        power = powf(s, -beta);
+        *next = power / s;
+    }
+    return power;
+}
+
+/* The channels whose windows of normalisation hold channel: first to last. */
+AN_BODY void an_lrn_range(const an_lrn_args *a, int channel, int *first, int *last)
+{
+    int start = channel / a->width * a->width, half = a->size / 2;
+    *first = channel - half < start ? start : channel - half;
+    *last = channel + half >= start + a->width ? start + a->width - 1 : channel + half;
+}
+
+AN_BODY void an_lrn_one(const an_lrn_args *a, uint64_t i)
+{
+    int channel = (int)(i % (uint64_t)a->channels), first, last;
+    uint64_t row = i - (uint64_t)channel;
+    float sum = 0, next;
+    an_lrn_range(a, channel, &first, &last);
+    for (int c = first; c <= last; c++) {
+        float x = an_load(a->at.in[0], a->stored, row + (uint64_t)c);
+        sum += x * x;
+    }
+    sum = a->k + a->alpha * sum;
+    float power = an_lrn_power(sum, a->beta, &next);
+    an_store(a->at.out[0], a->stored, i, an_load(a->at.in[0], a->stored, i) * power);
+    if (a->at.out[1])
+        ((float *)a->at.out[1])[i] = sum;
+}
+
+/* dx_i = dy_i s_i^-beta - 2 alpha / size beta x_i sum_j dy_j x_j s_j^(-beta - 1), over the windows j that hold i. */
+AN_BODY void an_lrn_back_one(const an_lrn_back_args *args, uint64_t i)
+{
+    const an_lrn_args *a = &args->lrn;
+    const float *sums = (const float *)a->at.in[1];
+    int channel = (int)(i % (uint64_t)a->channels), first, last;
+    uint64_t row = i - (uint64_t)channel;
+    float through = 0, next;
+    an_lrn_range(a, channel, &first, &last);
+    for (int c = first; c <= last; c++) {
+        uint64_t j = row + (uint64_t)c;
+        (void)an_lrn_power(sums[j], a->beta, &next);
+        through += an_load(a->at.in[2], a->stored, j) * an_load(a->at.in[0], a->stored, j) * next;
+    }
+    float direct = an_load(a->at.in[2], a->stored, i) * an_lrn_power(sums[i], a->beta, &next);
+    float slope = direct - 2 * a->alpha * a->beta * an_load(a->at.in[0], a->stored, i) * through;
+    an_put(a->at.out[0], a->stored, i, slope, args->accumulate);
+}
+
+/* A group of channels with its neighbours, of which windows of up to 5 hold two before and two behind; beyond the width
+ * normalised together lie values that add nothing. */
+#define AN_LRN_HALF 2
+#define AN_LRN_ROOM (8 + 2 * AN_LRN_HALF)
+
+AN_BODY void an_lrn_load(const an_lrn_args *a, const void *from, an_stored stored, uint64_t first, int count,
+                         float beyond, float *out)
+{
+    int channel = (int)(first % (uint64_t)a->width);
+    AN_UNROLL for (int k = 0; k < AN_LRN_HALF; k++)
+    {
+        out[k] = channel ? an_load(from, stored, first - (uint64_t)(AN_LRN_HALF - k)) : beyond;
+        out[AN_LRN_HALF + count + k] =
+            channel + count < a->width ? an_load(from, stored, first + (uint64_t)(count + k)) : beyond;
+    }
+    an_group_load(from, stored, first, count, out + AN_LRN_HALF);
+}
+
+/* The sum over the window of value k of a group. */
+AN_BODY float an_lrn_sum(const float *values, int k, int half)
+{
+    float sum = 0;
+    AN_UNROLL for (int away = -AN_LRN_HALF; away <= AN_LRN_HALF; away++)
+    {
+        if (away >= -half && away <= half)
+            sum += values[AN_LRN_HALF + k + away];
+    }
+    return sum;
+}
+
+AN_BODY void an_lrn_group(const an_lrn_args *a, uint64_t i, an_stored stored, int count)
+{
+    float x[AN_LRN_ROOM], squares[AN_LRN_ROOM], y[8], sums[8], next;
+    uint64_t first = i * (uint64_t)count;
+    an_lrn_load(a, a->at.in[0], stored, first, count, 0, x);
+    AN_UNROLL for (int k = 0; k < count + 2 * AN_LRN_HALF; k++) squares[k] = x[k] * x[k];
+    AN_UNROLL for (int k = 0; k < count; k++)
+    {
+        sums[k] = a->k + a->alpha * an_lrn_sum(squares, k, a->size / 2);
+        y[k] = x[AN_LRN_HALF + k] * an_lrn_power(sums[k], a->beta, &next);
+    }
+    an_group_store(a->at.out[0], stored, first, count, y);
+    if (a->at.out[1])
+        an_group_store(a->at.out[1], AN_STORED_F32, first, count, sums);
+}
+
+AN_BODY void an_lrn_back_group(const an_lrn_back_args *args, uint64_t i, an_stored stored, int count)
+{
+    const an_lrn_args *a = &args->lrn;
+    float x[AN_LRN_ROOM], dy[AN_LRN_ROOM], sums[AN_LRN_ROOM], through[AN_LRN_ROOM], powers[AN_LRN_ROOM], slope[8];
+    uint64_t first = i * (uint64_t)count;
+    an_lrn_load(a, a->at.in[0], stored, first, count, 0, x);
+    an_lrn_load(a, a->at.in[2], stored, first, count, 0, dy);
+    an_lrn_load(a, a->at.in[1], AN_STORED_F32, first, count, 1, sums);
+    AN_UNROLL for (int k = 0; k < count + 2 * AN_LRN_HALF; k++)
+    {
+        float next;
+        powers[k] = an_lrn_power(sums[k], a->beta, &next);
+        through[k] = dy[k] * x[k] * next;
+    }
+    AN_UNROLL for (int k = 0; k < count; k++)
+    {
+        float direct = dy[AN_LRN_HALF + k] * powers[AN_LRN_HALF + k];
+        slope[k] = direct - 2 * a->alpha * a->beta * x[AN_LRN_HALF + k] * an_lrn_sum(through, k, a->size / 2);
+    }
+    an_group_put(a->at.out[0], stored, first, count, slope, args->accumulate);
+}
+
+AN_BODY void an_body_lrn(const an_lrn_args *a, uint64_t i)
+{
+    if (a->group == 4)
+        an_lrn_group(a, i, AN_STORED_F32, 4);
+    else if (a->group == 8)
+        an_lrn_group(a, i, AN_STORED_BF16, 8);
+    else
+        an_lrn_one(a, i);
+}
+
+AN_BODY void an_body_lrn_back(const an_lrn_back_args *a, uint64_t i)
+{
+    if (a->lrn.group == 4)
+        an_lrn_back_group(a, i, AN_STORED_F32, 4);
+    else if (a->lrn.group == 8)
+        an_lrn_back_group(a, i, AN_STORED_BF16, 8);
+    else
+        an_lrn_back_one(a, i);
+}
+
+#endif

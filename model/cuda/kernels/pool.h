@@ -1,0 +1,156 @@
+/* Part of bodies.h: pooling. */
+#ifndef AN_MODEL_CUDA_KERNELS_POOL_H
+#define AN_MODEL_CUDA_KERNELS_POOL_H
+
+#include "model/cuda/kernels/values.h"
+
+/* How many rows (columns) of the image the window at place out covers: a mean divides by these alone. */
+AN_BODY int an_pool_covered(const an_pool_args *a, int out, int side)
+{
+    int first = out * a->stride - a->pad, end = first + a->window;
+    return (end > side ? side : end) - (first < 0 ? 0 : first);
+}
+
+AN_BODY float an_pool_share(const an_pool_args *a, int y, int x)
+{
+    return 1.0F / (float)(an_pool_covered(a, y, a->h) * an_pool_covered(a, x, a->w));
+}
+
+AN_BODY void an_pool_load(const an_pool_args *a, const void *from, an_stored stored, uint64_t first, int count,
+                          float *out)
+{
+    if (count == 1)
+        out[0] = an_load(from, a->stored, first);
+    else
+        an_group_load(from, stored, first, count, out);
+}
+
+/* Which place of its window each of a group took, a byte each. */
+AN_BODY void an_taken_load(const void *from, uint64_t first, int count, int *taken)
+{
+    const uint8_t *bytes = (const uint8_t *)from + first;
+    if (count == 1)
+        taken[0] = bytes[0];
+    AN_UNROLL for (int k = 0; k + 4 <= count; k += 4)
+    {
+        uint32_t word = *(const an_word *)(const void *)(bytes + k);
+        AN_UNROLL for (int b = 0; b < 4; b++) taken[k + b] = (int)(word >> 8 * b & 0xFF);
+    }
+}
+
+AN_BODY void an_taken_store(void *to, uint64_t first, int count, const int *taken)
+{
+    uint8_t *bytes = (uint8_t *)to + first;
+    if (count == 1)
+        bytes[0] = (uint8_t)taken[0];
+    AN_UNROLL for (int k = 0; k + 4 <= count; k += 4)
+    {
+        uint32_t word = 0;
+        AN_UNROLL for (int b = 0; b < 4; b++) word |= (uint32_t)(taken[k + b] & 0xFF) << 8 * b;
+        *(an_word *)(void *)(bytes + k) = word;
+    }
+}
+
+/* Takes up a value of the window for each of a group. Maximum: the first of equal values is taken; NaN wins, so that it
+ * is noticed. */
+AN_BODY void an_pool_take(int average, int place, int count, const float *values, float *result, int *taken)
+{
+    AN_UNROLL for (int c = 0; c < count; c++)
+    {
+        float value = values[c], most = result[c];
+        if (average)
+            result[c] += value;
+        else if (taken[c] < 0 || value > most || (value != value && most == most)) {
+            result[c] = value;
+            taken[c] = place;
+        }
+    }
+}
+
+AN_BODY void an_pool_group(const an_pool_args *a, uint64_t i, an_stored stored, int count)
+{
+    an_place p = an_place_of(i, a->oh, a->ow, a->channels / count);
+    float values[8], result[8];
+    int taken[8], top = p.y * a->stride - a->pad, left = p.x * a->stride - a->pad;
+    AN_UNROLL for (int c = 0; c < count; c++)
+    {
+        result[c] = 0;
+        taken[c] = -1;
+    }
+    for (int y = top < 0 ? 0 : top; y < top + a->window && y < a->h; y++)
+        for (int x = left < 0 ? 0 : left; x < left + a->window && x < a->w; x++) {
+            uint64_t first = an_place_index(p.n, y, x, p.c * count, a->h, a->w, a->channels);
+            an_pool_load(a, a->at.in[0], stored, first, count, values);
+            an_pool_take(a->average, (y - top) * a->window + x - left, count, values, result, taken);
+        }
+    float share = a->average ? an_pool_share(a, p.y, p.x) : 1;
+    AN_UNROLL for (int c = 0; c < count; c++) result[c] *= share;
+    if (count == 1)
+        an_store(a->at.out[0], a->stored, i, result[0]);
+    else
+        an_group_store(a->at.out[0], stored, i * (uint64_t)count, count, result);
+    if (a->at.out[1])
+        an_taken_store(a->at.out[1], i * (uint64_t)count, count, taken);
+}
+
+/* The windows along one side that cover a place of it: first to last. */
+AN_BODY void an_pool_range(const an_pool_args *a, int place, int windows, int *first, int *last)
+{
+    unsigned end = (unsigned)(place + a->pad), stride = (unsigned)a->stride, window = (unsigned)a->window;
+    *last = (int)(end / stride);
+    *first = end < window ? 0 : (int)((end - window) / stride) + 1;
+    if (*last >= windows)
+        *last = windows - 1;
+}
+
+/* Gathers from every window that covers the pixel: its share of a mean, or all if it was taken. */
+AN_BODY void an_pool_back_group(const an_pool_back_args *args, uint64_t i, an_stored stored, int count)
+{
+    const an_pool_args *a = &args->pool;
+    an_place p = an_place_of(i, a->h, a->w, a->channels / count);
+    float slopes[8], sum[8];
+    int taken[8], top, bottom, left, right;
+    an_pool_range(a, p.y, a->oh, &top, &bottom);
+    an_pool_range(a, p.x, a->ow, &left, &right);
+    AN_UNROLL for (int c = 0; c < count; c++) sum[c] = 0;
+    for (int y = bottom; y >= top; y--)
+        for (int x = right; x >= left; x--) {
+            uint64_t from = an_place_index(p.n, y, x, p.c * count, a->oh, a->ow, a->channels);
+            int place = (p.y + a->pad - y * a->stride) * a->window + p.x + a->pad - x * a->stride;
+            float share = a->average ? an_pool_share(a, y, x) : 1;
+            an_pool_load(a, a->at.in[0], stored, from, count, slopes);
+            if (!a->average)
+                an_taken_load(a->at.in[1], from, count, taken);
+            AN_UNROLL for (int c = 0; c < count; c++)
+            {
+                if (a->average || taken[c] == place)
+                    sum[c] += share * slopes[c];
+            }
+        }
+    if (count == 1)
+        an_put(a->at.out[0], a->stored, i, sum[0], args->accumulate);
+    else
+        an_group_put(a->at.out[0], stored, i * (uint64_t)count, count, sum, args->accumulate);
+}
+
+AN_BODY void an_body_pool(const an_pool_args *a, uint64_t i)
+{
+    if (a->group == 4)
+        an_pool_group(a, i, AN_STORED_F32, 4);
+    else if (a->group == 8)
+        an_pool_group(a, i, AN_STORED_BF16, 8);
+    else
+        an_pool_group(a, i, a->stored, 1);
+}
+
+AN_BODY void an_body_pool_back(const an_pool_back_args *a, uint64_t i)
+{
+    if (a->pool.group == 4)
+        an_pool_back_group(a, i, AN_STORED_F32, 4);
+    else if (a->pool.group == 8)
+        an_pool_back_group(a, i, AN_STORED_BF16, 8);
+    else
+        an_pool_back_group(a, i, a->pool.stored, 1);
+}
+
+#endif
