@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include "base/buffer.h"
-#include "train/config.h"
+#include "train/setup/config.h"
 
 #define FIXTURE_CROP 32 /* of the four-layer network */
 #define FIXTURE_SIDE 36

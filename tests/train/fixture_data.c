@@ -11,7 +11,7 @@
 #include "base/rng.h"
 #include "store/dataset/writer.h"
 #include "tests/train/fixture.h"
-#include "train/network.h"
+#include "train/setup/network.h"
 
 /* A square of the class's colour and place on noise. */
 static void draw(an_image *image, uint32_t label, uint32_t seed, uint32_t number)

@@ -9,10 +9,10 @@
 
 #include "base/error.h"
 #include "tests/train/fixture.h"
-#include "train/config.h"
-#include "train/metrics.h"
-#include "train/network.h"
-#include "train/predictions.h"
+#include "train/setup/config.h"
+#include "train/watch/metrics.h"
+#include "train/setup/network.h"
+#include "train/loop/predictions.h"
 
 static fixture files;
 

@@ -13,7 +13,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "train/engines.h"
+#include "train/state/engines.h"
 
 static char folder[] = "/tmp/an-engines-XXXXXX";
 

@@ -13,11 +13,11 @@
 #include "base/error.h"
 #include "base/program/stop.h"
 #include "tests/train/fixture.h"
-#include "train/evaluate.h"
-#include "train/find_rate.h"
-#include "train/predictions.h"
-#include "train/profile.h"
-#include "train/session.h"
+#include "train/loop/evaluate.h"
+#include "train/loop/find_rate.h"
+#include "train/loop/predictions.h"
+#include "train/watch/profile.h"
+#include "train/setup/session.h"
 
 enum { IMAGES = 23 }; /* no multiple of any batch here */
 

@@ -12,7 +12,7 @@
 
 #include "base/error.h"
 #include "tests/train/fixture.h"
-#include "train/safetensors.h"
+#include "train/state/safetensors.h"
 
 static fixture files;
 

@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "train/guard.h"
-#include "train/schedule.h"
+#include "train/loop/guard.h"
+#include "train/state/schedule.h"
 
 static void test_parse_epochs(void **state)
 {

@@ -12,7 +12,7 @@
 
 #include "base/error.h"
 #include "tests/train/fixture.h"
-#include "train/tensorboard.h"
+#include "train/watch/tensorboard.h"
 
 static fixture files;
 

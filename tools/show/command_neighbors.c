@@ -8,7 +8,7 @@
 #include "base/program/options.h"
 #include "tools/show/commands.h"
 #include "tools/show/neighbors_draw.h"
-#include "train/data.h"
+#include "train/setup/data.h"
 
 #define BLOCK 2048    /* queries compared at a time */
 #define SHOWN_MAX 100 /* queries on a panel */

@@ -4,8 +4,8 @@
 #include "tools/show/network_draw.h"
 #include "tools/show/recipe_options.h"
 #include "tools/show/viewer.h"
-#include "train/network.h"
-#include "train/trained.h"
+#include "train/setup/network.h"
+#include "train/setup/trained.h"
 
 typedef struct {
     an_train_config config;   /* first: options of the recipe keep their offsets */

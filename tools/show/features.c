@@ -14,8 +14,8 @@
 #include "base/program/progress.h"
 #include "base/program/stop.h"
 #include "store/bytes.h"
-#include "train/data.h"
-#include "train/safetensors.h"
+#include "train/setup/data.h"
+#include "train/state/safetensors.h"
 
 struct an_features {
     an_safetensors *file;

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 
 #include "base/error.h"
-#include "train/network.h"
-#include "train/safetensors.h"
-#include "train/trained.h"
+#include "train/setup/network.h"
+#include "train/state/safetensors.h"
+#include "train/setup/trained.h"
 
 #define COLUMNS 16
 #define CELL 44.0

@@ -3,7 +3,7 @@
 #define AN_SHOW_FINDINGS_H
 
 #include "tools/show/viewer.h"
-#include "train/evaluate.h"
+#include "train/loop/evaluate.h"
 
 typedef struct {
     an_evaluation result;

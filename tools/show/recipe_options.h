@@ -5,7 +5,7 @@
 #include <stddef.h>
 
 #include "base/program/options.h"
-#include "train/config.h"
+#include "train/setup/config.h"
 
 /* Fill table with own and the recipe's options called names; room for both and an end. The command's struct begins with
  * an an_train_config, so that offsets hold. */

@@ -6,8 +6,8 @@
 
 #include "base/error.h"
 #include "base/program/log.h"
-#include "train/data.h"
-#include "train/network.h"
+#include "train/setup/data.h"
+#include "train/setup/network.h"
 
 static int names_alloc(an_viewer *v)
 {

@@ -6,8 +6,8 @@
 #include "base/program/options.h"
 #include "model/exec.h"
 #include "store/dataset/dataset.h"
-#include "train/predictions.h"
-#include "train/trained.h"
+#include "train/loop/predictions.h"
+#include "train/setup/trained.h"
 
 /* What every command that runs a network lets the user choose. */
 typedef struct {

@@ -1,0 +1,63 @@
+#include <stdio.h>
+
+#include "base/error.h"
+#include "train/commands/commands.h"
+#include "train/setup/trained.h"
+
+typedef struct {
+    const char *run, *weights;
+} export_options;
+
+static const an_option options[] = {
+    {.heading = "Options:"},
+    {.name = "run",
+     .key = 'r',
+     .type = AN_OPTION_STRING,
+     .metavar = "FOLDER",
+     .offset = offsetof(export_options, run),
+     .help = "take the best checkpoint of this run (the newest, if it never validated)"},
+    {.name = "weights",
+     .key = 'w',
+     .type = AN_OPTION_STRING,
+     .metavar = "FILE",
+     .offset = offsetof(export_options, weights),
+     .help = "take this checkpoint"},
+    {0}};
+
+static const an_options spec = {
+    .program = "an-train export",
+    .usage = "FILE",
+    .summary = "Write a trained network's weights, without the state of training, as a safetensors file.",
+    .options = options,
+    .arguments_min = 1,
+    .arguments_max = 1,
+};
+
+static int run(const export_options *o, const char *path)
+{
+    an_trained trained;
+    an_exec *exec = NULL;
+    int rc = an_trained_open(&trained, o->run, o->weights);
+    if (rc == AN_OK)
+        rc = an_trained_exec(&trained, "cpu", 1, 1, &exec);
+    if (rc == AN_OK)
+        rc = an_checkpoint_save(path, exec, false, an_checkpoint_state(trained.checkpoint),
+                                an_checkpoint_identity(trained.checkpoint), &trained.input);
+    if (rc == AN_OK)
+        printf("%s: weights of '%s'\n", path, an_checkpoint_path(trained.checkpoint));
+    an_exec_free(exec);
+    an_trained_close(&trained);
+    return rc;
+}
+
+int an_command_export(int argc, char **argv)
+{
+    export_options o;
+    char **arguments;
+    int rc = an_options_init(&spec, &o);
+    if (rc == AN_OK)
+        rc = an_options_parse(&spec, argc, argv, &o, &arguments);
+    if (rc == AN_OK)
+        rc = run(&o, arguments[0]);
+    return rc < 0 ? an_command_failed(rc) : an_error_exit_code(rc);
+}

@@ -1,0 +1,164 @@
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "base/program/log.h"
+#include "base/program/stop.h"
+#include "train/commands/commands.h"
+#include "train/setup/config.h"
+#include "train/commands/console.h"
+#include "train/loop/find_rate.h"
+#include "train/setup/session.h"
+#include "train/loop/trainer.h"
+
+static const an_options spec = {
+    .program = "an-train",
+    .usage = "TRAINING [VALIDATION]\neval [OPTION...] DATASET\nexport [OPTION...] FILE",
+    .summary =
+        "Train AlexNet (Krizhevsky, Sutskever, Hinton 2012) on a dataset that an-ingest made, and validate it on "
+        "another after each epoch. Stopped by SIGINT or SIGTERM it saves and exits with 130, at a second one it ends "
+        "at "
+        "once; SIGUSR1 saves and goes on. "
+        "A run resumed with --resume auto gives the same weights as one that was never stopped.",
+    .epilogue = "Examples:\n"
+                "  $ an-train --run runs/first --resume auto data/train data/val\n"
+                "  $ an-train --crop 64 --init he --epochs 3 --run runs/fashion data/train data/t10k\n"
+                "  $ an-train eval --run runs/fashion --show 10 data/t10k\n",
+    .options = an_train_options,
+    .arguments_min = 1,
+    .arguments_max = 2,
+};
+
+/* The command line twice: once to find --recipe, then over what the recipe says. */
+static int parse(int argc, char **argv, an_train_config *config, char ***arguments)
+{
+    int rc = an_options_init(&spec, config);
+    if (rc == AN_OK)
+        rc = an_options_parse(&spec, argc, argv, config, arguments);
+    const char *recipe = config->recipe;
+    if (rc < 0 || !recipe)
+        return rc;
+    rc = an_options_init(&spec, config);
+    if (rc == AN_OK)
+        rc = an_options_read_file(&spec, recipe, config);
+    if (rc == AN_OK)
+        rc = an_options_parse(&spec, argc, argv, config, arguments);
+    return rc;
+}
+
+static int print_description(an_trainer *trainer, const an_train_config *config)
+{
+    if (config->quiet || config->json)
+        return AN_OK;
+    an_buffer text = {0};
+    int rc = an_trainer_describe(trainer, &text);
+    if (rc == AN_OK)
+        printf("%s\n", (const char *)text.data);
+    fflush(stdout);
+    an_buffer_free(&text);
+    return rc;
+}
+
+/* Returns rc, or the failure to print. */
+static int print_profile(an_trainer *trainer, int rc)
+{
+    an_buffer text = {0};
+    int failed = an_trainer_profile(trainer, &text);
+    if (text.size)
+        printf("\n%s", (const char *)text.data);
+    an_buffer_free(&text);
+    return failed < 0 ? failed : rc;
+}
+
+static int dry_run(an_session *session)
+{
+    an_buffer text = {0};
+    int rc = an_session_describe(session, &text);
+    if (rc == AN_OK)
+        rc = an_buffer_printf(&text, "\n");
+    if (rc == AN_OK)
+        rc = an_session_dry_run(session, &text);
+    if (rc == AN_OK)
+        printf("%s", (const char *)text.data);
+    an_buffer_free(&text);
+    return rc;
+}
+
+static const char *find_rate_remedy(const an_train_config *config)
+{
+    enum { PLENTY = 200 };
+    if (config->find_rate < PLENTY)
+        return "try --find-lr 200";
+    return config->init == AN_INIT_PAPER ? "the network does not start (try --init he)" : "the network does not start";
+}
+
+static int find_rate(an_session *session, int steps)
+{
+    an_rate_point *points = calloc((size_t)steps, sizeof(*points));
+    if (!points)
+        return an_error(AN_ENOMEM, "out of memory for --find-lr %d", steps);
+    int count;
+    double best;
+    int rc = an_find_rate(session, steps, points, &count, &best);
+    for (int i = 0; rc == AN_OK && i < count; i++)
+        if (i % (steps / 20 + 1) == 0 || i == count - 1)
+            printf("rate %-10.3g  loss %.4f\n", points[i].rate, points[i].loss);
+    if (rc == AN_OK && best > 0)
+        printf("\nuse --rate %.2g: a third of the rate at which the loss was lowest\n", best);
+    else if (rc == AN_OK)
+        printf("\nthe loss never fell below that of guessing, ln(%d) = %.3f: %s\n", session->data.classes,
+               log(session->data.classes), find_rate_remedy(session->config));
+    free(points);
+    return rc;
+}
+
+/* --dry-run and --find-lr: a session without a run. */
+static int try_out(const an_train_config *config, char **arguments)
+{
+    an_session session;
+    int rc = an_stop_install();
+    if (rc == AN_OK)
+        rc = an_session_open(&session, config, arguments[0], arguments[1]);
+    if (rc < 0)
+        return rc;
+    if (session.notes.size)
+        an_log(AN_LOG_WARNING, "%.*s", (int)session.notes.size - 1, (const char *)session.notes.data);
+    rc = config->dry_run ? dry_run(&session) : find_rate(&session, config->find_rate);
+    an_session_close(&session);
+    return rc;
+}
+
+static int train(const an_train_config *config, char **arguments)
+{
+    an_console console = {config->quiet, config->json};
+    an_train_observer observer = {an_console_tell, &console};
+    an_trainer *trainer = NULL;
+    int rc = an_stop_install();
+    if (rc == AN_OK)
+        rc = an_trainer_create(&trainer, config, arguments[0], arguments[1], &observer);
+    if (rc == AN_OK)
+        rc = print_description(trainer, config);
+    if (rc == AN_OK)
+        rc = an_trainer_run(trainer);
+    if (rc >= 0) {
+        an_train_summary summary;
+        an_trainer_summary(trainer, &summary);
+        an_console_summary(&console, &summary);
+        rc = print_profile(trainer, rc);
+    }
+    an_trainer_free(trainer);
+    return rc;
+}
+
+int an_command_train(int argc, char **argv)
+{
+    an_train_config config;
+    char **arguments;
+    int rc = parse(argc, argv, &config, &arguments);
+    if (rc == AN_OK)
+        rc = an_train_config_check(&config);
+    if (rc == AN_OK)
+        rc = config.dry_run || config.find_rate ? try_out(&config, arguments) : train(&config, arguments);
+    return rc < 0 ? an_command_failed(rc) : an_error_exit_code(rc);
+}

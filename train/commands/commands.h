@@ -1,0 +1,12 @@
+/* The commands of the program an-train. Each returns the process's exit code. argv[0] is the command's full name. */
+#ifndef AN_TRAIN_COMMANDS_COMMANDS_H
+#define AN_TRAIN_COMMANDS_COMMANDS_H
+
+int an_command_train(int argc, char **argv);
+int an_command_eval(int argc, char **argv);
+int an_command_export(int argc, char **argv);
+
+/* Print this thread's error to standard error and return the exit code for it. */
+int an_command_failed(int code);
+
+#endif

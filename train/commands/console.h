@@ -1,0 +1,17 @@
+/* What an-train prints while it works and at its end. */
+#ifndef AN_TRAIN_COMMANDS_CONSOLE_H
+#define AN_TRAIN_COMMANDS_CONSOLE_H
+
+#include "train/watch/metrics.h"
+#include "train/loop/trainer.h"
+
+typedef struct {
+    bool quiet, json;
+} an_console;
+
+/* An observer's tell: context is an an_console. */
+void an_console_tell(void *context, const an_train_event *event);
+
+void an_console_summary(const an_console *console, const an_train_summary *summary);
+
+#endif

@@ -1,0 +1,75 @@
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/program/fault.h"
+#include "base/program/log.h"
+#include "model/backend.h"
+#include "train/commands/commands.h"
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+} commands[] = {{"eval", an_command_eval}, {"export", an_command_export}};
+
+int an_command_failed(int code)
+{
+    an_log(AN_LOG_ERROR, "%s", an_error_message());
+    return an_error_exit_code(code);
+}
+
+/* Libgomp reads OMP_WAIT_POLICY once, when it is loaded. Its idle threads would spin and take processors from the
+ * loader and from other programs, so the program starts itself again with the policy set. */
+static void let_idle_threads_sleep(char **argv)
+{
+    if (getenv("OMP_WAIT_POLICY"))
+        return;
+    if (setenv("OMP_WAIT_POLICY", "passive", 1) == 0)
+        execv("/proc/self/exe", argv); /* if it fails, the program merely runs with spinning threads */
+}
+
+/* "--devices list" or "--devices=list", which need no dataset. */
+static bool devices_asked(int argc, char **argv)
+{
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+        if (strcmp(argv[i], "--devices=list") == 0 ||
+            (strcmp(argv[i], "--devices") == 0 && i + 1 < argc && strcmp(argv[i + 1], "list") == 0))
+            return true;
+    return false;
+}
+
+static int print_devices(void)
+{
+    an_buffer text = {0};
+    int rc = an_backend_devices(&text);
+    if (rc == AN_OK)
+        printf("%s", (const char *)text.data);
+    an_buffer_free(&text);
+    return rc < 0 ? an_command_failed(rc) : AN_EXIT_OK;
+}
+
+static int run_command(int argc, char **argv)
+{
+    if (devices_asked(argc, argv))
+        return print_devices();
+    for (size_t i = 0; argc > 1 && i < sizeof(commands) / sizeof(commands[0]); i++)
+        if (strcmp(argv[1], commands[i].name) == 0)
+            return commands[i].run(argc - 1, argv + 1);
+    return an_command_train(argc, argv);
+}
+
+int main(int argc, char **argv)
+{
+    let_idle_threads_sleep(argv);
+    an_log_init("an-train", AN_LOG_INFO);
+    an_fault_install("an-train");
+    int code = run_command(argc, argv);
+    if ((fflush(stdout) || ferror(stdout)) && code == AN_EXIT_OK) {
+        an_log(AN_LOG_ERROR, "cannot write to standard output");
+        return AN_EXIT_FAILURE;
+    }
+    return code;
+}

@@ -1,0 +1,175 @@
+#include "train/commands/report.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/error.h"
+
+static const char *class_name(const an_report *r, uint32_t label)
+{
+    return an_dataset_class(r->dataset, label)->name;
+}
+
+static double share(uint64_t part, uint64_t whole)
+{
+    return whole ? (double)part / (double)whole : 0;
+}
+
+static int worst(const an_report *r, an_confused **out, size_t *count)
+{
+    *out = calloc((size_t)r->pairs + 1, sizeof(**out));
+    if (!*out)
+        return an_error(AN_ENOMEM, "out of memory for confusions");
+    *count = an_confusion_worst(r->confusion, *out, (size_t)r->pairs);
+    return AN_OK;
+}
+
+/* ---- Text ---- */
+
+static int print_prediction(const an_report *r, const an_prediction *p)
+{
+    const char *name;
+    size_t length;
+    int rc = an_dataset_name(r->dataset, p->index, &name, &length);
+    if (rc < 0)
+        return rc;
+    printf("%.*s: %s\n", (int)length, name, class_name(r, p->label));
+    for (uint32_t i = 0; i < p->count; i++)
+        printf("  %s %5.1f %%  %s\n", p->top[i] == p->label ? "*" : " ", 100 * (double)p->probability[i],
+               class_name(r, p->top[i]));
+    printf("\n");
+    return AN_OK;
+}
+
+static void print_classes(const an_report *r)
+{
+    printf("class accuracy (correct of all):\n");
+    for (uint32_t c = 0; c < r->confusion->classes; c++) {
+        uint64_t total = an_confusion_total(r->confusion, c), correct = an_confusion_correct(r->confusion, c);
+        printf("  %6.2f %%  %6" PRIu64 " of %-6" PRIu64 "  %s\n", 100 * share(correct, total), correct, total,
+               class_name(r, c));
+    }
+    printf("\n");
+}
+
+static int print_pairs(const an_report *r)
+{
+    an_confused *pairs;
+    size_t count = 0;
+    int rc = worst(r, &pairs, &count);
+    if (rc < 0)
+        return rc;
+    printf("most frequent confusions:\n");
+    for (size_t i = 0; i < count; i++)
+        printf("  %6" PRIu64 "  %s taken for %s\n", pairs[i].count, class_name(r, pairs[i].label),
+               class_name(r, pairs[i].predicted));
+    printf("\n");
+    free(pairs);
+    return AN_OK;
+}
+
+static void print_totals(const an_report *r)
+{
+    const an_evaluation *e = &r->result;
+    double top1 = 100 * share(e->top1, e->images), top5 = 100 * share(e->top5, e->images);
+    printf("weights     %s, step %" PRIu64 "\n", r->weights, r->step);
+    printf("dataset     %s: %" PRIu64 " images, %u classes, %s\n", an_dataset_path(r->dataset), e->images,
+           an_dataset_class_count(r->dataset), r->view);
+    printf("top-1       %.2f %% (error %.2f %%)\n", top1, 100 - top1);
+    printf("top-5       %.2f %% (error %.2f %%)\n", top5, 100 - top5);
+    printf("loss        %.4f\n", e->loss);
+}
+
+int an_report_print(const an_report *report)
+{
+    int rc = AN_OK;
+    for (size_t i = 0; rc == AN_OK && i < report->shown_count; i++)
+        rc = print_prediction(report, &report->shown[i]);
+    if (rc == AN_OK && report->per_class)
+        print_classes(report);
+    if (rc == AN_OK && report->pairs)
+        rc = print_pairs(report);
+    if (rc == AN_OK)
+        print_totals(report);
+    return rc;
+}
+
+/* ---- JSON: jansson's packers give NULL when memory runs out or a name is not UTF-8, which only the end looks at ----
+ */
+
+static json_t *prediction_json(const an_report *r, const an_prediction *p)
+{
+    const char *name = "";
+    size_t length = 0;
+    if (an_dataset_name(r->dataset, p->index, &name, &length) < 0)
+        return NULL;
+    json_t *top = json_array();
+    for (uint32_t i = 0; i < p->count; i++)
+        json_array_append_new(
+            top, json_pack("{s:s, s:f}", "class", class_name(r, p->top[i]), "probability", (double)p->probability[i]));
+    return json_pack("{s:I, s:s%, s:s, s:o}", "index", (json_int_t)p->index, "name", name, length, "class",
+                     class_name(r, p->label), "predictions", top);
+}
+
+static json_t *predictions_json(const an_report *r)
+{
+    json_t *list = json_array();
+    int failed = 0;
+    for (size_t i = 0; i < r->shown_count; i++)
+        failed |= json_array_append_new(list, prediction_json(r, &r->shown[i]));
+    if (!failed)
+        return list;
+    json_decref(list);
+    return NULL;
+}
+
+static json_t *classes_json(const an_report *r)
+{
+    json_t *list = json_array();
+    for (uint32_t c = 0; c < r->confusion->classes; c++)
+        json_array_append_new(list,
+                              json_pack("{s:s, s:s, s:I, s:I}", "id", an_dataset_class(r->dataset, c)->id, "name",
+                                        class_name(r, c), "images", (json_int_t)an_confusion_total(r->confusion, c),
+                                        "correct", (json_int_t)an_confusion_correct(r->confusion, c)));
+    return list;
+}
+
+static json_t *pairs_json(const an_report *r)
+{
+    an_confused *pairs;
+    size_t count = 0;
+    if (worst(r, &pairs, &count) < 0)
+        return NULL;
+    json_t *list = json_array();
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(list, json_pack("{s:s, s:s, s:I}", "class", class_name(r, pairs[i].label), "taken_for",
+                                              class_name(r, pairs[i].predicted), "images", (json_int_t)pairs[i].count));
+    free(pairs);
+    return list;
+}
+
+int an_report_print_json(const an_report *r)
+{
+    const an_evaluation *e = &r->result;
+    json_t *object =
+        json_pack("{s:s, s:I, s:s, s:s, s:I, s:f, s:f, s:f}", "weights", r->weights, "step", (json_int_t)r->step,
+                  "dataset", an_dataset_path(r->dataset), "view", r->view, "images", (json_int_t)e->images, "top1",
+                  share(e->top1, e->images), "top5", share(e->top5, e->images), "loss", e->loss);
+    int failed = object ? 0 : -1;
+    if (!failed && r->shown_count)
+        failed |= json_object_set_new(object, "shown", predictions_json(r));
+    if (!failed && r->per_class)
+        failed |= json_object_set_new(object, "classes", classes_json(r));
+    if (!failed && r->pairs)
+        failed |= json_object_set_new(object, "confusions", pairs_json(r));
+    char *text = failed ? NULL : json_dumps(object, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+    int rc =
+        text ? AN_OK : an_error(AN_EINVAL, "cannot write the report as JSON: a name is not UTF-8, or out of memory");
+    if (text)
+        printf("%s\n", text);
+    free(text);
+    json_decref(object);
+    return rc;
+}

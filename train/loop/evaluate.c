@@ -1,0 +1,57 @@
+#include "train/loop/evaluate.h"
+
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "base/program/stop.h"
+
+static int tell_rows(const an_evaluate_watcher *watcher, const an_batch *batch, const float *probabilities)
+{
+    int rc = AN_OK;
+    for (uint32_t i = 0; rc == AN_OK && i < batch->count; i++)
+        rc = watcher->image(watcher->context, batch->indices[i], batch->labels[i],
+                            probabilities + (size_t)i * watcher->classes);
+    return rc;
+}
+
+static int add_batch(an_exec *exec, const an_batch *batch, const an_evaluate_watcher *watcher, float *probabilities,
+                     an_evaluation *sum)
+{
+    an_exec_result result;
+    an_images images = an_train_images(batch);
+    int rc = an_exec_evaluate(exec, &images, batch->labels, batch->count, probabilities, &result);
+    sum->diverged = rc == AN_ECORRUPT;
+    if (rc < 0)
+        return rc;
+    sum->images += batch->count;
+    sum->loss += result.loss * batch->count;
+    sum->top1 += result.top1;
+    sum->top5 += result.top5;
+    return watcher ? tell_rows(watcher, batch, probabilities) : AN_OK;
+}
+
+int an_evaluate_centre(an_exec *exec, const an_view_options *options, const an_evaluate_watcher *watcher,
+                       an_evaluation *out)
+{
+    an_loader *loader = NULL;
+    float *probabilities = NULL;
+    *out = (an_evaluation){0};
+    if (watcher && !(probabilities = calloc((size_t)options->batch * watcher->classes, sizeof(float))))
+        return an_error(AN_ENOMEM, "out of memory for predictions");
+    int rc = an_view_loader(options, exec, &loader);
+    while (rc == AN_OK) {
+        an_batch *batch;
+        rc = an_stop_requested() ? AN_STOPPED : an_loader_next(loader, &batch);
+        if (rc != AN_OK)
+            break;
+        rc = add_batch(exec, batch, watcher, probabilities, out);
+        an_loader_release(loader, batch);
+    }
+    an_loader_free(loader);
+    free(probabilities);
+    if (rc == AN_END) {
+        out->loss /= (double)out->images;
+        return AN_OK;
+    }
+    return rc;
+}

@@ -1,0 +1,143 @@
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/program/stop.h"
+#include "train/loop/evaluate.h"
+#include "train/loop/predictions.h"
+
+/* No loader here: ten passes through the network for each image leave decoding far behind, even in the same thread. */
+typedef struct {
+    an_exec *exec;
+    const an_dataset *dataset;
+    an_sampler *sampler;
+    an_sample_scratch *scratch;
+    an_sample_draw draws[AN_SAMPLE_TEN];
+    const an_evaluate_watcher *watcher;
+    uint32_t images; /* in a batch */
+    uint8_t *data;   /* images x 10 samples */
+    size_t data_size;
+    an_image_draw *crops; /* images x 10 */
+    float *probabilities; /* images x 10 rows */
+} ten;
+
+static size_t crops_size(const ten *t)
+{
+    return (size_t)t->images * AN_SAMPLE_TEN * sizeof *t->crops;
+}
+
+/* The same for every batch. */
+static int make_draws(ten *t)
+{
+    void *pages = NULL;
+    int rc = an_exec_images_alloc(t->exec, &pages, crops_size(t));
+    t->crops = pages;
+    for (uint32_t i = 0; rc == AN_OK && i < t->images * AN_SAMPLE_TEN; i++) {
+        const an_sample_draw *draw = &t->draws[i % AN_SAMPLE_TEN];
+        t->crops[i] = (an_image_draw){.x = draw->x, .y = draw->y, .flip = draw->flip};
+    }
+    return rc;
+}
+
+static int open_ten(ten *t, const an_view_options *options)
+{
+    an_sample_options sample;
+    an_statistics statistics;
+    int rc = an_view_sample(options, an_exec_input_format(t->exec), &sample, &statistics);
+    if (rc == AN_OK)
+        rc = an_sampler_create(&t->sampler, &sample, an_dataset_side(options->dataset), &statistics);
+    if (rc == AN_OK)
+        rc = an_sample_scratch_create(&t->scratch, t->sampler);
+    if (rc < 0)
+        return rc;
+    an_sampler_ten_crop(t->sampler, t->draws);
+    t->images = (uint32_t)options->batch / AN_SAMPLE_TEN;
+    rc = an_size_multiply(an_sampler_bytes(t->sampler), (size_t)t->images * AN_SAMPLE_TEN, &t->data_size);
+    void *pages = NULL;
+    if (rc == AN_OK)
+        rc = an_exec_images_alloc(t->exec, &pages, t->data_size);
+    t->data = pages;
+    if (rc == AN_OK)
+        rc = make_draws(t);
+    t->probabilities = calloc((size_t)t->images * AN_SAMPLE_TEN * t->watcher->classes, sizeof(float));
+    return rc == AN_OK && !t->probabilities ? an_error(AN_ENOMEM, "out of memory for predictions") : rc;
+}
+
+static void close_ten(ten *t)
+{
+    an_sample_scratch_free(t->scratch);
+    an_sampler_free(t->sampler);
+    if (t->data)
+        an_exec_images_free(t->exec, t->data, t->data_size);
+    if (t->crops)
+        an_exec_images_free(t->exec, t->crops, crops_size(t));
+    free(t->probabilities);
+}
+
+static int make_crops(ten *t, uint64_t index, uint8_t *out)
+{
+    an_record record;
+    int rc = an_dataset_record(t->dataset, index, &record);
+    if (rc == AN_OK)
+        rc = an_record_verify(&record);
+    for (int i = 0; rc == AN_OK && i < AN_SAMPLE_TEN; i++)
+        rc = an_sampler_make(t->sampler, t->scratch, &record, &t->draws[i],
+                             out + (size_t)i * an_sampler_bytes(t->sampler));
+    return rc < 0 ? an_error_prefix(rc, "'%s', record %llu", an_dataset_path(t->dataset), (unsigned long long)index)
+                  : rc;
+}
+
+/* The mean of ten rows, left in the first. */
+static void average(float *rows, uint32_t classes)
+{
+    for (uint32_t c = 0; c < classes; c++) {
+        float sum = 0;
+        for (int i = 0; i < AN_SAMPLE_TEN; i++)
+            sum += rows[(size_t)i * classes + c];
+        rows[c] = sum / AN_SAMPLE_TEN;
+    }
+}
+
+static int count_image(ten *t, uint64_t index, float *rows, an_evaluation *sum)
+{
+    uint32_t label = an_dataset_index(t->dataset)[index].label, classes = t->watcher->classes;
+    average(rows, classes);
+    uint32_t rank = an_prediction_rank(rows, classes, label);
+    sum->images++;
+    sum->top1 += rank < 1;
+    sum->top5 += rank < 5;
+    sum->loss -= log(fmax((double)rows[label], 1e-38));
+    return t->watcher->image(t->watcher->context, index, label, rows);
+}
+
+static int run_batch(ten *t, uint64_t first, uint32_t count, an_evaluation *sum)
+{
+    int rc = AN_OK;
+    size_t image_bytes = AN_SAMPLE_TEN * an_sampler_bytes(t->sampler);
+    for (uint32_t i = 0; rc == AN_OK && i < count; i++)
+        rc = make_crops(t, first + i, t->data + i * image_bytes);
+    if (rc == AN_OK)
+        rc = an_exec_evaluate(t->exec, &(an_images){t->data, t->crops}, NULL, count * AN_SAMPLE_TEN, t->probabilities,
+                              NULL);
+    for (uint32_t i = 0; rc == AN_OK && i < count; i++)
+        rc = count_image(t, first + i, t->probabilities + (size_t)i * AN_SAMPLE_TEN * t->watcher->classes, sum);
+    return rc;
+}
+
+int an_evaluate_ten_crop(an_exec *exec, const an_view_options *options, const an_evaluate_watcher *watcher,
+                         an_evaluation *out)
+{
+    ten t = {.exec = exec, .dataset = options->dataset, .watcher = watcher};
+    *out = (an_evaluation){0};
+    int rc = open_ten(&t, options);
+    uint64_t count = an_dataset_count(options->dataset);
+    for (uint64_t first = 0; rc == AN_OK && first < count; first += t.images) {
+        uint32_t images = count - first < t.images ? (uint32_t)(count - first) : t.images;
+        rc = an_stop_requested() ? AN_STOPPED : run_batch(&t, first, images, out);
+    }
+    close_ten(&t);
+    if (rc == AN_OK)
+        out->loss /= (double)out->images;
+    return rc;
+}

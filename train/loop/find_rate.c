@@ -1,0 +1,76 @@
+#include "train/loop/find_rate.h"
+
+#include <math.h>
+
+#include "base/error.h"
+#include "base/program/stop.h"
+
+double an_find_rate_at(int step, int steps)
+{
+    double share = steps > 1 ? (double)step / (steps - 1) : 0;
+    return AN_FIND_RATE_MIN * pow(AN_FIND_RATE_MAX / AN_FIND_RATE_MIN, share);
+}
+
+/* The first tenth only fills the average: a few lucky batches are no loss to compare with. */
+static int settled(int steps)
+{
+    return steps / 10;
+}
+
+double an_find_rate_choose(const an_rate_point *points, int count, int classes)
+{
+    int first = settled(count), lowest = first;
+    for (int i = first; i < count; i++)
+        if (points[i].loss < points[lowest].loss)
+            lowest = i;
+    bool fell = count > 0 && points[lowest].loss < 0.98 * fmin(points[first].loss, log(classes));
+    return fell ? points[lowest].rate / 3 : 0;
+}
+
+/* One step at a rate; AN_END when the loss is not finite any more. */
+static int one_step(an_session *s, an_loader *loader, int number, double rate, double *loss)
+{
+    an_batch *batch;
+    an_exec_result result;
+    int rc = an_loader_next(loader, &batch);
+    if (rc < 0)
+        return rc;
+    an_images images = an_train_images(batch);
+    rc = an_exec_step(s->exec, &images, batch->labels, batch->count, (uint64_t)number, &result);
+    an_loader_release(loader, batch);
+    if (rc == AN_ECORRUPT)
+        return AN_END;
+    if (rc < 0)
+        return rc;
+    *loss = result.loss;
+    return an_exec_update(s->exec, &(an_sgd){.rate = rate,
+                                             .momentum = s->config->momentum,
+                                             .decay = s->config->decay,
+                                             .bias_rate_scale = s->config->bias_rate,
+                                             .bias_decay = s->config->bias_decay});
+}
+
+int an_find_rate(an_session *s, int steps, an_rate_point *points, int *count, double *best)
+{
+    an_loader *loader = NULL;
+    double smooth = 0, loss = 0, start = HUGE_VAL;
+    *count = 0;
+    int rc = an_session_start_weights(s);
+    if (rc == AN_OK)
+        rc = an_session_loader(s, 0, &loader);
+    for (int i = 0; rc == AN_OK && i < steps; i++) {
+        double rate = an_find_rate_at(i, steps);
+        rc = an_stop_requested() ? AN_STOPPED : one_step(s, loader, i, rate, &loss);
+        if (rc != AN_OK)
+            break;
+        smooth = i ? 0.9 * smooth + 0.1 * loss : loss;
+        points[(*count)++] = (an_rate_point){rate, smooth};
+        if (i == settled(steps))
+            start = smooth;
+        if (smooth > 4 * start)
+            break;
+    }
+    an_loader_free(loader);
+    *best = an_find_rate_choose(points, *count, s->data.classes);
+    return rc == AN_END ? AN_OK : rc;
+}

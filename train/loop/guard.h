@@ -1,0 +1,28 @@
+/* Watches the loss for a network that does not start: flat at ln(classes), the loss of guessing. */
+#ifndef AN_TRAIN_LOOP_GUARD_H
+#define AN_TRAIN_LOOP_GUARD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define AN_GUARD_WINDOW 100 /* steps averaged */
+#define AN_GUARD_FLAT 300   /* steps without leaving ln(classes) before it is called flat */
+
+typedef struct {
+    int classes;
+    double sum;
+    uint32_t in_window;
+    uint32_t flat_steps;
+    bool told;
+} an_guard;
+
+an_guard an_guard_make(int classes);
+
+/* Tell it a step's loss. True once, when the loss has stayed within 1 % of ln(classes) for AN_GUARD_FLAT steps. */
+bool an_guard_observe(an_guard *guard, double loss);
+
+/* What to tell the user: likely causes and remedies for this configuration. */
+void an_guard_explain(const an_guard *guard, bool paper_init, double rate, char *text, size_t size);
+
+#endif

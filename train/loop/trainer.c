@@ -1,0 +1,327 @@
+#include "train/loop/trainer_private.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/program/stop.h"
+#include "train/loop/evaluate.h"
+
+/* DESIGN: state.step alone says where a run is. Order, crops and dropout are functions of it (loader: epoch and step
+ * within; exec: step), so a checkpoint after any step holds all that the next step depends on. The end of an epoch
+ * (validation, schedule, best) happens at the top of the loop as long as state.epochs_closed says that it is due: a run
+ * stopped before or within it repeats it whole. Numbers in events and summaries are not part of the state. */
+
+/* ---- Validation ---- */
+
+static bool can_validate(const an_trainer *t)
+{
+    return t->session.data.validation || t->session.data.subset;
+}
+
+/* The layers' times belong to training only: taken before a validation, dropped after it. */
+static void profile_training(an_trainer *t)
+{
+    if (t->profile.layers)
+        an_profile_take(&t->profile, t->session.exec, t->state.step - t->profiled_step);
+    t->profiled_step = t->state.step;
+}
+
+static int validate(an_trainer *t, an_evaluation *out)
+{
+    uint64_t start = an_clock_ns();
+    an_view_options options = {.dataset =
+                                   t->session.data.subset ? t->session.data.training : t->session.data.validation,
+                               .input = &t->session.data.input,
+                               .subset = t->session.data.subset,
+                               .subset_count = t->session.data.subset_count,
+                               .crop = t->config->crop,
+                               .batch = t->config->batch,
+                               .threads = t->session.loader_threads,
+                               .engine = t->config->engine};
+    profile_training(t);
+    int rc = an_evaluate_centre(t->session.exec, &options, NULL, out);
+    an_exec_layers_reset(t->session.exec);
+    double seconds = an_clock_seconds_since(start);
+    t->summary.validation_seconds += seconds;
+    if (rc != AN_OK)
+        return out->diverged ? an_trainer_name_last_good(t, rc) : rc;
+    an_train_event event = {.kind = AN_EVENT_VALIDATION,
+                            .loss = out->loss,
+                            .top1 = (double)out->top1 / (double)out->images,
+                            .top5 = (double)out->top5 / (double)out->images,
+                            .seconds = seconds};
+    event.best = event.top1 > t->state.best_top1;
+    if (event.best) {
+        t->state.best_top1 = event.top1;
+        t->state.best_step = t->state.step;
+    }
+    t->validated_step = t->state.step;
+    return an_trainer_tell(t, &event);
+}
+
+/* Validation, and what the schedule makes of it. */
+static int judge_epoch(an_trainer *t, bool *best)
+{
+    an_evaluation result;
+    double before = t->state.best_top1;
+    int rc = validate(t, &result);
+    if (rc != AN_OK)
+        return rc;
+    an_schedule_observe(&t->schedule, &t->state.schedule, (double)result.top1 / (double)result.images);
+    *best = t->state.best_top1 > before;
+    return AN_OK;
+}
+
+/* The end of an epoch: its line, validation, a checkpoint. */
+static int close_epoch(an_trainer *t)
+{
+    uint64_t epoch = t->state.step / t->session.steps_per_epoch;
+    bool best = false;
+    if (epoch % (uint64_t)t->config->validate_every != 0) {
+        t->state.epochs_closed = epoch;
+        return AN_OK;
+    }
+    int rc = an_trainer_tell_window(t);
+    if (rc == AN_OK && can_validate(t))
+        rc = judge_epoch(t, &best);
+    if (rc != AN_OK)
+        return rc;
+    t->state.epochs_closed = epoch;
+    rc = t->board ? an_board_parameters(t->board, t->state.step, t->session.exec) : AN_OK;
+    if (rc == AN_OK)
+        rc = an_trainer_save(t, best);
+    an_trainer_window_start(t);
+    return rc;
+}
+
+static bool epoch_is_due(const an_trainer *t)
+{
+    return t->state.step % t->session.steps_per_epoch == 0 &&
+           t->state.step / t->session.steps_per_epoch > t->state.epochs_closed;
+}
+
+/* ---- Steps ---- */
+
+static int train_batch(an_trainer *t, const an_batch *batch)
+{
+    an_exec_result result;
+    an_images images = an_train_images(batch);
+    int rc = an_exec_step(t->session.exec, &images, batch->labels, batch->count, t->state.step, &result);
+    if (rc == AN_ECORRUPT)
+        return an_trainer_name_last_good(t, rc);
+    an_sgd sgd = {.rate = an_schedule_rate(&t->schedule, &t->state.schedule, t->state.step),
+                  .momentum = t->config->momentum,
+                  .decay = t->config->decay,
+                  .bias_rate_scale = t->config->bias_rate,
+                  .bias_decay = t->config->bias_decay};
+    if (rc == AN_OK)
+        rc = an_exec_update(t->session.exec, &sgd);
+    if (rc < 0)
+        return rc;
+    t->window.loss += result.loss;
+    t->window.top1 += result.top1;
+    t->window.top5 += result.top5;
+    t->window.images += batch->count;
+    t->window.steps++;
+    t->summary.images += batch->count;
+    t->state.step++;
+    if (!an_guard_observe(&t->guard, result.loss))
+        return AN_OK;
+    char text[1024];
+    an_guard_explain(&t->guard, t->config->init == AN_INIT_PAPER, sgd.rate, text, sizeof(text));
+    return an_trainer_tell_text(t, AN_EVENT_WARNING, text);
+}
+
+/* This step's batch; time spent waiting for it is counted. */
+static int take_batch(an_trainer *t, an_batch **out)
+{
+    if (t->ahead) {
+        *out = t->ahead;
+        t->ahead = NULL;
+        return AN_OK;
+    }
+    uint64_t start = an_clock_ns();
+    int rc = an_loader_next(t->loader, out);
+    uint64_t waited = an_clock_ns() - start;
+    t->window.wait_ns += waited;
+    t->summary.wait_seconds += (double)waited * 1e-9;
+    return rc;
+}
+
+/* Let the next step's images travel while this one computes. A failure to get them shows again when they are due. */
+static void look_ahead(an_trainer *t)
+{
+    an_batch *next;
+    if (t->state.step + 1 >= t->session.total_steps || an_loader_try_next(t->loader, &next) != AN_OK)
+        return;
+    t->ahead = next;
+    an_images images = an_train_images(next);
+    an_exec_prefetch(t->session.exec, &images, next->count);
+}
+
+/* Once. */
+static int tell_refusal(an_trainer *t)
+{
+    char text[1024];
+    const char *reason = t->refusal_told ? NULL : an_exec_replay_refusal(t->session.exec);
+    if (!reason)
+        return AN_OK;
+    t->refusal_told = true;
+    snprintf(text, sizeof(text), "steps are queued operation by operation, which takes the host longer: %s", reason);
+    return an_trainer_tell_text(t, AN_EVENT_WARNING, text);
+}
+
+static int step(an_trainer *t)
+{
+    an_batch *batch;
+    int rc = take_batch(t, &batch);
+    if (rc < 0)
+        return rc;
+    look_ahead(t);
+    rc = train_batch(t, batch);
+    an_loader_release(t->loader, batch);
+    if (rc == AN_OK)
+        rc = tell_refusal(t);
+    if (rc == AN_OK && (t->state.step % (uint64_t)t->config->log_every == 0 || t->state.step == t->session.total_steps))
+        rc = an_trainer_tell_window(t);
+    return rc;
+}
+
+/* After SIGUSR1, or every save_every steps; an epoch's end comes first. */
+static int save_if_due(an_trainer *t)
+{
+    if (epoch_is_due(t))
+        return AN_OK;
+    bool asked = an_stop_save_requested();
+    bool due = t->config->save_every && t->state.step % (uint64_t)t->config->save_every == 0;
+    if ((!asked && !due) || (t->saved_any && t->saved_step == t->state.step))
+        return AN_OK;
+    int rc = an_trainer_tell_window(t);
+    if (rc == AN_OK)
+        rc = an_trainer_save(t, false);
+    an_trainer_window_start(t);
+    return rc;
+}
+
+/* After the last step: validate what an unfinished epoch left, without the schedule seeing it. */
+static int finish(an_trainer *t)
+{
+    bool best = false;
+    int rc = an_trainer_tell_window(t);
+    if (rc == AN_OK && can_validate(t) && t->summary.images && t->validated_step != t->state.step) {
+        an_evaluation result;
+        double before = t->state.best_top1;
+        rc = validate(t, &result);
+        best = t->state.best_top1 > before;
+    }
+    if (rc == AN_OK && (best || t->saved_step != t->state.step || !t->saved_any))
+        rc = an_trainer_save(t, best);
+    return rc;
+}
+
+static int stop(an_trainer *t)
+{
+    int rc = an_trainer_tell_window(t);
+    if (rc == AN_OK && !(t->saved_any && t->saved_step == t->state.step))
+        rc = an_trainer_save(t, false);
+    return rc == AN_OK ? AN_STOPPED : rc;
+}
+
+static int loop(an_trainer *t)
+{
+    int rc = AN_OK;
+    while (rc == AN_OK) {
+        if (an_stop_requested())
+            return AN_STOPPED;
+        if (epoch_is_due(t))
+            rc = close_epoch(t);
+        else if (t->state.step < t->session.total_steps)
+            rc = step(t);
+        else
+            return finish(t);
+        if (rc == AN_OK)
+            rc = save_if_due(t);
+    }
+    return rc;
+}
+
+int an_trainer_run(an_trainer *t)
+{
+    uint64_t start = an_clock_ns();
+    an_loader_stats_reset(t->loader);
+    an_trainer_window_start(t);
+    int rc = loop(t);
+    if (rc == AN_STOPPED)
+        rc = stop(t);
+    profile_training(t);
+    t->summary.seconds = an_clock_seconds_since(start);
+    return rc;
+}
+
+/* ---- A trainer ---- */
+
+int an_trainer_create(an_trainer **out, const an_train_config *config, const char *training, const char *validation,
+                      const an_train_observer *observer)
+{
+    an_trainer *t = calloc(1, sizeof(*t));
+    if (!t)
+        return an_error(AN_ENOMEM, "out of memory for a trainer");
+    t->config = config;
+    t->observer = observer;
+    int rc = an_trainer_prepare(t, training, validation);
+    if (rc < 0) {
+        an_trainer_free(t);
+        return rc;
+    }
+    *out = t;
+    return AN_OK;
+}
+
+void an_trainer_free(an_trainer *t)
+{
+    if (!t)
+        return;
+    an_loader_free(t->loader);
+    an_metrics_close(t->metrics);
+    an_tensorboard_close(t->board);
+    an_run_close(t->run);
+    an_buffer_free(&t->recipe);
+    an_buffer_free(&t->machine);
+    an_profile_close(&t->profile);
+    an_session_close(&t->session);
+    free(t);
+}
+
+void an_trainer_summary(an_trainer *t, an_train_summary *out)
+{
+    *out = t->summary;
+    out->step = t->state.step;
+    out->total_steps = t->session.total_steps;
+    out->steps_per_epoch = t->session.steps_per_epoch;
+    out->best_top1 = t->state.best_top1;
+    out->best_step = t->state.best_step;
+    an_loader_stats_get(t->loader, &out->loader);
+}
+
+int an_trainer_profile(an_trainer *t, an_buffer *out)
+{
+    return an_profile_print(&t->profile, t->config->batch, out);
+}
+
+int an_trainer_describe(an_trainer *t, an_buffer *out)
+{
+    int rc = an_session_describe(&t->session, out);
+    if (rc == AN_OK && an_loader_note(t->loader))
+        rc = an_buffer_printf(out, "            %s\n", an_loader_note(t->loader));
+    if (rc != AN_OK)
+        return rc;
+    if (t->state.step >= t->session.total_steps)
+        return an_buffer_printf(
+            out, "from        step %" PRIu64 ": nothing is left to do, --epochs and --steps end at %" PRIu64 "\n",
+            t->state.step, t->session.total_steps);
+    return an_buffer_printf(out, "from        step %" PRIu64 " to %" PRIu64 ", %" PRIu64 " an epoch\n", t->state.step,
+                            t->session.total_steps, t->session.steps_per_epoch);
+}

@@ -1,0 +1,182 @@
+#include "train/loop/trainer_private.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cpu.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "train/state/engines.h"
+
+static int refuse_other_recipe(const an_trainer *t, const an_checkpoint *c)
+{
+    an_buffer difference = {0};
+    const an_train_identity *theirs = an_checkpoint_identity(c);
+    an_buffer before = {0};
+    int rc = an_train_recipe_complete(theirs->recipe, an_checkpoint_path(c), &before);
+    if (rc == AN_OK)
+        rc = an_train_recipe_compare((const char *)before.data, (const char *)t->recipe.data, &difference);
+    an_buffer_free(&before);
+    if (rc == AN_END)
+        rc = an_error(AN_EINVAL,
+                      "'%s' was made with another recipe; give the same options, or another --run folder to "
+                      "start anew:\n%.*s",
+                      an_checkpoint_path(c), (int)difference.size - 1, (char *)difference.data);
+    else if (rc == AN_OK && t->schedule.kind == AN_SCHEDULE_COSINE && theirs->total_steps != t->session.total_steps)
+        rc = an_error(AN_EINVAL,
+                      "'%s' was on its way to %" PRIu64 " steps, now it is %" PRIu64 ": a cosine schedule cannot "
+                      "change its length",
+                      an_checkpoint_path(c), theirs->total_steps, t->session.total_steps);
+    an_buffer_free(&difference);
+    return rc;
+}
+
+static int refuse_other_data(const an_trainer *t, const an_checkpoint *c)
+{
+    int rc = an_train_class_check(t->session.data.training, an_checkpoint_identity(c)->classes, an_checkpoint_path(c));
+    if (rc < 0)
+        return rc;
+    if (an_checkpoint_identity(c)->fingerprint == t->identity.fingerprint)
+        return AN_OK;
+    return an_error(AN_EINVAL,
+                    "the training set '%s' has changed since '%s' was written from '%s': resume with the old one, "
+                    "or start anew with --weights and another --run folder",
+                    t->identity.dataset, an_checkpoint_path(c), an_checkpoint_identity(c)->dataset);
+}
+
+static int note_other_machine(an_trainer *t, const an_checkpoint *c)
+{
+    const an_train_identity *theirs = an_checkpoint_identity(c);
+    char text[1024];
+    if (strcmp(theirs->machine, t->identity.machine) == 0)
+        return AN_OK;
+    snprintf(
+        text, sizeof(text),
+        "the checkpoint was made with %s, now it is %s: sums are rounded in another order than in the undisturbed run",
+        theirs->machine, t->identity.machine);
+    return an_trainer_tell_text(t, AN_EVENT_WARNING, text);
+}
+
+static int restore(an_trainer *t, an_checkpoint *c)
+{
+    int rc = refuse_other_recipe(t, c);
+    if (rc == AN_OK)
+        rc = refuse_other_data(t, c);
+    if (rc == AN_OK && t->run && an_run_newest_step(t->run) > an_checkpoint_state(c)->step)
+        rc = an_error(AN_EINVAL,
+                      "the run folder holds a later checkpoint than '%s': name another --run folder to go back",
+                      an_checkpoint_path(c));
+    if (rc == AN_OK)
+        rc = an_checkpoint_restore(c, t->session.exec, true);
+    if (rc < 0)
+        return rc;
+    t->state = *an_checkpoint_state(c);
+    snprintf(t->checkpoint, sizeof(t->checkpoint), "%s", an_checkpoint_path(c));
+    t->saved_any = true;
+    t->saved_step = t->state.step;
+    return note_other_machine(t, c);
+}
+
+static void damaged(void *context, const char *reason)
+{
+    char text[AN_ERROR_MAX + 64];
+    snprintf(text, sizeof(text), "%s; going back to the checkpoint before it", reason);
+    /* Nothing is written yet: metrics are opened after the step is known. */
+    (void)an_trainer_tell_text(context, AN_EVENT_WARNING, text);
+}
+
+static int open_checkpoint(an_trainer *t, an_checkpoint **out)
+{
+    const char *resume = t->config->resume;
+    if (!resume) {
+        if (t->run && an_run_checkpoint_count(t->run))
+            return an_error(AN_EINVAL,
+                            "'%s' already holds a run: go on with --resume auto, or name another --run folder",
+                            t->config->run);
+        return AN_ENOTFOUND;
+    }
+    if (strcmp(resume, "auto") != 0)
+        return an_checkpoint_open(out, resume);
+    if (an_run_checkpoint_count(t->run) == 0)
+        return AN_ENOTFOUND;
+    return an_run_newest(t->run, out, damaged, t);
+}
+
+/* Fresh weights, or those of the checkpoint that --resume means. */
+static int begin(an_trainer *t)
+{
+    an_checkpoint *c = NULL;
+    bool explicit_file = t->config->resume && strcmp(t->config->resume, "auto") != 0;
+    int rc = open_checkpoint(t, &c);
+    if (rc == AN_ENOTFOUND && !explicit_file)
+        return an_session_start_weights(&t->session);
+    if (rc == AN_OK)
+        rc = restore(t, c);
+    an_checkpoint_free(c);
+    return rc;
+}
+
+static int identify(an_trainer *t)
+{
+    int rc = an_train_config_recipe(t->config, &t->recipe);
+    if (rc == AN_OK)
+        rc = an_buffer_append(&t->recipe, "", 1);
+    if (rc == AN_OK)
+        rc = an_buffer_printf(&t->machine, "%d compute threads for '%s' on %s", t->session.compute_threads,
+                              t->config->devices, an_cpu_describe());
+    t->identity = (an_train_identity){.recipe = (const char *)t->recipe.data,
+                                      .dataset = an_dataset_path(t->session.data.training),
+                                      .fingerprint = an_dataset_fingerprint(t->session.data.training),
+                                      .classes = t->session.data.class_ids,
+                                      .total_steps = t->session.total_steps,
+                                      .machine = (const char *)t->machine.data};
+    return rc;
+}
+
+/* The step is known: now the run's files may be written. */
+static int open_records(an_trainer *t)
+{
+    if (!t->run)
+        return AN_OK;
+    int rc = an_file_write_atomic(an_run_path(t->run, "recipe.txt"), t->recipe.data, t->recipe.size - 1);
+    if (rc == AN_OK)
+        rc = an_engines_save(&t->session.choices, an_run_path(t->run, "engines.txt"));
+    if (rc == AN_OK)
+        rc = an_metrics_open(&t->metrics, an_run_path(t->run, "metrics.jsonl"), t->state.step);
+    if (rc == AN_OK && t->config->tensorboard)
+        rc = an_tensorboard_open(&t->board, an_run_path(t->run, "tensorboard"), t->state.step);
+    return rc;
+}
+
+static int tell_notes(an_trainer *t)
+{
+    int rc = an_buffer_append(&t->session.notes, "", 1);
+    for (char *rest = (char *)t->session.notes.data, *line; rc == AN_OK && (line = strsep(&rest, "\n")) && rest;)
+        rc = an_trainer_tell_text(t, AN_EVENT_WARNING, line);
+    return rc;
+}
+
+int an_trainer_prepare(an_trainer *t, const char *training, const char *validation)
+{
+    int rc = an_session_open(&t->session, t->config, training, validation);
+    if (rc == AN_OK)
+        rc = tell_notes(t);
+    if (rc == AN_OK)
+        rc = identify(t);
+    if (rc == AN_OK)
+        rc = an_train_config_schedule(t->config, t->session.steps_per_epoch, t->session.total_steps, &t->schedule);
+    if (rc == AN_OK && t->config->run)
+        rc = an_run_open(&t->run, t->config->run);
+    if (rc == AN_OK)
+        rc = begin(t);
+    if (rc == AN_OK)
+        rc = an_session_loader(&t->session, t->state.step, &t->loader);
+    if (rc == AN_OK)
+        rc = open_records(t);
+    if (rc == AN_OK && t->config->profile)
+        rc = an_profile_open(&t->profile, t->session.exec);
+    t->guard = an_guard_make(t->session.data.classes);
+    t->summary.first_step = t->profiled_step = t->state.step;
+    return rc;
+}

@@ -1,0 +1,62 @@
+/* The trainer's state, shared by its three parts: trainer.c (the loop), trainer_begin.c (what a run starts from) and
+ * trainer_tell.c (events and checkpoints). */
+#ifndef AN_TRAIN_LOOP_TRAINER_PRIVATE_H
+#define AN_TRAIN_LOOP_TRAINER_PRIVATE_H
+
+#include <limits.h>
+
+#include "train/watch/board.h"
+#include "train/loop/guard.h"
+#include "train/watch/profile.h"
+#include "train/state/run.h"
+#include "train/setup/session.h"
+#include "train/loop/trainer.h"
+
+typedef struct {
+    uint64_t start_ns, steps, images;
+    double loss;
+    uint64_t top1, top5;
+    uint64_t wait_ns;
+} an_trainer_window; /* since the last line */
+
+struct an_trainer {
+    const an_train_config *config;
+    const an_train_observer *observer;
+    an_session session;
+    an_loader *loader;
+    an_batch *ahead;       /* the next step's batch, if it was ready in time to be sent to the devices; else NULL */
+    an_run *run;           /* NULL without --run */
+    an_metrics *metrics;   /* the same */
+    an_tensorboard *board; /* NULL without --tensorboard */
+    an_schedule schedule;
+    an_train_state state;
+    an_train_identity identity;
+    an_buffer recipe, machine; /* of identity */
+    an_guard guard;
+    bool refusal_told; /* an_exec_replay_refusal */
+    an_trainer_window window;
+    uint64_t saved_step, validated_step;
+    bool saved_any;
+    char checkpoint[PATH_MAX];
+    an_train_summary summary;
+    an_profile profile; /* without --profile: empty */
+    uint64_t profiled_step;
+};
+
+/* Fill a zeroed trainer whose config and observer are set. */
+int an_trainer_prepare(an_trainer *t, const char *training, const char *validation);
+
+/* Step, total and epoch are filled in. To the observer, the run's metrics and TensorBoard. */
+int an_trainer_tell(an_trainer *t, an_train_event *event);
+int an_trainer_tell_text(an_trainer *t, an_event_kind kind, const char *text);
+
+void an_trainer_window_start(an_trainer *t);
+int an_trainer_tell_window(an_trainer *t); /* nothing if no step was made since the last one */
+
+/* Write a checkpoint of this step; without a run nothing happens. */
+int an_trainer_save(an_trainer *t, bool best);
+
+/* Extend the message of a failure that came from numbers that are not finite; returns rc. */
+int an_trainer_name_last_good(const an_trainer *t, int rc);
+
+#endif

@@ -1,0 +1,71 @@
+/* Everything a user can choose for a training run. One table drives the command line, recipe files and help; its second
+ * half, the recipe, is what decides the resulting weights and what a resumed run must not change. */
+#ifndef AN_TRAIN_SETUP_CONFIG_H
+#define AN_TRAIN_SETUP_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "augment/loader.h"
+#include "base/buffer.h"
+#include "base/program/options.h"
+#include "model/init.h"
+#include "train/state/schedule.h"
+
+typedef enum { AN_SCALE_AUTO, AN_SCALE_PAPER, AN_SCALE_UNIT } an_scale_kind;
+
+typedef struct {
+    /* The run: may differ each time. */
+    const char *run, *recipe, *resume, *weights;
+    int save_every, keep, log_every;
+    bool quiet, json, tensorboard, dry_run, profile;
+    int find_rate;
+    int loader_threads, compute_threads, engine;
+    const char *devices;
+    int epochs;
+    uint64_t steps;
+
+    /* The recipe. */
+    int batch, crop;
+    uint64_t seed;
+    double rate, momentum, decay, bias_rate, bias_decay;
+    int schedule;
+    const char *rate_epochs;
+    double rate_divisor;
+    int patience, rate_drops, validate_every;
+    int init;
+    int network, activation, pool, padding, precision, kernels;
+    double dropout, lrn_alpha;
+    const char *dropout_layers, *lrn;
+    bool one_column, no_communication;
+    bool no_flip, no_random_crop;
+    double jitter;
+    int mean, scale, order;
+    int order_block;
+    int overfit;
+} an_train_config;
+
+/* The whole table, and its part that is the recipe (same struct). */
+extern const an_option an_train_options[];
+const an_options *an_train_recipe_spec(void);
+
+/* What options cannot check one by one; AN_EINVAL names the option and the remedy. */
+int an_train_config_check(const an_train_config *config);
+
+/* The recipe as "name = value" lines. */
+int an_train_config_recipe(const an_train_config *config, an_buffer *out);
+
+/* Fill the recipe part of config from such lines. where names their origin in messages. */
+int an_train_config_parse(an_train_config *config, const char *lines, const char *where);
+
+/* The same recipe with every option of this program in it: what an older one did not know yet has its initial value. */
+int an_train_recipe_complete(const char *lines, const char *where, an_buffer *out);
+
+/* Compare two recipe texts. Equal: AN_OK and nothing appended. Else AN_END and one line "name: old -> new" for each. */
+int an_train_recipe_compare(const char *before, const char *now, an_buffer *difference);
+
+an_scale_kind an_train_config_scale(const an_train_config *config); /* AUTO resolved */
+int an_train_config_schedule(const an_train_config *config, uint64_t steps_per_epoch, uint64_t total_steps,
+                             an_schedule *out);
+
+#endif

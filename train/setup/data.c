@@ -1,0 +1,122 @@
+#include "train/setup/data.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "base/error.h"
+
+static int check_dataset(const an_dataset *dataset, const an_train_config *config)
+{
+    const char *path = an_dataset_path(dataset);
+    if (an_dataset_count(dataset) == 0)
+        return an_error(AN_EINVAL, "'%s' holds no images", path);
+    if ((uint32_t)config->crop > an_dataset_side(dataset))
+        return an_error(AN_EINVAL,
+                        "--crop %d is larger than the %u x %u images of '%s': use --crop %u or less, or ingest "
+                        "with --size %d or more",
+                        config->crop, an_dataset_side(dataset), an_dataset_side(dataset), path,
+                        an_dataset_side(dataset), config->crop);
+    return AN_OK;
+}
+
+static int check_training(const an_dataset *dataset, const an_train_config *config)
+{
+    int rc = check_dataset(dataset, config);
+    if (rc < 0)
+        return rc;
+    const char *path = an_dataset_path(dataset);
+    uint64_t count = an_dataset_count(dataset);
+    if (an_dataset_class_count(dataset) < 2)
+        return an_error(AN_EINVAL, "'%s' has %u class: there is nothing to tell apart", path,
+                        an_dataset_class_count(dataset));
+    if ((uint64_t)config->overfit > count)
+        return an_error(AN_EINVAL, "--overfit %d: '%s' holds only %" PRIu64 " images", config->overfit, path, count);
+    if ((uint64_t)config->batch > count)
+        return an_error(AN_EINVAL,
+                        "--batch %d is more than the %" PRIu64 " images of '%s': use --batch %" PRIu64 " or less",
+                        config->batch, count, path, count);
+    return AN_OK;
+}
+
+static int open_validation(an_train_data *data, const an_train_config *config, const char *path)
+{
+    int rc = an_dataset_open(&data->validation, path);
+    if (rc == AN_OK)
+        rc = check_dataset(data->validation, config);
+    if (rc == AN_OK)
+        rc = an_train_class_check(data->validation, data->class_ids, an_dataset_path(data->training));
+    if (rc == AN_OK && config->mean == AN_MEAN_PIXEL &&
+        an_dataset_side(data->validation) != an_dataset_side(data->training))
+        rc = an_error(
+            AN_EINVAL, "'%s' holds %u px images, '%s' %u px: ingest both with one --size, or use --mean channel", path,
+            an_dataset_side(data->validation), an_dataset_path(data->training), an_dataset_side(data->training));
+    return rc;
+}
+
+/* Evenly spaced, so that a dataset stored by class still gives all of them. */
+static int choose_subset(an_train_data *data, uint64_t wanted)
+{
+    data->subset = calloc(wanted, sizeof(*data->subset));
+    if (!data->subset)
+        return an_error(AN_ENOMEM, "out of memory for --overfit %" PRIu64, wanted);
+    uint64_t count = an_dataset_count(data->training);
+    for (uint64_t i = 0; i < wanted; i++)
+        data->subset[i] = (uint64_t)((double)i * (double)count / (double)wanted);
+    data->subset_count = wanted;
+    return AN_OK;
+}
+
+static double unit_scale(const an_statistics *statistics)
+{
+    double deviation = 0;
+    for (int c = 0; c < 3; c++)
+        deviation += statistics->deviation[c] / 3;
+    return deviation > 0 ? 1.0 / deviation : 1.0;
+}
+
+/* The mean image as it is subtracted: itself, one colour everywhere, or black. */
+static int derive_input(an_train_data *data, const an_train_config *config)
+{
+    const an_statistics *s = an_dataset_statistics(data->training);
+    size_t values = (size_t)s->side * s->side * 3;
+    data->input.side = s->side;
+    data->input.scale = an_train_config_scale(config) == AN_SCALE_UNIT ? unit_scale(s) : 1.0;
+    data->input.mean_image = calloc(values, sizeof(float));
+    if (!data->input.mean_image)
+        return an_error(AN_ENOMEM, "out of memory for the mean image");
+    for (size_t i = 0; i < values && config->mean != AN_MEAN_NONE; i++)
+        data->input.mean_image[i] = config->mean == AN_MEAN_PIXEL ? s->mean_image[i] : (float)s->mean[i % 3];
+    return AN_OK;
+}
+
+int an_train_data_open(an_train_data *out, const an_train_config *config, const char *training, const char *validation)
+{
+    *out = (an_train_data){0};
+    int rc = an_dataset_open(&out->training, training);
+    if (rc == AN_OK)
+        rc = check_training(out->training, config);
+    if (rc == AN_OK)
+        rc = an_train_class_ids(out->training, &out->class_ids);
+    if (rc == AN_OK && validation && !config->overfit)
+        rc = open_validation(out, config, validation);
+    if (rc == AN_OK && config->overfit)
+        rc = choose_subset(out, (uint64_t)config->overfit);
+    if (rc == AN_OK)
+        rc = derive_input(out, config);
+    if (rc < 0) {
+        an_train_data_close(out);
+        return rc;
+    }
+    out->classes = (int)an_dataset_class_count(out->training);
+    return AN_OK;
+}
+
+void an_train_data_close(an_train_data *data)
+{
+    an_dataset_free(data->training);
+    an_dataset_free(data->validation);
+    free(data->subset);
+    free(data->class_ids);
+    free(data->input.mean_image);
+    *data = (an_train_data){0};
+}

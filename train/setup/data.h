@@ -1,0 +1,65 @@
+/* The datasets of a run and the loaders that read them. */
+#ifndef AN_TRAIN_SETUP_DATA_H
+#define AN_TRAIN_SETUP_DATA_H
+
+#include <stdint.h>
+
+#include "augment/loader.h"
+#include "model/exec.h"
+#include "train/state/checkpoint.h"
+#include "train/setup/config.h"
+
+typedef struct {
+    an_dataset *training, *validation; /* validation NULL: none */
+    uint64_t *subset;                  /* --overfit: records used, else NULL */
+    uint64_t subset_count;
+    int classes;
+    char *class_ids;      /* JSON array, in order of label */
+    an_train_input input; /* derived from the training set's statistics */
+} an_train_data;
+
+/* Open and check: equal classes in both, nothing empty, crop and batch fit. validation may be NULL. */
+int an_train_data_open(an_train_data *out, const an_train_config *config, const char *training, const char *validation);
+void an_train_data_close(an_train_data *data); /* zeroed is fine */
+
+/* JSON array of a dataset's class ids; the caller frees. */
+int an_train_class_ids(const an_dataset *dataset, char **out);
+
+/* AN_EINVAL unless the dataset has exactly the classes of ids, in this order; names the first difference. */
+int an_train_class_check(const an_dataset *dataset, const char *ids, const char *origin);
+
+/* Endless, shuffled and augmented, from (epoch, step) on, in the format and memory that exec wants; exec must outlive
+ * it. */
+int an_train_data_loader(const an_train_data *data, const an_train_config *config, an_exec *exec, int threads,
+                         uint64_t epoch, uint64_t step, an_loader **out);
+
+/* A loader's batch as an exec takes it. */
+an_images an_train_images(const an_batch *batch);
+
+/* What a device that takes images as bytes does itself, from input; borrows its mean image. */
+an_conversion an_train_conversion(const an_train_input *input);
+
+/* Leave to the device what it does itself: for samplers that write in format. */
+void an_train_sample_format(an_sample_options *sample, an_format format);
+
+/* Looking at a dataset as it is, for evaluation. */
+typedef struct {
+    const an_dataset *dataset;
+    const an_train_input *input;
+    const uint64_t *subset; /* records to look at, or NULL */
+    uint64_t subset_count;
+    int crop, batch, threads, engine;
+} an_view_options;
+
+/* The centre of each image once, in stored order, the last batch short. */
+int an_view_loader(const an_view_options *options, an_exec *exec, an_loader **out);
+
+/* The same as options for a sampler. statistics borrows options->input's mean image. */
+int an_view_sample(const an_view_options *options, an_format format, an_sample_options *sample,
+                   an_statistics *statistics);
+
+/* How loader and compute threads share the processors: what --threads and --compute-threads 0 stand for. */
+int an_train_loader_threads(int wanted);
+int an_train_compute_threads(int wanted);
+
+#endif

@@ -1,0 +1,140 @@
+#include "base/error.h"
+#include "base/thread.h"
+#include "train/setup/data.h"
+
+int an_train_loader_threads(int wanted)
+{
+    return wanted ? wanted : (an_thread_cpu_count() + 3) / 4;
+}
+
+int an_train_compute_threads(int wanted)
+{
+    return wanted ? wanted : an_thread_cpu_count();
+}
+
+enum { READ_DEPTH = 64, SLOTS = 4 }; /* two with the network, two being filled */
+
+static int alloc_images(void *context, void **out, size_t size)
+{
+    return an_exec_images_alloc(context, out, size);
+}
+
+static void free_images(void *context, void *memory, size_t size)
+{
+    an_exec_images_free(context, memory, size);
+}
+
+static void use_memory_of(an_exec *exec, an_loader_options *options)
+{
+    options->memory_alloc = alloc_images;
+    options->memory_free = free_images;
+    options->memory_context = exec;
+}
+
+an_images an_train_images(const an_batch *batch)
+{
+    return (an_images){.pixels = batch->data, .draws = batch->draws};
+}
+
+void an_train_sample_format(an_sample_options *sample, an_format format)
+{
+    sample->format = format;
+    if (format.dtype == AN_DTYPE_U8) {
+        sample->mean = AN_MEAN_NONE;
+        sample->scale = 1;
+    }
+}
+
+static bool one_colour(const an_train_input *input)
+{
+    size_t values = (size_t)input->side * input->side * 3;
+    for (size_t i = 3; i < values; i++)
+        if (input->mean_image[i] != input->mean_image[i - 3])
+            return false;
+    return true;
+}
+
+an_conversion an_train_conversion(const an_train_input *input)
+{
+    return (an_conversion){
+        .mean = input->mean_image, .side = one_colour(input) ? 1 : (int)input->side, .scale = input->scale};
+}
+
+int an_train_data_loader(const an_train_data *data, const an_train_config *config, an_exec *exec, int threads,
+                         uint64_t epoch, uint64_t step, an_loader **out)
+{
+    an_loader_options options = {
+        .dataset = data->training,
+        .sample = {.crop = (uint32_t)config->crop,
+                   .random_crop = !config->no_random_crop,
+                   .flip = !config->no_flip,
+                   .jitter = config->jitter,
+                   .mean = (an_mean_kind)config->mean,
+                   .scale = data->input.scale},
+        .engine = (an_reader_engine)config->engine,
+        .depth = READ_DEPTH,
+        .threads = threads,
+        .slots = SLOTS,
+        .batch = (uint32_t)config->batch,
+        .seed = config->seed,
+        .order = (an_order_kind)config->order,
+        .block = (uint64_t)config->order_block,
+        .world = 1,
+        .drop_last = true,
+        .verify = true,
+        .first_epoch = epoch,
+        .first_step = step,
+        .subset = data->subset,
+        .subset_count = data->subset_count,
+    };
+    an_train_sample_format(&options.sample, an_exec_input_format(exec));
+    use_memory_of(exec, &options);
+    return an_loader_create(out, &options);
+}
+
+int an_view_sample(const an_view_options *o, an_format format, an_sample_options *sample, an_statistics *statistics)
+{
+    uint32_t side = an_dataset_side(o->dataset);
+    if ((uint32_t)o->crop > side)
+        return an_error(AN_EINVAL,
+                        "'%s' holds %u px images, but the network wants %d: ingest it with --size %d or more",
+                        an_dataset_path(o->dataset), side, o->crop, o->crop);
+    if (side != o->input->side && !one_colour(o->input))
+        return an_error(AN_EINVAL,
+                        "'%s' holds %u px images, but a mean image of %u px is subtracted: ingest it with "
+                        "--size %u",
+                        an_dataset_path(o->dataset), side, o->input->side, o->input->side);
+    /* Only the mean is looked at; samplers copy what they need. */
+    *statistics = (an_statistics){.side = o->input->side, .images = 1, .mean_image = o->input->mean_image};
+    for (int c = 0; c < 3; c++)
+        statistics->mean[c] = (double)o->input->mean_image[c];
+    *sample = (an_sample_options){.crop = (uint32_t)o->crop,
+                                  .mean = side == o->input->side ? AN_MEAN_PIXEL : AN_MEAN_CHANNEL,
+                                  .scale = o->input->scale};
+    an_train_sample_format(sample, format);
+    return AN_OK;
+}
+
+int an_view_loader(const an_view_options *o, an_exec *exec, an_loader **out)
+{
+    an_statistics statistics;
+    an_loader_options options = {
+        .dataset = o->dataset,
+        .statistics = &statistics,
+        .engine = (an_reader_engine)o->engine,
+        .depth = READ_DEPTH,
+        .threads = o->threads,
+        .slots = SLOTS,
+        .batch = (uint32_t)o->batch,
+        .order = AN_ORDER_SEQUENTIAL,
+        .block = 1,
+        .verify = true,
+        .world = 1,
+        .epochs = 1,
+        .subset = o->subset,
+        .subset_count = o->subset_count,
+    };
+    int rc = an_view_sample(o, an_exec_input_format(exec), &options.sample, &statistics);
+    use_memory_of(exec, &options);
+    return rc < 0 ? rc : an_loader_create(out, &options);
+}

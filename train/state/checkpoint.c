@@ -1,0 +1,174 @@
+#include "train/state/checkpoint_private.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+
+static int get_string(const an_checkpoint *c, const char *key, const char **out)
+{
+    *out = an_safetensors_metadata(c->file, key);
+    return *out ? AN_OK : an_error(AN_ECORRUPT, "'%s': not a checkpoint of an-train: no metadata '%s'", c->path, key);
+}
+
+static int get_unsigned(const an_checkpoint *c, const char *key, uint64_t max, uint64_t *out)
+{
+    const char *text;
+    int rc = get_string(c, key, &text);
+    if (rc < 0)
+        return rc;
+    char *end;
+    errno = 0;
+    *out = strtoull(text, &end, 10);
+    if (errno || *end || *text < '0' || *text > '9' || *out > max)
+        return an_error(AN_ECORRUPT, "'%s': metadata '%s' is '%s', no usable number", c->path, key, text);
+    return AN_OK;
+}
+
+static int get_int(const an_checkpoint *c, const char *key, int *out)
+{
+    uint64_t value = 0;
+    int rc = get_unsigned(c, key, 1000000000, &value);
+    *out = (int)value;
+    return rc;
+}
+
+static int get_double(const an_checkpoint *c, const char *key, double *out)
+{
+    const char *text;
+    int rc = get_string(c, key, &text);
+    if (rc < 0)
+        return rc;
+    char *end;
+    *out = strtod(text, &end);
+    if (end == text || *end || !(*out >= 0 && *out <= 1))
+        return an_error(AN_ECORRUPT, "'%s': metadata '%s' is '%s', not between 0 and 1", c->path, key, text);
+    return AN_OK;
+}
+
+static int read_state(an_checkpoint *c)
+{
+    an_train_state *s = &c->state;
+    int rc = get_unsigned(c, "step", UINT64_MAX / 2, &s->step);
+    if (rc == AN_OK)
+        rc = get_unsigned(c, "epochs_closed", UINT64_MAX / 2, &s->epochs_closed);
+    if (rc == AN_OK)
+        rc = get_double(c, "best_top1", &s->best_top1);
+    if (rc == AN_OK)
+        rc = get_unsigned(c, "best_step", UINT64_MAX / 2, &s->best_step);
+    if (rc == AN_OK)
+        rc = get_double(c, "schedule.best", &s->schedule.best);
+    if (rc == AN_OK)
+        rc = get_int(c, "schedule.waited", &s->schedule.waited);
+    if (rc == AN_OK)
+        rc = get_int(c, "schedule.drops", &s->schedule.drops);
+    return rc;
+}
+
+static int read_identity(an_checkpoint *c)
+{
+    an_train_identity *id = &c->identity;
+    int rc = get_string(c, "recipe", &id->recipe);
+    if (rc == AN_OK)
+        rc = get_string(c, "dataset", &id->dataset);
+    if (rc == AN_OK)
+        rc = get_unsigned(c, "dataset.fingerprint", UINT64_MAX, &id->fingerprint);
+    if (rc == AN_OK)
+        rc = get_string(c, "classes", &id->classes);
+    if (rc == AN_OK)
+        rc = get_unsigned(c, "total_steps", UINT64_MAX / 2, &id->total_steps);
+    if (rc == AN_OK)
+        rc = get_string(c, "machine", &id->machine);
+    return rc;
+}
+
+static int check_format(const an_checkpoint *c)
+{
+    const char *format, *version;
+    int rc = get_string(c, "format", &format);
+    if (rc == AN_OK)
+        rc = get_string(c, "version", &version);
+    if (rc < 0)
+        return rc;
+    if (strcmp(format, AN_CHECKPOINT_FORMAT) != 0)
+        return an_error(AN_ECORRUPT, "'%s': not a checkpoint of an-train but '%s'", c->path, format);
+    if (strcmp(version, AN_CHECKPOINT_VERSION) != 0)
+        return an_error(AN_EUNSUPPORTED, "'%s': checkpoint version %s; this program reads " AN_CHECKPOINT_VERSION,
+                        c->path, version);
+    if (!an_safetensors_guarded(c->file))
+        return an_error(AN_ECORRUPT, "'%s': a checkpoint without its checksum", c->path);
+    return AN_OK;
+}
+
+int an_checkpoint_open(an_checkpoint **out, const char *path)
+{
+    an_checkpoint *c = calloc(1, sizeof(*c));
+    if (!c || !(c->path = strdup(path))) {
+        free(c);
+        return an_error(AN_ENOMEM, "out of memory for '%s'", path);
+    }
+    int rc = an_safetensors_open(&c->file, path);
+    if (rc == AN_OK)
+        rc = check_format(c);
+    if (rc == AN_OK)
+        rc = read_state(c);
+    if (rc == AN_OK)
+        rc = read_identity(c);
+    if (rc == AN_OK)
+        rc = an_safetensors_verify(c->file);
+    if (rc < 0) {
+        an_checkpoint_free(c);
+        return rc;
+    }
+    *out = c;
+    return AN_OK;
+}
+
+void an_checkpoint_free(an_checkpoint *checkpoint)
+{
+    if (!checkpoint)
+        return;
+    an_safetensors_free(checkpoint->file);
+    free(checkpoint->path);
+    free(checkpoint);
+}
+
+const char *an_checkpoint_path(const an_checkpoint *checkpoint)
+{
+    return checkpoint->path;
+}
+
+const an_train_state *an_checkpoint_state(const an_checkpoint *checkpoint)
+{
+    return &checkpoint->state;
+}
+
+const an_train_identity *an_checkpoint_identity(const an_checkpoint *checkpoint)
+{
+    return &checkpoint->identity;
+}
+
+int an_checkpoint_input(an_checkpoint *c, an_train_input *out)
+{
+    const an_safetensor *mean = an_safetensors_find(c->file, "input.mean_image");
+    const an_safetensor *scale = an_safetensors_find(c->file, "input.scale");
+    if (!mean || !scale || mean->rank != 3 || mean->shape[0] != mean->shape[1] || mean->shape[2] != 3 ||
+        mean->shape[0] == 0 || mean->shape[0] > 1u << 15 || scale->rank != 1 || scale->shape[0] != 1)
+        return an_error(AN_ECORRUPT, "'%s': input.mean_image or input.scale is missing or misshapen", c->path);
+    float factor = 0;
+    int rc = an_safetensors_read(c->file, scale, &factor);
+    if (rc < 0)
+        return rc;
+    *out = (an_train_input){.side = (uint32_t)mean->shape[0], .scale = factor};
+    out->mean_image = malloc(mean->end - mean->begin);
+    if (!out->mean_image)
+        return an_error(AN_ENOMEM, "out of memory for the mean image of '%s'", c->path);
+    rc = an_safetensors_read(c->file, mean, out->mean_image);
+    if (rc < 0) {
+        free(out->mean_image);
+        out->mean_image = NULL;
+    }
+    return rc;
+}

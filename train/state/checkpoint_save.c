@@ -1,0 +1,142 @@
+#include "train/state/checkpoint_private.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+
+void an_checkpoint_name(an_named_tensor *n, const char *prefix, const an_parameter *p)
+{
+    snprintf(n->name, sizeof(n->name), "%s%s", prefix, p->name);
+    n->tensor = (an_safetensor){.name = n->name, .rank = p->rank};
+    for (int i = 0; i < p->rank; i++)
+        n->tensor.shape[i] = (uint64_t)p->shape[i];
+}
+
+typedef struct {
+    char text[64];
+} small_text;
+
+enum { PAIRS = 16 };
+
+typedef struct {
+    an_safetensors_pair pairs[PAIRS];
+    small_text texts[PAIRS];
+    size_t count;
+} metadata;
+
+static void put_string(metadata *m, const char *key, const char *value)
+{
+    m->pairs[m->count++] = (an_safetensors_pair){key, value};
+}
+
+static void put_unsigned(metadata *m, const char *key, uint64_t value)
+{
+    snprintf(m->texts[m->count].text, sizeof(small_text), "%" PRIu64, value);
+    put_string(m, key, m->texts[m->count].text);
+}
+
+/* %a loses nothing: a resumed schedule compares equal to the one that was saved. */
+static void put_double(metadata *m, const char *key, double value)
+{
+    snprintf(m->texts[m->count].text, sizeof(small_text), "%a", value);
+    put_string(m, key, m->texts[m->count].text);
+}
+
+static void put_state(metadata *m, const an_train_state *state)
+{
+    put_unsigned(m, "step", state->step);
+    put_unsigned(m, "epochs_closed", state->epochs_closed);
+    put_double(m, "best_top1", state->best_top1);
+    put_unsigned(m, "best_step", state->best_step);
+    put_double(m, "schedule.best", state->schedule.best);
+    put_unsigned(m, "schedule.waited", (uint64_t)state->schedule.waited);
+    put_unsigned(m, "schedule.drops", (uint64_t)state->schedule.drops);
+}
+
+static void put_identity(metadata *m, const an_train_identity *identity)
+{
+    put_string(m, "recipe", identity->recipe);
+    put_string(m, "dataset", identity->dataset);
+    put_unsigned(m, "dataset.fingerprint", identity->fingerprint);
+    put_string(m, "classes", identity->classes);
+    put_unsigned(m, "total_steps", identity->total_steps);
+    put_string(m, "machine", identity->machine);
+}
+
+/* Where each tensor's values come from. */
+typedef struct {
+    an_exec *exec;
+    const an_train_input *input;
+    size_t parameters, values; /* tensors of parameters, and with their momentum */
+} origin;
+
+/* In integers, so that the loop is vectorised. */
+static bool all_finite(const float *values, uint64_t count)
+{
+    uint32_t infinite = 0;
+    for (uint64_t i = 0; i < count; i++) {
+        uint32_t bits;
+        memcpy(&bits, &values[i], sizeof(bits));
+        infinite |= (bits & 0x7f800000) == 0x7f800000;
+    }
+    return !infinite;
+}
+
+static int fetch_parameter(const origin *o, int number, an_parameter_kind kind, float *out)
+{
+    const an_parameter *p = an_exec_parameter(o->exec, number);
+    int rc = an_exec_parameter_get(o->exec, number, kind, out);
+    if (rc == AN_OK && !all_finite(out, p->size))
+        return an_error(AN_ECORRUPT, "'%s' holds values that are not finite", p->name);
+    return rc;
+}
+
+static int fetch(void *context, size_t number, float *out)
+{
+    const origin *o = context;
+    if (number < o->parameters)
+        return fetch_parameter(o, (int)number, AN_PARAMETER_VALUE, out);
+    if (number < o->values)
+        return fetch_parameter(o, (int)(number - o->parameters), AN_PARAMETER_MOMENTUM, out);
+    if (number == o->values)
+        memcpy(out, o->input->mean_image, sizeof(float) * 3 * o->input->side * o->input->side);
+    else
+        *out = (float)o->input->scale;
+    return AN_OK;
+}
+
+static void name_input(an_safetensor *tensors, uint32_t side)
+{
+    tensors[0] = (an_safetensor){.name = "input.mean_image", .rank = 3, .shape = {side, side, 3}};
+    tensors[1] = (an_safetensor){.name = "input.scale", .rank = 1, .shape = {1}};
+}
+
+int an_checkpoint_save(const char *path, an_exec *exec, bool momentum, const an_train_state *state,
+                       const an_train_identity *identity, const an_train_input *input)
+{
+    size_t parameters = (size_t)an_exec_parameter_count(exec), values = momentum ? 2 * parameters : parameters;
+    an_named_tensor *names = calloc(values, sizeof(*names));
+    an_safetensor *tensors = calloc(values + 2, sizeof(*tensors));
+    int rc = names && tensors ? AN_OK : an_error(AN_ENOMEM, "out of memory for checkpoint '%s'", path);
+    if (rc == AN_OK) {
+        for (size_t i = 0; i < values; i++) {
+            an_checkpoint_name(&names[i], i < parameters ? "" : AN_CHECKPOINT_MOMENTUM,
+                               an_exec_parameter(exec, (int)(i % parameters)));
+            tensors[i] = names[i].tensor;
+        }
+        name_input(tensors + values, input->side);
+        metadata m = {0};
+        put_string(&m, "format", AN_CHECKPOINT_FORMAT);
+        put_string(&m, "version", AN_CHECKPOINT_VERSION);
+        put_state(&m, state);
+        put_identity(&m, identity);
+        origin o = {exec, input, parameters, values};
+        rc = an_safetensors_write(path, tensors, values + 2, m.pairs, m.count, fetch, &o);
+    }
+    free(tensors);
+    free(names);
+    return rc;
+}

@@ -1,0 +1,55 @@
+/* The safetensors format (8-byte little-endian header length, JSON header, raw little-endian data), as much of it as
+ * weights need: float32 tensors and string metadata. Files written here are read by Python's safetensors, and theirs
+ * here.
+ *
+ * Metadata key "xxh3" guards the whole file: 16 hexadecimal digits, XXH3-64 over the header with these digits as zeros
+ * and over the data. Files without it are accepted unguarded (an_safetensors_guarded tells). */
+#ifndef AN_TRAIN_STATE_SAFETENSORS_H
+#define AN_TRAIN_STATE_SAFETENSORS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define AN_SAFETENSORS_RANK_MAX 8
+#define AN_SAFETENSORS_HEADER_MAX 100000000 /* bytes, as the reference implementation allows */
+
+typedef struct {
+    const char *name;
+    const char *dtype; /* as in the file: "F32"; only F32 can be read or written */
+    int rank;
+    uint64_t shape[AN_SAFETENSORS_RANK_MAX];
+    uint64_t begin, end; /* bytes within the data; set by the writer */
+} an_safetensor;
+
+typedef struct {
+    const char *key, *value; /* UTF-8 */
+} an_safetensors_pair;
+
+/* Floats of a tensor; AN_EINVAL on overflow. */
+int an_safetensor_size(const an_safetensor *tensor, uint64_t *out);
+
+/* Fill out with the tensor's floats. Called twice for each tensor, in order; must give the same values both times. */
+typedef int (*an_safetensors_fetch)(void *context, size_t number, float *out);
+
+/* Write atomically (an_file_writer): path holds the old file or the complete new one. "xxh3" is added to the metadata.
+ */
+int an_safetensors_write(const char *path, an_safetensor *tensors, size_t count, const an_safetensors_pair *metadata,
+                         size_t pairs, an_safetensors_fetch fetch, void *context);
+
+typedef struct an_safetensors an_safetensors;
+
+/* Open and check every name, type, shape and offset: AN_ECORRUPT names file and fault. The data is not touched. */
+int an_safetensors_open(an_safetensors **out, const char *path);
+void an_safetensors_free(an_safetensors *file); /* NULL is fine */
+
+bool an_safetensors_guarded(const an_safetensors *file);
+int an_safetensors_verify(an_safetensors *file); /* compare the checksum; AN_OK if the file carries none */
+
+size_t an_safetensors_count(const an_safetensors *file);
+const an_safetensor *an_safetensors_at(const an_safetensors *file, size_t number);      /* owned by file */
+const an_safetensor *an_safetensors_find(const an_safetensors *file, const char *name); /* NULL if absent */
+const char *an_safetensors_metadata(const an_safetensors *file, const char *key);       /* NULL if absent */
+int an_safetensors_read(an_safetensors *file, const an_safetensor *tensor, float *out); /* F32 only */
+
+#endif

@@ -1,0 +1,71 @@
+#include "train/state/schedule.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/error.h"
+
+int an_schedule_parse_epochs(an_schedule *schedule, const char *text)
+{
+    schedule->epoch_count = 0;
+    long previous = 0;
+    for (const char *at = text; at && *at;) {
+        char *end;
+        errno = 0;
+        long epoch = strtol(at, &end, 10);
+        if (end == at || errno || epoch <= previous || epoch > INT_MAX || (*end && *end != ',') ||
+            (*end == ',' && !end[1]))
+            return an_error(AN_EINVAL, "--rate-epochs '%s': give ascending epoch numbers, such as 30,60,80", text);
+        if (schedule->epoch_count == AN_SCHEDULE_STEPS_MAX)
+            return an_error(AN_EINVAL, "--rate-epochs '%s': at most %d numbers", text, AN_SCHEDULE_STEPS_MAX);
+        schedule->epochs[schedule->epoch_count++] = (int)epoch;
+        previous = epoch;
+        at = *end ? end + 1 : end;
+    }
+    return AN_OK;
+}
+
+static int epochs_passed(const an_schedule *schedule, uint64_t step)
+{
+    uint64_t epoch = schedule->steps_per_epoch ? step / schedule->steps_per_epoch : 0;
+    int passed = 0;
+    while (passed < schedule->epoch_count && epoch >= (uint64_t)schedule->epochs[passed])
+        passed++;
+    return passed;
+}
+
+/* Division by the power, not repeated multiplication: 0.01 / 100 prints as 0.0001. */
+static double divided(const an_schedule *schedule, int times)
+{
+    return schedule->rate / pow(schedule->divisor, times);
+}
+
+double an_schedule_rate(const an_schedule *schedule, const an_schedule_state *state, uint64_t step)
+{
+    switch (schedule->kind) {
+    case AN_SCHEDULE_STEPS:
+        return divided(schedule, epochs_passed(schedule, step));
+    case AN_SCHEDULE_PLATEAU:
+        return divided(schedule, state->drops);
+    case AN_SCHEDULE_COSINE:
+        return schedule->rate * 0.5 * (1.0 + cos(acos(-1.0) * (double)step / (double)schedule->total_steps));
+    case AN_SCHEDULE_CONSTANT:
+        break;
+    }
+    return schedule->rate;
+}
+
+void an_schedule_observe(const an_schedule *schedule, an_schedule_state *state, double top1)
+{
+    if (top1 > state->best) {
+        state->best = top1;
+        state->waited = 0;
+        return;
+    }
+    if (++state->waited < schedule->patience || state->drops >= schedule->drops_max)
+        return;
+    state->drops++;
+    state->waited = 0;
+}

@@ -1,0 +1,132 @@
+#include "train/watch/metrics.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/file.h"
+
+#define METRICS_MAX ((size_t)1 << 30)
+
+struct an_metrics {
+    FILE *file;
+    char *path;
+};
+
+static const char *const kinds[] = {"train", "validation", "saved", "note", "warning"};
+
+static json_t *describe_training(const an_train_event *e)
+{
+    json_t *object = json_pack("{s:s, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "type", kinds[e->kind], "step",
+                               (json_int_t)e->step, "epoch", e->epoch, "loss", e->loss, "top1", e->top1, "top5",
+                               e->top5, "rate", e->rate, "images_per_second", e->images_per_second, "wait", e->wait);
+    if (object && e->device_idle >= 0) {
+        json_object_set_new(object, "device_idle", json_real(e->device_idle));
+        json_object_set_new(object, "device_copy", json_real(e->device_copy));
+    }
+    return object;
+}
+
+static json_t *describe(const an_train_event *e)
+{
+    switch (e->kind) {
+    case AN_EVENT_TRAIN:
+        return describe_training(e);
+    case AN_EVENT_VALIDATION:
+        return json_pack("{s:s, s:I, s:f, s:f, s:f, s:f, s:f, s:b}", "type", kinds[e->kind], "step",
+                         (json_int_t)e->step, "epoch", e->epoch, "loss", e->loss, "top1", e->top1, "top5", e->top5,
+                         "seconds", e->seconds, "best", (int)e->best);
+    case AN_EVENT_SAVED:
+    case AN_EVENT_NOTE:
+    case AN_EVENT_WARNING:
+        break;
+    }
+    return json_pack("{s:s, s:I, s:s}", "type", kinds[e->kind], "step", (json_int_t)e->step, "text", e->text);
+}
+
+int an_metrics_format(const an_train_event *event, an_buffer *out)
+{
+    json_t *object = describe(event);
+    char *text = object ? json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
+    int rc = text ? an_buffer_printf(out, "%s\n", text) : an_error(AN_EINTERNAL, "cannot write a metric as JSON");
+    free(text);
+    json_decref(object);
+    return rc;
+}
+
+/* A complete line of a step that the resumed run has behind it. */
+static bool keep_line(const char *line, size_t length, uint64_t step)
+{
+    json_t *object = json_loadb(line, length, 0, NULL);
+    const json_t *at = json_object_get(object, "step");
+    bool keep = json_is_integer(at) && json_integer_value(at) >= 0 && (uint64_t)json_integer_value(at) <= step;
+    json_decref(object);
+    return keep;
+}
+
+static int keep_until(const an_buffer *old, uint64_t step, an_buffer *kept)
+{
+    const char *at = (const char *)old->data, *end = at + old->size;
+    int rc = AN_OK;
+    for (const char *newline; rc == AN_OK && at < end && (newline = memchr(at, '\n', (size_t)(end - at)));
+         at = newline + 1)
+        if (keep_line(at, (size_t)(newline - at), step))
+            rc = an_buffer_append(kept, at, (size_t)(newline + 1 - at));
+    return rc;
+}
+
+static int trim(const char *path, uint64_t step)
+{
+    an_buffer old = {0}, kept = {0};
+    int rc = an_file_read(path, METRICS_MAX, &old);
+    if (rc == AN_ENOTFOUND)
+        return AN_OK;
+    if (rc == AN_OK)
+        rc = keep_until(&old, step, &kept);
+    if (rc == AN_OK && kept.size != old.size)
+        rc = an_file_write_atomic(path, kept.data, kept.size);
+    an_buffer_free(&old);
+    an_buffer_free(&kept);
+    return rc;
+}
+
+int an_metrics_open(an_metrics **out, const char *path, uint64_t step)
+{
+    int rc = trim(path, step);
+    if (rc < 0)
+        return rc;
+    an_metrics *metrics = calloc(1, sizeof(*metrics));
+    if (!metrics || !(metrics->path = strdup(path)))
+        rc = an_error(AN_ENOMEM, "out of memory for '%s'", path);
+    else if (!(metrics->file = fopen(path, "ae")))
+        rc = an_error_errno(errno, "cannot open '%s'", path);
+    if (rc < 0) {
+        an_metrics_close(metrics);
+        return rc;
+    }
+    *out = metrics;
+    return AN_OK;
+}
+
+int an_metrics_write(an_metrics *metrics, const an_train_event *event)
+{
+    an_buffer line = {0};
+    int rc = an_metrics_format(event, &line);
+    if (rc == AN_OK && (fwrite(line.data, 1, line.size, metrics->file) != line.size || fflush(metrics->file) != 0))
+        rc = an_error_errno(errno, "cannot write '%s'", metrics->path);
+    an_buffer_free(&line);
+    return rc;
+}
+
+void an_metrics_close(an_metrics *metrics)
+{
+    if (!metrics)
+        return;
+    if (metrics->file)
+        fclose(metrics->file);
+    free(metrics->path);
+    free(metrics);
+}

@@ -1,0 +1,49 @@
+/* What happens in a run, as events: told to the program for its lines and kept as JSON lines in metrics.jsonl. */
+#ifndef AN_TRAIN_WATCH_METRICS_H
+#define AN_TRAIN_WATCH_METRICS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buffer.h"
+
+typedef enum {
+    AN_EVENT_TRAIN,      /* every log_every steps: means over the steps since the last one */
+    AN_EVENT_VALIDATION, /* after an epoch, and at the end */
+    AN_EVENT_SAVED,      /* text: the checkpoint's path */
+    AN_EVENT_NOTE,       /* text */
+    AN_EVENT_WARNING     /* text */
+} an_event_kind;
+
+typedef struct {
+    an_event_kind kind;
+    uint64_t step, total;    /* steps done, steps in all */
+    double epoch;            /* epochs done, with fraction */
+    double loss, top1, top5; /* shares 0..1 */
+    double rate;
+    double images_per_second;
+    double device_idle; /* share of the devices' own time without work between steps; negative: not measured */
+    double device_copy; /* of the same time: without work, the next batch's images on their way */
+    double wait;        /* share of the time spent waiting for data, 0..1 */
+    double seconds;     /* train: until the end, at this pace; validation, saved: it took */
+    bool best;          /* validation: the highest top-1 so far */
+    const char *text;
+} an_train_event;
+
+typedef struct {
+    void (*tell)(void *context, const an_train_event *event);
+    void *context;
+} an_train_observer;
+
+/* One JSON object and a newline. */
+int an_metrics_format(const an_train_event *event, an_buffer *out);
+
+typedef struct an_metrics an_metrics;
+
+/* Open for appending. What an earlier, interrupted run wrote after step is dropped first, so that the file reads as if
+ * it had never been interrupted. */
+int an_metrics_open(an_metrics **out, const char *path, uint64_t step);
+int an_metrics_write(an_metrics *metrics, const an_train_event *event);
+void an_metrics_close(an_metrics *metrics); /* NULL is fine */
+
+#endif

@@ -1,0 +1,28 @@
+/* TensorBoard event files: scalars, images and histograms that the real TensorBoard shows.
+ *
+ * A file is a sequence of records (length, masked CRC-32C of the length, data, masked CRC-32C of the data), each
+ * holding one protobuf message Event (tensorflow/core/util/event.proto). */
+#ifndef AN_TRAIN_WATCH_TENSORBOARD_H
+#define AN_TRAIN_WATCH_TENSORBOARD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct an_tensorboard an_tensorboard;
+
+/* A new file in folder, which is made if absent. step: where this process begins; TensorBoard then drops what an
+ * earlier, interrupted one wrote after it. */
+int an_tensorboard_open(an_tensorboard **out, const char *folder, uint64_t step);
+void an_tensorboard_close(an_tensorboard *board); /* NULL is fine */
+
+int an_tensorboard_scalar(an_tensorboard *board, uint64_t step, const char *tag, double value);
+/* rgb: height rows of width * 3 bytes. */
+int an_tensorboard_image(an_tensorboard *board, uint64_t step, const char *tag, const uint8_t *rgb, uint32_t width,
+                         uint32_t height);
+int an_tensorboard_histogram(an_tensorboard *board, uint64_t step, const char *tag, const float *values,
+                             uint64_t count);
+
+/* CRC-32C (Castagnoli), as RFC 3720 has it. */
+uint32_t an_crc32c(const void *data, size_t size);
+
+#endif
