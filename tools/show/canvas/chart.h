@@ -1,0 +1,26 @@
+/* A chart of lines over one axis: title, axes with round numbers, grid, legend. */
+#ifndef AN_SHOW_CANVAS_CHART_H
+#define AN_SHOW_CANVAS_CHART_H
+
+#include "tools/show/canvas/canvas.h"
+
+typedef struct {
+    const char *name; /* in the legend; NULL: not there */
+    an_colour colour;
+    bool dashed;            /* with a dot at each point */
+    const an_point *points; /* x rising; y finite */
+    int count;
+} an_series;
+
+typedef struct {
+    const char *title, *x_label;
+    const char *y_format; /* of numbers at the axis: "%g %%" */
+    bool logarithmic;     /* y; points at or below 0 are left out */
+    double least_top;     /* the axis reaches at least so far; 0: as the data says */
+    const an_series *series;
+    int count;
+} an_chart;
+
+void an_chart_draw(an_canvas *canvas, const an_chart *chart, double x, double y, double width, double height);
+
+#endif

@@ -1,0 +1,11 @@
+/* Text and bytes inside HTML. */
+#ifndef AN_SHOW_CANVAS_HTML_H
+#define AN_SHOW_CANVAS_HTML_H
+
+#include "base/buffer.h"
+
+/* Escaped for elements and quoted attributes; what is not UTF-8 becomes replacement characters. */
+int an_html_text(an_buffer *out, const char *text);
+int an_html_base64(an_buffer *out, const an_buffer *bytes);
+
+#endif

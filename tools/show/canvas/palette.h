@@ -1,0 +1,31 @@
+/* The colours of all pictures, by what they mean. A report follows the reader's light or dark scheme; files are light.
+ */
+#ifndef AN_SHOW_CANVAS_PALETTE_H
+#define AN_SHOW_CANVAS_PALETTE_H
+
+typedef enum {
+    AN_COLOUR_PAPER,
+    AN_COLOUR_PANEL, /* areas on paper */
+    AN_COLOUR_INK,
+    AN_COLOUR_MUTED, /* secondary text, axes */
+    AN_COLOUR_FAINT, /* grids */
+    AN_COLOUR_RIGHT, /* the true class */
+    AN_COLOUR_WRONG, /* every other class */
+    AN_COLOUR_SERIES,
+    AN_COLOURS = AN_COLOUR_SERIES + 8
+} an_colour;
+
+/* The logical devices have a colour each, and so has what crosses between them. */
+#define AN_COLOUR_DEVICE(d) ((an_colour)(AN_COLOUR_SERIES + (d)))
+#define AN_COLOUR_CROSSING ((an_colour)(AN_COLOUR_SERIES + 3))
+
+typedef struct {
+    const char *name;     /* of the style sheet's variable */
+    unsigned light, dark; /* 0xRRGGBB */
+} an_palette_entry;
+
+/* Repeats the series colours when there are more. */
+an_colour an_palette_series(int number);
+const an_palette_entry *an_palette(an_colour colour);
+
+#endif

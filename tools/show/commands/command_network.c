@@ -1,0 +1,87 @@
+#include "base/error.h"
+#include "base/program/options.h"
+#include "tools/show/commands/commands.h"
+#include "tools/show/views/network_draw.h"
+#include "tools/show/commands/recipe_options.h"
+#include "tools/show/content/viewer.h"
+#include "train/setup/network.h"
+#include "train/setup/trained.h"
+
+typedef struct {
+    an_train_config config;   /* first: options of the recipe keep their offsets */
+    an_viewer_options source; /* only run and weights */
+    int classes;
+} network_options;
+
+static const an_option own[] = {
+    {.heading = "Network of a run or of one's own choice:"},
+    AN_VIEWER_WEIGHTS(network_options, source),
+    {.name = "classes",
+     .type = AN_OPTION_INT,
+     .metavar = "N",
+     .initial = "1000",
+     .min = 2,
+     .max = 1 << 20,
+     .offset = offsetof(network_options, classes),
+     .help = "classes that it tells apart"},
+};
+#define OWN (sizeof(own) / sizeof(own[0]))
+
+/* Those of an-train's options that decide the graph; told apart there, drawn here. */
+static const char *const shaping[] = {"crop", "network",    "activation",       "dropout", "dropout-layers",
+                                      "lrn",  "one-column", "no-communication", "pool",    "padding"};
+#define SHAPING (sizeof(shaping) / sizeof(shaping[0]))
+
+static an_option table[OWN + SHAPING + 1];
+
+static const an_options spec = {
+    .program = "an-show network",
+    .usage = "PICTURE",
+    .summary =
+        "Draw a network as the paper's Figure 2 does: each layer with its shape, the device that it lives on, where "
+        "the devices talk, and what it costs. Without --run or --weights it is the network that an-train would make "
+        "of the same options, the paper's by default.",
+    .epilogue = "Examples:\n"
+                "  $ an-show network alexnet.svg\n"
+                "  $ an-show network --one-column --crop 227 one-column.pdf\n"
+                "  $ an-show network --run runs/first network.png",
+    .options = table,
+    .arguments_min = 1,
+    .arguments_max = 1,
+};
+
+static int graph_of_run(const network_options *o, an_graph *graph)
+{
+    an_trained trained;
+    int rc = an_trained_open(&trained, o->source.run, o->source.weights);
+    if (rc == AN_OK)
+        rc = an_network_build(&trained.config, trained.classes, graph);
+    an_trained_close(&trained);
+    return rc;
+}
+
+int an_show_network(int argc, char **argv)
+{
+    network_options o;
+    char **arguments;
+    an_canvas_kind kind;
+    an_graph graph;
+    an_canvas *canvas = NULL;
+    an_recipe_options(table, own, OWN, shaping, SHAPING);
+    int rc = an_options_init(an_train_recipe_spec(), &o.config);
+    if (rc == AN_OK)
+        rc = an_options_init(&spec, &o);
+    if (rc == AN_OK)
+        rc = an_options_parse(&spec, argc, argv, &o, &arguments);
+    if (rc == AN_OK)
+        rc = an_canvas_kind_of(arguments[0], &kind);
+    if (rc == AN_OK)
+        rc = o.source.run || o.source.weights ? graph_of_run(&o, &graph)
+                                              : an_network_build(&o.config, o.classes, &graph);
+    if (rc == AN_OK)
+        rc = an_network_draw(&canvas, kind, &graph, "What the network is made of");
+    if (rc == AN_OK)
+        rc = an_canvas_save(canvas, arguments[0]);
+    an_canvas_free(canvas);
+    return rc;
+}

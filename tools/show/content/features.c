@@ -1,0 +1,264 @@
+#include "tools/show/content/features.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/program/progress.h"
+#include "base/program/stop.h"
+#include "store/bytes.h"
+#include "train/setup/data.h"
+#include "train/state/safetensors.h"
+
+struct an_features {
+    an_safetensors *file;
+    char *path;
+    int fd;
+    uint64_t count, offset; /* of the first row in the file */
+    uint32_t units;
+};
+
+static const an_node *weighted_before(const an_graph *graph, const an_node *node)
+{
+    do {
+        if (!node->input_count)
+            return NULL;
+        node = &graph->nodes[node->inputs[0]];
+    } while (!node->has_weights);
+    return node;
+}
+
+int an_features_layer(const an_graph *graph, const char **layer, uint32_t *units)
+{
+    const an_node *last = weighted_before(graph, &graph->nodes[graph->count - 1]);
+    const an_node *hidden = last ? weighted_before(graph, last) : NULL;
+    if (!hidden)
+        return an_error(AN_EUNSUPPORTED, "the network has no hidden layer to take features from");
+    *layer = hidden->name;
+    *units = (uint32_t)(hidden->layer_channels * hidden->height * hidden->width);
+    return AN_OK;
+}
+
+static int batch_tell(an_viewer *v, const an_batch *batch, const char *layer, float *rows,
+                      const an_features_watcher *watcher)
+{
+    an_images images = an_train_images(batch);
+    int rc = an_exec_evaluate(v->exec, &images, NULL, batch->count, NULL, NULL);
+    if (rc == AN_OK)
+        rc = an_exec_activation_get(v->exec, layer, batch->count, rows);
+    return rc == AN_OK ? watcher->rows(watcher->context, rows, batch->indices, batch->count) : rc;
+}
+
+int an_features_make(an_viewer *v, const an_dataset *dataset, const uint64_t *subset, uint64_t subset_count,
+                     const an_features_watcher *watcher)
+{
+    an_view_options view = {.dataset = dataset,
+                            .input = &v->trained.input,
+                            .subset = subset,
+                            .subset_count = subset_count,
+                            .crop = v->trained.config.crop,
+                            .batch = v->options.batch,
+                            .threads = an_train_loader_threads(v->options.loader_threads)};
+    an_loader *loader = NULL;
+    const char *layer = NULL;
+    uint32_t units = 0;
+    int rc = an_features_layer(&v->graph, &layer, &units);
+    if (rc < 0)
+        return rc;
+    float *rows = malloc((size_t)v->options.batch * units * sizeof(*rows));
+    rc = rows ? an_view_loader(&view, v->exec, &loader) : an_error(AN_ENOMEM, "out of memory for features");
+    while (rc == AN_OK) {
+        an_batch *batch;
+        rc = an_stop_requested() ? AN_STOPPED : an_loader_next(loader, &batch);
+        if (rc != AN_OK)
+            break;
+        rc = batch_tell(v, batch, layer, rows, watcher);
+        an_loader_release(loader, batch);
+    }
+    an_loader_free(loader);
+    free(rows);
+    return rc == AN_END ? AN_OK : rc;
+}
+
+/* The checksum in a checkpoint stands for its weights. */
+static int weights_identity(const an_viewer *v, char *out, size_t size)
+{
+    an_safetensors *file;
+    int rc = an_safetensors_open(&file, an_checkpoint_path(v->trained.checkpoint));
+    if (rc < 0)
+        return rc;
+    const char *checksum = an_safetensors_metadata(file, "xxh3");
+    snprintf(out, size, "%s", checksum ? checksum : "");
+    an_safetensors_free(file);
+    return AN_OK;
+}
+
+static void dataset_identity(const an_dataset *dataset, char out[17])
+{
+    snprintf(out, 17, "%016" PRIx64, an_dataset_fingerprint(dataset));
+}
+
+typedef struct {
+    an_file_writer *file;
+    an_progress progress;
+    uint64_t done;
+    uint32_t units;
+} saver;
+
+static int save_rows(void *context, const float *rows, const uint64_t *indices, uint32_t count)
+{
+    saver *s = context;
+    (void)indices; /* stored order */
+    an_progress_update(&s->progress, s->done += count, NULL);
+    return an_file_writer_write(s->file, rows, (size_t)count * s->units * sizeof(*rows));
+}
+
+static int header_write(saver *s, const an_viewer *v, const an_dataset *dataset, const char *layer)
+{
+    char weights[64], fingerprint[17];
+    uint64_t count = an_dataset_count(dataset);
+    int rc = weights_identity(v, weights, sizeof(weights));
+    if (rc < 0)
+        return rc;
+    dataset_identity(dataset, fingerprint);
+    json_t *json =
+        json_pack("{s:{s:s, s:s, s:s}, s:{s:s, s:[I, I], s:[I, I]}}", "__metadata__", "layer", layer, "weights",
+                  weights, "dataset.fingerprint", fingerprint, "features", "dtype", "F32", "shape", (json_int_t)count,
+                  (json_int_t)s->units, "data_offsets", (json_int_t)0, (json_int_t)(count * s->units * sizeof(float)));
+    char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+    an_buffer header = {0};
+    uint8_t length[8];
+    rc = text ? an_buffer_printf(&header, "%s%*s", text, (int)(-strlen(text) & 7), "")
+              : an_error(AN_EINTERNAL, "cannot write a header of features");
+    an_bytes_put_u64(length, header.size);
+    if (rc == AN_OK)
+        rc = an_file_writer_write(s->file, length, sizeof(length));
+    if (rc == AN_OK)
+        rc = an_file_writer_write(s->file, header.data, header.size);
+    an_buffer_free(&header);
+    free(text);
+    json_decref(json);
+    return rc;
+}
+
+static int features_save(const char *path, an_viewer *v, const an_dataset *dataset)
+{
+    saver s = {0};
+    const char *layer = NULL;
+    int rc = an_features_layer(&v->graph, &layer, &s.units);
+    if (rc == AN_OK)
+        rc = an_file_writer_open(&s.file, path);
+    if (rc < 0)
+        return rc;
+    an_progress_start(&s.progress, "features", "images", 0, an_dataset_count(dataset), false);
+    rc = header_write(&s, v, dataset, layer);
+    if (rc == AN_OK)
+        rc = an_features_make(v, dataset, NULL, 0, &(an_features_watcher){save_rows, &s});
+    an_progress_finish(&s.progress, s.done, NULL);
+    if (rc == AN_OK)
+        return an_file_writer_commit(s.file);
+    an_file_writer_abort(s.file);
+    return rc;
+}
+
+static int place_rows(an_features *f)
+{
+    uint8_t length[8];
+    const an_safetensor *t = an_safetensors_find(f->file, "features");
+    if (!t || t->rank != 2 || strcmp(t->dtype, "F32") != 0 || !t->shape[0] || !t->shape[1] || t->shape[1] > 1 << 20)
+        return an_error(AN_ECORRUPT, "'%s' holds no features (a table of float32)", f->path);
+    if ((f->fd = open(f->path, O_RDONLY | O_CLOEXEC)) < 0)
+        return an_error_errno(errno, "cannot open '%s'", f->path);
+    int rc = an_file_pread(f->fd, length, sizeof(length), 0, f->path);
+    f->offset = sizeof(length) + an_bytes_u64(length) + t->begin;
+    f->count = t->shape[0];
+    f->units = (uint32_t)t->shape[1];
+    return rc;
+}
+
+int an_features_open(an_features **out, const char *path)
+{
+    an_features *f = calloc(1, sizeof(*f));
+    if (!f)
+        return an_error(AN_ENOMEM, "out of memory for features");
+    f->fd = -1;
+    int rc = (f->path = strdup(path)) ? an_safetensors_open(&f->file, path) : an_error(AN_ENOMEM, "out of memory");
+    if (rc == AN_OK)
+        rc = place_rows(f);
+    if (rc < 0)
+        an_features_free(f);
+    else
+        *out = f;
+    return rc;
+}
+
+void an_features_free(an_features *f)
+{
+    if (!f)
+        return;
+    if (f->fd >= 0)
+        close(f->fd);
+    an_safetensors_free(f->file);
+    free(f->path);
+    free(f);
+}
+
+/* Whether the file tells of these weights and this dataset. */
+static int matches(const an_features *f, const an_viewer *v, const an_dataset *dataset, bool *out)
+{
+    char weights[64], fingerprint[17];
+    const char *layer, *stored_weights = an_safetensors_metadata(f->file, "weights"),
+                       *stored_dataset = an_safetensors_metadata(f->file, "dataset.fingerprint");
+    uint32_t units = 0;
+    int rc = an_features_layer(&v->graph, &layer, &units);
+    if (rc == AN_OK)
+        rc = weights_identity(v, weights, sizeof(weights));
+    dataset_identity(dataset, fingerprint);
+    *out = rc == AN_OK && stored_weights && stored_dataset && strcmp(weights, stored_weights) == 0 &&
+           strcmp(fingerprint, stored_dataset) == 0 && f->units == units && f->count == an_dataset_count(dataset);
+    return rc;
+}
+
+/* A file that is something else is not overwritten. */
+int an_features_get(an_features **out, const char *path, an_viewer *viewer, const an_dataset *dataset)
+{
+    bool fit = false;
+    an_features *f = NULL;
+    int rc = access(path, F_OK) == 0 ? an_features_open(&f, path) : AN_ENOTFOUND;
+    if (rc < 0 && rc != AN_ENOTFOUND)
+        return an_error_prefix(rc, "give --features another name");
+    if (rc == AN_OK)
+        rc = matches(f, viewer, dataset, &fit);
+    if (rc == AN_OK && fit) {
+        *out = f;
+        return AN_OK;
+    }
+    an_features_free(f);
+    if (rc < 0 && rc != AN_ENOTFOUND)
+        return rc;
+    rc = features_save(path, viewer, dataset);
+    return rc == AN_OK ? an_features_open(out, path) : rc;
+}
+
+uint64_t an_features_count(const an_features *features)
+{
+    return features->count;
+}
+
+uint32_t an_features_units(const an_features *features)
+{
+    return features->units;
+}
+
+int an_features_read(const an_features *f, uint64_t first, uint64_t count, float *out)
+{
+    size_t row = (size_t)f->units * sizeof(float);
+    return an_file_pread(f->fd, out, count * row, f->offset + first * row, f->path);
+}

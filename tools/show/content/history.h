@@ -1,0 +1,44 @@
+/* A run's metrics.jsonl as curves. */
+#ifndef AN_SHOW_CONTENT_HISTORY_H
+#define AN_SHOW_CONTENT_HISTORY_H
+
+#include "tools/show/canvas/canvas.h"
+
+typedef enum {
+    AN_CURVE_ERROR, /* training top-1 error, per cent */
+    AN_CURVE_VALIDATION_ERROR,
+    AN_CURVE_LOSS,
+    AN_CURVE_VALIDATION_LOSS,
+    AN_CURVE_RATE,
+    AN_CURVE_WAIT,  /* share of the time spent waiting for data, per cent */
+    AN_CURVE_SPEED, /* images/s */
+    AN_CURVES
+} an_curve_kind;
+
+typedef struct {
+    an_point *points; /* x: epochs done */
+    int count, capacity;
+} an_curve;
+
+typedef struct {
+    char *name; /* of the run: its folder's */
+    an_curve curves[AN_CURVES];
+    double epochs; /* done at the last line */
+    double steps;
+} an_history;
+
+/* run: the folder. At most 600 points a curve: neighbours are averaged. A last line that is cut off is passed over
+ * (the run may be going on). AN_ENOTFOUND, AN_ECORRUPT (naming the line), AN_EINVAL if nothing was logged yet. */
+int an_history_load(an_history *out, const char *run);
+/* The mean of a curve's values; 0 of an empty one. */
+double an_history_mean(const an_history *history, an_curve_kind kind);
+void an_history_free(an_history *history); /* zeroed is fine */
+
+/* Error large, then loss, learning rate and wait for data: of several runs. The caller frees. */
+int an_curves_draw(an_canvas **out, an_canvas_kind kind, const an_history *runs, int count);
+
+/* One chart. kinds: a line each; the second is dashed, or AN_CURVES: none. */
+int an_curves_chart(an_canvas **out, an_canvas_kind kind, const an_history *run, const an_curve_kind kinds[2],
+                    const char *title, const char *y_format, bool logarithmic, double least_top);
+
+#endif

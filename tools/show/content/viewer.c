@@ -1,0 +1,125 @@
+#include "tools/show/content/viewer.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/program/log.h"
+#include "train/setup/data.h"
+#include "train/setup/network.h"
+
+static int names_alloc(an_viewer *v)
+{
+    v->ids = calloc(v->classes, sizeof(*v->ids));
+    v->names = calloc(v->classes, sizeof(*v->names));
+    return v->ids && v->names ? AN_OK : an_error(AN_ENOMEM, "out of memory for %u class names", v->classes);
+}
+
+static int names_from_ids(an_viewer *v, const char *ids)
+{
+    json_t *list = json_loads(ids, 0, NULL);
+    bool whole = true;
+    for (uint32_t i = 0; i < v->classes; i++) {
+        const char *id = json_string_value(json_array_get(list, i));
+        v->ids[i] = strdup(id ? id : "?");
+        v->names[i] = strdup(id ? id : "?");
+        whole = whole && v->ids[i] && v->names[i];
+    }
+    json_decref(list);
+    return whole ? AN_OK : an_error(AN_ENOMEM, "out of memory for %u class names", v->classes);
+}
+
+static int names_from_dataset(an_viewer *v, const an_dataset *dataset)
+{
+    for (uint32_t i = 0; i < v->classes; i++) {
+        char *name = strdup(an_dataset_class(dataset, i)->name);
+        if (!name)
+            return an_error(AN_ENOMEM, "out of memory for %u class names", v->classes);
+        free(v->names[i]);
+        v->names[i] = name;
+    }
+    return AN_OK;
+}
+
+/* The training set may have been moved or ingested anew: then its names are not asked for. */
+static int names_from_training(an_viewer *v, const an_train_identity *identity)
+{
+    an_dataset *dataset = NULL;
+    int rc = AN_OK;
+    if (an_dataset_open(&dataset, identity->dataset) == AN_OK &&
+        an_train_class_check(dataset, identity->classes, "the network") == AN_OK)
+        rc = names_from_dataset(v, dataset);
+    an_dataset_free(dataset);
+    return rc;
+}
+
+static int names_find(an_viewer *v, const an_dataset *dataset)
+{
+    const an_train_identity *identity = an_checkpoint_identity(v->trained.checkpoint);
+    int rc = names_alloc(v);
+    if (rc == AN_OK)
+        rc = names_from_ids(v, identity->classes);
+    if (rc < 0 || !dataset)
+        return rc < 0 ? rc : names_from_training(v, identity);
+    rc = an_train_class_check(dataset, identity->classes, an_checkpoint_path(v->trained.checkpoint));
+    return rc < 0 ? rc : names_from_dataset(v, dataset);
+}
+
+int an_viewer_open(an_viewer *out, const an_viewer_options *options, const an_dataset *dataset, bool exec)
+{
+    *out = (an_viewer){.options = *options};
+    int rc = an_trained_open(&out->trained, options->run, options->weights);
+    if (rc == AN_OK) {
+        out->classes = (uint32_t)out->trained.classes;
+        rc = an_network_build(&out->trained.config, out->trained.classes, &out->graph);
+    }
+    if (rc == AN_OK)
+        rc = names_find(out, dataset);
+    if (rc == AN_OK && exec)
+        rc = an_trained_exec(&out->trained, options->devices, options->batch,
+                             an_train_compute_threads(options->compute_threads), &out->exec);
+    if (rc < 0)
+        an_viewer_close(out);
+    return rc;
+}
+
+void an_viewer_close(an_viewer *v)
+{
+    for (uint32_t i = 0; i < v->classes; i++) {
+        free(v->ids ? v->ids[i] : NULL);
+        free(v->names ? v->names[i] : NULL);
+    }
+    free(v->ids);
+    free(v->names);
+    an_exec_free(v->exec);
+    an_trained_close(&v->trained);
+    *v = (an_viewer){0};
+}
+
+int an_viewer_dataset(an_dataset **out, const char *path)
+{
+    int rc = an_dataset_open(out, path);
+    if (rc == AN_OK && an_dataset_count(*out) == 0)
+        rc = an_error(AN_EINVAL, "'%s' holds no images", path);
+    return rc;
+}
+
+int an_viewer_sampler(const an_viewer *v, uint32_t side, an_sampler **out)
+{
+    const an_train_input *input = &v->trained.input;
+    an_statistics statistics = {.side = input->side, .images = 1, .mean_image = input->mean_image};
+    an_sample_options options = {
+        .crop = (uint32_t)v->trained.config.crop, .mean = AN_MEAN_PIXEL, .scale = input->scale};
+    an_train_sample_format(&options, an_exec_input_format(v->exec));
+    return an_sampler_create(out, &options, side, &statistics);
+}
+
+int an_viewer_class(const an_viewer *v, const char *name, size_t length)
+{
+    for (uint32_t i = 0; i < v->classes; i++)
+        if ((strlen(v->ids[i]) == length && memcmp(v->ids[i], name, length) == 0) ||
+            (strlen(v->names[i]) == length && memcmp(v->names[i], name, length) == 0))
+            return (int)i;
+    return -1;
+}

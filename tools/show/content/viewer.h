@@ -1,0 +1,81 @@
+/* A trained network ready to look at images, and what its classes are called. */
+#ifndef AN_SHOW_CONTENT_VIEWER_H
+#define AN_SHOW_CONTENT_VIEWER_H
+
+#include "augment/sample.h"
+#include "base/program/options.h"
+#include "model/exec.h"
+#include "store/dataset/dataset.h"
+#include "train/loop/predictions.h"
+#include "train/setup/trained.h"
+
+/* What every command that runs a network lets the user choose. */
+typedef struct {
+    const char *run, *weights, *devices;
+    int batch, compute_threads, loader_threads;
+} an_viewer_options;
+
+/* Entries of an option table for a member of that type. */
+#define AN_VIEWER_WEIGHTS(owner, member)                                                                               \
+    {.name = "run",                                                                                                    \
+     .key = 'r',                                                                                                       \
+     .type = AN_OPTION_STRING,                                                                                         \
+     .metavar = "FOLDER",                                                                                              \
+     .offset = offsetof(owner, member.run),                                                                            \
+     .help = "the best checkpoint of this run (the newest, if it never validated)"},                                   \
+    {                                                                                                                  \
+        .name = "weights", .key = 'w', .type = AN_OPTION_STRING, .metavar = "FILE",                                    \
+        .offset = offsetof(owner, member.weights), .help = "this file: a checkpoint or an export"                      \
+    }
+#define AN_VIEWER_MACHINE(owner, member)                                                                               \
+    {.heading = "Machine:"},                                                                                           \
+        {.name = "batch",                                                                                              \
+         .key = 'b',                                                                                                   \
+         .type = AN_OPTION_INT,                                                                                        \
+         .metavar = "N",                                                                                               \
+         .initial = "64",                                                                                              \
+         .min = 1,                                                                                                     \
+         .max = 65536,                                                                                                 \
+         .offset = offsetof(owner, member.batch),                                                                      \
+         .help = "images at a time"},                                                                                  \
+        {.name = "devices",                                                                                            \
+         .type = AN_OPTION_STRING,                                                                                     \
+         .metavar = "LIST",                                                                                            \
+         .initial = "cpu",                                                                                             \
+         .offset = offsetof(owner, member.devices),                                                                    \
+         .help = "where the network's two logical devices run"},                                                       \
+    {                                                                                                                  \
+        .name = "compute-threads", .type = AN_OPTION_INT, .metavar = "N", .initial = "0", .min = 0, .max = 1024,       \
+        .offset = offsetof(owner, member.compute_threads), .help = "compute threads (0: all processors)"               \
+    }
+
+#define AN_VIEWER_LOADER(owner, member)                                                                                \
+    {                                                                                                                  \
+        .name = "threads", .key = 'j', .type = AN_OPTION_INT, .metavar = "N", .initial = "0", .min = 0, .max = 1024,   \
+        .offset = offsetof(owner, member.loader_threads), .help = "loader threads (0: chosen)"                         \
+    }
+
+typedef struct {
+    an_viewer_options options;
+    an_trained trained;
+    an_exec *exec;
+    an_graph graph;
+    uint32_t classes;
+    char **ids, **names; /* of each class */
+} an_viewer;
+
+/* dataset: must have the network's classes, and says what they are called. NULL: the training set does, if it is still
+ * where it was; else the ids have to do. Runs nothing without exec (graph and names only). */
+int an_viewer_open(an_viewer *out, const an_viewer_options *options, const an_dataset *dataset, bool exec);
+void an_viewer_close(an_viewer *viewer); /* zeroed is fine */
+
+/* A dataset with the network's classes that is not empty. */
+int an_viewer_dataset(an_dataset **out, const char *path);
+
+/* The centre of square images of side pixels, as an_train_input wants them. */
+int an_viewer_sampler(const an_viewer *viewer, uint32_t side, an_sampler **out);
+
+/* The class that a folder's name stands for (id or name), or -1. */
+int an_viewer_class(const an_viewer *viewer, const char *name, size_t length);
+
+#endif

@@ -1,9 +1,0 @@
-/* The style sheet of a report, with the palette's colours as variables for both schemes. */
-#ifndef AN_SHOW_REPORT_STYLE_H
-#define AN_SHOW_REPORT_STYLE_H
-
-#include "base/buffer.h"
-
-int an_report_style_write(an_buffer *out);
-
-#endif

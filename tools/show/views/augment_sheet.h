@@ -1,0 +1,20 @@
+/* What training makes of one image, by the loader's own code. */
+#ifndef AN_SHOW_VIEWS_AUGMENT_SHEET_H
+#define AN_SHOW_VIEWS_AUGMENT_SHEET_H
+
+#include "augment/sample.h"
+#include "store/dataset/dataset.h"
+#include "tools/show/canvas/canvas.h"
+
+typedef struct {
+    const an_dataset *dataset;
+    uint64_t record;
+    uint64_t seed;
+    int epochs;               /* drawn, from 0 on */
+    an_sample_options sample; /* of training; the format is chosen here */
+} an_augment_sheet;
+
+/* The caller frees. */
+int an_augment_sheet_draw(an_canvas **out, an_canvas_kind kind, const an_augment_sheet *sheet);
+
+#endif

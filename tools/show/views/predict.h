@@ -1,0 +1,24 @@
+/* What a network says about images, and the left panel of the paper's Figure 4. */
+#ifndef AN_SHOW_VIEWS_PREDICT_H
+#define AN_SHOW_VIEWS_PREDICT_H
+
+#include "base/error.h"
+#include "tools/show/canvas/canvas.h"
+#include "tools/show/content/subjects.h"
+
+/* Told every image with what the network says about it, in order. It may take the image out of subject, leaving it
+ * zeroed. A negative return ends. */
+typedef struct {
+    int (*tell)(void *context, an_subject *subject);
+    void *context;
+} an_predict_watcher;
+
+/* Images that do not decode are passed over: *unusable counts them, and the first one's reason is kept in *reason. */
+int an_predict(an_viewer *viewer, an_subjects *subjects, const an_predict_watcher *watcher, uint64_t *unusable,
+               an_error_state *reason);
+
+/* Images in a grid, the true class below, and a bar for each of the most probable ones. The caller frees. */
+int an_panel_draw(an_canvas **out, an_canvas_kind kind, const an_viewer *viewer, const an_subject *subjects, int count,
+                  int columns);
+
+#endif

@@ -1,0 +1,20 @@
+/* A run as one HTML page that needs nothing else: no network, light or dark, printable, readable on a phone. */
+#ifndef AN_SHOW_VIEWS_REPORT_PAGE_H
+#define AN_SHOW_VIEWS_REPORT_PAGE_H
+
+#include "tools/show/views/filters.h"
+#include "tools/show/content/findings.h"
+#include "tools/show/content/history.h"
+
+typedef struct {
+    const char *run;
+    const an_viewer *viewer;
+    const an_history *history;
+    const an_filters *filters;
+    const an_dataset *dataset;   /* NULL: nothing was evaluated */
+    const an_findings *findings; /* with a dataset */
+} an_report_page;
+
+int an_report_page_write(const an_report_page *page, an_buffer *out);
+
+#endif
