@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "benchmarks/bench_io.h"
+#include "benchmarks/io/bench_io.h"
 
 static bench_change change(an_codec codec, double gain, double growth)
 {

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "benchmarks/bench_io.h"
+#include "benchmarks/io/bench_io.h"
 
 #define WIDTH 960.0
 #define LEFT 120.0

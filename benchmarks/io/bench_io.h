@@ -1,6 +1,6 @@
 /* an-bench-io: the loader and its stages, each measured alone in the same run. */
-#ifndef AN_BENCHMARKS_BENCH_IO_H
-#define AN_BENCHMARKS_BENCH_IO_H
+#ifndef AN_BENCHMARKS_IO_BENCH_IO_H
+#define AN_BENCHMARKS_IO_BENCH_IO_H
 
 #include <stdbool.h>
 #include <stdint.h>

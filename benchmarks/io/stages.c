@@ -13,7 +13,7 @@
 #include "base/rng.h"
 #include "base/program/stop.h"
 #include "base/thread.h"
-#include "benchmarks/bench_io.h"
+#include "benchmarks/io/bench_io.h"
 
 #define PAGE 4096u
 

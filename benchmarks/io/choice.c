@@ -2,7 +2,7 @@
  * gives the most for each byte of the file, the gain divided by the growth. Decoding four times as fast from a file of
  * 1.1 times the size goes before eleven times from one of seven times: such a file leaves the page cache soon, and then
  * the disk binds. What gains more than the proposal regardless of size is named after it, as a further step. */
-#include "benchmarks/bench_io.h"
+#include "benchmarks/io/bench_io.h"
 
 #define WORTH 1.05   /* gain below which a change is not worth naming */
 #define FURTHER 1.25 /* gain over the proposal from which a larger file is worth naming */

@@ -5,7 +5,7 @@
 
 #include "base/cpu.h"
 #include "base/error.h"
-#include "benchmarks/bench_io.h"
+#include "benchmarks/io/bench_io.h"
 
 static double megabytes(const bench_result *result)
 {

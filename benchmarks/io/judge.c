@@ -15,7 +15,7 @@
 #include "base/buffer.h"
 #include "base/error.h"
 #include "base/thread.h"
-#include "benchmarks/bench_io.h"
+#include "benchmarks/io/bench_io.h"
 #include "store/codec.h"
 #include "store/coef/coef.h"
 

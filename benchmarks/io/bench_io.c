@@ -1,5 +1,5 @@
 /* an-bench-io: options and the order of the measurements. */
-#include "benchmarks/bench_io.h"
+#include "benchmarks/io/bench_io.h"
 
 #include <stddef.h>
 #include <stdio.h>

@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/program/stop.h"
-#include "benchmarks/bench_io.h"
+#include "benchmarks/io/bench_io.h"
 
 #define SAMPLES_MAX 4096
 #define SAMPLE_EVERY 0.05 /* seconds */
