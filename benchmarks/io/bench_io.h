@@ -106,7 +106,7 @@ typedef struct {
 /* Needs every stage measured. Measures other codecs itself if decoding binds. */
 int bench_judge(const bench_config *config, const an_dataset *dataset, bench_report *report);
 
-/* Of what was tried, the change to propose and the further step (bench_io_choice.c has the rule). */
+/* Of what was tried, the change to propose and the further step (choice.c has the rule). */
 void bench_choose(const bench_change *tried, int count, bench_verdict *out);
 
 int bench_print_text(const bench_config *config, const an_dataset *dataset, const bench_report *report);

@@ -22,7 +22,7 @@ GOOD = {
     "train/state/run.c": ['"augment/loader.h"', '"model/graph/graph.h"', '"store/reader/reader.h"'],
     "tools/show.c": ['"train/state/run.h"'],
     "benchmarks/io.c": ['"augment/loader.h"', '<jpeglib.h>'],
-    "tests/store/test_jpeg.c": ['"store/jpeg/jpeg.h"', '"fixture.h"', '"tests/base/scratch.h"', '<lmdb.h>'],
+    "tests/store/jpeg/test_jpeg.c": ['"store/jpeg/jpeg.h"', '"fixture.h"', '"tests/base/scratch.h"', '<lmdb.h>'],
 }
 
 BAD = [

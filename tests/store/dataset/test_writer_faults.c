@@ -14,7 +14,7 @@
 
 #include "base/error.h"
 #include "tests/store/message.h"
-#include "tests/store/support.h"
+#include "tests/store/dataset/support.h"
 
 static struct {
     int calls, fail_at; /* counted from 1; 0: never */

@@ -15,7 +15,7 @@
 
 #include "base/error.h"
 #include "tests/store/message.h"
-#include "tests/store/support.h"
+#include "tests/store/dataset/support.h"
 
 enum { SKIPPED = 77, COUNT = 2000, COMMIT_EVERY = 50 };
 

@@ -1,4 +1,4 @@
-#include "tests/store/reader_support.h"
+#include "tests/store/reader/reader_support.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-#include "tests/store/support.h"
+#include "tests/store/dataset/support.h"
 
 #include <fcntl.h>
 #include <ftw.h>

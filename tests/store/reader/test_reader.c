@@ -14,7 +14,7 @@
 #include "base/error.h"
 #include "store/reader/engine.h"
 #include "tests/store/message.h"
-#include "tests/store/reader_support.h"
+#include "tests/store/reader/reader_support.h"
 
 static const an_reader_engine engines[] = {AN_READER_AUTO, AN_READER_URING, AN_READER_URING_DIRECT, AN_READER_PREAD,
                                            AN_READER_MMAP};

@@ -19,7 +19,7 @@
 
 #include "base/error.h"
 #include "tests/store/message.h"
-#include "tests/store/reader_support.h"
+#include "tests/store/reader/reader_support.h"
 
 /* What goes wrong. Set while no reader exists. */
 static struct {

@@ -1,6 +1,6 @@
 /* A file of known bytes and reads of it, for the reader's tests. */
-#ifndef AN_TESTS_STORE_READER_SUPPORT_H
-#define AN_TESTS_STORE_READER_SUPPORT_H
+#ifndef AN_TESTS_STORE_READER_READER_SUPPORT_H
+#define AN_TESTS_STORE_READER_READER_SUPPORT_H
 
 #include <stdbool.h>
 

@@ -18,7 +18,7 @@
 #include "store/dataset/layout.h"
 #include "store/dataset/lmdb_file.h"
 #include "tests/store/message.h"
-#include "tests/store/support.h"
+#include "tests/store/dataset/support.h"
 
 /* ------------------------------------------------------------------------------------------------ bad opens ---- */
 

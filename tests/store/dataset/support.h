@@ -1,6 +1,6 @@
 /* Scratch folders and small datasets for the store's tests. All failures end the test. */
-#ifndef AN_TESTS_STORE_SUPPORT_H
-#define AN_TESTS_STORE_SUPPORT_H
+#ifndef AN_TESTS_STORE_DATASET_SUPPORT_H
+#define AN_TESTS_STORE_DATASET_SUPPORT_H
 
 #include <stddef.h>
 #include <stdint.h>

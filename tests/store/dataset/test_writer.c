@@ -17,7 +17,7 @@
 #include "base/file.h"
 #include "base/rng.h"
 #include "tests/store/message.h"
-#include "tests/store/support.h"
+#include "tests/store/dataset/support.h"
 
 static const uint32_t raw_sizes[] = {196608};
 static const test_recipe raw = {raw_sizes, 1};
