@@ -25,10 +25,10 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/rng.h"
-#include "store/image/resize.h"
 #include "store/bytes.h"
 #include "store/coef/format.h"
 #include "store/coef/kernels.h"
+#include "store/image/resize.h"
 #include "store/jpeg/jpeg.h"
 
 enum { FILES_MAX = 4000, PASSES = 9, TIERS = 3, LIMIT = TIERS, JPEG, ENCODE, BACK, CONTENDERS, STAGES = 4 };

@@ -12,8 +12,8 @@
 #include "base/program/options.h"
 #include "base/rng.h"
 #include "bench_step.h"
-#include "model/nets/alexnet.h"
 #include "model/init.h"
+#include "model/nets/alexnet.h"
 
 #define ROUNDS_MAX 64
 

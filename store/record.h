@@ -7,8 +7,8 @@
 
 #define AN_RECORD_HEADER_SIZE 32
 #define AN_RECORD_VERSION 1
-#define AN_RECORD_SIDE_MAX 16384            /* pixels, each side */
-#define AN_RECORD_PAYLOAD_MAX (1u << 30)    /* bytes */
+#define AN_RECORD_SIDE_MAX 16384         /* pixels, each side */
+#define AN_RECORD_PAYLOAD_MAX (1u << 30) /* bytes */
 
 typedef enum {
     AN_CODEC_JPEG = 1,   /* a JPEG file (JFIF, baseline unless passed through) */
@@ -33,8 +33,8 @@ typedef struct {
     const uint8_t *payload;
 } an_record;
 
-const char *an_codec_name(an_codec codec);                  /* "jpeg" ...; "?" if unknown */
-int an_codec_from_name(const char *name, an_codec *out);    /* AN_EINVAL lists the names */
+const char *an_codec_name(an_codec codec);               /* "jpeg" ...; "?" if unknown */
+int an_codec_from_name(const char *name, an_codec *out); /* AN_EINVAL lists the names */
 
 /* Fill checksum and write the 32 bytes. */
 void an_record_header_write(an_record_header *header, const uint8_t *payload, uint8_t out[AN_RECORD_HEADER_SIZE]);

@@ -19,6 +19,7 @@ LIBRARIES = {
 ABOVE = ("tools", "benchmarks", "tests")
 ALLOWED = {**LIBRARIES, **{folder: {*LIBRARIES, folder} for folder in ABOVE}}
 ALLOWED["tests"].add("benchmarks")
+ALLOWED["benchmarks"].add("tools")
 
 # Headers of other projects and the only files of ours that may include them; those that compare with them are free.
 FREE = ("tests", "benchmarks")

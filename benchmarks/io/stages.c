@@ -10,8 +10,8 @@
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/rng.h"
 #include "base/program/stop.h"
+#include "base/rng.h"
 #include "base/thread.h"
 #include "benchmarks/io/bench_io.h"
 

@@ -33,13 +33,13 @@ static const an_options spec = {
     .arguments_max = 2,
 };
 
-int an_command_export(int argc, char **argv)
+int an_ingest_command_export(int argc, char **argv)
 {
     an_export_options options;
     char **arguments;
     uint64_t written;
     an_dataset *dataset;
-    int error = an_command_open(&spec, argc, argv, &options, &arguments, &dataset);
+    int error = an_ingest_command_open(&spec, argc, argv, &options, &arguments, &dataset);
     if (error)
         return error;
     error = an_export(dataset, arguments[1], &options, &written);

@@ -52,7 +52,7 @@ static int print_text(const an_dataset *dataset, bool classes)
     return error;
 }
 
-int an_command_info(int argc, char **argv)
+int an_ingest_command_info(int argc, char **argv)
 {
     info_config config;
     char **arguments;

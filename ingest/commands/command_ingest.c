@@ -22,7 +22,7 @@ static void print_summary(const an_ingest_outcome *outcome, const char *destinat
         printf("%llu inputs set aside: see %s\n", (unsigned long long)state->set_aside, outcome->report.data);
 }
 
-int an_command_run(const an_ingest_config *config, const char *source, const char *destination)
+int an_ingest_command_run(const an_ingest_config *config, const char *source, const char *destination)
 {
     an_ingest_outcome outcome;
     int error = an_stop_install();
@@ -48,7 +48,7 @@ static int estimate(const an_ingest_config *config, const char *source)
     return error;
 }
 
-int an_command_ingest(int argc, char **argv)
+int an_ingest_command_ingest(int argc, char **argv)
 {
     an_ingest_config config;
     char **arguments;
@@ -59,5 +59,5 @@ int an_command_ingest(int argc, char **argv)
         return error ? error : estimate(&config, arguments[0]);
     if (!arguments[1])
         return an_error(AN_EINVAL, "no DESTINATION given: an-ingest SOURCE DESTINATION");
-    return an_command_run(&config, arguments[0], arguments[1]);
+    return an_ingest_command_run(&config, arguments[0], arguments[1]);
 }

@@ -1,8 +1,8 @@
 #include "base/program/stop.h"
 #include "ingest/commands/commands.h"
 
-int an_command_open(const an_options *spec, int argc, char **argv, void *config, char ***arguments,
-                    an_dataset **dataset)
+int an_ingest_command_open(const an_options *spec, int argc, char **argv, void *config, char ***arguments,
+                           an_dataset **dataset)
 {
     int error = an_options_init(spec, config);
     if (!error)

@@ -55,7 +55,7 @@ static const an_options spec = {
     .arguments_max = 2,
 };
 
-int an_command_sheet(int argc, char **argv)
+int an_ingest_command_sheet(int argc, char **argv)
 {
     sheet_config config;
     char **arguments;

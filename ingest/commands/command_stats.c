@@ -65,13 +65,13 @@ static int print_json(const an_statistics *stored, const an_statistics *now)
     return AN_OK;
 }
 
-int an_command_stats(int argc, char **argv)
+int an_ingest_command_stats(int argc, char **argv)
 {
     stats_config config;
     char **arguments;
     an_dataset *dataset;
     an_statistics now = {0};
-    int error = an_command_open(&spec, argc, argv, &config, &arguments, &dataset);
+    int error = an_ingest_command_open(&spec, argc, argv, &config, &arguments, &dataset);
     if (error)
         return error;
     error = an_recompute(dataset, config.threads, config.quiet, &now);

@@ -66,13 +66,13 @@ static int complete(an_ingest_config *config, const char *source)
         return error;
     config->size = (int)an_dataset_side(dataset);
     config->kind = "dataset";
-    config->order = AN_ORDER_SOURCE;
+    config->order = AN_INGEST_ORDER_SOURCE;
     config->max_bad = "0";
     an_dataset_free(dataset);
     return AN_OK;
 }
 
-int an_command_transcode(int argc, char **argv)
+int an_ingest_command_transcode(int argc, char **argv)
 {
     an_ingest_config config;
     char **arguments;
@@ -83,5 +83,5 @@ int an_command_transcode(int argc, char **argv)
         error = an_options_parse(&spec, argc, argv, &config, &arguments);
     if (!error)
         error = complete(&config, arguments[0]);
-    return error ? error : an_command_run(&config, arguments[0], arguments[1]);
+    return error ? error : an_ingest_command_run(&config, arguments[0], arguments[1]);
 }

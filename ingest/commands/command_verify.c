@@ -34,7 +34,7 @@ static const an_options spec = {
     .arguments_max = 1,
 };
 
-static void print_faults(const an_dataset *dataset, const an_faults *faults)
+static void print_faults(const an_dataset *dataset, const an_verify_faults *faults)
 {
     for (uint64_t i = 0; i < faults->count; i++) {
         const char *name = "?";
@@ -48,7 +48,7 @@ static void print_faults(const an_dataset *dataset, const an_faults *faults)
 
 static int verify(const an_dataset *dataset, const verify_config *config)
 {
-    an_faults faults;
+    an_verify_faults faults;
     uint64_t count = an_dataset_count(dataset);
     int error = an_verify(dataset, config->threads, config->quiet, &faults);
     print_faults(dataset, &faults);
@@ -57,16 +57,16 @@ static int verify(const an_dataset *dataset, const verify_config *config)
                          (unsigned long long)faults.count, (unsigned long long)count);
     if (!error && !config->quiet)
         printf("%s: all %llu records are sound\n", an_dataset_path(dataset), (unsigned long long)count);
-    an_faults_free(&faults);
+    an_verify_faults_free(&faults);
     return error;
 }
 
-int an_command_verify(int argc, char **argv)
+int an_ingest_command_verify(int argc, char **argv)
 {
     verify_config config;
     char **arguments;
     an_dataset *dataset;
-    int error = an_command_open(&spec, argc, argv, &config, &arguments, &dataset);
+    int error = an_ingest_command_open(&spec, argc, argv, &config, &arguments, &dataset);
     if (error)
         return error;
     error = verify(dataset, &config);

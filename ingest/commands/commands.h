@@ -7,20 +7,20 @@
 #include "ingest/run/config.h"
 #include "store/dataset/dataset.h"
 
-int an_command_ingest(int argc, char **argv);
-int an_command_info(int argc, char **argv);
-int an_command_verify(int argc, char **argv);
-int an_command_export(int argc, char **argv);
-int an_command_stats(int argc, char **argv);
-int an_command_sheet(int argc, char **argv);
-int an_command_transcode(int argc, char **argv);
+int an_ingest_command_ingest(int argc, char **argv);
+int an_ingest_command_info(int argc, char **argv);
+int an_ingest_command_verify(int argc, char **argv);
+int an_ingest_command_export(int argc, char **argv);
+int an_ingest_command_stats(int argc, char **argv);
+int an_ingest_command_sheet(int argc, char **argv);
+int an_ingest_command_transcode(int argc, char **argv);
 
-/* How commands that go through a dataset begin: parse into config, catch signals, open the dataset that the first argument
- * names. The caller frees dataset. */
-int an_command_open(const an_options *spec, int argc, char **argv, void *config, char ***arguments,
-                    an_dataset **dataset);
+/* How commands that go through a dataset begin: parse into config, catch signals, open the dataset that the first
+ * argument names. The caller frees dataset. */
+int an_ingest_command_open(const an_options *spec, int argc, char **argv, void *config, char ***arguments,
+                           an_dataset **dataset);
 
 /* Ingest with a signal handler and a summary: what ingest and transcode share. */
-int an_command_run(const an_ingest_config *config, const char *source, const char *destination);
+int an_ingest_command_run(const an_ingest_config *config, const char *source, const char *destination);
 
 #endif

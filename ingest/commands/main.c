@@ -10,8 +10,9 @@ static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
 } commands[] = {
-    {"info", an_command_info},   {"verify", an_command_verify}, {"export", an_command_export},
-    {"stats", an_command_stats}, {"sheet", an_command_sheet},   {"transcode", an_command_transcode},
+    {"info", an_ingest_command_info},     {"verify", an_ingest_command_verify},
+    {"export", an_ingest_command_export}, {"stats", an_ingest_command_stats},
+    {"sheet", an_ingest_command_sheet},   {"transcode", an_ingest_command_transcode},
 };
 
 static int run_command(int argc, char **argv)
@@ -19,7 +20,7 @@ static int run_command(int argc, char **argv)
     for (size_t i = 0; argc > 1 && i < sizeof(commands) / sizeof(commands[0]); i++)
         if (strcmp(argv[1], commands[i].name) == 0)
             return commands[i].run(argc - 1, argv + 1);
-    return an_command_ingest(argc, argv);
+    return an_ingest_command_ingest(argc, argv);
 }
 
 int main(int argc, char **argv)

@@ -10,11 +10,11 @@
 
 typedef struct {
     const an_dataset *dataset;
-    an_faults *faults;
+    an_verify_faults *faults;
     pthread_mutex_t lock; /* of faults */
 } verification;
 
-void an_faults_free(an_faults *faults)
+void an_verify_faults_free(an_verify_faults *faults)
 {
     for (uint64_t i = 0; i < faults->count; i++)
         free(faults->entries[i].reason);
@@ -22,11 +22,11 @@ void an_faults_free(an_faults *faults)
     memset(faults, 0, sizeof(*faults));
 }
 
-static int add_fault(an_faults *faults, uint64_t index, const char *reason)
+static int add_fault(an_verify_faults *faults, uint64_t index, const char *reason)
 {
     if (faults->count == faults->capacity) {
         uint64_t capacity = faults->capacity ? 2 * faults->capacity : 16;
-        an_fault *entries = realloc(faults->entries, capacity * sizeof(*entries));
+        an_verify_fault *entries = realloc(faults->entries, capacity * sizeof(*entries));
         if (!entries)
             return an_error(AN_ENOMEM, "out of memory for the list of faults");
         faults->entries = entries;
@@ -35,7 +35,7 @@ static int add_fault(an_faults *faults, uint64_t index, const char *reason)
     char *copy = strdup(reason);
     if (!copy)
         return an_error(AN_ENOMEM, "out of memory for the list of faults");
-    faults->entries[faults->count++] = (an_fault){index, copy};
+    faults->entries[faults->count++] = (an_verify_fault){index, copy};
     return AN_OK;
 }
 
@@ -72,11 +72,11 @@ static int visit(void *context, an_each_worker *worker, uint64_t index)
 
 static int by_index(const void *a, const void *b)
 {
-    uint64_t left = ((const an_fault *)a)->index, right = ((const an_fault *)b)->index;
+    uint64_t left = ((const an_verify_fault *)a)->index, right = ((const an_verify_fault *)b)->index;
     return left < right ? -1 : left > right;
 }
 
-int an_verify(const an_dataset *dataset, int threads, bool quiet, an_faults *faults)
+int an_verify(const an_dataset *dataset, int threads, bool quiet, an_verify_faults *faults)
 {
     verification v = {.dataset = dataset, .faults = faults, .lock = PTHREAD_MUTEX_INITIALIZER};
     memset(faults, 0, sizeof(*faults));

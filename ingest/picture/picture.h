@@ -7,8 +7,8 @@
 
 #include "ingest/sources/source.h"
 #include "store/image/image.h"
-#include "store/record.h"
 #include "store/image/resize.h"
+#include "store/record.h"
 
 typedef struct {
     uint32_t side;

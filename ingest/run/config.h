@@ -8,7 +8,7 @@
 #include "base/program/options.h"
 #include "store/codec.h"
 
-typedef enum { AN_ORDER_SHUFFLED, AN_ORDER_SOURCE } an_order;
+typedef enum { AN_INGEST_ORDER_SHUFFLED, AN_INGEST_ORDER_SOURCE } an_ingest_order;
 
 typedef struct {
     int size, quality, subsampling, filter, order, threads;

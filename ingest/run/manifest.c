@@ -43,7 +43,7 @@ static const char *choice(const char *option, int value)
     return "?";
 }
 
-int an_manifest_make(const an_ingest_config *config, const an_source *source, char **out)
+int an_ingest_manifest_make(const an_ingest_config *config, const an_source *source, char **out)
 {
     json_t *object =
         json_pack("{ss, si, si, ss, sI, sI, ss, si, ss, si, ss, si, ss, ss, sI, sI, sb}", "program",

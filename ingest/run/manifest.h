@@ -8,6 +8,6 @@
 #include "ingest/sources/source.h"
 
 /* *out: canonical JSON text, one flat object; the caller frees it with free(). */
-int an_manifest_make(const an_ingest_config *config, const an_source *source, char **out);
+int an_ingest_manifest_make(const an_ingest_config *config, const an_source *source, char **out);
 
 #endif

@@ -26,8 +26,8 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/queue.h"
 #include "base/program/stop.h"
+#include "base/queue.h"
 #include "base/thread.h"
 
 #define GROUP 1024u

@@ -37,7 +37,7 @@ static int write_line(void *context, const char *name, const char *reason, uint6
     return error;
 }
 
-int an_report_write(an_writer *writer, const char *destination, an_buffer *path)
+int an_ingest_report_write(an_writer *writer, const char *destination, an_buffer *path)
 {
     path->size = 0;
     if (!an_writer_rejects(writer))

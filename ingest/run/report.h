@@ -6,6 +6,6 @@
 #include "store/dataset/writer.h"
 
 /* Write "<destination>.rejected.ndjson" atomically if anything was set aside; *path: where, empty if nothing was. */
-int an_report_write(an_writer *writer, const char *destination, an_buffer *path);
+int an_ingest_report_write(an_writer *writer, const char *destination, an_buffer *path);
 
 #endif

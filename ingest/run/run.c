@@ -72,7 +72,7 @@ static int fill(run *r, an_writer *writer, an_statistics_sums *sums)
         return error;
     an_error_state failure;
     an_error_save(&failure, error);
-    int report_error = an_report_write(writer, r->destination, &r->outcome->report);
+    int report_error = an_ingest_report_write(writer, r->destination, &r->outcome->report);
     return report_error ? report_error : error ? an_error_restore(&failure) : AN_OK;
 }
 
@@ -106,7 +106,7 @@ static int run_all(run *r, const char *source)
     if (error)
         return error;
     r->outcome->classes = r->setup.source->classes.count;
-    error = an_manifest_make(r->config, r->setup.source, &manifest);
+    error = an_ingest_manifest_make(r->config, r->setup.source, &manifest);
     if (!error)
         error = write_dataset(r, manifest);
     free(manifest);

@@ -51,7 +51,7 @@ int an_setup_source(an_setup *setup, const an_ingest_config *config, const char 
                                  .labels = config->labels,
                                  .synsets = config->synsets,
                                  .devkit = config->devkit,
-                                 .shuffle = config->order == AN_ORDER_SHUFFLED,
+                                 .shuffle = config->order == AN_INGEST_ORDER_SHUFFLED,
                                  .seed = config->seed};
     int error = AN_OK;
     if (config->classes_from) {

@@ -11,8 +11,8 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "ingest/sources/source_private.h"
 #include "base/temporary.h"
+#include "ingest/sources/source_private.h"
 
 #define CHUNK ((size_t)1 << 18)
 #define HEADER_MAX 16

@@ -12,8 +12,8 @@
 
 #include "base/error.h"
 #include "base/rng.h"
-#include "ingest/sources/webdataset.h"
 #include "ingest/sources/source_private.h"
+#include "ingest/sources/webdataset.h"
 
 #define WINDOW_ITEMS 4096u
 #define WINDOW_BYTES ((uint64_t)128 << 20)
@@ -182,19 +182,19 @@ static int placed_item(stream_source *s, const char *name, int64_t size, an_item
 /* Take a member into the sample of its key. */
 static int add_to_sample(stream_source *s, const char *name, int64_t size)
 {
-    if (s->sample.name.size && !an_sample_same_key((const char *)s->sample.name.data, name)) {
+    if (s->sample.name.size && !an_webdataset_same_key((const char *)s->sample.name.data, name)) {
         if (s->has_image && !s->has_class)
             return an_error(AN_ECORRUPT, "'%s' has no .cls beside it", (const char *)s->sample.name.data);
         s->has_image = s->has_class = false;
     }
-    bool image = an_sample_is_image(name);
+    bool image = an_webdataset_is_image(name);
     int error = image || !s->has_image ? set_text(&s->sample.name, name, strlen(name)) : AN_OK;
     if (!error && image)
         error = read_member(s, name, size, &s->sample.bytes);
-    else if (!error && an_sample_is_class(name))
+    else if (!error && an_webdataset_is_class(name))
         error = read_member(s, name, size, &s->sample_class);
     s->has_image |= image;
-    s->has_class |= an_sample_is_class(name);
+    s->has_class |= an_webdataset_is_class(name);
     return error;
 }
 
@@ -208,7 +208,7 @@ static void swap_items(an_item *a, an_item *b)
 static int finish_sample(stream_source *s, an_item *item)
 {
     const char *class_id;
-    int error = an_sample_class((char *)s->sample_class.data, &class_id);
+    int error = an_webdataset_class((char *)s->sample_class.data, &class_id);
     if (!error)
         error = label_of(s, class_id, &s->sample.label);
     swap_items(&s->sample, item);

@@ -13,10 +13,10 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "ingest/sources/members.h"
-#include "ingest/sources/webdataset.h"
-#include "ingest/sources/source_private.h"
 #include "ingest/sources/labels/truth.h"
+#include "ingest/sources/members.h"
+#include "ingest/sources/source_private.h"
+#include "ingest/sources/webdataset.h"
 
 #define CLS_MAX 64 /* bytes of a .cls file */
 
@@ -138,9 +138,9 @@ static int add_sample(tar_source *s, uint64_t first, uint64_t end)
 {
     uint64_t image = end, cls = end;
     for (uint64_t i = first; i < end; i++) {
-        if (an_sample_is_class(name_of(s, i)))
+        if (an_webdataset_is_class(name_of(s, i)))
             cls = i;
-        else if (an_sample_is_image(name_of(s, i)))
+        else if (an_webdataset_is_image(name_of(s, i)))
             image = i;
     }
     if (image == end)
@@ -152,14 +152,14 @@ static int add_sample(tar_source *s, uint64_t first, uint64_t end)
     int error =
         read_cls(an_listing_file(s->listing, s->members.entries[cls].container), &s->members.entries[cls], text);
     if (!error)
-        error = an_sample_class(text, &id);
+        error = an_webdataset_class(text, &id);
     return error ? an_error_prefix(error, "'%s'", name_of(s, cls)) : add_item(s, image, id);
 }
 
 static bool same_sample(const tar_source *s, uint64_t a, uint64_t b)
 {
     return s->members.entries[a].container == s->members.entries[b].container &&
-           an_sample_same_key(name_of(s, a), name_of(s, b));
+           an_webdataset_same_key(name_of(s, a), name_of(s, b));
 }
 
 static int add_samples(tar_source *s)
@@ -178,7 +178,7 @@ static int add_samples(tar_source *s)
 static bool is_webdataset(const tar_source *s)
 {
     for (uint64_t i = 0; i < s->members.count; i++)
-        if (an_sample_is_class(name_of(s, i)))
+        if (an_webdataset_is_class(name_of(s, i)))
             return true;
     return false;
 }

@@ -4,12 +4,12 @@
 
 #include <stdbool.h>
 
-const char *an_sample_extension(const char *name); /* ".jpg", ".seg.png"; "" if none */
-bool an_sample_same_key(const char *a, const char *b);
-bool an_sample_is_image(const char *name);
-bool an_sample_is_class(const char *name); /* .cls */
+const char *an_webdataset_extension(const char *name); /* ".jpg", ".seg.png"; "" if none */
+bool an_webdataset_same_key(const char *a, const char *b);
+bool an_webdataset_is_image(const char *name);
+bool an_webdataset_is_class(const char *name); /* .cls */
 
 /* The class in the first word of a .cls file's text, cut in place. AN_ECORRUPT if there is none. */
-int an_sample_class(char *text, const char **class_id);
+int an_webdataset_class(char *text, const char **class_id);
 
 #endif

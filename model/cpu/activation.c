@@ -2,7 +2,7 @@
 #include "model/cpu/cpu.h"
 
 /* Derivatives from the activation's result, so that what went in need not be kept. */
-int an_cpu_activation_backward(an_kernel *kernel, an_op *op)
+int an_cpu_activation_backward(an_primitive *kernel, an_op *op)
 {
     static const dnnl_alg_kind_t kinds[] = {[AN_ACTIVATION_RELU] = dnnl_eltwise_relu_use_dst_for_bwd,
                                             [AN_ACTIVATION_TANH] = dnnl_eltwise_tanh_use_dst_for_bwd,
@@ -11,7 +11,7 @@ int an_cpu_activation_backward(an_kernel *kernel, an_op *op)
                                                     [AN_ACTIVATION_TANH] = dnnl_eltwise_tanh,
                                                     [AN_ACTIVATION_SIGMOID] = dnnl_eltwise_logistic};
     an_activation activation = op->node.activation;
-    an_tensor *output = &op->output;
+    an_cpu_tensor *output = &op->output;
     dnnl_eltwise_desc_t operation;
     dnnl_primitive_desc_t hint, desc;
     if (activation == AN_ACTIVATION_NONE)
@@ -19,17 +19,17 @@ int an_cpu_activation_backward(an_kernel *kernel, an_op *op)
     dnnl_status_t status = dnnl_eltwise_forward_desc_init(&operation, dnnl_forward_training, forward_kinds[activation],
                                                           &output->desc, 0, 0);
     int rc = an_cpu_check(status, op->node.name, "activation");
-    if (rc || (rc = an_kernel_desc(&hint, op->cpu, &operation, AN_ACTIVATION_NONE, NULL, op->node.name)))
+    if (rc || (rc = an_primitive_desc(&hint, op->cpu, &operation, AN_ACTIVATION_NONE, NULL, op->node.name)))
         return rc;
     status = dnnl_eltwise_backward_desc_init(&operation, kinds[activation], &output->desc, &output->desc, 0, 0);
     rc = an_cpu_check(status, op->node.name, "activation");
     if (!rc)
-        rc = an_kernel_desc(&desc, op->cpu, &operation, AN_ACTIVATION_NONE, hint, op->node.name);
+        rc = an_primitive_desc(&desc, op->cpu, &operation, AN_ACTIVATION_NONE, hint, op->node.name);
     dnnl_primitive_desc_destroy(hint);
-    if (rc || (rc = an_kernel_make(kernel, op->cpu, desc, op->node.name)))
+    if (rc || (rc = an_primitive_make(kernel, op->cpu, desc, op->node.name)))
         return rc;
-    an_kernel_arg(kernel, DNNL_ARG_DST, output->value);
-    an_kernel_arg(kernel, DNNL_ARG_DIFF_DST, output->gradient);
-    an_kernel_arg(kernel, DNNL_ARG_DIFF_SRC, output->gradient);
+    an_primitive_arg(kernel, DNNL_ARG_DST, output->value);
+    an_primitive_arg(kernel, DNNL_ARG_DIFF_DST, output->gradient);
+    an_primitive_arg(kernel, DNNL_ARG_DIFF_SRC, output->gradient);
     return AN_OK;
 }

@@ -19,7 +19,7 @@ int an_cpu_op_new(void *out, an_backend *cpu, const an_op_spec *spec, const an_o
     return AN_OK;
 }
 
-an_tensor *an_cpu_input(const an_op_spec *spec, int i)
+an_cpu_tensor *an_cpu_input(const an_op_spec *spec, int i)
 {
     return &spec->inputs[i]->output;
 }
@@ -113,9 +113,9 @@ static int cpu_update(an_op *op, const an_sgd *sgd)
     omp_set_num_threads(op->cpu->threads);
     int rc = AN_OK;
     for (int i = 0; i < op->parts && !rc; i++) {
-        rc = an_weights_update(&op->weights[i], op->cpu, sgd, false);
+        rc = an_cpu_weights_update(&op->weights[i], op->cpu, sgd, false);
         if (!rc)
-            rc = an_weights_update(&op->biases[i], op->cpu, sgd, true);
+            rc = an_cpu_weights_update(&op->biases[i], op->cpu, sgd, true);
     }
     return rc;
 }
@@ -127,22 +127,22 @@ static int cpu_op_describe(const an_op *op, an_buffer *out)
 
 static int cpu_output_get(an_op *op, bool gradient, uint32_t count, float *out)
 {
-    return an_tensor_get(&op->output, gradient, count, out);
+    return an_cpu_tensor_get(&op->output, gradient, count, out);
 }
 
 static int cpu_output_set(an_op *op, bool gradient, uint32_t count, const float *values)
 {
-    return an_tensor_set(&op->output, gradient, count, values);
+    return an_cpu_tensor_set(&op->output, gradient, count, values);
 }
 
 static int cpu_parameter_get(an_op *op, bool bias, an_parameter_kind kind, float *out)
 {
     for (int i = 0; i < op->parts; i++) {
-        const an_weights *weights = bias ? &op->biases[i] : &op->weights[i];
-        int rc = an_weights_get(weights, op->cpu, kind, out);
+        const an_cpu_weights *weights = bias ? &op->biases[i] : &op->weights[i];
+        int rc = an_cpu_weights_get(weights, op->cpu, kind, out);
         if (rc)
             return rc;
-        out += an_weights_count(weights);
+        out += an_cpu_weights_count(weights);
     }
     return AN_OK;
 }
@@ -150,11 +150,11 @@ static int cpu_parameter_get(an_op *op, bool bias, an_parameter_kind kind, float
 static int cpu_parameter_set(an_op *op, bool bias, an_parameter_kind kind, const float *values)
 {
     for (int i = 0; i < op->parts; i++) {
-        an_weights *weights = bias ? &op->biases[i] : &op->weights[i];
-        int rc = an_weights_set(weights, op->cpu, kind, values);
+        an_cpu_weights *weights = bias ? &op->biases[i] : &op->weights[i];
+        int rc = an_cpu_weights_set(weights, op->cpu, kind, values);
         if (rc)
             return rc;
-        values += an_weights_count(weights);
+        values += an_cpu_weights_count(weights);
     }
     return AN_OK;
 }
@@ -165,7 +165,7 @@ const an_backend_api an_backend_cpu = {
     .open = cpu_open,
     .close = cpu_close,
     .input_format = cpu_input_format,
-    .finish = an_kernel_scratch_finish,
+    .finish = an_primitive_scratch_finish,
     .synchronize = cpu_synchronize,
     .memory = cpu_memory,
     .op_create = cpu_op_create,

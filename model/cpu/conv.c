@@ -7,14 +7,14 @@
 
 typedef struct {
     an_op op;
-    an_view view;
+    an_cpu_view view;
     an_expansion expansion; /* count 0: none */
-    an_tensor *source;      /* what is expanded */
-    an_tensor wide;
+    an_cpu_tensor *source;  /* what is expanded */
+    an_cpu_tensor wide;
     bool input_gradient, accumulate;
-    an_kernel forward[2], activation, data[2], weights[2];
-    an_kernel weights_turn[2];  /* master order to what the backward data kernel reads, if it differs */
-    an_kernel gradient_turn[2]; /* what the backward weights kernel writes to master order, if it differs */
+    an_primitive forward[2], activation, data[2], weights[2];
+    an_primitive weights_turn[2];  /* master order to what the backward data kernel reads, if it differs */
+    an_primitive gradient_turn[2]; /* what the backward weights kernel writes to master order, if it differs */
 } conv_op;
 
 /* The shape of one part, as oneDNN wants it. */
@@ -24,7 +24,7 @@ typedef struct {
     dnnl_alg_kind_t algorithm;
 } geometry;
 
-static geometry geometry_make(const an_op *op, const an_tensor *source, int parts)
+static geometry geometry_make(const an_op *op, const an_cpu_tensor *source, int parts)
 {
     const an_node *node = &op->node;
     int groups = node->groups / parts, from = source->c / parts, to = node->channels / parts;
@@ -32,13 +32,13 @@ static geometry geometry_make(const an_op *op, const an_tensor *source, int part
     dnnl_dims_t grouped = {groups, to / groups, from / groups, node->kernel, node->kernel};
     const dnnl_dim_t *shape = groups > 1 ? grouped : plain;
     dnnl_dims_t bias = {to};
-    geometry g = {.source = an_tensor_desc(op->cpu->type, source->n, from, source->h, source->w, dnnl_format_tag_any),
-                  .target =
-                      an_tensor_desc(op->cpu->type, source->n, to, node->height, node->width, dnnl_format_tag_any),
-                  .strides = {node->stride, node->stride},
-                  .before = {node->pad_before, node->pad_before},
-                  .after = {node->pad_after, node->pad_after},
-                  .algorithm = op->cpu->direct ? dnnl_convolution_direct : dnnl_convolution_auto};
+    geometry g = {
+        .source = an_cpu_tensor_desc(op->cpu->type, source->n, from, source->h, source->w, dnnl_format_tag_any),
+        .target = an_cpu_tensor_desc(op->cpu->type, source->n, to, node->height, node->width, dnnl_format_tag_any),
+        .strides = {node->stride, node->stride},
+        .before = {node->pad_before, node->pad_before},
+        .after = {node->pad_after, node->pad_after},
+        .algorithm = op->cpu->direct ? dnnl_convolution_direct : dnnl_convolution_auto};
     if (op->cpu->winograd && groups == 1 && node->kernel == 3 && node->stride == 1 && from % 16 == 0 && to % 16 == 0 &&
         node->activation <= AN_ACTIVATION_RELU)
         g.algorithm = dnnl_convolution_winograd;
@@ -55,10 +55,10 @@ static geometry geometry_expanded(const an_op *op, const an_expansion *e)
     int to = op->node.channels / e->parts;
     dnnl_data_type_t type = op->cpu->type;
     geometry g = {
-        .source = an_tensor_desc(type, op->cpu->batch, e->expanded, e->height, e->width, dnnl_nChw16c),
-        .target = an_tensor_desc(type, op->cpu->batch, to, op->node.height, op->node.width, dnnl_format_tag_any),
-        .weights = an_tensor_desc(type, to, e->expanded, AN_EXPANSION_TAPS, AN_EXPANSION_TAPS, dnnl_format_tag_any),
-        .canonical = an_tensor_desc(dnnl_f32, to, e->expanded, AN_EXPANSION_TAPS, AN_EXPANSION_TAPS, dnnl_oihw),
+        .source = an_cpu_tensor_desc(type, op->cpu->batch, e->expanded, e->height, e->width, dnnl_nChw16c),
+        .target = an_cpu_tensor_desc(type, op->cpu->batch, to, op->node.height, op->node.width, dnnl_format_tag_any),
+        .weights = an_cpu_tensor_desc(type, to, e->expanded, AN_EXPANSION_TAPS, AN_EXPANSION_TAPS, dnnl_format_tag_any),
+        .canonical = an_cpu_tensor_desc(dnnl_f32, to, e->expanded, AN_EXPANSION_TAPS, AN_EXPANSION_TAPS, dnnl_oihw),
         .strides = {1, 1},
         .algorithm = op->cpu->winograd ? dnnl_convolution_winograd : dnnl_convolution_auto};
     dnnl_dims_t bias = {to};
@@ -67,7 +67,7 @@ static geometry geometry_expanded(const an_op *op, const an_expansion *e)
 }
 
 /* Whether a grouped convolution goes faster as two, because Winograd then applies: see docs/performance.md. */
-static bool halves_wanted(const an_op *op, const an_tensor *source)
+static bool halves_wanted(const an_op *op, const an_cpu_tensor *source)
 {
     const an_node *node = &op->node;
     return !op->cpu->direct && op->cpu->type == dnnl_f32 && node->groups == 2 && node->kernel == 3 &&
@@ -82,30 +82,30 @@ static int forward_desc(dnnl_primitive_desc_t *out, conv_op *conv, const geometr
         dnnl_convolution_forward_desc_init(&operation, dnnl_forward_training, g->algorithm, &g->source, &g->weights,
                                            &g->bias, &g->target, g->strides, g->before, g->after);
     int rc = an_cpu_check(status, op->node.name, "convolution");
-    return rc ? rc : an_kernel_desc(out, op->cpu, &operation, op->node.activation, NULL, op->node.name);
+    return rc ? rc : an_primitive_desc(out, op->cpu, &operation, op->node.activation, NULL, op->node.name);
 }
 
 static int backward_data_make(conv_op *conv, const geometry *g, int part, dnnl_memory_t to, dnnl_memory_t from,
                               const_dnnl_primitive_desc_t hint)
 {
     an_op *op = &conv->op;
-    an_weights *weights = &op->weights[part];
+    an_cpu_weights *weights = &op->weights[part];
     dnnl_convolution_desc_t operation;
     dnnl_primitive_desc_t desc;
     dnnl_status_t status = dnnl_convolution_backward_data_desc_init(&operation, g->algorithm, &g->source, &g->weights,
                                                                     &g->target, g->strides, g->before, g->after);
     int rc = an_cpu_check(status, op->node.name, "convolution");
-    if (rc || (rc = an_kernel_desc(&desc, op->cpu, &operation, AN_ACTIVATION_NONE, hint, op->node.name)))
+    if (rc || (rc = an_primitive_desc(&desc, op->cpu, &operation, AN_ACTIVATION_NONE, hint, op->node.name)))
         return rc;
-    dnnl_memory_desc_t order = an_kernel_query(desc, dnnl_query_weights_md);
-    if ((rc = an_kernel_make(&conv->data[part], op->cpu, desc, op->node.name)))
+    dnnl_memory_desc_t order = an_primitive_query(desc, dnnl_query_weights_md);
+    if ((rc = an_primitive_make(&conv->data[part], op->cpu, desc, op->node.name)))
         return rc;
     dnnl_memory_t turned = weights->value;
-    if ((rc = an_weights_turn(&conv->weights_turn[part], op->cpu, weights, &order, false, &turned)))
+    if ((rc = an_cpu_weights_turn(&conv->weights_turn[part], op->cpu, weights, &order, false, &turned)))
         return rc;
-    an_kernel_arg(&conv->data[part], DNNL_ARG_WEIGHTS, turned);
-    an_kernel_arg(&conv->data[part], DNNL_ARG_DIFF_DST, from);
-    an_kernel_arg(&conv->data[part], DNNL_ARG_DIFF_SRC, to);
+    an_primitive_arg(&conv->data[part], DNNL_ARG_WEIGHTS, turned);
+    an_primitive_arg(&conv->data[part], DNNL_ARG_DIFF_DST, from);
+    an_primitive_arg(&conv->data[part], DNNL_ARG_DIFF_SRC, to);
     return AN_OK;
 }
 
@@ -119,7 +119,7 @@ static int backward_weights_desc(dnnl_primitive_desc_t *out, const conv_op *conv
     dnnl_status_t status = dnnl_convolution_backward_weights_desc_init(
         &operation, g->algorithm, &g->source, &weights, &g->bias, &g->target, g->strides, g->before, g->after);
     int rc = an_cpu_check(status, op->node.name, "convolution");
-    return rc ? rc : an_kernel_desc(out, op->cpu, &operation, AN_ACTIVATION_NONE, hint, op->node.name);
+    return rc ? rc : an_primitive_desc(out, op->cpu, &operation, AN_ACTIVATION_NONE, hint, op->node.name);
 }
 
 static int backward_weights_make(conv_op *conv, const geometry *g, int part, dnnl_memory_t source, dnnl_memory_t from,
@@ -130,21 +130,21 @@ static int backward_weights_make(conv_op *conv, const geometry *g, int part, dnn
     int rc = backward_weights_desc(&desc, conv, g, hint);
     if (rc)
         return rc;
-    dnnl_memory_desc_t order = an_kernel_query(desc, dnnl_query_diff_weights_md);
-    if ((rc = an_kernel_make(&conv->weights[part], op->cpu, desc, op->node.name)))
+    dnnl_memory_desc_t order = an_primitive_query(desc, dnnl_query_diff_weights_md);
+    if ((rc = an_primitive_make(&conv->weights[part], op->cpu, desc, op->node.name)))
         return rc;
     dnnl_memory_t turned = op->weights[part].gradient;
-    if ((rc = an_weights_turn(&conv->gradient_turn[part], op->cpu, &op->weights[part], &order, true, &turned)))
+    if ((rc = an_cpu_weights_turn(&conv->gradient_turn[part], op->cpu, &op->weights[part], &order, true, &turned)))
         return rc;
-    an_kernel_arg(&conv->weights[part], DNNL_ARG_SRC, source);
-    an_kernel_arg(&conv->weights[part], DNNL_ARG_DIFF_DST, from);
-    an_kernel_arg(&conv->weights[part], DNNL_ARG_DIFF_WEIGHTS, turned);
-    an_kernel_arg(&conv->weights[part], DNNL_ARG_DIFF_BIAS, op->biases[part].gradient);
+    an_primitive_arg(&conv->weights[part], DNNL_ARG_SRC, source);
+    an_primitive_arg(&conv->weights[part], DNNL_ARG_DIFF_DST, from);
+    an_primitive_arg(&conv->weights[part], DNNL_ARG_DIFF_WEIGHTS, turned);
+    an_primitive_arg(&conv->weights[part], DNNL_ARG_DIFF_BIAS, op->biases[part].gradient);
     return AN_OK;
 }
 
 /* Value and gradient of a part of a tensor as memory objects. */
-static int part_memory(an_backend *cpu, const an_tensor *tensor, int part, int parts, dnnl_memory_t *value,
+static int part_memory(an_backend *cpu, const an_cpu_tensor *tensor, int part, int parts, dnnl_memory_t *value,
                        dnnl_memory_t *gradient)
 {
     dnnl_memory_desc_t desc;
@@ -153,7 +153,7 @@ static int part_memory(an_backend *cpu, const an_tensor *tensor, int part, int p
     *gradient = tensor->gradient;
     if (parts == 1)
         return AN_OK;
-    int rc = an_tensor_half(tensor, part, &desc, &data, &slope);
+    int rc = an_cpu_tensor_half(tensor, part, &desc, &data, &slope);
     if (rc || (rc = an_cpu_memory(cpu, value, &desc, data)))
         return rc;
     return slope ? an_cpu_memory(cpu, gradient, &desc, slope) : AN_OK;
@@ -162,19 +162,19 @@ static int part_memory(an_backend *cpu, const an_tensor *tensor, int part, int p
 static int weights_make(conv_op *conv, const geometry *g, int part, const_dnnl_primitive_desc_t hint)
 {
     an_op *op = &conv->op;
-    dnnl_memory_desc_t order = an_kernel_query(hint, dnnl_query_weights_md), gradient = order;
+    dnnl_memory_desc_t order = an_primitive_query(hint, dnnl_query_weights_md), gradient = order;
     if (op->cpu->training) {
         dnnl_primitive_desc_t desc;
         int rc = backward_weights_desc(&desc, conv, g, hint);
         if (rc)
             return rc;
-        gradient = an_kernel_query(desc, dnnl_query_diff_weights_md);
+        gradient = an_primitive_query(desc, dnnl_query_diff_weights_md);
         dnnl_primitive_desc_destroy(desc);
     }
-    int rc = an_weights_make(&op->weights[part], op->cpu, &order, &gradient, &g->canonical);
-    if (rc || (rc = an_weights_make(&op->biases[part], op->cpu, &g->bias, NULL, &g->bias)))
+    int rc = an_cpu_weights_make(&op->weights[part], op->cpu, &order, &gradient, &g->canonical);
+    if (rc || (rc = an_cpu_weights_make(&op->biases[part], op->cpu, &g->bias, NULL, &g->bias)))
         return rc;
-    return conv->expansion.count ? an_weights_expand(&op->weights[part], op->cpu, &conv->expansion) : AN_OK;
+    return conv->expansion.count ? an_cpu_weights_expand(&op->weights[part], op->cpu, &conv->expansion) : AN_OK;
 }
 
 static int part_make(conv_op *conv, const geometry *g, int part, const_dnnl_primitive_desc_t hint)
@@ -186,12 +186,12 @@ static int part_make(conv_op *conv, const geometry *g, int part, const_dnnl_prim
         return rc;
     dnnl_primitive_desc_t desc;
     if ((rc = weights_make(conv, g, part, hint)) || (rc = forward_desc(&desc, conv, g)) ||
-        (rc = an_kernel_make(&conv->forward[part], op->cpu, desc, op->node.name)))
+        (rc = an_primitive_make(&conv->forward[part], op->cpu, desc, op->node.name)))
         return rc;
-    an_kernel_arg(&conv->forward[part], DNNL_ARG_SRC, source);
-    an_kernel_arg(&conv->forward[part], DNNL_ARG_WEIGHTS, op->weights[part].value);
-    an_kernel_arg(&conv->forward[part], DNNL_ARG_BIAS, op->biases[part].value);
-    an_kernel_arg(&conv->forward[part], DNNL_ARG_DST, target);
+    an_primitive_arg(&conv->forward[part], DNNL_ARG_SRC, source);
+    an_primitive_arg(&conv->forward[part], DNNL_ARG_WEIGHTS, op->weights[part].value);
+    an_primitive_arg(&conv->forward[part], DNNL_ARG_BIAS, op->biases[part].value);
+    an_primitive_arg(&conv->forward[part], DNNL_ARG_DST, target);
     if (!op->cpu->training)
         return AN_OK;
     if (conv->input_gradient && (rc = backward_data_make(conv, g, part, source_gradient, target_gradient, hint)))
@@ -203,7 +203,7 @@ static int part_make(conv_op *conv, const geometry *g, int part, const_dnnl_prim
 static int whole_desc(const conv_op *conv, const dnnl_memory_desc_t *part, dnnl_memory_desc_t *out)
 {
     *out = *part;
-    if (conv->op.parts == 2 && !an_tensor_reshape(part, 2 * (int)part->dims[0], (int)part->dims[1], out))
+    if (conv->op.parts == 2 && !an_cpu_tensor_reshape(part, 2 * (int)part->dims[0], (int)part->dims[1], out))
         return an_error(AN_EUNSUPPORTED, "%s: halves in an order that cannot be joined", conv->op.node.name);
     return AN_OK;
 }
@@ -213,8 +213,8 @@ static int tensors_make(conv_op *conv, const an_op_spec *spec, geometry *g, cons
     an_op *op = &conv->op;
     dnnl_memory_desc_t source, target;
     int shape[] = {op->cpu->batch, op->node.channels, op->node.height, op->node.width};
-    g->source = an_kernel_query(desc, dnnl_query_src_md);
-    g->target = an_kernel_query(desc, dnnl_query_dst_md);
+    g->source = an_primitive_query(desc, dnnl_query_src_md);
+    g->target = an_primitive_query(desc, dnnl_query_dst_md);
     int rc = whole_desc(conv, &g->source, &source);
     if (rc || (rc = whole_desc(conv, &g->target, &target)))
         return rc;
@@ -222,12 +222,12 @@ static int tensors_make(conv_op *conv, const an_op_spec *spec, geometry *g, cons
         int wide[] = {op->cpu->batch, conv->expansion.expanded * op->parts, conv->expansion.height,
                       conv->expansion.width};
         conv->view.tensor = &conv->wide;
-        rc = an_tensor_make(&conv->wide, op->cpu, wide, &source, op->parts == 2);
-        return rc ? rc : an_tensor_make(&op->output, op->cpu, shape, &target, op->parts == 2);
+        rc = an_cpu_tensor_make(&conv->wide, op->cpu, wide, &source, op->parts == 2);
+        return rc ? rc : an_cpu_tensor_make(&op->output, op->cpu, shape, &target, op->parts == 2);
     }
-    rc = an_view_make(&conv->view, op->cpu, an_cpu_input(spec, 0),
-                      &(an_view_spec){&source, op->parts == 2, spec->input_gradient, spec->accumulate});
-    return rc ? rc : an_tensor_make(&op->output, op->cpu, shape, &target, op->parts == 2);
+    rc = an_cpu_view_make(&conv->view, op->cpu, an_cpu_input(spec, 0),
+                          &(an_cpu_view_spec){&source, op->parts == 2, spec->input_gradient, spec->accumulate});
+    return rc ? rc : an_cpu_tensor_make(&op->output, op->cpu, shape, &target, op->parts == 2);
 }
 
 static int conv_forward(an_op *op, const an_run *run)
@@ -235,32 +235,32 @@ static int conv_forward(an_op *op, const an_run *run)
     (void)run;
     conv_op *conv = (conv_op *)op;
     int rc = conv->expansion.count ? an_expansion_forward(&conv->expansion, conv->source, conv->wide.data)
-                                   : an_view_forward(&conv->view, op->cpu);
+                                   : an_cpu_view_forward(&conv->view, op->cpu);
     for (int i = 0; i < op->parts && !rc; i++)
-        rc = an_kernel_run(&conv->forward[i], op->cpu);
+        rc = an_primitive_run(&conv->forward[i], op->cpu);
     return rc;
 }
 
 static int part_backward(const conv_op *conv, int part)
 {
     an_backend *cpu = conv->op.cpu;
-    int rc = an_kernel_run(&conv->weights[part], cpu);
-    if (rc || (rc = an_kernel_run(&conv->gradient_turn[part], cpu)) ||
-        (rc = an_kernel_run(&conv->weights_turn[part], cpu)))
+    int rc = an_primitive_run(&conv->weights[part], cpu);
+    if (rc || (rc = an_primitive_run(&conv->gradient_turn[part], cpu)) ||
+        (rc = an_primitive_run(&conv->weights_turn[part], cpu)))
         return rc;
-    return an_kernel_run(&conv->data[part], cpu);
+    return an_primitive_run(&conv->data[part], cpu);
 }
 
 static int conv_backward(an_op *op, const an_run *run)
 {
     (void)run;
     conv_op *conv = (conv_op *)op;
-    int rc = an_kernel_run(&conv->activation, op->cpu);
+    int rc = an_primitive_run(&conv->activation, op->cpu);
     for (int i = 0; i < op->parts && !rc; i++)
         rc = part_backward(conv, i);
     if (!rc && conv->expansion.count && conv->input_gradient)
         an_expansion_backward(&conv->expansion, conv->source, &conv->wide, conv->accumulate);
-    return rc ? rc : an_view_backward(&conv->view, op->cpu);
+    return rc ? rc : an_cpu_view_backward(&conv->view, op->cpu);
 }
 
 static int conv_describe(const an_op *op, an_buffer *out)
@@ -275,7 +275,7 @@ static int conv_describe(const an_op *op, an_buffer *out)
 }
 
 /* Expanded, if oneDNN then takes its Winograd kernels. */
-static bool expansion_choose(conv_op *conv, const an_tensor *source, geometry *g, dnnl_primitive_desc_t *desc)
+static bool expansion_choose(conv_op *conv, const an_cpu_tensor *source, geometry *g, dnnl_primitive_desc_t *desc)
 {
     an_op *op = &conv->op;
     const char *implementation = "";
@@ -307,7 +307,7 @@ int an_cpu_conv_create(an_op **out, an_backend *cpu, const an_op_spec *spec)
     if ((rc = an_cpu_op_new(&conv, cpu, spec, &methods, sizeof *conv)))
         return rc;
     conv->input_gradient = spec->input_gradient;
-    an_tensor *source = an_cpu_input(spec, 0);
+    an_cpu_tensor *source = an_cpu_input(spec, 0);
     geometry g;
     conv->source = source;
     conv->accumulate = spec->accumulate;

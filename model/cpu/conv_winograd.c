@@ -6,12 +6,12 @@
 
 typedef struct {
     an_op op;
-    an_view view;
+    an_cpu_view view;
     an_expansion expansion; /* count 0: none */
-    an_tensor *source;      /* what is expanded... */
+    an_cpu_tensor *source;  /* what is expanded... */
     uint16_t *wide;         /* ...and into what */
     bool input_gradient;
-    an_kernel activation;
+    an_primitive activation;
     an_winograd forward, backward;
     uint16_t *transformed; /* weights of all groups for the forward pass, as of when they had changed so often */
     uint64_t changes[AN_WINOGRAD_GROUPS];
@@ -34,7 +34,7 @@ static bool plans_make(plans *p, const an_backend *cpu, const an_winograd_shape 
 static bool plans_expanded(plans *p, const an_backend *cpu, const an_op_spec *spec)
 {
     const an_node *node = spec->node;
-    const an_tensor *source = an_cpu_input(spec, 0);
+    const an_cpu_tensor *source = an_cpu_input(spec, 0);
     an_expansion *e = &p->expansion;
     if (!an_expansion_find(e, node, source, 1) || !e->image || spec->input_gradient) {
         e->count = 0;
@@ -55,7 +55,7 @@ static bool plans_expanded(plans *p, const an_backend *cpu, const an_op_spec *sp
 static bool plans_direct(plans *p, const an_backend *cpu, const an_op_spec *spec)
 {
     const an_node *node = spec->node;
-    const an_tensor *source = an_cpu_input(spec, 0);
+    const an_cpu_tensor *source = an_cpu_input(spec, 0);
     int groups = node->groups ? node->groups : 1;
     an_winograd_shape shape = {.batch = source->n,
                                .groups = groups,
@@ -104,16 +104,16 @@ static int weights_make(winograd_op *conv)
     void *place;
     dnnl_memory_desc_t bias = {0};
     dnnl_dims_t outputs = {s->to};
-    dnnl_memory_desc_t order = an_tensor_desc(dnnl_f32, s->to, s->from, s->kernel, s->kernel, dnnl_hwio);
-    dnnl_memory_desc_t canonical = an_tensor_desc(dnnl_f32, s->to, s->from, s->kernel, s->kernel, dnnl_oihw);
+    dnnl_memory_desc_t order = an_cpu_tensor_desc(dnnl_f32, s->to, s->from, s->kernel, s->kernel, dnnl_hwio);
+    dnnl_memory_desc_t canonical = an_cpu_tensor_desc(dnnl_f32, s->to, s->from, s->kernel, s->kernel, dnnl_oihw);
     dnnl_memory_desc_init_by_tag(&bias, 1, outputs, dnnl_f32, dnnl_x);
     for (int i = 0; i < op->parts && !rc; i++) {
         conv->changes[i] = UINT64_MAX;
-        rc = an_weights_make(&op->weights[i], op->cpu, &order, NULL, &canonical);
+        rc = an_cpu_weights_make(&op->weights[i], op->cpu, &order, NULL, &canonical);
         if (!rc && conv->expansion.count)
-            rc = an_weights_expand(&op->weights[i], op->cpu, &conv->expansion);
+            rc = an_cpu_weights_expand(&op->weights[i], op->cpu, &conv->expansion);
         if (!rc)
-            rc = an_weights_make(&op->biases[i], op->cpu, &bias, NULL, &bias);
+            rc = an_cpu_weights_make(&op->biases[i], op->cpu, &bias, NULL, &bias);
     }
     size_t size = (size_t)op->parts * an_winograd_weights_size(&conv->forward) * sizeof(uint16_t);
     if (rc || (rc = an_cpu_alloc(op->cpu, &place, size)))
@@ -135,18 +135,19 @@ static int wide_make(winograd_op *conv)
 static int tensors_make(winograd_op *conv, const an_op_spec *spec)
 {
     an_op *op = &conv->op;
-    an_tensor *source = an_cpu_input(spec, 0);
+    an_cpu_tensor *source = an_cpu_input(spec, 0);
     const an_node *node = &op->node;
     dnnl_data_type_t type = op->cpu->type;
-    dnnl_memory_desc_t from = an_tensor_desc(type, source->n, source->c, source->h, source->w, dnnl_nChw16c);
-    dnnl_memory_desc_t to = an_tensor_desc(type, source->n, node->channels, node->height, node->width, dnnl_nChw16c);
+    dnnl_memory_desc_t from = an_cpu_tensor_desc(type, source->n, source->c, source->h, source->w, dnnl_nChw16c);
+    dnnl_memory_desc_t to =
+        an_cpu_tensor_desc(type, source->n, node->channels, node->height, node->width, dnnl_nChw16c);
     int shape[] = {source->n, node->channels, node->height, node->width};
-    int rc = an_tensor_make(&op->output, op->cpu, shape, &to, false);
+    int rc = an_cpu_tensor_make(&op->output, op->cpu, shape, &to, false);
     conv->source = source;
     if (rc || conv->expansion.count)
         return rc ? rc : wide_make(conv);
-    return an_view_make(&conv->view, op->cpu, source,
-                        &(an_view_spec){&from, false, spec->input_gradient, spec->accumulate});
+    return an_cpu_view_make(&conv->view, op->cpu, source,
+                            &(an_cpu_view_spec){&from, false, spec->input_gradient, spec->accumulate});
 }
 
 static int source_ready(const winograd_op *conv, const uint16_t **out)
@@ -154,7 +155,7 @@ static int source_ready(const winograd_op *conv, const uint16_t **out)
     bool expanded = conv->expansion.count;
     *out = expanded ? conv->wide : conv->view.tensor->data;
     return expanded ? an_expansion_forward(&conv->expansion, conv->source, conv->wide)
-                    : an_view_forward(&conv->view, conv->op.cpu);
+                    : an_cpu_view_forward(&conv->view, conv->op.cpu);
 }
 
 static int winograd_forward(an_op *op, const an_run *run)
@@ -216,14 +217,14 @@ static int winograd_backward(an_op *op, const an_run *run)
 {
     (void)run;
     winograd_op *conv = (winograd_op *)op;
-    int rc = an_kernel_run(&conv->activation, op->cpu);
+    int rc = an_primitive_run(&conv->activation, op->cpu);
     if (rc)
         return rc;
     backward_weights(conv);
     if (!conv->input_gradient)
         return AN_OK;
     backward_data(conv);
-    return an_view_backward(&conv->view, op->cpu);
+    return an_cpu_view_backward(&conv->view, op->cpu);
 }
 
 static int winograd_describe(const an_op *op, an_buffer *out)

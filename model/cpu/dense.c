@@ -6,10 +6,10 @@
 
 typedef struct {
     an_op op;
-    an_view view;
+    an_cpu_view view;
     dnnl_memory_t source, source_gradient; /* the view as a matrix */
     dnnl_memory_t slope;                   /* the output's gradient in the working type */
-    an_kernel forward, activation, slope_turn, data, weights, weights_turn, gradient_turn;
+    an_primitive forward, activation, slope_turn, data, weights, weights_turn, gradient_turn;
 } dense_op;
 
 typedef struct {
@@ -19,7 +19,7 @@ typedef struct {
 
 static geometry geometry_make(const dense_op *dense)
 {
-    const an_tensor *source = dense->view.tensor;
+    const an_cpu_tensor *source = dense->view.tensor;
     int outputs = dense->op.node.channels, inputs = source->c * source->h * source->w;
     dnnl_data_type_t type = dense->op.cpu->type;
     geometry g = {.source = an_matrix_desc(type, source->n, inputs, dnnl_nc),
@@ -41,23 +41,23 @@ static int weights_desc(dnnl_primitive_desc_t *out, const dense_op *dense, const
     dnnl_status_t status = dnnl_inner_product_backward_weights_desc_init(&operation, &g->source, &g->weights_gradient,
                                                                          &g->bias, &g->target_gradient);
     int rc = an_cpu_check(status, op->node.name, "fully connected layer");
-    return rc ? rc : an_kernel_desc(out, op->cpu, &operation, AN_ACTIVATION_NONE, hint, op->node.name);
+    return rc ? rc : an_primitive_desc(out, op->cpu, &operation, AN_ACTIVATION_NONE, hint, op->node.name);
 }
 
 static int parameters_make(dense_op *dense, const geometry *g, const_dnnl_primitive_desc_t hint)
 {
     an_op *op = &dense->op;
-    dnnl_memory_desc_t order = an_kernel_query(hint, dnnl_query_weights_md), gradient = order;
+    dnnl_memory_desc_t order = an_primitive_query(hint, dnnl_query_weights_md), gradient = order;
     if (op->cpu->training) {
         dnnl_primitive_desc_t desc;
         int rc = weights_desc(&desc, dense, g, hint);
         if (rc)
             return rc;
-        gradient = an_kernel_query(desc, dnnl_query_diff_weights_md);
+        gradient = an_primitive_query(desc, dnnl_query_diff_weights_md);
         dnnl_primitive_desc_destroy(desc);
     }
-    int rc = an_weights_make(&op->weights[0], op->cpu, &order, &gradient, &g->canonical);
-    return rc ? rc : an_weights_make(&op->biases[0], op->cpu, &g->bias, NULL, &g->bias);
+    int rc = an_cpu_weights_make(&op->weights[0], op->cpu, &order, &gradient, &g->canonical);
+    return rc ? rc : an_cpu_weights_make(&op->biases[0], op->cpu, &g->bias, NULL, &g->bias);
 }
 
 static int forward_make(dense_op *dense, const geometry *g, dnnl_primitive_desc_t *hint)
@@ -68,19 +68,20 @@ static int forward_make(dense_op *dense, const geometry *g, dnnl_primitive_desc_
                                                                 &g->weights, &g->bias, &g->target);
     dnnl_primitive_desc_t desc;
     int rc = an_cpu_check(status, op->node.name, "fully connected layer");
-    if (rc || (rc = an_kernel_desc(&desc, op->cpu, &operation, op->node.activation, NULL, op->node.name)))
+    if (rc || (rc = an_primitive_desc(&desc, op->cpu, &operation, op->node.activation, NULL, op->node.name)))
         return rc;
     rc = an_cpu_check(dnnl_primitive_desc_clone(hint, desc), op->node.name, "a description");
     if (rc) {
         dnnl_primitive_desc_destroy(desc);
         return rc;
     }
-    if ((rc = an_kernel_make(&dense->forward, op->cpu, desc, op->node.name)) || (rc = parameters_make(dense, g, *hint)))
+    if ((rc = an_primitive_make(&dense->forward, op->cpu, desc, op->node.name)) ||
+        (rc = parameters_make(dense, g, *hint)))
         return rc;
-    an_kernel_arg(&dense->forward, DNNL_ARG_SRC, dense->source);
-    an_kernel_arg(&dense->forward, DNNL_ARG_WEIGHTS, op->weights[0].value);
-    an_kernel_arg(&dense->forward, DNNL_ARG_BIAS, op->biases[0].value);
-    an_kernel_arg(&dense->forward, DNNL_ARG_DST, op->output.value);
+    an_primitive_arg(&dense->forward, DNNL_ARG_SRC, dense->source);
+    an_primitive_arg(&dense->forward, DNNL_ARG_WEIGHTS, op->weights[0].value);
+    an_primitive_arg(&dense->forward, DNNL_ARG_BIAS, op->biases[0].value);
+    an_primitive_arg(&dense->forward, DNNL_ARG_DST, op->output.value);
     return AN_OK;
 }
 
@@ -92,16 +93,16 @@ static int data_make(dense_op *dense, const geometry *g, const_dnnl_primitive_de
     dnnl_status_t status =
         dnnl_inner_product_backward_data_desc_init(&operation, &g->source, &g->weights, &g->target_gradient);
     int rc = an_cpu_check(status, op->node.name, "fully connected layer");
-    if (rc || (rc = an_kernel_desc(&desc, op->cpu, &operation, AN_ACTIVATION_NONE, hint, op->node.name)))
+    if (rc || (rc = an_primitive_desc(&desc, op->cpu, &operation, AN_ACTIVATION_NONE, hint, op->node.name)))
         return rc;
-    dnnl_memory_desc_t order = an_kernel_query(desc, dnnl_query_weights_md);
+    dnnl_memory_desc_t order = an_primitive_query(desc, dnnl_query_weights_md);
     dnnl_memory_t turned = op->weights[0].value;
-    if ((rc = an_kernel_make(&dense->data, op->cpu, desc, op->node.name)) ||
-        (rc = an_weights_turn(&dense->weights_turn, op->cpu, &op->weights[0], &order, false, &turned)))
+    if ((rc = an_primitive_make(&dense->data, op->cpu, desc, op->node.name)) ||
+        (rc = an_cpu_weights_turn(&dense->weights_turn, op->cpu, &op->weights[0], &order, false, &turned)))
         return rc;
-    an_kernel_arg(&dense->data, DNNL_ARG_WEIGHTS, turned);
-    an_kernel_arg(&dense->data, DNNL_ARG_DIFF_DST, dense->slope);
-    an_kernel_arg(&dense->data, DNNL_ARG_DIFF_SRC, dense->source_gradient);
+    an_primitive_arg(&dense->data, DNNL_ARG_WEIGHTS, turned);
+    an_primitive_arg(&dense->data, DNNL_ARG_DIFF_DST, dense->slope);
+    an_primitive_arg(&dense->data, DNNL_ARG_DIFF_SRC, dense->source_gradient);
     return AN_OK;
 }
 
@@ -112,15 +113,15 @@ static int weights_make(dense_op *dense, const geometry *g, const_dnnl_primitive
     int rc = weights_desc(&desc, dense, g, hint);
     if (rc)
         return rc;
-    dnnl_memory_desc_t order = an_kernel_query(desc, dnnl_query_diff_weights_md);
+    dnnl_memory_desc_t order = an_primitive_query(desc, dnnl_query_diff_weights_md);
     dnnl_memory_t turned = op->weights[0].gradient;
-    if ((rc = an_kernel_make(&dense->weights, op->cpu, desc, op->node.name)) ||
-        (rc = an_weights_turn(&dense->gradient_turn, op->cpu, &op->weights[0], &order, true, &turned)))
+    if ((rc = an_primitive_make(&dense->weights, op->cpu, desc, op->node.name)) ||
+        (rc = an_cpu_weights_turn(&dense->gradient_turn, op->cpu, &op->weights[0], &order, true, &turned)))
         return rc;
-    an_kernel_arg(&dense->weights, DNNL_ARG_SRC, dense->source);
-    an_kernel_arg(&dense->weights, DNNL_ARG_DIFF_DST, dense->slope);
-    an_kernel_arg(&dense->weights, DNNL_ARG_DIFF_WEIGHTS, turned);
-    an_kernel_arg(&dense->weights, DNNL_ARG_DIFF_BIAS, op->biases[0].gradient);
+    an_primitive_arg(&dense->weights, DNNL_ARG_SRC, dense->source);
+    an_primitive_arg(&dense->weights, DNNL_ARG_DIFF_DST, dense->slope);
+    an_primitive_arg(&dense->weights, DNNL_ARG_DIFF_WEIGHTS, turned);
+    an_primitive_arg(&dense->weights, DNNL_ARG_DIFF_BIAS, op->biases[0].gradient);
     return AN_OK;
 }
 
@@ -135,15 +136,15 @@ static int slope_make(dense_op *dense, const geometry *g)
     int rc = an_cpu_alloc(op->cpu, &place, dnnl_memory_desc_get_size(&g->target_gradient));
     if (rc || (rc = an_cpu_memory(op->cpu, &dense->slope, &g->target_gradient, place)))
         return rc;
-    return an_kernel_reorder(&dense->slope_turn, op->cpu, &g->target, op->output.gradient, &g->target_gradient,
-                             dense->slope, false);
+    return an_primitive_reorder(&dense->slope_turn, op->cpu, &g->target, op->output.gradient, &g->target_gradient,
+                                dense->slope, false);
 }
 
 static int kernels_make(dense_op *dense, bool input_gradient)
 {
     geometry g = geometry_make(dense);
     dnnl_primitive_desc_t hint;
-    int rc = an_tensor_as(dense->view.tensor, &g.source, &dense->source, &dense->source_gradient);
+    int rc = an_cpu_tensor_as(dense->view.tensor, &g.source, &dense->source, &dense->source_gradient);
     if (rc || (rc = forward_make(dense, &g, &hint)))
         return rc;
     if (dense->op.cpu->training) {
@@ -163,20 +164,20 @@ static int dense_forward(an_op *op, const an_run *run)
 {
     (void)run;
     dense_op *dense = (dense_op *)op;
-    int rc = an_view_forward(&dense->view, op->cpu);
-    return rc ? rc : an_kernel_run(&dense->forward, op->cpu);
+    int rc = an_cpu_view_forward(&dense->view, op->cpu);
+    return rc ? rc : an_primitive_run(&dense->forward, op->cpu);
 }
 
 static int dense_backward(an_op *op, const an_run *run)
 {
     (void)run;
     dense_op *dense = (dense_op *)op;
-    const an_kernel *order[] = {&dense->activation,    &dense->slope_turn,   &dense->weights,
-                                &dense->gradient_turn, &dense->weights_turn, &dense->data};
+    const an_primitive *order[] = {&dense->activation,    &dense->slope_turn,   &dense->weights,
+                                   &dense->gradient_turn, &dense->weights_turn, &dense->data};
     int rc = AN_OK;
     for (size_t i = 0; i < sizeof order / sizeof *order && !rc; i++)
-        rc = an_kernel_run(order[i], op->cpu);
-    return rc ? rc : an_view_backward(&dense->view, op->cpu);
+        rc = an_primitive_run(order[i], op->cpu);
+    return rc ? rc : an_cpu_view_backward(&dense->view, op->cpu);
 }
 
 static int dense_describe(const an_op *op, an_buffer *out)
@@ -195,18 +196,18 @@ int an_cpu_dense_create(an_op **out, an_backend *cpu, const an_op_spec *spec)
     int rc = an_cpu_op_new(&dense, cpu, spec, &methods, sizeof *dense);
     if (rc)
         return rc;
-    an_tensor *source = an_cpu_input(spec, 0);
+    an_cpu_tensor *source = an_cpu_input(spec, 0);
     const an_node *node = &dense->op.node;
     dnnl_data_type_t type = node->activation == AN_ACTIVATION_NONE ? dnnl_f32 : cpu->type;
     dnnl_memory_desc_t order = an_matrix_desc(cpu->type, source->n, source->c, dnnl_nc);
     dnnl_memory_desc_t target = an_matrix_desc(type, cpu->batch, node->channels, dnnl_nc);
     int shape[] = {cpu->batch, node->channels, 1, 1};
     if (source->desc.ndims == 4)
-        order = an_tensor_desc(cpu->type, source->n, source->c, source->h, source->w, dnnl_nchw);
+        order = an_cpu_tensor_desc(cpu->type, source->n, source->c, source->h, source->w, dnnl_nchw);
     dense->op.parts = 1;
-    if ((rc = an_view_make(&dense->view, cpu, source,
-                           &(an_view_spec){&order, false, spec->input_gradient, spec->accumulate})) ||
-        (rc = an_tensor_make(&dense->op.output, cpu, shape, &target, false)))
+    if ((rc = an_cpu_view_make(&dense->view, cpu, source,
+                               &(an_cpu_view_spec){&order, false, spec->input_gradient, spec->accumulate})) ||
+        (rc = an_cpu_tensor_make(&dense->op.output, cpu, shape, &target, false)))
         return rc;
     *out = &dense->op;
     return kernels_make(dense, spec->input_gradient);

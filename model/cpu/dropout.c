@@ -5,12 +5,12 @@
 
 #include "base/error.h"
 #include "base/rng.h"
-#include "model/cpu/kernels/bf16.h"
 #include "model/cpu/cpu.h"
+#include "model/cpu/kernels/bf16.h"
 
 typedef struct {
     an_op op;
-    an_view view;
+    an_cpu_view view;
     uint8_t *kept; /* 1: passed on */
 } dropout_op;
 
@@ -56,8 +56,8 @@ static int dropout_forward(an_op *op, const an_run *run)
 {
     dropout_op *dropout = (dropout_op *)op;
     const an_node *node = &op->node;
-    const an_tensor *source = dropout->view.tensor;
-    int rc = an_view_forward(&dropout->view, op->cpu), rows = op->output.n;
+    const an_cpu_tensor *source = dropout->view.tensor;
+    int rc = an_cpu_view_forward(&dropout->view, op->cpu), rows = op->output.n;
     size_t channels = (size_t)op->output.c;
     if (rc)
         return rc;
@@ -81,12 +81,12 @@ static int dropout_backward(an_op *op, const an_run *run)
 {
     (void)run;
     dropout_op *dropout = (dropout_op *)op;
-    an_tensor *source = dropout->view.tensor;
+    an_cpu_tensor *source = dropout->view.tensor;
     size_t channels = (size_t)source->c;
 #pragma omp parallel for schedule(static)
     for (int row = 0; row < source->n; row++)
         scale_some(dropout, source->slope, op->output.slope, (size_t)row * channels, channels);
-    return an_view_backward(&dropout->view, op->cpu);
+    return an_cpu_view_backward(&dropout->view, op->cpu);
 }
 
 int an_cpu_dropout_create(an_op **out, an_backend *cpu, const an_op_spec *spec)
@@ -97,14 +97,14 @@ int an_cpu_dropout_create(an_op **out, an_backend *cpu, const an_op_spec *spec)
     int rc = an_cpu_op_new(&dropout, cpu, spec, &methods, sizeof *dropout);
     if (rc)
         return rc;
-    an_tensor *source = an_cpu_input(spec, 0);
+    an_cpu_tensor *source = an_cpu_input(spec, 0);
     dnnl_memory_desc_t order = an_matrix_desc(cpu->type, source->n, source->c, dnnl_nc);
     int shape[] = {source->n, source->c, 1, 1};
     if (source->desc.ndims != 2)
         return an_error(AN_EUNSUPPORTED, "%s: dropout follows fully connected layers only", dropout->op.node.name);
-    if ((rc = an_view_make(&dropout->view, cpu, source,
-                           &(an_view_spec){&order, false, spec->input_gradient, spec->accumulate})) ||
-        (rc = an_tensor_make(&dropout->op.output, cpu, shape, &order, false)) ||
+    if ((rc = an_cpu_view_make(&dropout->view, cpu, source,
+                               &(an_cpu_view_spec){&order, false, spec->input_gradient, spec->accumulate})) ||
+        (rc = an_cpu_tensor_make(&dropout->op.output, cpu, shape, &order, false)) ||
         (rc = an_cpu_alloc(cpu, &kept, (size_t)source->n * (size_t)source->c)))
         return rc;
     dropout->kept = kept;

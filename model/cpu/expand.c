@@ -6,13 +6,14 @@
 
 #define BLOCK 16
 
-static bool order_is(const an_tensor *tensor, dnnl_format_tag_t tag)
+static bool order_is(const an_cpu_tensor *tensor, dnnl_format_tag_t tag)
 {
-    dnnl_memory_desc_t order = an_tensor_desc(tensor->desc.data_type, tensor->n, tensor->c, tensor->h, tensor->w, tag);
+    dnnl_memory_desc_t order =
+        an_cpu_tensor_desc(tensor->desc.data_type, tensor->n, tensor->c, tensor->h, tensor->w, tag);
     return dnnl_memory_desc_equal(&order, &tensor->desc);
 }
 
-bool an_expansion_find(an_expansion *out, const an_node *node, const an_tensor *source, int parts)
+bool an_expansion_find(an_expansion *out, const an_node *node, const an_cpu_tensor *source, int parts)
 {
     int channels = source->c / parts;
     *out = (an_expansion){.kernel = node->kernel,
@@ -144,7 +145,7 @@ static plane_place plane_find(const an_expansion *e, size_t n, size_t plane)
                          .right = e->offsets[pair % e->count] - e->pad};
 }
 
-int an_expansion_forward(const an_expansion *e, const an_tensor *source, void *wide)
+int an_expansion_forward(const an_expansion *e, const an_cpu_tensor *source, void *wide)
 {
     void *in = NULL;
     size_t pixels = (size_t)source->h * (size_t)source->w, area = (size_t)e->height * (size_t)e->width * BLOCK;
@@ -167,7 +168,7 @@ int an_expansion_forward(const an_expansion *e, const an_tensor *source, void *w
     return AN_OK;
 }
 
-void an_expansion_backward(const an_expansion *e, an_tensor *source, const an_tensor *wide, bool accumulate)
+void an_expansion_backward(const an_expansion *e, an_cpu_tensor *source, const an_cpu_tensor *wide, bool accumulate)
 {
     size_t pixels = (size_t)source->h * (size_t)source->w * BLOCK, area = (size_t)e->height * (size_t)e->width * BLOCK;
     size_t blocks = (size_t)e->channels / BLOCK, each = (size_t)e->expanded / BLOCK, n = (size_t)source->n;

@@ -26,16 +26,16 @@ struct an_expansion {
 };
 
 /* Whether the node can be run so on this source, in this many parts. */
-bool an_expansion_find(an_expansion *out, const an_node *node, const an_tensor *source, int parts);
+bool an_expansion_find(an_expansion *out, const an_node *node, const an_cpu_tensor *source, int parts);
 
-/* Whether it is worth it: products grow, and Winograd works in tiles of 4x4 outputs (backward: inputs), the last of which
- * may be mostly empty. */
+/* Whether it is worth it: products grow, and Winograd works in tiles of 4x4 outputs (backward: inputs), the last of
+ * which may be mostly empty. */
 bool an_expansion_pays(const an_expansion *e);
 
 /* Into the wider image (n x expanded in blocks of 16; halves one behind the other) in the source's type, and its
  * gradient back. What is no image is f32. */
-int an_expansion_forward(const an_expansion *e, const an_tensor *source, void *wide);
-void an_expansion_backward(const an_expansion *e, an_tensor *source, const an_tensor *wide, bool accumulate);
+int an_expansion_forward(const an_expansion *e, const an_cpu_tensor *source, void *wide);
+void an_expansion_backward(const an_expansion *e, an_cpu_tensor *source, const an_cpu_tensor *wide, bool accumulate);
 
 /* Between canonical weights O x channels x K x K and O x expanded x 3 x 3. */
 void an_expansion_weights(const an_expansion *e, size_t outputs, const float *canonical, float *wide);

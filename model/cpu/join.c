@@ -4,13 +4,13 @@
 
 typedef struct {
     an_op op;
-    an_kernel forward;
+    an_primitive forward;
 } join_op;
 
 static int join_forward(an_op *op, const an_run *run)
 {
     (void)run;
-    return an_kernel_run(&((join_op *)op)->forward, op->cpu);
+    return an_primitive_run(&((join_op *)op)->forward, op->cpu);
 }
 
 static int join_backward(an_op *op, const an_run *run)
@@ -24,14 +24,14 @@ int an_cpu_collect(an_op *op)
 {
     int rc = AN_OK;
     for (int i = 0; i < op->join_count && !rc; i++)
-        rc = an_kernel_run(&op->collects[i], op->cpu);
+        rc = an_primitive_run(&op->collects[i], op->cpu);
     return rc;
 }
 
 /* The first join that a source collects overwrites its gradient, the next adds. */
 static int source_register(an_op *source, an_op *join, int offset)
 {
-    const an_tensor *from = &join->output, *to = &source->output;
+    const an_cpu_tensor *from = &join->output, *to = &source->output;
     dnnl_dims_t dims = {to->n, to->c, to->h, to->w}, offsets = {0, offset};
     dnnl_memory_desc_t window;
     dnnl_memory_t memory;
@@ -41,8 +41,8 @@ static int source_register(an_op *source, an_op *join, int offset)
     dnnl_status_t status = dnnl_memory_desc_init_submemory(&window, &from->desc, dims, offsets);
     int rc = an_cpu_check(status, source->node.name, "a window into a join");
     if (rc || (rc = an_cpu_memory(source->cpu, &memory, &window, from->slope)) ||
-        (rc =
-             an_kernel_reorder(&source->collects[use], source->cpu, &window, memory, &to->desc, to->gradient, use > 0)))
+        (rc = an_primitive_reorder(&source->collects[use], source->cpu, &window, memory, &to->desc, to->gradient,
+                                   use > 0)))
         return rc;
     source->join_count++;
     return AN_OK;
@@ -53,7 +53,7 @@ static int kernel_make(join_op *join, const an_op_spec *spec, int count)
     an_backend *cpu = join->op.cpu;
     dnnl_memory_desc_t descs[AN_GRAPH_INPUTS_MAX];
     dnnl_primitive_desc_t desc;
-    const an_tensor *first = an_cpu_input(spec, 0);
+    const an_cpu_tensor *first = an_cpu_input(spec, 0);
     int shape[] = {first->n, join->op.node.channels, first->h, first->w};
     for (int i = 0; i < count; i++)
         descs[i] = an_cpu_input(spec, i)->desc;
@@ -62,13 +62,13 @@ static int kernel_make(join_op *join, const an_op_spec *spec, int count)
     int rc = an_cpu_check(status, join->op.node.name, "concatenation");
     if (rc)
         return rc;
-    dnnl_memory_desc_t target = an_kernel_query(desc, dnnl_query_dst_md);
-    if ((rc = an_kernel_make(&join->forward, cpu, desc, join->op.node.name)) ||
-        (rc = an_tensor_make(&join->op.output, cpu, shape, &target, false)))
+    dnnl_memory_desc_t target = an_primitive_query(desc, dnnl_query_dst_md);
+    if ((rc = an_primitive_make(&join->forward, cpu, desc, join->op.node.name)) ||
+        (rc = an_cpu_tensor_make(&join->op.output, cpu, shape, &target, false)))
         return rc;
     for (int i = 0; i < count; i++)
-        an_kernel_arg(&join->forward, DNNL_ARG_MULTIPLE_SRC + i, an_cpu_input(spec, i)->value);
-    an_kernel_arg(&join->forward, DNNL_ARG_DST, join->op.output.value);
+        an_primitive_arg(&join->forward, DNNL_ARG_MULTIPLE_SRC + i, an_cpu_input(spec, i)->value);
+    an_primitive_arg(&join->forward, DNNL_ARG_DST, join->op.output.value);
     return AN_OK;
 }
 

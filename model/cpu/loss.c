@@ -12,7 +12,7 @@ typedef struct {
 
 typedef struct {
     an_op op;
-    an_view view;
+    an_cpu_view view;
     uint32_t *labels;
     row_result *rows;
     uint32_t count; /* of rows with results; 0: no labels */
@@ -50,7 +50,7 @@ static int loss_forward(an_op *op, const an_run *run)
     size_t classes = (size_t)op->output.c;
     const float *logits = loss->view.tensor->data;
     float *probabilities = op->output.data;
-    int rc = an_view_forward(&loss->view, op->cpu), count = (int)run->count;
+    int rc = an_cpu_view_forward(&loss->view, op->cpu), count = (int)run->count;
     if (rc)
         return rc;
     loss->count = run->count;
@@ -76,7 +76,7 @@ static int loss_backward(an_op *op, const an_run *run)
     memset(slope + used, 0, (all - used) * sizeof *slope);
     for (size_t row = 0; row < run->count; row++)
         slope[row * classes + loss->labels[row]] -= share;
-    return an_view_backward(&loss->view, op->cpu);
+    return an_cpu_view_backward(&loss->view, op->cpu);
 }
 
 int an_cpu_labels(an_op *op, const uint32_t *labels, uint32_t count)
@@ -108,15 +108,15 @@ int an_cpu_loss_create(an_op **out, an_backend *cpu, const an_op_spec *spec)
     int rc = an_cpu_op_new(&loss, cpu, spec, &methods, sizeof *loss);
     if (rc)
         return rc;
-    an_tensor *source = an_cpu_input(spec, 0);
+    an_cpu_tensor *source = an_cpu_input(spec, 0);
     dnnl_memory_desc_t order = an_matrix_desc(dnnl_f32, source->n, source->c, dnnl_nc);
     int shape[] = {source->n, source->c, 1, 1};
     size_t batch = (size_t)source->n;
     if (source->desc.ndims != 2)
         return an_error(AN_EUNSUPPORTED, "%s: the loss follows a fully connected layer only", loss->op.node.name);
-    if ((rc = an_view_make(&loss->view, cpu, source,
-                           &(an_view_spec){&order, false, spec->input_gradient, spec->accumulate})) ||
-        (rc = an_tensor_make(&loss->op.output, cpu, shape, &order, false)) ||
+    if ((rc = an_cpu_view_make(&loss->view, cpu, source,
+                               &(an_cpu_view_spec){&order, false, spec->input_gradient, spec->accumulate})) ||
+        (rc = an_cpu_tensor_make(&loss->op.output, cpu, shape, &order, false)) ||
         (rc = an_cpu_alloc(cpu, &labels, batch * sizeof *loss->labels)) ||
         (rc = an_cpu_alloc(cpu, &rows, batch * sizeof *loss->rows)))
         return rc;

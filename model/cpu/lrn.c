@@ -1,18 +1,18 @@
 /* Local response normalisation across channels. With groups, windows stay within each group: n samples of c channels in
  * blocks are, without moving a byte, n * groups samples of c / groups channels. Own kernels do the paper's window and
  * exponent; others are oneDNN's. */
+#include "model/cpu/kernels/lrn.h"
 #include "base/error.h"
 #include "model/cpu/cpu.h"
-#include "model/cpu/kernels/lrn.h"
 
 #define BLOCK 16 /* channels */
 
 typedef struct {
     an_op op;
-    an_view view;
+    an_cpu_view view;
     bool input_gradient;
-    an_lrn_shape own;            /* images 0: by oneDNN's... */
-    an_kernel forward, backward; /* ...kernels */
+    an_lrn_shape own;               /* images 0: by oneDNN's... */
+    an_primitive forward, backward; /* ...kernels */
 } lrn_op;
 
 static int pair_desc(lrn_op *lrn, const dnnl_memory_desc_t *order, dnnl_primitive_desc_t *forward,
@@ -26,7 +26,7 @@ static int pair_desc(lrn_op *lrn, const dnnl_memory_desc_t *order, dnnl_primitiv
     dnnl_status_t status =
         dnnl_lrn_forward_desc_init(&operation, kind, dnnl_lrn_across_channels, order, node->lrn_size, alpha, beta, k);
     int rc = an_cpu_check(status, node->name, "normalisation");
-    if (rc || (rc = an_kernel_desc(forward, lrn->op.cpu, &operation, AN_ACTIVATION_NONE, NULL, node->name)))
+    if (rc || (rc = an_primitive_desc(forward, lrn->op.cpu, &operation, AN_ACTIVATION_NONE, NULL, node->name)))
         return rc;
     if (!lrn->op.cpu->training)
         return AN_OK;
@@ -34,7 +34,7 @@ static int pair_desc(lrn_op *lrn, const dnnl_memory_desc_t *order, dnnl_primitiv
         dnnl_lrn_backward_desc_init(&operation, dnnl_lrn_across_channels, order, order, node->lrn_size, alpha, beta, k);
     rc = an_cpu_check(status, node->name, "normalisation");
     if (!rc)
-        rc = an_kernel_desc(backward, lrn->op.cpu, &operation, AN_ACTIVATION_NONE, *forward, node->name);
+        rc = an_primitive_desc(backward, lrn->op.cpu, &operation, AN_ACTIVATION_NONE, *forward, node->name);
     if (rc)
         dnnl_primitive_desc_destroy(*forward);
     return rc;
@@ -45,32 +45,32 @@ static int kernels_make(lrn_op *lrn, const dnnl_memory_desc_t *order)
     an_backend *cpu = lrn->op.cpu;
     dnnl_memory_t source, source_gradient = NULL, target, target_gradient = NULL, workspace = NULL;
     dnnl_primitive_desc_t forward, backward;
-    int rc = an_tensor_as(lrn->view.tensor, order, &source, &source_gradient);
-    if (rc || (rc = an_tensor_as(&lrn->op.output, order, &target, &target_gradient)) ||
+    int rc = an_cpu_tensor_as(lrn->view.tensor, order, &source, &source_gradient);
+    if (rc || (rc = an_cpu_tensor_as(&lrn->op.output, order, &target, &target_gradient)) ||
         (rc = pair_desc(lrn, order, &forward, &backward)))
         return rc;
-    dnnl_memory_desc_t kept = an_kernel_query(forward, dnnl_query_workspace_md);
-    rc = an_kernel_make(&lrn->forward, cpu, forward, lrn->op.node.name);
+    dnnl_memory_desc_t kept = an_primitive_query(forward, dnnl_query_workspace_md);
+    rc = an_primitive_make(&lrn->forward, cpu, forward, lrn->op.node.name);
     if (!rc)
-        rc = backward ? an_kernel_make(&lrn->backward, cpu, backward, lrn->op.node.name) : AN_OK;
+        rc = backward ? an_primitive_make(&lrn->backward, cpu, backward, lrn->op.node.name) : AN_OK;
     else
         dnnl_primitive_desc_destroy(backward);
     if (rc || (rc = an_cpu_workspace(cpu, &kept, &workspace)))
         return rc;
-    an_kernel_arg(&lrn->forward, DNNL_ARG_SRC, source);
-    an_kernel_arg(&lrn->forward, DNNL_ARG_DST, target);
-    an_kernel_arg(&lrn->backward, DNNL_ARG_SRC, source);
-    an_kernel_arg(&lrn->backward, DNNL_ARG_DIFF_DST, target_gradient);
-    an_kernel_arg(&lrn->backward, DNNL_ARG_DIFF_SRC, source_gradient);
+    an_primitive_arg(&lrn->forward, DNNL_ARG_SRC, source);
+    an_primitive_arg(&lrn->forward, DNNL_ARG_DST, target);
+    an_primitive_arg(&lrn->backward, DNNL_ARG_SRC, source);
+    an_primitive_arg(&lrn->backward, DNNL_ARG_DIFF_DST, target_gradient);
+    an_primitive_arg(&lrn->backward, DNNL_ARG_DIFF_SRC, source_gradient);
     if (workspace) {
-        an_kernel_arg(&lrn->forward, DNNL_ARG_WORKSPACE, workspace);
-        an_kernel_arg(&lrn->backward, DNNL_ARG_WORKSPACE, workspace);
+        an_primitive_arg(&lrn->forward, DNNL_ARG_WORKSPACE, workspace);
+        an_primitive_arg(&lrn->backward, DNNL_ARG_WORKSPACE, workspace);
     }
     return AN_OK;
 }
 
 /* The order to work in: as it comes, if groups can be split off it, else plain. */
-static void orders_choose(const lrn_op *lrn, const an_tensor *source, dnnl_memory_desc_t *whole,
+static void orders_choose(const lrn_op *lrn, const an_cpu_tensor *source, dnnl_memory_desc_t *whole,
                           dnnl_memory_desc_t *grouped)
 {
     int groups = lrn->op.node.groups, n = source->n, c = source->c;
@@ -80,10 +80,10 @@ static void orders_choose(const lrn_op *lrn, const an_tensor *source, dnnl_memor
     bool blocked = source->desc.format_kind == dnnl_blocked && source->desc.format_desc.blocking.inner_nblks == 1;
     dnnl_dim_t block = blocked ? source->desc.format_desc.blocking.inner_blks[0] : 0;
     if (blocked && !source->halved && c / groups % block == 0 &&
-        an_tensor_reshape(&source->desc, n * groups, c / groups, grouped))
+        an_cpu_tensor_reshape(&source->desc, n * groups, c / groups, grouped))
         return;
-    *whole = an_tensor_desc(lrn->op.cpu->type, n, c, source->h, source->w, dnnl_nchw);
-    *grouped = an_tensor_desc(lrn->op.cpu->type, n * groups, c / groups, source->h, source->w, dnnl_nchw);
+    *whole = an_cpu_tensor_desc(lrn->op.cpu->type, n, c, source->h, source->w, dnnl_nchw);
+    *grouped = an_cpu_tensor_desc(lrn->op.cpu->type, n * groups, c / groups, source->h, source->w, dnnl_nchw);
 }
 
 /* The shape for own kernels, or none (images 0). */
@@ -93,7 +93,7 @@ static an_lrn_shape own_shape(const lrn_op *lrn, const dnnl_memory_desc_t *order
     const dnnl_dim_t *d = order->dims;
     bool bf16 = order->data_type == dnnl_bf16;
     dnnl_memory_desc_t blocked =
-        an_tensor_desc(order->data_type, (int)d[0], (int)d[1], (int)d[2], (int)d[3], dnnl_nChw16c);
+        an_cpu_tensor_desc(order->data_type, (int)d[0], (int)d[1], (int)d[2], (int)d[3], dnnl_nChw16c);
     if (lrn->op.cpu->direct || !an_lrn_possible(bf16) || node->lrn_size != AN_LRN_WINDOW ||
         node->lrn_beta != AN_LRN_EXPONENT || d[1] % BLOCK || d[1] / BLOCK > AN_LRN_BLOCKS_MAX ||
         !dnnl_memory_desc_equal(&blocked, order))
@@ -110,9 +110,9 @@ static int lrn_forward(an_op *op, const an_run *run)
 {
     (void)run;
     lrn_op *lrn = (lrn_op *)op;
-    int rc = an_view_forward(&lrn->view, op->cpu);
+    int rc = an_cpu_view_forward(&lrn->view, op->cpu);
     if (rc || !lrn->own.images)
-        return rc ? rc : an_kernel_run(&lrn->forward, op->cpu);
+        return rc ? rc : an_primitive_run(&lrn->forward, op->cpu);
     an_lrn_forward(&lrn->own, lrn->view.tensor->data, op->output.data);
     return AN_OK;
 }
@@ -123,13 +123,13 @@ static int lrn_backward(an_op *op, const an_run *run)
     lrn_op *lrn = (lrn_op *)op;
     if (!lrn->input_gradient)
         return AN_OK;
-    an_tensor *source = lrn->view.tensor;
+    an_cpu_tensor *source = lrn->view.tensor;
     int rc = AN_OK;
     if (lrn->own.images)
         an_lrn_backward(&lrn->own, source->data, op->output.slope, source->slope);
     else
-        rc = an_kernel_run(&lrn->backward, op->cpu);
-    return rc ? rc : an_view_backward(&lrn->view, op->cpu);
+        rc = an_primitive_run(&lrn->backward, op->cpu);
+    return rc ? rc : an_cpu_view_backward(&lrn->view, op->cpu);
 }
 
 static int lrn_describe(const an_op *op, an_buffer *out)
@@ -150,14 +150,14 @@ int an_cpu_lrn_create(an_op **out, an_backend *cpu, const an_op_spec *spec)
     int rc = an_cpu_op_new(&lrn, cpu, spec, &methods, sizeof *lrn);
     if (rc)
         return rc;
-    an_tensor *source = an_cpu_input(spec, 0);
+    an_cpu_tensor *source = an_cpu_input(spec, 0);
     orders_choose(lrn, source, &whole, &grouped);
     bool halved = source->halved && dnnl_memory_desc_equal(&whole, &source->desc);
     int shape[] = {source->n, source->c, source->h, source->w};
     lrn->input_gradient = spec->input_gradient;
-    if ((rc = an_view_make(&lrn->view, cpu, source,
-                           &(an_view_spec){&whole, halved, spec->input_gradient, spec->accumulate})) ||
-        (rc = an_tensor_make(&lrn->op.output, cpu, shape, &whole, halved)))
+    if ((rc = an_cpu_view_make(&lrn->view, cpu, source,
+                               &(an_cpu_view_spec){&whole, halved, spec->input_gradient, spec->accumulate})) ||
+        (rc = an_cpu_tensor_make(&lrn->op.output, cpu, shape, &whole, halved)))
         return rc;
     *out = &lrn->op;
     lrn->own = own_shape(lrn, &grouped);

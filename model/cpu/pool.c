@@ -4,9 +4,9 @@
 
 typedef struct {
     an_op op;
-    an_view view;
+    an_cpu_view view;
     bool input_gradient;
-    an_kernel forward, backward;
+    an_primitive forward, backward;
 } pool_op;
 
 static int pair_desc(pool_op *pool, const dnnl_memory_desc_t *source, dnnl_primitive_desc_t *forward,
@@ -16,23 +16,23 @@ static int pair_desc(pool_op *pool, const dnnl_memory_desc_t *source, dnnl_primi
     dnnl_prop_kind_t kind = pool->op.cpu->training ? dnnl_forward_training : dnnl_forward_inference;
     dnnl_dims_t strides = {node->stride, node->stride}, window = {node->kernel, node->kernel};
     dnnl_dims_t before = {node->pad_before, node->pad_before}, after = {node->pad_after, node->pad_after};
-    dnnl_memory_desc_t target = an_tensor_desc(source->data_type, (int)source->dims[0], (int)source->dims[1],
-                                               node->height, node->width, dnnl_format_tag_any);
+    dnnl_memory_desc_t target = an_cpu_tensor_desc(source->data_type, (int)source->dims[0], (int)source->dims[1],
+                                                   node->height, node->width, dnnl_format_tag_any);
     dnnl_alg_kind_t way = node->average ? dnnl_pooling_avg_exclude_padding : dnnl_pooling_max;
     dnnl_pooling_desc_t operation;
     *backward = NULL;
     dnnl_status_t status =
         dnnl_pooling_forward_desc_init(&operation, kind, way, source, &target, strides, window, before, after);
     int rc = an_cpu_check(status, node->name, "pooling");
-    if (rc || (rc = an_kernel_desc(forward, pool->op.cpu, &operation, AN_ACTIVATION_NONE, NULL, node->name)))
+    if (rc || (rc = an_primitive_desc(forward, pool->op.cpu, &operation, AN_ACTIVATION_NONE, NULL, node->name)))
         return rc;
     if (!pool->op.cpu->training)
         return AN_OK;
-    target = an_kernel_query(*forward, dnnl_query_dst_md);
+    target = an_primitive_query(*forward, dnnl_query_dst_md);
     status = dnnl_pooling_backward_desc_init(&operation, way, source, &target, strides, window, before, after);
     rc = an_cpu_check(status, node->name, "pooling");
     if (!rc)
-        rc = an_kernel_desc(backward, pool->op.cpu, &operation, AN_ACTIVATION_NONE, *forward, node->name);
+        rc = an_primitive_desc(backward, pool->op.cpu, &operation, AN_ACTIVATION_NONE, *forward, node->name);
     if (rc)
         dnnl_primitive_desc_destroy(*forward);
     return rc;
@@ -41,23 +41,23 @@ static int pair_desc(pool_op *pool, const dnnl_memory_desc_t *source, dnnl_primi
 static int kernels_make(pool_op *pool, dnnl_primitive_desc_t forward, dnnl_primitive_desc_t backward)
 {
     an_backend *cpu = pool->op.cpu;
-    an_tensor *source = pool->view.tensor, *target = &pool->op.output;
-    dnnl_memory_desc_t kept = an_kernel_query(forward, dnnl_query_workspace_md);
+    an_cpu_tensor *source = pool->view.tensor, *target = &pool->op.output;
+    dnnl_memory_desc_t kept = an_primitive_query(forward, dnnl_query_workspace_md);
     dnnl_memory_t workspace = NULL;
-    int rc = an_kernel_make(&pool->forward, cpu, forward, pool->op.node.name);
+    int rc = an_primitive_make(&pool->forward, cpu, forward, pool->op.node.name);
     if (!rc)
-        rc = backward ? an_kernel_make(&pool->backward, cpu, backward, pool->op.node.name) : AN_OK;
+        rc = backward ? an_primitive_make(&pool->backward, cpu, backward, pool->op.node.name) : AN_OK;
     else
         dnnl_primitive_desc_destroy(backward);
     if (rc || (rc = an_cpu_workspace(cpu, &kept, &workspace)))
         return rc;
-    an_kernel_arg(&pool->forward, DNNL_ARG_SRC, source->value);
-    an_kernel_arg(&pool->forward, DNNL_ARG_DST, target->value);
-    an_kernel_arg(&pool->backward, DNNL_ARG_DIFF_DST, target->gradient);
-    an_kernel_arg(&pool->backward, DNNL_ARG_DIFF_SRC, source->gradient);
+    an_primitive_arg(&pool->forward, DNNL_ARG_SRC, source->value);
+    an_primitive_arg(&pool->forward, DNNL_ARG_DST, target->value);
+    an_primitive_arg(&pool->backward, DNNL_ARG_DIFF_DST, target->gradient);
+    an_primitive_arg(&pool->backward, DNNL_ARG_DIFF_SRC, source->gradient);
     if (workspace) {
-        an_kernel_arg(&pool->forward, DNNL_ARG_WORKSPACE, workspace);
-        an_kernel_arg(&pool->backward, DNNL_ARG_WORKSPACE, workspace);
+        an_primitive_arg(&pool->forward, DNNL_ARG_WORKSPACE, workspace);
+        an_primitive_arg(&pool->backward, DNNL_ARG_WORKSPACE, workspace);
     }
     return AN_OK;
 }
@@ -66,8 +66,8 @@ static int pool_forward(an_op *op, const an_run *run)
 {
     (void)run;
     pool_op *pool = (pool_op *)op;
-    int rc = an_view_forward(&pool->view, op->cpu);
-    return rc ? rc : an_kernel_run(&pool->forward, op->cpu);
+    int rc = an_cpu_view_forward(&pool->view, op->cpu);
+    return rc ? rc : an_primitive_run(&pool->forward, op->cpu);
 }
 
 static int pool_backward(an_op *op, const an_run *run)
@@ -76,8 +76,8 @@ static int pool_backward(an_op *op, const an_run *run)
     pool_op *pool = (pool_op *)op;
     if (!pool->input_gradient)
         return AN_OK;
-    int rc = an_kernel_run(&pool->backward, op->cpu);
-    return rc ? rc : an_view_backward(&pool->view, op->cpu);
+    int rc = an_primitive_run(&pool->backward, op->cpu);
+    return rc ? rc : an_cpu_view_backward(&pool->view, op->cpu);
 }
 
 static int pool_describe(const an_op *op, an_buffer *out)
@@ -94,15 +94,16 @@ int an_cpu_pool_create(an_op **out, an_backend *cpu, const an_op_spec *spec)
     int rc = an_cpu_op_new(&pool, cpu, spec, &methods, sizeof *pool);
     if (rc)
         return rc;
-    an_tensor *source = an_cpu_input(spec, 0);
+    an_cpu_tensor *source = an_cpu_input(spec, 0);
     int shape[] = {source->n, source->c, pool->op.node.height, pool->op.node.width};
     pool->input_gradient = spec->input_gradient;
-    if ((rc = an_view_make(&pool->view, cpu, source,
-                           &(an_view_spec){&source->desc, source->halved, spec->input_gradient, spec->accumulate})) ||
+    if ((rc = an_cpu_view_make(
+             &pool->view, cpu, source,
+             &(an_cpu_view_spec){&source->desc, source->halved, spec->input_gradient, spec->accumulate})) ||
         (rc = pair_desc(pool, &source->desc, &forward, &backward)))
         return rc;
-    dnnl_memory_desc_t target = an_kernel_query(forward, dnnl_query_dst_md);
-    if ((rc = an_tensor_make(&pool->op.output, cpu, shape, &target, source->halved))) {
+    dnnl_memory_desc_t target = an_primitive_query(forward, dnnl_query_dst_md);
+    if ((rc = an_cpu_tensor_make(&pool->op.output, cpu, shape, &target, source->halved))) {
         dnnl_primitive_desc_destroy(forward);
         dnnl_primitive_desc_destroy(backward);
         return rc;

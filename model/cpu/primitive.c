@@ -47,8 +47,8 @@ static int attr_make(dnnl_primitive_attr_t *out, an_activation activation, const
     return an_cpu_check(status, subject, "attributes");
 }
 
-int an_kernel_desc(dnnl_primitive_desc_t *out, an_backend *cpu, const void *operation, an_activation activation,
-                   const_dnnl_primitive_desc_t hint, const char *subject)
+int an_primitive_desc(dnnl_primitive_desc_t *out, an_backend *cpu, const void *operation, an_activation activation,
+                      const_dnnl_primitive_desc_t hint, const char *subject)
 {
     dnnl_primitive_attr_t attr;
     int rc = attr_make(&attr, activation, subject);
@@ -59,7 +59,7 @@ int an_kernel_desc(dnnl_primitive_desc_t *out, an_backend *cpu, const void *oper
     return an_cpu_check(status, subject, "a primitive of this shape");
 }
 
-dnnl_memory_desc_t an_kernel_query(const_dnnl_primitive_desc_t desc, dnnl_query_t what)
+dnnl_memory_desc_t an_primitive_query(const_dnnl_primitive_desc_t desc, dnnl_query_t what)
 {
     const dnnl_memory_desc_t *found = dnnl_primitive_desc_query_md(desc, what, 0);
     return found ? *found : (dnnl_memory_desc_t){0};
@@ -79,9 +79,9 @@ static int scratch_register(an_backend *cpu, size_t size, dnnl_memory_t memory, 
     return AN_OK;
 }
 
-static int scratch_add(an_kernel *kernel, an_backend *cpu, const_dnnl_primitive_desc_t desc)
+static int scratch_add(an_primitive *kernel, an_backend *cpu, const_dnnl_primitive_desc_t desc)
 {
-    dnnl_memory_desc_t wanted = an_kernel_query(desc, dnnl_query_scratchpad_md);
+    dnnl_memory_desc_t wanted = an_primitive_query(desc, dnnl_query_scratchpad_md);
     dnnl_memory_t memory;
     size_t size = dnnl_memory_desc_get_size(&wanted);
     if (!size)
@@ -89,7 +89,7 @@ static int scratch_add(an_kernel *kernel, an_backend *cpu, const_dnnl_primitive_
     int rc = an_cpu_memory(cpu, &memory, &wanted, NULL);
     if (rc || (rc = scratch_register(cpu, size, memory, NULL)))
         return rc;
-    an_kernel_arg(kernel, DNNL_ARG_SCRATCHPAD, memory);
+    an_primitive_arg(kernel, DNNL_ARG_SCRATCHPAD, memory);
     return AN_OK;
 }
 
@@ -98,7 +98,7 @@ int an_scratch_want(an_backend *cpu, size_t size, void **place)
     return scratch_register(cpu, size, NULL, place);
 }
 
-int an_kernel_scratch_finish(an_backend *cpu)
+int an_primitive_scratch_finish(an_backend *cpu)
 {
     void *buffer = NULL;
     int rc = an_cpu_alloc(cpu, &buffer, cpu->scratch_size);
@@ -110,7 +110,7 @@ int an_kernel_scratch_finish(an_backend *cpu)
     return rc;
 }
 
-int an_kernel_make(an_kernel *kernel, an_backend *cpu, dnnl_primitive_desc_t desc, const char *subject)
+int an_primitive_make(an_primitive *kernel, an_backend *cpu, dnnl_primitive_desc_t desc, const char *subject)
 {
     const char *implementation = "";
     memset(kernel, 0, sizeof *kernel);
@@ -123,12 +123,12 @@ int an_kernel_make(an_kernel *kernel, an_backend *cpu, dnnl_primitive_desc_t des
     return rc;
 }
 
-void an_kernel_arg(an_kernel *kernel, int argument, dnnl_memory_t memory)
+void an_primitive_arg(an_primitive *kernel, int argument, dnnl_memory_t memory)
 {
     kernel->args[kernel->count++] = (dnnl_exec_arg_t){argument, memory};
 }
 
-int an_kernel_run(const an_kernel *kernel, an_backend *cpu)
+int an_primitive_run(const an_primitive *kernel, an_backend *cpu)
 {
     if (!kernel->primitive)
         return AN_OK;
@@ -149,8 +149,8 @@ static dnnl_status_t sum_append(dnnl_primitive_attr_t attr)
     return status;
 }
 
-int an_kernel_reorder(an_kernel *kernel, an_backend *cpu, const dnnl_memory_desc_t *from_desc, dnnl_memory_t from,
-                      const dnnl_memory_desc_t *to_desc, dnnl_memory_t to, bool add)
+int an_primitive_reorder(an_primitive *kernel, an_backend *cpu, const dnnl_memory_desc_t *from_desc, dnnl_memory_t from,
+                         const dnnl_memory_desc_t *to_desc, dnnl_memory_t to, bool add)
 {
     dnnl_primitive_attr_t attr;
     int rc = attr_make(&attr, AN_ACTIVATION_NONE, "reorder");
@@ -162,10 +162,10 @@ int an_kernel_reorder(an_kernel *kernel, an_backend *cpu, const dnnl_memory_desc
         status = dnnl_reorder_primitive_desc_create(&desc, from_desc, cpu->engine, to_desc, cpu->engine, attr);
     dnnl_primitive_attr_destroy(attr);
     if ((rc = an_cpu_check(status, "reorder", "this pair of orders")) ||
-        (rc = an_kernel_make(kernel, cpu, desc, "reorder")))
+        (rc = an_primitive_make(kernel, cpu, desc, "reorder")))
         return rc;
-    an_kernel_arg(kernel, DNNL_ARG_FROM, from);
-    an_kernel_arg(kernel, DNNL_ARG_TO, to);
+    an_primitive_arg(kernel, DNNL_ARG_FROM, from);
+    an_primitive_arg(kernel, DNNL_ARG_TO, to);
     return AN_OK;
 }
 

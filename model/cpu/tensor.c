@@ -4,7 +4,7 @@
 #include "model/cpu/cpu.h"
 
 /* A refusal leaves a descriptor zeroed, which whatever is made with it refuses in turn. */
-dnnl_memory_desc_t an_tensor_desc(dnnl_data_type_t type, int n, int c, int h, int w, dnnl_format_tag_t tag)
+dnnl_memory_desc_t an_cpu_tensor_desc(dnnl_data_type_t type, int n, int c, int h, int w, dnnl_format_tag_t tag)
 {
     dnnl_memory_desc_t desc = {0};
     dnnl_dims_t dims = {n, c, h, w};
@@ -20,7 +20,7 @@ dnnl_memory_desc_t an_matrix_desc(dnnl_data_type_t type, int rows, int columns, 
     return desc;
 }
 
-bool an_tensor_reshape(const dnnl_memory_desc_t *desc, int n, int c, dnnl_memory_desc_t *out)
+bool an_cpu_tensor_reshape(const dnnl_memory_desc_t *desc, int n, int c, dnnl_memory_desc_t *out)
 {
     static const dnnl_format_tag_t tags[] = {dnnl_nChw16c, dnnl_nChw8c, dnnl_nchw, dnnl_nhwc};
     if (desc->ndims != 4)
@@ -42,9 +42,10 @@ static int place(an_backend *cpu, const dnnl_memory_desc_t *desc, void **data, d
     return rc ? rc : an_cpu_memory(cpu, memory, desc, *data);
 }
 
-int an_tensor_make(an_tensor *tensor, an_backend *cpu, const int shape[4], const dnnl_memory_desc_t *desc, bool halved)
+int an_cpu_tensor_make(an_cpu_tensor *tensor, an_backend *cpu, const int shape[4], const dnnl_memory_desc_t *desc,
+                       bool halved)
 {
-    *tensor = (an_tensor){
+    *tensor = (an_cpu_tensor){
         .cpu = cpu, .n = shape[0], .c = shape[1], .h = shape[2], .w = shape[3], .halved = halved, .desc = *desc};
     int rc = place(cpu, desc, &tensor->data, &tensor->value);
     if (!rc && cpu->training)
@@ -52,7 +53,8 @@ int an_tensor_make(an_tensor *tensor, an_backend *cpu, const int shape[4], const
     return rc;
 }
 
-int an_tensor_as(an_tensor *tensor, const dnnl_memory_desc_t *desc, dnnl_memory_t *value, dnnl_memory_t *gradient)
+int an_cpu_tensor_as(an_cpu_tensor *tensor, const dnnl_memory_desc_t *desc, dnnl_memory_t *value,
+                     dnnl_memory_t *gradient)
 {
     tensor->pinned = true;
     int rc = an_cpu_memory(tensor->cpu, value, desc, tensor->data);
@@ -60,14 +62,14 @@ int an_tensor_as(an_tensor *tensor, const dnnl_memory_desc_t *desc, dnnl_memory_
 }
 
 /* One half of the channels: behind the other, or a window into each sample. */
-int an_tensor_half(const an_tensor *tensor, int half, dnnl_memory_desc_t *desc, void **data, void **slope)
+int an_cpu_tensor_half(const an_cpu_tensor *tensor, int half, dnnl_memory_desc_t *desc, void **data, void **slope)
 {
     dnnl_status_t status = dnnl_success;
     size_t offset = 0;
     int channels = tensor->c / 2;
     if (tensor->halved) {
         offset = (size_t)half * dnnl_memory_desc_get_size(&tensor->desc) / 2;
-        if (!an_tensor_reshape(&tensor->desc, tensor->n, channels, desc))
+        if (!an_cpu_tensor_reshape(&tensor->desc, tensor->n, channels, desc))
             status = dnnl_unimplemented;
     } else {
         dnnl_dims_t dims = {tensor->n, channels, tensor->h, tensor->w}, offsets = {0, half * channels};
@@ -79,8 +81,8 @@ int an_tensor_half(const an_tensor *tensor, int half, dnnl_memory_desc_t *desc, 
 }
 
 /* Between a part of the tensor and the same channels of a canonical array of count samples. */
-static int part_copy(const an_tensor *tensor, const dnnl_memory_desc_t *part, void *data, int offset, uint32_t count,
-                     float *outside, bool out)
+static int part_copy(const an_cpu_tensor *tensor, const dnnl_memory_desc_t *part, void *data, int offset,
+                     uint32_t count, float *outside, bool out)
 {
     dnnl_dims_t dims, zero = {0}, offsets = {0, offset};
     dnnl_dims_t whole = {count, tensor->c, tensor->h, tensor->w};
@@ -99,7 +101,7 @@ static int part_copy(const an_tensor *tensor, const dnnl_memory_desc_t *part, vo
                : an_cpu_copy(tensor->cpu, &window, outside, &inside, data);
 }
 
-static int copy(const an_tensor *tensor, bool gradient, uint32_t count, float *outside, bool out)
+static int copy(const an_cpu_tensor *tensor, bool gradient, uint32_t count, float *outside, bool out)
 {
     if (!count || count > (uint32_t)tensor->n)
         return an_error(AN_EINVAL, "tensor: %u of %d samples", count, tensor->n);
@@ -114,19 +116,19 @@ static int copy(const an_tensor *tensor, bool gradient, uint32_t count, float *o
     for (int half = 0; half < 2; half++) {
         dnnl_memory_desc_t desc;
         void *data, *slope;
-        int rc = an_tensor_half(tensor, half, &desc, &data, &slope);
+        int rc = an_cpu_tensor_half(tensor, half, &desc, &data, &slope);
         if (rc || (rc = part_copy(tensor, &desc, gradient ? slope : data, half * tensor->c / 2, count, outside, out)))
             return rc;
     }
     return AN_OK;
 }
 
-int an_tensor_get(const an_tensor *tensor, bool gradient, uint32_t count, float *out)
+int an_cpu_tensor_get(const an_cpu_tensor *tensor, bool gradient, uint32_t count, float *out)
 {
     return copy(tensor, gradient, count, out, true);
 }
 
-int an_tensor_set(an_tensor *tensor, bool gradient, uint32_t count, const float *values)
+int an_cpu_tensor_set(an_cpu_tensor *tensor, bool gradient, uint32_t count, const float *values)
 {
     return copy(tensor, gradient, count, (float *)(uintptr_t)values, false); /* read only in this direction */
 }

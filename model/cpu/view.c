@@ -9,20 +9,21 @@ typedef struct {
     dnnl_memory_t value, gradient;
 } part;
 
-static int part_make(part *out, an_backend *cpu, const an_tensor *tensor, int half, int parts)
+static int part_make(part *out, an_backend *cpu, const an_cpu_tensor *tensor, int half, int parts)
 {
     void *data, *slope;
     if (parts == 1) {
         *out = (part){tensor->desc, tensor->value, tensor->gradient};
         return AN_OK;
     }
-    int rc = an_tensor_half(tensor, half, &out->desc, &data, &slope);
+    int rc = an_cpu_tensor_half(tensor, half, &out->desc, &data, &slope);
     if (rc || (rc = an_cpu_memory(cpu, &out->value, &out->desc, data)))
         return rc;
     return slope ? an_cpu_memory(cpu, &out->gradient, &out->desc, slope) : AN_OK;
 }
 
-static int copies_make(an_view *view, an_backend *cpu, const an_tensor *source, const an_view_spec *spec, bool convert)
+static int copies_make(an_cpu_view *view, an_backend *cpu, const an_cpu_tensor *source, const an_cpu_view_spec *spec,
+                       bool convert)
 {
     int parts = source->halved != spec->halved ? 2 : 1;
     for (int i = 0; i < parts; i++) {
@@ -31,16 +32,16 @@ static int copies_make(an_view *view, an_backend *cpu, const an_tensor *source, 
         if (rc || (rc = part_make(&to, cpu, &view->own, i, parts)))
             return rc;
         if (convert &&
-            (rc = an_kernel_reorder(&view->forward[i], cpu, &from.desc, from.value, &to.desc, to.value, false)))
+            (rc = an_primitive_reorder(&view->forward[i], cpu, &from.desc, from.value, &to.desc, to.value, false)))
             return rc;
-        if (spec->gradient && (rc = an_kernel_reorder(&view->backward[i], cpu, &to.desc, to.gradient, &from.desc,
-                                                      from.gradient, spec->accumulate)))
+        if (spec->gradient && (rc = an_primitive_reorder(&view->backward[i], cpu, &to.desc, to.gradient, &from.desc,
+                                                         from.gradient, spec->accumulate)))
             return rc;
     }
     return AN_OK;
 }
 
-int an_view_make(an_view *view, an_backend *cpu, an_tensor *source, const an_view_spec *spec)
+int an_cpu_view_make(an_cpu_view *view, an_backend *cpu, an_cpu_tensor *source, const an_cpu_view_spec *spec)
 {
     bool convert = source->halved != spec->halved || !dnnl_memory_desc_equal(&source->desc, spec->desc);
     bool backward = spec->gradient && cpu->training;
@@ -49,7 +50,7 @@ int an_view_make(an_view *view, an_backend *cpu, an_tensor *source, const an_vie
     if (!convert && !(backward && spec->accumulate))
         return AN_OK;
     int shape[] = {source->n, source->c, source->h, source->w};
-    int rc = an_tensor_make(&view->own, cpu, shape, spec->desc, spec->halved);
+    int rc = an_cpu_tensor_make(&view->own, cpu, shape, spec->desc, spec->halved);
     if (rc)
         return rc;
     view->tensor = &view->own;
@@ -57,23 +58,23 @@ int an_view_make(an_view *view, an_backend *cpu, an_tensor *source, const an_vie
         view->own.value = source->value;
         view->own.data = source->data;
     }
-    an_view_spec adjusted = *spec;
+    an_cpu_view_spec adjusted = *spec;
     adjusted.gradient = backward;
     return copies_make(view, cpu, source, &adjusted, convert);
 }
 
-static int run_both(const an_kernel kernels[2], an_backend *cpu)
+static int run_both(const an_primitive kernels[2], an_backend *cpu)
 {
-    int rc = an_kernel_run(&kernels[0], cpu);
-    return rc ? rc : an_kernel_run(&kernels[1], cpu);
+    int rc = an_primitive_run(&kernels[0], cpu);
+    return rc ? rc : an_primitive_run(&kernels[1], cpu);
 }
 
-int an_view_forward(const an_view *view, an_backend *cpu)
+int an_cpu_view_forward(const an_cpu_view *view, an_backend *cpu)
 {
     return run_both(view->forward, cpu);
 }
 
-int an_view_backward(const an_view *view, an_backend *cpu)
+int an_cpu_view_backward(const an_cpu_view *view, an_backend *cpu)
 {
     return run_both(view->backward, cpu);
 }

@@ -4,7 +4,7 @@
 #include "model/cpu/expand.h"
 
 /* What primitives read in bf16. */
-static int narrow_make(an_weights *weights, an_backend *cpu)
+static int narrow_make(an_cpu_weights *weights, an_backend *cpu)
 {
     dnnl_memory_t wide;
     void *narrow;
@@ -12,15 +12,16 @@ static int narrow_make(an_weights *weights, an_backend *cpu)
     if (rc || (rc = an_cpu_memory(cpu, &weights->value, &weights->desc, narrow)) ||
         (rc = an_cpu_memory(cpu, &wide, &weights->master, weights->data)))
         return rc;
-    return an_kernel_reorder(&weights->narrow, cpu, &weights->master, wide, &weights->desc, weights->value, false);
+    return an_primitive_reorder(&weights->narrow, cpu, &weights->master, wide, &weights->desc, weights->value, false);
 }
 
-int an_weights_make(an_weights *weights, an_backend *cpu, const dnnl_memory_desc_t *desc,
-                    const dnnl_memory_desc_t *gradient, const dnnl_memory_desc_t *canonical)
+int an_cpu_weights_make(an_cpu_weights *weights, an_backend *cpu, const dnnl_memory_desc_t *desc,
+                        const dnnl_memory_desc_t *gradient, const dnnl_memory_desc_t *canonical)
 {
     bool wide = desc->data_type == dnnl_f32;
     void *data = NULL, *velocity = NULL, *slope = NULL;
-    *weights = (an_weights){.desc = *desc, .master = wide || !gradient ? *desc : *gradient, .canonical = *canonical};
+    *weights =
+        (an_cpu_weights){.desc = *desc, .master = wide || !gradient ? *desc : *gradient, .canonical = *canonical};
     weights->master.data_type = dnnl_f32;
     size_t size = dnnl_memory_desc_get_size(&weights->master);
     int rc = an_cpu_alloc(cpu, &data, size);
@@ -36,14 +37,14 @@ int an_weights_make(an_weights *weights, an_backend *cpu, const dnnl_memory_desc
 }
 
 /* Between a place in master order and canonical values outside. */
-static int canonical_copy(const an_weights *weights, an_backend *cpu, float *inside, float *outside, bool out);
+static int canonical_copy(const an_cpu_weights *weights, an_backend *cpu, float *inside, float *outside, bool out);
 
-static size_t outputs(const an_weights *weights)
+static size_t outputs(const an_cpu_weights *weights)
 {
     return (size_t)weights->canonical.dims[0];
 }
 
-size_t an_weights_count(const an_weights *weights)
+size_t an_cpu_weights_count(const an_cpu_weights *weights)
 {
     const an_expansion *e = weights->expansion;
     if (e)
@@ -51,7 +52,7 @@ size_t an_weights_count(const an_weights *weights)
     return dnnl_memory_desc_get_size(&weights->canonical) / sizeof(float);
 }
 
-int an_weights_expand(an_weights *weights, an_backend *cpu, const an_expansion *expansion)
+int an_cpu_weights_expand(an_cpu_weights *weights, an_backend *cpu, const an_expansion *expansion)
 {
     void *existing;
     int rc = an_cpu_alloc(cpu, &existing, weights->floats * sizeof(float));
@@ -59,7 +60,7 @@ int an_weights_expand(an_weights *weights, an_backend *cpu, const an_expansion *
         return rc;
     weights->expansion = expansion;
     weights->existing = existing;
-    size_t count = an_weights_count(weights);
+    size_t count = an_cpu_weights_count(weights);
     float *ones = malloc(count * sizeof *ones);
     if (!ones)
         return an_error(AN_ENOMEM, "out of memory");
@@ -70,20 +71,20 @@ int an_weights_expand(an_weights *weights, an_backend *cpu, const an_expansion *
     return rc;
 }
 
-static int place(const an_weights *weights, an_parameter_kind kind, float **out)
+static int place(const an_cpu_weights *weights, an_parameter_kind kind, float **out)
 {
     float *const places[] = {weights->data, weights->velocity, weights->slope};
     *out = places[kind];
     return *out ? AN_OK : an_error(AN_EINVAL, "no momentum and gradient without training");
 }
 
-static int plain_copy(const an_weights *weights, an_backend *cpu, float *inside, float *plain, bool out)
+static int plain_copy(const an_cpu_weights *weights, an_backend *cpu, float *inside, float *plain, bool out)
 {
     return out ? an_cpu_copy(cpu, &weights->master, inside, &weights->canonical, plain)
                : an_cpu_copy(cpu, &weights->canonical, plain, &weights->master, inside);
 }
 
-static int canonical_copy(const an_weights *weights, an_backend *cpu, float *inside, float *outside, bool out)
+static int canonical_copy(const an_cpu_weights *weights, an_backend *cpu, float *inside, float *outside, bool out)
 {
     if (!weights->expansion)
         return plain_copy(weights, cpu, inside, outside, out);
@@ -99,14 +100,14 @@ static int canonical_copy(const an_weights *weights, an_backend *cpu, float *ins
     return rc;
 }
 
-int an_weights_get(const an_weights *weights, an_backend *cpu, an_parameter_kind kind, float *out)
+int an_cpu_weights_get(const an_cpu_weights *weights, an_backend *cpu, an_parameter_kind kind, float *out)
 {
     float *inside;
     int rc = place(weights, kind, &inside);
     return rc ? rc : canonical_copy(weights, cpu, inside, out, true);
 }
 
-int an_weights_set(an_weights *weights, an_backend *cpu, an_parameter_kind kind, const float *values)
+int an_cpu_weights_set(an_cpu_weights *weights, an_backend *cpu, an_parameter_kind kind, const float *values)
 {
     float *inside;
     int rc = place(weights, kind, &inside);
@@ -114,13 +115,13 @@ int an_weights_set(an_weights *weights, an_backend *cpu, an_parameter_kind kind,
         rc = canonical_copy(weights, cpu, inside, (float *)(uintptr_t)values, false);
     if (!rc && kind == AN_PARAMETER_VALUE) {
         weights->changes++;
-        rc = an_kernel_run(&weights->narrow, cpu);
+        rc = an_primitive_run(&weights->narrow, cpu);
     }
     return rc;
 }
 
 /* The gradient of what is no weight must not make it one. */
-static void gradient_mask(an_weights *weights)
+static void gradient_mask(an_cpu_weights *weights)
 {
     const float *restrict existing = weights->existing;
     float *restrict g = weights->slope;
@@ -131,7 +132,7 @@ static void gradient_mask(an_weights *weights)
         g[i] *= existing[i];
 }
 
-int an_weights_update(an_weights *weights, an_backend *cpu, const an_sgd *sgd, bool bias)
+int an_cpu_weights_update(an_cpu_weights *weights, an_backend *cpu, const an_sgd *sgd, bool bias)
 {
     float rate = (float)(bias ? sgd->rate * sgd->bias_rate_scale : sgd->rate);
     float shrink = rate * (float)(bias ? sgd->bias_decay : sgd->decay);
@@ -145,11 +146,11 @@ int an_weights_update(an_weights *weights, an_backend *cpu, const an_sgd *sgd, b
         w[i] += v[i];
     }
     weights->changes++;
-    return an_kernel_run(&weights->narrow, cpu);
+    return an_primitive_run(&weights->narrow, cpu);
 }
 
-int an_weights_turn(an_kernel *kernel, an_backend *cpu, const an_weights *weights, const dnnl_memory_desc_t *order,
-                    bool gradient, dnnl_memory_t *memory)
+int an_cpu_weights_turn(an_primitive *kernel, an_backend *cpu, const an_cpu_weights *weights,
+                        const dnnl_memory_desc_t *order, bool gradient, dnnl_memory_t *memory)
 {
     void *place;
     dnnl_memory_desc_t held = gradient ? weights->master : weights->desc;
@@ -159,6 +160,6 @@ int an_weights_turn(an_kernel *kernel, an_backend *cpu, const an_weights *weight
     if (rc || (rc = an_cpu_memory(cpu, memory, order, place)))
         return rc;
     if (gradient)
-        return an_kernel_reorder(kernel, cpu, order, *memory, &held, weights->gradient, false);
-    return an_kernel_reorder(kernel, cpu, &held, weights->value, order, *memory, false);
+        return an_primitive_reorder(kernel, cpu, order, *memory, &held, weights->gradient, false);
+    return an_primitive_reorder(kernel, cpu, &held, weights->value, order, *memory, false);
 }

@@ -33,7 +33,7 @@ static int plans_make(conv_op *conv)
 static int conv_bind(an_op *op)
 {
     conv_op *conv = (conv_op *)op;
-    const an_tensor *x = &op->input->output, *y = &op->output;
+    const an_cuda_tensor *x = &op->input->output, *y = &op->output;
     void *workspace = op->cuda->workspace, *dx = conv->apart ? conv->apart : x->slope;
     const an_plan_spec forward = spec_of(conv, AN_PLAN_FORWARD), backward = spec_of(conv, AN_PLAN_DATA);
     int rc = an_plan_bind(conv->forward, &forward, x->data, y->data, op->weights.copy, op->bias.copy, workspace);
@@ -52,8 +52,8 @@ static int conv_forward(an_op *op, const an_run *run)
 
 static int gradient_add(const conv_op *conv)
 {
-    const an_tensor *x = &conv->op.input->output;
-    an_window_args args = {.at = {.out = {x->slope}, .in = {conv->apart}, .items = an_tensor_items(x)},
+    const an_cuda_tensor *x = &conv->op.input->output;
+    an_window_args args = {.at = {.out = {x->slope}, .in = {conv->apart}, .items = an_cuda_tensor_items(x)},
                            .channels = x->stored_c,
                            .from_channels = x->stored_c,
                            .to_channels = x->stored_c,
@@ -92,13 +92,14 @@ static int conv_describe(const an_op *op, an_buffer *out)
 static int parameters_make(conv_op *conv)
 {
     an_op *op = &conv->op;
-    const an_tensor *x = &op->input->output;
+    const an_cuda_tensor *x = &op->input->output;
     const an_node *node = &op->node;
     int shape[] = {node->channels, x->c / node->groups, node->kernel, node->kernel};
     if (node->groups > 1 && x->stored_c != x->c)
         return an_error(AN_EUNSUPPORTED, "%s: groups of an input with padded channels", node->name);
-    int rc = an_cuda_weights(&op->weights, op->cuda, shape, x->stored_c / node->groups, op->cuda->stored, node->name);
-    return rc ? rc : an_cuda_bias(&op->bias, op->cuda, node, op->cuda->stored);
+    int rc =
+        an_cuda_weights_make(&op->weights, op->cuda, shape, x->stored_c / node->groups, op->cuda->stored, node->name);
+    return rc ? rc : an_cuda_bias_make(&op->bias, op->cuda, node, op->cuda->stored);
 }
 
 int an_cuda_conv_create(an_op **out, an_backend *cuda, const an_op_spec *spec)
@@ -110,13 +111,13 @@ int an_cuda_conv_create(an_op **out, an_backend *cuda, const an_op_spec *spec)
     if (rc)
         return rc;
     const an_node *node = &conv->op.node;
-    const an_tensor *x = &conv->op.input->output;
+    const an_cuda_tensor *x = &conv->op.input->output;
     conv->spec = an_plan_spec_of(AN_PLAN_FORWARD, cuda->precision, node, cuda->batch, x->stored_c, x->h, x->w);
     *out = &conv->op;
     if ((rc = parameters_make(conv)) ||
-        (rc = an_cuda_tensor(&conv->op.output, cuda, node, node->channels, cuda->stored)))
+        (rc = an_cuda_tensor_make(&conv->op.output, cuda, node, node->channels, cuda->stored)))
         return rc;
-    size_t size = an_tensor_items(x) * an_stored_size(x->slope_stored);
+    size_t size = an_cuda_tensor_items(x) * an_stored_size(x->slope_stored);
     if (cuda->training && spec->accumulate && spec->input_gradient &&
         (rc = an_cuda_alloc(cuda, &conv->apart, size, node->name)))
         return rc;

@@ -10,14 +10,14 @@ typedef struct {
     int count;
 } join_op;
 
-static uint64_t rows_of(const an_tensor *tensor)
+static uint64_t rows_of(const an_cuda_tensor *tensor)
 {
     return (uint64_t)tensor->n * (uint64_t)tensor->h * (uint64_t)tensor->w;
 }
 
 static size_t size_of(const an_op *source, an_stored stored)
 {
-    return an_tensor_items(&source->output) * an_stored_size(stored);
+    return an_cuda_tensor_items(&source->output) * an_stored_size(stored);
 }
 
 /* A source's channels, rows apart by from_c and to_c channels. */
@@ -29,7 +29,7 @@ typedef struct {
     bool accumulate;
 } window;
 
-static int window_copy(const an_op *on, const an_tensor *source, const window *w)
+static int window_copy(const an_op *on, const an_cuda_tensor *source, const window *w)
 {
     uint64_t items = rows_of(source) * (uint64_t)source->stored_c;
     an_window_args args = {.at = {.out = {w->to}, .in = {w->from}, .items = items},
@@ -68,7 +68,7 @@ static int value_pull(an_crossing *c, const an_op *source)
 
 static int source_place(an_crossing *c, const an_op *source)
 {
-    const an_tensor *from = &source->output, *to = &c->join->output;
+    const an_cuda_tensor *from = &source->output, *to = &c->join->output;
     window w = {.from = c->remote ? c->inbox : from->data,
                 .to = to->data,
                 .from_c = from->stored_c,
@@ -100,7 +100,7 @@ static int join_backward(an_op *op, const an_run *run)
 static int gradient_pull(an_crossing *c, an_op *source)
 {
     an_backend *there = c->join->cuda, *here = source->cuda;
-    const an_tensor *from = &c->join->output;
+    const an_cuda_tensor *from = &c->join->output;
     window w = {.from = from->slope,
                 .to = c->outbox,
                 .from_c = from->stored_c,
@@ -118,7 +118,7 @@ static int gradient_pull(an_crossing *c, an_op *source)
 
 static int gradient_add(an_crossing *c, an_op *source, bool accumulate)
 {
-    const an_tensor *to = &source->output, *from = &c->join->output;
+    const an_cuda_tensor *to = &source->output, *from = &c->join->output;
     window w = {.from = c->remote ? c->returned : from->slope,
                 .to = to->slope,
                 .from_c = c->remote ? to->stored_c : from->stored_c,
@@ -202,5 +202,5 @@ int an_cuda_join_create(an_op **out, an_backend *cuda, const an_op_spec *spec)
         return rc;
     if (channels != op->node.channels)
         return an_error(AN_EUNSUPPORTED, "inputs with padded channels side by side");
-    return an_cuda_tensor(&op->output, cuda, &op->node, channels, spec->inputs[0]->output.stored);
+    return an_cuda_tensor_make(&op->output, cuda, &op->node, channels, spec->inputs[0]->output.stored);
 }

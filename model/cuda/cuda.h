@@ -25,8 +25,8 @@
 
 #include "base/choices.h"
 #include "model/backend.h"
-#include "model/cuda/library/check.h"
 #include "model/cuda/kernels/kernels.h"
+#include "model/cuda/library/check.h"
 #include "model/cuda/library/plan.h"
 
 typedef struct an_cuda_owned an_cuda_owned;
@@ -82,15 +82,15 @@ typedef struct {
     int stored_c;                   /* channels in memory, those beyond c zero */
     an_stored stored, slope_stored; /* values: fp32 for logits and probabilities; gradients: as the ops compute */
     void *data, *slope;             /* values, gradient */
-} an_tensor;
+} an_cuda_tensor;
 
-int an_cuda_tensor(an_tensor *tensor, an_backend *cuda, const an_node *node, int stored_c, an_stored stored);
-uint64_t an_tensor_items(const an_tensor *tensor); /* values in memory */
+int an_cuda_tensor_make(an_cuda_tensor *tensor, an_backend *cuda, const an_node *node, int stored_c, an_stored stored);
+uint64_t an_cuda_tensor_items(const an_cuda_tensor *tensor); /* values in memory */
 size_t an_stored_size(an_stored stored);
 float an_stored_get(const void *values, an_stored stored, size_t i);
 void an_stored_put(void *values, an_stored stored, size_t i, float value);
-int an_cuda_tensor_get(const an_tensor *tensor, bool gradient, uint32_t count, float *out);
-int an_cuda_tensor_set(const an_tensor *tensor, bool gradient, uint32_t count, const float *values);
+int an_cuda_tensor_get(const an_cuda_tensor *tensor, bool gradient, uint32_t count, float *out);
+int an_cuda_tensor_set(const an_cuda_tensor *tensor, bool gradient, uint32_t count, const float *values);
 /* Between device and host, waiting for the device. */
 int an_cuda_fetch(an_backend *cuda, void *out, const void *from, size_t size);
 int an_cuda_put(an_backend *cuda, void *to, const void *values, size_t size);
@@ -103,13 +103,13 @@ typedef struct {
     float *master, *velocity;
     void *copy;  /* in the computing type; the master itself if that is fp32 */
     void *slope; /* fp32, but for convolutions: cuDNN lacks deterministic engines that would leave fp32 for bf16 */
-} an_weights;
+} an_cuda_weights;
 
-int an_cuda_weights(an_weights *weights, an_backend *cuda, const int shape[4], int stored_i, an_stored slope_stored,
-                    const char *name);
-int an_cuda_bias(an_weights *bias, an_backend *cuda, const an_node *node, an_stored copy);
-int an_cuda_weights_get(const an_weights *weights, an_backend *cuda, an_parameter_kind kind, float *out);
-int an_cuda_weights_set(const an_weights *weights, an_backend *cuda, an_parameter_kind kind, const float *values);
+int an_cuda_weights_make(an_cuda_weights *weights, an_backend *cuda, const int shape[4], int stored_i,
+                         an_stored slope_stored, const char *name);
+int an_cuda_bias_make(an_cuda_weights *bias, an_backend *cuda, const an_node *node, an_stored copy);
+int an_cuda_weights_get(const an_cuda_weights *weights, an_backend *cuda, an_parameter_kind kind, float *out);
+int an_cuda_weights_set(const an_cuda_weights *weights, an_backend *cuda, an_parameter_kind kind, const float *values);
 
 /* crossing.c: what a join on another device has of a source. */
 typedef struct {
@@ -139,8 +139,8 @@ struct an_op { /* first member of every kind's struct */
     an_node node;
     an_op *input; /* of ops with one */
     bool input_gradient, accumulate;
-    an_tensor output;
-    an_weights weights, bias;
+    an_cuda_tensor output;
+    an_cuda_weights weights, bias;
     an_crossing *crossings[AN_OP_CROSSINGS_MAX]; /* joins that take this output */
     int crossing_count;
     cudaEvent_t ready;              /* made if a crossing is remote */

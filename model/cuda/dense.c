@@ -12,9 +12,9 @@ typedef struct {
 
 static int input_round(const an_op *op)
 {
-    const an_tensor *x = &op->input->output;
+    const an_cuda_tensor *x = &op->input->output;
     an_window_args args = {
-        .at = {.out = {((const dense_op *)op)->rounded}, .in = {x->data}, .items = an_tensor_items(x)},
+        .at = {.out = {((const dense_op *)op)->rounded}, .in = {x->data}, .items = an_cuda_tensor_items(x)},
         .channels = x->stored_c,
         .from_channels = x->stored_c,
         .to_channels = x->stored_c,
@@ -26,14 +26,15 @@ static int input_round(const an_op *op)
 static int dense_forward(an_op *op, const an_run *run)
 {
     (void)run;
-    const an_tensor *y = &op->output;
+    const an_cuda_tensor *y = &op->output;
     int rc = input_round(op);
     if (!rc)
         rc = an_matmul_run(&((dense_op *)op)->forward, op->cuda);
     if (rc || op->node.activation == AN_ACTIVATION_NONE || op->node.activation == AN_ACTIVATION_RELU)
         return rc;
-    an_activate_args args = {
-        .at = {.out = {y->data}, .items = an_tensor_items(y)}, .activation = op->node.activation, .stored = y->stored};
+    an_activate_args args = {.at = {.out = {y->data}, .items = an_cuda_tensor_items(y)},
+                             .activation = op->node.activation,
+                             .stored = y->stored};
     return an_cuda_launched(an_kernel_activate(&args, op->cuda->compute), op, "activate");
 }
 
@@ -68,7 +69,7 @@ static int products_make(dense_op *dense)
 {
     an_op *op = &dense->op;
     an_backend *cuda = op->cuda;
-    const an_tensor *x = &op->input->output, *y = &op->output;
+    const an_cuda_tensor *x = &op->input->output, *y = &op->output;
     const void *values = dense->rounded ? dense->rounded : x->data;
     int64_t inputs = (int64_t)x->h * x->w * x->stored_c, outputs = y->c, n = x->n;
     const an_matmul_spec forward = {.m = outputs,
@@ -115,16 +116,17 @@ int an_cuda_dense_create(an_op **out, an_backend *cuda, const an_op_spec *spec)
     if (rc)
         return rc;
     an_op *op = &dense->op;
-    const an_tensor *x = &op->input->output;
+    const an_cuda_tensor *x = &op->input->output;
     int shape[] = {op->node.channels, x->c, x->h, x->w};
     an_stored stored = op->node.activation == AN_ACTIVATION_NONE ? AN_STORED_F32 : cuda->stored; /* logits: fp32 */
     *out = op;
-    if ((rc = an_cuda_weights(&op->weights, cuda, shape, x->stored_c, AN_STORED_F32, op->node.name)) ||
-        (rc = an_cuda_bias(&op->bias, cuda, &op->node, stored)) ||
-        (rc = an_cuda_tensor(&op->output, cuda, &op->node, op->node.channels, stored)))
+    if ((rc = an_cuda_weights_make(&op->weights, cuda, shape, x->stored_c, AN_STORED_F32, op->node.name)) ||
+        (rc = an_cuda_bias_make(&op->bias, cuda, &op->node, stored)) ||
+        (rc = an_cuda_tensor_make(&op->output, cuda, &op->node, op->node.channels, stored)))
         return rc;
     if (x->stored != cuda->stored &&
-        (rc = an_cuda_alloc(cuda, &dense->rounded, an_tensor_items(x) * an_stored_size(cuda->stored), op->node.name)))
+        (rc = an_cuda_alloc(cuda, &dense->rounded, an_cuda_tensor_items(x) * an_stored_size(cuda->stored),
+                            op->node.name)))
         return rc;
     return products_make(dense);
 }

@@ -31,7 +31,7 @@ static int dropout_forward(an_op *op, const an_run *run)
     an_rng rng = an_rng_make(op->cuda->seed, AN_RNG_DROPOUT, 0, 0);
     an_dropout_args args = {.at = {.out = {op->output.data, ((dropout_op *)op)->kept},
                                    .in = {op->input->output.data, op->cuda->numbers},
-                                   .items = an_tensor_items(&op->output)},
+                                   .items = an_cuda_tensor_items(&op->output)},
                             .layer = (uint32_t)node->layer,
                             .channels = op->output.stored_c,
                             .layer_channels = (uint64_t)node->layer_channels,
@@ -52,7 +52,7 @@ static int dropout_backward(an_op *op, const an_run *run)
     (void)run;
     an_dropout_back_args args = {.at = {.out = {op->input->output.slope},
                                         .in = {op->output.slope, ((dropout_op *)op)->kept},
-                                        .items = an_tensor_items(&op->output)},
+                                        .items = an_cuda_tensor_items(&op->output)},
                                  .scale = (float)(1 / (1 - op->node.dropout)),
                                  .accumulate = op->accumulate,
                                  .stored = op->output.slope_stored};
@@ -70,8 +70,8 @@ int an_cuda_dropout_create(an_op **out, an_backend *cuda, const an_op_spec *spec
         return rc;
     an_op *op = &dropout->op;
     *out = op;
-    if ((rc = an_cuda_tensor(&op->output, cuda, &op->node, op->input->output.stored_c, cuda->stored)) ||
+    if ((rc = an_cuda_tensor_make(&op->output, cuda, &op->node, op->input->output.stored_c, cuda->stored)) ||
         (!cuda->numbers && (rc = an_cuda_alloc(cuda, &cuda->numbers, 4 * sizeof(uint32_t), op->node.name))))
         return rc;
-    return an_cuda_alloc(cuda, &dropout->kept, an_tensor_items(&op->output), op->node.name);
+    return an_cuda_alloc(cuda, &dropout->kept, an_cuda_tensor_items(&op->output), op->node.name);
 }

@@ -27,13 +27,13 @@ an_format an_cuda_input_format(const an_backend *cuda)
 
 static int convert(input_op *input)
 {
-    const an_tensor *y = &input->op.output;
+    const an_cuda_tensor *y = &input->op.output;
     const an_conversion *conversion = &input->op.cuda->conversion;
     int slot = input->slot;
     an_convert_args args = {
         .at = {.out = {y->data},
                .in = {input->pixels[slot], input->drawn[slot] ? input->draws[slot] : NULL, input->mean},
-               .items = an_tensor_items(y) * an_stored_size(y->stored) / sizeof(uint64_t)},
+               .items = an_cuda_tensor_items(y) * an_stored_size(y->stored) / sizeof(uint64_t)},
         .h = y->h,
         .w = y->w,
         .channels = y->stored_c,
@@ -138,7 +138,7 @@ int an_cuda_input_create(an_op **out, an_backend *cuda, const an_op_spec *spec)
     *out = op;
     input->image_bytes = (size_t)op->node.height * (size_t)op->node.width * COLOURS;
     int channels = an_plan_image_channels(op->node.channels, cuda->precision);
-    if ((rc = an_cuda_tensor(&op->output, cuda, &op->node, channels, cuda->stored)) || (rc = mean_make(input)))
+    if ((rc = an_cuda_tensor_make(&op->output, cuda, &op->node, channels, cuda->stored)) || (rc = mean_make(input)))
         return rc;
     for (int i = 0; i < SLOTS && !rc; i++)
         rc = slot_make(input, i);

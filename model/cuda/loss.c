@@ -33,7 +33,7 @@ int an_cuda_labels(an_op *op, const uint32_t *labels, uint32_t count)
 static int loss_forward(an_op *op, const an_run *run)
 {
     loss_op *loss = (loss_op *)op;
-    const an_tensor *x = &op->input->output;
+    const an_cuda_tensor *x = &op->input->output;
     an_loss_args args = {.at = {.out = {op->output.data, loss->rows},
                                 .in = {x->data, loss->labelled ? loss->labels : NULL},
                                 .items = run->count},
@@ -50,9 +50,9 @@ static int loss_forward(an_op *op, const an_run *run)
 
 static int loss_backward(an_op *op, const an_run *run)
 {
-    const an_tensor *x = &op->input->output;
+    const an_cuda_tensor *x = &op->input->output;
     an_loss_back_args args = {
-        .at = {.out = {x->slope}, .in = {op->output.data, ((loss_op *)op)->labels}, .items = an_tensor_items(x)},
+        .at = {.out = {x->slope}, .in = {op->output.data, ((loss_op *)op)->labels}, .items = an_cuda_tensor_items(x)},
         .classes = op->output.c,
         .count = run->count,
         .accumulate = op->accumulate,
@@ -87,12 +87,12 @@ int an_cuda_loss_create(an_op **out, an_backend *cuda, const an_op_spec *spec)
     if (rc)
         return rc;
     an_op *op = &loss->op;
-    const an_tensor *x = &op->input->output;
+    const an_cuda_tensor *x = &op->input->output;
     size_t batch = (size_t)cuda->batch;
     *out = op;
     if (x->h != 1 || x->w != 1 || x->stored_c != x->c)
         return an_error(AN_EUNSUPPORTED, "the loss follows a fully connected layer only");
-    if ((rc = an_cuda_tensor(&op->output, cuda, &op->node, op->node.channels, AN_STORED_F32)) ||
+    if ((rc = an_cuda_tensor_make(&op->output, cuda, &op->node, op->node.channels, AN_STORED_F32)) ||
         (rc = an_cuda_alloc(cuda, &loss->labels, batch * sizeof(uint32_t), op->node.name)) ||
         (rc = an_cuda_alloc(cuda, &loss->rows, batch * sizeof(an_row_result), op->node.name)) ||
         (rc = an_cuda_alloc_pinned(cuda, &labels, batch * sizeof(uint32_t), op->node.name)) ||

@@ -30,7 +30,7 @@ static int lrn_forward(an_op *op, const an_run *run)
     an_lrn_args args = arguments(lrn);
     args.at = (an_kernel_places){.out = {op->output.data, lrn->sums},
                                  .in = {op->input->output.data},
-                                 .items = an_tensor_items(&op->output) / (uint64_t)args.group};
+                                 .items = an_cuda_tensor_items(&op->output) / (uint64_t)args.group};
     return an_cuda_launched(an_kernel_lrn(&args, op->cuda->compute), op, "lrn");
 }
 
@@ -38,13 +38,13 @@ static int lrn_backward(an_op *op, const an_run *run)
 {
     (void)run;
     const lrn_op *lrn = (const lrn_op *)op;
-    const an_tensor *x = &op->input->output;
+    const an_cuda_tensor *x = &op->input->output;
     if (!op->input_gradient)
         return AN_OK;
     an_lrn_back_args args = {.lrn = arguments(lrn), .accumulate = op->accumulate};
     args.lrn.at = (an_kernel_places){.out = {x->slope},
                                      .in = {x->data, lrn->sums, op->output.slope},
-                                     .items = an_tensor_items(x) / (uint64_t)args.lrn.group};
+                                     .items = an_cuda_tensor_items(x) / (uint64_t)args.lrn.group};
     return an_cuda_launched(an_kernel_lrn_back(&args, op->cuda->compute), op, "lrn_back");
 }
 
@@ -57,7 +57,7 @@ int an_cuda_lrn_create(an_op **out, an_backend *cuda, const an_op_spec *spec)
         return rc;
     an_op *op = &lrn->op;
     *out = op;
-    rc = an_cuda_tensor(&op->output, cuda, &op->node, op->input->output.stored_c, op->input->output.stored);
-    size_t size = an_tensor_items(&op->output) * sizeof(float);
+    rc = an_cuda_tensor_make(&op->output, cuda, &op->node, op->input->output.stored_c, op->input->output.stored);
+    size_t size = an_cuda_tensor_items(&op->output) * sizeof(float);
     return rc || !cuda->training ? rc : an_cuda_alloc(cuda, &lrn->sums, size, op->node.name);
 }

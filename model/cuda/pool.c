@@ -10,7 +10,7 @@ typedef struct {
 
 static an_pool_args arguments(const pool_op *pool)
 {
-    const an_tensor *x = &pool->op.input->output, *y = &pool->op.output;
+    const an_cuda_tensor *x = &pool->op.input->output, *y = &pool->op.output;
     const an_node *node = &pool->op.node;
     return (an_pool_args){.channels = y->stored_c,
                           .h = x->h,
@@ -32,7 +32,7 @@ static int pool_forward(an_op *op, const an_run *run)
     an_pool_args args = arguments(pool);
     args.at = (an_kernel_places){.out = {op->output.data, pool->taken},
                                  .in = {op->input->output.data},
-                                 .items = an_tensor_items(&op->output) / (uint64_t)args.group};
+                                 .items = an_cuda_tensor_items(&op->output) / (uint64_t)args.group};
     return an_cuda_launched(an_kernel_pool(&args, op->cuda->compute), op, "pool");
 }
 
@@ -45,7 +45,7 @@ static int pool_backward(an_op *op, const an_run *run)
     an_pool_back_args args = {.pool = arguments(pool), .accumulate = op->accumulate};
     args.pool.at = (an_kernel_places){.out = {op->input->output.slope},
                                       .in = {op->output.slope, pool->taken},
-                                      .items = an_tensor_items(&op->input->output) / (uint64_t)args.pool.group};
+                                      .items = an_cuda_tensor_items(&op->input->output) / (uint64_t)args.pool.group};
     return an_cuda_launched(an_kernel_pool_back(&args, op->cuda->compute), op, "pool_back");
 }
 
@@ -58,8 +58,8 @@ int an_cuda_pool_create(an_op **out, an_backend *cuda, const an_op_spec *spec)
         return rc;
     an_op *op = &pool->op;
     *out = op;
-    rc = an_cuda_tensor(&op->output, cuda, &op->node, op->input->output.stored_c, op->input->output.stored);
+    rc = an_cuda_tensor_make(&op->output, cuda, &op->node, op->input->output.stored_c, op->input->output.stored);
     if (rc || !cuda->training || op->node.average)
         return rc;
-    return an_cuda_alloc(cuda, &pool->taken, an_tensor_items(&op->output), op->node.name);
+    return an_cuda_alloc(cuda, &pool->taken, an_cuda_tensor_items(&op->output), op->node.name);
 }

@@ -3,7 +3,7 @@
 #include "base/error.h"
 #include "model/cuda/cuda.h"
 
-static void tensor_add(an_sgd_args *args, const an_weights *weights, const an_sgd *sgd, bool bias)
+static void tensor_add(an_sgd_args *args, const an_cuda_weights *weights, const an_sgd *sgd, bool bias)
 {
     float rate = (float)(bias ? sgd->rate * sgd->bias_rate_scale : sgd->rate);
     args->tensors[args->count++] = (an_sgd_tensor){

@@ -2,7 +2,7 @@
 
 #define CHUNK 128 /* rows summed by one thread: enough threads for any layer, few enough sums to add up */
 
-static uint64_t rows_of(const an_tensor *tensor)
+static uint64_t rows_of(const an_cuda_tensor *tensor)
 {
     return (uint64_t)tensor->n * (uint64_t)tensor->h * (uint64_t)tensor->w;
 }
@@ -19,7 +19,7 @@ int an_cuda_slope(an_slope *slope, an_op *op)
 
 int an_cuda_slope_run(const an_slope *slope, const an_op *op)
 {
-    const an_tensor *y = &op->output;
+    const an_cuda_tensor *y = &op->output;
     an_slope_args args = {.at = {.out = {y->slope, slope->partial},
                                  .in = {y->data},
                                  .items = (uint64_t)slope->chunks * (uint64_t)y->stored_c},

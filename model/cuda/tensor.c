@@ -26,22 +26,22 @@ void an_stored_put(void *values, an_stored stored, size_t i, float value)
     an_store(values, stored, i, value);
 }
 
-uint64_t an_tensor_items(const an_tensor *tensor)
+uint64_t an_cuda_tensor_items(const an_cuda_tensor *tensor)
 {
     return (uint64_t)tensor->n * (uint64_t)tensor->h * (uint64_t)tensor->w * (uint64_t)tensor->stored_c;
 }
 
-int an_cuda_tensor(an_tensor *tensor, an_backend *cuda, const an_node *node, int stored_c, an_stored stored)
+int an_cuda_tensor_make(an_cuda_tensor *tensor, an_backend *cuda, const an_node *node, int stored_c, an_stored stored)
 {
-    *tensor = (an_tensor){.cuda = cuda,
-                          .n = cuda->batch,
-                          .c = node->channels,
-                          .h = node->height,
-                          .w = node->width,
-                          .stored_c = stored_c,
-                          .stored = stored,
-                          .slope_stored = cuda->stored};
-    uint64_t items = an_tensor_items(tensor);
+    *tensor = (an_cuda_tensor){.cuda = cuda,
+                               .n = cuda->batch,
+                               .c = node->channels,
+                               .h = node->height,
+                               .w = node->width,
+                               .stored_c = stored_c,
+                               .stored = stored,
+                               .slope_stored = cuda->stored};
+    uint64_t items = an_cuda_tensor_items(tensor);
     int rc = an_cuda_alloc(cuda, &tensor->data, items * an_stored_size(stored), node->name);
     if (rc || !cuda->training)
         return rc;
@@ -74,21 +74,21 @@ int an_cuda_put(an_backend *cuda, void *to, const void *values, size_t size)
                  p_++, canonical++)                                                                                    \
                 if ((inside = (n_ * plane_ + p_) * (size_t)(tensor)->stored_c + c_), true)
 
-static int staging(const an_tensor *tensor, an_stored stored, uint32_t count, void **out, size_t *size)
+static int staging(const an_cuda_tensor *tensor, an_stored stored, uint32_t count, void **out, size_t *size)
 {
-    *size = an_tensor_items(tensor) / (uint64_t)tensor->n * count * an_stored_size(stored);
+    *size = an_cuda_tensor_items(tensor) / (uint64_t)tensor->n * count * an_stored_size(stored);
     *out = calloc(1, *size);
     return *out ? AN_OK : an_error(AN_ENOMEM, "out of memory");
 }
 
-static int place(const an_tensor *tensor, bool gradient, void **out, an_stored *stored)
+static int place(const an_cuda_tensor *tensor, bool gradient, void **out, an_stored *stored)
 {
     *stored = gradient ? tensor->slope_stored : tensor->stored;
     *out = gradient ? tensor->slope : tensor->data;
     return *out ? AN_OK : an_error(AN_EINVAL, "no gradient without training");
 }
 
-int an_cuda_tensor_get(const an_tensor *tensor, bool gradient, uint32_t count, float *out)
+int an_cuda_tensor_get(const an_cuda_tensor *tensor, bool gradient, uint32_t count, float *out)
 {
     void *from, *values;
     size_t size;
@@ -103,7 +103,7 @@ int an_cuda_tensor_get(const an_tensor *tensor, bool gradient, uint32_t count, f
     return rc;
 }
 
-int an_cuda_tensor_set(const an_tensor *tensor, bool gradient, uint32_t count, const float *given)
+int an_cuda_tensor_set(const an_cuda_tensor *tensor, bool gradient, uint32_t count, const float *given)
 {
     void *to, *values;
     size_t size;

@@ -3,7 +3,7 @@
 #include "base/error.h"
 #include "model/cuda/cuda.h"
 
-static int places_make(an_weights *weights, an_backend *cuda, const char *name)
+static int places_make(an_cuda_weights *weights, an_backend *cuda, const char *name)
 {
     size_t masters = weights->items * sizeof(float);
     void *master, *velocity = NULL;
@@ -21,19 +21,19 @@ static int places_make(an_weights *weights, an_backend *cuda, const char *name)
     return rc;
 }
 
-int an_cuda_weights(an_weights *weights, an_backend *cuda, const int shape[4], int stored_i, an_stored slope_stored,
-                    const char *name)
+int an_cuda_weights_make(an_cuda_weights *weights, an_backend *cuda, const int shape[4], int stored_i,
+                         an_stored slope_stored, const char *name)
 {
-    *weights = (an_weights){.o = shape[0], .i = shape[1], .h = shape[2], .w = shape[3], .stored_i = stored_i};
+    *weights = (an_cuda_weights){.o = shape[0], .i = shape[1], .h = shape[2], .w = shape[3], .stored_i = stored_i};
     weights->stored = cuda->stored;
     weights->slope_stored = slope_stored;
     weights->items = (uint64_t)shape[0] * (uint64_t)shape[2] * (uint64_t)shape[3] * (uint64_t)stored_i;
     return places_make(weights, cuda, name);
 }
 
-int an_cuda_bias(an_weights *bias, an_backend *cuda, const an_node *node, an_stored copy)
+int an_cuda_bias_make(an_cuda_weights *bias, an_backend *cuda, const an_node *node, an_stored copy)
 {
-    *bias = (an_weights){.o = node->channels, .i = 1, .h = 1, .w = 1, .stored_i = 1};
+    *bias = (an_cuda_weights){.o = node->channels, .i = 1, .h = 1, .w = 1, .stored_i = 1};
     bias->items = (uint64_t)node->channels;
     bias->stored = copy;
     bias->slope_stored = AN_STORED_F32;
@@ -41,19 +41,19 @@ int an_cuda_bias(an_weights *bias, an_backend *cuda, const an_node *node, an_sto
 }
 
 /* Canonical number k to the place in memory. */
-static size_t place_of(const an_weights *weights, size_t k)
+static size_t place_of(const an_cuda_weights *weights, size_t k)
 {
     size_t w = (size_t)weights->w, h = (size_t)weights->h, i = (size_t)weights->i;
     size_t x = k % w, y = k / w % h, channel = k / (w * h) % i, o = k / (w * h * i);
     return ((o * h + y) * w + x) * (size_t)weights->stored_i + channel;
 }
 
-static size_t canonical_count(const an_weights *weights)
+static size_t canonical_count(const an_cuda_weights *weights)
 {
     return (size_t)weights->o * (size_t)weights->i * (size_t)weights->h * (size_t)weights->w;
 }
 
-static int kind_place(const an_weights *weights, an_parameter_kind kind, void **out, an_stored *stored)
+static int kind_place(const an_cuda_weights *weights, an_parameter_kind kind, void **out, an_stored *stored)
 {
     void *const places[] = {weights->master, weights->velocity, weights->slope};
     *out = places[kind];
@@ -61,13 +61,13 @@ static int kind_place(const an_weights *weights, an_parameter_kind kind, void **
     return *out ? AN_OK : an_error(AN_EINVAL, "no momentum and gradient without training");
 }
 
-static int staging(const an_weights *weights, void **out)
+static int staging(const an_cuda_weights *weights, void **out)
 {
     *out = calloc(weights->items, sizeof(float));
     return *out ? AN_OK : an_error(AN_ENOMEM, "out of memory");
 }
 
-int an_cuda_weights_get(const an_weights *weights, an_backend *cuda, an_parameter_kind kind, float *out)
+int an_cuda_weights_get(const an_cuda_weights *weights, an_backend *cuda, an_parameter_kind kind, float *out)
 {
     void *from, *values;
     an_stored stored;
@@ -81,7 +81,7 @@ int an_cuda_weights_get(const an_weights *weights, an_backend *cuda, an_paramete
     return rc;
 }
 
-static int values_put(const an_weights *weights, an_backend *cuda, void *to, an_stored stored, const float *given,
+static int values_put(const an_cuda_weights *weights, an_backend *cuda, void *to, an_stored stored, const float *given,
                       void *values)
 {
     for (size_t k = 0; k < canonical_count(weights); k++)
@@ -89,7 +89,7 @@ static int values_put(const an_weights *weights, an_backend *cuda, void *to, an_
     return an_cuda_put(cuda, to, values, weights->items * an_stored_size(stored));
 }
 
-int an_cuda_weights_set(const an_weights *weights, an_backend *cuda, an_parameter_kind kind, const float *given)
+int an_cuda_weights_set(const an_cuda_weights *weights, an_backend *cuda, an_parameter_kind kind, const float *given)
 {
     void *to, *values;
     an_stored stored;

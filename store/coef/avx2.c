@@ -161,10 +161,10 @@ static void inverse(const int16_t *coefficients, const int16_t quantisation[64],
         __m256i v[8], out[4];
         for (size_t r = 0; r < 8; r++)
             v[r] = _mm256_mullo_epi16(load_row(coefficients + 64 * b, r), scale[r]);
-        an_lanes_inverse(v, 11);
-        an_lanes_transpose(v);
-        an_lanes_inverse(v, 18);
-        an_lanes_samples(v, out);
+        an_dct_lanes_inverse(v, 11);
+        an_dct_lanes_transpose(v);
+        an_dct_lanes_inverse(v, 18);
+        an_dct_lanes_samples(v, out);
         uint8_t *to = samples + 8 * b;
         for (size_t i = 0; i < 4; i++, to += 2 * stride) {
             __m256i rows = _mm256_permute4x64_epi64(out[i], 0xd8);
@@ -178,7 +178,7 @@ static void upsample(const uint8_t *near, const uint8_t *far, size_t n, uint8_t 
 {
     for (size_t i = 0; i < n; i += 32) {
         __m256i v[2];
-        an_lanes_upsample(near + i, far ? far + i : NULL, v);
+        an_planes_lanes_upsample(near + i, far ? far + i : NULL, v);
         _mm256_storeu_si256((void *)(out + 2 * i), _mm256_permute2x128_si256(v[0], v[1], 0x20));
         _mm256_storeu_si256((void *)(out + 2 * i + 32), _mm256_permute2x128_si256(v[0], v[1], 0x31));
     }
@@ -228,7 +228,7 @@ static void colour(const uint8_t *y, const uint8_t *cb, const uint8_t *cr, size_
     for (size_t i = 0; i < n; i += 32) {
         uint8_t last[96];
         __m256i v[3];
-        an_lanes_colour(y + i, cb + i, cr + i, v);
+        an_planes_lanes_colour(y + i, cb + i, cr + i, v);
         size_t whole = n - i < 32 ? n - i : 32;
         uint8_t *to = flip ? rgb + 3 * (n - i - whole) : rgb + 3 * i;
         store_pixels(v, flip, whole < 32 ? last : to);

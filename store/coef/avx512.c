@@ -129,10 +129,10 @@ static void inverse(const int16_t *coefficients, const int16_t quantisation[64],
         __m512i v[8], out[4];
         for (size_t r = 0; r < 8; r++)
             v[r] = _mm512_mullo_epi16(load_row(coefficients + 64 * b, r), scale[r]);
-        an_lanes_inverse(v, 11);
-        an_lanes_transpose(v);
-        an_lanes_inverse(v, 18);
-        an_lanes_samples(v, out);
+        an_dct_lanes_inverse(v, 11);
+        an_dct_lanes_transpose(v);
+        an_dct_lanes_inverse(v, 18);
+        an_dct_lanes_samples(v, out);
         uint8_t *to = samples + 8 * b;
         for (size_t i = 0; i < 4; i++, to += 2 * stride) {
             __m512i rows = _mm512_permutexvar_epi64(split, out[i]);
@@ -148,7 +148,7 @@ static void upsample(const uint8_t *near, const uint8_t *far, size_t n, uint8_t 
     const __m512i second = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
     for (size_t i = 0; i < n; i += 64) {
         __m512i v[2];
-        an_lanes_upsample(near + i, far ? far + i : NULL, v);
+        an_planes_lanes_upsample(near + i, far ? far + i : NULL, v);
         _mm512_storeu_si512(out + 2 * i, _mm512_permutex2var_epi64(v[0], first, v[1]));
         _mm512_storeu_si512(out + 2 * i + 64, _mm512_permutex2var_epi64(v[0], second, v[1]));
     }
@@ -178,7 +178,7 @@ static void colour(const uint8_t *y, const uint8_t *cb, const uint8_t *cr, size_
     for (size_t i = 0; i < n; i += 64) {
         uint8_t last[192];
         __m512i v[3];
-        an_lanes_colour(y + i, cb + i, cr + i, v);
+        an_planes_lanes_colour(y + i, cb + i, cr + i, v);
         size_t whole = n - i < 64 ? n - i : 64;
         uint8_t *to = flip ? rgb + 3 * (n - i - whole) : rgb + 3 * i;
         uint8_t *out = whole < 64 ? last : to;

@@ -5,8 +5,8 @@
 #include "store/coef/format.h"
 #include "store/coef/kernels.h"
 #include "store/coef/pack.h"
-#include "store/jpeg/scan.h"
 #include "store/jpeg/jpeg_errors.h"
+#include "store/jpeg/scan.h"
 
 struct an_coef_encoder {
     an_jpeg_errors errors;

@@ -6,17 +6,18 @@
  * the same. */
 
 /* The constant pair (a, b), for multiplication with interleaved (x, y). */
-static inline VECTOR an_lanes_pair(int a, int b)
+static inline VECTOR an_dct_lanes_pair(int a, int b)
 {
     return VEC(set1_epi32)((int)((unsigned)(a & 0xffff) | (unsigned)b << 16));
 }
 
 /* Sums of the even half: the low and high halves of four outputs in 32 bits, with the rounding of the descale added. */
-static inline void an_lanes_even(const VECTOR in[8], int bits, VECTOR low[4], VECTOR high[4])
+static inline void an_dct_lanes_even(const VECTOR in[8], int bits, VECTOR low[4], VECTOR high[4])
 {
     const VECTOR round = VEC(set1_epi32)(1 << (bits - 1)), zero = VEC_ZERO;
     VECTOR sum = VEC(add_epi16)(in[0], in[4]), difference = VEC(sub_epi16)(in[0], in[4]);
-    const VECTOR three = an_lanes_pair(F_0_541 + F_0_765, F_0_541), two = an_lanes_pair(F_0_541, F_0_541 - F_1_847);
+    const VECTOR three = an_dct_lanes_pair(F_0_541 + F_0_765, F_0_541),
+                 two = an_dct_lanes_pair(F_0_541, F_0_541 - F_1_847);
     for (int half = 0; half < 2; half++) {
         VECTOR *out = half ? high : low;
         VECTOR s = half ? VEC(unpackhi_epi16)(zero, sum) : VEC(unpacklo_epi16)(zero, sum);
@@ -32,8 +33,8 @@ static inline void an_lanes_even(const VECTOR in[8], int bits, VECTOR low[4], VE
     }
 }
 
-/* Of the odd half, in the order of an_lanes_even's outputs: out[0] belongs to rows 0 and 7, and so on. */
-static inline void an_lanes_odd(const VECTOR in[8], VECTOR low[4], VECTOR high[4])
+/* Of the odd half, in the order of an_dct_lanes_even's outputs: out[0] belongs to rows 0 and 7, and so on. */
+static inline void an_dct_lanes_odd(const VECTOR in[8], VECTOR low[4], VECTOR high[4])
 {
     VECTOR s3 = VEC(add_epi16)(in[7], in[3]), s4 = VEC(add_epi16)(in[5], in[1]);
     for (int half = 0; half < 2; half++) {
@@ -41,12 +42,12 @@ static inline void an_lanes_odd(const VECTOR in[8], VECTOR low[4], VECTOR high[4
         VECTOR z = half ? VEC(unpackhi_epi16)(s3, s4) : VEC(unpacklo_epi16)(s3, s4);
         VECTOR o71 = half ? VEC(unpackhi_epi16)(in[7], in[1]) : VEC(unpacklo_epi16)(in[7], in[1]);
         VECTOR o53 = half ? VEC(unpackhi_epi16)(in[5], in[3]) : VEC(unpacklo_epi16)(in[5], in[3]);
-        VECTOR z3 = VEC(madd_epi16)(z, an_lanes_pair(F_1_175 - F_1_961, F_1_175));
-        VECTOR z4 = VEC(madd_epi16)(z, an_lanes_pair(F_1_175, F_1_175 - F_0_390));
-        VECTOR o0 = VEC(madd_epi16)(o71, an_lanes_pair(F_0_298 - F_0_899, -F_0_899));
-        VECTOR o1 = VEC(madd_epi16)(o53, an_lanes_pair(F_2_053 - F_2_562, -F_2_562));
-        VECTOR o2 = VEC(madd_epi16)(o53, an_lanes_pair(-F_2_562, F_3_072 - F_2_562));
-        VECTOR o3 = VEC(madd_epi16)(o71, an_lanes_pair(-F_0_899, F_1_501 - F_0_899));
+        VECTOR z3 = VEC(madd_epi16)(z, an_dct_lanes_pair(F_1_175 - F_1_961, F_1_175));
+        VECTOR z4 = VEC(madd_epi16)(z, an_dct_lanes_pair(F_1_175, F_1_175 - F_0_390));
+        VECTOR o0 = VEC(madd_epi16)(o71, an_dct_lanes_pair(F_0_298 - F_0_899, -F_0_899));
+        VECTOR o1 = VEC(madd_epi16)(o53, an_dct_lanes_pair(F_2_053 - F_2_562, -F_2_562));
+        VECTOR o2 = VEC(madd_epi16)(o53, an_dct_lanes_pair(-F_2_562, F_3_072 - F_2_562));
+        VECTOR o3 = VEC(madd_epi16)(o71, an_dct_lanes_pair(-F_0_899, F_1_501 - F_0_899));
         out[0] = VEC(add_epi32)(o3, z4);
         out[1] = VEC(add_epi32)(o2, z3);
         out[2] = VEC(add_epi32)(o1, z4);
@@ -55,11 +56,11 @@ static inline void an_lanes_odd(const VECTOR in[8], VECTOR low[4], VECTOR high[4
 }
 
 /* One dimension: eight rows of a block in each lane, in place. */
-static inline void an_lanes_inverse(VECTOR rows[8], int bits)
+static inline void an_dct_lanes_inverse(VECTOR rows[8], int bits)
 {
     VECTOR even_low[4], even_high[4], odd_low[4], odd_high[4];
-    an_lanes_even(rows, bits, even_low, even_high);
-    an_lanes_odd(rows, odd_low, odd_high);
+    an_dct_lanes_even(rows, bits, even_low, even_high);
+    an_dct_lanes_odd(rows, odd_low, odd_high);
     for (int i = 0; i < 4; i++) {
         VECTOR low = VEC(srai_epi32)(VEC(add_epi32)(even_low[i], odd_low[i]), bits);
         VECTOR high = VEC(srai_epi32)(VEC(add_epi32)(even_high[i], odd_high[i]), bits);
@@ -70,7 +71,7 @@ static inline void an_lanes_inverse(VECTOR rows[8], int bits)
     }
 }
 
-static inline void an_lanes_transpose(VECTOR v[8])
+static inline void an_dct_lanes_transpose(VECTOR v[8])
 {
     VECTOR a[8], b[8];
     for (int i = 0; i < 4; i++) {
@@ -90,7 +91,7 @@ static inline void an_lanes_transpose(VECTOR v[8])
 }
 
 /* Columns of samples to bytes: each lane of out[i] holds rows 2 i and 2 i + 1 of its block. */
-static inline void an_lanes_samples(const VECTOR columns[8], VECTOR out[4])
+static inline void an_dct_lanes_samples(const VECTOR columns[8], VECTOR out[4])
 {
     const VECTOR centre = VEC(set1_epi8)((char)0x80);
     VECTOR q[4];

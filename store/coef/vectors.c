@@ -16,10 +16,10 @@ static void inverse(const int16_t *coefficients, const int16_t quantisation[64],
         an_vec v[8], out[4];
         for (size_t r = 0; r < 8; r++)
             v[r] = an_vec_mullo_epi16(an_vec_load(coefficients + 8 * r), an_vec_load(quantisation + 8 * r));
-        an_lanes_inverse(v, 11);
-        an_lanes_transpose(v);
-        an_lanes_inverse(v, 18);
-        an_lanes_samples(v, out);
+        an_dct_lanes_inverse(v, 11);
+        an_dct_lanes_transpose(v);
+        an_dct_lanes_inverse(v, 18);
+        an_dct_lanes_samples(v, out);
         uint8_t *to = samples;
         for (size_t i = 0; i < 4; i++, to += 2 * stride) {
             memcpy(to, &out[i], 8);
@@ -74,7 +74,7 @@ static inline void convert(an_vec y, an_vec b256, an_vec r256, an_vec rgb[3])
     const an_vec half = an_vec_set1_epi16(128), green_half = an_vec_set1_epi32(32768);
     const an_vec red_rest = an_vec_set1_epi16(26345),
                  blue_rest = an_vec_set1_epi16(-14942); /* 91881 - 65536, 116130 - 2 * 65536 */
-    const an_vec weights = an_lanes_pair(-11277, -23401);
+    const an_vec weights = an_dct_lanes_pair(-11277, -23401);
     an_vec b2 = an_vec_srai_epi16(b256, 7), r2 = an_vec_srai_epi16(r256, 7), r = an_vec_srai_epi16(r256, 8);
     an_vec red = an_vec_srai_epi16(an_vec_add_epi16(an_vec_mulhi_epi16(r256, red_rest), half), 8);
     an_vec blue = an_vec_srai_epi16(an_vec_add_epi16(an_vec_mulhi_epi16(b256, blue_rest), half), 8);

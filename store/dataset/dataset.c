@@ -36,10 +36,10 @@ static int check_folder(const an_dataset *d)
     struct stat info;
     if (stat(d->path, &info) == 0) {
         if (!S_ISDIR(info.st_mode))
-            return an_error(AN_ECORRUPT, "'%s' is no dataset: a dataset is a folder with a file " AN_LAYOUT_DATA,
-                            d->path);
+            return an_error(AN_ECORRUPT,
+                            "'%s' is no dataset: a dataset is a folder with a file " AN_DATASET_LAYOUT_DATA, d->path);
         if (stat(d->data, &info) && errno == ENOENT)
-            return an_error(AN_ECORRUPT, "'%s' is no dataset: it has no file " AN_LAYOUT_DATA, d->path);
+            return an_error(AN_ECORRUPT, "'%s' is no dataset: it has no file " AN_DATASET_LAYOUT_DATA, d->path);
         return AN_OK;
     }
     if (errno == ENOENT && partial_exists(d))
@@ -55,7 +55,7 @@ static int make_paths(an_dataset *d, const char *path)
     while (size > 1 && path[size - 1] == '/')
         size--;
     d->path = strndup(path, size);
-    if (!d->path || asprintf(&d->data, "%s/" AN_LAYOUT_DATA, d->path) < 0) {
+    if (!d->path || asprintf(&d->data, "%s/" AN_DATASET_LAYOUT_DATA, d->path) < 0) {
         d->data = NULL; /* asprintf leaves it undefined */
         return an_error(AN_ENOMEM, "out of memory: opening '%s'", path);
     }
@@ -203,7 +203,7 @@ int an_dataset_verify_headers(const an_dataset *d)
 {
     uint64_t sum = 0;
     for (uint64_t i = 0; i < d->count; i++)
-        sum += an_layout_header_sum(d->file.data + d->index[i].offset, i);
+        sum += an_dataset_layout_header_sum(d->file.data + d->index[i].offset, i);
     return sum == d->headers ? AN_OK
                              : an_dataset_damaged(d, "an index leads to another record than the one that was written");
 }
@@ -224,8 +224,8 @@ int an_dataset_rejects(const an_dataset *d,
     an_buffer scratch = {0};
     int rc = AN_OK;
     for (uint64_t i = 0; !rc && i < d->reject_count; i++)
-        rc = an_layout_reject(d->file.data + (d->rejects[i] >> 16), d->rejects[i] & UINT16_MAX, &scratch, visit,
-                              context);
+        rc = an_dataset_layout_reject(d->file.data + (d->rejects[i] >> 16), d->rejects[i] & UINT16_MAX, &scratch, visit,
+                                      context);
     an_buffer_free(&scratch);
     return rc;
 }

@@ -4,8 +4,8 @@
 
 #include <stdint.h>
 
-#include "store/record.h"
 #include "store/image/statistics.h"
+#include "store/record.h"
 
 #define AN_DATASET_VERSION 1
 
@@ -54,7 +54,8 @@ int an_dataset_verify_headers(const an_dataset *dataset);
 
 /* What ingest set aside: calls visit for each; a non-zero return ends the walk and is returned. */
 int an_dataset_rejects(const an_dataset *dataset,
-                       int (*visit)(void *context, const char *name, const char *reason, uint64_t bytes), void *context);
+                       int (*visit)(void *context, const char *name, const char *reason, uint64_t bytes),
+                       void *context);
 uint64_t an_dataset_reject_count(const an_dataset *dataset);
 
 #endif

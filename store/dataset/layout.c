@@ -8,7 +8,8 @@
 #include "store/bytes.h"
 #include "store/record.h"
 
-int an_layout_reject(const uint8_t *value, size_t size, an_buffer *scratch, an_layout_reject_visit visit, void *context)
+int an_dataset_layout_reject(const uint8_t *value, size_t size, an_buffer *scratch,
+                             an_dataset_layout_reject_visit visit, void *context)
 {
     if (size < 8 || !memchr(value + 8, '\0', size - 8))
         return an_error(AN_ECORRUPT, "an entry of the rejected inputs is damaged");
@@ -20,38 +21,40 @@ int an_layout_reject(const uint8_t *value, size_t size, an_buffer *scratch, an_l
     return rc ? rc : visit(context, name, name + strlen(name) + 1, an_bytes_u64(value));
 }
 
-uint64_t an_layout_header_sum(const uint8_t *header, uint64_t index)
+uint64_t an_dataset_layout_header_sum(const uint8_t *header, uint64_t index)
 {
     return XXH3_64bits_withSeed(header, AN_RECORD_HEADER_SIZE, index);
 }
 
 /* The handle is xxHash's own state: there is nothing to add to it. */
-static XXH3_state_t *state_of(const an_layout_checksum *checksum)
+static XXH3_state_t *state_of(const an_dataset_layout_checksum *checksum)
 {
     return (XXH3_state_t *)(uintptr_t)checksum;
 }
 
-int an_layout_checksum_create(an_layout_checksum **out)
+int an_dataset_layout_checksum_create(an_dataset_layout_checksum **out)
 {
     XXH3_state_t *state = XXH3_createState();
-    *out = (an_layout_checksum *)state;
+    *out = (an_dataset_layout_checksum *)state;
     if (!state || XXH3_64bits_reset(state) != XXH_OK)
         return an_error(AN_ENOMEM, "out of memory: checksum of a dataset");
     return AN_OK;
 }
 
-void an_layout_checksum_free(an_layout_checksum *checksum)
+void an_dataset_layout_checksum_free(an_dataset_layout_checksum *checksum)
 {
     (void)XXH3_freeState(state_of(checksum)); /* always XXH_OK */
 }
 
 static bool is_checksum(const an_lmdb_item *item)
 {
-    return strcmp(item->database, AN_LAYOUT_META) == 0 && item->key_size == strlen(AN_LAYOUT_CHECKSUM) &&
-           memcmp(item->key, AN_LAYOUT_CHECKSUM, item->key_size) == 0;
+    return strcmp(item->database, AN_DATASET_LAYOUT_META) == 0 &&
+           item->key_size == strlen(AN_DATASET_LAYOUT_CHECKSUM) &&
+           memcmp(item->key, AN_DATASET_LAYOUT_CHECKSUM, item->key_size) == 0;
 }
 
-void an_layout_checksum_add(an_layout_checksum *checksum, const an_lmdb_file *file, const an_lmdb_item *item)
+void an_dataset_layout_checksum_add(an_dataset_layout_checksum *checksum, const an_lmdb_file *file,
+                                    const an_lmdb_item *item)
 {
     if (is_checksum(item))
         return;
@@ -61,11 +64,11 @@ void an_layout_checksum_add(an_layout_checksum *checksum, const an_lmdb_file *fi
     /* Updates fail only for NULL arguments. */
     (void)XXH3_64bits_update(state_of(checksum), sizes, sizeof sizes);
     (void)XXH3_64bits_update(state_of(checksum), item->key, item->key_size);
-    if (strcmp(item->database, AN_LAYOUT_RECORDS) != 0)
+    if (strcmp(item->database, AN_DATASET_LAYOUT_RECORDS) != 0)
         (void)XXH3_64bits_update(state_of(checksum), file->data + item->offset, item->length);
 }
 
-uint64_t an_layout_checksum_value(const an_layout_checksum *checksum)
+uint64_t an_dataset_layout_checksum_value(const an_dataset_layout_checksum *checksum)
 {
     return XXH3_64bits_digest(state_of(checksum));
 }

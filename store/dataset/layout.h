@@ -9,43 +9,47 @@
 #include "base/buffer.h"
 #include "store/dataset/lmdb_file.h"
 
-#define AN_LAYOUT_DATA "data.mdb" /* the file in the dataset's folder */
+#define AN_DATASET_LAYOUT_DATA "data.mdb" /* the file in the dataset's folder */
 
 /* Databases. */
-#define AN_LAYOUT_RECORDS "records"   /* u64 index, big-endian -> record */
-#define AN_LAYOUT_NAMES "names"       /* the same -> u32 label, path in the source without terminator */
-#define AN_LAYOUT_CLASSES "classes"   /* u32 label, big-endian, dense -> id, 0, name */
-#define AN_LAYOUT_REJECTED "rejected" /* u64 ordinal, big-endian -> u64 bytes, name, 0, reason */
-#define AN_LAYOUT_META "meta"         /* text -> the values below */
+#define AN_DATASET_LAYOUT_RECORDS "records"   /* u64 index, big-endian -> record */
+#define AN_DATASET_LAYOUT_NAMES "names"       /* the same -> u32 label, path in the source without terminator */
+#define AN_DATASET_LAYOUT_CLASSES "classes"   /* u32 label, big-endian, dense -> id, 0, name */
+#define AN_DATASET_LAYOUT_REJECTED "rejected" /* u64 ordinal, big-endian -> u64 bytes, name, 0, reason */
+#define AN_DATASET_LAYOUT_META "meta"         /* text -> the values below */
 
 /* Keys of meta; numbers are little-endian. */
-#define AN_LAYOUT_FORMAT "format"     /* u32, AN_DATASET_VERSION */
-#define AN_LAYOUT_MANIFEST "manifest" /* JSON text */
-#define AN_LAYOUT_SIDE "side"         /* u32, pixels */
-#define AN_LAYOUT_COUNT "count"       /* u64, records */
-#define AN_LAYOUT_REJECTS "rejects"   /* u64 */
-#define AN_LAYOUT_HEADERS "headers"   /* u64, an_layout_header_sum of all records, added up */
-#define AN_LAYOUT_SUMS "sums"         /* an_statistics_sums_pack */
-#define AN_LAYOUT_CHECKSUM "checksum" /* u64, an_layout_checksum; present only when the dataset is complete */
+#define AN_DATASET_LAYOUT_FORMAT "format"     /* u32, AN_DATASET_VERSION */
+#define AN_DATASET_LAYOUT_MANIFEST "manifest" /* JSON text */
+#define AN_DATASET_LAYOUT_SIDE "side"         /* u32, pixels */
+#define AN_DATASET_LAYOUT_COUNT "count"       /* u64, records */
+#define AN_DATASET_LAYOUT_REJECTS "rejects"   /* u64 */
+#define AN_DATASET_LAYOUT_HEADERS "headers"   /* u64, an_dataset_layout_header_sum of all records, added up */
+#define AN_DATASET_LAYOUT_SUMS "sums"         /* an_statistics_sums_pack */
+#define AN_DATASET_LAYOUT_CHECKSUM                                                                                     \
+    "checksum" /* u64, an_dataset_layout_checksum; present only when the dataset is complete */
 
-#define AN_LAYOUT_NAME_MAX 64000 /* bytes of a path in the source; with a reason beside it still below 64 KiB */
+#define AN_DATASET_LAYOUT_NAME_MAX                                                                                     \
+    64000 /* bytes of a path in the source; with a reason beside it still below 64 KiB                                 \
+           */
 
 /* Take a value of the rejected database apart and call visit; scratch is overwritten. AN_ECORRUPT if it is none. */
-typedef int (*an_layout_reject_visit)(void *context, const char *name, const char *reason, uint64_t bytes);
-int an_layout_reject(const uint8_t *value, size_t size, an_buffer *scratch, an_layout_reject_visit visit,
-                     void *context);
+typedef int (*an_dataset_layout_reject_visit)(void *context, const char *name, const char *reason, uint64_t bytes);
+int an_dataset_layout_reject(const uint8_t *value, size_t size, an_buffer *scratch,
+                             an_dataset_layout_reject_visit visit, void *context);
 
 /* XXH3-64 of a record's header with its index as the seed: the sum over all records (modulo 2^64) says that every index
  * leads to the record that was written under it, in any order of checking. */
-uint64_t an_layout_header_sum(const uint8_t *header, uint64_t index);
+uint64_t an_dataset_layout_header_sum(const uint8_t *header, uint64_t index);
 
 /* XXH3-64 over everything in the environment but the records' bytes (they have checksums of their own) and the checksum
  * itself. For each database in the order of names, for each item in the order of keys: u32 key size, u32 value length,
  * key, value; a record's value is left out. */
-typedef struct an_layout_checksum an_layout_checksum;
-int an_layout_checksum_create(an_layout_checksum **out);
-void an_layout_checksum_free(an_layout_checksum *checksum);
-void an_layout_checksum_add(an_layout_checksum *checksum, const an_lmdb_file *file, const an_lmdb_item *item);
-uint64_t an_layout_checksum_value(const an_layout_checksum *checksum);
+typedef struct an_dataset_layout_checksum an_dataset_layout_checksum;
+int an_dataset_layout_checksum_create(an_dataset_layout_checksum **out);
+void an_dataset_layout_checksum_free(an_dataset_layout_checksum *checksum);
+void an_dataset_layout_checksum_add(an_dataset_layout_checksum *checksum, const an_lmdb_file *file,
+                                    const an_lmdb_item *item);
+uint64_t an_dataset_layout_checksum_value(const an_dataset_layout_checksum *checksum);
 
 #endif

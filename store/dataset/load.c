@@ -20,10 +20,10 @@ enum { FORMAT, SIDE, COUNT, REJECTS, HEADERS, CHECKSUM, MANIFEST, SUMS, META_KEY
 static const struct {
     const char *key;
     uint32_t size; /* of the value; 0: any */
-} meta_keys[META_KEYS] = {
-    [FORMAT] = {AN_LAYOUT_FORMAT, 4},     [SIDE] = {AN_LAYOUT_SIDE, 4},       [COUNT] = {AN_LAYOUT_COUNT, 8},
-    [REJECTS] = {AN_LAYOUT_REJECTS, 8},   [HEADERS] = {AN_LAYOUT_HEADERS, 8}, [CHECKSUM] = {AN_LAYOUT_CHECKSUM, 8},
-    [MANIFEST] = {AN_LAYOUT_MANIFEST, 0}, [SUMS] = {AN_LAYOUT_SUMS, 0}};
+} meta_keys[META_KEYS] = {[FORMAT] = {AN_DATASET_LAYOUT_FORMAT, 4},     [SIDE] = {AN_DATASET_LAYOUT_SIDE, 4},
+                          [COUNT] = {AN_DATASET_LAYOUT_COUNT, 8},       [REJECTS] = {AN_DATASET_LAYOUT_REJECTS, 8},
+                          [HEADERS] = {AN_DATASET_LAYOUT_HEADERS, 8},   [CHECKSUM] = {AN_DATASET_LAYOUT_CHECKSUM, 8},
+                          [MANIFEST] = {AN_DATASET_LAYOUT_MANIFEST, 0}, [SUMS] = {AN_DATASET_LAYOUT_SUMS, 0}};
 
 typedef struct {
     const uint8_t *value;
@@ -100,7 +100,7 @@ static int check_counts(const an_dataset *d)
 int an_dataset_load_meta(an_dataset *d)
 {
     meta m = {.dataset = d};
-    int rc = an_lmdb_file_walk(&d->file, AN_LAYOUT_META, visit_meta, &m);
+    int rc = an_lmdb_file_walk(&d->file, AN_DATASET_LAYOUT_META, visit_meta, &m);
     if (!rc)
         rc = check_meta(d, &m);
     if (!rc)
@@ -121,7 +121,7 @@ int an_dataset_load_meta(an_dataset *d)
 
 typedef struct {
     an_dataset *dataset;
-    an_layout_checksum *checksum;
+    an_dataset_layout_checksum *checksum;
     uint64_t records, names, classes, rejects; /* seen so far */
 } loading;
 
@@ -201,12 +201,12 @@ static int load_item(void *context, const an_lmdb_item *item)
     static const struct {
         const char *database;
         int (*load)(loading *, const an_lmdb_item *);
-    } loaders[] = {{AN_LAYOUT_RECORDS, load_record},
-                   {AN_LAYOUT_NAMES, load_name},
-                   {AN_LAYOUT_CLASSES, load_class},
-                   {AN_LAYOUT_REJECTED, load_reject}};
+    } loaders[] = {{AN_DATASET_LAYOUT_RECORDS, load_record},
+                   {AN_DATASET_LAYOUT_NAMES, load_name},
+                   {AN_DATASET_LAYOUT_CLASSES, load_class},
+                   {AN_DATASET_LAYOUT_REJECTED, load_reject}};
     loading *l = context;
-    an_layout_checksum_add(l->checksum, &l->dataset->file, item);
+    an_dataset_layout_checksum_add(l->checksum, &l->dataset->file, item);
     for (size_t i = 0; i < sizeof loaders / sizeof *loaders; i++)
         if (strcmp(item->database, loaders[i].database) == 0)
             return loaders[i].load(l, item);
@@ -218,7 +218,7 @@ static int check_loaded(const loading *l)
     const an_dataset *d = l->dataset;
     if (l->records != d->count || l->names != d->count || l->rejects != d->reject_count)
         return an_dataset_damaged(d, "some records, names or rejected inputs are missing");
-    if (an_layout_checksum_value(l->checksum) != d->checksum)
+    if (an_dataset_layout_checksum_value(l->checksum) != d->checksum)
         return an_dataset_damaged(d, "the checksum over index, names and classes does not match");
     return AN_OK;
 }
@@ -237,12 +237,12 @@ int an_dataset_load_index(an_dataset *d)
     loading l = {.dataset = d};
     int rc = allocate_index(d);
     if (!rc)
-        rc = an_layout_checksum_create(&l.checksum);
+        rc = an_dataset_layout_checksum_create(&l.checksum);
     if (!rc)
         rc = an_lmdb_file_walk(&d->file, NULL, load_item, &l);
     if (!rc)
         rc = check_loaded(&l);
-    an_layout_checksum_free(l.checksum);
+    an_dataset_layout_checksum_free(l.checksum);
     return rc;
 }
 

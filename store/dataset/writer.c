@@ -50,7 +50,7 @@ static int put_record(an_writer *w, const uint8_t key[8], an_record_header *head
         return rc;
     an_record_header_write(header, payload, out);
     memcpy(out + AN_RECORD_HEADER_SIZE, payload, header->length);
-    w->headers += an_layout_header_sum(out, w->count);
+    w->headers += an_dataset_layout_header_sum(out, w->count);
     return AN_OK;
 }
 
@@ -71,9 +71,9 @@ int an_writer_put(an_writer *w, an_record_header *header, const uint8_t *payload
     if (header->width != w->side || header->height != w->side || header->length - 1 >= AN_RECORD_PAYLOAD_MAX)
         return an_error(AN_EINVAL, "cannot store '%s': %u x %u pixels in %u bytes, expected side %u", name,
                         header->width, header->height, header->length, w->side);
-    if (name_size > AN_LAYOUT_NAME_MAX)
+    if (name_size > AN_DATASET_LAYOUT_NAME_MAX)
         return an_error(AN_EINVAL, "cannot store '%.60s...': its name is longer than %d bytes", name,
-                        AN_LAYOUT_NAME_MAX);
+                        AN_DATASET_LAYOUT_NAME_MAX);
     int rc = an_writer_make_room(w, an_writer_footprint(w, AN_RECORD_HEADER_SIZE + (uint64_t)header->length) +
                                         an_writer_footprint(w, 4 + name_size));
     if (rc)
@@ -90,7 +90,7 @@ int an_writer_put(an_writer *w, an_record_header *header, const uint8_t *payload
 
 int an_writer_reject(an_writer *w, const char *name, const char *reason, uint64_t bytes)
 {
-    size_t name_size = strnlen(name, AN_LAYOUT_NAME_MAX), reason_size = strnlen(reason, AN_ERROR_MAX);
+    size_t name_size = strnlen(name, AN_DATASET_LAYOUT_NAME_MAX), reason_size = strnlen(reason, AN_ERROR_MAX);
     int rc = an_writer_make_room(w, an_writer_footprint(w, 8 + name_size + 1 + reason_size));
     if (rc)
         return rc;
@@ -122,7 +122,7 @@ int an_writer_rejects_visit(an_writer *w,
     int outcome = AN_OK;
     rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
     for (; !rc && !outcome; rc = outcome ? 0 : mdb_cursor_get(cursor, &key, &value, MDB_NEXT))
-        outcome = an_layout_reject(value.mv_data, value.mv_size, &w->scratch, visit, context);
+        outcome = an_dataset_layout_reject(value.mv_data, value.mv_size, &w->scratch, visit, context);
     mdb_cursor_close(cursor);
     return rc && rc != MDB_NOTFOUND ? an_writer_fail(w, rc) : outcome;
 }
@@ -142,7 +142,7 @@ static int get_numbered(an_writer *w, MDB_dbi dbi, uint64_t number, const uint8_
 int an_writer_expect(an_writer *w, uint32_t label, const char *name)
 {
     const uint8_t *record, *reject;
-    size_t record_size, reject_size, length = strlen(name), kept = strnlen(name, AN_LAYOUT_NAME_MAX);
+    size_t record_size, reject_size, length = strlen(name), kept = strnlen(name, AN_DATASET_LAYOUT_NAME_MAX);
     int rc = an_writer_check(w);
     if (!rc)
         rc = get_numbered(w, w->names, w->expected_records, &record, &record_size);
@@ -170,8 +170,8 @@ int an_writer_expect(an_writer *w, uint32_t label, const char *name)
 int an_writer_class(an_writer *w, uint32_t label, const char *id, const char *name)
 {
     size_t id_size = strlen(id), name_size = strlen(name);
-    if (id_size + name_size > AN_LAYOUT_NAME_MAX)
-        return an_error(AN_EINVAL, "class %u: its name is longer than %d bytes", label, AN_LAYOUT_NAME_MAX);
+    if (id_size + name_size > AN_DATASET_LAYOUT_NAME_MAX)
+        return an_error(AN_EINVAL, "class %u: its name is longer than %d bytes", label, AN_DATASET_LAYOUT_NAME_MAX);
     int rc = an_writer_make_room(w, an_writer_footprint(w, id_size + 1 + name_size));
     if (rc)
         return rc;

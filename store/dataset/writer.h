@@ -6,14 +6,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "store/record.h"
 #include "store/image/statistics.h"
+#include "store/record.h"
 
 typedef struct an_writer an_writer;
 
-/* manifest: JSON object text (canonical: sorted keys) that says what is being written from what; a .partial with another
- * one is refused (AN_EINVAL, first differing key and both values named). An existing path is refused. side: every record's
- * width and height. sums: initialised by the caller; on resume it is filled with what was committed. */
+/* manifest: JSON object text (canonical: sorted keys) that says what is being written from what; a .partial with
+ * another one is refused (AN_EINVAL, first differing key and both values named). An existing path is refused. side:
+ * every record's width and height. sums: initialised by the caller; on resume it is filled with what was committed. */
 int an_writer_open(an_writer **out, const char *path, const char *manifest, uint32_t side, an_statistics_sums *sums);
 
 uint64_t an_writer_count(const an_writer *writer);    /* records present, committed or not */

@@ -15,13 +15,13 @@
 
 typedef struct {
     an_lmdb_file file;
-    an_layout_checksum *checksum;
+    an_dataset_layout_checksum *checksum;
 } summing;
 
 static int sum_item(void *context, const an_lmdb_item *item)
 {
     summing *s = context;
-    an_layout_checksum_add(s->checksum, &s->file, item);
+    an_dataset_layout_checksum_add(s->checksum, &s->file, item);
     return AN_OK;
 }
 
@@ -29,15 +29,15 @@ static int sum_item(void *context, const an_lmdb_item *item)
 static int checksum_contents(const an_writer *w, uint64_t *out)
 {
     summing s;
-    int rc = an_layout_checksum_create(&s.checksum);
+    int rc = an_dataset_layout_checksum_create(&s.checksum);
     if (!rc)
         rc = an_lmdb_file_open(&s.file, w->data);
     if (!rc) {
         rc = an_lmdb_file_walk(&s.file, NULL, sum_item, &s);
-        *out = an_layout_checksum_value(s.checksum);
+        *out = an_dataset_layout_checksum_value(s.checksum);
         an_lmdb_file_close(&s.file);
     }
-    an_layout_checksum_free(s.checksum);
+    an_dataset_layout_checksum_free(s.checksum);
     return rc;
 }
 
@@ -63,7 +63,7 @@ static int complete(an_writer *w)
     if (!rc)
         rc = checksum_contents(w, &checksum);
     if (!rc)
-        rc = an_writer_put_u64(w, AN_LAYOUT_CHECKSUM, checksum);
+        rc = an_writer_put_u64(w, AN_DATASET_LAYOUT_CHECKSUM, checksum);
     if (!rc)
         rc = an_writer_end(w);
     if (!rc)

@@ -49,7 +49,7 @@ static int make_paths(an_writer *w, const char *path)
     w->path = strndup(path, size);
     if (!w->path || asprintf(&w->partial, "%s.partial", w->path) < 0)
         w->partial = NULL; /* asprintf leaves it undefined */
-    if (w->partial && asprintf(&w->data, "%s/" AN_LAYOUT_DATA, w->partial) < 0)
+    if (w->partial && asprintf(&w->data, "%s/" AN_DATASET_LAYOUT_DATA, w->partial) < 0)
         w->data = NULL;
     return w->data ? AN_OK : an_error(AN_ENOMEM, "out of memory: opening '%s'", path);
 }
@@ -121,11 +121,11 @@ static int open_databases(an_writer *w)
     const struct {
         const char *name;
         MDB_dbi *dbi;
-    } all[] = {{AN_LAYOUT_RECORDS, &w->records},
-               {AN_LAYOUT_NAMES, &w->names},
-               {AN_LAYOUT_CLASSES, &w->classes},
-               {AN_LAYOUT_REJECTED, &w->rejected},
-               {AN_LAYOUT_META, &w->meta}};
+    } all[] = {{AN_DATASET_LAYOUT_RECORDS, &w->records},
+               {AN_DATASET_LAYOUT_NAMES, &w->names},
+               {AN_DATASET_LAYOUT_CLASSES, &w->classes},
+               {AN_DATASET_LAYOUT_REJECTED, &w->rejected},
+               {AN_DATASET_LAYOUT_META, &w->meta}};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         int rc = mdb_dbi_open(w->txn, all[i].name, MDB_CREATE, all[i].dbi);
         if (rc)
@@ -136,18 +136,18 @@ static int open_databases(an_writer *w)
 
 static int start_fresh(an_writer *w, const char *manifest)
 {
-    int rc = an_writer_put_u32(w, AN_LAYOUT_FORMAT, AN_DATASET_VERSION);
+    int rc = an_writer_put_u32(w, AN_DATASET_LAYOUT_FORMAT, AN_DATASET_VERSION);
     if (!rc)
-        rc = an_writer_put_u32(w, AN_LAYOUT_SIDE, w->side);
+        rc = an_writer_put_u32(w, AN_DATASET_LAYOUT_SIDE, w->side);
     if (!rc)
-        rc = an_writer_put_meta(w, AN_LAYOUT_MANIFEST, manifest, strlen(manifest));
+        rc = an_writer_put_meta(w, AN_DATASET_LAYOUT_MANIFEST, manifest, strlen(manifest));
     return rc ? rc : an_writer_commit(w);
 }
 
 static int compare_manifests(an_writer *w, const char *manifest)
 {
     MDB_val value;
-    int rc = get_meta(w, AN_LAYOUT_MANIFEST, 0, &value);
+    int rc = get_meta(w, AN_DATASET_LAYOUT_MANIFEST, 0, &value);
     if (rc)
         return rc;
     char *before = strndup(value.mv_data, value.mv_size);
@@ -164,7 +164,7 @@ static int compare_manifests(an_writer *w, const char *manifest)
 static int check_same(an_writer *w, const char *manifest)
 {
     MDB_val value;
-    int rc = get_meta(w, AN_LAYOUT_FORMAT, 4, &value);
+    int rc = get_meta(w, AN_DATASET_LAYOUT_FORMAT, 4, &value);
     if (rc)
         return rc;
     if (an_bytes_u32(value.mv_data) != AN_DATASET_VERSION)
@@ -172,7 +172,7 @@ static int check_same(an_writer *w, const char *manifest)
                         an_bytes_u32(value.mv_data), AN_DATASET_VERSION);
     rc = compare_manifests(w, manifest);
     if (!rc)
-        rc = get_meta(w, AN_LAYOUT_SIDE, 4, &value);
+        rc = get_meta(w, AN_DATASET_LAYOUT_SIDE, 4, &value);
     if (rc)
         return rc;
     if (an_bytes_u32(value.mv_data) != w->side)
@@ -184,13 +184,13 @@ static int check_same(an_writer *w, const char *manifest)
 static int load_state(an_writer *w)
 {
     MDB_val sums;
-    int rc = get_meta_u64(w, AN_LAYOUT_COUNT, &w->count);
+    int rc = get_meta_u64(w, AN_DATASET_LAYOUT_COUNT, &w->count);
     if (!rc)
-        rc = get_meta_u64(w, AN_LAYOUT_REJECTS, &w->rejects);
+        rc = get_meta_u64(w, AN_DATASET_LAYOUT_REJECTS, &w->rejects);
     if (!rc)
-        rc = get_meta_u64(w, AN_LAYOUT_HEADERS, &w->headers);
+        rc = get_meta_u64(w, AN_DATASET_LAYOUT_HEADERS, &w->headers);
     if (!rc)
-        rc = get_meta(w, AN_LAYOUT_SUMS, 0, &sums);
+        rc = get_meta(w, AN_DATASET_LAYOUT_SUMS, 0, &sums);
     return rc ? rc : an_statistics_sums_unpack(w->sums, sums.mv_data, sums.mv_size);
 }
 
@@ -233,7 +233,7 @@ static int drop_from(an_writer *w, MDB_dbi dbi, uint64_t first)
 /* A run that was killed between its last commit and the rename left a complete dataset: it is open again. */
 static int reopen_finished(an_writer *w)
 {
-    MDB_val key = {strlen(AN_LAYOUT_CHECKSUM), (void *)(uintptr_t)AN_LAYOUT_CHECKSUM};
+    MDB_val key = {strlen(AN_DATASET_LAYOUT_CHECKSUM), (void *)(uintptr_t)AN_DATASET_LAYOUT_CHECKSUM};
     int rc = mdb_del(w->txn, w->meta, &key, NULL);
     return rc && rc != MDB_NOTFOUND ? an_writer_fail(w, rc) : AN_OK;
 }

@@ -140,13 +140,13 @@ static int store_state(an_writer *w)
 {
     int rc = an_writer_pack_sums(w);
     if (!rc)
-        rc = an_writer_put_meta(w, AN_LAYOUT_SUMS, w->scratch.data, w->scratch.size);
+        rc = an_writer_put_meta(w, AN_DATASET_LAYOUT_SUMS, w->scratch.data, w->scratch.size);
     if (!rc)
-        rc = an_writer_put_u64(w, AN_LAYOUT_COUNT, w->count);
+        rc = an_writer_put_u64(w, AN_DATASET_LAYOUT_COUNT, w->count);
     if (!rc)
-        rc = an_writer_put_u64(w, AN_LAYOUT_REJECTS, w->rejects);
+        rc = an_writer_put_u64(w, AN_DATASET_LAYOUT_REJECTS, w->rejects);
     if (!rc)
-        rc = an_writer_put_u64(w, AN_LAYOUT_HEADERS, w->headers);
+        rc = an_writer_put_u64(w, AN_DATASET_LAYOUT_HEADERS, w->headers);
     return rc;
 }
 

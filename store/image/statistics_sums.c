@@ -8,8 +8,8 @@
 #include "base/cpu.h"
 #include "base/error.h"
 #include "store/bytes.h"
-#include "store/record.h"
 #include "store/image/statistics.h"
+#include "store/record.h"
 
 enum {
     RUN = 1 << 14,   /* pixels: 255 * 255 times this, fourfold, fits 32 bits */

@@ -25,7 +25,8 @@ int an_jpeg_fast_decode(an_jpeg_decoder *d, const an_coef_window *window, bool a
     an_coef_layout layout;
     if (!d->coef || d->errors.warnings > 0 || !an_coef_has_layout(&d->jpeg, &info))
         return AN_AGAIN;
-    if (info.sampling == AN_COEF_GREY && d->jpeg.max_v_samp_factor > 1) /* read in pairs of rows of blocks, for nothing */
+    if (info.sampling == AN_COEF_GREY &&
+        d->jpeg.max_v_samp_factor > 1) /* read in pairs of rows of blocks, for nothing */
         return AN_AGAIN;
     an_coef_layout_set(&layout, &info);
     if (!an_coef_scan_start(d->scan, &d->jpeg, &layout))

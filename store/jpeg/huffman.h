@@ -1,9 +1,9 @@
 /* Decoding the Huffman codes of a baseline JPEG, a block at a time: tables and the stream's window. Internal to store.
  *
  * What binds such a decoder is the chain from one symbol to the next: look up the stream's next bits, shift them out,
- * look up again. So a lookup gives all that it can: a code with its additional bits, or two of them in a row, or one and
- * the end of the block; the window, filled once, serves four lookups; and the loop has a single branch, because all that
- * is not plain makes the position in the block impossible. */
+ * look up again. So a lookup gives all that it can: a code with its additional bits, or two of them in a row, or one
+ * and the end of the block; the window, filled once, serves four lookups; and the loop has a single branch, because all
+ * that is not plain makes the position in the block impossible. */
 #ifndef AN_STORE_JPEG_HUFFMAN_H
 #define AN_STORE_JPEG_HUFFMAN_H
 
@@ -51,8 +51,9 @@ typedef struct {
     const uint8_t *next;
 } an_huffman_window;
 
-/* One block into 64 coefficients, row-major, zero before; the DC coefficient is *dc after its difference has been added.
- * False: no such code, too many coefficients, or one beyond -32767 to 32767. At most AN_HUFFMAN_OVERRUN bytes are looked at. */
+/* One block into 64 coefficients, row-major, zero before; the DC coefficient is *dc after its difference has been
+ * added. False: no such code, too many coefficients, or one beyond -32767 to 32767. At most AN_HUFFMAN_OVERRUN bytes
+ * are looked at. */
 bool an_huffman_block(const an_huffman_dc *dc_table, const an_huffman_ac *ac_table, an_huffman_window *window, int *dc,
                       int16_t block[64]);
 

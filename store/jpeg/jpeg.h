@@ -1,5 +1,5 @@
-/* JPEG through libjpeg-turbo, and where that gives the same pixels through our own decoder (jpeg_fast.c). Handles are made
- * once and reused for every image; errors are returned, never exit(). A handle belongs to one thread at a time. */
+/* JPEG through libjpeg-turbo, and where that gives the same pixels through our own decoder (jpeg_fast.c). Handles are
+ * made once and reused for every image; errors are returned, never exit(). A handle belongs to one thread at a time. */
 #ifndef AN_STORE_JPEG_JPEG_H
 #define AN_STORE_JPEG_JPEG_H
 
@@ -34,10 +34,10 @@ int an_jpeg_info_read(an_jpeg_decoder *decoder, const uint8_t *data, size_t size
 int an_jpeg_decode(an_jpeg_decoder *decoder, const uint8_t *data, size_t size, uint32_t min_side, uint64_t pixels_max,
                    an_image *out, an_jpeg_info *info);
 
-/* The same for who wants the centred square alone (its side: the shorter side): out has the same size, but only the square
- * and margin pixels around it are sure to be filled in, equal to the bit; The rest is undefined. */
-int an_jpeg_decode_square(an_jpeg_decoder *decoder, const uint8_t *data, size_t size, uint32_t min_side, uint32_t margin,
-                          uint64_t pixels_max, an_image *out, an_jpeg_info *info);
+/* The same for who wants the centred square alone (its side: the shorter side): out has the same size, but only the
+ * square and margin pixels around it are sure to be filled in, equal to the bit; The rest is undefined. */
+int an_jpeg_decode_square(an_jpeg_decoder *decoder, const uint8_t *data, size_t size, uint32_t min_side,
+                          uint32_t margin, uint64_t pixels_max, an_image *out, an_jpeg_info *info);
 
 typedef struct {
     uint32_t x, y, width, height;       /* the window, inside the image, not empty */

@@ -1,4 +1,5 @@
-/* libjpeg-turbo's errors as return codes, and the decoder handle that the files of store/jpeg/jpeg.h share. Internal. */
+/* libjpeg-turbo's errors as return codes, and the decoder handle that the files of store/jpeg/jpeg.h share. Internal.
+ */
 #ifndef AN_STORE_JPEG_JPEG_ERRORS_H
 #define AN_STORE_JPEG_JPEG_ERRORS_H
 

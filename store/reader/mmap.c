@@ -1,6 +1,7 @@
 /* No read at all: data points into a map of the file, and the caller's access faults the pages in. A file that is cut
- * short after it was opened ends the process with SIGBUS, as with every map; programs name it first (base/program/fault.h).
- * Finding out beforehand costs too much: MADV_POPULATE_READ on each record adds 10 us to the 20 us of an rgb record. */
+ * short after it was opened ends the process with SIGBUS, as with every map; programs name it first
+ * (base/program/fault.h). Finding out beforehand costs too much: MADV_POPULATE_READ on each record adds 10 us to the 20
+ * us of an rgb record. */
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>

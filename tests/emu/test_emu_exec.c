@@ -13,8 +13,8 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "model/nets/alexnet.h"
 #include "model/exec_private.h"
+#include "model/nets/alexnet.h"
 #include "small_net.h"
 #include "support.h"
 #include "tests/emu/emu.h"

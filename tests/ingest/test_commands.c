@@ -14,11 +14,11 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "ingest/run/estimate.h"
 #include "ingest/commands/export.h"
 #include "ingest/commands/recompute.h"
 #include "ingest/commands/sheet.h"
 #include "ingest/commands/verify.h"
+#include "ingest/run/estimate.h"
 #include "tests/ingest/support.h"
 
 static fixture f;
@@ -67,12 +67,12 @@ static void test_verify_names_bad_records(void **state)
     flip(data, third + 200); /* in the payload */
     flip(data, tenth + 9);   /* in the header */
     dataset = support_open(data);
-    an_faults faults;
+    an_verify_faults faults;
     assert_int_equal(an_verify(dataset, 3, true, &faults), AN_OK);
     assert_int_equal(faults.count, 2);
     assert_int_equal(faults.entries[0].index, 3);
     assert_int_equal(faults.entries[1].index, 10);
-    an_faults_free(&faults);
+    an_verify_faults_free(&faults);
     an_dataset_free(dataset);
     flip(data, third + 200);
     flip(data, tenth + 9);
@@ -140,7 +140,7 @@ static void test_transcoding_keeps_coefficients(void **state)
     support_ingest(&config, source, data);
     snprintf(path[0], sizeof(path[0]), "%s", data);
     steps[0] = support_open(data);
-    config.order = AN_ORDER_SOURCE;
+    config.order = AN_INGEST_ORDER_SOURCE;
     config.quality = 5; /* would show */
     for (int i = 1; i < 4; i++) {
         snprintf(path[i], sizeof(path[i]), "%s", fixture_path(&f, "step-%d", i));

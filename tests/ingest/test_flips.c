@@ -61,14 +61,14 @@ typedef enum { AT_OPENING, BY_VERIFY, HARMLESS, OUTCOMES } outcome;
 static outcome look(const an_dataset *wanted)
 {
     an_dataset *dataset;
-    an_faults faults;
+    an_verify_faults faults;
     if (an_dataset_open(&dataset, data))
         return AT_OPENING;
     int error = an_verify(dataset, 1, true, &faults);
     outcome seen = error || faults.count ? BY_VERIFY : HARMLESS;
     if (seen == HARMLESS)
         support_assert_same(wanted, dataset);
-    an_faults_free(&faults);
+    an_verify_faults_free(&faults);
     an_dataset_free(dataset);
     return seen;
 }

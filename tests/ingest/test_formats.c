@@ -12,8 +12,8 @@
 
 #include "base/error.h"
 #include "ingest/picture/png.h"
-#include "ingest/run/run.h"
 #include "ingest/picture/sniff.h"
+#include "ingest/run/run.h"
 #include "store/dataset/dataset.h"
 #include "tests/ingest/support.h"
 #include "tests/store/jpeg_support.h"

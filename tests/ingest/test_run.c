@@ -14,8 +14,8 @@
 #include "base/file.h"
 #include "base/program/stop.h"
 #include "ingest/commands/info.h"
-#include "ingest/run/run.h"
 #include "ingest/commands/verify.h"
+#include "ingest/run/run.h"
 #include "tests/ingest/support.h"
 
 static fixture f;
@@ -91,7 +91,7 @@ static void test_any_number_of_threads_gives_the_same(void **state)
     assert_int_equal(an_dataset_count(dataset), 60);
     assert_int_equal(an_dataset_class_count(dataset), 3);
     assert_int_equal(an_dataset_class(dataset, 2)->count, 20);
-    an_faults faults;
+    an_verify_faults faults;
     assert_int_equal(an_verify(dataset, 2, true, &faults), AN_OK);
     assert_int_equal(faults.count, 0);
     an_dataset_free(dataset);
@@ -142,7 +142,7 @@ static void test_order_source_keeps_it(void **state)
 {
     (void)state;
     add_pictures(2, 3);
-    config.order = AN_ORDER_SOURCE;
+    config.order = AN_INGEST_ORDER_SOURCE;
     ingest_ok();
     an_dataset *dataset = support_open(destination);
     const char *name;
@@ -173,7 +173,7 @@ static void test_codecs_and_mixture(void **state)
         }
         if (c == 3)
             assert_true(raw > 15 && raw < 45);
-        an_faults faults;
+        an_verify_faults faults;
         assert_int_equal(an_verify(dataset, 2, true, &faults), AN_OK);
         assert_int_equal(faults.count, 0);
         an_dataset_free(dataset);
@@ -193,7 +193,7 @@ static void test_fitting_jpeg_passes_through(void **state)
     fixture_write(fixture_path(&f, "source/c/fits.jpg"), bytes.data, bytes.size);
     fixture_write_jpeg(fixture_path(&f, "source/c/larger.jpg"), 33, 32, 2);
     an_ingest_outcome outcome;
-    config.order = AN_ORDER_SOURCE;
+    config.order = AN_INGEST_ORDER_SOURCE;
     config.quality = 20; /* would be seen if it were encoded again */
     assert_int_equal(ingest(&outcome), AN_OK);
     assert_int_equal(outcome.state.passed, 1);
@@ -395,7 +395,7 @@ static void test_dataset_as_source(void **state)
     ingest_ok();
     snprintf(source, sizeof(source), "%s", destination);
     snprintf(destination, sizeof(destination), "%s", fixture_path(&f, "copy"));
-    config.order = AN_ORDER_SOURCE;
+    config.order = AN_INGEST_ORDER_SOURCE;
     config.quality = 10;
     assert_int_equal(ingest(&outcome), AN_OK);
     assert_int_equal(outcome.state.passed, 10);

@@ -230,7 +230,7 @@ static void test_an_interrupted_stream(void **state)
     (void)state;
     an_ingest_config config;
     stream_config(&config);
-    config.order = AN_ORDER_SOURCE;
+    config.order = AN_INGEST_ORDER_SOURCE;
     make_images_tar("images.tar", 30, "n1/7.jpg");
     make_images_tar("short.tar", 10, "n1/7.jpg");
     make_images_tar("renamed.tar", 30, "n1/other.jpg");
@@ -269,8 +269,12 @@ int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        CASE(test_folders),  CASE(test_tar_of_tars),           CASE(test_webdataset),
-        CASE(test_refusals), CASE(test_shuffling_in_a_window), CASE(test_an_interrupted_stream),
+        CASE(test_folders),
+        CASE(test_tar_of_tars),
+        CASE(test_webdataset),
+        CASE(test_refusals),
+        CASE(test_shuffling_in_a_window),
+        CASE(test_an_interrupted_stream),
         CASE(test_ingest_from_standard_input),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,10 +11,10 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "model/nets/alexnet.h"
-#include "model/nets/cifarnet.h"
 #include "model/cuda/library/plan_private.h"
 #include "model/lower.h"
+#include "model/nets/alexnet.h"
+#include "model/nets/cifarnet.h"
 
 #define BATCH 128
 

@@ -11,9 +11,9 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "model/nets/alexnet.h"
 #include "model/exec_private.h"
 #include "model/init.h"
+#include "model/nets/alexnet.h"
 #include "reference.h"
 #include "small_net.h"
 #include "support.h"

@@ -8,9 +8,9 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "model/lower.h"
 #include "model/nets/alexnet.h"
 #include "model/nets/cifarnet.h"
-#include "model/lower.h"
 #include "small_net.h"
 #include "support.h"
 

@@ -9,10 +9,10 @@
 
 #include "base/error.h"
 #include "tests/train/fixture.h"
-#include "train/setup/config.h"
-#include "train/watch/metrics.h"
-#include "train/setup/network.h"
 #include "train/loop/predictions.h"
+#include "train/setup/config.h"
+#include "train/setup/network.h"
+#include "train/watch/metrics.h"
 
 static fixture files;
 

@@ -16,8 +16,8 @@
 #include "train/loop/evaluate.h"
 #include "train/loop/find_rate.h"
 #include "train/loop/predictions.h"
-#include "train/watch/profile.h"
 #include "train/setup/session.h"
+#include "train/watch/profile.h"
 
 enum { IMAGES = 23 }; /* no multiple of any batch here */
 
@@ -66,9 +66,9 @@ static int see(void *context, uint64_t index, uint32_t label, const float *p)
     return l->answer;
 }
 
-static an_view_options view(int crop, int batch)
+static an_train_view_options view(int crop, int batch)
 {
-    return (an_view_options){
+    return (an_train_view_options){
         .dataset = session.data.training, .input = &session.data.input, .crop = crop, .batch = batch, .threads = 2};
 }
 
@@ -78,7 +78,7 @@ static void test_centre_sees_every_image(void **state)
     look l = {0};
     an_evaluate_watcher watcher = {see, &l, FIXTURE_CLASSES};
     an_evaluation result;
-    an_view_options options = view(FIXTURE_CROP, config.batch);
+    an_train_view_options options = view(FIXTURE_CROP, config.batch);
     assert_int_equal(an_evaluate_centre(session.exec, &options, &watcher, &result), AN_OK);
     assert_int_equal(l.seen, IMAGES);
     assert_int_equal(result.images, IMAGES);
@@ -104,7 +104,7 @@ static void test_ten_crop_is_the_mean_of_views(void **state)
     static look centre, ten;
     an_evaluate_watcher first = {see, &centre, FIXTURE_CLASSES}, second = {see, &ten, FIXTURE_CLASSES};
     an_evaluation one, mean;
-    an_view_options options = view(FIXTURE_SIDE, large.batch);
+    an_train_view_options options = view(FIXTURE_SIDE, large.batch);
     assert_int_equal(an_evaluate_centre(whole.exec, &options, &first, &one), AN_OK);
     assert_int_equal(an_evaluate_ten_crop(whole.exec, &options, &second, &mean), AN_OK);
     assert_int_equal(mean.images, IMAGES);
@@ -127,7 +127,7 @@ static void test_watcher_and_stop_end_it(void **state)
     look l = {.answer = AN_EIO};
     an_evaluate_watcher watcher = {see, &l, FIXTURE_CLASSES};
     an_evaluation result;
-    an_view_options options = view(FIXTURE_CROP, config.batch);
+    an_train_view_options options = view(FIXTURE_CROP, config.batch);
     assert_int_equal(an_evaluate_centre(session.exec, &options, &watcher, &result), AN_EIO);
     assert_int_equal(l.seen, 1);
     an_stop_request();
@@ -139,7 +139,7 @@ static void test_impossible_views(void **state)
 {
     (void)state;
     an_evaluation result;
-    an_view_options options = view(FIXTURE_SIDE + 1, config.batch);
+    an_train_view_options options = view(FIXTURE_SIDE + 1, config.batch);
     assert_int_equal(an_evaluate_centre(session.exec, &options, NULL, &result), AN_EINVAL);
     an_train_input other = session.data.input;
     float *mean = calloc((size_t)40 * 40 * 3, sizeof(float));
@@ -220,7 +220,7 @@ static void test_profile_table(void **state)
     an_profile profile;
     an_buffer text = {0};
     an_evaluation result;
-    an_view_options options = view(FIXTURE_CROP, config.batch);
+    an_train_view_options options = view(FIXTURE_CROP, config.batch);
     assert_int_equal(an_profile_open(&profile, session.exec), AN_OK);
     assert_int_equal(an_profile_print(&profile, config.batch, &text), AN_OK);
     assert_int_equal(text.size, 0); /* nothing was taken */

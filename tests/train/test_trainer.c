@@ -18,10 +18,10 @@
 #include "base/program/stop.h"
 #include "store/dataset/dataset.h"
 #include "tests/train/fixture.h"
-#include "train/setup/network.h"
-#include "train/state/run.h"
-#include "train/setup/trained.h"
 #include "train/loop/trainer.h"
+#include "train/setup/network.h"
+#include "train/setup/trained.h"
+#include "train/state/run.h"
 
 enum { IMAGES = 14, STEPS_PER_EPOCH = 3, EPOCHS = 2 }; /* batch 4 */
 

@@ -3,8 +3,8 @@
 #include "base/error.h"
 #include "base/program/stop.h"
 #include "train/commands/commands.h"
-#include "train/loop/evaluate.h"
 #include "train/commands/report.h"
+#include "train/loop/evaluate.h"
 #include "train/setup/trained.h"
 
 typedef struct {
@@ -128,27 +128,27 @@ static int open_gallery(gallery *g, uint64_t wanted, uint64_t images, uint32_t c
 static int print(const eval_options *o, const an_trained *trained, const an_dataset *dataset, const gallery *g,
                  const an_evaluation *result)
 {
-    an_report report = {.weights = an_checkpoint_path(trained->checkpoint),
-                        .step = an_checkpoint_state(trained->checkpoint)->step,
-                        .dataset = dataset,
-                        .view = o->ten_crop ? "ten-crop" : "centre",
-                        .result = *result,
-                        .shown = g->shown,
-                        .shown_count = g->found,
-                        .confusion = &g->confusion,
-                        .per_class = o->per_class,
-                        .pairs = o->pairs};
-    return o->json ? an_report_print_json(&report) : an_report_print(&report);
+    an_eval_report report = {.weights = an_checkpoint_path(trained->checkpoint),
+                             .step = an_checkpoint_state(trained->checkpoint)->step,
+                             .dataset = dataset,
+                             .view = o->ten_crop ? "ten-crop" : "centre",
+                             .result = *result,
+                             .shown = g->shown,
+                             .shown_count = g->found,
+                             .confusion = &g->confusion,
+                             .per_class = o->per_class,
+                             .pairs = o->pairs};
+    return o->json ? an_eval_report_print_json(&report) : an_eval_report_print(&report);
 }
 
 static int evaluate(const eval_options *o, const an_trained *trained, const an_dataset *dataset, an_exec *exec)
 {
     gallery g;
-    an_view_options view = {.dataset = dataset,
-                            .input = &trained->input,
-                            .crop = trained->config.crop,
-                            .batch = o->batch,
-                            .threads = an_train_loader_threads(o->loader_threads)};
+    an_train_view_options view = {.dataset = dataset,
+                                  .input = &trained->input,
+                                  .crop = trained->config.crop,
+                                  .batch = o->batch,
+                                  .threads = an_train_loader_threads(o->loader_threads)};
     an_evaluate_watcher watcher = {look, &g, (uint32_t)trained->classes};
     an_evaluation result;
     int rc = open_gallery(&g, (uint64_t)o->show, an_dataset_count(dataset), watcher.classes);
@@ -198,7 +198,7 @@ static int run(const eval_options *o, const char *path)
     return rc;
 }
 
-int an_command_eval(int argc, char **argv)
+int an_train_command_eval(int argc, char **argv)
 {
     eval_options o;
     char **arguments;
@@ -211,5 +211,5 @@ int an_command_eval(int argc, char **argv)
         rc = an_stop_install();
     if (rc == AN_OK)
         rc = run(&o, arguments[0]);
-    return rc < 0 ? an_command_failed(rc) : an_error_exit_code(rc);
+    return rc < 0 ? an_train_command_failed(rc) : an_error_exit_code(rc);
 }

@@ -50,7 +50,7 @@ static int run(const export_options *o, const char *path)
     return rc;
 }
 
-int an_command_export(int argc, char **argv)
+int an_train_command_export(int argc, char **argv)
 {
     export_options o;
     char **arguments;
@@ -59,5 +59,5 @@ int an_command_export(int argc, char **argv)
         rc = an_options_parse(&spec, argc, argv, &o, &arguments);
     if (rc == AN_OK)
         rc = run(&o, arguments[0]);
-    return rc < 0 ? an_command_failed(rc) : an_error_exit_code(rc);
+    return rc < 0 ? an_train_command_failed(rc) : an_error_exit_code(rc);
 }

@@ -6,11 +6,11 @@
 #include "base/program/log.h"
 #include "base/program/stop.h"
 #include "train/commands/commands.h"
-#include "train/setup/config.h"
 #include "train/commands/console.h"
 #include "train/loop/find_rate.h"
-#include "train/setup/session.h"
 #include "train/loop/trainer.h"
+#include "train/setup/config.h"
+#include "train/setup/session.h"
 
 static const an_options spec = {
     .program = "an-train",
@@ -151,7 +151,7 @@ static int train(const an_train_config *config, char **arguments)
     return rc;
 }
 
-int an_command_train(int argc, char **argv)
+int an_train_command_train(int argc, char **argv)
 {
     an_train_config config;
     char **arguments;
@@ -160,5 +160,5 @@ int an_command_train(int argc, char **argv)
         rc = an_train_config_check(&config);
     if (rc == AN_OK)
         rc = config.dry_run || config.find_rate ? try_out(&config, arguments) : train(&config, arguments);
-    return rc < 0 ? an_command_failed(rc) : an_error_exit_code(rc);
+    return rc < 0 ? an_train_command_failed(rc) : an_error_exit_code(rc);
 }

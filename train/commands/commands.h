@@ -2,11 +2,11 @@
 #ifndef AN_TRAIN_COMMANDS_COMMANDS_H
 #define AN_TRAIN_COMMANDS_COMMANDS_H
 
-int an_command_train(int argc, char **argv);
-int an_command_eval(int argc, char **argv);
-int an_command_export(int argc, char **argv);
+int an_train_command_train(int argc, char **argv);
+int an_train_command_eval(int argc, char **argv);
+int an_train_command_export(int argc, char **argv);
 
 /* Print this thread's error to standard error and return the exit code for it. */
-int an_command_failed(int code);
+int an_train_command_failed(int code);
 
 #endif

@@ -79,13 +79,14 @@ void an_console_tell(void *context, const an_train_event *event)
     fflush(stdout);
 }
 
-/* What a device waited for by its own clock: images that were on their way, or the host, which was waiting for the loader
- * itself or had only to queue the work. */
+/* What a device waited for by its own clock: images that were on their way, or the host, which was waiting for the
+ * loader itself or had only to queue the work. */
 static void print_devices(const an_device_time *time, const char *stage)
 {
     double share = 100 / time->total, copy = share * time->copy;
     bool loader = strcmp(stage, "consumer") != 0;
-    printf("devices     idle for %.2f %% of the training time by their own clock: %.2f %% for images on their way, %.2f %% "
+    printf("devices     idle for %.2f %% of the training time by their own clock: %.2f %% for images on their way, "
+           "%.2f %% "
            "for the host, with %s%s\n",
            share * time->idle, copy, share * time->idle - copy, loader ? "the loader behind: " : "batches ready",
            loader ? stage : "");

@@ -2,8 +2,8 @@
 #ifndef AN_TRAIN_COMMANDS_CONSOLE_H
 #define AN_TRAIN_COMMANDS_CONSOLE_H
 
-#include "train/watch/metrics.h"
 #include "train/loop/trainer.h"
+#include "train/watch/metrics.h"
 
 typedef struct {
     bool quiet, json;

@@ -13,9 +13,9 @@
 static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
-} commands[] = {{"eval", an_command_eval}, {"export", an_command_export}};
+} commands[] = {{"eval", an_train_command_eval}, {"export", an_train_command_export}};
 
-int an_command_failed(int code)
+int an_train_command_failed(int code)
 {
     an_log(AN_LOG_ERROR, "%s", an_error_message());
     return an_error_exit_code(code);
@@ -48,7 +48,7 @@ static int print_devices(void)
     if (rc == AN_OK)
         printf("%s", (const char *)text.data);
     an_buffer_free(&text);
-    return rc < 0 ? an_command_failed(rc) : AN_EXIT_OK;
+    return rc < 0 ? an_train_command_failed(rc) : AN_EXIT_OK;
 }
 
 static int run_command(int argc, char **argv)
@@ -58,7 +58,7 @@ static int run_command(int argc, char **argv)
     for (size_t i = 0; argc > 1 && i < sizeof(commands) / sizeof(commands[0]); i++)
         if (strcmp(argv[1], commands[i].name) == 0)
             return commands[i].run(argc - 1, argv + 1);
-    return an_command_train(argc, argv);
+    return an_train_command_train(argc, argv);
 }
 
 int main(int argc, char **argv)

@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 
-static const char *class_name(const an_report *r, uint32_t label)
+static const char *class_name(const an_eval_report *r, uint32_t label)
 {
     return an_dataset_class(r->dataset, label)->name;
 }
@@ -17,7 +17,7 @@ static double share(uint64_t part, uint64_t whole)
     return whole ? (double)part / (double)whole : 0;
 }
 
-static int worst(const an_report *r, an_confused **out, size_t *count)
+static int worst(const an_eval_report *r, an_confused **out, size_t *count)
 {
     *out = calloc((size_t)r->pairs + 1, sizeof(**out));
     if (!*out)
@@ -28,7 +28,7 @@ static int worst(const an_report *r, an_confused **out, size_t *count)
 
 /* ---- Text ---- */
 
-static int print_prediction(const an_report *r, const an_prediction *p)
+static int print_prediction(const an_eval_report *r, const an_prediction *p)
 {
     const char *name;
     size_t length;
@@ -43,7 +43,7 @@ static int print_prediction(const an_report *r, const an_prediction *p)
     return AN_OK;
 }
 
-static void print_classes(const an_report *r)
+static void print_classes(const an_eval_report *r)
 {
     printf("class accuracy (correct of all):\n");
     for (uint32_t c = 0; c < r->confusion->classes; c++) {
@@ -54,7 +54,7 @@ static void print_classes(const an_report *r)
     printf("\n");
 }
 
-static int print_pairs(const an_report *r)
+static int print_pairs(const an_eval_report *r)
 {
     an_confused *pairs;
     size_t count = 0;
@@ -70,7 +70,7 @@ static int print_pairs(const an_report *r)
     return AN_OK;
 }
 
-static void print_totals(const an_report *r)
+static void print_totals(const an_eval_report *r)
 {
     const an_evaluation *e = &r->result;
     double top1 = 100 * share(e->top1, e->images), top5 = 100 * share(e->top5, e->images);
@@ -82,7 +82,7 @@ static void print_totals(const an_report *r)
     printf("loss        %.4f\n", e->loss);
 }
 
-int an_report_print(const an_report *report)
+int an_eval_report_print(const an_eval_report *report)
 {
     int rc = AN_OK;
     for (size_t i = 0; rc == AN_OK && i < report->shown_count; i++)
@@ -99,7 +99,7 @@ int an_report_print(const an_report *report)
 /* ---- JSON: jansson's packers give NULL when memory runs out or a name is not UTF-8, which only the end looks at ----
  */
 
-static json_t *prediction_json(const an_report *r, const an_prediction *p)
+static json_t *prediction_json(const an_eval_report *r, const an_prediction *p)
 {
     const char *name = "";
     size_t length = 0;
@@ -113,7 +113,7 @@ static json_t *prediction_json(const an_report *r, const an_prediction *p)
                      class_name(r, p->label), "predictions", top);
 }
 
-static json_t *predictions_json(const an_report *r)
+static json_t *predictions_json(const an_eval_report *r)
 {
     json_t *list = json_array();
     int failed = 0;
@@ -125,7 +125,7 @@ static json_t *predictions_json(const an_report *r)
     return NULL;
 }
 
-static json_t *classes_json(const an_report *r)
+static json_t *classes_json(const an_eval_report *r)
 {
     json_t *list = json_array();
     for (uint32_t c = 0; c < r->confusion->classes; c++)
@@ -136,7 +136,7 @@ static json_t *classes_json(const an_report *r)
     return list;
 }
 
-static json_t *pairs_json(const an_report *r)
+static json_t *pairs_json(const an_eval_report *r)
 {
     an_confused *pairs;
     size_t count = 0;
@@ -150,7 +150,7 @@ static json_t *pairs_json(const an_report *r)
     return list;
 }
 
-int an_report_print_json(const an_report *r)
+int an_eval_report_print_json(const an_eval_report *r)
 {
     const an_evaluation *e = &r->result;
     json_t *object =

@@ -16,9 +16,9 @@ typedef struct {
     const an_confusion *confusion;
     bool per_class;
     int pairs; /* confusions listed */
-} an_report;
+} an_eval_report;
 
-int an_report_print(const an_report *report);
-int an_report_print_json(const an_report *report);
+int an_eval_report_print(const an_eval_report *report);
+int an_eval_report_print_json(const an_eval_report *report);
 
 #endif

@@ -30,7 +30,7 @@ static int add_batch(an_exec *exec, const an_batch *batch, const an_evaluate_wat
     return watcher ? tell_rows(watcher, batch, probabilities) : AN_OK;
 }
 
-int an_evaluate_centre(an_exec *exec, const an_view_options *options, const an_evaluate_watcher *watcher,
+int an_evaluate_centre(an_exec *exec, const an_train_view_options *options, const an_evaluate_watcher *watcher,
                        an_evaluation *out)
 {
     an_loader *loader = NULL;
@@ -38,7 +38,7 @@ int an_evaluate_centre(an_exec *exec, const an_view_options *options, const an_e
     *out = (an_evaluation){0};
     if (watcher && !(probabilities = calloc((size_t)options->batch * watcher->classes, sizeof(float))))
         return an_error(AN_ENOMEM, "out of memory for predictions");
-    int rc = an_view_loader(options, exec, &loader);
+    int rc = an_train_view_loader(options, exec, &loader);
     while (rc == AN_OK) {
         an_batch *batch;
         rc = an_stop_requested() ? AN_STOPPED : an_loader_next(loader, &batch);

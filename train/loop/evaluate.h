@@ -21,11 +21,11 @@ typedef struct {
 } an_evaluate_watcher;
 
 /* watcher may be NULL. AN_STOPPED when a stop was requested before the end. */
-int an_evaluate_centre(an_exec *exec, const an_view_options *options, const an_evaluate_watcher *watcher,
+int an_evaluate_centre(an_exec *exec, const an_train_view_options *options, const an_evaluate_watcher *watcher,
                        an_evaluation *out);
 
 /* Corners and centre, each also mirrored; the mean of the ten softmax outputs decides. options->batch >= 10. */
-int an_evaluate_ten_crop(an_exec *exec, const an_view_options *options, const an_evaluate_watcher *watcher,
+int an_evaluate_ten_crop(an_exec *exec, const an_train_view_options *options, const an_evaluate_watcher *watcher,
                          an_evaluation *out);
 
 #endif

@@ -40,11 +40,11 @@ static int make_draws(ten *t)
     return rc;
 }
 
-static int open_ten(ten *t, const an_view_options *options)
+static int open_ten(ten *t, const an_train_view_options *options)
 {
     an_sample_options sample;
     an_statistics statistics;
-    int rc = an_view_sample(options, an_exec_input_format(t->exec), &sample, &statistics);
+    int rc = an_train_view_sample(options, an_exec_input_format(t->exec), &sample, &statistics);
     if (rc == AN_OK)
         rc = an_sampler_create(&t->sampler, &sample, an_dataset_side(options->dataset), &statistics);
     if (rc == AN_OK)
@@ -125,7 +125,7 @@ static int run_batch(ten *t, uint64_t first, uint32_t count, an_evaluation *sum)
     return rc;
 }
 
-int an_evaluate_ten_crop(an_exec *exec, const an_view_options *options, const an_evaluate_watcher *watcher,
+int an_evaluate_ten_crop(an_exec *exec, const an_train_view_options *options, const an_evaluate_watcher *watcher,
                          an_evaluation *out)
 {
     ten t = {.exec = exec, .dataset = options->dataset, .watcher = watcher};

@@ -32,15 +32,15 @@ static void profile_training(an_trainer *t)
 static int validate(an_trainer *t, an_evaluation *out)
 {
     uint64_t start = an_clock_ns();
-    an_view_options options = {.dataset =
-                                   t->session.data.subset ? t->session.data.training : t->session.data.validation,
-                               .input = &t->session.data.input,
-                               .subset = t->session.data.subset,
-                               .subset_count = t->session.data.subset_count,
-                               .crop = t->config->crop,
-                               .batch = t->config->batch,
-                               .threads = t->session.loader_threads,
-                               .engine = t->config->engine};
+    an_train_view_options options = {.dataset =
+                                         t->session.data.subset ? t->session.data.training : t->session.data.validation,
+                                     .input = &t->session.data.input,
+                                     .subset = t->session.data.subset,
+                                     .subset_count = t->session.data.subset_count,
+                                     .crop = t->config->crop,
+                                     .batch = t->config->batch,
+                                     .threads = t->session.loader_threads,
+                                     .engine = t->config->engine};
     profile_training(t);
     int rc = an_evaluate_centre(t->session.exec, &options, NULL, out);
     an_exec_layers_reset(t->session.exec);

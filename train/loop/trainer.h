@@ -4,8 +4,8 @@
 #define AN_TRAIN_LOOP_TRAINER_H
 
 #include "augment/loader.h"
-#include "train/state/checkpoint.h"
 #include "train/setup/config.h"
+#include "train/state/checkpoint.h"
 #include "train/watch/metrics.h"
 
 /* What the end of a run has to tell. Times in seconds of this process's part of the run. */

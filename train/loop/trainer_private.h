@@ -5,12 +5,12 @@
 
 #include <limits.h>
 
-#include "train/watch/board.h"
 #include "train/loop/guard.h"
-#include "train/watch/profile.h"
-#include "train/state/run.h"
-#include "train/setup/session.h"
 #include "train/loop/trainer.h"
+#include "train/setup/session.h"
+#include "train/state/run.h"
+#include "train/watch/board.h"
+#include "train/watch/profile.h"
 
 typedef struct {
     uint64_t start_ns, steps, images;

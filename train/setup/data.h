@@ -6,8 +6,8 @@
 
 #include "augment/loader.h"
 #include "model/exec.h"
-#include "train/state/checkpoint.h"
 #include "train/setup/config.h"
+#include "train/state/checkpoint.h"
 
 typedef struct {
     an_dataset *training, *validation; /* validation NULL: none */
@@ -49,14 +49,14 @@ typedef struct {
     const uint64_t *subset; /* records to look at, or NULL */
     uint64_t subset_count;
     int crop, batch, threads, engine;
-} an_view_options;
+} an_train_view_options;
 
 /* The centre of each image once, in stored order, the last batch short. */
-int an_view_loader(const an_view_options *options, an_exec *exec, an_loader **out);
+int an_train_view_loader(const an_train_view_options *options, an_exec *exec, an_loader **out);
 
 /* The same as options for a sampler. statistics borrows options->input's mean image. */
-int an_view_sample(const an_view_options *options, an_format format, an_sample_options *sample,
-                   an_statistics *statistics);
+int an_train_view_sample(const an_train_view_options *options, an_format format, an_sample_options *sample,
+                         an_statistics *statistics);
 
 /* How loader and compute threads share the processors: what --threads and --compute-threads 0 stand for. */
 int an_train_loader_threads(int wanted);

@@ -92,7 +92,8 @@ int an_train_data_loader(const an_train_data *data, const an_train_config *confi
     return an_loader_create(out, &options);
 }
 
-int an_view_sample(const an_view_options *o, an_format format, an_sample_options *sample, an_statistics *statistics)
+int an_train_view_sample(const an_train_view_options *o, an_format format, an_sample_options *sample,
+                         an_statistics *statistics)
 {
     uint32_t side = an_dataset_side(o->dataset);
     if ((uint32_t)o->crop > side)
@@ -115,7 +116,7 @@ int an_view_sample(const an_view_options *o, an_format format, an_sample_options
     return AN_OK;
 }
 
-int an_view_loader(const an_view_options *o, an_exec *exec, an_loader **out)
+int an_train_view_loader(const an_train_view_options *o, an_exec *exec, an_loader **out)
 {
     an_statistics statistics;
     an_loader_options options = {
@@ -134,7 +135,7 @@ int an_view_loader(const an_view_options *o, an_exec *exec, an_loader **out)
         .subset = o->subset,
         .subset_count = o->subset_count,
     };
-    int rc = an_view_sample(o, an_exec_input_format(exec), &options.sample, &statistics);
+    int rc = an_train_view_sample(o, an_exec_input_format(exec), &options.sample, &statistics);
     use_memory_of(exec, &options);
     return rc < 0 ? rc : an_loader_create(out, &options);
 }

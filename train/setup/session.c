@@ -4,9 +4,9 @@
 
 #include "base/cpu.h"
 #include "base/error.h"
+#include "train/setup/network.h"
 #include "train/state/checkpoint.h"
 #include "train/state/engines.h"
-#include "train/setup/network.h"
 
 static void count_steps(an_session *s)
 {
@@ -64,7 +64,7 @@ void an_session_close(an_session *session)
 int an_session_start_weights(an_session *s)
 {
     if (s->config->weights)
-        return an_weights_load(s->config->weights, s->exec);
+        return an_checkpoint_load_weights(s->config->weights, s->exec);
     return an_init_parameters(s->exec, (an_init_kind)s->config->init, s->config->seed);
 }
 

@@ -2,8 +2,8 @@
 #ifndef AN_TRAIN_SETUP_TRAINED_H
 #define AN_TRAIN_SETUP_TRAINED_H
 
-#include "train/state/checkpoint.h"
 #include "train/setup/config.h"
+#include "train/state/checkpoint.h"
 
 typedef struct {
     an_checkpoint *checkpoint; /* holds the class ids and the path */

@@ -60,6 +60,6 @@ int an_checkpoint_input(an_checkpoint *checkpoint, an_train_input *out);        
 int an_checkpoint_restore(an_checkpoint *checkpoint, an_exec *exec, bool momentum);
 
 /* Parameters only, from any safetensors file. */
-int an_weights_load(const char *path, an_exec *exec);
+int an_checkpoint_load_weights(const char *path, an_exec *exec);
 
 #endif

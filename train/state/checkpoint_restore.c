@@ -71,7 +71,7 @@ int an_checkpoint_restore(an_checkpoint *checkpoint, an_exec *exec, bool momentu
     return load_all(checkpoint->file, checkpoint->path, exec, momentum);
 }
 
-int an_weights_load(const char *path, an_exec *exec)
+int an_checkpoint_load_weights(const char *path, an_exec *exec)
 {
     an_safetensors *file = NULL;
     int rc = an_safetensors_open(&file, path);

@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "ingest/sources/labels/lines.h"
 #include "base/temporary.h"
+#include "ingest/sources/labels/lines.h"
 #include "ingest/sources/labels/truth.h"
 
 #define MEMBER_MAX ((int64_t)256 << 20)

@@ -7,9 +7,9 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "model/cuda/kernels/kernels.h"
 #include "model/cuda/kernels/lrn.h"
 #include "model/cuda/kernels/pool.h"
-#include "model/cuda/kernels/kernels.h"
 
 /* Numbered as an_activation: none, relu, tanh, sigmoid. NaN passes through the rectifier, so that it is noticed. */
 AN_BODY float an_activation_value(int activation, float x)

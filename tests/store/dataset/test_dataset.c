@@ -17,8 +17,8 @@
 #include "base/rng.h"
 #include "store/dataset/layout.h"
 #include "store/dataset/lmdb_file.h"
-#include "tests/store/message.h"
 #include "tests/store/dataset/support.h"
+#include "tests/store/message.h"
 
 /* ------------------------------------------------------------------------------------------------ bad opens ---- */
 

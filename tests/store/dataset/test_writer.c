@@ -16,8 +16,8 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/rng.h"
-#include "tests/store/message.h"
 #include "tests/store/dataset/support.h"
+#include "tests/store/message.h"
 
 static const uint32_t raw_sizes[] = {196608};
 static const test_recipe raw = {raw_sizes, 1};

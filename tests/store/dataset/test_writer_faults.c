@@ -13,8 +13,8 @@
 #include <cmocka.h>
 
 #include "base/error.h"
-#include "tests/store/message.h"
 #include "tests/store/dataset/support.h"
+#include "tests/store/message.h"
 
 static struct {
     int calls, fail_at; /* counted from 1; 0: never */

@@ -14,8 +14,8 @@
 #include <cmocka.h>
 
 #include "base/error.h"
-#include "tests/store/message.h"
 #include "tests/store/dataset/support.h"
+#include "tests/store/message.h"
 
 enum { SKIPPED = 77, COUNT = 2000, COMMIT_EVERY = 50 };
 

@@ -1,9 +1,9 @@
 #include "base/error.h"
 #include "base/program/options.h"
-#include "tools/show/views/augment_sheet.h"
 #include "tools/show/commands/commands.h"
 #include "tools/show/commands/recipe_options.h"
 #include "tools/show/content/viewer.h"
+#include "tools/show/views/augment_sheet.h"
 
 typedef struct {
     an_train_config config;   /* first: options of the recipe keep their offsets */

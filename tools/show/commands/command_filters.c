@@ -1,8 +1,8 @@
 #include "base/error.h"
 #include "base/program/options.h"
 #include "tools/show/commands/commands.h"
-#include "tools/show/views/filters.h"
 #include "tools/show/content/viewer.h"
+#include "tools/show/views/filters.h"
 
 typedef struct {
     an_viewer_options source; /* only run and weights */

@@ -1,9 +1,9 @@
 #include "base/error.h"
 #include "base/program/options.h"
 #include "tools/show/commands/commands.h"
-#include "tools/show/views/network_draw.h"
 #include "tools/show/commands/recipe_options.h"
 #include "tools/show/content/viewer.h"
+#include "tools/show/views/network_draw.h"
 #include "train/setup/network.h"
 #include "train/setup/trained.h"
 

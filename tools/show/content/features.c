@@ -59,13 +59,13 @@ static int batch_tell(an_viewer *v, const an_batch *batch, const char *layer, fl
 int an_features_make(an_viewer *v, const an_dataset *dataset, const uint64_t *subset, uint64_t subset_count,
                      const an_features_watcher *watcher)
 {
-    an_view_options view = {.dataset = dataset,
-                            .input = &v->trained.input,
-                            .subset = subset,
-                            .subset_count = subset_count,
-                            .crop = v->trained.config.crop,
-                            .batch = v->options.batch,
-                            .threads = an_train_loader_threads(v->options.loader_threads)};
+    an_train_view_options view = {.dataset = dataset,
+                                  .input = &v->trained.input,
+                                  .subset = subset,
+                                  .subset_count = subset_count,
+                                  .crop = v->trained.config.crop,
+                                  .batch = v->options.batch,
+                                  .threads = an_train_loader_threads(v->options.loader_threads)};
     an_loader *loader = NULL;
     const char *layer = NULL;
     uint32_t units = 0;
@@ -73,7 +73,7 @@ int an_features_make(an_viewer *v, const an_dataset *dataset, const uint64_t *su
     if (rc < 0)
         return rc;
     float *rows = malloc((size_t)v->options.batch * units * sizeof(*rows));
-    rc = rows ? an_view_loader(&view, v->exec, &loader) : an_error(AN_ENOMEM, "out of memory for features");
+    rc = rows ? an_train_view_loader(&view, v->exec, &loader) : an_error(AN_ENOMEM, "out of memory for features");
     while (rc == AN_OK) {
         an_batch *batch;
         rc = an_stop_requested() ? AN_STOPPED : an_loader_next(loader, &batch);

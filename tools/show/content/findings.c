@@ -27,11 +27,11 @@ static int look(void *context, uint64_t index, uint32_t label, const float *prob
 int an_findings_make(an_findings *out, an_viewer *viewer, const an_dataset *dataset, uint32_t mistakes)
 {
     *out = (an_findings){.mistakes_wanted = mistakes};
-    an_view_options view = {.dataset = dataset,
-                            .input = &viewer->trained.input,
-                            .crop = viewer->trained.config.crop,
-                            .batch = viewer->options.batch,
-                            .threads = an_train_loader_threads(viewer->options.loader_threads)};
+    an_train_view_options view = {.dataset = dataset,
+                                  .input = &viewer->trained.input,
+                                  .crop = viewer->trained.config.crop,
+                                  .batch = viewer->options.batch,
+                                  .threads = an_train_loader_threads(viewer->options.loader_threads)};
     an_evaluate_watcher watcher = {look, out, viewer->classes};
     int rc = an_confusion_init(&out->confusion, viewer->classes);
     out->mistakes = calloc((size_t)mistakes + 1, sizeof(*out->mistakes));

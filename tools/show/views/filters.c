@@ -6,8 +6,8 @@
 
 #include "base/error.h"
 #include "train/setup/network.h"
-#include "train/state/safetensors.h"
 #include "train/setup/trained.h"
+#include "train/state/safetensors.h"
 
 #define COLUMNS 16
 #define CELL 44.0

@@ -11,9 +11,9 @@
 #include "base/error.h"
 #include "base/version.h"
 #include "tools/show/canvas/html.h"
+#include "tools/show/content/subjects.h"
 #include "tools/show/views/network_draw.h"
 #include "tools/show/views/report_style.h"
-#include "tools/show/content/subjects.h"
 
 #define CLASSES_SHOWN 5 /* best, and as many worst */
 #define PAIRS_SHOWN 8

@@ -2,9 +2,9 @@
 #ifndef AN_SHOW_VIEWS_REPORT_PAGE_H
 #define AN_SHOW_VIEWS_REPORT_PAGE_H
 
-#include "tools/show/views/filters.h"
 #include "tools/show/content/findings.h"
 #include "tools/show/content/history.h"
+#include "tools/show/views/filters.h"
 
 typedef struct {
     const char *run;
