@@ -21,11 +21,11 @@
 #include <x86intrin.h>
 #endif
 
+#include "base/bytes.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/rng.h"
-#include "store/bytes.h"
 #include "store/coef/format.h"
 #include "store/coef/kernels.h"
 #include "store/image/resize.h"

@@ -45,10 +45,10 @@ void an_encoder_free(an_encoder *encoder)
 
 int an_encoder_encode(an_encoder *encoder, const an_image *image, const an_codec_options *options, an_buffer *out)
 {
-    if (image->width == 0 || image->height == 0 || image->width > AN_RECORD_SIDE_MAX ||
-        image->height > AN_RECORD_SIDE_MAX)
+    if (image->width == 0 || image->height == 0 || image->width > AN_IMAGE_SIDE_MAX ||
+        image->height > AN_IMAGE_SIDE_MAX)
         return an_error(AN_EINVAL, "cannot store an image of %ux%u pixels: 1 to %d a side are possible", image->width,
-                        image->height, AN_RECORD_SIDE_MAX);
+                        image->height, AN_IMAGE_SIDE_MAX);
     switch (options->codec) {
     case AN_CODEC_JPEG:
         return an_jpeg_encode(encoder->jpeg, image, options->quality, options->subsampling, out);

@@ -4,8 +4,9 @@
 
 #include <xxhash.h>
 
+#include "base/bytes.h"
 #include "base/error.h"
-#include "store/bytes.h"
+#include "store/image/image.h"
 
 enum { OFFSET_CHECK = 28 }; /* the header checksum covers everything before it */
 
@@ -18,6 +19,16 @@ static const struct {
     {AN_CODEC_JPEG, "jpeg"}, {AN_CODEC_YUV420, "yuv420"}, {AN_CODEC_RGB, "rgb"}, {AN_CODEC_COEF, "coef"}};
 
 enum { CODECS = sizeof(codec_names) / sizeof(codec_names[0]) };
+
+size_t an_codec_count(void)
+{
+    return CODECS;
+}
+
+an_codec an_codec_at(size_t i)
+{
+    return codec_names[i].codec;
+}
 
 const char *an_codec_name(an_codec codec)
 {
@@ -86,8 +97,8 @@ int an_record_parse(const uint8_t *bytes, size_t size, an_record *out)
     header->checksum = an_bytes_u64(bytes + 16);
     header->length = an_bytes_u32(bytes + 24);
     out->payload = bytes + AN_RECORD_HEADER_SIZE;
-    if (header->width == 0 || header->height == 0 || header->width > AN_RECORD_SIDE_MAX ||
-        header->height > AN_RECORD_SIDE_MAX)
+    if (header->width == 0 || header->height == 0 || header->width > AN_IMAGE_SIDE_MAX ||
+        header->height > AN_IMAGE_SIDE_MAX)
         return an_error(AN_ECORRUPT, "record of impossible size %ux%u", header->width, header->height);
     if (header->length == 0 || header->length > AN_RECORD_PAYLOAD_MAX || header->length != size - AN_RECORD_HEADER_SIZE)
         return an_error(AN_ECORRUPT, "record payload of %u bytes where %zu are stored", header->length,

@@ -7,7 +7,6 @@
 
 #define AN_RECORD_HEADER_SIZE 32
 #define AN_RECORD_VERSION 1
-#define AN_RECORD_SIDE_MAX 16384         /* pixels, each side */
 #define AN_RECORD_PAYLOAD_MAX (1u << 30) /* bytes */
 
 typedef enum {
@@ -33,6 +32,9 @@ typedef struct {
     const uint8_t *payload;
 } an_record;
 
+/* Every codec, in the order of their numbers: for whatever says something about each. */
+size_t an_codec_count(void);
+an_codec an_codec_at(size_t i);
 const char *an_codec_name(an_codec codec);               /* "jpeg" ...; "?" if unknown */
 int an_codec_from_name(const char *name, an_codec *out); /* AN_EINVAL lists the names */
 

@@ -3,7 +3,6 @@
 
 #include "base/error.h"
 #include "store/coef/coef_jpeg.h"
-#include "store/record.h"
 
 static bool has_factors(const jpeg_component_info *component, int h, int v)
 {
@@ -26,7 +25,7 @@ bool an_coef_has_layout(const struct jpeg_decompress_struct *reader, an_coef_inf
 {
     info->width = reader->image_width;
     info->height = reader->image_height;
-    return info->width <= AN_RECORD_SIDE_MAX && info->height <= AN_RECORD_SIDE_MAX &&
+    return info->width <= AN_IMAGE_SIDE_MAX && info->height <= AN_IMAGE_SIDE_MAX &&
            sampling_of(reader, &info->sampling);
 }
 
@@ -244,7 +243,7 @@ static int encode(void *context)
     if (!an_coef_has_layout(&e->reader, &info))
         return an_error(AN_EUNSUPPORTED,
                         "not grey or YCbCr with 4:4:4, 4:2:2 or 4:2:0 of at most %d pixels a side: keep it as jpeg",
-                        AN_RECORD_SIDE_MAX);
+                        AN_IMAGE_SIDE_MAX);
     an_coef_layout layout;
     an_coef_layout_set(&layout, &info);
     const size_t before = out->size;

@@ -2,9 +2,8 @@
 
 #include <string.h>
 
+#include "base/bytes.h"
 #include "base/error.h"
-#include "store/bytes.h"
-#include "store/record.h"
 
 const uint8_t an_coef_zigzag[64] = {AN_COEF_ZIGZAG};
 
@@ -53,7 +52,7 @@ int an_coef_info_read(const uint8_t *payload, size_t size, an_coef_info *info)
     uint32_t tables = payload[2];
     if (payload[1] > AN_COEF_420 || payload[3] != 0 || tables < 1 || tables > (info->sampling == AN_COEF_GREY ? 1 : 3))
         return an_error(AN_ECORRUPT, "coef payload has a damaged header");
-    if (info->width < 1 || info->height < 1 || info->width > AN_RECORD_SIDE_MAX || info->height > AN_RECORD_SIDE_MAX)
+    if (info->width < 1 || info->height < 1 || info->width > AN_IMAGE_SIDE_MAX || info->height > AN_IMAGE_SIDE_MAX)
         return an_error(AN_ECORRUPT, "coef payload has an impossible size: %u x %u", info->width, info->height);
     return AN_OK;
 }

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "base/error.h"
-#include "store/bytes.h"
 #include "store/coef/format.h"
 #include "store/coef/range.h"
 #include "store/coef/row.h"

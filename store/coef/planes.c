@@ -6,8 +6,8 @@
 
 #include <string.h>
 
+#include "base/bytes.h"
 #include "base/error.h"
-#include "store/bytes.h"
 #include "store/coef/range.h"
 
 static uint8_t *slot(const an_coef_decoder *d, int c, size_t index)

@@ -17,7 +17,7 @@
 
 #include <stdbool.h>
 
-#include "store/bytes.h"
+#include "base/bytes.h"
 #include "store/coef/format.h"
 
 typedef struct {

@@ -4,8 +4,8 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "base/bytes.h"
 #include "base/error.h"
-#include "store/bytes.h"
 #include "store/record.h"
 
 int an_dataset_layout_reject(const uint8_t *value, size_t size, an_buffer *scratch,

@@ -18,8 +18,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
 #include "base/error.h"
-#include "store/bytes.h"
 
 enum {
     PAGE_HEADER = 16,

@@ -5,8 +5,8 @@
 
 #include <xxhash.h>
 
+#include "base/bytes.h"
 #include "base/error.h"
-#include "store/bytes.h"
 #include "store/dataset/dataset_private.h"
 #include "store/dataset/layout.h"
 
@@ -90,7 +90,7 @@ static int check_size(const an_dataset *d)
 /* The counts say how much to allocate: no more than the file has room for. */
 static int check_counts(const an_dataset *d)
 {
-    if (d->side == 0 || d->side > AN_RECORD_SIDE_MAX)
+    if (d->side == 0 || d->side > AN_IMAGE_SIDE_MAX)
         return an_dataset_damaged(d, "impossible side of records");
     if (d->count > d->file.size / AN_RECORD_HEADER_SIZE || d->reject_count > d->file.size / 8)
         return an_dataset_damaged(d, "more records declared than it has room for");

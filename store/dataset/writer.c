@@ -22,8 +22,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
 #include "base/error.h"
-#include "store/bytes.h"
 #include "store/dataset/layout.h"
 #include "store/dataset/writer_private.h"
 

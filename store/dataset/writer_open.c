@@ -8,9 +8,9 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
+#include "base/bytes.h"
 #include "base/error.h"
 #include "base/file.h"
-#include "store/bytes.h"
 #include "store/dataset/dataset.h"
 #include "store/dataset/layout.h"
 #include "store/dataset/manifest.h"

@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define AN_IMAGE_SIDE_MAX 16384 /* pixels, each side, of what a record can hold */
+
 typedef struct {
     uint8_t *pixels; /* height x width x 3 */
     uint32_t width, height;

@@ -5,11 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "base/cpu.h"
 #include "base/error.h"
-#include "store/bytes.h"
 #include "store/image/statistics.h"
-#include "store/record.h"
 
 enum {
     RUN = 1 << 14,   /* pixels: 255 * 255 times this, fourfold, fits 32 bits */
@@ -28,8 +27,8 @@ static size_t value_count(uint32_t side)
 int an_statistics_sums_init(an_statistics_sums *sums, uint32_t side)
 {
     *sums = (an_statistics_sums){.side = side};
-    if (side == 0 || side > AN_RECORD_SIDE_MAX)
-        return an_error(AN_EINVAL, "cannot sum up images of side %u: 1 to %d are possible", side, AN_RECORD_SIDE_MAX);
+    if (side == 0 || side > AN_IMAGE_SIDE_MAX)
+        return an_error(AN_EINVAL, "cannot sum up images of side %u: 1 to %d are possible", side, AN_IMAGE_SIDE_MAX);
     sums->pixel_sum = calloc(value_count(side), sizeof *sums->pixel_sum);
     sums->recent = calloc(value_count(side), sizeof *sums->recent);
     if (sums->pixel_sum && sums->recent)

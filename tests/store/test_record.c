@@ -6,8 +6,9 @@
 #include <cmocka.h>
 #include <xxhash.h>
 
+#include "base/bytes.h"
 #include "base/error.h"
-#include "store/bytes.h"
+#include "store/image/image.h"
 #include "store/record.h"
 #include "tests/store/message.h"
 
@@ -130,9 +131,9 @@ static void test_limits(void **state)
 {
     (void)state;
     assert_int_equal(parse_size(1, 1, 1), AN_OK);
-    assert_int_equal(parse_size(AN_RECORD_SIDE_MAX, AN_RECORD_SIDE_MAX, LENGTH), AN_OK);
-    assert_int_equal(parse_size(AN_RECORD_SIDE_MAX + 1, 1, LENGTH), AN_ECORRUPT);
-    assert_int_equal(parse_size(1, AN_RECORD_SIDE_MAX + 1, LENGTH), AN_ECORRUPT);
+    assert_int_equal(parse_size(AN_IMAGE_SIDE_MAX, AN_IMAGE_SIDE_MAX, LENGTH), AN_OK);
+    assert_int_equal(parse_size(AN_IMAGE_SIDE_MAX + 1, 1, LENGTH), AN_ECORRUPT);
+    assert_int_equal(parse_size(1, AN_IMAGE_SIDE_MAX + 1, LENGTH), AN_ECORRUPT);
     assert_int_equal(parse_size(0, 1, LENGTH), AN_ECORRUPT);
     assert_int_equal(parse_size(1, 0, LENGTH), AN_ECORRUPT);
     assert_int_equal(parse_size(1, 1, 0), AN_ECORRUPT);

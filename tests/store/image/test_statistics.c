@@ -6,9 +6,9 @@
 
 #include <cmocka.h>
 
+#include "base/bytes.h"
 #include "base/error.h"
 #include "base/rng.h"
-#include "store/bytes.h"
 #include "store/image/statistics.h"
 #include "tests/store/message.h"
 

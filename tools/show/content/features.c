@@ -9,11 +9,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/program/progress.h"
 #include "base/program/stop.h"
-#include "store/bytes.h"
 #include "train/setup/data.h"
 #include "train/state/safetensors.h"
 

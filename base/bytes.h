@@ -1,6 +1,6 @@
 /* Integers in files: little-endian values at any alignment, and big-endian keys, which sort by value. */
-#ifndef AN_STORE_BYTES_H
-#define AN_STORE_BYTES_H
+#ifndef AN_BASE_BYTES_H
+#define AN_BASE_BYTES_H
 
 #include <stdint.h>
 
