@@ -45,7 +45,7 @@ static int print_devices(void)
 {
     an_buffer text = {0};
     int rc = an_backend_devices(&text);
-    if (rc == AN_OK)
+    if (!rc)
         printf("%s", (const char *)text.data);
     an_buffer_free(&text);
     return rc < 0 ? an_train_command_failed(rc) : AN_EXIT_OK;

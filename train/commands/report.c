@@ -85,13 +85,13 @@ static void print_totals(const an_eval_report *r)
 int an_eval_report_print(const an_eval_report *report)
 {
     int rc = AN_OK;
-    for (size_t i = 0; rc == AN_OK && i < report->shown_count; i++)
+    for (size_t i = 0; !rc && i < report->shown_count; i++)
         rc = print_prediction(report, &report->shown[i]);
-    if (rc == AN_OK && report->per_class)
+    if (!rc && report->per_class)
         print_classes(report);
-    if (rc == AN_OK && report->pairs)
+    if (!rc && report->pairs)
         rc = print_pairs(report);
-    if (rc == AN_OK)
+    if (!rc)
         print_totals(report);
     return rc;
 }

@@ -8,7 +8,7 @@
 static int tell_rows(const an_evaluate_watcher *watcher, const an_batch *batch, const float *probabilities)
 {
     int rc = AN_OK;
-    for (uint32_t i = 0; rc == AN_OK && i < batch->count; i++)
+    for (uint32_t i = 0; !rc && i < batch->count; i++)
         rc = watcher->image(watcher->context, batch->indices[i], batch->labels[i],
                             probabilities + (size_t)i * watcher->classes);
     return rc;
@@ -39,10 +39,10 @@ int an_evaluate_centre(an_exec *exec, const an_train_view_options *options, cons
     if (watcher && !(probabilities = calloc((size_t)options->batch * watcher->classes, sizeof(float))))
         return an_error(AN_ENOMEM, "out of memory for predictions");
     int rc = an_train_view_loader(options, exec, &loader);
-    while (rc == AN_OK) {
+    while (!rc) {
         an_batch *batch;
         rc = an_stop_requested() ? AN_STOPPED : an_loader_next(loader, &batch);
-        if (rc != AN_OK)
+        if (rc)
             break;
         rc = add_batch(exec, batch, watcher, probabilities, out);
         an_loader_release(loader, batch);

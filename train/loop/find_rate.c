@@ -56,12 +56,12 @@ int an_find_rate(an_session *s, int steps, an_rate_point *points, int *count, do
     double smooth = 0, loss = 0, start = HUGE_VAL;
     *count = 0;
     int rc = an_session_start_weights(s);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_session_loader(s, 0, &loader);
-    for (int i = 0; rc == AN_OK && i < steps; i++) {
+    for (int i = 0; !rc && i < steps; i++) {
         double rate = an_find_rate_at(i, steps);
         rc = an_stop_requested() ? AN_STOPPED : one_step(s, loader, i, rate, &loss);
-        if (rc != AN_OK)
+        if (rc)
             break;
         smooth = i ? 0.9 * smooth + 0.1 * loss : loss;
         points[(*count)++] = (an_rate_point){rate, smooth};

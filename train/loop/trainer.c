@@ -46,7 +46,7 @@ static int validate(an_trainer *t, an_evaluation *out)
     an_exec_layers_reset(t->session.exec);
     double seconds = an_clock_seconds_since(start);
     t->summary.validation_seconds += seconds;
-    if (rc != AN_OK)
+    if (rc)
         return out->diverged ? an_trainer_name_last_good(t, rc) : rc;
     an_train_event event = {.kind = AN_EVENT_VALIDATION,
                             .loss = out->loss,
@@ -68,7 +68,7 @@ static int judge_epoch(an_trainer *t, bool *best)
     an_evaluation result;
     double before = t->state.best_top1;
     int rc = validate(t, &result);
-    if (rc != AN_OK)
+    if (rc)
         return rc;
     an_schedule_observe(&t->schedule, &t->state.schedule, (double)result.top1 / (double)result.images);
     *best = t->state.best_top1 > before;
@@ -85,13 +85,13 @@ static int close_epoch(an_trainer *t)
         return AN_OK;
     }
     int rc = an_trainer_tell_window(t);
-    if (rc == AN_OK && can_validate(t))
+    if (!rc && can_validate(t))
         rc = judge_epoch(t, &best);
-    if (rc != AN_OK)
+    if (rc)
         return rc;
     t->state.epochs_closed = epoch;
     rc = t->board ? an_board_parameters(t->board, t->state.step, t->session.exec) : AN_OK;
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_trainer_save(t, best);
     an_trainer_window_start(t);
     return rc;
@@ -117,7 +117,7 @@ static int train_batch(an_trainer *t, const an_batch *batch)
                   .decay = t->config->decay,
                   .bias_rate_scale = t->config->bias_rate,
                   .bias_decay = t->config->bias_decay};
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_exec_update(t->session.exec, &sgd);
     if (rc < 0)
         return rc;
@@ -155,7 +155,7 @@ static int take_batch(an_trainer *t, an_batch **out)
 static void look_ahead(an_trainer *t)
 {
     an_batch *next;
-    if (t->state.step + 1 >= t->session.total_steps || an_loader_try_next(t->loader, &next) != AN_OK)
+    if (t->state.step + 1 >= t->session.total_steps || an_loader_try_next(t->loader, &next))
         return;
     t->ahead = next;
     an_images images = an_train_images(next);
@@ -183,9 +183,9 @@ static int step(an_trainer *t)
     look_ahead(t);
     rc = train_batch(t, batch);
     an_loader_release(t->loader, batch);
-    if (rc == AN_OK)
+    if (!rc)
         rc = tell_refusal(t);
-    if (rc == AN_OK && (t->state.step % (uint64_t)t->config->log_every == 0 || t->state.step == t->session.total_steps))
+    if (!rc && (t->state.step % (uint64_t)t->config->log_every == 0 || t->state.step == t->session.total_steps))
         rc = an_trainer_tell_window(t);
     return rc;
 }
@@ -200,7 +200,7 @@ static int save_if_due(an_trainer *t)
     if ((!asked && !due) || (t->saved_any && t->saved_step == t->state.step))
         return AN_OK;
     int rc = an_trainer_tell_window(t);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_trainer_save(t, false);
     an_trainer_window_start(t);
     return rc;
@@ -211,13 +211,13 @@ static int finish(an_trainer *t)
 {
     bool best = false;
     int rc = an_trainer_tell_window(t);
-    if (rc == AN_OK && can_validate(t) && t->summary.images && t->validated_step != t->state.step) {
+    if (!rc && can_validate(t) && t->summary.images && t->validated_step != t->state.step) {
         an_evaluation result;
         double before = t->state.best_top1;
         rc = validate(t, &result);
         best = t->state.best_top1 > before;
     }
-    if (rc == AN_OK && (best || t->saved_step != t->state.step || !t->saved_any))
+    if (!rc && (best || t->saved_step != t->state.step || !t->saved_any))
         rc = an_trainer_save(t, best);
     return rc;
 }
@@ -225,15 +225,15 @@ static int finish(an_trainer *t)
 static int stop(an_trainer *t)
 {
     int rc = an_trainer_tell_window(t);
-    if (rc == AN_OK && !(t->saved_any && t->saved_step == t->state.step))
+    if (!rc && !(t->saved_any && t->saved_step == t->state.step))
         rc = an_trainer_save(t, false);
-    return rc == AN_OK ? AN_STOPPED : rc;
+    return rc ? rc : AN_STOPPED;
 }
 
 static int loop(an_trainer *t)
 {
     int rc = AN_OK;
-    while (rc == AN_OK) {
+    while (!rc) {
         if (an_stop_requested())
             return AN_STOPPED;
         if (epoch_is_due(t))
@@ -242,7 +242,7 @@ static int loop(an_trainer *t)
             rc = step(t);
         else
             return finish(t);
-        if (rc == AN_OK)
+        if (!rc)
             rc = save_if_due(t);
     }
     return rc;
@@ -314,9 +314,9 @@ int an_trainer_profile(an_trainer *t, an_buffer *out)
 int an_trainer_describe(an_trainer *t, an_buffer *out)
 {
     int rc = an_session_describe(&t->session, out);
-    if (rc == AN_OK && an_loader_note(t->loader))
+    if (!rc && an_loader_note(t->loader))
         rc = an_buffer_printf(out, "            %s\n", an_loader_note(t->loader));
-    if (rc != AN_OK)
+    if (rc)
         return rc;
     if (t->state.step >= t->session.total_steps)
         return an_buffer_printf(

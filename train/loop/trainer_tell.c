@@ -18,7 +18,7 @@ int an_trainer_tell(an_trainer *t, an_train_event *event)
     event->epoch = epochs_done(t);
     t->observer->tell(t->observer->context, event);
     int rc = t->metrics ? an_metrics_write(t->metrics, event) : AN_OK;
-    return rc == AN_OK && t->board ? an_board_event(t->board, event) : rc;
+    return !rc && t->board ? an_board_event(t->board, event) : rc;
 }
 
 int an_trainer_tell_text(an_trainer *t, an_event_kind kind, const char *text)
@@ -30,7 +30,8 @@ int an_trainer_tell_text(an_trainer *t, an_event_kind kind, const char *text)
  */
 static bool device_time(an_trainer *t, an_device_time *out)
 {
-    return an_exec_device_time(t->session.exec, out) == AN_OK && out->total > 0;
+    int rc = an_exec_device_time(t->session.exec, out);
+    return !rc && out->total > 0;
 }
 
 /* The window's shares, negative if they are not known; summed up for the end, too. */
@@ -95,7 +96,7 @@ int an_trainer_save(an_trainer *t, bool best)
                                 &t->identity, &t->session.data.input);
     if (rc == AN_ECORRUPT)
         return an_trainer_name_last_good(t, rc);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_run_saved(t->run, t->state.step, best, t->config->keep);
     if (rc < 0)
         return rc;

@@ -27,7 +27,7 @@ int an_train_class_check(const an_dataset *dataset, const char *ids, const char 
     if (count != here)
         rc = an_error(AN_EINVAL, "'%s' has %zu classes, '%s' has %zu: they do not belong together",
                       an_dataset_path(dataset), here, origin, count);
-    for (size_t i = 0; rc == AN_OK && i < count; i++) {
+    for (size_t i = 0; !rc && i < count; i++) {
         const char *theirs = json_string_value(json_array_get(list, i));
         const char *ours = an_dataset_class(dataset, (uint32_t)i)->id;
         if (!theirs || strcmp(theirs, ours) != 0)

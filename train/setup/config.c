@@ -52,7 +52,7 @@ int an_train_config_parse(an_train_config *config, const char *lines, const char
     if (!copy)
         return an_error(AN_ENOMEM, "out of memory reading %s", where);
     int rc = AN_OK;
-    while (rc == AN_OK && next_line(&at, &name, &value))
+    while (!rc && next_line(&at, &name, &value))
         rc = an_options_set(an_train_recipe_spec(), config, name, value, where);
     free(copy);
     return rc;
@@ -62,9 +62,9 @@ int an_train_recipe_complete(const char *lines, const char *where, an_buffer *ou
 {
     an_train_config config = {0};
     int rc = an_options_init(an_train_recipe_spec(), &config);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_train_config_parse(&config, lines, where);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_train_config_recipe(&config, out);
     return rc < 0 ? rc : an_buffer_append(out, "", 1);
 }
@@ -105,7 +105,7 @@ int an_train_recipe_compare(const char *before, const char *now, an_buffer *diff
 {
     size_t start = difference->size;
     int rc = compare_one_way(before, now, true, difference);
-    if (rc == AN_OK)
+    if (!rc)
         rc = compare_one_way(now, before, false, difference);
     if (rc < 0)
         return rc;

@@ -41,12 +41,11 @@ static int check_training(const an_dataset *dataset, const an_train_config *conf
 static int open_validation(an_train_data *data, const an_train_config *config, const char *path)
 {
     int rc = an_dataset_open(&data->validation, path);
-    if (rc == AN_OK)
+    if (!rc)
         rc = check_dataset(data->validation, config);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_train_class_check(data->validation, data->class_ids, an_dataset_path(data->training));
-    if (rc == AN_OK && config->mean == AN_MEAN_PIXEL &&
-        an_dataset_side(data->validation) != an_dataset_side(data->training))
+    if (!rc && config->mean == AN_MEAN_PIXEL && an_dataset_side(data->validation) != an_dataset_side(data->training))
         rc = an_error(
             AN_EINVAL, "'%s' holds %u px images, '%s' %u px: ingest both with one --size, or use --mean channel", path,
             an_dataset_side(data->validation), an_dataset_path(data->training), an_dataset_side(data->training));
@@ -93,15 +92,15 @@ int an_train_data_open(an_train_data *out, const an_train_config *config, const 
 {
     *out = (an_train_data){0};
     int rc = an_dataset_open(&out->training, training);
-    if (rc == AN_OK)
+    if (!rc)
         rc = check_training(out->training, config);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_train_class_ids(out->training, &out->class_ids);
-    if (rc == AN_OK && validation && !config->overfit)
+    if (!rc && validation && !config->overfit)
         rc = open_validation(out, config, validation);
-    if (rc == AN_OK && config->overfit)
+    if (!rc && config->overfit)
         rc = choose_subset(out, (uint64_t)config->overfit);
-    if (rc == AN_OK)
+    if (!rc)
         rc = derive_input(out, config);
     if (rc < 0) {
         an_train_data_close(out);

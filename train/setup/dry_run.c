@@ -20,9 +20,9 @@ static int time_step(an_session *s, const void *images, const uint32_t *labels, 
         uint64_t start = an_clock_ns();
         int rc = an_exec_step(s->exec, &(an_images){.pixels = images}, labels, (uint32_t)s->config->batch, (uint64_t)i,
                               &result);
-        if (rc == AN_OK)
+        if (!rc)
             rc = an_exec_update(s->exec, &(an_sgd){.rate = 1e-6, .bias_rate_scale = 1});
-        if (rc == AN_OK)
+        if (!rc)
             rc = an_exec_wait(s->exec);
         if (rc < 0)
             return rc;
@@ -53,9 +53,9 @@ static int measure(an_session *s, step_times *times)
     uint32_t *labels = calloc((size_t)s->config->batch, sizeof(*labels));
     int rc =
         labels ? an_exec_images_alloc(s->exec, &images, bytes) : an_error(AN_ENOMEM, "out of memory for blank images");
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_session_start_weights(s);
-    if (rc == AN_OK)
+    if (!rc)
         rc = time_steps(s, images, labels, times);
     if (images)
         an_exec_images_free(s->exec, images, bytes);
@@ -70,7 +70,7 @@ static int print_layers(an_exec *exec, an_buffer *out)
     int devices = 0;
     int rc =
         an_buffer_printf(out, "%-10s %-8s %6s %12s %10s %9s\n", "layer", "kind", "device", "parameters", "MFLOP", "MB");
-    for (int i = 0; rc == AN_OK && i < an_exec_layer_count(exec); i++) {
+    for (int i = 0; !rc && i < an_exec_layer_count(exec); i++) {
         an_exec_layer layer;
         an_exec_layer_get(exec, i, &layer);
         rc = an_buffer_printf(out, "%-10s %-8s %6d %12" PRIu64 " %10.1f %9.1f\n", layer.name, layer.kind, layer.device,
@@ -80,7 +80,7 @@ static int print_layers(an_exec *exec, an_buffer *out)
         sum[layer.device].memory += layer.memory;
         devices = layer.device >= devices ? layer.device + 1 : devices;
     }
-    for (int i = 0; rc == AN_OK && i < devices; i++)
+    for (int i = 0; !rc && i < devices; i++)
         rc = an_buffer_printf(out, "%-10s %8s %6d %12" PRIu64 " %10.1f %9.1f\n", "sum", "", i, sum[i].parameters,
                               sum[i].flop * 1e-6, (double)sum[i].memory * 1e-6);
     return rc;
@@ -102,11 +102,11 @@ int an_session_dry_run(an_session *s, an_buffer *out)
 {
     step_times times = {0};
     int rc = print_layers(s->exec, out);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_buffer_printf(out, "\n");
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_exec_describe(s->exec, out);
-    if (rc == AN_OK)
+    if (!rc)
         rc = measure(s, &times);
     if (rc < 0)
         return rc;

@@ -30,9 +30,9 @@ static int open_exec(an_session *s)
     rc = an_network_idle_options(s->config, &s->notes);
     if (rc >= 0)
         rc = an_engines_load(&s->choices, s->config->run, &s->notes);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_exec_create(&s->exec, &s->graph, &options);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_engines_save_cache(&s->choices, &s->notes);
     return rc == AN_EINVAL ? an_error_prefix(rc, "--devices %s", s->config->devices) : rc;
 }
@@ -86,16 +86,16 @@ int an_session_describe(const an_session *s, an_buffer *out)
     const an_dataset *training = s->data.training, *validation = s->data.validation;
     int rc = an_buffer_printf(out, "training    %s: %" PRIu64 " images, %d classes, %u px\n", an_dataset_path(training),
                               an_dataset_count(training), s->data.classes, an_dataset_side(training));
-    if (rc == AN_OK && s->data.subset)
+    if (!rc && s->data.subset)
         rc = an_buffer_printf(out, "            only %" PRIu64 " of them, also for validation\n", s->data.subset_count);
-    if (rc == AN_OK && validation)
+    if (!rc && validation)
         rc = an_buffer_printf(out, "validation  %s: %" PRIu64 " images\n", an_dataset_path(validation),
                               an_dataset_count(validation));
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_buffer_printf(out, "network     %s at %d px, %" PRIu64 " parameters, %.2f GFLOP an image forward\n",
                               s->config->network == AN_NETWORK_CIFAR ? "four-layer network" : "AlexNet",
                               s->config->crop, an_graph_parameters(&s->graph), an_graph_flop(&s->graph) * 1e-9);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_buffer_printf(out, "machine     %s; %d compute and %d loader threads; %.0f MB for the network\n",
                               an_cpu_describe(), s->compute_threads, s->loader_threads,
                               (double)an_exec_memory(s->exec) * 1e-6);

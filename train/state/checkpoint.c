@@ -52,17 +52,17 @@ static int read_state(an_checkpoint *c)
 {
     an_train_state *s = &c->state;
     int rc = get_unsigned(c, "step", UINT64_MAX / 2, &s->step);
-    if (rc == AN_OK)
+    if (!rc)
         rc = get_unsigned(c, "epochs_closed", UINT64_MAX / 2, &s->epochs_closed);
-    if (rc == AN_OK)
+    if (!rc)
         rc = get_double(c, "best_top1", &s->best_top1);
-    if (rc == AN_OK)
+    if (!rc)
         rc = get_unsigned(c, "best_step", UINT64_MAX / 2, &s->best_step);
-    if (rc == AN_OK)
+    if (!rc)
         rc = get_double(c, "schedule.best", &s->schedule.best);
-    if (rc == AN_OK)
+    if (!rc)
         rc = get_int(c, "schedule.waited", &s->schedule.waited);
-    if (rc == AN_OK)
+    if (!rc)
         rc = get_int(c, "schedule.drops", &s->schedule.drops);
     return rc;
 }
@@ -71,15 +71,15 @@ static int read_identity(an_checkpoint *c)
 {
     an_train_identity *id = &c->identity;
     int rc = get_string(c, "recipe", &id->recipe);
-    if (rc == AN_OK)
+    if (!rc)
         rc = get_string(c, "dataset", &id->dataset);
-    if (rc == AN_OK)
+    if (!rc)
         rc = get_unsigned(c, "dataset.fingerprint", UINT64_MAX, &id->fingerprint);
-    if (rc == AN_OK)
+    if (!rc)
         rc = get_string(c, "classes", &id->classes);
-    if (rc == AN_OK)
+    if (!rc)
         rc = get_unsigned(c, "total_steps", UINT64_MAX / 2, &id->total_steps);
-    if (rc == AN_OK)
+    if (!rc)
         rc = get_string(c, "machine", &id->machine);
     return rc;
 }
@@ -88,7 +88,7 @@ static int check_format(const an_checkpoint *c)
 {
     const char *format, *version;
     int rc = get_string(c, "format", &format);
-    if (rc == AN_OK)
+    if (!rc)
         rc = get_string(c, "version", &version);
     if (rc < 0)
         return rc;
@@ -110,13 +110,13 @@ int an_checkpoint_open(an_checkpoint **out, const char *path)
         return an_error(AN_ENOMEM, "out of memory for '%s'", path);
     }
     int rc = an_safetensors_open(&c->file, path);
-    if (rc == AN_OK)
+    if (!rc)
         rc = check_format(c);
-    if (rc == AN_OK)
+    if (!rc)
         rc = read_state(c);
-    if (rc == AN_OK)
+    if (!rc)
         rc = read_identity(c);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_safetensors_verify(c->file);
     if (rc < 0) {
         an_checkpoint_free(c);

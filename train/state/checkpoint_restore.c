@@ -57,9 +57,9 @@ static int load_all(an_safetensors *file, const char *path, an_exec *exec, bool 
     int rc = an_pages_alloc(&values, most * sizeof(float));
     if (rc < 0)
         return rc;
-    for (int i = 0; rc == AN_OK && i < an_exec_parameter_count(exec); i++) {
+    for (int i = 0; !rc && i < an_exec_parameter_count(exec); i++) {
         rc = load_one(file, path, exec, i, AN_PARAMETER_VALUE, values);
-        if (rc == AN_OK && momentum)
+        if (!rc && momentum)
             rc = load_one(file, path, exec, i, AN_PARAMETER_MOMENTUM, values);
     }
     an_pages_free(values, most * sizeof(float));
@@ -75,9 +75,9 @@ int an_checkpoint_load_weights(const char *path, an_exec *exec)
 {
     an_safetensors *file = NULL;
     int rc = an_safetensors_open(&file, path);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_safetensors_verify(file);
-    if (rc == AN_OK)
+    if (!rc)
         rc = load_all(file, path, exec, false);
     an_safetensors_free(file);
     return rc;

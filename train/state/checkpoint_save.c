@@ -89,7 +89,7 @@ static int fetch_parameter(const origin *o, int number, an_parameter_kind kind, 
 {
     const an_parameter *p = an_exec_parameter(o->exec, number);
     int rc = an_exec_parameter_get(o->exec, number, kind, out);
-    if (rc == AN_OK && !all_finite(out, p->size))
+    if (!rc && !all_finite(out, p->size))
         return an_error(AN_ECORRUPT, "'%s' holds values that are not finite", p->name);
     return rc;
 }
@@ -121,7 +121,7 @@ int an_checkpoint_save(const char *path, an_exec *exec, bool momentum, const an_
     an_named_tensor *names = calloc(values, sizeof(*names));
     an_safetensor *tensors = calloc(values + 2, sizeof(*tensors));
     int rc = names && tensors ? AN_OK : an_error(AN_ENOMEM, "out of memory for checkpoint '%s'", path);
-    if (rc == AN_OK) {
+    if (!rc) {
         for (size_t i = 0; i < values; i++) {
             an_checkpoint_name(&names[i], i < parameters ? "" : AN_CHECKPOINT_MOMENTUM,
                                an_exec_parameter(exec, (int)(i % parameters)));

@@ -70,7 +70,7 @@ static int list(an_run *run, bool clean)
     if (!folder)
         return an_error_errno(errno, "cannot open folder '%s'", path);
     int rc = AN_OK;
-    for (struct dirent *entry; rc == AN_OK && (entry = readdir(folder));) {
+    for (struct dirent *entry; !rc && (entry = readdir(folder));) {
         uint64_t step;
         if (parse_name(entry->d_name, &step))
             rc = add_step(run, step);
@@ -113,11 +113,11 @@ int an_run_open(an_run **out, const char *folder)
 {
     an_run *run = NULL;
     int rc = create(&run, folder);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_file_make_folder(an_run_path(run, CHECKPOINTS));
-    if (rc == AN_OK)
+    if (!rc)
         rc = lock(run);
-    if (rc == AN_OK)
+    if (!rc)
         rc = list(run, true);
     if (rc < 0) {
         an_run_close(run);
@@ -178,9 +178,9 @@ int an_run_newest(an_run *run, an_checkpoint **out, void (*skipped)(void *contex
 }
 
 /* Filesystems without hard links, as FAT and many network mounts, say so in different ways. */
-static bool has_no_links(int error)
+static bool has_no_links(int errnum)
 {
-    return error == EPERM || error == EOPNOTSUPP || error == ENOSYS || error == EMLINK;
+    return errnum == EPERM || errnum == EOPNOTSUPP || errnum == ENOSYS || errnum == EMLINK;
 }
 
 static int name_best(an_run *run, uint64_t step)
@@ -220,9 +220,9 @@ int an_run_saved(an_run *run, uint64_t step, bool best, int keep)
         known |= run->steps[i] == step;
     if (!known)
         rc = add_step(run, step);
-    if (rc == AN_OK && best)
+    if (!rc && best)
         rc = name_best(run, step);
-    while (rc == AN_OK && run->count > (size_t)keep)
+    while (!rc && run->count > (size_t)keep)
         rc = drop_oldest(run);
     return rc;
 }
@@ -248,7 +248,7 @@ int an_run_weights(an_checkpoint **out, const char *folder)
     rc = an_checkpoint_open(out, an_run_path(run, "best" SUFFIX));
     if (rc == AN_ENOTFOUND) {
         rc = list(run, false);
-        if (rc == AN_OK)
+        if (!rc)
             rc = read_newest(run, out);
     }
     an_run_close(run);

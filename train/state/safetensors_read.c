@@ -123,10 +123,10 @@ static int check_metadata(const an_safetensors *file)
 
 static int parse_header(an_safetensors *file)
 {
-    json_error_t error;
-    file->header = json_loadb(file->text, file->text_size, JSON_REJECT_DUPLICATES, &error);
+    json_error_t fault;
+    file->header = json_loadb(file->text, file->text_size, JSON_REJECT_DUPLICATES, &fault);
     if (!json_is_object(file->header))
-        return an_error(AN_ECORRUPT, "'%s': header is no JSON object: %s", file->path, error.text);
+        return an_error(AN_ECORRUPT, "'%s': header is no JSON object: %s", file->path, fault.text);
     int rc = check_metadata(file);
     if (rc < 0)
         return rc;
@@ -182,7 +182,7 @@ int an_safetensors_open(an_safetensors **out, const char *path)
     }
     file->fd = open(path, O_RDONLY | O_CLOEXEC);
     int rc = file->fd < 0 ? an_error_errno(errno, "cannot open '%s'", path) : read_header(file);
-    if (rc == AN_OK)
+    if (!rc)
         rc = parse_header(file);
     if (rc < 0) {
         an_safetensors_free(file);
@@ -217,10 +217,10 @@ static int hash_data(const an_safetensors *file, XXH3_state_t *hash)
     if (!chunk)
         return an_error(AN_ENOMEM, "out of memory reading '%s'", file->path);
     int rc = AN_OK;
-    for (uint64_t at = 0; rc == AN_OK && at < file->data_size; at += CHUNK) {
+    for (uint64_t at = 0; !rc && at < file->data_size; at += CHUNK) {
         size_t size = file->data_size - at < CHUNK ? (size_t)(file->data_size - at) : CHUNK;
         rc = an_file_pread(file->fd, chunk, size, file->data_offset + at, file->path);
-        if (rc == AN_OK)
+        if (!rc)
             XXH3_64bits_update(hash, chunk, size);
     }
     free(chunk);
@@ -246,7 +246,7 @@ int an_safetensors_verify(an_safetensors *file)
     char found[17];
     snprintf(found, sizeof(found), "%016" PRIx64, (uint64_t)XXH3_64bits_digest(hash));
     XXH3_freeState(hash);
-    if (rc == AN_OK && strcmp(found, digits) != 0)
+    if (!rc && strcmp(found, digits) != 0)
         return damaged(file, NULL, "checksum does not match: the file is damaged");
     return rc;
 }

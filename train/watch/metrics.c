@@ -71,8 +71,7 @@ static int keep_until(const an_buffer *old, uint64_t step, an_buffer *kept)
 {
     const char *at = (const char *)old->data, *end = at + old->size;
     int rc = AN_OK;
-    for (const char *newline; rc == AN_OK && at < end && (newline = memchr(at, '\n', (size_t)(end - at)));
-         at = newline + 1)
+    for (const char *newline; !rc && at < end && (newline = memchr(at, '\n', (size_t)(end - at))); at = newline + 1)
         if (keep_line(at, (size_t)(newline - at), step))
             rc = an_buffer_append(kept, at, (size_t)(newline + 1 - at));
     return rc;
@@ -84,9 +83,9 @@ static int trim(const char *path, uint64_t step)
     int rc = an_file_read(path, METRICS_MAX, &old);
     if (rc == AN_ENOTFOUND)
         return AN_OK;
-    if (rc == AN_OK)
+    if (!rc)
         rc = keep_until(&old, step, &kept);
-    if (rc == AN_OK && kept.size != old.size)
+    if (!rc && kept.size != old.size)
         rc = an_file_write_atomic(path, kept.data, kept.size);
     an_buffer_free(&old);
     an_buffer_free(&kept);
@@ -115,7 +114,7 @@ int an_metrics_write(an_metrics *metrics, const an_train_event *event)
 {
     an_buffer line = {0};
     int rc = an_metrics_format(event, &line);
-    if (rc == AN_OK && (fwrite(line.data, 1, line.size, metrics->file) != line.size || fflush(metrics->file) != 0))
+    if (!rc && (fwrite(line.data, 1, line.size, metrics->file) != line.size || fflush(metrics->file) != 0))
         rc = an_error_errno(errno, "cannot write '%s'", metrics->path);
     an_buffer_free(&line);
     return rc;

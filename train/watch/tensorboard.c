@@ -59,7 +59,7 @@ enum { WIRE_VARINT = 0, WIRE_DOUBLE = 1, WIRE_BYTES = 2, WIRE_FLOAT = 5 };
 
 static void put(int *rc, an_buffer *out, const void *data, size_t size)
 {
-    if (*rc == AN_OK)
+    if (!*rc)
         *rc = an_buffer_append(out, data, size);
 }
 
@@ -147,9 +147,9 @@ static int encode_png(const uint8_t *rgb, uint32_t width, uint32_t height, an_bu
     if (!png_image_write_get_memory_size(image, size, 0, rgb, 0, NULL))
         return an_error(AN_EINTERNAL, "cannot encode a PNG: %s", image.message);
     int rc = an_buffer_reserve(out, size);
-    if (rc == AN_OK && !png_image_write_to_memory(&image, out->data, &size, 0, rgb, 0, NULL))
+    if (!rc && !png_image_write_to_memory(&image, out->data, &size, 0, rgb, 0, NULL))
         rc = an_error(AN_EINTERNAL, "cannot encode a PNG: %s", image.message);
-    out->size = rc == AN_OK ? size : 0;
+    out->size = rc ? 0 : size;
     return rc;
 }
 
@@ -261,7 +261,7 @@ static int begin_file(an_tensorboard *board, uint64_t step)
     int rc = AN_OK;
     begin_event(board, &rc, 0);
     put_text(&rc, &board->event, EVENT_VERSION, "brain.Event:2");
-    if (rc == AN_OK)
+    if (!rc)
         rc = write_record(board);
     begin_event(board, &rc, step + 1);                           /* TensorBoard drops this step and what follows */
     put_bytes(&rc, &board->event, EVENT_SESSION, "\x08\x01", 2); /* SessionLog { status: START } */
