@@ -44,7 +44,14 @@ static int load_one(an_safetensors *file, const char *path, an_exec *exec, int n
     if (!same_shape(tensor, p))
         return shape_error(path, tensor, &wanted);
     int rc = an_safetensors_read(file, tensor, values);
-    return rc < 0 ? rc : an_exec_parameter_set(exec, number, kind, values);
+    if (rc)
+        return rc;
+    if (!an_checkpoint_finite(values, p->size))
+        return an_error(AN_ECORRUPT,
+                        "'%s': tensor '%s' holds values that are not finite: they are of no use; take an earlier "
+                        "checkpoint",
+                        path, tensor->name);
+    return an_exec_parameter_set(exec, number, kind, values);
 }
 
 static int load_all(an_safetensors *file, const char *path, an_exec *exec, bool momentum)

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "train/state/text.h"
 
 #define METRICS_MAX ((size_t)1 << 30)
 
@@ -44,7 +45,9 @@ static json_t *describe(const an_train_event *e)
     case AN_EVENT_WARNING:
         break;
     }
-    return json_pack("{s:s, s:I, s:s}", "type", kinds[e->kind], "step", (json_int_t)e->step, "text", e->text);
+    /* Texts quote paths. A new reference that is NULL makes json_pack fail. */
+    return json_pack("{s:s, s:I, s:o}", "type", kinds[e->kind], "step", (json_int_t)e->step, "text",
+                     an_text_json(e->text, strlen(e->text)));
 }
 
 int an_metrics_format(const an_train_event *event, an_buffer *out)

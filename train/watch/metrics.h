@@ -1,4 +1,12 @@
-/* What happens in a run, as events: told to the program for its lines and kept as JSON lines in metrics.jsonl. */
+/* What happens in a run, as events: told to the program, which prints them, and kept as JSON lines in metrics.jsonl.
+ *
+ * A reader of metrics.jsonl must expect what a killed or crashed run leaves, and what a later version adds:
+ * - A line counts only if it is a JSON object with a whole number "step". All others are passed over, wherever they
+ *   stand: the last one may end anywhere, without a newline, and a power failure may leave zeros.
+ * - Unknown types and unknown names in an object are passed over.
+ * - Bytes of a text that are not UTF-8 are escaped: see state/text.h.
+ * Steps never fall from one line to the next: opening drops what lies after the step a run is resumed from, and damaged
+ * lines with it. A metrics file belongs to the thread that trains. */
 #ifndef AN_TRAIN_WATCH_METRICS_H
 #define AN_TRAIN_WATCH_METRICS_H
 
@@ -40,8 +48,8 @@ int an_metrics_format(const an_train_event *event, an_buffer *out);
 
 typedef struct an_metrics an_metrics;
 
-/* Open for appending. What an earlier, interrupted run wrote after step is dropped first, so that the file reads as if
- * it had never been interrupted. */
+/* Open for appending. Lines of later steps, which an interrupted run wrote after its last checkpoint, and lines that do
+ * not count are dropped first, so that the file reads as if the run had never been interrupted. */
 int an_metrics_open(an_metrics **out, const char *path, uint64_t step);
 int an_metrics_write(an_metrics *metrics, const an_train_event *event);
 void an_metrics_close(an_metrics *metrics); /* NULL is fine */
