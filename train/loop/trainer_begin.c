@@ -78,7 +78,7 @@ static int restore(an_trainer *t, an_checkpoint *c)
     return note_other_machine(t, c);
 }
 
-static void damaged(void *context, const char *reason)
+static void skipped(void *context, const char *reason)
 {
     char text[AN_ERROR_MAX + 64];
     snprintf(text, sizeof(text), "%s; going back to the checkpoint before it", reason);
@@ -86,33 +86,28 @@ static void damaged(void *context, const char *reason)
     (void)an_trainer_tell_text(context, AN_EVENT_WARNING, text);
 }
 
+/* The checkpoint that --resume means; *out is NULL for a fresh start. */
 static int open_checkpoint(an_trainer *t, an_checkpoint **out)
 {
     const char *resume = t->config->resume;
-    if (!resume) {
-        if (t->run && an_run_checkpoint_count(t->run))
-            return an_error(AN_EINVAL,
-                            "'%s' already holds a run: go on with --resume auto, or name another --run folder",
-                            t->config->run);
-        return AN_ENOTFOUND;
-    }
-    if (strcmp(resume, "auto") != 0)
+    *out = NULL;
+    if (resume && strcmp(resume, "auto") == 0)
+        return an_run_newest(t->run, out, skipped, t);
+    if (resume)
         return an_checkpoint_open(out, resume);
-    if (an_run_checkpoint_count(t->run) == 0)
-        return AN_ENOTFOUND;
-    return an_run_newest(t->run, out, damaged, t);
+    if (t->run && an_run_checkpoint_count(t->run))
+        return an_error(AN_EINVAL, "'%s' already holds a run: go on with --resume auto, or name another --run folder",
+                        t->config->run);
+    return AN_OK;
 }
 
 /* Fresh weights, or those of the checkpoint that --resume means. */
 static int begin(an_trainer *t)
 {
     an_checkpoint *c = NULL;
-    bool explicit_file = t->config->resume && strcmp(t->config->resume, "auto") != 0;
     int rc = open_checkpoint(t, &c);
-    if (rc == AN_ENOTFOUND && !explicit_file)
-        return an_session_start_weights(&t->session);
     if (!rc)
-        rc = restore(t, c);
+        rc = c ? restore(t, c) : an_session_start_weights(&t->session);
     an_checkpoint_free(c);
     return rc;
 }
