@@ -110,7 +110,10 @@ typedef struct {
 static int look(void *context, uint64_t index, uint32_t label, const float *probabilities)
 {
     gallery *g = context;
-    an_prediction p = an_prediction_make(index, label, probabilities, g->confusion.classes);
+    an_prediction p;
+    int rc = an_prediction_make(&p, index, label, probabilities, g->confusion.classes);
+    if (rc)
+        return rc;
     an_confusion_add(&g->confusion, label, p.top[0]);
     if (g->found < g->wanted && index == g->found * g->images / g->wanted)
         g->shown[g->found++] = p;

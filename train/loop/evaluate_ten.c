@@ -7,7 +7,8 @@
 #include "train/loop/evaluate.h"
 #include "train/loop/predictions.h"
 
-/* No loader here: ten passes through the network for each image leave decoding far behind, even in the same thread. */
+/* There is no loader here: an image is decoded once for ten passes through the network, so decoding in the same thread
+ * takes next to no time. */
 typedef struct {
     an_exec *exec;
     const an_dataset *dataset;
@@ -27,7 +28,7 @@ static size_t crops_size(const ten *t)
     return (size_t)t->images * AN_SAMPLE_TEN * sizeof *t->crops;
 }
 
-/* The same for every batch. */
+/* The draws of a batch: the same ten for each of its images. */
 static int make_draws(ten *t)
 {
     void *pages = NULL;
@@ -103,11 +104,15 @@ static int count_image(ten *t, uint64_t index, float *rows, an_evaluation *sum)
 {
     uint32_t label = an_dataset_index(t->dataset)[index].label, classes = t->watcher->classes;
     average(rows, classes);
+    int rc = an_prediction_check(index, rows, classes);
+    sum->diverged = rc == AN_ECORRUPT;
+    if (rc)
+        return an_error_prefix(rc, "'%s'", an_dataset_path(t->dataset));
     uint32_t rank = an_prediction_rank(rows, classes, label);
     sum->images++;
     sum->top1 += rank < 1;
     sum->top5 += rank < 5;
-    sum->loss -= log(fmax((double)rows[label], 1e-38));
+    sum->loss -= log(fmax((double)rows[label], 1e-38)); /* finite also where a probability is 0 */
     return t->watcher->image(t->watcher->context, index, label, rows);
 }
 

@@ -42,6 +42,13 @@ an_conversion an_train_conversion(const an_train_input *input);
 /* Leave to the device what it does itself: for samplers that write in format. */
 void an_train_sample_format(an_sample_options *sample, an_format format);
 
+/* How a trained network sees square images of side pixels: options for a sampler that cuts out crop x crop, writes
+ * format and subtracts the mean as training did. Every program that shows images to a trained network takes them from
+ * here. statistics borrows input's mean image. AN_EINVAL if the images are smaller than the crop, or if a mean image
+ * that is not one colour belongs to another side; the caller prefixes the name of what holds the images. */
+int an_train_input_sample(const an_train_input *input, int crop, uint32_t side, an_format format,
+                          an_sample_options *sample, an_statistics *statistics);
+
 /* Looking at a dataset as it is, for evaluation. */
 typedef struct {
     const an_dataset *dataset;
@@ -54,7 +61,7 @@ typedef struct {
 /* The centre of each image once, in stored order, the last batch short. */
 int an_train_view_loader(const an_train_view_options *options, an_exec *exec, an_loader **out);
 
-/* The same as options for a sampler. statistics borrows options->input's mean image. */
+/* an_train_input_sample for the dataset's images. statistics borrows options->input's mean image. */
 int an_train_view_sample(const an_train_view_options *options, an_format format, an_sample_options *sample,
                          an_statistics *statistics);
 
