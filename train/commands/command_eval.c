@@ -175,7 +175,7 @@ static int check(const eval_options *o)
 static int open_dataset(const an_trained *trained, const char *path, an_dataset **out)
 {
     int rc = an_dataset_open(out, path);
-    if (rc < 0)
+    if (rc)
         return rc;
     if (an_dataset_count(*out) == 0)
         return an_error(AN_EINVAL, "'%s' holds no images", path);

@@ -37,7 +37,7 @@ static int parse(int argc, char **argv, an_train_config *config, char ***argumen
     if (!rc)
         rc = an_options_parse(&spec, argc, argv, config, arguments);
     const char *recipe = config->recipe;
-    if (rc < 0 || !recipe)
+    if (rc || !recipe)
         return rc;
     rc = an_options_init(&spec, config);
     if (!rc)
@@ -120,7 +120,7 @@ static int try_out(const an_train_config *config, char **arguments)
     int rc = an_stop_install();
     if (!rc)
         rc = an_session_open(&session, config, arguments[0], arguments[1]);
-    if (rc < 0)
+    if (rc)
         return rc;
     if (session.notes.size)
         an_log(AN_LOG_WARNING, "%.*s", (int)session.notes.size - 1, (const char *)session.notes.data);

@@ -35,7 +35,7 @@ static int print_prediction(const an_eval_report *r, const an_prediction *p)
     const char *name;
     size_t length;
     int rc = an_dataset_name(r->dataset, p->index, &name, &length);
-    if (rc < 0)
+    if (rc)
         return rc;
     printf("%.*s: %s\n", (int)length, name, class_name(r, p->label));
     for (uint32_t i = 0; i < p->count; i++)
@@ -61,7 +61,7 @@ static int print_pairs(const an_eval_report *r)
     an_confused *pairs;
     size_t count = 0;
     int rc = worst(r, &pairs, &count);
-    if (rc < 0)
+    if (rc)
         return rc;
     printf("most frequent confusions:\n");
     for (size_t i = 0; i < count; i++)

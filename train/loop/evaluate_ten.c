@@ -50,7 +50,7 @@ static int open_ten(ten *t, const an_train_view_options *options)
         rc = an_sampler_create(&t->sampler, &sample, an_dataset_side(options->dataset), &statistics);
     if (!rc)
         rc = an_sample_scratch_create(&t->scratch, t->sampler);
-    if (rc < 0)
+    if (rc)
         return rc;
     an_sampler_ten_crop(t->sampler, t->draws);
     t->images = (uint32_t)options->batch / AN_SAMPLE_TEN;
@@ -85,8 +85,7 @@ static int make_crops(ten *t, uint64_t index, uint8_t *out)
     for (int i = 0; !rc && i < AN_SAMPLE_TEN; i++)
         rc = an_sampler_make(t->sampler, t->scratch, &record, &t->draws[i],
                              out + (size_t)i * an_sampler_bytes(t->sampler));
-    return rc < 0 ? an_error_prefix(rc, "'%s', record %llu", an_dataset_path(t->dataset), (unsigned long long)index)
-                  : rc;
+    return rc ? an_error_prefix(rc, "'%s', record %llu", an_dataset_path(t->dataset), (unsigned long long)index) : rc;
 }
 
 /* The mean of ten rows, left in the first. */

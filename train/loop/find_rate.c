@@ -33,14 +33,14 @@ static int one_step(an_session *s, an_loader *loader, int number, double rate, d
     an_batch *batch;
     an_exec_result result;
     int rc = an_loader_next(loader, &batch);
-    if (rc < 0)
+    if (rc)
         return rc;
     an_images images = an_train_images(batch);
     rc = an_exec_step(s->exec, &images, batch->labels, batch->count, (uint64_t)number, &result);
     an_loader_release(loader, batch);
     if (rc == AN_ECORRUPT)
         return AN_END;
-    if (rc < 0)
+    if (rc)
         return rc;
     *loss = result.loss;
     return an_exec_update(s->exec, &(an_sgd){.rate = rate,

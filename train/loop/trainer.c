@@ -32,7 +32,7 @@ static int train_batch(an_trainer *t, const an_batch *batch)
                   .bias_decay = t->config->bias_decay};
     if (!rc)
         rc = an_exec_update(t->session.exec, &sgd);
-    if (rc < 0)
+    if (rc)
         return rc;
     t->window.loss += result.loss;
     t->window.top1 += result.top1;
@@ -92,7 +92,7 @@ static int step(an_trainer *t)
 {
     an_batch *batch;
     int rc = take_batch(t, &batch);
-    if (rc < 0)
+    if (rc)
         return rc;
     look_ahead(t);
     rc = train_batch(t, batch);
@@ -184,7 +184,7 @@ int an_trainer_create(an_trainer **out, const an_train_config *config, const cha
     t->config = config;
     t->observer = observer;
     int rc = an_trainer_prepare(t, training, validation);
-    if (rc < 0) {
+    if (rc) {
         an_trainer_free(t);
         return rc;
     }

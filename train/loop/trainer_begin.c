@@ -35,7 +35,7 @@ static int refuse_other_recipe(const an_trainer *t, const an_checkpoint *c)
 static int refuse_other_data(const an_trainer *t, const an_checkpoint *c)
 {
     int rc = an_train_class_check(t->session.data.training, an_checkpoint_identity(c)->classes, an_checkpoint_path(c));
-    if (rc < 0)
+    if (rc)
         return rc;
     if (an_checkpoint_identity(c)->fingerprint == t->identity.fingerprint)
         return AN_OK;
@@ -69,7 +69,7 @@ static int restore(an_trainer *t, an_checkpoint *c)
                       an_checkpoint_path(c));
     if (!rc)
         rc = an_checkpoint_restore(c, t->session.exec, true);
-    if (rc < 0)
+    if (rc)
         return rc;
     t->state = *an_checkpoint_state(c);
     snprintf(t->checkpoint, sizeof(t->checkpoint), "%s", an_checkpoint_path(c));

@@ -98,7 +98,7 @@ int an_trainer_save(an_trainer *t, bool best)
         return an_trainer_name_last_good(t, rc);
     if (!rc)
         rc = an_run_saved(t->run, t->state.step, best, t->config->keep);
-    if (rc < 0)
+    if (rc)
         return rc;
     snprintf(t->checkpoint, sizeof(t->checkpoint), "%s", an_run_checkpoint_path(t->run, t->state.step));
     t->saved_step = t->state.step;

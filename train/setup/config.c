@@ -66,7 +66,7 @@ int an_train_recipe_complete(const char *lines, const char *where, an_buffer *ou
         rc = an_train_config_parse(&config, lines, where);
     if (!rc)
         rc = an_train_config_recipe(&config, out);
-    return rc < 0 ? rc : an_buffer_append(out, "", 1);
+    return rc ? rc : an_buffer_append(out, "", 1);
 }
 
 /* The value of name in lines, as a new string; NULL if absent. */
@@ -107,7 +107,7 @@ int an_train_recipe_compare(const char *before, const char *now, an_buffer *diff
     int rc = compare_one_way(before, now, true, difference);
     if (!rc)
         rc = compare_one_way(now, before, false, difference);
-    if (rc < 0)
+    if (rc)
         return rc;
     return difference->size == start ? AN_OK : AN_END;
 }

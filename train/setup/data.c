@@ -22,7 +22,7 @@ static int check_dataset(const an_dataset *dataset, const an_train_config *confi
 static int check_training(const an_dataset *dataset, const an_train_config *config)
 {
     int rc = check_dataset(dataset, config);
-    if (rc < 0)
+    if (rc)
         return rc;
     const char *path = an_dataset_path(dataset);
     uint64_t count = an_dataset_count(dataset);
@@ -102,7 +102,7 @@ int an_train_data_open(an_train_data *out, const an_train_config *config, const 
         rc = choose_subset(out, (uint64_t)config->overfit);
     if (!rc)
         rc = derive_input(out, config);
-    if (rc < 0) {
+    if (rc) {
         an_train_data_close(out);
         return rc;
     }

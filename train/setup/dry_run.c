@@ -24,7 +24,7 @@ static int time_step(an_session *s, const void *images, const uint32_t *labels, 
             rc = an_exec_update(s->exec, &(an_sgd){.rate = 1e-6, .bias_rate_scale = 1});
         if (!rc)
             rc = an_exec_wait(s->exec);
-        if (rc < 0)
+        if (rc)
             return rc;
         double took = an_clock_seconds_since(start);
         if (i > 0 && took < *seconds) /* the first one warms up */
@@ -36,7 +36,7 @@ static int time_step(an_session *s, const void *images, const uint32_t *labels, 
 static int time_steps(an_session *s, const void *images, const uint32_t *labels, step_times *out)
 {
     int rc = time_step(s, images, labels, &out->seconds);
-    if (rc < 0 || !an_exec_replays(s->exec))
+    if (rc || !an_exec_replays(s->exec))
         return rc;
     an_exec_replay_set(s->exec, false);
     rc = time_step(s, images, labels, &out->walked);
@@ -108,7 +108,7 @@ int an_session_dry_run(an_session *s, an_buffer *out)
         rc = an_exec_describe(s->exec, out);
     if (!rc)
         rc = measure(s, &times);
-    if (rc < 0)
+    if (rc)
         return rc;
     double flop = 3 * an_graph_flop(&s->graph) * s->config->batch, seconds = times.seconds;
     rc = an_buffer_printf(out,
@@ -117,5 +117,5 @@ int an_session_dry_run(an_session *s, an_buffer *out)
                           "loading: %.1f images/s, %.0f GFLOP/s; all steps in %.1f hours\n",
                           s->total_steps, s->steps_per_epoch, seconds, s->config->batch, s->config->batch / seconds,
                           flop / seconds * 1e-9, seconds * (double)s->total_steps / 3600);
-    return rc < 0 ? rc : print_replays(s, &times, out);
+    return rc ? rc : print_replays(s, &times, out);
 }

@@ -140,5 +140,5 @@ int an_train_view_loader(const an_train_view_options *o, an_exec *exec, an_loade
     };
     int rc = an_train_view_sample(o, an_exec_input_format(exec), &options.sample, &statistics);
     use_memory_of(exec, &options);
-    return rc < 0 ? rc : an_loader_create(out, &options);
+    return rc ? rc : an_loader_create(out, &options);
 }

@@ -20,7 +20,7 @@ static void count_steps(an_session *s)
 static int open_exec(an_session *s)
 {
     int rc = an_network_build(s->config, s->data.classes, &s->graph);
-    if (rc < 0)
+    if (rc)
         return rc;
     an_exec_options options =
         an_network_exec_options(s->config, s->config->devices, s->compute_threads, s->config->batch, true);
@@ -28,7 +28,7 @@ static int open_exec(an_session *s)
     options.conversion = &conversion;
     options.choices = &s->choices;
     rc = an_network_idle_options(s->config, &s->notes);
-    if (rc >= 0)
+    if (!rc)
         rc = an_engines_load(&s->choices, s->config->run, &s->notes);
     if (!rc)
         rc = an_exec_create(&s->exec, &s->graph, &options);
@@ -43,11 +43,11 @@ int an_session_open(an_session *out, const an_train_config *config, const char *
                         .compute_threads = an_train_compute_threads(config->compute_threads),
                         .loader_threads = an_train_loader_threads(config->loader_threads)};
     int rc = an_train_data_open(&out->data, config, training, validation);
-    if (rc < 0)
+    if (rc)
         return rc;
     count_steps(out);
     rc = open_exec(out);
-    if (rc < 0)
+    if (rc)
         an_session_close(out);
     return rc;
 }
@@ -72,7 +72,7 @@ int an_session_loader(const an_session *s, uint64_t step, an_loader **out)
 {
     int rc = an_train_data_loader(&s->data, s->config, s->exec, s->loader_threads, step / s->steps_per_epoch,
                                   step % s->steps_per_epoch, out);
-    if (rc < 0 || an_loader_steps_per_epoch(*out) == s->steps_per_epoch)
+    if (rc || an_loader_steps_per_epoch(*out) == s->steps_per_epoch)
         return rc;
     rc = an_error(AN_EINTERNAL, "the loader counts %" PRIu64 " steps an epoch, the trainer %" PRIu64,
                   an_loader_steps_per_epoch(*out), s->steps_per_epoch);

@@ -39,7 +39,7 @@ int an_trained_open(an_trained *out, const char *run, const char *weights)
         rc = read_recipe(out);
     if (!rc)
         rc = an_checkpoint_input(out->checkpoint, &out->input);
-    if (rc < 0)
+    if (rc)
         an_trained_close(out);
     return rc;
 }
@@ -55,7 +55,7 @@ int an_trained_exec(an_trained *trained, const char *devices, int batch, int thr
 {
     an_graph graph;
     int rc = an_network_build(&trained->config, trained->classes, &graph);
-    if (rc < 0)
+    if (rc)
         return rc;
     an_exec_options options = an_network_exec_options(&trained->config, devices, threads, batch, false);
     an_conversion conversion = an_train_conversion(&trained->input);

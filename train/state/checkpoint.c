@@ -18,7 +18,7 @@ static int get_unsigned(const an_checkpoint *c, const char *key, uint64_t max, u
 {
     const char *text;
     int rc = get_string(c, key, &text);
-    if (rc < 0)
+    if (rc)
         return rc;
     char *end;
     errno = 0;
@@ -40,7 +40,7 @@ static int get_double(const an_checkpoint *c, const char *key, double *out)
 {
     const char *text;
     int rc = get_string(c, key, &text);
-    if (rc < 0)
+    if (rc)
         return rc;
     char *end;
     *out = strtod(text, &end);
@@ -110,7 +110,7 @@ static int check_format(const an_checkpoint *c)
     int rc = get_string(c, "format", &format);
     if (!rc)
         rc = get_string(c, "version", &version);
-    if (rc < 0)
+    if (rc)
         return rc;
     if (strcmp(format, AN_CHECKPOINT_FORMAT) != 0)
         return an_error(AN_ECORRUPT, "'%s': not a checkpoint of an-train but '%s'", c->path, format);
@@ -138,7 +138,7 @@ int an_checkpoint_open(an_checkpoint **out, const char *path)
         rc = read_identity(c);
     if (!rc)
         rc = an_safetensors_verify(c->file);
-    if (rc < 0) {
+    if (rc) {
         an_checkpoint_free(c);
         return rc;
     }

@@ -62,7 +62,7 @@ static int load_all(an_safetensors *file, const char *path, an_exec *exec, bool 
             most = an_exec_parameter(exec, i)->size;
     void *values = NULL;
     int rc = an_pages_alloc(&values, most * sizeof(float));
-    if (rc < 0)
+    if (rc)
         return rc;
     for (int i = 0; !rc && i < an_exec_parameter_count(exec); i++) {
         rc = load_one(file, path, exec, i, AN_PARAMETER_VALUE, values);

@@ -131,7 +131,7 @@ static int cache_merge(const an_choices *choices, const char *path)
 {
     an_choices all = {0};
     int rc = load(&all, path, false);
-    if (rc < 0 && rc != AN_ENOMEM) { /* missing or damaged: this is how it is written anew */
+    if (rc && rc != AN_ENOMEM) { /* missing or damaged: this is how it is written anew */
         an_choices_free(&all);
         rc = AN_OK;
     }

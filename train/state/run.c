@@ -55,7 +55,7 @@ int an_run_open(an_run **out, const char *folder)
         rc = lock(run);
     if (!rc)
         rc = an_run_list(run, true);
-    if (rc < 0) {
+    if (rc) {
         an_run_close(run);
         return rc;
     }

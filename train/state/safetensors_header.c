@@ -58,7 +58,7 @@ static int parse_tensor(an_safetensors *file, an_safetensor *tensor, const char 
     if (element == 0)
         return an_safetensors_damaged(file, name, "unknown or missing dtype");
     int rc = parse_shape(file, tensor, json_object_get(entry, "shape"));
-    if (rc < 0)
+    if (rc)
         return rc;
     const json_t *offsets = json_object_get(entry, "data_offsets");
     if (json_array_size(offsets) != 2 || parse_unsigned(json_array_get(offsets, 0), &tensor->begin) < 0 ||
@@ -117,7 +117,7 @@ static int parse_header(an_safetensors *file)
     if (!json_is_object(file->header))
         return an_error(AN_ECORRUPT, "'%s': header is no JSON object: %s", file->path, fault.text);
     int rc = check_metadata(file);
-    if (rc < 0)
+    if (rc)
         return rc;
     file->tensors = calloc(json_object_size(file->header) + 1, sizeof(*file->tensors));
     if (!file->tensors)
@@ -129,7 +129,7 @@ static int parse_header(an_safetensors *file)
         if (strcmp(name, "__metadata__") == 0)
             continue;
         rc = parse_tensor(file, &file->tensors[file->count++], name, entry);
-        if (rc < 0)
+        if (rc)
             return rc;
     }
     qsort(file->tensors, file->count, sizeof(*file->tensors), by_begin);
@@ -149,7 +149,7 @@ static int read_header(an_safetensors *file)
     if (!S_ISREG(st.st_mode) || size < sizeof(length) + 2)
         return an_safetensors_damaged(file, NULL, "too short to be a safetensors file");
     int rc = an_file_pread(file->fd, &length, sizeof(length), 0, file->path);
-    if (rc < 0)
+    if (rc)
         return rc;
     if (length < 2 || length > AN_SAFETENSORS_HEADER_MAX || length > size - sizeof(length))
         return an_safetensors_damaged(file, NULL, "header length is impossible: not a safetensors file, or truncated");

@@ -44,7 +44,7 @@ static int build_header(json_t *header, an_safetensor *tensors, size_t count, co
     for (size_t i = 0; i < count; i++) {
         uint64_t size = 0;
         int rc = an_safetensor_size(&tensors[i], &size);
-        if (rc < 0)
+        if (rc)
             return rc;
         tensors[i].begin = offset;
         tensors[i].end = offset += size * sizeof(float);
@@ -124,7 +124,7 @@ static int write_file(const char *path, const source *s, const an_buffer *header
 {
     an_file_writer *writer = NULL;
     int rc = an_file_writer_open(&writer, path);
-    if (rc < 0)
+    if (rc)
         return rc;
     uint64_t length = header->size;
     rc = an_file_writer_write(writer, &length, sizeof(length));

@@ -104,7 +104,7 @@ int an_board_parameters(an_tensorboard *board, uint64_t step, an_exec *exec)
             most = an_exec_parameter(exec, i)->size;
     void *values = NULL;
     int rc = an_pages_alloc(&values, most * sizeof(float));
-    if (rc < 0)
+    if (rc)
         return rc;
     for (int i = 0; !rc && i < an_exec_parameter_count(exec); i++)
         rc = write_parameter(board, step, exec, i, values);

@@ -98,14 +98,14 @@ static int trim(const char *path, uint64_t step)
 int an_metrics_open(an_metrics **out, const char *path, uint64_t step)
 {
     int rc = trim(path, step);
-    if (rc < 0)
+    if (rc)
         return rc;
     an_metrics *metrics = calloc(1, sizeof(*metrics));
     if (!metrics || !(metrics->path = strdup(path)))
         rc = an_error(AN_ENOMEM, "out of memory for '%s'", path);
     else if (!(metrics->file = fopen(path, "ae")))
         rc = an_error_errno(errno, "cannot open '%s'", path);
-    if (rc < 0) {
+    if (rc) {
         an_metrics_close(metrics);
         return rc;
     }

@@ -52,7 +52,7 @@ static int print_layer(const an_profile *p, const an_exec_layer *layer, int batc
      */
     if (!rc && layer->flop > 0 && seconds > 0)
         rc = an_buffer_printf(out, " %8.0f", 3 * layer->flop * batch * (double)p->steps / seconds * 1e-9);
-    return rc < 0 ? rc : an_buffer_printf(out, "\n");
+    return rc ? rc : an_buffer_printf(out, "\n");
 }
 
 int an_profile_print(const an_profile *p, int batch, an_buffer *out)

@@ -40,16 +40,29 @@ static uint32_t masked_crc(const void *data, size_t size)
     return (crc >> 15 | crc << 17) + 0xa282ead8;
 }
 
+static int write_bytes(an_tensorboard *board, const void *data, size_t size)
+{
+    return fwrite(data, 1, size, board->file) == size ? AN_OK : an_error_errno(errno, "cannot write '%s'", board->path);
+}
+
+/* The message in board->event. */
 static int write_record(an_tensorboard *board)
 {
     uint64_t length = board->event.size;
     uint32_t length_crc = masked_crc(&length, sizeof(length)), crc = masked_crc(board->event.data, board->event.size);
-    if (fwrite(&length, sizeof(length), 1, board->file) != 1 ||
-        fwrite(&length_crc, sizeof(length_crc), 1, board->file) != 1 ||
-        fwrite(board->event.data, 1, board->event.size, board->file) != board->event.size ||
-        fwrite(&crc, sizeof(crc), 1, board->file) != 1 || fflush(board->file) != 0)
-        return an_error_errno(errno, "cannot write '%s'", board->path);
-    return AN_OK;
+    int rc = write_bytes(board, &length, sizeof(length));
+    if (rc)
+        return rc;
+    rc = write_bytes(board, &length_crc, sizeof(length_crc));
+    if (rc)
+        return rc;
+    rc = write_bytes(board, board->event.data, board->event.size);
+    if (rc)
+        return rc;
+    rc = write_bytes(board, &crc, sizeof(crc));
+    if (rc)
+        return rc;
+    return fflush(board->file) == 0 ? AN_OK : an_error_errno(errno, "cannot write '%s'", board->path);
 }
 
 /* Numbers of fields, from event.proto and summary.proto. */
@@ -76,7 +89,7 @@ static int write_value(an_tensorboard *board, int rc, uint64_t step)
     an_wire_bytes(&rc, &board->summary, SUMMARY_VALUE, board->value.data, board->value.size);
     begin_event(board, &rc, step);
     an_wire_bytes(&rc, &board->event, EVENT_SUMMARY, board->summary.data, board->summary.size);
-    return rc < 0 ? rc : write_record(board);
+    return rc ? rc : write_record(board);
 }
 
 int an_tensorboard_scalar(an_tensorboard *board, uint64_t step, const char *tag, double value)
@@ -163,28 +176,28 @@ static int begin_file(an_tensorboard *board, uint64_t step)
     an_wire_text(&rc, &board->event, EVENT_VERSION, "brain.Event:2");
     if (!rc)
         rc = write_record(board);
-    begin_event(board, &rc, step + 1);                               /* TensorBoard drops this step and what follows */
+    begin_event(board, &rc, step + 1); /* TensorBoard drops what it has of this step and later ones */
     an_wire_bytes(&rc, &board->event, EVENT_SESSION, "\x08\x01", 2); /* SessionLog { status: START } */
-    return rc < 0 ? rc : write_record(board);
+    return rc ? rc : write_record(board);
 }
 
 int an_tensorboard_open(an_tensorboard **out, const char *folder, uint64_t step)
 {
     int rc = an_file_make_folder(folder);
-    if (rc < 0)
+    if (rc)
         return rc;
     an_tensorboard *board = calloc(1, sizeof(*board));
     if (!board)
         return an_error(AN_ENOMEM, "out of memory for TensorBoard events");
     char host[64] = "host";
-    (void)gethostname(host, sizeof(host) - 1); /* decoration */
-    struct timespec now;                       /* files are read in the order of their names */
+    (void)gethostname(host, sizeof(host) - 1); /* only part of the name; "host" will do */
+    struct timespec now;                       /* comes first, as TensorBoard reads files in the order of their names */
     clock_gettime(CLOCK_REALTIME, &now);
     snprintf(board->path, sizeof(board->path), "%s/events.out.tfevents.%010" PRId64 ".%09ld.%s.%ld", folder,
              (int64_t)now.tv_sec, now.tv_nsec, host, (long)getpid());
     board->file = fopen(board->path, "wbxe");
     rc = board->file ? begin_file(board, step) : an_error_errno(errno, "cannot create '%s'", board->path);
-    if (rc < 0) {
+    if (rc) {
         an_tensorboard_close(board);
         return rc;
     }
