@@ -100,7 +100,7 @@ static const an_options spec = {
     .arguments_max = 1,
 };
 
-/* What is taken from the images as they pass. */
+/* What is kept of the images as they are evaluated. */
 typedef struct {
     an_prediction *shown;
     uint64_t wanted, found, images;

@@ -30,7 +30,7 @@ static const an_options spec = {
     .arguments_max = 2,
 };
 
-/* The command line twice: once to find --recipe, then over what the recipe says. */
+/* Parse the command line, and if it names a recipe, parse it again over the options of the recipe. */
 static int parse(int argc, char **argv, an_train_config *config, char ***arguments)
 {
     int rc = an_options_init(&spec, config);
@@ -60,7 +60,7 @@ static int print_description(an_trainer *trainer, const an_train_config *config)
     return rc;
 }
 
-/* Returns rc, or the failure to print. */
+/* Returns rc, or the failure of printing. */
 static int print_profile(an_trainer *trainer, int rc)
 {
     an_buffer text = {0};
@@ -113,7 +113,7 @@ static int find_rate(an_session *session, int steps)
     return rc;
 }
 
-/* --dry-run and --find-lr: a session without a run. */
+/* --dry-run and --find-lr need the data and the network, but no run. */
 static int try_out(const an_train_config *config, char **arguments)
 {
     an_session session;

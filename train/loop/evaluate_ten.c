@@ -88,7 +88,7 @@ static int make_crops(ten *t, uint64_t index, uint8_t *out)
     return rc ? an_error_prefix(rc, "'%s', record %llu", an_dataset_path(t->dataset), (unsigned long long)index) : rc;
 }
 
-/* The mean of ten rows, left in the first. */
+/* Replace the first of ten rows by their mean. */
 static void average(float *rows, uint32_t classes)
 {
     for (uint32_t c = 0; c < classes; c++) {

@@ -11,7 +11,8 @@ double an_find_rate_at(int step, int steps)
     return AN_FIND_RATE_MIN * pow(AN_FIND_RATE_MAX / AN_FIND_RATE_MIN, share);
 }
 
-/* The first tenth only fills the average: a few lucky batches are no loss to compare with. */
+/* The first tenth of the steps only fills the average: until then it is the loss of a few batches, too uncertain to
+ * compare with. */
 static int settled(int steps)
 {
     return steps / 10;
@@ -27,7 +28,7 @@ double an_find_rate_choose(const an_rate_point *points, int count, int classes)
     return fell ? points[lowest].rate / 3 : 0;
 }
 
-/* One step at a rate; AN_END when the loss is not finite any more. */
+/* One step at the given rate. AN_END if the loss is not finite. */
 static int one_step(an_session *s, an_loader *loader, int number, double rate, double *loss)
 {
     an_batch *batch;

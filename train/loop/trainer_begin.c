@@ -82,7 +82,7 @@ static void skipped(void *context, const char *reason)
 {
     char text[AN_ERROR_MAX + 64];
     snprintf(text, sizeof(text), "%s; going back to the checkpoint before it", reason);
-    /* Nothing is written yet: metrics are opened after the step is known. */
+    /* Cannot fail: metrics and TensorBoard, which are written to, are not open yet. */
     (void)an_trainer_tell_text(context, AN_EVENT_WARNING, text);
 }
 
@@ -129,7 +129,7 @@ static int identify(an_trainer *t)
     return rc;
 }
 
-/* The step is known: now the run's files may be written. */
+/* Open the files that a run adds to. Only now is it known from which step on: later lines of them are dropped. */
 static int open_records(an_trainer *t)
 {
     if (!t->run)

@@ -28,7 +28,8 @@ int an_train_config_recipe(const an_train_config *config, an_buffer *out)
     return an_options_write(an_train_recipe_spec(), config, out);
 }
 
-/* One "name = value" line at *at, cut in place; false at the end. */
+/* Find the next "name = value" line at *at, end name and value in place with zeros and move *at behind it. False if
+ * there is none. */
 static bool next_line(char **at, char **name, char **value)
 {
     while (**at) {
@@ -69,7 +70,7 @@ int an_train_recipe_complete(const char *lines, const char *where, an_buffer *ou
     return rc ? rc : an_buffer_append(out, "", 1);
 }
 
-/* The value of name in lines, as a new string; NULL if absent. */
+/* The value of the name wanted in lines, as a new string; NULL if it is absent. */
 static char *lookup(const char *lines, const char *wanted)
 {
     char *copy = strdup(lines), *at = copy, *name, *value, *found = NULL;

@@ -52,7 +52,7 @@ static int open_validation(an_train_data *data, const an_train_config *config, c
     return rc;
 }
 
-/* Evenly spaced, so that a dataset stored by class still gives all of them. */
+/* Records at equal distances, so that a dataset stored class by class gives all its classes. */
 static int choose_subset(an_train_data *data, uint64_t wanted)
 {
     data->subset = calloc(wanted, sizeof(*data->subset));
@@ -73,7 +73,7 @@ static double unit_scale(const an_statistics *statistics)
     return deviation > 0 ? 1.0 / deviation : 1.0;
 }
 
-/* The mean image as it is subtracted: itself, one colour everywhere, or black. */
+/* input.mean_image is what --mean subtracts: the mean image, its mean colour everywhere, or zero. */
 static int derive_input(an_train_data *data, const an_train_config *config)
 {
     const an_statistics *s = an_dataset_statistics(data->training);

@@ -8,7 +8,7 @@
 
 typedef struct {
     double seconds; /* of the fastest step */
-    double walked;  /* of the fastest that was queued operation by operation, where the others were not; else 0 */
+    double walked;  /* of the fastest step queued operation by operation; 0 if all steps are queued like that */
 } step_times;
 
 /* The fastest of three steps on blank images. */
@@ -63,7 +63,7 @@ static int measure(an_session *s, step_times *times)
     return rc;
 }
 
-/* Physical devices as the network uses them: memory and work of each layer, and their sums. */
+/* Each layer's parameters, work and memory, and their sums for each device. */
 static int print_layers(an_exec *exec, an_buffer *out)
 {
     an_exec_layer sum[AN_GRAPH_DEVICES] = {0};
@@ -86,7 +86,7 @@ static int print_layers(an_exec *exec, an_buffer *out)
     return rc;
 }
 
-/* Nothing where devices know no other way than operation by operation. */
+/* How much faster a recorded graph of a step is replayed. Nothing on devices that know no graphs. */
 static int print_replays(const an_session *s, const step_times *times, an_buffer *out)
 {
     const char *refusal = an_exec_replay_refusal(s->exec);

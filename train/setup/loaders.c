@@ -12,7 +12,8 @@ int an_train_compute_threads(int wanted)
     return wanted ? wanted : an_thread_cpu_count();
 }
 
-enum { READ_DEPTH = 64, SLOTS = 4 }; /* two with the network, two being filled */
+/* SLOTS: of batches. The network holds two, this step's and the next one's; two are being filled. */
+enum { READ_DEPTH = 64, SLOTS = 4 };
 
 static int alloc_images(void *context, void **out, size_t size)
 {

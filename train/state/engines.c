@@ -21,7 +21,7 @@ static int damaged(const char *path)
                     "'%s' is damaged: kernels are measured again, which can change the last bits of results", path);
 }
 
-/* "key\tname\tmicroseconds\tfirst", cut in place. */
+/* Take a line "key\tname\tmicroseconds\tfirst"; its tabs are overwritten. */
 static int line_take(an_choices *choices, char *line, bool used)
 {
     char *key = strsep(&line, "\t"), *name = strsep(&line, "\t"), *time = strsep(&line, "\t");
@@ -70,7 +70,7 @@ static int load_noting(an_choices *choices, const char *path, bool used, an_buff
     return rc == AN_ENOMEM ? rc : an_buffer_printf(notes, "%s\n", an_error_message());
 }
 
-/* False where this user has no place for one. */
+/* Path of a file in the cache. False if the environment names neither a cache nor a home. */
 static bool cache_path(char path[PATH_MAX], const char *name)
 {
     const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
@@ -126,12 +126,12 @@ int an_engines_save(const an_choices *choices, const char *path)
     return any(choices, false) ? save(choices, true, path) : AN_OK;
 }
 
-/* Another program may have added to the file meanwhile: what is there now stays, what was measured here joins it. */
+/* Add to what the file holds now: another program may have added to it since it was loaded. */
 static int cache_merge(const an_choices *choices, const char *path)
 {
     an_choices all = {0};
     int rc = load(&all, path, false);
-    if (rc && rc != AN_ENOMEM) { /* missing or damaged: this is how it is written anew */
+    if (rc && rc != AN_ENOMEM) { /* missing or damaged: it is written anew */
         an_choices_free(&all);
         rc = AN_OK;
     }

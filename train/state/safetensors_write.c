@@ -83,7 +83,7 @@ typedef struct {
     float *values; /* room for the largest tensor */
 } source;
 
-/* Every tensor's bytes in order, into the hash or into the file. */
+/* Pass every tensor's bytes, in order, to the hash or to the file. */
 static int walk(const source *s, XXH3_state_t *hash, an_file_writer *writer)
 {
     int rc = AN_OK;
@@ -109,7 +109,7 @@ static int checksum(const source *s, an_buffer *header)
     if (!rc) {
         char digits[DIGITS + 1];
         snprintf(digits, sizeof(digits), "%016" PRIx64, (uint64_t)XXH3_64bits_digest(hash));
-        /* json_dumps keeps the order of insertion: "xxh3" ends the metadata, whose values cannot hold a bare quote. */
+        /* The text before is metadata, where a quote within a value is written \", so this finds the key itself. */
         char *place = memmem(header->data, header->size, "\"xxh3\":\"", 8);
         if (place)
             memcpy(place + 8, digits, DIGITS);

@@ -36,7 +36,7 @@ int an_board_event(an_tensorboard *board, const an_train_event *e)
     return AN_OK;
 }
 
-/* ---- Filters: tiles of SCALE x SCALE pixels a weight, COLUMNS in a row, grey where the weight is 0 ---- */
+/* ---- Filters: COLUMNS side by side, each weight a square of SCALE x SCALE pixels, grey where it is 0 ---- */
 
 enum { COLUMNS = 16, SCALE = 3, GAP = 1 };
 

@@ -60,7 +60,7 @@ int an_metrics_format(const an_train_event *event, an_buffer *out)
     return rc;
 }
 
-/* A complete line of a step that the resumed run has behind it. */
+/* Whether a line counts and belongs to a step that the resumed run has behind it. */
 static bool keep_line(const char *line, size_t length, uint64_t step)
 {
     json_t *object = json_loadb(line, length, 0, NULL);

@@ -16,7 +16,7 @@
 #include "base/buffer.h"
 
 typedef enum {
-    AN_EVENT_TRAIN,      /* every log_every steps: means over the steps since the last one */
+    AN_EVENT_TRAIN,      /* every --log-every steps: means over the steps since the last such event */
     AN_EVENT_VALIDATION, /* after an epoch, and at the end */
     AN_EVENT_SAVED,      /* text: the checkpoint's path */
     AN_EVENT_NOTE,       /* text */
@@ -30,10 +30,10 @@ typedef struct {
     double loss, top1, top5; /* shares 0..1 */
     double rate;
     double images_per_second;
-    double device_idle; /* share of the devices' own time without work between steps; negative: not measured */
-    double device_copy; /* of the same time: without work, the next batch's images on their way */
+    double device_idle; /* share of the time, by the devices' own clocks, that they had no work; negative: no clock */
+    double device_copy; /* the part of device_idle in which images were being copied to them */
     double wait;        /* share of the time spent waiting for data, 0..1 */
-    double seconds;     /* train: until the end, at this pace; validation, saved: it took */
+    double seconds;     /* train: left until the end at this pace; validation, saved: how long it took */
     bool best;          /* validation: the highest top-1 so far */
     const char *text;
 } an_train_event;
