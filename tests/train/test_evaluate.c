@@ -102,8 +102,8 @@ static void test_centre_sees_every_image(void **state)
     assert_float_equal(result.loss, loss, 1e-4);
 }
 
-/* The ten predictions by the loader's own means: a subset of one image, each view cut by hand would need the sampler,
- * so the mean is checked where all five windows are the same: a crop as large as the record. */
+/* Checked with a crop as large as the record: all five windows are then the same, so that the mean of the ten
+ * predictions is the mean of the predictions for the image and for its mirror. */
 static void test_ten_crop_is_the_mean_of_views(void **state)
 {
     (void)state;
