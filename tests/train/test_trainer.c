@@ -401,6 +401,12 @@ static void test_weights_that_are_not_finite_are_refused(void **state)
     assert_int_equal(an_safetensors_write(path, tensors, count, NULL, 0, fetch_not_finite, exec), AN_OK);
     assert_int_equal(an_checkpoint_load_weights(path, exec), AN_ECORRUPT);
     assert_non_null(strstr(an_error_message(), tensors[1].name));
+    /* Neither does a checkpoint take a mean image like that. */
+    trained.input.mean_image[5] = INFINITY;
+    assert_int_equal(an_checkpoint_save(path, exec, false, an_checkpoint_state(trained.checkpoint),
+                                        an_checkpoint_identity(trained.checkpoint), &trained.input),
+                     AN_ECORRUPT);
+    assert_non_null(strstr(an_error_message(), "input.mean_image"));
     free(tensors);
     an_exec_free(exec);
     an_trained_close(&trained);

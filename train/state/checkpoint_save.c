@@ -138,10 +138,13 @@ static int fetch(void *context, size_t number, float *out)
         return fetch_parameter(o, (int)number, AN_PARAMETER_VALUE, out);
     if (number < o->values)
         return fetch_parameter(o, (int)(number - o->parameters), AN_PARAMETER_MOMENTUM, out);
+    uint64_t size = number == o->values ? (uint64_t)o->input->side * o->input->side * 3 : 1;
     if (number == o->values)
-        memcpy(out, o->input->mean_image, sizeof(float) * 3 * o->input->side * o->input->side);
+        memcpy(out, o->input->mean_image, sizeof(float) * size);
     else
         *out = (float)o->input->scale;
+    if (!an_checkpoint_finite(out, size))
+        return an_error(AN_ECORRUPT, "'input.mean_image' or 'input.scale' holds values that are not finite");
     return AN_OK;
 }
 
