@@ -34,10 +34,12 @@ static void let_idle_threads_sleep(char **argv)
 /* Whether "--devices list" is among the arguments: it needs no dataset, so it comes before the ordinary parsing. */
 static bool devices_asked(int argc, char **argv)
 {
-    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
-        if (strcmp(argv[i], "--devices=list") == 0 ||
-            (strcmp(argv[i], "--devices") == 0 && i + 1 < argc && strcmp(argv[i + 1], "list") == 0))
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        if (strcmp(argv[i], "--devices=list") == 0)
             return true;
+        if (i + 1 < argc && strcmp(argv[i], "--devices") == 0 && strcmp(argv[i + 1], "list") == 0)
+            return true;
+    }
     return false;
 }
 

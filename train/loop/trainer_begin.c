@@ -61,14 +61,16 @@ static int note_other_machine(an_trainer *t, const an_checkpoint *c)
 static int restore(an_trainer *t, an_checkpoint *c)
 {
     int rc = refuse_other_recipe(t, c);
-    if (!rc)
-        rc = refuse_other_data(t, c);
-    if (!rc && t->run && an_run_newest_step(t->run) > an_checkpoint_state(c)->step)
-        rc = an_error(AN_EINVAL,
-                      "the run folder holds a later checkpoint than '%s': name another --run folder to go back",
-                      an_checkpoint_path(c));
-    if (!rc)
-        rc = an_checkpoint_restore(c, t->session.exec, true);
+    if (rc)
+        return rc;
+    rc = refuse_other_data(t, c);
+    if (rc)
+        return rc;
+    if (t->run && an_run_newest_step(t->run) > an_checkpoint_state(c)->step)
+        return an_error(AN_EINVAL,
+                        "the run folder holds a later checkpoint than '%s': name another --run folder to go back",
+                        an_checkpoint_path(c));
+    rc = an_checkpoint_restore(c, t->session.exec, true);
     if (rc)
         return rc;
     t->state = *an_checkpoint_state(c);

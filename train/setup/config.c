@@ -63,11 +63,15 @@ int an_train_recipe_complete(const char *lines, const char *where, an_buffer *ou
 {
     an_train_config config = {0};
     int rc = an_options_init(an_train_recipe_spec(), &config);
-    if (!rc)
-        rc = an_train_config_parse(&config, lines, where);
-    if (!rc)
-        rc = an_train_config_recipe(&config, out);
-    return rc ? rc : an_buffer_append(out, "", 1);
+    if (rc)
+        return rc;
+    rc = an_train_config_parse(&config, lines, where);
+    if (rc)
+        return rc;
+    rc = an_train_config_recipe(&config, out);
+    if (rc)
+        return rc;
+    return an_buffer_append(out, "", 1);
 }
 
 /* The value of the name wanted in lines, as a new string; NULL if it is absent. */

@@ -21,10 +21,10 @@ static int count_classes(an_trained *t)
 static int read_recipe(an_trained *t)
 {
     int rc = an_options_init(an_train_recipe_spec(), &t->config);
-    if (!rc)
-        rc = an_train_config_parse(&t->config, an_checkpoint_identity(t->checkpoint)->recipe,
-                                   an_checkpoint_path(t->checkpoint));
-    return rc;
+    if (rc)
+        return rc;
+    return an_train_config_parse(&t->config, an_checkpoint_identity(t->checkpoint)->recipe,
+                                 an_checkpoint_path(t->checkpoint));
 }
 
 int an_trained_open(an_trained *out, const char *run, const char *weights)

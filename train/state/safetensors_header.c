@@ -50,6 +50,18 @@ static int parse_shape(an_safetensors *file, an_safetensor *tensor, const json_t
     return AN_OK;
 }
 
+static int parse_offsets(an_safetensors *file, an_safetensor *tensor, const json_t *offsets)
+{
+    static const char wrong[] = "data_offsets are not two offsets";
+    if (json_array_size(offsets) != 2)
+        return an_safetensors_damaged(file, tensor->name, wrong);
+    if (parse_unsigned(json_array_get(offsets, 0), &tensor->begin) < 0)
+        return an_safetensors_damaged(file, tensor->name, wrong);
+    if (parse_unsigned(json_array_get(offsets, 1), &tensor->end) < 0)
+        return an_safetensors_damaged(file, tensor->name, wrong);
+    return AN_OK;
+}
+
 static int parse_tensor(an_safetensors *file, an_safetensor *tensor, const char *name, const json_t *entry)
 {
     tensor->name = name;
@@ -60,10 +72,9 @@ static int parse_tensor(an_safetensors *file, an_safetensor *tensor, const char 
     int rc = parse_shape(file, tensor, json_object_get(entry, "shape"));
     if (rc)
         return rc;
-    const json_t *offsets = json_object_get(entry, "data_offsets");
-    if (json_array_size(offsets) != 2 || parse_unsigned(json_array_get(offsets, 0), &tensor->begin) < 0 ||
-        parse_unsigned(json_array_get(offsets, 1), &tensor->end) < 0)
-        return an_safetensors_damaged(file, name, "data_offsets are not two offsets");
+    rc = parse_offsets(file, tensor, json_object_get(entry, "data_offsets"));
+    if (rc)
+        return rc;
     if (tensor->begin > tensor->end || tensor->end > file->data_size)
         return an_safetensors_damaged(file, name, "data lies outside the file (truncated?)");
     uint64_t size = 0;
