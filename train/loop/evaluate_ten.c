@@ -46,23 +46,29 @@ static int open_ten(ten *t, const an_train_view_options *options)
     an_sample_options sample;
     an_statistics statistics;
     int rc = an_train_view_sample(options, an_exec_input_format(t->exec), &sample, &statistics);
-    if (!rc)
-        rc = an_sampler_create(&t->sampler, &sample, an_dataset_side(options->dataset), &statistics);
-    if (!rc)
-        rc = an_sample_scratch_create(&t->scratch, t->sampler);
+    if (rc)
+        return rc;
+    rc = an_sampler_create(&t->sampler, &sample, an_dataset_side(options->dataset), &statistics);
+    if (rc)
+        return rc;
+    rc = an_sample_scratch_create(&t->scratch, t->sampler);
     if (rc)
         return rc;
     an_sampler_ten_crop(t->sampler, t->draws);
     t->images = (uint32_t)options->batch / AN_SAMPLE_TEN;
     rc = an_size_multiply(an_sampler_bytes(t->sampler), (size_t)t->images * AN_SAMPLE_TEN, &t->data_size);
+    if (rc)
+        return rc;
     void *pages = NULL;
-    if (!rc)
-        rc = an_exec_images_alloc(t->exec, &pages, t->data_size);
+    rc = an_exec_images_alloc(t->exec, &pages, t->data_size);
+    if (rc)
+        return rc;
     t->data = pages;
-    if (!rc)
-        rc = make_draws(t);
+    rc = make_draws(t);
+    if (rc)
+        return rc;
     t->probabilities = calloc((size_t)t->images * AN_SAMPLE_TEN * t->watcher->classes, sizeof(float));
-    return !rc && !t->probabilities ? an_error(AN_ENOMEM, "out of memory for predictions") : rc;
+    return t->probabilities ? AN_OK : an_error(AN_ENOMEM, "out of memory for predictions");
 }
 
 static void close_ten(ten *t)

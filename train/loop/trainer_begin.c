@@ -117,11 +117,13 @@ static int begin(an_trainer *t)
 static int identify(an_trainer *t)
 {
     int rc = an_train_config_recipe(t->config, &t->recipe);
-    if (!rc)
-        rc = an_buffer_append(&t->recipe, "", 1);
-    if (!rc)
-        rc = an_buffer_printf(&t->machine, "%d compute threads for '%s' on %s", t->session.compute_threads,
-                              t->config->devices, an_cpu_describe());
+    if (rc)
+        return rc;
+    rc = an_buffer_append(&t->recipe, "", 1);
+    if (rc)
+        return rc;
+    rc = an_buffer_printf(&t->machine, "%d compute threads for '%s' on %s", t->session.compute_threads,
+                          t->config->devices, an_cpu_describe());
     t->identity = (an_train_identity){.recipe = (const char *)t->recipe.data,
                                       .dataset = an_dataset_path(t->session.data.training),
                                       .fingerprint = an_dataset_fingerprint(t->session.data.training),
@@ -137,13 +139,15 @@ static int open_records(an_trainer *t)
     if (!t->run)
         return AN_OK;
     int rc = an_file_write_atomic(an_run_path(t->run, "recipe.txt"), t->recipe.data, t->recipe.size - 1);
-    if (!rc)
-        rc = an_engines_save(&t->session.choices, an_run_path(t->run, "engines.txt"));
-    if (!rc)
-        rc = an_metrics_open(&t->metrics, an_run_path(t->run, "metrics.jsonl"), t->state.step);
-    if (!rc && t->config->tensorboard)
-        rc = an_tensorboard_open(&t->board, an_run_path(t->run, "tensorboard"), t->state.step);
-    return rc;
+    if (rc)
+        return rc;
+    rc = an_engines_save(&t->session.choices, an_run_path(t->run, "engines.txt"));
+    if (rc)
+        return rc;
+    rc = an_metrics_open(&t->metrics, an_run_path(t->run, "metrics.jsonl"), t->state.step);
+    if (rc || !t->config->tensorboard)
+        return rc;
+    return an_tensorboard_open(&t->board, an_run_path(t->run, "tensorboard"), t->state.step);
 }
 
 static int tell_notes(an_trainer *t)
@@ -157,23 +161,30 @@ static int tell_notes(an_trainer *t)
 int an_trainer_prepare(an_trainer *t, const char *training, const char *validation)
 {
     int rc = an_session_open(&t->session, t->config, training, validation);
-    if (!rc)
-        rc = tell_notes(t);
-    if (!rc)
-        rc = identify(t);
-    if (!rc)
-        rc = an_train_config_schedule(t->config, t->session.steps_per_epoch, t->session.total_steps, &t->schedule);
-    if (!rc && t->config->run)
-        rc = an_run_open(&t->run, t->config->run);
-    if (!rc)
-        rc = begin(t);
-    if (!rc)
-        rc = an_session_loader(&t->session, t->state.step, &t->loader);
-    if (!rc)
-        rc = open_records(t);
-    if (!rc && t->config->profile)
-        rc = an_profile_open(&t->profile, t->session.exec);
+    if (rc)
+        return rc;
+    rc = tell_notes(t);
+    if (rc)
+        return rc;
+    rc = identify(t);
+    if (rc)
+        return rc;
+    rc = an_train_config_schedule(t->config, t->session.steps_per_epoch, t->session.total_steps, &t->schedule);
+    if (rc)
+        return rc;
+    rc = t->config->run ? an_run_open(&t->run, t->config->run) : AN_OK;
+    if (rc)
+        return rc;
+    rc = begin(t);
+    if (rc)
+        return rc;
     t->guard = an_guard_make(t->session.data.classes);
     t->summary.first_step = t->profiled_step = t->state.step;
-    return rc;
+    rc = an_session_loader(&t->session, t->state.step, &t->loader);
+    if (rc)
+        return rc;
+    rc = open_records(t);
+    if (rc || !t->config->profile)
+        return rc;
+    return an_profile_open(&t->profile, t->session.exec);
 }

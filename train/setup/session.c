@@ -28,13 +28,15 @@ static int open_exec(an_session *s)
     options.conversion = &conversion;
     options.choices = &s->choices;
     rc = an_network_idle_options(s->config, &s->notes);
-    if (!rc)
-        rc = an_engines_load(&s->choices, s->config->run, &s->notes);
-    if (!rc)
-        rc = an_exec_create(&s->exec, &s->graph, &options);
-    if (!rc)
-        rc = an_engines_save_cache(&s->choices, &s->notes);
-    return rc == AN_EINVAL ? an_error_prefix(rc, "--devices %s", s->config->devices) : rc;
+    if (rc)
+        return rc;
+    rc = an_engines_load(&s->choices, s->config->run, &s->notes);
+    if (rc)
+        return rc;
+    rc = an_exec_create(&s->exec, &s->graph, &options);
+    if (rc)
+        return rc == AN_EINVAL ? an_error_prefix(rc, "--devices %s", s->config->devices) : rc;
+    return an_engines_save_cache(&s->choices, &s->notes);
 }
 
 int an_session_open(an_session *out, const an_train_config *config, const char *training, const char *validation)
