@@ -133,6 +133,19 @@ class Show(Trained):
             self.assertAlmostEqual(sum(t["probability"] for t in p["top"]), 1, places=4) # all three classes
             self.assertEqual(p["true"]["name"], NAMES[p["true"]["label"]])
 
+    def test_predict_at_another_side(self):
+        """The mean colour is subtracted from images of any side, as an-train eval does."""
+        weights, data = ("--run", self.root / "colour"), self.root / "val-48"
+        run("an-train", *weights, "--network", "cifar", "--crop", 32, "--batch", 12, "--init", "he", "--rate", 0.001,
+            "--epochs", 1, "--mean", "channel", "--compute-threads", 1, self.root / "train")
+        run("an-ingest", "--size", 48, self.root / "val-images", data)
+        shown = json.loads(run("an-train", "eval", *weights, "--json", "--show", 24, data))["shown"]
+        said = json.loads(run("an-show", "predict", *weights, "--json", "--dataset", data, "--images", 24))
+        self.assertEqual(len(said), len(shown))
+        for ours, theirs in zip(said, shown):
+            self.assertEqual(ours["name"], theirs["name"])
+            self.assertAlmostEqual(ours["top"][0]["probability"], theirs["predictions"][0]["probability"], 4)
+
     def test_predict_files(self):
         folder = self.root / "val-images"
         said = self.predict(folder)

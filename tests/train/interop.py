@@ -91,6 +91,9 @@ def main(work):
     assert "top-1" in run(*evaluate, "--per-class", "--confusions", "2", "--show", "1", f"{work}/data")
     run(*evaluate, "--ten-crop", "--batch", "9", f"{work}/data", expect=2)
     run(f"{BIN}/an-train", "eval", f"{work}/data", expect=2)
+    odd = os.fsencode(work) + b"/donn\xe9es"  # a path is bytes, JSON is UTF-8
+    os.symlink(f"{work}/data", odd)
+    assert json.loads(run(*evaluate, "--json", odd))["dataset"] == f"{work}/donn\\xe9es"
     with open("/dev/full", "w") as full:  # what could not be printed is no success
         done = subprocess.run([*evaluate, "--json", f"{work}/data"], stdout=full, stderr=subprocess.PIPE, text=True)
     assert done.returncode == 1 and "standard output" in done.stderr, done

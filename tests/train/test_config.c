@@ -5,6 +5,8 @@
 
 #include <cmocka.h>
 
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -12,6 +14,7 @@
 #include "train/loop/predictions.h"
 #include "train/setup/config.h"
 #include "train/setup/network.h"
+#include "train/state/text.h"
 #include "train/watch/metrics.h"
 
 static fixture files;
@@ -211,17 +214,87 @@ static void test_predictions_are_sorted(void **state)
 {
     (void)state;
     const float p[] = {0.1f, 0.3f, 0.05f, 0.3f, 0.2f, 0.04f, 0.01f};
-    an_prediction got = an_prediction_make(9, 4, p, 7);
+    an_prediction got;
+    assert_int_equal(an_prediction_make(&got, 9, 4, p, 7), AN_OK);
     const uint32_t want[] = {1, 3, 4, 0, 2};
     assert_int_equal(got.count, 5);
     for (int i = 0; i < 5; i++) {
         assert_int_equal(got.top[i], want[i]);
         assert_true(got.probability[i] == p[want[i]]);
     }
-    got = an_prediction_make(0, 0, p, 2);
+    assert_int_equal(an_prediction_make(&got, 0, 0, p, 2), AN_OK);
     assert_int_equal(got.count, 2);
     assert_int_equal(got.top[0], 1);
     assert_int_equal(got.top[1], 0);
+}
+
+/* Equal probabilities: the rank of a class is the place at which it is listed. */
+static void test_ties_go_by_class_number(void **state)
+{
+    (void)state;
+    enum { CLASSES = 5 };
+    const float p[][CLASSES] = {{0.2f, 0.2f, 0.2f, 0.2f, 0.2f},
+                                {0.1f, 0.3f, 0.1f, 0.3f, 0.2f},
+                                {0, 0, 1, 0, 0},
+                                {0.25f, 0.25f, 0, 0.25f, 0.25f}};
+    for (size_t row = 0; row < sizeof(p) / sizeof(p[0]); row++) {
+        an_prediction listed;
+        assert_int_equal(an_prediction_make(&listed, row, 0, p[row], CLASSES), AN_OK);
+        for (uint32_t place = 0; place < CLASSES; place++)
+            assert_int_equal(an_prediction_rank(p[row], CLASSES, listed.top[place]), place);
+    }
+}
+
+static void test_predictions_refuse_what_has_no_order(void **state)
+{
+    (void)state;
+    const float odd[] = {NAN, INFINITY, -INFINITY};
+    for (size_t i = 0; i < 3; i++)
+        for (uint32_t place = 0; place < 3; place++) {
+            float p[] = {0.2f, 0.5f, 0.3f};
+            an_prediction got;
+            assert_int_equal(an_prediction_check(17, p, 3), AN_OK);
+            p[place] = odd[i];
+            assert_int_equal(an_prediction_make(&got, 17, 0, p, 3), AN_ECORRUPT);
+            assert_non_null(strstr(an_error_message(), "record 17"));
+            assert_non_null(strstr(an_error_message(), "earlier checkpoint"));
+        }
+}
+
+static void test_metrics_hold_any_path(void **state)
+{
+    (void)state;
+    an_buffer line = {0};
+    an_train_event event = {.kind = AN_EVENT_SAVED, .step = 7, .text = "runs/caf\xe9/\xc3\xa9/a\\b"};
+    assert_int_equal(an_metrics_format(&event, &line), AN_OK);
+    assert_string_equal((char *)line.data,
+                        "{\"type\":\"saved\",\"step\":7,\"text\":\"runs/caf\\\\xe9/\xc3\xa9/a\\\\b\"}\n");
+    an_buffer_free(&line);
+}
+
+static void escapes_to(const char *bytes, const char *text)
+{
+    char *escaped = an_text_escape(bytes, strlen(bytes)), *back = an_text_unescape(text);
+    assert_string_equal(escaped, text);
+    assert_string_equal(back, bytes);
+    free(escaped);
+    free(back);
+}
+
+static void test_text_escapes_and_reads_back(void **state)
+{
+    (void)state;
+    escapes_to("", "");
+    escapes_to("/data/train", "/data/train");
+    escapes_to("\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80", "\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80");
+    escapes_to("caf\xe9", "caf\\xe9");
+    escapes_to("\xe2\x82", "\\xe2\\x82");          /* cut within a character */
+    escapes_to("\xc0\xaf", "\\xc0\\xaf");          /* overlong */
+    escapes_to("\xed\xa0\x80", "\\xed\\xa0\\x80"); /* surrogate */
+    escapes_to("\xf4\x90\x80\x80", "\\xf4\\x90\\x80\\x80");
+    escapes_to("a\\b\\x\\xg0\\", "a\\b\\x\\xg0\\"); /* no escapes */
+    escapes_to("\\xe9", "\\x5cxe9");
+    escapes_to("\\\\x5c", "\\\\x5cx5c");
 }
 
 int main(void)
@@ -236,7 +309,11 @@ int main(void)
         cmocka_unit_test(test_scale_follows_initialisation),
         cmocka_unit_test(test_metrics_read_as_if_never_interrupted),
         cmocka_unit_test(test_metrics_are_json),
+        cmocka_unit_test(test_metrics_hold_any_path),
+        cmocka_unit_test(test_text_escapes_and_reads_back),
         cmocka_unit_test(test_predictions_are_sorted),
+        cmocka_unit_test(test_ties_go_by_class_number),
+        cmocka_unit_test(test_predictions_refuse_what_has_no_order),
     };
     return cmocka_run_group_tests(tests, open_folder, close_folder);
 }

@@ -72,6 +72,18 @@ static an_train_view_options view(int crop, int batch)
         .dataset = session.data.training, .input = &session.data.input, .crop = crop, .batch = batch, .threads = 2};
 }
 
+static void fill_parameters(an_exec *exec, float value)
+{
+    for (int i = 0; i < an_exec_parameter_count(exec); i++) {
+        uint64_t size = an_exec_parameter(exec, i)->size;
+        float *values = malloc(size * sizeof(float));
+        for (uint64_t at = 0; at < size; at++)
+            values[at] = value;
+        assert_int_equal(an_exec_parameter_set(exec, i, AN_PARAMETER_VALUE, values), AN_OK);
+        free(values);
+    }
+}
+
 static void test_centre_sees_every_image(void **state)
 {
     (void)state;
@@ -90,8 +102,8 @@ static void test_centre_sees_every_image(void **state)
     assert_float_equal(result.loss, loss, 1e-4);
 }
 
-/* The ten predictions by the loader's own means: a subset of one image, each view cut by hand would need the sampler,
- * so the mean is checked where all five windows are the same: a crop as large as the record. */
+/* Checked with a crop as large as the record: all five windows are then the same, so that the mean of the ten
+ * predictions is the mean of the predictions for the image and for its mirror. */
 static void test_ten_crop_is_the_mean_of_views(void **state)
 {
     (void)state;
@@ -150,6 +162,79 @@ static void test_impossible_views(void **state)
     assert_int_equal(an_evaluate_centre(session.exec, &options, NULL, &result), AN_OK); /* one colour fits any side */
     mean[100] = 1;
     assert_int_equal(an_evaluate_centre(session.exec, &options, NULL, &result), AN_EINVAL);
+    assert_non_null(strstr(an_error_message(), "--size 40"));
+    free(mean);
+}
+
+/* Weights of zero make all classes equally probable: the one with the lowest number is listed first. */
+static void test_ties_count_as_listed(void **state)
+{
+    (void)state;
+    an_session zero;
+    look centre = {0};
+    static look ten;
+    an_evaluate_watcher first = {see, &centre, FIXTURE_CLASSES}, second = {see, &ten, FIXTURE_CLASSES};
+    an_evaluation result;
+    an_train_config wide = config;
+    wide.batch = 10;
+    assert_int_equal(an_session_open(&zero, &wide, fixture_path(&files, "data"), NULL), AN_OK);
+    fill_parameters(zero.exec, 0);
+    an_train_view_options options = view(FIXTURE_CROP, wide.batch);
+    assert_int_equal(an_evaluate_centre(zero.exec, &options, &first, &result), AN_OK);
+    assert_int_equal(result.top1, (IMAGES + 2) / FIXTURE_CLASSES); /* labels are 0, 1, 2, 0... */
+    assert_int_equal(result.top1, centre.top1);
+    assert_int_equal(an_evaluate_ten_crop(zero.exec, &options, &second, &result), AN_OK);
+    assert_int_equal(result.top1, (IMAGES + 2) / FIXTURE_CLASSES);
+    an_session_close(&zero);
+}
+
+static void test_outputs_that_are_not_finite_have_no_accuracy(void **state)
+{
+    (void)state;
+    an_session broken;
+    look l = {0};
+    an_evaluate_watcher watcher = {see, &l, FIXTURE_CLASSES};
+    an_evaluation result;
+    an_train_config wide = config;
+    wide.batch = 10;
+    assert_int_equal(an_session_open(&broken, &wide, fixture_path(&files, "data"), NULL), AN_OK);
+    fill_parameters(broken.exec, NAN);
+    an_train_view_options options = view(FIXTURE_CROP, wide.batch);
+    assert_int_equal(an_evaluate_ten_crop(broken.exec, &options, &watcher, &result), AN_ECORRUPT);
+    assert_true(result.diverged);
+    assert_int_equal(an_evaluate_centre(broken.exec, &options, &watcher, &result), AN_ECORRUPT);
+    assert_true(result.diverged);
+    assert_int_equal(l.seen, 0);
+    an_session_close(&broken);
+}
+
+/* The mean is subtracted whole from images of its own side, and as a colour from all others. */
+static void test_how_images_of_any_side_are_seen(void **state)
+{
+    (void)state;
+    enum { SIDE = 40 };
+    float *mean = calloc((size_t)SIDE * SIDE * 3, sizeof(float));
+    for (size_t i = 0; i < (size_t)SIDE * SIDE * 3; i++)
+        mean[i] = (float)(i % 3 + 1);
+    an_train_input input = {.side = SIDE, .mean_image = mean, .scale = 0.5};
+    an_format format = {AN_DTYPE_F32, AN_LAYOUT_NCHW, 3};
+    an_sample_options sample;
+    an_statistics statistics;
+    an_sampler *sampler = NULL;
+    assert_int_equal(an_train_input_sample(&input, FIXTURE_CROP, SIDE, format, &sample, &statistics), AN_OK);
+    assert_int_equal(sample.mean, AN_MEAN_PIXEL);
+    for (uint32_t side = FIXTURE_CROP; side < 2 * SIDE; side += 7) {
+        assert_int_equal(an_train_input_sample(&input, FIXTURE_CROP, side, format, &sample, &statistics), AN_OK);
+        assert_int_equal(sample.mean, AN_MEAN_CHANNEL);
+        assert_float_equal(statistics.mean[2], 3, 0);
+        assert_int_equal(an_sampler_create(&sampler, &sample, side, &statistics), AN_OK);
+        an_sampler_free(sampler);
+    }
+    assert_int_equal(an_train_input_sample(&input, FIXTURE_CROP, FIXTURE_CROP - 1, format, &sample, &statistics),
+                     AN_EINVAL);
+    mean[7] = 9;
+    assert_int_equal(an_train_input_sample(&input, FIXTURE_CROP, SIDE, format, &sample, &statistics), AN_OK);
+    assert_int_equal(an_train_input_sample(&input, FIXTURE_CROP, SIDE + 1, format, &sample, &statistics), AN_EINVAL);
     assert_non_null(strstr(an_error_message(), "--size 40"));
     free(mean);
 }
@@ -240,6 +325,9 @@ int main(void)
         cmocka_unit_test(test_ten_crop_is_the_mean_of_views),
         cmocka_unit_test(test_watcher_and_stop_end_it),
         cmocka_unit_test(test_impossible_views),
+        cmocka_unit_test(test_ties_count_as_listed),
+        cmocka_unit_test(test_outputs_that_are_not_finite_have_no_accuracy),
+        cmocka_unit_test(test_how_images_of_any_side_are_seen),
         cmocka_unit_test(test_confusion),
         cmocka_unit_test(test_rate_is_chosen_before_the_explosion),
         cmocka_unit_test(test_find_rate_walks_upwards),

@@ -100,7 +100,7 @@ static const an_options spec = {
     .arguments_max = 1,
 };
 
-/* What is taken from the images as they pass. */
+/* What is kept of the images as they are evaluated. */
 typedef struct {
     an_prediction *shown;
     uint64_t wanted, found, images;
@@ -110,7 +110,10 @@ typedef struct {
 static int look(void *context, uint64_t index, uint32_t label, const float *probabilities)
 {
     gallery *g = context;
-    an_prediction p = an_prediction_make(index, label, probabilities, g->confusion.classes);
+    an_prediction p;
+    int rc = an_prediction_make(&p, index, label, probabilities, g->confusion.classes);
+    if (rc)
+        return rc;
     an_confusion_add(&g->confusion, label, p.top[0]);
     if (g->found < g->wanted && index == g->found * g->images / g->wanted)
         g->shown[g->found++] = p;
@@ -122,7 +125,7 @@ static int open_gallery(gallery *g, uint64_t wanted, uint64_t images, uint32_t c
     *g = (gallery){.wanted = wanted < images ? wanted : images, .images = images};
     int rc = an_confusion_init(&g->confusion, classes);
     g->shown = calloc(g->wanted + 1, sizeof(*g->shown));
-    return rc == AN_OK && !g->shown ? an_error(AN_ENOMEM, "out of memory for predictions") : rc;
+    return !rc && !g->shown ? an_error(AN_ENOMEM, "out of memory for predictions") : rc;
 }
 
 static int print(const eval_options *o, const an_trained *trained, const an_dataset *dataset, const gallery *g,
@@ -152,10 +155,10 @@ static int evaluate(const eval_options *o, const an_trained *trained, const an_d
     an_evaluate_watcher watcher = {look, &g, (uint32_t)trained->classes};
     an_evaluation result;
     int rc = open_gallery(&g, (uint64_t)o->show, an_dataset_count(dataset), watcher.classes);
-    if (rc == AN_OK)
+    if (!rc)
         rc = o->ten_crop ? an_evaluate_ten_crop(exec, &view, &watcher, &result)
                          : an_evaluate_centre(exec, &view, &watcher, &result);
-    if (rc == AN_OK)
+    if (!rc)
         rc = print(o, trained, dataset, &g, &result);
     an_confusion_free(&g.confusion);
     free(g.shown);
@@ -172,7 +175,7 @@ static int check(const eval_options *o)
 static int open_dataset(const an_trained *trained, const char *path, an_dataset **out)
 {
     int rc = an_dataset_open(out, path);
-    if (rc < 0)
+    if (rc)
         return rc;
     if (an_dataset_count(*out) == 0)
         return an_error(AN_EINVAL, "'%s' holds no images", path);
@@ -186,11 +189,11 @@ static int run(const eval_options *o, const char *path)
     an_dataset *dataset = NULL;
     an_exec *exec = NULL;
     int rc = an_trained_open(&trained, o->run, o->weights);
-    if (rc == AN_OK)
+    if (!rc)
         rc = open_dataset(&trained, path, &dataset);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_trained_exec(&trained, o->devices, o->batch, an_train_compute_threads(o->compute_threads), &exec);
-    if (rc == AN_OK)
+    if (!rc)
         rc = evaluate(o, &trained, dataset, exec);
     an_exec_free(exec);
     an_dataset_free(dataset);
@@ -203,13 +206,13 @@ int an_train_command_eval(int argc, char **argv)
     eval_options o;
     char **arguments;
     int rc = an_options_init(&spec, &o);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_options_parse(&spec, argc, argv, &o, &arguments);
-    if (rc == AN_OK)
+    if (!rc)
         rc = check(&o);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_stop_install();
-    if (rc == AN_OK)
+    if (!rc)
         rc = run(&o, arguments[0]);
     return rc < 0 ? an_train_command_failed(rc) : an_error_exit_code(rc);
 }

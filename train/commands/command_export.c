@@ -38,12 +38,12 @@ static int run(const export_options *o, const char *path)
     an_trained trained;
     an_exec *exec = NULL;
     int rc = an_trained_open(&trained, o->run, o->weights);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_trained_exec(&trained, "cpu", 1, 1, &exec);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_checkpoint_save(path, exec, false, an_checkpoint_state(trained.checkpoint),
                                 an_checkpoint_identity(trained.checkpoint), &trained.input);
-    if (rc == AN_OK)
+    if (!rc)
         printf("%s: weights of '%s'\n", path, an_checkpoint_path(trained.checkpoint));
     an_exec_free(exec);
     an_trained_close(&trained);
@@ -55,9 +55,9 @@ int an_train_command_export(int argc, char **argv)
     export_options o;
     char **arguments;
     int rc = an_options_init(&spec, &o);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_options_parse(&spec, argc, argv, &o, &arguments);
-    if (rc == AN_OK)
+    if (!rc)
         rc = run(&o, arguments[0]);
     return rc < 0 ? an_train_command_failed(rc) : an_error_exit_code(rc);
 }

@@ -30,19 +30,19 @@ static const an_options spec = {
     .arguments_max = 2,
 };
 
-/* The command line twice: once to find --recipe, then over what the recipe says. */
+/* Parse the command line, and if it names a recipe, parse it again over the options of the recipe. */
 static int parse(int argc, char **argv, an_train_config *config, char ***arguments)
 {
     int rc = an_options_init(&spec, config);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_options_parse(&spec, argc, argv, config, arguments);
     const char *recipe = config->recipe;
-    if (rc < 0 || !recipe)
+    if (rc || !recipe)
         return rc;
     rc = an_options_init(&spec, config);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_options_read_file(&spec, recipe, config);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_options_parse(&spec, argc, argv, config, arguments);
     return rc;
 }
@@ -53,14 +53,14 @@ static int print_description(an_trainer *trainer, const an_train_config *config)
         return AN_OK;
     an_buffer text = {0};
     int rc = an_trainer_describe(trainer, &text);
-    if (rc == AN_OK)
+    if (!rc)
         printf("%s\n", (const char *)text.data);
     fflush(stdout);
     an_buffer_free(&text);
     return rc;
 }
 
-/* Returns rc, or the failure to print. */
+/* Returns rc, or the failure of printing. */
 static int print_profile(an_trainer *trainer, int rc)
 {
     an_buffer text = {0};
@@ -75,11 +75,11 @@ static int dry_run(an_session *session)
 {
     an_buffer text = {0};
     int rc = an_session_describe(session, &text);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_buffer_printf(&text, "\n");
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_session_dry_run(session, &text);
-    if (rc == AN_OK)
+    if (!rc)
         printf("%s", (const char *)text.data);
     an_buffer_free(&text);
     return rc;
@@ -101,26 +101,26 @@ static int find_rate(an_session *session, int steps)
     int count;
     double best;
     int rc = an_find_rate(session, steps, points, &count, &best);
-    for (int i = 0; rc == AN_OK && i < count; i++)
+    for (int i = 0; !rc && i < count; i++)
         if (i % (steps / 20 + 1) == 0 || i == count - 1)
             printf("rate %-10.3g  loss %.4f\n", points[i].rate, points[i].loss);
-    if (rc == AN_OK && best > 0)
+    if (!rc && best > 0)
         printf("\nuse --rate %.2g: a third of the rate at which the loss was lowest\n", best);
-    else if (rc == AN_OK)
+    else if (!rc)
         printf("\nthe loss never fell below that of guessing, ln(%d) = %.3f: %s\n", session->data.classes,
                log(session->data.classes), find_rate_remedy(session->config));
     free(points);
     return rc;
 }
 
-/* --dry-run and --find-lr: a session without a run. */
+/* --dry-run and --find-lr need the data and the network, but no run. */
 static int try_out(const an_train_config *config, char **arguments)
 {
     an_session session;
     int rc = an_stop_install();
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_session_open(&session, config, arguments[0], arguments[1]);
-    if (rc < 0)
+    if (rc)
         return rc;
     if (session.notes.size)
         an_log(AN_LOG_WARNING, "%.*s", (int)session.notes.size - 1, (const char *)session.notes.data);
@@ -135,11 +135,11 @@ static int train(const an_train_config *config, char **arguments)
     an_train_observer observer = {an_console_tell, &console};
     an_trainer *trainer = NULL;
     int rc = an_stop_install();
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_trainer_create(&trainer, config, arguments[0], arguments[1], &observer);
-    if (rc == AN_OK)
+    if (!rc)
         rc = print_description(trainer, config);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_trainer_run(trainer);
     if (rc >= 0) {
         an_train_summary summary;
@@ -156,9 +156,9 @@ int an_train_command_train(int argc, char **argv)
     an_train_config config;
     char **arguments;
     int rc = parse(argc, argv, &config, &arguments);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_train_config_check(&config);
-    if (rc == AN_OK)
+    if (!rc)
         rc = config.dry_run || config.find_rate ? try_out(&config, arguments) : train(&config, arguments);
     return rc < 0 ? an_train_command_failed(rc) : an_error_exit_code(rc);
 }

@@ -1,4 +1,5 @@
-/* The commands of the program an-train. Each returns the process's exit code. argv[0] is the command's full name. */
+/* The commands of the program an-train. Each parses its arguments and returns the process's exit code. argv[0] is the
+ * command's name. */
 #ifndef AN_TRAIN_COMMANDS_COMMANDS_H
 #define AN_TRAIN_COMMANDS_COMMANDS_H
 

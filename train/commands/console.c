@@ -79,8 +79,8 @@ void an_console_tell(void *context, const an_train_event *event)
     fflush(stdout);
 }
 
-/* What a device waited for by its own clock: images that were on their way, or the host, which was waiting for the
- * loader itself or had only to queue the work. */
+/* What the devices waited for, by their own clocks: images that were being copied, or the host, which was late either
+ * because it waited for the loader or because it queues work too slowly. */
 static void print_devices(const an_device_time *time, const char *stage)
 {
     double share = 100 / time->total, copy = share * time->copy;

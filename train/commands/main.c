@@ -21,8 +21,8 @@ int an_train_command_failed(int code)
     return an_error_exit_code(code);
 }
 
-/* Libgomp reads OMP_WAIT_POLICY once, when it is loaded. Its idle threads would spin and take processors from the
- * loader and from other programs, so the program starts itself again with the policy set. */
+/* Idle OpenMP threads would spin and take processors from the loader and from other programs. The OpenMP library reads
+ * OMP_WAIT_POLICY only when it is loaded, before main: so the program sets the policy and executes itself again. */
 static void let_idle_threads_sleep(char **argv)
 {
     if (getenv("OMP_WAIT_POLICY"))
@@ -31,13 +31,15 @@ static void let_idle_threads_sleep(char **argv)
         execv("/proc/self/exe", argv); /* if it fails, the program merely runs with spinning threads */
 }
 
-/* "--devices list" or "--devices=list", which need no dataset. */
+/* Whether "--devices list" is among the arguments: it needs no dataset, so it comes before the ordinary parsing. */
 static bool devices_asked(int argc, char **argv)
 {
-    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
-        if (strcmp(argv[i], "--devices=list") == 0 ||
-            (strcmp(argv[i], "--devices") == 0 && i + 1 < argc && strcmp(argv[i + 1], "list") == 0))
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        if (strcmp(argv[i], "--devices=list") == 0)
             return true;
+        if (i + 1 < argc && strcmp(argv[i], "--devices") == 0 && strcmp(argv[i + 1], "list") == 0)
+            return true;
+    }
     return false;
 }
 
@@ -45,7 +47,7 @@ static int print_devices(void)
 {
     an_buffer text = {0};
     int rc = an_backend_devices(&text);
-    if (rc == AN_OK)
+    if (!rc)
         printf("%s", (const char *)text.data);
     an_buffer_free(&text);
     return rc < 0 ? an_train_command_failed(rc) : AN_EXIT_OK;

@@ -4,8 +4,10 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/error.h"
+#include "train/state/text.h"
 
 static const char *class_name(const an_eval_report *r, uint32_t label)
 {
@@ -33,7 +35,7 @@ static int print_prediction(const an_eval_report *r, const an_prediction *p)
     const char *name;
     size_t length;
     int rc = an_dataset_name(r->dataset, p->index, &name, &length);
-    if (rc < 0)
+    if (rc)
         return rc;
     printf("%.*s: %s\n", (int)length, name, class_name(r, p->label));
     for (uint32_t i = 0; i < p->count; i++)
@@ -59,7 +61,7 @@ static int print_pairs(const an_eval_report *r)
     an_confused *pairs;
     size_t count = 0;
     int rc = worst(r, &pairs, &count);
-    if (rc < 0)
+    if (rc)
         return rc;
     printf("most frequent confusions:\n");
     for (size_t i = 0; i < count; i++)
@@ -85,19 +87,28 @@ static void print_totals(const an_eval_report *r)
 int an_eval_report_print(const an_eval_report *report)
 {
     int rc = AN_OK;
-    for (size_t i = 0; rc == AN_OK && i < report->shown_count; i++)
+    for (size_t i = 0; !rc && i < report->shown_count; i++)
         rc = print_prediction(report, &report->shown[i]);
-    if (rc == AN_OK && report->per_class)
+    if (!rc && report->per_class)
         print_classes(report);
-    if (rc == AN_OK && report->pairs)
+    if (!rc && report->pairs)
         rc = print_pairs(report);
-    if (rc == AN_OK)
+    if (!rc)
         print_totals(report);
     return rc;
 }
 
-/* ---- JSON: jansson's packers give NULL when memory runs out or a name is not UTF-8, which only the end looks at ----
- */
+/* ---- JSON: jansson's functions give NULL when memory runs out, and pass it on; only the end looks at it ---- */
+
+static json_t *text_json(const char *text)
+{
+    return an_text_json(text, strlen(text));
+}
+
+static json_t *name_json(const an_eval_report *r, uint32_t label)
+{
+    return text_json(class_name(r, label));
+}
 
 static json_t *prediction_json(const an_eval_report *r, const an_prediction *p)
 {
@@ -108,9 +119,9 @@ static json_t *prediction_json(const an_eval_report *r, const an_prediction *p)
     json_t *top = json_array();
     for (uint32_t i = 0; i < p->count; i++)
         json_array_append_new(
-            top, json_pack("{s:s, s:f}", "class", class_name(r, p->top[i]), "probability", (double)p->probability[i]));
-    return json_pack("{s:I, s:s%, s:s, s:o}", "index", (json_int_t)p->index, "name", name, length, "class",
-                     class_name(r, p->label), "predictions", top);
+            top, json_pack("{s:o, s:f}", "class", name_json(r, p->top[i]), "probability", (double)p->probability[i]));
+    return json_pack("{s:I, s:o, s:o, s:o}", "index", (json_int_t)p->index, "name", an_text_json(name, length), "class",
+                     name_json(r, p->label), "predictions", top);
 }
 
 static json_t *predictions_json(const an_eval_report *r)
@@ -129,10 +140,10 @@ static json_t *classes_json(const an_eval_report *r)
 {
     json_t *list = json_array();
     for (uint32_t c = 0; c < r->confusion->classes; c++)
-        json_array_append_new(list,
-                              json_pack("{s:s, s:s, s:I, s:I}", "id", an_dataset_class(r->dataset, c)->id, "name",
-                                        class_name(r, c), "images", (json_int_t)an_confusion_total(r->confusion, c),
-                                        "correct", (json_int_t)an_confusion_correct(r->confusion, c)));
+        json_array_append_new(list, json_pack("{s:o, s:o, s:I, s:I}", "id",
+                                              text_json(an_dataset_class(r->dataset, c)->id), "name", name_json(r, c),
+                                              "images", (json_int_t)an_confusion_total(r->confusion, c), "correct",
+                                              (json_int_t)an_confusion_correct(r->confusion, c)));
     return list;
 }
 
@@ -144,8 +155,8 @@ static json_t *pairs_json(const an_eval_report *r)
         return NULL;
     json_t *list = json_array();
     for (size_t i = 0; i < count; i++)
-        json_array_append_new(list, json_pack("{s:s, s:s, s:I}", "class", class_name(r, pairs[i].label), "taken_for",
-                                              class_name(r, pairs[i].predicted), "images", (json_int_t)pairs[i].count));
+        json_array_append_new(list, json_pack("{s:o, s:o, s:I}", "class", name_json(r, pairs[i].label), "taken_for",
+                                              name_json(r, pairs[i].predicted), "images", (json_int_t)pairs[i].count));
     free(pairs);
     return list;
 }
@@ -153,10 +164,10 @@ static json_t *pairs_json(const an_eval_report *r)
 int an_eval_report_print_json(const an_eval_report *r)
 {
     const an_evaluation *e = &r->result;
-    json_t *object =
-        json_pack("{s:s, s:I, s:s, s:s, s:I, s:f, s:f, s:f}", "weights", r->weights, "step", (json_int_t)r->step,
-                  "dataset", an_dataset_path(r->dataset), "view", r->view, "images", (json_int_t)e->images, "top1",
-                  share(e->top1, e->images), "top5", share(e->top5, e->images), "loss", e->loss);
+    json_t *object = json_pack("{s:o, s:I, s:o, s:s, s:I, s:f, s:f, s:f}", "weights", text_json(r->weights), "step",
+                               (json_int_t)r->step, "dataset", text_json(an_dataset_path(r->dataset)), "view", r->view,
+                               "images", (json_int_t)e->images, "top1", share(e->top1, e->images), "top5",
+                               share(e->top5, e->images), "loss", e->loss);
     int failed = object ? 0 : -1;
     if (!failed && r->shown_count)
         failed |= json_object_set_new(object, "shown", predictions_json(r));
@@ -165,8 +176,7 @@ int an_eval_report_print_json(const an_eval_report *r)
     if (!failed && r->pairs)
         failed |= json_object_set_new(object, "confusions", pairs_json(r));
     char *text = failed ? NULL : json_dumps(object, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
-    int rc =
-        text ? AN_OK : an_error(AN_EINVAL, "cannot write the report as JSON: a name is not UTF-8, or out of memory");
+    int rc = text ? AN_OK : an_error(AN_ENOMEM, "out of memory for the report as JSON");
     if (text)
         printf("%s\n", text);
     free(text);

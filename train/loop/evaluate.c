@@ -4,14 +4,26 @@
 
 #include "base/error.h"
 #include "base/program/stop.h"
+#include "train/loop/predictions.h"
 
-static int tell_rows(const an_evaluate_watcher *watcher, const an_batch *batch, const float *probabilities)
+/* Counted from the probabilities that the watcher sees, so that the accuracy is that of the predictions it prints. */
+static int look_at_rows(const an_evaluate_watcher *watcher, const an_batch *batch, const float *probabilities,
+                        an_evaluation *sum)
 {
-    int rc = AN_OK;
-    for (uint32_t i = 0; rc == AN_OK && i < batch->count; i++)
-        rc = watcher->image(watcher->context, batch->indices[i], batch->labels[i],
-                            probabilities + (size_t)i * watcher->classes);
-    return rc;
+    for (uint32_t i = 0; i < batch->count; i++) {
+        const float *row = probabilities + (size_t)i * watcher->classes;
+        int rc = an_prediction_check(batch->indices[i], row, watcher->classes);
+        sum->diverged = rc == AN_ECORRUPT;
+        if (rc)
+            return rc;
+        uint32_t rank = an_prediction_rank(row, watcher->classes, batch->labels[i]);
+        sum->top1 += rank < 1;
+        sum->top5 += rank < 5;
+        rc = watcher->image(watcher->context, batch->indices[i], batch->labels[i], row);
+        if (rc)
+            return rc;
+    }
+    return AN_OK;
 }
 
 static int add_batch(an_exec *exec, const an_batch *batch, const an_evaluate_watcher *watcher, float *probabilities,
@@ -21,13 +33,15 @@ static int add_batch(an_exec *exec, const an_batch *batch, const an_evaluate_wat
     an_images images = an_train_images(batch);
     int rc = an_exec_evaluate(exec, &images, batch->labels, batch->count, probabilities, &result);
     sum->diverged = rc == AN_ECORRUPT;
-    if (rc < 0)
+    if (rc)
         return rc;
     sum->images += batch->count;
     sum->loss += result.loss * batch->count;
+    if (watcher)
+        return look_at_rows(watcher, batch, probabilities, sum);
     sum->top1 += result.top1;
     sum->top5 += result.top5;
-    return watcher ? tell_rows(watcher, batch, probabilities) : AN_OK;
+    return AN_OK;
 }
 
 int an_evaluate_centre(an_exec *exec, const an_train_view_options *options, const an_evaluate_watcher *watcher,
@@ -39,10 +53,10 @@ int an_evaluate_centre(an_exec *exec, const an_train_view_options *options, cons
     if (watcher && !(probabilities = calloc((size_t)options->batch * watcher->classes, sizeof(float))))
         return an_error(AN_ENOMEM, "out of memory for predictions");
     int rc = an_train_view_loader(options, exec, &loader);
-    while (rc == AN_OK) {
+    while (!rc) {
         an_batch *batch;
         rc = an_stop_requested() ? AN_STOPPED : an_loader_next(loader, &batch);
-        if (rc != AN_OK)
+        if (rc)
             break;
         rc = add_batch(exec, batch, watcher, probabilities, out);
         an_loader_release(loader, batch);

@@ -1,5 +1,6 @@
-/* Accuracy over a dataset without dropout: the centre of each image, or the paper's ten crops with their mean
- * prediction. */
+/* Accuracy over a dataset, without dropout: of the centre of each image, or of the mean prediction for the paper's ten
+ * crops. The calling thread drives the network. Outputs that are not finite end an evaluation with AN_ECORRUPT: no
+ * accuracy can be told from them. */
 #ifndef AN_TRAIN_LOOP_EVALUATE_H
 #define AN_TRAIN_LOOP_EVALUATE_H
 
@@ -9,22 +10,24 @@
 typedef struct {
     uint64_t images;
     double loss;         /* mean cross entropy */
-    uint64_t top1, top5; /* correct ones */
+    uint64_t top1, top5; /* images whose label has a rank below 1, below 5: predictions.h */
     bool diverged;       /* failed because the network's outputs are not finite */
 } an_evaluation;
 
-/* Told each image's probabilities (classes floats). A negative return ends the evaluation. */
+/* Is told each image's probabilities (classes floats, finite), in the order of the dataset and on the calling thread. A
+ * negative return ends the evaluation with this code. */
 typedef struct {
     int (*image)(void *context, uint64_t index, uint32_t label, const float *probabilities);
     void *context;
     uint32_t classes;
 } an_evaluate_watcher;
 
-/* watcher may be NULL. AN_STOPPED when a stop was requested before the end. */
+/* watcher may be NULL. AN_STOPPED if a stop was requested before the end. */
 int an_evaluate_centre(an_exec *exec, const an_train_view_options *options, const an_evaluate_watcher *watcher,
                        an_evaluation *out);
 
-/* Corners and centre, each also mirrored; the mean of the ten softmax outputs decides. options->batch >= 10. */
+/* Corners and centre, each also mirrored: the mean of the ten softmax outputs decides. options->batch is at least 10,
+ * the watcher is not NULL. */
 int an_evaluate_ten_crop(an_exec *exec, const an_train_view_options *options, const an_evaluate_watcher *watcher,
                          an_evaluation *out);
 

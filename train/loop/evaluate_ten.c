@@ -7,7 +7,8 @@
 #include "train/loop/evaluate.h"
 #include "train/loop/predictions.h"
 
-/* No loader here: ten passes through the network for each image leave decoding far behind, even in the same thread. */
+/* There is no loader here: an image is decoded once for ten passes through the network, so decoding in the same thread
+ * takes next to no time. */
 typedef struct {
     an_exec *exec;
     const an_dataset *dataset;
@@ -27,13 +28,13 @@ static size_t crops_size(const ten *t)
     return (size_t)t->images * AN_SAMPLE_TEN * sizeof *t->crops;
 }
 
-/* The same for every batch. */
+/* The draws of a batch: the same ten for each of its images. */
 static int make_draws(ten *t)
 {
     void *pages = NULL;
     int rc = an_exec_images_alloc(t->exec, &pages, crops_size(t));
     t->crops = pages;
-    for (uint32_t i = 0; rc == AN_OK && i < t->images * AN_SAMPLE_TEN; i++) {
+    for (uint32_t i = 0; !rc && i < t->images * AN_SAMPLE_TEN; i++) {
         const an_sample_draw *draw = &t->draws[i % AN_SAMPLE_TEN];
         t->crops[i] = (an_image_draw){.x = draw->x, .y = draw->y, .flip = draw->flip};
     }
@@ -45,23 +46,29 @@ static int open_ten(ten *t, const an_train_view_options *options)
     an_sample_options sample;
     an_statistics statistics;
     int rc = an_train_view_sample(options, an_exec_input_format(t->exec), &sample, &statistics);
-    if (rc == AN_OK)
-        rc = an_sampler_create(&t->sampler, &sample, an_dataset_side(options->dataset), &statistics);
-    if (rc == AN_OK)
-        rc = an_sample_scratch_create(&t->scratch, t->sampler);
-    if (rc < 0)
+    if (rc)
+        return rc;
+    rc = an_sampler_create(&t->sampler, &sample, an_dataset_side(options->dataset), &statistics);
+    if (rc)
+        return rc;
+    rc = an_sample_scratch_create(&t->scratch, t->sampler);
+    if (rc)
         return rc;
     an_sampler_ten_crop(t->sampler, t->draws);
     t->images = (uint32_t)options->batch / AN_SAMPLE_TEN;
     rc = an_size_multiply(an_sampler_bytes(t->sampler), (size_t)t->images * AN_SAMPLE_TEN, &t->data_size);
+    if (rc)
+        return rc;
     void *pages = NULL;
-    if (rc == AN_OK)
-        rc = an_exec_images_alloc(t->exec, &pages, t->data_size);
+    rc = an_exec_images_alloc(t->exec, &pages, t->data_size);
+    if (rc)
+        return rc;
     t->data = pages;
-    if (rc == AN_OK)
-        rc = make_draws(t);
+    rc = make_draws(t);
+    if (rc)
+        return rc;
     t->probabilities = calloc((size_t)t->images * AN_SAMPLE_TEN * t->watcher->classes, sizeof(float));
-    return rc == AN_OK && !t->probabilities ? an_error(AN_ENOMEM, "out of memory for predictions") : rc;
+    return t->probabilities ? AN_OK : an_error(AN_ENOMEM, "out of memory for predictions");
 }
 
 static void close_ten(ten *t)
@@ -79,16 +86,15 @@ static int make_crops(ten *t, uint64_t index, uint8_t *out)
 {
     an_record record;
     int rc = an_dataset_record(t->dataset, index, &record);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_record_verify(&record);
-    for (int i = 0; rc == AN_OK && i < AN_SAMPLE_TEN; i++)
+    for (int i = 0; !rc && i < AN_SAMPLE_TEN; i++)
         rc = an_sampler_make(t->sampler, t->scratch, &record, &t->draws[i],
                              out + (size_t)i * an_sampler_bytes(t->sampler));
-    return rc < 0 ? an_error_prefix(rc, "'%s', record %llu", an_dataset_path(t->dataset), (unsigned long long)index)
-                  : rc;
+    return rc ? an_error_prefix(rc, "'%s', record %llu", an_dataset_path(t->dataset), (unsigned long long)index) : rc;
 }
 
-/* The mean of ten rows, left in the first. */
+/* Replace the first of ten rows by their mean. */
 static void average(float *rows, uint32_t classes)
 {
     for (uint32_t c = 0; c < classes; c++) {
@@ -103,11 +109,15 @@ static int count_image(ten *t, uint64_t index, float *rows, an_evaluation *sum)
 {
     uint32_t label = an_dataset_index(t->dataset)[index].label, classes = t->watcher->classes;
     average(rows, classes);
+    int rc = an_prediction_check(index, rows, classes);
+    sum->diverged = rc == AN_ECORRUPT;
+    if (rc)
+        return an_error_prefix(rc, "'%s'", an_dataset_path(t->dataset));
     uint32_t rank = an_prediction_rank(rows, classes, label);
     sum->images++;
     sum->top1 += rank < 1;
     sum->top5 += rank < 5;
-    sum->loss -= log(fmax((double)rows[label], 1e-38));
+    sum->loss -= log(fmax((double)rows[label], 1e-38)); /* finite also where a probability is 0 */
     return t->watcher->image(t->watcher->context, index, label, rows);
 }
 
@@ -115,12 +125,12 @@ static int run_batch(ten *t, uint64_t first, uint32_t count, an_evaluation *sum)
 {
     int rc = AN_OK;
     size_t image_bytes = AN_SAMPLE_TEN * an_sampler_bytes(t->sampler);
-    for (uint32_t i = 0; rc == AN_OK && i < count; i++)
+    for (uint32_t i = 0; !rc && i < count; i++)
         rc = make_crops(t, first + i, t->data + i * image_bytes);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_exec_evaluate(t->exec, &(an_images){t->data, t->crops}, NULL, count * AN_SAMPLE_TEN, t->probabilities,
                               NULL);
-    for (uint32_t i = 0; rc == AN_OK && i < count; i++)
+    for (uint32_t i = 0; !rc && i < count; i++)
         rc = count_image(t, first + i, t->probabilities + (size_t)i * AN_SAMPLE_TEN * t->watcher->classes, sum);
     return rc;
 }
@@ -132,12 +142,12 @@ int an_evaluate_ten_crop(an_exec *exec, const an_train_view_options *options, co
     *out = (an_evaluation){0};
     int rc = open_ten(&t, options);
     uint64_t count = an_dataset_count(options->dataset);
-    for (uint64_t first = 0; rc == AN_OK && first < count; first += t.images) {
+    for (uint64_t first = 0; !rc && first < count; first += t.images) {
         uint32_t images = count - first < t.images ? (uint32_t)(count - first) : t.images;
         rc = an_stop_requested() ? AN_STOPPED : run_batch(&t, first, images, out);
     }
     close_ten(&t);
-    if (rc == AN_OK)
+    if (!rc)
         out->loss /= (double)out->images;
     return rc;
 }

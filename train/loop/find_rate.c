@@ -11,7 +11,8 @@ double an_find_rate_at(int step, int steps)
     return AN_FIND_RATE_MIN * pow(AN_FIND_RATE_MAX / AN_FIND_RATE_MIN, share);
 }
 
-/* The first tenth only fills the average: a few lucky batches are no loss to compare with. */
+/* The first tenth of the steps only fills the average: until then it is the loss of a few batches, too uncertain to
+ * compare with. */
 static int settled(int steps)
 {
     return steps / 10;
@@ -27,20 +28,20 @@ double an_find_rate_choose(const an_rate_point *points, int count, int classes)
     return fell ? points[lowest].rate / 3 : 0;
 }
 
-/* One step at a rate; AN_END when the loss is not finite any more. */
+/* One step at the given rate. AN_END if the loss is not finite. */
 static int one_step(an_session *s, an_loader *loader, int number, double rate, double *loss)
 {
     an_batch *batch;
     an_exec_result result;
     int rc = an_loader_next(loader, &batch);
-    if (rc < 0)
+    if (rc)
         return rc;
     an_images images = an_train_images(batch);
     rc = an_exec_step(s->exec, &images, batch->labels, batch->count, (uint64_t)number, &result);
     an_loader_release(loader, batch);
     if (rc == AN_ECORRUPT)
         return AN_END;
-    if (rc < 0)
+    if (rc)
         return rc;
     *loss = result.loss;
     return an_exec_update(s->exec, &(an_sgd){.rate = rate,
@@ -56,12 +57,12 @@ int an_find_rate(an_session *s, int steps, an_rate_point *points, int *count, do
     double smooth = 0, loss = 0, start = HUGE_VAL;
     *count = 0;
     int rc = an_session_start_weights(s);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_session_loader(s, 0, &loader);
-    for (int i = 0; rc == AN_OK && i < steps; i++) {
+    for (int i = 0; !rc && i < steps; i++) {
         double rate = an_find_rate_at(i, steps);
         rc = an_stop_requested() ? AN_STOPPED : one_step(s, loader, i, rate, &loss);
-        if (rc != AN_OK)
+        if (rc)
             break;
         smooth = i ? 0.9 * smooth + 0.1 * loss : loss;
         points[(*count)++] = (an_rate_point){rate, smooth};

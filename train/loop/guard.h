@@ -1,4 +1,5 @@
-/* Watches the loss for a network that does not start: flat at ln(classes), the loss of guessing. */
+/* Watches the loss of a training for a network that does not begin to learn: its loss stays at ln(classes), the loss of
+ * guessing. */
 #ifndef AN_TRAIN_LOOP_GUARD_H
 #define AN_TRAIN_LOOP_GUARD_H
 
@@ -7,7 +8,7 @@
 #include <stdint.h>
 
 #define AN_GUARD_WINDOW 100 /* steps averaged */
-#define AN_GUARD_FLAT 300   /* steps without leaving ln(classes) before it is called flat */
+#define AN_GUARD_FLAT 300   /* steps near ln(classes) after which the loss is called flat */
 
 typedef struct {
     int classes;
@@ -19,10 +20,11 @@ typedef struct {
 
 an_guard an_guard_make(int classes);
 
-/* Tell it a step's loss. True once, when the loss has stayed within 1 % of ln(classes) for AN_GUARD_FLAT steps. */
+/* Call with the loss of each step. Returns true once: when the loss has stayed within 1 % of ln(classes) for
+ * AN_GUARD_FLAT steps. */
 bool an_guard_observe(an_guard *guard, double loss);
 
-/* What to tell the user: likely causes and remedies for this configuration. */
+/* Write a warning for the user to text: likely causes, and what to try with this configuration. */
 void an_guard_explain(const an_guard *guard, bool paper_init, double rate, char *text, size_t size);
 
 #endif

@@ -1,34 +1,55 @@
 #include "train/loop/predictions.h"
 
+#include <inttypes.h>
+#include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "base/error.h"
 
-an_prediction an_prediction_make(uint64_t index, uint32_t label, const float *probabilities, uint32_t classes)
+/* The order of predictions.h. */
+static bool is_before(const float *probabilities, uint32_t a, uint32_t b)
 {
-    an_prediction p = {.index = index, .label = label};
-    p.count = classes < AN_PREDICTION_TOP ? classes : AN_PREDICTION_TOP;
+    return probabilities[a] > probabilities[b] || (probabilities[a] == probabilities[b] && a < b);
+}
+
+int an_prediction_check(uint64_t index, const float *probabilities, uint32_t classes)
+{
+    for (uint32_t c = 0; c < classes; c++)
+        if (!isfinite(probabilities[c]))
+            return an_error(AN_ECORRUPT,
+                            "record %" PRIu64 ": the network's output is not finite (class %" PRIu32
+                            "): its weights are damaged or its training diverged; use an earlier checkpoint",
+                            index, c);
+    return AN_OK;
+}
+
+int an_prediction_make(an_prediction *out, uint64_t index, uint32_t label, const float *probabilities, uint32_t classes)
+{
+    int rc = an_prediction_check(index, probabilities, classes);
+    if (rc)
+        return rc;
+    *out = (an_prediction){.index = index, .label = label};
+    out->count = classes < AN_PREDICTION_TOP ? classes : AN_PREDICTION_TOP;
     uint32_t filled = 0;
     for (uint32_t c = 0; c < classes; c++) {
-        uint32_t at = filled < p.count ? filled++ : p.count;
-        for (; at > 0 && probabilities[c] > p.probability[at - 1]; at--)
-            if (at < p.count) {
-                p.top[at] = p.top[at - 1];
-                p.probability[at] = p.probability[at - 1];
-            }
-        if (at < p.count) {
-            p.top[at] = c;
-            p.probability[at] = probabilities[c];
-        }
+        uint32_t at = filled < out->count ? filled++ : out->count;
+        for (; at > 0 && is_before(probabilities, c, out->top[at - 1]); at--)
+            if (at < out->count)
+                out->top[at] = out->top[at - 1];
+        if (at < out->count)
+            out->top[at] = c;
     }
-    return p;
+    for (uint32_t i = 0; i < out->count; i++)
+        out->probability[i] = probabilities[out->top[i]];
+    return AN_OK;
 }
 
 uint32_t an_prediction_rank(const float *probabilities, uint32_t classes, uint32_t label)
 {
     uint32_t before = 0;
     for (uint32_t c = 0; c < classes; c++)
-        before += probabilities[c] > probabilities[label] || (probabilities[c] == probabilities[label] && c < label);
+        before += is_before(probabilities, c, label);
     return before;
 }
 
@@ -63,7 +84,7 @@ uint64_t an_confusion_correct(const an_confusion *confusion, uint32_t label)
     return confusion->counts[(size_t)label * confusion->classes + label];
 }
 
-/* Sorted insertion into a list of at most wanted. */
+/* Put item in its place in a list sorted by count, which holds at most wanted. */
 static size_t insert(an_confused *list, size_t filled, size_t wanted, an_confused item)
 {
     size_t at = filled < wanted ? filled++ : wanted;

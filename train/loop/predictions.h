@@ -1,4 +1,10 @@
-/* What a network says about single images: class probabilities in order, kept for a chosen few or counted for all. */
+/* What a network says about single images: its class probabilities in order, and counts of them over many images.
+ *
+ * One order decides everywhere which class comes first: the higher probability, and of equal probabilities the lower
+ * class number. The rank of a class is the number of classes before it. Top-1, top-5, confusions and printed
+ * predictions all follow it, so an image counts as correct exactly if its label is the first class printed.
+ *
+ * Probabilities that are not finite have no order: functions that are given some refuse them. */
 #ifndef AN_TRAIN_LOOP_PREDICTIONS_H
 #define AN_TRAIN_LOOP_PREDICTIONS_H
 
@@ -10,16 +16,21 @@
 typedef struct {
     uint64_t index; /* record */
     uint32_t label; /* true class */
-    uint32_t count; /* classes listed: 5, or all if there are fewer */
+    uint32_t count; /* classes listed: AN_PREDICTION_TOP, or all if there are fewer */
     uint32_t top[AN_PREDICTION_TOP];
     float probability[AN_PREDICTION_TOP];
 } an_prediction;
 
-/* The most probable classes, highest first; equal ones by class number. */
-an_prediction an_prediction_make(uint64_t index, uint32_t label, const float *probabilities, uint32_t classes);
+/* The most probable classes in order. AN_ECORRUPT if a probability is not finite: the message names the record and what
+ * to do. */
+int an_prediction_make(an_prediction *out, uint64_t index, uint32_t label, const float *probabilities,
+                       uint32_t classes);
 
-/* How many classes stand before label in that order: 0 means that it is the first. */
+/* Rank of label, 0 for the first. The probabilities must be finite: an_prediction_check. */
 uint32_t an_prediction_rank(const float *probabilities, uint32_t classes, uint32_t label);
+
+/* AN_ECORRUPT, as an_prediction_make returns it, if one of the probabilities for record index is not finite. */
+int an_prediction_check(uint64_t index, const float *probabilities, uint32_t classes);
 
 /* For each true class, how often each class was the most probable one. */
 typedef struct {

@@ -9,101 +9,14 @@
 #include "base/program/stop.h"
 #include "train/loop/evaluate.h"
 
-/* DESIGN: state.step alone says where a run is. Order, crops and dropout are functions of it (loader: epoch and step
- * within; exec: step), so a checkpoint after any step holds all that the next step depends on. The end of an epoch
- * (validation, schedule, best) happens at the top of the loop as long as state.epochs_closed says that it is due: a run
- * stopped before or within it repeats it whole. Numbers in events and summaries are not part of the state. */
-
-/* ---- Validation ---- */
-
-static bool can_validate(const an_trainer *t)
-{
-    return t->session.data.validation || t->session.data.subset;
-}
-
-/* The layers' times belong to training only: taken before a validation, dropped after it. */
-static void profile_training(an_trainer *t)
-{
-    if (t->profile.layers)
-        an_profile_take(&t->profile, t->session.exec, t->state.step - t->profiled_step);
-    t->profiled_step = t->state.step;
-}
-
-static int validate(an_trainer *t, an_evaluation *out)
-{
-    uint64_t start = an_clock_ns();
-    an_train_view_options options = {.dataset =
-                                         t->session.data.subset ? t->session.data.training : t->session.data.validation,
-                                     .input = &t->session.data.input,
-                                     .subset = t->session.data.subset,
-                                     .subset_count = t->session.data.subset_count,
-                                     .crop = t->config->crop,
-                                     .batch = t->config->batch,
-                                     .threads = t->session.loader_threads,
-                                     .engine = t->config->engine};
-    profile_training(t);
-    int rc = an_evaluate_centre(t->session.exec, &options, NULL, out);
-    an_exec_layers_reset(t->session.exec);
-    double seconds = an_clock_seconds_since(start);
-    t->summary.validation_seconds += seconds;
-    if (rc != AN_OK)
-        return out->diverged ? an_trainer_name_last_good(t, rc) : rc;
-    an_train_event event = {.kind = AN_EVENT_VALIDATION,
-                            .loss = out->loss,
-                            .top1 = (double)out->top1 / (double)out->images,
-                            .top5 = (double)out->top5 / (double)out->images,
-                            .seconds = seconds};
-    event.best = event.top1 > t->state.best_top1;
-    if (event.best) {
-        t->state.best_top1 = event.top1;
-        t->state.best_step = t->state.step;
-    }
-    t->validated_step = t->state.step;
-    return an_trainer_tell(t, &event);
-}
-
-/* Validation, and what the schedule makes of it. */
-static int judge_epoch(an_trainer *t, bool *best)
-{
-    an_evaluation result;
-    double before = t->state.best_top1;
-    int rc = validate(t, &result);
-    if (rc != AN_OK)
-        return rc;
-    an_schedule_observe(&t->schedule, &t->state.schedule, (double)result.top1 / (double)result.images);
-    *best = t->state.best_top1 > before;
-    return AN_OK;
-}
-
-/* The end of an epoch: its line, validation, a checkpoint. */
-static int close_epoch(an_trainer *t)
-{
-    uint64_t epoch = t->state.step / t->session.steps_per_epoch;
-    bool best = false;
-    if (epoch % (uint64_t)t->config->validate_every != 0) {
-        t->state.epochs_closed = epoch;
-        return AN_OK;
-    }
-    int rc = an_trainer_tell_window(t);
-    if (rc == AN_OK && can_validate(t))
-        rc = judge_epoch(t, &best);
-    if (rc != AN_OK)
-        return rc;
-    t->state.epochs_closed = epoch;
-    rc = t->board ? an_board_parameters(t->board, t->state.step, t->session.exec) : AN_OK;
-    if (rc == AN_OK)
-        rc = an_trainer_save(t, best);
-    an_trainer_window_start(t);
-    return rc;
-}
-
-static bool epoch_is_due(const an_trainer *t)
-{
-    return t->state.step % t->session.steps_per_epoch == 0 &&
-           t->state.step / t->session.steps_per_epoch > t->state.epochs_closed;
-}
-
-/* ---- Steps ---- */
+/* DESIGN: state.step alone says where a run stands. Order, crops and dropout masks are functions of it (the loader
+ * takes epoch and step within the epoch, exec takes the step), so a checkpoint after any step holds everything that the
+ * next step depends on.
+ *
+ * An epoch is closed (validation, schedule, best checkpoint) at the top of the loop, whenever state.epochs_closed says
+ * that this has not been done yet. A run that was stopped before or during it therefore repeats it whole.
+ *
+ * Numbers that only appear in events and summaries are not part of the state. */
 
 static int train_batch(an_trainer *t, const an_batch *batch)
 {
@@ -117,9 +30,9 @@ static int train_batch(an_trainer *t, const an_batch *batch)
                   .decay = t->config->decay,
                   .bias_rate_scale = t->config->bias_rate,
                   .bias_decay = t->config->bias_decay};
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_exec_update(t->session.exec, &sgd);
-    if (rc < 0)
+    if (rc)
         return rc;
     t->window.loss += result.loss;
     t->window.top1 += result.top1;
@@ -135,7 +48,7 @@ static int train_batch(an_trainer *t, const an_batch *batch)
     return an_trainer_tell_text(t, AN_EVENT_WARNING, text);
 }
 
-/* This step's batch; time spent waiting for it is counted. */
+/* The batch of this step. Time spent waiting for it is counted. */
 static int take_batch(an_trainer *t, an_batch **out)
 {
     if (t->ahead) {
@@ -151,18 +64,19 @@ static int take_batch(an_trainer *t, an_batch **out)
     return rc;
 }
 
-/* Let the next step's images travel while this one computes. A failure to get them shows again when they are due. */
+/* Send the next step's images to the device while this step computes, if they are ready. A failure of the loader is
+ * reported when the batch is due: it stays. */
 static void look_ahead(an_trainer *t)
 {
     an_batch *next;
-    if (t->state.step + 1 >= t->session.total_steps || an_loader_try_next(t->loader, &next) != AN_OK)
+    if (t->state.step + 1 >= t->session.total_steps || an_loader_try_next(t->loader, &next))
         return;
     t->ahead = next;
     an_images images = an_train_images(next);
     an_exec_prefetch(t->session.exec, &images, next->count);
 }
 
-/* Once. */
+/* Warn once if steps cannot be replayed as a graph. */
 static int tell_refusal(an_trainer *t)
 {
     char text[1024];
@@ -178,46 +92,46 @@ static int step(an_trainer *t)
 {
     an_batch *batch;
     int rc = take_batch(t, &batch);
-    if (rc < 0)
+    if (rc)
         return rc;
     look_ahead(t);
     rc = train_batch(t, batch);
     an_loader_release(t->loader, batch);
-    if (rc == AN_OK)
+    if (!rc)
         rc = tell_refusal(t);
-    if (rc == AN_OK && (t->state.step % (uint64_t)t->config->log_every == 0 || t->state.step == t->session.total_steps))
+    if (!rc && (t->state.step % (uint64_t)t->config->log_every == 0 || t->state.step == t->session.total_steps))
         rc = an_trainer_tell_window(t);
     return rc;
 }
 
-/* After SIGUSR1, or every save_every steps; an epoch's end comes first. */
+/* Save after SIGUSR1 and every save_every steps. An epoch's end that is due comes first: it saves, too. */
 static int save_if_due(an_trainer *t)
 {
-    if (epoch_is_due(t))
+    if (an_trainer_epoch_is_due(t))
         return AN_OK;
     bool asked = an_stop_save_requested();
     bool due = t->config->save_every && t->state.step % (uint64_t)t->config->save_every == 0;
     if ((!asked && !due) || (t->saved_any && t->saved_step == t->state.step))
         return AN_OK;
     int rc = an_trainer_tell_window(t);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_trainer_save(t, false);
     an_trainer_window_start(t);
     return rc;
 }
 
-/* After the last step: validate what an unfinished epoch left, without the schedule seeing it. */
+/* After the last step: validate if it did not end an epoch. The schedule does not see the result. */
 static int finish(an_trainer *t)
 {
     bool best = false;
     int rc = an_trainer_tell_window(t);
-    if (rc == AN_OK && can_validate(t) && t->summary.images && t->validated_step != t->state.step) {
+    if (!rc && an_trainer_can_validate(t) && t->summary.images && t->validated_step != t->state.step) {
         an_evaluation result;
         double before = t->state.best_top1;
-        rc = validate(t, &result);
+        rc = an_trainer_validate(t, &result);
         best = t->state.best_top1 > before;
     }
-    if (rc == AN_OK && (best || t->saved_step != t->state.step || !t->saved_any))
+    if (!rc && (best || t->saved_step != t->state.step || !t->saved_any))
         rc = an_trainer_save(t, best);
     return rc;
 }
@@ -225,24 +139,24 @@ static int finish(an_trainer *t)
 static int stop(an_trainer *t)
 {
     int rc = an_trainer_tell_window(t);
-    if (rc == AN_OK && !(t->saved_any && t->saved_step == t->state.step))
+    if (!rc && !(t->saved_any && t->saved_step == t->state.step))
         rc = an_trainer_save(t, false);
-    return rc == AN_OK ? AN_STOPPED : rc;
+    return rc ? rc : AN_STOPPED;
 }
 
 static int loop(an_trainer *t)
 {
     int rc = AN_OK;
-    while (rc == AN_OK) {
+    while (!rc) {
         if (an_stop_requested())
             return AN_STOPPED;
-        if (epoch_is_due(t))
-            rc = close_epoch(t);
+        if (an_trainer_epoch_is_due(t))
+            rc = an_trainer_close_epoch(t);
         else if (t->state.step < t->session.total_steps)
             rc = step(t);
         else
             return finish(t);
-        if (rc == AN_OK)
+        if (!rc)
             rc = save_if_due(t);
     }
     return rc;
@@ -256,12 +170,10 @@ int an_trainer_run(an_trainer *t)
     int rc = loop(t);
     if (rc == AN_STOPPED)
         rc = stop(t);
-    profile_training(t);
+    an_trainer_profile_take(t);
     t->summary.seconds = an_clock_seconds_since(start);
     return rc;
 }
-
-/* ---- A trainer ---- */
 
 int an_trainer_create(an_trainer **out, const an_train_config *config, const char *training, const char *validation,
                       const an_train_observer *observer)
@@ -272,7 +184,7 @@ int an_trainer_create(an_trainer **out, const an_train_config *config, const cha
     t->config = config;
     t->observer = observer;
     int rc = an_trainer_prepare(t, training, validation);
-    if (rc < 0) {
+    if (rc) {
         an_trainer_free(t);
         return rc;
     }
@@ -314,9 +226,9 @@ int an_trainer_profile(an_trainer *t, an_buffer *out)
 int an_trainer_describe(an_trainer *t, an_buffer *out)
 {
     int rc = an_session_describe(&t->session, out);
-    if (rc == AN_OK && an_loader_note(t->loader))
+    if (!rc && an_loader_note(t->loader))
         rc = an_buffer_printf(out, "            %s\n", an_loader_note(t->loader));
-    if (rc != AN_OK)
+    if (rc)
         return rc;
     if (t->state.step >= t->session.total_steps)
         return an_buffer_printf(

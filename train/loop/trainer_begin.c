@@ -15,7 +15,7 @@ static int refuse_other_recipe(const an_trainer *t, const an_checkpoint *c)
     const an_train_identity *theirs = an_checkpoint_identity(c);
     an_buffer before = {0};
     int rc = an_train_recipe_complete(theirs->recipe, an_checkpoint_path(c), &before);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_train_recipe_compare((const char *)before.data, (const char *)t->recipe.data, &difference);
     an_buffer_free(&before);
     if (rc == AN_END)
@@ -23,7 +23,7 @@ static int refuse_other_recipe(const an_trainer *t, const an_checkpoint *c)
                       "'%s' was made with another recipe; give the same options, or another --run folder to "
                       "start anew:\n%.*s",
                       an_checkpoint_path(c), (int)difference.size - 1, (char *)difference.data);
-    else if (rc == AN_OK && t->schedule.kind == AN_SCHEDULE_COSINE && theirs->total_steps != t->session.total_steps)
+    else if (!rc && t->schedule.kind == AN_SCHEDULE_COSINE && theirs->total_steps != t->session.total_steps)
         rc = an_error(AN_EINVAL,
                       "'%s' was on its way to %" PRIu64 " steps, now it is %" PRIu64 ": a cosine schedule cannot "
                       "change its length",
@@ -35,7 +35,7 @@ static int refuse_other_recipe(const an_trainer *t, const an_checkpoint *c)
 static int refuse_other_data(const an_trainer *t, const an_checkpoint *c)
 {
     int rc = an_train_class_check(t->session.data.training, an_checkpoint_identity(c)->classes, an_checkpoint_path(c));
-    if (rc < 0)
+    if (rc)
         return rc;
     if (an_checkpoint_identity(c)->fingerprint == t->identity.fingerprint)
         return AN_OK;
@@ -61,15 +61,17 @@ static int note_other_machine(an_trainer *t, const an_checkpoint *c)
 static int restore(an_trainer *t, an_checkpoint *c)
 {
     int rc = refuse_other_recipe(t, c);
-    if (rc == AN_OK)
-        rc = refuse_other_data(t, c);
-    if (rc == AN_OK && t->run && an_run_newest_step(t->run) > an_checkpoint_state(c)->step)
-        rc = an_error(AN_EINVAL,
-                      "the run folder holds a later checkpoint than '%s': name another --run folder to go back",
-                      an_checkpoint_path(c));
-    if (rc == AN_OK)
-        rc = an_checkpoint_restore(c, t->session.exec, true);
-    if (rc < 0)
+    if (rc)
+        return rc;
+    rc = refuse_other_data(t, c);
+    if (rc)
+        return rc;
+    if (t->run && an_run_newest_step(t->run) > an_checkpoint_state(c)->step)
+        return an_error(AN_EINVAL,
+                        "the run folder holds a later checkpoint than '%s': name another --run folder to go back",
+                        an_checkpoint_path(c));
+    rc = an_checkpoint_restore(c, t->session.exec, true);
+    if (rc)
         return rc;
     t->state = *an_checkpoint_state(c);
     snprintf(t->checkpoint, sizeof(t->checkpoint), "%s", an_checkpoint_path(c));
@@ -78,41 +80,36 @@ static int restore(an_trainer *t, an_checkpoint *c)
     return note_other_machine(t, c);
 }
 
-static void damaged(void *context, const char *reason)
+static void skipped(void *context, const char *reason)
 {
     char text[AN_ERROR_MAX + 64];
     snprintf(text, sizeof(text), "%s; going back to the checkpoint before it", reason);
-    /* Nothing is written yet: metrics are opened after the step is known. */
+    /* Cannot fail: metrics and TensorBoard, which are written to, are not open yet. */
     (void)an_trainer_tell_text(context, AN_EVENT_WARNING, text);
 }
 
+/* The checkpoint that --resume means; *out is NULL for a fresh start. */
 static int open_checkpoint(an_trainer *t, an_checkpoint **out)
 {
     const char *resume = t->config->resume;
-    if (!resume) {
-        if (t->run && an_run_checkpoint_count(t->run))
-            return an_error(AN_EINVAL,
-                            "'%s' already holds a run: go on with --resume auto, or name another --run folder",
-                            t->config->run);
-        return AN_ENOTFOUND;
-    }
-    if (strcmp(resume, "auto") != 0)
+    *out = NULL;
+    if (resume && strcmp(resume, "auto") == 0)
+        return an_run_newest(t->run, out, skipped, t);
+    if (resume)
         return an_checkpoint_open(out, resume);
-    if (an_run_checkpoint_count(t->run) == 0)
-        return AN_ENOTFOUND;
-    return an_run_newest(t->run, out, damaged, t);
+    if (t->run && an_run_checkpoint_count(t->run))
+        return an_error(AN_EINVAL, "'%s' already holds a run: go on with --resume auto, or name another --run folder",
+                        t->config->run);
+    return AN_OK;
 }
 
 /* Fresh weights, or those of the checkpoint that --resume means. */
 static int begin(an_trainer *t)
 {
     an_checkpoint *c = NULL;
-    bool explicit_file = t->config->resume && strcmp(t->config->resume, "auto") != 0;
     int rc = open_checkpoint(t, &c);
-    if (rc == AN_ENOTFOUND && !explicit_file)
-        return an_session_start_weights(&t->session);
-    if (rc == AN_OK)
-        rc = restore(t, c);
+    if (!rc)
+        rc = c ? restore(t, c) : an_session_start_weights(&t->session);
     an_checkpoint_free(c);
     return rc;
 }
@@ -120,11 +117,13 @@ static int begin(an_trainer *t)
 static int identify(an_trainer *t)
 {
     int rc = an_train_config_recipe(t->config, &t->recipe);
-    if (rc == AN_OK)
-        rc = an_buffer_append(&t->recipe, "", 1);
-    if (rc == AN_OK)
-        rc = an_buffer_printf(&t->machine, "%d compute threads for '%s' on %s", t->session.compute_threads,
-                              t->config->devices, an_cpu_describe());
+    if (rc)
+        return rc;
+    rc = an_buffer_append(&t->recipe, "", 1);
+    if (rc)
+        return rc;
+    rc = an_buffer_printf(&t->machine, "%d compute threads for '%s' on %s", t->session.compute_threads,
+                          t->config->devices, an_cpu_describe());
     t->identity = (an_train_identity){.recipe = (const char *)t->recipe.data,
                                       .dataset = an_dataset_path(t->session.data.training),
                                       .fingerprint = an_dataset_fingerprint(t->session.data.training),
@@ -134,25 +133,27 @@ static int identify(an_trainer *t)
     return rc;
 }
 
-/* The step is known: now the run's files may be written. */
+/* Open the files that a run adds to. Only now is it known from which step on: later lines of them are dropped. */
 static int open_records(an_trainer *t)
 {
     if (!t->run)
         return AN_OK;
     int rc = an_file_write_atomic(an_run_path(t->run, "recipe.txt"), t->recipe.data, t->recipe.size - 1);
-    if (rc == AN_OK)
-        rc = an_engines_save(&t->session.choices, an_run_path(t->run, "engines.txt"));
-    if (rc == AN_OK)
-        rc = an_metrics_open(&t->metrics, an_run_path(t->run, "metrics.jsonl"), t->state.step);
-    if (rc == AN_OK && t->config->tensorboard)
-        rc = an_tensorboard_open(&t->board, an_run_path(t->run, "tensorboard"), t->state.step);
-    return rc;
+    if (rc)
+        return rc;
+    rc = an_engines_save(&t->session.choices, an_run_path(t->run, "engines.txt"));
+    if (rc)
+        return rc;
+    rc = an_metrics_open(&t->metrics, an_run_path(t->run, "metrics.jsonl"), t->state.step);
+    if (rc || !t->config->tensorboard)
+        return rc;
+    return an_tensorboard_open(&t->board, an_run_path(t->run, "tensorboard"), t->state.step);
 }
 
 static int tell_notes(an_trainer *t)
 {
     int rc = an_buffer_append(&t->session.notes, "", 1);
-    for (char *rest = (char *)t->session.notes.data, *line; rc == AN_OK && (line = strsep(&rest, "\n")) && rest;)
+    for (char *rest = (char *)t->session.notes.data, *line; !rc && (line = strsep(&rest, "\n")) && rest;)
         rc = an_trainer_tell_text(t, AN_EVENT_WARNING, line);
     return rc;
 }
@@ -160,23 +161,30 @@ static int tell_notes(an_trainer *t)
 int an_trainer_prepare(an_trainer *t, const char *training, const char *validation)
 {
     int rc = an_session_open(&t->session, t->config, training, validation);
-    if (rc == AN_OK)
-        rc = tell_notes(t);
-    if (rc == AN_OK)
-        rc = identify(t);
-    if (rc == AN_OK)
-        rc = an_train_config_schedule(t->config, t->session.steps_per_epoch, t->session.total_steps, &t->schedule);
-    if (rc == AN_OK && t->config->run)
-        rc = an_run_open(&t->run, t->config->run);
-    if (rc == AN_OK)
-        rc = begin(t);
-    if (rc == AN_OK)
-        rc = an_session_loader(&t->session, t->state.step, &t->loader);
-    if (rc == AN_OK)
-        rc = open_records(t);
-    if (rc == AN_OK && t->config->profile)
-        rc = an_profile_open(&t->profile, t->session.exec);
+    if (rc)
+        return rc;
+    rc = tell_notes(t);
+    if (rc)
+        return rc;
+    rc = identify(t);
+    if (rc)
+        return rc;
+    rc = an_train_config_schedule(t->config, t->session.steps_per_epoch, t->session.total_steps, &t->schedule);
+    if (rc)
+        return rc;
+    rc = t->config->run ? an_run_open(&t->run, t->config->run) : AN_OK;
+    if (rc)
+        return rc;
+    rc = begin(t);
+    if (rc)
+        return rc;
     t->guard = an_guard_make(t->session.data.classes);
     t->summary.first_step = t->profiled_step = t->state.step;
-    return rc;
+    rc = an_session_loader(&t->session, t->state.step, &t->loader);
+    if (rc)
+        return rc;
+    rc = open_records(t);
+    if (rc || !t->config->profile)
+        return rc;
+    return an_profile_open(&t->profile, t->session.exec);
 }

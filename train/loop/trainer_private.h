@@ -1,10 +1,11 @@
-/* The trainer's state, shared by its three parts: trainer.c (the loop), trainer_begin.c (what a run starts from) and
- * trainer_tell.c (events and checkpoints). */
+/* The trainer's state, shared by its parts: trainer.c (the loop), trainer_begin.c (what a run starts from),
+ * trainer_validate.c (the end of an epoch) and trainer_tell.c (events and checkpoints). */
 #ifndef AN_TRAIN_LOOP_TRAINER_PRIVATE_H
 #define AN_TRAIN_LOOP_TRAINER_PRIVATE_H
 
 #include <limits.h>
 
+#include "train/loop/evaluate.h"
 #include "train/loop/guard.h"
 #include "train/loop/trainer.h"
 #include "train/setup/session.h"
@@ -17,23 +18,23 @@ typedef struct {
     double loss;
     uint64_t top1, top5;
     uint64_t wait_ns;
-} an_trainer_window; /* since the last line */
+} an_trainer_window; /* sums since the last line was told */
 
 struct an_trainer {
     const an_train_config *config;
     const an_train_observer *observer;
     an_session session;
     an_loader *loader;
-    an_batch *ahead;       /* the next step's batch, if it was ready in time to be sent to the devices; else NULL */
+    an_batch *ahead;       /* the next step's batch, if it was ready in time to be sent ahead; else NULL */
     an_run *run;           /* NULL without --run */
     an_metrics *metrics;   /* the same */
     an_tensorboard *board; /* NULL without --tensorboard */
     an_schedule schedule;
     an_train_state state;
     an_train_identity identity;
-    an_buffer recipe, machine; /* of identity */
+    an_buffer recipe, machine; /* strings that identity points to */
     an_guard guard;
-    bool refusal_told; /* an_exec_replay_refusal */
+    bool refusal_told; /* an_exec_replay_refusal was told */
     an_trainer_window window;
     uint64_t saved_step, validated_step;
     bool saved_any;
@@ -43,10 +44,11 @@ struct an_trainer {
     uint64_t profiled_step;
 };
 
-/* Fill a zeroed trainer whose config and observer are set. */
+/* Open everything a run needs. The trainer is zeroed but for config and observer; an_trainer_free frees what is left of
+ * it after a failure. */
 int an_trainer_prepare(an_trainer *t, const char *training, const char *validation);
 
-/* Step, total and epoch are filled in. To the observer, the run's metrics and TensorBoard. */
+/* Fill in the event's step, total and epoch, and tell it to the observer, the run's metrics and TensorBoard. */
 int an_trainer_tell(an_trainer *t, an_train_event *event);
 int an_trainer_tell_text(an_trainer *t, an_event_kind kind, const char *text);
 
@@ -55,6 +57,15 @@ int an_trainer_tell_window(an_trainer *t); /* nothing if no step was made since 
 
 /* Write a checkpoint of this step; without a run nothing happens. */
 int an_trainer_save(an_trainer *t, bool best);
+
+bool an_trainer_epoch_is_due(const an_trainer *t); /* an epoch ended here and is not closed yet */
+int an_trainer_close_epoch(an_trainer *t);         /* tell its last line, validate, save */
+
+bool an_trainer_can_validate(const an_trainer *t); /* it has images for that */
+int an_trainer_validate(an_trainer *t, an_evaluation *out);
+
+/* With --profile: add the layers' times since the last call. */
+void an_trainer_profile_take(an_trainer *t);
 
 /* Extend the message of a failure that came from numbers that are not finite; returns rc. */
 int an_trainer_name_last_good(const an_trainer *t, int rc);

@@ -18,7 +18,7 @@ int an_trainer_tell(an_trainer *t, an_train_event *event)
     event->epoch = epochs_done(t);
     t->observer->tell(t->observer->context, event);
     int rc = t->metrics ? an_metrics_write(t->metrics, event) : AN_OK;
-    return rc == AN_OK && t->board ? an_board_event(t->board, event) : rc;
+    return !rc && t->board ? an_board_event(t->board, event) : rc;
 }
 
 int an_trainer_tell_text(an_trainer *t, an_event_kind kind, const char *text)
@@ -26,14 +26,14 @@ int an_trainer_tell_text(an_trainer *t, an_event_kind kind, const char *text)
     return an_trainer_tell(t, &(an_train_event){.kind = kind, .text = text});
 }
 
-/* Since the last call; false where devices have no clock of their own. A device that failed tells so in the next step.
- */
+/* Time since the last call. False if the devices have no clock, and on failure: the next step reports that. */
 static bool device_time(an_trainer *t, an_device_time *out)
 {
-    return an_exec_device_time(t->session.exec, out) == AN_OK && out->total > 0;
+    int rc = an_exec_device_time(t->session.exec, out);
+    return !rc && out->total > 0;
 }
 
-/* The window's shares, negative if they are not known; summed up for the end, too. */
+/* Fill in the window's shares, negative if they are not known, and add the times to the run's. */
 static void tell_devices(an_trainer *t, an_train_event *event)
 {
     an_device_time time;
@@ -49,7 +49,7 @@ static void tell_devices(an_trainer *t, an_train_event *event)
 void an_trainer_window_start(an_trainer *t)
 {
     an_device_time before;
-    (void)device_time(t, &before); /* is not this window's */
+    (void)device_time(t, &before); /* drops what belongs to the time before this window */
     t->window = (an_trainer_window){.start_ns = an_clock_ns()};
 }
 
@@ -95,9 +95,9 @@ int an_trainer_save(an_trainer *t, bool best)
                                 &t->identity, &t->session.data.input);
     if (rc == AN_ECORRUPT)
         return an_trainer_name_last_good(t, rc);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_run_saved(t->run, t->state.step, best, t->config->keep);
-    if (rc < 0)
+    if (rc)
         return rc;
     snprintf(t->checkpoint, sizeof(t->checkpoint), "%s", an_run_checkpoint_path(t->run, t->state.step));
     t->saved_step = t->state.step;

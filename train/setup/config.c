@@ -28,7 +28,8 @@ int an_train_config_recipe(const an_train_config *config, an_buffer *out)
     return an_options_write(an_train_recipe_spec(), config, out);
 }
 
-/* One "name = value" line at *at, cut in place; false at the end. */
+/* Find the next "name = value" line at *at, end name and value in place with zeros and move *at behind it. False if
+ * there is none. */
 static bool next_line(char **at, char **name, char **value)
 {
     while (**at) {
@@ -52,7 +53,7 @@ int an_train_config_parse(an_train_config *config, const char *lines, const char
     if (!copy)
         return an_error(AN_ENOMEM, "out of memory reading %s", where);
     int rc = AN_OK;
-    while (rc == AN_OK && next_line(&at, &name, &value))
+    while (!rc && next_line(&at, &name, &value))
         rc = an_options_set(an_train_recipe_spec(), config, name, value, where);
     free(copy);
     return rc;
@@ -62,14 +63,18 @@ int an_train_recipe_complete(const char *lines, const char *where, an_buffer *ou
 {
     an_train_config config = {0};
     int rc = an_options_init(an_train_recipe_spec(), &config);
-    if (rc == AN_OK)
-        rc = an_train_config_parse(&config, lines, where);
-    if (rc == AN_OK)
-        rc = an_train_config_recipe(&config, out);
-    return rc < 0 ? rc : an_buffer_append(out, "", 1);
+    if (rc)
+        return rc;
+    rc = an_train_config_parse(&config, lines, where);
+    if (rc)
+        return rc;
+    rc = an_train_config_recipe(&config, out);
+    if (rc)
+        return rc;
+    return an_buffer_append(out, "", 1);
 }
 
-/* The value of name in lines, as a new string; NULL if absent. */
+/* The value of the name wanted in lines, as a new string; NULL if it is absent. */
 static char *lookup(const char *lines, const char *wanted)
 {
     char *copy = strdup(lines), *at = copy, *name, *value, *found = NULL;
@@ -105,9 +110,9 @@ int an_train_recipe_compare(const char *before, const char *now, an_buffer *diff
 {
     size_t start = difference->size;
     int rc = compare_one_way(before, now, true, difference);
-    if (rc == AN_OK)
+    if (!rc)
         rc = compare_one_way(now, before, false, difference);
-    if (rc < 0)
+    if (rc)
         return rc;
     return difference->size == start ? AN_OK : AN_END;
 }

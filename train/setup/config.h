@@ -1,5 +1,5 @@
-/* Everything a user can choose for a training run. One table drives the command line, recipe files and help; its second
- * half, the recipe, is what decides the resulting weights and what a resumed run must not change. */
+/* Everything a user can choose for a training run. One table of options drives the command line, recipe files and help.
+ * Its second half is the recipe: the options that decide the resulting weights, which a resumed run must not change. */
 #ifndef AN_TRAIN_SETUP_CONFIG_H
 #define AN_TRAIN_SETUP_CONFIG_H
 
@@ -15,7 +15,7 @@
 typedef enum { AN_SCALE_AUTO, AN_SCALE_PAPER, AN_SCALE_UNIT } an_scale_kind;
 
 typedef struct {
-    /* The run: may differ each time. */
+    /* May differ each time a run is continued. */
     const char *run, *recipe, *resume, *weights;
     int save_every, keep, log_every;
     bool quiet, json, tensorboard, dry_run, profile;
@@ -45,26 +45,28 @@ typedef struct {
     int overfit;
 } an_train_config;
 
-/* The whole table, and its part that is the recipe (same struct). */
+/* The whole table; and the part of it that is the recipe, which fills the same struct. */
 extern const an_option an_train_options[];
 const an_options *an_train_recipe_spec(void);
 
-/* What options cannot check one by one; AN_EINVAL names the option and the remedy. */
+/* Check what concerns several options at once. AN_EINVAL names the option and the remedy. */
 int an_train_config_check(const an_train_config *config);
 
 /* The recipe as "name = value" lines. */
 int an_train_config_recipe(const an_train_config *config, an_buffer *out);
 
-/* Fill the recipe part of config from such lines. where names their origin in messages. */
+/* Set the recipe part of config from such lines. Messages call their origin where. */
 int an_train_config_parse(an_train_config *config, const char *lines, const char *where);
 
-/* The same recipe with every option of this program in it: what an older one did not know yet has its initial value. */
+/* Append the same recipe with every option that this program has: those that lines lack, because an older program wrote
+ * them, get their initial values. */
 int an_train_recipe_complete(const char *lines, const char *where, an_buffer *out);
 
-/* Compare two recipe texts. Equal: AN_OK and nothing appended. Else AN_END and one line "name: old -> new" for each. */
+/* Compare two recipes. AN_OK if they are equal. Else AN_END, and a line "name: old -> new" is appended for each
+ * difference. */
 int an_train_recipe_compare(const char *before, const char *now, an_buffer *difference);
 
-an_scale_kind an_train_config_scale(const an_train_config *config); /* AUTO resolved */
+an_scale_kind an_train_config_scale(const an_train_config *config); /* what AUTO stands for is resolved */
 int an_train_config_schedule(const an_train_config *config, uint64_t steps_per_epoch, uint64_t total_steps,
                              an_schedule *out);
 

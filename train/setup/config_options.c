@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+/* Names of choices, in the order of the type that stands beside each. */
 static const char *const engines[] = {"auto", "uring", "uring-direct", "pread", "mmap", NULL}; /* an_reader_engine */
 static const char *const schedules[] = {"constant", "steps", "plateau", "cosine", NULL};       /* an_schedule_kind */
 static const char *const inits[] = {"paper", "he", NULL};                                      /* an_init_kind */

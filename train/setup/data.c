@@ -22,7 +22,7 @@ static int check_dataset(const an_dataset *dataset, const an_train_config *confi
 static int check_training(const an_dataset *dataset, const an_train_config *config)
 {
     int rc = check_dataset(dataset, config);
-    if (rc < 0)
+    if (rc)
         return rc;
     const char *path = an_dataset_path(dataset);
     uint64_t count = an_dataset_count(dataset);
@@ -41,19 +41,18 @@ static int check_training(const an_dataset *dataset, const an_train_config *conf
 static int open_validation(an_train_data *data, const an_train_config *config, const char *path)
 {
     int rc = an_dataset_open(&data->validation, path);
-    if (rc == AN_OK)
+    if (!rc)
         rc = check_dataset(data->validation, config);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_train_class_check(data->validation, data->class_ids, an_dataset_path(data->training));
-    if (rc == AN_OK && config->mean == AN_MEAN_PIXEL &&
-        an_dataset_side(data->validation) != an_dataset_side(data->training))
+    if (!rc && config->mean == AN_MEAN_PIXEL && an_dataset_side(data->validation) != an_dataset_side(data->training))
         rc = an_error(
             AN_EINVAL, "'%s' holds %u px images, '%s' %u px: ingest both with one --size, or use --mean channel", path,
             an_dataset_side(data->validation), an_dataset_path(data->training), an_dataset_side(data->training));
     return rc;
 }
 
-/* Evenly spaced, so that a dataset stored by class still gives all of them. */
+/* Records at equal distances, so that a dataset stored class by class gives all its classes. */
 static int choose_subset(an_train_data *data, uint64_t wanted)
 {
     data->subset = calloc(wanted, sizeof(*data->subset));
@@ -74,7 +73,7 @@ static double unit_scale(const an_statistics *statistics)
     return deviation > 0 ? 1.0 / deviation : 1.0;
 }
 
-/* The mean image as it is subtracted: itself, one colour everywhere, or black. */
+/* input.mean_image is what --mean subtracts: the mean image, its mean colour everywhere, or zero. */
 static int derive_input(an_train_data *data, const an_train_config *config)
 {
     const an_statistics *s = an_dataset_statistics(data->training);
@@ -93,17 +92,17 @@ int an_train_data_open(an_train_data *out, const an_train_config *config, const 
 {
     *out = (an_train_data){0};
     int rc = an_dataset_open(&out->training, training);
-    if (rc == AN_OK)
+    if (!rc)
         rc = check_training(out->training, config);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_train_class_ids(out->training, &out->class_ids);
-    if (rc == AN_OK && validation && !config->overfit)
+    if (!rc && validation && !config->overfit)
         rc = open_validation(out, config, validation);
-    if (rc == AN_OK && config->overfit)
+    if (!rc && config->overfit)
         rc = choose_subset(out, (uint64_t)config->overfit);
-    if (rc == AN_OK)
+    if (!rc)
         rc = derive_input(out, config);
-    if (rc < 0) {
+    if (rc) {
         an_train_data_close(out);
         return rc;
     }

@@ -1,4 +1,8 @@
-/* The datasets of a run and the loaders that read them. */
+/* The datasets of a run, the loaders that read them, and how an image becomes the network's input.
+ *
+ * A network gets an image as (pixels - mean) * scale. Where it takes floats, the loader computes that; where it takes
+ * bytes (GPUs), the loader hands over the pixels and the device computes it: an_train_conversion and
+ * an_train_sample_format are the two halves of that. Everything here is used by one thread. */
 #ifndef AN_TRAIN_SETUP_DATA_H
 #define AN_TRAIN_SETUP_DATA_H
 
@@ -11,38 +15,48 @@
 
 typedef struct {
     an_dataset *training, *validation; /* validation NULL: none */
-    uint64_t *subset;                  /* --overfit: records used, else NULL */
+    uint64_t *subset;                  /* --overfit: the records used; else NULL */
     uint64_t subset_count;
     int classes;
     char *class_ids;      /* JSON array, in order of label */
     an_train_input input; /* derived from the training set's statistics */
 } an_train_data;
 
-/* Open and check: equal classes in both, nothing empty, crop and batch fit. validation may be NULL. */
+/* Open both datasets and check that they have the same classes, that neither is empty, and that crop and batch fit.
+ * validation may be NULL. */
 int an_train_data_open(an_train_data *out, const an_train_config *config, const char *training, const char *validation);
 void an_train_data_close(an_train_data *data); /* zeroed is fine */
 
-/* JSON array of a dataset's class ids; the caller frees. */
+/* JSON array of a dataset's class ids, escaped as state/text.h says; the caller frees it. */
 int an_train_class_ids(const an_dataset *dataset, char **out);
 
-/* AN_EINVAL unless the dataset has exactly the classes of ids, in this order; names the first difference. */
+/* AN_EINVAL unless the dataset has exactly the classes of ids, in this order: the message names the first difference.
+ * origin says in messages where ids come from. */
 int an_train_class_check(const an_dataset *dataset, const char *ids, const char *origin);
 
-/* Endless, shuffled and augmented, from (epoch, step) on, in the format and memory that exec wants; exec must outlive
- * it. */
+/* A loader of shuffled and augmented batches without end, from a step of an epoch on, in the format that exec wants and
+ * in memory that exec allocates: exec must outlive it. */
 int an_train_data_loader(const an_train_data *data, const an_train_config *config, an_exec *exec, int threads,
                          uint64_t epoch, uint64_t step, an_loader **out);
 
-/* A loader's batch as an exec takes it. */
+/* A loader's batch in the form that an exec takes. */
 an_images an_train_images(const an_batch *batch);
 
-/* What a device that takes images as bytes does itself, from input; borrows its mean image. */
+/* What a device that takes bytes computes itself. Borrows input's mean image. */
 an_conversion an_train_conversion(const an_train_input *input);
 
-/* Leave to the device what it does itself: for samplers that write in format. */
+/* Let a sampler write in format: if that is bytes, the sampler subtracts and scales nothing, because the device does.
+ */
 void an_train_sample_format(an_sample_options *sample, an_format format);
 
-/* Looking at a dataset as it is, for evaluation. */
+/* How a trained network sees square images of side pixels: options for a sampler that cuts out crop x crop, writes
+ * format and subtracts the mean as training did. Every program that shows images to a trained network takes them from
+ * here. statistics borrows input's mean image. AN_EINVAL if the images are smaller than the crop, or if a mean image
+ * that is not one colour belongs to another side; the caller prefixes the name of what holds the images. */
+int an_train_input_sample(const an_train_input *input, int crop, uint32_t side, an_format format,
+                          an_sample_options *sample, an_statistics *statistics);
+
+/* A dataset to be looked at without augmentation, for evaluation. */
 typedef struct {
     const an_dataset *dataset;
     const an_train_input *input;
@@ -51,14 +65,14 @@ typedef struct {
     int crop, batch, threads, engine;
 } an_train_view_options;
 
-/* The centre of each image once, in stored order, the last batch short. */
+/* A loader of the centre of each image, once and in stored order. The last batch may be short. */
 int an_train_view_loader(const an_train_view_options *options, an_exec *exec, an_loader **out);
 
-/* The same as options for a sampler. statistics borrows options->input's mean image. */
+/* an_train_input_sample for the dataset's images. statistics borrows options->input's mean image. */
 int an_train_view_sample(const an_train_view_options *options, an_format format, an_sample_options *sample,
                          an_statistics *statistics);
 
-/* How loader and compute threads share the processors: what --threads and --compute-threads 0 stand for. */
+/* The number of threads to use: wanted, or what --threads 0 and --compute-threads 0 stand for. */
 int an_train_loader_threads(int wanted);
 int an_train_compute_threads(int wanted);
 

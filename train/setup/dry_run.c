@@ -8,7 +8,7 @@
 
 typedef struct {
     double seconds; /* of the fastest step */
-    double walked;  /* of the fastest that was queued operation by operation, where the others were not; else 0 */
+    double walked;  /* of the fastest step queued operation by operation; 0 if all steps are queued like that */
 } step_times;
 
 /* The fastest of three steps on blank images. */
@@ -20,11 +20,11 @@ static int time_step(an_session *s, const void *images, const uint32_t *labels, 
         uint64_t start = an_clock_ns();
         int rc = an_exec_step(s->exec, &(an_images){.pixels = images}, labels, (uint32_t)s->config->batch, (uint64_t)i,
                               &result);
-        if (rc == AN_OK)
+        if (!rc)
             rc = an_exec_update(s->exec, &(an_sgd){.rate = 1e-6, .bias_rate_scale = 1});
-        if (rc == AN_OK)
+        if (!rc)
             rc = an_exec_wait(s->exec);
-        if (rc < 0)
+        if (rc)
             return rc;
         double took = an_clock_seconds_since(start);
         if (i > 0 && took < *seconds) /* the first one warms up */
@@ -36,7 +36,7 @@ static int time_step(an_session *s, const void *images, const uint32_t *labels, 
 static int time_steps(an_session *s, const void *images, const uint32_t *labels, step_times *out)
 {
     int rc = time_step(s, images, labels, &out->seconds);
-    if (rc < 0 || !an_exec_replays(s->exec))
+    if (rc || !an_exec_replays(s->exec))
         return rc;
     an_exec_replay_set(s->exec, false);
     rc = time_step(s, images, labels, &out->walked);
@@ -53,9 +53,9 @@ static int measure(an_session *s, step_times *times)
     uint32_t *labels = calloc((size_t)s->config->batch, sizeof(*labels));
     int rc =
         labels ? an_exec_images_alloc(s->exec, &images, bytes) : an_error(AN_ENOMEM, "out of memory for blank images");
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_session_start_weights(s);
-    if (rc == AN_OK)
+    if (!rc)
         rc = time_steps(s, images, labels, times);
     if (images)
         an_exec_images_free(s->exec, images, bytes);
@@ -63,14 +63,14 @@ static int measure(an_session *s, step_times *times)
     return rc;
 }
 
-/* Physical devices as the network uses them: memory and work of each layer, and their sums. */
+/* Each layer's parameters, work and memory, and their sums for each device. */
 static int print_layers(an_exec *exec, an_buffer *out)
 {
     an_exec_layer sum[AN_GRAPH_DEVICES] = {0};
     int devices = 0;
     int rc =
         an_buffer_printf(out, "%-10s %-8s %6s %12s %10s %9s\n", "layer", "kind", "device", "parameters", "MFLOP", "MB");
-    for (int i = 0; rc == AN_OK && i < an_exec_layer_count(exec); i++) {
+    for (int i = 0; !rc && i < an_exec_layer_count(exec); i++) {
         an_exec_layer layer;
         an_exec_layer_get(exec, i, &layer);
         rc = an_buffer_printf(out, "%-10s %-8s %6d %12" PRIu64 " %10.1f %9.1f\n", layer.name, layer.kind, layer.device,
@@ -80,13 +80,13 @@ static int print_layers(an_exec *exec, an_buffer *out)
         sum[layer.device].memory += layer.memory;
         devices = layer.device >= devices ? layer.device + 1 : devices;
     }
-    for (int i = 0; rc == AN_OK && i < devices; i++)
+    for (int i = 0; !rc && i < devices; i++)
         rc = an_buffer_printf(out, "%-10s %8s %6d %12" PRIu64 " %10.1f %9.1f\n", "sum", "", i, sum[i].parameters,
                               sum[i].flop * 1e-6, (double)sum[i].memory * 1e-6);
     return rc;
 }
 
-/* Nothing where devices know no other way than operation by operation. */
+/* How much faster a recorded graph of a step is replayed. Nothing on devices that know no graphs. */
 static int print_replays(const an_session *s, const step_times *times, an_buffer *out)
 {
     const char *refusal = an_exec_replay_refusal(s->exec);
@@ -102,13 +102,13 @@ int an_session_dry_run(an_session *s, an_buffer *out)
 {
     step_times times = {0};
     int rc = print_layers(s->exec, out);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_buffer_printf(out, "\n");
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_exec_describe(s->exec, out);
-    if (rc == AN_OK)
+    if (!rc)
         rc = measure(s, &times);
-    if (rc < 0)
+    if (rc)
         return rc;
     double flop = 3 * an_graph_flop(&s->graph) * s->config->batch, seconds = times.seconds;
     rc = an_buffer_printf(out,
@@ -117,5 +117,5 @@ int an_session_dry_run(an_session *s, an_buffer *out)
                           "loading: %.1f images/s, %.0f GFLOP/s; all steps in %.1f hours\n",
                           s->total_steps, s->steps_per_epoch, seconds, s->config->batch, s->config->batch / seconds,
                           flop / seconds * 1e-9, seconds * (double)s->total_steps / 3600);
-    return rc < 0 ? rc : print_replays(s, &times, out);
+    return rc ? rc : print_replays(s, &times, out);
 }

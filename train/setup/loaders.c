@@ -12,7 +12,8 @@ int an_train_compute_threads(int wanted)
     return wanted ? wanted : an_thread_cpu_count();
 }
 
-enum { READ_DEPTH = 64, SLOTS = 4 }; /* two with the network, two being filled */
+/* SLOTS: of batches. The network holds two, this step's and the next one's; two are being filled. */
+enum { READ_DEPTH = 64, SLOTS = 4 };
 
 static int alloc_images(void *context, void **out, size_t size)
 {
@@ -92,28 +93,31 @@ int an_train_data_loader(const an_train_data *data, const an_train_config *confi
     return an_loader_create(out, &options);
 }
 
+int an_train_input_sample(const an_train_input *input, int crop, uint32_t side, an_format format,
+                          an_sample_options *sample, an_statistics *statistics)
+{
+    if ((uint32_t)crop > side)
+        return an_error(AN_EINVAL, "images of %u px, but the network wants %d: ingest them with --size %d or more",
+                        side, crop, crop);
+    if (side != input->side && !one_colour(input))
+        return an_error(AN_EINVAL,
+                        "images of %u px, but a mean image of %u px is subtracted: ingest them with --size %u", side,
+                        input->side, input->side);
+    /* Only the mean is used; samplers copy it. */
+    *statistics = (an_statistics){.side = input->side, .images = 1, .mean_image = input->mean_image};
+    for (int c = 0; c < 3; c++)
+        statistics->mean[c] = (double)input->mean_image[c];
+    *sample = (an_sample_options){
+        .crop = (uint32_t)crop, .mean = side == input->side ? AN_MEAN_PIXEL : AN_MEAN_CHANNEL, .scale = input->scale};
+    an_train_sample_format(sample, format);
+    return AN_OK;
+}
+
 int an_train_view_sample(const an_train_view_options *o, an_format format, an_sample_options *sample,
                          an_statistics *statistics)
 {
-    uint32_t side = an_dataset_side(o->dataset);
-    if ((uint32_t)o->crop > side)
-        return an_error(AN_EINVAL,
-                        "'%s' holds %u px images, but the network wants %d: ingest it with --size %d or more",
-                        an_dataset_path(o->dataset), side, o->crop, o->crop);
-    if (side != o->input->side && !one_colour(o->input))
-        return an_error(AN_EINVAL,
-                        "'%s' holds %u px images, but a mean image of %u px is subtracted: ingest it with "
-                        "--size %u",
-                        an_dataset_path(o->dataset), side, o->input->side, o->input->side);
-    /* Only the mean is looked at; samplers copy what they need. */
-    *statistics = (an_statistics){.side = o->input->side, .images = 1, .mean_image = o->input->mean_image};
-    for (int c = 0; c < 3; c++)
-        statistics->mean[c] = (double)o->input->mean_image[c];
-    *sample = (an_sample_options){.crop = (uint32_t)o->crop,
-                                  .mean = side == o->input->side ? AN_MEAN_PIXEL : AN_MEAN_CHANNEL,
-                                  .scale = o->input->scale};
-    an_train_sample_format(sample, format);
-    return AN_OK;
+    int rc = an_train_input_sample(o->input, o->crop, an_dataset_side(o->dataset), format, sample, statistics);
+    return rc ? an_error_prefix(rc, "'%s'", an_dataset_path(o->dataset)) : AN_OK;
 }
 
 int an_train_view_loader(const an_train_view_options *o, an_exec *exec, an_loader **out)
@@ -137,5 +141,5 @@ int an_train_view_loader(const an_train_view_options *o, an_exec *exec, an_loade
     };
     int rc = an_train_view_sample(o, an_exec_input_format(exec), &options.sample, &statistics);
     use_memory_of(exec, &options);
-    return rc < 0 ? rc : an_loader_create(out, &options);
+    return rc ? rc : an_loader_create(out, &options);
 }

@@ -20,7 +20,7 @@ static void count_steps(an_session *s)
 static int open_exec(an_session *s)
 {
     int rc = an_network_build(s->config, s->data.classes, &s->graph);
-    if (rc < 0)
+    if (rc)
         return rc;
     an_exec_options options =
         an_network_exec_options(s->config, s->config->devices, s->compute_threads, s->config->batch, true);
@@ -28,13 +28,15 @@ static int open_exec(an_session *s)
     options.conversion = &conversion;
     options.choices = &s->choices;
     rc = an_network_idle_options(s->config, &s->notes);
-    if (rc >= 0)
-        rc = an_engines_load(&s->choices, s->config->run, &s->notes);
-    if (rc == AN_OK)
-        rc = an_exec_create(&s->exec, &s->graph, &options);
-    if (rc == AN_OK)
-        rc = an_engines_save_cache(&s->choices, &s->notes);
-    return rc == AN_EINVAL ? an_error_prefix(rc, "--devices %s", s->config->devices) : rc;
+    if (rc)
+        return rc;
+    rc = an_engines_load(&s->choices, s->config->run, &s->notes);
+    if (rc)
+        return rc;
+    rc = an_exec_create(&s->exec, &s->graph, &options);
+    if (rc)
+        return rc == AN_EINVAL ? an_error_prefix(rc, "--devices %s", s->config->devices) : rc;
+    return an_engines_save_cache(&s->choices, &s->notes);
 }
 
 int an_session_open(an_session *out, const an_train_config *config, const char *training, const char *validation)
@@ -43,11 +45,11 @@ int an_session_open(an_session *out, const an_train_config *config, const char *
                         .compute_threads = an_train_compute_threads(config->compute_threads),
                         .loader_threads = an_train_loader_threads(config->loader_threads)};
     int rc = an_train_data_open(&out->data, config, training, validation);
-    if (rc < 0)
+    if (rc)
         return rc;
     count_steps(out);
     rc = open_exec(out);
-    if (rc < 0)
+    if (rc)
         an_session_close(out);
     return rc;
 }
@@ -72,7 +74,7 @@ int an_session_loader(const an_session *s, uint64_t step, an_loader **out)
 {
     int rc = an_train_data_loader(&s->data, s->config, s->exec, s->loader_threads, step / s->steps_per_epoch,
                                   step % s->steps_per_epoch, out);
-    if (rc < 0 || an_loader_steps_per_epoch(*out) == s->steps_per_epoch)
+    if (rc || an_loader_steps_per_epoch(*out) == s->steps_per_epoch)
         return rc;
     rc = an_error(AN_EINTERNAL, "the loader counts %" PRIu64 " steps an epoch, the trainer %" PRIu64,
                   an_loader_steps_per_epoch(*out), s->steps_per_epoch);
@@ -86,16 +88,16 @@ int an_session_describe(const an_session *s, an_buffer *out)
     const an_dataset *training = s->data.training, *validation = s->data.validation;
     int rc = an_buffer_printf(out, "training    %s: %" PRIu64 " images, %d classes, %u px\n", an_dataset_path(training),
                               an_dataset_count(training), s->data.classes, an_dataset_side(training));
-    if (rc == AN_OK && s->data.subset)
+    if (!rc && s->data.subset)
         rc = an_buffer_printf(out, "            only %" PRIu64 " of them, also for validation\n", s->data.subset_count);
-    if (rc == AN_OK && validation)
+    if (!rc && validation)
         rc = an_buffer_printf(out, "validation  %s: %" PRIu64 " images\n", an_dataset_path(validation),
                               an_dataset_count(validation));
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_buffer_printf(out, "network     %s at %d px, %" PRIu64 " parameters, %.2f GFLOP an image forward\n",
                               s->config->network == AN_NETWORK_CIFAR ? "four-layer network" : "AlexNet",
                               s->config->crop, an_graph_parameters(&s->graph), an_graph_flop(&s->graph) * 1e-9);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_buffer_printf(out, "machine     %s; %d compute and %d loader threads; %.0f MB for the network\n",
                               an_cpu_describe(), s->compute_threads, s->loader_threads,
                               (double)an_exec_memory(s->exec) * 1e-6);

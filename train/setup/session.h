@@ -1,4 +1,5 @@
-/* Data and network of one configuration, ready to work: what training, --dry-run and --find-lr share. */
+/* The data and the network of one configuration, opened: what training, --dry-run and --find-lr have in common. Used by
+ * one thread. */
 #ifndef AN_TRAIN_SETUP_SESSION_H
 #define AN_TRAIN_SETUP_SESSION_H
 
@@ -9,9 +10,9 @@ typedef struct {
     const an_train_config *config;
     an_train_data data;
     an_graph graph;
-    an_choices choices; /* of kernels: exec's, so it goes last */
-    an_buffer notes;    /* what the user should know, a line each; not terminated */
-    an_exec *exec;      /* parameters unset */
+    an_choices choices; /* of kernels; exec uses it, so it is freed after exec */
+    an_buffer notes;    /* warnings for the user, a line each; no zero at the end */
+    an_exec *exec;      /* its parameters are not set: an_session_start_weights or a checkpoint does that */
     int compute_threads, loader_threads;
     uint64_t steps_per_epoch, total_steps;
 } an_session;
@@ -20,16 +21,17 @@ typedef struct {
 int an_session_open(an_session *out, const an_train_config *config, const char *training, const char *validation);
 void an_session_close(an_session *session); /* zeroed is fine */
 
-/* Random weights, or those of --weights. */
+/* Set the parameters: to random numbers, or to those of --weights. */
 int an_session_start_weights(an_session *session);
 
-/* Shuffled and augmented batches without end, from step on. */
+/* Shuffled and augmented batches without end, from a step of the whole run on. */
 int an_session_loader(const an_session *session, uint64_t step, an_loader **out);
 
-/* Network, placement, data and threads in a few lines: for the head of a log. */
+/* Append a few lines on data, network, processor and threads, for the beginning of a log. */
 int an_session_describe(const an_session *session, an_buffer *out);
 
-/* Parameters, memory and FLOP by layer and device, the kernels chosen, and the speed of a few steps on blank images. */
+/* Append parameters, FLOP and memory of each layer and device, the kernels chosen, and the speed of a few steps on
+ * blank images. Sets the parameters. */
 int an_session_dry_run(an_session *session, an_buffer *out);
 
 #endif

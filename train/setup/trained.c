@@ -21,10 +21,10 @@ static int count_classes(an_trained *t)
 static int read_recipe(an_trained *t)
 {
     int rc = an_options_init(an_train_recipe_spec(), &t->config);
-    if (rc == AN_OK)
-        rc = an_train_config_parse(&t->config, an_checkpoint_identity(t->checkpoint)->recipe,
-                                   an_checkpoint_path(t->checkpoint));
-    return rc;
+    if (rc)
+        return rc;
+    return an_train_config_parse(&t->config, an_checkpoint_identity(t->checkpoint)->recipe,
+                                 an_checkpoint_path(t->checkpoint));
 }
 
 int an_trained_open(an_trained *out, const char *run, const char *weights)
@@ -33,13 +33,13 @@ int an_trained_open(an_trained *out, const char *run, const char *weights)
     if (!run == !weights)
         return an_error(AN_EINVAL, "give the weights by --run FOLDER or --weights FILE, one of the two");
     int rc = run ? an_run_weights(&out->checkpoint, run) : an_checkpoint_open(&out->checkpoint, weights);
-    if (rc == AN_OK)
+    if (!rc)
         rc = count_classes(out);
-    if (rc == AN_OK)
+    if (!rc)
         rc = read_recipe(out);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_checkpoint_input(out->checkpoint, &out->input);
-    if (rc < 0)
+    if (rc)
         an_trained_close(out);
     return rc;
 }
@@ -55,13 +55,13 @@ int an_trained_exec(an_trained *trained, const char *devices, int batch, int thr
 {
     an_graph graph;
     int rc = an_network_build(&trained->config, trained->classes, &graph);
-    if (rc < 0)
+    if (rc)
         return rc;
     an_exec_options options = an_network_exec_options(&trained->config, devices, threads, batch, false);
     an_conversion conversion = an_train_conversion(&trained->input);
     options.conversion = &conversion;
     rc = an_exec_create(out, &graph, &options);
-    if (rc == AN_OK && (rc = an_checkpoint_restore(trained->checkpoint, *out, false)) < 0) {
+    if (!rc && (rc = an_checkpoint_restore(trained->checkpoint, *out, false)) < 0) {
         an_exec_free(*out);
         *out = NULL;
     }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "train/state/text.h"
 
 static int get_string(const an_checkpoint *c, const char *key, const char **out)
 {
@@ -17,7 +18,7 @@ static int get_unsigned(const an_checkpoint *c, const char *key, uint64_t max, u
 {
     const char *text;
     int rc = get_string(c, key, &text);
-    if (rc < 0)
+    if (rc)
         return rc;
     char *end;
     errno = 0;
@@ -39,7 +40,7 @@ static int get_double(const an_checkpoint *c, const char *key, double *out)
 {
     const char *text;
     int rc = get_string(c, key, &text);
-    if (rc < 0)
+    if (rc)
         return rc;
     char *end;
     *out = strtod(text, &end);
@@ -52,45 +53,64 @@ static int read_state(an_checkpoint *c)
 {
     an_train_state *s = &c->state;
     int rc = get_unsigned(c, "step", UINT64_MAX / 2, &s->step);
-    if (rc == AN_OK)
-        rc = get_unsigned(c, "epochs_closed", UINT64_MAX / 2, &s->epochs_closed);
-    if (rc == AN_OK)
-        rc = get_double(c, "best_top1", &s->best_top1);
-    if (rc == AN_OK)
-        rc = get_unsigned(c, "best_step", UINT64_MAX / 2, &s->best_step);
-    if (rc == AN_OK)
-        rc = get_double(c, "schedule.best", &s->schedule.best);
-    if (rc == AN_OK)
-        rc = get_int(c, "schedule.waited", &s->schedule.waited);
-    if (rc == AN_OK)
-        rc = get_int(c, "schedule.drops", &s->schedule.drops);
-    return rc;
+    if (rc)
+        return rc;
+    rc = get_unsigned(c, "epochs_closed", UINT64_MAX / 2, &s->epochs_closed);
+    if (rc)
+        return rc;
+    rc = get_double(c, "best_top1", &s->best_top1);
+    if (rc)
+        return rc;
+    rc = get_unsigned(c, "best_step", UINT64_MAX / 2, &s->best_step);
+    if (rc)
+        return rc;
+    rc = get_double(c, "schedule.best", &s->schedule.best);
+    if (rc)
+        return rc;
+    rc = get_int(c, "schedule.waited", &s->schedule.waited);
+    if (rc)
+        return rc;
+    return get_int(c, "schedule.drops", &s->schedule.drops);
+}
+
+/* *owned keeps the string that *out points to. */
+static int get_escaped(const an_checkpoint *c, const char *key, char **owned, const char **out)
+{
+    int rc = get_string(c, key, out);
+    if (rc)
+        return rc;
+    *out = *owned = an_text_unescape(*out);
+    return *owned ? AN_OK : an_error(AN_ENOMEM, "out of memory for '%s'", c->path);
 }
 
 static int read_identity(an_checkpoint *c)
 {
     an_train_identity *id = &c->identity;
-    int rc = get_string(c, "recipe", &id->recipe);
-    if (rc == AN_OK)
-        rc = get_string(c, "dataset", &id->dataset);
-    if (rc == AN_OK)
-        rc = get_unsigned(c, "dataset.fingerprint", UINT64_MAX, &id->fingerprint);
-    if (rc == AN_OK)
-        rc = get_string(c, "classes", &id->classes);
-    if (rc == AN_OK)
-        rc = get_unsigned(c, "total_steps", UINT64_MAX / 2, &id->total_steps);
-    if (rc == AN_OK)
-        rc = get_string(c, "machine", &id->machine);
-    return rc;
+    int rc = get_escaped(c, "recipe", &c->recipe, &id->recipe);
+    if (rc)
+        return rc;
+    rc = get_escaped(c, "dataset", &c->dataset, &id->dataset);
+    if (rc)
+        return rc;
+    rc = get_unsigned(c, "dataset.fingerprint", UINT64_MAX, &id->fingerprint);
+    if (rc)
+        return rc;
+    rc = get_string(c, "classes", &id->classes);
+    if (rc)
+        return rc;
+    rc = get_unsigned(c, "total_steps", UINT64_MAX / 2, &id->total_steps);
+    if (rc)
+        return rc;
+    return get_string(c, "machine", &id->machine);
 }
 
 static int check_format(const an_checkpoint *c)
 {
     const char *format, *version;
     int rc = get_string(c, "format", &format);
-    if (rc == AN_OK)
+    if (!rc)
         rc = get_string(c, "version", &version);
-    if (rc < 0)
+    if (rc)
         return rc;
     if (strcmp(format, AN_CHECKPOINT_FORMAT) != 0)
         return an_error(AN_ECORRUPT, "'%s': not a checkpoint of an-train but '%s'", c->path, format);
@@ -110,15 +130,15 @@ int an_checkpoint_open(an_checkpoint **out, const char *path)
         return an_error(AN_ENOMEM, "out of memory for '%s'", path);
     }
     int rc = an_safetensors_open(&c->file, path);
-    if (rc == AN_OK)
+    if (!rc)
         rc = check_format(c);
-    if (rc == AN_OK)
+    if (!rc)
         rc = read_state(c);
-    if (rc == AN_OK)
+    if (!rc)
         rc = read_identity(c);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_safetensors_verify(c->file);
-    if (rc < 0) {
+    if (rc) {
         an_checkpoint_free(c);
         return rc;
     }
@@ -131,6 +151,8 @@ void an_checkpoint_free(an_checkpoint *checkpoint)
     if (!checkpoint)
         return;
     an_safetensors_free(checkpoint->file);
+    free(checkpoint->recipe);
+    free(checkpoint->dataset);
     free(checkpoint->path);
     free(checkpoint);
 }
@@ -150,23 +172,43 @@ const an_train_identity *an_checkpoint_identity(const an_checkpoint *checkpoint)
     return &checkpoint->identity;
 }
 
+static bool has_input_shape(const an_safetensor *mean, const an_safetensor *scale)
+{
+    enum { SIDE_MAX = 1 << 15 };
+    if (!mean || !scale || mean->rank != 3 || scale->rank != 1)
+        return false;
+    uint64_t side = mean->shape[0];
+    return side > 0 && side <= SIDE_MAX && mean->shape[1] == side && mean->shape[2] == 3 && scale->shape[0] == 1;
+}
+
+static int read_input(an_checkpoint *c, const an_safetensor *mean, const an_safetensor *scale, an_train_input *out)
+{
+    float factor = 0;
+    int rc = an_safetensors_read(c->file, scale, &factor);
+    if (rc)
+        return rc;
+    out->scale = factor;
+    rc = an_safetensors_read(c->file, mean, out->mean_image);
+    if (rc)
+        return rc;
+    uint64_t values = (uint64_t)out->side * out->side * 3;
+    if (!an_checkpoint_finite(&factor, 1) || !an_checkpoint_finite(out->mean_image, values))
+        return an_error(AN_ECORRUPT, "'%s': input.mean_image or input.scale holds values that are not finite", c->path);
+    return AN_OK;
+}
+
 int an_checkpoint_input(an_checkpoint *c, an_train_input *out)
 {
     const an_safetensor *mean = an_safetensors_find(c->file, "input.mean_image");
     const an_safetensor *scale = an_safetensors_find(c->file, "input.scale");
-    if (!mean || !scale || mean->rank != 3 || mean->shape[0] != mean->shape[1] || mean->shape[2] != 3 ||
-        mean->shape[0] == 0 || mean->shape[0] > 1u << 15 || scale->rank != 1 || scale->shape[0] != 1)
+    if (!has_input_shape(mean, scale))
         return an_error(AN_ECORRUPT, "'%s': input.mean_image or input.scale is missing or misshapen", c->path);
-    float factor = 0;
-    int rc = an_safetensors_read(c->file, scale, &factor);
-    if (rc < 0)
-        return rc;
-    *out = (an_train_input){.side = (uint32_t)mean->shape[0], .scale = factor};
+    *out = (an_train_input){.side = (uint32_t)mean->shape[0]};
     out->mean_image = malloc(mean->end - mean->begin);
     if (!out->mean_image)
         return an_error(AN_ENOMEM, "out of memory for the mean image of '%s'", c->path);
-    rc = an_safetensors_read(c->file, mean, out->mean_image);
-    if (rc < 0) {
+    int rc = read_input(c, mean, scale, out);
+    if (rc) {
         free(out->mean_image);
         out->mean_image = NULL;
     }

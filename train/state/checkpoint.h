@@ -1,9 +1,11 @@
-/* A checkpoint: one safetensors file that holds a run at a step.
+/* A checkpoint: one safetensors file that holds everything a run needs to go on from a step.
  *
- * Tensors: every parameter by its name ("conv1.weight"), its momentum ("momentum.conv1.weight"), what is subtracted
- * from an image ("input.mean_image", side x side x 3, 0..255) and multiplied with after that ("input.scale", one
- * number): weights are of use only together with these two. Metadata: see checkpoint.c. Weights for others are the same
- * file without momentum. */
+ * Tensors: every parameter under its name ("conv1.weight") and its momentum ("momentum.conv1.weight"); the mean that is
+ * subtracted from an image ("input.mean_image", side x side x 3, 0..255) and the number by which the difference is then
+ * multiplied ("input.scale"). Weights are of use only together with these two. The metadata is listed in
+ * docs/training.md. An export of weights is the same file without momentum.
+ *
+ * All values are finite: neither saved nor loaded otherwise. A checkpoint is used by one thread. */
 #ifndef AN_TRAIN_STATE_CHECKPOINT_H
 #define AN_TRAIN_STATE_CHECKPOINT_H
 
@@ -17,23 +19,23 @@
 /* What changes from step to step, besides the tensors. */
 typedef struct {
     uint64_t step;          /* steps done */
-    uint64_t epochs_closed; /* epochs whose end (validation, schedule, best) has been dealt with */
-    double best_top1;       /* highest validation top-1 share; 0 before the first */
+    uint64_t epochs_closed; /* epochs after whose end everything was done: validation, schedule, best checkpoint */
+    double best_top1;       /* highest validation top-1, 0..1; 0 before the first validation */
     uint64_t best_step;
     an_schedule_state schedule;
 } an_train_state;
 
-/* What a checkpoint belongs to: compared, not restored. */
+/* What a checkpoint was made from. A run that is resumed compares it with its own; nothing of it is restored. */
 typedef struct {
-    const char *recipe;   /* an_train_config_recipe's lines */
+    const char *recipe;   /* lines "name = value", as in recipe.txt */
     const char *dataset;  /* path of the training set */
     uint64_t fingerprint; /* of the training set */
-    const char *classes;  /* JSON array of class ids, in order of label */
+    const char *classes;  /* JSON array of class ids in the order of their labels, escaped as text.h says */
     uint64_t total_steps;
-    const char *machine; /* devices, threads and processor: sums are rounded in their order */
+    const char *machine; /* devices, threads and processor: they decide in which order sums are rounded */
 } an_train_identity;
 
-/* How images become inputs. */
+/* How images become inputs: (pixels - mean_image) * scale. */
 typedef struct {
     uint32_t side;
     float *mean_image; /* side x side x 3 */
@@ -42,24 +44,26 @@ typedef struct {
 
 typedef struct an_checkpoint an_checkpoint;
 
-/* Write exec's parameters (and momentum if wanted) and the rest to path, atomically. AN_ECORRUPT if one is not finite:
- * a checkpoint is always good to go on from. */
+/* Write exec's parameters, their momentum if wanted, and the rest to path, atomically. AN_ECORRUPT names the first
+ * parameter that is not finite; path then holds what it held. */
 int an_checkpoint_save(const char *path, an_exec *exec, bool momentum, const an_train_state *state,
                        const an_train_identity *identity, const an_train_input *input);
 
-/* Open and verify: every offset, and the checksum over the whole file. AN_ECORRUPT names what is wrong. */
+/* Open a checkpoint and verify it: every offset, and the checksum over the whole file. AN_ECORRUPT names what is wrong,
+ * AN_ENOTFOUND: there is no such file. */
 int an_checkpoint_open(an_checkpoint **out, const char *path);
 void an_checkpoint_free(an_checkpoint *checkpoint); /* NULL is fine */
 
 const char *an_checkpoint_path(const an_checkpoint *checkpoint);
 const an_train_state *an_checkpoint_state(const an_checkpoint *checkpoint);
-const an_train_identity *an_checkpoint_identity(const an_checkpoint *checkpoint); /* strings live as long */
+const an_train_identity *an_checkpoint_identity(const an_checkpoint *checkpoint); /* its strings live as long */
 int an_checkpoint_input(an_checkpoint *checkpoint, an_train_input *out);          /* caller frees out->mean_image */
 
-/* Put the tensors into exec: names and shapes must match exactly (AN_EINVAL names the first that does not). */
+/* Set exec's parameters, and their momentum if wanted. Each must be there with its exact shape: AN_EINVAL names the
+ * first that is not. AN_ECORRUPT names the first that is not finite. Other tensors of the file are ignored. */
 int an_checkpoint_restore(an_checkpoint *checkpoint, an_exec *exec, bool momentum);
 
-/* Parameters only, from any safetensors file. */
+/* The same for parameters alone, from any safetensors file. */
 int an_checkpoint_load_weights(const char *path, an_exec *exec);
 
 #endif

@@ -1,4 +1,4 @@
-/* Shared by checkpoint_save.c, checkpoint.c (reading) and checkpoint_restore.c. */
+/* A checkpoint's parts, shared by checkpoint.c (opening and metadata), checkpoint_save.c and checkpoint_restore.c. */
 #ifndef AN_TRAIN_STATE_CHECKPOINT_PRIVATE_H
 #define AN_TRAIN_STATE_CHECKPOINT_PRIVATE_H
 
@@ -13,15 +13,19 @@ struct an_checkpoint {
     char *path;
     an_safetensors *file;
     an_train_state state;
-    an_train_identity identity;
+    an_train_identity identity; /* strings: the file's, but for the two below */
+    char *recipe, *dataset;     /* unescaped, see text.h */
 };
 
-/* A parameter as a tensor of a file. */
+/* A parameter as a tensor of a file; tensor.name points to name. */
 typedef struct {
     an_safetensor tensor;
     char name[48];
 } an_named_tensor;
 
+/* Describe a parameter. prefix comes before its name: "" or AN_CHECKPOINT_MOMENTUM. */
 void an_checkpoint_name(an_named_tensor *out, const char *prefix, const an_parameter *parameter);
+
+bool an_checkpoint_finite(const float *values, uint64_t count); /* all of them */
 
 #endif

@@ -44,7 +44,14 @@ static int load_one(an_safetensors *file, const char *path, an_exec *exec, int n
     if (!same_shape(tensor, p))
         return shape_error(path, tensor, &wanted);
     int rc = an_safetensors_read(file, tensor, values);
-    return rc < 0 ? rc : an_exec_parameter_set(exec, number, kind, values);
+    if (rc)
+        return rc;
+    if (!an_checkpoint_finite(values, p->size))
+        return an_error(AN_ECORRUPT,
+                        "'%s': tensor '%s' holds values that are not finite: they are of no use; take an earlier "
+                        "checkpoint",
+                        path, tensor->name);
+    return an_exec_parameter_set(exec, number, kind, values);
 }
 
 static int load_all(an_safetensors *file, const char *path, an_exec *exec, bool momentum)
@@ -55,11 +62,11 @@ static int load_all(an_safetensors *file, const char *path, an_exec *exec, bool 
             most = an_exec_parameter(exec, i)->size;
     void *values = NULL;
     int rc = an_pages_alloc(&values, most * sizeof(float));
-    if (rc < 0)
+    if (rc)
         return rc;
-    for (int i = 0; rc == AN_OK && i < an_exec_parameter_count(exec); i++) {
+    for (int i = 0; !rc && i < an_exec_parameter_count(exec); i++) {
         rc = load_one(file, path, exec, i, AN_PARAMETER_VALUE, values);
-        if (rc == AN_OK && momentum)
+        if (!rc && momentum)
             rc = load_one(file, path, exec, i, AN_PARAMETER_MOMENTUM, values);
     }
     an_pages_free(values, most * sizeof(float));
@@ -75,9 +82,9 @@ int an_checkpoint_load_weights(const char *path, an_exec *exec)
 {
     an_safetensors *file = NULL;
     int rc = an_safetensors_open(&file, path);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_safetensors_verify(file);
-    if (rc == AN_OK)
+    if (!rc)
         rc = load_all(file, path, exec, false);
     an_safetensors_free(file);
     return rc;

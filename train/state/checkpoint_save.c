@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "train/state/text.h"
 
 void an_checkpoint_name(an_named_tensor *n, const char *prefix, const an_parameter *p)
 {
@@ -15,34 +16,60 @@ void an_checkpoint_name(an_named_tensor *n, const char *prefix, const an_paramet
         n->tensor.shape[i] = (uint64_t)p->shape[i];
 }
 
+/* Compares bits, because compilers do not vectorise a loop over isfinite. */
+bool an_checkpoint_finite(const float *values, uint64_t count)
+{
+    uint32_t infinite = 0;
+    for (uint64_t i = 0; i < count; i++) {
+        uint32_t bits;
+        memcpy(&bits, &values[i], sizeof(bits));
+        infinite |= (bits & 0x7f800000) == 0x7f800000;
+    }
+    return !infinite;
+}
+
 typedef struct {
     char text[64];
 } small_text;
 
 enum { PAIRS = 16 };
 
+/* The metadata of a checkpoint. Values are borrowed, or stand in texts. */
 typedef struct {
     an_safetensors_pair pairs[PAIRS];
     small_text texts[PAIRS];
     size_t count;
+    bool overflow; /* a pair found no room */
 } metadata;
 
 static void put_string(metadata *m, const char *key, const char *value)
 {
+    if (m->count == PAIRS) {
+        m->overflow = true;
+        return;
+    }
     m->pairs[m->count++] = (an_safetensors_pair){key, value};
+}
+
+/* Room for the text of the next pair; of no consequence if there is no next one. */
+static char *next_text(metadata *m)
+{
+    return m->texts[m->count < PAIRS ? m->count : PAIRS - 1].text;
 }
 
 static void put_unsigned(metadata *m, const char *key, uint64_t value)
 {
-    snprintf(m->texts[m->count].text, sizeof(small_text), "%" PRIu64, value);
-    put_string(m, key, m->texts[m->count].text);
+    char *text = next_text(m);
+    snprintf(text, sizeof(small_text), "%" PRIu64, value);
+    put_string(m, key, text);
 }
 
 /* %a loses nothing: a resumed schedule compares equal to the one that was saved. */
 static void put_double(metadata *m, const char *key, double value)
 {
-    snprintf(m->texts[m->count].text, sizeof(small_text), "%a", value);
-    put_string(m, key, m->texts[m->count].text);
+    char *text = next_text(m);
+    snprintf(text, sizeof(small_text), "%a", value);
+    put_string(m, key, text);
 }
 
 static void put_state(metadata *m, const an_train_state *state)
@@ -56,14 +83,36 @@ static void put_state(metadata *m, const an_train_state *state)
     put_unsigned(m, "schedule.drops", (uint64_t)state->schedule.drops);
 }
 
-static void put_identity(metadata *m, const an_train_identity *identity)
+/* Metadata must be UTF-8, which a path need not be: see text.h. */
+typedef struct {
+    char *recipe, *dataset;
+} escaped;
+
+static int escape(escaped *out, const an_train_identity *identity, const char *path)
 {
-    put_string(m, "recipe", identity->recipe);
-    put_string(m, "dataset", identity->dataset);
+    out->recipe = an_text_escape(identity->recipe, strlen(identity->recipe));
+    out->dataset = an_text_escape(identity->dataset, strlen(identity->dataset));
+    return out->recipe && out->dataset ? AN_OK : an_error(AN_ENOMEM, "out of memory for checkpoint '%s'", path);
+}
+
+static void put_identity(metadata *m, const an_train_identity *identity, const escaped *texts)
+{
+    put_string(m, "recipe", texts->recipe);
+    put_string(m, "dataset", texts->dataset);
     put_unsigned(m, "dataset.fingerprint", identity->fingerprint);
     put_string(m, "classes", identity->classes);
     put_unsigned(m, "total_steps", identity->total_steps);
     put_string(m, "machine", identity->machine);
+}
+
+static int make_metadata(metadata *m, const an_train_state *state, const an_train_identity *identity,
+                         const escaped *texts)
+{
+    put_string(m, "format", AN_CHECKPOINT_FORMAT);
+    put_string(m, "version", AN_CHECKPOINT_VERSION);
+    put_state(m, state);
+    put_identity(m, identity, texts);
+    return m->overflow ? an_error(AN_EINTERNAL, "a checkpoint has more than %d entries of metadata", PAIRS) : AN_OK;
 }
 
 /* Where each tensor's values come from. */
@@ -73,23 +122,11 @@ typedef struct {
     size_t parameters, values; /* tensors of parameters, and with their momentum */
 } origin;
 
-/* In integers, so that the loop is vectorised. */
-static bool all_finite(const float *values, uint64_t count)
-{
-    uint32_t infinite = 0;
-    for (uint64_t i = 0; i < count; i++) {
-        uint32_t bits;
-        memcpy(&bits, &values[i], sizeof(bits));
-        infinite |= (bits & 0x7f800000) == 0x7f800000;
-    }
-    return !infinite;
-}
-
 static int fetch_parameter(const origin *o, int number, an_parameter_kind kind, float *out)
 {
     const an_parameter *p = an_exec_parameter(o->exec, number);
     int rc = an_exec_parameter_get(o->exec, number, kind, out);
-    if (rc == AN_OK && !all_finite(out, p->size))
+    if (!rc && !an_checkpoint_finite(out, p->size))
         return an_error(AN_ECORRUPT, "'%s' holds values that are not finite", p->name);
     return rc;
 }
@@ -101,10 +138,13 @@ static int fetch(void *context, size_t number, float *out)
         return fetch_parameter(o, (int)number, AN_PARAMETER_VALUE, out);
     if (number < o->values)
         return fetch_parameter(o, (int)(number - o->parameters), AN_PARAMETER_MOMENTUM, out);
+    uint64_t size = number == o->values ? (uint64_t)o->input->side * o->input->side * 3 : 1;
     if (number == o->values)
-        memcpy(out, o->input->mean_image, sizeof(float) * 3 * o->input->side * o->input->side);
+        memcpy(out, o->input->mean_image, sizeof(float) * size);
     else
         *out = (float)o->input->scale;
+    if (!an_checkpoint_finite(out, size))
+        return an_error(AN_ECORRUPT, "'input.mean_image' or 'input.scale' holds values that are not finite");
     return AN_OK;
 }
 
@@ -114,29 +154,43 @@ static void name_input(an_safetensor *tensors, uint32_t side)
     tensors[1] = (an_safetensor){.name = "input.scale", .rank = 1, .shape = {1}};
 }
 
-int an_checkpoint_save(const char *path, an_exec *exec, bool momentum, const an_train_state *state,
-                       const an_train_identity *identity, const an_train_input *input)
+static void name_tensors(const origin *o, an_named_tensor *names, an_safetensor *tensors)
 {
-    size_t parameters = (size_t)an_exec_parameter_count(exec), values = momentum ? 2 * parameters : parameters;
-    an_named_tensor *names = calloc(values, sizeof(*names));
-    an_safetensor *tensors = calloc(values + 2, sizeof(*tensors));
+    for (size_t i = 0; i < o->values; i++) {
+        an_checkpoint_name(&names[i], i < o->parameters ? "" : AN_CHECKPOINT_MOMENTUM,
+                           an_exec_parameter(o->exec, (int)(i % o->parameters)));
+        tensors[i] = names[i].tensor;
+    }
+    name_input(tensors + o->values, o->input->side);
+}
+
+static int write_tensors(const char *path, origin *o, const metadata *m)
+{
+    an_named_tensor *names = calloc(o->values, sizeof(*names));
+    an_safetensor *tensors = calloc(o->values + 2, sizeof(*tensors));
     int rc = names && tensors ? AN_OK : an_error(AN_ENOMEM, "out of memory for checkpoint '%s'", path);
-    if (rc == AN_OK) {
-        for (size_t i = 0; i < values; i++) {
-            an_checkpoint_name(&names[i], i < parameters ? "" : AN_CHECKPOINT_MOMENTUM,
-                               an_exec_parameter(exec, (int)(i % parameters)));
-            tensors[i] = names[i].tensor;
-        }
-        name_input(tensors + values, input->side);
-        metadata m = {0};
-        put_string(&m, "format", AN_CHECKPOINT_FORMAT);
-        put_string(&m, "version", AN_CHECKPOINT_VERSION);
-        put_state(&m, state);
-        put_identity(&m, identity);
-        origin o = {exec, input, parameters, values};
-        rc = an_safetensors_write(path, tensors, values + 2, m.pairs, m.count, fetch, &o);
+    if (!rc) {
+        name_tensors(o, names, tensors);
+        rc = an_safetensors_write(path, tensors, o->values + 2, m->pairs, m->count, fetch, o);
     }
     free(tensors);
     free(names);
+    return rc;
+}
+
+int an_checkpoint_save(const char *path, an_exec *exec, bool momentum, const an_train_state *state,
+                       const an_train_identity *identity, const an_train_input *input)
+{
+    size_t parameters = (size_t)an_exec_parameter_count(exec);
+    origin o = {exec, input, parameters, momentum ? 2 * parameters : parameters};
+    escaped texts = {NULL, NULL};
+    metadata m = {.count = 0};
+    int rc = escape(&texts, identity, path);
+    if (!rc)
+        rc = make_metadata(&m, state, identity, &texts);
+    if (!rc)
+        rc = write_tensors(path, &o, &m);
+    free(texts.recipe);
+    free(texts.dataset);
     return rc;
 }

@@ -21,7 +21,7 @@ static int damaged(const char *path)
                     "'%s' is damaged: kernels are measured again, which can change the last bits of results", path);
 }
 
-/* "key\tname\tmicroseconds\tfirst", cut in place. */
+/* Take a line "key\tname\tmicroseconds\tfirst"; its tabs are overwritten. */
 static int line_take(an_choices *choices, char *line, bool used)
 {
     char *key = strsep(&line, "\t"), *name = strsep(&line, "\t"), *time = strsep(&line, "\t");
@@ -47,7 +47,7 @@ static int text_take(an_choices *choices, an_buffer *text, const char *path, boo
     if (memcmp(text->data, expected, HEAD_LENGTH) != 0)
         return damaged(path);
     int rc = an_buffer_append(text, "", 1);
-    for (char *rest = (char *)text->data + HEAD_LENGTH, *line; rc == AN_OK && (line = strsep(&rest, "\n")) && rest;)
+    for (char *rest = (char *)text->data + HEAD_LENGTH, *line; !rc && (line = strsep(&rest, "\n")) && rest;)
         rc = line_take(choices, line, used);
     return rc == AN_ECORRUPT ? damaged(path) : rc;
 }
@@ -56,7 +56,7 @@ static int load(an_choices *choices, const char *path, bool used)
 {
     an_buffer text = {0};
     int rc = an_file_read(path, SIZE_MAX_FILE, &text);
-    if (rc == AN_OK)
+    if (!rc)
         rc = text_take(choices, &text, path, used);
     an_buffer_free(&text);
     return rc;
@@ -65,12 +65,12 @@ static int load(an_choices *choices, const char *path, bool used)
 static int load_noting(an_choices *choices, const char *path, bool used, an_buffer *notes)
 {
     int rc = load(choices, path, used);
-    if (rc == AN_OK || rc == AN_ENOTFOUND)
+    if (!rc || rc == AN_ENOTFOUND)
         return AN_OK;
     return rc == AN_ENOMEM ? rc : an_buffer_printf(notes, "%s\n", an_error_message());
 }
 
-/* False where this user has no place for one. */
+/* Path of a file in the cache. False if the environment names neither a cache nor a home. */
 static bool cache_path(char path[PATH_MAX], const char *name)
 {
     const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
@@ -88,7 +88,7 @@ int an_engines_load(an_choices *choices, const char *run, an_buffer *notes)
     int rc = AN_OK;
     if (run && snprintf(path, sizeof(path), "%s/" NAME, run) < (int)sizeof(path))
         rc = load_noting(choices, path, true, notes);
-    if (rc == AN_OK && cache_path(path, "/" NAME))
+    if (!rc && cache_path(path, "/" NAME))
         rc = load_noting(choices, path, false, notes);
     return rc;
 }
@@ -97,16 +97,16 @@ static int save(const an_choices *choices, bool used_only, const char *path)
 {
     an_buffer lines = {0}, text = {0};
     int rc = AN_OK;
-    for (size_t i = 0; rc == AN_OK && i < choices->count; i++) {
+    for (size_t i = 0; !rc && i < choices->count; i++) {
         const an_choice *c = &choices->items[i];
         if (c->used || !used_only)
             rc = an_buffer_printf(&lines, "%s\t%s\t%.2f\t%.2f\n", c->key, c->name, c->microseconds, c->first);
     }
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_buffer_printf(&text, HEAD "%016" PRIx64 "\n", XXH3_64bits(lines.data, lines.size));
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_buffer_append(&text, lines.data, lines.size);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_file_write_atomic(path, text.data, text.size);
     an_buffer_free(&lines);
     an_buffer_free(&text);
@@ -126,19 +126,19 @@ int an_engines_save(const an_choices *choices, const char *path)
     return any(choices, false) ? save(choices, true, path) : AN_OK;
 }
 
-/* Another program may have added to the file meanwhile: what is there now stays, what was measured here joins it. */
+/* Add to what the file holds now: another program may have added to it since it was loaded. */
 static int cache_merge(const an_choices *choices, const char *path)
 {
     an_choices all = {0};
     int rc = load(&all, path, false);
-    if (rc < 0 && rc != AN_ENOMEM) { /* missing or damaged: this is how it is written anew */
+    if (rc && rc != AN_ENOMEM) { /* missing or damaged: it is written anew */
         an_choices_free(&all);
         rc = AN_OK;
     }
-    for (size_t i = 0; rc == AN_OK && i < choices->count; i++)
+    for (size_t i = 0; !rc && i < choices->count; i++)
         if (choices->items[i].measured)
             rc = an_choices_put(&all, &choices->items[i]);
-    if (rc == AN_OK)
+    if (!rc)
         rc = save(&all, false, path);
     an_choices_free(&all);
     return rc;
@@ -150,9 +150,9 @@ int an_engines_save_cache(const an_choices *choices, an_buffer *notes)
     if (!any(choices, true) || !cache_path(path, ""))
         return AN_OK;
     int rc = an_file_make_folder(path);
-    if (rc == AN_OK && cache_path(path, "/" NAME))
+    if (!rc && cache_path(path, "/" NAME))
         rc = cache_merge(choices, path);
-    if (rc == AN_OK || rc == AN_ENOMEM)
+    if (!rc || rc == AN_ENOMEM)
         return rc;
     return an_buffer_printf(notes, "measured kernels are not kept for other runs: %s\n", an_error_message());
 }

@@ -1,10 +1,14 @@
 /* The folder of a run:
- *     recipe.txt                      what decides the weights, readable by --recipe
+ *     recipe.txt                      the options that decide the weights, readable by --recipe
  *     engines.txt                     the kernels chosen by measuring, see engines.h; only from GPUs
  *     metrics.jsonl                   see metrics.h
  *     checkpoints/step-000001234.safetensors   the newest few
- *     best.safetensors                the one with the highest validation top-1 (a second name of a checkpoint)
- * One program at a time: the folder is locked. */
+ *     best.safetensors                the one with the highest validation top-1: a second name of a checkpoint
+ * One program at a time trains in a folder: it is locked. Other programs may read it meanwhile.
+ *
+ * A file in checkpoints/ counts as a checkpoint only if its name is exactly what an_run_checkpoint_path makes of its
+ * step, and only if it is a file or a symbolic link. All other files there belong to somebody else: they are neither
+ * opened nor renamed nor deleted. An an_run is used by one thread. */
 #ifndef AN_TRAIN_STATE_RUN_H
 #define AN_TRAIN_STATE_RUN_H
 
@@ -15,7 +19,8 @@
 
 typedef struct an_run an_run;
 
-/* Make or open the folder, lock it, remove what a killed run left half-written. */
+/* Make or open the folder and lock it. Temporary files of checkpoints that a killed run left are removed. AN_EINVAL if
+ * another an-train is using the folder. */
 int an_run_open(an_run **out, const char *folder);
 void an_run_close(an_run *run); /* NULL is fine */
 
@@ -23,24 +28,24 @@ void an_run_close(an_run *run); /* NULL is fine */
 const char *an_run_path(an_run *run, const char *name);
 
 uint64_t an_run_checkpoint_count(const an_run *run);
+uint64_t an_run_newest_step(const an_run *run); /* of the newest checkpoint, sound or not; 0 if there is none */
 
-uint64_t an_run_newest_step(const an_run *run); /* of the newest file, sound or not; 0 if none */
-
-/* The newest checkpoint that is sound. For each damaged one before it, skipped is called with the reason; it is renamed
- * to
- * "<name>.damaged", so that it never crowds out a sound one. AN_ENOTFOUND if there is none at all; AN_ECORRUPT if there
- * are some and every one is damaged. */
+/* Open the newest sound checkpoint; *out is NULL if the folder holds no checkpoint. One that is damaged, or a link that
+ * leads to no file, is passed over: skipped is called with the reason. Once an older sound one is found, those passed
+ * over are renamed to "<name>.damaged", so that they never count as newest again. Without a sound one nothing is
+ * renamed: AN_ECORRUPT if all are damaged, AN_EIO if some lead to no file. Any other failure to open the newest (no
+ * permission, a bad disk) is returned at once, with the file named: it is no reason to start from older weights. */
 int an_run_newest(an_run *run, an_checkpoint **out, void (*skipped)(void *context, const char *reason), void *context);
 
 /* Path for a checkpoint at step; valid until the next call. */
 const char *an_run_checkpoint_path(an_run *run, uint64_t step);
 
-/* After a checkpoint was written: give it the name best.safetensors if it is the best, and drop all but the newest
- * keep. */
+/* Call after a checkpoint was written: gives it the name best.safetensors if it is the best, and deletes all but the
+ * newest keep. */
 int an_run_saved(an_run *run, uint64_t step, bool best, int keep);
 
-/* The checkpoint to use weights of: best.safetensors, else the newest sound one. For programs that only read the run.
- */
+/* The checkpoint whose weights to use: best.safetensors, else the newest sound one. For programs that only read the
+ * run: takes no lock and changes nothing. */
 int an_run_weights(an_checkpoint **out, const char *folder);
 
 #endif

@@ -1,9 +1,10 @@
-/* The safetensors format (8-byte little-endian header length, JSON header, raw little-endian data), as much of it as
- * weights need: float32 tensors and string metadata. Files written here are read by Python's safetensors, and theirs
- * here.
+/* The safetensors format, as much of it as weights need: float32 tensors and string metadata. A file is the length of
+ * its header (8 bytes, little-endian), the header (JSON) and the data (little-endian). Python's safetensors reads what
+ * is written here, and the other way round.
  *
- * Metadata key "xxh3" guards the whole file: 16 hexadecimal digits, XXH3-64 over the header with these digits as zeros
- * and over the data. Files without it are accepted unguarded (an_safetensors_guarded tells). */
+ * The metadata "xxh3" is a checksum of the whole file: 16 hexadecimal digits, XXH3-64 over the header with these digits
+ * as zeros and over the data. Every file written here has it; files without it are read unchecked
+ * (an_safetensors_guarded tells). An open file is used by one thread. */
 #ifndef AN_TRAIN_STATE_SAFETENSORS_H
 #define AN_TRAIN_STATE_SAFETENSORS_H
 
@@ -19,32 +20,34 @@ typedef struct {
     const char *dtype; /* as in the file: "F32"; only F32 can be read or written */
     int rank;
     uint64_t shape[AN_SAFETENSORS_RANK_MAX];
-    uint64_t begin, end; /* bytes within the data; set by the writer */
+    uint64_t begin, end; /* offsets in bytes within the data; when writing they are set for the caller */
 } an_safetensor;
 
 typedef struct {
     const char *key, *value; /* UTF-8 */
 } an_safetensors_pair;
 
-/* Floats of a tensor; AN_EINVAL on overflow. */
+/* The number of a tensor's values; AN_EINVAL if it overflows. */
 int an_safetensor_size(const an_safetensor *tensor, uint64_t *out);
 
-/* Fill out with the tensor's floats. Called twice for each tensor, in order; must give the same values both times. */
+/* Fill out with the values of tensor number. Called for all tensors in order and then for all again, first for the
+ * checksum and then for the data: it must give the same values both times. */
 typedef int (*an_safetensors_fetch)(void *context, size_t number, float *out);
 
-/* Write atomically (an_file_writer): path holds the old file or the complete new one. "xxh3" is added to the metadata.
- */
+/* Write atomically: path holds the old file or the complete new one. "xxh3" is added to the metadata. Names and
+ * metadata must be UTF-8: else AN_EINVAL. */
 int an_safetensors_write(const char *path, an_safetensor *tensors, size_t count, const an_safetensors_pair *metadata,
                          size_t pairs, an_safetensors_fetch fetch, void *context);
 
 typedef struct an_safetensors an_safetensors;
 
-/* Open and check every name, type, shape and offset: AN_ECORRUPT names file and fault. The data is not touched. */
+/* Open a file and check every name, type, shape and offset: AN_ECORRUPT names the file and what is wrong. The data is
+ * not read. */
 int an_safetensors_open(an_safetensors **out, const char *path);
 void an_safetensors_free(an_safetensors *file); /* NULL is fine */
 
 bool an_safetensors_guarded(const an_safetensors *file);
-int an_safetensors_verify(an_safetensors *file); /* compare the checksum; AN_OK if the file carries none */
+int an_safetensors_verify(an_safetensors *file); /* AN_ECORRUPT if the checksum is wrong; a file without one passes */
 
 size_t an_safetensors_count(const an_safetensors *file);
 const an_safetensor *an_safetensors_at(const an_safetensors *file, size_t number);      /* owned by file */

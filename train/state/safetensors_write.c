@@ -44,7 +44,7 @@ static int build_header(json_t *header, an_safetensor *tensors, size_t count, co
     for (size_t i = 0; i < count; i++) {
         uint64_t size = 0;
         int rc = an_safetensor_size(&tensors[i], &size);
-        if (rc < 0)
+        if (rc)
             return rc;
         tensors[i].begin = offset;
         tensors[i].end = offset += size * sizeof(float);
@@ -60,7 +60,7 @@ static int print_header(json_t *header, an_buffer *out)
     if (!text)
         return an_error(AN_ENOMEM, "out of memory for a safetensors header");
     int rc = an_buffer_append(out, text, strlen(text));
-    while (rc == AN_OK && out->size % 8)
+    while (!rc && out->size % 8)
         rc = an_buffer_append(out, " ", 1);
     free(text);
     return rc;
@@ -83,16 +83,16 @@ typedef struct {
     float *values; /* room for the largest tensor */
 } source;
 
-/* Every tensor's bytes in order, into the hash or into the file. */
+/* Pass every tensor's bytes, in order, to the hash or to the file. */
 static int walk(const source *s, XXH3_state_t *hash, an_file_writer *writer)
 {
     int rc = AN_OK;
-    for (size_t i = 0; rc == AN_OK && i < s->count; i++) {
+    for (size_t i = 0; !rc && i < s->count; i++) {
         size_t bytes = s->tensors[i].end - s->tensors[i].begin;
         rc = s->fetch(s->context, i, s->values);
-        if (rc == AN_OK && hash)
+        if (!rc && hash)
             XXH3_64bits_update(hash, s->values, bytes);
-        if (rc == AN_OK && writer)
+        if (!rc && writer)
             rc = an_file_writer_write(writer, s->values, bytes);
     }
     return rc;
@@ -106,10 +106,10 @@ static int checksum(const source *s, an_buffer *header)
     XXH3_64bits_reset(hash);
     XXH3_64bits_update(hash, header->data, header->size);
     int rc = walk(s, hash, NULL);
-    if (rc == AN_OK) {
+    if (!rc) {
         char digits[DIGITS + 1];
         snprintf(digits, sizeof(digits), "%016" PRIx64, (uint64_t)XXH3_64bits_digest(hash));
-        /* json_dumps keeps the order of insertion: "xxh3" ends the metadata, whose values cannot hold a bare quote. */
+        /* The text before is metadata, where a quote within a value is written \", so this finds the key itself. */
         char *place = memmem(header->data, header->size, "\"xxh3\":\"", 8);
         if (place)
             memcpy(place + 8, digits, DIGITS);
@@ -124,15 +124,15 @@ static int write_file(const char *path, const source *s, const an_buffer *header
 {
     an_file_writer *writer = NULL;
     int rc = an_file_writer_open(&writer, path);
-    if (rc < 0)
+    if (rc)
         return rc;
     uint64_t length = header->size;
     rc = an_file_writer_write(writer, &length, sizeof(length));
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_file_writer_write(writer, header->data, header->size);
-    if (rc == AN_OK)
+    if (!rc)
         rc = walk(s, NULL, writer);
-    if (rc == AN_OK)
+    if (!rc)
         return an_file_writer_commit(writer);
     an_file_writer_abort(writer);
     return rc;
@@ -147,16 +147,16 @@ int an_safetensors_write(const char *path, an_safetensor *tensors, size_t count,
     uint64_t bytes = 0;
     json_t *header = json_object();
     int rc = header ? build_header(header, tensors, count, metadata, pairs) : an_error(AN_ENOMEM, "out of memory");
-    if (rc == AN_OK)
+    if (!rc)
         rc = print_header(header, &text);
-    if (rc == AN_OK) {
+    if (!rc) {
         bytes = largest(tensors, count);
         rc = an_pages_alloc(&values, bytes ? bytes : 1);
     }
     s.values = values;
-    if (rc == AN_OK)
+    if (!rc)
         rc = checksum(&s, &text);
-    if (rc == AN_OK)
+    if (!rc)
         rc = write_file(path, &s, &text);
     an_pages_free(values, bytes ? bytes : 1);
     an_buffer_free(&text);

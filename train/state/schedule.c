@@ -36,7 +36,7 @@ static int epochs_passed(const an_schedule *schedule, uint64_t step)
     return passed;
 }
 
-/* Division by the power, not repeated multiplication: 0.01 / 100 prints as 0.0001. */
+/* One division by a power rounds once: 0.01 / 100 prints as 0.0001, which repeated division need not. */
 static double divided(const an_schedule *schedule, int times)
 {
     return schedule->rate / pow(schedule->divisor, times);

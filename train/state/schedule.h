@@ -1,4 +1,5 @@
-/* The learning rate as a function of the step and of what validation has shown so far. */
+/* The learning rate as a function of the step and, for plateau, of the validations so far. Values without a thread or a
+ * resource of their own. */
 #ifndef AN_TRAIN_STATE_SCHEDULE_H
 #define AN_TRAIN_STATE_SCHEDULE_H
 
@@ -24,19 +25,20 @@ typedef struct {
     uint64_t steps_per_epoch, total_steps;
 } an_schedule;
 
-/* What plateau remembers; part of every checkpoint. Start from zeros. */
+/* What plateau remembers, part of every checkpoint. All zeros at the start of a run. */
 typedef struct {
     double best; /* highest validation top-1 share so far */
-    int waited;  /* epochs since it rose */
+    int waited;  /* validations since it rose or the rate was divided */
     int drops;   /* divisions so far */
 } an_schedule_state;
 
-/* Parse "30,60,80" into epochs; AN_EINVAL unless ascending positive whole numbers, at most 16. */
+/* Parse "30,60,80" into epochs. AN_EINVAL unless these are ascending positive whole numbers, at most
+ * AN_SCHEDULE_STEPS_MAX. */
 int an_schedule_parse_epochs(an_schedule *schedule, const char *text);
 
 double an_schedule_rate(const an_schedule *schedule, const an_schedule_state *state, uint64_t step);
 
-/* Tell the schedule a finished epoch's validation top-1 share (0..1). */
+/* Call after each validation with its top-1, 0..1. */
 void an_schedule_observe(const an_schedule *schedule, an_schedule_state *state, double top1);
 
 #endif

@@ -14,7 +14,7 @@ typedef struct {
 static int write_scalars(an_tensorboard *board, uint64_t step, const scalar *scalars, size_t count)
 {
     int rc = AN_OK;
-    for (size_t i = 0; rc == AN_OK && i < count; i++)
+    for (size_t i = 0; !rc && i < count; i++)
         rc = an_tensorboard_scalar(board, step, scalars[i].tag, scalars[i].value);
     return rc;
 }
@@ -36,7 +36,7 @@ int an_board_event(an_tensorboard *board, const an_train_event *e)
     return AN_OK;
 }
 
-/* ---- Filters: tiles of SCALE x SCALE pixels a weight, COLUMNS in a row, grey where the weight is 0 ---- */
+/* ---- Filters: COLUMNS side by side, each weight a square of SCALE x SCALE pixels, grey where it is 0 ---- */
 
 enum { COLUMNS = 16, SCALE = 3, GAP = 1 };
 
@@ -90,10 +90,10 @@ static int write_parameter(an_tensorboard *board, uint64_t step, an_exec *exec, 
 {
     const an_parameter *p = an_exec_parameter(exec, number);
     int rc = an_exec_parameter_get(exec, number, AN_PARAMETER_VALUE, values);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_tensorboard_histogram(board, step, p->name, values, p->size);
     bool first_layer = p->rank == 4 && p->shape[1] == 3;
-    return rc == AN_OK && first_layer ? draw_filters(board, step, p, values) : rc;
+    return !rc && first_layer ? draw_filters(board, step, p, values) : rc;
 }
 
 int an_board_parameters(an_tensorboard *board, uint64_t step, an_exec *exec)
@@ -104,9 +104,9 @@ int an_board_parameters(an_tensorboard *board, uint64_t step, an_exec *exec)
             most = an_exec_parameter(exec, i)->size;
     void *values = NULL;
     int rc = an_pages_alloc(&values, most * sizeof(float));
-    if (rc < 0)
+    if (rc)
         return rc;
-    for (int i = 0; rc == AN_OK && i < an_exec_parameter_count(exec); i++)
+    for (int i = 0; !rc && i < an_exec_parameter_count(exec); i++)
         rc = write_parameter(board, step, exec, i, values);
     an_pages_free(values, most * sizeof(float));
     return rc;

@@ -1,4 +1,4 @@
-/* A run's TensorBoard events: what they show and when. */
+/* What a run shows in TensorBoard: which scalars for which event, and the parameters after a validation. */
 #ifndef AN_TRAIN_WATCH_BOARD_H
 #define AN_TRAIN_WATCH_BOARD_H
 
@@ -6,10 +6,10 @@
 #include "train/watch/metrics.h"
 #include "train/watch/tensorboard.h"
 
-/* The scalars of an event, if it has any. */
+/* Write the scalars of an event, if it has any. */
 int an_board_event(an_tensorboard *board, const an_train_event *event);
 
-/* A histogram of every parameter, and the first layer's filters as a picture. */
+/* Write a histogram of every parameter, and the first layer's filters as a picture. */
 int an_board_parameters(an_tensorboard *board, uint64_t step, an_exec *exec);
 
 #endif

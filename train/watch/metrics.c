@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "train/state/text.h"
 
 #define METRICS_MAX ((size_t)1 << 30)
 
@@ -44,7 +45,9 @@ static json_t *describe(const an_train_event *e)
     case AN_EVENT_WARNING:
         break;
     }
-    return json_pack("{s:s, s:I, s:s}", "type", kinds[e->kind], "step", (json_int_t)e->step, "text", e->text);
+    /* Texts quote paths. A new reference that is NULL makes json_pack fail. */
+    return json_pack("{s:s, s:I, s:o}", "type", kinds[e->kind], "step", (json_int_t)e->step, "text",
+                     an_text_json(e->text, strlen(e->text)));
 }
 
 int an_metrics_format(const an_train_event *event, an_buffer *out)
@@ -57,7 +60,7 @@ int an_metrics_format(const an_train_event *event, an_buffer *out)
     return rc;
 }
 
-/* A complete line of a step that the resumed run has behind it. */
+/* Whether a line counts and belongs to a step that the resumed run has behind it. */
 static bool keep_line(const char *line, size_t length, uint64_t step)
 {
     json_t *object = json_loadb(line, length, 0, NULL);
@@ -71,8 +74,7 @@ static int keep_until(const an_buffer *old, uint64_t step, an_buffer *kept)
 {
     const char *at = (const char *)old->data, *end = at + old->size;
     int rc = AN_OK;
-    for (const char *newline; rc == AN_OK && at < end && (newline = memchr(at, '\n', (size_t)(end - at)));
-         at = newline + 1)
+    for (const char *newline; !rc && at < end && (newline = memchr(at, '\n', (size_t)(end - at))); at = newline + 1)
         if (keep_line(at, (size_t)(newline - at), step))
             rc = an_buffer_append(kept, at, (size_t)(newline + 1 - at));
     return rc;
@@ -84,9 +86,9 @@ static int trim(const char *path, uint64_t step)
     int rc = an_file_read(path, METRICS_MAX, &old);
     if (rc == AN_ENOTFOUND)
         return AN_OK;
-    if (rc == AN_OK)
+    if (!rc)
         rc = keep_until(&old, step, &kept);
-    if (rc == AN_OK && kept.size != old.size)
+    if (!rc && kept.size != old.size)
         rc = an_file_write_atomic(path, kept.data, kept.size);
     an_buffer_free(&old);
     an_buffer_free(&kept);
@@ -96,14 +98,14 @@ static int trim(const char *path, uint64_t step)
 int an_metrics_open(an_metrics **out, const char *path, uint64_t step)
 {
     int rc = trim(path, step);
-    if (rc < 0)
+    if (rc)
         return rc;
     an_metrics *metrics = calloc(1, sizeof(*metrics));
     if (!metrics || !(metrics->path = strdup(path)))
         rc = an_error(AN_ENOMEM, "out of memory for '%s'", path);
     else if (!(metrics->file = fopen(path, "ae")))
         rc = an_error_errno(errno, "cannot open '%s'", path);
-    if (rc < 0) {
+    if (rc) {
         an_metrics_close(metrics);
         return rc;
     }
@@ -115,7 +117,7 @@ int an_metrics_write(an_metrics *metrics, const an_train_event *event)
 {
     an_buffer line = {0};
     int rc = an_metrics_format(event, &line);
-    if (rc == AN_OK && (fwrite(line.data, 1, line.size, metrics->file) != line.size || fflush(metrics->file) != 0))
+    if (!rc && (fwrite(line.data, 1, line.size, metrics->file) != line.size || fflush(metrics->file) != 0))
         rc = an_error_errno(errno, "cannot write '%s'", metrics->path);
     an_buffer_free(&line);
     return rc;

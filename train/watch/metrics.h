@@ -1,4 +1,12 @@
-/* What happens in a run, as events: told to the program for its lines and kept as JSON lines in metrics.jsonl. */
+/* What happens in a run, as events: told to the program, which prints them, and kept as JSON lines in metrics.jsonl.
+ *
+ * A reader of metrics.jsonl must expect what a killed or crashed run leaves, and what a later version adds:
+ * - A line counts only if it is a JSON object with a whole number "step". All others are passed over, wherever they
+ *   stand: the last one may end anywhere, without a newline, and a power failure may leave zeros.
+ * - Unknown types and unknown names in an object are passed over.
+ * - Bytes of a text that are not UTF-8 are escaped: see state/text.h.
+ * Steps never fall from one line to the next: opening drops what lies after the step a run is resumed from, and damaged
+ * lines with it. A metrics file belongs to the thread that trains. */
 #ifndef AN_TRAIN_WATCH_METRICS_H
 #define AN_TRAIN_WATCH_METRICS_H
 
@@ -8,7 +16,7 @@
 #include "base/buffer.h"
 
 typedef enum {
-    AN_EVENT_TRAIN,      /* every log_every steps: means over the steps since the last one */
+    AN_EVENT_TRAIN,      /* every --log-every steps: means over the steps since the last such event */
     AN_EVENT_VALIDATION, /* after an epoch, and at the end */
     AN_EVENT_SAVED,      /* text: the checkpoint's path */
     AN_EVENT_NOTE,       /* text */
@@ -22,10 +30,10 @@ typedef struct {
     double loss, top1, top5; /* shares 0..1 */
     double rate;
     double images_per_second;
-    double device_idle; /* share of the devices' own time without work between steps; negative: not measured */
-    double device_copy; /* of the same time: without work, the next batch's images on their way */
+    double device_idle; /* share of the time, by the devices' own clocks, that they had no work; negative: no clock */
+    double device_copy; /* the part of device_idle in which images were being copied to them */
     double wait;        /* share of the time spent waiting for data, 0..1 */
-    double seconds;     /* train: until the end, at this pace; validation, saved: it took */
+    double seconds;     /* train: left until the end at this pace; validation, saved: how long it took */
     bool best;          /* validation: the highest top-1 so far */
     const char *text;
 } an_train_event;
@@ -40,8 +48,8 @@ int an_metrics_format(const an_train_event *event, an_buffer *out);
 
 typedef struct an_metrics an_metrics;
 
-/* Open for appending. What an earlier, interrupted run wrote after step is dropped first, so that the file reads as if
- * it had never been interrupted. */
+/* Open for appending. Lines of later steps, which an interrupted run wrote after its last checkpoint, and lines that do
+ * not count are dropped first, so that the file reads as if the run had never been interrupted. */
 int an_metrics_open(an_metrics **out, const char *path, uint64_t step);
 int an_metrics_write(an_metrics *metrics, const an_train_event *event);
 void an_metrics_close(an_metrics *metrics); /* NULL is fine */

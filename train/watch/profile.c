@@ -50,9 +50,9 @@ static int print_layer(const an_profile *p, const an_exec_layer *layer, int batc
                               all > 0 ? 100 * total(layer) / all : 0);
     /* The backward pass computes two gradients, each as much work as the forward pass; the first layer needs only one.
      */
-    if (rc == AN_OK && layer->flop > 0 && seconds > 0)
+    if (!rc && layer->flop > 0 && seconds > 0)
         rc = an_buffer_printf(out, " %8.0f", 3 * layer->flop * batch * (double)p->steps / seconds * 1e-9);
-    return rc < 0 ? rc : an_buffer_printf(out, "\n");
+    return rc ? rc : an_buffer_printf(out, "\n");
 }
 
 int an_profile_print(const an_profile *p, int batch, an_buffer *out)
@@ -64,9 +64,9 @@ int an_profile_print(const an_profile *p, int batch, an_buffer *out)
         all += total(&p->layers[i]);
     int rc = an_buffer_printf(out, "%-10s %-8s %6s %10s %10s %10s %9s %8s\n", "layer", "kind", "device", "forward ms",
                               "backward", "update", "share", "GFLOP/s");
-    for (int i = 0; rc == AN_OK && i < p->count; i++)
+    for (int i = 0; !rc && i < p->count; i++)
         rc = print_layer(p, &p->layers[i], batch, all, out);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_buffer_printf(out, "%-10s %8s %6s %10.2f ms a step\n", "sum", "", "", 1e3 * all / (double)p->steps);
     return rc;
 }

@@ -1,7 +1,8 @@
 /* TensorBoard event files: scalars, images and histograms that the real TensorBoard shows.
  *
  * A file is a sequence of records (length, masked CRC-32C of the length, data, masked CRC-32C of the data), each
- * holding one protobuf message Event (tensorflow/core/util/event.proto). */
+ * holding one Protobuf message Event (tensorflow/core/util/event.proto). Used by one thread; every event is flushed to
+ * the file. A failed write is AN_EIO or AN_ENOSPC. */
 #ifndef AN_TRAIN_WATCH_TENSORBOARD_H
 #define AN_TRAIN_WATCH_TENSORBOARD_H
 
@@ -10,8 +11,8 @@
 
 typedef struct an_tensorboard an_tensorboard;
 
-/* A new file in folder, which is made if absent. step: where this process begins; TensorBoard then drops what an
- * earlier, interrupted one wrote after it. */
+/* Begin a new file in folder, which is made if absent. step is where this process begins: TensorBoard then drops what
+ * an earlier process of the same run wrote for later steps. */
 int an_tensorboard_open(an_tensorboard **out, const char *folder, uint64_t step);
 void an_tensorboard_close(an_tensorboard *board); /* NULL is fine */
 

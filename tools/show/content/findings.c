@@ -17,7 +17,10 @@ static void mistake_keep(an_findings *f, const an_prediction *p)
 static int look(void *context, uint64_t index, uint32_t label, const float *probabilities)
 {
     an_findings *f = context;
-    an_prediction p = an_prediction_make(index, label, probabilities, f->confusion.classes);
+    an_prediction p;
+    int rc = an_prediction_make(&p, index, label, probabilities, f->confusion.classes);
+    if (rc)
+        return rc;
     an_confusion_add(&f->confusion, label, p.top[0]);
     if (p.top[0] != label)
         mistake_keep(f, &p);

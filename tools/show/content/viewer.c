@@ -107,11 +107,12 @@ int an_viewer_dataset(an_dataset **out, const char *path)
 
 int an_viewer_sampler(const an_viewer *v, uint32_t side, an_sampler **out)
 {
-    const an_train_input *input = &v->trained.input;
-    an_statistics statistics = {.side = input->side, .images = 1, .mean_image = input->mean_image};
-    an_sample_options options = {
-        .crop = (uint32_t)v->trained.config.crop, .mean = AN_MEAN_PIXEL, .scale = input->scale};
-    an_train_sample_format(&options, an_exec_input_format(v->exec));
+    an_statistics statistics;
+    an_sample_options options;
+    int rc = an_train_input_sample(&v->trained.input, v->trained.config.crop, side, an_exec_input_format(v->exec),
+                                   &options, &statistics);
+    if (rc)
+        return rc;
     return an_sampler_create(out, &options, side, &statistics);
 }
 

@@ -79,8 +79,10 @@ static int flush(predictor *p, const an_predict_watcher *watcher)
     int rc = p->count ? an_exec_evaluate(p->viewer->exec, &images, NULL, p->count, p->probabilities, NULL) : AN_OK;
     for (uint32_t i = 0; rc == AN_OK && i < p->count; i++) {
         an_subject *s = &p->batch[i];
-        s->said = an_prediction_make(s->index, (uint32_t)s->label, p->probabilities + (size_t)i * classes, classes);
-        rc = watcher->tell(watcher->context, s);
+        rc =
+            an_prediction_make(&s->said, s->index, (uint32_t)s->label, p->probabilities + (size_t)i * classes, classes);
+        if (!rc)
+            rc = watcher->tell(watcher->context, s);
     }
     for (uint32_t i = 0; i < p->count; i++)
         an_subject_free(&p->batch[i]);
