@@ -25,38 +25,38 @@ static void print_summary(const an_ingest_outcome *outcome, const char *destinat
 int an_ingest_command_run(const an_ingest_config *config, const char *source, const char *destination)
 {
     an_ingest_outcome outcome;
-    int error = an_stop_install();
-    if (error)
-        return error;
-    error = an_ingest_run(config, source, destination, &outcome);
-    if (!error && !config->quiet)
+    int rc = an_stop_install();
+    if (rc)
+        return rc;
+    rc = an_ingest_run(config, source, destination, &outcome);
+    if (!rc && !config->quiet)
         print_summary(&outcome, destination);
-    if (error == AN_STOPPED)
+    if (rc == AN_STOPPED)
         an_log(AN_LOG_INFO, "interrupted after %llu inputs: the same command continues",
                (unsigned long long)outcome.state.consumed);
     an_ingest_outcome_free(&outcome);
-    return error;
+    return rc;
 }
 
 static int estimate(const an_ingest_config *config, const char *source)
 {
     an_buffer text = {0};
-    int error = an_ingest_estimate(config, source, &text);
-    if (!error)
+    int rc = an_ingest_estimate(config, source, &text);
+    if (!rc)
         fwrite(text.data, 1, text.size, stdout);
     an_buffer_free(&text);
-    return error;
+    return rc;
 }
 
 int an_ingest_command_ingest(int argc, char **argv)
 {
     an_ingest_config config;
     char **arguments;
-    int error = an_options_init(&an_ingest_options, &config);
-    if (!error)
-        error = an_options_parse(&an_ingest_options, argc, argv, &config, &arguments);
-    if (error || config.dry_run)
-        return error ? error : estimate(&config, arguments[0]);
+    int rc = an_options_init(&an_ingest_options, &config);
+    if (!rc)
+        rc = an_options_parse(&an_ingest_options, argc, argv, &config, &arguments);
+    if (rc || config.dry_run)
+        return rc ? rc : estimate(&config, arguments[0]);
     if (!arguments[1])
         return an_error(AN_EINVAL, "no DESTINATION given: an-ingest SOURCE DESTINATION");
     return an_ingest_command_run(&config, arguments[0], arguments[1]);

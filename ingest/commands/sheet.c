@@ -74,11 +74,11 @@ static int draw_record(sheet *s, uint32_t i)
 {
     an_record record;
     uint64_t index = s->chosen[i];
-    int error = an_each_decode(s->dataset, &s->worker, index, &record);
-    if (!error)
-        error = an_resizer_square(s->resizer, &s->worker.image, s->cell, AN_FILTER_TRIANGLE, &s->scaled);
-    if (error)
-        return an_error_prefix(error, "record %llu", (unsigned long long)index);
+    int rc = an_each_decode(s->dataset, &s->worker, index, &record);
+    if (!rc)
+        rc = an_resizer_square(s->resizer, &s->worker.image, s->cell, AN_FILTER_TRIANGLE, &s->scaled);
+    if (rc)
+        return an_error_prefix(rc, "record %llu", (unsigned long long)index);
     double x = GAP + (double)(i % s->columns) * (s->cell + GAP),
            y = GAP + (double)(i / s->columns) * (s->cell + CAPTION + GAP);
     const an_class *one = an_dataset_class(s->dataset, an_dataset_index(s->dataset)[index].label);
@@ -104,17 +104,17 @@ static int draw(sheet *s, an_buffer *out)
     cairo_paint(s->cairo);
     cairo_select_font_face(s->cairo, "sans-serif", CAIRO_FONT_SLANT_NORMAL, CAIRO_FONT_WEIGHT_NORMAL);
     cairo_set_font_size(s->cairo, 11);
-    int error = AN_OK;
-    for (uint32_t i = 0; i < s->count && !error; i++)
-        error = draw_record(s, i);
+    int rc = AN_OK;
+    for (uint32_t i = 0; i < s->count && !rc; i++)
+        rc = draw_record(s, i);
     cairo_status_t status = cairo_status(s->cairo);
-    if (!error && status == CAIRO_STATUS_SUCCESS)
+    if (!rc && status == CAIRO_STATUS_SUCCESS)
         status = cairo_surface_write_to_png_stream(surface, append, out);
-    if (!error && status != CAIRO_STATUS_SUCCESS)
-        error = an_error(AN_EINTERNAL, "cannot draw the sheet: %s", cairo_status_to_string(status));
+    if (!rc && status != CAIRO_STATUS_SUCCESS)
+        rc = an_error(AN_EINTERNAL, "cannot draw the sheet: %s", cairo_status_to_string(status));
     cairo_destroy(s->cairo);
     cairo_surface_destroy(surface);
-    return error;
+    return rc;
 }
 
 static void lay_out(sheet *s, const an_sheet_options *options)
@@ -132,18 +132,18 @@ int an_sheet_make(const an_dataset *dataset, const an_sheet_options *options, an
     if (!s.count || !s.cell)
         return an_error(AN_EINVAL, "no images for a sheet of '%s'", an_dataset_path(dataset));
     s.chosen = malloc(s.count * sizeof(*s.chosen));
-    int error = s.chosen ? an_decoder_create(&s.worker.decoder) : an_error(AN_ENOMEM, "out of memory for the sheet");
-    if (!error)
-        error = an_resizer_create(&s.resizer);
-    if (!error) {
+    int rc = s.chosen ? an_decoder_create(&s.worker.decoder) : an_error(AN_ENOMEM, "out of memory for the sheet");
+    if (!rc)
+        rc = an_resizer_create(&s.resizer);
+    if (!rc) {
         choose(&s, options->seed);
         lay_out(&s, options);
-        error = draw(&s, out);
+        rc = draw(&s, out);
     }
     free(s.chosen);
     an_decoder_free(s.worker.decoder);
     an_image_free(&s.worker.image);
     an_image_free(&s.scaled);
     an_resizer_free(s.resizer);
-    return error;
+    return rc;
 }

@@ -45,29 +45,29 @@ static int check_record(const an_dataset *dataset, an_each_worker *worker, uint6
     const char *name;
     size_t length;
     uint32_t side = an_dataset_side(dataset), label = an_dataset_index(dataset)[index].label;
-    int error = an_each_decode(dataset, worker, index, &record);
-    if (!error && record.header.label != label)
-        error = an_error(AN_ECORRUPT, "its label is %u, but the index says %u", record.header.label, label);
-    if (!error && (record.header.width != side || record.header.height != side))
-        error =
+    int rc = an_each_decode(dataset, worker, index, &record);
+    if (!rc && record.header.label != label)
+        rc = an_error(AN_ECORRUPT, "its label is %u, but the index says %u", record.header.label, label);
+    if (!rc && (record.header.width != side || record.header.height != side))
+        rc =
             an_error(AN_ECORRUPT, "its size is %u x %u instead of %u", record.header.width, record.header.height, side);
-    if (!error && label >= an_dataset_class_count(dataset))
-        error = an_error(AN_ECORRUPT, "there is no class %u", label);
-    return error ? error : an_dataset_name(dataset, index, &name, &length);
+    if (!rc && label >= an_dataset_class_count(dataset))
+        rc = an_error(AN_ECORRUPT, "there is no class %u", label);
+    return rc ? rc : an_dataset_name(dataset, index, &name, &length);
 }
 
 static int visit(void *context, an_each_worker *worker, uint64_t index)
 {
     verification *v = context;
-    int error = check_record(v->dataset, worker, index);
-    if (!error || error == AN_ENOMEM)
-        return error;
+    int rc = check_record(v->dataset, worker, index);
+    if (!rc || rc == AN_ENOMEM)
+        return rc;
     char reason[AN_ERROR_MAX];
     snprintf(reason, sizeof(reason), "%s", an_error_message());
     pthread_mutex_lock(&v->lock);
-    error = add_fault(v->faults, index, reason);
+    rc = add_fault(v->faults, index, reason);
     pthread_mutex_unlock(&v->lock);
-    return error;
+    return rc;
 }
 
 static int by_index(const void *a, const void *b)
@@ -80,9 +80,9 @@ int an_verify(const an_dataset *dataset, int threads, bool quiet, an_verify_faul
 {
     verification v = {.dataset = dataset, .faults = faults, .lock = PTHREAD_MUTEX_INITIALIZER};
     memset(faults, 0, sizeof(*faults));
-    int error = an_each_record(dataset, threads, "verify", quiet, visit, &v);
+    int rc = an_each_record(dataset, threads, "verify", quiet, visit, &v);
     if (faults->count)
         qsort(faults->entries, faults->count, sizeof(*faults->entries), by_index);
     /* Each record is sound: are they also in their places? */
-    return error || faults->count ? error : an_dataset_verify_headers(dataset);
+    return rc || faults->count ? rc : an_dataset_verify_headers(dataset);
 }

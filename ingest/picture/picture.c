@@ -27,14 +27,14 @@ int an_picture_create(an_picture **out, const an_picture_options *options)
     if (!picture)
         return an_error(AN_ENOMEM, "out of memory for a picture");
     picture->options = *options;
-    int error = an_jpeg_decoder_create(&picture->jpeg);
-    if (!error)
-        error = an_decoder_create(&picture->records);
-    if (!error)
-        error = an_resizer_create(&picture->resizer);
-    if (error) {
+    int rc = an_jpeg_decoder_create(&picture->jpeg);
+    if (!rc)
+        rc = an_decoder_create(&picture->records);
+    if (!rc)
+        rc = an_resizer_create(&picture->resizer);
+    if (rc) {
         an_picture_free(picture);
-        return error;
+        return rc;
     }
     *out = picture;
     return AN_OK;
@@ -61,11 +61,10 @@ static uint32_t margin_of(const an_picture_options *options)
 static int decode_jpeg(an_picture *picture, const an_buffer *bytes, an_picture_info *info)
 {
     an_jpeg_info jpeg;
-    int error =
-        an_jpeg_decode_square(picture->jpeg, bytes->data, bytes->size, picture->options.side,
-                              margin_of(&picture->options), picture->options.pixels_max, &picture->decoded, &jpeg);
-    if (error)
-        return error;
+    int rc = an_jpeg_decode_square(picture->jpeg, bytes->data, bytes->size, picture->options.side,
+                                   margin_of(&picture->options), picture->options.pixels_max, &picture->decoded, &jpeg);
+    if (rc)
+        return rc;
     if (jpeg.truncated && !picture->options.accept_truncated)
         return an_error(AN_ECORRUPT, "truncated JPEG: its data ends early");
     info->warnings = jpeg.warnings;
@@ -96,9 +95,9 @@ static int decode_file(an_picture *picture, const an_buffer *bytes, an_picture_i
 
 static int unpack_raw(an_image *image, const an_item *item, const uint8_t *bytes)
 {
-    int error = an_image_set_size(image, item->width, item->height);
-    if (error)
-        return error;
+    int rc = an_image_set_size(image, item->width, item->height);
+    if (rc)
+        return rc;
     size_t pixels = (size_t)item->width * item->height;
     size_t plane = item->kind == AN_ITEM_PLANAR ? pixels : 0; /* grey: the same plane three times */
     for (size_t i = 0; i < pixels; i++)
@@ -110,18 +109,18 @@ static int unpack_raw(an_image *image, const an_item *item, const uint8_t *bytes
 static int decode_record(an_picture *picture, const an_record *record, an_picture_info *info)
 {
     const an_record_header *header = &record->header;
-    int error = an_record_verify(record);
-    if (!error)
-        error = an_image_set_size(&picture->decoded, header->width, header->height);
-    if (!error)
-        error = an_decoder_window(picture->records, record, 0, 0, header->width, header->height,
-                                  picture->decoded.pixels, (size_t)3 * header->width);
-    if (!error && header->width == picture->options.side && header->height == picture->options.side) {
+    int rc = an_record_verify(record);
+    if (!rc)
+        rc = an_image_set_size(&picture->decoded, header->width, header->height);
+    if (!rc)
+        rc = an_decoder_window(picture->records, record, 0, 0, header->width, header->height, picture->decoded.pixels,
+                               (size_t)3 * header->width);
+    if (!rc && header->width == picture->options.side && header->height == picture->options.side) {
         info->fit = record->payload;
         info->fit_size = header->length;
         info->fit_codec = header->codec;
     }
-    return error;
+    return rc;
 }
 
 static int decode(an_picture *picture, const an_item *item, const an_buffer *bytes, an_picture_info *info)
@@ -145,10 +144,10 @@ int an_picture_make(an_picture *picture, const an_item *item, const an_buffer *b
                     an_picture_info *info)
 {
     memset(info, 0, sizeof(*info));
-    int error = decode(picture, item, bytes, info);
-    if (!error)
-        error =
+    int rc = decode(picture, item, bytes, info);
+    if (!rc)
+        rc =
             an_resizer_square(picture->resizer, &picture->decoded, picture->options.side, picture->options.filter, out);
     give_back(picture);
-    return error;
+    return rc;
 }

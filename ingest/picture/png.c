@@ -104,17 +104,20 @@ static void lay_over_white(const uint8_t *rgba, size_t n, uint8_t *rgb)
 
 static int decode_body(png_job *job, an_buffer *scratch, an_image *out)
 {
-    int error = an_image_set_size(out, job->width, job->height);
-    if (error)
-        return error;
+    int rc = an_image_set_size(out, job->width, job->height);
+    if (rc)
+        return rc;
     job->rows = malloc(job->height * sizeof(*job->rows));
     if (!job->rows)
         return an_error(AN_ENOMEM, "out of memory for a PNG");
     if (!job->alpha)
         return read_pixels(job, out->pixels);
     size_t pixels = (size_t)job->width * job->height;
-    if ((error = an_buffer_reserve(scratch, 4 * pixels)) || (error = read_pixels(job, scratch->data)))
-        return error;
+    rc = an_buffer_reserve(scratch, 4 * pixels);
+    if (!rc)
+        rc = read_pixels(job, scratch->data);
+    if (rc)
+        return rc;
     lay_over_white(scratch->data, pixels, out->pixels);
     return AN_OK;
 }
@@ -122,16 +125,14 @@ static int decode_body(png_job *job, an_buffer *scratch, an_image *out)
 int an_png_decode(const uint8_t *data, size_t size, uint64_t pixels_max, an_buffer *scratch, an_image *out)
 {
     png_job job = {.data = data, .size = size};
-    int error = AN_ENOMEM;
     job.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &job, on_error, on_warning);
     job.info = job.png ? png_create_info_struct(job.png) : NULL;
-    if (!job.info)
-        an_error(error, "out of memory for a PNG");
-    else if (!(error = read_header(&job, pixels_max)))
-        error = decode_body(&job, scratch, out);
+    int rc = job.info ? read_header(&job, pixels_max) : an_error(AN_ENOMEM, "out of memory for a PNG");
+    if (!rc)
+        rc = decode_body(&job, scratch, out);
     png_destroy_read_struct(&job.png, &job.info, NULL);
     free(job.rows);
-    return error;
+    return rc;
 }
 
 static int write_file(png_job *job, const an_image *image)
@@ -151,13 +152,13 @@ static int write_file(png_job *job, const an_image *image)
 int an_png_encode(const an_image *image, an_buffer *out)
 {
     png_job job = {.out = out};
-    int error = AN_ENOMEM;
+    int rc = AN_ENOMEM;
     job.png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &job, on_error, on_warning);
     job.info = job.png ? png_create_info_struct(job.png) : NULL;
     if (job.info)
-        error = write_file(&job, image);
+        rc = write_file(&job, image);
     else
-        an_error(error, "out of memory for a PNG");
+        an_error(rc, "out of memory for a PNG");
     png_destroy_write_struct(&job.png, &job.info);
-    return error;
+    return rc;
 }

@@ -187,8 +187,8 @@ int an_codec_choice_parse(const char *text, an_codec *codec, double *raw_share)
 {
     *raw_share = 0;
     if (strncmp(text, "mixed:", 6) != 0) {
-        int error = an_codec_from_name(text, codec);
-        return error ? an_error_prefix(error, "--codec '%s'", text) : AN_OK;
+        int rc = an_codec_from_name(text, codec);
+        return rc ? an_error_prefix(rc, "--codec '%s'", text) : AN_OK;
     }
     char *end;
     *codec = AN_CODEC_JPEG;

@@ -78,23 +78,23 @@ struct pipeline {
 static int list_one(pipeline *p, uint64_t number)
 {
     void *item;
-    int error = an_queue_pop(p->free_jobs, &item);
-    if (error)
-        return error;
+    int rc = an_queue_pop(p->free_jobs, &item);
+    if (rc)
+        return rc;
     job *j = item;
     j->number = number;
-    error = an_source_next(p->source, &j->item);
-    return error ? error : an_queue_push(p->work, j);
+    rc = an_source_next(p->source, &j->item);
+    return rc ? rc : an_queue_push(p->work, j);
 }
 
 static void *list_items(void *argument)
 {
     pipeline *p = argument;
-    int error = AN_OK;
-    for (uint64_t number = p->next; !error && !atomic_load(&p->stop) && !an_stop_requested(); number++)
-        error = list_one(p, number);
-    if (error < 0)
-        an_error_save(&p->list_error, error);
+    int rc = AN_OK;
+    for (uint64_t number = p->next; !rc && !atomic_load(&p->stop) && !an_stop_requested(); number++)
+        rc = list_one(p, number);
+    if (rc < 0)
+        an_error_save(&p->list_error, rc);
     an_queue_close(p->work);
     return NULL;
 }
@@ -103,9 +103,9 @@ static void *list_items(void *argument)
 
 static int process(worker *w, job *j)
 {
-    int error = an_recorder_make(w->recorder, &j->item, j->number, &j->made);
-    if (error || j->made.rejected)
-        return error;
+    int rc = an_recorder_make(w->recorder, &j->item, j->number, &j->made);
+    if (rc || j->made.rejected)
+        return rc;
     return an_statistics_sums_add(&w->sums[j->number / GROUP % 2], an_recorder_image(w->recorder));
 }
 
@@ -113,12 +113,12 @@ static void *work_items(void *argument)
 {
     worker *w = argument;
     void *item;
-    while (an_queue_pop(w->owner->work, &item) == AN_OK) {
+    while (!an_queue_pop(w->owner->work, &item)) {
         job *j = item;
-        int error = process(w, j);
-        if (error)
-            an_error_prefix(error, "'%s'", (const char *)j->item.name.data);
-        an_error_save(&j->failure, error);
+        int rc = process(w, j);
+        if (rc)
+            an_error_prefix(rc, "'%s'", (const char *)j->item.name.data);
+        an_error_save(&j->failure, rc);
         an_buffer_free(&j->item.bytes); /* a streamed item's: many more jobs wait than there are workers */
         if (an_queue_push(w->owner->done, j))
             break; /* never closed while a worker runs */
@@ -156,9 +156,9 @@ static int write_job(pipeline *p, job *j)
 
 static int write_next(pipeline *p, job *j)
 {
-    int error = write_job(p, j);
-    if (error)
-        return error;
+    int rc = write_job(p, j);
+    if (rc)
+        return rc;
     p->state->consumed = p->next + 1;
     if (p->state->consumed % GROUP)
         return AN_OK;
@@ -166,10 +166,10 @@ static int write_next(pipeline *p, job *j)
     uint64_t start = an_clock_ns();
     if (start < p->commit_due_ns)
         return AN_OK;
-    error = an_writer_commit(p->writer);
+    rc = an_writer_commit(p->writer);
     uint64_t pause = COMMIT_SHARE * (an_clock_ns() - start);
     p->commit_due_ns = an_clock_ns() + (pause > COMMIT_NS ? pause : COMMIT_NS);
-    return error;
+    return rc;
 }
 
 static void end_with(pipeline *p, an_error_state *state, int code)
@@ -192,17 +192,17 @@ static void finish_next(pipeline *p, job *j, an_pipeline_watch watch, void *cont
 static int write_all(pipeline *p, an_pipeline_watch watch, void *context)
 {
     void *item;
-    int error = AN_OK;
-    while (!error && an_queue_pop(p->done, &item) == AN_OK) {
+    int rc = AN_OK;
+    while (!rc && !an_queue_pop(p->done, &item)) {
         job *j = item;
         p->pending[j->number % p->job_count] = j;
-        while (!error && (j = p->pending[p->next % p->job_count])) {
+        while (!rc && (j = p->pending[p->next % p->job_count])) {
             p->pending[p->next % p->job_count] = NULL;
             finish_next(p, j, watch, context);
-            error = an_queue_push(p->free_jobs, j);
+            rc = an_queue_push(p->free_jobs, j);
         }
     }
-    return error;
+    return rc;
 }
 
 /* --- building and ending --------------------------------------------------------------------------------------- */
@@ -222,34 +222,34 @@ static int make_jobs(pipeline *p)
     p->pending = calloc(p->job_count, sizeof(*p->pending));
     if (!p->jobs || !p->pending)
         return an_error(AN_ENOMEM, "out of memory for %u jobs", p->job_count);
-    int error = an_queue_create(&p->free_jobs, p->job_count);
-    if (!error)
-        error = an_queue_create(&p->work, 2 * (size_t)p->options->threads + 2);
-    if (!error)
-        error = an_queue_create(&p->done, p->job_count);
-    for (uint32_t i = 0; i < p->job_count && !error; i++)
-        error = an_queue_push(p->free_jobs, &p->jobs[i]);
-    return error;
+    int rc = an_queue_create(&p->free_jobs, p->job_count);
+    if (!rc)
+        rc = an_queue_create(&p->work, 2 * (size_t)p->options->threads + 2);
+    if (!rc)
+        rc = an_queue_create(&p->done, p->job_count);
+    for (uint32_t i = 0; i < p->job_count && !rc; i++)
+        rc = an_queue_push(p->free_jobs, &p->jobs[i]);
+    return rc;
 }
 
 static int make_worker(pipeline *p, worker *w)
 {
     w->owner = p;
-    int error = an_recorder_create(&w->recorder, &p->options->recorder);
-    for (int i = 0; i < 2 && !error; i++)
-        error = an_statistics_sums_init(&w->sums[i], p->options->recorder.picture.side);
-    return error;
+    int rc = an_recorder_create(&w->recorder, &p->options->recorder);
+    for (int i = 0; i < 2 && !rc; i++)
+        rc = an_statistics_sums_init(&w->sums[i], p->options->recorder.picture.side);
+    return rc;
 }
 
 static int make_workers(pipeline *p)
 {
-    int error = AN_OK;
+    int rc = AN_OK;
     p->workers = calloc((size_t)p->options->threads, sizeof(*p->workers));
     if (!p->workers)
         return an_error(AN_ENOMEM, "out of memory for %d threads", p->options->threads);
-    for (int i = 0; i < p->options->threads && !error; i++)
-        error = make_worker(p, &p->workers[i]);
-    return error;
+    for (int i = 0; i < p->options->threads && !rc; i++)
+        rc = make_worker(p, &p->workers[i]);
+    return rc;
 }
 
 static void free_worker(worker *w)
@@ -277,31 +277,31 @@ static void pipeline_free(pipeline *p)
 
 static int start_threads(pipeline *p)
 {
-    int error = AN_OK;
+    int rc = AN_OK;
     atomic_store(&p->running, p->options->threads);
-    while (p->started < p->options->threads && !error) {
-        error = an_thread_start(&p->workers[p->started].thread, "ingest-worker", work_items, &p->workers[p->started]);
-        p->started += !error;
+    while (p->started < p->options->threads && !rc) {
+        rc = an_thread_start(&p->workers[p->started].thread, "ingest-worker", work_items, &p->workers[p->started]);
+        p->started += !rc;
     }
-    if (!error)
-        error = an_thread_start(&p->lister, "ingest-lister", list_items, p);
-    if (error)
+    if (!rc)
+        rc = an_thread_start(&p->lister, "ingest-lister", list_items, p);
+    if (rc)
         an_queue_close(p->work); /* those that run leave */
-    return error;
+    return rc;
 }
 
 static int run_threads(pipeline *p, an_pipeline_watch watch, void *context)
 {
-    int error = start_threads(p);
-    if (!error) {
-        error = write_all(p, watch, context);
+    int rc = start_threads(p);
+    if (!rc) {
+        rc = write_all(p, watch, context);
         pthread_join(p->lister, NULL);
     }
     for (int i = 0; i < p->started; i++)
         pthread_join(p->workers[i].thread, NULL);
-    if (!error && p->failure.code)
-        error = an_error_restore(&p->failure);
-    return error;
+    if (!rc && p->failure.code)
+        rc = an_error_restore(&p->failure);
+    return rc;
 }
 
 /* All threads have left and everything listed is written: make it last, then say how it ended. */
@@ -309,9 +309,9 @@ static int conclude(pipeline *p)
 {
     merge_sums(p, 0);
     merge_sums(p, 1);
-    int error = an_writer_commit(p->writer);
-    if (error)
-        return error;
+    int rc = an_writer_commit(p->writer);
+    if (rc)
+        return rc;
     if (p->told.code)
         return an_error_restore(&p->told);
     if (p->list_error.code)
@@ -324,17 +324,16 @@ static int conclude(pipeline *p)
 static int pass_over(an_source *source, an_writer *writer, uint64_t items)
 {
     an_item item = {0};
-    int error = AN_OK;
+    int rc = AN_OK;
     if (source->operations->skip)
         return an_source_skip(source, items);
-    for (uint64_t i = 0; i < items && !error; i++) {
-        error = an_source_next(source, &item);
-        if (!error)
-            error = an_writer_expect(writer, item.label, (const char *)item.name.data);
+    for (uint64_t i = 0; i < items && !rc; i++) {
+        rc = an_source_next(source, &item);
+        if (!rc)
+            rc = an_writer_expect(writer, item.label, (const char *)item.name.data);
     }
     an_item_free(&item);
-    return error == AN_END ? an_error(AN_ECORRUPT, "the stream holds fewer images than were read from it before")
-                           : error;
+    return rc == AN_END ? an_error(AN_ECORRUPT, "the stream holds fewer images than were read from it before") : rc;
 }
 
 int an_pipeline_run(an_source *source, an_writer *writer, an_statistics_sums *sums, const an_pipeline_options *options,
@@ -350,15 +349,15 @@ int an_pipeline_run(an_source *source, an_writer *writer, an_statistics_sums *su
     p.next = state->consumed = an_writer_position(writer);
     state->images = an_writer_count(writer);
     state->set_aside = an_writer_rejects(writer);
-    int error = pass_over(source, writer, p.next);
-    if (!error)
-        error = make_jobs(&p);
-    if (!error)
-        error = make_workers(&p);
-    if (!error)
-        error = run_threads(&p, watch, context);
-    if (!error)
-        error = conclude(&p);
+    int rc = pass_over(source, writer, p.next);
+    if (!rc)
+        rc = make_jobs(&p);
+    if (!rc)
+        rc = make_workers(&p);
+    if (!rc)
+        rc = run_threads(&p, watch, context);
+    if (!rc)
+        rc = conclude(&p);
     pipeline_free(&p);
-    return error;
+    return rc;
 }

@@ -30,11 +30,11 @@ static int write_line(void *context, const char *name, const char *reason, uint6
     json_decref(object);
     if (!line)
         return an_error(AN_ENOMEM, "out of memory for the report");
-    int error = an_file_writer_write(context, line, strlen(line));
-    if (!error)
-        error = an_file_writer_write(context, "\n", 1);
+    int rc = an_file_writer_write(context, line, strlen(line));
+    if (!rc)
+        rc = an_file_writer_write(context, "\n", 1);
     free(line);
-    return error;
+    return rc;
 }
 
 int an_ingest_report_write(an_writer *writer, const char *destination, an_buffer *path)
@@ -43,14 +43,14 @@ int an_ingest_report_write(an_writer *writer, const char *destination, an_buffer
     if (!an_writer_rejects(writer))
         return AN_OK;
     an_file_writer *file;
-    int error = an_buffer_printf(path, "%s.rejected.ndjson", destination);
-    if (!error)
-        error = an_file_writer_open(&file, (const char *)path->data);
-    if (error)
-        return error;
-    error = an_writer_rejects_visit(writer, write_line, file);
-    if (!error)
+    int rc = an_buffer_printf(path, "%s.rejected.ndjson", destination);
+    if (!rc)
+        rc = an_file_writer_open(&file, (const char *)path->data);
+    if (rc)
+        return rc;
+    rc = an_writer_rejects_visit(writer, write_line, file);
+    if (!rc)
         return an_file_writer_commit(file);
     an_file_writer_abort(file);
-    return error;
+    return rc;
 }

@@ -79,8 +79,8 @@ static int listing_next(an_source *source, an_item *item)
     item->kind = listing->kind;
     item->width = listing->width;
     item->height = listing->height;
-    int error = set_text(&item->name, (const char *)listing->names.data + from->name);
-    return error ? error : place(listing, from, item);
+    int rc = set_text(&item->name, (const char *)listing->names.data + from->name);
+    return rc ? rc : place(listing, from, item);
 }
 
 static int listing_skip(an_source *source, uint64_t items)
@@ -154,11 +154,11 @@ static int grow(an_listing *listing)
 int an_listing_add(an_listing *listing, const char *name, uint32_t label, uint32_t file, uint64_t offset, uint64_t size)
 {
     uint64_t at = listing->names.size;
-    int error = grow(listing);
-    if (!error)
-        error = an_buffer_append(&listing->names, name, strlen(name) + 1);
-    if (error)
-        return error;
+    int rc = grow(listing);
+    if (!rc)
+        rc = an_buffer_append(&listing->names, name, strlen(name) + 1);
+    if (rc)
+        return rc;
     listing->entries[listing->count++] = (entry){offset, size, at, label, file};
     return AN_OK;
 }
@@ -171,7 +171,7 @@ const char *an_listing_file(const an_listing *listing, uint32_t file)
 int an_listing_class(an_listing *listing, const char *id, uint32_t *label)
 {
     an_classes *classes = &listing->source.classes;
-    if (an_classes_find(classes, id, label) == AN_OK)
+    if (!an_classes_find(classes, id, label))
         return AN_OK;
     *label = classes->count;
     return an_classes_add(classes, id, NULL);
@@ -189,7 +189,7 @@ static int map_to_given(const an_classes *met, const an_classes *given, bool num
 {
     for (uint32_t i = 0; i < met->count; i++) {
         const char *id = met->entries[i].id;
-        if (an_classes_find(given, id, &map[i]) == AN_OK)
+        if (!an_classes_find(given, id, &map[i]))
             continue;
         if (!numbers || !is_number(id, &map[i]) || map[i] >= given->count)
             return an_error(AN_EINVAL, "class '%s' is not among the %u given classes", id, given->count);
@@ -210,31 +210,31 @@ static bool all_numbers(const an_classes *met, uint32_t *map, uint32_t *highest)
 
 static int number_classes(an_classes *classes, uint32_t count)
 {
-    int error = AN_OK;
-    for (uint32_t i = 0; i < count && !error; i++) {
+    int rc = AN_OK;
+    for (uint32_t i = 0; i < count && !rc; i++) {
         char id[16];
         snprintf(id, sizeof(id), "%u", i);
-        error = an_classes_add(classes, id, NULL);
+        rc = an_classes_add(classes, id, NULL);
     }
-    return error;
+    return rc;
 }
 
 static int resolve(an_classes *classes, const an_classes *given, bool numbers, uint32_t *map)
 {
     uint32_t highest;
     an_classes final = {0};
-    int error;
+    int rc;
     if (given)
-        error = map_to_given(classes, given, numbers, map);
+        rc = map_to_given(classes, given, numbers, map);
     else if (!numbers || !all_numbers(classes, map, &highest))
         return an_classes_sort(classes, map);
     else
-        error = number_classes(&final, highest + 1);
-    if (!error && given)
-        error = an_classes_copy(&final, given);
-    if (error) {
+        rc = number_classes(&final, highest + 1);
+    if (!rc && given)
+        rc = an_classes_copy(&final, given);
+    if (rc) {
         an_classes_free(&final);
-        return error;
+        return rc;
     }
     an_classes_free(classes);
     *classes = final;
@@ -246,11 +246,11 @@ int an_listing_resolve_classes(an_listing *listing, const an_classes *given, boo
     uint32_t *map = malloc((listing->source.classes.count + 1) * sizeof(*map));
     if (!map)
         return an_error(AN_ENOMEM, "out of memory for classes");
-    int error = resolve(&listing->source.classes, given, numbers, map);
-    for (uint64_t i = 0; i < listing->count && !error; i++)
+    int rc = resolve(&listing->source.classes, given, numbers, map);
+    for (uint64_t i = 0; i < listing->count && !rc; i++)
         listing->entries[i].label = map[listing->entries[i].label];
     free(map);
-    return error;
+    return rc;
 }
 
 static uint64_t identify(const an_listing *listing, uint64_t contents)

@@ -129,9 +129,9 @@ int an_source_open(an_source **out, const an_source_options *options)
     probe what;
     if (strcmp(options->path, "-") == 0)
         return an_source_stream_open(out, options);
-    int error = look_at(options->path, &what);
-    if (error)
-        return error;
+    int rc = look_at(options->path, &what);
+    if (rc)
+        return rc;
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
         if (options->kind ? strcmp(options->kind, kinds[i].kind) == 0 : kinds[i].probe(&what))
             return kinds[i].open(out, options);
@@ -162,12 +162,12 @@ int an_source_skip(an_source *source, uint64_t items)
 
 static int load_range(int fd, const an_item *item, an_buffer *out)
 {
-    int error = an_buffer_reserve(out, item->size);
-    if (!error)
-        error = an_file_pread(fd, out->data, item->size, item->offset, (const char *)item->path.data);
-    if (!error)
+    int rc = an_buffer_reserve(out, item->size);
+    if (!rc)
+        rc = an_file_pread(fd, out->data, item->size, item->offset, (const char *)item->path.data);
+    if (!rc)
         out->size = item->size;
-    return error;
+    return rc;
 }
 
 int an_item_load(const an_item *item, size_t limit, an_buffer *out)
@@ -187,9 +187,9 @@ int an_item_load(const an_item *item, size_t limit, an_buffer *out)
     int fd = open((const char *)item->path.data, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return an_error_errno(errno, "cannot open '%s'", (const char *)item->path.data);
-    int error = load_range(fd, item, out);
+    int rc = load_range(fd, item, out);
     close(fd);
-    return error;
+    return rc;
 }
 
 void an_item_free(an_item *item)

@@ -109,8 +109,10 @@ static int next_header(stream_source *s, struct archive_entry **entry)
 static int next_member(stream_source *s, const char **name, int64_t *size)
 {
     struct archive_entry *entry;
-    int error;
-    while (!(error = next_header(s, &entry))) {
+    for (;;) {
+        int rc = next_header(s, &entry);
+        if (rc)
+            return rc;
         *name = archive_entry_pathname(entry);
         *size = archive_entry_size(entry);
         const char *slash = *name ? strrchr(*name, '/') : NULL, *base = slash ? slash + 1 : *name;
@@ -119,10 +121,10 @@ static int next_member(stream_source *s, const char **name, int64_t *size)
             continue;
         if (s->inner || length <= 4 || strcmp(base + length - 4, ".tar") != 0)
             return AN_OK;
-        if ((error = open_inner(s, *name)))
-            break;
+        rc = open_inner(s, *name);
+        if (rc)
+            return rc;
     }
-    return error;
 }
 
 static int read_member(stream_source *s, const char *name, int64_t size, an_buffer *out)
@@ -131,9 +133,9 @@ static int read_member(stream_source *s, const char *name, int64_t size, an_buff
     if (size < 0 || size > MEMBER_MAX)
         return an_error(AN_EUNSUPPORTED, "'%s' is larger than %lld bytes", name, (long long)MEMBER_MAX);
     out->size = 0;
-    int error = an_buffer_reserve(out, (size_t)size + 1);
-    if (error)
-        return error;
+    int rc = an_buffer_reserve(out, (size_t)size + 1);
+    if (rc)
+        return rc;
     la_ssize_t got = archive_read_data(from, out->data, (size_t)size);
     if (got != size)
         return an_error(AN_ECORRUPT, "the tar on standard input is damaged or cut short in '%s'", name);
@@ -147,7 +149,7 @@ static int read_member(stream_source *s, const char *name, int64_t size, an_buff
 static int label_of(const stream_source *s, const char *class_id, uint32_t *label)
 {
     char *end;
-    if (an_classes_find(&s->source.classes, class_id, label) == AN_OK)
+    if (!an_classes_find(&s->source.classes, class_id, label))
         return AN_OK;
     unsigned long number = strtoul(class_id, &end, 10);
     *label = (uint32_t)number;
@@ -172,11 +174,11 @@ static int class_of_place(stream_source *s, const char *name)
 static int placed_item(stream_source *s, const char *name, int64_t size, an_item *item)
 {
     item->name.size = 0;
-    int error = s->inner ? an_buffer_printf(&item->name, "%s/%s", (const char *)s->inner_class.data, name)
-                         : an_buffer_printf(&item->name, "%s", name);
-    if (!error)
-        error = label_of(s, (const char *)s->class_id.data, &item->label);
-    return error ? error : read_member(s, name, size, &item->bytes);
+    int rc = s->inner ? an_buffer_printf(&item->name, "%s/%s", (const char *)s->inner_class.data, name)
+                      : an_buffer_printf(&item->name, "%s", name);
+    if (!rc)
+        rc = label_of(s, (const char *)s->class_id.data, &item->label);
+    return rc ? rc : read_member(s, name, size, &item->bytes);
 }
 
 /* Take a member into the sample of its key. */
@@ -188,14 +190,14 @@ static int add_to_sample(stream_source *s, const char *name, int64_t size)
         s->has_image = s->has_class = false;
     }
     bool image = an_webdataset_is_image(name);
-    int error = image || !s->has_image ? set_text(&s->sample.name, name, strlen(name)) : AN_OK;
-    if (!error && image)
-        error = read_member(s, name, size, &s->sample.bytes);
-    else if (!error && an_webdataset_is_class(name))
-        error = read_member(s, name, size, &s->sample_class);
+    int rc = image || !s->has_image ? set_text(&s->sample.name, name, strlen(name)) : AN_OK;
+    if (!rc && image)
+        rc = read_member(s, name, size, &s->sample.bytes);
+    else if (!rc && an_webdataset_is_class(name))
+        rc = read_member(s, name, size, &s->sample_class);
     s->has_image |= image;
     s->has_class |= an_webdataset_is_class(name);
-    return error;
+    return rc;
 }
 
 static void swap_items(an_item *a, an_item *b)
@@ -208,42 +210,45 @@ static void swap_items(an_item *a, an_item *b)
 static int finish_sample(stream_source *s, an_item *item)
 {
     const char *class_id;
-    int error = an_webdataset_class((char *)s->sample_class.data, &class_id);
-    if (!error)
-        error = label_of(s, class_id, &s->sample.label);
+    int rc = an_webdataset_class((char *)s->sample_class.data, &class_id);
+    if (!rc)
+        rc = label_of(s, class_id, &s->sample.label);
     swap_items(&s->sample, item);
     s->has_image = s->has_class = false;
     s->sample.name.size = 0;
-    return error;
+    return rc;
+}
+
+/* Read one member: it is an item by its place, or it belongs to a sample. AN_AGAIN: the item is not complete yet. */
+static int take_member(stream_source *s, an_item *item)
+{
+    const char *name;
+    int64_t size;
+    int rc = next_member(s, &name, &size);
+    if (rc == AN_END && s->has_image)
+        return an_error(AN_ECORRUPT, "'%s' has no .cls beside it", (const char *)s->sample.name.data);
+    if (!rc)
+        rc = class_of_place(s, name);
+    if (rc)
+        return rc;
+    if (s->class_id.size)
+        return placed_item(s, name, size, item);
+    rc = add_to_sample(s, name, size);
+    if (rc)
+        return rc;
+    return s->has_image && s->has_class ? finish_sample(s, item) : AN_AGAIN;
 }
 
 static int read_item(stream_source *s, an_item *item)
 {
-    const char *name;
-    int64_t size;
-    int error;
-    while (!(error = next_member(s, &name, &size))) {
-        if ((error = class_of_place(s, name)))
-            return error;
-        if (s->class_id.size) {
-            error = placed_item(s, name, size, item);
-            break;
-        }
-        error = add_to_sample(s, name, size);
-        if (error)
-            return error;
-        if (s->has_image && s->has_class) {
-            error = finish_sample(s, item);
-            break;
-        }
-    }
-    if (error == AN_END && s->has_image)
-        return an_error(AN_ECORRUPT, "'%s' has no .cls beside it", (const char *)s->sample.name.data);
+    int rc = AN_AGAIN;
+    while (rc == AN_AGAIN)
+        rc = take_member(s, item);
     item->kind = AN_ITEM_FILE;
     item->size = item->bytes.size;
     item->path.size = 0;
     item->fd = -1;
-    return error;
+    return rc;
 }
 
 /* --- window ---------------------------------------------------------------------------------------------------- */
@@ -251,11 +256,11 @@ static int read_item(stream_source *s, an_item *item)
 static int fill_window(stream_source *s)
 {
     while (!s->ended && s->held < WINDOW_ITEMS && (s->held_bytes < WINDOW_BYTES || !s->held)) {
-        int error = read_item(s, &s->window[s->held]);
-        s->ended = error == AN_END;
-        if (error < 0)
-            return error;
-        if (!error)
+        int rc = read_item(s, &s->window[s->held]);
+        s->ended = rc == AN_END;
+        if (rc < 0)
+            return rc;
+        if (!rc)
             s->held_bytes += s->window[s->held++].size;
     }
     return s->held ? AN_OK : AN_END;
@@ -266,9 +271,9 @@ static int stream_next(an_source *source, an_item *item)
     stream_source *s = (stream_source *)source;
     if (!s->shuffle)
         return read_item(s, item);
-    int error = fill_window(s);
-    if (error)
-        return error;
+    int rc = fill_window(s);
+    if (rc)
+        return rc;
     uint32_t drawn = an_rng_below(&s->rng, s->held);
     s->held_bytes -= s->window[drawn].size;
     swap_items(&s->window[drawn], &s->window[--s->held]);
@@ -301,10 +306,10 @@ int an_source_stream_open(an_source **out, const an_source_options *options)
         return an_error(AN_ENOMEM, "out of memory for a stream");
     s->source.operations = &operations;
     s->source.kind = "stream";
-    int error = start(s, options);
-    if (error)
+    int rc = start(s, options);
+    if (rc)
         an_source_free(&s->source);
     else
         *out = &s->source;
-    return error;
+    return rc;
 }

@@ -37,8 +37,8 @@ static const char *name_of(const tar_source *s, uint64_t i)
 static int add_container(tar_source *s, const char *path, const char *prefix)
 {
     uint32_t container;
-    int error = an_listing_add_file(s->listing, path, -1, &container);
-    return error ? error : an_members_add(&s->members, path, container, prefix);
+    int rc = an_listing_add_file(s->listing, path, -1, &container);
+    return rc ? rc : an_members_add(&s->members, path, container, prefix);
 }
 
 static int is_tar(const struct dirent *entry)
@@ -56,21 +56,21 @@ static int add_folder(tar_source *s, const char *folder)
 {
     struct dirent **found = NULL;
     an_buffer path = {0};
-    int error = AN_OK, count = scandir(folder, &found, is_tar, by_name);
+    int rc = AN_OK, count = scandir(folder, &found, is_tar, by_name);
     if (count < 0)
         return an_error_errno(errno, "cannot read folder '%s'", folder);
     for (int i = 0; i < count; i++) {
         path.size = 0;
-        if (!error)
-            error = an_buffer_printf(&path, "%s/%s", folder, found[i]->d_name);
+        if (!rc)
+            rc = an_buffer_printf(&path, "%s/%s", folder, found[i]->d_name);
         found[i]->d_name[strlen(found[i]->d_name) - strlen(".tar")] = 0;
-        if (!error)
-            error = add_container(s, (char *)path.data, found[i]->d_name);
+        if (!rc)
+            rc = add_container(s, (char *)path.data, found[i]->d_name);
         free(found[i]);
     }
     free(found);
     an_buffer_free(&path);
-    return error;
+    return rc;
 }
 
 /* --- items ----------------------------------------------------------------------------------------------------- */
@@ -79,18 +79,17 @@ static int add_item(tar_source *s, uint64_t i, const char *class_id)
 {
     const an_member *member = &s->members.entries[i];
     uint32_t label;
-    int error = an_listing_class(s->listing, class_id, &label);
-    return error ? error
-                 : an_listing_add(s->listing, name_of(s, i), label, member->container, member->offset, member->size);
+    int rc = an_listing_class(s->listing, class_id, &label);
+    return rc ? rc : an_listing_add(s->listing, name_of(s, i), label, member->container, member->offset, member->size);
 }
 
 static int add_by_folder(tar_source *s)
 {
-    int error = AN_OK;
-    for (uint64_t i = 0; i < s->members.count && !error; i++)
+    int rc = AN_OK;
+    for (uint64_t i = 0; i < s->members.count && !rc; i++)
         if (s->members.entries[i].class_id != AN_MEMBER_NO_CLASS)
-            error = add_item(s, i, an_members_text(&s->members, s->members.entries[i].class_id));
-    return error;
+            rc = add_item(s, i, an_members_text(&s->members, s->members.entries[i].class_id));
+    return rc;
 }
 
 static int by_member_name(const void *a, const void *b, void *context)
@@ -107,15 +106,15 @@ static int add_by_truth(tar_source *s)
     for (uint64_t i = 0; i < s->members.count; i++)
         order[i] = i;
     qsort_r(order, s->members.count, sizeof(*order), by_member_name, s);
-    int error = an_truth_check_count(&s->truth, s->options->path, s->members.count);
-    for (uint64_t i = 0; i < s->members.count && !error; i++) {
+    int rc = an_truth_check_count(&s->truth, s->options->path, s->members.count);
+    for (uint64_t i = 0; i < s->members.count && !rc; i++) {
         const char *label;
-        error = an_truth_find(&s->truth, name_of(s, order[i]), i, &label);
-        if (!error)
-            error = add_item(s, order[i], label);
+        rc = an_truth_find(&s->truth, name_of(s, order[i]), i, &label);
+        if (!rc)
+            rc = add_item(s, order[i], label);
     }
     free(order);
-    return error;
+    return rc;
 }
 
 /* --- webdataset ------------------------------------------------------------------------------------------------ */
@@ -127,10 +126,10 @@ static int read_cls(const char *path, const an_member *member, char *out)
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return an_error_errno(errno, "cannot open '%s'", path);
-    int error = an_file_pread(fd, out, member->size, member->offset, path);
+    int rc = an_file_pread(fd, out, member->size, member->offset, path);
     close(fd);
-    out[error ? 0 : member->size] = 0;
-    return error;
+    out[rc ? 0 : member->size] = 0;
+    return rc;
 }
 
 /* Members of one key stand together, in any order. */
@@ -149,11 +148,10 @@ static int add_sample(tar_source *s, uint64_t first, uint64_t end)
         return an_error(AN_ECORRUPT, "'%s' has no .cls beside it", name_of(s, image));
     char text[CLS_MAX];
     const char *id = "";
-    int error =
-        read_cls(an_listing_file(s->listing, s->members.entries[cls].container), &s->members.entries[cls], text);
-    if (!error)
-        error = an_webdataset_class(text, &id);
-    return error ? an_error_prefix(error, "'%s'", name_of(s, cls)) : add_item(s, image, id);
+    int rc = read_cls(an_listing_file(s->listing, s->members.entries[cls].container), &s->members.entries[cls], text);
+    if (!rc)
+        rc = an_webdataset_class(text, &id);
+    return rc ? an_error_prefix(rc, "'%s'", name_of(s, cls)) : add_item(s, image, id);
 }
 
 static bool same_sample(const tar_source *s, uint64_t a, uint64_t b)
@@ -164,13 +162,13 @@ static bool same_sample(const tar_source *s, uint64_t a, uint64_t b)
 
 static int add_samples(tar_source *s)
 {
-    int error = AN_OK;
-    for (uint64_t first = 0, end; first < s->members.count && !error; first = end) {
+    int rc = AN_OK;
+    for (uint64_t first = 0, end; first < s->members.count && !rc; first = end) {
         for (end = first + 1; end < s->members.count && same_sample(s, first, end);)
             end++;
-        error = add_sample(s, first, end);
+        rc = add_sample(s, first, end);
     }
-    return error;
+    return rc;
 }
 
 /* --- together -------------------------------------------------------------------------------------------------- */
@@ -208,33 +206,36 @@ static int add_items(tar_source *s)
 static int fill(tar_source *s, bool folder)
 {
     const an_source_options *options = s->options;
-    int error = an_truth_open(&s->truth, options->labels, options->synsets, options->devkit);
-    if (!error)
-        error = folder ? add_folder(s, s->options->path) : add_container(s, s->options->path, "");
-    if (!error)
-        error = add_items(s);
+    int rc = an_truth_open(&s->truth, options->labels, options->synsets, options->devkit);
+    if (!rc)
+        rc = folder ? add_folder(s, s->options->path) : add_container(s, s->options->path, "");
+    if (!rc)
+        rc = add_items(s);
     const an_classes *given = s->options->classes      ? s->options->classes
                               : s->truth.classes.count ? &s->truth.classes
                                                        : NULL;
-    if (!error && (error = an_listing_resolve_classes(s->listing, given, true)))
-        an_error_prefix(error, "'%s'", s->options->path);
-    return error ? error : an_listing_seal(s->listing, s->options, 0);
+    if (!rc) {
+        rc = an_listing_resolve_classes(s->listing, given, true);
+        if (rc)
+            an_error_prefix(rc, "'%s'", s->options->path);
+    }
+    return rc ? rc : an_listing_seal(s->listing, s->options, 0);
 }
 
 static int open_source(an_source **out, const an_source_options *options, bool folder)
 {
     tar_source s = {.options = options};
-    int error = an_listing_create(&s.listing, "tar", "");
-    if (error)
-        return error;
-    error = fill(&s, folder);
+    int rc = an_listing_create(&s.listing, "tar", "");
+    if (rc)
+        return rc;
+    rc = fill(&s, folder);
     an_members_free(&s.members);
     an_truth_free(&s.truth);
-    if (error)
+    if (rc)
         an_source_free(an_listing_source(s.listing));
     else
         *out = an_listing_source(s.listing);
-    return error;
+    return rc;
 }
 
 int an_source_tar_open(an_source **out, const an_source_options *options)

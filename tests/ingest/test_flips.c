@@ -64,8 +64,8 @@ static outcome look(const an_dataset *wanted)
     an_verify_faults faults;
     if (an_dataset_open(&dataset, data))
         return AT_OPENING;
-    int error = an_verify(dataset, 1, true, &faults);
-    outcome seen = error || faults.count ? BY_VERIFY : HARMLESS;
+    int rc = an_verify(dataset, 1, true, &faults);
+    outcome seen = rc || faults.count ? BY_VERIFY : HARMLESS;
     if (seen == HARMLESS)
         support_assert_same(wanted, dataset);
     an_verify_faults_free(&faults);

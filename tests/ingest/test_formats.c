@@ -361,8 +361,8 @@ static void test_one_of_each(void **state)
     snprintf(out, sizeof(out), "%s", fixture_path(&f, "out"));
     support_config(&config, 32);
     config.max_bad = "7";
-    int error = an_ingest_run(&config, in, out, &outcome);
-    if (error)
+    int rc = an_ingest_run(&config, in, out, &outcome);
+    if (rc)
         fail_msg("%s", an_error_message());
     assert_int_equal(outcome.state.images, JPEGS + 2);
     assert_int_equal(outcome.state.set_aside, 7);

@@ -58,9 +58,9 @@ static void ingest_ok(void)
 static void ingest_fails(int code, const char *text)
 {
     an_ingest_outcome outcome;
-    int error = ingest(&outcome);
+    int rc = ingest(&outcome);
     an_ingest_outcome_free(&outcome);
-    assert_int_equal(error, code);
+    assert_int_equal(rc, code);
     if (!strstr(an_error_message(), text))
         fail_msg("'%s' is not in '%s'", text, an_error_message());
 }

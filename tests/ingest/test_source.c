@@ -38,8 +38,8 @@ static int tear_down(void **state)
 static an_source *open_ok(const an_source_options *options)
 {
     an_source *source = NULL;
-    int error = an_source_open(&source, options);
-    if (error)
+    int rc = an_source_open(&source, options);
+    if (rc)
         fail_msg("cannot open: %s", an_error_message());
     return source;
 }
