@@ -4,7 +4,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "ingest/run/setup.h"
+#include "ingest/run/setup_private.h"
 
 #define SAMPLE 256u
 #define SECONDS 5.0      /* at most, for the sample */

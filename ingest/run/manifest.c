@@ -1,4 +1,4 @@
-#include "ingest/run/manifest.h"
+#include "ingest/run/manifest_private.h"
 
 #include <inttypes.h>
 #include <jansson.h>

@@ -1,4 +1,4 @@
-#include "ingest/run/report.h"
+#include "ingest/run/report_private.h"
 
 #include <jansson.h>
 #include <stdlib.h>

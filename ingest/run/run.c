@@ -8,9 +8,9 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/program/progress.h"
-#include "ingest/run/manifest.h"
-#include "ingest/run/report.h"
-#include "ingest/run/setup.h"
+#include "ingest/run/manifest_private.h"
+#include "ingest/run/report_private.h"
+#include "ingest/run/setup_private.h"
 
 typedef struct {
     const an_ingest_config *config;

@@ -1,4 +1,4 @@
-#include "ingest/run/setup.h"
+#include "ingest/run/setup_private.h"
 
 #include <string.h>
 #include <unistd.h>

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 
 #include "base/error.h"
-#include "ingest/sources/labels/truth.h"
+#include "ingest/sources/labels/truth_private.h"
 #include "ingest/sources/source_private.h"
 
 #define DEPTH_MAX 64 /* symbolic links may go in circles */

@@ -4,7 +4,7 @@
 #include <sys/stat.h>
 
 #include "base/error.h"
-#include "ingest/sources/labels/lines.h"
+#include "ingest/sources/labels/lines_private.h"
 #include "ingest/sources/source_private.h"
 
 static uint64_t size_of(const char *root, const char *name)

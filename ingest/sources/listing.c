@@ -1,4 +1,4 @@
-#include "ingest/sources/listing.h"
+#include "ingest/sources/listing_private.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "ingest/sources/listing.h"
+#include "ingest/sources/listing_private.h"
 #include "ingest/sources/source.h"
 
 int an_source_folder_open(an_source **out, const an_source_options *options);

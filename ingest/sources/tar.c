@@ -13,10 +13,10 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "ingest/sources/labels/truth.h"
-#include "ingest/sources/members.h"
+#include "ingest/sources/labels/truth_private.h"
+#include "ingest/sources/members_private.h"
 #include "ingest/sources/source_private.h"
-#include "ingest/sources/webdataset.h"
+#include "ingest/sources/webdataset_private.h"
 
 #define CLS_MAX 64 /* bytes of a .cls file */
 

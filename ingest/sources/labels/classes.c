@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 
 #include "base/error.h"
-#include "ingest/sources/labels/lines.h"
+#include "ingest/sources/labels/lines_private.h"
 #include "store/dataset/dataset.h"
 
 void an_classes_free(an_classes *classes)

@@ -11,8 +11,8 @@
 
 #include "base/error.h"
 #include "base/temporary.h"
-#include "ingest/sources/labels/lines.h"
-#include "ingest/sources/labels/truth.h"
+#include "ingest/sources/labels/lines_private.h"
+#include "ingest/sources/labels/truth_private.h"
 
 #define MEMBER_MAX ((int64_t)256 << 20)
 

@@ -1,4 +1,4 @@
-#include "ingest/sources/labels/lines.h"
+#include "ingest/sources/labels/lines_private.h"
 
 #include <ctype.h>
 #include <string.h>

@@ -1,10 +1,10 @@
-#include "ingest/sources/labels/truth.h"
+#include "ingest/sources/labels/truth_private.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
-#include "ingest/sources/labels/lines.h"
+#include "ingest/sources/labels/lines_private.h"
 
 void an_truth_free(an_truth *truth)
 {

@@ -1,6 +1,6 @@
 /* The files inside one or several tars: what tar sources are made of. */
-#ifndef AN_INGEST_SOURCES_MEMBERS_H
-#define AN_INGEST_SOURCES_MEMBERS_H
+#ifndef AN_INGEST_SOURCES_MEMBERS_PRIVATE_H
+#define AN_INGEST_SOURCES_MEMBERS_PRIVATE_H
 
 #include <stdint.h>
 

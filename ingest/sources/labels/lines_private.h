@@ -1,6 +1,6 @@
 /* Lines of a text file: classes, labels, lists. */
-#ifndef AN_INGEST_SOURCES_LABELS_LINES_H
-#define AN_INGEST_SOURCES_LABELS_LINES_H
+#ifndef AN_INGEST_SOURCES_LABELS_LINES_PRIVATE_H
+#define AN_INGEST_SOURCES_LABELS_LINES_PRIVATE_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,8 +1,8 @@
 /* The manifest: what a dataset was made from and how. Two runs with the same manifest write the same records; a run
  * that continues an interrupted one must have the same. It knows no paths, so the same collection elsewhere counts as
  * the same. */
-#ifndef AN_INGEST_RUN_MANIFEST_H
-#define AN_INGEST_RUN_MANIFEST_H
+#ifndef AN_INGEST_RUN_MANIFEST_PRIVATE_H
+#define AN_INGEST_RUN_MANIFEST_PRIVATE_H
 
 #include "ingest/run/config.h"
 #include "ingest/sources/source.h"

@@ -1,8 +1,8 @@
 /* A source whose items are all known before the first is read: a list of places (files, or ranges of files) that can be
  * visited in any order. Every seekable kind of source fills one of these and leaves the rest to it: identity, order,
  * skipping. About 32 bytes and the name are kept for each item. */
-#ifndef AN_INGEST_SOURCES_LISTING_H
-#define AN_INGEST_SOURCES_LISTING_H
+#ifndef AN_INGEST_SOURCES_LISTING_PRIVATE_H
+#define AN_INGEST_SOURCES_LISTING_PRIVATE_H
 
 #include "ingest/sources/source.h"
 

@@ -1,6 +1,6 @@
 /* The list of what was set aside, as NDJSON: {"bytes":17,"path":"cat/3.jpg","reason":"empty file"}. */
-#ifndef AN_INGEST_RUN_REPORT_H
-#define AN_INGEST_RUN_REPORT_H
+#ifndef AN_INGEST_RUN_REPORT_PRIVATE_H
+#define AN_INGEST_RUN_REPORT_PRIVATE_H
 
 #include "store/dataset/dataset.h"
 #include "store/dataset/writer.h"

@@ -1,6 +1,6 @@
 /* Where the files inside an uncompressed tar are: a walk over its headers that reads no contents. */
-#ifndef AN_INGEST_SOURCES_TAR_WALK_H
-#define AN_INGEST_SOURCES_TAR_WALK_H
+#ifndef AN_INGEST_SOURCES_TAR_WALK_PRIVATE_H
+#define AN_INGEST_SOURCES_TAR_WALK_PRIVATE_H
 
 #include <stdint.h>
 

@@ -1,6 +1,6 @@
 /* What the options lead to before anything is written: the open source, named classes, and how to make records. */
-#ifndef AN_INGEST_RUN_SETUP_H
-#define AN_INGEST_RUN_SETUP_H
+#ifndef AN_INGEST_RUN_SETUP_PRIVATE_H
+#define AN_INGEST_RUN_SETUP_PRIVATE_H
 
 #include "ingest/run/config.h"
 #include "ingest/run/pipeline.h"

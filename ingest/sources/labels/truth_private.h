@@ -1,6 +1,6 @@
 /* Labels that lie apart from the images: text lists, or the ImageNet development kit. */
-#ifndef AN_INGEST_SOURCES_LABELS_TRUTH_H
-#define AN_INGEST_SOURCES_LABELS_TRUTH_H
+#ifndef AN_INGEST_SOURCES_LABELS_TRUTH_PRIVATE_H
+#define AN_INGEST_SOURCES_LABELS_TRUTH_PRIVATE_H
 
 #include <stdbool.h>
 #include <stdint.h>
