@@ -6,6 +6,7 @@
 #include "ingest/commands/commands.h"
 #include "ingest/run/estimate.h"
 #include "ingest/run/run.h"
+#include "ingest/sources/source.h"
 
 static void print_summary(const an_ingest_outcome *outcome, const char *destination)
 {
@@ -48,15 +49,38 @@ static int estimate(const an_ingest_config *config, const char *source)
     return rc;
 }
 
+/* The end of the help text: the kinds of sources as their table says, then the examples. */
+static int add_epilogue(an_buffer *out)
+{
+    int rc = an_buffer_printf(out, "Sources (--kind):\n");
+    for (size_t i = 0; i < an_source_kind_count() && !rc; i++)
+        rc = an_buffer_printf(out, "  %-9s  %s\n", an_source_kind_name(i), an_source_kind_description(i));
+    return rc ? rc : an_buffer_printf(out, "\n%s", an_ingest_options.epilogue);
+}
+
+static int parse(int argc, char **argv, an_ingest_config *config, char ***arguments)
+{
+    an_options spec = an_ingest_options;
+    an_buffer epilogue = {0};
+    int rc = add_epilogue(&epilogue);
+    spec.epilogue = (const char *)epilogue.data;
+    if (!rc)
+        rc = an_options_init(&spec, config);
+    if (!rc)
+        rc = an_options_parse(&spec, argc, argv, config, arguments);
+    an_buffer_free(&epilogue);
+    return rc;
+}
+
 int an_ingest_command_ingest(int argc, char **argv)
 {
     an_ingest_config config;
     char **arguments;
-    int rc = an_options_init(&an_ingest_options, &config);
-    if (!rc)
-        rc = an_options_parse(&an_ingest_options, argc, argv, &config, &arguments);
-    if (rc || config.dry_run)
-        return rc ? rc : estimate(&config, arguments[0]);
+    int rc = parse(argc, argv, &config, &arguments);
+    if (rc)
+        return rc;
+    if (config.dry_run)
+        return estimate(&config, arguments[0]);
     if (!arguments[1])
         return an_error(AN_EINVAL, "no DESTINATION given: an-ingest SOURCE DESTINATION");
     return an_ingest_command_run(&config, arguments[0], arguments[1]);

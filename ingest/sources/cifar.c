@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "ingest/sources/listing_private.h"
 #include "ingest/sources/source_private.h"
 
 #define SIDE 32u
@@ -100,7 +101,7 @@ static int fill(an_listing *listing, const an_source_options *options)
     return rc ? rc : an_listing_seal(listing, options, contents);
 }
 
-int an_source_cifar_open(an_source **out, const an_source_options *options)
+static int open_cifar10(an_source **out, const an_source_options *options)
 {
     an_listing *listing;
     int rc = an_listing_create(&listing, "cifar10", "");
@@ -113,3 +114,17 @@ int an_source_cifar_open(an_source **out, const an_source_options *options)
         *out = an_listing_source(listing);
     return rc;
 }
+
+static bool matches(const an_source_probe *found)
+{
+    if (an_source_holds(found, "data_batch_1.bin"))
+        return true;
+    return an_source_ends_with(found->path, ".bin") && found->size && found->size % RECORD == 0;
+}
+
+const an_source_kind an_source_cifar10 = {
+    .name = "cifar10",
+    .description = "CIFAR-10's binary version: a .bin file or the folder of them",
+    .matches = matches,
+    .open = open_cifar10,
+};

@@ -104,7 +104,7 @@ static int fill(dataset_source *s, const an_source_options *options)
     return rc || !options->shuffle ? rc : shuffle(s, options->seed);
 }
 
-int an_source_dataset_open(an_source **out, const an_source_options *options)
+static int open_dataset(an_source **out, const an_source_options *options)
 {
     static const an_source_operations operations = {source_next, source_skip, source_free};
     dataset_source *s = calloc(1, sizeof(*s));
@@ -119,3 +119,15 @@ int an_source_dataset_open(an_source **out, const an_source_options *options)
         *out = &s->source;
     return rc;
 }
+
+static bool matches(const an_source_probe *found)
+{
+    return an_source_holds(found, "data.mdb");
+}
+
+const an_source_kind an_source_dataset = {
+    .name = "dataset",
+    .description = "a dataset that an-ingest wrote",
+    .matches = matches,
+    .open = open_dataset,
+};

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "ingest/sources/labels/truth_private.h"
+#include "ingest/sources/listing_private.h"
 #include "ingest/sources/source_private.h"
 
 #define DEPTH_MAX 64 /* symbolic links may go in circles */
@@ -134,7 +135,7 @@ static int fill(walk *w, const an_source_options *options)
     return rc ? rc : an_listing_seal(w->listing, options, 0);
 }
 
-int an_source_folder_open(an_source **out, const an_source_options *options)
+static int open_folder(an_source **out, const an_source_options *options)
 {
     walk w = {.root = options->path};
     int rc = an_listing_create(&w.listing, "folder", options->path);
@@ -148,3 +149,15 @@ int an_source_folder_open(an_source **out, const an_source_options *options)
         *out = an_listing_source(w.listing);
     return rc;
 }
+
+static bool matches(const an_source_probe *found)
+{
+    return found->folder;
+}
+
+const an_source_kind an_source_folder = {
+    .name = "folder",
+    .description = "one folder for each class; a flat one with --labels or --devkit",
+    .matches = matches,
+    .open = open_folder,
+};

@@ -12,6 +12,8 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/temporary.h"
+#include "ingest/sources/idx_private.h"
+#include "ingest/sources/listing_private.h"
 #include "ingest/sources/source_private.h"
 
 #define CHUNK ((size_t)1 << 18)
@@ -215,7 +217,7 @@ static int fill(an_listing *listing, const an_source_options *options, const cha
     return rc ? rc : an_listing_seal(listing, options, contents ^ label_contents);
 }
 
-int an_source_idx_open(an_source **out, const an_source_options *options)
+static int open_idx(an_source **out, const an_source_options *options)
 {
     an_listing *listing;
     an_buffer labels = {0};
@@ -233,3 +235,15 @@ int an_source_idx_open(an_source **out, const an_source_options *options)
     *out = an_listing_source(listing);
     return AN_OK;
 }
+
+static bool matches(const an_source_probe *found)
+{
+    return found->head_size >= 4 && memcmp(found->head, "\0\0\x08", 3) == 0;
+}
+
+const an_source_kind an_source_idx = {
+    .name = "idx",
+    .description = "MNIST's images file, plain or gzip, with its labels file",
+    .matches = matches,
+    .open = open_idx,
+};

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "ingest/sources/labels/lines_private.h"
+#include "ingest/sources/listing_private.h"
 #include "ingest/sources/source_private.h"
 
 static uint64_t size_of(const char *root, const char *name)
@@ -48,7 +49,7 @@ static int fill(an_listing *listing, const an_source_options *options, const cha
     return rc ? rc : an_listing_seal(listing, options, 0);
 }
 
-int an_source_list_open(an_source **out, const an_source_options *options)
+static int open_list(an_source **out, const an_source_options *options)
 {
     const char *slash = strrchr(options->path, '/');
     char *root =
@@ -64,3 +65,18 @@ int an_source_list_open(an_source **out, const an_source_options *options)
         an_source_free(an_listing_source(listing));
     return rc;
 }
+
+static bool matches(const an_source_probe *found)
+{
+    for (size_t i = 0; i < found->head_size; i++)
+        if (found->head[i] < ' ' && !strchr("\t\r\n", found->head[i]))
+            return false;
+    return found->head_size > 0 && memchr(found->head, '\n', found->head_size);
+}
+
+const an_source_kind an_source_list = {
+    .name = "list",
+    .description = "a text file with lines of image path, tab, class",
+    .matches = matches,
+    .open = open_list,
+};

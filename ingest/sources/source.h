@@ -62,6 +62,11 @@ typedef struct {
     uint64_t seed;
 } an_source_options;
 
+/* The kinds, for help texts and tests. Names are what --kind takes; a description is one line. */
+size_t an_source_kind_count(void);
+const char *an_source_kind_name(size_t i);
+const char *an_source_kind_description(size_t i);
+
 /* The caller frees. */
 int an_source_open(an_source **out, const an_source_options *options);
 void an_source_free(an_source *source); /* NULL is fine */

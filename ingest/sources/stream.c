@@ -298,8 +298,10 @@ static int start(stream_source *s, const an_source_options *options)
     return an_classes_copy(&s->source.classes, options->classes);
 }
 
-int an_source_stream_open(an_source **out, const an_source_options *options)
+static int open_stream(an_source **out, const an_source_options *options)
 {
+    if (strcmp(options->path, "-") != 0)
+        return an_error(AN_EINVAL, "a source of the kind stream is given as '-', not '%s'", options->path);
     static const an_source_operations operations = {stream_next, NULL, stream_free};
     stream_source *s = calloc(1, sizeof(*s));
     if (!s)
@@ -313,3 +315,15 @@ int an_source_stream_open(an_source **out, const an_source_options *options)
         *out = &s->source;
     return rc;
 }
+
+static bool matches(const an_source_probe *found)
+{
+    return found->standard_input;
+}
+
+const an_source_kind an_source_stream = {
+    .name = "stream",
+    .description = "-: a tar on standard input, compressed or not",
+    .matches = matches,
+    .open = open_stream,
+};

@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "ingest/sources/labels/truth_private.h"
+#include "ingest/sources/listing_private.h"
 #include "ingest/sources/members_private.h"
 #include "ingest/sources/source_private.h"
 #include "ingest/sources/webdataset_private.h"
@@ -238,12 +239,36 @@ static int open_source(an_source **out, const an_source_options *options, bool f
     return rc;
 }
 
-int an_source_tar_open(an_source **out, const an_source_options *options)
+static int open_tar(an_source **out, const an_source_options *options)
 {
     return open_source(out, options, false);
 }
 
-int an_source_shards_open(an_source **out, const an_source_options *options)
+static int open_shards(an_source **out, const an_source_options *options)
 {
     return open_source(out, options, true);
 }
+
+static bool matches_tar(const an_source_probe *found)
+{
+    return found->head_size == 512 && memcmp(found->head + 257, "ustar", 5) == 0;
+}
+
+const an_source_kind an_source_tar = {
+    .name = "tar",
+    .description = "class folders, tars or webdataset in a tar; flat with --labels",
+    .matches = matches_tar,
+    .open = open_tar,
+};
+
+static bool matches_shards(const an_source_probe *found)
+{
+    return found->has_tars && !found->has_folders;
+}
+
+const an_source_kind an_source_shards = {
+    .name = "shards",
+    .description = "a folder of tars: webdataset shards, or one tar for each class",
+    .matches = matches_shards,
+    .open = open_shards,
+};

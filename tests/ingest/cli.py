@@ -49,7 +49,10 @@ class Commands(unittest.TestCase):
     def test_usage(self):
         self.fails(2, "DESTINATION", self.source)
         self.fails(2, "--size", "--size", 4, self.source, self.root / "none")
-        self.assertIn("Exit status", self.ok("--help"))
+        text = self.ok("--help")
+        self.assertIn("Exit status", text)
+        for kind in ("folder", "tar", "shards", "list", "idx", "cifar10", "dataset", "stream"):
+            self.assertRegex(text, rf"\n  {kind} +[^ ]")
         for command in ("info", "verify", "export", "stats", "sheet", "transcode"):
             self.assertIn("DATASET" if command != "transcode" else "SOURCE", self.ok(command, "--help"))
             self.assertEqual(run(command).returncode, 2)

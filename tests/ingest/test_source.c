@@ -217,6 +217,25 @@ static const uint8_t idx_images[16 + 3 * 6] = {0, 0, 8, 3, 0,  0,  0,  3,  0,  0
                                                0, 0, 0, 3, 10, 11, 12, 13, 14, 15, 20};
 static const uint8_t idx_labels[8 + 3] = {0, 0, 8, 1, 0, 0, 0, 3, 4, 0, 2};
 
+/* Whatever lists the kinds walks the table: each row must be fit for that, and be named when nothing matches. */
+static void test_kinds(void **state)
+{
+    (void)state;
+    put("noise", "\1\2\3");
+    refused(&(an_source_options){.path = path_of("noise")}, AN_EUNSUPPORTED, "is no source of images");
+    char message[AN_ERROR_MAX];
+    strcpy(message, an_error_message());
+    for (size_t i = 0; i < an_source_kind_count(); i++) {
+        const char *name = an_source_kind_name(i), *description = an_source_kind_description(i);
+        assert_non_null(strstr(message, name));
+        assert_null(strchr(description, '\n'));
+        assert_in_range(strlen(description), 10, 79 - 13); /* fits a line of --help */
+        for (size_t j = 0; j < i; j++)
+            assert_string_not_equal(name, an_source_kind_name(j));
+    }
+    refused(&(an_source_options){.path = path_of("noise"), .kind = "stream"}, AN_EINVAL, "given as '-'");
+}
+
 static void test_idx(void **state)
 {
     (void)state;
@@ -588,6 +607,7 @@ int main(void)
         CASE(test_shuffle_is_a_function_of_the_seed),
         CASE(test_given_classes),
         CASE(test_folder_refusals),
+        CASE(test_kinds),
         CASE(test_idx),
         CASE(test_idx_refusals),
         CASE(test_cifar),
