@@ -58,8 +58,9 @@ static int source_skip(an_source *source, uint64_t items)
 static int shuffle(dataset_source *s, uint64_t seed)
 {
     uint64_t count = s->source.items;
-    if (count > UINT32_MAX)
-        return an_error(AN_EUNSUPPORTED, "more than %u records to shuffle", UINT32_MAX);
+    int rc = an_source_check_shuffle(count);
+    if (rc)
+        return rc;
     s->order = malloc(count * sizeof(*s->order));
     if (!s->order)
         return an_error(AN_ENOMEM, "out of memory for the order of %llu records", (unsigned long long)count);

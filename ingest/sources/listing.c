@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/rng.h"
+#include "ingest/sources/source_private.h"
 
 #define LABEL_MAX 10000000 /* a label number beyond this is a mistake */
 
@@ -265,8 +266,11 @@ static uint64_t identify(const an_listing *listing, uint64_t contents)
     return hash;
 }
 
-static void shuffle(an_listing *listing, uint64_t seed)
+static int shuffle(an_listing *listing, uint64_t seed)
 {
+    int rc = an_source_check_shuffle(listing->count);
+    if (rc)
+        return rc;
     an_rng rng = an_rng_make(seed, AN_RNG_INGEST, 0, 0);
     for (uint64_t i = listing->count; i > 1; i--) {
         uint32_t other = an_rng_below(&rng, (uint32_t)i);
@@ -274,6 +278,7 @@ static void shuffle(an_listing *listing, uint64_t seed)
         listing->entries[i - 1] = listing->entries[other];
         listing->entries[other] = swapped;
     }
+    return AN_OK;
 }
 
 int an_listing_seal(an_listing *listing, const an_source_options *options, uint64_t contents)
@@ -284,7 +289,5 @@ int an_listing_seal(an_listing *listing, const an_source_options *options, uint6
     for (uint64_t i = 0; i < listing->count; i++)
         listing->source.bytes += listing->entries[i].size;
     listing->source.identity = identify(listing, contents);
-    if (options->shuffle)
-        shuffle(listing, options->seed);
-    return AN_OK;
+    return options->shuffle ? shuffle(listing, options->seed) : AN_OK;
 }

@@ -71,6 +71,14 @@ int an_source_open(an_source **out, const an_source_options *options)
     return kind ? kind->open(out, options) : refuse(options);
 }
 
+int an_source_check_shuffle(uint64_t items)
+{
+    if (items <= UINT32_MAX)
+        return AN_OK;
+    return an_error(AN_EUNSUPPORTED, "%llu items are too many to be shuffled, the limit is %u: use --order source",
+                    (unsigned long long)items, UINT32_MAX);
+}
+
 void an_source_free(an_source *source)
 {
     if (!source)

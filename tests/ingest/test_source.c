@@ -14,7 +14,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "ingest/sources/source.h"
+#include "ingest/sources/source_private.h"
 #include "tests/ingest/fixture.h"
 
 #define LIMIT ((size_t)1 << 24)
@@ -171,6 +171,13 @@ static void test_shuffle_is_a_function_of_the_seed(void **state)
         snprintf(name, sizeof(name), "/%02d", i);
         assert_non_null(strstr(one, name));
     }
+}
+
+static void test_too_many_to_shuffle(void **state)
+{
+    (void)state;
+    assert_int_equal(an_source_check_shuffle(UINT32_MAX), AN_OK);
+    assert_int_equal(an_source_check_shuffle((uint64_t)UINT32_MAX + 1), AN_EUNSUPPORTED);
 }
 
 static void test_given_classes(void **state)
@@ -605,6 +612,7 @@ int main(void)
         CASE(test_folder_loads_bytes),
         CASE(test_identity_follows_contents_not_place),
         CASE(test_shuffle_is_a_function_of_the_seed),
+        CASE(test_too_many_to_shuffle),
         CASE(test_given_classes),
         CASE(test_folder_refusals),
         CASE(test_kinds),
