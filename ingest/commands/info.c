@@ -3,11 +3,13 @@
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "ingest/run/json.h"
 
-#define CODECS 5 /* highest codec number + 1 */
+enum { CODEC_NUMBERS = 256 }; /* a record's header gives its codec one byte */
 
 typedef struct {
-    uint64_t payload, smallest, largest, codecs[CODECS];
+    uint64_t payload, smallest, largest;
+    uint64_t codecs[CODEC_NUMBERS]; /* records of each codec, by its number */
 } totals;
 
 static int count_records(const an_dataset *dataset, totals *out)
@@ -22,8 +24,7 @@ static int count_records(const an_dataset *dataset, totals *out)
         out->payload += length;
         out->smallest = length < out->smallest ? length : out->smallest;
         out->largest = length > out->largest ? length : out->largest;
-        if (record.header.codec < CODECS)
-            out->codecs[record.header.codec]++;
+        out->codecs[record.header.codec % CODEC_NUMBERS]++;
     }
     return AN_OK;
 }
@@ -57,8 +58,12 @@ static json_t *json_classes(const an_dataset *dataset)
     json_t *array = json_array();
     for (uint32_t i = 0; i < an_dataset_class_count(dataset); i++) {
         const an_class *one = an_dataset_class(dataset, i);
-        json_array_append_new(array, json_pack("{si, ss, ss, sI}", "label", (int)i, "id", one->id, "name", one->name,
-                                               "count", (json_int_t)one->count));
+        json_t *object = json_pack("{si, so, so, sI}", "label", (int)i, "id", an_json_text(one->id), "name",
+                                   an_json_text(one->name), "count", (json_int_t)one->count);
+        if (json_array_append_new(array, object)) {
+            json_decref(array);
+            return NULL;
+        }
     }
     return array;
 }
@@ -66,17 +71,18 @@ static json_t *json_classes(const an_dataset *dataset)
 static json_t *json_codecs(const totals *t)
 {
     json_t *object = json_object();
-    for (int c = 1; c < CODECS; c++)
-        if (t->codecs[c])
-            json_object_set_new(object, an_codec_name((an_codec)c), json_integer((json_int_t)t->codecs[c]));
+    for (size_t i = 0; i < an_codec_count(); i++) {
+        an_codec codec = an_codec_at(i);
+        if (t->codecs[codec])
+            json_object_set_new(object, an_codec_name(codec), json_integer((json_int_t)t->codecs[codec]));
+    }
     return object;
 }
 
 static int add_reject(void *context, const char *name, const char *reason, uint64_t bytes)
 {
-    json_t *object = json_pack("{ss, ss, sI}", "path", name, "reason", reason, "bytes", (json_int_t)bytes);
-    if (!object) /* a path that is not UTF-8 */
-        object = json_pack("{sn, ss, sI}", "path", "reason", reason, "bytes", (json_int_t)bytes);
+    json_t *object = json_pack("{so, so, sI}", "path", an_json_text(name), "reason", an_json_text(reason), "bytes",
+                               (json_int_t)bytes);
     return json_array_append_new(context, object) ? an_error(AN_ENOMEM, "out of memory for the set-aside list") : AN_OK;
 }
 
@@ -93,13 +99,13 @@ int an_info_json(const an_dataset *dataset, json_t **out)
     }
     char fingerprint[17];
     snprintf(fingerprint, sizeof(fingerprint), "%016llx", (unsigned long long)an_dataset_fingerprint(dataset));
-    *out = json_pack("{ss, sI, si, s{sI, sI, sI, sI}, so, so, so, so, so, ss}", "path", an_dataset_path(dataset),
-                     "records", (json_int_t)an_dataset_count(dataset), "side", (int)an_dataset_side(dataset), "bytes",
-                     "file", (json_int_t)an_dataset_file_size(dataset), "payload", (json_int_t)t.payload, "smallest",
-                     (json_int_t)t.smallest, "largest", (json_int_t)t.largest, "codecs", json_codecs(&t), "classes",
-                     json_classes(dataset), "statistics", an_info_statistics_json(an_dataset_statistics(dataset)),
-                     "manifest", json_loads(an_dataset_manifest(dataset), 0, NULL), "set_aside", rejects, "fingerprint",
-                     fingerprint);
+    *out = json_pack(
+        "{so, sI, si, s{sI, sI, sI, sI}, so, so, so, so, so, ss}", "path", an_json_text(an_dataset_path(dataset)),
+        "records", (json_int_t)an_dataset_count(dataset), "side", (int)an_dataset_side(dataset), "bytes", "file",
+        (json_int_t)an_dataset_file_size(dataset), "payload", (json_int_t)t.payload, "smallest", (json_int_t)t.smallest,
+        "largest", (json_int_t)t.largest, "codecs", json_codecs(&t), "classes", json_classes(dataset), "statistics",
+        an_info_statistics_json(an_dataset_statistics(dataset)), "manifest",
+        json_loads(an_dataset_manifest(dataset), 0, NULL), "set_aside", rejects, "fingerprint", fingerprint);
     return *out ? AN_OK : an_error(AN_ENOMEM, "out of memory for the description of '%s'", an_dataset_path(dataset));
 }
 
@@ -111,9 +117,11 @@ static int text_records(const an_dataset *dataset, const totals *t, an_buffer *o
     uint32_t side = an_dataset_side(dataset);
     int rc = an_buffer_printf(out, "%s\n  records      %llu of %u x %u pixels:", an_dataset_path(dataset),
                               (unsigned long long)count, side, side);
-    for (int c = 1; c < CODECS && !rc; c++)
-        if (t->codecs[c])
-            rc = an_buffer_printf(out, " %llu %s", (unsigned long long)t->codecs[c], an_codec_name((an_codec)c));
+    for (size_t i = 0; i < an_codec_count() && !rc; i++) {
+        an_codec codec = an_codec_at(i);
+        if (t->codecs[codec])
+            rc = an_buffer_printf(out, " %llu %s", (unsigned long long)t->codecs[codec], an_codec_name(codec));
+    }
     if (rc)
         return rc;
     return an_buffer_printf(

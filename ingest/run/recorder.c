@@ -1,10 +1,11 @@
 #include "ingest/run/recorder.h"
 
-#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "base/rng.h"
+#include "base/utf8.h"
 #include "store/coef/coef.h"
 
 #define INPUT_KEEP ((size_t)4 << 20)  /* a larger input buffer is given back after use */
@@ -55,9 +56,19 @@ const an_image *an_recorder_image(const an_recorder *recorder)
     return &recorder->square;
 }
 
+/* Is the input at fault? Other codes (AN_EIO, AN_ENOMEM ...) say that the system is: they end the run, and the same
+ * command continues it. */
 static bool is_bad_input(int rc)
 {
-    return rc == AN_ECORRUPT || rc == AN_EUNSUPPORTED || rc == AN_ENOTFOUND || rc == AN_EIO;
+    return rc == AN_ECORRUPT || rc == AN_EUNSUPPORTED || rc == AN_ENOTFOUND;
+}
+
+/* A message that is too long is cut between two characters: it may quote a name. */
+static void keep_reason(an_recording *out, const char *message)
+{
+    size_t length = an_utf8_cut(message, strlen(message), sizeof(out->reason) - 1);
+    memcpy(out->reason, message, length);
+    out->reason[length] = 0;
 }
 
 static an_codec_options codec_of(const an_recorder_options *options, uint64_t number)
@@ -111,7 +122,7 @@ int an_recorder_make(an_recorder *recorder, const an_item *item, uint64_t number
         rc = an_picture_make(recorder->picture, item, &recorder->input, &recorder->square, &info);
     out->rejected = is_bad_input(rc);
     if (out->rejected) {
-        snprintf(out->reason, sizeof(out->reason), "%s", an_error_message());
+        keep_reason(out, an_error_message());
         rc = AN_OK;
     } else if (!rc) {
         out->warned = info.warnings > 0;

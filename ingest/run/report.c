@@ -6,26 +6,12 @@
 
 #include "base/error.h"
 #include "base/file.h"
-
-/* Paths are bytes, JSON is UTF-8: what is not UTF-8 becomes '?'. */
-static json_t *text_of(const char *bytes)
-{
-    json_t *text = json_string(bytes);
-    if (text)
-        return text;
-    char *copy = strdup(bytes);
-    for (char *at = copy; at && *at; at++)
-        if (*at & 0x80)
-            *at = '?';
-    text = json_string(copy);
-    free(copy);
-    return text;
-}
+#include "ingest/run/json.h"
 
 static int write_line(void *context, const char *name, const char *reason, uint64_t bytes)
 {
-    json_t *object =
-        json_pack("{so, so, sI}", "path", text_of(name), "reason", text_of(reason), "bytes", (json_int_t)bytes);
+    json_t *object = json_pack("{so, so, sI}", "path", an_json_text(name), "reason", an_json_text(reason), "bytes",
+                               (json_int_t)bytes);
     char *line = object ? json_dumps(object, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
     json_decref(object);
     if (!line)

@@ -1,19 +1,98 @@
-/* Items: loading their bytes, freeing them. */
+/* Items: loading their bytes, freeing them. Messages do not name the file: they become reasons in the dataset, which
+ * holds the item's name already and must not depend on where the source lies. */
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 
 #include "base/error.h"
-#include "base/file.h"
 #include "ingest/sources/source.h"
 
-static int load_range(int fd, const an_item *item, an_buffer *out)
+#define READ_CHUNK ((size_t)64 << 10)
+
+/* Is it this file that cannot be read, whatever the state of the system? Everything else (EMFILE, EIO, EACCES, ESTALE
+ * ...) would hit other files as well and may be over the next time. */
+static bool is_about_the_file(int errnum)
+{
+    switch (errnum) {
+    case ENOENT:
+    case ENOTDIR:
+    case EISDIR:
+    case ELOOP:
+    case ENAMETOOLONG:
+    case ENXIO: /* a socket */
+    case ENODEV:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static int failed(int errnum, const char *what)
+{
+    int rc = an_error_errno(errnum, "%s", what);
+    return is_about_the_file(errnum) ? AN_ENOTFOUND : rc;
+}
+
+static int read_to_end(int fd, size_t limit, an_buffer *out)
+{
+    for (;;) {
+        int rc = an_buffer_reserve(out, out->size + READ_CHUNK);
+        if (rc)
+            return rc;
+        ssize_t got = read(fd, out->data + out->size, READ_CHUNK);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return failed(errno, "cannot read it");
+        if (got == 0)
+            return AN_OK;
+        out->size += (size_t)got;
+        if (out->size > limit)
+            return an_error(AN_ECORRUPT, "larger than the limit of %zu bytes", limit);
+    }
+}
+
+static int read_range(int fd, const an_item *item, an_buffer *out)
 {
     int rc = an_buffer_reserve(out, item->size);
-    if (!rc)
-        rc = an_file_pread(fd, out->data, item->size, item->offset, (const char *)item->path.data);
-    if (!rc)
-        out->size = item->size;
+    if (rc)
+        return rc;
+    while (out->size < item->size) {
+        ssize_t got = pread(fd, out->data + out->size, item->size - out->size, (off_t)(item->offset + out->size));
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return an_error_errno(errno, "cannot read '%s'", (const char *)item->path.data);
+        if (got == 0)
+            return an_error(AN_ECORRUPT, "truncated: only %zu of %llu bytes are there", out->size,
+                            (unsigned long long)item->size);
+        out->size += (size_t)got;
+    }
+    return AN_OK;
+}
+
+static int load_file(const an_item *item, size_t limit, an_buffer *out)
+{
+    int fd = open((const char *)item->path.data, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return failed(errno, "cannot open it");
+    int rc = read_to_end(fd, limit, out);
+    close(fd);
+    return rc;
+}
+
+/* From a file that holds many items: that it cannot be opened is not the fault of one of them. */
+static int load_range(const an_item *item, an_buffer *out)
+{
+    if (item->fd >= 0)
+        return read_range(item->fd, item, out);
+    int fd = open((const char *)item->path.data, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        an_error_errno(errno, "cannot open '%s'", (const char *)item->path.data);
+        return AN_EIO;
+    }
+    int rc = read_range(fd, item, out);
+    close(fd);
     return rc;
 }
 
@@ -27,16 +106,7 @@ int an_item_load(const an_item *item, size_t limit, an_buffer *out)
         return AN_OK;
     if (!item->path.size)
         return an_buffer_append(out, item->bytes.data, item->bytes.size);
-    if (item->whole)
-        return an_file_read((const char *)item->path.data, limit, out);
-    if (item->fd >= 0)
-        return load_range(item->fd, item, out);
-    int fd = open((const char *)item->path.data, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return an_error_errno(errno, "cannot open '%s'", (const char *)item->path.data);
-    int rc = load_range(fd, item, out);
-    close(fd);
-    return rc;
+    return item->whole ? load_file(item, limit, out) : load_range(item, out);
 }
 
 void an_item_free(an_item *item)

@@ -75,8 +75,10 @@ void an_source_free(an_source *source); /* NULL is fine */
 int an_source_next(an_source *source, an_item *item);
 int an_source_skip(an_source *source, uint64_t items);
 
-/* Put the item's bytes into out (its old contents are dropped). Any thread. A file that cannot be read: the error says
- * why, without the name. limit: largest file accepted. */
+/* Put the item's bytes into out (its old contents are dropped). Any thread. limit: largest file accepted.
+ * AN_ENOTFOUND, AN_ECORRUPT, AN_EUNSUPPORTED: this item is unusable; the message says why, without its name or path.
+ * Other codes (AN_EIO for a bad disk, too many open files, a refused permission ...): the system failed, and trying
+ * again later may succeed. */
 int an_item_load(const an_item *item, size_t limit, an_buffer *out);
 void an_item_free(an_item *item);
 

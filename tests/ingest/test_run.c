@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -261,6 +262,53 @@ static void test_odd_files(void **state)
     an_buffer_free(&png);
 }
 
+/* An item that can be looked for in vain in several ways: each says so, without the path. */
+static void test_unreadable_files_are_set_aside(void **state)
+{
+    (void)state;
+    add_pictures(2, 8);
+    assert_int_equal(mkdir(fixture_path(&f, "source/folder"), 0755), 0);
+    assert_int_equal(symlink("loop", fixture_path(&f, "source/loop")), 0);
+    const char list[] = "source/class-0/000.jpg\ta\nsource/class-0/001.jpg\ta\nsource/class-0/002.jpg\ta\n"
+                        "source/folder\ta\nsource/loop\ta\nsource/class-0/000.jpg/x\ta\n";
+    fixture_write(fixture_path(&f, "list"), list, sizeof(list) - 1);
+    snprintf(source, sizeof(source), "%s", fixture_path(&f, "list"));
+    config.max_bad = "3";
+    ingest_ok();
+    an_dataset *dataset = support_open(destination);
+    assert_int_equal(an_dataset_count(dataset), 3);
+    assert_rejected(dataset, "source/folder", "cannot read it: Is a directory");
+    assert_rejected(dataset, "source/loop", "cannot open it: Too many levels of symbolic links");
+    assert_rejected(dataset, "source/class-0/000.jpg/x", "cannot open it: Not a directory");
+    an_dataset_free(dataset);
+}
+
+/* Too many open files: no fault of the image. */
+static void test_a_failing_system_rejects_nothing(void **state)
+{
+    (void)state;
+    an_recorder *recorder;
+    an_recording made = {0};
+    an_item item = {.whole = true, .fd = -1};
+    const an_recorder_options options = {.picture = {.side = 32, .pixels_max = 100000},
+                                         .codec = {.codec = AN_CODEC_JPEG, .quality = 90}};
+    fixture_write_jpeg(fixture_path(&f, "a.jpg"), 40, 40, 1);
+    assert_int_equal(an_buffer_printf(&item.path, "%s", fixture_path(&f, "a.jpg")), AN_OK);
+    assert_int_equal(an_recorder_create(&recorder, &options), AN_OK);
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &(struct rlimit){0, limit.rlim_max}), 0);
+    int rc = an_recorder_make(recorder, &item, 0, &made);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    assert_int_equal(rc, AN_EIO);
+    assert_false(made.rejected);
+    assert_int_equal(an_recorder_make(recorder, &item, 0, &made), AN_OK);
+    assert_false(made.rejected);
+    an_buffer_free(&made.payload);
+    an_recorder_free(recorder);
+    an_item_free(&item);
+}
+
 static void test_too_many_bad_files_stop_it_and_a_higher_limit_continues(void **state)
 {
     (void)state;
@@ -419,6 +467,43 @@ static void test_dataset_as_source(void **state)
     an_dataset_free(a);
 }
 
+static const char *text_at(json_t *array, size_t i, const char *key)
+{
+    return json_string_value(json_object_get(json_array_get(array, i), key));
+}
+
+/* Names are bytes: JSON shows those that are not UTF-8 escaped, and leaves out nothing. */
+static void test_names_that_are_not_utf8(void **state)
+{
+    (void)state;
+    an_buffer report = {0};
+    add_pictures(1, 4);
+    fixture_write_jpeg(fixture_path(&f, "source/caf\xe9/good.jpg"), 40, 40, 1);
+    fixture_write(fixture_path(&f, "source/caf\xe9/\xff.jpg"), "bad", 3);
+    fixture_write(fixture_path(&f, "source/caf\xe9/caf\xc3\xa9.jpg"), "bad", 3);
+    snprintf(destination, sizeof(destination), "%s", fixture_path(&f, "out\xe9"));
+    config.max_bad = "2";
+    config.order = AN_INGEST_ORDER_SOURCE;
+    ingest_ok();
+    an_dataset *dataset = support_open(destination);
+    json_t *object;
+    assert_int_equal(an_info_json(dataset, &object), AN_OK);
+    json_t *rejects = json_object_get(object, "set_aside"), *classes = json_object_get(object, "classes");
+    assert_non_null(strstr(json_string_value(json_object_get(object, "path")), "/out\\xe9"));
+    assert_int_equal(json_array_size(rejects), 2);
+    assert_string_equal(text_at(rejects, 0, "path"), "caf\\xe9/caf\xc3\xa9.jpg");
+    assert_string_equal(text_at(rejects, 1, "path"), "caf\\xe9/\\xff.jpg");
+    assert_int_equal(json_array_size(classes), 2);
+    assert_string_equal(text_at(classes, 0, "id"), "caf\\xe9");
+    assert_string_equal(text_at(classes, 0, "name"), "caf\\xe9");
+    json_decref(object);
+    an_dataset_free(dataset);
+    assert_int_equal(an_file_read(fixture_path(&f, "out\xe9.rejected.ndjson"), 100000, &report), AN_OK);
+    assert_int_equal(an_buffer_append(&report, "", 1), AN_OK);
+    assert_non_null(strstr((char *)report.data, "caf\\\\xe9/\\\\xff.jpg"));
+    an_buffer_free(&report);
+}
+
 static void test_info(void **state)
 {
     (void)state;
@@ -451,6 +536,9 @@ int main(void)
         CASE(test_codecs_and_mixture),
         CASE(test_fitting_jpeg_passes_through),
         CASE(test_odd_files),
+        CASE(test_unreadable_files_are_set_aside),
+        CASE(test_a_failing_system_rejects_nothing),
+        CASE(test_names_that_are_not_utf8),
         CASE(test_too_many_bad_files_stop_it_and_a_higher_limit_continues),
         CASE(test_limits_of_bad_files),
         CASE(test_nothing_usable),
