@@ -8,10 +8,10 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/png.h"
 #include "base/program/progress.h"
 #include "base/program/stop.h"
 #include "ingest/commands/each.h"
-#include "ingest/picture/png.h"
 #include "store/coef/coef.h"
 
 typedef struct {
@@ -51,7 +51,8 @@ static int make_file(exporter *e, uint64_t index, const char **suffix)
     if (record.header.codec == AN_CODEC_COEF)
         return an_coef_to_jpeg(e->coefficients, record.payload, record.header.length, &e->bytes);
     *suffix = "png";
-    return an_png_encode(&e->worker.image, &e->bytes);
+    const an_image *image = &e->worker.image;
+    return an_png_write(image->pixels, AN_PNG_RGB, image->width, image->height, (size_t)3 * image->width, &e->bytes);
 }
 
 static int write_file(const char *path, const an_buffer *bytes)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "base/png.h"
 #include "base/rng.h"
 #include "ingest/commands/each.h"
 #include "store/image/resize.h"
@@ -86,9 +87,12 @@ static int draw_record(sheet *s, uint32_t i)
     return draw_image(s, &s->scaled, x, y);
 }
 
-static cairo_status_t append(void *context, const unsigned char *data, unsigned length)
+static int write_png(cairo_surface_t *surface, an_buffer *out)
 {
-    return an_buffer_append(context, data, length) ? CAIRO_STATUS_NO_MEMORY : CAIRO_STATUS_SUCCESS;
+    cairo_surface_flush(surface);
+    return an_png_write(
+        cairo_image_surface_get_data(surface), AN_PNG_BGRX, (uint32_t)cairo_image_surface_get_width(surface),
+        (uint32_t)cairo_image_surface_get_height(surface), (size_t)cairo_image_surface_get_stride(surface), out);
 }
 
 static int draw(sheet *s, an_buffer *out)
@@ -108,10 +112,10 @@ static int draw(sheet *s, an_buffer *out)
     for (uint32_t i = 0; i < s->count && !rc; i++)
         rc = draw_record(s, i);
     cairo_status_t status = cairo_status(s->cairo);
-    if (!rc && status == CAIRO_STATUS_SUCCESS)
-        status = cairo_surface_write_to_png_stream(surface, append, out);
     if (!rc && status != CAIRO_STATUS_SUCCESS)
         rc = an_error(AN_EINTERNAL, "cannot draw the sheet: %s", cairo_status_to_string(status));
+    if (!rc)
+        rc = write_png(surface, out);
     cairo_destroy(s->cairo);
     cairo_surface_destroy(surface);
     return rc;

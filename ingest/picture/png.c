@@ -14,11 +14,9 @@ typedef struct {
     png_infop info;
     const uint8_t *data;
     size_t size, position;
-    an_buffer *out;
     png_bytep *rows;
     uint32_t width, height;
     bool alpha;
-    int code; /* of a failure raised inside a callback */
     char message[160];
 } png_job;
 
@@ -42,19 +40,6 @@ static void read_bytes(png_structp png, png_bytep out, size_t size)
         png_error(png, "truncated");
     memcpy(out, job->data + job->position, size);
     job->position += size;
-}
-
-static void write_bytes(png_structp png, png_bytep data, size_t size)
-{
-    png_job *job = png_get_io_ptr(png);
-    job->code = an_buffer_append(job->out, data, size);
-    if (job->code)
-        png_error(png, "out of memory");
-}
-
-static void flush_nothing(png_structp png)
-{
-    (void)png;
 }
 
 static void expand_to_rgb(png_job *job)
@@ -132,33 +117,5 @@ int an_png_decode(const uint8_t *data, size_t size, uint64_t pixels_max, an_buff
         rc = decode_body(&job, scratch, out);
     png_destroy_read_struct(&job.png, &job.info, NULL);
     free(job.rows);
-    return rc;
-}
-
-static int write_file(png_job *job, const an_image *image)
-{
-    if (setjmp(png_jmpbuf(job->png)))
-        return job->code ? job->code : an_error(AN_EINTERNAL, "cannot write a PNG: %s", job->message);
-    png_set_write_fn(job->png, job, write_bytes, flush_nothing);
-    png_set_IHDR(job->png, job->info, image->width, image->height, 8, PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE,
-                 PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
-    png_write_info(job->png, job->info);
-    for (uint32_t y = 0; y < image->height; y++)
-        png_write_row(job->png, image->pixels + (size_t)3 * image->width * y);
-    png_write_end(job->png, NULL);
-    return AN_OK;
-}
-
-int an_png_encode(const an_image *image, an_buffer *out)
-{
-    png_job job = {.out = out};
-    int rc = AN_ENOMEM;
-    job.png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &job, on_error, on_warning);
-    job.info = job.png ? png_create_info_struct(job.png) : NULL;
-    if (job.info)
-        rc = write_file(&job, image);
-    else
-        an_error(rc, "out of memory for a PNG");
-    png_destroy_write_struct(&job.png, &job.info);
     return rc;
 }
