@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "ingest/picture/picture_private.h"
 
 /* Everything that must survive libpng's longjmp lives here, not in locals. */
 typedef struct {
@@ -119,3 +120,16 @@ int an_png_decode(const uint8_t *data, size_t size, uint64_t pixels_max, an_buff
     free(job.rows);
     return rc;
 }
+
+static bool matches(const uint8_t *data, size_t size)
+{
+    return size >= 8 && memcmp(data, "\x89PNG\r\n\x1a\n", 8) == 0;
+}
+
+static int decode(an_picture *picture, const an_buffer *bytes, an_picture_info *info)
+{
+    (void)info;
+    return an_png_decode(bytes->data, bytes->size, picture->options.pixels_max, &picture->scratch, &picture->decoded);
+}
+
+const an_picture_format an_picture_png = {.name = "PNG", .matches = matches, .decode = decode};

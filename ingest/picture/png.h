@@ -1,4 +1,5 @@
-/* Reading PNG through libpng: every colour type, bit depth and interlacing becomes 8-bit RGB; alpha is laid over white. */
+/* Reading PNG through libpng: every colour type, bit depth and interlacing becomes 8-bit RGB; alpha is laid over white.
+ */
 #ifndef AN_INGEST_PICTURE_PNG_H
 #define AN_INGEST_PICTURE_PNG_H
 

@@ -11,8 +11,9 @@
 #include <cmocka.h>
 
 #include "base/error.h"
+#include "ingest/picture/describe_private.h"
+#include "ingest/picture/picture_private.h"
 #include "ingest/picture/png.h"
-#include "ingest/picture/sniff.h"
 #include "ingest/run/run.h"
 #include "store/dataset/dataset.h"
 #include "tests/ingest/support.h"
@@ -151,17 +152,19 @@ static void test_png_damage(void **state)
     an_image_free(&image);
 }
 
-static void test_sniff(void **state)
+static void test_kind_of_file(void **state)
 {
     (void)state;
-    assert_string_equal(an_sniff_describe((const uint8_t *)"RIFF\1\2\3\4WEBPVP8 ", 16), "WebP image");
-    assert_string_equal(an_sniff_describe((const uint8_t *)"GIF89a", 6), "GIF image");
-    assert_string_equal(an_sniff_describe((const uint8_t *)"BM", 2), "BMP image");
-    assert_string_equal(an_sniff_describe((const uint8_t *)"B", 1), "text");
-    assert_string_equal(an_sniff_describe((const uint8_t *)"\1\2\3", 3), "not an image");
-    assert_string_equal(an_sniff_describe((const uint8_t *)"", 0), "not an image");
-    assert_int_equal(an_sniff((const uint8_t *)"\xff\xd8", 2), AN_FILE_OTHER);
-    assert_int_equal(an_sniff((const uint8_t *)"\xff\xd8\xff", 3), AN_FILE_JPEG);
+    assert_string_equal(an_picture_describe((const uint8_t *)"RIFF\1\2\3\4WEBPVP8 ", 16), "WebP image");
+    assert_string_equal(an_picture_describe((const uint8_t *)"GIF89a", 6), "GIF image");
+    assert_string_equal(an_picture_describe((const uint8_t *)"BM", 2), "BMP image");
+    assert_string_equal(an_picture_describe((const uint8_t *)"B", 1), "text");
+    assert_string_equal(an_picture_describe((const uint8_t *)"\1\2\3", 3), "not an image");
+    assert_string_equal(an_picture_describe((const uint8_t *)"", 0), "not an image");
+    assert_null(an_picture_format_of((const uint8_t *)"\xff\xd8", 2));
+    assert_ptr_equal(an_picture_format_of((const uint8_t *)"\xff\xd8\xff", 3), &an_picture_jpeg);
+    assert_null(an_picture_format_of((const uint8_t *)"\x89PNG\r\n\x1a", 7));
+    assert_ptr_equal(an_picture_format_of((const uint8_t *)"\x89PNG\r\n\x1a\n", 8), &an_picture_png);
 }
 
 /* --- the square of a JPEG -------------------------------------------------------------------------------------- */
@@ -380,7 +383,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_png_kinds_to_the_bit),
         cmocka_unit_test(test_png_damage),
-        cmocka_unit_test(test_sniff),
+        cmocka_unit_test(test_kind_of_file),
         cmocka_unit_test(test_square_equals_whole),
         cmocka_unit_test(test_square_notices_truncation),
         cmocka_unit_test(test_one_of_each),
