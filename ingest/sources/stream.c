@@ -4,8 +4,6 @@
  *
  * Shuffling is done in a window: WINDOW_ITEMS items (or WINDOW_BYTES) are held, each one given is drawn at random from
  * them and replaced by the next of the stream. Which, depends on the stream and the seed alone. */
-#include <archive.h>
-#include <archive_entry.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,18 +11,17 @@
 #include "base/error.h"
 #include "base/rng.h"
 #include "ingest/sources/source_private.h"
+#include "ingest/sources/tar_stream_private.h"
 #include "ingest/sources/webdataset_private.h"
 
 #define WINDOW_ITEMS 4096u
 #define WINDOW_BYTES ((uint64_t)128 << 20)
-#define MEMBER_MAX ((int64_t)1 << 30)
-#define BLOCK ((size_t)64 << 10)
 
 typedef struct {
-    an_source source;              /* first: the two are the same object */
-    struct archive *outer, *inner; /* inner: the tar inside the tar that is being read, or NULL */
-    an_buffer inner_class, class_id;
-    an_item sample; /* webdataset: what is known of the current key */
+    an_source source; /* first: the two are the same object */
+    an_tar_stream *tar;
+    an_buffer class_id; /* of the member read last, by its place */
+    an_item sample;     /* webdataset: what is known of the current key */
     an_buffer sample_class;
     bool has_image, has_class;
     bool shuffle, ended;
@@ -37,14 +34,10 @@ typedef struct {
 static void stream_free(an_source *source)
 {
     stream_source *s = (stream_source *)source;
-    if (s->inner)
-        archive_read_free(s->inner);
-    if (s->outer)
-        archive_read_free(s->outer);
+    an_tar_stream_free(s->tar);
     for (uint32_t i = 0; s->window && i < WINDOW_ITEMS; i++)
         an_item_free(&s->window[i]);
     free(s->window);
-    an_buffer_free(&s->inner_class);
     an_buffer_free(&s->class_id);
     an_buffer_free(&s->sample_class);
     an_item_free(&s->sample);
@@ -55,93 +48,6 @@ static int set_text(an_buffer *buffer, const char *text, size_t length)
 {
     buffer->size = 0;
     return an_buffer_printf(buffer, "%.*s", (int)length, text);
-}
-
-/* --- members --------------------------------------------------------------------------------------------------- */
-
-static la_ssize_t read_outer(struct archive *inner, void *context, const void **out)
-{
-    size_t size;
-    la_int64_t offset;
-    stream_source *s = context;
-    int status = archive_read_data_block(s->outer, out, &size, &offset);
-    if (status == ARCHIVE_EOF)
-        return 0;
-    if (status == ARCHIVE_OK || status == ARCHIVE_WARN)
-        return (la_ssize_t)size;
-    archive_set_error(inner, archive_errno(s->outer), "%s", archive_error_string(s->outer));
-    return ARCHIVE_FATAL;
-}
-
-static int open_inner(stream_source *s, const char *name)
-{
-    const char *slash = strrchr(name, '/'), *base = slash ? slash + 1 : name;
-    s->inner = archive_read_new();
-    if (!s->inner)
-        return an_error(AN_ENOMEM, "out of memory for '%s'", name);
-    archive_read_support_format_tar(s->inner);
-    archive_read_support_format_empty(s->inner);
-    archive_read_set_read_callback(s->inner, read_outer);
-    archive_read_set_callback_data(s->inner, s);
-    if (archive_read_open1(s->inner) != ARCHIVE_OK)
-        return an_error(AN_ECORRUPT, "'%s' is no tar: %s", name, archive_error_string(s->inner));
-    return set_text(&s->inner_class, base, strlen(base) - strlen(".tar"));
-}
-
-/* The next header of the inner tar, or of the outer one when that is over. */
-static int next_header(stream_source *s, struct archive_entry **entry)
-{
-    int status = archive_read_next_header(s->inner ? s->inner : s->outer, entry);
-    if (status == ARCHIVE_EOF && s->inner) {
-        archive_read_free(s->inner);
-        s->inner = NULL;
-        status = archive_read_next_header(s->outer, entry);
-    }
-    if (status == ARCHIVE_EOF)
-        return AN_END;
-    if (status != ARCHIVE_OK && status != ARCHIVE_WARN)
-        return an_error(AN_ECORRUPT, "the tar on standard input is damaged or cut short: %s",
-                        archive_error_string(s->inner ? s->inner : s->outer));
-    return AN_OK;
-}
-
-/* The next visible regular file; *name lives until the call after. */
-static int next_member(stream_source *s, const char **name, int64_t *size)
-{
-    struct archive_entry *entry;
-    for (;;) {
-        int rc = next_header(s, &entry);
-        if (rc)
-            return rc;
-        *name = archive_entry_pathname(entry);
-        *size = archive_entry_size(entry);
-        const char *slash = *name ? strrchr(*name, '/') : NULL, *base = slash ? slash + 1 : *name;
-        size_t length = base ? strlen(base) : 0;
-        if (!length || base[0] == '.' || archive_entry_filetype(entry) != AE_IFREG)
-            continue;
-        if (s->inner || length <= 4 || strcmp(base + length - 4, ".tar") != 0)
-            return AN_OK;
-        rc = open_inner(s, *name);
-        if (rc)
-            return rc;
-    }
-}
-
-static int read_member(stream_source *s, const char *name, int64_t size, an_buffer *out)
-{
-    struct archive *from = s->inner ? s->inner : s->outer;
-    if (size < 0 || size > MEMBER_MAX)
-        return an_error(AN_EUNSUPPORTED, "'%s' is larger than %lld bytes", name, (long long)MEMBER_MAX);
-    out->size = 0;
-    int rc = an_buffer_reserve(out, (size_t)size + 1);
-    if (rc)
-        return rc;
-    la_ssize_t got = archive_read_data(from, out->data, (size_t)size);
-    if (got != size)
-        return an_error(AN_ECORRUPT, "the tar on standard input is damaged or cut short in '%s'", name);
-    out->size = (size_t)size;
-    out->data[size] = 0;
-    return AN_OK;
 }
 
 /* --- items ----------------------------------------------------------------------------------------------------- */
@@ -162,8 +68,9 @@ static int label_of(const stream_source *s, const char *class_id, uint32_t *labe
 static int class_of_place(stream_source *s, const char *name)
 {
     const char *end = strrchr(name, '/'), *start = end;
-    if (s->inner)
-        return set_text(&s->class_id, (const char *)s->inner_class.data, s->inner_class.size);
+    const char *inner = an_tar_stream_inner(s->tar);
+    if (inner)
+        return set_text(&s->class_id, inner, strlen(inner));
     while (start && start > name && start[-1] != '/')
         start--;
     if (!end || (end - start == 1 && *start == '.'))
@@ -174,11 +81,11 @@ static int class_of_place(stream_source *s, const char *name)
 static int placed_item(stream_source *s, const char *name, int64_t size, an_item *item)
 {
     item->name.size = 0;
-    int rc = s->inner ? an_buffer_printf(&item->name, "%s/%s", (const char *)s->inner_class.data, name)
-                      : an_buffer_printf(&item->name, "%s", name);
+    const char *inner = an_tar_stream_inner(s->tar);
+    int rc = inner ? an_buffer_printf(&item->name, "%s/%s", inner, name) : an_buffer_printf(&item->name, "%s", name);
     if (!rc)
         rc = label_of(s, (const char *)s->class_id.data, &item->label);
-    return rc ? rc : read_member(s, name, size, &item->bytes);
+    return rc ? rc : an_tar_stream_read(s->tar, name, size, &item->bytes);
 }
 
 /* Take a member into the sample of its key. */
@@ -192,9 +99,9 @@ static int add_to_sample(stream_source *s, const char *name, int64_t size)
     bool image = an_webdataset_is_image(name);
     int rc = image || !s->has_image ? set_text(&s->sample.name, name, strlen(name)) : AN_OK;
     if (!rc && image)
-        rc = read_member(s, name, size, &s->sample.bytes);
+        rc = an_tar_stream_read(s->tar, name, size, &s->sample.bytes);
     else if (!rc && an_webdataset_is_class(name))
-        rc = read_member(s, name, size, &s->sample_class);
+        rc = an_tar_stream_read(s->tar, name, size, &s->sample_class);
     s->has_image |= image;
     s->has_class |= an_webdataset_is_class(name);
     return rc;
@@ -224,7 +131,7 @@ static int take_member(stream_source *s, an_item *item)
 {
     const char *name;
     int64_t size;
-    int rc = next_member(s, &name, &size);
+    int rc = an_tar_stream_next(s->tar, &name, &size);
     if (rc == AN_END && s->has_image)
         return an_error(AN_ECORRUPT, "'%s' has no .cls beside it", (const char *)s->sample.name.data);
     if (!rc)
@@ -288,14 +195,10 @@ static int start(stream_source *s, const an_source_options *options)
     s->shuffle = options->shuffle;
     s->rng = an_rng_make(options->seed, AN_RNG_INGEST, 0, 0);
     s->window = calloc(WINDOW_ITEMS, sizeof(*s->window));
-    s->outer = archive_read_new();
-    if (!s->window || !s->outer)
+    if (!s->window)
         return an_error(AN_ENOMEM, "out of memory for a stream");
-    archive_read_support_filter_all(s->outer);
-    archive_read_support_format_tar(s->outer);
-    if (archive_read_open_fd(s->outer, STDIN_FILENO, BLOCK) != ARCHIVE_OK)
-        return an_error(AN_ECORRUPT, "standard input is no tar: %s", archive_error_string(s->outer));
-    return an_classes_copy(&s->source.classes, options->classes);
+    int rc = an_tar_stream_open(&s->tar, STDIN_FILENO);
+    return rc ? rc : an_classes_copy(&s->source.classes, options->classes);
 }
 
 static int open_stream(an_source **out, const an_source_options *options)

@@ -2,6 +2,7 @@
 #ifndef AN_INGEST_SOURCES_LABELS_CLASSES_H
 #define AN_INGEST_SOURCES_LABELS_CLASSES_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 typedef struct {
@@ -21,6 +22,12 @@ int an_classes_copy(an_classes *into, const an_classes *from);
 
 /* Put them in bytewise order of ids. map[old label] = new label. */
 int an_classes_sort(an_classes *classes, uint32_t *map);
+
+/* classes were collected as they were met: replace them by the final ones. These are the given classes (an id that is
+ * not among them is AN_EINVAL), or, if given is NULL, the same ids in bytewise order. numbers: an id may also be the
+ * number of a given class; without given classes, if all ids are numbers, the classes are 0 to the highest. map[old
+ * label] = new label; the caller provides room for classes->count. On failure classes keeps what it held. */
+int an_classes_resolve(an_classes *classes, const an_classes *given, bool numbers, uint32_t *map);
 
 /* AN_ENOTFOUND, without a message, if there is none. */
 int an_classes_find(const an_classes *classes, const char *id, uint32_t *label);
