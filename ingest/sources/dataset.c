@@ -1,5 +1,5 @@
-/* Another dataset as a source: its records are decoded, resized if the side differs, and encoded anew; what need not
- * change is copied. */
+/* A dataset as a source. Its records are decoded, resized if the side differs, and encoded again; a record that already
+ * has the wanted side and codec is copied. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,10 +9,10 @@
 #include "store/dataset/dataset.h"
 
 typedef struct {
-    an_source source; /* first: the two are the same object */
+    an_source source; /* must be first: pointers to the two are cast into each other */
     an_dataset *dataset;
-    uint32_t *order;  /* NULL: as they lie */
-    uint32_t *labels; /* by label there */
+    uint32_t *order;  /* order[i]: record that is the i-th item; NULL: the order of the dataset */
+    uint32_t *labels; /* labels[old label]: label in the new dataset */
     uint64_t next;
 } dataset_source;
 

@@ -1,6 +1,7 @@
-/* A folder tree: each folder at the top is a class, every file below it (at any depth) an image of that class. Hidden
- * files and folders are passed over, files beside the class folders too. Or a flat folder, with labels from elsewhere.
- */
+/* A folder. Each folder in it is a class; every file below that, at any depth, is an image of the class. Hidden files
+ * and folders are ignored, and so are files beside the class folders. A folder without class folders can be used too,
+ * if
+ * --labels or --devkit gives the labels. */
 #include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -12,13 +13,13 @@
 #include "ingest/sources/listing_private.h"
 #include "ingest/sources/source_private.h"
 
-#define DEPTH_MAX 64 /* symbolic links may go in circles */
+#define DEPTH_MAX 64 /* ends the walk if symbolic links form a circle */
 
 typedef struct {
     an_listing *listing;
     const char *root;
-    an_truth truth;  /* of a flat folder */
-    uint64_t images; /* met in it */
+    an_truth truth;  /* labels, if there are no class folders */
+    uint64_t images; /* seen so far, if there are no class folders */
 } walk;
 
 static int visible(const struct dirent *found)
@@ -33,7 +34,8 @@ static int by_name(const struct dirent **a, const struct dirent **b)
 
 static int visit(walk *w, const char *name, uint32_t label, int depth);
 
-/* name is relative to the root; "" is the root itself. enter is called for each visible member, in order of names. */
+/* Call enter for each visible entry of the folder, in the order of names. name is relative to the root; "" is the root.
+ */
 static int each_member(walk *w, const char *name, int (*enter)(walk *w, const char *name, uint32_t label, int depth),
                        uint32_t label, int depth)
 {
@@ -55,7 +57,7 @@ static int each_member(walk *w, const char *name, int (*enter)(walk *w, const ch
     return rc;
 }
 
-/* A file that cannot even be looked at is listed all the same: reading it will say why, and it is then set aside. */
+/* stat a file. One that cannot be examined is listed all the same, with a size of 0: loading it will say why. */
 static int look_at(walk *w, const char *name, struct stat *status)
 {
     an_buffer path = {0};
@@ -90,7 +92,7 @@ static int visit_class(walk *w, const char *name, uint32_t label, int depth)
     return rc ? rc : each_member(w, name, visit, label, depth);
 }
 
-/* A folder without class folders: labels from a list or the devkit, in the order of names. */
+/* Add an image of a folder without class folders; its label comes from --labels or --devkit. */
 static int visit_flat(walk *w, const char *name, uint32_t label, int depth)
 {
     struct stat status;

@@ -45,8 +45,8 @@ int an_idx_parse(const uint8_t *data, size_t size, an_idx_header *out)
     return AN_OK;
 }
 
-/* Read a plain or gzip file to its end; copy what comes to `into` if it was compressed. *contents: a hash of the bytes.
- */
+/* Read a plain or gzip file to its end. Unless into is -1, write the unpacked bytes to it. *contents: hash of those
+ * bytes. */
 static int read_through(gzFile file, const char *path, int into, uint64_t *size, uint64_t *contents)
 {
     uint8_t *chunk = malloc(CHUNK);
@@ -73,7 +73,7 @@ static int read_through(gzFile file, const char *path, int into, uint64_t *size,
     return rc;
 }
 
-/* An open file with the unpacked bytes of path. The caller closes *fd. */
+/* Open path, or a temporary file with its unpacked bytes if it is compressed. The caller closes *fd. */
 static int open_unpacked(const char *path, int *fd, uint64_t *size, uint64_t *contents)
 {
     gzFile file = gzopen(path, "rb");
@@ -109,7 +109,7 @@ static int read_header(const char *path, int fd, uint64_t size, uint32_t dimensi
     return rc ? an_error_prefix(rc, "'%s'", path) : AN_OK;
 }
 
-/* Replace the last `from` in path's file name by `to`. */
+/* Append path to out, with the first `from` in its file name replaced by `to`. AN_ENOTFOUND if there is none. */
 static int with_part(const char *path, const char *from, const char *to, an_buffer *out)
 {
     const char *slash = strrchr(path, '/'), *at = strstr(slash ? slash : path, from);
@@ -118,7 +118,7 @@ static int with_part(const char *path, const char *from, const char *to, an_buff
     return an_buffer_printf(out, "%.*s%s%s", (int)(at - path), path, to, at + strlen(from));
 }
 
-/* The labels file by naming convention: "images" is "labels" and "idx3" is "idx1", packed or not. */
+/* Find the labels file by its usual name: "labels" for "images", "idx1" for "idx3"; compressed or not. */
 static int find_labels(const char *images, an_buffer *out)
 {
     static const char *const parts[][2] = {

@@ -9,8 +9,8 @@
 
 #define READ_CHUNK ((size_t)64 << 10)
 
-/* Is it this file that cannot be read, whatever the state of the system? Everything else (EMFILE, EIO, EACCES, ESTALE
- * ...) would hit other files as well and may be over the next time. */
+/* Does the error mean that this one file is unusable? The others (EMFILE, EIO, EACCES, ESTALE ...) are failures of the
+ * system: they would hit other files as well, and may be gone the next time. */
 static bool is_about_the_file(int errnum)
 {
     switch (errnum) {
@@ -19,7 +19,7 @@ static bool is_about_the_file(int errnum)
     case EISDIR:
     case ELOOP:
     case ENAMETOOLONG:
-    case ENXIO: /* a socket */
+    case ENXIO: /* a socket, for example */
     case ENODEV:
         return true;
     default:
@@ -81,7 +81,7 @@ static int load_file(const an_item *item, size_t limit, an_buffer *out)
     return rc;
 }
 
-/* From a file that holds many items: that it cannot be opened is not the fault of one of them. */
+/* Load from a file that holds many items. If it cannot be opened, that is not the fault of this item. */
 static int load_range(const an_item *item, an_buffer *out)
 {
     if (item->fd >= 0)

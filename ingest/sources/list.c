@@ -1,4 +1,5 @@
-/* A list file: one image a line, "path TAB class". Paths count from the list's folder; a class is an id or a number. */
+/* A list file: one image a line, "path TAB class". Paths are relative to the list's folder; a class is an id or a
+ * number. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -17,7 +18,7 @@ static uint64_t size_of(const char *root, const char *name)
     if (!rc && stat((char *)path.data, &status) == 0)
         size = (uint64_t)status.st_size;
     an_buffer_free(&path);
-    return size; /* 0 for a missing file: reading it will say so, and it is then set aside */
+    return size; /* 0 for a missing file: loading it will fail, and it is then set aside */
 }
 
 static int add_line(an_listing *listing, const char *root, char *line)

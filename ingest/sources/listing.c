@@ -20,7 +20,7 @@ typedef struct {
 } container;
 
 struct an_listing {
-    an_source source; /* first: the two are the same object */
+    an_source source; /* must be first: pointers to the two are cast into each other */
     char *root;
     entry *entries;
     uint64_t count, capacity, next;
@@ -189,7 +189,7 @@ int an_listing_resolve_classes(an_listing *listing, const an_classes *given, boo
 
 static uint64_t identify(const an_listing *listing, uint64_t contents)
 {
-    uint64_t hash = contents; /* chained: each hash is the seed of the next */
+    uint64_t hash = contents; /* each hash is the seed of the next one */
     for (uint64_t i = 0; i < listing->count; i++) {
         const entry *one = &listing->entries[i];
         const char *name = (const char *)listing->names.data + one->name;

@@ -35,7 +35,7 @@ static const char *last_part(const char *name)
     return slash ? slash + 1 : name;
 }
 
-/* The innermost folder's name, found in name itself. */
+/* *class_id: the innermost folder in name, or AN_MEMBER_NO_CLASS. */
 static int folder_class(an_members *members, const char *name, uint64_t *class_id)
 {
     const char *end = strrchr(name, '/'), *start = end;
@@ -76,7 +76,7 @@ static int add_member(an_members *members, const char *name, uint64_t offset, ui
     rc = an_buffer_reserve(&members->texts, members->texts.size + prefix + 1 + length);
     if (rc)
         return rc;
-    uint8_t *at = members->texts.data + added.name; /* the prefix lies in the same buffer: no append from itself */
+    uint8_t *at = members->texts.data + added.name; /* the prefix lies in this very buffer: an append could move it */
     memcpy(at, an_members_text(members, members->prefix), prefix);
     at[prefix] = '/';
     prefix += prefix > 0;
@@ -88,7 +88,7 @@ static int add_member(an_members *members, const char *name, uint64_t offset, ui
 
 static int visit(void *context, const char *name, uint64_t offset, uint64_t size);
 
-/* A tar inside the tar: ImageNet's training set is one of these for each class. */
+/* Walk a tar inside the tar. ImageNet's training set has one for each class. */
 static int enter(an_members *members, const char *name, uint64_t offset, uint64_t size)
 {
     const char *base = last_part(name);

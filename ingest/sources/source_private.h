@@ -28,7 +28,7 @@ bool an_source_holds(const an_source_probe *found, const char *name);
 
 bool an_source_ends_with(const char *text, const char *end);
 
-/* Can so many items be shuffled? Positions are drawn as 32-bit numbers: AN_EUNSUPPORTED beyond UINT32_MAX items. */
+/* Can this many items be shuffled? Positions are drawn as 32-bit numbers: AN_EUNSUPPORTED beyond UINT32_MAX items. */
 int an_source_check_shuffle(uint64_t items);
 
 typedef struct {

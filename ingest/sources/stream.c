@@ -1,9 +1,10 @@
-/* A tar on standard input, compressed or not: read once, front to back, its images carried in memory to the workers.
- * Tars inside the tar and folders name classes, key.jpg with key.cls is webdataset. The classes must be given, because
- * labels are the order of all ids, and those are known only at the end.
+/* A tar on standard input, compressed or not. It can be read only once, from front to back, so that items hold their
+ * bytes. A tar inside the tar, or a folder, names the class of its images; key.jpg with key.cls is a webdataset sample.
+ * The classes must be given (--classes-from): labels are positions among all class ids in order, and a stream shows the
+ * last id only at its end.
  *
- * Shuffling is done in a window: WINDOW_ITEMS items (or WINDOW_BYTES) are held, each one given is drawn at random from
- * them and replaced by the next of the stream. Which, depends on the stream and the seed alone. */
+ * To shuffle, up to WINDOW_ITEMS items or WINDOW_BYTES are held. The next item is drawn from them at random, and its
+ * place is filled from the stream. The order depends on the stream and the seed only. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -18,10 +19,10 @@
 #define WINDOW_BYTES ((uint64_t)128 << 20)
 
 typedef struct {
-    an_source source; /* first: the two are the same object */
+    an_source source; /* must be first: pointers to the two are cast into each other */
     an_tar_stream *tar;
-    an_buffer class_id; /* of the member read last, by its place */
-    an_item sample;     /* webdataset: what is known of the current key */
+    an_buffer class_id; /* that the folder or inner tar of the last member names */
+    an_item sample;     /* webdataset: what has been read of the current key */
     an_buffer sample_class;
     bool has_image, has_class;
     bool shuffle, ended;
@@ -64,7 +65,7 @@ static int label_of(const stream_source *s, const char *class_id, uint32_t *labe
     return an_error(AN_EINVAL, "class '%s' is not among the %u given classes", class_id, s->source.classes.count);
 }
 
-/* The class that the place of a member says: the inner tar, or the innermost folder; "" for none. */
+/* Set class_id to the class that a member's place names: the inner tar, else the innermost folder, else "". */
 static int class_of_place(stream_source *s, const char *name)
 {
     const char *end = strrchr(name, '/'), *start = end;
@@ -88,7 +89,7 @@ static int placed_item(stream_source *s, const char *name, int64_t size, an_item
     return rc ? rc : an_tar_stream_read(s->tar, name, size, &item->bytes);
 }
 
-/* Take a member into the sample of its key. */
+/* Add a member to the webdataset sample that has its key. */
 static int add_to_sample(stream_source *s, const char *name, int64_t size)
 {
     if (s->sample.name.size && !an_webdataset_same_key((const char *)s->sample.name.data, name)) {
@@ -126,7 +127,8 @@ static int finish_sample(stream_source *s, an_item *item)
     return rc;
 }
 
-/* Read one member: it is an item by its place, or it belongs to a sample. AN_AGAIN: the item is not complete yet. */
+/* Read the next member. It is an item of its own if its place names a class, otherwise a part of a webdataset sample.
+ * AN_AGAIN if that sample is not complete yet. */
 static int take_member(stream_source *s, an_item *item)
 {
     const char *name;

@@ -1,9 +1,9 @@
-/* Tars, read in place and never unpacked: their headers are walked first (which gives the order, the classes and the
- * total), then the workers read each image straight from the tar. What the files inside mean is found out:
- *   - tars inside the tar (ILSVRC2012_img_train.tar), or files in folders: the inner tar or folder names the class
- *   - key.jpg with key.cls: webdataset; its shards may also lie in a folder, as one source
- *   - a folder of tars without .cls: each tar is a class
- *   - plain files (ILSVRC2012_img_val.tar): labels from --devkit or --labels */
+/* Tars, read in place and never unpacked. A first pass over their headers gives the names, classes and sizes; then each
+ * image is read from the tar as any file is. Where the class of an image comes from depends on what the tar holds:
+ *   - tars inside the tar (ILSVRC2012_img_train.tar), or files in folders: the inner tar or folder
+ *   - key.jpg with key.cls: webdataset, one tar or a folder of tars (shards): the .cls file
+ *   - a folder of tars without .cls files: the tar
+ *   - files in no folder (ILSVRC2012_img_val.tar): --devkit or --labels */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +19,7 @@
 #include "ingest/sources/source_private.h"
 #include "ingest/sources/webdataset_private.h"
 
-#define CLS_MAX 64 /* bytes of a .cls file */
+#define CLS_MAX 64 /* bytes; a larger .cls file is refused */
 
 typedef struct {
     const an_source_options *options;
@@ -133,7 +133,7 @@ static int read_cls(const char *path, const an_member *member, char *out)
     return rc;
 }
 
-/* Members of one key stand together, in any order. */
+/* Add the sample made of the members from first to end, which share a key. They may stand in any order. */
 static int add_sample(tar_source *s, uint64_t first, uint64_t end)
 {
     uint64_t image = end, cls = end;

@@ -7,13 +7,13 @@
 
 #include "base/error.h"
 
-/* Headers lie apart by the size of a file: reading more than one at a time would be reading contents. */
+/* Between two headers lie a file's contents. Small reads fetch a header and little else. */
 #define READ_SIZE 2048
 
 typedef struct {
     int fd;
     const char *path;
-    uint64_t start, position, end; /* of the tar in the file */
+    uint64_t start, position, end; /* offsets in the file that the tar lies in */
     uint8_t buffer[READ_SIZE];
 } range;
 

@@ -19,7 +19,7 @@ void an_classes_free(an_classes *classes)
     memset(classes, 0, sizeof(*classes));
 }
 
-/* First position in sorted whose id is not below id. */
+/* First position in sorted whose id is equal to or greater than id. */
 static uint32_t lower_bound(const an_classes *classes, const char *id)
 {
     uint32_t low = 0, high = classes->count;

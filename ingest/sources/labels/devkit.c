@@ -37,7 +37,8 @@ static void synsets_free(synsets *list)
 
 /* --- meta.mat -------------------------------------------------------------------------------------------------- */
 
-/* A character array as UTF-8: matio gives 8-bit text, or 16-bit units from which ASCII and Latin-1 are taken. */
+/* A character array as UTF-8. matio gives 8-bit text, taken as it is, or 16-bit units, of which Latin-1 is understood.
+ */
 static char *text_of(const matvar_t *field)
 {
     if (!field || field->class_type != MAT_C_CHAR || !field->data)
@@ -77,7 +78,7 @@ static double number_of(const matvar_t *field)
     }
 }
 
-/* The classes are the leaves; the other synsets are their ancestors. */
+/* A synset without children is a class; the others are groups of classes. */
 static int add_synset(matvar_t *array, size_t i, synsets *out)
 {
     double children = number_of(Mat_VarGetStructFieldByName(array, "num_children", i));
@@ -111,7 +112,7 @@ static int read_synsets(matvar_t *array, synsets *out)
     return rc;
 }
 
-/* matio reads from names only: lend it a temporary file. */
+/* matio opens files by name only: give it a temporary one. */
 static int read_meta(const an_buffer *bytes, synsets *out)
 {
     char path[64];

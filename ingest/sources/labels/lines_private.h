@@ -1,4 +1,4 @@
-/* Lines of a text file: classes, labels, lists. */
+/* The lines of a text file: class lists, label files, image lists. */
 #ifndef AN_INGEST_SOURCES_LABELS_LINES_PRIVATE_H
 #define AN_INGEST_SOURCES_LABELS_LINES_PRIVATE_H
 
@@ -10,18 +10,19 @@
 typedef struct {
     an_buffer text;
     char *rest;
-    uint32_t number; /* of the line last given, from 1 */
+    uint32_t number; /* of the line that was given last, counted from 1 */
 } an_lines;
 
 int an_lines_read(an_lines *lines, const char *path); /* the whole file; an_lines_free when done */
 int an_lines_parse(an_lines *lines, const void *text, size_t size);
 void an_lines_free(an_lines *lines);
 
-/* The next line that is not empty and no '#' comment, without white space around it; valid until free. */
+/* *line: the next line that is neither empty nor a '#' comment, trimmed; it may be changed, and is valid until
+ * an_lines_free. false after the last. */
 bool an_lines_next(an_lines *lines, char **line);
 
-/* Cut "a TAB b" in two and return b, or "" if there is none. Without a tab the cut is at the first or the last space.
- */
+/* Cut a line in two at its first (or last) tab, or space if it has no tab. line becomes the part before; the part after
+ * is returned, "" if there is none. */
 char *an_line_cut_first(char *line);
 char *an_line_cut_last(char *line);
 

@@ -1,4 +1,4 @@
-/* From the classes as a source met them to the final ones. */
+/* Makes the final classes of a source from the ids that were met while listing it. */
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "ingest/sources/labels/classes.h"
 
-#define LABEL_MAX 10000000 /* a label number beyond this is a mistake */
+#define LABEL_MAX 10000000 /* a larger number is a mistake, not a label */
 
 static bool is_number(const char *id, uint32_t *value)
 {

@@ -75,7 +75,7 @@ int an_truth_find(const an_truth *truth, const char *name, uint64_t position, co
     return an_error(AN_ENOTFOUND, "no label for '%s'", name);
 }
 
-/* A number counts the lines of synsets from 1. */
+/* If *label is a number, replace it by the class id in that line of the synset list, counted from 1. */
 static int through_synsets(const an_classes *synsets, const char **label)
 {
     char *end;
