@@ -57,7 +57,7 @@ static const an_options spec = {
     .arguments_max = 2,
 };
 
-/* Everything that is no choice here. */
+/* Set the options of an ingest that transcode does not offer. */
 static int complete(an_ingest_config *config, const char *source)
 {
     an_dataset *dataset;

@@ -1,5 +1,6 @@
-/* DESIGN: threads take the next CHUNK indices from one counter until it reaches the end or someone raised stop. The
- * calling thread only draws progress and waits; it learns of the end from the joins. The first failure is kept. */
+/* DESIGN: each thread takes the next CHUNK indices from a shared counter, until the counter reaches the end or a thread
+ * has failed and set stop. The calling thread shows progress, joins the threads and returns the failure of the first
+ * thread that has one. */
 #include "ingest/commands/each.h"
 
 #include <stdatomic.h>

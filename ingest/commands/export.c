@@ -17,12 +17,12 @@
 typedef struct {
     const an_dataset *dataset;
     const char *folder;
-    an_each_worker worker; /* decoder and scratch */
+    an_each_worker worker; /* decoder and image buffer */
     an_coef_encoder *coefficients;
     an_buffer path, bytes;
 } exporter;
 
-/* A class id is a folder's name here: one that is no plain name must not lead out of the folder. */
+/* Can the class id be a folder's name? One with a slash, for example, could lead out of the export folder. */
 static bool is_plain_name(const char *id)
 {
     return *id && *id != '.' && !strchr(id, '/');
@@ -37,7 +37,7 @@ static int class_folder(exporter *e, uint32_t label)
     return an_buffer_printf(&e->path, "%s/class-%u", e->folder, label);
 }
 
-/* The file's bytes into e->bytes; *suffix says what they are. */
+/* Put the file's bytes into e->bytes. *suffix: "jpg" or "png". */
 static int make_file(exporter *e, uint64_t index, const char **suffix)
 {
     an_record record;

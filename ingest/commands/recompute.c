@@ -8,7 +8,7 @@
 
 typedef struct {
     const an_dataset *dataset;
-    an_statistics_sums *sums; /* one for each thread: only that thread touches it */
+    an_statistics_sums *sums; /* one for each thread, used by that thread only */
 } recomputation;
 
 static int visit(void *context, an_each_worker *worker, uint64_t index)

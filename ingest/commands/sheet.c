@@ -12,7 +12,7 @@
 
 #define GAP 8
 #define CAPTION 18
-#define SIDE_MAX 32767u /* of a cairo image */
+#define SIDE_MAX 32767u /* pixels, limit of cairo */
 
 typedef struct {
     const an_dataset *dataset;
@@ -24,8 +24,8 @@ typedef struct {
     cairo_t *cairo;
 } sheet;
 
-/* count different indices, in rising order (Floyd's choice of a random subset would need a set: this walks instead,
- * taking each index with the probability that the rest of the choice needs). */
+/* Choose count records at random, in the order of their indices (Knuth, TAOCP 2, 3.4.2, algorithm S): a record is taken
+ * with the probability (records still needed) / (records still to come). */
 static void choose(sheet *s, uint64_t seed)
 {
     an_rng rng = an_rng_make(seed, AN_RNG_SPLIT, 1, 0);
@@ -59,7 +59,7 @@ static int draw_image(sheet *s, const an_image *image, double x, double y)
     return AN_OK;
 }
 
-/* The class name, clipped to its cell. */
+/* Write the class name, clipped to the width of its cell. */
 static void draw_caption(sheet *s, const char *text, double x, double y)
 {
     cairo_save(s->cairo);

@@ -11,7 +11,7 @@
 typedef struct {
     const an_dataset *dataset;
     an_verify_faults *faults;
-    pthread_mutex_t lock; /* of faults */
+    pthread_mutex_t lock; /* protects faults */
 } verification;
 
 void an_verify_faults_free(an_verify_faults *faults)
@@ -39,8 +39,8 @@ static int add_fault(an_verify_faults *faults, uint64_t index, const char *reaso
     return AN_OK;
 }
 
-/* Opening the dataset has checked that every record has a name and a class; an_dataset_record, in an_each_decode, that
- * label and size are those of the index and the dataset. */
+/* Other checks need not be made here: when the dataset was opened, every record had a name and a class; and
+ * an_each_decode calls an_dataset_record, which compares label and size with the index. */
 static int visit(void *context, an_each_worker *worker, uint64_t index)
 {
     verification *v = context;
@@ -69,6 +69,6 @@ int an_verify(const an_dataset *dataset, int threads, bool quiet, an_verify_faul
     int rc = an_each_record(dataset, threads, "verify", quiet, visit, &v);
     if (faults->count)
         qsort(faults->entries, faults->count, sizeof(*faults->entries), by_index);
-    /* Each record is sound: are they also in their places? */
+    /* Every record is sound by itself. Is each one also the record that was written under its index? */
     return rc || faults->count ? rc : an_dataset_verify_headers(dataset);
 }

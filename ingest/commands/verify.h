@@ -1,4 +1,4 @@
-/* an-ingest verify: is everything in a dataset what it was when it was written? */
+/* an-ingest verify: finds the records of a dataset that are not what was written. */
 #ifndef AN_INGEST_COMMANDS_VERIFY_H
 #define AN_INGEST_COMMANDS_VERIFY_H
 
@@ -13,7 +13,7 @@ typedef struct {
 } an_verify_fault;
 
 typedef struct {
-    an_verify_fault *entries; /* by index */
+    an_verify_fault *entries; /* sorted by index */
     uint64_t count, capacity;
 } an_verify_faults;
 

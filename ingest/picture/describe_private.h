@@ -1,4 +1,4 @@
-/* What a file is that cannot be decoded, for the reason why it is set aside. */
+/* Names what an undecodable file is, for the reason given when it is set aside. */
 #ifndef AN_INGEST_PICTURE_DESCRIBE_PRIVATE_H
 #define AN_INGEST_PICTURE_DESCRIBE_PRIVATE_H
 

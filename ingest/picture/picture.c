@@ -12,7 +12,7 @@ static const an_picture_format *const formats[] = {&an_picture_jpeg, &an_picture
 
 enum { FORMATS = sizeof(formats) / sizeof(formats[0]) };
 
-/* Beyond this a reused buffer is given back: one huge image must not hold memory for the rest of the run. */
+/* A larger buffer is freed after use: one huge image must not hold memory for the rest of the run. */
 #define KEEP_BYTES ((size_t)48 << 20)
 
 int an_picture_create(an_picture **out, const an_picture_options *options)
@@ -78,7 +78,7 @@ static int unpack_raw(an_image *image, const an_item *item, const uint8_t *bytes
     if (rc)
         return rc;
     size_t pixels = (size_t)item->width * item->height;
-    size_t plane = item->kind == AN_ITEM_PLANAR ? pixels : 0; /* grey: the same plane three times */
+    size_t plane = item->kind == AN_ITEM_PLANAR ? pixels : 0; /* grey: all three colours are read from one plane */
     for (size_t i = 0; i < pixels; i++)
         for (size_t c = 0; c < 3; c++)
             image->pixels[3 * i + c] = bytes[plane * c + i];

@@ -19,7 +19,7 @@ struct an_picture {
 typedef struct {
     const char *name; /* for messages: "JPEG" */
     bool (*matches)(const uint8_t *data, size_t size);
-    /* Decode bytes into picture->decoded and say in info (all zero before) what is special. AN_ECORRUPT or
+    /* Decode bytes into picture->decoded; set in info, which is zeroed, what applies. AN_ECORRUPT or
      * AN_EUNSUPPORTED for an unusable file. */
     int (*decode)(an_picture *picture, const an_buffer *bytes, an_picture_info *info);
 } an_picture_format;

@@ -7,11 +7,11 @@
 #include "ingest/run/setup_private.h"
 
 #define SAMPLE 256u
-#define SECONDS 5.0      /* at most, for the sample */
-#define PAGE 4096u       /* LMDB gives a large value whole pages ... */
-#define INLINE_MAX 2000u /* ... and packs others */
+#define SECONDS 5.0      /* longest time spent on the sample */
+#define PAGE 4096u       /* LMDB: a large value takes whole pages */
+#define INLINE_MAX 2000u /* smaller ones share a page */
 #define NODE 32u
-#define SUMS_BYTES 72 /* a pixel: the sums of statistics, and the pages of their earlier versions */
+#define SUMS_BYTES 72 /* for each pixel: sums for the statistics, with pages of earlier versions */
 
 typedef struct {
     uint64_t tried, bad, space, payload;
@@ -39,7 +39,7 @@ static int try_item(an_recorder *recorder, const an_item *item, uint64_t number,
     return AN_OK;
 }
 
-/* Items at even distances through the source. */
+/* Try items that are evenly spread over the source. */
 static int try_items(an_source *source, an_recorder *recorder, sample *out)
 {
     an_item item = {0};

@@ -1,4 +1,4 @@
-/* Text of unknown encoding (paths, class ids, reasons that quote them) as a JSON string. */
+/* JSON strings from text that may not be UTF-8: paths, class ids, reasons that quote them. */
 #ifndef AN_INGEST_RUN_JSON_H
 #define AN_INGEST_RUN_JSON_H
 

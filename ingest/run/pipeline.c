@@ -4,19 +4,21 @@
  *         ^                                                              |
  *         +----------------------------- free queue <--------------------+
  *
- * A fixed set of jobs goes round: memory does not depend on the number of images. The lister numbers items as the
- * source gives them; the calling thread writes in that order, parking what comes early in pending[number % jobs]
- * (numbers in flight never span more than the set). The work queue is short, so that few inputs wait in memory, the
- * set of jobs is large, so that workers go on while a commit waits for the disk.
+ * Jobs: a fixed number of jobs circulates, so that memory does not depend on the number of images. The lister numbers
+ * the items in the order of the source, and the calling thread writes them in this order. A job that arrives early
+ * waits in pending[number % job_count]; no two jobs ever need the same place. The work queue is short, so that few
+ * inputs wait in memory. There are many jobs, so that workers can go on while a commit waits for the disk.
  *
- * Statistics are summed by the workers, in two sums each, used in turn by groups of AN_PIPELINE_GROUP items: when a
- * group's last item has been written, all its items have been summed (a job reaches the calling thread after that), and
- * no item of the group after next can have started, because there are no more jobs than AN_PIPELINE_GROUP. So its sums
- * are whole and quiescent and are merged; only here, when the total fits the records, a commit is possible.
+ * Statistics: each worker has two sums. Items are numbered in groups of AN_PIPELINE_GROUP, and successive groups use
+ * the two sums in turn. When the last item of a group has been written, every item of the group has been added to a
+ * sum, as workers do that before they pass a job on. And no worker has begun with the group after the next, which uses
+ * the same sums, as there are no more jobs than AN_PIPELINE_GROUP. So at this moment the sums of the group are complete
+ * and no one changes them: the calling thread adds them to the total. Only then do the total and the written records
+ * agree, and only then can they be committed.
  *
- * End: the lister closes the work queue at the end of the source, on a signal, or when told to stop; workers leave when
- * it is drained; the last one closes the done queue; the calling thread leaves when that is drained. It keeps
- * recycling jobs until then, also after a failure, so nobody waits for ever. */
+ * End: the lister closes the work queue at the end of the source, on a signal, or when told to stop. Workers leave when
+ * that queue is empty, and the last one closes the done queue. The calling thread leaves when that is empty. Until then
+ * it returns jobs to the free queue, even after a failure, so that no thread waits for ever. */
 #include "ingest/run/pipeline.h"
 
 #include <string.h>
@@ -26,8 +28,8 @@
 #include "base/thread.h"
 #include "ingest/run/pipeline_private.h"
 
-#define COMMIT_NS 250000000u /* between commits at least: a kill costs about so much work */
-#define COMMIT_SHARE 10u     /* and at least so many times the last commit took: slow disks commit rarely */
+#define COMMIT_NS 250000000u /* shortest time between commits: SIGKILL costs about this much work */
+#define COMMIT_SHARE 10u     /* shortest time between commits, in durations of the last commit */
 
 /* --- lister ---------------------------------------------------------------------------------------------------- */
 
@@ -75,9 +77,9 @@ static void *work_items(void *argument)
         if (rc)
             an_error_prefix(rc, "'%s'", (const char *)j->item.name.data);
         an_error_save(&j->failure, rc);
-        an_buffer_free(&j->item.bytes); /* a streamed item's: many more jobs wait than there are workers */
+        an_buffer_free(&j->item.bytes); /* of a stream's item: finished jobs must not hold its bytes while they wait */
         if (an_queue_push(w->owner->done, j))
-            break; /* never closed while a worker runs */
+            break; /* cannot happen: the last worker closes this queue */
     }
     if (atomic_fetch_sub(&w->owner->running, 1) == 1)
         an_queue_close(w->owner->done);
@@ -134,7 +136,7 @@ static void end_with(an_pipeline *p, an_error_state *state, int code)
     atomic_store(&p->stop, true);
 }
 
-/* After a failure nothing is written any more, but the jobs keep going round until everyone has left. */
+/* After a failure nothing more is written, but jobs still circulate until all threads have left. */
 static void finish_next(an_pipeline *p, an_pipeline_job *j, an_pipeline_watch watch, void *context)
 {
     int code = p->failure.code ? AN_OK : write_next(p, j);
@@ -174,7 +176,7 @@ static int start_threads(an_pipeline *p)
     if (!rc)
         rc = an_thread_start(&p->lister, "ingest-lister", list_items, p);
     if (rc)
-        an_queue_close(p->work); /* those that run leave */
+        an_queue_close(p->work); /* threads that run already leave */
     return rc;
 }
 
@@ -192,7 +194,7 @@ static int run_threads(an_pipeline *p, an_pipeline_watch watch, void *context)
     return rc;
 }
 
-/* All threads have left and everything listed is written: make it last, then say how it ended. */
+/* All threads have left and everything that was listed is written: commit it, then say how the run ended. */
 static int conclude(an_pipeline *p)
 {
     merge_sums(p, 0);
@@ -207,8 +209,8 @@ static int conclude(an_pipeline *p)
     return an_stop_requested() ? AN_STOPPED : AN_OK;
 }
 
-/* Pass over what an interrupted run has consumed. A list was compared as a whole, through the manifest; a stream shows
- * only now whether it is the same. */
+/* Skip the items that an interrupted run has done already. The manifest has shown that a listed source is the same as
+ * then; a stream is compared now, item by item. */
 static int pass_over(an_source *source, an_writer *writer, uint64_t items)
 {
     an_item item = {0};

@@ -1,4 +1,4 @@
-/* Making and freeing what the threads of the pipeline share. */
+/* Makes and frees what the threads of the pipeline work with. */
 #include <stdlib.h>
 
 #include "ingest/run/pipeline_private.h"

@@ -1,4 +1,4 @@
-/* What the parts of the pipeline share: pipeline.c (the threads; read its DESIGN first) and pipeline_build.c. */
+/* Shared by pipeline.c, which explains the threads at its top, and pipeline_build.c. */
 #ifndef AN_INGEST_RUN_PIPELINE_PRIVATE_H
 #define AN_INGEST_RUN_PIPELINE_PRIVATE_H
 
@@ -9,7 +9,7 @@
 #include "base/queue.h"
 #include "ingest/run/pipeline.h"
 
-#define AN_PIPELINE_GROUP 1024u /* items whose statistics are merged, and may be committed, together */
+#define AN_PIPELINE_GROUP 1024u /* items */
 
 typedef struct {
     uint64_t number;
@@ -40,18 +40,18 @@ struct an_pipeline {
     an_pipeline_worker *workers;
     int started;
     pthread_t lister;
-    atomic_int running; /* workers */
+    atomic_int running; /* number of workers that have not left */
     atomic_bool stop;
-    uint64_t next; /* number to be written next */
+    uint64_t next; /* number of the item to be written next */
     uint64_t commit_due_ns;
-    an_error_state failure;    /* of writing or of a worker; the calling thread's */
-    an_error_state told;       /* watch's wish to stop */
-    an_error_state list_error; /* the lister's, read after it was joined */
+    an_error_state failure;    /* of a worker or of writing; used by the calling thread only */
+    an_error_state told;       /* code by which watch stopped the run; likewise */
+    an_error_state list_error; /* set by the lister, read after it was joined */
 };
 
-/* The jobs with their queues, and the workers' tools; no thread runs yet. */
+/* Make the jobs with their queues, and what each worker needs. They start no thread. */
 int an_pipeline_make_jobs(an_pipeline *p);
 int an_pipeline_make_workers(an_pipeline *p);
-void an_pipeline_free(an_pipeline *p); /* what it holds, also half built; no thread may run */
+void an_pipeline_free(an_pipeline *p); /* frees what p holds, even if half built; no thread may run */
 
 #endif

@@ -8,8 +8,8 @@
 #include "base/utf8.h"
 #include "store/coef/coef.h"
 
-#define INPUT_KEEP ((size_t)4 << 20)  /* a larger input buffer is given back after use */
-#define INPUT_LIMIT ((size_t)1 << 30) /* largest input file */
+#define INPUT_KEEP ((size_t)4 << 20)  /* bytes; a larger input buffer is freed after use */
+#define INPUT_LIMIT ((size_t)1 << 30) /* bytes of the largest input file */
 
 struct an_recorder {
     an_recorder_options options;
@@ -80,8 +80,8 @@ static an_codec_options codec_of(const an_recorder_options *options, uint64_t nu
     return codec;
 }
 
-/* What already is what would be written is stored as it is, and between jpeg and coef the coefficients are kept.
- * AN_AGAIN: this must go through pixels. */
+/* Make the payload without decoding pixels where that is possible: bytes that already have the wanted form are copied,
+ * and jpeg and coef are turned into each other with the same coefficients. AN_AGAIN: the pixels must be encoded. */
 static int pass(an_recorder *recorder, const an_picture_info *info, const an_codec_options *codec, bool is_file,
                 an_buffer *out)
 {

@@ -6,7 +6,8 @@
 #include "store/dataset/dataset.h"
 #include "store/dataset/writer.h"
 
-/* Write "<destination>.rejected.ndjson" atomically if anything was set aside; *path: where, empty if nothing was. */
+/* Write "<destination>.rejected.ndjson" if anything was set aside; the file appears complete or not at all. *path: its
+ * path, or empty if nothing was set aside. */
 int an_ingest_report_write(an_writer *writer, const char *destination, an_buffer *path);
 
 #endif

@@ -39,7 +39,8 @@ static int watch(void *context, const an_pipeline_state *state)
     if (state->set_aside)
         snprintf(note, sizeof(note), "%llu set aside", (unsigned long long)state->set_aside);
     an_progress_update(&r->progress, state->consumed, *note ? note : NULL);
-    return r->setup.source->items ? over_limit(r, state) : AN_OK; /* of a stream: at the end */
+    return r->setup.source->items ? over_limit(r, state)
+                                  : AN_OK; /* how many items a stream has is known only at its end */
 }
 
 static int put_classes(an_writer *writer, const an_classes *classes)
@@ -52,7 +53,7 @@ static int put_classes(an_writer *writer, const an_classes *classes)
     return rc;
 }
 
-/* Everything between an open writer and a dataset that only has to be given its name. */
+/* From an open writer to a dataset that is complete but for its name. */
 static int fill(run *r, an_writer *writer, an_statistics_sums *sums)
 {
     an_pipeline_state *state = &r->outcome->state;
