@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tarfile
@@ -51,8 +52,11 @@ class Commands(unittest.TestCase):
         self.fails(2, "--size", "--size", 4, self.source, self.root / "none")
         text = self.ok("--help")
         self.assertIn("Exit status", text)
-        for kind in ("folder", "tar", "shards", "list", "idx", "cifar10", "dataset", "stream"):
-            self.assertRegex(text, rf"\n  {kind} +[^ ]")
+        kinds = re.findall(r"^  ([a-z0-9]+) +\S", text.partition("Sources (--kind):")[2].partition("\n\n")[0], re.MULTILINE)
+        self.assertGreaterEqual(len(kinds), 8)
+        documented = (pathlib.Path(__file__).parents[2] / "docs" / "ingest.md").read_text()
+        for kind in kinds:
+            self.assertIn(f"`{kind}`", documented)
         for command in ("info", "verify", "export", "stats", "sheet", "transcode"):
             self.assertIn("DATASET" if command != "transcode" else "SOURCE", self.ok(command, "--help"))
             self.assertEqual(run(command).returncode, 2)
