@@ -1,9 +1,11 @@
 #include "ingest/run/estimate.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/utf8.h"
 #include "ingest/run/setup_private.h"
 
 #define SAMPLE 256u
@@ -24,6 +26,13 @@ static uint64_t space_of(uint64_t record)
     return record > INLINE_MAX ? (record + 16 + PAGE - 1) / PAGE * PAGE : record + NODE;
 }
 
+static void describe_bad(const an_item *item, const char *reason, sample *out)
+{
+    const char *name = (const char *)item->name.data;
+    int name_length = (int)an_utf8_cut(name, strlen(name), 150), length = (int)an_utf8_cut(reason, strlen(reason), 200);
+    snprintf(out->first_bad, sizeof(out->first_bad), "%.*s: %.*s", name_length, name, length, reason);
+}
+
 static int try_item(an_recorder *recorder, const an_item *item, uint64_t number, an_recording *made, sample *out)
 {
     int rc = an_recorder_make(recorder, item, number, made);
@@ -31,7 +40,7 @@ static int try_item(an_recorder *recorder, const an_item *item, uint64_t number,
         return rc;
     out->tried++;
     if (made->rejected && !out->bad++)
-        snprintf(out->first_bad, sizeof(out->first_bad), "%.150s: %.200s", (const char *)item->name.data, made->reason);
+        describe_bad(item, made->reason, out);
     if (made->rejected)
         return AN_OK;
     out->payload += made->payload.size;

@@ -504,6 +504,33 @@ static void test_names_that_are_not_utf8(void **state)
     an_buffer_free(&report);
 }
 
+/* Datasets of earlier versions hold reasons that quote a path. */
+static void test_info_of_a_reason_that_is_not_utf8(void **state)
+{
+    (void)state;
+    enum { SIDE = 8 };
+    an_statistics_sums sums;
+    an_writer *writer;
+    an_image image = {0};
+    json_t *object;
+    an_record_header header = {.codec = AN_CODEC_RGB, .width = SIDE, .height = SIDE, .length = 3 * SIDE * SIDE};
+    fixture_picture(&image, SIDE, SIDE, 1);
+    assert_int_equal(an_statistics_sums_init(&sums, SIDE), AN_OK);
+    assert_int_equal(an_writer_open(&writer, destination, "{}", SIDE, &sums), AN_OK);
+    assert_int_equal(an_writer_class(writer, 0, "c", "c"), AN_OK);
+    assert_int_equal(an_writer_put(writer, &header, image.pixels, "c/1.jpg"), AN_OK);
+    assert_int_equal(an_statistics_sums_add(&sums, &image), AN_OK);
+    assert_int_equal(an_writer_reject(writer, "c/2.jpg", "cannot open 'caf\xe9/2.jpg'", 0), AN_OK);
+    assert_int_equal(an_writer_finish(writer), AN_OK);
+    an_statistics_sums_free(&sums);
+    an_image_free(&image);
+    an_dataset *dataset = support_open(destination);
+    assert_int_equal(an_info_json(dataset, &object), AN_OK);
+    assert_string_equal(text_at(json_object_get(object, "set_aside"), 0, "reason"), "cannot open 'caf\\xe9/2.jpg'");
+    json_decref(object);
+    an_dataset_free(dataset);
+}
+
 static void test_info(void **state)
 {
     (void)state;
@@ -539,6 +566,7 @@ int main(void)
         CASE(test_unreadable_files_are_set_aside),
         CASE(test_a_failing_system_rejects_nothing),
         CASE(test_names_that_are_not_utf8),
+        CASE(test_info_of_a_reason_that_is_not_utf8),
         CASE(test_too_many_bad_files_stop_it_and_a_higher_limit_continues),
         CASE(test_limits_of_bad_files),
         CASE(test_nothing_usable),

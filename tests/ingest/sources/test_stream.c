@@ -61,9 +61,9 @@ static int read_all(an_source *source, char *out, size_t size)
 {
     an_item item = {0};
     an_buffer bytes = {0};
-    int rc;
     *out = 0;
-    while (!(rc = an_source_next(source, &item))) {
+    int rc = an_source_next(source, &item);
+    for (; !rc; rc = an_source_next(source, &item)) {
         size_t used = strlen(out);
         assert_int_equal(an_item_load(&item, 1000, &bytes), AN_OK);
         snprintf(out + used, size - used, "%s=%u:%.*s ", (char *)item.name.data, item.label, (int)bytes.size,
