@@ -1,4 +1,4 @@
-/* What the commands do with a dataset: verify finds damage, export and ingest are inverse, transcode keeps
+/* What the commands do with a dataset: verify finds damage, export undoes ingest, transcode keeps
  * coefficients. */
 #include <cairo.h>
 #include <fcntl.h>
@@ -100,7 +100,7 @@ static void overwrite(uint64_t offset, const void *bytes, size_t size)
     close(fd);
 }
 
-/* The only fault that verify finds is in this record and holds this text. */
+/* verify finds one fault, in this record, and its reason holds text. */
 static void expect_fault(uint64_t index, const char *text)
 {
     an_verify_faults faults;
@@ -114,7 +114,7 @@ static void expect_fault(uint64_t index, const char *text)
     an_dataset_free(dataset);
 }
 
-/* Records that are sound in themselves, checksums and all, but are not what the dataset says of them. */
+/* Records with right checksums whose headers differ from what the dataset says of them. */
 static void test_verify_compares_records_with_the_index(void **state)
 {
     (void)state;
@@ -145,7 +145,7 @@ static void test_verify_compares_records_with_the_index(void **state)
     an_dataset_free(dataset);
 }
 
-/* A record in another's place, where both agree in label, size and length with the index. */
+/* Two records that have changed places, with the same label, size and length. */
 static void test_verify_notices_exchanged_records(void **state)
 {
     (void)state;
@@ -174,7 +174,7 @@ static void test_verify_notices_exchanged_records(void **state)
     free(both);
 }
 
-/* A label without a class: no later check could look up its name. */
+/* A label that has no class is refused when the dataset is opened. */
 static void test_a_label_without_class_is_not_opened(void **state)
 {
     (void)state;

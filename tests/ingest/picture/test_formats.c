@@ -1,5 +1,4 @@
-/* One file of each kind in a folder: exactly the documented outcome (docs/ingest.md). And PNG, kind by kind, to the
- * bit. */
+/* Every format has the outcome that docs/ingest.md promises. Every kind of PNG gives the right pixels, to the bit. */
 #include <png.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -169,7 +168,7 @@ static void test_kind_of_file(void **state)
 
 /* --- the square of a JPEG -------------------------------------------------------------------------------------- */
 
-/* Inside the square and its margin: what a full decode gives. */
+/* Inside the square and its margin, the pixels are those of a full decode. */
 static void assert_same_square(const an_image *whole, const an_image *square, uint32_t margin)
 {
     assert_int_equal(whole->width, square->width);
@@ -235,7 +234,7 @@ static void test_square_equals_whole(void **state)
     an_jpeg_decoder_free(decoder);
 }
 
-/* A file cut anywhere is noticed, though the part that is missing may lie outside the square. */
+/* A file that was cut is noticed wherever that was, even if only pixels outside the square are missing. */
 static void test_square_notices_truncation(void **state)
 {
     (void)state;

@@ -1,4 +1,4 @@
-/* Labels that lie apart from the images: ImageNet's validation set with its development kit, and text lists. */
+/* Labels that are kept apart from the images: ImageNet's validation set with its development kit, and text lists. */
 #include <matio.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,7 +20,7 @@
 static void make_val_tar(void)
 {
     fixture_tar *tar = fixture_tar_open(support_path("val.tar"));
-    fixture_tar_add(tar, "ILSVRC2012_val_00000002.JPEG", "2", 1); /* the order of names counts, not of the tar */
+    fixture_tar_add(tar, "ILSVRC2012_val_00000002.JPEG", "2", 1); /* labels go by the order of names, not of the tar */
     fixture_tar_add(tar, "ILSVRC2012_val_00000001.JPEG", "1", 1);
     fixture_tar_add(tar, "ILSVRC2012_val_00000003.JPEG", "3", 1);
     fixture_tar_close(tar);
@@ -48,8 +48,7 @@ static matvar_t *mat_number(double value)
     return Mat_VarCreate(NULL, MAT_C_DOUBLE, MAT_T_DOUBLE, 2, dims, &value, 0);
 }
 
-/* MATLAB packs each variable with zlib; the library's own packing of long field names is damaged, so it is done here.
- */
+/* Compress each variable with zlib, as MATLAB does. matio damages long field names when it compresses them itself. */
 static void compress_mat(const char *path)
 {
     an_buffer file = {0};
@@ -64,7 +63,8 @@ static void compress_mat(const char *path)
     an_buffer_free(&file);
 }
 
-/* Two classes, whose ILSVRC ids are not in the order of their wnids, and an inner node that is no class. */
+/* Two classes, whose ILSVRC ids and wnids have different orders, and a synset that is no class because it has children.
+ */
 static void make_devkit(void)
 {
     static const struct {
@@ -117,7 +117,7 @@ static void test_val_with_devkit(void **state)
     assert_string_equal(source->classes.entries[0].id, "n01");
     assert_string_equal(source->classes.entries[1].name, "second, two");
     an_source_free(source);
-    pack_devkit("1\n2\n3\n"); /* 3 is no leaf */
+    pack_devkit("1\n2\n3\n"); /* 3 is the synset with children */
     support_refused(&options, AN_ECORRUPT, "is no class of meta.mat");
     pack_devkit("1\n2\n");
     support_refused(&options, AN_EINVAL, "3 files, but there are 2 labels");
@@ -170,7 +170,7 @@ static void test_val_with_lists(void **state)
     expect_val(&options, 2);
     options.synsets = synsets;
     support_put("synsets.txt", "n02\nn01\n");
-    support_put("labels.txt", "1\n2\n1\n"); /* numbers through the list of ids */
+    support_put("labels.txt", "1\n2\n1\n"); /* lines of the list of ids */
     expect_val(&options, 2);
     support_put("labels.txt", "1\n2\n3\n");
     support_refused(&options, AN_EINVAL, "line 3");

@@ -160,7 +160,8 @@ static const uint8_t idx_images[16 + 3 * 6] = {0, 0, 8, 3, 0,  0,  0,  3,  0,  0
                                                0, 0, 0, 3, 10, 11, 12, 13, 14, 15, 20};
 static const uint8_t idx_labels[8 + 3] = {0, 0, 8, 1, 0, 0, 0, 3, 4, 0, 2};
 
-/* Whatever lists the kinds walks the table: each row must be fit for that, and be named when nothing matches. */
+/* Help texts and messages list the rows of the table: each has a name of its own, a description that fits a line, and
+ * is named when no kind matches. */
 static void test_kinds(void **state)
 {
     (void)state;

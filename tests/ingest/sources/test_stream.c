@@ -192,7 +192,7 @@ static void test_shuffling_in_a_window(void **state)
     }
 }
 
-/* Small images, the third of them rubbish; seventh: the name of number 7. */
+/* Write a tar of small images, of which the third is no image; the image number 7 is called seventh. */
 static void make_images_tar(const char *name, uint32_t images, const char *seventh)
 {
     fixture_tar *tar = fixture_tar_open(fixture_path(&f, "%s", name));
