@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/file.h"
+#include "base/png.h"
 #include "benchmarks/io/bench_io.h"
 
 #define WIDTH 960.0
@@ -115,19 +117,33 @@ static void draw(cairo_t *c, const bench_full *full)
     text(c, LEFT, HEIGHT - 14, 11, "0 s");
 }
 
+static int write_png(cairo_surface_t *surface, const char *path)
+{
+    an_buffer png = {0};
+    cairo_surface_flush(surface);
+    int rc = an_png_write(
+        cairo_image_surface_get_data(surface), AN_PNG_BGRX, (uint32_t)cairo_image_surface_get_width(surface),
+        (uint32_t)cairo_image_surface_get_height(surface), (size_t)cairo_image_surface_get_stride(surface), &png);
+    if (!rc)
+        rc = an_file_write_atomic(path, png.data, png.size);
+    an_buffer_free(&png);
+    return rc;
+}
+
 static int finish(cairo_t *c, cairo_surface_t *surface, const char *path, bool png)
 {
+    int rc = AN_OK;
     cairo_status_t status = cairo_status(c);
     cairo_destroy(c);
     if (status == CAIRO_STATUS_SUCCESS && png)
-        status = cairo_surface_write_to_png(surface, path);
+        rc = write_png(surface, path);
     cairo_surface_finish(surface);
     if (status == CAIRO_STATUS_SUCCESS)
         status = cairo_surface_status(surface);
     cairo_surface_destroy(surface);
     if (status != CAIRO_STATUS_SUCCESS)
         return an_error(AN_EIO, "cannot write '%s': %s", path, cairo_status_to_string(status));
-    return AN_OK;
+    return rc;
 }
 
 int bench_write_chart(const char *path, const bench_full *full)

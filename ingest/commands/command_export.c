@@ -39,12 +39,12 @@ int an_ingest_command_export(int argc, char **argv)
     char **arguments;
     uint64_t written;
     an_dataset *dataset;
-    int error = an_ingest_command_open(&spec, argc, argv, &options, &arguments, &dataset);
-    if (error)
-        return error;
-    error = an_export(dataset, arguments[1], &options, &written);
-    if (!error && !options.quiet)
+    int rc = an_ingest_command_open(&spec, argc, argv, &options, &arguments, &dataset);
+    if (rc)
+        return rc;
+    rc = an_export(dataset, arguments[1], &options, &written);
+    if (!rc && !options.quiet)
         printf("%s: %llu records\n", arguments[1], (unsigned long long)written);
     an_dataset_free(dataset);
-    return error;
+    return rc;
 }

@@ -33,9 +33,9 @@ static const an_options spec = {
 static int print_json(const an_dataset *dataset)
 {
     json_t *object;
-    int error = an_info_json(dataset, &object);
-    if (error)
-        return error;
+    int rc = an_info_json(dataset, &object);
+    if (rc)
+        return rc;
     json_dumpf(object, stdout, JSON_INDENT(2) | JSON_SORT_KEYS);
     putchar('\n');
     json_decref(object);
@@ -45,11 +45,11 @@ static int print_json(const an_dataset *dataset)
 static int print_text(const an_dataset *dataset, bool classes)
 {
     an_buffer text = {0};
-    int error = an_info_text(dataset, classes, &text);
-    if (!error)
+    int rc = an_info_text(dataset, classes, &text);
+    if (!rc)
         fwrite(text.data, 1, text.size, stdout);
     an_buffer_free(&text);
-    return error;
+    return rc;
 }
 
 int an_ingest_command_info(int argc, char **argv)
@@ -57,14 +57,14 @@ int an_ingest_command_info(int argc, char **argv)
     info_config config;
     char **arguments;
     an_dataset *dataset;
-    int error = an_options_init(&spec, &config);
-    if (!error)
-        error = an_options_parse(&spec, argc, argv, &config, &arguments);
-    if (!error)
-        error = an_dataset_open(&dataset, arguments[0]);
-    if (error)
-        return error;
-    error = config.json ? print_json(dataset) : print_text(dataset, config.classes);
+    int rc = an_options_init(&spec, &config);
+    if (!rc)
+        rc = an_options_parse(&spec, argc, argv, &config, &arguments);
+    if (!rc)
+        rc = an_dataset_open(&dataset, arguments[0]);
+    if (rc)
+        return rc;
+    rc = config.json ? print_json(dataset) : print_text(dataset, config.classes);
     an_dataset_free(dataset);
-    return error;
+    return rc;
 }

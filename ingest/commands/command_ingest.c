@@ -6,6 +6,7 @@
 #include "ingest/commands/commands.h"
 #include "ingest/run/estimate.h"
 #include "ingest/run/run.h"
+#include "ingest/sources/source.h"
 
 static void print_summary(const an_ingest_outcome *outcome, const char *destination)
 {
@@ -25,38 +26,61 @@ static void print_summary(const an_ingest_outcome *outcome, const char *destinat
 int an_ingest_command_run(const an_ingest_config *config, const char *source, const char *destination)
 {
     an_ingest_outcome outcome;
-    int error = an_stop_install();
-    if (error)
-        return error;
-    error = an_ingest_run(config, source, destination, &outcome);
-    if (!error && !config->quiet)
+    int rc = an_stop_install();
+    if (rc)
+        return rc;
+    rc = an_ingest_run(config, source, destination, &outcome);
+    if (!rc && !config->quiet)
         print_summary(&outcome, destination);
-    if (error == AN_STOPPED)
+    if (rc == AN_STOPPED)
         an_log(AN_LOG_INFO, "interrupted after %llu inputs: the same command continues",
                (unsigned long long)outcome.state.consumed);
     an_ingest_outcome_free(&outcome);
-    return error;
+    return rc;
 }
 
 static int estimate(const an_ingest_config *config, const char *source)
 {
     an_buffer text = {0};
-    int error = an_ingest_estimate(config, source, &text);
-    if (!error)
+    int rc = an_ingest_estimate(config, source, &text);
+    if (!rc)
         fwrite(text.data, 1, text.size, stdout);
     an_buffer_free(&text);
-    return error;
+    return rc;
+}
+
+/* The end of the help text: the kinds of sources as their table says, then the examples. */
+static int add_epilogue(an_buffer *out)
+{
+    int rc = an_buffer_printf(out, "Sources (--kind):\n");
+    for (size_t i = 0; i < an_source_kind_count() && !rc; i++)
+        rc = an_buffer_printf(out, "  %-9s  %s\n", an_source_kind_name(i), an_source_kind_description(i));
+    return rc ? rc : an_buffer_printf(out, "\n%s", an_ingest_options.epilogue);
+}
+
+static int parse(int argc, char **argv, an_ingest_config *config, char ***arguments)
+{
+    an_options spec = an_ingest_options;
+    an_buffer epilogue = {0};
+    int rc = add_epilogue(&epilogue);
+    spec.epilogue = (const char *)epilogue.data;
+    if (!rc)
+        rc = an_options_init(&spec, config);
+    if (!rc)
+        rc = an_options_parse(&spec, argc, argv, config, arguments);
+    an_buffer_free(&epilogue);
+    return rc;
 }
 
 int an_ingest_command_ingest(int argc, char **argv)
 {
     an_ingest_config config;
     char **arguments;
-    int error = an_options_init(&an_ingest_options, &config);
-    if (!error)
-        error = an_options_parse(&an_ingest_options, argc, argv, &config, &arguments);
-    if (error || config.dry_run)
-        return error ? error : estimate(&config, arguments[0]);
+    int rc = parse(argc, argv, &config, &arguments);
+    if (rc)
+        return rc;
+    if (config.dry_run)
+        return estimate(&config, arguments[0]);
     if (!arguments[1])
         return an_error(AN_EINVAL, "no DESTINATION given: an-ingest SOURCE DESTINATION");
     return an_ingest_command_run(&config, arguments[0], arguments[1]);

@@ -4,12 +4,12 @@
 int an_ingest_command_open(const an_options *spec, int argc, char **argv, void *config, char ***arguments,
                            an_dataset **dataset)
 {
-    int error = an_options_init(spec, config);
-    if (!error)
-        error = an_options_parse(spec, argc, argv, config, arguments);
-    if (!error)
-        error = an_stop_install();
-    if (!error)
-        error = an_dataset_open(dataset, (*arguments)[0]);
-    return error;
+    int rc = an_options_init(spec, config);
+    if (!rc)
+        rc = an_options_parse(spec, argc, argv, config, arguments);
+    if (!rc)
+        rc = an_stop_install();
+    if (!rc)
+        rc = an_dataset_open(dataset, (*arguments)[0]);
+    return rc;
 }

@@ -61,18 +61,18 @@ int an_ingest_command_sheet(int argc, char **argv)
     char **arguments;
     an_dataset *dataset;
     an_buffer png = {0};
-    int error = an_options_init(&spec, &config);
-    if (!error)
-        error = an_options_parse(&spec, argc, argv, &config, &arguments);
-    if (!error)
-        error = an_dataset_open(&dataset, arguments[0]);
-    if (error)
-        return error;
+    int rc = an_options_init(&spec, &config);
+    if (!rc)
+        rc = an_options_parse(&spec, argc, argv, &config, &arguments);
+    if (!rc)
+        rc = an_dataset_open(&dataset, arguments[0]);
+    if (rc)
+        return rc;
     an_sheet_options options = {(uint32_t)config.images, (uint32_t)config.columns, (uint32_t)config.cell, config.seed};
-    error = an_sheet_make(dataset, &options, &png);
-    if (!error)
-        error = an_file_write_atomic(arguments[1], png.data, png.size);
+    rc = an_sheet_make(dataset, &options, &png);
+    if (!rc)
+        rc = an_file_write_atomic(arguments[1], png.data, png.size);
     an_buffer_free(&png);
     an_dataset_free(dataset);
-    return error;
+    return rc;
 }

@@ -40,17 +40,17 @@ static const an_options spec = {
 static int print_text(const an_statistics *stored, const an_statistics *now)
 {
     an_buffer text = {0};
-    int error = an_buffer_printf(&text, "stored while ingesting\n");
-    if (!error)
-        error = an_info_statistics_text(stored, &text);
-    if (!error)
-        error = an_buffer_printf(&text, "from the records as they decode\n");
-    if (!error)
-        error = an_info_statistics_text(now, &text);
-    if (!error)
+    int rc = an_buffer_printf(&text, "stored while ingesting\n");
+    if (!rc)
+        rc = an_info_statistics_text(stored, &text);
+    if (!rc)
+        rc = an_buffer_printf(&text, "from the records as they decode\n");
+    if (!rc)
+        rc = an_info_statistics_text(now, &text);
+    if (!rc)
         fwrite(text.data, 1, text.size, stdout);
     an_buffer_free(&text);
-    return error;
+    return rc;
 }
 
 static int print_json(const an_statistics *stored, const an_statistics *now)
@@ -71,13 +71,13 @@ int an_ingest_command_stats(int argc, char **argv)
     char **arguments;
     an_dataset *dataset;
     an_statistics now = {0};
-    int error = an_ingest_command_open(&spec, argc, argv, &config, &arguments, &dataset);
-    if (error)
-        return error;
-    error = an_recompute(dataset, config.threads, config.quiet, &now);
-    if (!error)
-        error = (config.json ? print_json : print_text)(an_dataset_statistics(dataset), &now);
+    int rc = an_ingest_command_open(&spec, argc, argv, &config, &arguments, &dataset);
+    if (rc)
+        return rc;
+    rc = an_recompute(dataset, config.threads, config.quiet, &now);
+    if (!rc)
+        rc = (config.json ? print_json : print_text)(an_dataset_statistics(dataset), &now);
     an_statistics_free(&now);
     an_dataset_free(dataset);
-    return error;
+    return rc;
 }

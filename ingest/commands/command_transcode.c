@@ -57,13 +57,13 @@ static const an_options spec = {
     .arguments_max = 2,
 };
 
-/* Everything that is no choice here. */
+/* Set the options of an ingest that transcode does not offer. */
 static int complete(an_ingest_config *config, const char *source)
 {
     an_dataset *dataset;
-    int error = an_dataset_open(&dataset, source);
-    if (error)
-        return error;
+    int rc = an_dataset_open(&dataset, source);
+    if (rc)
+        return rc;
     config->size = (int)an_dataset_side(dataset);
     config->kind = "dataset";
     config->order = AN_INGEST_ORDER_SOURCE;
@@ -76,12 +76,12 @@ int an_ingest_command_transcode(int argc, char **argv)
 {
     an_ingest_config config;
     char **arguments;
-    int error = an_options_init(&an_ingest_options, &config);
-    if (!error)
-        error = an_options_init(&spec, &config);
-    if (!error)
-        error = an_options_parse(&spec, argc, argv, &config, &arguments);
-    if (!error)
-        error = complete(&config, arguments[0]);
-    return error ? error : an_ingest_command_run(&config, arguments[0], arguments[1]);
+    int rc = an_options_init(&an_ingest_options, &config);
+    if (!rc)
+        rc = an_options_init(&spec, &config);
+    if (!rc)
+        rc = an_options_parse(&spec, argc, argv, &config, &arguments);
+    if (!rc)
+        rc = complete(&config, arguments[0]);
+    return rc ? rc : an_ingest_command_run(&config, arguments[0], arguments[1]);
 }

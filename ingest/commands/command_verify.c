@@ -50,15 +50,15 @@ static int verify(const an_dataset *dataset, const verify_config *config)
 {
     an_verify_faults faults;
     uint64_t count = an_dataset_count(dataset);
-    int error = an_verify(dataset, config->threads, config->quiet, &faults);
+    int rc = an_verify(dataset, config->threads, config->quiet, &faults);
     print_faults(dataset, &faults);
-    if (!error && faults.count)
-        error = an_error(AN_ECORRUPT, "'%s': %llu of %llu records are damaged", an_dataset_path(dataset),
-                         (unsigned long long)faults.count, (unsigned long long)count);
-    if (!error && !config->quiet)
+    if (!rc && faults.count)
+        rc = an_error(AN_ECORRUPT, "'%s': %llu of %llu records are damaged", an_dataset_path(dataset),
+                      (unsigned long long)faults.count, (unsigned long long)count);
+    if (!rc && !config->quiet)
         printf("%s: all %llu records are sound\n", an_dataset_path(dataset), (unsigned long long)count);
     an_verify_faults_free(&faults);
-    return error;
+    return rc;
 }
 
 int an_ingest_command_verify(int argc, char **argv)
@@ -66,10 +66,10 @@ int an_ingest_command_verify(int argc, char **argv)
     verify_config config;
     char **arguments;
     an_dataset *dataset;
-    int error = an_ingest_command_open(&spec, argc, argv, &config, &arguments, &dataset);
-    if (error)
-        return error;
-    error = verify(dataset, &config);
+    int rc = an_ingest_command_open(&spec, argc, argv, &config, &arguments, &dataset);
+    if (rc)
+        return rc;
+    rc = verify(dataset, &config);
     an_dataset_free(dataset);
-    return error;
+    return rc;
 }

@@ -1,5 +1,5 @@
-/* The commands of the program an-ingest: parse arguments, call the library, print. argv[0] is the command's name. They
- * return an error code; main reports it. */
+/* The commands of the program an-ingest: parse arguments, call the library, print. argv[0] is the command's name. Each
+ * returns a status, which main reports. */
 #ifndef AN_INGEST_COMMANDS_COMMANDS_H
 #define AN_INGEST_COMMANDS_COMMANDS_H
 
@@ -15,12 +15,12 @@ int an_ingest_command_stats(int argc, char **argv);
 int an_ingest_command_sheet(int argc, char **argv);
 int an_ingest_command_transcode(int argc, char **argv);
 
-/* How commands that go through a dataset begin: parse into config, catch signals, open the dataset that the first
+/* For commands that go through a dataset: parse options into config, catch signals, open the dataset that the first
  * argument names. The caller frees dataset. */
 int an_ingest_command_open(const an_options *spec, int argc, char **argv, void *config, char ***arguments,
                            an_dataset **dataset);
 
-/* Ingest with a signal handler and a summary: what ingest and transcode share. */
+/* Run an ingest, with signals caught, and print a summary. For ingest and transcode. */
 int an_ingest_command_run(const an_ingest_config *config, const char *source, const char *destination);
 
 #endif

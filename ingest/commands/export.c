@@ -8,21 +8,21 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/png.h"
 #include "base/program/progress.h"
 #include "base/program/stop.h"
 #include "ingest/commands/each.h"
-#include "ingest/picture/png.h"
 #include "store/coef/coef.h"
 
 typedef struct {
     const an_dataset *dataset;
     const char *folder;
-    an_each_worker worker; /* decoder and scratch */
+    an_each_worker worker; /* decoder and image buffer */
     an_coef_encoder *coefficients;
     an_buffer path, bytes;
 } exporter;
 
-/* A class id is a folder's name here: one that is no plain name must not lead out of the folder. */
+/* Can the class id be a folder's name? One with a slash, for example, could lead out of the export folder. */
 static bool is_plain_name(const char *id)
 {
     return *id && *id != '.' && !strchr(id, '/');
@@ -37,21 +37,22 @@ static int class_folder(exporter *e, uint32_t label)
     return an_buffer_printf(&e->path, "%s/class-%u", e->folder, label);
 }
 
-/* The file's bytes into e->bytes; *suffix says what they are. */
+/* Put the file's bytes into e->bytes. *suffix: "jpg" or "png". */
 static int make_file(exporter *e, uint64_t index, const char **suffix)
 {
     an_record record;
     e->bytes.size = 0;
     *suffix = "jpg";
-    int error = an_each_decode(e->dataset, &e->worker, index, &record);
-    if (error)
-        return error;
+    int rc = an_each_decode(e->dataset, &e->worker, index, &record);
+    if (rc)
+        return rc;
     if (record.header.codec == AN_CODEC_JPEG)
         return an_buffer_append(&e->bytes, record.payload, record.header.length);
     if (record.header.codec == AN_CODEC_COEF)
         return an_coef_to_jpeg(e->coefficients, record.payload, record.header.length, &e->bytes);
     *suffix = "png";
-    return an_png_encode(&e->worker.image, &e->bytes);
+    const an_image *image = &e->worker.image;
+    return an_png_write(image->pixels, AN_PNG_RGB, image->width, image->height, (size_t)3 * image->width, &e->bytes);
 }
 
 static int write_file(const char *path, const an_buffer *bytes)
@@ -69,27 +70,28 @@ static int write_file(const char *path, const an_buffer *bytes)
 static int export_record(exporter *e, uint64_t index)
 {
     const char *suffix;
-    int error = make_file(e, index, &suffix);
-    if (error)
-        return an_error_prefix(error, "record %llu", (unsigned long long)index);
-    if ((error = class_folder(e, an_dataset_index(e->dataset)[index].label)) ||
-        (error = an_file_make_folder((char *)e->path.data)) ||
-        (error = an_buffer_printf(&e->path, "/%08llu.%s", (unsigned long long)index, suffix)))
-        return error;
-    return write_file((char *)e->path.data, &e->bytes);
+    int rc = make_file(e, index, &suffix);
+    if (rc)
+        return an_error_prefix(rc, "record %llu", (unsigned long long)index);
+    rc = class_folder(e, an_dataset_index(e->dataset)[index].label);
+    if (!rc)
+        rc = an_file_make_folder((char *)e->path.data);
+    if (!rc)
+        rc = an_buffer_printf(&e->path, "/%08llu.%s", (unsigned long long)index, suffix);
+    return rc ? rc : write_file((char *)e->path.data, &e->bytes);
 }
 
 static int write_classes(exporter *e)
 {
-    int error = AN_OK;
+    int rc = AN_OK;
     e->bytes.size = e->path.size = 0;
-    for (uint32_t i = 0; i < an_dataset_class_count(e->dataset) && !error; i++) {
+    for (uint32_t i = 0; i < an_dataset_class_count(e->dataset) && !rc; i++) {
         const an_class *one = an_dataset_class(e->dataset, i);
-        error = an_buffer_printf(&e->bytes, "%s\t%s\n", one->id, one->name);
+        rc = an_buffer_printf(&e->bytes, "%s\t%s\n", one->id, one->name);
     }
-    if (!error)
-        error = an_buffer_printf(&e->path, "%s/classes.tsv", e->folder);
-    return error ? error : write_file((char *)e->path.data, &e->bytes);
+    if (!rc)
+        rc = an_buffer_printf(&e->path, "%s/classes.tsv", e->folder);
+    return rc ? rc : write_file((char *)e->path.data, &e->bytes);
 }
 
 static int export_all(exporter *e, const an_export_options *options, uint64_t *written)
@@ -99,14 +101,14 @@ static int export_all(exporter *e, const an_export_options *options, uint64_t *w
         end = options->first + options->count;
     an_progress progress;
     an_progress_start(&progress, "export", "records", 0, end - options->first, options->quiet);
-    int error = AN_OK;
-    for (uint64_t i = options->first; i < end && !error; i++) {
-        error = an_stop_requested() ? AN_STOPPED : export_record(e, i);
-        *written += !error;
+    int rc = AN_OK;
+    for (uint64_t i = options->first; i < end && !rc; i++) {
+        rc = an_stop_requested() ? AN_STOPPED : export_record(e, i);
+        *written += !rc;
         an_progress_update(&progress, *written, NULL);
     }
     an_progress_finish(&progress, *written, NULL);
-    return error ? error : write_classes(e);
+    return rc ? rc : write_classes(e);
 }
 
 int an_export(const an_dataset *dataset, const char *folder, const an_export_options *options, uint64_t *written)
@@ -118,17 +120,17 @@ int an_export(const an_dataset *dataset, const char *folder, const an_export_opt
                         (unsigned long long)an_dataset_count(dataset));
     if (access(folder, F_OK) == 0)
         return an_error(AN_EINVAL, "'%s' exists: remove it or choose another name", folder);
-    int error = an_decoder_create(&e.worker.decoder);
-    if (!error)
-        error = an_coef_encoder_create(&e.coefficients);
-    if (!error)
-        error = an_file_make_folder(folder);
-    if (!error)
-        error = export_all(&e, options, written);
+    int rc = an_decoder_create(&e.worker.decoder);
+    if (!rc)
+        rc = an_coef_encoder_create(&e.coefficients);
+    if (!rc)
+        rc = an_file_make_folder(folder);
+    if (!rc)
+        rc = export_all(&e, options, written);
     an_decoder_free(e.worker.decoder);
     an_image_free(&e.worker.image);
     an_coef_encoder_free(e.coefficients);
     an_buffer_free(&e.path);
     an_buffer_free(&e.bytes);
-    return error;
+    return rc;
 }

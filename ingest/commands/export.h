@@ -8,7 +8,7 @@
 #include "store/dataset/dataset.h"
 
 typedef struct {
-    uint64_t first, count; /* of records; count 0: to the end */
+    uint64_t first, count; /* indices of records; count 0: to the end */
     bool quiet;
 } an_export_options;
 

@@ -27,12 +27,12 @@ int main(int argc, char **argv)
 {
     an_log_init("an-ingest", AN_LOG_INFO);
     an_fault_install("an-ingest");
-    int error = run_command(argc, argv);
-    if (error < 0)
+    int rc = run_command(argc, argv);
+    if (rc < 0)
         an_log(AN_LOG_ERROR, "%s", an_error_message());
-    if (fflush(stdout) && error >= 0) {
+    if (fflush(stdout) && rc >= 0) {
         an_log(AN_LOG_ERROR, "cannot write to standard output");
         return AN_EXIT_FAILURE;
     }
-    return an_error_exit_code(error);
+    return an_error_exit_code(rc);
 }

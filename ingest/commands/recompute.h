@@ -6,7 +6,7 @@
 
 #include "store/dataset/dataset.h"
 
-/* AN_ECORRUPT on the first record that does not decode. out: the caller frees with an_statistics_free. */
+/* AN_ECORRUPT if a record does not decode. The caller frees out with an_statistics_free. */
 int an_recompute(const an_dataset *dataset, int threads, bool quiet, an_statistics *out);
 
 #endif

@@ -5,13 +5,14 @@
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "base/png.h"
 #include "base/rng.h"
 #include "ingest/commands/each.h"
 #include "store/image/resize.h"
 
 #define GAP 8
 #define CAPTION 18
-#define SIDE_MAX 32767u /* of a cairo image */
+#define SIDE_MAX 32767u /* pixels, limit of cairo */
 
 typedef struct {
     const an_dataset *dataset;
@@ -23,8 +24,8 @@ typedef struct {
     cairo_t *cairo;
 } sheet;
 
-/* count different indices, in rising order (Floyd's choice of a random subset would need a set: this walks instead,
- * taking each index with the probability that the rest of the choice needs). */
+/* Choose count records at random, in the order of their indices (Knuth, TAOCP 2, 3.4.2, algorithm S): a record is taken
+ * with the probability (records still needed) / (records still to come). */
 static void choose(sheet *s, uint64_t seed)
 {
     an_rng rng = an_rng_make(seed, AN_RNG_SPLIT, 1, 0);
@@ -58,7 +59,7 @@ static int draw_image(sheet *s, const an_image *image, double x, double y)
     return AN_OK;
 }
 
-/* The class name, clipped to its cell. */
+/* Write the class name, clipped to the width of its cell. */
 static void draw_caption(sheet *s, const char *text, double x, double y)
 {
     cairo_save(s->cairo);
@@ -74,11 +75,11 @@ static int draw_record(sheet *s, uint32_t i)
 {
     an_record record;
     uint64_t index = s->chosen[i];
-    int error = an_each_decode(s->dataset, &s->worker, index, &record);
-    if (!error)
-        error = an_resizer_square(s->resizer, &s->worker.image, s->cell, AN_FILTER_TRIANGLE, &s->scaled);
-    if (error)
-        return an_error_prefix(error, "record %llu", (unsigned long long)index);
+    int rc = an_each_decode(s->dataset, &s->worker, index, &record);
+    if (!rc)
+        rc = an_resizer_square(s->resizer, &s->worker.image, s->cell, AN_FILTER_TRIANGLE, &s->scaled);
+    if (rc)
+        return an_error_prefix(rc, "record %llu", (unsigned long long)index);
     double x = GAP + (double)(i % s->columns) * (s->cell + GAP),
            y = GAP + (double)(i / s->columns) * (s->cell + CAPTION + GAP);
     const an_class *one = an_dataset_class(s->dataset, an_dataset_index(s->dataset)[index].label);
@@ -86,9 +87,12 @@ static int draw_record(sheet *s, uint32_t i)
     return draw_image(s, &s->scaled, x, y);
 }
 
-static cairo_status_t append(void *context, const unsigned char *data, unsigned length)
+static int write_png(cairo_surface_t *surface, an_buffer *out)
 {
-    return an_buffer_append(context, data, length) ? CAIRO_STATUS_NO_MEMORY : CAIRO_STATUS_SUCCESS;
+    cairo_surface_flush(surface);
+    return an_png_write(
+        cairo_image_surface_get_data(surface), AN_PNG_BGRX, (uint32_t)cairo_image_surface_get_width(surface),
+        (uint32_t)cairo_image_surface_get_height(surface), (size_t)cairo_image_surface_get_stride(surface), out);
 }
 
 static int draw(sheet *s, an_buffer *out)
@@ -104,17 +108,17 @@ static int draw(sheet *s, an_buffer *out)
     cairo_paint(s->cairo);
     cairo_select_font_face(s->cairo, "sans-serif", CAIRO_FONT_SLANT_NORMAL, CAIRO_FONT_WEIGHT_NORMAL);
     cairo_set_font_size(s->cairo, 11);
-    int error = AN_OK;
-    for (uint32_t i = 0; i < s->count && !error; i++)
-        error = draw_record(s, i);
+    int rc = AN_OK;
+    for (uint32_t i = 0; i < s->count && !rc; i++)
+        rc = draw_record(s, i);
     cairo_status_t status = cairo_status(s->cairo);
-    if (!error && status == CAIRO_STATUS_SUCCESS)
-        status = cairo_surface_write_to_png_stream(surface, append, out);
-    if (!error && status != CAIRO_STATUS_SUCCESS)
-        error = an_error(AN_EINTERNAL, "cannot draw the sheet: %s", cairo_status_to_string(status));
+    if (!rc && status != CAIRO_STATUS_SUCCESS)
+        rc = an_error(AN_EINTERNAL, "cannot draw the sheet: %s", cairo_status_to_string(status));
+    if (!rc)
+        rc = write_png(surface, out);
     cairo_destroy(s->cairo);
     cairo_surface_destroy(surface);
-    return error;
+    return rc;
 }
 
 static void lay_out(sheet *s, const an_sheet_options *options)
@@ -132,18 +136,18 @@ int an_sheet_make(const an_dataset *dataset, const an_sheet_options *options, an
     if (!s.count || !s.cell)
         return an_error(AN_EINVAL, "no images for a sheet of '%s'", an_dataset_path(dataset));
     s.chosen = malloc(s.count * sizeof(*s.chosen));
-    int error = s.chosen ? an_decoder_create(&s.worker.decoder) : an_error(AN_ENOMEM, "out of memory for the sheet");
-    if (!error)
-        error = an_resizer_create(&s.resizer);
-    if (!error) {
+    int rc = s.chosen ? an_decoder_create(&s.worker.decoder) : an_error(AN_ENOMEM, "out of memory for the sheet");
+    if (!rc)
+        rc = an_resizer_create(&s.resizer);
+    if (!rc) {
         choose(&s, options->seed);
         lay_out(&s, options);
-        error = draw(&s, out);
+        rc = draw(&s, out);
     }
     free(s.chosen);
     an_decoder_free(s.worker.decoder);
     an_image_free(&s.worker.image);
     an_image_free(&s.scaled);
     an_resizer_free(s.resizer);
-    return error;
+    return rc;
 }

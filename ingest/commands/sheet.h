@@ -8,10 +8,10 @@
 #include "store/dataset/dataset.h"
 
 typedef struct {
-    uint32_t images;  /* at most; fewer if the dataset has fewer */
-    uint32_t columns; /* 0: about as many as rows */
+    uint32_t images;  /* fewer if the dataset has fewer */
+    uint32_t columns; /* 0: a square sheet */
     uint32_t cell;    /* pixels, side of each picture on the sheet */
-    uint64_t seed;    /* of the choice */
+    uint64_t seed;    /* for the choice of records */
 } an_sheet_options;
 
 /* Append the PNG file to out. */

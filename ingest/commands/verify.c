@@ -11,7 +11,7 @@
 typedef struct {
     const an_dataset *dataset;
     an_verify_faults *faults;
-    pthread_mutex_t lock; /* of faults */
+    pthread_mutex_t lock; /* protects faults */
 } verification;
 
 void an_verify_faults_free(an_verify_faults *faults)
@@ -39,35 +39,21 @@ static int add_fault(an_verify_faults *faults, uint64_t index, const char *reaso
     return AN_OK;
 }
 
-static int check_record(const an_dataset *dataset, an_each_worker *worker, uint64_t index)
-{
-    an_record record;
-    const char *name;
-    size_t length;
-    uint32_t side = an_dataset_side(dataset), label = an_dataset_index(dataset)[index].label;
-    int error = an_each_decode(dataset, worker, index, &record);
-    if (!error && record.header.label != label)
-        error = an_error(AN_ECORRUPT, "its label is %u, but the index says %u", record.header.label, label);
-    if (!error && (record.header.width != side || record.header.height != side))
-        error =
-            an_error(AN_ECORRUPT, "its size is %u x %u instead of %u", record.header.width, record.header.height, side);
-    if (!error && label >= an_dataset_class_count(dataset))
-        error = an_error(AN_ECORRUPT, "there is no class %u", label);
-    return error ? error : an_dataset_name(dataset, index, &name, &length);
-}
-
+/* Other checks need not be made here: when the dataset was opened, every record had a name and a class; and
+ * an_each_decode calls an_dataset_record, which compares label and size with the index. */
 static int visit(void *context, an_each_worker *worker, uint64_t index)
 {
     verification *v = context;
-    int error = check_record(v->dataset, worker, index);
-    if (!error || error == AN_ENOMEM)
-        return error;
+    an_record record;
+    int rc = an_each_decode(v->dataset, worker, index, &record);
+    if (!rc || rc == AN_ENOMEM)
+        return rc;
     char reason[AN_ERROR_MAX];
     snprintf(reason, sizeof(reason), "%s", an_error_message());
     pthread_mutex_lock(&v->lock);
-    error = add_fault(v->faults, index, reason);
+    rc = add_fault(v->faults, index, reason);
     pthread_mutex_unlock(&v->lock);
-    return error;
+    return rc;
 }
 
 static int by_index(const void *a, const void *b)
@@ -80,9 +66,9 @@ int an_verify(const an_dataset *dataset, int threads, bool quiet, an_verify_faul
 {
     verification v = {.dataset = dataset, .faults = faults, .lock = PTHREAD_MUTEX_INITIALIZER};
     memset(faults, 0, sizeof(*faults));
-    int error = an_each_record(dataset, threads, "verify", quiet, visit, &v);
+    int rc = an_each_record(dataset, threads, "verify", quiet, visit, &v);
     if (faults->count)
         qsort(faults->entries, faults->count, sizeof(*faults->entries), by_index);
-    /* Each record is sound: are they also in their places? */
-    return error || faults->count ? error : an_dataset_verify_headers(dataset);
+    /* Every record is sound by itself. Is each one also the record that was written under its index? */
+    return rc || faults->count ? rc : an_dataset_verify_headers(dataset);
 }

@@ -1,4 +1,4 @@
-/* an-ingest verify: is everything in a dataset what it was when it was written? */
+/* an-ingest verify: finds the records of a dataset that are not what was written. */
 #ifndef AN_INGEST_COMMANDS_VERIFY_H
 #define AN_INGEST_COMMANDS_VERIFY_H
 
@@ -13,12 +13,14 @@ typedef struct {
 } an_verify_fault;
 
 typedef struct {
-    an_verify_fault *entries; /* by index */
+    an_verify_fault *entries; /* sorted by index */
     uint64_t count, capacity;
 } an_verify_faults;
 
-/* Check each record: header, label, name, checksum, and that it decodes. What opening a dataset checks (pages, classes,
- * counts) has been checked by then. AN_OK: looked at everything, faults lists the bad ones; the caller frees them. */
+/* Check that each record's header agrees with the index, that its checksum is right and that it decodes; then that each
+ * record is the one that was written under its index. What opening a dataset checks (names, classes, counts and their
+ * checksum) has been checked by then. AN_OK: faults lists the bad records, perhaps none. AN_ECORRUPT: records have been
+ * exchanged. The caller frees faults in any case. */
 int an_verify(const an_dataset *dataset, int threads, bool quiet, an_verify_faults *faults);
 void an_verify_faults_free(an_verify_faults *faults);
 

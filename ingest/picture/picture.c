@@ -1,24 +1,18 @@
 #include "ingest/picture/picture.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
-#include "ingest/picture/png.h"
-#include "ingest/picture/sniff.h"
-#include "store/codec.h"
-#include "store/jpeg/jpeg.h"
+#include "ingest/picture/describe_private.h"
+#include "ingest/picture/picture_private.h"
 
-struct an_picture {
-    an_picture_options options;
-    an_jpeg_decoder *jpeg;
-    an_decoder *records;
-    an_resizer *resizer;
-    an_image decoded; /* before resizing; reused */
-    an_buffer scratch;
-};
+static const an_picture_format *const formats[] = {&an_picture_jpeg, &an_picture_png};
 
-/* Beyond this a reused buffer is given back: one huge image must not hold memory for the rest of the run. */
+enum { FORMATS = sizeof(formats) / sizeof(formats[0]) };
+
+/* A larger buffer is freed after use: one huge image must not hold memory for the rest of the run. */
 #define KEEP_BYTES ((size_t)48 << 20)
 
 int an_picture_create(an_picture **out, const an_picture_options *options)
@@ -27,14 +21,14 @@ int an_picture_create(an_picture **out, const an_picture_options *options)
     if (!picture)
         return an_error(AN_ENOMEM, "out of memory for a picture");
     picture->options = *options;
-    int error = an_jpeg_decoder_create(&picture->jpeg);
-    if (!error)
-        error = an_decoder_create(&picture->records);
-    if (!error)
-        error = an_resizer_create(&picture->resizer);
-    if (error) {
+    int rc = an_jpeg_decoder_create(&picture->jpeg);
+    if (!rc)
+        rc = an_decoder_create(&picture->records);
+    if (!rc)
+        rc = an_resizer_create(&picture->resizer);
+    if (rc) {
         an_picture_free(picture);
-        return error;
+        return rc;
     }
     *out = picture;
     return AN_OK;
@@ -52,55 +46,39 @@ void an_picture_free(an_picture *picture)
     free(picture);
 }
 
-/* How far the filter may look beyond the square: a JPEG is decoded to less than twice the target. */
-static uint32_t margin_of(const an_picture_options *options)
+const an_picture_format *an_picture_format_of(const uint8_t *data, size_t size)
 {
-    return 2 * an_filter_reach(options->filter) + 2;
+    for (size_t i = 0; i < FORMATS; i++)
+        if (formats[i]->matches(data, size))
+            return formats[i];
+    return NULL;
 }
 
-static int decode_jpeg(an_picture *picture, const an_buffer *bytes, an_picture_info *info)
+/* "not a JPEG or PNG file (WebP image)" */
+static int refuse(const an_buffer *bytes)
 {
-    an_jpeg_info jpeg;
-    int error =
-        an_jpeg_decode_square(picture->jpeg, bytes->data, bytes->size, picture->options.side,
-                              margin_of(&picture->options), picture->options.pixels_max, &picture->decoded, &jpeg);
-    if (error)
-        return error;
-    if (jpeg.truncated && !picture->options.accept_truncated)
-        return an_error(AN_ECORRUPT, "truncated JPEG: its data ends early");
-    info->warnings = jpeg.warnings;
-    if (jpeg.baseline_420 && !jpeg.warnings && jpeg.width == picture->options.side &&
-        jpeg.height == picture->options.side) {
-        info->fit = bytes->data;
-        info->fit_size = bytes->size;
-        info->fit_codec = AN_CODEC_JPEG;
-    }
-    return AN_OK;
+    char names[128] = "";
+    size_t used = 0;
+    for (size_t i = 0; i < FORMATS && used < sizeof(names); i++)
+        used += (size_t)snprintf(names + used, sizeof(names) - used, "%s%s", i ? " or " : "", formats[i]->name);
+    return an_error(AN_EUNSUPPORTED, "not a %s file (%s)", names, an_picture_describe(bytes->data, bytes->size));
 }
 
 static int decode_file(an_picture *picture, const an_buffer *bytes, an_picture_info *info)
 {
     if (!bytes->size)
         return an_error(AN_ECORRUPT, "empty file");
-    switch (an_sniff(bytes->data, bytes->size)) {
-    case AN_FILE_JPEG:
-        return decode_jpeg(picture, bytes, info);
-    case AN_FILE_PNG:
-        return an_png_decode(bytes->data, bytes->size, picture->options.pixels_max, &picture->scratch,
-                             &picture->decoded);
-    case AN_FILE_OTHER:
-        break;
-    }
-    return an_error(AN_EUNSUPPORTED, "not a JPEG or PNG file (%s)", an_sniff_describe(bytes->data, bytes->size));
+    const an_picture_format *format = an_picture_format_of(bytes->data, bytes->size);
+    return format ? format->decode(picture, bytes, info) : refuse(bytes);
 }
 
 static int unpack_raw(an_image *image, const an_item *item, const uint8_t *bytes)
 {
-    int error = an_image_set_size(image, item->width, item->height);
-    if (error)
-        return error;
+    int rc = an_image_set_size(image, item->width, item->height);
+    if (rc)
+        return rc;
     size_t pixels = (size_t)item->width * item->height;
-    size_t plane = item->kind == AN_ITEM_PLANAR ? pixels : 0; /* grey: the same plane three times */
+    size_t plane = item->kind == AN_ITEM_PLANAR ? pixels : 0; /* grey: all three colours are read from one plane */
     for (size_t i = 0; i < pixels; i++)
         for (size_t c = 0; c < 3; c++)
             image->pixels[3 * i + c] = bytes[plane * c + i];
@@ -110,18 +88,18 @@ static int unpack_raw(an_image *image, const an_item *item, const uint8_t *bytes
 static int decode_record(an_picture *picture, const an_record *record, an_picture_info *info)
 {
     const an_record_header *header = &record->header;
-    int error = an_record_verify(record);
-    if (!error)
-        error = an_image_set_size(&picture->decoded, header->width, header->height);
-    if (!error)
-        error = an_decoder_window(picture->records, record, 0, 0, header->width, header->height,
-                                  picture->decoded.pixels, (size_t)3 * header->width);
-    if (!error && header->width == picture->options.side && header->height == picture->options.side) {
+    int rc = an_record_verify(record);
+    if (!rc)
+        rc = an_image_set_size(&picture->decoded, header->width, header->height);
+    if (!rc)
+        rc = an_decoder_window(picture->records, record, 0, 0, header->width, header->height, picture->decoded.pixels,
+                               (size_t)3 * header->width);
+    if (!rc && header->width == picture->options.side && header->height == picture->options.side) {
         info->fit = record->payload;
         info->fit_size = header->length;
         info->fit_codec = header->codec;
     }
-    return error;
+    return rc;
 }
 
 static int decode(an_picture *picture, const an_item *item, const an_buffer *bytes, an_picture_info *info)
@@ -145,10 +123,10 @@ int an_picture_make(an_picture *picture, const an_item *item, const an_buffer *b
                     an_picture_info *info)
 {
     memset(info, 0, sizeof(*info));
-    int error = decode(picture, item, bytes, info);
-    if (!error)
-        error =
+    int rc = decode(picture, item, bytes, info);
+    if (!rc)
+        rc =
             an_resizer_square(picture->resizer, &picture->decoded, picture->options.side, picture->options.filter, out);
     give_back(picture);
-    return error;
+    return rc;
 }

@@ -1,4 +1,5 @@
-/* From a source item's bytes to a square RGB image: sniff, decode, resize, crop. One per worker thread. */
+/* Makes a square RGB image of a source item's bytes: finds the format, decodes, resizes, crops. Each thread has its
+ * own. */
 #ifndef AN_INGEST_PICTURE_PICTURE_H
 #define AN_INGEST_PICTURE_PICTURE_H
 
@@ -13,14 +14,14 @@
 typedef struct {
     uint32_t side;
     an_filter filter;
-    uint64_t pixels_max;   /* of a source image: guards against decompression bombs */
+    uint64_t pixels_max;   /* a larger source image is refused, before it is decoded */
     bool accept_truncated; /* keep images whose data ends early */
 } an_picture_options;
 
 typedef struct {
-    int warnings; /* the JPEG decoder's, harmless ones */
+    int warnings; /* number of harmless warnings of the JPEG decoder */
 
-    /* The bytes, where they are fit to be a record's payload as they are: a baseline 4:2:0 JPEG file, or another
+    /* Bytes that can be a record's payload as they are, in the codec fit_codec: a baseline 4:2:0 JPEG file, or another
      * dataset's record, of side x side. NULL otherwise. */
     const uint8_t *fit;
     size_t fit_size;
@@ -32,8 +33,8 @@ typedef struct an_picture an_picture;
 int an_picture_create(an_picture **out, const an_picture_options *options);
 void an_picture_free(an_picture *picture); /* NULL is fine */
 
-/* bytes: what an_item_load gave for item. Codes for an unusable image: AN_ECORRUPT, AN_EUNSUPPORTED; the message is the
- * reason to record. */
+/* bytes: what an_item_load gave for item; info points into them. An unusable image is AN_ECORRUPT or AN_EUNSUPPORTED,
+ * with the reason as the message. */
 int an_picture_make(an_picture *picture, const an_item *item, const an_buffer *bytes, an_image *out,
                     an_picture_info *info);
 

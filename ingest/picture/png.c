@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "ingest/picture/picture_private.h"
 
 /* Everything that must survive libpng's longjmp lives here, not in locals. */
 typedef struct {
@@ -14,11 +15,9 @@ typedef struct {
     png_infop info;
     const uint8_t *data;
     size_t size, position;
-    an_buffer *out;
     png_bytep *rows;
     uint32_t width, height;
     bool alpha;
-    int code; /* of a failure raised inside a callback */
     char message[160];
 } png_job;
 
@@ -42,19 +41,6 @@ static void read_bytes(png_structp png, png_bytep out, size_t size)
         png_error(png, "truncated");
     memcpy(out, job->data + job->position, size);
     job->position += size;
-}
-
-static void write_bytes(png_structp png, png_bytep data, size_t size)
-{
-    png_job *job = png_get_io_ptr(png);
-    job->code = an_buffer_append(job->out, data, size);
-    if (job->code)
-        png_error(png, "out of memory");
-}
-
-static void flush_nothing(png_structp png)
-{
-    (void)png;
 }
 
 static void expand_to_rgb(png_job *job)
@@ -104,17 +90,20 @@ static void lay_over_white(const uint8_t *rgba, size_t n, uint8_t *rgb)
 
 static int decode_body(png_job *job, an_buffer *scratch, an_image *out)
 {
-    int error = an_image_set_size(out, job->width, job->height);
-    if (error)
-        return error;
+    int rc = an_image_set_size(out, job->width, job->height);
+    if (rc)
+        return rc;
     job->rows = malloc(job->height * sizeof(*job->rows));
     if (!job->rows)
         return an_error(AN_ENOMEM, "out of memory for a PNG");
     if (!job->alpha)
         return read_pixels(job, out->pixels);
     size_t pixels = (size_t)job->width * job->height;
-    if ((error = an_buffer_reserve(scratch, 4 * pixels)) || (error = read_pixels(job, scratch->data)))
-        return error;
+    rc = an_buffer_reserve(scratch, 4 * pixels);
+    if (!rc)
+        rc = read_pixels(job, scratch->data);
+    if (rc)
+        return rc;
     lay_over_white(scratch->data, pixels, out->pixels);
     return AN_OK;
 }
@@ -122,42 +111,25 @@ static int decode_body(png_job *job, an_buffer *scratch, an_image *out)
 int an_png_decode(const uint8_t *data, size_t size, uint64_t pixels_max, an_buffer *scratch, an_image *out)
 {
     png_job job = {.data = data, .size = size};
-    int error = AN_ENOMEM;
     job.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &job, on_error, on_warning);
     job.info = job.png ? png_create_info_struct(job.png) : NULL;
-    if (!job.info)
-        an_error(error, "out of memory for a PNG");
-    else if (!(error = read_header(&job, pixels_max)))
-        error = decode_body(&job, scratch, out);
+    int rc = job.info ? read_header(&job, pixels_max) : an_error(AN_ENOMEM, "out of memory for a PNG");
+    if (!rc)
+        rc = decode_body(&job, scratch, out);
     png_destroy_read_struct(&job.png, &job.info, NULL);
     free(job.rows);
-    return error;
+    return rc;
 }
 
-static int write_file(png_job *job, const an_image *image)
+static bool matches(const uint8_t *data, size_t size)
 {
-    if (setjmp(png_jmpbuf(job->png)))
-        return job->code ? job->code : an_error(AN_EINTERNAL, "cannot write a PNG: %s", job->message);
-    png_set_write_fn(job->png, job, write_bytes, flush_nothing);
-    png_set_IHDR(job->png, job->info, image->width, image->height, 8, PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE,
-                 PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
-    png_write_info(job->png, job->info);
-    for (uint32_t y = 0; y < image->height; y++)
-        png_write_row(job->png, image->pixels + (size_t)3 * image->width * y);
-    png_write_end(job->png, NULL);
-    return AN_OK;
+    return size >= 8 && memcmp(data, "\x89PNG\r\n\x1a\n", 8) == 0;
 }
 
-int an_png_encode(const an_image *image, an_buffer *out)
+static int decode(an_picture *picture, const an_buffer *bytes, an_picture_info *info)
 {
-    png_job job = {.out = out};
-    int error = AN_ENOMEM;
-    job.png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &job, on_error, on_warning);
-    job.info = job.png ? png_create_info_struct(job.png) : NULL;
-    if (job.info)
-        error = write_file(&job, image);
-    else
-        an_error(error, "out of memory for a PNG");
-    png_destroy_write_struct(&job.png, &job.info);
-    return error;
+    (void)info;
+    return an_png_decode(bytes->data, bytes->size, picture->options.pixels_max, &picture->scratch, &picture->decoded);
 }
+
+const an_picture_format an_picture_png = {.name = "PNG", .matches = matches, .decode = decode};

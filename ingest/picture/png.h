@@ -1,4 +1,5 @@
-/* PNG through libpng: every colour type, bit depth and interlacing becomes 8-bit RGB; alpha is laid over white. */
+/* Reading PNG through libpng: every colour type, bit depth and interlacing becomes 8-bit RGB; alpha is laid over white.
+ */
 #ifndef AN_INGEST_PICTURE_PNG_H
 #define AN_INGEST_PICTURE_PNG_H
 
@@ -10,8 +11,5 @@
 
 /* scratch: working memory, reused by the caller. AN_EUNSUPPORTED beyond pixels_max, AN_ECORRUPT for damaged files. */
 int an_png_decode(const uint8_t *data, size_t size, uint64_t pixels_max, an_buffer *scratch, an_image *out);
-
-/* Append a PNG file of image to out. */
-int an_png_encode(const an_image *image, an_buffer *out);
 
 #endif

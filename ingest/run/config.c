@@ -59,7 +59,7 @@ static const an_option options[] = {
      .type = AN_OPTION_STRING,
      .metavar = "KIND",
      .offset = FIELD(kind),
-     .help = "folder, tar, shards (a folder of tars), list, idx, cifar10 or dataset; found out if not given"},
+     .help = "what SOURCE is, one of the kinds listed below; found by looking at it if not given"},
     {.name = "class-names",
      .type = AN_OPTION_STRING,
      .metavar = "FILE",
@@ -146,10 +146,8 @@ const an_options an_ingest_options = {
              "transcode [OPTION...] DATASET DESTINATION",
     .summary =
         "Pack a labelled image collection into a dataset: every image is resized (shorter side to --size, centre "
-        "crop), encoded and written to DESTINATION, an LMDB folder. SOURCE is a folder with one folder for each "
-        "class, a tar of such folders, ImageNet's tars as they are, webdataset tars, a list of paths and classes, an "
-        "IDX images file, CIFAR-10's binary files, another dataset, or - for a tar on standard input. One destination "
-        "for each split. An interrupted ingest is continued by the "
+        "crop), encoded and written to DESTINATION, an LMDB folder. One destination for each split. An interrupted "
+        "ingest is continued by the "
         "same command.",
     .epilogue = "Examples:\n"
                 "  $ an-ingest photos/train train.data\n"
@@ -187,8 +185,8 @@ int an_codec_choice_parse(const char *text, an_codec *codec, double *raw_share)
 {
     *raw_share = 0;
     if (strncmp(text, "mixed:", 6) != 0) {
-        int error = an_codec_from_name(text, codec);
-        return error ? an_error_prefix(error, "--codec '%s'", text) : AN_OK;
+        int rc = an_codec_from_name(text, codec);
+        return rc ? an_error_prefix(rc, "--codec '%s'", text) : AN_OK;
     }
     char *end;
     *codec = AN_CODEC_JPEG;

@@ -1,4 +1,4 @@
-/* What the user asks of an ingest, and what it is turned into. */
+/* The options of an ingest, as declared for the command line, and parsers for those that are small languages. */
 #ifndef AN_INGEST_RUN_CONFIG_H
 #define AN_INGEST_RUN_CONFIG_H
 
@@ -20,7 +20,8 @@ typedef struct {
 
 extern const an_options an_ingest_options;
 
-/* How many inputs may be set aside. Of a share, up to ten (and no more than half) are forgiven in a small source. */
+/* How many inputs may be set aside (--max-bad): a number, or a share of the inputs. In a small source a share is raised
+ * to ten inputs, or to half of them if that is less, unless it is 0. */
 typedef struct {
     bool relative;
     double share;

@@ -1,4 +1,4 @@
-#include "ingest/run/manifest.h"
+#include "ingest/run/manifest_private.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -10,7 +10,7 @@
 #include "base/version.h"
 #include "store/dataset/dataset.h"
 
-/* Raise when the same input would give other pixels or bytes than before. */
+/* Raise it whenever a change makes the same input give other pixels or bytes. */
 #define PIXELS_VERSION 1
 
 typedef struct {
@@ -26,7 +26,7 @@ static hex hex_of(uint64_t value)
 
 static uint64_t identify_classes(const an_classes *classes)
 {
-    uint64_t hash = 0; /* chained: each hash is the seed of the next */
+    uint64_t hash = 0; /* each hash is the seed of the next one */
     for (uint32_t i = 0; i < classes->count; i++) {
         const char *name = classes->entries[i].name;
         hash = XXH3_64bits_withSeed(classes->entries[i].id, strlen(classes->entries[i].id) + 1, hash);

@@ -1,14 +1,15 @@
 #include "ingest/run/recorder.h"
 
-#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "base/rng.h"
+#include "base/utf8.h"
 #include "store/coef/coef.h"
 
-#define INPUT_KEEP ((size_t)4 << 20)  /* a larger input buffer is given back after use */
-#define INPUT_LIMIT ((size_t)1 << 30) /* largest input file */
+#define INPUT_KEEP ((size_t)4 << 20)  /* bytes; a larger input buffer is freed after use */
+#define INPUT_LIMIT ((size_t)1 << 30) /* bytes of the largest input file */
 
 struct an_recorder {
     an_recorder_options options;
@@ -25,14 +26,14 @@ int an_recorder_create(an_recorder **out, const an_recorder_options *options)
     if (!recorder)
         return an_error(AN_ENOMEM, "out of memory for a recorder");
     recorder->options = *options;
-    int error = an_picture_create(&recorder->picture, &options->picture);
-    if (!error)
-        error = an_encoder_create(&recorder->encoder);
-    if (!error)
-        error = an_coef_encoder_create(&recorder->coefficients);
-    if (error) {
+    int rc = an_picture_create(&recorder->picture, &options->picture);
+    if (!rc)
+        rc = an_encoder_create(&recorder->encoder);
+    if (!rc)
+        rc = an_coef_encoder_create(&recorder->coefficients);
+    if (rc) {
         an_recorder_free(recorder);
-        return error;
+        return rc;
     }
     *out = recorder;
     return AN_OK;
@@ -55,9 +56,19 @@ const an_image *an_recorder_image(const an_recorder *recorder)
     return &recorder->square;
 }
 
-static bool is_bad_input(int error)
+/* Is the input at fault? Other codes (AN_EIO, AN_ENOMEM ...) say that the system is: they end the run, and the same
+ * command continues it. */
+static bool is_bad_input(int rc)
 {
-    return error == AN_ECORRUPT || error == AN_EUNSUPPORTED || error == AN_ENOTFOUND || error == AN_EIO;
+    return rc == AN_ECORRUPT || rc == AN_EUNSUPPORTED || rc == AN_ENOTFOUND;
+}
+
+/* A message that is too long is cut between two characters: it may quote a name. */
+static void keep_reason(an_recording *out, const char *message)
+{
+    size_t length = an_utf8_cut(message, strlen(message), sizeof(out->reason) - 1);
+    memcpy(out->reason, message, length);
+    out->reason[length] = 0;
 }
 
 static an_codec_options codec_of(const an_recorder_options *options, uint64_t number)
@@ -69,8 +80,8 @@ static an_codec_options codec_of(const an_recorder_options *options, uint64_t nu
     return codec;
 }
 
-/* What already is what would be written is stored as it is, and between jpeg and coef the coefficients are kept.
- * AN_AGAIN: this must go through pixels. */
+/* Make the payload without decoding pixels where that is possible: bytes that already have the wanted form are copied,
+ * and jpeg and coef are turned into each other with the same coefficients. AN_AGAIN: the pixels must be encoded. */
 static int pass(an_recorder *recorder, const an_picture_info *info, const an_codec_options *codec, bool is_file,
                 an_buffer *out)
 {
@@ -78,12 +89,12 @@ static int pass(an_recorder *recorder, const an_picture_info *info, const an_cod
         return AN_AGAIN;
     if (info->fit_codec == codec->codec)
         return an_buffer_append(out, info->fit, info->fit_size);
-    int error = AN_AGAIN;
+    int rc = AN_AGAIN;
     if (info->fit_codec == AN_CODEC_JPEG && codec->codec == AN_CODEC_COEF)
-        error = an_coef_encode_jpeg(recorder->coefficients, info->fit, info->fit_size, out);
+        rc = an_coef_encode_jpeg(recorder->coefficients, info->fit, info->fit_size, out);
     else if (info->fit_codec == AN_CODEC_COEF && codec->codec == AN_CODEC_JPEG)
-        error = an_coef_to_jpeg(recorder->coefficients, info->fit, info->fit_size, out);
-    return error == AN_EUNSUPPORTED ? AN_AGAIN : error;
+        rc = an_coef_to_jpeg(recorder->coefficients, info->fit, info->fit_size, out);
+    return rc == AN_EUNSUPPORTED ? AN_AGAIN : rc;
 }
 
 static int encode(an_recorder *recorder, const an_item *item, uint64_t number, const an_picture_info *info,
@@ -91,33 +102,33 @@ static int encode(an_recorder *recorder, const an_item *item, uint64_t number, c
 {
     an_codec_options codec = codec_of(&recorder->options, number);
     out->payload.size = 0;
-    int error = pass(recorder, info, &codec, item->kind == AN_ITEM_FILE, &out->payload);
-    out->passed = !error;
-    if (error == AN_AGAIN)
-        error = an_encoder_encode(recorder->encoder, &recorder->square, &codec, &out->payload);
+    int rc = pass(recorder, info, &codec, item->kind == AN_ITEM_FILE, &out->payload);
+    out->passed = !rc;
+    if (rc == AN_AGAIN)
+        rc = an_encoder_encode(recorder->encoder, &recorder->square, &codec, &out->payload);
     out->header = (an_record_header){.codec = codec.codec,
                                      .width = recorder->square.width,
                                      .height = recorder->square.height,
                                      .label = item->label,
                                      .length = (uint32_t)out->payload.size};
-    return error;
+    return rc;
 }
 
 int an_recorder_make(an_recorder *recorder, const an_item *item, uint64_t number, an_recording *out)
 {
     an_picture_info info;
-    int error = an_item_load(item, INPUT_LIMIT, &recorder->input);
-    if (!error)
-        error = an_picture_make(recorder->picture, item, &recorder->input, &recorder->square, &info);
-    out->rejected = is_bad_input(error);
+    int rc = an_item_load(item, INPUT_LIMIT, &recorder->input);
+    if (!rc)
+        rc = an_picture_make(recorder->picture, item, &recorder->input, &recorder->square, &info);
+    out->rejected = is_bad_input(rc);
     if (out->rejected) {
-        snprintf(out->reason, sizeof(out->reason), "%s", an_error_message());
-        error = AN_OK;
-    } else if (!error) {
+        keep_reason(out, an_error_message());
+        rc = AN_OK;
+    } else if (!rc) {
         out->warned = info.warnings > 0;
-        error = encode(recorder, item, number, &info, out);
+        rc = encode(recorder, item, number, &info, out);
     }
     if (recorder->input.capacity > INPUT_KEEP)
         an_buffer_free(&recorder->input);
-    return error;
+    return rc;
 }

@@ -1,4 +1,4 @@
-/* From a source item to a record: load, picture, encode. One per worker thread. */
+/* Makes a record of a source item: loads its bytes, makes the picture, encodes it. Each thread has its own. */
 #ifndef AN_INGEST_RUN_RECORDER_H
 #define AN_INGEST_RUN_RECORDER_H
 
@@ -12,17 +12,17 @@
 typedef struct {
     an_picture_options picture;
     an_codec_options codec;
-    double raw_share; /* of records written as yuv420 whatever codec says */
-    uint64_t seed;    /* of that choice */
+    double raw_share; /* share of the records that are written as yuv420 instead */
+    uint64_t seed;    /* for the choice of those */
 } an_recorder_options;
 
 #define AN_REASON_MAX 400
 
 typedef struct {
-    an_record_header header; /* checksum not filled in */
+    an_record_header header; /* an_writer_put fills in the checksum */
     an_buffer payload;
-    bool rejected; /* an unusable input: reason says why, the rest is undefined */
-    bool warned;   /* harmless warnings of the JPEG decoder */
+    bool rejected; /* the input is unusable and reason says why; all else is undefined */
+    bool warned;   /* the JPEG decoder gave harmless warnings */
     bool passed;   /* the bytes or the coefficients of the source were kept */
     char reason[AN_REASON_MAX];
 } an_recording;
@@ -32,10 +32,11 @@ typedef struct an_recorder an_recorder;
 int an_recorder_create(an_recorder **out, const an_recorder_options *options);
 void an_recorder_free(an_recorder *recorder); /* NULL is fine */
 
-/* number: the item's place in the source's order. Unusable input is no failure: AN_OK, out->rejected. */
+/* number: position of the item in the source. AN_OK with out->rejected set if the input is unusable; an error code if
+ * the system or a library failed. */
 int an_recorder_make(an_recorder *recorder, const an_item *item, uint64_t number, an_recording *out);
 
-/* The pixels of the last one that was not rejected. */
+/* The pixels of the last item that was not rejected. */
 const an_image *an_recorder_image(const an_recorder *recorder);
 
 #endif

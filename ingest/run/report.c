@@ -1,4 +1,4 @@
-#include "ingest/run/report.h"
+#include "ingest/run/report_private.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -6,35 +6,21 @@
 
 #include "base/error.h"
 #include "base/file.h"
-
-/* Paths are bytes, JSON is UTF-8: what is not UTF-8 becomes '?'. */
-static json_t *text_of(const char *bytes)
-{
-    json_t *text = json_string(bytes);
-    if (text)
-        return text;
-    char *copy = strdup(bytes);
-    for (char *at = copy; at && *at; at++)
-        if (*at & 0x80)
-            *at = '?';
-    text = json_string(copy);
-    free(copy);
-    return text;
-}
+#include "ingest/run/json.h"
 
 static int write_line(void *context, const char *name, const char *reason, uint64_t bytes)
 {
-    json_t *object =
-        json_pack("{so, so, sI}", "path", text_of(name), "reason", text_of(reason), "bytes", (json_int_t)bytes);
+    json_t *object = json_pack("{so, so, sI}", "path", an_json_text(name), "reason", an_json_text(reason), "bytes",
+                               (json_int_t)bytes);
     char *line = object ? json_dumps(object, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
     json_decref(object);
     if (!line)
         return an_error(AN_ENOMEM, "out of memory for the report");
-    int error = an_file_writer_write(context, line, strlen(line));
-    if (!error)
-        error = an_file_writer_write(context, "\n", 1);
+    int rc = an_file_writer_write(context, line, strlen(line));
+    if (!rc)
+        rc = an_file_writer_write(context, "\n", 1);
     free(line);
-    return error;
+    return rc;
 }
 
 int an_ingest_report_write(an_writer *writer, const char *destination, an_buffer *path)
@@ -43,14 +29,14 @@ int an_ingest_report_write(an_writer *writer, const char *destination, an_buffer
     if (!an_writer_rejects(writer))
         return AN_OK;
     an_file_writer *file;
-    int error = an_buffer_printf(path, "%s.rejected.ndjson", destination);
-    if (!error)
-        error = an_file_writer_open(&file, (const char *)path->data);
-    if (error)
-        return error;
-    error = an_writer_rejects_visit(writer, write_line, file);
-    if (!error)
+    int rc = an_buffer_printf(path, "%s.rejected.ndjson", destination);
+    if (!rc)
+        rc = an_file_writer_open(&file, (const char *)path->data);
+    if (rc)
+        return rc;
+    rc = an_writer_rejects_visit(writer, write_line, file);
+    if (!rc)
         return an_file_writer_commit(file);
     an_file_writer_abort(file);
-    return error;
+    return rc;
 }

@@ -8,9 +8,9 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/program/progress.h"
-#include "ingest/run/manifest.h"
-#include "ingest/run/report.h"
-#include "ingest/run/setup.h"
+#include "ingest/run/manifest_private.h"
+#include "ingest/run/report_private.h"
+#include "ingest/run/setup_private.h"
 
 typedef struct {
     const an_ingest_config *config;
@@ -39,78 +39,79 @@ static int watch(void *context, const an_pipeline_state *state)
     if (state->set_aside)
         snprintf(note, sizeof(note), "%llu set aside", (unsigned long long)state->set_aside);
     an_progress_update(&r->progress, state->consumed, *note ? note : NULL);
-    return r->setup.source->items ? over_limit(r, state) : AN_OK; /* of a stream: at the end */
+    return r->setup.source->items ? over_limit(r, state)
+                                  : AN_OK; /* how many items a stream has is known only at its end */
 }
 
 static int put_classes(an_writer *writer, const an_classes *classes)
 {
-    int error = AN_OK;
-    for (uint32_t i = 0; i < classes->count && !error; i++) {
+    int rc = AN_OK;
+    for (uint32_t i = 0; i < classes->count && !rc; i++) {
         const an_class_entry *entry = &classes->entries[i];
-        error = an_writer_class(writer, i, entry->id, entry->name ? entry->name : entry->id);
+        rc = an_writer_class(writer, i, entry->id, entry->name ? entry->name : entry->id);
     }
-    return error;
+    return rc;
 }
 
-/* Everything between an open writer and a dataset that only has to be given its name. */
+/* From an open writer to a dataset that is complete but for its name. */
 static int fill(run *r, an_writer *writer, an_statistics_sums *sums)
 {
     an_pipeline_state *state = &r->outcome->state;
-    int error = put_classes(writer, &r->setup.source->classes);
-    if (error)
-        return error;
+    int rc = put_classes(writer, &r->setup.source->classes);
+    if (rc)
+        return rc;
     r->outcome->first = an_writer_position(writer);
     an_progress_start(&r->progress, "ingest", "images", r->outcome->first, r->setup.source->items, r->config->quiet);
-    error = an_pipeline_run(r->setup.source, writer, sums, &r->setup.pipeline, watch, r, state);
+    rc = an_pipeline_run(r->setup.source, writer, sums, &r->setup.pipeline, watch, r, state);
     an_progress_finish(&r->progress, state->consumed, NULL);
-    if (!error)
-        error = over_limit(r, state);
-    if (!error && !state->images)
-        error = an_error(AN_ECORRUPT, "none of %llu inputs is a usable image: see '%s.rejected.ndjson'",
-                         (unsigned long long)state->consumed, r->destination);
-    if (error && error != AN_ECORRUPT)
-        return error;
+    if (!rc)
+        rc = over_limit(r, state);
+    if (!rc && !state->images)
+        rc = an_error(AN_ECORRUPT, "none of %llu inputs is a usable image: see '%s.rejected.ndjson'",
+                      (unsigned long long)state->consumed, r->destination);
+    if (rc && rc != AN_ECORRUPT)
+        return rc;
     an_error_state failure;
-    an_error_save(&failure, error);
-    int report_error = an_ingest_report_write(writer, r->destination, &r->outcome->report);
-    return report_error ? report_error : error ? an_error_restore(&failure) : AN_OK;
+    an_error_save(&failure, rc);
+    int report_rc = an_ingest_report_write(writer, r->destination, &r->outcome->report);
+    return report_rc ? report_rc : rc ? an_error_restore(&failure) : AN_OK;
 }
 
 static int write_dataset(run *r, const char *manifest)
 {
     an_writer *writer;
     an_statistics_sums sums;
-    int error = an_statistics_sums_init(&sums, r->setup.pipeline.recorder.picture.side);
-    if (error)
-        return error;
-    error = an_writer_open(&writer, r->destination, manifest, r->setup.pipeline.recorder.picture.side, &sums);
-    if (!error) {
-        error = fill(r, writer, &sums);
-        if (error)
+    int rc = an_statistics_sums_init(&sums, r->setup.pipeline.recorder.picture.side);
+    if (rc)
+        return rc;
+    rc = an_writer_open(&writer, r->destination, manifest, r->setup.pipeline.recorder.picture.side, &sums);
+    if (!rc) {
+        rc = fill(r, writer, &sums);
+        if (rc)
             an_writer_close(writer);
         else
-            error = an_writer_finish(writer);
+            rc = an_writer_finish(writer);
     }
     an_statistics_sums_free(&sums);
-    return error;
+    return rc;
 }
 
 static int run_all(run *r, const char *source)
 {
     char *manifest = NULL;
-    int error = an_setup_options(&r->setup, r->config);
-    if (!error && access(r->destination, F_OK) == 0)
-        error = an_error(AN_EINVAL, "'%s' exists: remove it or choose another name", r->destination);
-    if (!error)
-        error = an_setup_source(&r->setup, r->config, source);
-    if (error)
-        return error;
+    int rc = an_setup_options(&r->setup, r->config);
+    if (!rc && access(r->destination, F_OK) == 0)
+        rc = an_error(AN_EINVAL, "'%s' exists: remove it or choose another name", r->destination);
+    if (!rc)
+        rc = an_setup_source(&r->setup, r->config, source);
+    if (rc)
+        return rc;
     r->outcome->classes = r->setup.source->classes.count;
-    error = an_ingest_manifest_make(r->config, r->setup.source, &manifest);
-    if (!error)
-        error = write_dataset(r, manifest);
+    rc = an_ingest_manifest_make(r->config, r->setup.source, &manifest);
+    if (!rc)
+        rc = write_dataset(r, manifest);
     free(manifest);
-    return error;
+    return rc;
 }
 
 int an_ingest_run(const an_ingest_config *config, const char *source, const char *destination,
@@ -125,11 +126,11 @@ int an_ingest_run(const an_ingest_config *config, const char *source, const char
     for (size_t n = strlen(trimmed); n > 1 && trimmed[n - 1] == '/';)
         trimmed[--n] = 0;
     r.destination = trimmed;
-    int error = run_all(&r, source);
+    int rc = run_all(&r, source);
     outcome->seconds = an_clock_seconds_since(start);
     an_setup_free(&r.setup);
     free(trimmed);
-    return error;
+    return rc;
 }
 
 void an_ingest_outcome_free(an_ingest_outcome *outcome)

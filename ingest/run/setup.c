@@ -1,4 +1,4 @@
-#include "ingest/run/setup.h"
+#include "ingest/run/setup_private.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -19,8 +19,8 @@ int an_setup_options(an_setup *setup, const an_ingest_config *config)
                      .seed = config->seed},
         .threads = config->threads ? config->threads : an_thread_cpu_count(),
     };
-    int error = an_codec_choice_parse(config->codec, &options->recorder.codec.codec, &options->recorder.raw_share);
-    return error ? error : an_bad_limit_parse(config->max_bad, &setup->limit);
+    int rc = an_codec_choice_parse(config->codec, &options->recorder.codec.codec, &options->recorder.raw_share);
+    return rc ? rc : an_bad_limit_parse(config->max_bad, &setup->limit);
 }
 
 static int name_classes(an_setup *setup, const an_ingest_config *config, const char *source)
@@ -28,19 +28,19 @@ static int name_classes(an_setup *setup, const an_ingest_config *config, const c
     uint32_t named = 0;
     an_classes names = {0};
     an_buffer path = {0};
-    int error = config->class_names ? an_buffer_printf(&path, "%s", config->class_names)
-                                    : an_buffer_printf(&path, "%s/classes.tsv", source);
-    if (!error && (config->class_names || access((char *)path.data, R_OK) == 0)) {
-        error = an_classes_read(&names, (char *)path.data);
-        if (!error)
-            error = an_classes_name(&setup->source->classes, &names, &named);
-        if (!error && config->class_names && !named)
-            error = an_error(AN_EINVAL, "--class-names '%s' has a name for none of the %u classes, such as '%s'",
-                             config->class_names, setup->source->classes.count, setup->source->classes.entries[0].id);
+    int rc = config->class_names ? an_buffer_printf(&path, "%s", config->class_names)
+                                 : an_buffer_printf(&path, "%s/classes.tsv", source);
+    if (!rc && (config->class_names || access((char *)path.data, R_OK) == 0)) {
+        rc = an_classes_read(&names, (char *)path.data);
+        if (!rc)
+            rc = an_classes_name(&setup->source->classes, &names, &named);
+        if (!rc && config->class_names && !named)
+            rc = an_error(AN_EINVAL, "--class-names '%s' has a name for none of the %u classes, such as '%s'",
+                          config->class_names, setup->source->classes.count, setup->source->classes.entries[0].id);
     }
     an_classes_free(&names);
     an_buffer_free(&path);
-    return error;
+    return rc;
 }
 
 int an_setup_source(an_setup *setup, const an_ingest_config *config, const char *path)
@@ -53,17 +53,17 @@ int an_setup_source(an_setup *setup, const an_ingest_config *config, const char 
                                  .devkit = config->devkit,
                                  .shuffle = config->order == AN_INGEST_ORDER_SHUFFLED,
                                  .seed = config->seed};
-    int error = AN_OK;
+    int rc = AN_OK;
     if (config->classes_from) {
         options.classes = &given;
-        error = an_classes_from(&given, config->classes_from);
+        rc = an_classes_from(&given, config->classes_from);
     }
-    if (!error)
-        error = an_source_open(&setup->source, &options);
-    if (!error)
-        error = name_classes(setup, config, path);
+    if (!rc)
+        rc = an_source_open(&setup->source, &options);
+    if (!rc)
+        rc = name_classes(setup, config, path);
     an_classes_free(&given);
-    return error;
+    return rc;
 }
 
 void an_setup_free(an_setup *setup)

@@ -1,5 +1,5 @@
-/* Another dataset as a source: its records are decoded, resized if the side differs, and encoded anew; what need not
- * change is copied. */
+/* A dataset as a source. Its records are decoded, resized if the side differs, and encoded again; a record that already
+ * has the wanted side and codec is copied. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,10 +9,10 @@
 #include "store/dataset/dataset.h"
 
 typedef struct {
-    an_source source; /* first: the two are the same object */
+    an_source source; /* must be first: pointers to the two are cast into each other */
     an_dataset *dataset;
-    uint32_t *order;  /* NULL: as they lie */
-    uint32_t *labels; /* by label there */
+    uint32_t *order;  /* order[i]: record that is the i-th item; NULL: the order of the dataset */
+    uint32_t *labels; /* labels[old label]: label in the new dataset */
     uint64_t next;
 } dataset_source;
 
@@ -33,11 +33,11 @@ static int source_next(an_source *source, an_item *item)
     uint64_t index = s->order ? s->order[s->next] : s->next;
     const char *name;
     size_t length;
-    int error = an_dataset_name(s->dataset, index, &name, &length);
-    if (!error)
-        error = an_dataset_record(s->dataset, index, &item->record);
-    if (error)
-        return an_error_prefix(error, "record %llu", (unsigned long long)index);
+    int rc = an_dataset_name(s->dataset, index, &name, &length);
+    if (!rc)
+        rc = an_dataset_record(s->dataset, index, &item->record);
+    if (rc)
+        return an_error_prefix(rc, "record %llu", (unsigned long long)index);
     s->next++;
     item->kind = AN_ITEM_RECORD;
     item->label = s->labels[an_dataset_index(s->dataset)[index].label];
@@ -58,8 +58,9 @@ static int source_skip(an_source *source, uint64_t items)
 static int shuffle(dataset_source *s, uint64_t seed)
 {
     uint64_t count = s->source.items;
-    if (count > UINT32_MAX)
-        return an_error(AN_EUNSUPPORTED, "more than %u records to shuffle", UINT32_MAX);
+    int rc = an_source_check_shuffle(count);
+    if (rc)
+        return rc;
     s->order = malloc(count * sizeof(*s->order));
     if (!s->order)
         return an_error(AN_ENOMEM, "out of memory for the order of %llu records", (unsigned long long)count);
@@ -78,33 +79,33 @@ static int take_classes(dataset_source *s, const an_classes *given)
     s->labels = malloc((count + 1) * sizeof(*s->labels));
     if (!s->labels)
         return an_error(AN_ENOMEM, "out of memory for classes");
-    int error = given ? an_classes_copy(&s->source.classes, given) : AN_OK;
-    for (uint32_t i = 0; i < count && !error; i++) {
+    int rc = given ? an_classes_copy(&s->source.classes, given) : AN_OK;
+    for (uint32_t i = 0; i < count && !rc; i++) {
         const an_class *one = an_dataset_class(s->dataset, i);
         s->labels[i] = i;
         if (!given)
-            error = an_classes_add(&s->source.classes, one->id, strcmp(one->id, one->name) ? one->name : NULL);
+            rc = an_classes_add(&s->source.classes, one->id, strcmp(one->id, one->name) ? one->name : NULL);
         else if (an_classes_find(given, one->id, &s->labels[i]))
-            error = an_error(AN_EINVAL, "class '%s' is not among the %u given classes", one->id, given->count);
+            rc = an_error(AN_EINVAL, "class '%s' is not among the %u given classes", one->id, given->count);
     }
-    return error;
+    return rc;
 }
 
 static int fill(dataset_source *s, const an_source_options *options)
 {
-    int error = an_dataset_open(&s->dataset, options->path);
-    if (error)
-        return error;
+    int rc = an_dataset_open(&s->dataset, options->path);
+    if (rc)
+        return rc;
     s->source.items = an_dataset_count(s->dataset);
     s->source.bytes = an_dataset_file_size(s->dataset);
     s->source.identity = an_dataset_fingerprint(s->dataset);
-    error = take_classes(s, options->classes);
-    if (!error && !s->source.items)
-        error = an_error(AN_ECORRUPT, "no records in '%s'", options->path);
-    return error || !options->shuffle ? error : shuffle(s, options->seed);
+    rc = take_classes(s, options->classes);
+    if (!rc && !s->source.items)
+        rc = an_error(AN_ECORRUPT, "no records in '%s'", options->path);
+    return rc || !options->shuffle ? rc : shuffle(s, options->seed);
 }
 
-int an_source_dataset_open(an_source **out, const an_source_options *options)
+static int open_dataset(an_source **out, const an_source_options *options)
 {
     static const an_source_operations operations = {source_next, source_skip, source_free};
     dataset_source *s = calloc(1, sizeof(*s));
@@ -112,10 +113,22 @@ int an_source_dataset_open(an_source **out, const an_source_options *options)
         return an_error(AN_ENOMEM, "out of memory for a source");
     s->source.operations = &operations;
     s->source.kind = "dataset";
-    int error = fill(s, options);
-    if (error)
+    int rc = fill(s, options);
+    if (rc)
         an_source_free(&s->source);
     else
         *out = &s->source;
-    return error;
+    return rc;
 }
+
+static bool matches(const an_source_probe *found)
+{
+    return an_source_holds(found, "data.mdb");
+}
+
+const an_source_kind an_source_dataset = {
+    .name = "dataset",
+    .description = "a dataset that an-ingest wrote",
+    .matches = matches,
+    .open = open_dataset,
+};

@@ -1,6 +1,7 @@
-/* A folder tree: each folder at the top is a class, every file below it (at any depth) an image of that class. Hidden
- * files and folders are passed over, files beside the class folders too. Or a flat folder, with labels from elsewhere.
- */
+/* A folder. Each folder in it is a class; every file below that, at any depth, is an image of the class. Hidden files
+ * and folders are ignored, and so are files beside the class folders. A folder without class folders can be used too,
+ * if
+ * --labels or --devkit gives the labels. */
 #include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -8,16 +9,17 @@
 #include <sys/stat.h>
 
 #include "base/error.h"
-#include "ingest/sources/labels/truth.h"
+#include "ingest/sources/labels/truth_private.h"
+#include "ingest/sources/listing_private.h"
 #include "ingest/sources/source_private.h"
 
-#define DEPTH_MAX 64 /* symbolic links may go in circles */
+#define DEPTH_MAX 64 /* ends the walk if symbolic links form a circle */
 
 typedef struct {
     an_listing *listing;
     const char *root;
-    an_truth truth;  /* of a flat folder */
-    uint64_t images; /* met in it */
+    an_truth truth;  /* labels, if there are no class folders */
+    uint64_t images; /* seen so far, if there are no class folders */
 } walk;
 
 static int visible(const struct dirent *found)
@@ -32,45 +34,46 @@ static int by_name(const struct dirent **a, const struct dirent **b)
 
 static int visit(walk *w, const char *name, uint32_t label, int depth);
 
-/* name is relative to the root; "" is the root itself. enter is called for each visible member, in order of names. */
+/* Call enter for each visible entry of the folder, in the order of names. name is relative to the root; "" is the root.
+ */
 static int each_member(walk *w, const char *name, int (*enter)(walk *w, const char *name, uint32_t label, int depth),
                        uint32_t label, int depth)
 {
     an_buffer path = {0};
     struct dirent **found = NULL;
-    int error = an_buffer_printf(&path, "%s/%s", w->root, name), count = 0;
-    if (!error && (count = scandir((char *)path.data, &found, visible, by_name)) < 0)
-        error = an_error_errno(errno, "cannot read folder '%s'", (char *)path.data);
+    int rc = an_buffer_printf(&path, "%s/%s", w->root, name), count = 0;
+    if (!rc && (count = scandir((char *)path.data, &found, visible, by_name)) < 0)
+        rc = an_error_errno(errno, "cannot read folder '%s'", (char *)path.data);
     for (int i = 0; i < count; i++) {
         path.size = 0;
-        if (!error)
-            error = an_buffer_printf(&path, "%s%s%s", name, *name ? "/" : "", found[i]->d_name);
-        if (!error)
-            error = enter(w, (char *)path.data, label, depth);
+        if (!rc)
+            rc = an_buffer_printf(&path, "%s%s%s", name, *name ? "/" : "", found[i]->d_name);
+        if (!rc)
+            rc = enter(w, (char *)path.data, label, depth);
         free(found[i]);
     }
     free(found);
     an_buffer_free(&path);
-    return error;
+    return rc;
 }
 
-/* A file that cannot even be looked at is listed all the same: reading it will say why, and it is then set aside. */
+/* stat a file. One that cannot be examined is listed all the same, with a size of 0: loading it will say why. */
 static int look_at(walk *w, const char *name, struct stat *status)
 {
     an_buffer path = {0};
-    int error = an_buffer_printf(&path, "%s/%s", w->root, name);
-    if (!error && stat((char *)path.data, status))
+    int rc = an_buffer_printf(&path, "%s/%s", w->root, name);
+    if (!rc && stat((char *)path.data, status))
         memset(status, 0, sizeof(*status));
     an_buffer_free(&path);
-    return error;
+    return rc;
 }
 
 static int visit(walk *w, const char *name, uint32_t label, int depth)
 {
     struct stat status;
-    int error = look_at(w, name, &status);
-    if (error)
-        return error;
+    int rc = look_at(w, name, &status);
+    if (rc)
+        return rc;
     if (!S_ISDIR(status.st_mode))
         return an_listing_add(w->listing, name, label, AN_LISTING_OWN_FILE, 0, (uint64_t)status.st_size);
     if (depth == DEPTH_MAX)
@@ -82,66 +85,81 @@ static int visit(walk *w, const char *name, uint32_t label, int depth)
 static int visit_class(walk *w, const char *name, uint32_t label, int depth)
 {
     struct stat status;
-    int error = look_at(w, name, &status);
-    if (error || !S_ISDIR(status.st_mode))
-        return error;
-    error = an_listing_class(w->listing, name, &label);
-    return error ? error : each_member(w, name, visit, label, depth);
+    int rc = look_at(w, name, &status);
+    if (rc || !S_ISDIR(status.st_mode))
+        return rc;
+    rc = an_listing_class(w->listing, name, &label);
+    return rc ? rc : each_member(w, name, visit, label, depth);
 }
 
-/* A folder without class folders: labels from a list or the devkit, in the order of names. */
+/* Add an image of a folder without class folders; its label comes from --labels or --devkit. */
 static int visit_flat(walk *w, const char *name, uint32_t label, int depth)
 {
     struct stat status;
     const char *class_id;
-    int error = look_at(w, name, &status);
+    int rc = look_at(w, name, &status);
     (void)depth;
-    if (error || S_ISDIR(status.st_mode))
-        return error;
-    error = an_truth_find(&w->truth, name, w->images++, &class_id);
-    if (!error)
-        error = an_listing_class(w->listing, class_id, &label);
-    return error ? error : an_listing_add(w->listing, name, label, AN_LISTING_OWN_FILE, 0, (uint64_t)status.st_size);
+    if (rc || S_ISDIR(status.st_mode))
+        return rc;
+    rc = an_truth_find(&w->truth, name, w->images++, &class_id);
+    if (!rc)
+        rc = an_listing_class(w->listing, class_id, &label);
+    return rc ? rc : an_listing_add(w->listing, name, label, AN_LISTING_OWN_FILE, 0, (uint64_t)status.st_size);
 }
 
 static int add_flat(walk *w)
 {
-    int error = each_member(w, "", visit_flat, 0, 1);
-    return error ? error : an_truth_check_count(&w->truth, w->root, w->images);
+    int rc = each_member(w, "", visit_flat, 0, 1);
+    return rc ? rc : an_truth_check_count(&w->truth, w->root, w->images);
 }
 
 static int fill(walk *w, const an_source_options *options)
 {
     const an_classes *classes = &an_listing_source(w->listing)->classes, *given = options->classes;
-    int error = each_member(w, "", visit_class, 0, 1);
-    if (!error)
-        error = an_truth_open(&w->truth, options->labels, options->synsets, options->devkit);
-    if (!error && !classes->count && w->truth.count)
-        error = add_flat(w);
-    if (!error && !classes->count)
-        error =
+    int rc = each_member(w, "", visit_class, 0, 1);
+    if (!rc)
+        rc = an_truth_open(&w->truth, options->labels, options->synsets, options->devkit);
+    if (!rc && !classes->count && w->truth.count)
+        rc = add_flat(w);
+    if (!rc && !classes->count)
+        rc =
             an_error(AN_ECORRUPT,
                      "no class folders in '%s': expected one folder for each class, with its images inside (the labels "
                      "of a flat folder come from --labels or --devkit)",
                      options->path);
     if (!given && w->truth.classes.count)
         given = &w->truth.classes;
-    if (!error && (error = an_listing_resolve_classes(w->listing, given, w->images > 0)))
-        an_error_prefix(error, "'%s'", options->path);
-    return error ? error : an_listing_seal(w->listing, options, 0);
+    if (!rc) {
+        rc = an_listing_resolve_classes(w->listing, given, w->images > 0);
+        if (rc)
+            an_error_prefix(rc, "'%s'", options->path);
+    }
+    return rc ? rc : an_listing_seal(w->listing, options, 0);
 }
 
-int an_source_folder_open(an_source **out, const an_source_options *options)
+static int open_folder(an_source **out, const an_source_options *options)
 {
     walk w = {.root = options->path};
-    int error = an_listing_create(&w.listing, "folder", options->path);
-    if (error)
-        return error;
-    error = fill(&w, options);
+    int rc = an_listing_create(&w.listing, "folder", options->path);
+    if (rc)
+        return rc;
+    rc = fill(&w, options);
     an_truth_free(&w.truth);
-    if (error)
+    if (rc)
         an_source_free(an_listing_source(w.listing));
     else
         *out = an_listing_source(w.listing);
-    return error;
+    return rc;
 }
+
+static bool matches(const an_source_probe *found)
+{
+    return found->folder;
+}
+
+const an_source_kind an_source_folder = {
+    .name = "folder",
+    .description = "one folder for each class; a flat one with --labels or --devkit",
+    .matches = matches,
+    .open = open_folder,
+};

@@ -12,6 +12,8 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/temporary.h"
+#include "ingest/sources/idx_private.h"
+#include "ingest/sources/listing_private.h"
 #include "ingest/sources/source_private.h"
 
 #define CHUNK ((size_t)1 << 18)
@@ -43,66 +45,71 @@ int an_idx_parse(const uint8_t *data, size_t size, an_idx_header *out)
     return AN_OK;
 }
 
-/* Read a plain or gzip file to its end; copy what comes to `into` if it was compressed. *contents: a hash of the bytes.
- */
+/* Read a plain or gzip file to its end. Unless into is -1, write the unpacked bytes to it. *contents: hash of those
+ * bytes. */
 static int read_through(gzFile file, const char *path, int into, uint64_t *size, uint64_t *contents)
 {
     uint8_t *chunk = malloc(CHUNK);
-    int error = chunk ? AN_OK : an_error(AN_ENOMEM, "out of memory reading '%s'", path), got = 1;
+    int rc = chunk ? AN_OK : an_error(AN_ENOMEM, "out of memory reading '%s'", path), got = 1;
     *size = *contents = 0;
-    while (!error && got > 0) {
+    while (!rc && got > 0) {
         int status = Z_OK;
         got = gzread(file, chunk, CHUNK);
         if (got < (int)CHUNK)
             gzerror(file, &status);
         if (got < 0 || (status != Z_OK && status != Z_STREAM_END))
-            error = an_error(AN_ECORRUPT, "'%s' is damaged or cut short (gzip)", path);
-        else if (into >= 0 && (error = an_temporary_write(into, chunk, (size_t)got)))
-            an_error_prefix(error, "cannot unpack '%s'", path);
-        if (!error) {
+            rc = an_error(AN_ECORRUPT, "'%s' is damaged or cut short (gzip)", path);
+        if (!rc && into >= 0) {
+            rc = an_temporary_write(into, chunk, (size_t)got);
+            if (rc)
+                an_error_prefix(rc, "cannot unpack '%s'", path);
+        }
+        if (!rc) {
             *contents = XXH3_64bits_withSeed(chunk, (size_t)got, *contents);
             *size += (uint64_t)got;
         }
     }
     free(chunk);
-    return error;
+    return rc;
 }
 
-/* An open file with the unpacked bytes of path. The caller closes *fd. */
+/* Open path, or a temporary file with its unpacked bytes if it is compressed. The caller closes *fd. */
 static int open_unpacked(const char *path, int *fd, uint64_t *size, uint64_t *contents)
 {
     gzFile file = gzopen(path, "rb");
     if (!file)
         return an_error_errno(errno, "cannot open '%s'", path);
     bool plain = gzdirect(file);
-    int error = AN_OK;
+    int rc = AN_OK;
     if (!plain)
-        error = an_temporary_open(fd);
+        rc = an_temporary_open(fd);
     else if ((*fd = open(path, O_RDONLY | O_CLOEXEC)) < 0)
-        error = an_error_errno(errno, "cannot open '%s'", path);
-    if (!error && (error = read_through(file, path, plain ? -1 : *fd, size, contents)))
-        close(*fd);
+        rc = an_error_errno(errno, "cannot open '%s'", path);
+    if (!rc) {
+        rc = read_through(file, path, plain ? -1 : *fd, size, contents);
+        if (rc)
+            close(*fd);
+    }
     gzclose_r(file);
-    return error;
+    return rc;
 }
 
 static int read_header(const char *path, int fd, uint64_t size, uint32_t dimensions, an_idx_header *header)
 {
     uint8_t bytes[HEADER_MAX];
     size_t have = size < sizeof(bytes) ? (size_t)size : sizeof(bytes);
-    int error = an_file_pread(fd, bytes, have, 0, path);
-    if (!error)
-        error = an_idx_parse(bytes, have, header);
-    if (!error && header->dimensions != dimensions)
-        error =
-            an_error(AN_ECORRUPT, "expected an IDX file of %u dimensions, found %u", dimensions, header->dimensions);
-    if (!error && header->header_size + header->data_size != size)
-        error = an_error(AN_ECORRUPT, "its header promises %llu bytes of data, but there are %llu",
-                         (unsigned long long)header->data_size, (unsigned long long)(size - header->header_size));
-    return error ? an_error_prefix(error, "'%s'", path) : AN_OK;
+    int rc = an_file_pread(fd, bytes, have, 0, path);
+    if (!rc)
+        rc = an_idx_parse(bytes, have, header);
+    if (!rc && header->dimensions != dimensions)
+        rc = an_error(AN_ECORRUPT, "expected an IDX file of %u dimensions, found %u", dimensions, header->dimensions);
+    if (!rc && header->header_size + header->data_size != size)
+        rc = an_error(AN_ECORRUPT, "its header promises %llu bytes of data, but there are %llu",
+                      (unsigned long long)header->data_size, (unsigned long long)(size - header->header_size));
+    return rc ? an_error_prefix(rc, "'%s'", path) : AN_OK;
 }
 
-/* Replace the last `from` in path's file name by `to`. */
+/* Append path to out, with the first `from` in its file name replaced by `to`. AN_ENOTFOUND if there is none. */
 static int with_part(const char *path, const char *from, const char *to, an_buffer *out)
 {
     const char *slash = strrchr(path, '/'), *at = strstr(slash ? slash : path, from);
@@ -111,17 +118,17 @@ static int with_part(const char *path, const char *from, const char *to, an_buff
     return an_buffer_printf(out, "%.*s%s%s", (int)(at - path), path, to, at + strlen(from));
 }
 
-/* The labels file by naming convention: "images" is "labels" and "idx3" is "idx1", packed or not. */
+/* Find the labels file by its usual name: "labels" for "images", "idx1" for "idx3"; compressed or not. */
 static int find_labels(const char *images, an_buffer *out)
 {
     static const char *const parts[][2] = {
         {"images-idx3", "labels-idx1"}, {"images.idx3", "labels.idx1"}, {"images", "labels"}};
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
         out->size = 0;
-        int error = with_part(images, parts[i][0], parts[i][1], out);
-        if (error < 0 && error != AN_ENOTFOUND)
-            return error;
-        if (error)
+        int rc = with_part(images, parts[i][0], parts[i][1], out);
+        if (rc < 0 && rc != AN_ENOTFOUND)
+            return rc;
+        if (rc)
             continue;
         char *path = (char *)out->data;
         if (access(path, R_OK) == 0)
@@ -129,8 +136,10 @@ static int find_labels(const char *images, an_buffer *out)
         size_t length = strlen(path);
         if (length > 3 && strcmp(path + length - 3, ".gz") == 0)
             path[length - 3] = 0;
-        else if ((error = an_buffer_append(out, ".gz", 4)))
-            return error;
+        else
+            rc = an_buffer_append(out, ".gz", 4);
+        if (rc)
+            return rc;
         if (access((char *)out->data, R_OK) == 0)
             return AN_OK;
     }
@@ -142,19 +151,19 @@ static int read_labels(const char *path, uint64_t *count, uint8_t **out, uint64_
     int fd;
     uint64_t size;
     an_idx_header header;
-    int error = open_unpacked(path, &fd, &size, contents);
-    if (error)
-        return error;
+    int rc = open_unpacked(path, &fd, &size, contents);
+    if (rc)
+        return rc;
     *out = NULL;
-    error = read_header(path, fd, size, 1, &header);
-    if (!error && !(*out = malloc(header.data_size + 1)))
-        error = an_error(AN_ENOMEM, "out of memory for the labels in '%s'", path);
-    if (!error)
-        error = an_file_pread(fd, *out, header.data_size, header.header_size, path);
-    if (!error)
+    rc = read_header(path, fd, size, 1, &header);
+    if (!rc && !(*out = malloc(header.data_size + 1)))
+        rc = an_error(AN_ENOMEM, "out of memory for the labels in '%s'", path);
+    if (!rc)
+        rc = an_file_pread(fd, *out, header.data_size, header.header_size, path);
+    if (!rc)
         *count = header.data_size;
     close(fd);
-    return error;
+    return rc;
 }
 
 static int add_items(an_listing *listing, const char *images, const an_idx_header *header, uint32_t file,
@@ -162,17 +171,17 @@ static int add_items(an_listing *listing, const char *images, const an_idx_heade
 {
     const char *slash = strrchr(images, '/');
     uint64_t size = (uint64_t)header->size[1] * header->size[2];
-    int error = AN_OK;
-    for (uint32_t i = 0; i < header->size[0] && !error; i++) {
+    int rc = AN_OK;
+    for (uint32_t i = 0; i < header->size[0] && !rc; i++) {
         char name[512], id[16];
         uint32_t label;
         snprintf(id, sizeof(id), "%u", labels[i]);
         snprintf(name, sizeof(name), "%.400s/%u", slash ? slash + 1 : images, i);
-        error = an_listing_class(listing, id, &label);
-        if (!error)
-            error = an_listing_add(listing, name, label, file, header->header_size + size * i, size);
+        rc = an_listing_class(listing, id, &label);
+        if (!rc)
+            rc = an_listing_add(listing, name, label, file, header->header_size + size * i, size);
     }
-    return error;
+    return rc;
 }
 
 static int fill(an_listing *listing, const an_source_options *options, const char *labels_path)
@@ -182,47 +191,59 @@ static int fill(an_listing *listing, const an_source_options *options, const cha
     uint64_t size, contents, label_contents, count;
     uint8_t *labels = NULL;
     an_idx_header header;
-    int error = open_unpacked(options->path, &fd, &size, &contents);
-    if (error)
-        return error;
-    error = read_header(options->path, fd, size, 3, &header);
-    if (!error && (!header.size[1] || !header.size[2] || header.size[1] > 16384 || header.size[2] > 16384))
-        error =
+    int rc = open_unpacked(options->path, &fd, &size, &contents);
+    if (rc)
+        return rc;
+    rc = read_header(options->path, fd, size, 3, &header);
+    if (!rc && (!header.size[1] || !header.size[2] || header.size[1] > 16384 || header.size[2] > 16384))
+        rc =
             an_error(AN_ECORRUPT, "'%s' holds images of %u x %u pixels", options->path, header.size[2], header.size[1]);
-    if (!error)
-        error = an_listing_add_file(listing, options->path, fd, &file);
-    if (error) {
+    if (!rc)
+        rc = an_listing_add_file(listing, options->path, fd, &file);
+    if (rc) {
         close(fd);
-        return error;
+        return rc;
     }
-    error = read_labels(labels_path, &count, &labels, &label_contents);
-    if (!error && count != header.size[0])
-        error = an_error(AN_ECORRUPT, "'%s' has %u images but '%s' has %llu labels", options->path, header.size[0],
-                         labels_path, (unsigned long long)count);
-    if (!error)
-        error = add_items(listing, options->path, &header, file, labels);
-    if (!error)
-        error = an_listing_resolve_classes(listing, options->classes, true);
+    rc = read_labels(labels_path, &count, &labels, &label_contents);
+    if (!rc && count != header.size[0])
+        rc = an_error(AN_ECORRUPT, "'%s' has %u images but '%s' has %llu labels", options->path, header.size[0],
+                      labels_path, (unsigned long long)count);
+    if (!rc)
+        rc = add_items(listing, options->path, &header, file, labels);
+    if (!rc)
+        rc = an_listing_resolve_classes(listing, options->classes, true);
     an_listing_set_raw(listing, AN_ITEM_GREY, header.size[2], header.size[1]);
     free(labels);
-    return error ? error : an_listing_seal(listing, options, contents ^ label_contents);
+    return rc ? rc : an_listing_seal(listing, options, contents ^ label_contents);
 }
 
-int an_source_idx_open(an_source **out, const an_source_options *options)
+static int open_idx(an_source **out, const an_source_options *options)
 {
     an_listing *listing;
     an_buffer labels = {0};
-    int error = an_listing_create(&listing, "idx", "");
-    if (error)
-        return error;
-    error = options->labels ? an_buffer_printf(&labels, "%s", options->labels) : find_labels(options->path, &labels);
-    if (!error)
-        error = fill(listing, options, (char *)labels.data);
+    int rc = an_listing_create(&listing, "idx", "");
+    if (rc)
+        return rc;
+    rc = options->labels ? an_buffer_printf(&labels, "%s", options->labels) : find_labels(options->path, &labels);
+    if (!rc)
+        rc = fill(listing, options, (char *)labels.data);
     an_buffer_free(&labels);
-    if (error) {
+    if (rc) {
         an_source_free(an_listing_source(listing));
-        return error;
+        return rc;
     }
     *out = an_listing_source(listing);
     return AN_OK;
 }
+
+static bool matches(const an_source_probe *found)
+{
+    return found->head_size >= 4 && memcmp(found->head, "\0\0\x08", 3) == 0;
+}
+
+const an_source_kind an_source_idx = {
+    .name = "idx",
+    .description = "MNIST's images file, plain or gzip, with its labels file",
+    .matches = matches,
+    .open = open_idx,
+};

@@ -1,6 +1,5 @@
-#include "ingest/sources/listing.h"
+#include "ingest/sources/listing_private.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -8,8 +7,7 @@
 
 #include "base/error.h"
 #include "base/rng.h"
-
-#define LABEL_MAX 10000000 /* a label number beyond this is a mistake */
+#include "ingest/sources/source_private.h"
 
 typedef struct {
     uint64_t offset, size, name;
@@ -22,7 +20,7 @@ typedef struct {
 } container;
 
 struct an_listing {
-    an_source source; /* first: the two are the same object */
+    an_source source; /* must be first: pointers to the two are cast into each other */
     char *root;
     entry *entries;
     uint64_t count, capacity, next;
@@ -79,8 +77,8 @@ static int listing_next(an_source *source, an_item *item)
     item->kind = listing->kind;
     item->width = listing->width;
     item->height = listing->height;
-    int error = set_text(&item->name, (const char *)listing->names.data + from->name);
-    return error ? error : place(listing, from, item);
+    int rc = set_text(&item->name, (const char *)listing->names.data + from->name);
+    return rc ? rc : place(listing, from, item);
 }
 
 static int listing_skip(an_source *source, uint64_t items)
@@ -154,11 +152,11 @@ static int grow(an_listing *listing)
 int an_listing_add(an_listing *listing, const char *name, uint32_t label, uint32_t file, uint64_t offset, uint64_t size)
 {
     uint64_t at = listing->names.size;
-    int error = grow(listing);
-    if (!error)
-        error = an_buffer_append(&listing->names, name, strlen(name) + 1);
-    if (error)
-        return error;
+    int rc = grow(listing);
+    if (!rc)
+        rc = an_buffer_append(&listing->names, name, strlen(name) + 1);
+    if (rc)
+        return rc;
     listing->entries[listing->count++] = (entry){offset, size, at, label, file};
     return AN_OK;
 }
@@ -171,74 +169,10 @@ const char *an_listing_file(const an_listing *listing, uint32_t file)
 int an_listing_class(an_listing *listing, const char *id, uint32_t *label)
 {
     an_classes *classes = &listing->source.classes;
-    if (an_classes_find(classes, id, label) == AN_OK)
+    if (!an_classes_find(classes, id, label))
         return AN_OK;
     *label = classes->count;
     return an_classes_add(classes, id, NULL);
-}
-
-static bool is_number(const char *id, uint32_t *value)
-{
-    char *end;
-    unsigned long number = strtoul(id, &end, 10);
-    *value = (uint32_t)number;
-    return id[0] >= '0' && id[0] <= '9' && !*end && number < LABEL_MAX;
-}
-
-static int map_to_given(const an_classes *met, const an_classes *given, bool numbers, uint32_t *map)
-{
-    for (uint32_t i = 0; i < met->count; i++) {
-        const char *id = met->entries[i].id;
-        if (an_classes_find(given, id, &map[i]) == AN_OK)
-            continue;
-        if (!numbers || !is_number(id, &map[i]) || map[i] >= given->count)
-            return an_error(AN_EINVAL, "class '%s' is not among the %u given classes", id, given->count);
-    }
-    return AN_OK;
-}
-
-static bool all_numbers(const an_classes *met, uint32_t *map, uint32_t *highest)
-{
-    *highest = 0;
-    for (uint32_t i = 0; i < met->count; i++) {
-        if (!is_number(met->entries[i].id, &map[i]))
-            return false;
-        *highest = map[i] > *highest ? map[i] : *highest;
-    }
-    return met->count > 0;
-}
-
-static int number_classes(an_classes *classes, uint32_t count)
-{
-    int error = AN_OK;
-    for (uint32_t i = 0; i < count && !error; i++) {
-        char id[16];
-        snprintf(id, sizeof(id), "%u", i);
-        error = an_classes_add(classes, id, NULL);
-    }
-    return error;
-}
-
-static int resolve(an_classes *classes, const an_classes *given, bool numbers, uint32_t *map)
-{
-    uint32_t highest;
-    an_classes final = {0};
-    int error;
-    if (given)
-        error = map_to_given(classes, given, numbers, map);
-    else if (!numbers || !all_numbers(classes, map, &highest))
-        return an_classes_sort(classes, map);
-    else
-        error = number_classes(&final, highest + 1);
-    if (!error && given)
-        error = an_classes_copy(&final, given);
-    if (error) {
-        an_classes_free(&final);
-        return error;
-    }
-    an_classes_free(classes);
-    *classes = final;
-    return AN_OK;
 }
 
 int an_listing_resolve_classes(an_listing *listing, const an_classes *given, bool numbers)
@@ -246,16 +180,16 @@ int an_listing_resolve_classes(an_listing *listing, const an_classes *given, boo
     uint32_t *map = malloc((listing->source.classes.count + 1) * sizeof(*map));
     if (!map)
         return an_error(AN_ENOMEM, "out of memory for classes");
-    int error = resolve(&listing->source.classes, given, numbers, map);
-    for (uint64_t i = 0; i < listing->count && !error; i++)
+    int rc = an_classes_resolve(&listing->source.classes, given, numbers, map);
+    for (uint64_t i = 0; i < listing->count && !rc; i++)
         listing->entries[i].label = map[listing->entries[i].label];
     free(map);
-    return error;
+    return rc;
 }
 
 static uint64_t identify(const an_listing *listing, uint64_t contents)
 {
-    uint64_t hash = contents; /* chained: each hash is the seed of the next */
+    uint64_t hash = contents; /* each hash is the seed of the next one */
     for (uint64_t i = 0; i < listing->count; i++) {
         const entry *one = &listing->entries[i];
         const char *name = (const char *)listing->names.data + one->name;
@@ -265,8 +199,11 @@ static uint64_t identify(const an_listing *listing, uint64_t contents)
     return hash;
 }
 
-static void shuffle(an_listing *listing, uint64_t seed)
+static int shuffle(an_listing *listing, uint64_t seed)
 {
+    int rc = an_source_check_shuffle(listing->count);
+    if (rc)
+        return rc;
     an_rng rng = an_rng_make(seed, AN_RNG_INGEST, 0, 0);
     for (uint64_t i = listing->count; i > 1; i--) {
         uint32_t other = an_rng_below(&rng, (uint32_t)i);
@@ -274,6 +211,7 @@ static void shuffle(an_listing *listing, uint64_t seed)
         listing->entries[i - 1] = listing->entries[other];
         listing->entries[other] = swapped;
     }
+    return AN_OK;
 }
 
 int an_listing_seal(an_listing *listing, const an_source_options *options, uint64_t contents)
@@ -284,7 +222,5 @@ int an_listing_seal(an_listing *listing, const an_source_options *options, uint6
     for (uint64_t i = 0; i < listing->count; i++)
         listing->source.bytes += listing->entries[i].size;
     listing->source.identity = identify(listing, contents);
-    if (options->shuffle)
-        shuffle(listing, options->seed);
-    return AN_OK;
+    return options->shuffle ? shuffle(listing, options->seed) : AN_OK;
 }

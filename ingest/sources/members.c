@@ -1,4 +1,4 @@
-#include "ingest/sources/members.h"
+#include "ingest/sources/members_private.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "ingest/sources/tar_walk.h"
+#include "ingest/sources/tar_walk_private.h"
 
 const char *an_members_text(const an_members *members, uint64_t position)
 {
@@ -25,8 +25,8 @@ void an_members_free(an_members *members)
 static int add_text(an_members *members, const char *text, size_t length, uint64_t *position)
 {
     *position = members->texts.size;
-    int error = an_buffer_append(&members->texts, text, length);
-    return error ? error : an_buffer_append(&members->texts, "", 1);
+    int rc = an_buffer_append(&members->texts, text, length);
+    return rc ? rc : an_buffer_append(&members->texts, "", 1);
 }
 
 static const char *last_part(const char *name)
@@ -35,7 +35,7 @@ static const char *last_part(const char *name)
     return slash ? slash + 1 : name;
 }
 
-/* The innermost folder's name, found in name itself. */
+/* *class_id: the innermost folder in name, or AN_MEMBER_NO_CLASS. */
 static int folder_class(an_members *members, const char *name, uint64_t *class_id)
 {
     const char *end = strrchr(name, '/'), *start = end;
@@ -66,16 +66,17 @@ static int add_member(an_members *members, const char *name, uint64_t offset, ui
 {
     an_member added = {
         .offset = offset, .size = size, .class_id = members->inner_class, .container = members->container};
-    int error = grow(members);
-    if (!error && added.class_id == AN_MEMBER_NO_CLASS)
-        error = folder_class(members, name, &added.class_id);
-    if (error)
-        return error;
+    int rc = grow(members);
+    if (!rc && added.class_id == AN_MEMBER_NO_CLASS)
+        rc = folder_class(members, name, &added.class_id);
+    if (rc)
+        return rc;
     added.name = members->texts.size;
     size_t prefix = strlen(an_members_text(members, members->prefix)), length = strlen(name) + 1;
-    if ((error = an_buffer_reserve(&members->texts, members->texts.size + prefix + 1 + length)))
-        return error;
-    uint8_t *at = members->texts.data + added.name; /* the prefix lies in the same buffer: no append from itself */
+    rc = an_buffer_reserve(&members->texts, members->texts.size + prefix + 1 + length);
+    if (rc)
+        return rc;
+    uint8_t *at = members->texts.data + added.name; /* the prefix lies in this very buffer: an append could move it */
     memcpy(at, an_members_text(members, members->prefix), prefix);
     at[prefix] = '/';
     prefix += prefix > 0;
@@ -87,23 +88,23 @@ static int add_member(an_members *members, const char *name, uint64_t offset, ui
 
 static int visit(void *context, const char *name, uint64_t offset, uint64_t size);
 
-/* A tar inside the tar: ImageNet's training set is one of these for each class. */
+/* Walk a tar inside the tar. ImageNet's training set has one for each class. */
 static int enter(an_members *members, const char *name, uint64_t offset, uint64_t size)
 {
     const char *base = last_part(name);
     size_t length = strlen(base) - strlen(".tar");
     uint64_t prefix = members->prefix, inner_class = members->inner_class;
-    int error = add_text(members, base, length, &members->inner_class);
+    int rc = add_text(members, base, length, &members->inner_class);
     members->prefix = members->inner_class;
     members->depth++;
-    if (!error)
-        error = an_tar_walk(members->fd, members->path, offset, size, visit, members);
-    if (error < 0)
-        an_error_prefix(error, "'%s'", name);
+    if (!rc)
+        rc = an_tar_walk(members->fd, members->path, offset, size, visit, members);
+    if (rc < 0)
+        an_error_prefix(rc, "'%s'", name);
     members->depth--;
     members->prefix = prefix;
     members->inner_class = inner_class;
-    return error;
+    return rc;
 }
 
 static int visit(void *context, const char *name, uint64_t offset, uint64_t size)
@@ -123,17 +124,17 @@ int an_members_add(an_members *members, const char *path, uint32_t container, co
     struct stat status;
     members->path = path;
     members->container = container;
-    int error = add_text(members, prefix, strlen(prefix), &members->prefix);
-    if (error)
-        return error;
+    int rc = add_text(members, prefix, strlen(prefix), &members->prefix);
+    if (rc)
+        return rc;
     members->inner_class = *prefix ? members->prefix : AN_MEMBER_NO_CLASS;
     members->fd = open(path, O_RDONLY | O_CLOEXEC);
     if (members->fd < 0)
         return an_error_errno(errno, "cannot open '%s'", path);
     if (fstat(members->fd, &status))
-        error = an_error_errno(errno, "cannot look at '%s'", path);
+        rc = an_error_errno(errno, "cannot look at '%s'", path);
     else
-        error = an_tar_walk(members->fd, path, 0, (uint64_t)status.st_size, visit, members);
+        rc = an_tar_walk(members->fd, path, 0, (uint64_t)status.st_size, visit, members);
     close(members->fd);
-    return error;
+    return rc;
 }

@@ -1,8 +1,9 @@
-/* Where images come from: one iterator over items, one file per kind of source.
+/* Where images come from. Each kind of source (folder, tar, list ...) is one row of the table in source.c.
  *
- * A source says what it holds (classes, number of items if known, an identity that does not depend on where it lies)
- * and then gives items in a fixed order, from one thread. Most kinds only list: an item names a place, and the worker
- * that decodes it reads the bytes. */
+ * A source is an iterator over items. It says what it holds: classes, number of items, and an identity, a hash that is
+ * the same wherever the source lies. Then it gives its items in a fixed order. One thread uses a source. Items may be
+ * handed to other threads: most hold no bytes, only the place to read them from, and the thread that decodes an item
+ * loads it. */
 #ifndef AN_INGEST_SOURCES_SOURCE_H
 #define AN_INGEST_SOURCES_SOURCE_H
 
@@ -21,27 +22,27 @@ typedef enum {
 } an_item_kind;
 
 typedef struct {
-    an_buffer name; /* path in the source, terminated */
+    an_buffer name; /* path within the source, with a terminating 0 */
     uint32_t label;
     an_item_kind kind;
     uint32_t width, height; /* GREY and PLANAR */
-    uint64_t size;          /* bytes, as the source says */
+    uint64_t size;          /* bytes, as known before loading */
 
-    /* Where the bytes are. */
-    an_buffer path; /* a file, whole or from offset; empty: already in bytes */
-    bool whole;     /* the whole file at path, whatever its size turns out to be */
-    int fd;         /* an open file instead of path, or -1 */
+    /* Where the bytes are: at path, or already in bytes. */
+    an_buffer path; /* of the file to read; empty if there is none */
+    bool whole;     /* read all of that file; otherwise size bytes from offset */
+    int fd;         /* that file, already open; -1: it has to be opened */
     uint64_t offset;
     an_buffer bytes;
-    an_record record; /* RECORD: valid until the source is freed; there is nothing to load */
+    an_record record; /* RECORD: points into the source and lives as long as it does */
 } an_item;
 
 typedef struct an_source an_source;
 
 typedef struct {
     int (*next)(an_source *source, an_item *item);  /* AN_END after the last */
-    int (*skip)(an_source *source, uint64_t items); /* AN_ECORRUPT if there are not so many; NULL without an identity */
-    void (*free)(an_source *source);                /* all but classes */
+    int (*skip)(an_source *source, uint64_t items); /* AN_ECORRUPT if fewer are left; NULL if not supported */
+    void (*free)(an_source *source);                /* everything but classes, which an_source_free frees */
 } an_source_operations;
 
 struct an_source {
@@ -49,29 +50,37 @@ struct an_source {
     const char *kind; /* "folder", "idx" ... */
     an_classes classes;
     uint64_t items, bytes; /* 0: unknown */
-    uint64_t identity;     /* of names, labels and sizes; 0: unknown */
+    uint64_t identity;     /* hash of names, labels and sizes; 0: unknown */
 };
 
 typedef struct {
     const char *path;
-    const char *kind;             /* a kind's name, or NULL: found out */
-    const an_classes *classes;    /* given labels (--classes-from), or NULL: the source's own */
-    const char *labels;           /* a labels file, where the kind uses one, or NULL */
-    const char *synsets, *devkit; /* of ImageNet: see truth.h; or NULL */
+    const char *kind;             /* name of a kind, or NULL: look at path to find it */
+    const an_classes *classes;    /* the classes to use (--classes-from), or NULL: the source's own */
+    const char *labels;           /* path of a labels file, for the kinds that use one, or NULL */
+    const char *synsets, *devkit; /* paths, see labels/truth_private.h; or NULL */
     bool shuffle;
     uint64_t seed;
 } an_source_options;
+
+/* The kinds, for help texts and tests. Names are what --kind takes; a description is one line. */
+size_t an_source_kind_count(void);
+const char *an_source_kind_name(size_t i);
+const char *an_source_kind_description(size_t i);
 
 /* The caller frees. */
 int an_source_open(an_source **out, const an_source_options *options);
 void an_source_free(an_source *source); /* NULL is fine */
 
-/* item is the caller's and reused; an_item_free when done. */
+/* Fill item with the next one. The caller owns item, reuses it for every call and frees it with an_item_free at the
+ * end. AN_END after the last. */
 int an_source_next(an_source *source, an_item *item);
 int an_source_skip(an_source *source, uint64_t items);
 
-/* Put the item's bytes into out (its old contents are dropped). Any thread. A file that cannot be read: the error says
- * why, without the name. limit: largest file accepted. */
+/* Put the item's bytes into out (its old contents are dropped). Any thread. limit: largest file accepted.
+ * AN_ENOTFOUND, AN_ECORRUPT, AN_EUNSUPPORTED: this item is unusable; the message says why, without its name or path.
+ * Other codes (AN_EIO for a bad disk, too many open files, a refused permission ...): the system failed, and trying
+ * again later may succeed. */
 int an_item_load(const an_item *item, size_t limit, an_buffer *out);
 void an_item_free(an_item *item);
 

@@ -1,29 +1,44 @@
-/* The kinds of sources: what source.c chooses from. Private to the source files. */
+/* What a kind of source provides to source.c: one constant per kind, defined in the file of that kind.
+ * To add a kind: define its an_source_kind there, declare it here, add it to the table in source.c. */
 #ifndef AN_INGEST_SOURCES_SOURCE_PRIVATE_H
 #define AN_INGEST_SOURCES_SOURCE_PRIVATE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "ingest/sources/listing.h"
 #include "ingest/sources/source.h"
 
-int an_source_folder_open(an_source **out, const an_source_options *options);
-int an_source_idx_open(an_source **out, const an_source_options *options);
-int an_source_tar_open(an_source **out, const an_source_options *options);
-int an_source_shards_open(an_source **out, const an_source_options *options); /* a folder of tars */
-int an_source_list_open(an_source **out, const an_source_options *options);
-int an_source_cifar_open(an_source **out, const an_source_options *options);
-int an_source_stream_open(an_source **out, const an_source_options *options); /* a tar on standard input */
-int an_source_dataset_open(an_source **out, const an_source_options *options);
-
-/* The IDX header of unsigned bytes (Yann LeCun's MNIST format): AN_ECORRUPT unless it is one of 1 to 3 dimensions that
- * fits in memory. *header_size: bytes before the data; *data_size: the product of the dimensions. */
+/* What can be learned of SOURCE without knowing its kind. */
 typedef struct {
-    uint32_t dimensions, size[3];
-    size_t header_size;
-    uint64_t data_size;
-} an_idx_header;
-int an_idx_parse(const uint8_t *data, size_t size, an_idx_header *out);
+    const char *path;
+    bool standard_input;        /* SOURCE is "-"; nothing else is known then */
+    bool folder;                /* otherwise a file */
+    bool has_folders, has_tars; /* a folder: what it holds, hidden entries not counted */
+    uint64_t size;              /* a file: its bytes on disk */
+    uint8_t head[512];          /* a file: its first bytes, after gunzip if it is compressed */
+    size_t head_size;
+} an_source_probe;
+
+/* Look at path. Fails if it cannot be read, or is a compressed tar, which no kind can read in place. */
+int an_source_look(an_source_probe *out, const char *path);
+
+/* Is there an entry of this name in the folder? */
+bool an_source_holds(const an_source_probe *found, const char *name);
+
+bool an_source_ends_with(const char *text, const char *end);
+
+/* Can this many items be shuffled? Positions are drawn as 32-bit numbers: AN_EUNSUPPORTED beyond UINT32_MAX items. */
+int an_source_check_shuffle(uint64_t items);
+
+typedef struct {
+    const char *name;                              /* for --kind */
+    const char *description;                       /* for --help: one line, what such a source looks like */
+    bool (*matches)(const an_source_probe *found); /* the kind of a source is the first that says yes */
+    int (*open)(an_source **out, const an_source_options *options);
+} an_source_kind;
+
+extern const an_source_kind an_source_cifar10, an_source_dataset, an_source_folder, an_source_idx, an_source_list,
+    an_source_shards, an_source_stream, an_source_tar;
 
 #endif

@@ -1,11 +1,10 @@
-/* A tar on standard input, compressed or not: read once, front to back, its images carried in memory to the workers.
- * Tars inside the tar and folders name classes, key.jpg with key.cls is webdataset. The classes must be given, because
- * labels are the order of all ids, and those are known only at the end.
+/* A tar on standard input, compressed or not. It can be read only once, from front to back, so that items hold their
+ * bytes. A tar inside the tar, or a folder, names the class of its images; key.jpg with key.cls is a webdataset sample.
+ * The classes must be given (--classes-from): labels are positions among all class ids in order, and a stream shows the
+ * last id only at its end.
  *
- * Shuffling is done in a window: WINDOW_ITEMS items (or WINDOW_BYTES) are held, each one given is drawn at random from
- * them and replaced by the next of the stream. Which, depends on the stream and the seed alone. */
-#include <archive.h>
-#include <archive_entry.h>
+ * To shuffle, up to WINDOW_ITEMS items or WINDOW_BYTES are held. The next item is drawn from them at random, and its
+ * place is filled from the stream. The order depends on the stream and the seed only. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,18 +12,17 @@
 #include "base/error.h"
 #include "base/rng.h"
 #include "ingest/sources/source_private.h"
-#include "ingest/sources/webdataset.h"
+#include "ingest/sources/tar_stream_private.h"
+#include "ingest/sources/webdataset_private.h"
 
 #define WINDOW_ITEMS 4096u
 #define WINDOW_BYTES ((uint64_t)128 << 20)
-#define MEMBER_MAX ((int64_t)1 << 30)
-#define BLOCK ((size_t)64 << 10)
 
 typedef struct {
-    an_source source;              /* first: the two are the same object */
-    struct archive *outer, *inner; /* inner: the tar inside the tar that is being read, or NULL */
-    an_buffer inner_class, class_id;
-    an_item sample; /* webdataset: what is known of the current key */
+    an_source source; /* must be first: pointers to the two are cast into each other */
+    an_tar_stream *tar;
+    an_buffer class_id; /* that the folder or inner tar of the last member names */
+    an_item sample;     /* webdataset: what has been read of the current key */
     an_buffer sample_class;
     bool has_image, has_class;
     bool shuffle, ended;
@@ -37,14 +35,10 @@ typedef struct {
 static void stream_free(an_source *source)
 {
     stream_source *s = (stream_source *)source;
-    if (s->inner)
-        archive_read_free(s->inner);
-    if (s->outer)
-        archive_read_free(s->outer);
+    an_tar_stream_free(s->tar);
     for (uint32_t i = 0; s->window && i < WINDOW_ITEMS; i++)
         an_item_free(&s->window[i]);
     free(s->window);
-    an_buffer_free(&s->inner_class);
     an_buffer_free(&s->class_id);
     an_buffer_free(&s->sample_class);
     an_item_free(&s->sample);
@@ -57,97 +51,12 @@ static int set_text(an_buffer *buffer, const char *text, size_t length)
     return an_buffer_printf(buffer, "%.*s", (int)length, text);
 }
 
-/* --- members --------------------------------------------------------------------------------------------------- */
-
-static la_ssize_t read_outer(struct archive *inner, void *context, const void **out)
-{
-    size_t size;
-    la_int64_t offset;
-    stream_source *s = context;
-    int status = archive_read_data_block(s->outer, out, &size, &offset);
-    if (status == ARCHIVE_EOF)
-        return 0;
-    if (status == ARCHIVE_OK || status == ARCHIVE_WARN)
-        return (la_ssize_t)size;
-    archive_set_error(inner, archive_errno(s->outer), "%s", archive_error_string(s->outer));
-    return ARCHIVE_FATAL;
-}
-
-static int open_inner(stream_source *s, const char *name)
-{
-    const char *slash = strrchr(name, '/'), *base = slash ? slash + 1 : name;
-    s->inner = archive_read_new();
-    if (!s->inner)
-        return an_error(AN_ENOMEM, "out of memory for '%s'", name);
-    archive_read_support_format_tar(s->inner);
-    archive_read_support_format_empty(s->inner);
-    archive_read_set_read_callback(s->inner, read_outer);
-    archive_read_set_callback_data(s->inner, s);
-    if (archive_read_open1(s->inner) != ARCHIVE_OK)
-        return an_error(AN_ECORRUPT, "'%s' is no tar: %s", name, archive_error_string(s->inner));
-    return set_text(&s->inner_class, base, strlen(base) - strlen(".tar"));
-}
-
-/* The next header of the inner tar, or of the outer one when that is over. */
-static int next_header(stream_source *s, struct archive_entry **entry)
-{
-    int status = archive_read_next_header(s->inner ? s->inner : s->outer, entry);
-    if (status == ARCHIVE_EOF && s->inner) {
-        archive_read_free(s->inner);
-        s->inner = NULL;
-        status = archive_read_next_header(s->outer, entry);
-    }
-    if (status == ARCHIVE_EOF)
-        return AN_END;
-    if (status != ARCHIVE_OK && status != ARCHIVE_WARN)
-        return an_error(AN_ECORRUPT, "the tar on standard input is damaged or cut short: %s",
-                        archive_error_string(s->inner ? s->inner : s->outer));
-    return AN_OK;
-}
-
-/* The next visible regular file; *name lives until the call after. */
-static int next_member(stream_source *s, const char **name, int64_t *size)
-{
-    struct archive_entry *entry;
-    int error;
-    while (!(error = next_header(s, &entry))) {
-        *name = archive_entry_pathname(entry);
-        *size = archive_entry_size(entry);
-        const char *slash = *name ? strrchr(*name, '/') : NULL, *base = slash ? slash + 1 : *name;
-        size_t length = base ? strlen(base) : 0;
-        if (!length || base[0] == '.' || archive_entry_filetype(entry) != AE_IFREG)
-            continue;
-        if (s->inner || length <= 4 || strcmp(base + length - 4, ".tar") != 0)
-            return AN_OK;
-        if ((error = open_inner(s, *name)))
-            break;
-    }
-    return error;
-}
-
-static int read_member(stream_source *s, const char *name, int64_t size, an_buffer *out)
-{
-    struct archive *from = s->inner ? s->inner : s->outer;
-    if (size < 0 || size > MEMBER_MAX)
-        return an_error(AN_EUNSUPPORTED, "'%s' is larger than %lld bytes", name, (long long)MEMBER_MAX);
-    out->size = 0;
-    int error = an_buffer_reserve(out, (size_t)size + 1);
-    if (error)
-        return error;
-    la_ssize_t got = archive_read_data(from, out->data, (size_t)size);
-    if (got != size)
-        return an_error(AN_ECORRUPT, "the tar on standard input is damaged or cut short in '%s'", name);
-    out->size = (size_t)size;
-    out->data[size] = 0;
-    return AN_OK;
-}
-
 /* --- items ----------------------------------------------------------------------------------------------------- */
 
 static int label_of(const stream_source *s, const char *class_id, uint32_t *label)
 {
     char *end;
-    if (an_classes_find(&s->source.classes, class_id, label) == AN_OK)
+    if (!an_classes_find(&s->source.classes, class_id, label))
         return AN_OK;
     unsigned long number = strtoul(class_id, &end, 10);
     *label = (uint32_t)number;
@@ -156,12 +65,13 @@ static int label_of(const stream_source *s, const char *class_id, uint32_t *labe
     return an_error(AN_EINVAL, "class '%s' is not among the %u given classes", class_id, s->source.classes.count);
 }
 
-/* The class that the place of a member says: the inner tar, or the innermost folder; "" for none. */
+/* Set class_id to the class that a member's place names: the inner tar, else the innermost folder, else "". */
 static int class_of_place(stream_source *s, const char *name)
 {
     const char *end = strrchr(name, '/'), *start = end;
-    if (s->inner)
-        return set_text(&s->class_id, (const char *)s->inner_class.data, s->inner_class.size);
+    const char *inner = an_tar_stream_inner(s->tar);
+    if (inner)
+        return set_text(&s->class_id, inner, strlen(inner));
     while (start && start > name && start[-1] != '/')
         start--;
     if (!end || (end - start == 1 && *start == '.'))
@@ -172,14 +82,14 @@ static int class_of_place(stream_source *s, const char *name)
 static int placed_item(stream_source *s, const char *name, int64_t size, an_item *item)
 {
     item->name.size = 0;
-    int error = s->inner ? an_buffer_printf(&item->name, "%s/%s", (const char *)s->inner_class.data, name)
-                         : an_buffer_printf(&item->name, "%s", name);
-    if (!error)
-        error = label_of(s, (const char *)s->class_id.data, &item->label);
-    return error ? error : read_member(s, name, size, &item->bytes);
+    const char *inner = an_tar_stream_inner(s->tar);
+    int rc = inner ? an_buffer_printf(&item->name, "%s/%s", inner, name) : an_buffer_printf(&item->name, "%s", name);
+    if (!rc)
+        rc = label_of(s, (const char *)s->class_id.data, &item->label);
+    return rc ? rc : an_tar_stream_read(s->tar, name, size, &item->bytes);
 }
 
-/* Take a member into the sample of its key. */
+/* Add a member to the webdataset sample that has its key. */
 static int add_to_sample(stream_source *s, const char *name, int64_t size)
 {
     if (s->sample.name.size && !an_webdataset_same_key((const char *)s->sample.name.data, name)) {
@@ -188,14 +98,14 @@ static int add_to_sample(stream_source *s, const char *name, int64_t size)
         s->has_image = s->has_class = false;
     }
     bool image = an_webdataset_is_image(name);
-    int error = image || !s->has_image ? set_text(&s->sample.name, name, strlen(name)) : AN_OK;
-    if (!error && image)
-        error = read_member(s, name, size, &s->sample.bytes);
-    else if (!error && an_webdataset_is_class(name))
-        error = read_member(s, name, size, &s->sample_class);
+    int rc = image || !s->has_image ? set_text(&s->sample.name, name, strlen(name)) : AN_OK;
+    if (!rc && image)
+        rc = an_tar_stream_read(s->tar, name, size, &s->sample.bytes);
+    else if (!rc && an_webdataset_is_class(name))
+        rc = an_tar_stream_read(s->tar, name, size, &s->sample_class);
     s->has_image |= image;
     s->has_class |= an_webdataset_is_class(name);
-    return error;
+    return rc;
 }
 
 static void swap_items(an_item *a, an_item *b)
@@ -208,42 +118,46 @@ static void swap_items(an_item *a, an_item *b)
 static int finish_sample(stream_source *s, an_item *item)
 {
     const char *class_id;
-    int error = an_webdataset_class((char *)s->sample_class.data, &class_id);
-    if (!error)
-        error = label_of(s, class_id, &s->sample.label);
+    int rc = an_webdataset_class((char *)s->sample_class.data, &class_id);
+    if (!rc)
+        rc = label_of(s, class_id, &s->sample.label);
     swap_items(&s->sample, item);
     s->has_image = s->has_class = false;
     s->sample.name.size = 0;
-    return error;
+    return rc;
+}
+
+/* Read the next member. It is an item of its own if its place names a class, otherwise a part of a webdataset sample.
+ * AN_AGAIN if that sample is not complete yet. */
+static int take_member(stream_source *s, an_item *item)
+{
+    const char *name;
+    int64_t size;
+    int rc = an_tar_stream_next(s->tar, &name, &size);
+    if (rc == AN_END && s->has_image)
+        return an_error(AN_ECORRUPT, "'%s' has no .cls beside it", (const char *)s->sample.name.data);
+    if (!rc)
+        rc = class_of_place(s, name);
+    if (rc)
+        return rc;
+    if (s->class_id.size)
+        return placed_item(s, name, size, item);
+    rc = add_to_sample(s, name, size);
+    if (rc)
+        return rc;
+    return s->has_image && s->has_class ? finish_sample(s, item) : AN_AGAIN;
 }
 
 static int read_item(stream_source *s, an_item *item)
 {
-    const char *name;
-    int64_t size;
-    int error;
-    while (!(error = next_member(s, &name, &size))) {
-        if ((error = class_of_place(s, name)))
-            return error;
-        if (s->class_id.size) {
-            error = placed_item(s, name, size, item);
-            break;
-        }
-        error = add_to_sample(s, name, size);
-        if (error)
-            return error;
-        if (s->has_image && s->has_class) {
-            error = finish_sample(s, item);
-            break;
-        }
-    }
-    if (error == AN_END && s->has_image)
-        return an_error(AN_ECORRUPT, "'%s' has no .cls beside it", (const char *)s->sample.name.data);
+    int rc = AN_AGAIN;
+    while (rc == AN_AGAIN)
+        rc = take_member(s, item);
     item->kind = AN_ITEM_FILE;
     item->size = item->bytes.size;
     item->path.size = 0;
     item->fd = -1;
-    return error;
+    return rc;
 }
 
 /* --- window ---------------------------------------------------------------------------------------------------- */
@@ -251,11 +165,11 @@ static int read_item(stream_source *s, an_item *item)
 static int fill_window(stream_source *s)
 {
     while (!s->ended && s->held < WINDOW_ITEMS && (s->held_bytes < WINDOW_BYTES || !s->held)) {
-        int error = read_item(s, &s->window[s->held]);
-        s->ended = error == AN_END;
-        if (error < 0)
-            return error;
-        if (!error)
+        int rc = read_item(s, &s->window[s->held]);
+        s->ended = rc == AN_END;
+        if (rc < 0)
+            return rc;
+        if (!rc)
             s->held_bytes += s->window[s->held++].size;
     }
     return s->held ? AN_OK : AN_END;
@@ -266,9 +180,9 @@ static int stream_next(an_source *source, an_item *item)
     stream_source *s = (stream_source *)source;
     if (!s->shuffle)
         return read_item(s, item);
-    int error = fill_window(s);
-    if (error)
-        return error;
+    int rc = fill_window(s);
+    if (rc)
+        return rc;
     uint32_t drawn = an_rng_below(&s->rng, s->held);
     s->held_bytes -= s->window[drawn].size;
     swap_items(&s->window[drawn], &s->window[--s->held]);
@@ -283,28 +197,38 @@ static int start(stream_source *s, const an_source_options *options)
     s->shuffle = options->shuffle;
     s->rng = an_rng_make(options->seed, AN_RNG_INGEST, 0, 0);
     s->window = calloc(WINDOW_ITEMS, sizeof(*s->window));
-    s->outer = archive_read_new();
-    if (!s->window || !s->outer)
+    if (!s->window)
         return an_error(AN_ENOMEM, "out of memory for a stream");
-    archive_read_support_filter_all(s->outer);
-    archive_read_support_format_tar(s->outer);
-    if (archive_read_open_fd(s->outer, STDIN_FILENO, BLOCK) != ARCHIVE_OK)
-        return an_error(AN_ECORRUPT, "standard input is no tar: %s", archive_error_string(s->outer));
-    return an_classes_copy(&s->source.classes, options->classes);
+    int rc = an_tar_stream_open(&s->tar, STDIN_FILENO);
+    return rc ? rc : an_classes_copy(&s->source.classes, options->classes);
 }
 
-int an_source_stream_open(an_source **out, const an_source_options *options)
+static int open_stream(an_source **out, const an_source_options *options)
 {
+    if (strcmp(options->path, "-") != 0)
+        return an_error(AN_EINVAL, "a source of the kind stream is given as '-', not '%s'", options->path);
     static const an_source_operations operations = {stream_next, NULL, stream_free};
     stream_source *s = calloc(1, sizeof(*s));
     if (!s)
         return an_error(AN_ENOMEM, "out of memory for a stream");
     s->source.operations = &operations;
     s->source.kind = "stream";
-    int error = start(s, options);
-    if (error)
+    int rc = start(s, options);
+    if (rc)
         an_source_free(&s->source);
     else
         *out = &s->source;
-    return error;
+    return rc;
 }
+
+static bool matches(const an_source_probe *found)
+{
+    return found->standard_input;
+}
+
+const an_source_kind an_source_stream = {
+    .name = "stream",
+    .description = "-: a tar on standard input, compressed or not",
+    .matches = matches,
+    .open = open_stream,
+};

@@ -1,9 +1,9 @@
-/* Tars, read in place and never unpacked: their headers are walked first (which gives the order, the classes and the
- * total), then the workers read each image straight from the tar. What the files inside mean is found out:
- *   - tars inside the tar (ILSVRC2012_img_train.tar), or files in folders: the inner tar or folder names the class
- *   - key.jpg with key.cls: webdataset; its shards may also lie in a folder, as one source
- *   - a folder of tars without .cls: each tar is a class
- *   - plain files (ILSVRC2012_img_val.tar): labels from --devkit or --labels */
+/* Tars, read in place and never unpacked. A first pass over their headers gives the names, classes and sizes; then each
+ * image is read from the tar as any file is. Where the class of an image comes from depends on what the tar holds:
+ *   - tars inside the tar (ILSVRC2012_img_train.tar), or files in folders: the inner tar or folder
+ *   - key.jpg with key.cls: webdataset, one tar or a folder of tars (shards): the .cls file
+ *   - a folder of tars without .cls files: the tar
+ *   - files in no folder (ILSVRC2012_img_val.tar): --devkit or --labels */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -13,12 +13,13 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "ingest/sources/labels/truth.h"
-#include "ingest/sources/members.h"
+#include "ingest/sources/labels/truth_private.h"
+#include "ingest/sources/listing_private.h"
+#include "ingest/sources/members_private.h"
 #include "ingest/sources/source_private.h"
-#include "ingest/sources/webdataset.h"
+#include "ingest/sources/webdataset_private.h"
 
-#define CLS_MAX 64 /* bytes of a .cls file */
+#define CLS_MAX 64 /* bytes; a larger .cls file is refused */
 
 typedef struct {
     const an_source_options *options;
@@ -37,8 +38,8 @@ static const char *name_of(const tar_source *s, uint64_t i)
 static int add_container(tar_source *s, const char *path, const char *prefix)
 {
     uint32_t container;
-    int error = an_listing_add_file(s->listing, path, -1, &container);
-    return error ? error : an_members_add(&s->members, path, container, prefix);
+    int rc = an_listing_add_file(s->listing, path, -1, &container);
+    return rc ? rc : an_members_add(&s->members, path, container, prefix);
 }
 
 static int is_tar(const struct dirent *entry)
@@ -56,21 +57,21 @@ static int add_folder(tar_source *s, const char *folder)
 {
     struct dirent **found = NULL;
     an_buffer path = {0};
-    int error = AN_OK, count = scandir(folder, &found, is_tar, by_name);
+    int rc = AN_OK, count = scandir(folder, &found, is_tar, by_name);
     if (count < 0)
         return an_error_errno(errno, "cannot read folder '%s'", folder);
     for (int i = 0; i < count; i++) {
         path.size = 0;
-        if (!error)
-            error = an_buffer_printf(&path, "%s/%s", folder, found[i]->d_name);
+        if (!rc)
+            rc = an_buffer_printf(&path, "%s/%s", folder, found[i]->d_name);
         found[i]->d_name[strlen(found[i]->d_name) - strlen(".tar")] = 0;
-        if (!error)
-            error = add_container(s, (char *)path.data, found[i]->d_name);
+        if (!rc)
+            rc = add_container(s, (char *)path.data, found[i]->d_name);
         free(found[i]);
     }
     free(found);
     an_buffer_free(&path);
-    return error;
+    return rc;
 }
 
 /* --- items ----------------------------------------------------------------------------------------------------- */
@@ -79,18 +80,17 @@ static int add_item(tar_source *s, uint64_t i, const char *class_id)
 {
     const an_member *member = &s->members.entries[i];
     uint32_t label;
-    int error = an_listing_class(s->listing, class_id, &label);
-    return error ? error
-                 : an_listing_add(s->listing, name_of(s, i), label, member->container, member->offset, member->size);
+    int rc = an_listing_class(s->listing, class_id, &label);
+    return rc ? rc : an_listing_add(s->listing, name_of(s, i), label, member->container, member->offset, member->size);
 }
 
 static int add_by_folder(tar_source *s)
 {
-    int error = AN_OK;
-    for (uint64_t i = 0; i < s->members.count && !error; i++)
+    int rc = AN_OK;
+    for (uint64_t i = 0; i < s->members.count && !rc; i++)
         if (s->members.entries[i].class_id != AN_MEMBER_NO_CLASS)
-            error = add_item(s, i, an_members_text(&s->members, s->members.entries[i].class_id));
-    return error;
+            rc = add_item(s, i, an_members_text(&s->members, s->members.entries[i].class_id));
+    return rc;
 }
 
 static int by_member_name(const void *a, const void *b, void *context)
@@ -107,15 +107,15 @@ static int add_by_truth(tar_source *s)
     for (uint64_t i = 0; i < s->members.count; i++)
         order[i] = i;
     qsort_r(order, s->members.count, sizeof(*order), by_member_name, s);
-    int error = an_truth_check_count(&s->truth, s->options->path, s->members.count);
-    for (uint64_t i = 0; i < s->members.count && !error; i++) {
+    int rc = an_truth_check_count(&s->truth, s->options->path, s->members.count);
+    for (uint64_t i = 0; i < s->members.count && !rc; i++) {
         const char *label;
-        error = an_truth_find(&s->truth, name_of(s, order[i]), i, &label);
-        if (!error)
-            error = add_item(s, order[i], label);
+        rc = an_truth_find(&s->truth, name_of(s, order[i]), i, &label);
+        if (!rc)
+            rc = add_item(s, order[i], label);
     }
     free(order);
-    return error;
+    return rc;
 }
 
 /* --- webdataset ------------------------------------------------------------------------------------------------ */
@@ -127,13 +127,13 @@ static int read_cls(const char *path, const an_member *member, char *out)
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return an_error_errno(errno, "cannot open '%s'", path);
-    int error = an_file_pread(fd, out, member->size, member->offset, path);
+    int rc = an_file_pread(fd, out, member->size, member->offset, path);
     close(fd);
-    out[error ? 0 : member->size] = 0;
-    return error;
+    out[rc ? 0 : member->size] = 0;
+    return rc;
 }
 
-/* Members of one key stand together, in any order. */
+/* Add the sample made of the members from first to end, which share a key. They may stand in any order. */
 static int add_sample(tar_source *s, uint64_t first, uint64_t end)
 {
     uint64_t image = end, cls = end;
@@ -149,11 +149,10 @@ static int add_sample(tar_source *s, uint64_t first, uint64_t end)
         return an_error(AN_ECORRUPT, "'%s' has no .cls beside it", name_of(s, image));
     char text[CLS_MAX];
     const char *id = "";
-    int error =
-        read_cls(an_listing_file(s->listing, s->members.entries[cls].container), &s->members.entries[cls], text);
-    if (!error)
-        error = an_webdataset_class(text, &id);
-    return error ? an_error_prefix(error, "'%s'", name_of(s, cls)) : add_item(s, image, id);
+    int rc = read_cls(an_listing_file(s->listing, s->members.entries[cls].container), &s->members.entries[cls], text);
+    if (!rc)
+        rc = an_webdataset_class(text, &id);
+    return rc ? an_error_prefix(rc, "'%s'", name_of(s, cls)) : add_item(s, image, id);
 }
 
 static bool same_sample(const tar_source *s, uint64_t a, uint64_t b)
@@ -164,13 +163,13 @@ static bool same_sample(const tar_source *s, uint64_t a, uint64_t b)
 
 static int add_samples(tar_source *s)
 {
-    int error = AN_OK;
-    for (uint64_t first = 0, end; first < s->members.count && !error; first = end) {
+    int rc = AN_OK;
+    for (uint64_t first = 0, end; first < s->members.count && !rc; first = end) {
         for (end = first + 1; end < s->members.count && same_sample(s, first, end);)
             end++;
-        error = add_sample(s, first, end);
+        rc = add_sample(s, first, end);
     }
-    return error;
+    return rc;
 }
 
 /* --- together -------------------------------------------------------------------------------------------------- */
@@ -208,41 +207,68 @@ static int add_items(tar_source *s)
 static int fill(tar_source *s, bool folder)
 {
     const an_source_options *options = s->options;
-    int error = an_truth_open(&s->truth, options->labels, options->synsets, options->devkit);
-    if (!error)
-        error = folder ? add_folder(s, s->options->path) : add_container(s, s->options->path, "");
-    if (!error)
-        error = add_items(s);
+    int rc = an_truth_open(&s->truth, options->labels, options->synsets, options->devkit);
+    if (!rc)
+        rc = folder ? add_folder(s, s->options->path) : add_container(s, s->options->path, "");
+    if (!rc)
+        rc = add_items(s);
     const an_classes *given = s->options->classes      ? s->options->classes
                               : s->truth.classes.count ? &s->truth.classes
                                                        : NULL;
-    if (!error && (error = an_listing_resolve_classes(s->listing, given, true)))
-        an_error_prefix(error, "'%s'", s->options->path);
-    return error ? error : an_listing_seal(s->listing, s->options, 0);
+    if (!rc) {
+        rc = an_listing_resolve_classes(s->listing, given, true);
+        if (rc)
+            an_error_prefix(rc, "'%s'", s->options->path);
+    }
+    return rc ? rc : an_listing_seal(s->listing, s->options, 0);
 }
 
 static int open_source(an_source **out, const an_source_options *options, bool folder)
 {
     tar_source s = {.options = options};
-    int error = an_listing_create(&s.listing, "tar", "");
-    if (error)
-        return error;
-    error = fill(&s, folder);
+    int rc = an_listing_create(&s.listing, "tar", "");
+    if (rc)
+        return rc;
+    rc = fill(&s, folder);
     an_members_free(&s.members);
     an_truth_free(&s.truth);
-    if (error)
+    if (rc)
         an_source_free(an_listing_source(s.listing));
     else
         *out = an_listing_source(s.listing);
-    return error;
+    return rc;
 }
 
-int an_source_tar_open(an_source **out, const an_source_options *options)
+static int open_tar(an_source **out, const an_source_options *options)
 {
     return open_source(out, options, false);
 }
 
-int an_source_shards_open(an_source **out, const an_source_options *options)
+static int open_shards(an_source **out, const an_source_options *options)
 {
     return open_source(out, options, true);
 }
+
+static bool matches_tar(const an_source_probe *found)
+{
+    return found->head_size == 512 && memcmp(found->head + 257, "ustar", 5) == 0;
+}
+
+const an_source_kind an_source_tar = {
+    .name = "tar",
+    .description = "class folders, tars or webdataset in a tar; flat with --labels",
+    .matches = matches_tar,
+    .open = open_tar,
+};
+
+static bool matches_shards(const an_source_probe *found)
+{
+    return found->has_tars && !found->has_folders;
+}
+
+const an_source_kind an_source_shards = {
+    .name = "shards",
+    .description = "a folder of tars: webdataset shards, or one tar for each class",
+    .matches = matches_shards,
+    .open = open_shards,
+};

@@ -1,4 +1,4 @@
-#include "ingest/sources/tar_walk.h"
+#include "ingest/sources/tar_walk_private.h"
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -7,13 +7,13 @@
 
 #include "base/error.h"
 
-/* Headers lie apart by the size of a file: reading more than one at a time would be reading contents. */
+/* Between two headers lie a file's contents. Small reads fetch a header and little else. */
 #define READ_SIZE 2048
 
 typedef struct {
     int fd;
     const char *path;
-    uint64_t start, position, end; /* of the tar in the file */
+    uint64_t start, position, end; /* offsets in the file that the tar lies in */
     uint8_t buffer[READ_SIZE];
 } range;
 
@@ -74,9 +74,9 @@ static int walk_entries(const range *r, struct archive *tar, an_tar_visit visit,
             return AN_OK;
         if (status != ARCHIVE_OK && status != ARCHIVE_WARN)
             return damaged(r, tar);
-        int error = visit_entry(r, tar, entry, visit, context);
-        if (error)
-            return error;
+        int rc = visit_entry(r, tar, entry, visit, context);
+        if (rc)
+            return rc;
     }
 }
 
@@ -91,7 +91,7 @@ int an_tar_walk(int fd, const char *path, uint64_t offset, uint64_t size, an_tar
     archive_read_set_read_callback(tar, read_range);
     archive_read_set_skip_callback(tar, skip_range);
     archive_read_set_callback_data(tar, &r);
-    int error = archive_read_open1(tar) == ARCHIVE_OK ? walk_entries(&r, tar, visit, context) : damaged(&r, tar);
+    int rc = archive_read_open1(tar) == ARCHIVE_OK ? walk_entries(&r, tar, visit, context) : damaged(&r, tar);
     archive_read_free(tar);
-    return error;
+    return rc;
 }

@@ -1,6 +1,6 @@
 /* Headers of IDX files. */
 #include "base/error.h"
-#include "ingest/sources/source_private.h"
+#include "ingest/sources/idx_private.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tarfile
@@ -49,7 +50,13 @@ class Commands(unittest.TestCase):
     def test_usage(self):
         self.fails(2, "DESTINATION", self.source)
         self.fails(2, "--size", "--size", 4, self.source, self.root / "none")
-        self.assertIn("Exit status", self.ok("--help"))
+        text = self.ok("--help")
+        self.assertIn("Exit status", text)
+        kinds = re.findall(r"^  ([a-z0-9]+) +\S", text.partition("Sources (--kind):")[2].partition("\n\n")[0], re.MULTILINE)
+        self.assertGreaterEqual(len(kinds), 8)
+        documented = (pathlib.Path(__file__).parents[2] / "docs" / "ingest.md").read_text()
+        for kind in kinds:
+            self.assertIn(f"`{kind}`", documented)
         for command in ("info", "verify", "export", "stats", "sheet", "transcode"):
             self.assertIn("DATASET" if command != "transcode" else "SOURCE", self.ok(command, "--help"))
             self.assertEqual(run(command).returncode, 2)

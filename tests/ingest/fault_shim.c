@@ -1,9 +1,11 @@
-/* Preloaded into a program: makes one write fail. Counts the calls that write to, sync, or rename files whose path
- * holds AN_FAULT_PATH; the AN_FAULT_AT-th (from 1; 0: none) returns AN_FAULT_ERRNO, and so do all after it if
- * AN_FAULT_STICKY is set, as on a full disk. On exit the count is written to the file AN_FAULT_COUNT, if set. */
+/* Preloaded into a program: makes one call fail. Counts the calls that write to, sync, or rename files whose path holds
+ * AN_FAULT_PATH, and those that open a file for reading whose path holds AN_FAULT_OPEN; the AN_FAULT_AT-th (from 1; 0:
+ * none) returns AN_FAULT_ERRNO, and so do all after it if AN_FAULT_STICKY is set, as on a full disk. On exit the count
+ * is written to the file AN_FAULT_COUNT, if set. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -58,6 +60,28 @@ typedef ssize_t (*pwritev_type)(int, const struct iovec *, int, off_t);
 typedef int (*sync_type)(int);
 typedef int (*truncate_type)(int, off_t);
 typedef int (*rename_type)(const char *, const char *);
+
+typedef int (*open_type)(const char *, int, ...);
+
+static bool is_refused(const char *path, int flags)
+{
+    const char *watched = getenv("AN_FAULT_OPEN");
+    return watched && (flags & O_ACCMODE) == O_RDONLY && strstr(path, watched) && is_time();
+}
+
+#define OPEN(name)                                                                                                     \
+    int name(const char *path, int flags, ...)                                                                         \
+    {                                                                                                                  \
+        REAL(open_type, #name);                                                                                        \
+        va_list arguments;                                                                                             \
+        va_start(arguments, flags);                                                                                    \
+        unsigned mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(arguments, unsigned) : 0;                               \
+        va_end(arguments);                                                                                             \
+        return is_refused(path, flags) ? -1 : real(path, flags, mode);                                                 \
+    }
+
+OPEN(open)
+OPEN(open64)
 
 ssize_t write(int fd, const void *data, size_t size)
 {

@@ -1,5 +1,6 @@
 """ENOSPC and EIO at every write, sync and rename of a small ingest: a clear error that names the file, nothing under the
-final name, and the same command then finishes with the result of an undisturbed run.
+final name, and the same command then finishes with the result of an undisturbed run. And images that cannot be opened:
+the system's failure stops the run, which can be continued; only a file that is not there is set aside.
     faults.py [--every N]   (N: only each N-th call fails, for a quick run)"""
 import errno
 import json
@@ -10,7 +11,7 @@ import sys
 import tempfile
 
 sys.dont_write_bytecode = True
-from pictures import idx_set
+from pictures import idx_set, png_folders
 
 PROGRAM = os.path.join(os.environ["AN_BIN_DIR"], "an-ingest")
 SHIM = os.environ.get("AN_FAULT_SHIM")
@@ -19,8 +20,8 @@ SHIM = os.environ.get("AN_FAULT_SHIM")
 def ingest(source, destination, **faults):
     environment = dict(os.environ)
     if faults:
-        environment.update({"LD_PRELOAD": SHIM, "AN_FAULT_PATH": destination},
-                           **{f"AN_FAULT_{key}": str(value) for key, value in faults.items()})
+        faults = {"PATH": destination, **faults} if "OPEN" not in faults else faults
+        environment.update({"LD_PRELOAD": SHIM}, **{f"AN_FAULT_{key}": str(value) for key, value in faults.items()})
     command = [PROGRAM, "--quiet", "--threads", "2", "--size", "48", source, destination]
     return subprocess.run(command, env=environment, capture_output=True, text=True)
 
@@ -32,10 +33,35 @@ def contents(dataset):
     return {key: described[key] for key in ("records", "classes", "statistics", "manifest", "set_aside", "fingerprint")}
 
 
+def reading(root):
+    """Failures while the images are opened; returns the number of wrong outcomes."""
+    source, whole, out = png_folders(f"{root}/files", 3, 20), f"{root}/files-whole", f"{root}/files-out"
+    assert ingest(source, whole).returncode == 0
+    wanted, failures = contents(whole), 0
+    for number in (errno.EMFILE, errno.ENFILE, errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE, errno.ENOMEM):
+        stopped = ingest(source, out, OPEN=".png", AT=30, ERRNO=number)
+        reported = os.path.exists(f"{out}.rejected.ndjson")
+        problem = None
+        if stopped.returncode != 1 or os.strerror(number) not in stopped.stderr or reported:
+            problem = f"exit code {stopped.returncode}, report {reported}, message: {stopped.stderr.strip()}"
+        elif ingest(source, out).returncode or contents(out) != wanted:
+            problem = "continued, it wrote something else"
+        if problem:
+            failures += 1
+            print(f"opening an image, {errno.errorcode[number]}: {problem}")
+        for leftover in (out, f"{out}.partial"):
+            shutil.rmtree(leftover, ignore_errors=True)
+    missing = ingest(source, out, OPEN=".png", AT=30, ERRNO=errno.ENOENT)
+    if missing.returncode or len(contents(out)["set_aside"]) != 1:
+        failures += 1
+        print(f"a missing image is not set aside: {missing.stderr.strip()}")
+    return failures
+
+
 def main():
     every = int(sys.argv[2]) if len(sys.argv) > 2 else 1
-    failures = 0
     with tempfile.TemporaryDirectory(prefix="an-faults-") as root:
+        failures = reading(root)
         source, whole, out = idx_set(f"{root}/in", 3000), f"{root}/whole", f"{root}/out"
         counter = f"{root}/count"
         assert ingest(source, whole, AT=0, COUNT=counter).returncode == 0

@@ -17,3 +17,26 @@ def idx_set(folder, count, side=28, seed=1):
         file.write(struct.pack(">II", 0x801, count))
         file.write(bytes(rng.randrange(10) for _ in range(count)))
     return images
+
+
+def png():
+    """A grey 8 x 8 PNG, by hand."""
+    import struct
+    import zlib
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    rows = b"".join(b"\0" + bytes(range(y, y + 8)) for y in range(8))
+    header = struct.pack(">IIBBBBB", 8, 8, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def png_folders(root, classes, each):
+    """A folder source: each PNG files (all alike) in each of the class folders. Returns root."""
+    for c in range(classes):
+        os.makedirs(f"{root}/class-{c}")
+        for i in range(each):
+            with open(f"{root}/class-{c}/{i}.png", "wb") as file:
+                file.write(png())
+    return root

@@ -30,10 +30,10 @@ void support_pictures(fixture *f, const char *folder, int classes, int each)
 void support_ingest(const an_ingest_config *config, const char *source, const char *destination)
 {
     an_ingest_outcome outcome;
-    int error = an_ingest_run(config, source, destination, &outcome);
+    int rc = an_ingest_run(config, source, destination, &outcome);
     an_ingest_outcome_free(&outcome);
-    if (error)
-        fail_msg("%d: %s", error, an_error_message());
+    if (rc)
+        fail_msg("%d: %s", rc, an_error_message());
 }
 
 an_dataset *support_open(const char *path)

@@ -1,9 +1,5 @@
-/* Any bytes as text that JSON can hold, and back. Paths and names on Linux are bytes; JSON and safetensors metadata are
- * UTF-8.
- *
- * Each byte that is not part of valid UTF-8 becomes "\xHH" (four characters, lower-case digits). A backslash that would
- * be mistaken for the beginning of such a sequence becomes "\x5c". All other text, in particular every ordinary path,
- * stays as it is. Functions may be called by any thread; they fail only for lack of memory. */
+/* Any bytes as strings that JSON and safetensors metadata can hold, and back: base/utf8.h as strings of one's own.
+ * Functions may be called by any thread; they fail only for lack of memory. */
 #ifndef AN_TRAIN_STATE_TEXT_H
 #define AN_TRAIN_STATE_TEXT_H
 

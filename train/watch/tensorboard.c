@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <png.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +12,7 @@
 #include "base/buffer.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/png.h"
 #include "train/watch/histogram.h"
 #include "train/watch/wire.h"
 
@@ -102,25 +102,12 @@ int an_tensorboard_scalar(an_tensorboard *board, uint64_t step, const char *tag,
     return write_value(board, rc, step);
 }
 
-static int encode_png(const uint8_t *rgb, uint32_t width, uint32_t height, an_buffer *out)
-{
-    png_image image = {.version = PNG_IMAGE_VERSION, .width = width, .height = height, .format = PNG_FORMAT_RGB};
-    png_alloc_size_t size = 0;
-    if (!png_image_write_get_memory_size(image, size, 0, rgb, 0, NULL))
-        return an_error(AN_EINTERNAL, "cannot encode a PNG: %s", image.message);
-    int rc = an_buffer_reserve(out, size);
-    if (!rc && !png_image_write_to_memory(&image, out->data, &size, 0, rgb, 0, NULL))
-        rc = an_error(AN_EINTERNAL, "cannot encode a PNG: %s", image.message);
-    out->size = rc ? 0 : size;
-    return rc;
-}
-
 int an_tensorboard_image(an_tensorboard *board, uint64_t step, const char *tag, const uint8_t *rgb, uint32_t width,
                          uint32_t height)
 {
     enum { IMAGE_HEIGHT = 1, IMAGE_WIDTH = 2, IMAGE_COLOURS = 3, IMAGE_PNG = 4 };
     an_buffer png = {0};
-    int rc = encode_png(rgb, width, height, &png);
+    int rc = an_png_write(rgb, AN_PNG_RGB, width, height, (size_t)3 * width, &png);
     begin_value(board, &rc, tag);
     an_wire_unsigned(&rc, &board->body, IMAGE_HEIGHT, height);
     an_wire_unsigned(&rc, &board->body, IMAGE_WIDTH, width);

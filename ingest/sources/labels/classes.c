@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 
 #include "base/error.h"
-#include "ingest/sources/labels/lines.h"
+#include "ingest/sources/labels/lines_private.h"
 #include "store/dataset/dataset.h"
 
 void an_classes_free(an_classes *classes)
@@ -19,7 +19,7 @@ void an_classes_free(an_classes *classes)
     memset(classes, 0, sizeof(*classes));
 }
 
-/* First position in sorted whose id is not below id. */
+/* First position in sorted whose id is equal to or greater than id. */
 static uint32_t lower_bound(const an_classes *classes, const char *id)
 {
     uint32_t low = 0, high = classes->count;
@@ -64,9 +64,9 @@ int an_classes_add(an_classes *classes, const char *id, const char *name)
     uint32_t at = lower_bound(classes, id);
     if (at < classes->count && strcmp(classes->entries[classes->sorted[at]].id, id) == 0)
         return an_error(AN_EINVAL, "class '%s' appears twice", id);
-    int error = grow(classes);
-    if (error)
-        return error;
+    int rc = grow(classes);
+    if (rc)
+        return rc;
     an_class_entry entry = {strdup(id), name ? strdup(name) : NULL};
     if (!entry.id || (name && !entry.name)) {
         free(entry.id);
@@ -81,10 +81,10 @@ int an_classes_add(an_classes *classes, const char *id, const char *name)
 
 int an_classes_copy(an_classes *into, const an_classes *from)
 {
-    int error = AN_OK;
-    for (uint32_t i = 0; i < from->count && !error; i++)
-        error = an_classes_add(into, from->entries[i].id, from->entries[i].name);
-    return error;
+    int rc = AN_OK;
+    for (uint32_t i = 0; i < from->count && !rc; i++)
+        rc = an_classes_add(into, from->entries[i].id, from->entries[i].name);
+    return rc;
 }
 
 int an_classes_sort(an_classes *classes, uint32_t *map)
@@ -108,31 +108,31 @@ int an_classes_read(an_classes *classes, const char *path)
 {
     an_lines lines;
     char *line;
-    int error = an_lines_read(&lines, path);
-    while (!error && an_lines_next(&lines, &line)) {
+    int rc = an_lines_read(&lines, path);
+    while (!rc && an_lines_next(&lines, &line)) {
         const char *name = an_line_cut_first(line);
-        error = an_classes_add(classes, line, *name ? name : NULL);
-        if (error)
-            an_error_prefix(error, "'%s', line %u", path, lines.number);
+        rc = an_classes_add(classes, line, *name ? name : NULL);
+        if (rc)
+            an_error_prefix(rc, "'%s', line %u", path, lines.number);
     }
-    if (!error && !classes->count)
-        error = an_error(AN_EINVAL, "no classes in '%s': expected lines of class id, tab, name", path);
+    if (!rc && !classes->count)
+        rc = an_error(AN_EINVAL, "no classes in '%s': expected lines of class id, tab, name", path);
     an_lines_free(&lines);
-    return error;
+    return rc;
 }
 
 static int from_dataset(an_classes *classes, const char *path)
 {
     an_dataset *dataset;
-    int error = an_dataset_open(&dataset, path);
-    if (error)
-        return error;
-    for (uint32_t i = 0; i < an_dataset_class_count(dataset) && !error; i++) {
+    int rc = an_dataset_open(&dataset, path);
+    if (rc)
+        return rc;
+    for (uint32_t i = 0; i < an_dataset_class_count(dataset) && !rc; i++) {
         const an_class *entry = an_dataset_class(dataset, i);
-        error = an_classes_add(classes, entry->id, strcmp(entry->id, entry->name) ? entry->name : NULL);
+        rc = an_classes_add(classes, entry->id, strcmp(entry->id, entry->name) ? entry->name : NULL);
     }
     an_dataset_free(dataset);
-    return error;
+    return rc;
 }
 
 int an_classes_from(an_classes *classes, const char *path)

@@ -11,8 +11,8 @@
 
 #include "base/error.h"
 #include "base/temporary.h"
-#include "ingest/sources/labels/lines.h"
-#include "ingest/sources/labels/truth.h"
+#include "ingest/sources/labels/lines_private.h"
+#include "ingest/sources/labels/truth_private.h"
 
 #define MEMBER_MAX ((int64_t)256 << 20)
 
@@ -37,7 +37,8 @@ static void synsets_free(synsets *list)
 
 /* --- meta.mat -------------------------------------------------------------------------------------------------- */
 
-/* A character array as UTF-8: matio gives 8-bit text, or 16-bit units from which ASCII and Latin-1 are taken. */
+/* A character array as UTF-8. matio gives 8-bit text, taken as it is, or 16-bit units, of which Latin-1 is understood.
+ */
 static char *text_of(const matvar_t *field)
 {
     if (!field || field->class_type != MAT_C_CHAR || !field->data)
@@ -77,7 +78,7 @@ static double number_of(const matvar_t *field)
     }
 }
 
-/* The classes are the leaves; the other synsets are their ancestors. */
+/* A synset without children is a class; the others are groups of classes. */
 static int add_synset(matvar_t *array, size_t i, synsets *out)
 {
     double children = number_of(Mat_VarGetStructFieldByName(array, "num_children", i));
@@ -103,34 +104,34 @@ static int read_synsets(matvar_t *array, synsets *out)
     out->entries = calloc(count + 1, sizeof(*out->entries));
     if (!out->entries)
         return an_error(AN_ENOMEM, "out of memory for synsets");
-    int error = AN_OK;
-    for (size_t i = 0; i < count && !error; i++)
-        error = add_synset(array, i, out);
-    if (!error && !out->count)
-        error = an_error(AN_ECORRUPT, "meta.mat names no classes");
-    return error;
+    int rc = AN_OK;
+    for (size_t i = 0; i < count && !rc; i++)
+        rc = add_synset(array, i, out);
+    if (!rc && !out->count)
+        rc = an_error(AN_ECORRUPT, "meta.mat names no classes");
+    return rc;
 }
 
-/* matio reads from names only: lend it a temporary file. */
+/* matio opens files by name only: give it a temporary one. */
 static int read_meta(const an_buffer *bytes, synsets *out)
 {
     char path[64];
-    int fd, error = an_temporary_open(&fd);
-    if (error)
-        return error;
+    int fd, rc = an_temporary_open(&fd);
+    if (rc)
+        return rc;
     snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-    error = an_temporary_write(fd, bytes->data, bytes->size);
-    mat_t *file = error ? NULL : Mat_Open(path, MAT_ACC_RDONLY);
-    if (!error && !file)
-        error = an_error(AN_ECORRUPT, "meta.mat is no MATLAB file");
+    rc = an_temporary_write(fd, bytes->data, bytes->size);
+    mat_t *file = rc ? NULL : Mat_Open(path, MAT_ACC_RDONLY);
+    if (!rc && !file)
+        rc = an_error(AN_ECORRUPT, "meta.mat is no MATLAB file");
     if (file) {
         matvar_t *array = Mat_VarRead(file, "synsets");
-        error = read_synsets(array, out);
+        rc = read_synsets(array, out);
         Mat_VarFree(array);
         Mat_Close(file);
     }
     close(fd);
-    return error;
+    return rc;
 }
 
 /* --- archive --------------------------------------------------------------------------------------------------- */
@@ -146,9 +147,9 @@ static int read_member(struct archive *tar, struct archive_entry *entry, an_buff
     int64_t size = archive_entry_size(entry);
     if (size < 0 || size > MEMBER_MAX)
         return an_error(AN_ECORRUPT, "'%s' is impossibly large", archive_entry_pathname(entry));
-    int error = an_buffer_reserve(out, (size_t)size + 1);
-    if (error)
-        return error;
+    int rc = an_buffer_reserve(out, (size_t)size + 1);
+    if (rc)
+        return rc;
     la_ssize_t got = archive_read_data(tar, out->data, (size_t)size);
     if (got != size)
         return an_error(AN_ECORRUPT, "cannot read '%s': %s", archive_entry_pathname(entry),
@@ -160,19 +161,19 @@ static int read_member(struct archive *tar, struct archive_entry *entry, an_buff
 static int read_members(struct archive *tar, an_buffer *meta, an_buffer *truth)
 {
     struct archive_entry *entry;
-    int status, error = AN_OK;
-    while (!error && (status = archive_read_next_header(tar, &entry)) != ARCHIVE_EOF) {
+    int status, rc = AN_OK;
+    while (!rc && (status = archive_read_next_header(tar, &entry)) != ARCHIVE_EOF) {
         if (status < ARCHIVE_WARN)
             return an_error(AN_ECORRUPT, "%s", archive_error_string(tar));
         const char *name = archive_entry_pathname(entry);
         if (name && ends_with(name, "/meta.mat"))
-            error = read_member(tar, entry, meta);
+            rc = read_member(tar, entry, meta);
         else if (name && ends_with(name, "_validation_ground_truth.txt"))
-            error = read_member(tar, entry, truth);
+            rc = read_member(tar, entry, truth);
     }
-    if (!error && (!meta->size || !truth->size))
-        error = an_error(AN_ECORRUPT, "no meta.mat and validation ground truth inside");
-    return error;
+    if (!rc && (!meta->size || !truth->size))
+        rc = an_error(AN_ECORRUPT, "no meta.mat and validation ground truth inside");
+    return rc;
 }
 
 static int open_archive(const char *path, an_buffer *meta, an_buffer *truth)
@@ -184,11 +185,11 @@ static int open_archive(const char *path, an_buffer *meta, an_buffer *truth)
         return an_error(AN_ENOMEM, "out of memory reading '%s'", path);
     archive_read_support_filter_gzip(tar);
     archive_read_support_format_tar(tar);
-    int error = archive_read_open_filename(tar, path, 1 << 16) == ARCHIVE_OK
-                    ? read_members(tar, meta, truth)
-                    : an_error(AN_ECORRUPT, "%s", archive_error_string(tar));
+    int rc = archive_read_open_filename(tar, path, 1 << 16) == ARCHIVE_OK
+                 ? read_members(tar, meta, truth)
+                 : an_error(AN_ECORRUPT, "%s", archive_error_string(tar));
     archive_read_free(tar);
-    return error;
+    return rc;
 }
 
 /* --- together -------------------------------------------------------------------------------------------------- */
@@ -211,29 +212,29 @@ static int fill(an_truth *truth, synsets *list, const an_buffer *ground_truth)
     an_lines lines;
     char *line;
     qsort(list->entries, list->count, sizeof(*list->entries), by_wnid);
-    int error = an_lines_parse(&lines, ground_truth->data, ground_truth->size);
-    for (size_t i = 0; i < list->count && !error; i++)
-        error = an_classes_add(&truth->classes, list->entries[i].wnid, list->entries[i].words);
-    while (!error && an_lines_next(&lines, &line)) {
+    int rc = an_lines_parse(&lines, ground_truth->data, ground_truth->size);
+    for (size_t i = 0; i < list->count && !rc; i++)
+        rc = an_classes_add(&truth->classes, list->entries[i].wnid, list->entries[i].words);
+    while (!rc && an_lines_next(&lines, &line)) {
         const char *wnid = wnid_of(list, strtoul(line, NULL, 10));
-        error = wnid ? an_truth_add(truth, "", wnid)
-                     : an_error(AN_ECORRUPT, "ground truth, line %u: '%s' is no class of meta.mat", lines.number, line);
+        rc = wnid ? an_truth_add(truth, "", wnid)
+                  : an_error(AN_ECORRUPT, "ground truth, line %u: '%s' is no class of meta.mat", lines.number, line);
     }
     an_lines_free(&lines);
-    return error;
+    return rc;
 }
 
 int an_truth_read_devkit(an_truth *truth, const char *path)
 {
     an_buffer meta = {0}, ground_truth = {0};
     synsets list = {0};
-    int error = open_archive(path, &meta, &ground_truth);
-    if (!error)
-        error = read_meta(&meta, &list);
-    if (!error)
-        error = fill(truth, &list, &ground_truth);
+    int rc = open_archive(path, &meta, &ground_truth);
+    if (!rc)
+        rc = read_meta(&meta, &list);
+    if (!rc)
+        rc = fill(truth, &list, &ground_truth);
     an_buffer_free(&meta);
     an_buffer_free(&ground_truth);
     synsets_free(&list);
-    return error ? an_error_prefix(error, "devkit '%s'", path) : AN_OK;
+    return rc ? an_error_prefix(rc, "devkit '%s'", path) : AN_OK;
 }

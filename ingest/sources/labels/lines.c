@@ -1,4 +1,4 @@
-#include "ingest/sources/labels/lines.h"
+#include "ingest/sources/labels/lines_private.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -10,23 +10,23 @@
 
 static int start(an_lines *lines)
 {
-    int error = an_buffer_append(&lines->text, "", 1);
-    lines->rest = error ? NULL : (char *)lines->text.data;
-    return error;
+    int rc = an_buffer_append(&lines->text, "", 1);
+    lines->rest = rc ? NULL : (char *)lines->text.data;
+    return rc;
 }
 
 int an_lines_read(an_lines *lines, const char *path)
 {
     memset(lines, 0, sizeof(*lines));
-    int error = an_file_read(path, FILE_MAX, &lines->text);
-    return error ? error : start(lines);
+    int rc = an_file_read(path, FILE_MAX, &lines->text);
+    return rc ? rc : start(lines);
 }
 
 int an_lines_parse(an_lines *lines, const void *text, size_t size)
 {
     memset(lines, 0, sizeof(*lines));
-    int error = an_buffer_append(&lines->text, text, size);
-    return error ? error : start(lines);
+    int rc = an_buffer_append(&lines->text, text, size);
+    return rc ? rc : start(lines);
 }
 
 void an_lines_free(an_lines *lines)

@@ -1,10 +1,10 @@
-#include "ingest/sources/labels/truth.h"
+#include "ingest/sources/labels/truth_private.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
-#include "ingest/sources/labels/lines.h"
+#include "ingest/sources/labels/lines_private.h"
 
 void an_truth_free(an_truth *truth)
 {
@@ -25,12 +25,12 @@ int an_truth_add(an_truth *truth, const char *name, const char *label)
         truth->capacity = capacity;
     }
     an_truth_entry added = {truth->texts.size, truth->texts.size + strlen(name) + 1};
-    int error = an_buffer_append(&truth->texts, name, strlen(name) + 1);
-    if (!error)
-        error = an_buffer_append(&truth->texts, label, strlen(label) + 1);
-    if (!error)
+    int rc = an_buffer_append(&truth->texts, name, strlen(name) + 1);
+    if (!rc)
+        rc = an_buffer_append(&truth->texts, label, strlen(label) + 1);
+    if (!rc)
         truth->entries[truth->count++] = added;
-    return error;
+    return rc;
 }
 
 static const char *text(const an_truth *truth, uint64_t position)
@@ -75,7 +75,7 @@ int an_truth_find(const an_truth *truth, const char *name, uint64_t position, co
     return an_error(AN_ENOTFOUND, "no label for '%s'", name);
 }
 
-/* A number counts the lines of synsets from 1. */
+/* If *label is a number, replace it by the class id in that line of the synset list, counted from 1. */
 static int through_synsets(const an_classes *synsets, const char **label)
 {
     char *end;
@@ -99,11 +99,11 @@ static int read_labels(an_truth *truth, an_lines *lines, const an_classes *synse
         if (truth->count && named != truth->named)
             return an_error(AN_EINVAL, "line %u: some lines have an image name and some have none", lines->number);
         truth->named = named;
-        int error = through_synsets(synsets, &label);
-        if (!error)
-            error = an_truth_add(truth, name, label);
-        if (error)
-            return an_error_prefix(error, "line %u", lines->number);
+        int rc = through_synsets(synsets, &label);
+        if (!rc)
+            rc = an_truth_add(truth, name, label);
+        if (rc)
+            return an_error_prefix(rc, "line %u", lines->number);
     }
     return truth->count ? AN_OK : an_error(AN_EINVAL, "no labels in it");
 }
@@ -112,16 +112,19 @@ int an_truth_read(an_truth *truth, const char *labels, const char *synsets)
 {
     an_lines lines = {0};
     an_classes ids = {0};
-    int error = synsets ? an_classes_read(&ids, synsets) : AN_OK;
-    if (!error)
-        error = an_lines_read(&lines, labels);
-    if (!error && (error = read_labels(truth, &lines, &ids)))
-        an_error_prefix(error, "'%s'", labels);
-    if (!error && truth->named)
+    int rc = synsets ? an_classes_read(&ids, synsets) : AN_OK;
+    if (!rc)
+        rc = an_lines_read(&lines, labels);
+    if (!rc) {
+        rc = read_labels(truth, &lines, &ids);
+        if (rc)
+            an_error_prefix(rc, "'%s'", labels);
+    }
+    if (!rc && truth->named)
         qsort_r(truth->entries, truth->count, sizeof(*truth->entries), by_name, truth);
     an_lines_free(&lines);
     an_classes_free(&ids);
-    return error;
+    return rc;
 }
 
 int an_truth_open(an_truth *truth, const char *labels, const char *synsets, const char *devkit)

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/png.h"
 #include "tools/show/canvas/canvas_private.h"
 
 #define SIDE_MAX 16000 /* points: twice as many pixels are still a cairo image */
@@ -116,11 +117,20 @@ void an_canvas_free(an_canvas *c)
     free(c);
 }
 
+static int png_finish(an_canvas *c)
+{
+    cairo_surface_flush(c->surface);
+    return an_png_write(cairo_image_surface_get_data(c->surface), AN_PNG_BGRX,
+                        (uint32_t)cairo_image_surface_get_width(c->surface),
+                        (uint32_t)cairo_image_surface_get_height(c->surface),
+                        (size_t)cairo_image_surface_get_stride(c->surface), &c->bytes);
+}
+
 static int file_finish(an_canvas *c)
 {
     cairo_status_t status = cairo_status(c->cairo);
     if (status == CAIRO_STATUS_SUCCESS && c->kind == AN_CANVAS_PNG)
-        status = cairo_surface_write_to_png_stream(c->surface, an_canvas_append, &c->bytes);
+        return png_finish(c);
     cairo_surface_finish(c->surface);
     if (status == CAIRO_STATUS_SUCCESS)
         status = cairo_surface_status(c->surface);

@@ -1,5 +1,6 @@
 /* Drawing through cairo. */
 #include "base/error.h"
+#include "base/png.h"
 #include "tools/show/canvas/canvas_private.h"
 
 static void ink(an_canvas *c, an_colour colour, double alpha)
@@ -71,14 +72,7 @@ cairo_surface_t *an_canvas_surface(const an_image *image)
 
 int an_canvas_png(const an_image *image, an_buffer *out)
 {
-    cairo_surface_t *surface = an_canvas_surface(image);
-    if (!surface)
-        return an_error(AN_ENOMEM, "out of memory for a picture");
-    cairo_status_t status = cairo_surface_write_to_png_stream(surface, an_canvas_append, out);
-    cairo_surface_destroy(surface);
-    return status == CAIRO_STATUS_SUCCESS
-               ? AN_OK
-               : an_error(AN_EINTERNAL, "cannot write a PNG: %s", cairo_status_to_string(status));
+    return an_png_write(image->pixels, AN_PNG_RGB, image->width, image->height, (size_t)3 * image->width, out);
 }
 
 static void image_paint(an_canvas *c, const an_image *image, double x, double y, double width, double height,

@@ -1,6 +1,7 @@
-/* What the options lead to before anything is written: the open source, named classes, and how to make records. */
-#ifndef AN_INGEST_RUN_SETUP_H
-#define AN_INGEST_RUN_SETUP_H
+/* Turns options into an open source with named classes and the settings of the pipeline. Shared by a run and a dry run.
+ */
+#ifndef AN_INGEST_RUN_SETUP_PRIVATE_H
+#define AN_INGEST_RUN_SETUP_PRIVATE_H
 
 #include "ingest/run/config.h"
 #include "ingest/run/pipeline.h"
@@ -12,10 +13,10 @@ typedef struct {
     an_pipeline_options pipeline;
 } an_setup;
 
-/* Options alone: nothing is opened. */
+/* Check and convert the options. Opens nothing. */
 int an_setup_options(an_setup *setup, const an_ingest_config *config);
 
-/* After that: open the source and name its classes (--class-names, or classes.tsv in the source folder). */
+/* Afterwards: open the source and name its classes (--class-names, or classes.tsv in the source folder). */
 int an_setup_source(an_setup *setup, const an_ingest_config *config, const char *path);
 
 void an_setup_free(an_setup *setup);

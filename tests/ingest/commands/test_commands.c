@@ -1,4 +1,4 @@
-/* What the commands do with a dataset: verify finds damage, export and ingest are inverse, transcode keeps
+/* What the commands do with a dataset: verify finds damage, export undoes ingest, transcode keeps
  * coefficients. */
 #include <cairo.h>
 #include <fcntl.h>
@@ -80,6 +80,114 @@ static void test_verify_names_bad_records(void **state)
     assert_int_equal(an_verify(dataset, 3, true, &faults), AN_OK);
     assert_int_equal(faults.count, 0);
     an_dataset_free(dataset);
+}
+
+static uint64_t offset_of(const an_dataset *dataset, const void *mapped)
+{
+    an_record first;
+    assert_int_equal(an_dataset_record(dataset, 0, &first), AN_OK);
+    return (uint64_t)((const uint8_t *)mapped - first.payload) + AN_RECORD_HEADER_SIZE +
+           an_dataset_index(dataset)[0].offset;
+}
+
+static void overwrite(uint64_t offset, const void *bytes, size_t size)
+{
+    char file[600];
+    snprintf(file, sizeof(file), "%s/data.mdb", data);
+    int fd = open(file, O_RDWR);
+    assert_true(fd >= 0);
+    assert_int_equal(pwrite(fd, bytes, size, (off_t)offset), (ssize_t)size);
+    close(fd);
+}
+
+/* verify finds one fault, in this record, and its reason holds text. */
+static void expect_fault(uint64_t index, const char *text)
+{
+    an_verify_faults faults;
+    an_dataset *dataset = support_open(data);
+    assert_int_equal(an_verify(dataset, 2, true, &faults), AN_OK);
+    assert_int_equal(faults.count, 1);
+    assert_int_equal(faults.entries[0].index, index);
+    if (!strstr(faults.entries[0].reason, text))
+        fail_msg("'%s' is not in '%s'", text, faults.entries[0].reason);
+    an_verify_faults_free(&faults);
+    an_dataset_free(dataset);
+}
+
+/* Records with right checksums whose headers differ from what the dataset says of them. */
+static void test_verify_compares_records_with_the_index(void **state)
+{
+    (void)state;
+    uint8_t bytes[AN_RECORD_HEADER_SIZE];
+    an_record record;
+    support_ingest(&config, source, data);
+    an_dataset *dataset = support_open(data);
+    assert_int_equal(an_dataset_record(dataset, 5, &record), AN_OK);
+    uint64_t at = an_dataset_index(dataset)[5].offset;
+    an_record_header sound = record.header, label = sound, width = sound, height = sound, codec = sound;
+    label.label = 1 - label.label;
+    width.width = 16;
+    height.height = 16;
+    codec.codec = AN_CODEC_COEF; /* a JPEG's bytes are no coefficients */
+    an_record_header *const cases[] = {&label, &width, &height, &codec};
+    static const char *const reasons[] = {"contradicts the index", "contradicts the index", "contradicts the index",
+                                          ""};
+    for (size_t i = 0; i < 4; i++) {
+        an_record_header_write(cases[i], record.payload, bytes);
+        overwrite(at, bytes, sizeof(bytes));
+        expect_fault(5, reasons[i]);
+    }
+    an_record_header_write(&sound, record.payload, bytes);
+    overwrite(at, bytes, sizeof(bytes));
+    an_verify_faults faults;
+    assert_int_equal(an_verify(dataset, 2, true, &faults), AN_OK);
+    assert_int_equal(faults.count, 0);
+    an_dataset_free(dataset);
+}
+
+/* Two records that have changed places, with the same label, size and length. */
+static void test_verify_notices_exchanged_records(void **state)
+{
+    (void)state;
+    config.codec = "rgb"; /* all of one length */
+    support_ingest(&config, source, data);
+    an_dataset *dataset = support_open(data);
+    const an_index_entry *index = an_dataset_index(dataset);
+    uint64_t other = 1;
+    while (index[other].label != index[0].label)
+        other++;
+    size_t size = index[0].length;
+    uint8_t *both = malloc(2 * size);
+    for (uint64_t i = 0; i < 2; i++) {
+        an_record record;
+        assert_int_equal(an_dataset_record(dataset, i ? other : 0, &record), AN_OK);
+        memcpy(both + i * size, record.payload - AN_RECORD_HEADER_SIZE, size);
+    }
+    overwrite(index[0].offset, both + size, size);
+    overwrite(index[other].offset, both, size);
+    an_verify_faults faults;
+    assert_int_equal(an_verify(dataset, 2, true, &faults), AN_ECORRUPT);
+    assert_int_equal(faults.count, 0);
+    assert_non_null(strstr(an_error_message(), "leads to another record"));
+    an_verify_faults_free(&faults);
+    an_dataset_free(dataset);
+    free(both);
+}
+
+/* A label that has no class is refused when the dataset is opened. */
+static void test_a_label_without_class_is_not_opened(void **state)
+{
+    (void)state;
+    const char *name;
+    size_t length;
+    support_ingest(&config, source, data);
+    an_dataset *dataset = support_open(data);
+    assert_int_equal(an_dataset_name(dataset, 7, &name, &length), AN_OK);
+    uint64_t at = offset_of(dataset, name) - 4;
+    an_dataset_free(dataset);
+    overwrite(at, (const uint8_t[]){2, 0, 0, 0}, 4);
+    assert_int_equal(an_dataset_open(&dataset, data), AN_ECORRUPT);
+    assert_non_null(strstr(an_error_message(), "label has no class"));
 }
 
 static void test_export_and_back(void **state)
@@ -236,6 +344,9 @@ int main(void)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         CASE(test_verify_names_bad_records),
+        CASE(test_verify_compares_records_with_the_index),
+        CASE(test_verify_notices_exchanged_records),
+        CASE(test_a_label_without_class_is_not_opened),
         CASE(test_export_and_back),
         CASE(test_export_a_part),
         CASE(test_transcoding_keeps_coefficients),

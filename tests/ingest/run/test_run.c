@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -58,9 +59,9 @@ static void ingest_ok(void)
 static void ingest_fails(int code, const char *text)
 {
     an_ingest_outcome outcome;
-    int error = ingest(&outcome);
+    int rc = ingest(&outcome);
     an_ingest_outcome_free(&outcome);
-    assert_int_equal(error, code);
+    assert_int_equal(rc, code);
     if (!strstr(an_error_message(), text))
         fail_msg("'%s' is not in '%s'", text, an_error_message());
 }
@@ -97,7 +98,7 @@ static void test_any_number_of_threads_gives_the_same(void **state)
     an_dataset_free(dataset);
 }
 
-/* More items than one group of the pipeline, so that sums change hands while workers go on. */
+/* More items than one group of the pipeline: sums are merged while workers go on with the next group. */
 static void test_many_small_images(void **state)
 {
     (void)state;
@@ -156,10 +157,10 @@ static void test_order_source_keeps_it(void **state)
 static void test_codecs_and_mixture(void **state)
 {
     (void)state;
-    static const char *const codecs[] = {"yuv420", "rgb", "coef", "mixed:0.5"};
+    size_t codecs = an_codec_count();
     add_pictures(2, 30);
-    for (size_t c = 0; c < 4; c++) {
-        config.codec = codecs[c];
+    for (size_t c = 0; c <= codecs; c++) {
+        config.codec = c < codecs ? an_codec_name(an_codec_at(c)) : "mixed:0.5";
         snprintf(destination, sizeof(destination), "%s", fixture_path(&f, "codec-%zu", c));
         ingest_ok();
         an_dataset *dataset = support_open(destination);
@@ -167,12 +168,19 @@ static void test_codecs_and_mixture(void **state)
         for (uint64_t i = 0; i < 60; i++) {
             an_record record;
             assert_int_equal(an_dataset_record(dataset, i, &record), AN_OK);
-            if (c < 3)
-                assert_string_equal(an_codec_name(record.header.codec), codecs[c]);
+            if (c < codecs)
+                assert_int_equal(record.header.codec, an_codec_at(c));
             raw += record.header.codec == AN_CODEC_YUV420;
         }
-        if (c == 3)
+        json_t *object;
+        assert_int_equal(an_info_json(dataset, &object), AN_OK);
+        json_t *counts = json_object_get(object, "codecs");
+        if (c == codecs)
             assert_true(raw > 15 && raw < 45);
+        else
+            assert_int_equal(json_integer_value(json_object_get(counts, config.codec)), 60);
+        assert_int_equal(json_object_size(counts), c < codecs ? 1 : 2);
+        json_decref(object);
         an_verify_faults faults;
         assert_int_equal(an_verify(dataset, 2, true, &faults), AN_OK);
         assert_int_equal(faults.count, 0);
@@ -259,6 +267,53 @@ static void test_odd_files(void **state)
     an_buffer_free(&report);
     an_buffer_free(&jpeg);
     an_buffer_free(&png);
+}
+
+/* Files that cannot be read are set aside, each with its reason, which does not hold the path. */
+static void test_unreadable_files_are_set_aside(void **state)
+{
+    (void)state;
+    add_pictures(2, 8);
+    assert_int_equal(mkdir(fixture_path(&f, "source/folder"), 0755), 0);
+    assert_int_equal(symlink("loop", fixture_path(&f, "source/loop")), 0);
+    const char list[] = "source/class-0/000.jpg\ta\nsource/class-0/001.jpg\ta\nsource/class-0/002.jpg\ta\n"
+                        "source/folder\ta\nsource/loop\ta\nsource/class-0/000.jpg/x\ta\n";
+    fixture_write(fixture_path(&f, "list"), list, sizeof(list) - 1);
+    snprintf(source, sizeof(source), "%s", fixture_path(&f, "list"));
+    config.max_bad = "3";
+    ingest_ok();
+    an_dataset *dataset = support_open(destination);
+    assert_int_equal(an_dataset_count(dataset), 3);
+    assert_rejected(dataset, "source/folder", "cannot read it: Is a directory");
+    assert_rejected(dataset, "source/loop", "cannot open it: Too many levels of symbolic links");
+    assert_rejected(dataset, "source/class-0/000.jpg/x", "cannot open it: Not a directory");
+    an_dataset_free(dataset);
+}
+
+/* Too many open files: not the image's fault, so it is an error and nothing is set aside. */
+static void test_a_failing_system_rejects_nothing(void **state)
+{
+    (void)state;
+    an_recorder *recorder;
+    an_recording made = {0};
+    an_item item = {.whole = true, .fd = -1};
+    const an_recorder_options options = {.picture = {.side = 32, .pixels_max = 100000},
+                                         .codec = {.codec = AN_CODEC_JPEG, .quality = 90}};
+    fixture_write_jpeg(fixture_path(&f, "a.jpg"), 40, 40, 1);
+    assert_int_equal(an_buffer_printf(&item.path, "%s", fixture_path(&f, "a.jpg")), AN_OK);
+    assert_int_equal(an_recorder_create(&recorder, &options), AN_OK);
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &(struct rlimit){0, limit.rlim_max}), 0);
+    int rc = an_recorder_make(recorder, &item, 0, &made);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    assert_int_equal(rc, AN_EIO);
+    assert_false(made.rejected);
+    assert_int_equal(an_recorder_make(recorder, &item, 0, &made), AN_OK);
+    assert_false(made.rejected);
+    an_buffer_free(&made.payload);
+    an_recorder_free(recorder);
+    an_item_free(&item);
 }
 
 static void test_too_many_bad_files_stop_it_and_a_higher_limit_continues(void **state)
@@ -352,7 +407,7 @@ static void test_stopped_and_continued(void **state)
     fixture_write(fixture_path(&f, "source/class-0/new.jpg"), "new", 3);
     ingest_fails(AN_EINVAL, "");
     unlink(fixture_path(&f, "source/class-0/new.jpg"));
-    config.threads = 1; /* this may change */
+    config.threads = 1; /* an interrupted run may be continued with another number */
     ingest_ok();
     assert_same(whole, destination);
 }
@@ -386,7 +441,7 @@ static void test_classes_and_names(void **state)
     an_dataset_free(dataset);
 }
 
-/* A dataset as source: shrunk it equals nothing known, but the same side and codec must copy every byte. */
+/* A dataset as a source: with the same side and codec every byte is copied; with another side it is resized. */
 static void test_dataset_as_source(void **state)
 {
     (void)state;
@@ -417,6 +472,70 @@ static void test_dataset_as_source(void **state)
     assert_int_equal(an_dataset_side(a), 16);
     assert_int_equal(an_dataset_count(a), 10);
     an_dataset_free(a);
+}
+
+static const char *text_at(json_t *array, size_t i, const char *key)
+{
+    return json_string_value(json_object_get(json_array_get(array, i), key));
+}
+
+/* Names are bytes: JSON shows those that are not UTF-8 escaped, and leaves out nothing. */
+static void test_names_that_are_not_utf8(void **state)
+{
+    (void)state;
+    an_buffer report = {0};
+    add_pictures(1, 4);
+    fixture_write_jpeg(fixture_path(&f, "source/caf\xe9/good.jpg"), 40, 40, 1);
+    fixture_write(fixture_path(&f, "source/caf\xe9/\xff.jpg"), "bad", 3);
+    fixture_write(fixture_path(&f, "source/caf\xe9/caf\xc3\xa9.jpg"), "bad", 3);
+    snprintf(destination, sizeof(destination), "%s", fixture_path(&f, "out\xe9"));
+    config.max_bad = "2";
+    config.order = AN_INGEST_ORDER_SOURCE;
+    ingest_ok();
+    an_dataset *dataset = support_open(destination);
+    json_t *object;
+    assert_int_equal(an_info_json(dataset, &object), AN_OK);
+    json_t *rejects = json_object_get(object, "set_aside"), *classes = json_object_get(object, "classes");
+    assert_non_null(strstr(json_string_value(json_object_get(object, "path")), "/out\\xe9"));
+    assert_int_equal(json_array_size(rejects), 2);
+    assert_string_equal(text_at(rejects, 0, "path"), "caf\\xe9/caf\xc3\xa9.jpg");
+    assert_string_equal(text_at(rejects, 1, "path"), "caf\\xe9/\\xff.jpg");
+    assert_int_equal(json_array_size(classes), 2);
+    assert_string_equal(text_at(classes, 0, "id"), "caf\\xe9");
+    assert_string_equal(text_at(classes, 0, "name"), "caf\\xe9");
+    json_decref(object);
+    an_dataset_free(dataset);
+    assert_int_equal(an_file_read(fixture_path(&f, "out\xe9.rejected.ndjson"), 100000, &report), AN_OK);
+    assert_int_equal(an_buffer_append(&report, "", 1), AN_OK);
+    assert_non_null(strstr((char *)report.data, "caf\\\\xe9/\\\\xff.jpg"));
+    an_buffer_free(&report);
+}
+
+/* Datasets of earlier versions hold reasons that quote a path. */
+static void test_info_of_a_reason_that_is_not_utf8(void **state)
+{
+    (void)state;
+    enum { SIDE = 8 };
+    an_statistics_sums sums;
+    an_writer *writer;
+    an_image image = {0};
+    json_t *object;
+    an_record_header header = {.codec = AN_CODEC_RGB, .width = SIDE, .height = SIDE, .length = 3 * SIDE * SIDE};
+    fixture_picture(&image, SIDE, SIDE, 1);
+    assert_int_equal(an_statistics_sums_init(&sums, SIDE), AN_OK);
+    assert_int_equal(an_writer_open(&writer, destination, "{}", SIDE, &sums), AN_OK);
+    assert_int_equal(an_writer_class(writer, 0, "c", "c"), AN_OK);
+    assert_int_equal(an_writer_put(writer, &header, image.pixels, "c/1.jpg"), AN_OK);
+    assert_int_equal(an_statistics_sums_add(&sums, &image), AN_OK);
+    assert_int_equal(an_writer_reject(writer, "c/2.jpg", "cannot open 'caf\xe9/2.jpg'", 0), AN_OK);
+    assert_int_equal(an_writer_finish(writer), AN_OK);
+    an_statistics_sums_free(&sums);
+    an_image_free(&image);
+    an_dataset *dataset = support_open(destination);
+    assert_int_equal(an_info_json(dataset, &object), AN_OK);
+    assert_string_equal(text_at(json_object_get(object, "set_aside"), 0, "reason"), "cannot open 'caf\\xe9/2.jpg'");
+    json_decref(object);
+    an_dataset_free(dataset);
 }
 
 static void test_info(void **state)
@@ -451,6 +570,10 @@ int main(void)
         CASE(test_codecs_and_mixture),
         CASE(test_fitting_jpeg_passes_through),
         CASE(test_odd_files),
+        CASE(test_unreadable_files_are_set_aside),
+        CASE(test_a_failing_system_rejects_nothing),
+        CASE(test_names_that_are_not_utf8),
+        CASE(test_info_of_a_reason_that_is_not_utf8),
         CASE(test_too_many_bad_files_stop_it_and_a_higher_limit_continues),
         CASE(test_limits_of_bad_files),
         CASE(test_nothing_usable),

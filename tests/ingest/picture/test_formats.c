@@ -1,5 +1,4 @@
-/* One file of each kind in a folder: exactly the documented outcome (docs/ingest.md). And PNG, kind by kind, to the
- * bit. */
+/* Every format has the outcome that docs/ingest.md promises. Every kind of PNG gives the right pixels, to the bit. */
 #include <png.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,8 +10,9 @@
 #include <cmocka.h>
 
 #include "base/error.h"
+#include "ingest/picture/describe_private.h"
+#include "ingest/picture/picture_private.h"
 #include "ingest/picture/png.h"
-#include "ingest/picture/sniff.h"
 #include "ingest/run/run.h"
 #include "store/dataset/dataset.h"
 #include "tests/ingest/support.h"
@@ -151,22 +151,24 @@ static void test_png_damage(void **state)
     an_image_free(&image);
 }
 
-static void test_sniff(void **state)
+static void test_kind_of_file(void **state)
 {
     (void)state;
-    assert_string_equal(an_sniff_describe((const uint8_t *)"RIFF\1\2\3\4WEBPVP8 ", 16), "WebP image");
-    assert_string_equal(an_sniff_describe((const uint8_t *)"GIF89a", 6), "GIF image");
-    assert_string_equal(an_sniff_describe((const uint8_t *)"BM", 2), "BMP image");
-    assert_string_equal(an_sniff_describe((const uint8_t *)"B", 1), "text");
-    assert_string_equal(an_sniff_describe((const uint8_t *)"\1\2\3", 3), "not an image");
-    assert_string_equal(an_sniff_describe((const uint8_t *)"", 0), "not an image");
-    assert_int_equal(an_sniff((const uint8_t *)"\xff\xd8", 2), AN_FILE_OTHER);
-    assert_int_equal(an_sniff((const uint8_t *)"\xff\xd8\xff", 3), AN_FILE_JPEG);
+    assert_string_equal(an_picture_describe((const uint8_t *)"RIFF\1\2\3\4WEBPVP8 ", 16), "WebP image");
+    assert_string_equal(an_picture_describe((const uint8_t *)"GIF89a", 6), "GIF image");
+    assert_string_equal(an_picture_describe((const uint8_t *)"BM", 2), "BMP image");
+    assert_string_equal(an_picture_describe((const uint8_t *)"B", 1), "text");
+    assert_string_equal(an_picture_describe((const uint8_t *)"\1\2\3", 3), "not an image");
+    assert_string_equal(an_picture_describe((const uint8_t *)"", 0), "not an image");
+    assert_null(an_picture_format_of((const uint8_t *)"\xff\xd8", 2));
+    assert_ptr_equal(an_picture_format_of((const uint8_t *)"\xff\xd8\xff", 3), &an_picture_jpeg);
+    assert_null(an_picture_format_of((const uint8_t *)"\x89PNG\r\n\x1a", 7));
+    assert_ptr_equal(an_picture_format_of((const uint8_t *)"\x89PNG\r\n\x1a\n", 8), &an_picture_png);
 }
 
 /* --- the square of a JPEG -------------------------------------------------------------------------------------- */
 
-/* Inside the square and its margin: what a full decode gives. */
+/* Inside the square and its margin, the pixels are those of a full decode. */
 static void assert_same_square(const an_image *whole, const an_image *square, uint32_t margin)
 {
     assert_int_equal(whole->width, square->width);
@@ -232,7 +234,7 @@ static void test_square_equals_whole(void **state)
     an_jpeg_decoder_free(decoder);
 }
 
-/* A file cut anywhere is noticed, though the part that is missing may lie outside the square. */
+/* A file that was cut is noticed wherever that was, even if only pixels outside the square are missing. */
 static void test_square_notices_truncation(void **state)
 {
     (void)state;
@@ -361,8 +363,8 @@ static void test_one_of_each(void **state)
     snprintf(out, sizeof(out), "%s", fixture_path(&f, "out"));
     support_config(&config, 32);
     config.max_bad = "7";
-    int error = an_ingest_run(&config, in, out, &outcome);
-    if (error)
+    int rc = an_ingest_run(&config, in, out, &outcome);
+    if (rc)
         fail_msg("%s", an_error_message());
     assert_int_equal(outcome.state.images, JPEGS + 2);
     assert_int_equal(outcome.state.set_aside, 7);
@@ -380,7 +382,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_png_kinds_to_the_bit),
         cmocka_unit_test(test_png_damage),
-        cmocka_unit_test(test_sniff),
+        cmocka_unit_test(test_kind_of_file),
         cmocka_unit_test(test_square_equals_whole),
         cmocka_unit_test(test_square_notices_truncation),
         cmocka_unit_test(test_one_of_each),

@@ -1,6 +1,6 @@
-/* Every flipped bit of a dataset is noticed, or changes nothing: flip one bit of the file, open and verify, put it
- * back. Either opening fails, or verify names a record, or everything that can be read is what it was (a free page,
- * padding). */
+/* A flipped bit in a dataset is noticed or does no harm. For each of many bits: flip it, open and verify, flip it back.
+ * Opening must fail, or verify must name a record, or everything that can be read must be what it was (the bit lies in
+ * a free page or in padding). */
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -64,8 +64,8 @@ static outcome look(const an_dataset *wanted)
     an_verify_faults faults;
     if (an_dataset_open(&dataset, data))
         return AT_OPENING;
-    int error = an_verify(dataset, 1, true, &faults);
-    outcome seen = error || faults.count ? BY_VERIFY : HARMLESS;
+    int rc = an_verify(dataset, 1, true, &faults);
+    outcome seen = rc || faults.count ? BY_VERIFY : HARMLESS;
     if (seen == HARMLESS)
         support_assert_same(wanted, dataset);
     an_verify_faults_free(&faults);

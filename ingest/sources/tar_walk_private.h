@@ -1,10 +1,11 @@
-/* Where the files inside an uncompressed tar are: a walk over its headers that reads no contents. */
-#ifndef AN_INGEST_SOURCES_TAR_WALK_H
-#define AN_INGEST_SOURCES_TAR_WALK_H
+/* Finds the files inside an uncompressed tar by reading its headers and skipping the contents. */
+#ifndef AN_INGEST_SOURCES_TAR_WALK_PRIVATE_H
+#define AN_INGEST_SOURCES_TAR_WALK_PRIVATE_H
 
 #include <stdint.h>
 
-/* offset: of the member's first byte in the file. A non-zero return ends the walk and is returned. */
+/* Called for each file; offset is where its first byte lies in the tar's own file. A non-zero return ends the walk and
+ * is returned. */
 typedef int (*an_tar_visit)(void *context, const char *name, uint64_t offset, uint64_t size);
 
 /* Visit every regular file of the tar that occupies size bytes from offset in the open file fd; path is for messages.

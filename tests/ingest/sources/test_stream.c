@@ -61,9 +61,9 @@ static int read_all(an_source *source, char *out, size_t size)
 {
     an_item item = {0};
     an_buffer bytes = {0};
-    int error;
     *out = 0;
-    while (!(error = an_source_next(source, &item))) {
+    int rc = an_source_next(source, &item);
+    for (; !rc; rc = an_source_next(source, &item)) {
         size_t used = strlen(out);
         assert_int_equal(an_item_load(&item, 1000, &bytes), AN_OK);
         snprintf(out + used, size - used, "%s=%u:%.*s ", (char *)item.name.data, item.label, (int)bytes.size,
@@ -71,7 +71,7 @@ static int read_all(an_source *source, char *out, size_t size)
     }
     an_item_free(&item);
     an_buffer_free(&bytes);
-    return error;
+    return rc;
 }
 
 static void expect(const char *name, const char *items)
@@ -192,7 +192,7 @@ static void test_shuffling_in_a_window(void **state)
     }
 }
 
-/* Small images, the third of them rubbish; seventh: the name of number 7. */
+/* Write a tar of small images, of which the third is no image; the image number 7 is called seventh. */
 static void make_images_tar(const char *name, uint32_t images, const char *seventh)
 {
     fixture_tar *tar = fixture_tar_open(fixture_path(&f, "%s", name));
@@ -220,9 +220,9 @@ static int ingest_stream(const an_ingest_config *config, const char *tar, const 
 {
     an_ingest_outcome outcome;
     feed(tar);
-    int error = an_ingest_run(config, "-", fixture_path(&f, "%s", destination), &outcome);
+    int rc = an_ingest_run(config, "-", fixture_path(&f, "%s", destination), &outcome);
     an_ingest_outcome_free(&outcome);
-    return error;
+    return rc;
 }
 
 static void test_an_interrupted_stream(void **state)

@@ -1,4 +1,4 @@
-#include "ingest/picture/sniff.h"
+#include "ingest/picture/describe_private.h"
 
 #include <string.h>
 
@@ -30,16 +30,7 @@ static const signature known[] = {
     {0, 9, "<!DOCTYPE", "HTML page"},
 };
 
-an_file_kind an_sniff(const uint8_t *data, size_t size)
-{
-    if (size >= 3 && memcmp(data, "\xff\xd8\xff", 3) == 0)
-        return AN_FILE_JPEG;
-    if (size >= 8 && memcmp(data, "\x89PNG\r\n\x1a\n", 8) == 0)
-        return AN_FILE_PNG;
-    return AN_FILE_OTHER;
-}
-
-const char *an_sniff_describe(const uint8_t *data, size_t size)
+const char *an_picture_describe(const uint8_t *data, size_t size)
 {
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
         if (size >= known[i].offset + known[i].length &&
