@@ -28,10 +28,10 @@ static int complain(void)
 
 static int put(work *w, uint32_t i)
 {
-    static const an_codec codecs[] = {AN_CODEC_JPEG, AN_CODEC_YUV420, AN_CODEC_RGB, AN_CODEC_COEF};
+    uint32_t codecs = (uint32_t)an_codec_count();
     static const an_jpeg_subsampling subsamplings[] = {AN_JPEG_420, AN_JPEG_422, AN_JPEG_444};
     static uint8_t pixels[SIDE * SIDE * 3];
-    an_codec_options options = {codecs[i % 4], 90, subsamplings[i / 4 % 3]};
+    an_codec_options options = {an_codec_at(i % codecs), 90, subsamplings[i / codecs % 3]};
     char name[32];
     test_image_make(&w->image, SIDE, SIDE, i);
     w->payload.size = 0;
