@@ -11,8 +11,8 @@
 #define AN_READER_RETRIES 1 /* of EIO: a second failure is the medium's last word */
 
 typedef struct {
-    int (*open)(an_reader *reader);
-    void (*close)(an_reader *reader);                /* cancels, waits for what is in flight; half-opened is fine */
+    int (*open)(an_reader *reader);   /* AN_EUNSUPPORTED: the engine cannot work here, and the message says why */
+    void (*close)(an_reader *reader); /* cancels, waits for what is in flight; half-opened is fine */
     int (*submit)(an_reader *reader, an_read *read); /* below depth, range checked against the 64-bit limit only */
     /* One finished read: AN_OK; none, and block is false: AN_AGAIN. Something is in flight. */
     int (*reap)(an_reader *reader, bool block, an_read **done);
@@ -20,6 +20,17 @@ typedef struct {
 } an_reader_engine_ops;
 
 extern const an_reader_engine_ops an_reader_uring_ops, an_reader_pread_ops, an_reader_mmap_ops;
+
+/* A row of the table of engines. */
+typedef struct {
+    const char *name;
+    const an_reader_engine_ops *ops; /* NULL: AUTO, which stands for another engine */
+    an_reader_engine instead;        /* where this one cannot work; itself: nothing else can */
+    bool direct;                     /* the file is opened with O_DIRECT */
+    an_reader_engine buffered;       /* where the file system refuses O_DIRECT */
+} an_reader_engine_row;
+
+const an_reader_engine_row *an_reader_engine_row_of(an_reader_engine engine); /* NULL if unknown */
 
 struct an_reader {
     const an_reader_engine_ops *ops;

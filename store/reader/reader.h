@@ -1,5 +1,8 @@
-/* Asynchronous reads of byte ranges of one file, behind one interface: io_uring where the kernel allows it, pread
- * threads elsewhere. One thread submits and waits. Completion order is arbitrary. */
+/* Asynchronous reads of byte ranges of one file, through one of several engines (a table, engines.c). A reader belongs
+ * to one thread, which submits reads and waits for them; they complete in any order. The buffers are the caller's and
+ * must stay until their reads are done or the reader is freed. A read that fails says so in its status; the reader goes
+ * on.
+ */
 #ifndef AN_STORE_READER_READER_H
 #define AN_STORE_READER_READER_H
 
@@ -13,6 +16,11 @@ typedef enum {
     AN_READER_PREAD,        /* a few threads calling pread */
     AN_READER_MMAP          /* no read at all: data points into a map of the file */
 } an_reader_engine;
+
+/* Every engine's name, at the engine's number; NULL ends them. */
+extern const char *const an_reader_engine_names[];
+size_t an_reader_engine_count(void);
+const char *an_reader_engine_name(an_reader_engine engine); /* "?" if unknown */
 
 #define AN_READER_LENGTH_MAX (((uint32_t)1 << 30) + 4096) /* bytes of one read */
 
@@ -42,13 +50,12 @@ typedef struct {
 
 typedef struct an_reader an_reader;
 
-/* Where io_uring is refused, pread takes its place; where O_DIRECT is, the page cache. an_reader_note says so, and what
- * AUTO chose and why. */
+/* An unknown engine or depth is AN_EINVAL. Where io_uring is refused, pread takes its place; where O_DIRECT is, the
+ * page cache. an_reader_note says so, and what AUTO chose and why. */
 int an_reader_create(an_reader **out, const char *path, const an_reader_options *options);
 void an_reader_free(an_reader *reader); /* cancels and waits for what is in flight */
 
 an_reader_engine an_reader_engine_used(const an_reader *reader);
-const char *an_reader_engine_name(an_reader_engine engine);
 /* "io_uring refused (Operation not permitted): using pread", or NULL. */
 const char *an_reader_note(const an_reader *reader);
 

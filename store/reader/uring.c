@@ -1,16 +1,19 @@
 /* DESIGN: one io_uring, used by the one thread that submits and waits.
  *
- * submit only fills a submission entry; the kernel hears of it with the next call into it. That is in reap, when no
+ * submit only fills a submission entry; the kernel learns of it with the next system call. That is in reap, when no
  * completion is ready or a batch has gathered, so that many reads share a system call and yet the device never runs dry
- * behind a backlog of completions. Submission and completion queues hold depth entries each, and at most depth reads
- * are in flight: neither overflows. A read that came back short, or must be repeated, is queued again by the same path.
+ * while completions wait to be taken. Submission and completion queues hold at least depth entries each, and at most
+ * depth reads are in flight: neither overflows. A read that came back short, or must be repeated, is queued again in
+ * the same way.
  *
- * Reads of neighbouring records are not joined here: within a batch the kernel's block layer does it, given them in the
- * order of the file (24 kB with O_DIRECT: 1.6 times as fast as at random, and as fast as reads of 384 kB). It is the
- * caller who knows more of what comes next than a batch, and who puts it in that order.
+ * Reads of neighbouring records are not joined here. The kernel's block layer does that within a batch, if the batch is
+ * in the order of the file (24 kB with O_DIRECT: 1.6 times as fast as at random, and as fast as reads of 384 kB). The
+ * caller knows more than a batch of what comes next, so the caller puts reads in that order.
  *
- * close asks the kernel to cancel everything, then waits for every read to complete one way or the other: only then may
- * the caller's buffers go away. Reads that the kernel has not yet heard of just vanish with the ring. */
+ * close must not return while the kernel may still write into the caller's buffers. If the kernel knows of reads, close
+ * queues a request that cancels all of them, and waits until each has completed or was cancelled. That request goes to
+ * the kernel together with the reads that were still queued, and after them, so it cancels these too. If the kernel
+ * knows of no read, nothing is submitted any more: what is queued goes away with the ring. */
 #include <errno.h>
 #include <liburing.h>
 #include <stdlib.h>
