@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/buffer.h"
+#include "base/cgroup.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "store/reader/engine.h"
@@ -16,30 +17,27 @@
 #define SAMPLES 256
 #define RESIDENT_SHARE 0.95
 #define TEXT_MAX 65536
+#define AVAILABLE "MemAvailable:" /* kB */
 
-/* The number after `name` in a text of "name: number unit" lines, or without a name the one at its start; UINT64_MAX if
- * there is none ("max"). */
-static uint64_t number_in(const char *path, const char *name)
+/* Bytes that could be used without swapping, page cache that can be dropped included; 0: unknown. */
+static uint64_t machine_memory(void)
 {
     an_buffer text = {0};
-    uint64_t value = UINT64_MAX;
-    if (an_file_read(path, TEXT_MAX, &text) == AN_OK && an_buffer_append(&text, "", 1) == AN_OK) {
-        const char *at = strstr((const char *)text.data, name), *digits = at ? at + strlen(name) : "";
-        char *end;
-        unsigned long long number = strtoull(digits, &end, 10);
-        if (end != digits)
-            value = number;
-    }
+    uint64_t bytes = 0;
+    int rc = an_file_read("/proc/meminfo", TEXT_MAX, &text);
+    if (!rc)
+        rc = an_buffer_append(&text, "", 1);
+    const char *line = rc ? NULL : strstr((const char *)text.data, AVAILABLE);
+    if (line)
+        bytes = strtoull(line + strlen(AVAILABLE), NULL, 10) * 1024;
     an_buffer_free(&text);
-    return value;
+    return bytes;
 }
 
-/* Bytes that the page cache may grow to: of the machine, or of the container's limit if that is less. */
+/* Bytes that the page cache may grow to: of the machine, or of the control group if that is less. */
 static uint64_t memory_for_cache(void)
 {
-    uint64_t kilobytes = number_in("/proc/meminfo", "MemAvailable:");
-    uint64_t machine = kilobytes == UINT64_MAX ? 0 : kilobytes * 1024,
-             limit = number_in("/sys/fs/cgroup/memory.max", "");
+    uint64_t machine = machine_memory(), limit = an_cgroup_memory("");
     return machine < limit ? machine : limit;
 }
 
