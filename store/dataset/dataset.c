@@ -165,11 +165,6 @@ const char *an_dataset_manifest(const an_dataset *d)
     return d->manifest;
 }
 
-uint64_t an_dataset_fingerprint(const an_dataset *d)
-{
-    return d->fingerprint;
-}
-
 uint64_t an_dataset_reject_count(const an_dataset *d)
 {
     return d->reject_count;

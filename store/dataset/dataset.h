@@ -2,6 +2,7 @@
 #ifndef AN_STORE_DATASET_DATASET_H
 #define AN_STORE_DATASET_DATASET_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "store/image/statistics.h"
@@ -41,8 +42,24 @@ const an_class *an_dataset_class(const an_dataset *dataset, uint32_t label);
 const an_index_entry *an_dataset_index(const an_dataset *dataset); /* count entries, owned by dataset */
 const an_statistics *an_dataset_statistics(const an_dataset *dataset);
 const char *an_dataset_manifest(const an_dataset *dataset); /* JSON text: source, options, program version */
-/* Identifies the contents: XXH3-64 over manifest, count, labels, lengths. A checkpoint stores it. */
+
+/* Identifies the contents, for those who must know later whether the dataset is still the same: a checkpoint stores it,
+ * and so does the manifest of a dataset that was made from this one. It changes with the records (all of their bytes
+ * count, through the checksums in their headers), their names, labels and order, the classes' ids, the side and the
+ * sums of pixels. It stays the same when the dataset is transcoded without loss, between jpeg and coef for instance.
+ *
+ * Its limits. It guards against mistakes, not against intent: another dataset has the same with a probability of one in
+ * 2^32. Checksums and manifest are believed, not computed anew: an_record_verify compares a payload with its checksum.
+ * A transcode stands for its source because its manifest says so: a JPEG that coef cannot hold is compressed anew on
+ * the way, which shows nowhere, and neither would a program of one's own that writes other pixels under the manifest of
+ * a transcode. The sums of a transcode are those of decoded pixels, the sums of its source may be those of pixels
+ * before they were encoded: a training that goes on with the transcode subtracts a slightly different mean. */
 uint64_t an_dataset_fingerprint(const an_dataset *dataset);
+
+/* Is `stored` this dataset's fingerprint? *out is true also for the form that was stored before: it covers only the
+ * manifest and each record's label and length, so it accepts changed pixels where they do not change a length (rgb and
+ * yuv420). */
+int an_dataset_fingerprint_matches(const an_dataset *dataset, uint64_t stored, bool *out);
 
 /* The record through the memory map: zero-copy, valid until the dataset is freed. Header checked, payload not. */
 int an_dataset_record(const an_dataset *dataset, uint64_t index, an_record *out);

@@ -1,4 +1,4 @@
-/* What the parts of the dataset share: dataset.c (the handle) and dataset_load.c (reading it in). */
+/* What the parts of an open dataset share: dataset.c (the handle), load.c (reading the file) and fingerprint.c. */
 #ifndef AN_STORE_DATASET_DATASET_PRIVATE_H
 #define AN_STORE_DATASET_DATASET_PRIVATE_H
 
@@ -19,6 +19,7 @@ struct an_dataset {
     an_span *names, *rejects;
     an_class *classes; /* id and name lie in one allocation that starts at id */
     an_statistics statistics;
+    uint64_t labelled, sums; /* XXH3-64 of labels and names in order, and of the sums of pixels */
     uint64_t fingerprint;
 };
 
@@ -27,6 +28,6 @@ int an_dataset_damaged(const an_dataset *dataset, const char *what); /* AN_ECORR
 /* In this order, once the file is open. */
 int an_dataset_load_meta(an_dataset *dataset);
 int an_dataset_load_index(an_dataset *dataset);
-int an_dataset_compute_fingerprint(an_dataset *dataset);
+int an_dataset_compute_fingerprint(an_dataset *dataset); /* into fingerprint */
 
 #endif

@@ -74,6 +74,7 @@ static int load_statistics(an_dataset *d, const meta_value *value)
     rc = an_statistics_sums_unpack(&sums, value->value, value->length);
     if (!rc)
         rc = an_statistics_compute(&sums, &d->statistics);
+    d->sums = XXH3_64bits(value->value, value->length);
     an_statistics_sums_free(&sums);
     return rc ? an_error_prefix(rc, "'%s': statistics", d->data) : AN_OK;
 }
@@ -122,6 +123,7 @@ int an_dataset_load_meta(an_dataset *d)
 typedef struct {
     an_dataset *dataset;
     an_dataset_layout_checksum *checksum;
+    XXH3_state_t *labelled;                    /* labels and names, for the fingerprint */
     uint64_t records, names, classes, rejects; /* seen so far */
 } loading;
 
@@ -158,6 +160,10 @@ static int load_name(loading *l, const an_lmdb_item *item)
         return an_dataset_damaged(d, "a record's label has no class");
     d->index[l->names - 1].label = label;
     d->classes[label].count++;
+    uint8_t length[4];
+    an_bytes_put_u32(length, item->length);
+    (void)XXH3_64bits_update(l->labelled, length, sizeof length); /* fails only for NULL arguments */
+    (void)XXH3_64bits_update(l->labelled, value_of(d, item), item->length);
     return AN_OK;
 }
 
@@ -234,35 +240,19 @@ static int allocate_index(an_dataset *d)
 
 int an_dataset_load_index(an_dataset *d)
 {
-    loading l = {.dataset = d};
+    loading l = {.dataset = d, .labelled = XXH3_createState()};
     int rc = allocate_index(d);
+    if (!rc && (!l.labelled || XXH3_64bits_reset(l.labelled) != XXH_OK))
+        rc = an_error(AN_ENOMEM, "out of memory: fingerprint of '%s'", d->data);
     if (!rc)
         rc = an_dataset_layout_checksum_create(&l.checksum);
     if (!rc)
         rc = an_lmdb_file_walk(&d->file, NULL, load_item, &l);
     if (!rc)
         rc = check_loaded(&l);
+    if (!rc)
+        d->labelled = XXH3_64bits_digest(l.labelled);
+    (void)XXH3_freeState(l.labelled); /* always XXH_OK */
     an_dataset_layout_checksum_free(l.checksum);
     return rc;
-}
-
-int an_dataset_compute_fingerprint(an_dataset *d)
-{
-    XXH3_state_t *state = XXH3_createState();
-    if (!state || XXH3_64bits_reset(state) != XXH_OK) {
-        (void)XXH3_freeState(state);
-        return an_error(AN_ENOMEM, "out of memory: fingerprint of '%s'", d->data);
-    }
-    uint8_t bytes[8];
-    (void)XXH3_64bits_update(state, d->manifest, strlen(d->manifest)); /* fails only for NULL arguments */
-    an_bytes_put_u64(bytes, d->count);
-    (void)XXH3_64bits_update(state, bytes, sizeof bytes);
-    for (uint64_t i = 0; i < d->count; i++) {
-        an_bytes_put_u32(bytes, d->index[i].label);
-        an_bytes_put_u32(bytes + 4, d->index[i].length);
-        (void)XXH3_64bits_update(state, bytes, sizeof bytes);
-    }
-    d->fingerprint = XXH3_64bits_digest(state);
-    (void)XXH3_freeState(state);
-    return AN_OK;
 }

@@ -72,3 +72,14 @@ int an_manifest_compare(const char *before, const char *now)
     json_decref(new);
     return rc;
 }
+
+bool an_manifest_string(const char *manifest, const char *key, char *out, size_t size)
+{
+    json_t *object = json_loads(manifest, JSON_REJECT_DUPLICATES, NULL);
+    const char *value = json_string_value(json_object_get(object, key)); /* of NULL: NULL */
+    bool fits = value && strlen(value) < size;
+    if (fits)
+        memcpy(out, value, strlen(value) + 1);
+    json_decref(object);
+    return fits;
+}
