@@ -1,4 +1,6 @@
-/* Reading a dataset: an LMDB environment (a folder with data.mdb) that an_writer made. Thread-safe once open. */
+/* Reading a dataset: a folder with an LMDB environment in data.mdb, written by an_writer (writer.h). Any number of
+ * threads may use an open dataset at once, until one of them frees it. What the functions below return belongs to the
+ * dataset and is valid until then. */
 #ifndef AN_STORE_DATASET_DATASET_H
 #define AN_STORE_DATASET_DATASET_H
 
@@ -24,10 +26,10 @@ typedef struct {
 
 typedef struct an_dataset an_dataset;
 
-/* Open read-only, check version and completeness, build the index in one cursor pass without touching a record's pages
- * (labels come from the names database), and compare the checksum over all that is not a record: any damage outside the
- * records is found here. A published dataset never changes, so offsets stay valid. Errors name the path and say what is
- * there instead (no such folder, not LMDB, LMDB but not a dataset, unfinished ingest). */
+/* Open read-only: check version and completeness, and build the index in one pass over the file that reads no record's
+ * page (labels come from the database of names). The checksum over everything but the records is compared, so damage
+ * outside the records is found here. A dataset never changes once it has its name, so offsets stay valid. Errors name
+ * the path and say what is there instead (no such folder, not LMDB, LMDB but not a dataset, unfinished ingest). */
 int an_dataset_open(an_dataset **out, const char *path);
 void an_dataset_free(an_dataset *dataset);
 
@@ -36,10 +38,10 @@ const char *an_dataset_file(const an_dataset *dataset); /* ".../data.mdb" */
 uint64_t an_dataset_count(const an_dataset *dataset);
 uint32_t an_dataset_side(const an_dataset *dataset); /* every record is side x side */
 uint64_t an_dataset_file_size(const an_dataset *dataset);
-uint32_t an_dataset_record_max(const an_dataset *dataset); /* longest record, bytes */
+uint32_t an_dataset_record_max(const an_dataset *dataset); /* bytes of the longest record, header included */
 uint32_t an_dataset_class_count(const an_dataset *dataset);
-const an_class *an_dataset_class(const an_dataset *dataset, uint32_t label);
-const an_index_entry *an_dataset_index(const an_dataset *dataset); /* count entries, owned by dataset */
+const an_class *an_dataset_class(const an_dataset *dataset, uint32_t label); /* label below the number of classes */
+const an_index_entry *an_dataset_index(const an_dataset *dataset);           /* count entries */
 const an_statistics *an_dataset_statistics(const an_dataset *dataset);
 const char *an_dataset_manifest(const an_dataset *dataset); /* JSON text: source, options, program version */
 
@@ -61,15 +63,15 @@ uint64_t an_dataset_fingerprint(const an_dataset *dataset);
  * yuv420). */
 int an_dataset_fingerprint_matches(const an_dataset *dataset, uint64_t stored, bool *out);
 
-/* The record through the memory map: zero-copy, valid until the dataset is freed. Header checked, payload not. */
+/* The record, in the memory map: nothing is copied. Its header is checked, its payload is not (an_record_verify). */
 int an_dataset_record(const an_dataset *dataset, uint64_t index, an_record *out);
-/* Its path in the source (valid until free) . */
+/* The record's path in the source: length bytes, without a terminator. */
 int an_dataset_name(const an_dataset *dataset, uint64_t index, const char **name, size_t *length);
 
-/* Every index leads to the record that was written under it. Touches the first page of each record. */
+/* Does every index lead to the record that was written under it? AN_ECORRUPT if not. Reads each record's first page. */
 int an_dataset_verify_headers(const an_dataset *dataset);
 
-/* What ingest set aside: calls visit for each; a non-zero return ends the walk and is returned. */
+/* Call visit for each input that ingest set aside. What it returns other than 0 ends the walk and is returned. */
 int an_dataset_rejects(const an_dataset *dataset,
                        int (*visit)(void *context, const char *name, const char *reason, uint64_t bytes),
                        void *context);

@@ -3,9 +3,10 @@
 #define AN_STORE_DATASET_DATASET_PRIVATE_H
 
 #include "store/dataset/dataset.h"
-#include "store/dataset/lmdb_file.h"
+#include "store/dataset/lmdb_file_private.h"
 
-/* A value of less than 64 KiB: offset << 16 | length. Addresses end at 47 bits, so the offset fits. */
+/* Where a value of less than 64 KiB lies in the file: offset << 16 | length. A process can map less than 2^48 bytes, so
+ * the offset fits. */
 typedef uint64_t an_span;
 
 struct an_dataset {
@@ -17,7 +18,7 @@ struct an_dataset {
     char *manifest;
     an_index_entry *index;
     an_span *names, *rejects;
-    an_class *classes; /* id and name lie in one allocation that starts at id */
+    an_class *classes; /* id and name share one allocation, which starts at id */
     an_statistics statistics;
     uint64_t labelled, sums; /* XXH3-64 of labels and names in order, and of the sums of pixels */
     uint64_t fingerprint;

@@ -20,7 +20,7 @@
 #include "base/error.h"
 #include "store/codec.h"
 #include "store/dataset/dataset_private.h"
-#include "store/dataset/manifest.h"
+#include "store/dataset/manifest_private.h"
 
 static int start_hash(const an_dataset *d, XXH3_state_t **out)
 {

@@ -1,4 +1,4 @@
-/* Reading a dataset in: first meta, which says what to expect, then one walk over everything. */
+/* Opening a dataset: first the database meta, which says what to expect, then one walk over everything. */
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "store/dataset/dataset_private.h"
-#include "store/dataset/layout.h"
+#include "store/dataset/layout_private.h"
 
 static const uint8_t *value_of(const an_dataset *d, const an_lmdb_item *item)
 {
@@ -64,7 +64,7 @@ static int check_meta(const an_dataset *d, const meta *m)
     return AN_OK;
 }
 
-/* One pass over mean and products; the sums are exact integers, so this gives the same everywhere. */
+/* The sums are exact integers, so the statistics are the same on every machine. */
 static int load_statistics(an_dataset *d, const meta_value *value)
 {
     an_statistics_sums sums;
@@ -79,7 +79,7 @@ static int load_statistics(an_dataset *d, const meta_value *value)
     return rc ? an_error_prefix(rc, "'%s': statistics", d->data) : AN_OK;
 }
 
-/* an_writer_finish makes the file as long as this. */
+/* an_writer_finish makes the file long enough to hold its last page, so a shorter one was cut off. */
 static int check_size(const an_dataset *d)
 {
     if (d->file.last_page < d->file.size / d->file.page_size)
@@ -88,7 +88,7 @@ static int check_size(const an_dataset *d)
                     (unsigned long long)d->file.size, (unsigned long long)d->file.last_page + 1);
 }
 
-/* The counts say how much to allocate: no more than the file has room for. */
+/* The counts decide how much is allocated, so they must not exceed what the file has room for. */
 static int check_counts(const an_dataset *d)
 {
     if (d->side == 0 || d->side > AN_IMAGE_SIDE_MAX)
@@ -127,7 +127,7 @@ typedef struct {
     uint64_t records, names, classes, rejects; /* seen so far */
 } loading;
 
-/* Keys count from 0 without a gap, in a database of `limit` items. */
+/* Keys must count from 0 without a gap, in a database of at most `limit` items. */
 static bool is_next(const an_lmdb_item *item, uint32_t key_size, uint64_t *seen, uint64_t limit)
 {
     bool next = item->key_size == key_size && *seen < limit && an_bytes_key(item->key, key_size) == *seen;
@@ -216,7 +216,7 @@ static int load_item(void *context, const an_lmdb_item *item)
     for (size_t i = 0; i < sizeof loaders / sizeof *loaders; i++)
         if (strcmp(item->database, loaders[i].database) == 0)
             return loaders[i].load(l, item);
-    return AN_OK; /* meta was read before */
+    return AN_OK; /* meta: an_dataset_load_meta has read it */
 }
 
 static int check_loaded(const loading *l)
@@ -229,7 +229,7 @@ static int check_loaded(const loading *l)
     return AN_OK;
 }
 
-/* calloc(0) may give NULL. */
+/* One more than needed, because calloc may return NULL for a size of 0. */
 static int allocate_index(an_dataset *d)
 {
     d->index = calloc(d->count + 1, sizeof *d->index);

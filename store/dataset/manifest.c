@@ -1,4 +1,4 @@
-#include "store/dataset/manifest.h"
+#include "store/dataset/manifest_private.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -28,7 +28,7 @@ int an_manifest_check(const char *manifest)
     return rc;
 }
 
-/* The smallest key of one that other lacks or has with another value, if it is before best. */
+/* The first key in byte order that `one` has and `other` lacks or has with another value; best if that comes first. */
 static const char *first_difference(json_t *one, json_t *other, const char *best)
 {
     const char *key;

@@ -1,6 +1,7 @@
-/* Which engine suits a file: measured on rgb records (196 kB), a map is twice as fast as any read where the file is in
- * the page cache already; O_DIRECT is twice as fast as reading through the page cache where it is not and cannot be
- * kept there; in between the page cache fills during the first epoch and serves the following ones. */
+/* Which engine suits a file. Measured on rgb records (196 kB): where the file is in the page cache already, a map is
+ * twice as fast as any read. Where it is not, and is too large to stay there, O_DIRECT is twice as fast as reading
+ * through the page cache. In between, reading through the page cache fills it in the first epoch, and the following
+ * epochs are served from it. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +13,7 @@
 #include "base/cgroup.h"
 #include "base/error.h"
 #include "base/file.h"
-#include "store/reader/engine.h"
+#include "store/reader/engine_private.h"
 
 #define SAMPLES 256
 #define RESIDENT_SHARE 0.95
@@ -41,8 +42,8 @@ static uint64_t memory_for_cache(void)
     return machine < limit ? machine : limit;
 }
 
-/* The share of a file's pages that are in the page cache, from evenly spaced samples. RWF_NOWAIT reads only what is
- * there; mincore would claim everything for files that the user may not write. */
+/* The share of a file's pages that are in the page cache, estimated from evenly spaced samples. RWF_NOWAIT reads only
+ * what is there. (mincore is no use: it reports every page as present if the user may not write the file.) */
 static double resident_share(const char *path, uint64_t size)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC), found = 0;

@@ -2,7 +2,7 @@
  * the order of the numbers; options, messages and tests take the names from here. */
 #include <stddef.h>
 
-#include "store/reader/engine.h"
+#include "store/reader/engine_private.h"
 
 /* engine, name, functions, engine where this one cannot work, opened with O_DIRECT, engine without O_DIRECT */
 #define AN_READER_ENGINES(ROW)                                                                                         \

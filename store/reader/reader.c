@@ -11,13 +11,13 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "store/name_list.h"
-#include "store/reader/engine.h"
+#include "store/reader/engine_private.h"
 
 #define DEPTH_MAX 4096
 
 /* ------------------------------------------------------------------------------------------------- opening ---- */
 
-/* Replaces what AUTO said. */
+/* Takes the place of a note by AUTO. */
 static int set_note(an_reader *reader, const char *what, const char *instead)
 {
     free(reader->note);
@@ -176,7 +176,7 @@ int an_reader_buffers(an_reader *reader, void *memory, size_t size)
 
 /* ----------------------------------------------------------------------------------------------- geometry ---- */
 
-/* Any position within a block in front, a partial block behind. */
+/* With O_DIRECT: the data may begin anywhere in its first block and end anywhere in its last. */
 size_t an_reader_capacity(const an_reader *reader, uint32_t length)
 {
     const size_t mask = AN_READER_ALIGNMENT - 1;
@@ -268,7 +268,7 @@ static int reap(an_reader *reader, bool block, an_read **done)
     if (reader->in_flight == 0)
         return AN_END;
     int rc = reader->ops->reap(reader, block, done);
-    if (rc == AN_OK)
+    if (!rc)
         reader->in_flight--;
     return rc;
 }
@@ -291,7 +291,7 @@ int an_reader_wait(an_reader *reader, an_read **done)
 
 int an_reader_read_error(const an_reader *reader, const an_read *read)
 {
-    if (read->status == AN_OK)
+    if (!read->status)
         return AN_OK;
     if (read->status == AN_ECORRUPT)
         return an_error(AN_ECORRUPT, "'%s' ends early: no %u bytes at offset %llu", reader->path, read->length,

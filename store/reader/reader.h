@@ -30,8 +30,8 @@ typedef struct an_read {
     uint8_t *buffer;     /* in: an_reader_capacity(reader, length) bytes, from an_reader_buffers; untouched by MMAP */
     void *user;          /* in: the caller's */
     const uint8_t *data; /* out: the bytes; inside buffer (or the map), valid until the buffer is reused */
-    int status;          /* out: AN_OK, or the error; message by an_reader_read_error */
-    /* the reader's: */
+    int status;          /* out: 0 or a failure, whose message an_reader_read_error sets */
+    /* for the reader alone: */
     struct an_read *next;
     uint32_t done;
     int errnum;
@@ -44,8 +44,8 @@ typedef struct {
 
 typedef struct {
     uint64_t reads, bytes, short_reads, retries;
-    uint64_t wait_ns;       /* an_reader_wait blocked */
-    uint64_t in_flight_sum; /* at each submit, summed */
+    uint64_t wait_ns;       /* time that an_reader_wait was blocked */
+    uint64_t in_flight_sum; /* reads in flight after each submit, added up: divided by reads, the mean depth */
 } an_reader_stats;
 
 typedef struct an_reader an_reader;
@@ -60,8 +60,8 @@ an_reader_engine an_reader_engine_used(const an_reader *reader);
 const char *an_reader_note(const an_reader *reader);
 
 size_t an_reader_capacity(const an_reader *reader, uint32_t length); /* buffer bytes that a read of length needs */
-/* Tell the reader the memory that all buffers come from (registered with the ring); optional, once, before submitting.
- */
+/* Tell the reader which memory the buffers come from, so that io_uring can register it and reads get cheaper. Optional;
+ * once, before the first read. */
 int an_reader_buffers(an_reader *reader, void *memory, size_t size);
 
 int an_reader_submit(an_reader *reader, an_read *read); /* AN_AGAIN at full depth */

@@ -22,9 +22,9 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "store/reader/engine.h"
+#include "store/reader/engine_private.h"
 
-#define BATCH_MAX 16                   /* reads that wait for company */
+#define BATCH_MAX 16                   /* queued reads that are submitted together, at most */
 #define REGISTER_MAX ((size_t)1 << 30) /* the kernel's limit for one registered buffer */
 #define RETRY_US 1000
 #define CANCEL_MARK NULL /* user data of the request that cancels the others */
@@ -39,8 +39,8 @@ typedef struct {
     size_t fixed_size;
 } ring_state;
 
-/* COOP_TASKRUN saves interrupts, TASKRUN_FLAG lets polling see what waits for a system call; kernels before 5.19 know
- * neither. */
+/* COOP_TASKRUN saves interrupts; TASKRUN_FLAG lets a poll see that completions wait for a system call. Kernels
+ * before 5.19 have neither. */
 static int init_ring(ring_state *s, unsigned entries)
 {
     int rc = io_uring_queue_init(entries, &s->ring, IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG);
@@ -63,8 +63,8 @@ static int ring_open(an_reader *reader)
     return rc ? an_error(AN_EUNSUPPORTED, "io_uring refused to register a file (%s)", strerror(-rc)) : AN_OK;
 }
 
-/* Registered memory spares the kernel pinning pages for every O_DIRECT read. Where the limit on locked memory refuses
- * it, reads go on without: slower, not wrong. */
+/* With registered memory the kernel need not pin pages for every O_DIRECT read. Where the limit on locked memory
+ * forbids it, reads go on without: slower, not wrong. */
 static int ring_buffers(an_reader *reader, void *memory, size_t size)
 {
     ring_state *s = reader->engine;
@@ -105,8 +105,8 @@ static int ring_submit(an_reader *reader, an_read *read)
     return AN_OK;
 }
 
-/* Tell the kernel what is queued; with wait, stay until a completion is there. Interrupted, or short of resources while
- * completions are owed: the caller looks at the completions and comes back. */
+/* Submit what is queued; with wait, return only when there is a completion. It is no failure to be interrupted, or to
+ * find the kernel short of resources while reads are under way: the caller takes completions and comes back. */
 static int enter(const an_reader *reader, ring_state *s, bool wait)
 {
     int rc = io_uring_submit_and_wait(&s->ring, wait ? 1 : 0);
@@ -120,7 +120,7 @@ static int enter(const an_reader *reader, ring_state *s, bool wait)
     return an_error_errno(-rc, "cannot read '%s' through io_uring", reader->path);
 }
 
-/* One completion, if there is one: *read is NULL if it was the cancel request's. */
+/* Take one completion, if there is one. *read is CANCEL_MARK if it is that of the request to cancel. */
 static bool next_completion(ring_state *s, an_read **read, int *result)
 {
     struct io_uring_cqe *cqe;
@@ -164,8 +164,8 @@ static int ring_reap(an_reader *reader, bool block, an_read **done)
     return rc;
 }
 
-/* After a failure to enter, trying again is all that is left: returning would let the kernel write into freed buffers.
- */
+/* Wait for all submitted reads. If the system call fails, try again: to return would let the kernel write into buffers
+ * that the caller then frees. */
 static void drain(an_reader *reader, ring_state *s)
 {
     an_read *read;

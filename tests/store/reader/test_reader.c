@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "base/error.h"
-#include "store/reader/engine.h"
+#include "store/reader/engine_private.h"
 #include "tests/store/message.h"
 #include "tests/store/reader/reader_support.h"
 

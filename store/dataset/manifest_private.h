@@ -1,14 +1,14 @@
-/* Manifests: the JSON objects that say what a dataset was made from and how. */
-#ifndef AN_STORE_DATASET_MANIFEST_H
-#define AN_STORE_DATASET_MANIFEST_H
+/* A manifest is a JSON object that says what a dataset was made from, and how. Any thread may call these. */
+#ifndef AN_STORE_DATASET_MANIFEST_PRIVATE_H
+#define AN_STORE_DATASET_MANIFEST_PRIVATE_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
 int an_manifest_check(const char *manifest); /* AN_EINVAL unless it is a JSON object */
 
-/* AN_OK if both say the same. Otherwise AN_EINVAL, and the message names the first key (in byte order) that differs
- * with both values: "quality was 90 and is 75 now". */
+/* 0 if both say the same. Otherwise AN_EINVAL, and the message gives the first key (in byte order) that differs, and
+ * both values: "quality was 90 and is 75 now". */
 int an_manifest_compare(const char *before, const char *now);
 
 /* The string that a manifest has under key. False if there is none, if it does not fit, or if the manifest is not JSON.

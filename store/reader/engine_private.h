@@ -1,22 +1,25 @@
-/* What an engine of the reader provides. reader.c counts and checks; an engine only moves bytes. */
-#ifndef AN_STORE_READER_ENGINE_H
-#define AN_STORE_READER_ENGINE_H
+/* What an engine of the reader provides, and the table of engines. reader.c checks arguments and keeps count; an engine
+ * only moves bytes. All functions are called by the reader's one thread. */
+#ifndef AN_STORE_READER_ENGINE_PRIVATE_H
+#define AN_STORE_READER_ENGINE_PRIVATE_H
 
 #include <stdbool.h>
 
 #include "store/reader/reader.h"
 
-/* O_DIRECT: offsets, lengths and addresses are multiples of this. Covers every block size in use. */
+/* With O_DIRECT, offsets, lengths and addresses are multiples of this: at least the block size of every usual disk. */
 #define AN_READER_ALIGNMENT 4096u
-#define AN_READER_RETRIES 1 /* of EIO: a second failure is the medium's last word */
+#define AN_READER_RETRIES 1 /* after EIO; a second failure is final */
 
 typedef struct {
     int (*open)(an_reader *reader);   /* AN_EUNSUPPORTED: the engine cannot work here, and the message says why */
-    void (*close)(an_reader *reader); /* cancels, waits for what is in flight; half-opened is fine */
-    int (*submit)(an_reader *reader, an_read *read); /* below depth, range checked against the 64-bit limit only */
-    /* One finished read: AN_OK; none, and block is false: AN_AGAIN. Something is in flight. */
+    void (*close)(an_reader *reader); /* cancels and waits for what is in flight; also after a failed open */
+    int (*submit)(an_reader *reader,
+                  an_read *read); /* fewer than depth are in flight; the range may lie beyond the file's end */
+    /* Gives one finished read. AN_AGAIN: none is finished, and block is false. Called only while reads are in flight.
+     */
     int (*reap)(an_reader *reader, bool block, an_read **done);
-    int (*buffers)(an_reader *reader, void *memory, size_t size); /* may be NULL */
+    int (*buffers)(an_reader *reader, void *memory, size_t size); /* see an_reader_buffers; may be NULL */
 } an_reader_engine_ops;
 
 extern const an_reader_engine_ops an_reader_uring_ops, an_reader_pread_ops, an_reader_mmap_ops;
@@ -43,12 +46,15 @@ struct an_reader {
     an_reader_stats stats;
 };
 
-/* What AUTO stands for with this file, and a note (to be freed) that says why. */
+/* The engine that AUTO stands for with this file, and a note that says why, which the caller frees. */
 int an_reader_auto(const char *path, uint64_t size, an_reader_engine *out, char **note);
-/* The rule: file size, bytes that the page cache may take, share of the file that is in it already. */
+/* The rule behind it. memory: bytes that the page cache may take; resident: the share of the file that is in it
+ * already.
+ */
 an_reader_engine an_reader_auto_choose(uint64_t size, uint64_t memory, double resident);
 
-/* Reading in pieces: the bytes of the file that a read fetches, the data that was asked for at `skip` in them. */
+/* The bytes of the file that are read for a read, whole blocks with O_DIRECT. What was asked for begins `skip` bytes
+ * after their start. */
 typedef struct {
     uint64_t offset;
     uint32_t length, skip;
@@ -56,8 +62,8 @@ typedef struct {
 
 an_reader_span an_reader_span_of(const an_reader *reader, const an_read *read);
 
-/* What a read call returned (bytes, or -errno): true if the read is finished, false if it must be issued again for the
- * span's bytes from read->done on. Counts short reads and retries, sets status and data. */
+/* Take in what a system call returned (bytes, or -errno). True: the read is finished, and status and data are set.
+ * False: issue it again for the span's bytes from read->done on. Short reads and retries are counted in stats. */
 bool an_reader_advance(an_reader *reader, an_read *read, long result, an_reader_stats *stats);
 
 #endif
