@@ -1,6 +1,7 @@
-/* The table of codecs. One row is one codec: its number, its name and its functions. To add a codec, write
- * codec_<name>.c with its row, number it in record.h, and list the row in codec_table.c; whatever says something about
- * each codec (names, error texts, tests) walks the table. Private to the files in this folder. */
+/* The table of codecs. One row is one codec: its number, its name and its functions. To add a codec, number it
+ * in record.h, write codec_<name>.c with its row, declare the row below and list it in codec_table.c. Names, error
+ * texts and tests walk the table; test_codec.c has a list of tolerances that a new codec must be in. Private to the
+ * files in this folder. */
 #ifndef AN_STORE_CODEC_PRIVATE_H
 #define AN_STORE_CODEC_PRIVATE_H
 

@@ -14,10 +14,9 @@
 typedef struct {
     int (*open)(an_reader *reader);   /* AN_EUNSUPPORTED: the engine cannot work here, and the message says why */
     void (*close)(an_reader *reader); /* cancels and waits for what is in flight; also after a failed open */
-    int (*submit)(an_reader *reader,
-                  an_read *read); /* fewer than depth are in flight; the range may lie beyond the file's end */
-    /* Gives one finished read. AN_AGAIN: none is finished, and block is false. Called only while reads are in flight.
-     */
+    /* Fewer than depth reads are in flight. The range may lie beyond the end of the file. */
+    int (*submit)(an_reader *reader, an_read *read);
+    /* Give one finished read. AN_AGAIN: none is finished, and block is false. Called only while reads are in flight. */
     int (*reap)(an_reader *reader, bool block, an_read **done);
     int (*buffers)(an_reader *reader, void *memory, size_t size); /* see an_reader_buffers; may be NULL */
 } an_reader_engine_ops;
@@ -28,9 +27,9 @@ extern const an_reader_engine_ops an_reader_uring_ops, an_reader_pread_ops, an_r
 typedef struct {
     const char *name;
     const an_reader_engine_ops *ops; /* NULL: AUTO, which stands for another engine */
-    an_reader_engine instead;        /* where this one cannot work; itself: nothing else can */
+    an_reader_engine instead;        /* the engine for where this one cannot work; itself: none, opening fails */
     bool direct;                     /* the file is opened with O_DIRECT */
-    an_reader_engine buffered;       /* where the file system refuses O_DIRECT */
+    an_reader_engine buffered;       /* the engine for where the file system refuses O_DIRECT */
 } an_reader_engine_row;
 
 const an_reader_engine_row *an_reader_engine_row_of(an_reader_engine engine); /* NULL if unknown */
@@ -48,9 +47,7 @@ struct an_reader {
 
 /* The engine that AUTO stands for with this file, and a note that says why, which the caller frees. */
 int an_reader_auto(const char *path, uint64_t size, an_reader_engine *out, char **note);
-/* The rule behind it. memory: bytes that the page cache may take; resident: the share of the file that is in it
- * already.
- */
+/* The rule behind it. memory: bytes that the page cache may take; resident: the share of the file that it holds. */
 an_reader_engine an_reader_auto_choose(uint64_t size, uint64_t memory, double resident);
 
 /* The bytes of the file that are read for a read, whole blocks with O_DIRECT. What was asked for begins `skip` bytes
