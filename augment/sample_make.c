@@ -4,12 +4,11 @@
 
 #include "augment/sample_private.h"
 #include "base/error.h"
-#include "store/coef/coef.h"
+#include "store/codec.h"
 #include "store/image/resize.h"
 
 struct an_sample_scratch {
     an_decoder *decoder;
-    an_coef_decoder *coef;
     an_resizer *resizer; /* NULL without resized crops */
     uint8_t *window;     /* of the largest crop: pixels x 3 */
     uint8_t *row;        /* crop x channels */
@@ -33,8 +32,6 @@ int an_sample_scratch_create(an_sample_scratch **out, const an_sampler *sampler)
     scratch->row = malloc(crop * (AN_SAMPLE_COLOURS + 1));
     int rc = scratch->window && scratch->row ? an_decoder_create(&scratch->decoder)
                                              : an_error(AN_ENOMEM, "out of memory for a crop of %zu pixels", largest);
-    if (rc == AN_OK)
-        rc = an_coef_decoder_create(&scratch->coef);
     if (rc == AN_OK && sampler->options.area_min > 0)
         rc = an_resizer_create(&scratch->resizer);
     if (rc == AN_OK && scratch->resizer)
@@ -52,7 +49,6 @@ void an_sample_scratch_free(an_sample_scratch *scratch)
     if (!scratch)
         return;
     an_decoder_free(scratch->decoder);
-    an_coef_decoder_free(scratch->coef);
     an_resizer_free(scratch->resizer);
     free(scratch->window);
     free(scratch->row);
@@ -170,21 +166,11 @@ static int check_record(const an_sampler *s, const an_record *record, const an_s
     return AN_OK;
 }
 
-/* A coefficient payload gives its rows one by one, mirrored already. */
-static int make_coef(sheet *t, an_sample_scratch *scratch, const an_record *record)
+/* Each row is written out as soon as the codec has it. */
+static int make_by_rows(sheet *t, an_sample_scratch *scratch, const an_record *record)
 {
-    const an_sampler *s = t->sampler;
-    uint32_t crop = s->options.crop;
-    const an_coef_window window = {t->draw->x, t->draw->y, crop, crop, t->draw->flip};
-    an_coef_info info;
-    int rc = an_coef_info_read(record->payload, record->header.length, &info);
-    if (rc == AN_OK && (info.width != s->side || info.height != s->side))
-        return an_error(AN_ECORRUPT, "the payload holds %u x %u pixels, its header says %u", info.width, info.height,
-                        s->side);
-    t->mirror = false;
-    if (rc == AN_OK)
-        rc = an_coef_decode_rows(scratch->coef, record->payload, record->header.length, &window, write_row, t);
-    return rc;
+    uint32_t crop = t->sampler->options.crop;
+    return an_decoder_rows(scratch->decoder, record, t->draw->x, t->draw->y, crop, crop, &t->mirror, write_row, t);
 }
 
 static int make_window(sheet *t, an_sample_scratch *scratch, const an_record *record)
@@ -198,19 +184,6 @@ static int make_window(sheet *t, an_sample_scratch *scratch, const an_record *re
     for (uint32_t y = 0; rc == AN_OK && !straight && y < crop; y++)
         write_row(t, y, pixels + y * stride);
     return rc;
-}
-
-/* Uncompressed rows need no decoder. */
-static int make_rgb(sheet *t, const an_record *record)
-{
-    const an_sampler *s = t->sampler;
-    size_t side = s->side;
-    if (record->header.length != side * side * AN_SAMPLE_COLOURS)
-        return an_error(AN_ECORRUPT, "an rgb payload of %u bytes for %u x %u pixels", record->header.length, s->side,
-                        s->side);
-    for (uint32_t y = 0; y < s->options.crop; y++)
-        write_row(t, y, record->payload + ((t->draw->y + y) * side + t->draw->x) * AN_SAMPLE_COLOURS);
-    return AN_OK;
 }
 
 static int make_resized(sheet *t, an_sample_scratch *scratch, const an_record *record)
@@ -229,9 +202,7 @@ static int make_rows(sheet *t, an_sample_scratch *scratch, const an_record *reco
 {
     if (t->draw->width)
         return make_resized(t, scratch, record);
-    if (record->header.codec == AN_CODEC_RGB)
-        return make_rgb(t, record);
-    return record->header.codec == AN_CODEC_COEF ? make_coef(t, scratch, record) : make_window(t, scratch, record);
+    return an_codec_has_rows(record->header.codec) ? make_by_rows(t, scratch, record) : make_window(t, scratch, record);
 }
 
 int an_sampler_make(const an_sampler *sampler, an_sample_scratch *scratch, const an_record *record,

@@ -3,11 +3,9 @@
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "base/cgroup.h"
 #include "base/error.h"
 
 #define NAME_MAX_SHOWN 16 /* the kernel's limit, terminator included */
@@ -67,66 +65,8 @@ static int affinity_cpus(void)
     return count > 0 ? count : 1;
 }
 
-/* Processors in the text of a cpu.max, "350000 100000", rounded up; 0: no limit ("max 100000") or nonsense. */
-static int quota_of(const char *text)
-{
-    char *period_text, *end;
-    unsigned long long quota = strtoull(text, &period_text, 10), period = strtoull(period_text, &end, 10);
-    if (period_text == text || end == period_text || period == 0 || quota / period > 1 << 20)
-        return 0;
-    return quota == 0 ? 1 : (int)((quota - 1) / period + 1);
-}
-
-static int quota_cpus(const char *folder)
-{
-    char path[4096 + 16], text[128] = "";
-    if (snprintf(path, sizeof path, "%s/cpu.max", folder) >= (int)sizeof path)
-        return 0;
-    FILE *file = fopen(path, "re");
-    if (!file)
-        return 0;
-    bool got = fgets(text, sizeof text, file);
-    (void)fclose(file);
-    return got ? quota_of(text) : 0;
-}
-
-int an_thread_cgroup_cpus(const char *root, const char *group)
-{
-    char folder[4096];
-    int size = snprintf(folder, sizeof folder, "%s%s", root, group);
-    if (size < 0 || (size_t)size >= sizeof folder)
-        return 0;
-    int least = 0;
-    size_t root_size = strlen(root);
-    for (;;) { /* a parent's quota binds its children */
-        int cpus = quota_cpus(folder);
-        if (cpus > 0 && (least == 0 || cpus < least))
-            least = cpus;
-        char *slash = strrchr(folder, '/');
-        if (!slash || (size_t)(slash - folder) < root_size)
-            return least;
-        *slash = '\0';
-    }
-}
-
-static int cgroup_cpus(void)
-{
-    FILE *file = fopen("/proc/self/cgroup", "re");
-    if (!file)
-        return 0;
-    char line[4096];
-    int cpus = 0;
-    while (fgets(line, sizeof line, file)) {
-        line[strcspn(line, "\n")] = '\0';
-        if (strncmp(line, "0::/", 4) == 0) /* version 2 */
-            cpus = an_thread_cgroup_cpus("/sys/fs/cgroup", line + 3);
-    }
-    (void)fclose(file);
-    return cpus;
-}
-
 int an_thread_cpu_count(void)
 {
-    int cpus = affinity_cpus(), quota = cgroup_cpus();
+    int cpus = affinity_cpus(), quota = an_cgroup_cpus("");
     return quota > 0 && quota < cpus ? quota : cpus;
 }

@@ -15,8 +15,4 @@ void an_thread_keep_share(int part, int parts);
 /* Processors this process may use: affinity mask and cgroup v2 CPU quota considered; at least 1. */
 int an_thread_cpu_count(void);
 
-/* Processors that the cpu.max of the cgroup and of its parents allow, rounded up; 0: no limit. group begins with "/".
- */
-int an_thread_cgroup_cpus(const char *root, const char *group);
-
 #endif

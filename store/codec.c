@@ -1,32 +1,31 @@
+/* Handles over the table of codecs: one state for each row, made with the handle. */
 #include "store/codec.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/error.h"
-#include "store/coef/coef.h"
-#include "store/yuv420.h"
+#include "store/codec_private.h"
 
 struct an_encoder {
-    an_jpeg_encoder *jpeg;
-    an_coef_encoder *coef;
+    an_buffer jpeg; /* between two codecs that hold a JPEG's coefficients */
+    void *states[]; /* of each row; NULL where it keeps none */
 };
 
 struct an_decoder {
-    an_jpeg_decoder *jpeg;
-    an_coef_decoder *coef;
-    an_buffer scratch;
+    size_t count;   /* rows of the table */
+    void *states[]; /* of each; NULL where it keeps none */
 };
 
 int an_encoder_create(an_encoder **out)
 {
     *out = NULL;
-    an_encoder *e = calloc(1, sizeof *e);
+    an_encoder *e = calloc(1, sizeof *e + an_codec_count() * sizeof *e->states);
     if (!e)
         return an_error(AN_ENOMEM, "out of memory: encoder");
-    int rc = an_jpeg_encoder_create(&e->jpeg);
-    if (!rc)
-        rc = an_coef_encoder_create(&e->coef);
+    int rc = AN_OK;
+    for (size_t i = 0; !rc && i < an_codec_count(); i++)
+        if (an_codec_row_at(i)->encoder_create)
+            rc = an_codec_row_at(i)->encoder_create(&e->states[i]);
     if (rc)
         an_encoder_free(e);
     else
@@ -38,8 +37,10 @@ void an_encoder_free(an_encoder *encoder)
 {
     if (!encoder)
         return;
-    an_jpeg_encoder_free(encoder->jpeg);
-    an_coef_encoder_free(encoder->coef);
+    for (size_t i = 0; i < an_codec_count(); i++)
+        if (an_codec_row_at(i)->encoder_free)
+            an_codec_row_at(i)->encoder_free(encoder->states[i]);
+    an_buffer_free(&encoder->jpeg);
     free(encoder);
 }
 
@@ -49,28 +50,38 @@ int an_encoder_encode(an_encoder *encoder, const an_image *image, const an_codec
         image->height > AN_IMAGE_SIDE_MAX)
         return an_error(AN_EINVAL, "cannot store an image of %ux%u pixels: 1 to %d a side are possible", image->width,
                         image->height, AN_IMAGE_SIDE_MAX);
-    switch (options->codec) {
-    case AN_CODEC_JPEG:
-        return an_jpeg_encode(encoder->jpeg, image, options->quality, options->subsampling, out);
-    case AN_CODEC_YUV420:
-        return an_yuv420_encode(image, out);
-    case AN_CODEC_RGB:
-        return an_buffer_append(out, image->pixels, (size_t)image->width * image->height * 3);
-    case AN_CODEC_COEF:
-        return an_coef_encode_image(encoder->coef, image, options->quality, options->subsampling, out);
-    }
-    return an_error(AN_EINVAL, "cannot encode with unknown codec %d", (int)options->codec);
+    size_t i = an_codec_find(options->codec);
+    if (i == an_codec_count())
+        return an_error(AN_EINVAL, "cannot encode with unknown codec %d", (int)options->codec);
+    return an_codec_row_at(i)->encode(encoder->states[i], image, options, out);
+}
+
+int an_encoder_convert(an_encoder *encoder, an_codec from, const uint8_t *payload, size_t size, an_codec to,
+                       an_buffer *out)
+{
+    size_t a = an_codec_find(from), b = an_codec_find(to);
+    if (!an_codec_lossless(from, to))
+        return an_error(AN_EUNSUPPORTED, "cannot turn %s into %s without loss", an_codec_name(from), an_codec_name(to));
+    if (a == b)
+        return an_buffer_append(out, payload, size);
+    encoder->jpeg.size = 0;
+    int rc = an_codec_row_at(a)->to_jpeg(encoder->states[a], payload, size, &encoder->jpeg);
+    if (rc)
+        return rc;
+    return an_codec_row_at(b)->from_jpeg(encoder->states[b], encoder->jpeg.data, encoder->jpeg.size, out);
 }
 
 int an_decoder_create(an_decoder **out)
 {
     *out = NULL;
-    an_decoder *d = calloc(1, sizeof *d);
+    an_decoder *d = calloc(1, sizeof *d + an_codec_count() * sizeof *d->states);
     if (!d)
         return an_error(AN_ENOMEM, "out of memory: decoder");
-    int rc = an_jpeg_decoder_create(&d->jpeg);
-    if (!rc)
-        rc = an_coef_decoder_create(&d->coef);
+    d->count = an_codec_count();
+    int rc = AN_OK;
+    for (size_t i = 0; !rc && i < d->count; i++)
+        if (an_codec_row_at(i)->decoder_create)
+            rc = an_codec_row_at(i)->decoder_create(&d->states[i]);
     if (rc)
         an_decoder_free(d);
     else
@@ -82,25 +93,24 @@ void an_decoder_free(an_decoder *decoder)
 {
     if (!decoder)
         return;
-    an_jpeg_decoder_free(decoder->jpeg);
-    an_coef_decoder_free(decoder->coef);
-    an_buffer_free(&decoder->scratch);
+    for (size_t i = 0; i < decoder->count; i++)
+        if (an_codec_row_at(i)->decoder_free)
+            an_codec_row_at(i)->decoder_free(decoder->states[i]);
     free(decoder);
 }
 
-static int check_window(const an_record_header *h, const an_jpeg_window *w, size_t stride)
+static int check_window(const an_record_header *h, const an_codec_window *w)
 {
     if (w->width == 0 || w->height == 0 || w->x > h->width || w->width > h->width - w->x || w->y > h->height ||
         w->height > h->height - w->y)
         return an_error(AN_EINVAL, "window of %ux%u pixels at %u, %u in a record of %ux%u", w->width, w->height, w->x,
                         w->y, h->width, h->height);
-    if (stride / 3 < w->width)
-        return an_error(AN_EINVAL, "rows of %u pixels, %zu bytes apart", w->width, stride);
+    if (!an_codec_known((unsigned)h->codec))
+        return an_error(AN_EUNSUPPORTED, "record of unknown codec %d", (int)h->codec);
     return AN_OK;
 }
 
-/* Codecs without a header of their own have one possible size. */
-static int check_length(const an_record *record, size_t expected)
+int an_codec_check_length(const an_record *record, size_t expected)
 {
     if (record->header.length != expected)
         return an_error(AN_ECORRUPT, "%s payload of %u bytes where %ux%u pixels take %zu",
@@ -109,54 +119,34 @@ static int check_length(const an_record *record, size_t expected)
     return AN_OK;
 }
 
-static int decode_rgb(const an_record *record, const an_jpeg_window *w, uint8_t *out, size_t stride)
-{
-    size_t row = (size_t)record->header.width * 3;
-    int rc = check_length(record, row * record->header.height);
-    if (rc)
-        return rc;
-    const uint8_t *in = record->payload + w->y * row + (size_t)w->x * 3;
-    for (uint32_t i = 0; i < w->height; i++, in += row, out += stride)
-        memcpy(out, in, (size_t)w->width * 3);
-    return AN_OK;
-}
-
-static int decode_yuv420(an_decoder *d, const an_record *record, const an_jpeg_window *w, uint8_t *out, size_t stride)
-{
-    int rc = check_length(record, an_yuv420_size(record->header.width, record->header.height));
-    return rc ? rc : an_yuv420_decode(record, w->x, w->y, w->width, w->height, out, stride, &d->scratch);
-}
-
-static int decode_coef(an_decoder *d, const an_record *record, const an_jpeg_window *w, uint8_t *out, size_t stride)
-{
-    an_coef_info info;
-    int rc = an_coef_info_read(record->payload, record->header.length, &info);
-    if (rc)
-        return rc;
-    if (info.width != record->header.width || info.height != record->header.height)
-        return an_error(AN_ECORRUPT, "coef payload of %ux%u pixels where %ux%u are declared", info.width, info.height,
-                        record->header.width, record->header.height);
-    an_coef_window window = {w->x, w->y, w->width, w->height, false};
-    return an_coef_decode_window(d->coef, record->payload, record->header.length, &window, out, stride);
-}
-
 int an_decoder_window(an_decoder *decoder, const an_record *record, uint32_t x, uint32_t y, uint32_t width,
                       uint32_t height, uint8_t *out, size_t stride)
 {
-    const an_record_header *h = &record->header;
-    an_jpeg_window window = {x, y, width, height, h->width, h->height};
-    int rc = check_window(h, &window, stride);
+    const an_codec_window window = {x, y, width, height};
+    size_t i = an_codec_find(record->header.codec);
+    int rc = check_window(&record->header, &window);
     if (rc)
         return rc;
-    switch (h->codec) {
-    case AN_CODEC_JPEG:
-        return an_jpeg_decode_window(decoder->jpeg, record->payload, h->length, &window, out, stride);
-    case AN_CODEC_YUV420:
-        return decode_yuv420(decoder, record, &window, out, stride);
-    case AN_CODEC_RGB:
-        return decode_rgb(record, &window, out, stride);
-    case AN_CODEC_COEF:
-        return decode_coef(decoder, record, &window, out, stride);
-    }
-    return an_error(AN_EUNSUPPORTED, "record of unknown codec %d", (int)h->codec);
+    if (stride / 3 < width)
+        return an_error(AN_EINVAL, "rows of %u pixels, %zu bytes apart", width, stride);
+    return an_codec_row_at(i)->decode(decoder->states[i], record, &window, out, stride);
+}
+
+bool an_codec_has_rows(an_codec codec)
+{
+    size_t i = an_codec_find(codec);
+    return i < an_codec_count() && an_codec_row_at(i)->decode_rows;
+}
+
+int an_decoder_rows(an_decoder *decoder, const an_record *record, uint32_t x, uint32_t y, uint32_t width,
+                    uint32_t height, bool *mirror, an_decoder_row *row, void *context)
+{
+    const an_codec_window window = {x, y, width, height};
+    size_t i = an_codec_find(record->header.codec);
+    int rc = check_window(&record->header, &window);
+    if (rc)
+        return rc;
+    if (!an_codec_row_at(i)->decode_rows)
+        return an_error(AN_EUNSUPPORTED, "%s has no rows before it has a window", an_codec_name(record->header.codec));
+    return an_codec_row_at(i)->decode_rows(decoder->states[i], record, &window, mirror, row, context);
 }

@@ -12,43 +12,6 @@ enum { OFFSET_CHECK = 28 }; /* the header checksum covers everything before it *
 
 static const uint8_t record_magic[4] = {'A', 'N', 'R', 'C'};
 
-static const struct {
-    an_codec codec;
-    const char *name;
-} codec_names[] = {
-    {AN_CODEC_JPEG, "jpeg"}, {AN_CODEC_YUV420, "yuv420"}, {AN_CODEC_RGB, "rgb"}, {AN_CODEC_COEF, "coef"}};
-
-enum { CODECS = sizeof(codec_names) / sizeof(codec_names[0]) };
-
-size_t an_codec_count(void)
-{
-    return CODECS;
-}
-
-an_codec an_codec_at(size_t i)
-{
-    return codec_names[i].codec;
-}
-
-const char *an_codec_name(an_codec codec)
-{
-    for (size_t i = 0; i < CODECS; i++)
-        if (codec_names[i].codec == codec)
-            return codec_names[i].name;
-    return "?";
-}
-
-int an_codec_from_name(const char *name, an_codec *out)
-{
-    for (size_t i = 0; i < CODECS; i++) {
-        if (strcmp(codec_names[i].name, name) == 0) {
-            *out = codec_names[i].codec;
-            return AN_OK;
-        }
-    }
-    return an_error(AN_EINVAL, "unknown codec '%s': use jpeg, yuv420, rgb or coef", name);
-}
-
 void an_record_header_write(an_record_header *header, const uint8_t *payload, uint8_t out[AN_RECORD_HEADER_SIZE])
 {
     header->checksum = XXH3_64bits(payload, header->length);
@@ -75,7 +38,7 @@ static int check_header(const uint8_t *bytes)
     if (bytes[4] != AN_RECORD_VERSION)
         return an_error(AN_EUNSUPPORTED, "record version %d: this program reads version %d", bytes[4],
                         AN_RECORD_VERSION);
-    if (bytes[5] < AN_CODEC_JPEG || bytes[5] > AN_CODEC_COEF)
+    if (!an_codec_known(bytes[5]))
         return an_error(AN_EUNSUPPORTED, "record of unknown codec %d", bytes[5]);
     if (an_bytes_u16(bytes + 6) != 0)
         return an_error(AN_EUNSUPPORTED, "record with unknown flags %04x", (unsigned)an_bytes_u16(bytes + 6));
@@ -86,9 +49,9 @@ int an_record_parse(const uint8_t *bytes, size_t size, an_record *out)
 {
     if (size < AN_RECORD_HEADER_SIZE)
         return an_error(AN_ECORRUPT, "record of %zu bytes: shorter than its header", size);
-    int status = check_header(bytes);
-    if (status != AN_OK)
-        return status;
+    int rc = check_header(bytes);
+    if (rc)
+        return rc;
     an_record_header *header = &out->header;
     header->codec = (an_codec)bytes[5];
     header->width = an_bytes_u16(bytes + 8);

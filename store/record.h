@@ -1,7 +1,9 @@
-/* A record: a fixed 32-byte little-endian header and a payload. docs/record-format.md is the specification. */
+/* A record is one image in a dataset: a header of 32 bytes, little-endian, and a payload in one of the codecs.
+ * docs/record-format.md is the specification. Any thread may call these functions. */
 #ifndef AN_STORE_RECORD_H
 #define AN_STORE_RECORD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -9,6 +11,7 @@
 #define AN_RECORD_VERSION 1
 #define AN_RECORD_PAYLOAD_MAX (1u << 30) /* bytes */
 
+/* The numbers stand in records, so they stay for ever. Each has its row in codec_table.c. */
 typedef enum {
     AN_CODEC_JPEG = 1,   /* a JPEG file (JFIF, baseline unless passed through) */
     AN_CODEC_YUV420 = 2, /* planes Y (h x w), Cb, Cr (ceil(h/2) x ceil(w/2)), full range JFIF YCbCr */
@@ -26,22 +29,25 @@ typedef struct {
     uint64_t checksum;
 } an_record_header;
 
-/* A parsed record: points into the caller's bytes and lives as long as they do. */
+/* A parsed record. payload points into the bytes that were parsed, and is valid as long as they are. */
 typedef struct {
     an_record_header header;
     const uint8_t *payload;
 } an_record;
 
-/* Every codec, in the order of their numbers: for whatever says something about each. */
+/* What the table of codecs (codec_table.c) says: for whatever goes through all of them, in the order of their numbers.
+ */
 size_t an_codec_count(void);
-an_codec an_codec_at(size_t i);
+an_codec an_codec_at(size_t i);                          /* i below an_codec_count() */
+bool an_codec_known(unsigned number);                    /* is it a codec's number? */
 const char *an_codec_name(an_codec codec);               /* "jpeg" ...; "?" if unknown */
-int an_codec_from_name(const char *name, an_codec *out); /* AN_EINVAL lists the names */
+int an_codec_from_name(const char *name, an_codec *out); /* an unknown one is AN_EINVAL; the message lists them all */
 
-/* Fill checksum and write the 32 bytes. */
+/* Set header->checksum to that of the payload, and write the header's bytes to out. */
 void an_record_header_write(an_record_header *header, const uint8_t *payload, uint8_t out[AN_RECORD_HEADER_SIZE]);
 
-/* Check magic, version, codec, sizes, header checksum and that length fits size. Does not touch the payload. */
+/* Check the header (magic, version, codec, sizes, its checksum) and that header and payload are `size` bytes together.
+ * The payload is not read. AN_EUNSUPPORTED: of another version or codec; AN_ECORRUPT: damaged. */
 int an_record_parse(const uint8_t *bytes, size_t size, an_record *out);
 
 /* Compare the payload's XXH3-64 with the header: AN_ECORRUPT on a difference. */

@@ -13,12 +13,12 @@
 #include "base/program/options.h"
 #include "base/program/stop.h"
 #include "base/thread.h"
+#include "store/reader/reader.h"
 
 static const char *const stages[] = {"all", "read", "decode", "full", NULL};
 static const char *const dtypes[] = {"u8", "f32", "bf16", "f16", NULL};
 static const char *const layouts[] = {"nhwc", "nchw", NULL};
 static const char *const means[] = {"none", "channel", "pixel", NULL};
-static const char *const engines[] = {"auto", "uring", "uring-direct", "pread", "mmap", NULL};
 static const char *const orders[] = {"global", "block", "sequential", NULL};
 
 #define ROUNDS_MAX 99
@@ -172,7 +172,7 @@ static const an_option options[] = {
      .key = 'e',
      .type = AN_OPTION_CHOICE,
      .metavar = "ENGINE",
-     .choices = engines,
+     .choices = an_reader_engine_names,
      .initial = "auto",
      FIELD(engine),
      .help = "how records are read"},

@@ -17,7 +17,6 @@
 #include "base/thread.h"
 #include "benchmarks/io/bench_io.h"
 #include "store/codec.h"
-#include "store/coef/coef.h"
 
 #define STARVED 0.01 /* less waiting than this: the consumer is the limit */
 #define NEAR 0.85    /* a stage is the limit if the loader reaches this much of it */
@@ -29,7 +28,6 @@
 typedef struct {
     an_encoder *encoder;
     an_decoder *decoder;
-    an_coef_encoder *coefficients;
     an_image image;
 } packer;
 
@@ -39,8 +37,6 @@ static int packer_init(packer *p)
     int rc = an_encoder_create(&p->encoder);
     if (rc == AN_OK)
         rc = an_decoder_create(&p->decoder);
-    if (rc == AN_OK)
-        rc = an_coef_encoder_create(&p->coefficients);
     return rc;
 }
 
@@ -48,20 +44,15 @@ static void packer_clear(packer *p)
 {
     an_encoder_free(p->encoder);
     an_decoder_free(p->decoder);
-    an_coef_encoder_free(p->coefficients);
     an_image_free(&p->image);
 }
 
-/* As an-ingest transcode does it: a JPEG keeps its coefficients, where coef takes it. */
+/* As an-ingest transcode does it: without loss where that is possible, else through pixels. */
 static int pack_record(packer *p, const an_record *record, an_codec codec, an_buffer *out)
 {
     const an_codec_options options = {.codec = codec, .quality = 90, .subsampling = AN_JPEG_420};
     const an_record_header *h = &record->header;
-    if (h->codec == codec)
-        return an_buffer_append(out, record->payload, h->length);
-    int rc = AN_EUNSUPPORTED;
-    if (h->codec == AN_CODEC_JPEG && codec == AN_CODEC_COEF)
-        rc = an_coef_encode_jpeg(p->coefficients, record->payload, h->length, out);
+    int rc = an_encoder_convert(p->encoder, h->codec, record->payload, h->length, codec, out);
     if (rc != AN_EUNSUPPORTED)
         return rc;
     rc = an_image_set_size(&p->image, h->width, h->height);

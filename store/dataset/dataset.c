@@ -1,6 +1,6 @@
-/* How a dataset is read: without LMDB. lmdb_file.h walks the file, which proves its structure and gives every value's
- * offset; what is needed later is kept as offsets into the map. Nothing changes after opening, so threads need no lock.
- */
+/* An open dataset. It is read without LMDB: lmdb_file.c walks the file, checks its structure and gives every value's
+ * offset. What is needed later is kept as offsets into the memory map. Nothing changes after opening, so threads need
+ * no lock. */
 #include "store/dataset/dataset.h"
 
 #include <errno.h>
@@ -13,7 +13,7 @@
 #include "base/buffer.h"
 #include "base/error.h"
 #include "store/dataset/dataset_private.h"
-#include "store/dataset/layout.h"
+#include "store/dataset/layout_private.h"
 
 int an_dataset_damaged(const an_dataset *d, const char *what)
 {
@@ -163,11 +163,6 @@ const an_statistics *an_dataset_statistics(const an_dataset *d)
 const char *an_dataset_manifest(const an_dataset *d)
 {
     return d->manifest;
-}
-
-uint64_t an_dataset_fingerprint(const an_dataset *d)
-{
-    return d->fingerprint;
 }
 
 uint64_t an_dataset_reject_count(const an_dataset *d)

@@ -1,4 +1,4 @@
-#include "store/dataset/layout.h"
+#include "store/dataset/layout_private.h"
 
 #include <stdbool.h>
 #include <string.h>
@@ -26,7 +26,7 @@ uint64_t an_dataset_layout_header_sum(const uint8_t *header, uint64_t index)
     return XXH3_64bits_withSeed(header, AN_RECORD_HEADER_SIZE, index);
 }
 
-/* The handle is xxHash's own state: there is nothing to add to it. */
+/* The handle is xxHash's own state under another name, so that xxhash.h is not needed to use it. */
 static XXH3_state_t *state_of(const an_dataset_layout_checksum *checksum)
 {
     return (XXH3_state_t *)(uintptr_t)checksum;

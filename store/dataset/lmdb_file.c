@@ -1,14 +1,17 @@
-/* The format, as far as it is needed here (all numbers little-endian):
+/* The format, as far as it is needed here (all numbers little-endian, offsets in bytes):
  *
- *   page   0 u64 its own number, 8 u16 unused, 10 u16 flags, 12 u16 lower, 14 u16 upper (bounds of the free space),
- *          16 u16[] offsets of the nodes in key order. Pages 0 and 1 are meta pages, transaction N writes page N % 2.
- *          A run of overflow pages has one such header, with u32 count at 12, and then the value.
- *   meta   at 16: 0 u32 magic, 4 u32 version, 8 u64 address, 16 u64 map size, 24 tree of free pages (its first u32 is
- * the page size), 72 main tree, 120 u64 last page, 128 u64 transaction. tree   0 u32 unused, 4 u16 flags, 6 u16 depth,
- * 8 u64 branch pages, 16 u64 leaf pages, 24 u64 overflow pages, 32 u64 entries, 40 u64 root page or all ones. node
- * leaf: 0 u32 length, 4 u16 flags, 6 u16 key size, 8 key, then the value or the u64 number of its overflow run. branch:
- * 0 u48 page, 6 u16 key size, 8 key; the first key of a branch page is never looked at. */
-#include "store/dataset/lmdb_file.h"
+ * Page: 0 u64 its own number; 8 u16 unused; 10 u16 flags; 12 u16 lower and 14 u16 upper, the bounds of the free space;
+ *   16 u16[] offsets of the nodes, in the order of their keys.
+ *   Pages 0 and 1 are meta pages; transaction N writes page N % 2.
+ *   Overflow pages hold one large value: a run of pages with one header, in which 12 is u32, the number of pages.
+ * Meta, at offset 16 of its page: 0 u32 magic; 4 u32 version; 8 u64 address; 16 u64 size of the map; 24 tree of free
+ *   pages, whose first u32 is the page size; 72 main tree; 120 u64 last page; 128 u64 transaction.
+ * Tree: 0 u32 unused; 4 u16 flags; 6 u16 depth; 8 u64 branch pages; 16 u64 leaf pages; 24 u64 overflow pages;
+ *   32 u64 entries; 40 u64 root page, all ones if there is none.
+ * Node of a leaf: 0 u32 length; 4 u16 flags; 6 u16 key size; 8 key; then the value, or the u64 number of the first of
+ *   its overflow pages.
+ * Node of a branch: 0 u48 page; 6 u16 key size; 8 key. The first key of a branch page means nothing. */
+#include "store/dataset/lmdb_file_private.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -29,8 +32,8 @@ enum {
     PAGE_MIN = 512,
     PAGE_MAX = 65536,
     DEPTH_MAX = 32,
-    RELEASE_LEAVES = 64,
-    NAME_MAX_SIZE = 64 /* of a database, terminator included: ours are short */
+    RELEASE_LEAVES = 64, /* leaf pages between two calls of release_pages */
+    NAME_MAX_SIZE = 64   /* of a database, terminator included: ours are short */
 };
 enum { PAGE_BRANCH = 1, PAGE_LEAF = 2, PAGE_META = 8 };
 enum { NODE_OVERFLOW = 1, NODE_TREE = 2 };
@@ -113,10 +116,10 @@ typedef struct {
     void *context;
     const char *only;
     const char *database; /* NULL: the main tree, whose items are trees */
-    tree declared, seen;  /* of the tree being walked; seen counts up */
+    tree declared, seen;  /* what the tree says of itself, and what the walk has counted */
     const uint8_t *last;  /* previous key, or the separator in the branch above */
     uint32_t last_size;
-    bool last_inclusive; /* a separator: the next key may equal it */
+    bool last_inclusive; /* last is a separator: the next key may equal it */
 } walk;
 
 static int damaged(const walk *w, uint64_t page, const char *what)
@@ -135,7 +138,7 @@ static tree read_tree(const uint8_t *p)
                   .root = an_bytes_u64(p + 40)};
 }
 
-/* Counts are bounded by the file before they bound anything else. */
+/* Counts limit the walk, so they must not exceed what the file has room for. */
 static bool tree_plausible(const walk *w, const tree *t)
 {
     uint64_t nodes_max = w->pages * (w->file->page_size / NODE_HEADER);
@@ -144,7 +147,7 @@ static bool tree_plausible(const walk *w, const tree *t)
            t->branches <= w->pages && t->leaves <= w->pages && t->overflows <= w->pages && t->entries <= nodes_max;
 }
 
-/* Keys rise. After a separator the next key may equal it. */
+/* Keys ascend. The first key below a separator may equal it. */
 static bool key_follows(walk *w, const uint8_t *key, uint32_t size, bool separator)
 {
     if (w->last) {
@@ -160,7 +163,7 @@ static bool key_follows(walk *w, const uint8_t *key, uint32_t size, bool separat
     return true;
 }
 
-/* A page of a tree, checked: *count nodes whose offsets and headers lie within it. */
+/* Check a page of a tree and count its nodes; their offsets, headers and keys lie within the page. */
 static int open_page(const walk *w, uint64_t number, int kind, const uint8_t **out, uint32_t *count)
 {
     if (number < 2 || number >= w->pages)
@@ -186,7 +189,7 @@ static const uint8_t *node_at(const uint8_t *page, uint32_t i)
     return page + an_bytes_u16(page + PAGE_HEADER + 2 * i);
 }
 
-/* Where the value of a leaf node lies, bounds checked. */
+/* Find where the value of a leaf node lies, and check that this is within the file. */
 static int locate_value(walk *w, uint64_t number, const uint8_t *page, const uint8_t *node, an_lmdb_item *item)
 {
     uint32_t size = w->file->page_size, room = size - (uint32_t)(node + NODE_HEADER + item->key_size - page);
@@ -250,8 +253,8 @@ static int walk_node(walk *w, uint64_t number, const uint8_t *page, const uint8_
     return w->database ? w->visit(w->context, &item) : walk_database(w, number, &item);
 }
 
-/* Take pages out of the map (they stay in the page cache). One fault maps all that the kernel keeps together around the
- * page, up to 2 MB: a walk would make the whole file count as this process's memory. */
+/* Take all pages out of the map; they stay in the page cache. A page fault maps the pages around it too, up to 2 MB of
+ * them, so without this a walk would make the whole file count as this process's memory. */
 static void release_pages(const an_lmdb_file *file)
 {
     (void)madvise((void *)(uintptr_t)file->data, file->size, MADV_DONTNEED);
@@ -276,7 +279,8 @@ static uint64_t child_of(const uint8_t *node)
     return an_bytes_u32(node) | (uint64_t)an_bytes_u16(node + 4) << 32;
 }
 
-/* Have the leaves below a branch read at once rather than one by one as the walk faults on them. Advice: may fail. */
+/* Ask for the leaves below a branch to be read together, instead of one by one as the walk comes to them. The kernel
+ * may refuse: then the walk is slower. */
 static void prefetch_children(const walk *w, const uint8_t *page, uint32_t count)
 {
     uint32_t size = w->file->page_size;
@@ -287,7 +291,7 @@ static void prefetch_children(const walk *w, const uint8_t *page, uint32_t count
     }
 }
 
-static int walk_page(walk *w, uint64_t number, int level) /* level 1: a leaf */
+static int walk_page(walk *w, uint64_t number, int level) /* level 1 is that of the leaves */
 {
     if (level == 1)
         return walk_leaf(w, number);
@@ -308,7 +312,8 @@ static int walk_page(walk *w, uint64_t number, int level) /* level 1: a leaf */
     return rc;
 }
 
-/* Bounded: depth by its declaration, pages by the declared counts, these by the size of the file. */
+/* This ends for any file: the depth and the number of pages are limited by what the tree declares, and that is limited
+ * by tree_plausible. */
 static int walk_tree(walk *w, const uint8_t *declared)
 {
     w->declared = read_tree(declared);
@@ -320,7 +325,7 @@ static int walk_tree(walk *w, const uint8_t *declared)
     if (rc)
         return rc;
     if (!w->database && w->only)
-        return AN_OK; /* not all of it was looked at */
+        return AN_OK; /* the other databases were skipped, so the counts differ */
     if (s->branches != d->branches || s->leaves != d->leaves || s->overflows != d->overflows ||
         s->entries != d->entries)
         return damaged(w, number, "a database is not as it describes itself");
@@ -330,7 +335,7 @@ static int walk_tree(walk *w, const uint8_t *declared)
 int an_lmdb_file_walk(const an_lmdb_file *file, const char *only, an_lmdb_visit visit, void *context)
 {
     walk w = {.file = file, .pages = file->size / file->page_size, .only = only, .visit = visit, .context = context};
-    /* The pages that are visited lie far apart: reading ahead of them would read the whole file. */
+    /* The visited pages lie far apart: reading ahead would read the whole file. */
     (void)madvise((void *)(uintptr_t)file->data, file->size, MADV_RANDOM);
     int rc = walk_tree(&w, file->meta + 72);
     release_pages(file);

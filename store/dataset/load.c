@@ -1,4 +1,4 @@
-/* Reading a dataset in: first meta, which says what to expect, then one walk over everything. */
+/* Opening a dataset: first the database meta, which says what to expect, then one walk over everything. */
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "store/dataset/dataset_private.h"
-#include "store/dataset/layout.h"
+#include "store/dataset/layout_private.h"
 
 static const uint8_t *value_of(const an_dataset *d, const an_lmdb_item *item)
 {
@@ -64,7 +64,7 @@ static int check_meta(const an_dataset *d, const meta *m)
     return AN_OK;
 }
 
-/* One pass over mean and products; the sums are exact integers, so this gives the same everywhere. */
+/* The sums are exact integers, so the statistics are the same on every machine. */
 static int load_statistics(an_dataset *d, const meta_value *value)
 {
     an_statistics_sums sums;
@@ -74,11 +74,12 @@ static int load_statistics(an_dataset *d, const meta_value *value)
     rc = an_statistics_sums_unpack(&sums, value->value, value->length);
     if (!rc)
         rc = an_statistics_compute(&sums, &d->statistics);
+    d->sums = XXH3_64bits(value->value, value->length);
     an_statistics_sums_free(&sums);
     return rc ? an_error_prefix(rc, "'%s': statistics", d->data) : AN_OK;
 }
 
-/* an_writer_finish makes the file as long as this. */
+/* an_writer_finish makes the file long enough to hold its last page, so a shorter one was cut off. */
 static int check_size(const an_dataset *d)
 {
     if (d->file.last_page < d->file.size / d->file.page_size)
@@ -87,7 +88,7 @@ static int check_size(const an_dataset *d)
                     (unsigned long long)d->file.size, (unsigned long long)d->file.last_page + 1);
 }
 
-/* The counts say how much to allocate: no more than the file has room for. */
+/* The counts decide how much is allocated, so they must not exceed what the file has room for. */
 static int check_counts(const an_dataset *d)
 {
     if (d->side == 0 || d->side > AN_IMAGE_SIDE_MAX)
@@ -122,10 +123,11 @@ int an_dataset_load_meta(an_dataset *d)
 typedef struct {
     an_dataset *dataset;
     an_dataset_layout_checksum *checksum;
+    XXH3_state_t *labelled;                    /* labels and names, for the fingerprint */
     uint64_t records, names, classes, rejects; /* seen so far */
 } loading;
 
-/* Keys count from 0 without a gap, in a database of `limit` items. */
+/* Keys must count from 0 without a gap, in a database of at most `limit` items. */
 static bool is_next(const an_lmdb_item *item, uint32_t key_size, uint64_t *seen, uint64_t limit)
 {
     bool next = item->key_size == key_size && *seen < limit && an_bytes_key(item->key, key_size) == *seen;
@@ -158,6 +160,10 @@ static int load_name(loading *l, const an_lmdb_item *item)
         return an_dataset_damaged(d, "a record's label has no class");
     d->index[l->names - 1].label = label;
     d->classes[label].count++;
+    uint8_t length[4];
+    an_bytes_put_u32(length, item->length);
+    (void)XXH3_64bits_update(l->labelled, length, sizeof length); /* fails only for NULL arguments */
+    (void)XXH3_64bits_update(l->labelled, value_of(d, item), item->length);
     return AN_OK;
 }
 
@@ -210,7 +216,7 @@ static int load_item(void *context, const an_lmdb_item *item)
     for (size_t i = 0; i < sizeof loaders / sizeof *loaders; i++)
         if (strcmp(item->database, loaders[i].database) == 0)
             return loaders[i].load(l, item);
-    return AN_OK; /* meta was read before */
+    return AN_OK; /* meta: an_dataset_load_meta has read it */
 }
 
 static int check_loaded(const loading *l)
@@ -223,7 +229,7 @@ static int check_loaded(const loading *l)
     return AN_OK;
 }
 
-/* calloc(0) may give NULL. */
+/* One more than needed, because calloc may return NULL for a size of 0. */
 static int allocate_index(an_dataset *d)
 {
     d->index = calloc(d->count + 1, sizeof *d->index);
@@ -234,35 +240,19 @@ static int allocate_index(an_dataset *d)
 
 int an_dataset_load_index(an_dataset *d)
 {
-    loading l = {.dataset = d};
+    loading l = {.dataset = d, .labelled = XXH3_createState()};
     int rc = allocate_index(d);
+    if (!rc && (!l.labelled || XXH3_64bits_reset(l.labelled) != XXH_OK))
+        rc = an_error(AN_ENOMEM, "out of memory: fingerprint of '%s'", d->data);
     if (!rc)
         rc = an_dataset_layout_checksum_create(&l.checksum);
     if (!rc)
         rc = an_lmdb_file_walk(&d->file, NULL, load_item, &l);
     if (!rc)
         rc = check_loaded(&l);
+    if (!rc)
+        d->labelled = XXH3_64bits_digest(l.labelled);
+    (void)XXH3_freeState(l.labelled); /* always XXH_OK */
     an_dataset_layout_checksum_free(l.checksum);
     return rc;
-}
-
-int an_dataset_compute_fingerprint(an_dataset *d)
-{
-    XXH3_state_t *state = XXH3_createState();
-    if (!state || XXH3_64bits_reset(state) != XXH_OK) {
-        (void)XXH3_freeState(state);
-        return an_error(AN_ENOMEM, "out of memory: fingerprint of '%s'", d->data);
-    }
-    uint8_t bytes[8];
-    (void)XXH3_64bits_update(state, d->manifest, strlen(d->manifest)); /* fails only for NULL arguments */
-    an_bytes_put_u64(bytes, d->count);
-    (void)XXH3_64bits_update(state, bytes, sizeof bytes);
-    for (uint64_t i = 0; i < d->count; i++) {
-        an_bytes_put_u32(bytes, d->index[i].label);
-        an_bytes_put_u32(bytes + 4, d->index[i].length);
-        (void)XXH3_64bits_update(state, bytes, sizeof bytes);
-    }
-    d->fingerprint = XXH3_64bits_digest(state);
-    (void)XXH3_freeState(state);
-    return AN_OK;
 }

@@ -1,4 +1,4 @@
-#include "store/dataset/manifest.h"
+#include "store/dataset/manifest_private.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -28,7 +28,7 @@ int an_manifest_check(const char *manifest)
     return rc;
 }
 
-/* The smallest key of one that other lacks or has with another value, if it is before best. */
+/* The first key in byte order that `one` has and `other` lacks or has with another value; best if that comes first. */
 static const char *first_difference(json_t *one, json_t *other, const char *best)
 {
     const char *key;
@@ -71,4 +71,15 @@ int an_manifest_compare(const char *before, const char *now)
     json_decref(old);
     json_decref(new);
     return rc;
+}
+
+bool an_manifest_string(const char *manifest, const char *key, char *out, size_t size)
+{
+    json_t *object = json_loads(manifest, JSON_REJECT_DUPLICATES, NULL);
+    const char *value = json_string_value(json_object_get(object, key)); /* of NULL: NULL */
+    bool fits = value && strlen(value) < size;
+    if (fits)
+        memcpy(out, value, strlen(value) + 1);
+    json_decref(object);
+    return fits;
 }

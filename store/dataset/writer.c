@@ -24,7 +24,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
-#include "store/dataset/layout.h"
+#include "store/dataset/layout_private.h"
 #include "store/dataset/writer_private.h"
 
 uint64_t an_writer_count(const an_writer *w)

@@ -1,4 +1,4 @@
-/* The end: checksum, sync, one look at the result, and the name that makes it a dataset. */
+/* Finishing a dataset: checksum, sync, opening it once to see that it is sound, and the rename that publishes it. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -9,8 +9,8 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "store/dataset/dataset.h"
-#include "store/dataset/layout.h"
-#include "store/dataset/lmdb_file.h"
+#include "store/dataset/layout_private.h"
+#include "store/dataset/lmdb_file_private.h"
 #include "store/dataset/writer_private.h"
 
 typedef struct {
@@ -25,7 +25,7 @@ static int sum_item(void *context, const an_lmdb_item *item)
     return AN_OK;
 }
 
-/* Over what was committed. */
+/* The checksum over what was committed. */
 static int checksum_contents(const an_writer *w, uint64_t *out)
 {
     summing s;
@@ -41,8 +41,8 @@ static int checksum_contents(const an_writer *w, uint64_t *out)
     return rc;
 }
 
-/* LMDB may leave pages at the end unwritten that nothing refers to. With them, the size says whether a copy is whole.
- */
+/* LMDB may leave pages at the end unwritten that nothing refers to. Extended by these, the file is as long as its meta
+ * page says, and a copy that was cut off can be told by its length. */
 static int extend_file(an_writer *w)
 {
     MDB_envinfo info;
@@ -97,7 +97,7 @@ static int sync_parent(const an_writer *w)
 static int publish(const an_writer *w)
 {
     int rc = renameat2(AT_FDCWD, w->partial, AT_FDCWD, w->path, RENAME_NOREPLACE);
-    if (rc && errno == EINVAL) /* not known to every file system */
+    if (rc && errno == EINVAL) /* not every file system knows RENAME_NOREPLACE */
         rc = rename(w->partial, w->path);
     if (rc)
         return an_error_errno(errno, "cannot rename '%s' to '%s'", w->partial, w->path);

@@ -1,4 +1,4 @@
-/* Opening: paths, the lock, then a fresh environment or what an interrupted run left. */
+/* Opening a writer: paths, the lock, then a new environment or the one that an interrupted run left. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -12,14 +12,16 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "store/dataset/dataset.h"
-#include "store/dataset/layout.h"
-#include "store/dataset/manifest.h"
+#include "store/dataset/layout_private.h"
+#include "store/dataset/manifest_private.h"
 #include "store/dataset/writer_private.h"
 
-#define RESERVE_SIZE ((uint64_t)16 << 20) /* beside the sums: paths from the roots, lists of free pages */
-#define DROP_BATCH 1024                   /* items removed in one transaction */
+#define RESERVE_SIZE                                                                                                   \
+    ((uint64_t)16 << 20) /* for the pages between root and leaves, and the lists of free pages; the sums come on top   \
+                          */
+#define DROP_BATCH 1024  /* items removed in one transaction */
 
-/* *out is valid until the transaction changes. size 0: any. */
+/* A value of meta, valid until the next change in the transaction. size 0: of any size. */
 static int get_meta(an_writer *w, const char *key, size_t size, MDB_val *out)
 {
     MDB_val k = {strlen(key), (void *)(uintptr_t)key};
@@ -82,7 +84,7 @@ static int ignore_item(void *context, const an_lmdb_item *item)
     return AN_OK;
 }
 
-/* What an interrupted run left is checked before LMDB sees it, because LMDB trusts its pages. */
+/* LMDB trusts its pages, so what an interrupted run left is checked before LMDB opens it. */
 static int check_leftover(const an_writer *w)
 {
     struct stat info;
@@ -194,7 +196,7 @@ static int load_state(an_writer *w)
     return rc ? rc : an_statistics_sums_unpack(w->sums, sums.mv_data, sums.mv_size);
 }
 
-/* Remove up to DROP_BATCH items with keys from `first` on, from the end. *more: there may be further ones. */
+/* Remove items with keys from `first` on, the last one first, DROP_BATCH at most. *more: there may be further ones. */
 static int drop_batch(an_writer *w, MDB_dbi dbi, uint64_t first, bool *more)
 {
     MDB_cursor *cursor;
@@ -230,7 +232,8 @@ static int drop_from(an_writer *w, MDB_dbi dbi, uint64_t first)
     return rc;
 }
 
-/* A run that was killed between its last commit and the rename left a complete dataset: it is open again. */
+/* A run that was killed between its last commit and the rename left a dataset that is marked as complete: remove the
+ * mark. */
 static int reopen_finished(an_writer *w)
 {
     MDB_val key = {strlen(AN_DATASET_LAYOUT_CHECKSUM), (void *)(uintptr_t)AN_DATASET_LAYOUT_CHECKSUM};
@@ -285,7 +288,7 @@ static int open_all(an_writer *w, const char *path, const char *manifest)
     if (!rc)
         rc = lock_data(w);
     if (!rc)
-        rc = check_destination(w); /* again: the other writer may have finished in between */
+        rc = check_destination(w); /* again: another writer may have finished before we had the lock */
     if (!rc)
         rc = check_leftover(w);
     if (!rc)

@@ -1,5 +1,5 @@
-/* What the parts of the writer share: writer.c (contents), writer_open.c (a new or interrupted run),
- * writer_transaction.c and writer_finish.c. */
+/* What the parts of the writer share: writer.c (what is written), writer_open.c (opening, and going on after an
+ * interruption), writer_transaction.c (LMDB's transactions) and writer_finish.c (the end). */
 #ifndef AN_STORE_DATASET_WRITER_PRIVATE_H
 #define AN_STORE_DATASET_WRITER_PRIVATE_H
 
@@ -17,29 +17,30 @@ struct an_writer {
     MDB_dbi records, names, classes, rejected, meta;
     uint64_t page_size;
     uint64_t room;    /* bytes that this transaction's items may take */
-    uint64_t pending; /* taken */
-    uint64_t reserve; /* for what a commit writes */
+    uint64_t pending; /* of these, taken */
+    uint64_t reserve; /* bytes kept free in the map for what a commit itself writes */
     uint32_t side;
     an_statistics_sums *sums; /* the caller's */
     uint64_t count, rejects, headers;
-    uint64_t expected_records, expected_rejects; /* met by an_writer_expect so far */
+    uint64_t expected_records, expected_rejects; /* seen by an_writer_expect so far */
     an_buffer scratch;
 };
 
-/* Abort the transaction and set the message for an errno (positive) or LMDB's own code (negative). */
+/* Abort the transaction, set the message for an errno (positive) or a code of LMDB (negative), and return our code. */
 int an_writer_fail(an_writer *writer, int rc);
 int an_writer_check(const an_writer *writer); /* an error after an earlier failure */
 
-/* Start a transaction in which items of `need` bytes, or a standard amount if that is more, have room. */
+/* Start a transaction with room for items of `need` bytes, or of 64 MB if that is more. */
 int an_writer_begin(an_writer *writer, uint64_t need);
 int an_writer_end(an_writer *writer); /* commit; none is open afterwards */
 
-/* Bytes of the map that an item of this size may take, and the promise of them: may end a transaction and begin
- * another. */
+/* The bytes of the map that an item of this size takes at most. make_room sees that so many are free in the
+ * transaction; for that it may end the transaction and begin another. */
 uint64_t an_writer_footprint(const an_writer *writer, uint64_t size);
 int an_writer_make_room(an_writer *writer, uint64_t need);
 
-/* Room for an item; *out is to be filled in before the next change. append: the key is beyond all others. */
+/* Put an item with an unwritten value of `size` bytes; the caller fills in *out before the next change. append: the key
+ * is larger than all others. */
 int an_writer_reserve(an_writer *writer, MDB_dbi dbi, const void *key, size_t key_size, size_t size, bool append,
                       uint8_t **out);
 

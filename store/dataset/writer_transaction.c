@@ -1,3 +1,4 @@
+/* LMDB's transactions: when they begin and end, how much room they have, and what their failures mean. */
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
@@ -5,14 +6,14 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
-#include "store/dataset/layout.h"
+#include "store/dataset/layout_private.h"
 #include "store/dataset/writer_private.h"
 
 #define FLUSH_SIZE ((uint64_t)64 << 20) /* items in one transaction */
-#define FULL_BELOW ((uint64_t)1 << 20)  /* bytes free: nothing useful fits */
+#define FULL_BELOW ((uint64_t)1 << 20)  /* with fewer bytes free, a disk counts as full */
 #define MAP_STEP_MAX ((uint64_t)1 << 40)
 
-/* LMDB reports a write that came back short as EIO; on a full disk that is the usual way to fail. */
+/* On a full disk a write usually comes back short, which LMDB reports as EIO. */
 static bool disk_is_full(const an_writer *w)
 {
     struct statvfs info;
@@ -105,13 +106,13 @@ int an_writer_begin(an_writer *w, uint64_t need)
 int an_writer_end(an_writer *w)
 {
     MDB_txn *txn = w->txn;
-    w->txn = NULL; /* freed by LMDB even on failure */
+    w->txn = NULL; /* LMDB frees it, also after a failure */
     int rc = mdb_txn_commit(txn);
     return rc ? an_writer_fail(w, rc) : AN_OK;
 }
 
-/* An item with a key of up to 8 bytes takes whole pages if it is large; otherwise a page that is split may stay half
- * empty, hence the factor. */
+/* For keys of up to 8 bytes. A large item takes whole pages. A small one shares a page, but a page that was split may
+ * stay half empty, and so may the branches above it: hence the factor. */
 uint64_t an_writer_footprint(const an_writer *w, uint64_t size)
 {
     return size > w->page_size / 4 ? (size + 2 * w->page_size) & ~(w->page_size - 1) : 4 * (size + 32);

@@ -1,6 +1,7 @@
-/* Which engine suits a file: measured on rgb records (196 kB), a map is twice as fast as any read where the file is in
- * the page cache already; O_DIRECT is twice as fast as reading through the page cache where it is not and cannot be
- * kept there; in between the page cache fills during the first epoch and serves the following ones. */
+/* Which engine suits a file. Measured on rgb records (196 kB): where the file is in the page cache already, a map is
+ * twice as fast as any read. Where it is not, and is too large to stay there, O_DIRECT is twice as fast as reading
+ * through the page cache. In between, reading through the page cache fills it in the first epoch, and the following
+ * epochs are served from it. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,42 +10,40 @@
 #include <unistd.h>
 
 #include "base/buffer.h"
+#include "base/cgroup.h"
 #include "base/error.h"
 #include "base/file.h"
-#include "store/reader/engine.h"
+#include "store/reader/engine_private.h"
 
 #define SAMPLES 256
 #define RESIDENT_SHARE 0.95
 #define TEXT_MAX 65536
+#define AVAILABLE "MemAvailable:" /* kB */
 
-/* The number after `name` in a text of "name: number unit" lines, or without a name the one at its start; UINT64_MAX if
- * there is none ("max"). */
-static uint64_t number_in(const char *path, const char *name)
+/* Bytes that could be used without swapping, page cache that can be dropped included; 0: unknown. */
+static uint64_t machine_memory(void)
 {
     an_buffer text = {0};
-    uint64_t value = UINT64_MAX;
-    if (an_file_read(path, TEXT_MAX, &text) == AN_OK && an_buffer_append(&text, "", 1) == AN_OK) {
-        const char *at = strstr((const char *)text.data, name), *digits = at ? at + strlen(name) : "";
-        char *end;
-        unsigned long long number = strtoull(digits, &end, 10);
-        if (end != digits)
-            value = number;
-    }
+    uint64_t bytes = 0;
+    int rc = an_file_read("/proc/meminfo", TEXT_MAX, &text);
+    if (!rc)
+        rc = an_buffer_append(&text, "", 1);
+    const char *line = rc ? NULL : strstr((const char *)text.data, AVAILABLE);
+    if (line)
+        bytes = strtoull(line + strlen(AVAILABLE), NULL, 10) * 1024;
     an_buffer_free(&text);
-    return value;
+    return bytes;
 }
 
-/* Bytes that the page cache may grow to: of the machine, or of the container's limit if that is less. */
+/* Bytes that the page cache may grow to: of the machine, or of the control group if that is less. */
 static uint64_t memory_for_cache(void)
 {
-    uint64_t kilobytes = number_in("/proc/meminfo", "MemAvailable:");
-    uint64_t machine = kilobytes == UINT64_MAX ? 0 : kilobytes * 1024,
-             limit = number_in("/sys/fs/cgroup/memory.max", "");
+    uint64_t machine = machine_memory(), limit = an_cgroup_memory("");
     return machine < limit ? machine : limit;
 }
 
-/* The share of a file's pages that are in the page cache, from evenly spaced samples. RWF_NOWAIT reads only what is
- * there; mincore would claim everything for files that the user may not write. */
+/* The share of a file's pages that are in the page cache, estimated from evenly spaced samples. RWF_NOWAIT reads only
+ * what is there. (mincore is no use: it reports every page as present if the user may not write the file.) */
 static double resident_share(const char *path, uint64_t size)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC), found = 0;

@@ -1,13 +1,13 @@
-/* No read at all: data points into a map of the file, and the caller's access faults the pages in. A file that is cut
- * short after it was opened ends the process with SIGBUS, as with every map; programs name it first
- * (base/program/fault.h). Finding out beforehand costs too much: MADV_POPULATE_READ on each record adds 10 us to the 20
- * us of an rgb record. */
+/* Engine mmap reads nothing: data points into a map of the file, and the pages are read when the caller looks at them.
+ * As with every map, the process gets SIGBUS if the file was cut off after it was opened, or if the disk fails;
+ * programs say which file it was before they end (base/program/fault.h). Testing each record first costs too much:
+ * MADV_POPULATE_READ adds 10 us to the 20 us that an rgb record takes. */
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
 #include "base/error.h"
-#include "store/reader/engine.h"
+#include "store/reader/engine_private.h"
 
 typedef struct {
     uint8_t *data;

@@ -1,10 +1,11 @@
-/* DESIGN: a few threads that call pread.
+/* DESIGN: a few worker threads that call pread.
  *
- * Two bounded queues of `depth`: todo (submit -> workers) and done (workers -> reap). At most depth reads are in
- * flight, so no push ever blocks. A worker owns a read between the two queues. close sets `stopping`, after which
- * workers hand reads on untouched (status AN_STOPPED, seen by nobody), closes todo, and joins: a worker inside pread
- * finishes that call first, so no buffer is written after close. Counters of short reads and retries are atomic,
- * because several workers add to them; reap copies them into the reader's. */
+ * There are two queues of `depth` items: todo (submit -> workers) and done (workers -> reap). At most depth reads are
+ * in flight, so no push ever blocks. A worker owns a read from the moment it takes it out of one queue until it puts it
+ * into the other. close sets `stopping`, after which workers pass reads on without reading (status AN_STOPPED, which
+ * nobody sees); then it closes todo and joins the workers. A worker inside pread finishes that call first, so no buffer
+ * is written to after close. The counters of short reads and retries are atomic, because several workers add to them;
+ * reap copies them into the reader's. */
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -13,7 +14,7 @@
 #include "base/error.h"
 #include "base/queue.h"
 #include "base/thread.h"
-#include "store/reader/engine.h"
+#include "store/reader/engine_private.h"
 
 #define THREADS_MAX 8
 
@@ -25,7 +26,7 @@ typedef struct {
     atomic_uint_fast64_t short_reads, retries;
 } pool;
 
-/* Once through the span, whatever pread does. */
+/* Call pread until the span is there, or an error says that it will not be. */
 static void read_all(an_reader *reader, an_read *read)
 {
     pool *p = reader->engine;
@@ -44,7 +45,7 @@ static void *work(void *argument)
     an_reader *reader = argument;
     pool *p = reader->engine;
     void *item;
-    while (an_queue_pop(p->todo, &item) == AN_OK) {
+    while (!an_queue_pop(p->todo, &item)) {
         an_read *read = item;
         if (atomic_load(&p->stopping))
             read->status = AN_STOPPED;
@@ -67,7 +68,7 @@ static int pool_open(an_reader *reader)
     int threads = reader->depth < THREADS_MAX ? reader->depth : THREADS_MAX;
     while (!rc && p->thread_count < threads) {
         rc = an_thread_start(&p->threads[p->thread_count], "read", work, reader);
-        p->thread_count += rc == AN_OK;
+        p->thread_count += !rc;
     }
     return rc;
 }
@@ -81,7 +82,7 @@ static void pool_close(an_reader *reader)
     if (p->todo)
         an_queue_close(p->todo);
     for (int i = 0; i < p->thread_count; i++)
-        (void)pthread_join(p->threads[i], NULL); /* fails only for a thread that is not ours */
+        (void)pthread_join(p->threads[i], NULL); /* fails only for what is no thread of this process */
     an_queue_free(p->todo);
     an_queue_free(p->done);
     free(p);

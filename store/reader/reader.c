@@ -10,35 +10,14 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "store/reader/engine.h"
+#include "store/name_list.h"
+#include "store/reader/engine_private.h"
 
 #define DEPTH_MAX 4096
 
-static const an_reader_engine_ops *ops_of(an_reader_engine engine)
-{
-    switch (engine) {
-    case AN_READER_PREAD:
-        return &an_reader_pread_ops;
-    case AN_READER_MMAP:
-        return &an_reader_mmap_ops;
-    default:
-        return &an_reader_uring_ops;
-    }
-}
-
-const char *an_reader_engine_name(an_reader_engine engine)
-{
-    static const char *const names[] = {[AN_READER_AUTO] = "auto",
-                                        [AN_READER_URING] = "uring",
-                                        [AN_READER_URING_DIRECT] = "uring-direct",
-                                        [AN_READER_PREAD] = "pread",
-                                        [AN_READER_MMAP] = "mmap"};
-    return names[engine];
-}
-
 /* ------------------------------------------------------------------------------------------------- opening ---- */
 
-/* Replaces what AUTO said. */
+/* Takes the place of a note by AUTO. */
 static int set_note(an_reader *reader, const char *what, const char *instead)
 {
     free(reader->note);
@@ -49,14 +28,19 @@ static int set_note(an_reader *reader, const char *what, const char *instead)
     return AN_OK;
 }
 
+static bool is_direct(const an_reader *reader)
+{
+    return an_reader_engine_row_of(reader->used)->direct;
+}
+
 static int open_file(an_reader *reader)
 {
     int flags = O_RDONLY | O_CLOEXEC;
-    if (reader->used == AN_READER_URING_DIRECT) {
+    if (is_direct(reader)) {
         reader->fd = open(reader->path, flags | O_DIRECT);
         if (reader->fd >= 0 || errno != EINVAL)
             return reader->fd >= 0 ? AN_OK : an_error_errno(errno, "cannot open '%s'", reader->path);
-        reader->used = AN_READER_URING;
+        reader->used = an_reader_engine_row_of(reader->used)->buffered;
         int rc = set_note(reader, "the file system refuses O_DIRECT", "the page cache");
         if (rc)
             return rc;
@@ -83,16 +67,16 @@ static void close_file(an_reader *reader)
     reader->fd = -1;
 }
 
-/* io_uring was refused: the message that says why becomes the note. */
-static int fall_back(an_reader *reader)
+/* The engine cannot work here: the message that says why becomes the note. */
+static int fall_back(an_reader *reader, an_reader_engine instead)
 {
-    int rc = set_note(reader, an_error_message(), "pread");
+    int rc = set_note(reader, an_error_message(), an_reader_engine_name(instead));
     if (rc)
         return rc;
     reader->ops->close(reader);
     close_file(reader); /* it may be open for O_DIRECT */
-    reader->used = AN_READER_PREAD;
-    reader->ops = &an_reader_pread_ops;
+    reader->used = instead;
+    reader->ops = an_reader_engine_row_of(instead)->ops;
     rc = open_file(reader);
     return rc ? rc : reader->ops->open(reader);
 }
@@ -108,7 +92,7 @@ static int choose(an_reader *reader)
         if (rc)
             return rc;
     }
-    reader->ops = ops_of(reader->used);
+    reader->ops = an_reader_engine_row_of(reader->used)->ops;
     return AN_OK;
 }
 
@@ -122,14 +106,32 @@ static int open_engine(an_reader *reader)
     if (rc)
         return rc;
     rc = reader->ops->open(reader);
-    return rc == AN_EUNSUPPORTED && reader->ops == &an_reader_uring_ops ? fall_back(reader) : rc;
+    an_reader_engine instead = an_reader_engine_row_of(reader->used)->instead;
+    return rc == AN_EUNSUPPORTED && instead != reader->used ? fall_back(reader, instead) : rc;
+}
+
+static const char *engine_name_at(size_t i)
+{
+    return an_reader_engine_names[i];
+}
+
+static int check_options(const an_reader_options *options)
+{
+    if (!an_reader_engine_row_of(options->engine)) {
+        an_name_list list = an_name_list_make(an_reader_engine_count(), engine_name_at);
+        return an_error(AN_EINVAL, "unknown reader engine %d: use %s", (int)options->engine, list.text);
+    }
+    if (options->depth < 1 || options->depth > DEPTH_MAX)
+        return an_error(AN_EINVAL, "read depth %d: allowed are 1 to %d", options->depth, DEPTH_MAX);
+    return AN_OK;
 }
 
 int an_reader_create(an_reader **out, const char *path, const an_reader_options *options)
 {
     *out = NULL;
-    if (options->depth < 1 || options->depth > DEPTH_MAX)
-        return an_error(AN_EINVAL, "read depth %d: allowed are 1 to %d", options->depth, DEPTH_MAX);
+    int rc = check_options(options);
+    if (rc)
+        return rc;
     an_reader *reader = calloc(1, sizeof *reader);
     if (!reader)
         return an_error(AN_ENOMEM, "out of memory: opening '%s'", path);
@@ -137,7 +139,7 @@ int an_reader_create(an_reader **out, const char *path, const an_reader_options 
     reader->fd = -1;
     reader->depth = options->depth;
     reader->path = strdup(path);
-    int rc = reader->path ? open_engine(reader) : an_error(AN_ENOMEM, "out of memory: opening '%s'", path);
+    rc = reader->path ? open_engine(reader) : an_error(AN_ENOMEM, "out of memory: opening '%s'", path);
     if (rc)
         an_reader_free(reader);
     else
@@ -174,12 +176,7 @@ int an_reader_buffers(an_reader *reader, void *memory, size_t size)
 
 /* ----------------------------------------------------------------------------------------------- geometry ---- */
 
-static bool is_direct(const an_reader *reader)
-{
-    return reader->used == AN_READER_URING_DIRECT;
-}
-
-/* Any position within a block in front, a partial block behind. */
+/* With O_DIRECT: the data may begin anywhere in its first block and end anywhere in its last. */
 size_t an_reader_capacity(const an_reader *reader, uint32_t length)
 {
     const size_t mask = AN_READER_ALIGNMENT - 1;
@@ -271,7 +268,7 @@ static int reap(an_reader *reader, bool block, an_read **done)
     if (reader->in_flight == 0)
         return AN_END;
     int rc = reader->ops->reap(reader, block, done);
-    if (rc == AN_OK)
+    if (!rc)
         reader->in_flight--;
     return rc;
 }
@@ -294,7 +291,7 @@ int an_reader_wait(an_reader *reader, an_read **done)
 
 int an_reader_read_error(const an_reader *reader, const an_read *read)
 {
-    if (read->status == AN_OK)
+    if (!read->status)
         return AN_OK;
     if (read->status == AN_ECORRUPT)
         return an_error(AN_ECORRUPT, "'%s' ends early: no %u bytes at offset %llu", reader->path, read->length,

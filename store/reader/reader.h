@@ -1,5 +1,8 @@
-/* Asynchronous reads of byte ranges of one file, behind one interface: io_uring where the kernel allows it, pread
- * threads elsewhere. One thread submits and waits. Completion order is arbitrary. */
+/* Asynchronous reads of byte ranges of one file, through one of several engines (a table, engines.c). A reader belongs
+ * to one thread, which submits reads and waits for them; they complete in any order. The buffers are the caller's and
+ * must stay until their reads are done or the reader is freed. A read that fails says so in its status; the reader goes
+ * on.
+ */
 #ifndef AN_STORE_READER_READER_H
 #define AN_STORE_READER_READER_H
 
@@ -14,6 +17,11 @@ typedef enum {
     AN_READER_MMAP          /* no read at all: data points into a map of the file */
 } an_reader_engine;
 
+/* Every engine's name, at the engine's number; NULL ends them. */
+extern const char *const an_reader_engine_names[];
+size_t an_reader_engine_count(void);
+const char *an_reader_engine_name(an_reader_engine engine); /* "?" if unknown */
+
 #define AN_READER_LENGTH_MAX (((uint32_t)1 << 30) + 4096) /* bytes of one read */
 
 typedef struct an_read {
@@ -22,8 +30,8 @@ typedef struct an_read {
     uint8_t *buffer;     /* in: an_reader_capacity(reader, length) bytes, from an_reader_buffers; untouched by MMAP */
     void *user;          /* in: the caller's */
     const uint8_t *data; /* out: the bytes; inside buffer (or the map), valid until the buffer is reused */
-    int status;          /* out: AN_OK, or the error; message by an_reader_read_error */
-    /* the reader's: */
+    int status;          /* out: 0 or a failure, whose message an_reader_read_error sets */
+    /* for the reader alone: */
     struct an_read *next;
     uint32_t done;
     int errnum;
@@ -36,25 +44,24 @@ typedef struct {
 
 typedef struct {
     uint64_t reads, bytes, short_reads, retries;
-    uint64_t wait_ns;       /* an_reader_wait blocked */
-    uint64_t in_flight_sum; /* at each submit, summed */
+    uint64_t wait_ns;       /* time that an_reader_wait was blocked */
+    uint64_t in_flight_sum; /* reads in flight after each submit, added up: divided by reads, the mean depth */
 } an_reader_stats;
 
 typedef struct an_reader an_reader;
 
-/* Where io_uring is refused, pread takes its place; where O_DIRECT is, the page cache. an_reader_note says so, and what
- * AUTO chose and why. */
+/* An unknown engine or depth is AN_EINVAL. Where io_uring is refused, pread takes its place; where O_DIRECT is, the
+ * page cache. an_reader_note says so, and what AUTO chose and why. */
 int an_reader_create(an_reader **out, const char *path, const an_reader_options *options);
 void an_reader_free(an_reader *reader); /* cancels and waits for what is in flight */
 
 an_reader_engine an_reader_engine_used(const an_reader *reader);
-const char *an_reader_engine_name(an_reader_engine engine);
 /* "io_uring refused (Operation not permitted): using pread", or NULL. */
 const char *an_reader_note(const an_reader *reader);
 
 size_t an_reader_capacity(const an_reader *reader, uint32_t length); /* buffer bytes that a read of length needs */
-/* Tell the reader the memory that all buffers come from (registered with the ring); optional, once, before submitting.
- */
+/* Tell the reader which memory the buffers come from, so that io_uring can register it and reads get cheaper. Optional;
+ * once, before the first read. */
 int an_reader_buffers(an_reader *reader, void *memory, size_t size);
 
 int an_reader_submit(an_reader *reader, an_read *read); /* AN_AGAIN at full depth */

@@ -1,16 +1,19 @@
 /* DESIGN: one io_uring, used by the one thread that submits and waits.
  *
- * submit only fills a submission entry; the kernel hears of it with the next call into it. That is in reap, when no
+ * submit only fills a submission entry; the kernel learns of it with the next system call. That is in reap, when no
  * completion is ready or a batch has gathered, so that many reads share a system call and yet the device never runs dry
- * behind a backlog of completions. Submission and completion queues hold depth entries each, and at most depth reads
- * are in flight: neither overflows. A read that came back short, or must be repeated, is queued again by the same path.
+ * while completions wait to be taken. Submission and completion queues hold at least depth entries each, and at most
+ * depth reads are in flight: neither overflows. A read that came back short, or must be repeated, is queued again in
+ * the same way.
  *
- * Reads of neighbouring records are not joined here: within a batch the kernel's block layer does it, given them in the
- * order of the file (24 kB with O_DIRECT: 1.6 times as fast as at random, and as fast as reads of 384 kB). It is the
- * caller who knows more of what comes next than a batch, and who puts it in that order.
+ * Reads of neighbouring records are not joined here. The kernel's block layer does that within a batch, if the batch is
+ * in the order of the file (24 kB with O_DIRECT: 1.6 times as fast as at random, and as fast as reads of 384 kB). The
+ * caller knows more than a batch of what comes next, so the caller puts reads in that order.
  *
- * close asks the kernel to cancel everything, then waits for every read to complete one way or the other: only then may
- * the caller's buffers go away. Reads that the kernel has not yet heard of just vanish with the ring. */
+ * close must not return while the kernel may still write into the caller's buffers. If the kernel knows of reads, close
+ * queues a request that cancels all of them, and waits until each has completed or was cancelled. That request goes to
+ * the kernel together with the reads that were still queued, and after them, so it cancels these too. If the kernel
+ * knows of no read, nothing is submitted any more: what is queued goes away with the ring. */
 #include <errno.h>
 #include <liburing.h>
 #include <stdlib.h>
@@ -19,9 +22,9 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "store/reader/engine.h"
+#include "store/reader/engine_private.h"
 
-#define BATCH_MAX 16                   /* reads that wait for company */
+#define BATCH_MAX 16                   /* queued reads that are submitted together, at most */
 #define REGISTER_MAX ((size_t)1 << 30) /* the kernel's limit for one registered buffer */
 #define RETRY_US 1000
 #define CANCEL_MARK NULL /* user data of the request that cancels the others */
@@ -36,8 +39,8 @@ typedef struct {
     size_t fixed_size;
 } ring_state;
 
-/* COOP_TASKRUN saves interrupts, TASKRUN_FLAG lets polling see what waits for a system call; kernels before 5.19 know
- * neither. */
+/* COOP_TASKRUN saves interrupts; TASKRUN_FLAG lets a poll see that completions wait for a system call. Kernels
+ * before 5.19 have neither. */
 static int init_ring(ring_state *s, unsigned entries)
 {
     int rc = io_uring_queue_init(entries, &s->ring, IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG);
@@ -60,8 +63,8 @@ static int ring_open(an_reader *reader)
     return rc ? an_error(AN_EUNSUPPORTED, "io_uring refused to register a file (%s)", strerror(-rc)) : AN_OK;
 }
 
-/* Registered memory spares the kernel pinning pages for every O_DIRECT read. Where the limit on locked memory refuses
- * it, reads go on without: slower, not wrong. */
+/* With registered memory the kernel need not pin pages for every O_DIRECT read. Where the limit on locked memory
+ * forbids it, reads go on without: slower, not wrong. */
 static int ring_buffers(an_reader *reader, void *memory, size_t size)
 {
     ring_state *s = reader->engine;
@@ -102,8 +105,8 @@ static int ring_submit(an_reader *reader, an_read *read)
     return AN_OK;
 }
 
-/* Tell the kernel what is queued; with wait, stay until a completion is there. Interrupted, or short of resources while
- * completions are owed: the caller looks at the completions and comes back. */
+/* Submit what is queued; with wait, return only when there is a completion. It is no failure to be interrupted, or to
+ * find the kernel short of resources while reads are under way: the caller takes completions and comes back. */
 static int enter(const an_reader *reader, ring_state *s, bool wait)
 {
     int rc = io_uring_submit_and_wait(&s->ring, wait ? 1 : 0);
@@ -117,7 +120,7 @@ static int enter(const an_reader *reader, ring_state *s, bool wait)
     return an_error_errno(-rc, "cannot read '%s' through io_uring", reader->path);
 }
 
-/* One completion, if there is one: *read is NULL if it was the cancel request's. */
+/* Take one completion, if there is one. *read is CANCEL_MARK if it is that of the request to cancel. */
 static bool next_completion(ring_state *s, an_read **read, int *result)
 {
     struct io_uring_cqe *cqe;
@@ -161,8 +164,8 @@ static int ring_reap(an_reader *reader, bool block, an_read **done)
     return rc;
 }
 
-/* After a failure to enter, trying again is all that is left: returning would let the kernel write into freed buffers.
- */
+/* Wait for all submitted reads. If the system call fails, try again: to return would let the kernel write into buffers
+ * that the caller then frees. */
 static void drain(an_reader *reader, ring_state *s)
 {
     an_read *read;

@@ -8,12 +8,9 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/error.h"
-#include "base/file.h"
 #include "base/thread.h"
-#include "tests/base/scratch.h"
 
 static void *blocked_signals(void *argument)
 {
@@ -73,45 +70,12 @@ static void test_affinity_counts(void **state)
     assert_int_equal(sched_setaffinity(0, sizeof before, &before), 0);
 }
 
-static void set_quota(const char *root, const char *group, const char *text)
-{
-    char path[SCRATCH_MAX + 64];
-    snprintf(path, sizeof path, "%s%s/cpu.max", root, group);
-    assert_int_equal(an_file_write_atomic(path, text, strlen(text)), AN_OK);
-}
-
-static void test_cgroup_quota(void **state)
-{
-    (void)state;
-    char root[SCRATCH_MAX], path[SCRATCH_MAX + 64];
-    scratch_make(root);
-    snprintf(path, sizeof path, "%s/a/b", root);
-    assert_int_equal(an_file_make_folder(path), AN_OK);
-    assert_int_equal(an_thread_cgroup_cpus(root, "/a/b"), 0); /* no such file */
-    set_quota(root, "/a/b", "max 100000\n");
-    assert_int_equal(an_thread_cgroup_cpus(root, "/a/b"), 0);
-    set_quota(root, "/a/b", "350000 100000\n");
-    assert_int_equal(an_thread_cgroup_cpus(root, "/a/b"), 4);
-    set_quota(root, "/a", "200000 100000\n"); /* a parent binds its children */
-    assert_int_equal(an_thread_cgroup_cpus(root, "/a/b"), 2);
-    assert_int_equal(an_thread_cgroup_cpus(root, "/"), 0);
-    set_quota(root, "/", "1000 100000\n");
-    assert_int_equal(an_thread_cgroup_cpus(root, "/a/b"), 1);
-    assert_int_equal(an_thread_cgroup_cpus(root, "/"), 1);
-    set_quota(root, "/", "nonsense");
-    assert_int_equal(an_thread_cgroup_cpus(root, "/"), 0);
-    set_quota(root, "/", "5 0\n");
-    assert_int_equal(an_thread_cgroup_cpus(root, "/"), 0);
-    scratch_remove(root);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_signals_are_blocked),
         cmocka_unit_test(test_name_shows),
         cmocka_unit_test(test_affinity_counts),
-        cmocka_unit_test(test_cgroup_quota),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

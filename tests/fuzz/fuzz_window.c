@@ -17,9 +17,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint32_t width = data[1] + 1u, height = data[2] + 1u;
     uint32_t x = data[3] % width, y = data[4] % height;
     uint32_t w = 1 + data[5] % (width - x), h = 1 + data[6] % (height - y);
-    an_record record = {
-        {.codec = (an_codec)(1 + data[0] % 4), .width = width, .height = height, .length = (uint32_t)size - 7},
-        data + 7};
+    an_record record = {{.codec = an_codec_at(data[0] % an_codec_count()),
+                         .width = width,
+                         .height = height,
+                         .length = (uint32_t)size - 7},
+                        data + 7};
     uint8_t *out = malloc((size_t)w * h * 3); /* of exactly this size: the sanitizer sees a byte too many */
     if (!out)
         return 0;

@@ -78,7 +78,7 @@ static int save_all(an_encoder *encoder)
 {
     int rc = save_jpegs();
     for (int i = 0; !rc && i < 12; i++)
-        rc = save_encoded(encoder, i, (an_codec)(1 + i % 4), 5 + 7 * (uint32_t)i, 20 - (uint32_t)i);
+        rc = save_encoded(encoder, i, an_codec_at((size_t)i % an_codec_count()), 5 + 7 * (uint32_t)i, 20 - (uint32_t)i);
     return rc;
 }
 

@@ -111,6 +111,20 @@ class Dataset(unittest.TestCase):
                     stream.update(value)
         self.assertEqual(stream.intdigest(), struct.unpack("<Q", self.meta[b"checksum"])[0])
 
+    def test_fingerprint(self):
+        def lower(*parts):
+            return xxhash.xxh3_64_intdigest(b"".join(parts)) & 0xffffffff
+
+        def u64(*numbers):
+            return struct.pack(f"<{len(numbers)}Q", *numbers)
+
+        labelled = b"".join(struct.pack("<I", len(value)) + value for _, value in self.items[b"names"])
+        ids = b"".join(value.split(b"\0")[0] + b"\0" for _, value in self.items[b"classes"])
+        pictures = lower(u64(self.side, self.count, xxhash.xxh3_64_intdigest(labelled)), ids, b"\0")
+        found = lower(self.meta[b"headers"], u64(xxhash.xxh3_64_intdigest(self.meta[b"sums"])))
+        with open(os.path.join(self.folder.name, "fingerprint")) as file:
+            self.assertEqual(f"{pictures:08x}{found:08x}", file.read())
+
     def test_classes(self):
         self.assertEqual([struct.unpack(">I", key)[0] for key, _ in self.items[b"classes"]], [0, 1, 2])
         self.assertEqual([value.decode().split("\0") for _, value in self.items[b"classes"]],

@@ -1,11 +1,13 @@
-/* Writes a small dataset in every codec for dataset.py, and beside it what that should find:
- * make_dataset FOLDER writes FOLDER/set, FOLDER/source.rgb (pixels encoded) and FOLDER/decoded.rgb (pixels as we read
- * them). */
+/* Writes a small dataset with records in every codec, for dataset.py to read, and beside it what dataset.py should
+ * find. make_dataset FOLDER writes FOLDER/set, FOLDER/source.rgb (the pixels before they were encoded),
+ * FOLDER/decoded.rgb (the pixels that our decoder gives) and FOLDER/fingerprint (16 hexadecimal digits). */
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "store/codec.h"
+#include "store/dataset/dataset.h"
 #include "store/dataset/writer.h"
 #include "tests/store/jpeg_support.h"
 
@@ -28,10 +30,10 @@ static int complain(void)
 
 static int put(work *w, uint32_t i)
 {
-    static const an_codec codecs[] = {AN_CODEC_JPEG, AN_CODEC_YUV420, AN_CODEC_RGB, AN_CODEC_COEF};
+    uint32_t codecs = (uint32_t)an_codec_count();
     static const an_jpeg_subsampling subsamplings[] = {AN_JPEG_420, AN_JPEG_422, AN_JPEG_444};
     static uint8_t pixels[SIDE * SIDE * 3];
-    an_codec_options options = {codecs[i % 4], 90, subsamplings[i / 4 % 3]};
+    an_codec_options options = {an_codec_at(i % codecs), 90, subsamplings[i / codecs % 3]};
     char name[32];
     test_image_make(&w->image, SIDE, SIDE, i);
     w->payload.size = 0;
@@ -75,6 +77,20 @@ static int write_beside(const char *folder, const char *name, const an_buffer *b
     return an_file_write_atomic(path, bytes->data, bytes->size);
 }
 
+static int write_fingerprint(const char *folder, const char *path)
+{
+    an_dataset *dataset;
+    an_buffer text = {0};
+    int rc = an_dataset_open(&dataset, path);
+    if (!rc)
+        rc = an_buffer_printf(&text, "%016" PRIx64, an_dataset_fingerprint(dataset));
+    if (!rc)
+        rc = write_beside(folder, "fingerprint", &text);
+    an_buffer_free(&text);
+    an_dataset_free(dataset);
+    return rc;
+}
+
 static int make(work *w, const char *folder)
 {
     char path[4096];
@@ -90,6 +106,8 @@ static int make(work *w, const char *folder)
         rc = fill(w);
     if (!rc)
         rc = an_writer_finish(w->writer);
+    if (!rc)
+        rc = write_fingerprint(folder, path);
     if (!rc)
         rc = write_beside(folder, "source.rgb", &w->source);
     return rc ? rc : write_beside(folder, "decoded.rgb", &w->decoded);

@@ -372,14 +372,158 @@ static void test_mutations(void **state)
     an_image_free(&image);
 }
 
+/* --------------------------------------------------------------------------------------- the table of codecs ---- */
+
+/* Nothing here names a codec: a new row is tested by being there. */
+static void test_table(void **state)
+{
+    (void)state;
+    unsigned before = 0;
+    assert_true(an_codec_count() > 0);
+    for (size_t i = 0; i < an_codec_count(); i++) {
+        an_codec codec = an_codec_at(i), found;
+        const char *name = an_codec_name(codec);
+        assert_true((unsigned)codec > before && (unsigned)codec <= UINT8_MAX);
+        before = (unsigned)codec;
+        assert_true(an_codec_known(before));
+        assert_int_equal(an_codec_from_name(name, &found), AN_OK);
+        assert_int_equal(found, codec);
+        assert_int_equal(an_codec_from_name("none", &found), AN_EINVAL);
+        assert_message(name);
+        bool tested = false;
+        for (int c = 0; c < CODECS; c++)
+            tested = tested || codecs[c].codec == codec;
+        if (!tested)
+            fail_msg("%s is not in this file's list of codecs and tolerances", name);
+    }
+}
+
+static void test_unknown(void **state)
+{
+    (void)state;
+    for (unsigned number = 0; number <= UINT8_MAX; number++) {
+        bool known = false;
+        for (size_t i = 0; i < an_codec_count(); i++)
+            known = known || (unsigned)an_codec_at(i) == number;
+        assert_int_equal(an_codec_known(number), known);
+        if (known)
+            continue;
+        assert_string_equal(an_codec_name((an_codec)number), "?");
+        assert_false(an_codec_lossless((an_codec)number, (an_codec)number));
+        assert_false(an_codec_has_rows((an_codec)number));
+    }
+}
+
+typedef struct {
+    const uint8_t *whole; /* the record's pixels */
+    uint32_t x, y, width, record_width, rows;
+    bool mirrored; /* as the rows come */
+} rows_check;
+
+static void check_row(void *context, uint32_t y, const uint8_t *rgb)
+{
+    rows_check *c = context;
+    assert_int_equal(y, c->rows++);
+    for (uint32_t i = 0; i < c->width; i++) {
+        uint32_t x = c->x + (c->mirrored ? c->width - 1 - i : i);
+        assert_memory_equal(rgb + 3 * i, c->whole + ((size_t)(c->y + y) * c->record_width + x) * 3, 3);
+    }
+}
+
+/* Row by row the pixels are those of the window, mirrored by the codec or left as they are: a codec does always one or
+ * always the other, so a first pass tells which. */
+static void test_rows(void **state)
+{
+    (void)state;
+    enum { WIDTH = 45, HEIGHT = 37 };
+    static uint8_t whole[WIDTH * HEIGHT * 3];
+    an_rng rng = an_rng_make(7, AN_RNG_TEST, 0, 0);
+    an_image image = {0};
+    an_buffer payload = {0};
+    test_image_make(&image, WIDTH, HEIGHT, 4);
+    for (size_t i = 0; i < an_codec_count(); i++) {
+        an_codec codec = an_codec_at(i);
+        encode(&image, codec, AN_JPEG_420, &payload);
+        an_record record = record_of(&image, codec, &payload);
+        bool mirror = false;
+        rows_check c = {.whole = whole, .record_width = WIDTH};
+        if (!an_codec_has_rows(codec)) {
+            assert_int_equal(an_decoder_rows(decoder, &record, 0, 0, 1, 1, &mirror, check_row, &c), AN_EUNSUPPORTED);
+            continue;
+        }
+        assert_int_equal(an_decoder_window(decoder, &record, 0, 0, WIDTH, HEIGHT, whole, (size_t)WIDTH * 3), AN_OK);
+        c.width = 1; /* mirrored or not, one pixel is the same */
+        mirror = true;
+        assert_int_equal(an_decoder_rows(decoder, &record, 0, 0, 1, 1, &mirror, check_row, &c), AN_OK);
+        bool mirrors = !mirror;
+        for (int n = 0; n < 40; n++) {
+            uint32_t w = 1 + an_rng_below(&rng, WIDTH), h = 1 + an_rng_below(&rng, HEIGHT);
+            bool wanted = n % 2;
+            c = (rows_check){.whole = whole, .record_width = WIDTH, .width = w, .mirrored = wanted && mirrors};
+            c.x = an_rng_below(&rng, WIDTH - w + 1);
+            c.y = an_rng_below(&rng, HEIGHT - h + 1);
+            mirror = wanted;
+            assert_int_equal(an_decoder_rows(decoder, &record, c.x, c.y, w, h, &mirror, check_row, &c), AN_OK);
+            assert_int_equal(c.rows, h);
+            assert_int_equal(mirror, wanted && !mirrors);
+        }
+        record.header.width = WIDTH + 1;
+        assert_int_equal(an_decoder_rows(decoder, &record, 0, 0, 1, 1, &mirror, check_row, &c), AN_ECORRUPT);
+        assert_int_equal(an_decoder_rows(decoder, &record, 0, 0, WIDTH + 2, 1, &mirror, check_row, &c), AN_EINVAL);
+    }
+    an_buffer_free(&payload);
+    an_image_free(&image);
+}
+
+/* Between every two codecs: where the table says that nothing is lost, nothing is. */
+static void test_conversions(void **state)
+{
+    (void)state;
+    enum { SIDE = 40 };
+    static uint8_t before[SIDE * SIDE * 3], after[SIDE * SIDE * 3];
+    an_image image = {0};
+    an_buffer payload = {0}, converted = {0};
+    test_image_make(&image, SIDE, SIDE, 4);
+    for (size_t a = 0; a < an_codec_count(); a++)
+        for (size_t b = 0; b < an_codec_count(); b++) {
+            an_codec from = an_codec_at(a), to = an_codec_at(b);
+            encode(&image, from, AN_JPEG_420, &payload);
+            converted.size = 0;
+            int rc = an_encoder_convert(encoder, from, payload.data, payload.size, to, &converted);
+            assert_int_equal(rc, an_codec_lossless(from, to) ? AN_OK : AN_EUNSUPPORTED);
+            assert_int_equal(an_codec_lossless(from, to), an_codec_lossless(to, from));
+            assert_true(a != b || an_codec_lossless(from, to));
+            if (rc)
+                continue;
+            an_record one = record_of(&image, from, &payload), other = record_of(&image, to, &converted);
+            assert_int_equal(an_decoder_window(decoder, &one, 0, 0, SIDE, SIDE, before, SIDE * 3), AN_OK);
+            assert_int_equal(an_decoder_window(decoder, &other, 0, 0, SIDE, SIDE, after, SIDE * 3), AN_OK);
+            assert_memory_equal(before, after, sizeof before);
+        }
+    assert_true(an_codec_lossless(AN_CODEC_JPEG, AN_CODEC_COEF));
+    assert_false(an_codec_lossless(AN_CODEC_RGB, AN_CODEC_JPEG));
+    an_buffer_free(&payload);
+    an_buffer_free(&converted);
+    an_image_free(&image);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_yuv420_planes),   cmocka_unit_test(test_yuv420_corners),
-        cmocka_unit_test(test_yuv420_windows),  cmocka_unit_test(test_yuv420_colours),
-        cmocka_unit_test(test_round_trips),     cmocka_unit_test(test_appended),
-        cmocka_unit_test(test_windows_refused), cmocka_unit_test(test_sizes_refused),
-        cmocka_unit_test(test_encode_refused),  cmocka_unit_test(test_mutations),
+        cmocka_unit_test(test_yuv420_planes),
+        cmocka_unit_test(test_yuv420_corners),
+        cmocka_unit_test(test_yuv420_windows),
+        cmocka_unit_test(test_yuv420_colours),
+        cmocka_unit_test(test_round_trips),
+        cmocka_unit_test(test_appended),
+        cmocka_unit_test(test_windows_refused),
+        cmocka_unit_test(test_sizes_refused),
+        cmocka_unit_test(test_encode_refused),
+        cmocka_unit_test(test_mutations),
+        cmocka_unit_test(test_table),
+        cmocka_unit_test(test_unknown),
+        cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_conversions),
     };
     return cmocka_run_group_tests_name("codec", tests, setup, teardown);
 }

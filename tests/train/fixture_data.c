@@ -44,10 +44,9 @@ void fixture_dataset(const char *path, uint32_t images, uint32_t classes, uint32
     an_writer *writer;
     an_image image = {0};
     char text[64];
-    snprintf(text, sizeof(text), "{\"seed\":%u}", seed);
     assert_int_equal(an_statistics_sums_init(&sums, FIXTURE_SIDE), AN_OK);
     assert_int_equal(an_image_set_size(&image, FIXTURE_SIDE, FIXTURE_SIDE), AN_OK);
-    assert_int_equal(an_writer_open(&writer, path, text, FIXTURE_SIDE, &sums), AN_OK);
+    assert_int_equal(an_writer_open(&writer, path, "{}", FIXTURE_SIDE, &sums), AN_OK);
     for (uint32_t i = 0; i < classes; i++) {
         snprintf(text, sizeof(text), "class-%u", i);
         assert_int_equal(an_writer_class(writer, i, text, text), AN_OK);

@@ -438,6 +438,7 @@ static void test_what_does_not_belong_is_refused(void **state)
     (void)state;
     an_train_config config;
     const char *changed = fixture_path(&files, "changed"), *classes = fixture_path(&files, "classes");
+    const char *pixels = fixture_path(&files, "pixels");
     config_for(&config, straight);
     refused(&config, training, "--resume auto");
     config.resume = "auto";
@@ -446,6 +447,8 @@ static void test_what_does_not_belong_is_refused(void **state)
     config.momentum = 0.9;
     fixture_dataset(changed, IMAGES + 1, FIXTURE_CLASSES, 1);
     refused(&config, changed, "has changed");
+    fixture_dataset(pixels, IMAGES, FIXTURE_CLASSES, 3); /* same manifest, labels and lengths */
+    refused(&config, pixels, "has changed");
     fixture_dataset(classes, IMAGES, FIXTURE_CLASSES + 1, 1);
     refused(&config, classes, "has 4");
     config_for(&config, NULL);

@@ -37,8 +37,10 @@ static int refuse_other_data(const an_trainer *t, const an_checkpoint *c)
     int rc = an_train_class_check(t->session.data.training, an_checkpoint_identity(c)->classes, an_checkpoint_path(c));
     if (rc)
         return rc;
-    if (an_checkpoint_identity(c)->fingerprint == t->identity.fingerprint)
-        return AN_OK;
+    bool same;
+    rc = an_dataset_fingerprint_matches(t->session.data.training, an_checkpoint_identity(c)->fingerprint, &same);
+    if (rc || same)
+        return rc;
     return an_error(AN_EINVAL,
                     "the training set '%s' has changed since '%s' was written from '%s': resume with the old one, "
                     "or start anew with --weights and another --run folder",

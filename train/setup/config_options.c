@@ -2,14 +2,15 @@
 
 #include <string.h>
 
+#include "augment/loader.h"
+
 /* Names of choices, in the order of the type that stands beside each. */
-static const char *const engines[] = {"auto", "uring", "uring-direct", "pread", "mmap", NULL}; /* an_reader_engine */
-static const char *const schedules[] = {"constant", "steps", "plateau", "cosine", NULL};       /* an_schedule_kind */
-static const char *const inits[] = {"paper", "he", NULL};                                      /* an_init_kind */
-static const char *const activations[] = {"relu", "tanh", "sigmoid", NULL};                    /* network.c */
-static const char *const means[] = {"none", "channel", "pixel", NULL};                         /* an_mean_kind */
-static const char *const scales[] = {"auto", "paper", "unit", NULL};                           /* an_scale_kind */
-static const char *const orders[] = {"global", "block", "sequential", NULL};                   /* an_order_kind */
+static const char *const schedules[] = {"constant", "steps", "plateau", "cosine", NULL}; /* an_schedule_kind */
+static const char *const inits[] = {"paper", "he", NULL};                                /* an_init_kind */
+static const char *const activations[] = {"relu", "tanh", "sigmoid", NULL};              /* network.c */
+static const char *const means[] = {"none", "channel", "pixel", NULL};                   /* an_mean_kind */
+static const char *const scales[] = {"auto", "paper", "unit", NULL};                     /* an_scale_kind */
+static const char *const orders[] = {"global", "block", "sequential", NULL};             /* an_order_kind */
 
 static const char *const networks[] = {"alexnet", "cifar", NULL}; /* an_network_kind */
 static const char *const pools[] = {"2", "3", NULL};              /* network.c */
@@ -139,7 +140,7 @@ const an_option an_train_options[] = {
     {.name = "reader",
      .type = AN_OPTION_CHOICE,
      .initial = "auto",
-     .choices = engines,
+     .choices = an_reader_engine_names,
      .offset = FIELD(engine),
      .help = "how records are read"},
 

@@ -15,8 +15,8 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/rng.h"
-#include "store/dataset/layout.h"
-#include "store/dataset/lmdb_file.h"
+#include "store/dataset/layout_private.h"
+#include "store/dataset/lmdb_file_private.h"
 #include "tests/store/dataset/support.h"
 #include "tests/store/message.h"
 

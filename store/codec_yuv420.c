@@ -1,8 +1,10 @@
-#include "store/yuv420.h"
-
+/* Codec `yuv420`: planes of full-range JFIF YCbCr, chroma halved both ways. docs/record-format.md specifies the bytes
+ * and the arithmetic. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
+#include "store/codec_private.h"
 #include "store/coef/kernels.h"
 
 /* ---------------------------------------------------------------------------------------------------- encode ---- */
@@ -28,7 +30,7 @@ static uint32_t half(uint32_t side)
     return (side + 1) / 2;
 }
 
-size_t an_yuv420_size(uint32_t width, uint32_t height)
+static size_t payload_size(uint32_t width, uint32_t height)
 {
     return (size_t)width * height + 2 * (size_t)half(width) * half(height);
 }
@@ -45,10 +47,12 @@ static void encode_chroma_row(const uint8_t *upper, const uint8_t *lower, uint32
     }
 }
 
-int an_yuv420_encode(const an_image *image, an_buffer *out)
+static int encode(void *encoder, const an_image *image, const an_codec_options *options, an_buffer *out)
 {
+    (void)encoder;
+    (void)options;
     uint32_t width = image->width, height = image->height;
-    int rc = an_buffer_reserve(out, out->size + an_yuv420_size(width, height));
+    int rc = an_buffer_reserve(out, out->size + payload_size(width, height));
     if (rc)
         return rc;
     uint8_t *y = out->data + out->size, *cb = y + (size_t)width * height;
@@ -62,7 +66,7 @@ int an_yuv420_encode(const an_image *image, an_buffer *out)
         cb += half(width);
         cr += half(width);
     }
-    out->size += an_yuv420_size(width, height);
+    out->size += payload_size(width, height);
     return AN_OK;
 }
 
@@ -136,16 +140,32 @@ static int work_make(work *w, const an_record *record, uint32_t x, uint32_t widt
     return AN_OK;
 }
 
-int an_yuv420_decode(const an_record *record, uint32_t x, uint32_t y, uint32_t width, uint32_t height, uint8_t *out,
-                     size_t stride, an_buffer *scratch)
+static int decoder_create(void **out)
+{
+    *out = calloc(1, sizeof(an_buffer));
+    return *out ? AN_OK : an_error(AN_ENOMEM, "out of memory: decoder");
+}
+
+static void decoder_free(void *decoder)
+{
+    if (decoder)
+        an_buffer_free(decoder);
+    free(decoder);
+}
+
+static int decode(void *decoder, const an_record *record, const an_codec_window *window, uint8_t *out, size_t stride)
 {
     const an_coef_kernels *kernels = an_coef_kernels_get(an_cpu_simd());
+    uint32_t x = window->x, y = window->y, width = window->width;
     work w;
-    int rc = work_make(&w, record, x, width, scratch);
+    int rc = an_codec_check_length(record, payload_size(record->header.width, record->header.height));
+    if (rc)
+        return rc;
+    rc = work_make(&w, record, x, width, decoder);
     if (rc)
         return rc;
     w.chroma.next = far_row(y, w.chroma.height) < y / 2 ? y / 2 - 1 : y / 2;
-    for (uint32_t row = y; row < y + height; row++, out += stride) {
+    for (uint32_t row = y; row < y + window->height; row++, out += stride) {
         uint32_t near = row / 2, far = far_row(row, w.chroma.height);
         fetch_chroma(&w.chroma, (near > far ? near : far) + 1);
         for (int plane = 0; plane < 2; plane++)
@@ -156,3 +176,10 @@ int an_yuv420_decode(const an_record *record, uint32_t x, uint32_t y, uint32_t w
     }
     return AN_OK;
 }
+
+const an_codec_row an_codec_row_yuv420 = {.codec = AN_CODEC_YUV420,
+                                          .name = "yuv420",
+                                          .encode = encode,
+                                          .decoder_create = decoder_create,
+                                          .decoder_free = decoder_free,
+                                          .decode = decode};

@@ -1,13 +1,13 @@
-/* What lies where in a dataset's LMDB environment, and the checksums over it: shared by those who write and read it.
+/* Names and keys in a dataset's LMDB environment, and the checksums over it: what writing and reading a dataset share.
  * docs/record-format.md is the specification. */
-#ifndef AN_STORE_DATASET_LAYOUT_H
-#define AN_STORE_DATASET_LAYOUT_H
+#ifndef AN_STORE_DATASET_LAYOUT_PRIVATE_H
+#define AN_STORE_DATASET_LAYOUT_PRIVATE_H
 
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/buffer.h"
-#include "store/dataset/lmdb_file.h"
+#include "store/dataset/lmdb_file_private.h"
 
 #define AN_DATASET_LAYOUT_DATA "data.mdb" /* the file in the dataset's folder */
 
@@ -26,25 +26,26 @@
 #define AN_DATASET_LAYOUT_REJECTS "rejects"   /* u64 */
 #define AN_DATASET_LAYOUT_HEADERS "headers"   /* u64, an_dataset_layout_header_sum of all records, added up */
 #define AN_DATASET_LAYOUT_SUMS "sums"         /* an_statistics_sums_pack */
-#define AN_DATASET_LAYOUT_CHECKSUM                                                                                     \
-    "checksum" /* u64, an_dataset_layout_checksum; present only when the dataset is complete */
+/* u64, an_dataset_layout_checksum; present only when the dataset is complete */
+#define AN_DATASET_LAYOUT_CHECKSUM "checksum"
 
-#define AN_DATASET_LAYOUT_NAME_MAX                                                                                     \
-    64000 /* bytes of a path in the source; with a reason beside it still below 64 KiB                                 \
-           */
+/* Bytes of a path in the source: a value that also holds a reason must stay below 64 KiB (an_span). */
+#define AN_DATASET_LAYOUT_NAME_MAX 64000
 
-/* Take a value of the rejected database apart and call visit; scratch is overwritten. AN_ECORRUPT if it is none. */
+/* Call visit with the parts of a value of the database `rejected`; scratch is overwritten. AN_ECORRUPT if the value is
+ * damaged. */
 typedef int (*an_dataset_layout_reject_visit)(void *context, const char *name, const char *reason, uint64_t bytes);
 int an_dataset_layout_reject(const uint8_t *value, size_t size, an_buffer *scratch,
                              an_dataset_layout_reject_visit visit, void *context);
 
-/* XXH3-64 of a record's header with its index as the seed: the sum over all records (modulo 2^64) says that every index
- * leads to the record that was written under it, in any order of checking. */
+/* XXH3-64 of a record's header, with the record's index as the seed. The sum over all records, modulo 2^64, is stored:
+ * if it is still the same, every index leads to the record that was written under it. A sum can be made in any order.
+ */
 uint64_t an_dataset_layout_header_sum(const uint8_t *header, uint64_t index);
 
-/* XXH3-64 over everything in the environment but the records' bytes (they have checksums of their own) and the checksum
- * itself. For each database in the order of names, for each item in the order of keys: u32 key size, u32 value length,
- * key, value; a record's value is left out. */
+/* XXH3-64 over everything in the environment, except the records' values, which have checksums of their own, and the
+ * checksum itself. What is hashed, for each database in the order of names and each item in the order of keys: u32 key
+ * size, u32 value length, key, value; of a record all but the value. Add every item of a walk. */
 typedef struct an_dataset_layout_checksum an_dataset_layout_checksum;
 int an_dataset_layout_checksum_create(an_dataset_layout_checksum **out);
 void an_dataset_layout_checksum_free(an_dataset_layout_checksum *checksum);

@@ -1,0 +1,68 @@
+/* The codecs of this program, in the order of their numbers, and what can be said by looking at the table alone. */
+#include <string.h>
+
+#include "base/error.h"
+#include "store/codec_private.h"
+#include "store/name_list.h"
+
+static const an_codec_row *const rows[] = {&an_codec_row_jpeg, &an_codec_row_yuv420, &an_codec_row_rgb,
+                                           &an_codec_row_coef};
+
+size_t an_codec_count(void)
+{
+    return sizeof rows / sizeof *rows;
+}
+
+const an_codec_row *an_codec_row_at(size_t i)
+{
+    return rows[i];
+}
+
+an_codec an_codec_at(size_t i)
+{
+    return rows[i]->codec;
+}
+
+size_t an_codec_find(an_codec codec)
+{
+    size_t i = 0;
+    while (i < an_codec_count() && rows[i]->codec != codec)
+        i++;
+    return i;
+}
+
+bool an_codec_known(unsigned number)
+{
+    return an_codec_find((an_codec)number) < an_codec_count();
+}
+
+const char *an_codec_name(an_codec codec)
+{
+    size_t i = an_codec_find(codec);
+    return i < an_codec_count() ? rows[i]->name : "?";
+}
+
+static const char *name_at(size_t i)
+{
+    return rows[i]->name;
+}
+
+int an_codec_from_name(const char *name, an_codec *out)
+{
+    for (size_t i = 0; i < an_codec_count(); i++) {
+        if (strcmp(rows[i]->name, name) == 0) {
+            *out = rows[i]->codec;
+            return AN_OK;
+        }
+    }
+    an_name_list list = an_name_list_make(an_codec_count(), name_at);
+    return an_error(AN_EINVAL, "unknown codec '%s': use %s", name, list.text);
+}
+
+bool an_codec_lossless(an_codec from, an_codec to)
+{
+    size_t a = an_codec_find(from), b = an_codec_find(to);
+    if (a == an_codec_count() || b == an_codec_count())
+        return false;
+    return a == b || (rows[a]->to_jpeg && rows[b]->from_jpeg);
+}
