@@ -34,7 +34,7 @@ static void note_block(const an_loader *l, an_loader_plan *plan, uint64_t positi
 }
 
 /* The next place in the order of delivery, and its number in the order's sense: of the subset, if there is one. */
-static an_place peek(const an_loader *l, an_loader_plan *plan, uint64_t *number)
+static an_loader_place peek(const an_loader *l, an_loader_plan *plan, uint64_t *number)
 {
     uint64_t epoch = an_loader_epoch_of(l, plan->batch);
     if (epoch != plan->order.epoch)
@@ -44,7 +44,7 @@ static an_place peek(const an_loader *l, an_loader_plan *plan, uint64_t *number)
     *number = an_order_at(&plan->order, position);
     if (l->advice_fd >= 0)
         note_block(l, plan, position, *number);
-    return (an_place){l->subset ? l->subset[*number] : *number, plan->batch, plan->position};
+    return (an_loader_place){l->subset ? l->subset[*number] : *number, plan->batch, plan->position};
 }
 
 static void step(const an_loader *l, an_loader_plan *plan)
@@ -56,7 +56,7 @@ static void step(const an_loader *l, an_loader_plan *plan)
 }
 
 /* Among the places that are already in order; windows are short enough for it. */
-static void insert(an_loader *l, an_loader_plan *plan, an_place place)
+static void insert(an_loader *l, an_loader_plan *plan, an_loader_place place)
 {
     int low = 0, high = plan->planned;
     while (low < high) {
@@ -78,7 +78,7 @@ static void fill(an_loader *l, an_loader_plan *plan)
     plan->next = plan->planned = 0;
     while (plan->batch < l->total && plan->planned < l->window) {
         uint64_t number;
-        an_place place = peek(l, plan, &number);
+        an_loader_place place = peek(l, plan, &number);
         if (l->window > 1 && plan->planned > 0 && number / l->options.block != block)
             return;
         block = l->window > 1 ? number / l->options.block : 0;
@@ -87,11 +87,11 @@ static void fill(an_loader *l, an_loader_plan *plan)
     }
 }
 
-void an_loader_plan_aim(an_loader *l, an_loader_plan *plan, item *it)
+void an_loader_plan_aim(an_loader *l, an_loader_plan *plan, an_loader_item *it)
 {
     if (plan->next == plan->planned)
         fill(l, plan);
-    const an_place *place = &l->places[plan->next++];
+    const an_loader_place *place = &l->places[plan->next++];
     const an_index_entry *entry = &l->index[place->record];
     it->record = place->record;
     it->batch = place->batch;

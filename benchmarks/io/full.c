@@ -75,11 +75,11 @@ static int consume(const bench_config *config, const an_dataset *dataset, an_loa
     bool counting = config->warm_up <= 0;
     out->result.cpu_seconds = processor_seconds();
     int rc;
-    an_batch *batch;
+    an_batch batch;
     while ((rc = an_stop_requested() ? AN_STOPPED : an_loader_next(loader, &batch)) == AN_OK) {
-        bool last = batch->last;
+        bool last = batch.last;
         compute(config->compute_ms);
-        an_loader_release(loader, batch);
+        an_loader_release(loader, &batch);
         if (last && config->cold)
             bench_drop_cache(dataset);
         if (!counting && an_clock_seconds_since(start) >= config->warm_up) {
