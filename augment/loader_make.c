@@ -66,7 +66,7 @@ static int check_options(const an_loader_options *o)
     int rc = check_numbers(o);
     if (rc)
         return rc;
-    rc = check_range("engine", (int64_t)o->engine, AN_READER_AUTO, AN_READER_MMAP);
+    rc = check_range("engine", (int64_t)o->engine, 0, (int64_t)an_reader_engine_count() - 1);
     if (rc)
         return rc;
     return check_order(o);

@@ -22,7 +22,7 @@ bool an_loader_plan_more(const an_loader *l, const an_loader_plan *plan)
     return plan->next < plan->planned || plan->batch < l->total;
 }
 
-/* Entering a block, the next one is wanted: see an_loader_plan_advise. */
+/* When a record is the first of its block, the block after it shall be read ahead: see an_loader_plan_advise. */
 static void note_block(const an_loader *l, an_loader_plan *plan, uint64_t position, uint64_t record)
 {
     uint64_t block = record / l->options.block;
@@ -33,7 +33,8 @@ static void note_block(const an_loader *l, an_loader_plan *plan, uint64_t positi
     plan->block = block;
 }
 
-/* The next place in the order of delivery, and its number in the order's sense: of the subset, if there is one. */
+/* The next place in the order of delivery. *number: what the order called the record, its place in the subset if there
+ * is one. */
 static an_loader_place peek(const an_loader *l, an_loader_plan *plan, uint64_t *number)
 {
     uint64_t epoch = an_loader_epoch_of(l, plan->batch);
@@ -55,7 +56,7 @@ static void step(const an_loader *l, an_loader_plan *plan)
     }
 }
 
-/* Among the places that are already in order; windows are short enough for it. */
+/* Insert a place so that the window stays sorted by offset in the file. Windows are short enough for insertion. */
 static void insert(an_loader *l, an_loader_plan *plan, an_loader_place place)
 {
     int low = 0, high = plan->planned;
@@ -71,7 +72,7 @@ static void insert(an_loader *l, an_loader_plan *plan, an_loader_place place)
     plan->planned++;
 }
 
-/* Records of one block that follow each other, as many as fit. */
+/* Fill the window with the next records in the order of delivery that lie in one block, as many as fit. */
 static void fill(an_loader *l, an_loader_plan *plan)
 {
     uint64_t block = UINT64_MAX;
@@ -110,7 +111,7 @@ static void advise(const an_loader *l, const an_loader_plan *plan, uint64_t posi
         (void)posix_fadvise(l->advice_fd, (off_t)start, (off_t)(end - start), POSIX_FADV_WILLNEED);
 }
 
-/* Have the kernel read the whole neighbourhood in one go. Advice: what it makes of it changes no byte. */
+/* Whether the kernel follows the advice changes no byte of a batch. */
 void an_loader_plan_advise(const an_loader *l, an_loader_plan *plan)
 {
     if (plan->ahead == UINT64_MAX)

@@ -373,7 +373,7 @@ static void impossible_options_are_named(void **state)
     o = plain(), o.epochs = UINT64_MAX, refuse(&o, "epochs");
     o = plain(), o.subset = beyond, o.subset_count = 1, o.batch = 1, refuse(&o, "record 203");
     o = plain(), o.subset = beyond, o.subset_count = 0, refuse(&o, "no records");
-    o = plain(), o.engine = (an_reader_engine)5, refuse(&o, "engine 5");
+    o = plain(), o.engine = (an_reader_engine)an_reader_engine_count(), refuse(&o, "engine 5");
     o = plain(), o.engine = (an_reader_engine)-1, refuse(&o, "engine");
     o = plain(), o.order = (an_order_kind)3, refuse(&o, "order 3");
     o = plain(), o.order = (an_order_kind)-1, refuse(&o, "order");
