@@ -15,7 +15,7 @@
  *
  * Failures. Negative codes, with a message in the calling thread (base/error.h). Once an_loader_next has reported that
  * reading or decoding failed, the failure stays: every later call of it, on every thread, gives the same code and
- * message. Batches that are lent stay valid. */
+ * message, or AN_STOPPED while the loader is interrupted. Batches that are lent stay valid. */
 #ifndef AN_AUGMENT_LOADER_H
 #define AN_AUGMENT_LOADER_H
 
@@ -93,10 +93,9 @@ uint64_t an_loader_steps_per_epoch(const an_loader *loader);
  * AN_END: the last epoch was delivered.
  * AN_STOPPED: an_loader_interrupt.
  * AN_EINVAL: all slots are lent. The call does not wait for a release then, since the thread that should release may be
- * the one that asks; nothing has failed, and the call can be repeated after a release. With as many slots as batches
- * that all threads ever want at once, it does not happen.
- * Other failures: a record that cannot be read or decoded (the message names it; the batches before it are delivered
- * first), or the file as a whole. */
+ * the one that asks. Nothing has failed: the call can be repeated after a release. It cannot happen if there are as
+ * many slots as batches that all threads together ever hold. Other failures: a record that cannot be read or decoded
+ * (the message names it; the batches before it are delivered first), or the file as a whole. */
 int an_loader_next(an_loader *loader, an_batch *out);
 /* The same without waiting: AN_AGAIN if the next batch is not ready, or all slots are lent. */
 int an_loader_try_next(an_loader *loader, an_batch *out);
