@@ -1,32 +1,41 @@
 /* DESIGN
  *
- * Threads. One reading thread, `threads` workers, and the consumer, who is whatever thread calls an_loader_next and
- * an_loader_release. One mutex guards everything that two of them touch; it is held for a few pointer moves every
- * few samples.
+ * Threads. One reading thread, `threads` workers, and the consumers: whatever threads call an_loader_next and
+ * an_loader_release. One mutex guards everything that two of them touch. It is held for a few pointer moves every few
+ * samples.
  *
- * Items. A fixed set of items, each with the buffer of one record, moves in a circle:
+ * Items. There is a fixed number of items, each with the buffer of one record. They go round:
  *
  *     free -> (reading thread: submit, wait) -> ready -> (worker: decode, augment) -> free
  *                                            \-> parked -> ready
  *
- * Batches are numbered from 0 in the order of delivery; batch b lives in slot b % slots and is open, so that workers
- * may write into it, once batch b - slots has been released. The reading thread runs ahead of that as far as it has
- * free items: a record of a batch that is not open yet is parked, and an_loader_release moves what belongs to the batch
- * it opens to ready. So a worker never holds a record that it may not write. Records are submitted in the order of
- * delivery, but for windows: with order block and O_DIRECT each block is submitted in the order of the file, where the
- * disk is fastest. There are more items than records in a window: however many of a window's records are parked, an
- * item is left for the next one, so every record of the oldest open batch is read sooner or later: no deadlock.
+ * Batches and slots. Batches are numbered from 0 in the order of delivery. A batch is open, so that workers may write
+ * to it, from the moment it is given a slot. Batches are opened in order: at the start each slot takes one, and
+ * whenever a batch is released, in whatever order, its slot takes the next batch that has none. So the open batches
+ * that were not delivered yet follow each other, and open[b % slots] finds the slot of each.
  *
- * Ordering. Reads complete and workers finish in any order. A sample's place is decided when it is submitted, and what
- * is drawn for it depends on (seed, epoch, record) alone, so the bytes of a batch depend on neither.
+ * The reading thread runs ahead of the open batches as far as it has free items: a record of a batch that is not open
+ * yet is parked, and an_loader_release moves the records of the batch that it opens to ready. So a worker never holds a
+ * record that it may not write. Records are submitted in the order of delivery, but for windows: with order block and
+ * O_DIRECT each block is submitted in the order of the file, where the disk is fastest. There are more items than
+ * records in a window. So however many of a window's records are parked, an item is left for the next one, and every
+ * record of the oldest open batch is read sooner or later: no deadlock.
  *
- * Who wakes whom. Reading thread -> workers (work): items became ready; release does the same. Worker -> reading thread
- * (room): enough items are free, where enough is a quarter of them, so that it sleeps through single ones. The worker
- * that completes a batch -> consumer (delivery). Stopping wakes all.
+ * Leases. A slot that is lent carries a lease number that no other loan in the process has, and that names the slot. A
+ * release must show it, so releasing twice, or to another loader, finds another number in the slot and is refused.
  *
- * Errors. A record that cannot be read or decoded marks its batch, and an_loader_next fails when that batch's turn
- * comes: the batches before it are delivered, whatever the timing. A failure of the reader as a whole is reported as
- * soon as no finished batch is left. Either way the loader stays failed and only an_loader_free remains.
+ * Order. Reads complete and workers finish in any order. A sample's place is decided when it is submitted, and what is
+ * drawn for it depends on (seed, epoch, record) alone, so the bytes of a batch depend on neither.
+ *
+ * Who wakes whom. The reading thread and an_loader_release wake workers when items became ready (work). A worker wakes
+ * the reading thread when a quarter of the items is free (room): one at a time would wake it too often. The worker that
+ * completes a batch wakes the consumers (delivery), all of them, because only the one that takes the batch that is due
+ * can go on. So do a failure and an_loader_interrupt. Stopping wakes the reading thread and the workers.
+ *
+ * Failures. A record that cannot be read or decoded marks its batch, and an_loader_next fails when that batch is due:
+ * the batches before it are delivered, whatever the timing. A failure of the reader as a whole is reported as soon as
+ * the batch that is due is not complete. Either is kept as the loader's failure when it is first reported, and returned
+ * ever after, even if a worker completes the batch in question later.
  *
  * Memory. Slots, items and record buffers are made at creation; nothing is allocated afterwards. */
 #include "augment/loader_private.h"
@@ -35,7 +44,6 @@
 #include <unistd.h>
 
 #include "base/buffer.h"
-#include "base/clock.h"
 
 uint64_t an_loader_epoch_of(const an_loader *l, uint64_t batch)
 {
@@ -47,7 +55,6 @@ static uint64_t step_of(const an_loader *l, uint64_t batch)
     return (l->options.first_step + batch) % l->steps_per_epoch;
 }
 
-/* Position in the epoch of the batch's first sample. */
 uint64_t an_loader_first_of(const an_loader *l, uint64_t batch)
 {
     return (step_of(l, batch) * l->options.world + l->options.rank) * l->options.batch;
@@ -61,20 +68,22 @@ uint32_t an_loader_count_of(const an_loader *l, uint64_t batch)
 
 bool an_loader_is_open(const an_loader *l, uint64_t batch)
 {
-    return batch - l->released < (uint64_t)l->options.slots;
+    return batch < l->opened;
 }
 
-void an_loader_open(an_loader *l, uint64_t batch)
+void an_loader_open(an_loader *l, an_loader_slot *s)
 {
-    slot *s = &l->slots[batch % (uint64_t)l->options.slots];
-    if (batch >= l->total)
+    uint64_t batch = l->opened;
+    if (batch == l->total)
         return;
     s->batch.count = s->missing = an_loader_count_of(l, batch);
     s->batch.epoch = an_loader_epoch_of(l, batch);
     s->batch.step = step_of(l, batch);
     s->batch.last = s->batch.step == l->steps_per_epoch - 1;
     s->done = false;
-    s->error.code = AN_OK;
+    s->error.code = 0;
+    l->open[batch % (uint64_t)l->options.slots] = s;
+    l->opened++;
 }
 
 static void init_sync(an_loader *l)
@@ -98,13 +107,12 @@ int an_loader_create(an_loader **out, const an_loader_options *options)
         return an_error(AN_ENOMEM, "out of memory for a loader");
     l->options = *options;
     l->advice_fd = -1;
-    l->index = an_dataset_index(options->dataset);
-    an_item_list_init(&l->free);
-    an_item_list_init(&l->ready);
-    an_item_list_init(&l->parked);
+    an_loader_list_init(&l->free);
+    an_loader_list_init(&l->ready);
+    an_loader_list_init(&l->parked);
     init_sync(l);
     int rc = an_loader_build(l);
-    if (rc != AN_OK) {
+    if (rc) {
         an_loader_free(l);
         return rc;
     }
@@ -145,6 +153,7 @@ void an_loader_free(an_loader *loader)
         (void)close(l->advice_fd); /* opened for reading: nothing to lose */
     an_sampler_free(l->sampler);
     free(l->slots);
+    free(l->open);
     free(l->items);
     free(l->places);
     free(l->workers);
@@ -156,114 +165,9 @@ void an_loader_free(an_loader *loader)
     free(l);
 }
 
-/* ---- the consumer ------------------------------------------------------------------------------------------------ */
-
 uint64_t an_loader_steps_per_epoch(const an_loader *loader)
 {
     return loader->steps_per_epoch;
-}
-
-/* The lock is held. */
-static void restart_stats(an_loader *l)
-{
-    l->stats = (an_loader_stats){.threads = l->options.threads};
-    l->started_ns = an_clock_ns();
-}
-
-/* The lock is held. AN_OK: the batch or the failure of the next batch is decided. */
-static int await(an_loader *l, slot *s, bool block)
-{
-    bool held = l->delivered - l->released == (uint64_t)l->options.slots;
-    if (!block)
-        return !held && (s->done || l->failure.code) ? AN_OK : AN_AGAIN;
-    if (held)
-        return an_error(AN_EINVAL, "all %d batches are held: release one first", l->options.slots);
-    uint64_t start = an_clock_ns();
-    l->consumer_waiting = true;
-    while (!s->done && !l->failure.code)
-        pthread_cond_wait(&l->delivery, &l->lock);
-    l->consumer_waiting = false;
-    l->stats.consumer_wait_ns += an_loader_since(l, start);
-    return AN_OK;
-}
-
-/* The lock is held. */
-static int deliver(an_loader *l, bool block, an_batch **out)
-{
-    slot *s = &l->slots[l->delivered % (uint64_t)l->options.slots];
-    if (!l->started_ns)
-        restart_stats(l);
-    if (l->delivered == l->total)
-        return AN_END;
-    int rc = await(l, s, block);
-    if (rc != AN_OK)
-        return rc;
-    if (!s->done || s->error.code)
-        return an_error_restore(s->done ? &s->error : &l->failure);
-    l->delivered++;
-    l->stats.batches++;
-    l->stats.samples += s->batch.count;
-    *out = &s->batch;
-    return AN_OK;
-}
-
-static int next(an_loader *l, bool block, an_batch **out)
-{
-    *out = NULL;
-    pthread_mutex_lock(&l->lock);
-    int rc = deliver(l, block, out);
-    pthread_mutex_unlock(&l->lock);
-    return rc;
-}
-
-int an_loader_next(an_loader *loader, an_batch **out)
-{
-    return next(loader, true, out);
-}
-
-int an_loader_try_next(an_loader *loader, an_batch **out)
-{
-    return next(loader, false, out);
-}
-
-/* The lock is held. Parked records whose batch is open now become ready, the others stay in their order. Returns how
- * many workers to wake. */
-static int unpark(an_loader *l)
-{
-    for (int left = l->parked.count; left > 0; left--) {
-        item *it = an_item_list_pop(&l->parked);
-        an_item_list_push(an_loader_is_open(l, it->batch) ? &l->ready : &l->parked, it);
-    }
-    return an_loader_workers_wanted(l);
-}
-
-void an_loader_release(an_loader *loader, an_batch *batch)
-{
-    an_loader *l = loader;
-    if (!batch)
-        return;
-    pthread_mutex_lock(&l->lock);
-    an_loader_open(l, l->released + (uint64_t)l->options.slots);
-    l->released++;
-    int wanted = unpark(l);
-    pthread_mutex_unlock(&l->lock);
-    an_loader_wake_workers(l, wanted);
-}
-
-void an_loader_stats_get(an_loader *loader, an_loader_stats *out)
-{
-    pthread_mutex_lock(&loader->lock);
-    *out = loader->stats;
-    out->threads = loader->options.threads;
-    out->elapsed_ns = loader->started_ns ? an_clock_ns() - loader->started_ns : 0;
-    pthread_mutex_unlock(&loader->lock);
-}
-
-void an_loader_stats_reset(an_loader *loader)
-{
-    pthread_mutex_lock(&loader->lock);
-    restart_stats(loader);
-    pthread_mutex_unlock(&loader->lock);
 }
 
 const char *an_loader_note(const an_loader *loader)
@@ -280,10 +184,10 @@ int an_loader_name_error(const an_dataset *dataset, int code, uint64_t record)
 {
     const char *name;
     size_t length;
-    an_error_state error;
-    an_error_save(&error, code);
-    bool named = an_dataset_name(dataset, record, &name, &length) == AN_OK;
-    an_error_restore(&error);
+    an_error_state failure;
+    an_error_save(&failure, code);
+    bool named = !an_dataset_name(dataset, record, &name, &length);
+    an_error_restore(&failure);
     return an_error_prefix(code, "record %llu ('%.*s') of '%s'", (unsigned long long)record, named ? (int)length : 1,
                            named ? name : "?", an_dataset_path(dataset));
 }

@@ -1,5 +1,21 @@
-/* The loader: order -> read -> decode and augment -> batch slots. The same bytes in every batch for any number of
- * threads, any engine and any depth. */
+/* The loader: delivers the images of a dataset as batches, in a given order, ready for a network.
+ *
+ *     order -> read -> decode and augment -> batch
+ *
+ * A batch holds the same bytes for any number of threads, any reader engine and any depth.
+ *
+ * Ownership. The caller owns the loader (an_loader_create, an_loader_free). The loader owns the memory that batches are
+ * made in: its slots. an_loader_next lends a slot to the caller, until an_loader_release. An an_batch is a plain value
+ * that may be copied; its lease number says which loan it stands for. Batches are delivered in order and may be
+ * released in any order.
+ *
+ * Threads. Any thread may call any function at any time, except an_loader_free: by then every other call must have
+ * returned. A batch goes to one of the threads that ask for it, and any thread may release it. No function may be
+ * called from a signal handler.
+ *
+ * Failures. Negative codes, with a message in the calling thread (base/error.h). Once an_loader_next has reported that
+ * reading or decoding failed, the failure stays: every later call of it, on every thread, gives the same code and
+ * message, or AN_STOPPED while the loader is interrupted. Batches that are lent stay valid. */
 #ifndef AN_AUGMENT_LOADER_H
 #define AN_AUGMENT_LOADER_H
 
@@ -13,37 +29,39 @@
 
 typedef struct {
     const an_dataset *dataset;       /* must outlive the loader */
-    const an_statistics *statistics; /* of the training set; NULL: the dataset's own */
+    const an_statistics *statistics; /* of the training set; NULL: the dataset's own. Copied as far as needed */
     an_sample_options sample;
     an_reader_engine engine;
-    int depth;      /* reads in flight */
-    int threads;    /* decode workers */
-    int slots;      /* batches in memory, >= 2 */
-    uint32_t batch; /* samples */
+    int depth;      /* reads in flight, 1..4096 */
+    int threads;    /* that decode and augment, 1..1024 */
+    int slots;      /* batches in memory, those that are lent included, 2..4096 */
+    uint32_t batch; /* samples, 1 or more */
     uint64_t seed;
     an_order_kind order;
-    uint64_t block;
+    uint64_t block;                   /* records, 1 or more; only for AN_ORDER_BLOCK */
     uint32_t rank, world;             /* batch b of the global order belongs to rank b % world */
-    bool drop_last;                   /* training: an incomplete last batch is dropped; else it is delivered short */
+    bool drop_last;                   /* drop an incomplete last batch, as training does; else deliver it short */
     bool verify;                      /* check every payload's checksum */
     uint64_t first_epoch, first_step; /* where to begin */
     uint64_t epochs;                  /* how many to deliver; 0 = without end */
-    const uint64_t *subset;           /* record numbers to use instead of all, or NULL; copied */
-    uint64_t subset_count;
-    /* Memory for slots, so that a backend can give pinned pages; NULL: an_pages_alloc. */
+    const uint64_t *subset;           /* record numbers to use instead of all, copied; NULL: all */
+    uint64_t subset_count;            /* of subset; unused if that is NULL */
+    /* Memory for the slots, so that a backend can give pinned pages. Both or neither; neither: an_pages_alloc. */
     int (*memory_alloc)(void *context, void **out, size_t size);
     void (*memory_free)(void *context, void *memory, size_t size);
     void *memory_context;
-    /* Called by each worker before each sample, or NULL: for tests that disturb the timing. */
+    /* Each worker calls this before each sample, or NULL: for tests that disturb the timing. */
     void (*worker_hook)(void *context, int worker);
     void *worker_hook_context;
 } an_loader_options;
 
+/* A batch that the loader has lent. The arrays lie in its slot and hold count elements each. */
 typedef struct {
-    void *data;           /* count samples in options.sample.format */
-    uint32_t *labels;     /* count */
-    uint64_t *indices;    /* record numbers, count */
-    an_image_draw *draws; /* count; in the slots' memory, behind data */
+    uint64_t lease;       /* identifies the loan among those of all loaders of the process; 0: no batch */
+    void *data;           /* samples in options.sample.format */
+    uint32_t *labels;     /* classes */
+    uint64_t *indices;    /* record numbers */
+    an_image_draw *draws; /* what was drawn for each sample; in the memory from memory_alloc, behind data */
     uint32_t count;       /* samples: options.batch, or fewer at an epoch's end without drop_last */
     uint64_t epoch, step; /* step counts within the epoch from 0 */
     bool last;            /* last batch of its epoch */
@@ -52,40 +70,56 @@ typedef struct {
 /* Where time went, in nanoseconds summed over the threads named. */
 typedef struct {
     uint64_t batches, samples, bytes_read;
-    uint64_t consumer_wait_ns;    /* an_loader_next blocked: the device starved */
-    uint64_t worker_wait_read_ns; /* workers waited for record bytes: reading is the limit */
+    uint64_t consumer_wait_ns;    /* threads waited in an_loader_next: the device starved */
+    uint64_t worker_wait_read_ns; /* workers waited for records: reading is the limit */
     uint64_t worker_wait_slot_ns; /* workers waited for a free slot: the consumer is the limit */
-    uint64_t worker_busy_ns;      /* decode and augment */
-    uint64_t reader_wait_ns;      /* the reading thread waited for the device */
+    uint64_t worker_busy_ns;      /* workers decoded and augmented */
+    uint64_t reader_wait_ns;      /* the reading thread waited for the disk */
     uint64_t reader_blocked_ns;   /* the reading thread waited for free record buffers: decoding is the limit */
-    uint64_t elapsed_ns;          /* since the first an_loader_next, or the last stats reset */
-    int threads;
+    uint64_t elapsed_ns;          /* since the first an_loader_next, or the last an_loader_stats_reset */
+    int threads;                  /* workers */
 } an_loader_stats;
 
 typedef struct an_loader an_loader;
 
-/* Starts the threads. Every option is checked: AN_EINVAL names it. */
+/* Check every option, make all memory, start the threads. AN_EINVAL names the option that is impossible. */
 int an_loader_create(an_loader **out, const an_loader_options *options);
-/* Stops at any moment, whatever is in flight. NULL is fine. */
+/* Stop the threads, whatever they are doing, and free everything, lent batches included. NULL is fine. */
 void an_loader_free(an_loader *loader);
 
 uint64_t an_loader_steps_per_epoch(const an_loader *loader);
 
-/* The next batch in order; blocks. AN_END after the last epoch. An unreadable or damaged record is an error that names
- * it. The batch belongs to the caller until an_loader_release; batches are released in the order they came. */
-int an_loader_next(an_loader *loader, an_batch **out);
-int an_loader_try_next(an_loader *loader, an_batch **out); /* AN_AGAIN if none is ready */
-void an_loader_release(an_loader *loader, an_batch *batch);
+/* Lend the next batch; waits until it is ready. Whatever else is returned, out->lease is 0.
+ * AN_END: the last epoch was delivered.
+ * AN_STOPPED: an_loader_interrupt.
+ * AN_EINVAL: all slots are lent. The call does not wait for a release then, since the thread that should release may be
+ * the one that asks. Nothing has failed: the call can be repeated after a release. It cannot happen if there are as
+ * many slots as batches that all threads together ever hold. Other failures: a record that cannot be read or decoded
+ * (the message names it; the batches before it are delivered first), or the file as a whole. */
+int an_loader_next(an_loader *loader, an_batch *out);
+/* The same without waiting: AN_AGAIN if the next batch is not ready, or all slots are lent. */
+int an_loader_try_next(an_loader *loader, an_batch *out);
+
+/* Give a batch back: its memory will be overwritten. AN_EINVAL if this loader has not lent it or has it back already;
+ * nothing happens then. Cannot fail for a batch that is lent, so callers that know may ignore what it returns. */
+int an_loader_release(an_loader *loader, const an_batch *batch);
+
+/* Every call of an_loader_next that is waiting, and every later one and every an_loader_try_next, returns AN_STOPPED
+ * until an_loader_resume. Nothing is lost: the loader works on until its slots are full, and the first call after
+ * an_loader_resume gives the batch that was due. Lent batches stay lent. */
+void an_loader_interrupt(an_loader *loader);
+void an_loader_resume(an_loader *loader);
 
 void an_loader_stats_get(an_loader *loader, an_loader_stats *out);
 void an_loader_stats_reset(an_loader *loader);
-const char *an_loader_note(const an_loader *loader); /* the reader's note, or NULL */
+const char *an_loader_note(const an_loader *loader); /* the reader's note, or NULL; owned by the loader */
 an_reader_engine an_loader_engine(const an_loader *loader);
 
 /* Put "record 7 ('n01440764/x.jpg') of 'data/train': " before this thread's message and return code. */
 int an_loader_name_error(const an_dataset *dataset, int code, uint64_t record);
 
-/* The binding stage in one sentence, and its name ("consumer", "decode", "read"), from the counters. */
+/* Which stage is the limit, from the counters: returns its name ("consumer", "decode" or "read") and writes a sentence
+ * that gives the reason. */
 const char *an_loader_verdict(const an_loader_stats *stats, char *text, size_t size);
 
 #endif

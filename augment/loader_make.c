@@ -1,5 +1,5 @@
-/* Everything that a loader needs before its first batch: options checked, epochs planned, memory made, threads started.
- */
+/* Makes everything that a loader needs before its first batch: checks the options, counts the batches, makes the
+ * memory, starts the threads. */
 #include "augment/loader_private.h"
 
 #include <errno.h>
@@ -13,7 +13,6 @@
 
 #define PAGE 4096u
 #define THREADS_MAX 1024
-#define SLOTS_MAX 4096
 #define DEPTH_MAX 4096
 #define MAPPED_AHEAD_MAX 4096u
 #define WINDOW_MAX 4096u
@@ -27,22 +26,50 @@ static int check_range(const char *name, int64_t value, int64_t min, int64_t max
     return an_error(AN_EINVAL, "%s %lld is outside %lld..%lld", name, (long long)value, (long long)min, (long long)max);
 }
 
-static int check_options(const an_loader_options *o)
+static int check_numbers(const an_loader_options *o)
 {
     int rc = check_range("threads", o->threads, 1, THREADS_MAX);
-    if (rc == AN_OK)
-        rc = check_range("slots", o->slots, 2, SLOTS_MAX);
-    if (rc == AN_OK)
-        rc = check_range("depth", o->depth, 1, DEPTH_MAX);
-    if (rc == AN_OK)
-        rc = check_range("batch", o->batch, 1, INT32_MAX);
-    if (rc == AN_OK)
-        rc = check_range("world", o->world, 1, INT32_MAX);
-    if (rc == AN_OK)
-        rc = check_range("rank", o->rank, 0, (int64_t)o->world - 1);
-    if (rc == AN_OK && o->order == AN_ORDER_BLOCK)
-        rc = check_range("order block", (int64_t)(o->block > INT64_MAX ? INT64_MAX : o->block), 1, INT64_MAX - 1);
-    return rc;
+    if (rc)
+        return rc;
+    rc = check_range("slots", o->slots, 2, AN_LOADER_SLOTS_MAX);
+    if (rc)
+        return rc;
+    rc = check_range("depth", o->depth, 1, DEPTH_MAX);
+    if (rc)
+        return rc;
+    rc = check_range("batch", o->batch, 1, INT32_MAX);
+    if (rc)
+        return rc;
+    rc = check_range("world", o->world, 1, INT32_MAX);
+    if (rc)
+        return rc;
+    return check_range("rank", o->rank, 0, (int64_t)o->world - 1);
+}
+
+static int check_order(const an_loader_options *o)
+{
+    int rc = check_range("order", (int64_t)o->order, AN_ORDER_GLOBAL, AN_ORDER_SEQUENTIAL);
+    if (rc || o->order != AN_ORDER_BLOCK)
+        return rc;
+    int64_t block = o->block > INT64_MAX ? INT64_MAX : (int64_t)o->block;
+    return check_range("order block", block, 1, INT64_MAX - 1);
+}
+
+/* What stands alone. The sampler checks its own options, and what depends on the dataset is checked where it is used.
+ */
+static int check_options(const an_loader_options *o)
+{
+    if (!o->dataset)
+        return an_error(AN_EINVAL, "a loader needs a dataset");
+    if (!o->memory_alloc != !o->memory_free)
+        return an_error(AN_EINVAL, "memory_alloc and memory_free must be given together");
+    int rc = check_numbers(o);
+    if (rc)
+        return rc;
+    rc = check_range("engine", (int64_t)o->engine, 0, (int64_t)an_reader_engine_count() - 1);
+    if (rc)
+        return rc;
+    return check_order(o);
 }
 
 static int take_subset(an_loader *l)
@@ -56,7 +83,7 @@ static int take_subset(an_loader *l)
         return AN_OK;
     size_t bytes;
     int rc = an_size_multiply(l->count, sizeof *l->subset, &bytes);
-    if (rc != AN_OK)
+    if (rc)
         return rc;
     l->subset = malloc(bytes);
     if (!l->subset)
@@ -69,6 +96,7 @@ static int take_subset(an_loader *l)
     return AN_OK;
 }
 
+/* How many batches an epoch has, and the loader will deliver. */
 static int plan_epochs(an_loader *l)
 {
     const an_loader_options *o = &l->options;
@@ -93,8 +121,8 @@ static size_t round_up(size_t size, size_t to)
     return (size + to - 1) / to * to;
 }
 
-/* Order block with O_DIRECT: a block is read in the order of the file, as far as memory for it is reasonable. The page
- * cache needs no such window: see loader_plan.c. */
+/* Records that are read in the order of the file: with order block and O_DIRECT a whole block, or as much of one as
+ * WINDOW_BYTES holds. Reads through the page cache need no window: see loader_plan.c. */
 static int window_size(const an_loader *l, size_t capacity)
 {
     if (l->options.order != AN_ORDER_BLOCK || an_reader_engine_used(l->reader) != AN_READER_URING_DIRECT)
@@ -107,6 +135,20 @@ static int window_size(const an_loader *l, size_t capacity)
     return window > 0 ? (int)window : 1;
 }
 
+/* Memory for the records, unless the reader maps the file and copies nothing. */
+static int make_record_memory(an_loader *l, size_t capacity)
+{
+    int rc = an_size_multiply((size_t)l->item_count, capacity, &l->record_memory_size);
+    if (rc)
+        return rc;
+    rc = an_pages_alloc(&l->record_memory, l->record_memory_size);
+    if (rc)
+        return rc;
+    for (int i = 0; i < l->item_count; i++)
+        l->items[i].buffer = (uint8_t *)l->record_memory + (size_t)i * capacity;
+    return an_reader_buffers(l->reader, l->record_memory, l->record_memory_size);
+}
+
 static int make_items(an_loader *l)
 {
     const an_loader_options *o = &l->options;
@@ -114,7 +156,7 @@ static int make_items(an_loader *l)
     size_t capacity = mapped ? 0 : round_up(an_reader_capacity(l->reader, an_dataset_record_max(o->dataset)), PAGE);
     l->window = window_size(l, capacity);
     l->item_count = o->depth + ITEMS_PER_WORKER * o->threads;
-    if (mapped) /* nothing is copied: being a batch ahead is free */
+    if (mapped) /* nothing is copied: being a batch ahead costs no memory */
         l->item_count += (int)(o->batch < MAPPED_AHEAD_MAX ? o->batch : MAPPED_AHEAD_MAX);
     l->room_mark = l->item_count / 4;
     l->item_count += l->window - 1; /* these may all be parked */
@@ -122,16 +164,9 @@ static int make_items(an_loader *l)
     l->places = calloc((size_t)l->window, sizeof *l->places);
     if (!l->items || !l->places)
         return an_error(AN_ENOMEM, "out of memory for %d records", l->item_count);
-    int rc = an_size_multiply((size_t)l->item_count, capacity, &l->record_memory_size);
-    if (rc == AN_OK && !mapped)
-        rc = an_pages_alloc(&l->record_memory, l->record_memory_size);
-    if (rc == AN_OK && !mapped)
-        rc = an_reader_buffers(l->reader, l->record_memory, l->record_memory_size);
-    for (int i = 0; rc == AN_OK && i < l->item_count; i++) {
-        l->items[i].buffer = mapped ? NULL : (uint8_t *)l->record_memory + (size_t)i * capacity;
-        an_item_list_push(&l->free, &l->items[i]);
-    }
-    return rc;
+    for (int i = 0; i < l->item_count; i++)
+        an_loader_list_push(&l->free, &l->items[i]);
+    return mapped ? AN_OK : make_record_memory(l, capacity);
 }
 
 static int default_alloc(void *context, void **out, size_t size)
@@ -146,11 +181,34 @@ static void default_free(void *context, void *memory, size_t size)
     an_pages_free(memory, size);
 }
 
-static int make_slot(slot *s, uint32_t batch)
+/* The arrays of slot i; draws: where the draws begin in its memory. */
+static int make_slot(an_loader *l, int i, size_t draws)
 {
+    uint32_t batch = l->options.batch;
+    uint8_t *memory = l->slot_memory + (size_t)i * l->slot_stride;
+    an_loader_slot *s = &l->slots[i];
+    s->batch.data = memory;
+    s->batch.draws = (void *)(memory + draws);
     s->batch.labels = calloc(batch, sizeof *s->batch.labels);
     s->batch.indices = calloc(batch, sizeof *s->batch.indices);
-    return s->batch.labels && s->batch.indices ? AN_OK : an_error(AN_ENOMEM, "out of memory for a batch of %u", batch);
+    if (!s->batch.labels || !s->batch.indices)
+        return an_error(AN_ENOMEM, "out of memory for a batch of %u", batch);
+    an_loader_open(l, s);
+    return AN_OK;
+}
+
+static int make_slot_memory(an_loader *l)
+{
+    const an_loader_options *o = &l->options;
+    void *memory = NULL;
+    int rc = an_size_multiply(l->slot_stride, (size_t)o->slots, &l->slot_memory_size);
+    if (rc)
+        return rc;
+    rc = o->memory_alloc(o->memory_context, &memory, l->slot_memory_size);
+    if (rc)
+        return rc;
+    l->slot_memory = memory;
+    return AN_OK;
 }
 
 static int make_slots(an_loader *l)
@@ -161,26 +219,40 @@ static int make_slots(an_loader *l)
         o->memory_free = default_free;
     }
     l->slots = calloc((size_t)o->slots, sizeof *l->slots);
-    if (!l->slots)
+    l->open = calloc((size_t)o->slots, sizeof(an_loader_slot *));
+    if (!l->slots || !l->open)
         return an_error(AN_ENOMEM, "out of memory for %d slots", o->slots);
-    size_t size = 0, draws = 0;
+    size_t draws = 0;
     int rc = an_size_multiply(an_sampler_bytes(l->sampler), o->batch, &draws);
-    draws = round_up(draws, alignof(an_image_draw)); /* where they begin in a slot */
+    if (rc)
+        return rc;
+    draws = round_up(draws, alignof(an_image_draw));
     l->slot_stride = round_up(draws + o->batch * sizeof(an_image_draw), PAGE);
-    if (rc == AN_OK)
-        rc = an_size_multiply(l->slot_stride, (size_t)o->slots, &size);
-    void *memory = NULL;
-    if (rc == AN_OK)
-        rc = o->memory_alloc(o->memory_context, &memory, size);
-    l->slot_memory = rc == AN_OK ? memory : NULL;
-    l->slot_memory_size = size;
-    for (int i = 0; rc == AN_OK && i < o->slots; i++) {
-        rc = make_slot(&l->slots[i], o->batch);
-        l->slots[i].batch.data = l->slot_memory + (size_t)i * l->slot_stride;
-        l->slots[i].batch.draws = (void *)(l->slot_memory + (size_t)i * l->slot_stride + draws);
-        an_loader_open(l, (uint64_t)i);
+    rc = make_slot_memory(l);
+    if (rc)
+        return rc;
+    for (int i = 0; i < o->slots; i++) {
+        rc = make_slot(l, i, draws);
+        if (rc)
+            return rc;
     }
-    return rc;
+    return AN_OK;
+}
+
+static int start_worker(an_loader *l, int number)
+{
+    an_loader_worker *w = &l->workers[number];
+    *w = (an_loader_worker){.loader = l, .number = number};
+    int rc = an_sample_scratch_create(&w->scratch, l->sampler);
+    if (rc)
+        return rc;
+    rc = an_thread_start(&w->thread, "an-decode", an_loader_worker_run, w);
+    if (rc) {
+        an_sample_scratch_free(w->scratch);
+        return rc;
+    }
+    l->workers_started++;
+    return AN_OK;
 }
 
 static int start_threads(an_loader *l)
@@ -188,25 +260,18 @@ static int start_threads(an_loader *l)
     l->workers = calloc((size_t)l->options.threads, sizeof *l->workers);
     if (!l->workers)
         return an_error(AN_ENOMEM, "out of memory for %d threads", l->options.threads);
-    int rc = AN_OK;
-    for (int i = 0; rc == AN_OK && i < l->options.threads; i++) {
-        worker *w = &l->workers[i];
-        *w = (worker){.loader = l, .number = i};
-        rc = an_sample_scratch_create(&w->scratch, l->sampler);
-        if (rc == AN_OK)
-            rc = an_thread_start(&w->thread, "an-decode", an_loader_worker_run, w);
-        if (rc == AN_OK)
-            l->workers_started++;
-        else
-            an_sample_scratch_free(w->scratch);
+    for (int i = 0; i < l->options.threads; i++) {
+        int rc = start_worker(l, i);
+        if (rc)
+            return rc;
     }
-    if (rc == AN_OK)
-        rc = an_thread_start(&l->reading_thread, "an-read", an_loader_reading_run, l);
-    l->reading_started = rc == AN_OK;
+    int rc = an_thread_start(&l->reading_thread, "an-read", an_loader_reading_run, l);
+    l->reading_started = !rc;
     return rc;
 }
 
-/* Without a page cache, or with records picked here and there, there is nothing to read ahead. */
+/* For reading ahead in order block. Without a page cache, or with a subset of the records, there is nothing to read
+ * ahead. */
 static int open_advice(an_loader *l)
 {
     const char *path = an_dataset_file(l->options.dataset);
@@ -216,25 +281,41 @@ static int open_advice(an_loader *l)
     return l->advice_fd >= 0 ? AN_OK : an_error_errno(errno, "cannot open '%s'", path);
 }
 
+static int open_reader(an_loader *l)
+{
+    const an_loader_options *o = &l->options;
+    an_reader_options reader = {.engine = o->engine, .depth = o->depth};
+    int rc = an_reader_create(&l->reader, an_dataset_file(o->dataset), &reader);
+    if (rc)
+        return rc;
+    return open_advice(l);
+}
+
 int an_loader_build(an_loader *l)
 {
     const an_loader_options *o = &l->options;
-    const an_statistics *statistics = o->statistics ? o->statistics : an_dataset_statistics(o->dataset);
-    an_reader_options reader = {.engine = o->engine, .depth = o->depth};
     int rc = check_options(o);
-    if (rc == AN_OK)
-        rc = take_subset(l);
-    if (rc == AN_OK)
-        rc = plan_epochs(l);
-    if (rc == AN_OK)
-        rc = an_sampler_create(&l->sampler, &o->sample, an_dataset_side(o->dataset), statistics);
-    if (rc == AN_OK)
-        rc = an_reader_create(&l->reader, an_dataset_file(o->dataset), &reader);
-    if (rc == AN_OK)
-        rc = open_advice(l);
-    if (rc == AN_OK)
-        rc = make_items(l);
-    if (rc == AN_OK)
-        rc = make_slots(l);
-    return rc == AN_OK ? start_threads(l) : rc;
+    if (rc)
+        return rc;
+    l->index = an_dataset_index(o->dataset);
+    rc = take_subset(l);
+    if (rc)
+        return rc;
+    rc = plan_epochs(l);
+    if (rc)
+        return rc;
+    const an_statistics *statistics = o->statistics ? o->statistics : an_dataset_statistics(o->dataset);
+    rc = an_sampler_create(&l->sampler, &o->sample, an_dataset_side(o->dataset), statistics);
+    if (rc)
+        return rc;
+    rc = open_reader(l);
+    if (rc)
+        return rc;
+    rc = make_items(l);
+    if (rc)
+        return rc;
+    rc = make_slots(l);
+    if (rc)
+        return rc;
+    return start_threads(l);
 }

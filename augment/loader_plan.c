@@ -22,7 +22,7 @@ bool an_loader_plan_more(const an_loader *l, const an_loader_plan *plan)
     return plan->next < plan->planned || plan->batch < l->total;
 }
 
-/* Entering a block, the next one is wanted: see an_loader_plan_advise. */
+/* When a record is the first of its block, the block after it shall be read ahead: see an_loader_plan_advise. */
 static void note_block(const an_loader *l, an_loader_plan *plan, uint64_t position, uint64_t record)
 {
     uint64_t block = record / l->options.block;
@@ -33,8 +33,9 @@ static void note_block(const an_loader *l, an_loader_plan *plan, uint64_t positi
     plan->block = block;
 }
 
-/* The next place in the order of delivery, and its number in the order's sense: of the subset, if there is one. */
-static an_place peek(const an_loader *l, an_loader_plan *plan, uint64_t *number)
+/* The next place in the order of delivery. *number: what the order called the record, its place in the subset if there
+ * is one. */
+static an_loader_place peek(const an_loader *l, an_loader_plan *plan, uint64_t *number)
 {
     uint64_t epoch = an_loader_epoch_of(l, plan->batch);
     if (epoch != plan->order.epoch)
@@ -44,7 +45,7 @@ static an_place peek(const an_loader *l, an_loader_plan *plan, uint64_t *number)
     *number = an_order_at(&plan->order, position);
     if (l->advice_fd >= 0)
         note_block(l, plan, position, *number);
-    return (an_place){l->subset ? l->subset[*number] : *number, plan->batch, plan->position};
+    return (an_loader_place){l->subset ? l->subset[*number] : *number, plan->batch, plan->position};
 }
 
 static void step(const an_loader *l, an_loader_plan *plan)
@@ -55,8 +56,8 @@ static void step(const an_loader *l, an_loader_plan *plan)
     }
 }
 
-/* Among the places that are already in order; windows are short enough for it. */
-static void insert(an_loader *l, an_loader_plan *plan, an_place place)
+/* Insert a place so that the window stays sorted by offset in the file. Windows are short enough for insertion. */
+static void insert(an_loader *l, an_loader_plan *plan, an_loader_place place)
 {
     int low = 0, high = plan->planned;
     while (low < high) {
@@ -71,14 +72,14 @@ static void insert(an_loader *l, an_loader_plan *plan, an_place place)
     plan->planned++;
 }
 
-/* Records of one block that follow each other, as many as fit. */
+/* Fill the window with the next records in the order of delivery that lie in one block, as many as fit. */
 static void fill(an_loader *l, an_loader_plan *plan)
 {
     uint64_t block = UINT64_MAX;
     plan->next = plan->planned = 0;
     while (plan->batch < l->total && plan->planned < l->window) {
         uint64_t number;
-        an_place place = peek(l, plan, &number);
+        an_loader_place place = peek(l, plan, &number);
         if (l->window > 1 && plan->planned > 0 && number / l->options.block != block)
             return;
         block = l->window > 1 ? number / l->options.block : 0;
@@ -87,11 +88,11 @@ static void fill(an_loader *l, an_loader_plan *plan)
     }
 }
 
-void an_loader_plan_aim(an_loader *l, an_loader_plan *plan, item *it)
+void an_loader_plan_aim(an_loader *l, an_loader_plan *plan, an_loader_item *it)
 {
     if (plan->next == plan->planned)
         fill(l, plan);
-    const an_place *place = &l->places[plan->next++];
+    const an_loader_place *place = &l->places[plan->next++];
     const an_index_entry *entry = &l->index[place->record];
     it->record = place->record;
     it->batch = place->batch;
@@ -110,7 +111,7 @@ static void advise(const an_loader *l, const an_loader_plan *plan, uint64_t posi
         (void)posix_fadvise(l->advice_fd, (off_t)start, (off_t)(end - start), POSIX_FADV_WILLNEED);
 }
 
-/* Have the kernel read the whole neighbourhood in one go. Advice: what it makes of it changes no byte. */
+/* Whether the kernel follows the advice changes no byte of a batch. */
 void an_loader_plan_advise(const an_loader *l, an_loader_plan *plan)
 {
     if (plan->ahead == UINT64_MAX)

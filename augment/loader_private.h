@@ -1,5 +1,6 @@
-/* What the two halves of the loader share: loader.c makes it and serves the consumer, loader_run.c is its threads. The
- * DESIGN stands in loader.c. */
+/* What the files of the loader share. loader.c makes and frees it and holds the DESIGN, loader_make.c checks options
+ * and makes memory and threads, loader_lend.c serves the callers of an_loader_next, loader_run.c is the threads,
+ * loader_plan.c says what is read next. */
 #ifndef AN_AUGMENT_LOADER_PRIVATE_H
 #define AN_AUGMENT_LOADER_PRIVATE_H
 
@@ -8,40 +9,44 @@
 #include "augment/loader.h"
 #include "base/error.h"
 
-typedef struct item {
+#define AN_LOADER_SLOTS_MAX 4096
+
+/* One record on its way from the disk into a batch. */
+typedef struct an_loader_item {
     an_read read;
-    struct item *next;
+    struct an_loader_item *next;
     uint8_t *buffer;
-    uint64_t batch;    /* in order of delivery */
+    uint64_t batch;    /* in order of delivery, from 0 */
     uint64_t record;   /* its number in the dataset */
     uint32_t position; /* in the batch */
-} item;
+} an_loader_item;
 
 /* Where one record belongs. */
 typedef struct {
     uint64_t record, batch;
     uint32_t position;
-} an_place;
+} an_loader_place;
 
 typedef struct {
-    item *head, **tail; /* tail: where the next one is linked */
+    an_loader_item *head, **tail; /* tail: where the next one is linked */
     int count;
-} item_list;
+} an_loader_list;
 
+/* Memory for one batch. */
 typedef struct {
-    an_batch batch;
-    uint32_t missing; /* samples still to come */
-    bool done;
+    an_batch batch;          /* lease is 0 while it is not lent */
+    uint32_t missing;        /* samples still to come */
+    bool done;               /* nothing is missing: it can be delivered */
     uint32_t error_position; /* of the sample whose error is kept: the first in the batch */
     an_error_state error;    /* code 0: none */
-} slot;
+} an_loader_slot;
 
 typedef struct {
     an_loader *loader;
     an_sample_scratch *scratch;
     pthread_t thread;
     int number;
-} worker;
+} an_loader_worker;
 
 struct an_loader {
     an_loader_options options;
@@ -54,51 +59,62 @@ struct an_loader {
     uint64_t steps_per_epoch; /* of this rank */
     uint64_t total;           /* batches to deliver; UINT64_MAX: without end */
 
-    item *items;
+    an_loader_item *items;
     int item_count, room_mark;
-    int window;       /* records that are read in the order of the file instead of delivery; 1: none */
-    an_place *places; /* window of them */
+    int window;              /* records that are read in the order of the file instead of delivery; 1: none */
+    an_loader_place *places; /* window of them */
     void *record_memory;
     size_t record_memory_size;
 
-    slot *slots;
+    an_loader_slot *slots;
+    an_loader_slot **open; /* batch b, once open and until delivered, lies in *open[b % slots] */
     uint8_t *slot_memory;
     size_t slot_stride, slot_memory_size;
 
     pthread_t reading_thread;
     bool reading_started;
-    worker *workers;
+    an_loader_worker *workers;
     int workers_started;
 
     pthread_mutex_t lock;
     pthread_cond_t work, room, delivery;
-    item_list free, ready, parked;
-    uint64_t delivered, released; /* batches */
-    int workers_waiting;
-    bool reader_waiting, consumer_waiting, stop;
-    an_error_state failure; /* of the reader as a whole; code 0: none */
+    an_loader_list free, ready, parked;
+    uint64_t delivered; /* batches that were lent so far; the next one that is due */
+    uint64_t opened;    /* batches that were given a slot so far */
+    int lent;           /* slots */
+    int workers_waiting, consumers_waiting;
+    bool reader_waiting, stop;
+    bool interrupted;              /* until an_loader_resume */
+    uint64_t interruptions;        /* so far: a waiting call notices one that is over before it wakes */
+    an_error_state reader_failure; /* the reading thread has ended with it; code 0: none */
+    an_error_state failure;        /* that a caller was given, and all later ones get; code 0: none */
     an_loader_stats stats;
     uint64_t started_ns; /* the first an_loader_next or the last reset; 0: neither yet */
 };
 
-/* An empty list; first in, first out. */
-void an_item_list_init(item_list *list);
-void an_item_list_push(item_list *list, item *it);
-item *an_item_list_pop(item_list *list); /* NULL if empty */
+/* Lists: first in, first out. */
+void an_loader_list_init(an_loader_list *list);
+void an_loader_list_push(an_loader_list *list, an_loader_item *it);
+an_loader_item *an_loader_list_pop(an_loader_list *list); /* NULL if empty */
 
-/* Everything after the locks; what it made before a failure is freed by an_loader_free. */
+/* Check the options and make everything. What it made before a failure is freed by an_loader_free. */
 int an_loader_build(an_loader *loader);
 
-/* A batch's slot becomes its own, empty. The lock is held, or no thread runs yet. */
-void an_loader_open(an_loader *loader, uint64_t batch);
-/* A batch may be written: its slot is its own. The lock is held. */
+/* Give a free slot to the next batch that has none, if there is one. The lock is held, or no thread runs yet. */
+void an_loader_open(an_loader *loader, an_loader_slot *s);
+/* Whether a batch has a slot that workers may write to; it was not delivered yet. The lock is held. */
 bool an_loader_is_open(const an_loader *loader, uint64_t batch);
 uint64_t an_loader_epoch_of(const an_loader *loader, uint64_t batch);
 uint64_t an_loader_first_of(const an_loader *loader, uint64_t batch); /* position in the epoch of its first sample */
 uint32_t an_loader_count_of(const an_loader *loader, uint64_t batch);
-uint64_t an_loader_since(const an_loader *loader, uint64_t start_ns); /* as far as the statistics go back; lock held */
-int an_loader_workers_wanted(const an_loader *loader);     /* how many sleep while there is work for them; lock held */
-void an_loader_wake_workers(an_loader *loader, int count); /* better without the lock, which they want first */
+
+/* Nanoseconds from start_ns, or from the last reset of the statistics if that was later, until now. The lock is held.
+ */
+uint64_t an_loader_since(const an_loader *loader, uint64_t start_ns);
+/* How many sleeping workers have something to do. The lock is held. */
+int an_loader_workers_wanted(const an_loader *loader);
+/* Best called without the lock: the first thing that a worker does when it wakes is to take it. */
+void an_loader_wake_workers(an_loader *loader, int count);
 
 /* What the reading thread reads next (loader_plan.c). */
 typedef struct {
@@ -107,14 +123,16 @@ typedef struct {
     uint32_t position;
     int planned, next; /* of loader->places */
     uint64_t block;    /* that the last record lay in; UINT64_MAX: none yet */
-    bool first;        /* block of the run: it was not read ahead */
+    bool first;        /* it is the first block of the run, which nobody asked to be read ahead */
     uint64_t ahead;    /* position in the epoch whose block is to be read ahead; UINT64_MAX: none */
 } an_loader_plan;
 
 void an_loader_plan_begin(const an_loader *loader, an_loader_plan *plan);
 bool an_loader_plan_more(const an_loader *loader, const an_loader_plan *plan); /* something is left to read */
-void an_loader_plan_aim(an_loader *loader, an_loader_plan *plan, item *it);    /* at the next record */
-void an_loader_plan_advise(const an_loader *loader, an_loader_plan *plan);     /* the kernel, after a few of them */
+/* Make it the read of the next record. */
+void an_loader_plan_aim(an_loader *loader, an_loader_plan *plan, an_loader_item *it);
+/* Ask the kernel to read ahead what is due; call it after aiming a few items. */
+void an_loader_plan_advise(const an_loader *loader, an_loader_plan *plan);
 
 /* Thread functions; the argument is the an_loader, or the worker. */
 void *an_loader_reading_run(void *argument);

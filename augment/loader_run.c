@@ -1,13 +1,14 @@
+/* The threads: one that reads, and the workers. The DESIGN stands in loader.c. */
 #include "augment/loader_private.h"
 
 #include "base/clock.h"
 
-void an_item_list_init(item_list *list)
+void an_loader_list_init(an_loader_list *list)
 {
-    *list = (item_list){.tail = &list->head};
+    *list = (an_loader_list){.tail = &list->head};
 }
 
-void an_item_list_push(item_list *list, item *it)
+void an_loader_list_push(an_loader_list *list, an_loader_item *it)
 {
     it->next = NULL;
     *list->tail = it;
@@ -15,9 +16,9 @@ void an_item_list_push(item_list *list, item *it)
     list->count++;
 }
 
-item *an_item_list_pop(item_list *list)
+an_loader_item *an_loader_list_pop(an_loader_list *list)
 {
-    item *it = list->head;
+    an_loader_item *it = list->head;
     if (!it)
         return NULL;
     list->head = it->next;
@@ -46,17 +47,17 @@ void an_loader_wake_workers(an_loader *l, int count)
         pthread_cond_signal(&l->work);
 }
 
-/* Hand what was read to the workers; the lock is held. Returns how many of them to wake. */
-static int dispatch(an_loader *l, item_list *done)
+/* Hand what was read to the workers. Returns how many of them to wake. The lock is held. */
+static int dispatch(an_loader *l, an_loader_list *done)
 {
-    for (item *it; (it = an_item_list_pop(done));) {
+    for (an_loader_item *it; (it = an_loader_list_pop(done));) {
         l->stats.bytes_read += it->read.length;
-        an_item_list_push(an_loader_is_open(l, it->batch) ? &l->ready : &l->parked, it);
+        an_loader_list_push(an_loader_is_open(l, it->batch) ? &l->ready : &l->parked, it);
     }
     return an_loader_workers_wanted(l);
 }
 
-/* Sleep while there is nothing to submit and nothing in flight; the lock is held. */
+/* Sleep while there is nothing to submit and nothing in flight. The lock is held. */
 static void await_room(an_loader *l, const an_loader_plan *plan, int busy)
 {
     while (!l->stop && busy == 0 && (!an_loader_plan_more(l, plan) || l->free.count < l->room_mark)) {
@@ -69,8 +70,8 @@ static void await_room(an_loader *l, const an_loader_plan *plan, int busy)
     }
 }
 
-/* Deliver what was read, wait for room, and take free items, as many as the depth allows. False: stop. */
-static bool exchange(an_loader *l, item_list *done, item_list *taken, int busy, const an_loader_plan *plan)
+/* Hand over what was read, wait for room, and take free items, as many as the depth allows. False: stop. */
+static bool exchange(an_loader *l, an_loader_list *done, an_loader_list *taken, int busy, const an_loader_plan *plan)
 {
     pthread_mutex_lock(&l->lock);
     int wanted = dispatch(l, done);
@@ -81,53 +82,48 @@ static bool exchange(an_loader *l, item_list *done, item_list *taken, int busy, 
     }
     await_room(l, plan, busy);
     while (an_loader_plan_more(l, plan) && busy + taken->count < l->options.depth && l->free.head)
-        an_item_list_push(taken, an_item_list_pop(&l->free));
+        an_loader_list_push(taken, an_loader_list_pop(&l->free));
     bool go = !l->stop;
     pthread_mutex_unlock(&l->lock);
     return go;
 }
 
-/* Aim what was taken at the next records. What is left over at the very end stays in taken. */
-static void aim_all(an_loader *l, item_list *taken, item_list *todo, an_loader_plan *plan)
+/* Make the items that were taken reads of the next records. At the end of the last epoch some stay in taken. */
+static void aim_all(an_loader *l, an_loader_list *taken, an_loader_list *todo, an_loader_plan *plan)
 {
     while (taken->head && an_loader_plan_more(l, plan)) {
-        item *it = an_item_list_pop(taken);
+        an_loader_item *it = an_loader_list_pop(taken);
         an_loader_plan_aim(l, plan, it);
-        an_item_list_push(todo, it);
+        an_loader_list_push(todo, it);
     }
     an_loader_plan_advise(l, plan);
 }
 
-static int submit(an_loader *l, item_list *todo, int *in_flight)
+static int submit(an_loader *l, an_loader_list *todo, int *in_flight)
 {
     while (todo->head) {
         int rc = an_reader_submit(l->reader, &todo->head->read);
         if (rc == AN_AGAIN)
             return AN_OK;
-        if (rc != AN_OK)
+        if (rc)
             return rc;
-        an_item_list_pop(todo);
+        an_loader_list_pop(todo);
         ++*in_flight;
     }
     return AN_OK;
 }
 
-/* All that is complete; if nothing is, wait for one. */
-static int collect(an_loader *l, item_list *done, int *in_flight)
+/* Wait for one read to complete. */
+static int collect_one(an_loader *l, an_loader_list *done, int *in_flight)
 {
     an_read *read;
-    int rc;
-    while ((rc = an_reader_poll(l->reader, &read)) == AN_OK) {
-        an_item_list_push(done, read->user);
-        --*in_flight;
-    }
-    if (rc < 0 || done->count > 0 || *in_flight == 0)
-        return rc < 0 ? rc : AN_OK;
     uint64_t start = an_clock_ns();
-    rc = an_reader_wait(l->reader, &read);
-    if (rc != AN_OK)
-        return rc < 0 ? rc : an_error(AN_EINTERNAL, "the reader lost %d reads", *in_flight);
-    an_item_list_push(done, read->user);
+    int rc = an_reader_wait(l->reader, &read);
+    if (rc < 0)
+        return rc;
+    if (rc)
+        return an_error(AN_EINTERNAL, "the reader lost %d reads", *in_flight);
+    an_loader_list_push(done, read->user);
     --*in_flight;
     pthread_mutex_lock(&l->lock);
     l->stats.reader_wait_ns += an_loader_since(l, start);
@@ -135,11 +131,28 @@ static int collect(an_loader *l, item_list *done, int *in_flight)
     return AN_OK;
 }
 
-static void fail(an_loader *l, int code)
+/* Take every read that is complete. If none is and some are in flight, wait for one. */
+static int collect(an_loader *l, an_loader_list *done, int *in_flight)
 {
-    an_error_prefix(code, "dataset '%s'", an_dataset_path(l->options.dataset));
+    an_read *read;
+    int rc = an_reader_poll(l->reader, &read);
+    while (!rc) {
+        an_loader_list_push(done, read->user);
+        --*in_flight;
+        rc = an_reader_poll(l->reader, &read);
+    }
+    if (rc < 0)
+        return rc;
+    if (done->count > 0 || *in_flight == 0)
+        return AN_OK;
+    return collect_one(l, done, in_flight);
+}
+
+static void reading_fail(an_loader *l, int rc)
+{
+    an_error_prefix(rc, "dataset '%s'", an_dataset_path(l->options.dataset));
     pthread_mutex_lock(&l->lock);
-    an_error_save(&l->failure, code);
+    an_error_save(&l->reader_failure, rc);
     pthread_cond_broadcast(&l->delivery);
     pthread_mutex_unlock(&l->lock);
 }
@@ -147,36 +160,36 @@ static void fail(an_loader *l, int code)
 void *an_loader_reading_run(void *argument)
 {
     an_loader *l = argument;
-    item_list done, taken, todo;
-    int in_flight = 0, rc = AN_OK;
+    an_loader_list done, taken, todo;
+    int in_flight = 0, rc = 0;
     an_loader_plan plan;
     an_loader_plan_begin(l, &plan);
-    an_item_list_init(&done);
-    an_item_list_init(&taken);
-    an_item_list_init(&todo);
-    while (rc == AN_OK && exchange(l, &done, &taken, in_flight + todo.count, &plan)) {
+    an_loader_list_init(&done);
+    an_loader_list_init(&taken);
+    an_loader_list_init(&todo);
+    while (!rc && exchange(l, &done, &taken, in_flight + todo.count, &plan)) {
         aim_all(l, &taken, &todo, &plan);
         rc = submit(l, &todo, &in_flight);
-        if (rc == AN_OK)
+        if (!rc)
             rc = collect(l, &done, &in_flight);
     }
-    if (rc != AN_OK)
-        fail(l, rc);
+    if (rc)
+        reading_fail(l, rc);
     return NULL;
 }
 
 /* ---- workers ---------------------------------------------------------------------------------------------------- */
 
-static int item_make(an_loader *l, worker *w, const item *it, slot *s)
+static int item_make(an_loader *l, an_loader_worker *w, const an_loader_item *it, an_loader_slot *s)
 {
     an_record record;
     an_sample_draw draw;
-    if (it->read.status != AN_OK)
+    if (it->read.status)
         return an_reader_read_error(l->reader, &it->read);
     int rc = an_record_parse(it->read.data, it->read.length, &record);
-    if (rc == AN_OK && l->options.verify)
+    if (!rc && l->options.verify)
         rc = an_record_verify(&record);
-    if (rc != AN_OK)
+    if (rc)
         return rc;
     an_sampler_draw(l->sampler, l->options.seed, s->batch.epoch, it->record, &draw);
     s->batch.labels[it->position] = record.header.label;
@@ -187,25 +200,25 @@ static int item_make(an_loader *l, worker *w, const item *it, slot *s)
     return an_sampler_make(l->sampler, w->scratch, &record, &draw, out);
 }
 
-/* The earliest failing sample of a batch names it, whichever worker came first. */
-static void slot_fail(an_loader *l, slot *s, const item *it, int rc)
+/* Of the samples of a batch that fail, the first in the batch is reported, whichever worker came first. */
+static void slot_fail(an_loader *l, an_loader_slot *s, const an_loader_item *it, int rc)
 {
     an_loader_name_error(l->options.dataset, rc, it->record);
     pthread_mutex_lock(&l->lock);
-    if (s->error.code == AN_OK || it->position < s->error_position) {
+    if (!s->error.code || it->position < s->error_position) {
         an_error_save(&s->error, rc);
         s->error_position = it->position;
     }
     pthread_mutex_unlock(&l->lock);
 }
 
-/* A few items at a time, so that the lock is rare beside samples that take microseconds; not so many that others idle.
- */
+/* Items that a worker takes at a time: a few, because a sample may take only microseconds, and taking the lock for each
+ * would cost too much; not many, lest other workers have nothing to do. */
 #define CHUNK 4
 
-/* The lock is held. Waiting counts against the consumer if records are parked for want of a slot, else against reading.
- * Returns 0 to stop. */
-static int take(an_loader *l, item *mine[CHUNK])
+/* Take the next items, waiting for them. A wait is counted as one for a slot if records are parked for want of one,
+ * else as one for records. Returns how many; 0: stop. The lock is held. */
+static int take(an_loader *l, an_loader_item *mine[CHUNK])
 {
     int count = 0;
     while (!l->stop && !l->ready.head) {
@@ -218,36 +231,37 @@ static int take(an_loader *l, item *mine[CHUNK])
     }
     int fair = l->ready.count / l->options.threads;
     while (!l->stop && l->ready.head && count < CHUNK && (count == 0 || count < fair))
-        mine[count++] = an_item_list_pop(&l->ready);
+        mine[count++] = an_loader_list_pop(&l->ready);
     return count;
 }
 
-static slot *slot_of(an_loader *l, const item *it)
+/* Without the lock: the entry stays as it is until the batch, which lacks this item, was delivered. */
+static an_loader_slot *slot_of(const an_loader *l, const an_loader_item *it)
 {
-    return &l->slots[it->batch % (uint64_t)l->options.slots];
+    return l->open[it->batch % (uint64_t)l->options.slots];
 }
 
-static void work(an_loader *l, worker *w, const item *it)
+static void work(an_loader *l, an_loader_worker *w, const an_loader_item *it)
 {
-    slot *s = slot_of(l, it);
+    an_loader_slot *s = slot_of(l, it);
     if (l->options.worker_hook)
         l->options.worker_hook(l->options.worker_hook_context, w->number);
     int rc = item_make(l, w, it, s);
-    if (rc != AN_OK)
+    if (rc)
         slot_fail(l, s, it, rc);
 }
 
-/* The lock is held. */
-static void give_back(an_loader *l, item *mine[CHUNK], int count)
+/* Count the samples as done and free their items. The lock is held. */
+static void give_back(an_loader *l, an_loader_item *mine[CHUNK], int count)
 {
     for (int i = 0; i < count; i++) {
-        slot *s = slot_of(l, mine[i]);
+        an_loader_slot *s = slot_of(l, mine[i]);
         if (--s->missing == 0) {
             s->done = true;
-            if (l->consumer_waiting)
+            if (l->consumers_waiting)
                 pthread_cond_broadcast(&l->delivery);
         }
-        an_item_list_push(&l->free, mine[i]);
+        an_loader_list_push(&l->free, mine[i]);
     }
     if (l->reader_waiting && l->free.count >= l->room_mark)
         pthread_cond_signal(&l->room);
@@ -255,9 +269,9 @@ static void give_back(an_loader *l, item *mine[CHUNK], int count)
 
 void *an_loader_worker_run(void *argument)
 {
-    worker *w = argument;
+    an_loader_worker *w = argument;
     an_loader *l = w->loader;
-    item *mine[CHUNK];
+    an_loader_item *mine[CHUNK];
     pthread_mutex_lock(&l->lock);
     for (int count; (count = take(l, mine)) > 0;) {
         pthread_mutex_unlock(&l->lock);

@@ -4,8 +4,8 @@
 
 #include "base/rng.h"
 
-/* Eight rounds: four already make a Feistel network a pseudorandom permutation (Luby, Rackoff 1988); the rest is for
- * the tiny domains, where a round function has only a few bits. */
+/* Four rounds already make a Feistel network a pseudorandom permutation (Luby, Rackoff 1988). There are more because
+ * small datasets leave the round function only a few bits. */
 #define ROUNDS 8
 #define BITS_MIN 6
 
@@ -14,7 +14,8 @@ typedef struct {
     unsigned half; /* bits of each half */
 } permutation;
 
-/* stream 0 orders everything or the blocks; 1 + b orders within block b. */
+/* Of count numbers. stream tells the permutations of an epoch apart: 0 is that of all records, or of the blocks; 1 + b
+ * is that of the records within block b. */
 static permutation permutation_make(const an_order *order, uint64_t stream, uint64_t count)
 {
     an_rng rng = an_rng_make(order->seed, AN_RNG_ORDER, order->epoch, stream);
@@ -51,7 +52,7 @@ static uint64_t network(const permutation *p, uint64_t value, bool inverse)
     return left << p->half | right;
 }
 
-/* Walk the cycle until it is back in range: the permutation of the power of two restricted to [0, count). */
+/* The permutation of the power of two, restricted to numbers below count: go on along its cycle until one is met. */
 static uint64_t permute(const permutation *p, uint64_t value, bool inverse)
 {
     do {
@@ -64,7 +65,7 @@ static uint64_t block_at(const an_order *order, uint64_t position)
 {
     uint64_t k = order->block, rest = order->count % k, blocks = order->count / k + (rest != 0);
     permutation among = permutation_make(order, 0, blocks);
-    /* The short block stands somewhere in the middle: what comes after it is shifted by what it lacks. */
+    /* The short block may stand anywhere. Positions behind it are shifted by the records that it lacks. */
     uint64_t place = position / k, within = position % k;
     uint64_t shorter = rest ? permute(&among, blocks - 1, true) : blocks;
     if (position >= shorter * k + rest) {

@@ -1,5 +1,6 @@
-/* The inner loops of the sampler over one row: bytes rearranged into the output's order, then converted. One table per
- * SIMD tier; all of them give the same bits (the order of operations is fixed and nothing is contracted). */
+/* The inner loops of the sampler: they rearrange the bytes of one row into the order of the output and convert them.
+ * One table for each SIMD tier. All give the same bits: they add and multiply in the same order, and the compiler may
+ * not fuse the two. */
 #ifndef AN_AUGMENT_PIXELS_H
 #define AN_AUGMENT_PIXELS_H
 
@@ -10,26 +11,25 @@
 #include "base/cpu.h"
 #include "base/format.h"
 
-/* Shifts and channel means repeat along a row with the number of channels; a pattern of 48 holds whole periods of 1, 3
- * and 4 and whole vectors of 8 and 16. */
+/* Shifts and channel means repeat along a row: every 3 or 4 values when interleaved, every value in a plane. A pattern
+ * of 48 values is a whole number of such periods, and of vectors of 8 and 16. */
 #define AN_PIXELS_PATTERN 48
 
-/* dst[i] = ((float)src[i] - mean[i]) + shift[i % 48]) * scale, rounded to nearest even in the narrow types. With
+/* dst[i] = (((float)src[i] - mean[i]) + shift[i % 48]) * scale, rounded to nearest even in the narrow types. With
  * mean_repeats mean is a pattern too: mean[i % 48]. */
 typedef void an_pixels_convert(void *dst, const uint8_t *src, const float *mean, bool mean_repeats, const float *shift,
                                float scale, size_t n);
 
-/* None of them reads or writes a byte outside its n pixels. copy and the conversions store past the caches where
- * alignment allows it (32 or 64 bytes): a batch is larger than they are, and a line that is not fetched before it is
- * overwritten costs half the memory traffic. Whoever hands the result to another thread fences first (an_pixels_fence).
- */
+/* No function reads or writes outside its n pixels. copy and the conversions use stores that bypass the caches where
+ * dst is aligned (32 or 64 bytes): a batch does not fit the caches anyway, and a line that is not read before it is
+ * overwritten halves the memory traffic. Call an_pixels_fence before handing the result to another thread. */
 typedef struct {
     void (*copy)(uint8_t *dst, const uint8_t *src, size_t bytes);
-    /* RGB pixels in reverse. */
+    /* n RGB pixels in reverse order. */
     void (*mirror)(uint8_t *dst, const uint8_t *src, size_t n);
-    /* RGB to three rows of n bytes, stride apart, reversed if flip. */
+    /* RGB to three rows of n bytes, stride bytes apart; in reverse order if flip. */
     void (*split)(uint8_t *dst, size_t stride, const uint8_t *src, size_t n, bool flip);
-    /* RGB to RGB0, reversed if flip. */
+    /* RGB to RGB0, four bytes a pixel; in reverse order if flip. */
     void (*pad)(uint8_t *dst, const uint8_t *src, size_t n, bool flip);
     an_pixels_convert *to_f32, *to_bf16, *to_f16;
 } an_pixels;
@@ -40,7 +40,7 @@ const an_pixels *an_pixels_for(an_simd_tier tier);
 
 extern const an_pixels an_pixels_scalar, an_pixels_avx2, an_pixels_avx512;
 
-/* One value, for the scalar loops and the tails of the others. */
+/* Conversion of one value, for the scalar loops and for what is left at the end of vector loops. */
 uint16_t an_pixels_bf16(float value);
 uint16_t an_pixels_f16(float value);
 

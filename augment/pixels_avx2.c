@@ -15,7 +15,9 @@ TARGET static void copy(uint8_t *dst, const uint8_t *src, size_t bytes)
 
 TARGET static void mirror(uint8_t *dst, const uint8_t *src, size_t n)
 {
-    enum { BLOCK = 5 }; /* 15 bytes of a 16-byte vector; the stray byte falls where a later block writes */
+    enum {
+        BLOCK = 5
+    }; /* pixels are 15 of the 16 bytes of a vector; the superfluous byte falls where a later block writes */
     const __m128i order = _mm_setr_epi8(15, 12, 13, 14, 9, 10, 11, 6, 7, 8, 3, 4, 5, 0, 1, 2);
     size_t i = 0;
     for (; i + BLOCK + 1 <= n; i += BLOCK) {
@@ -25,7 +27,7 @@ TARGET static void mirror(uint8_t *dst, const uint8_t *src, size_t n)
     an_pixels_scalar.mirror(dst, src + 3 * i, n - i);
 }
 
-/* One colour of sixteen pixels out of three vectors: the bytes of a, b, c that each mask names, -1 for none. */
+/* One colour of sixteen pixels from three vectors: a, b and c say which byte of each goes where, -1: none. */
 TARGET static inline __m128i gather(const __m128i in[3], __m128i a, __m128i b, __m128i c)
 {
     __m128i low = _mm_or_si128(_mm_shuffle_epi8(in[0], a), _mm_shuffle_epi8(in[1], b));

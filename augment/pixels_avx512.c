@@ -10,7 +10,7 @@ TARGET static inline void stream32(uint8_t *dst, const uint8_t *src)
     _mm256_stream_si256((__m256i *)dst, _mm256_loadu_si256((const __m256i *)src));
 }
 
-/* Whole lines where they can be had. */
+/* Whole cache lines where dst allows it. */
 TARGET static void copy(uint8_t *dst, const uint8_t *src, size_t bytes)
 {
     size_t i = 0;
@@ -25,7 +25,7 @@ TARGET static void copy(uint8_t *dst, const uint8_t *src, size_t bytes)
     memcpy(dst + i, src + i, bytes - i);
 }
 
-/* Byte indices for vpermb, each filled in from its rule; the compiler folds the loops. */
+/* Byte indices for vpermb. The compiler evaluates the loops. */
 TARGET static __m512i mirror_index(void)
 {
     uint8_t index[64] = {0};
@@ -34,8 +34,8 @@ TARGET static __m512i mirror_index(void)
     return _mm512_loadu_si512(index);
 }
 
-/* 21 pixels are 63 bytes. Blocks go down from the end of dst; the stray byte of each falls where the next one writes.
- */
+/* 21 pixels are 63 of the 64 bytes of a vector. Blocks are written from the end of dst downwards, so the superfluous
+ * byte of each falls where the next one writes. */
 TARGET static void mirror(uint8_t *dst, const uint8_t *src, size_t n)
 {
     enum { BLOCK = 21 };
@@ -63,8 +63,7 @@ TARGET static inline void store_planes(uint8_t *to, size_t stride, __m512i plane
     _mm_storeu_si128((__m128i *)(to + 2 * stride), _mm512_extracti32x4_epi32(planes, 2));
 }
 
-/* Sixteen pixels are 48 bytes: while 64 may be read, plain loads and stores, which later loads can be forwarded from.
- */
+/* Sixteen pixels are 48 bytes. As long as 64 may be read, loads are plain; the last ones are masked. */
 TARGET static void split(uint8_t *dst, size_t stride, const uint8_t *src, size_t n, bool flip)
 {
     const __m512i index = split_index(flip);

@@ -34,6 +34,8 @@ static int check_options(const an_sample_options *o, uint32_t side, const an_sta
         return an_error(AN_EINVAL, "scale %g is impossible: give a number above 0", o->scale);
     if (bytes && (o->mean != AN_MEAN_NONE || o->scale != 1))
         return an_error(AN_EINVAL, "u8 images are delivered as decoded: no mean and scale 1, or another type");
+    if ((int)o->mean < AN_MEAN_NONE || o->mean > AN_MEAN_PIXEL)
+        return an_error(AN_EINVAL, "unknown kind of mean %d", (int)o->mean);
     if ((o->mean != AN_MEAN_NONE || o->jitter > 0) && !statistics)
         return an_error(AN_EINVAL, "mean and colour jitter need the statistics of a training set");
     if (!isfinite(o->area_min) || o->area_min < 0 || o->area_min > 1)
@@ -118,7 +120,7 @@ int an_sampler_create(an_sampler **out, const an_sample_options *options, uint32
 {
     *out = NULL;
     int rc = check_options(options, side, statistics);
-    if (rc < 0)
+    if (rc)
         return rc;
     an_sampler *s = calloc(1, sizeof *s);
     if (!s)
@@ -128,7 +130,7 @@ int an_sampler_create(an_sampler **out, const an_sample_options *options, uint32
     s->pixels = an_pixels_for(an_cpu_simd());
     make_amplitude(s, statistics);
     rc = make_mean(s, statistics);
-    if (rc < 0) {
+    if (rc) {
         an_sampler_free(s);
         return rc;
     }

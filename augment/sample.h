@@ -1,5 +1,8 @@
-/* One record to one network input: decode, crop, flip, colour jitter, mean, scale, written once in the wanted format.
- */
+/* Samples: one record becomes one input of a network. It is decoded, cropped, mirrored, colour-jittered, the mean is
+ * subtracted, and the result scaled and written once, in the wanted format.
+ *
+ * The caller owns samplers and scratches and frees them. A sampler never changes, so that threads can share it; a
+ * scratch belongs to one thread at a time. Failures are codes with a message set (base/error.h). */
 #ifndef AN_AUGMENT_SAMPLE_H
 #define AN_AUGMENT_SAMPLE_H
 
@@ -13,16 +16,17 @@
 typedef enum { AN_MEAN_NONE, AN_MEAN_CHANNEL, AN_MEAN_PIXEL } an_mean_kind;
 
 typedef struct {
-    uint32_t crop;     /* output side, at most the records' */
-    bool random_crop;  /* else centre */
-    double area_min;   /* > 0: random resized crops (Inception) of at least this share of the image, 0.08 there, and an
-                          aspect of 3/4 to 4/3; with random_crop, not with AN_MEAN_PIXEL. 0 = off */
-    bool flip;         /* each image with probability 1/2 */
-    double jitter;     /* deviation of alpha in the PCA jitter; 0.1 in the paper, 0 = off */
-    an_mean_kind mean; /* subtracted; AN_MEAN_PIXEL crops the mean image with the image, before the flip */
-    double scale;      /* > 0; multiplies after mean and jitter; 1 = the paper's 0..255 scale */
-    an_format format;  /* AN_DTYPE_U8: bytes as decoded; takes neither mean nor scale, and jitter is drawn but left to
-                          whoever turns the bytes into numbers */
+    uint32_t crop;     /* side of the output, at most that of the records */
+    bool random_crop;  /* crop at a random place; else the centre */
+    double area_min;   /* above 0: random resized crops, as in Inception, which cover at least this share of the image
+                          (0.08 in that paper) and have an aspect ratio of 3/4 to 4/3. They need random_crop and exclude
+                          AN_MEAN_PIXEL. 0: off */
+    bool flip;         /* mirror each image with probability 1/2 */
+    double jitter;     /* standard deviation of alpha in the PCA colour jitter; 0.1 in the AlexNet paper; 0: off */
+    an_mean_kind mean; /* subtracted. AN_MEAN_PIXEL: the mean image, cropped like the image, then mirrored with it */
+    double scale;      /* above 0; multiplies after mean and jitter; 1 leaves the paper's range of 0 to 255 */
+    an_format format;  /* with AN_DTYPE_U8 the bytes are delivered as decoded: mean must be AN_MEAN_NONE, scale 1, and
+                          the jitter is drawn but not applied: that is left to whoever converts the bytes */
 } an_sample_options;
 
 /* What was drawn for one sample: a pure function of (seed, epoch, index). */
@@ -35,8 +39,8 @@ typedef struct {
 
 typedef struct an_sampler an_sampler; /* options and tables; shared by threads, read-only */
 
-/* statistics are those of the training set; may be NULL when mean is NONE and jitter 0. The caller frees; statistics
- * are copied as far as needed. side: of the records. */
+/* statistics: of the training set, copied as far as needed; NULL if mean is AN_MEAN_NONE and jitter 0. side: pixels of
+ * the records. AN_EINVAL names an impossible option. */
 int an_sampler_create(an_sampler **out, const an_sample_options *options, uint32_t side,
                       const an_statistics *statistics);
 void an_sampler_free(an_sampler *sampler);
@@ -49,12 +53,13 @@ void an_sampler_draw(const an_sampler *sampler, uint64_t seed, uint64_t epoch, u
 #define AN_SAMPLE_TEN 10
 void an_sampler_ten_crop(const an_sampler *sampler, an_sample_draw out[AN_SAMPLE_TEN]);
 
-typedef struct an_sample_scratch an_sample_scratch; /* per thread: decoder and row buffers */
+typedef struct an_sample_scratch an_sample_scratch; /* a thread's decoder and buffers */
 int an_sample_scratch_create(an_sample_scratch **out, const an_sampler *sampler);
 void an_sample_scratch_free(an_sample_scratch *scratch);
 
-/* Write an_sampler_bytes bytes to out (aligned for the type). A record of another size or a damaged payload is
- * AN_ECORRUPT. The draw need not come from an_sampler_draw: any crop inside the record will do. */
+/* Write a sample, an_sampler_bytes long, to out, which is aligned for its type. The draw may be any that stays within
+ * the record, not only one from an_sampler_draw; else AN_EINVAL. A record of another size or with a damaged payload is
+ * AN_ECORRUPT. */
 int an_sampler_make(const an_sampler *sampler, an_sample_scratch *scratch, const an_record *record,
                     const an_sample_draw *draw, void *out);
 

@@ -1,4 +1,5 @@
-/* From a record to a sample: decode the window, then one pass over its rows while they are hot. */
+/* From a record to a sample: decode the window, then convert it in one pass over its rows, while they are in the
+ * processor's caches. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,29 +15,43 @@ struct an_sample_scratch {
     uint8_t *row;        /* crop x channels */
 };
 
-/* Rows of RGB bytes: what decoders write. */
+/* Whether samples are rows of RGB bytes, which is what decoders write. */
 static bool as_decoded(const an_sampler *s)
 {
     return s->options.format.dtype == AN_DTYPE_U8 && !an_sampler_planar(s) &&
            s->options.format.channels == AN_SAMPLE_COLOURS;
 }
 
-int an_sample_scratch_create(an_sample_scratch **out, const an_sampler *sampler)
+static int make_resizer(an_sample_scratch *scratch, const an_sampler *sampler)
 {
-    size_t crop = sampler->options.crop, largest = sampler->options.area_min > 0 ? sampler->side : crop;
-    an_sample_scratch *scratch = calloc(1, sizeof *scratch);
-    *out = NULL;
-    if (!scratch)
-        return an_error(AN_ENOMEM, "out of memory for a sampler");
+    int rc = an_resizer_create(&scratch->resizer);
+    if (rc)
+        return rc;
+    return an_resizer_reserve(scratch->resizer, sampler->side, sampler->options.crop, AN_FILTER_TRIANGLE);
+}
+
+static int scratch_fill(an_sample_scratch *scratch, const an_sampler *sampler)
+{
+    bool resizes = sampler->options.area_min > 0;
+    size_t crop = sampler->options.crop, largest = resizes ? sampler->side : crop;
     scratch->window = malloc(largest * largest * AN_SAMPLE_COLOURS);
     scratch->row = malloc(crop * (AN_SAMPLE_COLOURS + 1));
-    int rc = scratch->window && scratch->row ? an_decoder_create(&scratch->decoder)
-                                             : an_error(AN_ENOMEM, "out of memory for a crop of %zu pixels", largest);
-    if (rc == AN_OK && sampler->options.area_min > 0)
-        rc = an_resizer_create(&scratch->resizer);
-    if (rc == AN_OK && scratch->resizer)
-        rc = an_resizer_reserve(scratch->resizer, sampler->side, sampler->options.crop, AN_FILTER_TRIANGLE);
-    if (rc < 0) {
+    if (!scratch->window || !scratch->row)
+        return an_error(AN_ENOMEM, "out of memory for a crop of %zu pixels", largest);
+    int rc = an_decoder_create(&scratch->decoder);
+    if (rc)
+        return rc;
+    return resizes ? make_resizer(scratch, sampler) : AN_OK;
+}
+
+int an_sample_scratch_create(an_sample_scratch **out, const an_sampler *sampler)
+{
+    *out = NULL;
+    an_sample_scratch *scratch = calloc(1, sizeof *scratch);
+    if (!scratch)
+        return an_error(AN_ENOMEM, "out of memory for a sampler");
+    int rc = scratch_fill(scratch, sampler);
+    if (rc) {
         an_sample_scratch_free(scratch);
         return rc;
     }
@@ -59,10 +74,10 @@ void an_sample_scratch_free(an_sample_scratch *scratch)
 typedef struct {
     const an_sampler *sampler;
     const an_sample_draw *draw;
-    bool mirror;  /* rows still have to be mirrored */
-    uint8_t *row; /* scratch */
+    bool mirror;  /* rows come unmirrored and leave mirrored */
+    uint8_t *row; /* of the scratch */
     uint8_t *out;
-    float shift[AN_SAMPLE_COLOURS][AN_PIXELS_PATTERN]; /* of each plane; [0] of all channels when interleaved */
+    float shift[AN_SAMPLE_COLOURS][AN_PIXELS_PATTERN]; /* of each plane; interleaved: [0], of all channels */
 } sheet;
 
 /* One row of pixels into the order of the output: interleaved at dst, or planes stride bytes apart. */
@@ -181,9 +196,11 @@ static int make_window(sheet *t, an_sample_scratch *scratch, const an_record *re
     bool straight = as_decoded(s) && !t->draw->flip;
     uint8_t *pixels = straight ? t->out : scratch->window;
     int rc = an_decoder_window(scratch->decoder, record, t->draw->x, t->draw->y, crop, crop, pixels, stride);
-    for (uint32_t y = 0; rc == AN_OK && !straight && y < crop; y++)
+    if (rc || straight)
+        return rc;
+    for (uint32_t y = 0; y < crop; y++)
         write_row(t, y, pixels + y * stride);
-    return rc;
+    return AN_OK;
 }
 
 static int make_resized(sheet *t, an_sample_scratch *scratch, const an_record *record)
@@ -191,11 +208,11 @@ static int make_resized(sheet *t, an_sample_scratch *scratch, const an_record *r
     const an_sample_draw *draw = t->draw;
     int rc = an_decoder_window(scratch->decoder, record, draw->x, draw->y, draw->width, draw->height, scratch->window,
                                (size_t)draw->width * AN_SAMPLE_COLOURS);
+    if (rc)
+        return rc;
     const an_image window = {.pixels = scratch->window, .width = draw->width, .height = draw->height};
     uint32_t crop = t->sampler->options.crop;
-    if (rc == AN_OK)
-        rc = an_resizer_rows(scratch->resizer, &window, crop, crop, AN_FILTER_TRIANGLE, write_row, t);
-    return rc;
+    return an_resizer_rows(scratch->resizer, &window, crop, crop, AN_FILTER_TRIANGLE, write_row, t);
 }
 
 static int make_rows(sheet *t, an_sample_scratch *scratch, const an_record *record)
@@ -212,11 +229,11 @@ int an_sampler_make(const an_sampler *sampler, an_sample_scratch *scratch, const
     size_t crop = sampler->options.crop, plane = crop * crop * an_dtype_size(format->dtype);
     sheet t = {.sampler = sampler, .draw = draw, .mirror = draw->flip, .row = scratch->row, .out = out};
     int rc = check_record(sampler, record, draw);
-    if (rc != AN_OK)
+    if (rc)
         return rc;
     fill_shift(&t);
     rc = make_rows(&t, scratch, record);
-    if (rc == AN_OK && an_sampler_planar(sampler) && format->channels > AN_SAMPLE_COLOURS)
+    if (!rc && an_sampler_planar(sampler) && format->channels > AN_SAMPLE_COLOURS)
         memset(t.out + AN_SAMPLE_COLOURS * plane, 0, plane);
     an_pixels_fence();
     return rc;

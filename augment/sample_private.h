@@ -7,21 +7,23 @@
 
 #define AN_SAMPLE_COLOURS 3
 
-/* mean[flip] lies in the order of the output, so that conversion runs straight through it: HWC (C as stored) or planes,
- * mirrored in [1]. With mean_repeats it holds patterns instead: one of all channels, or one for each plane. */
+/* mean[0] is the mean image in the order of the output (interleaved with as many channels, or planes), so that
+ * conversion walks through both in step; mean[1] is the same mirrored. With mean_repeats, mean[0] holds patterns
+ * instead (AN_PIXELS_PATTERN): one of all channels, or one for each plane. */
 struct an_sampler {
     an_sample_options options;
     uint32_t side;
-    float amplitude[3][3]; /* [i] = p_i sqrt(lambda_i) jitter */
+    float amplitude[3][3]; /* [i]: eigenvector p_i times sqrt(lambda_i) times jitter */
     float *mean[2];
     bool mean_repeats;
     const an_pixels *pixels;
 };
 
-/* Planes, not interleaved channels. */
+/* Whether the output is planes, not interleaved channels. */
 bool an_sampler_planar(const an_sampler *sampler);
 
-/* values[c] of colour c along a row of the output; a row of one plane if plane >= 0. */
+/* The pattern that values, one for each colour, make along a row of the output; plane: a row of this plane, -1: an
+ * interleaved row. */
 void an_sampler_pattern(const an_sampler *sampler, const float values[AN_SAMPLE_COLOURS], int plane,
                         float pattern[AN_PIXELS_PATTERN]);
 

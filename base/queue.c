@@ -1,12 +1,12 @@
 /* DESIGN
  *
- * A ring of pointers under one mutex with two condition variables: `room` wakes producers, `items` wakes consumers.
- * Each push wakes one consumer and each pop one producer, because exactly one of them can go on; close wakes everybody,
- * because everybody must look. Items leave in the order in which their pushes took the mutex.
+ * A ring of pointers under one mutex, with a condition variable for the producers and one for the consumers. Each push
+ * wakes one consumer and each pop one producer, because exactly one of them can go on; closing wakes all, because all
+ * must look. Items leave in the order in which their pushes took the mutex.
  *
- * The items that travel here are whole batches or chunks of records, so a mutex is cheap beside them, and it makes the
- * statistics exact: they change only under it. A wait that is still going on counts too: each side keeps how many
- * threads wait and the sum of the times at which they began, so a reader can add the part that has already passed.
+ * An item stands for the reading of a record or the packing of an image, beside which a mutex is cheap. It also makes
+ * the statistics exact: they change only under it. A wait that is still going on counts too: each side keeps how many
+ * threads wait and the sum of the times at which they began, so that an_queue_stats_get can add the time since then.
  *
  * Closing forbids pushes at once. Pops go on until the ring is empty and only then answer AN_END, so nothing that was
  * accepted is lost. */
@@ -39,10 +39,13 @@ int an_queue_create(an_queue **out, size_t capacity)
     if (capacity < 1)
         return an_error(AN_EINVAL, "a queue needs room for at least one item");
     an_queue *queue = calloc(1, sizeof *queue);
-    if (!queue || !(queue->items = calloc(capacity, sizeof *queue->items))) {
+    void **items = calloc(capacity, sizeof *items);
+    if (!queue || !items) {
         free(queue);
+        free(items);
         return an_error(AN_ENOMEM, "out of memory: queue of %zu items", capacity);
     }
+    queue->items = items;
     /* With default attributes these only fill in the structs on Linux: they cannot fail. */
     (void)pthread_mutex_init(&queue->mutex, NULL);
     (void)pthread_cond_init(&queue->producers.wake, NULL);

@@ -1,7 +1,8 @@
-/* Bounded FIFO of pointers between threads, with stall counters.
+/* A bounded first-in, first-out queue of pointers between threads, with counters of the time spent waiting.
  *
- * Any number of producers and consumers. The time that consumers wait for an item and that producers wait for
- * room is counted: these counters are what the starvation verdict is computed from. */
+ * Any number of threads may push and pop at once. The queue owns none of the items. Its counters say how long consumers
+ * waited for an item and producers for room, which shows the side that is too slow. The loader, whose counters the
+ * verdict of an-train and an-bench-io comes from, does not use this queue: see augment/loader.h. */
 #ifndef AN_BASE_QUEUE_H
 #define AN_BASE_QUEUE_H
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "base/cgroup.h"
@@ -30,18 +31,24 @@ int an_thread_start(pthread_t *thread, const char *name, void *(*run)(void *), v
     return AN_OK;
 }
 
+int an_thread_share(int count, int part, int parts, int *first)
+{
+    *first = (int)((int64_t)count * part / parts);
+    return (int)((int64_t)count * (part + 1) / parts) - *first;
+}
+
 void an_thread_keep_share(int part, int parts)
 {
     cpu_set_t allowed, own;
-    int seen = 0;
+    int first, seen = 0;
     if (sched_getaffinity(0, sizeof allowed, &allowed) || CPU_COUNT(&allowed) < parts)
         return;
-    int share = CPU_COUNT(&allowed) / parts;
+    int share = an_thread_share(CPU_COUNT(&allowed), part, parts, &first);
     CPU_ZERO(&own);
     for (int i = 0; i < CPU_SETSIZE; i++) {
         if (!CPU_ISSET(i, &allowed))
             continue;
-        if (seen / share == part)
+        if (seen >= first && seen < first + share)
             CPU_SET(i, &own);
         seen++;
     }

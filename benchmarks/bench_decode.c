@@ -1,11 +1,11 @@
-/* Decoding alone, on one core, from memory: windows of a dataset's images in every codec against the limit,
- * libjpeg-turbo's own crop decode (skip and crop scanlines, then abort, one handle) without any care for the window's
- * edges.
+/* Decoding alone, on one core, from memory: windows of a dataset's images in every codec, compared with what
+ * libjpeg-turbo reaches by itself on the jpeg records (skip and crop scanlines, then abort, one handle) if it need not
+ * get the window's edges right.
  *
  *     bench_decode DATASET [SECONDS]
  *
- * The dataset's jpeg records are taken as they are and transcoded into the other codecs. All contenders take turns, a
- * pass over the same windows each; what is printed is the median pass. */
+ * The dataset's jpeg records are taken as they are and transcoded into the other codecs. All contenders take turns,
+ * each with a pass over the same windows; the median pass is printed. */
 #include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,17 +18,17 @@
 #include "base/error.h"
 #include "base/rng.h"
 #include "store/codec.h"
-#include "store/coef/coef.h"
 #include "store/dataset/dataset.h"
 
-enum { IMAGES_MAX = 1000, PASSES_MAX = 1000, CONTENDERS = 6 };
+/* The library's own loop takes part twice: what differs between the two is noise. Then come the codecs of the table. */
+enum { IMAGES_MAX = 1000, PASSES_MAX = 1000, LIMITS = 2, CODECS_MAX = 16, CONTENDERS_MAX = LIMITS + CODECS_MAX };
 
 typedef struct {
     uint32_t x, y, size;
 } window;
 
 typedef struct {
-    an_buffer payload[5]; /* by codec */
+    an_buffer payload[CODECS_MAX]; /* in the order of the table of codecs */
     uint32_t side;
 } sample;
 
@@ -36,6 +36,7 @@ typedef struct {
     sample samples[IMAGES_MAX];
     window windows[IMAGES_MAX];
     size_t count;
+    int contenders, jpeg_codec; /* LIMITS and the number of codecs; where jpeg stands in their table */
     an_decoder *decoder;
     struct jpeg_decompress_struct jpeg;
     uint8_t *out;
@@ -45,7 +46,8 @@ static int limit(work *w, const sample *s, const window *v)
 {
     struct jpeg_decompress_struct *jpeg = &w->jpeg;
     JDIMENSION x = v->x, width = v->size;
-    jpeg_mem_src(jpeg, s->payload[AN_CODEC_JPEG].data, s->payload[AN_CODEC_JPEG].size);
+    const an_buffer *payload = &s->payload[w->jpeg_codec];
+    jpeg_mem_src(jpeg, payload->data, payload->size);
     if (jpeg_read_header(jpeg, TRUE) != JPEG_HEADER_OK || !jpeg_start_decompress(jpeg))
         return -1;
     jpeg_crop_scanline(jpeg, &x, &width);
@@ -60,78 +62,116 @@ static int limit(work *w, const sample *s, const window *v)
     return 0;
 }
 
-static int ours(work *w, const sample *s, const window *v, an_codec codec)
+static int ours(work *w, const sample *s, const window *v, int codec)
 {
     const an_buffer *payload = &s->payload[codec];
-    an_record record = {{.codec = codec, .width = s->side, .height = s->side, .length = (uint32_t)payload->size},
-                        payload->data};
+    an_record record = {
+        {.codec = an_codec_at((size_t)codec), .width = s->side, .height = s->side, .length = (uint32_t)payload->size},
+        payload->data};
     return an_decoder_window(w->decoder, &record, v->x, v->y, v->size, v->size, w->out, (size_t)v->size * 3);
 }
 
-/* The library's own loop comes twice: the difference between both says what differences mean. */
-static const char *const names[CONTENDERS] = {"limit", "limit again", "jpeg", "coef", "yuv420", "rgb"};
+static const char *name_of(int contender)
+{
+    static const char *const limits[LIMITS] = {"limit", "limit again"};
+    return contender < LIMITS ? limits[contender] : an_codec_name(an_codec_at((size_t)(contender - LIMITS)));
+}
 
 static int run(work *w, int contender, size_t i)
 {
-    static const an_codec codecs[CONTENDERS] = {0, 0, AN_CODEC_JPEG, AN_CODEC_COEF, AN_CODEC_YUV420, AN_CODEC_RGB};
-    return contender < 2 ? limit(w, &w->samples[i], &w->windows[i])
-                         : ours(w, &w->samples[i], &w->windows[i], codecs[contender]);
+    if (contender < LIMITS)
+        return limit(w, &w->samples[i], &w->windows[i]);
+    return ours(w, &w->samples[i], &w->windows[i], contender - LIMITS);
 }
 
-static int transcode(sample *s, const uint8_t *pixels, an_encoder *encoder, an_coef_encoder *coef)
+/* The jpeg payload in another codec: without loss where that is possible, else through its pixels. */
+static int transcode(work *w, sample *s, int codec, an_encoder *encoder)
 {
-    const an_image image = {(uint8_t *)(uintptr_t)pixels, s->side, s->side, 0};
-    an_codec_options options = {AN_CODEC_YUV420, 0, AN_JPEG_420};
-    int rc = an_encoder_encode(encoder, &image, &options, &s->payload[AN_CODEC_YUV420]);
-    options.codec = AN_CODEC_RGB;
-    if (!rc)
-        rc = an_encoder_encode(encoder, &image, &options, &s->payload[AN_CODEC_RGB]);
-    const an_buffer *jpeg = &s->payload[AN_CODEC_JPEG];
-    return rc ? rc : an_coef_encode_jpeg(coef, jpeg->data, jpeg->size, &s->payload[AN_CODEC_COEF]);
+    const an_image image = {w->out, s->side, s->side, 0};
+    const an_codec_options options = {an_codec_at((size_t)codec), 90, AN_JPEG_420};
+    const an_buffer *jpeg = &s->payload[w->jpeg_codec];
+    int rc = an_encoder_convert(encoder, AN_CODEC_JPEG, jpeg->data, jpeg->size, options.codec, &s->payload[codec]);
+    return rc == AN_EUNSUPPORTED ? an_encoder_encode(encoder, &image, &options, &s->payload[codec]) : rc;
 }
 
-static int add(work *w, const an_record *record, an_encoder *encoder, an_coef_encoder *coef)
+static int add(work *w, const an_record *record, an_encoder *encoder)
 {
-    sample *s = &w->samples[w->count];
+    sample *s = &w->samples[w->count++];
+    window all = {0, 0, record->header.width};
     s->side = record->header.width;
-    int rc = an_buffer_append(&s->payload[AN_CODEC_JPEG], record->payload, record->header.length);
-    window all = {0, 0, s->side};
-    if (!rc)
-        rc = ours(w, s, &all, AN_CODEC_JPEG);
-    if (!rc)
-        rc = transcode(s, w->out, encoder, coef);
-    an_rng rng = an_rng_make(1, AN_RNG_TEST, 0, w->count);
-    uint32_t size = s->side * 7 / 8; /* 224 of 256 */
-    w->windows[w->count] =
-        (window){an_rng_below(&rng, s->side - size + 1), an_rng_below(&rng, s->side - size + 1), size};
-    w->count++;
+    int rc = an_buffer_append(&s->payload[w->jpeg_codec], record->payload, record->header.length);
+    if (rc)
+        return rc;
+    rc = ours(w, s, &all, w->jpeg_codec); /* the pixels, into w->out */
+    if (rc)
+        return rc;
+    for (int codec = 0; codec < w->contenders - LIMITS; codec++) {
+        rc = codec == w->jpeg_codec ? AN_OK : transcode(w, s, codec, encoder);
+        if (rc)
+            return rc;
+    }
+    return AN_OK;
+}
+
+static window draw_window(uint32_t side, uint64_t number)
+{
+    an_rng rng = an_rng_make(1, AN_RNG_TEST, 0, number);
+    uint32_t size = side * 7 / 8; /* 224 of 256 */
+    uint32_t x = an_rng_below(&rng, side - size + 1), y = an_rng_below(&rng, side - size + 1);
+    return (window){x, y, size};
+}
+
+static int add_all(work *w, const an_dataset *set, an_encoder *encoder)
+{
+    for (uint64_t i = 0; i < an_dataset_count(set) && w->count < IMAGES_MAX; i++) {
+        an_record record;
+        int rc = an_dataset_record(set, i, &record);
+        if (rc)
+            return rc;
+        if (record.header.codec != AN_CODEC_JPEG)
+            continue;
+        w->windows[w->count] = draw_window(record.header.width, w->count);
+        rc = add(w, &record, encoder);
+        if (rc)
+            return rc;
+    }
+    if (w->count == 0)
+        return an_error(AN_EINVAL, "'%s' has no jpeg records", an_dataset_path(set));
+    return AN_OK;
+}
+
+static int load_from(work *w, const an_dataset *set)
+{
+    an_encoder *encoder;
+    w->out = malloc((size_t)an_dataset_side(set) * (an_dataset_side(set) + 16) * 3);
+    if (!w->out)
+        return an_error(AN_ENOMEM, "out of memory for a picture");
+    int rc = an_decoder_create(&w->decoder);
+    if (rc)
+        return rc;
+    rc = an_encoder_create(&encoder);
+    if (rc)
+        return rc;
+    rc = add_all(w, set, encoder);
+    an_encoder_free(encoder);
     return rc;
 }
 
 static int load(work *w, const char *path)
 {
     an_dataset *set;
-    an_encoder *encoder = NULL;
-    an_coef_encoder *coef = NULL;
+    if (an_codec_count() > CODECS_MAX)
+        return an_error(AN_EINTERNAL, "bench_decode has room for %d codecs, there are %zu", CODECS_MAX,
+                        an_codec_count());
+    w->contenders = LIMITS + (int)an_codec_count();
+    while (an_codec_at((size_t)w->jpeg_codec) != AN_CODEC_JPEG)
+        w->jpeg_codec++;
     int rc = an_dataset_open(&set, path);
     if (rc)
         return rc;
-    w->out = malloc((size_t)an_dataset_side(set) * (an_dataset_side(set) + 16) * 3);
-    rc = w->out ? an_decoder_create(&w->decoder) : an_error(AN_ENOMEM, "out of memory");
-    if (!rc)
-        rc = an_encoder_create(&encoder);
-    if (!rc)
-        rc = an_coef_encoder_create(&coef);
-    for (uint64_t i = 0; !rc && i < an_dataset_count(set) && w->count < IMAGES_MAX; i++) {
-        an_record record;
-        rc = an_dataset_record(set, i, &record);
-        if (!rc && record.header.codec == AN_CODEC_JPEG)
-            rc = add(w, &record, encoder, coef);
-    }
-    an_encoder_free(encoder);
-    an_coef_encoder_free(coef);
+    rc = load_from(w, set);
     an_dataset_free(set);
-    return !rc && w->count == 0 ? an_error(AN_EINVAL, "'%s' has no jpeg records", path) : rc;
+    return rc;
 }
 
 static int by_value(const void *a, const void *b)
@@ -146,32 +186,45 @@ static double median(double *values, int count)
     return values[count / 2];
 }
 
+/* One pass of a contender over all windows: images/s in *rate. */
+static int pass(work *w, int contender, double *rate)
+{
+    uint64_t begin = an_clock_ns();
+    for (size_t i = 0; i < w->count; i++)
+        if (run(w, contender, i))
+            return an_error_prefix(AN_EINTERNAL, "%s", name_of(contender));
+    *rate = (double)w->count / an_clock_seconds_since(begin);
+    return AN_OK;
+}
+
+static double mean_bytes(const work *w, int contender)
+{
+    double bytes = 0;
+    int codec = contender < LIMITS ? w->jpeg_codec : contender - LIMITS;
+    for (size_t i = 0; i < w->count; i++)
+        bytes += (double)w->samples[i].payload[codec].size / (double)w->count;
+    return bytes;
+}
+
 static int measure(work *w, double seconds)
 {
-    static double rates[CONTENDERS][PASSES_MAX];
+    static double rates[CONTENDERS_MAX][PASSES_MAX];
     int passes = 0;
     uint64_t start = an_clock_ns();
     while (passes < PASSES_MAX && (passes < 3 || an_clock_seconds_since(start) < seconds)) {
-        for (int c = 0; c < CONTENDERS; c++) {
-            uint64_t begin = an_clock_ns();
-            for (size_t i = 0; i < w->count; i++)
-                if (run(w, c, i))
-                    return an_error_prefix(AN_EINTERNAL, "%s", names[c]);
-            rates[c][passes] = (double)w->count / an_clock_seconds_since(begin);
+        for (int c = 0; c < w->contenders; c++) {
+            int rc = pass(w, c, &rates[c][passes]);
+            if (rc)
+                return rc;
         }
         passes++;
     }
     printf("%s, %zu images, %d passes\n%-12s %10s %8s %12s\n", an_cpu_describe(), w->count, passes, "codec", "images/s",
            "/ limit", "bytes/image");
     double base = median(rates[0], passes);
-    for (int c = 0; c < CONTENDERS; c++) {
-        static const an_codec codecs[CONTENDERS] = {AN_CODEC_JPEG, AN_CODEC_JPEG,   AN_CODEC_JPEG,
-                                                    AN_CODEC_COEF, AN_CODEC_YUV420, AN_CODEC_RGB};
-        double bytes = 0;
-        for (size_t i = 0; i < w->count; i++)
-            bytes += (double)w->samples[i].payload[codecs[c]].size / (double)w->count;
+    for (int c = 0; c < w->contenders; c++) {
         double rate = median(rates[c], passes);
-        printf("%-12s %10.0f %8.3f %12.0f\n", names[c], rate, rate / base, bytes);
+        printf("%-12s %10.0f %8.3f %12.0f\n", name_of(c), rate, rate / base, mean_bytes(w, c));
     }
     return AN_OK;
 }
@@ -179,7 +232,7 @@ static int measure(work *w, double seconds)
 static void release(work *w)
 {
     for (size_t i = 0; i < w->count; i++)
-        for (int c = 0; c < 5; c++)
+        for (int c = 0; c < CODECS_MAX; c++)
             an_buffer_free(&w->samples[i].payload[c]);
     jpeg_destroy_decompress(&w->jpeg);
     an_decoder_free(w->decoder);
@@ -194,7 +247,7 @@ int main(int argc, char **argv)
         return AN_EXIT_USAGE;
     }
     work *w = calloc(1, sizeof *w);
-    struct jpeg_error_mgr errors; /* the usual one: it exits */
+    struct jpeg_error_mgr errors; /* the library's own, which ends the program */
     if (!w)
         return AN_EXIT_FAILURE;
     w->jpeg.err = jpeg_std_error(&errors);

@@ -1,6 +1,7 @@
-/* The floor under a dataset's records, with nothing checked, mirrored or handed on: random crops of 224 pixels from the
- * mapped file. rgb records: copied with memcpy, row by row, into two batches' worth of memory. jpeg records:
- * libjpeg-turbo alone (skip and crop scanlines, then abort, one handle a thread) into one small buffer.
+/* How fast random crops of 224 pixels can be had from a dataset at best: from the mapped file, with nothing checked,
+ * mirrored or handed on. rgb records are copied with memcpy, row by row, into two batches' worth of memory. jpeg
+ * records are decoded by libjpeg-turbo alone (skip and crop scanlines, then abort, one handle for each thread) into one
+ * small buffer.
  *
  *     bench_limit DATASET [threads [seconds]] */
 #include <pthread.h>
@@ -34,7 +35,7 @@ typedef struct {
     pthread_t thread;
     uint64_t number;
     struct jpeg_decompress_struct jpeg;
-    struct jpeg_error_mgr errors; /* the usual one: it exits */
+    struct jpeg_error_mgr errors; /* the library's own, which ends the program */
     atomic_uint_fast64_t crops, cpu_ns;
 } cropper;
 
@@ -70,7 +71,7 @@ static bool one_crop(cropper *c, an_rng *rng, uint64_t count)
 {
     uint32_t room = an_dataset_side(c->dataset) - CROP + 1;
     an_record record;
-    if (an_dataset_record(c->dataset, an_rng_below(rng, (uint32_t)an_dataset_count(c->dataset)), &record) != AN_OK)
+    if (an_dataset_record(c->dataset, an_rng_below(rng, (uint32_t)an_dataset_count(c->dataset)), &record))
         return false;
     uint32_t x = an_rng_below(rng, room), y = an_rng_below(rng, room);
     if (record.header.codec == AN_CODEC_JPEG)
@@ -100,8 +101,10 @@ static int start(cropper *c, const an_dataset *dataset, int number)
     c->dataset = dataset;
     c->number = (uint64_t)number;
     int rc = an_pages_alloc(&memory, SAMPLES * SAMPLE + ROW_MAX * CROP * 3);
+    if (rc)
+        return rc;
     c->memory = memory;
-    return rc == AN_OK ? an_thread_start(&c->thread, "an-crop", cropper_run, c) : rc;
+    return an_thread_start(&c->thread, "an-crop", cropper_run, c);
 }
 
 typedef struct {
@@ -118,7 +121,15 @@ static totals sum(cropper *croppers, int count)
     return all;
 }
 
-/* Only the codecs that have a floor of their own. */
+static bool has_limit(const an_record *record, uint64_t side)
+{
+    const an_record_header *h = &record->header;
+    if (h->width != side || h->height != side)
+        return false;
+    return h->codec == AN_CODEC_JPEG || (h->codec == AN_CODEC_RGB && h->length == side * side * 3);
+}
+
+/* Only records whose limit is known here. */
 static int check(const an_dataset *dataset)
 {
     if (an_dataset_side(dataset) < CROP || an_dataset_count(dataset) > UINT32_MAX)
@@ -126,37 +137,40 @@ static int check(const an_dataset *dataset)
     for (uint64_t i = 0; i < an_dataset_count(dataset); i++) {
         an_record record;
         int rc = an_dataset_record(dataset, i, &record);
-        if (rc != AN_OK)
+        if (rc)
             return rc;
-        uint64_t side = record.header.width;
-        if (side != an_dataset_side(dataset) || record.header.height != side ||
-            (record.header.codec != AN_CODEC_JPEG &&
-             (record.header.codec != AN_CODEC_RGB || record.header.length != side * side * 3)))
+        if (!has_limit(&record, an_dataset_side(dataset)))
             return an_error(AN_EINVAL, "'%s' holds more than jpeg or rgb records", an_dataset_path(dataset));
     }
     return AN_OK;
 }
 
+static void measure(cropper *croppers, int threads, unsigned seconds)
+{
+    usleep(WARM_UP_US);
+    totals before = sum(croppers, threads);
+    uint64_t begin = an_clock_ns();
+    sleep(seconds);
+    totals after = sum(croppers, threads);
+    double elapsed = an_clock_seconds_since(begin), crops = after.crops - before.crops;
+    printf("%d threads: %.0f crops/s, %.1f us of a processor each\n", threads, crops / elapsed,
+           (after.cpu_ns - before.cpu_ns) * 1e-3 / crops);
+}
+
 static int run(const an_dataset *dataset, int threads, unsigned seconds)
 {
     static cropper croppers[THREADS_MAX];
-    int rc = check(dataset), started = 0;
-    for (; rc == AN_OK && started < threads; started += rc == AN_OK)
+    int started = 0, rc = check(dataset);
+    while (!rc && started < threads) {
         rc = start(&croppers[started], dataset, started);
-    if (rc == AN_OK)
-        usleep(WARM_UP_US);
-    totals before = sum(croppers, started);
-    uint64_t begin = an_clock_ns();
-    if (rc == AN_OK)
-        sleep(seconds);
-    totals after = sum(croppers, started);
-    double elapsed = an_clock_seconds_since(begin), crops = after.crops - before.crops;
+        if (!rc)
+            started++;
+    }
+    if (!rc)
+        measure(croppers, threads, seconds);
     atomic_store(&stop, true);
     for (int i = 0; i < started; i++)
         pthread_join(croppers[i].thread, NULL);
-    if (rc == AN_OK)
-        printf("%d threads: %.0f crops/s, %.1f us of a processor each\n", threads, crops / elapsed,
-               (after.cpu_ns - before.cpu_ns) * 1e-3 / crops);
     return rc;
 }
 
@@ -169,9 +183,9 @@ int main(int argc, char **argv)
         return AN_EXIT_USAGE;
     }
     int rc = an_dataset_open(&dataset, argv[1]);
-    if (rc == AN_OK)
+    if (!rc)
         rc = run(dataset, threads, (unsigned)seconds);
-    if (rc != AN_OK)
+    if (rc)
         fprintf(stderr, "bench_limit: %s\n", an_error_message());
     an_dataset_free(dataset);
     return an_error_exit_code(rc);

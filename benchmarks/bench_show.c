@@ -44,7 +44,7 @@ static int forward_rate(an_viewer *v, const void *batch, double *out)
     uint32_t size = (uint32_t)v->options.batch;
     uint64_t start = an_clock_ns(), done = 0;
     int rc = AN_OK;
-    for (; rc == AN_OK && done < IMAGES; done += size)
+    for (; !rc && done < IMAGES; done += size)
         rc = an_exec_evaluate(v->exec, &(an_images){.pixels = batch}, NULL, size, NULL, NULL);
     *out = (double)done / an_clock_seconds_since(start);
     return rc;
@@ -68,16 +68,16 @@ static int compare_features(an_viewer *v, const an_dataset *dataset)
     int rc = batch ? AN_OK : an_error(AN_ENOMEM, "out of memory for a batch");
     for (uint64_t i = 0; i < count; i++)
         subset[i] = i;
-    if (rc == AN_OK)
+    if (!rc)
         rc = forward_rate(v, batch, &forward[0]); /* warms up */
-    for (int i = 0; rc == AN_OK && i < ROUNDS; i++) {
+    for (int i = 0; !rc && i < ROUNDS; i++) {
         rc = forward_rate(v, batch, &forward[i]);
-        if (rc == AN_OK)
+        if (!rc)
             rc = feature_rate(v, dataset, subset, count, &features[i]);
         ratio[i] = features[i] / forward[i];
     }
     free(batch);
-    if (rc == AN_OK)
+    if (!rc)
         printf("features %.0f images/s, forward alone %.0f images/s, ratio %.3f (medians of %d)\n", median(features),
                median(forward), median(ratio), ROUNDS);
     return rc;
@@ -112,15 +112,15 @@ static int compare_neighbors(const an_features *base, uint32_t count)
     an_neighbor *found = malloc((size_t)count * 6 * sizeof(*found));
     int rc = queries && rows && products && found ? an_features_read(base, 0, count, queries)
                                                   : an_error(AN_ENOMEM, "out of memory for queries");
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_features_read(base, 0, BLOCK, rows);
     openblas_set_num_threads(an_thread_cpu_count());
-    for (int i = 0; rc == AN_OK && i < ROUNDS; i++) {
+    for (int i = 0; !rc && i < ROUNDS; i++) {
         product[i] = product_rate(queries, rows, products, count, an_features_count(base), units);
         rc = search_rate(base, queries, count, found, &search[i]);
         ratio[i] = search[i] / product[i];
     }
-    if (rc == AN_OK)
+    if (!rc)
         printf(
             "neighbours of %u among %llu: %.0f GFLOP/s, sgemm alone %.0f GFLOP/s, ratio %.3f (medians of %d), %.3f s\n",
             count, (unsigned long long)an_features_count(base), median(search), median(product), median(ratio), ROUNDS,
@@ -139,15 +139,15 @@ static int measure(const char *run, const char *dataset_path, const char *featur
     an_features *base = NULL;
     an_viewer_options options = {.run = run, .devices = "cpu", .batch = 128};
     int rc = an_viewer_dataset(&dataset, dataset_path);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_viewer_open(&viewer, &options, dataset, true);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_features_get(&base, features_path, &viewer, dataset);
-    if (rc == AN_OK && (an_features_count(base) < BLOCK || an_features_count(base) < queries))
+    if (!rc && (an_features_count(base) < BLOCK || an_features_count(base) < queries))
         rc = an_error(AN_EINVAL, "'%s' has too few images to measure with", dataset_path);
-    if (rc == AN_OK)
+    if (!rc)
         rc = compare_features(&viewer, dataset);
-    if (rc == AN_OK)
+    if (!rc)
         rc = compare_neighbors(base, queries);
     an_features_free(base);
     an_viewer_close(&viewer);

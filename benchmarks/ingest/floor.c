@@ -33,15 +33,15 @@ static int one(an_jpeg_decoder *decoder, an_jpeg_encoder *encoder, const char *p
                an_image *whole, an_image *part)
 {
     in->size = out->size = 0;
-    int error = an_file_read(path, FILE_MAX, in);
-    if (!error)
-        error = an_jpeg_decode(decoder, in->data, in->size, 0, PIXELS_MAX, whole, NULL);
-    if (error)
-        return error;
+    int rc = an_file_read(path, FILE_MAX, in);
+    if (!rc)
+        rc = an_jpeg_decode(decoder, in->data, in->size, 0, PIXELS_MAX, whole, NULL);
+    if (rc)
+        return rc;
     cut(whole, part);
-    error = an_jpeg_encode(encoder, part, 90, AN_JPEG_420, out);
+    rc = an_jpeg_encode(encoder, part, 90, AN_JPEG_420, out);
     atomic_fetch_add(&bytes_out, out->size);
-    return error;
+    return rc;
 }
 
 static void *work(void *unused)
@@ -51,10 +51,10 @@ static void *work(void *unused)
     an_buffer in = {0}, out = {0};
     an_image whole = {0}, part = {0};
     (void)unused;
-    int error = an_jpeg_decoder_create_plain(&decoder);
-    if (!error)
-        error = an_jpeg_encoder_create(&encoder);
-    for (size_t i; !error && (i = atomic_fetch_add(&next, 1)) < count;)
+    int rc = an_jpeg_decoder_create_plain(&decoder);
+    if (!rc)
+        rc = an_jpeg_encoder_create(&encoder);
+    for (size_t i = atomic_fetch_add(&next, 1); !rc && i < count; i = atomic_fetch_add(&next, 1))
         if (one(decoder, encoder, paths[i], &in, &out, &whole, &part))
             fprintf(stderr, "%s\n", an_error_message());
     an_jpeg_decoder_free(decoder);

@@ -1,4 +1,4 @@
-/* an-bench-io: options and the order of the measurements. */
+/* an-bench-io: the order of the measurements. */
 #include "benchmarks/io/bench_io.h"
 
 #include <stddef.h>
@@ -13,268 +13,6 @@
 #include "base/program/options.h"
 #include "base/program/stop.h"
 #include "base/thread.h"
-#include "store/reader/reader.h"
-
-static const char *const stages[] = {"all", "read", "decode", "full", NULL};
-static const char *const dtypes[] = {"u8", "f32", "bf16", "f16", NULL};
-static const char *const layouts[] = {"nhwc", "nchw", NULL};
-static const char *const means[] = {"none", "channel", "pixel", NULL};
-static const char *const orders[] = {"global", "block", "sequential", NULL};
-
-#define ROUNDS_MAX 99
-
-#define FIELD(name) .offset = offsetof(bench_config, name)
-
-static const an_option options[] = {
-    {.heading = "What is measured:"},
-    {.name = "stage",
-     .type = AN_OPTION_CHOICE,
-     .metavar = "STAGE",
-     .choices = stages,
-     .initial = "all",
-     FIELD(stage),
-     .help = "one stage alone, or all of them and the verdict"},
-    {.name = "threads",
-     .key = 't',
-     .type = AN_OPTION_STRING,
-     .metavar = "LIST",
-     FIELD(threads_text),
-     .help = "decoding threads: 2, or 1,2,4, or 1..8 (default: every processor)"},
-    {.name = "seconds",
-     .type = AN_OPTION_DOUBLE,
-     .metavar = "S",
-     .min = 0.05,
-     .max = 86400,
-     .initial = "5",
-     FIELD(seconds),
-     .help = "how long each measurement lasts, all its rounds together"},
-    {.name = "rounds",
-     .type = AN_OPTION_INT,
-     .metavar = "N",
-     .min = 1,
-     .max = ROUNDS_MAX,
-     .initial = "3",
-     FIELD(rounds),
-     .help = "every stage is measured N times, in turns; the median counts"},
-    {.name = "warm-up",
-     .type = AN_OPTION_DOUBLE,
-     .metavar = "S",
-     .min = 0,
-     .max = 3600,
-     .initial = "0.5",
-     FIELD(warm_up),
-     .help = "not measured before each measurement"},
-    {.name = "batches",
-     .type = AN_OPTION_UINT64,
-     .metavar = "N",
-     .initial = "0",
-     FIELD(batches),
-     .help = "stop the loader after N batches instead of after --seconds"},
-    {.name = "epochs",
-     .type = AN_OPTION_UINT64,
-     .metavar = "N",
-     .initial = "0",
-     FIELD(epochs),
-     .help = "stop the loader after N epochs, without a warm-up"},
-    {.name = "cold",
-     .type = AN_OPTION_FLAG,
-     .initial = "false",
-     FIELD(cold),
-     .help = "drop the file from the page cache first and at every epoch"},
-    {.name = "compute",
-     .type = AN_OPTION_DOUBLE,
-     .metavar = "MS",
-     .min = 0,
-     .max = 60000,
-     .initial = "0",
-     FIELD(compute_ms),
-     .help = "a consumer that takes MS milliseconds a batch"},
-    {.heading = "Batches:"},
-    {.name = "batch",
-     .key = 'b',
-     .type = AN_OPTION_INT,
-     .metavar = "N",
-     .min = 1,
-     .max = 65536,
-     .initial = "128",
-     FIELD(batch),
-     .help = "samples in a batch"},
-    {.name = "crop",
-     .key = 'c',
-     .type = AN_OPTION_INT,
-     .metavar = "PIXELS",
-     .min = 1,
-     .max = 16384,
-     .initial = "224",
-     FIELD(crop),
-     .help = "side of the crop"},
-    {.name = "centre",
-     .type = AN_OPTION_FLAG,
-     .initial = "false",
-     FIELD(centre),
-     .help = "centre crops instead of random ones"},
-    {.name = "resized",
-     .type = AN_OPTION_DOUBLE,
-     .metavar = "AREA",
-     .min = 0,
-     .max = 1,
-     .initial = "0",
-     FIELD(resized),
-     .help = "random resized crops of at least this share of the image, such as 0.08; 0: off"},
-    {.name = "no-flip", .type = AN_OPTION_FLAG, .initial = "false", FIELD(no_flip), .help = "no mirrored images"},
-    {.name = "mean",
-     .type = AN_OPTION_CHOICE,
-     .metavar = "KIND",
-     .choices = means,
-     .initial = "none",
-     FIELD(mean),
-     .help = "what is subtracted; not with u8"},
-    {.name = "jitter",
-     .type = AN_OPTION_DOUBLE,
-     .metavar = "X",
-     .min = 0,
-     .max = 10,
-     .initial = "0",
-     FIELD(jitter),
-     .help = "PCA colour jitter; with u8 drawn, not applied"},
-    {.name = "dtype",
-     .type = AN_OPTION_CHOICE,
-     .metavar = "TYPE",
-     .choices = dtypes,
-     .initial = "u8",
-     FIELD(dtype),
-     .help = "type of the elements"},
-    {.name = "layout",
-     .type = AN_OPTION_CHOICE,
-     .metavar = "LAYOUT",
-     .choices = layouts,
-     .initial = "nhwc",
-     FIELD(layout),
-     .help = "layout of a batch"},
-    {.name = "channels",
-     .type = AN_OPTION_INT,
-     .metavar = "N",
-     .min = 3,
-     .max = 4,
-     .initial = "3",
-     FIELD(channels),
-     .help = "4 adds a zero channel"},
-    {.name = "slots",
-     .type = AN_OPTION_INT,
-     .metavar = "N",
-     .min = 2,
-     .max = 4096,
-     .initial = "2",
-     FIELD(slots),
-     .help = "batches in memory"},
-    {.heading = "Reading:"},
-    {.name = "engine",
-     .key = 'e',
-     .type = AN_OPTION_CHOICE,
-     .metavar = "ENGINE",
-     .choices = an_reader_engine_names,
-     .initial = "auto",
-     FIELD(engine),
-     .help = "how records are read"},
-    {.name = "depth",
-     .key = 'd',
-     .type = AN_OPTION_INT,
-     .metavar = "N",
-     .min = 1,
-     .max = 4096,
-     .initial = "64",
-     FIELD(depth),
-     .help = "reads in flight"},
-    {.name = "order",
-     .type = AN_OPTION_CHOICE,
-     .metavar = "ORDER",
-     .choices = orders,
-     .initial = "global",
-     FIELD(order),
-     .help = "order of an epoch"},
-    {.name = "block",
-     .type = AN_OPTION_UINT64,
-     .metavar = "K",
-     .initial = "1024",
-     FIELD(block),
-     .help = "neighbours that stay together in --order block"},
-    {.name = "seed",
-     .type = AN_OPTION_UINT64,
-     .metavar = "N",
-     .initial = "1",
-     FIELD(seed),
-     .help = "of the order, the crops, the flips and the jitter"},
-    {.name = "no-verify",
-     .type = AN_OPTION_FLAG,
-     .initial = "false",
-     FIELD(no_verify),
-     .help = "do not compare the records' checksums"},
-    {.heading = "Output:"},
-    {.name = "json",
-     .type = AN_OPTION_FLAG,
-     .initial = "false",
-     FIELD(json),
-     .help = "one JSON object instead of text"},
-    {.name = "chart",
-     .type = AN_OPTION_STRING,
-     .metavar = "FILE",
-     FIELD(chart),
-     .help = "draw who was busy when in the last run of the loader: FILE.svg or FILE.png"},
-    {0},
-};
-
-static const an_options spec = {
-    .program = "an-bench-io",
-    .usage = "DATASET",
-    .summary =
-        "Measure how fast a dataset can be read, decoded and delivered in batches, name the stage that is the limit "
-        "and how far each stage is from its own, and propose the one change that would help most.",
-    .epilogue = "Examples:\n"
-                "  an-bench-io data/train\n"
-                "  an-bench-io --threads 1..8 --dtype f32 --layout nchw --mean pixel --jitter 0.1 data/train\n"
-                "  an-bench-io --stage read --engine uring-direct --depth 128 data/train\n"
-                "  an-bench-io --compute 20 --batches 2000 data/train",
-    .options = options,
-    .arguments_min = 1,
-    .arguments_max = 1,
-};
-
-static int bad_list(const char *text)
-{
-    return an_error(AN_EINVAL, "--threads '%s': give 1..%d threads as 2, 1,2,4 or 1..8", text, BENCH_THREADS_MAX);
-}
-
-/* "1..4" or "1,2,4" into config->threads. */
-static int parse_threads(bench_config *config)
-{
-    const char *at = config->threads_text;
-    if (!at) {
-        config->threads[config->thread_counts++] = an_thread_cpu_count();
-        return AN_OK;
-    }
-    for (;;) {
-        char *end;
-        long first = strtol(at, &end, 10), last = first;
-        if (end == at)
-            return bad_list(config->threads_text);
-        if (strncmp(end, "..", 2) == 0) {
-            at = end + 2;
-            last = strtol(at, &end, 10);
-            if (end == at)
-                return bad_list(config->threads_text);
-        }
-        if (first < 1 || last < first || last > BENCH_THREADS_MAX || (*end && *end != ','))
-            return bad_list(config->threads_text);
-        for (long n = first; n <= last; n++) {
-            if (config->thread_counts == BENCH_THREADS_MAX)
-                return bad_list(config->threads_text);
-            config->threads[config->thread_counts++] = (int)n;
-        }
-        if (!*end)
-            return AN_OK;
-        at = end + 1;
-    }
-}
 
 static bool wants(const bench_config *config, bench_stage stage)
 {
@@ -309,31 +47,66 @@ typedef struct {
     bench_full full[BENCH_THREADS_MAX];
 } bench_round;
 
-static int measure_round(const bench_config *config, const an_dataset *dataset, bench_round *out)
+static int measure_read(const bench_config *config, const an_dataset *dataset, bench_round *out)
 {
-    int threads = config->threads[config->thread_counts - 1], rc = AN_OK;
-    if (config->cold)
-        bench_drop_cache(dataset);
-    if (wants(config, BENCH_READ))
-        rc = bench_run_read(config, dataset, 0, &out->read);
-    if (rc == AN_OK && wants(config, BENCH_DECODE))
-        rc = bench_run_decode(config, dataset, threads, &out->decode);
-    if (rc == AN_OK && wants(config, BENCH_DECODE))
-        rc = bench_run_sample(config, dataset, NULL, threads, &out->sample);
-    if (rc == AN_OK && config->stage == BENCH_ALL)
-        rc = bench_run_memory(config, dataset, threads, &out->memory);
-    for (int i = 0; rc == AN_OK && wants(config, BENCH_FULL) && i < config->thread_counts; i++) {
+    return wants(config, BENCH_READ) ? bench_run_read(config, dataset, 0, &out->read) : AN_OK;
+}
+
+/* The last of --threads. */
+static int most_threads(const bench_config *config)
+{
+    return config->threads[config->thread_counts - 1];
+}
+
+static int measure_decode(const bench_config *config, const an_dataset *dataset, bench_round *out)
+{
+    if (!wants(config, BENCH_DECODE))
+        return AN_OK;
+    int rc = bench_run_decode(config, dataset, most_threads(config), &out->decode);
+    if (rc)
+        return rc;
+    return bench_run_sample(config, dataset, NULL, most_threads(config), &out->sample);
+}
+
+static int measure_memory(const bench_config *config, const an_dataset *dataset, bench_round *out)
+{
+    if (config->stage != BENCH_ALL)
+        return AN_OK;
+    return bench_run_memory(config, dataset, most_threads(config), &out->memory);
+}
+
+static int measure_full(const bench_config *config, const an_dataset *dataset, bench_round *out)
+{
+    for (int i = 0; wants(config, BENCH_FULL) && i < config->thread_counts; i++) {
         if (config->cold)
             bench_drop_cache(dataset);
-        rc = bench_run_full(config, dataset, config->threads[i], &out->full[i]);
+        int rc = bench_run_full(config, dataset, config->threads[i], &out->full[i]);
+        if (rc)
+            return rc;
     }
-    return rc;
+    return AN_OK;
+}
+
+static int measure_round(const bench_config *config, const an_dataset *dataset, bench_round *out)
+{
+    if (config->cold)
+        bench_drop_cache(dataset);
+    int rc = measure_read(config, dataset, out);
+    if (rc)
+        return rc;
+    rc = measure_decode(config, dataset, out);
+    if (rc)
+        return rc;
+    rc = measure_memory(config, dataset, out);
+    if (rc)
+        return rc;
+    return measure_full(config, dataset, out);
 }
 
 static void take_medians(const bench_config *config, bench_round *rounds, bench_report *report)
 {
-    bench_result results[ROUNDS_MAX];
-    bench_full full[ROUNDS_MAX];
+    bench_result results[BENCH_ROUNDS_MAX];
+    bench_full full[BENCH_ROUNDS_MAX];
     int n = config->rounds;
     for (size_t stage = 0; stage < 4; stage++) {
         for (int i = 0; i < n; i++)
@@ -350,45 +123,67 @@ static void take_medians(const bench_config *config, bench_round *rounds, bench_
 
 static int measure(const bench_config *config, const an_dataset *dataset, bench_report *report)
 {
+    int rc = AN_OK;
     bench_round *rounds = calloc((size_t)config->rounds, sizeof *rounds);
-    int rc = rounds ? AN_OK : an_error(AN_ENOMEM, "out of memory for %d rounds", config->rounds);
-    for (int i = 0; rc == AN_OK && i < config->rounds; i++)
+    if (!rounds)
+        return an_error(AN_ENOMEM, "out of memory for %d rounds", config->rounds);
+    for (int i = 0; !rc && i < config->rounds; i++)
         rc = measure_round(config, dataset, &rounds[i]);
-    if (rounds)
-        take_medians(config, rounds, report);
+    take_medians(config, rounds, report);
     free(rounds);
-    if (rc == AN_OK && config->stage == BENCH_ALL)
-        rc = bench_judge(config, dataset, report);
-    return rc;
+    if (rc || config->stage != BENCH_ALL)
+        return rc;
+    return bench_judge(config, dataset, report);
 }
 
 static int check(bench_config *config, const an_dataset *dataset)
 {
     const an_loader_options loader = bench_loader_options(config, dataset, 1);
     an_sampler *sampler;
-    int rc = parse_threads(config);
+    int rc = bench_parse_threads(config);
+    if (rc)
+        return rc;
     if (config->epochs)
         config->warm_up = 0;
-    if (rc == AN_OK)
-        rc = an_sampler_create(&sampler, &loader.sample, an_dataset_side(dataset), an_dataset_statistics(dataset));
-    if (rc == AN_OK)
-        an_sampler_free(sampler);
-    return rc;
+    rc = an_sampler_create(&sampler, &loader.sample, an_dataset_side(dataset), an_dataset_statistics(dataset));
+    if (rc)
+        return rc;
+    an_sampler_free(sampler);
+    return AN_OK;
 }
 
-static int run(bench_config *config, const char *path, bench_report *report)
+static int measure_and_print(bench_config *config, const an_dataset *dataset, bench_report *report)
 {
-    an_dataset *dataset;
-    int rc = an_dataset_open(&dataset, path);
-    if (rc != AN_OK)
+    int rc = check(config, dataset);
+    if (rc)
         return rc;
-    rc = check(config, dataset);
-    if (rc == AN_OK)
-        rc = measure(config, dataset, report);
-    if (rc == AN_OK)
-        rc = config->json ? bench_print_json(config, dataset, report) : bench_print_text(config, dataset, report);
-    if (rc == AN_OK && config->chart && report->full_count)
-        rc = bench_write_chart(config->chart, &report->full[report->full_count - 1]);
+    rc = measure(config, dataset, report);
+    if (rc)
+        return rc;
+    rc = config->json ? bench_print_json(config, dataset, report) : bench_print_text(config, dataset, report);
+    if (rc || !config->chart || !report->full_count)
+        return rc;
+    return bench_write_chart(config->chart, &report->full[report->full_count - 1]);
+}
+
+static int run(int argc, char **argv, bench_report *report)
+{
+    bench_config config = {0};
+    char **arguments;
+    an_dataset *dataset;
+    int rc = an_options_init(&bench_options, &config);
+    if (rc)
+        return rc;
+    rc = an_options_parse(&bench_options, argc, argv, &config, &arguments);
+    if (rc)
+        return rc;
+    rc = an_stop_install();
+    if (rc)
+        return rc;
+    rc = an_dataset_open(&dataset, arguments[0]);
+    if (rc)
+        return rc;
+    rc = measure_and_print(&config, dataset, report);
     an_dataset_free(dataset);
     return rc;
 }
@@ -396,17 +191,9 @@ static int run(bench_config *config, const char *path, bench_report *report)
 int main(int argc, char **argv)
 {
     static bench_report report;
-    bench_config config = {0};
-    char **arguments;
     an_log_init("an-bench-io", AN_LOG_INFO);
     an_fault_install("an-bench-io");
-    int rc = an_options_init(&spec, &config);
-    if (rc == AN_OK)
-        rc = an_options_parse(&spec, argc, argv, &config, &arguments);
-    if (rc == AN_OK)
-        rc = an_stop_install();
-    if (rc == AN_OK)
-        rc = run(&config, arguments[0], &report);
+    int rc = run(argc, argv, &report);
     for (int i = 0; i < report.full_count; i++)
         free(report.full[i].samples);
     if (rc < 0)

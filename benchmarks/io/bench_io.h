@@ -6,8 +6,10 @@
 #include <stdint.h>
 
 #include "augment/loader.h"
+#include "base/program/options.h"
 
-#define BENCH_THREADS_MAX 256
+#define BENCH_THREADS_MAX 256 /* entries of --threads */
+#define BENCH_ROUNDS_MAX 99
 
 typedef enum { BENCH_ALL, BENCH_READ, BENCH_DECODE, BENCH_FULL } bench_stage;
 
@@ -46,11 +48,17 @@ typedef struct {
     size_t sample_count;
 } bench_full;
 
+extern const an_options bench_options;
+/* --threads, such as "1..4" or "1,2,4", into threads and thread_counts. AN_EINVAL if it is no such list. */
+int bench_parse_threads(bench_config *config);
+
 double bench_rate(const bench_result *result); /* images/s */
-double bench_cost(const bench_result *result); /* seconds of a thread an image */
+double bench_cost(const bench_result *result); /* seconds of a thread for an image */
+/* Seconds of a processor for an image: other load on the machine changes them less than bench_cost. */
+double bench_cpu_cost(const bench_result *result);
 an_loader_options bench_loader_options(const bench_config *config, const an_dataset *dataset, int threads);
 
-/* Records in memory instead of a dataset's own: what the images would cost in another codec. */
+/* Records in memory, to measure what a dataset's images would cost in another codec. */
 typedef struct {
     an_record *records;    /* payloads are in memory below */
     uint64_t count, bytes; /* with headers */
@@ -64,32 +72,32 @@ void bench_pack_free(bench_pack *pack);
 
 /* Each runs for config->seconds / config->rounds after a warm-up. AN_STOPPED after a signal. */
 double bench_round_seconds(const bench_config *config);
-/* length 0: the records; else ranges of that length where the records begin, to see what longer ones would cost. */
+/* Reading alone. length 0: the records; else ranges of that length where the records begin, to see what longer records
+ * would cost. */
 int bench_run_read(const bench_config *config, const an_dataset *dataset, uint32_t length, bench_result *out);
-/* Windows decoded from records in memory into one small buffer a thread; nothing else. */
+/* Decoding alone: windows of records in memory, into one small buffer for each thread. */
 int bench_run_decode(const bench_config *config, const an_dataset *dataset, int threads, bench_result *out);
-/* The whole sample (checksum, decode, augment) from memory into one small buffer a thread: no batches. pack may be
- * NULL. */
+/* Whole samples (checksum, decoding, augmentation) of records in memory, written to memory of a batch's size. pack: the
+ * records; NULL: the dataset's. */
 int bench_run_sample(const bench_config *config, const an_dataset *dataset, const bench_pack *pack, int threads,
                      bench_result *out);
-/* Finished samples copied into such a ring: as fast as memory takes batches. */
+/* A finished sample copied to such memory, again and again: as fast as memory takes batches. */
 int bench_run_memory(const bench_config *config, const an_dataset *dataset, int threads, bench_result *out);
 int bench_run_full(const bench_config *config, const an_dataset *dataset, int threads, bench_full *out);
 
-/* Ask the kernel to drop the file's pages; an error is not worth stopping for. */
+/* Ask the kernel to drop the file's pages from the page cache. Errors are ignored. */
 void bench_drop_cache(const an_dataset *dataset);
 
-/* Storing a share of the records in another codec, and what the measured costs say will follow. */
+/* Storing a share of the records in another codec, and what the measured costs predict. */
 typedef struct {
     an_codec codec;
     double share;      /* 0: nothing better found */
-    double rate, gain; /* images/s, and over today's */
+    double rate, gain; /* images/s, and how many times as many as now */
     double growth;     /* of the file; below 1: it shrinks */
 } bench_change;
 
-/* The binding stage: "disk", "read CPU", "decode", "augment", "memory" or "consumer". */
 typedef struct {
-    const char *stage;
+    const char *stage; /* that is the limit: a name from the table in judge.c */
     char text[640];
     bench_change change;
     bench_change further; /* faster still, in a larger file */
@@ -103,10 +111,13 @@ typedef struct {
     bench_verdict verdict; /* of the last full run; stage NULL: none */
 } bench_report;
 
-/* Needs every stage measured. Measures other codecs itself if decoding binds. */
+/* Needs every stage measured. Measures other codecs itself if decoding is the limit. */
 int bench_judge(const bench_config *config, const an_dataset *dataset, bench_report *report);
 
-/* Of what was tried, the change to propose and the further step (choice.c has the rule). */
+/* The remedy for slow decoding: measure the codecs and put what to propose into report->verdict. */
+int bench_find_codec(const bench_config *config, const an_dataset *dataset, bench_report *report);
+
+/* Of the changes that were measured, the one to propose and the further step (choice.c has the rule). */
 void bench_choose(const bench_change *tried, int count, bench_verdict *out);
 
 int bench_print_text(const bench_config *config, const an_dataset *dataset, const bench_report *report);

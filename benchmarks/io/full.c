@@ -68,20 +68,31 @@ static double processor_seconds(void)
            (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-6;
 }
 
-/* Batches until enough of them or of seconds are done; the clock starts after the warm-up. */
+static int take_batch(const bench_config *config, const an_dataset *dataset, an_loader *loader)
+{
+    an_batch batch;
+    if (an_stop_requested())
+        return AN_STOPPED;
+    int rc = an_loader_next(loader, &batch);
+    if (rc)
+        return rc;
+    compute(config->compute_ms);
+    an_loader_release(loader, &batch);
+    if (batch.last && config->cold)
+        bench_drop_cache(dataset);
+    return AN_OK;
+}
+
+/* Take batches until enough of them or of seconds are done; the clock starts after the warm-up. */
 static int consume(const bench_config *config, const an_dataset *dataset, an_loader *loader, bench_full *out)
 {
     uint64_t start = an_clock_ns(), done = 0, next_sample = 0;
     bool counting = config->warm_up <= 0;
     out->result.cpu_seconds = processor_seconds();
-    int rc;
-    an_batch *batch;
-    while ((rc = an_stop_requested() ? AN_STOPPED : an_loader_next(loader, &batch)) == AN_OK) {
-        bool last = batch->last;
-        compute(config->compute_ms);
-        an_loader_release(loader, batch);
-        if (last && config->cold)
-            bench_drop_cache(dataset);
+    for (;;) {
+        int rc = take_batch(config, dataset, loader);
+        if (rc)
+            return rc == AN_END ? AN_OK : rc;
         if (!counting && an_clock_seconds_since(start) >= config->warm_up) {
             counting = true;
             an_loader_stats_reset(loader);
@@ -98,7 +109,6 @@ static int consume(const bench_config *config, const an_dataset *dataset, an_loa
                 return AN_OK;
         }
     }
-    return rc == AN_END ? AN_OK : rc;
 }
 
 int bench_run_full(const bench_config *config, const an_dataset *dataset, int threads, bench_full *out)
@@ -109,7 +119,7 @@ int bench_run_full(const bench_config *config, const an_dataset *dataset, int th
     if (!out->samples)
         return an_error(AN_ENOMEM, "out of memory for samples");
     int rc = an_loader_create(&loader, &options);
-    if (rc != AN_OK)
+    if (rc)
         return rc;
     const char *note = an_loader_note(loader);
     snprintf(out->note, sizeof out->note, "%s", note ? note : "");

@@ -1,4 +1,4 @@
-/* What an-bench-io prints. */
+/* Rates from results, and what an-bench-io prints. */
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,6 +6,26 @@
 #include "base/cpu.h"
 #include "base/error.h"
 #include "benchmarks/io/bench_io.h"
+
+double bench_rate(const bench_result *result)
+{
+    return result->seconds > 0 ? (double)result->images / result->seconds : 0;
+}
+
+double bench_cost(const bench_result *result)
+{
+    return result->images ? result->threads * result->seconds / (double)result->images : 0;
+}
+
+double bench_round_seconds(const bench_config *config)
+{
+    return config->seconds / config->rounds;
+}
+
+double bench_cpu_cost(const bench_result *result)
+{
+    return result->images ? result->cpu_seconds / (double)result->images : 0;
+}
 
 static double megabytes(const bench_result *result)
 {

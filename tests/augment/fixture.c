@@ -66,7 +66,7 @@ static void write_dataset(const fixture *f, uint64_t count, uint32_t side, const
         put(writer, encoder, i, codecs[i % codec_count], &image, &payload);
     }
     int rc = an_writer_finish(writer);
-    if (rc != AN_OK)
+    if (rc)
         fail_msg("%s", an_error_message());
     an_encoder_free(encoder);
     an_buffer_free(&payload);
@@ -80,7 +80,7 @@ void fixture_make(fixture *f, uint64_t count, uint32_t side, const an_codec *cod
     assert_non_null(mkdtemp(f->folder));
     snprintf(f->path, sizeof f->path, "%s/set", f->folder);
     write_dataset(f, count, side, codecs, codec_count);
-    if (an_dataset_open(&f->dataset, f->path) != AN_OK)
+    if (an_dataset_open(&f->dataset, f->path))
         fail_msg("%s", an_error_message());
 }
 

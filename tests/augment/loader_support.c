@@ -54,7 +54,7 @@ an_loader_options plain(void)
 an_loader *start(const an_loader_options *options)
 {
     an_loader *loader;
-    if (an_loader_create(&loader, options) != AN_OK)
+    if (an_loader_create(&loader, options))
         fail_msg("%s", an_error_message());
     return loader;
 }
@@ -79,13 +79,14 @@ digest digest_from(const an_loader_options *o, uint64_t skip)
 {
     an_loader *loader = start(o);
     XXH3_state_t *hash = XXH3_createState();
-    an_batch *batch;
-    int rc;
+    an_batch batch;
+    uint64_t delivered = 0;
     XXH3_128bits_reset(hash);
-    for (uint64_t i = 0; (rc = an_loader_next(loader, &batch)) == AN_OK; i++) {
-        if (i >= skip)
-            hash_batch(hash, o, batch);
-        an_loader_release(loader, batch);
+    int rc = an_loader_next(loader, &batch);
+    for (; !rc; rc = an_loader_next(loader, &batch)) {
+        if (delivered++ >= skip)
+            hash_batch(hash, o, &batch);
+        assert_int_equal(an_loader_release(loader, &batch), AN_OK);
     }
     if (rc != AN_END)
         fail_msg("%s", an_error_message());

@@ -21,22 +21,22 @@ static void an_epoch_delivers_every_record_once(void **state)
     o.drop_last = false;
     o.epochs = 2;
     an_loader *loader = start(&o);
-    an_batch *batch;
+    an_batch batch;
     assert_int_equal(an_loader_steps_per_epoch(loader), STEPS + 1);
     for (uint64_t epoch = 0; epoch < 2; epoch++) {
         int seen[RECORDS] = {0};
         for (uint64_t step = 0; step <= STEPS; step++) {
             assert_int_equal(an_loader_next(loader, &batch), AN_OK);
-            assert_int_equal(batch->epoch, epoch);
-            assert_int_equal(batch->step, step);
-            assert_int_equal(batch->count, step < STEPS ? BATCH : RECORDS % BATCH);
-            assert_int_equal(batch->last, step == STEPS);
-            for (uint32_t i = 0; i < batch->count; i++) {
-                assert_true(batch->indices[i] < RECORDS);
-                assert_int_equal(batch->labels[i], batch->indices[i] % 10);
-                seen[batch->indices[i]]++;
+            assert_int_equal(batch.epoch, epoch);
+            assert_int_equal(batch.step, step);
+            assert_int_equal(batch.count, step < STEPS ? BATCH : RECORDS % BATCH);
+            assert_int_equal(batch.last, step == STEPS);
+            for (uint32_t i = 0; i < batch.count; i++) {
+                assert_true(batch.indices[i] < RECORDS);
+                assert_int_equal(batch.labels[i], batch.indices[i] % 10);
+                seen[batch.indices[i]]++;
             }
-            an_loader_release(loader, batch);
+            assert_int_equal(an_loader_release(loader, &batch), AN_OK);
         }
         for (uint32_t i = 0; i < RECORDS; i++)
             assert_int_equal(seen[i], 1);
@@ -60,24 +60,24 @@ static void check_batches(an_loader_options o)
     an_loader *loader = start(&o);
     an_sampler *sampler;
     an_sample_scratch *scratch;
-    an_batch *batch;
+    an_batch batch;
     assert_int_equal(an_sampler_create(&sampler, &o.sample, SIDE, an_dataset_statistics(set.dataset)), AN_OK);
     assert_int_equal(an_sample_scratch_create(&scratch, sampler), AN_OK);
     uint8_t *wanted = malloc(sample_bytes(&o));
     for (uint64_t step = 0; step < STEPS; step++) {
         assert_int_equal(an_loader_next(loader, &batch), AN_OK);
-        for (uint32_t i = 0; i < batch->count; i++) {
+        for (uint32_t i = 0; i < batch.count; i++) {
             const an_order order = {AN_ORDER_GLOBAL, RECORDS, 0, o.seed, 3};
             an_record record;
             an_sample_draw draw;
-            assert_int_equal(batch->indices[i], an_order_at(&order, step * BATCH + i));
-            assert_int_equal(an_dataset_record(set.dataset, batch->indices[i], &record), AN_OK);
-            an_sampler_draw(sampler, o.seed, 3, batch->indices[i], &draw);
-            assert_same_draw(&batch->draws[i], &draw);
+            assert_int_equal(batch.indices[i], an_order_at(&order, step * BATCH + i));
+            assert_int_equal(an_dataset_record(set.dataset, batch.indices[i], &record), AN_OK);
+            an_sampler_draw(sampler, o.seed, 3, batch.indices[i], &draw);
+            assert_same_draw(&batch.draws[i], &draw);
             assert_int_equal(an_sampler_make(sampler, scratch, &record, &draw, wanted), AN_OK);
-            assert_memory_equal((uint8_t *)batch->data + i * sample_bytes(&o), wanted, sample_bytes(&o));
+            assert_memory_equal((uint8_t *)batch.data + i * sample_bytes(&o), wanted, sample_bytes(&o));
         }
-        an_loader_release(loader, batch);
+        assert_int_equal(an_loader_release(loader, &batch), AN_OK);
     }
     free(wanted);
     an_sample_scratch_free(scratch);
@@ -161,7 +161,7 @@ static void a_restart_continues_in_mid_epoch(void **state)
 static void ranks_share_one_global_order(void **state)
 {
     (void)state;
-    an_batch *batch, *part;
+    an_batch batch, part;
     for (uint32_t world = 2; world <= 4; world++) {
         an_loader *ranks[4];
         an_loader_options o = plain();
@@ -174,11 +174,11 @@ static void ranks_share_one_global_order(void **state)
         for (uint64_t b = 0; b < STEPS / world * world; b++) {
             assert_int_equal(an_loader_next(whole, &batch), AN_OK);
             assert_int_equal(an_loader_next(ranks[b % world], &part), AN_OK);
-            assert_int_equal(part->step, b / world);
-            assert_memory_equal(batch->data, part->data, BATCH * sample_bytes(&o));
-            assert_memory_equal(batch->indices, part->indices, BATCH * sizeof *batch->indices);
-            an_loader_release(whole, batch);
-            an_loader_release(ranks[b % world], part);
+            assert_int_equal(part.step, b / world);
+            assert_memory_equal(batch.data, part.data, BATCH * sample_bytes(&o));
+            assert_memory_equal(batch.indices, part.indices, BATCH * sizeof *batch.indices);
+            assert_int_equal(an_loader_release(whole, &batch), AN_OK);
+            assert_int_equal(an_loader_release(ranks[b % world], &part), AN_OK);
         }
         for (uint32_t r = 0; r < world; r++) {
             assert_int_equal(an_loader_next(ranks[r], &part), AN_END);
@@ -193,17 +193,17 @@ static void ranks_cover_everything_without_drop_last(void **state)
 {
     (void)state;
     int seen[RECORDS] = {0};
-    an_batch *batch;
+    an_batch batch;
     an_loader_options o = plain();
     o.drop_last = false;
     o.order = AN_ORDER_SEQUENTIAL;
     o.world = 5;
     for (o.rank = 0; o.rank < o.world; o.rank++) {
         an_loader *loader = start(&o);
-        while (an_loader_next(loader, &batch) == AN_OK) {
-            for (uint32_t i = 0; i < batch->count; i++)
-                seen[batch->indices[i]]++;
-            an_loader_release(loader, batch);
+        while (!an_loader_next(loader, &batch)) {
+            for (uint32_t i = 0; i < batch.count; i++)
+                seen[batch.indices[i]]++;
+            assert_int_equal(an_loader_release(loader, &batch), AN_OK);
         }
         an_loader_free(loader);
     }
@@ -221,18 +221,18 @@ static void a_subset_is_all_there_is(void **state)
     (void)state;
     const uint64_t subset[5] = {200, 3, 77, 4, 150};
     int seen[5] = {0};
-    an_batch *batch;
+    an_batch batch;
     an_loader_options o = plain();
     o.subset = subset;
     o.subset_count = 5;
     o.batch = 2;
     o.drop_last = false;
     an_loader *loader = start(&o);
-    while (an_loader_next(loader, &batch) == AN_OK) {
-        for (uint32_t i = 0; i < batch->count; i++)
+    while (!an_loader_next(loader, &batch)) {
+        for (uint32_t i = 0; i < batch.count; i++)
             for (int k = 0; k < 5; k++)
-                seen[k] += batch->indices[i] == subset[k];
-        an_loader_release(loader, batch);
+                seen[k] += batch.indices[i] == subset[k];
+        assert_int_equal(an_loader_release(loader, &batch), AN_OK);
     }
     for (int k = 0; k < 5; k++)
         assert_int_equal(seen[k], 1);
@@ -242,7 +242,7 @@ static void a_subset_is_all_there_is(void **state)
 static void batches_stay_until_released(void **state)
 {
     (void)state;
-    an_batch *held[3], *batch;
+    an_batch held[3], batch;
     an_loader_options o = plain();
     o.slots = 3;
     an_loader *loader = start(&o);
@@ -252,25 +252,27 @@ static void batches_stay_until_released(void **state)
     assert_int_equal(an_loader_next(loader, &batch), AN_EINVAL);
     assert_non_null(strstr(an_error_message(), "release"));
     for (uint64_t i = 0; i < 3; i++)
-        assert_int_equal(held[i]->step, i);
-    an_loader_release(loader, held[0]);
+        assert_int_equal(held[i].step, i);
+    assert_int_equal(an_loader_release(loader, &held[0]), AN_OK);
     assert_int_equal(an_loader_next(loader, &batch), AN_OK);
-    assert_int_equal(batch->step, 3);
+    assert_int_equal(batch.step, 3);
     an_loader_free(loader); /* with batches held */
 }
 
 static void try_next_says_again_until_a_batch_is_there(void **state)
 {
     (void)state;
-    an_batch *batch;
+    an_batch batch;
     an_loader_options o = plain();
     uint64_t steps = 0;
     int rc;
     an_loader *loader = start(&o);
     while ((rc = an_loader_try_next(loader, &batch)) != AN_END) {
-        assert_true(rc == AN_OK || rc == AN_AGAIN);
-        steps += rc == AN_OK;
-        an_loader_release(loader, batch);
+        if (rc == AN_AGAIN)
+            continue;
+        assert_int_equal(rc, AN_OK);
+        steps++;
+        assert_int_equal(an_loader_release(loader, &batch), AN_OK);
     }
     assert_int_equal(steps, STEPS);
     an_loader_free(loader);
@@ -281,7 +283,7 @@ static void stopping_is_possible_at_any_moment(void **state)
     (void)state;
     static const an_reader_engine engines[] = {AN_READER_PREAD, AN_READER_MMAP, AN_READER_AUTO};
     for (uint64_t taken = 0; taken < 60; taken++) {
-        an_batch *batch;
+        an_batch batch;
         an_loader_options o = plain();
         o.engine = engines[taken % 3];
         o.threads = 1 + (int)(taken % 4);
@@ -291,7 +293,7 @@ static void stopping_is_possible_at_any_moment(void **state)
         for (uint64_t i = 0; i < taken % STEPS; i++) {
             assert_int_equal(an_loader_next(loader, &batch), AN_OK);
             if (i + 2 < taken % STEPS || taken % 3)
-                an_loader_release(loader, batch);
+                assert_int_equal(an_loader_release(loader, &batch), AN_OK);
             else
                 break;
         }
@@ -309,7 +311,7 @@ static void damage_is_reported_in_its_turn(void **state)
     static const an_reader_engine engines[] = {AN_READER_PREAD, AN_READER_MMAP, AN_READER_AUTO};
     fixture_flip_byte(&set, 150);
     for (size_t e = 0; e < 3; e++) {
-        an_batch *batch;
+        an_batch batch;
         an_loader_options o = plain();
         o.order = AN_ORDER_SEQUENTIAL;
         o.engine = engines[e];
@@ -317,11 +319,11 @@ static void damage_is_reported_in_its_turn(void **state)
         an_loader *loader = start(&o);
         for (uint32_t step = 0; step < 150 / BATCH; step++) {
             assert_int_equal(an_loader_next(loader, &batch), AN_OK);
-            an_loader_release(loader, batch);
+            assert_int_equal(an_loader_release(loader, &batch), AN_OK);
         }
         for (int i = 0; i < 2; i++) {
             assert_int_equal(an_loader_next(loader, &batch), AN_ECORRUPT);
-            assert_null(batch);
+            assert_int_equal(batch.lease, 0);
             assert_non_null(strstr(an_error_message(), "record 150 ('class/150.png')"));
             assert_non_null(strstr(an_error_message(), set.path));
         }
@@ -338,6 +340,18 @@ static void refuse(const an_loader_options *o, const char *word)
     assert_null(loader);
     if (!strstr(an_error_message(), word))
         fail_msg("'%s' does not mention '%s'", an_error_message(), word);
+}
+
+static int counting_alloc(void *context, void **out, size_t size)
+{
+    ++*(int *)context;
+    return an_pages_alloc(out, size);
+}
+
+static void counting_free(void *context, void *memory, size_t size)
+{
+    --*(int *)context;
+    an_pages_free(memory, size);
 }
 
 static void impossible_options_are_named(void **state)
@@ -359,19 +373,24 @@ static void impossible_options_are_named(void **state)
     o = plain(), o.epochs = UINT64_MAX, refuse(&o, "epochs");
     o = plain(), o.subset = beyond, o.subset_count = 1, o.batch = 1, refuse(&o, "record 203");
     o = plain(), o.subset = beyond, o.subset_count = 0, refuse(&o, "no records");
+    o = plain(), o.engine = (an_reader_engine)an_reader_engine_count(), refuse(&o, "engine 5");
+    o = plain(), o.engine = (an_reader_engine)-1, refuse(&o, "engine");
+    o = plain(), o.order = (an_order_kind)3, refuse(&o, "order 3");
+    o = plain(), o.order = (an_order_kind)-1, refuse(&o, "order");
+    o = plain(), o.dataset = NULL, refuse(&o, "dataset");
+    o = plain(), o.memory_alloc = counting_alloc, refuse(&o, "memory_free");
+    o = plain(), o.memory_free = counting_free, refuse(&o, "memory_alloc");
+    o = plain(), o.threads = 1025, refuse(&o, "threads 1025");
+    o = plain(), o.slots = 4097, refuse(&o, "slots 4097");
+    o = plain(), o.order = AN_ORDER_BLOCK, o.block = UINT64_MAX, refuse(&o, "order block");
     o = plain(), o.sample.crop = SIDE + 1, refuse(&o, "crop");
-}
-
-static int counting_alloc(void *context, void **out, size_t size)
-{
-    ++*(int *)context;
-    return an_pages_alloc(out, size);
-}
-
-static void counting_free(void *context, void *memory, size_t size)
-{
-    --*(int *)context;
-    an_pages_free(memory, size);
+    o = plain(), o.sample.mean = (an_mean_kind)3, refuse(&o, "mean 3");
+    o = plain(), o.sample.scale = 0, refuse(&o, "scale 0");
+    o = plain(), o.sample.jitter = -1, refuse(&o, "jitter");
+    o = plain(), o.sample.area_min = 2, refuse(&o, "area 2");
+    o = plain(), o.sample.format.channels = 2, refuse(&o, "2 channels");
+    o = plain(), o.sample.format.layout = (an_layout)9, refuse(&o, "layout 9");
+    o = plain(), o.sample.format.dtype = (an_dtype)9, refuse(&o, "type 9");
 }
 
 static int failing_alloc(void *context, void **out, size_t size)
@@ -384,7 +403,7 @@ static void slots_come_from_the_given_memory(void **state)
 {
     (void)state;
     int allocations = 0;
-    an_batch *batch;
+    an_batch batch;
     an_loader *loader;
     an_loader_options o = plain();
     o.memory_alloc = counting_alloc;
@@ -393,7 +412,7 @@ static void slots_come_from_the_given_memory(void **state)
     loader = start(&o);
     assert_int_equal(allocations, 1);
     assert_int_equal(an_loader_next(loader, &batch), AN_OK);
-    assert_int_equal((uintptr_t)batch->data % 4096, 0);
+    assert_int_equal((uintptr_t)batch.data % 4096, 0);
     an_loader_free(loader);
     assert_int_equal(allocations, 0);
     o.memory_alloc = failing_alloc;
@@ -405,16 +424,16 @@ static void counters_add_up(void **state)
 {
     (void)state;
     an_loader_stats stats;
-    an_batch *batch;
+    an_batch batch;
     uint64_t bytes = 0;
     an_loader_options o = plain();
     o.epochs = 0;
     an_loader *loader = start(&o);
     for (uint32_t i = 0; i < STEPS; i++) {
         assert_int_equal(an_loader_next(loader, &batch), AN_OK);
-        for (uint32_t k = 0; k < batch->count; k++)
-            bytes += an_dataset_index(set.dataset)[batch->indices[k]].length;
-        an_loader_release(loader, batch);
+        for (uint32_t k = 0; k < batch.count; k++)
+            bytes += an_dataset_index(set.dataset)[batch.indices[k]].length;
+        assert_int_equal(an_loader_release(loader, &batch), AN_OK);
     }
     an_loader_stats_get(loader, &stats);
     assert_int_equal(stats.batches, STEPS);
@@ -458,7 +477,7 @@ static void a_slow_consumer_is_the_limit(void **state)
     (void)state;
     char text[256];
     an_loader_stats stats;
-    an_batch *batch;
+    an_batch batch;
     an_loader_options o = plain();
     o.epochs = 0;
     an_loader *loader = start(&o);
@@ -467,7 +486,7 @@ static void a_slow_consumer_is_the_limit(void **state)
         if (i == 2)
             an_loader_stats_reset(loader);
         nanosleep(&(struct timespec){.tv_nsec = 60000000}, NULL);
-        an_loader_release(loader, batch);
+        assert_int_equal(an_loader_release(loader, &batch), AN_OK);
     }
     an_loader_stats_get(loader, &stats);
     assert_true(stats.worker_wait_slot_ns > stats.worker_wait_read_ns);

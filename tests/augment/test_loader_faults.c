@@ -1,5 +1,6 @@
 /* The loader over a system that misbehaves: the linker's --wrap puts the functions below in place of the real ones. */
 #include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -21,6 +22,7 @@ static struct {
     uint64_t eio_from, eio_to;
     int slow_us; /* longest pause before a read */
     bool refuse_ring;
+    int submits_left; /* until the reader as a whole fails; 0: it does not */
 } faults;
 
 static _Thread_local uint64_t calls;
@@ -60,6 +62,15 @@ int __wrap_io_uring_queue_init(unsigned entries, struct io_uring *ring, unsigned
 int __wrap_io_uring_queue_init(unsigned entries, struct io_uring *ring, unsigned flags)
 {
     return faults.refuse_ring ? -EPERM : __real_io_uring_queue_init(entries, ring, flags);
+}
+
+int __real_an_reader_submit(an_reader *reader, an_read *read);
+int __wrap_an_reader_submit(an_reader *reader, an_read *read);
+int __wrap_an_reader_submit(an_reader *reader, an_read *read)
+{
+    if (faults.submits_left && --faults.submits_left == 0)
+        return an_error(AN_EIO, "the reader is broken");
+    return __real_an_reader_submit(reader, read);
 }
 
 static int no_faults(void **state)
@@ -103,7 +114,7 @@ static void a_bad_sector_names_its_record(void **state)
 {
     (void)state;
     const an_index_entry *entry = &an_dataset_index(set.dataset)[100];
-    an_batch *batch;
+    an_batch batch;
     an_loader_options o = plain();
     o.engine = AN_READER_PREAD;
     o.order = AN_ORDER_SEQUENTIAL;
@@ -112,7 +123,7 @@ static void a_bad_sector_names_its_record(void **state)
     an_loader *loader = start(&o);
     for (uint32_t step = 0; step < 100 / BATCH; step++) {
         assert_int_equal(an_loader_next(loader, &batch), AN_OK);
-        an_loader_release(loader, batch);
+        assert_int_equal(an_loader_release(loader, &batch), AN_OK);
     }
     assert_int_equal(an_loader_next(loader, &batch), AN_EIO);
     assert_non_null(strstr(an_error_message(), "record 100 ('class/100.png')"));
@@ -125,7 +136,7 @@ static void stopping_does_not_wait_for_a_slow_disk_to_finish(void **state)
     (void)state;
     faults.slow_us = 20000;
     for (int i = 0; i < 10; i++) {
-        an_batch *batch;
+        an_batch batch;
         an_loader_options o = plain();
         o.engine = AN_READER_PREAD;
         o.depth = 1 + 7 * (i % 3);
@@ -136,12 +147,56 @@ static void stopping_does_not_wait_for_a_slow_disk_to_finish(void **state)
     }
 }
 
+static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+static atomic_int samples_begun;
+
+static void pass_gate(void *context, int worker)
+{
+    (void)context, (void)worker;
+    pthread_mutex_lock(&gate);
+    pthread_mutex_unlock(&gate);
+    atomic_fetch_add(&samples_begun, 1);
+}
+
+/* The reader fails while a worker still makes the batch that is due. That the batch is complete a moment later does not
+ * take the failure back. */
+static void a_failure_stays(void **state)
+{
+    (void)state;
+    enum { SMALL = 5, AT_ONCE = 4 /* samples that a worker takes together, at most */ };
+    an_batch batch;
+    an_loader_options o = plain();
+    o.engine = AN_READER_PREAD;
+    o.order = AN_ORDER_SEQUENTIAL;
+    o.depth = 1; /* so that records arrive in order */
+    o.threads = 1;
+    o.batch = SMALL;
+    o.worker_hook = pass_gate;
+    faults.submits_left = SMALL + AT_ONCE + 1; /* in the second batch */
+    atomic_store(&samples_begun, 0);
+    pthread_mutex_lock(&gate);
+    an_loader *loader = start(&o);
+    assert_int_equal(an_loader_next(loader, &batch), AN_EIO);
+    pthread_mutex_unlock(&gate);
+    while (atomic_load(&samples_begun) < SMALL + AT_ONCE) /* then the first batch is complete */
+        usleep(100);
+    for (int i = 0; i < 3; i++) {
+        int rc = i % 2 ? an_loader_try_next(loader, &batch) : an_loader_next(loader, &batch);
+        assert_int_equal(rc, AN_EIO);
+        assert_int_equal(batch.lease, 0);
+        assert_non_null(strstr(an_error_message(), "the reader is broken"));
+        assert_non_null(strstr(an_error_message(), set.path));
+    }
+    an_loader_free(loader);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(trouble_changes_no_byte, no_faults),
         cmocka_unit_test_setup(a_refused_ring_is_noted_and_replaced, no_faults),
         cmocka_unit_test_setup(a_bad_sector_names_its_record, no_faults),
+        cmocka_unit_test_setup(a_failure_stays, no_faults),
         cmocka_unit_test_setup(stopping_does_not_wait_for_a_slow_disk_to_finish, no_faults),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

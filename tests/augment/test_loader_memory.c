@@ -47,10 +47,10 @@ void *__wrap_realloc(void *old, size_t size)
 
 static void take(an_loader *loader, uint32_t batches)
 {
-    an_batch *batch;
+    an_batch batch;
     for (uint32_t i = 0; i < batches; i++) {
         assert_int_equal(an_loader_next(loader, &batch), AN_OK);
-        an_loader_release(loader, batch);
+        assert_int_equal(an_loader_release(loader, &batch), AN_OK);
     }
 }
 

@@ -42,7 +42,7 @@ static void make(const an_sample_options *options, uint64_t record, const an_sam
     an_sampler *sampler;
     an_sample_scratch *scratch;
     an_record parsed;
-    if (an_sampler_create(&sampler, options, SIDE, an_dataset_statistics(set.dataset)) != AN_OK)
+    if (an_sampler_create(&sampler, options, SIDE, an_dataset_statistics(set.dataset)))
         fail_msg("%s", an_error_message());
     assert_int_equal(an_sample_scratch_create(&scratch, sampler), AN_OK);
     assert_int_equal(an_dataset_record(set.dataset, record, &parsed), AN_OK);

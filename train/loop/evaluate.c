@@ -54,12 +54,14 @@ int an_evaluate_centre(an_exec *exec, const an_train_view_options *options, cons
         return an_error(AN_ENOMEM, "out of memory for predictions");
     int rc = an_train_view_loader(options, exec, &loader);
     while (!rc) {
-        an_batch *batch;
+        an_batch batch;
         rc = an_stop_requested() ? AN_STOPPED : an_loader_next(loader, &batch);
         if (rc)
             break;
-        rc = add_batch(exec, batch, watcher, probabilities, out);
-        an_loader_release(loader, batch);
+        rc = add_batch(exec, &batch, watcher, probabilities, out);
+        int released = an_loader_release(loader, &batch);
+        if (!rc)
+            rc = released;
     }
     an_loader_free(loader);
     free(probabilities);

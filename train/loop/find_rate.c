@@ -31,14 +31,14 @@ double an_find_rate_choose(const an_rate_point *points, int count, int classes)
 /* One step at the given rate. AN_END if the loss is not finite. */
 static int one_step(an_session *s, an_loader *loader, int number, double rate, double *loss)
 {
-    an_batch *batch;
+    an_batch batch;
     an_exec_result result;
     int rc = an_loader_next(loader, &batch);
     if (rc)
         return rc;
-    an_images images = an_train_images(batch);
-    rc = an_exec_step(s->exec, &images, batch->labels, batch->count, (uint64_t)number, &result);
-    an_loader_release(loader, batch);
+    an_images images = an_train_images(&batch);
+    rc = an_exec_step(s->exec, &images, batch.labels, batch.count, (uint64_t)number, &result);
+    an_loader_release(loader, &batch);
     if (rc == AN_ECORRUPT)
         return AN_END;
     if (rc)

@@ -49,11 +49,11 @@ static int train_batch(an_trainer *t, const an_batch *batch)
 }
 
 /* The batch of this step. Time spent waiting for it is counted. */
-static int take_batch(an_trainer *t, an_batch **out)
+static int take_batch(an_trainer *t, an_batch *out)
 {
-    if (t->ahead) {
+    if (t->ahead.lease) {
         *out = t->ahead;
-        t->ahead = NULL;
+        t->ahead.lease = 0;
         return AN_OK;
     }
     uint64_t start = an_clock_ns();
@@ -68,12 +68,12 @@ static int take_batch(an_trainer *t, an_batch **out)
  * reported when the batch is due: it stays. */
 static void look_ahead(an_trainer *t)
 {
-    an_batch *next;
+    an_batch next;
     if (t->state.step + 1 >= t->session.total_steps || an_loader_try_next(t->loader, &next))
         return;
     t->ahead = next;
-    an_images images = an_train_images(next);
-    an_exec_prefetch(t->session.exec, &images, next->count);
+    an_images images = an_train_images(&next);
+    an_exec_prefetch(t->session.exec, &images, next.count);
 }
 
 /* Warn once if steps cannot be replayed as a graph. */
@@ -90,13 +90,15 @@ static int tell_refusal(an_trainer *t)
 
 static int step(an_trainer *t)
 {
-    an_batch *batch;
+    an_batch batch;
     int rc = take_batch(t, &batch);
     if (rc)
         return rc;
     look_ahead(t);
-    rc = train_batch(t, batch);
-    an_loader_release(t->loader, batch);
+    rc = train_batch(t, &batch);
+    int released = an_loader_release(t->loader, &batch);
+    if (!rc)
+        rc = released;
     if (!rc)
         rc = tell_refusal(t);
     if (!rc && (t->state.step % (uint64_t)t->config->log_every == 0 || t->state.step == t->session.total_steps))

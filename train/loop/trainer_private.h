@@ -25,7 +25,7 @@ struct an_trainer {
     const an_train_observer *observer;
     an_session session;
     an_loader *loader;
-    an_batch *ahead;       /* the next step's batch, if it was ready in time to be sent ahead; else NULL */
+    an_batch ahead;        /* the next step's batch, if it was ready in time to be sent ahead; else lease 0 */
     an_run *run;           /* NULL without --run */
     an_metrics *metrics;   /* the same */
     an_tensorboard *board; /* NULL without --tensorboard */

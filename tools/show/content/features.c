@@ -75,12 +75,12 @@ int an_features_make(an_viewer *v, const an_dataset *dataset, const uint64_t *su
     float *rows = malloc((size_t)v->options.batch * units * sizeof(*rows));
     rc = rows ? an_train_view_loader(&view, v->exec, &loader) : an_error(AN_ENOMEM, "out of memory for features");
     while (rc == AN_OK) {
-        an_batch *batch;
+        an_batch batch;
         rc = an_stop_requested() ? AN_STOPPED : an_loader_next(loader, &batch);
         if (rc != AN_OK)
             break;
-        rc = batch_tell(v, batch, layer, rows, watcher);
-        an_loader_release(loader, batch);
+        rc = batch_tell(v, &batch, layer, rows, watcher);
+        an_loader_release(loader, &batch);
     }
     an_loader_free(loader);
     free(rows);

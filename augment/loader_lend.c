@@ -1,0 +1,184 @@
+/* What the callers of the loader do: take batches, give them back, interrupt. The DESIGN stands in loader.c. */
+#include <stdatomic.h>
+
+#include "augment/loader_private.h"
+#include "base/clock.h"
+
+/* A lease number: a count of all loans in the process, times AN_LOADER_SLOTS_MAX, plus the number of the slot. */
+static uint64_t new_lease(const an_loader *l, const an_loader_slot *s)
+{
+    static atomic_uint_fast64_t loans;
+    uint64_t loan = atomic_fetch_add_explicit(&loans, 1, memory_order_relaxed) + 1;
+    return loan * AN_LOADER_SLOTS_MAX + (uint64_t)(s - l->slots);
+}
+
+/* The slot that is lent under this number, or NULL. The lock is held. */
+static an_loader_slot *lent_slot(an_loader *l, uint64_t lease)
+{
+    uint64_t number = lease % AN_LOADER_SLOTS_MAX;
+    if (lease == 0 || number >= (uint64_t)l->options.slots || l->slots[number].batch.lease != lease)
+        return NULL;
+    return &l->slots[number];
+}
+
+/* The lock is held. */
+static void restart_stats(an_loader *l)
+{
+    l->stats = (an_loader_stats){.threads = l->options.threads};
+    l->started_ns = an_clock_ns();
+}
+
+/* This failure is what every call gets from now on. The lock is held. */
+static int fail_for_good(an_loader *l, const an_error_state *failure)
+{
+    l->failure = *failure;
+    pthread_cond_broadcast(&l->delivery);
+    return an_error_restore(&l->failure);
+}
+
+/* Whether the next batch is there. *out: its slot; NULL, with 0 returned: not yet. AN_AGAIN: all slots are lent. The
+ * lock is held. */
+static int look(an_loader *l, uint64_t interruptions, an_loader_slot **out)
+{
+    *out = NULL;
+    if (l->interrupted || l->interruptions != interruptions)
+        return AN_STOPPED;
+    if (l->failure.code)
+        return an_error_restore(&l->failure);
+    if (l->delivered == l->total)
+        return AN_END;
+    if (l->lent == l->options.slots)
+        return AN_AGAIN;
+    an_loader_slot *due = l->open[l->delivered % (uint64_t)l->options.slots];
+    if (due->done && due->error.code)
+        return fail_for_good(l, &due->error);
+    if (!due->done && l->reader_failure.code)
+        return fail_for_good(l, &l->reader_failure);
+    if (due->done)
+        *out = due;
+    return AN_OK;
+}
+
+/* Look until the next batch is there, waiting in between. The lock is held. */
+static int await(an_loader *l, an_loader_slot **out)
+{
+    uint64_t interruptions = l->interruptions, start = an_clock_ns();
+    int rc = look(l, interruptions, out);
+    while (!rc && !*out) {
+        l->consumers_waiting++;
+        pthread_cond_wait(&l->delivery, &l->lock);
+        l->consumers_waiting--;
+        rc = look(l, interruptions, out);
+    }
+    l->stats.consumer_wait_ns += an_loader_since(l, start);
+    if (rc == AN_AGAIN)
+        return an_error(AN_EINVAL, "all %d batches are lent: release one first", l->options.slots);
+    return rc;
+}
+
+/* The lock is held. */
+static void lend(an_loader *l, an_loader_slot *s, an_batch *out)
+{
+    s->batch.lease = new_lease(l, s);
+    l->lent++;
+    l->delivered++;
+    l->stats.batches++;
+    l->stats.samples += s->batch.count;
+    *out = s->batch;
+}
+
+int an_loader_next(an_loader *loader, an_batch *out)
+{
+    an_loader_slot *due;
+    *out = (an_batch){0};
+    pthread_mutex_lock(&loader->lock);
+    if (!loader->started_ns)
+        restart_stats(loader);
+    int rc = await(loader, &due);
+    if (!rc)
+        lend(loader, due, out);
+    pthread_mutex_unlock(&loader->lock);
+    return rc;
+}
+
+int an_loader_try_next(an_loader *loader, an_batch *out)
+{
+    an_loader_slot *due;
+    *out = (an_batch){0};
+    pthread_mutex_lock(&loader->lock);
+    if (!loader->started_ns)
+        restart_stats(loader);
+    int rc = look(loader, loader->interruptions, &due);
+    if (!rc && !due)
+        rc = AN_AGAIN;
+    if (!rc)
+        lend(loader, due, out);
+    pthread_mutex_unlock(&loader->lock);
+    return rc;
+}
+
+/* Parked records whose batch is open now become ready, the others stay in their order. Returns how many workers to
+ * wake. The lock is held. */
+static int unpark(an_loader *l)
+{
+    for (int left = l->parked.count; left > 0; left--) {
+        an_loader_item *it = an_loader_list_pop(&l->parked);
+        an_loader_list_push(an_loader_is_open(l, it->batch) ? &l->ready : &l->parked, it);
+    }
+    return an_loader_workers_wanted(l);
+}
+
+/* The slot is free again and takes the next batch. Returns how many workers to wake. The lock is held. */
+static int take_back(an_loader *l, an_loader_slot *s)
+{
+    s->batch.lease = 0;
+    l->lent--;
+    an_loader_open(l, s);
+    return unpark(l);
+}
+
+int an_loader_release(an_loader *loader, const an_batch *batch)
+{
+    pthread_mutex_lock(&loader->lock);
+    an_loader_slot *s = lent_slot(loader, batch->lease);
+    int wanted = s ? take_back(loader, s) : 0;
+    pthread_mutex_unlock(&loader->lock);
+    if (!s)
+        return an_error(AN_EINVAL,
+                        "cannot release a batch (epoch %llu, step %llu) that this loader has not lent, or has back",
+                        (unsigned long long)batch->epoch, (unsigned long long)batch->step);
+    an_loader_wake_workers(loader, wanted);
+    return AN_OK;
+}
+
+void an_loader_interrupt(an_loader *loader)
+{
+    pthread_mutex_lock(&loader->lock);
+    loader->interrupted = true;
+    loader->interruptions++;
+    pthread_cond_broadcast(&loader->delivery);
+    pthread_mutex_unlock(&loader->lock);
+}
+
+void an_loader_resume(an_loader *loader)
+{
+    pthread_mutex_lock(&loader->lock);
+    loader->interrupted = false;
+    pthread_mutex_unlock(&loader->lock);
+}
+
+void an_loader_stats_get(an_loader *loader, an_loader_stats *out)
+{
+    pthread_mutex_lock(&loader->lock);
+    *out = loader->stats;
+    out->threads = loader->options.threads;
+    out->elapsed_ns = loader->started_ns ? an_clock_ns() - loader->started_ns : 0;
+    pthread_mutex_unlock(&loader->lock);
+}
+
+void an_loader_stats_reset(an_loader *loader)
+{
+    pthread_mutex_lock(&loader->lock);
+    restart_stats(loader);
+    pthread_mutex_unlock(&loader->lock);
+}
