@@ -30,22 +30,29 @@ static void inverse(const int16_t *coefficients, const int16_t quantisation[64],
 
 enum { CHUNK = 64 };
 
-/* 3 near + far of CHUNK samples and both neighbours, in 16 bits: sums[k] belongs to sample k - 1. */
-static inline void sum_rows(const uint8_t *near, const uint8_t *far, uint16_t sums[CHUNK + 16])
+/* 16 of the sums of sum_rows, from sum k on. */
+static inline void sum_sixteen(const uint8_t *near, const uint8_t *far, int k, uint16_t *sums)
 {
-    for (int i = 0; i < CHUNK + 16; i += 16) {
-        an_vec n = an_vec_load(near - 1 + i), f = an_vec_load(far - 1 + i);
-        an_vec n0 = an_vec_unpacklo_epi8(n, VEC_ZERO), n1 = an_vec_unpackhi_epi8(n, VEC_ZERO);
-        an_vec f0 = an_vec_unpacklo_epi8(f, VEC_ZERO), f1 = an_vec_unpackhi_epi8(f, VEC_ZERO);
-        an_vec_store(sums + i, (an_vec)((an_vecu16)n0 * 3 + (an_vecu16)f0));
-        an_vec_store(sums + i + 8, (an_vec)((an_vecu16)n1 * 3 + (an_vecu16)f1));
-    }
+    an_vec n = an_vec_load(near - 1 + k), f = an_vec_load(far - 1 + k);
+    an_vec n0 = an_vec_unpacklo_epi8(n, VEC_ZERO), n1 = an_vec_unpackhi_epi8(n, VEC_ZERO);
+    an_vec f0 = an_vec_unpacklo_epi8(f, VEC_ZERO), f1 = an_vec_unpackhi_epi8(f, VEC_ZERO);
+    an_vec_store(sums + k, (an_vec)((an_vecu16)n0 * 3 + (an_vecu16)f0));
+    an_vec_store(sums + k + 8, (an_vec)((an_vecu16)n1 * 3 + (an_vecu16)f1));
+}
+
+/* 3 near + far of CHUNK samples and of their two neighbours, in 16 bits: sums[k] belongs to sample k - 1. The last
+ * sixteen overlap the ones before, so that nothing beyond the right neighbour is read. */
+static inline void sum_rows(const uint8_t *near, const uint8_t *far, uint16_t sums[CHUNK + 2])
+{
+    for (int k = 0; k < CHUNK; k += 16)
+        sum_sixteen(near, far, k, sums);
+    sum_sixteen(near, far, CHUNK + 2 - 16, sums);
 }
 
 /* far is near where only the width is doubled: then all sums are four times as large. */
 static inline void upsample_chunk(const uint8_t *near, const uint8_t *far, int left_bias, int right_bias, uint8_t *out)
 {
-    uint16_t sums[CHUNK + 16];
+    uint16_t sums[CHUNK + 2];
     const an_vecu16 left = (an_vecu16)an_vec_set1_epi16((int16_t)left_bias);
     const an_vecu16 right = (an_vecu16)an_vec_set1_epi16((int16_t)right_bias);
     sum_rows(near, far, sums);

@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -119,6 +121,47 @@ static void test_upsampling(void **state)
     }
 }
 
+/* Memory of exactly `size` bytes: the page behind it cannot be accessed. */
+static uint8_t *guarded_make(size_t size)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), used = (size + page - 1) / page * page;
+    uint8_t *memory = mmap(NULL, used + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_true(memory != MAP_FAILED);
+    assert_int_equal(mprotect(memory + used, page, PROT_NONE), 0);
+    return memory + used - size;
+}
+
+static void guarded_free(uint8_t *start, size_t size)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), used = (size + page - 1) / page * page;
+    munmap(start + size - used, used + page);
+}
+
+/* Upsampling stays within the slack behind its rows, even behind a row of one sample. */
+static void check_upsampling_bounds(const an_coef_kernels *kernels, size_t n)
+{
+    const size_t in_size = 1 + n + AN_COEF_SLACK, out_size = 2 * (n + AN_COEF_SLACK);
+    uint8_t *near = guarded_make(in_size), *far = guarded_make(in_size), *out = guarded_make(out_size);
+    kernels->upsample(near + 1, far + 1, n, out);
+    kernels->upsample(near + 1, NULL, n, out);
+    guarded_free(near, in_size);
+    guarded_free(far, in_size);
+    guarded_free(out, out_size);
+}
+
+static void test_upsampling_bounds(void **state)
+{
+    (void)state;
+    const an_coef_kernels *k[KERNELS];
+    int count;
+    others(k, &count);
+    for (size_t n = 1; n <= 150; n++) {
+        check_upsampling_bounds(an_coef_kernels_scalar(), n);
+        for (int i = 0; i < count; i++)
+            check_upsampling_bounds(k[i], n);
+    }
+}
+
 /* A group of blocks such as photographs give: large at low frequencies, and now and then a strong one. */
 static void fill_blocks(an_rng *rng, int16_t *blocks)
 {
@@ -157,10 +200,8 @@ static void test_inverse(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_colours),
-        cmocka_unit_test(test_row_lengths),
-        cmocka_unit_test(test_upsampling),
-        cmocka_unit_test(test_inverse),
+        cmocka_unit_test(test_colours),           cmocka_unit_test(test_row_lengths), cmocka_unit_test(test_upsampling),
+        cmocka_unit_test(test_upsampling_bounds), cmocka_unit_test(test_inverse),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
