@@ -14,12 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <x86intrin.h>
 
 #include <jpeglib.h>
-
-#if defined(__x86_64__)
-#include <x86intrin.h>
-#endif
 
 #include "base/bytes.h"
 #include "base/clock.h"
@@ -167,15 +164,6 @@ static int measure(double us[CONTENDERS])
     return AN_OK;
 }
 
-static uint64_t cycles(void)
-{
-#if defined(__x86_64__)
-    return __rdtsc();
-#else
-    return an_clock_ns();
-#endif
-}
-
 /* Room for one image's stages. */
 typedef struct {
     an_coef_work work;
@@ -194,11 +182,11 @@ static void stage_blocks(const an_coef_kernels *k, const an_coef_layout *layout,
             const an_coef_component *component = &layout->component[c];
             for (uint32_t r = an_coef_mcu_row_blocks(component, m); r > 0; r--, length += 2) {
                 size_t size = an_bytes_u16(length), blocks = component->blocks_wide;
-                uint64_t start = cycles();
+                uint64_t start = __rdtsc();
                 k->unpack(row, size, blocks, 0, blocks, &room->work);
-                uint64_t middle = cycles();
+                uint64_t middle = __rdtsc();
                 k->inverse(room->work.coefficients, room->quantisation, blocks, room->planes, room->stride);
-                spent[1] += cycles() - middle;
+                spent[1] += __rdtsc() - middle;
                 spent[0] += middle - start;
                 row += size;
             }
@@ -211,12 +199,12 @@ static void stage_rows(const an_coef_kernels *k, const an_coef_layout *layout, c
     size_t width = layout->info.width;
     for (uint32_t y = 0; y < layout->info.height; y++) {
         const uint8_t *near = room->planes + AN_COEF_SLACK, *far = near + room->stride;
-        uint64_t start = cycles();
+        uint64_t start = __rdtsc();
         for (int c = 0; c < 2; c++)
             k->upsample(near, far, (width + 1) / 2, room->chroma[c]);
-        uint64_t middle = cycles();
+        uint64_t middle = __rdtsc();
         k->colour(near, room->chroma[0], room->chroma[1], width, y % 2, out);
-        spent[3] += cycles() - middle;
+        spent[3] += __rdtsc() - middle;
         spent[2] += middle - start;
     }
 }

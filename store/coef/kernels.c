@@ -10,9 +10,5 @@ const an_coef_kernels *an_coef_kernels_get(an_simd_tier tier)
     case AN_SIMD_SCALAR:
         break;
     }
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    return an_coef_kernels_scalar();
-#else
     return an_coef_kernels_vectors();
-#endif
 }

@@ -106,11 +106,6 @@ static inline uint32_t rotate(int16_t a, int x, int16_t b, int y)
 /* Two results shifted down and side by side in memory: half of the way to the transposed block. */
 static inline uint32_t join(uint32_t first, uint32_t second, int bits)
 {
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    uint32_t swap = first;
-    first = second;
-    second = swap;
-#endif
     uint32_t upper = bits < 16 ? second << (16 - bits) : (uint32_t)((int32_t)second >> (bits - 16));
     return ((uint32_t)((int32_t)first >> bits) & 0xffff) | (upper & 0xffff0000u);
 }
@@ -207,11 +202,7 @@ static inline int16_t high_product(int16_t a, int16_t b)
 /* Two bytes that lie in memory in this order, as one number. */
 static inline uint16_t two_bytes(int16_t first, int16_t second)
 {
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    return (uint16_t)(first << 8 | second);
-#else
     return (uint16_t)(first | second << 8);
-#endif
 }
 
 /* A chunk of pixels of four bytes: R, G, B, 0. Everything in 16 bits, as that makes the most lanes: a constant of 16

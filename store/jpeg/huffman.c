@@ -140,10 +140,7 @@ static inline uint64_t load(const uint8_t *bytes)
 {
     uint64_t v;
     memcpy(&v, bytes, sizeof v);
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    v = __builtin_bswap64(v);
-#endif
-    return v;
+    return __builtin_bswap64(v);
 }
 
 /* At least 56 bits. Whether it was necessary cannot be predicted, so nobody asks. */

@@ -13,18 +13,13 @@
 #include "base/rng.h"
 #include "store/coef/kernels.h"
 
-const an_coef_kernels *an_coef_kernels_plain_vectors(void);
-
-enum { KERNELS = 4, ROW = 256 };
+enum { KERNELS = 3, ROW = 256 };
 
 /* Those that this processor has: *count of them. */
 static void others(const an_coef_kernels *out[KERNELS], int *count)
 {
     *count = 0;
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
     out[(*count)++] = an_coef_kernels_vectors();
-    out[(*count)++] = an_coef_kernels_plain_vectors();
-#endif
     if (an_cpu_simd_best() >= AN_SIMD_AVX2)
         out[(*count)++] = an_coef_kernels_avx2();
     if (an_cpu_simd_best() >= AN_SIMD_AVX512)
