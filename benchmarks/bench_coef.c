@@ -23,8 +23,10 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/rng.h"
+#include "store/coef/coef.h"
 #include "store/coef/format.h"
-#include "store/coef/kernels.h"
+#include "store/coef/unpack.h"
+#include "store/image/planes/kernels.h"
 #include "store/image/resize.h"
 #include "store/jpeg/jpeg.h"
 
@@ -34,7 +36,7 @@ typedef struct {
     char *path;
     an_image image;
     an_buffer jpeg, coef;
-    an_coef_window window;
+    an_window window;
 } sample;
 
 static sample samples[FILES_MAX];
@@ -96,7 +98,7 @@ static int encode(sample *s, an_jpeg_encoder *jpeg, int quality, an_jpeg_subsamp
 static void decode_turbo(const sample *s)
 {
     static uint8_t line[3 * 16384 + 64];
-    const an_coef_window *w = &s->window;
+    const an_window *w = &s->window;
     JDIMENSION x = w->x, width = w->width;
     jpeg_mem_src(&turbo, s->jpeg.data, s->jpeg.size);
     jpeg_read_header(&turbo, TRUE);
@@ -173,17 +175,19 @@ typedef struct {
 } stage_room;
 
 /* Unpack and inverse DCT of all rows of blocks, each row's samples over the last one's. */
-static void stage_blocks(const an_coef_kernels *k, const an_coef_layout *layout, const stage_room *room,
+static void stage_blocks(an_simd_tier tier, const an_coef_layout *layout, const stage_room *room,
                          uint64_t spent[STAGES])
 {
+    const an_planes_kernels *k = an_planes_kernels_get(tier);
+    an_coef_unpack *unpack = an_coef_unpack_get(tier);
     const uint8_t *row = layout->rows, *length = layout->lengths;
-    for (uint32_t m = 0; m < layout->mcu_rows; m++)
-        for (int c = 0; c < layout->components; c++) {
-            const an_coef_component *component = &layout->component[c];
-            for (uint32_t r = an_coef_mcu_row_blocks(component, m); r > 0; r--, length += 2) {
+    for (uint32_t m = 0; m < layout->blocks.mcu_rows; m++)
+        for (int c = 0; c < layout->blocks.components; c++) {
+            const an_blocks_component *component = &layout->blocks.component[c];
+            for (uint32_t r = an_blocks_rows_in_mcu(component, m); r > 0; r--, length += 2) {
                 size_t size = an_bytes_u16(length), blocks = component->blocks_wide;
                 uint64_t start = __rdtsc();
-                k->unpack(row, size, blocks, 0, blocks, &room->work);
+                unpack(row, size, blocks, 0, blocks, &room->work);
                 uint64_t middle = __rdtsc();
                 k->inverse(room->work.coefficients, room->quantisation, blocks, room->planes, room->stride);
                 spent[1] += __rdtsc() - middle;
@@ -193,12 +197,12 @@ static void stage_blocks(const an_coef_kernels *k, const an_coef_layout *layout,
         }
 }
 
-static void stage_rows(const an_coef_kernels *k, const an_coef_layout *layout, const stage_room *room,
-                       uint64_t spent[STAGES])
+static void stage_rows(an_simd_tier tier, const an_coef_layout *layout, const stage_room *room, uint64_t spent[STAGES])
 {
-    size_t width = layout->info.width;
-    for (uint32_t y = 0; y < layout->info.height; y++) {
-        const uint8_t *near = room->planes + AN_COEF_SLACK, *far = near + room->stride;
+    const an_planes_kernels *k = an_planes_kernels_get(tier);
+    size_t width = layout->blocks.width;
+    for (uint32_t y = 0; y < layout->blocks.height; y++) {
+        const uint8_t *near = room->planes + AN_PLANES_SLACK, *far = near + room->stride;
         uint64_t start = __rdtsc();
         for (int c = 0; c < 2; c++)
             k->upsample(near, far, (width + 1) / 2, room->chroma[c]);
@@ -210,15 +214,15 @@ static void stage_rows(const an_coef_kernels *k, const an_coef_layout *layout, c
 }
 
 /* Add an image's share of the mean; of a few goes the shortest, as others may interrupt. */
-static int stages_of(const an_coef_kernels *k, const sample *s, const stage_room *room, double mean[STAGES])
+static int stages_of(an_simd_tier tier, const sample *s, const stage_room *room, double mean[STAGES])
 {
     an_coef_layout layout;
     uint64_t least[STAGES] = {UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX};
     int rc = an_coef_layout_parse(&layout, s->coef.data, s->coef.size);
     for (int go = 0; !rc && go < 5; go++) {
         uint64_t spent[STAGES] = {0};
-        stage_blocks(k, &layout, room, spent);
-        stage_rows(k, &layout, room, spent);
+        stage_blocks(tier, &layout, room, spent);
+        stage_rows(tier, &layout, room, spent);
         for (int i = 0; i < STAGES; i++)
             least[i] = spent[i] < least[i] ? spent[i] : least[i];
     }
@@ -230,20 +234,20 @@ static int stages_of(const an_coef_kernels *k, const sample *s, const stage_room
 /* Cycles of each stage for an image. */
 static int stages(an_simd_tier tier, uint32_t side, double mean[STAGES])
 {
-    size_t blocks = side / 8 + 2 * AN_COEF_GROUP;
-    stage_room room = {.stride = 8 * blocks + 4 * AN_COEF_SLACK};
-    uint8_t *memory = calloc(1, blocks * 256 + 12 * room.stride + 4 * AN_COEF_SLACK);
+    size_t blocks = side / 8 + 2 * AN_PLANES_GROUP;
+    stage_room room = {.stride = 8 * blocks + 4 * AN_PLANES_SLACK};
+    uint8_t *memory = calloc(1, blocks * 256 + 12 * room.stride + 4 * AN_PLANES_SLACK);
     if (!memory)
         return an_error(AN_ENOMEM, "out of memory");
     room.work = (an_coef_work){(void *)memory, (int8_t *)memory + blocks * 2, (void *)(memory + blocks * 66 + 128)};
     room.planes = memory + blocks * 194 + 256;
     room.chroma[0] = room.planes + 8 * room.stride;
-    room.chroma[1] = room.chroma[0] + room.stride + 2 * AN_COEF_SLACK;
+    room.chroma[1] = room.chroma[0] + room.stride + 2 * AN_PLANES_SLACK;
     for (int i = 0; i < 64; i++)
         room.quantisation[i] = 5;
     int rc = AN_OK;
     for (size_t i = 0; !rc && i < count; i++)
-        rc = stages_of(an_coef_kernels_get(tier), &samples[i], &room, mean);
+        rc = stages_of(tier, &samples[i], &room, mean);
     free(memory);
     return rc;
 }
@@ -287,7 +291,7 @@ static int benchmark(uint32_t side, int quality)
     for (size_t i = 0; !rc && i < count; i++) {
         uint32_t size = side * 7 / 8;
         uint32_t x = an_rng_below(&rng, side - size + 1), y = an_rng_below(&rng, side - size + 1);
-        samples[i].window = (an_coef_window){x, y, size, size, i % 2};
+        samples[i].window = (an_window){x, y, size, size, i % 2};
         rc = encode(&samples[i], jpeg, quality, AN_JPEG_420);
     }
     an_jpeg_encoder_free(jpeg);
@@ -309,8 +313,8 @@ static int differing(const sample *s, const an_image *expected, uint64_t *differ
     for (int t = 0; t < TIERS; t++) {
         if (!decoders[t])
             continue;
-        int rc = an_coef_decode_window(decoders[t], s->coef.data, s->coef.size,
-                                       &(an_coef_window){0, 0, side, side, false}, out, (size_t)side * 3);
+        int rc = an_coef_decode_window(decoders[t], s->coef.data, s->coef.size, &(an_window){0, 0, side, side, false},
+                                       out, (size_t)side * 3);
         if (rc)
             return rc;
         for (size_t i = 0; i < bytes; i++)

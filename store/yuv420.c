@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "store/coef/kernels.h"
+#include "store/image/planes/kernels.h"
 
 /* ---------------------------------------------------------------------------------------------------- encode ---- */
 
@@ -124,8 +124,8 @@ static int work_make(work *w, const an_record *record, uint32_t x, uint32_t widt
     c->count = (x + width - 1) / 2 - c->first + 1;
     c->plane[0] = record->payload + (size_t)h->width * h->height;
     c->plane[1] = c->plane[0] + (size_t)c->width * c->height;
-    c->row_size = c->count + 2 + AN_COEF_SLACK;
-    size_t wide = 2 * ((size_t)c->count + AN_COEF_SLACK); /* upsampling doubles what it reads too far */
+    c->row_size = c->count + 2 + AN_PLANES_SLACK;
+    size_t wide = 2 * ((size_t)c->count + AN_PLANES_SLACK); /* upsampling doubles what it reads too far */
     int rc = an_buffer_reserve(scratch, 6 * c->row_size + 3 * wide);
     if (rc)
         return rc;
@@ -139,7 +139,7 @@ static int work_make(work *w, const an_record *record, uint32_t x, uint32_t widt
 int an_yuv420_decode(const an_record *record, uint32_t x, uint32_t y, uint32_t width, uint32_t height, uint8_t *out,
                      size_t stride, an_buffer *scratch)
 {
-    const an_coef_kernels *kernels = an_coef_kernels_get(an_cpu_simd());
+    const an_planes_kernels *kernels = an_planes_kernels_get(an_cpu_simd());
     work w;
     int rc = work_make(&w, record, x, width, scratch);
     if (rc)

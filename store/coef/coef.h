@@ -12,18 +12,12 @@
 #include "base/buffer.h"
 #include "base/cpu.h"
 #include "store/image/image.h"
+#include "store/image/planes/planes.h"
 #include "store/jpeg/jpeg.h"
-
-typedef enum {
-    AN_COEF_GREY = 0,
-    AN_COEF_444 = 1,
-    AN_COEF_422 = 2, /* chroma halved horizontally */
-    AN_COEF_420 = 3  /* chroma halved both ways */
-} an_coef_sampling;
 
 typedef struct {
     uint32_t width, height; /* pixels */
-    an_coef_sampling sampling;
+    an_sampling sampling;
 } an_coef_info;
 
 /* Parse and check the payload's header only. */
@@ -51,21 +45,17 @@ int an_coef_decoder_create(an_coef_decoder **out); /* takes the SIMD tier of an_
 int an_coef_decoder_create_tier(an_coef_decoder **out, an_simd_tier tier);
 void an_coef_decoder_free(an_coef_decoder *decoder); /* NULL is fine */
 
-typedef struct {
-    uint32_t x, y, width, height; /* inside the image, not empty: AN_EINVAL otherwise */
-    bool flip;                    /* rows mirrored left to right */
-} an_coef_window;
+typedef an_window an_coef_window;
 
 /* Decode the window to RGB bytes, rows stride bytes apart; grey as R = G = B. Damaged data gives AN_ECORRUPT, never an
  * out-of-bounds access; what was written to rgb until then is undefined. */
-int an_coef_decode_window(an_coef_decoder *decoder, const uint8_t *payload, size_t size, const an_coef_window *window,
+int an_coef_decode_window(an_coef_decoder *decoder, const uint8_t *payload, size_t size, const an_window *window,
                           uint8_t *rgb, size_t stride);
 
 /* The same, row by row from the top while each is hot in the first-level cache: for writing another format in one pass.
  * y counts from 0 within the window; rgb holds width * 3 bytes, followed by at least 64 bytes that may be read, and is
  * valid during the call. */
-typedef void an_coef_row(void *context, uint32_t y, const uint8_t *rgb);
-int an_coef_decode_rows(an_coef_decoder *decoder, const uint8_t *payload, size_t size, const an_coef_window *window,
-                        an_coef_row *row, void *context);
+int an_coef_decode_rows(an_coef_decoder *decoder, const uint8_t *payload, size_t size, const an_window *window,
+                        an_planes_row *row, void *context);
 
 #endif

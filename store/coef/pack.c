@@ -1,4 +1,4 @@
-#include "store/coef/pack.h"
+#include "store/coef/pack_private.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -6,8 +6,8 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "store/coef/format.h"
-#include "store/coef/range.h"
-#include "store/coef/row.h"
+#include "store/coef/row_private.h"
+#include "store/image/planes/dct_range.h"
 
 enum {
     MAX_VALUES = 63,
@@ -92,7 +92,7 @@ static void put_dc(an_coef_packer *p, int16_t dc)
 static void put_wide(an_coef_packer *p, const int16_t block[64], uint64_t map)
 {
     for (; map != 0; map &= map - 1) {
-        int value = block[an_coef_zigzag[__builtin_ctzll(map)]];
+        int value = block[an_blocks_zigzag[__builtin_ctzll(map)]];
         if (abs(value) > 127)
             put_word(p->words, &p->word, value);
     }
@@ -112,7 +112,7 @@ static void add_block(an_coef_packer *p, int16_t dc, uint64_t map)
 bool an_coef_packer_block(an_coef_packer *p, const int16_t block[64], const uint16_t quantisation[64])
 {
     an_coef_block found = p->kernels->collect(block, quantisation, p->values + p->value);
-    if (found.weight > AN_COEF_SAFE_WEIGHT && !an_coef_in_range(block, quantisation))
+    if (found.weight > AN_DCT_SAFE_WEIGHT && !an_dct_in_range(block, quantisation))
         return false;
     if (found.wide)
         put_wide(p, block, found.map & ~(uint64_t)1);
@@ -169,7 +169,7 @@ static an_coef_block collect(const int16_t block[64], const uint16_t quantisatio
 {
     an_coef_block found = {.map = map_of(block), .weight = (uint32_t)(abs(block[0]) * quantisation[0])};
     for (uint64_t map = found.map & ~(uint64_t)1; map != 0; map &= map - 1) {
-        size_t at = an_coef_zigzag[__builtin_ctzll(map)];
+        size_t at = an_blocks_zigzag[__builtin_ctzll(map)];
         int value = block[at], size = abs(value);
         found.weight += (uint32_t)(size * quantisation[at]);
         found.wide |= size > 127;

@@ -2,7 +2,7 @@
 #include <immintrin.h>
 
 #include "store/coef/format.h"
-#include "store/coef/pack.h"
+#include "store/coef/pack_private.h"
 
 static an_coef_block collect(const int16_t block[64], const uint16_t quantisation[64], int8_t *values)
 {

@@ -6,7 +6,7 @@
 
 #include "base/cpu.h"
 #include "base/error.h"
-#include "store/image/resize_kernels.h"
+#include "store/image/resize_kernels_private.h"
 
 #define ROW_ALIGNMENT 32 /* elements: a cache line */
 

@@ -3,7 +3,7 @@
  * permutation takes a pair of taps for each sum. Its indices and the weights in that order are made once an image. */
 #include <immintrin.h>
 
-#include "store/image/resize_kernels.h"
+#include "store/image/resize_kernels_private.h"
 
 #define PIXELS 5
 #define LANES 32 /* elements of a vector */

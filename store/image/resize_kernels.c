@@ -1,4 +1,4 @@
-#include "store/image/resize_kernels.h"
+#include "store/image/resize_kernels_private.h"
 
 #include <immintrin.h>
 

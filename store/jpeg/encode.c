@@ -1,8 +1,8 @@
 #include <stdlib.h>
 
 #include "base/error.h"
-#include "store/jpeg/compress_private.h"
-#include "store/jpeg/jpeg_errors.h"
+#include "store/jpeg/compress.h"
+#include "store/jpeg/errors.h"
 
 struct an_jpeg_encoder {
     an_jpeg_errors errors;

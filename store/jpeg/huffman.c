@@ -1,8 +1,8 @@
-#include "store/jpeg/huffman.h"
+#include "store/jpeg/huffman_private.h"
 
 #include <string.h>
 
-#include "store/coef/format.h"
+#include "store/image/planes/blocks.h"
 
 /* Positions beyond a block's last, added to the one reached: an end of block ends between END and END + 62, what a
  * lookup could not complete lies beyond SLOW, and between 64 and END two symbols ran over the end: the second one is
@@ -11,7 +11,7 @@ enum { LAST = 63, END = 96, SLOW = 192 };
 enum { DAMAGED = 255 };
 
 /* zigzag position -> row-major position. What has no place goes to that of DC, which is written last. */
-static const uint8_t natural[SLOW + 64 + 4] = {AN_COEF_ZIGZAG};
+static const uint8_t natural[SLOW + 64 + 4] = {AN_BLOCKS_ZIGZAG};
 
 /* --- tables ---------------------------------------------------------------------------------------------------- */
 

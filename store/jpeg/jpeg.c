@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "base/error.h"
-#include "store/jpeg/jpeg_errors.h"
+#include "store/jpeg/jpeg_private.h"
 
 enum { CROP_MIN = 16 }; /* columns decoded at least: with a single column of chroma another upsampler would be chosen */
 enum { CROP_BESIDE = 2 };
@@ -213,7 +213,7 @@ static int read_rows(an_jpeg_decoder *d, an_image *out, uint32_t x)
 static int decode_fast(const whole *w)
 {
     uint32_t width = w->out->width, height = w->out->height, side = width < height ? width : height;
-    an_coef_window window = {0, 0, width, height, false};
+    an_window window = {0, 0, width, height, false};
     if (w->decoder->jpeg.scale_denom != 1)
         return AN_AGAIN;
     if (w->square_only) {

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "store/jpeg/jpeg_errors.h"
+#include "store/jpeg/jpeg_private.h"
 
 enum { WIDTH_MIN = 8 }; /* pixels decoded: below it chroma has one column and libjpeg-turbo chooses another upsampler */
 
@@ -98,7 +98,7 @@ static int decode(void *context)
     if (rc)
         return rc;
     const an_jpeg_window *w = j->window;
-    rc = an_jpeg_fast_decode(d, &(an_coef_window){w->x, w->y, w->width, w->height, false}, false, j->out, j->stride);
+    rc = an_jpeg_fast_decode(d, &(an_window){w->x, w->y, w->width, w->height, false}, false, j->out, j->stride);
     if (rc != AN_AGAIN)
         return rc;
     an_jpeg_set_output(d);

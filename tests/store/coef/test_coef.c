@@ -345,7 +345,7 @@ static void test_bytes(void **state)
     assert_int_equal(an_coef_info_read(payload, sizeof payload, &info), AN_OK);
     assert_int_equal(info.width, 8);
     assert_int_equal(info.height, 8);
-    assert_int_equal(info.sampling, AN_COEF_GREY);
+    assert_int_equal(info.sampling, AN_SAMPLING_GREY);
     for (int t = 0; t < TIERS; t++) {
         uint8_t out[8 * 8 * 3];
         if (!decoders[t])

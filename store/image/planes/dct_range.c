@@ -1,4 +1,4 @@
-#include "store/coef/range.h"
+#include "store/image/planes/dct_range.h"
 
 #include <stddef.h>
 
@@ -53,7 +53,7 @@ static bool passes_fit(const int32_t *v)
     return true;
 }
 
-bool an_coef_in_range(const int16_t block[64], const uint16_t quantisation[64])
+bool an_dct_in_range(const int16_t block[64], const uint16_t quantisation[64])
 {
     int32_t products[64];
     for (int i = 0; i < 64; i++) {

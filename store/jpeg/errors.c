@@ -1,4 +1,4 @@
-#include "store/jpeg/jpeg_errors.h"
+#include "store/jpeg/errors.h"
 
 #include <ctype.h>
 

@@ -1,6 +1,6 @@
 /* How images become JPEG files, for what does a part of it itself. Internal to store. */
-#ifndef AN_STORE_JPEG_COMPRESS_PRIVATE_H
-#define AN_STORE_JPEG_COMPRESS_PRIVATE_H
+#ifndef AN_STORE_JPEG_COMPRESS_H
+#define AN_STORE_JPEG_COMPRESS_H
 
 #include <stdio.h> /* jpeglib.h wants it */
 

@@ -12,8 +12,8 @@
  * Nothing says how long a stream is: the sums over one give the length of the next. Taking these sums first costs two
  * or three instructions a block, proves that every stream lies inside the row, and gives the positions at a window's
  * first block without walking through the blocks before it. */
-#ifndef AN_STORE_COEF_ROW_H
-#define AN_STORE_COEF_ROW_H
+#ifndef AN_STORE_COEF_ROW_PRIVATE_H
+#define AN_STORE_COEF_ROW_PRIVATE_H
 
 #include <stdbool.h>
 
@@ -175,7 +175,7 @@ static inline bool an_coef_row_word(an_coef_row_streams *s, int16_t *out)
 static inline bool an_coef_row_patch(an_coef_row_streams *s, uint64_t wide, int16_t *out)
 {
     for (; wide != 0; wide &= wide - 1)
-        if (!an_coef_row_word(s, &out[an_coef_zigzag[__builtin_ctzll(wide)]]))
+        if (!an_coef_row_word(s, &out[an_blocks_zigzag[__builtin_ctzll(wide)]]))
             return false;
     return true;
 }

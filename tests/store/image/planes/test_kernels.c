@@ -11,19 +11,19 @@
 #include <cmocka.h>
 
 #include "base/rng.h"
-#include "store/coef/kernels.h"
+#include "store/image/planes/kernels.h"
 
 enum { KERNELS = 3, ROW = 256 };
 
 /* Those that this processor has: *count of them. */
-static void others(const an_coef_kernels *out[KERNELS], int *count)
+static void others(const an_planes_kernels *out[KERNELS], int *count)
 {
     *count = 0;
-    out[(*count)++] = an_coef_kernels_vectors();
+    out[(*count)++] = an_planes_kernels_vectors();
     if (an_cpu_simd_best() >= AN_SIMD_AVX2)
-        out[(*count)++] = an_coef_kernels_avx2();
+        out[(*count)++] = an_planes_kernels_avx2();
     if (an_cpu_simd_best() >= AN_SIMD_AVX512)
-        out[(*count)++] = an_coef_kernels_avx512();
+        out[(*count)++] = an_planes_kernels_avx512();
 }
 
 static int clamp(int v)
@@ -39,10 +39,11 @@ static void convert(int y, int cb, int cr, uint8_t *rgb)
     rgb[2] = (uint8_t)clamp(y + ((116130 * (cb - 128) + 32768) >> 16));
 }
 
-static void check_colours(const an_coef_kernels *kernels)
+static void check_colours(const an_planes_kernels *kernels)
 {
-    uint8_t y[ROW + AN_COEF_SLACK], cb[ROW + AN_COEF_SLACK], cr[ROW + AN_COEF_SLACK], expected[3 * ROW], rgb[3 * ROW];
-    for (int i = 0; i < ROW + AN_COEF_SLACK; i++)
+    uint8_t y[ROW + AN_PLANES_SLACK], cb[ROW + AN_PLANES_SLACK], cr[ROW + AN_PLANES_SLACK], expected[3 * ROW],
+        rgb[3 * ROW];
+    for (int i = 0; i < ROW + AN_PLANES_SLACK; i++)
         cb[i] = (uint8_t)i;
     for (int r = 0; r < 256; r++)
         for (int luma = 0; luma < 256; luma += 17) {
@@ -59,10 +60,10 @@ static void check_colours(const an_coef_kernels *kernels)
 static void test_colours(void **state)
 {
     (void)state;
-    const an_coef_kernels *k[KERNELS];
+    const an_planes_kernels *k[KERNELS];
     int count;
     others(k, &count);
-    check_colours(an_coef_kernels_scalar());
+    check_colours(an_planes_kernels_scalar());
     for (int i = 0; i < count; i++)
         check_colours(k[i]);
 }
@@ -77,9 +78,9 @@ static void fill(an_rng *rng, uint8_t *out, size_t n)
 static void test_row_lengths(void **state)
 {
     (void)state;
-    const an_coef_kernels *k[KERNELS];
+    const an_planes_kernels *k[KERNELS];
     int count;
-    uint8_t in[3][ROW + AN_COEF_SLACK], expected[3 * ROW];
+    uint8_t in[3][ROW + AN_PLANES_SLACK], expected[3 * ROW];
     an_rng rng = an_rng_make(1, AN_RNG_TEST, 0, 0);
     others(k, &count);
     for (size_t n = 1; n <= 150; n++) {
@@ -89,7 +90,7 @@ static void test_row_lengths(void **state)
         for (int i = -1; i < count; i++) {
             uint8_t *rgb = malloc(3 * n);
             assert_non_null(rgb);
-            (i < 0 ? an_coef_kernels_scalar() : k[i])->colour(in[0], in[1], in[2], n, n % 2, rgb);
+            (i < 0 ? an_planes_kernels_scalar() : k[i])->colour(in[0], in[1], in[2], n, n % 2, rgb);
             assert_memory_equal(rgb, expected, 3 * n);
             free(rgb);
         }
@@ -99,15 +100,15 @@ static void test_row_lengths(void **state)
 static void test_upsampling(void **state)
 {
     (void)state;
-    const an_coef_kernels *k[KERNELS];
+    const an_planes_kernels *k[KERNELS];
     int count;
-    uint8_t in[2][AN_COEF_SLACK + ROW + AN_COEF_SLACK], out[2][2 * (ROW + AN_COEF_SLACK)];
+    uint8_t in[2][AN_PLANES_SLACK + ROW + AN_PLANES_SLACK], out[2][2 * (ROW + AN_PLANES_SLACK)];
     an_rng rng = an_rng_make(2, AN_RNG_TEST, 0, 0);
     others(k, &count);
     for (size_t n = 3; n <= 150; n++) {
         fill(&rng, in[0], sizeof in);
-        const uint8_t *near = in[0] + AN_COEF_SLACK, *far = n % 2 ? in[1] + AN_COEF_SLACK : NULL;
-        an_coef_kernels_scalar()->upsample(near, far, n, out[0]);
+        const uint8_t *near = in[0] + AN_PLANES_SLACK, *far = n % 2 ? in[1] + AN_PLANES_SLACK : NULL;
+        an_planes_kernels_scalar()->upsample(near, far, n, out[0]);
         for (int i = 0; i < count; i++) {
             memset(out[1], 0, sizeof out[1]);
             k[i]->upsample(near, far, n, out[1]);
@@ -133,9 +134,9 @@ static void guarded_free(uint8_t *start, size_t size)
 }
 
 /* Upsampling stays within the slack behind its rows, even behind a row of one sample. */
-static void check_upsampling_bounds(const an_coef_kernels *kernels, size_t n)
+static void check_upsampling_bounds(const an_planes_kernels *kernels, size_t n)
 {
-    const size_t in_size = 1 + n + AN_COEF_SLACK, out_size = 2 * (n + AN_COEF_SLACK);
+    const size_t in_size = 1 + n + AN_PLANES_SLACK, out_size = 2 * (n + AN_PLANES_SLACK);
     uint8_t *near = guarded_make(in_size), *far = guarded_make(in_size), *out = guarded_make(out_size);
     kernels->upsample(near + 1, far + 1, n, out);
     kernels->upsample(near + 1, NULL, n, out);
@@ -147,11 +148,11 @@ static void check_upsampling_bounds(const an_coef_kernels *kernels, size_t n)
 static void test_upsampling_bounds(void **state)
 {
     (void)state;
-    const an_coef_kernels *k[KERNELS];
+    const an_planes_kernels *k[KERNELS];
     int count;
     others(k, &count);
     for (size_t n = 1; n <= 150; n++) {
-        check_upsampling_bounds(an_coef_kernels_scalar(), n);
+        check_upsampling_bounds(an_planes_kernels_scalar(), n);
         for (int i = 0; i < count; i++)
             check_upsampling_bounds(k[i], n);
     }
@@ -160,8 +161,8 @@ static void test_upsampling_bounds(void **state)
 /* A group of blocks such as photographs give: large at low frequencies, and now and then a strong one. */
 static void fill_blocks(an_rng *rng, int16_t *blocks)
 {
-    memset(blocks, 0, AN_COEF_GROUP * 64 * sizeof *blocks);
-    for (int b = 0; b < AN_COEF_GROUP; b++, blocks += 64) {
+    memset(blocks, 0, AN_PLANES_GROUP * 64 * sizeof *blocks);
+    for (int b = 0; b < AN_PLANES_GROUP; b++, blocks += 64) {
         blocks[0] = (int16_t)((int)an_rng_below(rng, 255) - 127);
         for (uint32_t left = an_rng_below(rng, 20); left > 0; left--) {
             uint32_t limit = an_rng_below(rng, 8) ? 5 : 40;
@@ -173,20 +174,20 @@ static void fill_blocks(an_rng *rng, int16_t *blocks)
 static void test_inverse(void **state)
 {
     (void)state;
-    const an_coef_kernels *k[KERNELS];
+    const an_planes_kernels *k[KERNELS];
     int count;
-    int16_t blocks[AN_COEF_GROUP * 64], quantisation[64];
-    uint8_t out[2][8 * 8 * AN_COEF_GROUP];
+    int16_t blocks[AN_PLANES_GROUP * 64], quantisation[64];
+    uint8_t out[2][8 * 8 * AN_PLANES_GROUP];
     an_rng rng = an_rng_make(3, AN_RNG_TEST, 0, 0);
     others(k, &count);
     for (int go = 0; go < 3000; go++) {
         fill_blocks(&rng, blocks);
         for (int i = 0; i < 64; i++)
             quantisation[i] = (int16_t)(1 + an_rng_below(&rng, 16));
-        an_coef_kernels_scalar()->inverse(blocks, quantisation, AN_COEF_GROUP, out[0], 8 * AN_COEF_GROUP);
+        an_planes_kernels_scalar()->inverse(blocks, quantisation, AN_PLANES_GROUP, out[0], 8 * AN_PLANES_GROUP);
         for (int i = 0; i < count; i++) {
             memset(out[1], 0, sizeof out[1]);
-            k[i]->inverse(blocks, quantisation, AN_COEF_GROUP, out[1], 8 * AN_COEF_GROUP);
+            k[i]->inverse(blocks, quantisation, AN_PLANES_GROUP, out[1], 8 * AN_PLANES_GROUP);
             assert_memory_equal(out[1], out[0], sizeof out[0]);
         }
     }

@@ -1,13 +1,13 @@
 /* The coef decoder for every processor whose lowest byte comes first, with the compiler's own vectors (coef_vectors.h).
  * coef_scalar.c says what it computes, and unpacks for it. */
-#include "store/coef/vectors.h"
-#include "store/coef/constants.h"
-#include "store/coef/kernels.h"
+#include "store/image/planes/dct_constants_private.h"
+#include "store/image/planes/kernels.h"
+#include "store/image/planes/vectors_private.h"
 
 #define VECTOR an_vec
 #define VEC(operation) an_vec_##operation
 #define VEC_ZERO ((an_vec){0})
-#include "store/coef/lanes.h"
+#include "store/image/planes/lanes_dct_private.h"
 
 static void inverse(const int16_t *coefficients, const int16_t quantisation[64], size_t blocks, uint8_t *samples,
                     size_t stride)
@@ -141,8 +141,8 @@ static void colour(const uint8_t *y, const uint8_t *cb, const uint8_t *cr, size_
     }
 }
 
-const an_coef_kernels *an_coef_kernels_vectors(void)
+const an_planes_kernels *an_planes_kernels_vectors(void)
 {
-    static const an_coef_kernels kernels = {an_coef_unpack_scalar, an_coef_is_light_scalar, inverse, upsample, colour};
+    static const an_planes_kernels kernels = {an_planes_is_light_scalar, inverse, upsample, colour};
     return &kernels;
 }

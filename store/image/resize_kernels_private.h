@@ -1,6 +1,6 @@
 /* The two inner loops of the resizer, one implementation per SIMD tier, all with identical results. */
-#ifndef AN_STORE_IMAGE_RESIZE_KERNELS_H
-#define AN_STORE_IMAGE_RESIZE_KERNELS_H
+#ifndef AN_STORE_IMAGE_RESIZE_KERNELS_PRIVATE_H
+#define AN_STORE_IMAGE_RESIZE_KERNELS_PRIVATE_H
 
 #include <stdbool.h>
 #include <stddef.h>

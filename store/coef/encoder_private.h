@@ -2,10 +2,11 @@
 #ifndef AN_STORE_COEF_COEF_JPEG_H
 #define AN_STORE_COEF_COEF_JPEG_H
 
+#include "store/coef/coef.h"
 #include "store/coef/format.h"
-#include "store/coef/kernels.h"
-#include "store/coef/pack.h"
-#include "store/jpeg/jpeg_errors.h"
+#include "store/coef/pack_private.h"
+#include "store/coef/unpack.h"
+#include "store/jpeg/errors.h"
 #include "store/jpeg/scan.h"
 
 struct an_coef_encoder {
@@ -14,7 +15,7 @@ struct an_coef_encoder {
     struct jpeg_compress_struct writer;
     struct jpeg_destination_mgr destination;
     an_buffer jpeg; /* what writer makes */
-    an_coef_scan *scan;
+    an_jpeg_scan *scan;
     an_buffer mcu_row; /* blocks on their way into packer */
     an_coef_packer packer;
     an_coef_work work; /* one row of blocks, for the way back */
@@ -23,7 +24,7 @@ struct an_coef_encoder {
 };
 
 /* A payload begins so (the tables of layout's components, row-major): the rows' lengths, last, are still to be set. */
-int an_coef_put_header(const an_coef_layout *layout, const UINT16 *const tables[3], an_buffer *out);
+int an_coef_put_header(const an_blocks *blocks, const UINT16 *const tables[3], an_buffer *out);
 
 /* Append a row of blocks and set its length. */
 int an_coef_put_row(an_coef_encoder *encoder, const UINT16 quantisation[64], uint32_t blocks_wide,
@@ -33,17 +34,14 @@ int an_coef_put_row(an_coef_encoder *encoder, const UINT16 quantisation[64], uin
 int an_coef_put_padding(an_buffer *out);
 
 /* Room in mcu_row for all rows of blocks of an MCU row, each as wide as luma's. */
-int an_coef_reserve_mcu_row(an_coef_encoder *encoder, const an_coef_layout *layout);
+int an_coef_reserve_mcu_row(an_coef_encoder *encoder, const an_blocks *blocks);
 
 /* There, row r of component c. */
-int16_t (*an_coef_mcu_row_at(const an_coef_encoder *encoder, const an_coef_layout *layout, int c, uint32_t r))[64];
+int16_t (*an_coef_mcu_row_at(const an_coef_encoder *encoder, const an_blocks *blocks, int c, uint32_t r))[64];
 
 /* Append its rows of blocks and set their lengths, from *length_at on. */
-int an_coef_put_mcu_row(an_coef_encoder *encoder, const an_coef_layout *layout, const UINT16 *const tables[3],
+int an_coef_put_mcu_row(an_coef_encoder *encoder, const an_blocks *blocks, const UINT16 *const tables[3],
                         uint32_t mcu_row, size_t *length_at, an_buffer *out);
-
-/* What the header of a JPEG means for coef. False: not one of its colours, samplings and sizes. */
-bool an_coef_has_layout(const struct jpeg_decompress_struct *reader, an_coef_info *info);
 
 /* Where the writer's bytes go. */
 void an_coef_set_destination(an_coef_encoder *encoder);

@@ -4,8 +4,8 @@
  * look up again. So a lookup gives all that it can: a code with its additional bits, or two of them in a row, or one
  * and the end of the block; the window, filled once, serves four lookups; and the loop has a single branch, because all
  * that is not plain makes the position in the block impossible. */
-#ifndef AN_STORE_JPEG_HUFFMAN_H
-#define AN_STORE_JPEG_HUFFMAN_H
+#ifndef AN_STORE_JPEG_HUFFMAN_PRIVATE_H
+#define AN_STORE_JPEG_HUFFMAN_PRIVATE_H
 
 #include <stdbool.h>
 #include <stdint.h>

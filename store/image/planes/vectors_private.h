@@ -1,7 +1,7 @@
 /* Vectors of 16 bytes under the names that lanes.h wants, in the notation of GCC and Clang. Five operations that have
  * no such notation are SSE2 instructions, which every x86-64 processor has. Internal to store. */
-#ifndef AN_STORE_COEF_VECTORS_H
-#define AN_STORE_COEF_VECTORS_H
+#ifndef AN_STORE_IMAGE_PLANES_VECTORS_PRIVATE_H
+#define AN_STORE_IMAGE_PLANES_VECTORS_PRIVATE_H
 
 #include <emmintrin.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 /* Writing one row of blocks: the opposite of coef_row.h. Internal to store. */
-#ifndef AN_STORE_COEF_PACK_H
-#define AN_STORE_COEF_PACK_H
+#ifndef AN_STORE_COEF_PACK_PRIVATE_H
+#define AN_STORE_COEF_PACK_PRIVATE_H
 
 #include <stdbool.h>
 #include <stddef.h>
