@@ -1,4 +1,4 @@
-/* Constants of the inverse DCT, as in jidctint.c: 13 fractional bits. Internal to store. */
+/* The constants of the inverse DCT, as in libjpeg-turbo's jidctint.c, with 13 fractional bits. */
 #ifndef AN_STORE_IMAGE_PLANES_DCT_CONSTANTS_PRIVATE_H
 #define AN_STORE_IMAGE_PLANES_DCT_CONSTANTS_PRIVATE_H
 

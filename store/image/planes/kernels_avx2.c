@@ -1,4 +1,4 @@
-/* The coef decoder with AVX2 and BMI2. coef_scalar.c says what it computes. */
+/* The planes kernels with AVX2. kernels_scalar.c says what they compute. */
 #include <immintrin.h>
 #include <string.h>
 
@@ -14,7 +14,7 @@
 
 #include "store/image/planes/lanes_colour_private.h" /* needs the one above */
 
-enum { NONE = 0x80 }; /* for pshufb: a zero byte */
+enum { NONE = 0x80 }; /* as an index of a byte shuffle (pshufb): gives zero */
 
 /* Row r of two blocks. */
 static inline __m256i load_row(const int16_t *coefficients, size_t r)
@@ -57,7 +57,8 @@ static void upsample(const uint8_t *near, const uint8_t *far, size_t n, uint8_t 
     }
 }
 
-/* Of 16 pixels' 48 bytes, the 16 from 16 t on: the byte that channel c gives to byte k. Even pixels come first. */
+/* interleave[flip][t][c]: which byte of channel c goes to each of the bytes 16 t to 16 t + 15 of 16 pixels' 48 bytes.
+ * The channels come with the even pixels first, then the odd ones. */
 #define PACKED(p) ((p) % 2 * 8 + (p) / 2)
 #define BYTE(c, k) ((k) % 3 == (c) ? PACKED((k) / 3) : NONE)
 #define FLIPPED_BYTE(c, k) ((k) % 3 == (c) ? PACKED(15 - (k) / 3) : NONE)
@@ -81,7 +82,7 @@ static inline __m256i order_of(bool flip, int third, int channel)
     return _mm256_broadcastsi128_si256(_mm_loadu_si128((const void *)interleave[flip][third][channel]));
 }
 
-/* 32 pixels. */
+/* Store 32 pixels, 96 bytes. */
 static inline void store_pixels(const __m256i v[3], bool flip, uint8_t *out)
 {
     __m256i third[3];
@@ -110,7 +111,7 @@ static void colour(const uint8_t *y, const uint8_t *cb, const uint8_t *cr, size_
     }
 }
 
-/* Sums of absolute products of one block, spread over eight. */
+/* A block's weight, as eight sums that are still to be added up. */
 static inline __m256i weigh(const int16_t *block, const __m256i quantisation[4])
 {
     __m256i sum = _mm256_setzero_si256();

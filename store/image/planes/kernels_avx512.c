@@ -1,4 +1,4 @@
-/* The coef decoder with AVX-512 (F, BW, DQ, VL, VBMI, VBMI2). coef_scalar.c says what it computes. */
+/* The planes kernels with AVX-512 (F, BW, DQ, VL, VBMI). kernels_scalar.c says what they compute. */
 #include <immintrin.h>
 #include <string.h>
 
@@ -13,7 +13,7 @@
 
 #include "store/image/planes/lanes_colour_private.h" /* needs the one above */
 
-/* f(k), f(k + 1) ... 64 constants. */
+/* 64 constants: f(k), f(k + 1) and so on. */
 #define EIGHT(f, k) f(k), f(k + 1), f(k + 2), f(k + 3), f(k + 4), f(k + 5), f(k + 6), f(k + 7)
 #define SIXTY_FOUR(f, k)                                                                                               \
     EIGHT(f, k), EIGHT(f, k + 8), EIGHT(f, k + 16), EIGHT(f, k + 24), EIGHT(f, k + 32), EIGHT(f, k + 40),              \
@@ -65,9 +65,9 @@ static void upsample(const uint8_t *near, const uint8_t *far, size_t n, uint8_t 
     }
 }
 
-/* Where pixel p of 64 lies after packing even and odd pixels lane by lane. */
+/* Where pixel p of 64 is: each lane holds its even pixels, then its odd ones. */
 #define PACKED(p) ((p) / 16 * 16 + (p) % 2 * 8 + (p) % 16 / 2)
-/* For byte k of 192: which byte of R and G (64 on), which of B. */
+/* Which byte goes to byte k of 192: from R (0 to 63) and G (from 64 on), or from B. */
 #define RED_GREEN(k) ((k) % 3 == 1 ? 64 + PACKED((k) / 3) : PACKED((k) / 3))
 #define BLUE(k) PACKED((k) / 3)
 #define FLIPPED_RED_GREEN(k) ((k) % 3 == 1 ? 64 + PACKED(63 - (k) / 3) : PACKED(63 - (k) / 3))
@@ -81,7 +81,7 @@ static const uint8_t blue_order[2][192] = {
     {SIXTY_FOUR(BLUE, 0), SIXTY_FOUR(BLUE, 64), SIXTY_FOUR(BLUE, 128)},
     {SIXTY_FOUR(FLIPPED_BLUE, 0), SIXTY_FOUR(FLIPPED_BLUE, 64), SIXTY_FOUR(FLIPPED_BLUE, 128)},
 };
-/* Which bytes of the three vectors are blue. */
+/* Which bytes of the three vectors of output are blue. */
 static const uint64_t blue_mask[3] = {0x4924924924924924u, 0x2492492492492492u, 0x9249249249249249u};
 
 static void colour(const uint8_t *y, const uint8_t *cb, const uint8_t *cr, size_t n, bool flip, uint8_t *rgb)

@@ -1,6 +1,6 @@
-/* The reference decoder of codec coef: portable C. The loops over eight lanes are written so that compilers vectorise
- * them. The arithmetic is libjpeg-turbo's: jidctint.c (Loeffler, Ligtenberg, Moschytz, "Practical fast 1-D DCT
- * algorithms with 11 multiplications", ICASSP 1989), jdsample.c and jdcolor.c. */
+/* The planes kernels in portable C: the reference for the other tiers. The loops over eight columns are written so that
+ * compilers vectorise them. The arithmetic is libjpeg-turbo's: jidctint.c (Loeffler, Ligtenberg, Moschytz, "Practical
+ * fast 1-D DCT algorithms with 11 multiplications", ICASSP 1989), jdsample.c and jdcolor.c. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,7 +8,7 @@
 #include "store/image/planes/dct_range.h"
 #include "store/image/planes/kernels.h"
 
-/* A block between passes: 16-bit coefficients, written in pairs. */
+/* A block before and after each pass: 16-bit values, written in pairs. */
 typedef union {
     int16_t rows[8][8];
     uint32_t pairs[8][4];
@@ -20,14 +20,14 @@ static inline uint32_t rotate(int16_t a, int x, int16_t b, int y)
     return (uint32_t)(a * x) + (uint32_t)(b * y);
 }
 
-/* Two results shifted down and side by side in memory: half of the way to the transposed block. */
+/* Two results, each shifted down to 16 bits, side by side in one word: the first half of the transposition. */
 static inline uint32_t join(uint32_t first, uint32_t second, int bits)
 {
     uint32_t upper = bits < 16 ? second << (16 - bits) : (uint32_t)((int32_t)second >> (bits - 16));
     return ((uint32_t)((int32_t)first >> bits) & 0xffff) | (upper & 0xffff0000u);
 }
 
-/* One dimension of the inverse DCT, for eight columns at once; the result is transposed. */
+/* One dimension of the inverse DCT, for eight columns at once. The result is transposed. */
 static inline void inverse_columns(const square *in, square *out, int bits)
 {
     uint32_t pairs[4][8];
@@ -87,8 +87,8 @@ static void inverse(const int16_t *coefficients, const int16_t quantisation[64],
 
 enum { CHUNK = 32 };
 
-/* A chunk of samples; loops of a fixed length, over whatever lies behind the row, are vectorised best. far is near
- * where only the width is doubled: then all sums are four times as large. */
+/* Upsample a chunk of samples. A loop of fixed length, which runs into the slack behind the row, is vectorised best.
+ * Where only the width is doubled, far is near: then all sums are four times as large, and the biases fit that. */
 static inline void upsample_chunk(const uint8_t *near, const uint8_t *far, int left_bias, int right_bias, uint8_t *out)
 {
     uint8_t samples[2 * CHUNK];
@@ -116,15 +116,16 @@ static inline int16_t high_product(int16_t a, int16_t b)
     return (int16_t)((int32_t)a * b >> 16);
 }
 
-/* Two bytes that lie in memory in this order, as one number. */
+/* Two bytes in the order that they have in memory, as one number. */
 static inline uint16_t two_bytes(int16_t first, int16_t second)
 {
     return (uint16_t)(first | second << 8);
 }
 
-/* A chunk of pixels of four bytes: R, G, B, 0. Everything in 16 bits, as that makes the most lanes: a constant of 16
- * fractional bits is a whole number and a rest that fits; differences from 128 are scaled by 256, so that the upper
- * half of a product keeps eight of its fractional bits. Of green's two products the lower eight, too, are added. */
+/* Convert a chunk to pixels of four bytes: R, G, B, 0. All arithmetic is in 16 bits, so that a vector holds many
+ * values. A constant above 1 does not fit that with 16 fractional bits: its whole part is added separately, and only
+ * the rest is multiplied. The differences from 128 are scaled by 256, so that the upper half of a product keeps eight
+ * fractional bits. Green is the sum of two products, whose lower eight bits matter, too: `rest`. */
 static inline void convert(const uint8_t *y, const uint8_t *cb, const uint8_t *cr, uint16_t pixels[2 * CHUNK])
 {
     for (int i = 0; i < CHUNK; i++) {
@@ -140,7 +141,7 @@ static inline void convert(const uint8_t *y, const uint8_t *cb, const uint8_t *c
     }
 }
 
-/* Each pixel takes four bytes, the last of which the next one overwrites. Eight at a time, so that the loop is
+/* Each pixel is stored as four bytes, the last of which the next pixel overwrites. Eight at a time, so that the loop is
  * unrolled. */
 static inline void store_eight(const uint8_t *pixels, ptrdiff_t step, uint8_t *rgb)
 {

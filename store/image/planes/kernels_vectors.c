@@ -1,5 +1,5 @@
-/* The coef decoder for every processor whose lowest byte comes first, with the compiler's own vectors (coef_vectors.h).
- * coef_scalar.c says what it computes, and unpacks for it. */
+/* The planes kernels in the compiler's own vectors of 16 bytes (vectors_private.h), which need no more than SSE2.
+ * kernels_scalar.c says what they compute. */
 #include "store/image/planes/dct_constants_private.h"
 #include "store/image/planes/kernels.h"
 #include "store/image/planes/vectors_private.h"
@@ -49,7 +49,7 @@ static inline void sum_rows(const uint8_t *near, const uint8_t *far, uint16_t su
     sum_sixteen(near, far, CHUNK + 2 - 16, sums);
 }
 
-/* far is near where only the width is doubled: then all sums are four times as large. */
+/* Where only the width is doubled, far is near: then all sums are four times as large, and the biases fit that. */
 static inline void upsample_chunk(const uint8_t *near, const uint8_t *far, int left_bias, int right_bias, uint8_t *out)
 {
     uint16_t sums[CHUNK + 2];
@@ -73,9 +73,10 @@ static void upsample(const uint8_t *near, const uint8_t *far, size_t n, uint8_t 
             upsample_chunk(near + i, near + i, 4, 8, out + 2 * i);
 }
 
-/* Eight pixels in 16 bits, not yet clamped. Of cb and cr 256 times the differences from 128, so that the upper half of
- * a product keeps eight fractional bits; the constants are a whole number and a rest that fits. Green: the exact halves
- * of the constants times the doubled differences. */
+/* Eight pixels in 16 bits, not yet clamped. b256 and r256 are 256 times the differences of Cb and Cr from 128, so that
+ * the upper half of a product keeps eight fractional bits. A constant above 1 does not fit 16 bits: its whole part is
+ * added separately, and only the rest is multiplied. For green, half the constants are multiplied with the doubled
+ * differences. */
 static inline void convert(an_vec y, an_vec b256, an_vec r256, an_vec rgb[3])
 {
     const an_vec half = an_vec_set1_epi16(128), green_half = an_vec_set1_epi32(32768);
@@ -94,8 +95,8 @@ static inline void convert(an_vec y, an_vec b256, an_vec r256, an_vec rgb[3])
     rgb[2] = an_vec_add_epi16(y, an_vec_add_epi16(blue, b2));
 }
 
-/* Sixteen pixels from first and second of each pair: 48 bytes. Two pixels are three 16-bit words, R0 G0, B0 R1, G1 B1;
- * a store of eight bytes takes them and two more, which the next store overwrites. */
+/* Sixteen pixels, 48 bytes, from the first and the second pixels of eight pairs. Two pixels are three 16-bit words: R0
+ * G0, B0 R1, G1 B1. They are stored with two more bytes, eight in all, which the next store overwrites. */
 static inline void store_pixels(const an_vec first[3], const an_vec second[3], bool flip, uint8_t *rgb)
 {
     an_vec red = an_vec_packus_epi16(first[0], second[0]), green = an_vec_packus_epi16(first[1], second[1]);
@@ -116,7 +117,7 @@ static inline void store_pixels(const an_vec first[3], const an_vec second[3], b
     memcpy(rgb + 42, &pairs[flip ? 0 : 7], 6);
 }
 
-/* Sixteen pixels; mirrored, the second of each pair comes first. */
+/* Sixteen pixels. When mirrored, the second pixel of each pair comes first. */
 static inline void colour_sixteen(const uint8_t *y, const uint8_t *cb, const uint8_t *cr, bool flip, uint8_t *rgb)
 {
     const an_vec centre = an_vec_set1_epi8(INT8_MIN), upper = an_vec_set1_epi16(-256), lower = an_vec_set1_epi16(255);

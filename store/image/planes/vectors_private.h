@@ -1,5 +1,5 @@
-/* Vectors of 16 bytes under the names that lanes.h wants, in the notation of GCC and Clang. Five operations that have
- * no such notation are SSE2 instructions, which every x86-64 processor has. Internal to store. */
+/* Vectors of 16 bytes in the notation of GCC and Clang, under the names of operations that lanes_dct_private.h expects.
+ * Five operations that have no such notation are SSE2 instructions, which every x86-64 processor has. */
 #ifndef AN_STORE_IMAGE_PLANES_VECTORS_PRIVATE_H
 #define AN_STORE_IMAGE_PLANES_VECTORS_PRIVATE_H
 
@@ -41,7 +41,7 @@ static inline an_vec an_vec_set1_epi32(int32_t v)
     return (an_vec)((an_vec32){0} + v);
 }
 
-/* Sums and products wrap around. */
+/* Sums and products of 16 bits wrap around. */
 static inline an_vec an_vec_add_epi16(an_vec a, an_vec b)
 {
     return (an_vec)((an_vecu16)a + (an_vecu16)b);
@@ -129,19 +129,19 @@ static inline an_vec an_vec_unpackhi_epi64(an_vec a, an_vec b)
     return __builtin_shufflevector(a, b, 1, 3);
 }
 
-/* Products of 16 bits, neighbours summed in 32. */
+/* Products of 16-bit values; those of two neighbours are added up in 32 bits. */
 static inline an_vec an_vec_madd_epi16(an_vec a, an_vec b)
 {
     return (an_vec)_mm_madd_epi16((__m128i)a, (__m128i)b);
 }
 
-/* The upper halves of products. */
+/* The upper halves of the products of 16-bit values. */
 static inline an_vec an_vec_mulhi_epi16(an_vec a, an_vec b)
 {
     return (an_vec)_mm_mulhi_epi16((__m128i)a, (__m128i)b);
 }
 
-/* Halves as wide, saturated; b's follow a's. */
+/* 32-bit values saturated to 16 bits, or 16-bit values to 8 bits: those of a, then those of b. */
 static inline an_vec an_vec_packs_epi32(an_vec a, an_vec b)
 {
     return (an_vec)_mm_packs_epi32((__m128i)a, (__m128i)b);
@@ -152,7 +152,7 @@ static inline an_vec an_vec_packs_epi16(an_vec a, an_vec b)
     return (an_vec)_mm_packs_epi16((__m128i)a, (__m128i)b);
 }
 
-/* To 0 .. 255. */
+/* 16-bit values saturated to 0 .. 255. */
 static inline an_vec an_vec_packus_epi16(an_vec a, an_vec b)
 {
     return (an_vec)_mm_packus_epi16((__m128i)a, (__m128i)b);
