@@ -50,7 +50,7 @@ static void horizontal_scalar(const int16_t *row, const an_resize_axis *axis, ui
 
 static const an_resize_kernels scalar = {.vertical = vertical_scalar, .horizontal = horizontal_scalar};
 
-/* Bytes of two rows interleaved, widened and multiplied pairwise: one madd does two taps of eight columns. */
+/* The bytes of two rows are interleaved and widened; then one multiply-add does two taps of eight columns. */
 __attribute__((target("avx2"))) static void vertical_avx2(const uint8_t *const *rows, const int16_t *weights,
                                                           uint32_t taps, size_t n, int16_t *out)
 {
@@ -78,9 +78,9 @@ __attribute__((target("avx2"))) static void vertical_avx2(const uint8_t *const *
     an_resize_vertical_tail(rows, weights, taps, i, n, out);
 }
 
-/* One load holds two RGB pixels; a shuffle pairs their channels; one madd does two taps of three channels. The lower
- * lane computes one output pixel, the upper lane the next. Four bytes are stored for three: the next pixel overwrites
- * the fourth, so the last one is stored alone. */
+/* One load holds two RGB pixels; a shuffle pairs their channels; one multiply-add does two taps of three channels. The
+ * lower lane computes one output pixel, the upper lane the next. Four bytes are stored for three: the next pixel
+ * overwrites the fourth, so the last one is stored alone. */
 __attribute__((target("avx2"))) void an_resize_horizontal_avx2(const int16_t *row, const an_resize_axis *axis,
                                                                uint8_t *rgb)
 {

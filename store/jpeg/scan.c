@@ -8,7 +8,7 @@
 #include "store/image/image.h"
 #include "store/jpeg/huffman_private.h"
 
-enum { MCU_BLOCKS = 6 }; /* 4:2:0 */
+enum { MCU_BLOCKS = 6 }; /* the most blocks in an MCU: 4:2:0 */
 
 typedef struct {
     const an_huffman_dc *dc;
@@ -17,7 +17,7 @@ typedef struct {
     int previous_dc;
 } component;
 
-/* A place in an MCU, on its way through an MCU row. */
+/* A block's place in the MCU, and the column of blocks that it has reached on its way through an MCU row. */
 typedef struct {
     component *of;
     uint32_t column; /* of blocks */
@@ -31,8 +31,8 @@ struct an_jpeg_scan {
     component components[3];
     int count;
     uint32_t mcus_wide;
-    an_buffer data;     /* of the scan, without stuffing, AN_HUFFMAN_OVERRUN zero bytes behind it */
-    const uint8_t *end; /* before these */
+    an_buffer data;     /* the scan without stuffing, followed by AN_HUFFMAN_OVERRUN zero bytes */
+    const uint8_t *end; /* of the scan, where the zero bytes begin */
     an_huffman_window window;
 };
 
@@ -107,7 +107,7 @@ static bool start_component(an_jpeg_scan *scan, int c, const struct jpeg_decompr
 {
     const jpeg_component_info *info = &reader->comp_info[c];
     component *to = &scan->components[c];
-    bool alone = reader->num_components == 1; /* then MCUs are blocks, whatever the factors */
+    bool alone = reader->num_components == 1; /* then an MCU is one block, whatever the factors are */
     to->h = alone ? 1 : (uint32_t)info->h_samp_factor;
     to->v = alone ? 1 : (uint32_t)info->v_samp_factor;
     to->previous_dc = 0;
@@ -115,12 +115,12 @@ static bool start_component(an_jpeg_scan *scan, int c, const struct jpeg_decompr
            set_quantisation(scan, c, reader->quant_tbl_ptrs[info->quant_tbl_no], blocks) && set_codes(scan, c, reader);
 }
 
-/* Copy the scan's data without the zero byte after each 0xff. False when something else than the end of the image
- * follows. */
+/* Copy the scan's data without the zero byte that follows each 0xff. False when the data ends with anything but the
+ * end-of-image marker. */
 static bool unstuff(an_jpeg_scan *scan, const uint8_t *from, size_t size)
 {
     scan->data.size = 0;
-    if (an_buffer_reserve(&scan->data, size + AN_HUFFMAN_OVERRUN) != AN_OK)
+    if (an_buffer_reserve(&scan->data, size + AN_HUFFMAN_OVERRUN))
         return false;
     uint8_t *to = scan->data.data;
     const uint8_t *end = from + size;
@@ -156,7 +156,7 @@ bool an_jpeg_scan_start(an_jpeg_scan *scan, const struct jpeg_decompress_struct 
     return unstuff(scan, reader->src->next_input_byte, reader->src->bytes_in_buffer);
 }
 
-/* The places of an MCU in the order of its blocks. */
+/* Set the places of an MCU in the order that its blocks have in the scan; returns their number. */
 static unsigned set_places(an_jpeg_scan *scan, const an_blocks_row *rows, place places[MCU_BLOCKS])
 {
     unsigned count = 0;
@@ -169,7 +169,7 @@ static unsigned set_places(an_jpeg_scan *scan, const an_blocks_row *rows, place 
     return count;
 }
 
-/* Below zero when bits were used that are not there. */
+/* The scan's remaining bits; negative when more were used than there are. */
 static ptrdiff_t bits_left(const an_jpeg_scan *scan, const an_huffman_window *window)
 {
     return 8 * (scan->end - window->next) + (ptrdiff_t)window->available;
