@@ -4,7 +4,8 @@
 #include "base/error.h"
 #include "store/coef/encoder_private.h"
 
-/* A progressive file that lacks its last scans is smoothed by libjpeg-turbo: other pixels than its coefficients'. */
+/* Whether a progressive file lacks its last scans. libjpeg-turbo smooths such an image, so that its pixels are not
+ * those of its coefficients. */
 static bool lacks_scans(const struct jpeg_decompress_struct *reader)
 {
     for (int c = 0; reader->progressive_mode && reader->coef_bits && c < reader->num_components; c++)
@@ -14,7 +15,8 @@ static bool lacks_scans(const struct jpeg_decompress_struct *reader)
     return false;
 }
 
-/* A component's quantisation table: known for certain once its first scan has begun, announced before. NULL: none. */
+/* A component's quantisation table. Once the component's first scan has begun, the table is that of the component;
+ * before, it is the one of the number that the header names. NULL: none. */
 static const UINT16 *table_of(const struct jpeg_decompress_struct *reader, int c)
 {
     const jpeg_component_info *component = &reader->comp_info[c];
@@ -29,7 +31,7 @@ static bool same_table(const UINT16 *a, const UINT16 *b)
     return memcmp(a, b, 64 * sizeof(UINT16)) == 0;
 }
 
-/* How many tables a payload needs for these components. */
+/* How many quantisation tables the payload needs: components with the same one share it. */
 static uint32_t count_tables(const an_blocks *blocks, const UINT16 *const tables[3])
 {
     if (blocks->components == 1)
@@ -58,16 +60,18 @@ int an_coef_put_header(const an_blocks *blocks, const UINT16 *const tables[3], a
         AN_COEF_VERSION, (uint8_t)blocks->sampling, (uint8_t)count,  0,
         (uint8_t)width,  (uint8_t)(width >> 8),     (uint8_t)height, (uint8_t)(height >> 8)};
     int rc = an_buffer_append(out, header, sizeof header);
-    for (uint32_t t = 0; rc == AN_OK && t < count; t++)
+    for (uint32_t t = 0; !rc && t < count; t++)
         rc = put_table(tables[t], out);
-    if (rc == AN_OK)
-        rc = an_buffer_reserve(out, out->size + 2 * (size_t)blocks->block_rows);
-    if (rc == AN_OK)
-        out->size += 2 * (size_t)blocks->block_rows; /* lengths are filled in as the rows are made */
-    return rc;
+    if (rc)
+        return rc;
+    rc = an_buffer_reserve(out, out->size + 2 * (size_t)blocks->block_rows);
+    if (rc)
+        return rc;
+    out->size += 2 * (size_t)blocks->block_rows; /* the lengths are set as the rows are made */
+    return AN_OK;
 }
 
-/* Of a JPEG; tables are found on the way. */
+/* The header for a JPEG file; fills in `tables`. */
 static int put_header(const struct jpeg_decompress_struct *reader, const an_blocks *blocks, const UINT16 *tables[3],
                       an_buffer *out)
 {
@@ -89,18 +93,20 @@ static int finish_row(an_coef_packer *packer, size_t length_at, an_buffer *out)
 {
     size_t size;
     int rc = an_coef_packer_finish(packer, out, &size);
-    if (rc == AN_OK && size > AN_COEF_ROW_MAX)
+    if (rc)
+        return rc;
+    if (size > AN_COEF_ROW_MAX)
         return an_error(AN_EUNSUPPORTED, "row of blocks of more than %d bytes: keep it as jpeg", AN_COEF_ROW_MAX);
     out->data[length_at] = (uint8_t)size;
     out->data[length_at + 1] = (uint8_t)(size >> 8);
-    return rc;
+    return AN_OK;
 }
 
 int an_coef_put_row(an_coef_encoder *e, const UINT16 quantisation[64], uint32_t blocks_wide,
                     const int16_t (*blocks)[64], size_t length_at, an_buffer *out)
 {
     int rc = an_coef_packer_start(&e->packer, blocks_wide);
-    if (rc != AN_OK)
+    if (rc)
         return rc;
     for (size_t b = 0; b < blocks_wide; b++)
         if (!an_coef_packer_block(&e->packer, blocks[b], quantisation))
@@ -128,14 +134,14 @@ int an_coef_put_mcu_row(an_coef_encoder *e, const an_blocks *blocks, const UINT1
     for (int c = 0; c < blocks->components; c++) {
         const an_blocks_component *component = &blocks->component[c];
         uint32_t rows = an_blocks_rows_in_mcu(component, mcu_row);
-        for (uint32_t r = 0; rc == AN_OK && r < rows; r++, *length_at += 2)
+        for (uint32_t r = 0; !rc && r < rows; r++, *length_at += 2)
             rc = an_coef_put_row(e, tables[c], component->blocks_wide, (void *)an_coef_mcu_row_at(e, blocks, c, r),
                                  *length_at, out);
     }
     return rc;
 }
 
-/* One MCU row from the scan. */
+/* Decode one MCU row from the scan into e->mcu_row. */
 static int take_mcu_row(an_coef_encoder *e, const an_blocks *blocks)
 {
     an_blocks_row rows[AN_BLOCKS_MCU_ROWS], *row = rows;
@@ -150,12 +156,17 @@ static int put_scan(an_coef_encoder *e, const an_blocks *blocks, const UINT16 *c
                     an_buffer *out)
 {
     int rc = an_coef_reserve_mcu_row(e, blocks);
-    for (uint32_t m = 0; rc == AN_OK && m < blocks->mcu_rows; m++) {
+    if (rc)
+        return rc;
+    for (uint32_t m = 0; m < blocks->mcu_rows; m++) {
         rc = take_mcu_row(e, blocks);
-        if (rc == AN_OK)
-            rc = an_coef_put_mcu_row(e, blocks, tables, m, &length_at, out);
+        if (rc)
+            return rc;
+        rc = an_coef_put_mcu_row(e, blocks, tables, m, &length_at, out);
+        if (rc)
+            return rc;
     }
-    return rc == AN_OK && !an_jpeg_scan_end(e->scan) ? AN_AGAIN : rc;
+    return an_jpeg_scan_end(e->scan) ? AN_OK : AN_AGAIN;
 }
 
 static int put_arrays(an_coef_encoder *e, const an_blocks *blocks, const UINT16 *const tables[3],
@@ -170,14 +181,14 @@ static int put_arrays(an_coef_encoder *e, const an_blocks *blocks, const UINT16 
                 JDIMENSION y = m * component->rows_per_mcu + r;
                 JBLOCKARRAY row = reader->mem->access_virt_barray((j_common_ptr)reader, arrays[c], y, 1, FALSE);
                 int rc = an_coef_put_row(e, tables[c], component->blocks_wide, (void *)row[0], length_at, out);
-                if (rc != AN_OK)
+                if (rc)
                     return rc;
             }
         }
     return AN_OK;
 }
 
-/* Any file that libjpeg-turbo reads, through its arrays of coefficients. */
+/* The way for any file that libjpeg-turbo can read: through its arrays of the whole image's coefficients. */
 static int encode_arrays(an_coef_encoder *e, const an_blocks *blocks, an_buffer *out)
 {
     jvirt_barray_ptr *arrays = jpeg_read_coefficients(&e->reader);
@@ -187,17 +198,22 @@ static int encode_arrays(an_coef_encoder *e, const an_blocks *blocks, an_buffer 
         return an_error(AN_ECORRUPT, "damaged JPEG: %s", e->errors.warning);
     const UINT16 *tables[3];
     int rc = put_header(&e->reader, blocks, tables, out);
-    return rc == AN_OK ? put_arrays(e, blocks, tables, arrays, out->size - 2 * (size_t)blocks->block_rows, out) : rc;
+    if (rc)
+        return rc;
+    return put_arrays(e, blocks, tables, arrays, out->size - 2 * (size_t)blocks->block_rows, out);
 }
 
-/* The usual file in one go. AN_AGAIN: nothing is wrong yet, but libjpeg-turbo has to look at it. */
+/* The way for ordinary files: MCU row by MCU row from the scan. AN_AGAIN: the file has to go through libjpeg-turbo,
+ * which decides whether it is damaged. */
 static int encode_scan(an_coef_encoder *e, an_blocks *blocks, an_buffer *out)
 {
     if (e->errors.warnings > 0 || !an_jpeg_scan_start(e->scan, &e->reader, blocks))
         return AN_AGAIN;
     const UINT16 *tables[3];
     int rc = put_header(&e->reader, blocks, tables, out);
-    return rc == AN_OK ? put_scan(e, blocks, tables, out->size - 2 * (size_t)blocks->block_rows, out) : rc;
+    if (rc)
+        return rc;
+    return put_scan(e, blocks, tables, out->size - 2 * (size_t)blocks->block_rows, out);
 }
 
 typedef struct {
@@ -225,7 +241,9 @@ static int encode(void *context)
         out->size = before;
         rc = encode_arrays(e, &blocks, out);
     }
-    return rc == AN_OK ? an_coef_put_padding(out) : rc;
+    if (rc)
+        return rc;
+    return an_coef_put_padding(out);
 }
 
 int an_coef_encode_jpeg(an_coef_encoder *encoder, const uint8_t *jpeg, size_t size, an_buffer *out)
@@ -235,7 +253,7 @@ int an_coef_encode_jpeg(an_coef_encoder *encoder, const uint8_t *jpeg, size_t si
     an_jpeg_errors_reset(&encoder->errors);
     int rc = an_jpeg_guard(&encoder->errors, encode, &j);
     jpeg_abort_decompress(&encoder->reader);
-    if (rc != AN_OK)
+    if (rc)
         out->size = before;
     return rc;
 }

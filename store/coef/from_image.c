@@ -1,13 +1,14 @@
-/* Pixels to coef. libjpeg-turbo's encoder does colour, downsampling, forward DCT and quantisation; what it hands to its
- * entropy coder, one MCU after the other, goes into rows of blocks instead. The payload is that of the JPEG file which
- * it would have written, without the time that Huffman codes take there and back. */
+/* Pixels to coef. libjpeg-turbo's encoder converts colours, downsamples chroma, transforms and quantises. The blocks
+ * that it then hands to its entropy coder, one MCU after the other, are put into rows of blocks instead. The payload is
+ * that of the JPEG file which libjpeg-turbo would have written, without the time that Huffman coding and decoding take.
+ */
 #include <string.h>
 
 #include "base/error.h"
 #include "store/coef/encoder_private.h"
 #include "store/jpeg/compress.h"
 
-#include <jpegint.h> /* after jpeglib.h; its modules are called through pointers, so that one can be replaced */
+#include <jpegint.h> /* after jpeglib.h; declares the encoder's modules, which are called through pointers: one is replaced */
 
 typedef struct {
     an_coef_encoder *encoder;
@@ -26,7 +27,8 @@ static const UINT16 *table_of(const struct jpeg_compress_struct *writer, int c)
     return writer->quant_tbl_ptrs[writer->comp_info[c].quant_tbl_no]->quantval;
 }
 
-/* In the place of the entropy coder. MCUs at the edges have blocks beyond the image, which are left out. */
+/* Called in place of the entropy coder's function. MCUs at the edges have blocks beyond the image, which are dropped.
+ */
 static boolean take_mcu(j_compress_ptr writer, JBLOCKROW *blocks)
 {
     an_coef_encoder *e = writer->client_data;
@@ -42,7 +44,7 @@ static boolean take_mcu(j_compress_ptr writer, JBLOCKROW *blocks)
     if (++j->mcu < writer->MCUs_per_row)
         return TRUE;
     int rc = an_coef_put_mcu_row(e, &j->blocks, j->tables, j->mcu_row, &j->length_at, j->out);
-    if (rc != AN_OK)
+    if (rc)
         an_jpeg_escape(&e->errors, rc);
     j->mcu = 0;
     j->mcu_row++;
@@ -57,13 +59,13 @@ static int encode(void *context)
     an_coef_encoder *e = j->encoder;
     an_blocks_init(&j->blocks, j->image->width, j->image->height, samplings[j->subsampling]);
     int rc = an_coef_reserve_mcu_row(e, &j->blocks);
-    if (rc != AN_OK)
+    if (rc)
         return rc;
     an_jpeg_start(&e->writer, j->image, j->quality, j->subsampling);
     for (int c = 0; c < 3; c++)
         j->tables[c] = table_of(&e->writer, c);
     rc = an_coef_put_header(&j->blocks, j->tables, j->out);
-    if (rc != AN_OK)
+    if (rc)
         return rc;
     j->length_at = j->out->size - 2 * (size_t)j->blocks.block_rows;
     e->writer.entropy->encode_mcu = take_mcu;
@@ -75,7 +77,7 @@ int an_coef_encode_image(an_coef_encoder *encoder, const an_image *image, int qu
                          an_buffer *out)
 {
     int rc = an_jpeg_check(image, quality);
-    if (rc != AN_OK)
+    if (rc)
         return rc;
     const size_t before = out->size;
     job j = {.encoder = encoder, .image = image, .quality = quality, .subsampling = subsampling, .out = out};
@@ -84,7 +86,7 @@ int an_coef_encode_image(an_coef_encoder *encoder, const an_image *image, int qu
     rc = an_jpeg_guard(&encoder->errors, encode, &j);
     jpeg_abort_compress(&encoder->writer);
     encoder->image = NULL;
-    if (rc != AN_OK)
+    if (rc)
         out->size = before;
     return rc;
 }

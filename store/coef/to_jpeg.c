@@ -1,4 +1,4 @@
-/* coef to JPEG. */
+/* coef to JPEG files: the payload is unpacked into the coefficient arrays that libjpeg-turbo writes files from. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,7 +11,7 @@ static void give_room(an_coef_encoder *e)
 {
     size_t used = e->jpeg.size;
     int rc = an_buffer_reserve(&e->jpeg, used + 4096);
-    if (rc != AN_OK)
+    if (rc)
         an_jpeg_escape(&e->errors, rc);
     e->destination.next_output_byte = e->jpeg.data + used;
     e->destination.free_in_buffer = e->jpeg.capacity - used;
@@ -24,7 +24,7 @@ static void start_output(j_compress_ptr writer)
     give_room(e);
 }
 
-/* By libjpeg's convention the buffer is full now, whatever free_in_buffer says. */
+/* When libjpeg-turbo calls this, the whole buffer is in use, whatever free_in_buffer says. */
 static boolean grow_output(j_compress_ptr writer)
 {
     an_coef_encoder *e = writer->client_data;
@@ -49,7 +49,7 @@ void an_coef_set_destination(an_coef_encoder *encoder)
 
 static int reserve_row(an_coef_encoder *e, size_t blocks)
 {
-    if (blocks <= e->blocks)
+    if (blocks <= e->work_blocks)
         return AN_OK;
     free(e->work.dc);
     free(e->work.values);
@@ -57,8 +57,8 @@ static int reserve_row(an_coef_encoder *e, size_t blocks)
     e->work.dc = malloc(blocks * sizeof(int16_t));
     e->work.values = malloc(blocks * 63 + AN_PLANES_SLACK);
     e->work.coefficients = malloc(blocks * 64 * sizeof(int16_t));
-    e->blocks = e->work.dc && e->work.values && e->work.coefficients ? blocks : 0;
-    return e->blocks ? AN_OK : an_error(AN_ENOMEM, "out of memory");
+    e->work_blocks = e->work.dc && e->work.values && e->work.coefficients ? blocks : 0;
+    return e->work_blocks ? AN_OK : an_error(AN_ENOMEM, "out of memory");
 }
 
 static void set_writer(struct jpeg_compress_struct *writer, const an_coef_layout *layout)
@@ -84,7 +84,7 @@ static void set_writer(struct jpeg_compress_struct *writer, const an_coef_layout
     writer->optimize_coding = TRUE;
 }
 
-/* Coefficient arrays as jpeg_write_coefficients wants them: whole MCUs. */
+/* The coefficient arrays that jpeg_write_coefficients needs, which hold whole MCUs. */
 static void request_arrays(struct jpeg_compress_struct *writer, const an_coef_layout *layout, jvirt_barray_ptr *arrays)
 {
     for (int c = 0; c < layout->blocks.components; c++) {
@@ -117,7 +117,7 @@ static int fill_arrays(an_coef_encoder *e, const an_coef_layout *layout, jvirt_b
                 JDIMENSION y = m * component->rows_per_mcu + r;
                 JBLOCKARRAY blocks = writer->mem->access_virt_barray((j_common_ptr)writer, arrays[c], y, 1, TRUE);
                 int rc = fill_row(e, component, row, an_bytes_u16(length), blocks[0]);
-                if (rc != AN_OK)
+                if (rc)
                     return rc;
             }
         }
@@ -136,24 +136,28 @@ static int write_jpeg(void *context)
     jvirt_barray_ptr arrays[3];
     set_writer(&e->writer, j->layout);
     request_arrays(&e->writer, j->layout, arrays);
-    jpeg_write_coefficients(&e->writer, arrays); /* allocates them; reads them only when finishing */
+    jpeg_write_coefficients(&e->writer, arrays); /* allocates the arrays; they are read only by jpeg_finish_compress */
     int rc = fill_arrays(e, j->layout, arrays);
-    if (rc == AN_OK)
-        jpeg_finish_compress(&e->writer);
-    return rc;
+    if (rc)
+        return rc;
+    jpeg_finish_compress(&e->writer);
+    return AN_OK;
 }
 
 int an_coef_to_jpeg(an_coef_encoder *encoder, const uint8_t *payload, size_t size, an_buffer *out)
 {
     an_coef_layout layout;
     int rc = an_coef_layout_parse(&layout, payload, size);
-    if (rc == AN_OK)
-        rc = reserve_row(encoder, layout.blocks.component[0].blocks_wide);
-    if (rc != AN_OK)
+    if (rc)
+        return rc;
+    rc = reserve_row(encoder, layout.blocks.component[0].blocks_wide);
+    if (rc)
         return rc;
     job j = {encoder, &layout};
     an_jpeg_errors_reset(&encoder->errors);
     rc = an_jpeg_guard(&encoder->errors, write_jpeg, &j);
     jpeg_abort_compress(&encoder->writer);
-    return rc == AN_OK ? an_buffer_append(out, encoder->jpeg.data, encoder->jpeg.size) : rc;
+    if (rc)
+        return rc;
+    return an_buffer_append(out, encoder->jpeg.data, encoder->jpeg.size);
 }

@@ -4,9 +4,10 @@
 #include "store/coef/row_private.h"
 #include "store/coef/unpack.h"
 
-enum { NONE = 0x80 }; /* for pshufb: a zero byte */
+enum { NONE = 0x80 }; /* as an index of a byte shuffle (pshufb): gives zero */
 
-/* expand[m]: puts the next bytes where mask m has ones. The standard's vpexpandb, eight at a time. */
+/* expand[m]: the shuffle that moves consecutive bytes to the places where mask m has ones, as AVX-512's vpexpandb does;
+ * for eight bytes. */
 #define RANK(m, j) (((m) >> (j)&1) ? __builtin_popcount((m) & ((1 << (j)) - 1)) : NONE)
 #define MASK(m)                                                                                                        \
     {                                                                                                                  \
@@ -17,7 +18,8 @@ enum { NONE = 0x80 }; /* for pshufb: a zero byte */
 #define MASKS_64(m) MASKS_16(m), MASKS_16(m + 16), MASKS_16(m + 32), MASKS_16(m + 48)
 static const uint8_t expand[256][8] = {MASKS_64(0), MASKS_64(64), MASKS_64(128), MASKS_64(192)};
 
-/* order[o][s]: which of the zigzag bytes 16 s .. 16 s + 15 go into the row-major bytes 16 o .. 16 o + 15. */
+/* order[o][s]: the shuffle from bytes 16 s to 16 s + 15 in zigzag order to bytes 16 o to 16 o + 15 in row-major order.
+ */
 #define PICK_0(z) ((z) < 16 ? (z) : NONE)
 #define PICK_1(z) ((z) >= 16 && (z) < 32 ? (z)-16 : NONE)
 #define PICK_2(z) ((z) >= 32 && (z) < 48 ? (z)-32 : NONE)
@@ -47,7 +49,8 @@ static inline __m128i expand8(__m128i bytes, unsigned mask)
     return _mm_shuffle_epi8(bytes, load8(expand[mask]));
 }
 
-/* Values of the blocks asked for, one after the other, eight at a time; true when AN_COEF_WIDE is among them. */
+/* The values of the blocks asked for, one after the other, made eight at a time. True when AN_COEF_WIDE is among them.
+ */
 static bool take_values(const an_coef_row_streams *s, int8_t *out)
 {
     const __m128i small = _mm_setr_epi8(1, -1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
@@ -75,7 +78,7 @@ static bool take_values(const an_coef_row_streams *s, int8_t *out)
     return _mm_movemask_epi8(wide) != 0;
 }
 
-/* One block's bytes in zigzag order; *value moves on. */
+/* Put a block's values in their places in zigzag order; *value moves to the next block's. */
 static inline void place_values(uint64_t map, const int8_t **value, __m128i zigzag[4])
 {
     const int8_t *v = *value;
@@ -89,7 +92,8 @@ static inline void place_values(uint64_t map, const int8_t **value, __m128i zigz
     *value = v;
 }
 
-/* Sixteen coefficients, rows 2 i and 2 i + 1, in 16 bits. The sources left out have none of them. */
+/* Rows 2 i and 2 i + 1 of a block, sixteen coefficients of 16 bits. Quarters of the zigzag order that have none of
+ * these are left out. */
 static inline __m256i take_rows(const __m128i zigzag[4], int i)
 {
     __m128i v = _mm_setzero_si128();
@@ -98,7 +102,7 @@ static inline __m256i take_rows(const __m128i zigzag[4], int i)
     return _mm256_cvtepi8_epi16(v);
 }
 
-/* Which bytes in zigzag order stand for more. */
+/* Which bytes are AN_COEF_WIDE, by zigzag position. */
 static inline uint64_t find_wide(const __m128i zigzag[4])
 {
     uint64_t wide = 0;

@@ -5,21 +5,21 @@
 #include "store/coef/unpack.h"
 
 #define VEC_LOAD(p) _mm512_loadu_si512(p)
-/* f(k), f(k + 1) ... 64 constants. */
+/* 64 constants: f(k), f(k + 1) and so on. */
 #define EIGHT(f, k) f(k), f(k + 1), f(k + 2), f(k + 3), f(k + 4), f(k + 5), f(k + 6), f(k + 7)
 #define SIXTY_FOUR(f, k)                                                                                               \
     EIGHT(f, k), EIGHT(f, k + 8), EIGHT(f, k + 16), EIGHT(f, k + 24), EIGHT(f, k + 32), EIGHT(f, k + 40),              \
         EIGHT(f, k + 48), EIGHT(f, k + 56)
 
-/* natural (row-major) position -> zigzag position */
+/* for each row-major position the zigzag one */
 static const uint8_t natural[64] = {
     0,  1,  5,  6,  14, 15, 27, 28, 2,  4,  7,  13, 16, 26, 29, 42, 3,  8,  12, 17, 25, 30,
     41, 43, 9,  11, 18, 24, 31, 40, 44, 53, 10, 19, 23, 32, 39, 45, 52, 54, 20, 22, 33, 38,
     46, 51, 55, 60, 21, 34, 37, 47, 50, 56, 59, 61, 35, 36, 48, 49, 57, 58, 62, 63,
 };
 
-/* 64 crumbs of two bits from stream[position], one a byte. Every 64-bit word takes the three bytes that hold its eight
- * crumbs; multishift then picks each crumb's bits. */
+/* 64 crumbs of two bits from `position` on, each in a byte. Each 64-bit word is given the three bytes that hold its
+ * eight crumbs; multishift then picks the bits of each crumb. */
 static inline __m512i take_crumbs(const uint8_t *stream, size_t position)
 {
 #define CRUMB_BYTE(k) ((k) / 8 * 2 + ((k) % 8 < 3 ? (k) % 8 : 2))
@@ -31,7 +31,7 @@ static inline __m512i take_crumbs(const uint8_t *stream, size_t position)
     return _mm512_and_si512(_mm512_multishift_epi64_epi8(shift, words), _mm512_set1_epi8(3));
 }
 
-/* 64 nibbles from stream[position], one a byte. */
+/* 64 nibbles from `position` on, each in a byte. */
 static inline __m512i take_nibbles(const uint8_t *stream, size_t position)
 {
 #define NIBBLE_BYTE(k) ((k) / 8 * 4 + ((k) % 8 < 5 ? (k) % 8 : 4))
@@ -42,10 +42,10 @@ static inline __m512i take_nibbles(const uint8_t *stream, size_t position)
     return _mm512_and_si512(_mm512_multishift_epi64_epi8(shift, words), _mm512_set1_epi8(15));
 }
 
-/* Values of the blocks asked for, one after the other; true when AN_COEF_WIDE is among them. */
+/* The values of the blocks asked for, one after the other. True when AN_COEF_WIDE is among them. */
 static bool take_values(const an_coef_row_streams *s, int8_t *out)
 {
-    const __m512i small = _mm512_set1_epi32(0x0000ff01); /* by crumb: +1, -1 */
+    const __m512i small = _mm512_set1_epi32(0x0000ff01); /* by crumb: +1, -1, and two that are replaced */
     const __m512i medium =
         _mm512_broadcast_i32x4(_mm_setr_epi8(2, 3, 4, 5, 6, 7, 8, 9, -2, -3, -4, -5, -6, -7, -8, -9));
     const uint8_t *byte = s->bytes;
@@ -68,7 +68,7 @@ static bool take_values(const an_coef_row_streams *s, int8_t *out)
     return wide != 0;
 }
 
-/* Which bytes in zigzag order stand for more. */
+/* Which bytes are AN_COEF_WIDE, by zigzag position. */
 static inline uint64_t find_wide(__m512i zigzag)
 {
     return _mm512_cmpeq_epi8_mask(zigzag, _mm512_set1_epi8(AN_COEF_WIDE));

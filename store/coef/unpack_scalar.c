@@ -4,8 +4,8 @@
 #include "store/coef/row_private.h"
 #include "store/coef/unpack.h"
 
-/* Tables from a byte of a stream to values: the four that its crumbs stand for, were all of them small, and the two
- * that its nibbles stand for. */
+/* Tables from a byte of a stream to values: to the four values of its crumbs, taking each for +1 or -1, and to the two
+ * values of its nibbles. */
 #define SMALL(byte, i) ((byte) >> 2 * (i)&1 ? -1 : 1)
 #define FOUR(byte)                                                                                                     \
     {                                                                                                                  \
@@ -24,9 +24,9 @@ static const int8_t small_values[256][4] = {TIMES_64(FOUR, 0), TIMES_64(FOUR, 64
 static const int8_t medium_values[256][2] = {TIMES_64(TWO, 0), TIMES_64(TWO, 64), TIMES_64(TWO, 128),
                                              TIMES_64(TWO, 192)};
 
-/* Values of the blocks asked for, one after the other; wide ones as AN_COEF_WIDE. Which kind comes next cannot be
- * predicted, so kinds are not branched on: 32 values are made as if small, then the larger ones are put into their
- * places. */
+/* The values of the blocks asked for, one after the other; those of more than a byte are AN_COEF_WIDE. Which kind of
+ * value comes next cannot be predicted, so there is no branch on it: 32 values are made as if all were +1 or -1, then
+ * the larger ones replace those in their places. */
 static void take_values(const an_coef_row_streams *s, int8_t *out)
 {
     const uint8_t *nibbles = s->nibbles, *bytes = s->bytes;
@@ -45,14 +45,14 @@ static void take_values(const an_coef_row_streams *s, int8_t *out)
     }
 }
 
-/* One block's AC coefficients. */
+/* Put the AC coefficients of a block in their places. */
 static void place_values(uint64_t map, const int8_t *value, int16_t *out)
 {
     for (; map != 0; map &= map - 1)
         out[an_blocks_zigzag[__builtin_ctzll(map)]] = *value++;
 }
 
-/* Which values of one block stand for more. */
+/* The bits of the map whose values are AN_COEF_WIDE. */
 static uint64_t find_wide(uint64_t map, const int8_t *value)
 {
     uint64_t wide = 0;
