@@ -1,14 +1,15 @@
 /* Codec coef against libjpeg-turbo, on one core, from memory.
  *
- *     bench_coef FOLDER [SIDE [QUALITY]]    times and sizes; 256 and 90
- *     bench_coef FOLDER check [SIDE]        count samples that differ from libjpeg-turbo's, all tiers, samplings, 3
- * qualities
+ *     bench_coef FOLDER [SIDE [QUALITY]]    times and sizes; by default 256 and 90
+ *     bench_coef FOLDER check [SIDE]        how many samples differ from libjpeg-turbo's, over all tiers, three
+ *                                           samplings and three qualities
  *
- * Every JPEG file below FOLDER is decoded, its centre square scaled to SIDE x SIDE and encoded again, 4:2:0. The work
- * is a random window of 7/8 of the side (224 of 256), for coef mirrored every second time. All contenders take turns, a
- * pass over all images each; the median pass is printed. Libjpeg-turbo's loop skips and crops scanlines, aborts after
- * the last, and hands out rows at odd addresses: for aligned ones it uses stores that bypass the cache, which costs it
- * half as much again when somebody reads the pixels. Cycles are those of the time-stamp counter, for whole images. */
+ * Every JPEG file below FOLDER is decoded, its centre square scaled to SIDE x SIDE and encoded again, 4:2:0. What is
+ * timed is decoding a random window of 7/8 of the side (224 of 256); coef mirrors every second one. All contenders take
+ * turns, each with a pass over all images; the median pass is printed. The loop with libjpeg-turbo skips and crops
+ * scanlines, stops after the last one, and asks for rows at odd addresses: at aligned ones libjpeg-turbo uses stores
+ * that bypass the cache, and takes half as much time again once somebody reads the pixels. Cycles are those of the
+ * time-stamp counter, for whole images. */
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,7 +44,7 @@ static sample samples[FILES_MAX];
 static size_t count;
 static an_coef_decoder *decoders[TIERS]; /* NULL: this processor lacks it */
 static an_coef_encoder *encoder;
-static an_jpeg_decoder *jpeg_decoder; /* the store's, which uses libjpeg-turbo for unusual files only */
+static an_jpeg_decoder *jpeg_decoder; /* the store's decoder, which uses libjpeg-turbo for unusual files only */
 static struct jpeg_decompress_struct turbo;
 static uint8_t *out;
 
@@ -94,7 +95,7 @@ static int encode(sample *s, an_jpeg_encoder *jpeg, int quality, an_jpeg_subsamp
     return rc ? rc : an_coef_encode_jpeg(encoder, s->jpeg.data, s->jpeg.size, &s->coef);
 }
 
-/* Windows of libjpeg-turbo as a loader would take them. */
+/* Decode the window with libjpeg-turbo as a loader would. */
 static void decode_turbo(const sample *s)
 {
     static uint8_t line[3 * 16384 + 64];
@@ -166,7 +167,7 @@ static int measure(double us[CONTENDERS])
     return AN_OK;
 }
 
-/* Room for one image's stages. */
+/* Memory for the stages of one image. */
 typedef struct {
     an_coef_work work;
     uint8_t *planes, *chroma[2];
@@ -174,7 +175,7 @@ typedef struct {
     int16_t quantisation[64];
 } stage_room;
 
-/* Unpack and inverse DCT of all rows of blocks, each row's samples over the last one's. */
+/* Unpacking and inverse DCT of all rows of blocks. Each row's samples overwrite those of the row before. */
 static void stage_blocks(an_simd_tier tier, const an_coef_layout *layout, const stage_room *room,
                          uint64_t spent[STAGES])
 {
@@ -213,7 +214,7 @@ static void stage_rows(an_simd_tier tier, const an_coef_layout *layout, const st
     }
 }
 
-/* Add an image's share of the mean; of a few goes the shortest, as others may interrupt. */
+/* Add an image's share of the mean. Of a few goes the shortest counts, because other programs may interrupt. */
 static int stages_of(an_simd_tier tier, const sample *s, const stage_room *room, double mean[STAGES])
 {
     an_coef_layout layout;

@@ -1,5 +1,5 @@
-/* The loops of the coef decoder, one by one: all tiers equal the reference in coef_scalar.c, and its colours equal
- * jdcolor.c's. */
+/* The planes kernels, one by one: all tiers give the bytes of the reference in kernels_scalar.c, and its colours are
+ * those of libjpeg-turbo's jdcolor.c. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,7 +15,7 @@
 
 enum { KERNELS = 3, ROW = 256 };
 
-/* Those that this processor has: *count of them. */
+/* The tiers that this processor has besides the scalar one; *count becomes their number. */
 static void others(const an_planes_kernels *out[KERNELS], int *count)
 {
     *count = 0;
