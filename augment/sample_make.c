@@ -175,7 +175,7 @@ static int make_coef(sheet *t, an_sample_scratch *scratch, const an_record *reco
 {
     const an_sampler *s = t->sampler;
     uint32_t crop = s->options.crop;
-    const an_coef_window window = {t->draw->x, t->draw->y, crop, crop, t->draw->flip};
+    const an_window window = {t->draw->x, t->draw->y, crop, crop, t->draw->flip};
     an_coef_info info;
     int rc = an_coef_info_read(record->payload, record->header.length, &info);
     if (rc == AN_OK && (info.width != s->side || info.height != s->side))

@@ -136,7 +136,7 @@ static int decode_coef(an_decoder *d, const an_record *record, const an_jpeg_win
     if (info.width != record->header.width || info.height != record->header.height)
         return an_error(AN_ECORRUPT, "coef payload of %ux%u pixels where %ux%u are declared", info.width, info.height,
                         record->header.width, record->header.height);
-    an_coef_window window = {w->x, w->y, w->width, w->height, false};
+    an_window window = {w->x, w->y, w->width, w->height, false};
     return an_coef_decode_window(d->coef, record->payload, record->header.length, &window, out, stride);
 }
 

@@ -47,8 +47,6 @@ int an_coef_decoder_create(an_coef_decoder **out); /* takes the SIMD tier of an_
 int an_coef_decoder_create_tier(an_coef_decoder **out, an_simd_tier tier);
 void an_coef_decoder_free(an_coef_decoder *decoder); /* NULL is fine */
 
-typedef an_window an_coef_window;
-
 /* Decode the window to RGB bytes, rows stride bytes apart; grey becomes R = G = B. Damaged data gives AN_ECORRUPT,
  * never an out-of-bounds access; the pixels are undefined then. */
 int an_coef_decode_window(an_coef_decoder *decoder, const uint8_t *payload, size_t size, const an_window *window,
