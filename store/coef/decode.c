@@ -16,7 +16,7 @@ struct an_coef_decoder {
     an_coef_unpack *unpack;
     an_coef_work work;     /* dc and values, in one allocation */
     uint32_t work_blocks;  /* it has room for so many */
-    an_coef_layout layout; /* of the present payload; its next row of blocks: */
+    an_coef_layout layout; /* of the present payload; then its next row of blocks */
     const uint8_t *row, *length;
     uint32_t mcu_row;
 };
@@ -116,7 +116,7 @@ static int decode(an_coef_decoder *d, const uint8_t *payload, size_t size, const
     d->row = d->layout.rows;
     d->length = d->layout.lengths;
     d->mcu_row = 0;
-    const an_planes_source source = {d, next_mcu_row, true}; /* the encoder takes nothing else */
+    const an_planes_source source = {d, next_mcu_row, true}; /* the encoder refuses blocks that are not in range */
     return an_planes_decode(d->planes, &d->layout.blocks, &source, window, sink);
 }
 

@@ -1,4 +1,4 @@
-/* JPEG to coef. */
+/* JPEG files to coef: ordinary ones from their scan, with our own Huffman decoder; all others through libjpeg-turbo. */
 #include <string.h>
 
 #include "base/error.h"

@@ -1,14 +1,13 @@
 /* Pixels to coef. libjpeg-turbo's encoder converts colours, downsamples chroma, transforms and quantises. The blocks
  * that it then hands to its entropy coder, one MCU after the other, are put into rows of blocks instead. The payload is
- * that of the JPEG file which libjpeg-turbo would have written, without the time that Huffman coding and decoding take.
- */
+ * that of the JPEG file which libjpeg-turbo would have written, without the time that Huffman coding takes. */
 #include <string.h>
 
 #include "base/error.h"
 #include "store/coef/encoder_private.h"
 #include "store/jpeg/compress.h"
 
-#include <jpegint.h> /* after jpeglib.h; declares the encoder's modules, which are called through pointers: one is replaced */
+#include <jpegint.h> /* after jpeglib.h: declares the encoder's modules, function pointers of which one is replaced */
 
 typedef struct {
     an_coef_encoder *encoder;
@@ -27,8 +26,7 @@ static const UINT16 *table_of(const struct jpeg_compress_struct *writer, int c)
     return writer->quant_tbl_ptrs[writer->comp_info[c].quant_tbl_no]->quantval;
 }
 
-/* Called in place of the entropy coder's function. MCUs at the edges have blocks beyond the image, which are dropped.
- */
+/* Called in place of the entropy coder's function. MCUs at the edges have blocks outside the image: dropped. */
 static boolean take_mcu(j_compress_ptr writer, JBLOCKROW *blocks)
 {
     an_coef_encoder *e = writer->client_data;

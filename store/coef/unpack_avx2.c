@@ -18,8 +18,7 @@ enum { NONE = 0x80 }; /* as an index of a byte shuffle (pshufb): gives zero */
 #define MASKS_64(m) MASKS_16(m), MASKS_16(m + 16), MASKS_16(m + 32), MASKS_16(m + 48)
 static const uint8_t expand[256][8] = {MASKS_64(0), MASKS_64(64), MASKS_64(128), MASKS_64(192)};
 
-/* order[o][s]: the shuffle from bytes 16 s to 16 s + 15 in zigzag order to bytes 16 o to 16 o + 15 in row-major order.
- */
+/* order[o][s]: the shuffle from bytes 16 s to 16 s + 15 in zigzag order to bytes 16 o to 16 o + 15 in row-major one. */
 #define PICK_0(z) ((z) < 16 ? (z) : NONE)
 #define PICK_1(z) ((z) >= 16 && (z) < 32 ? (z)-16 : NONE)
 #define PICK_2(z) ((z) >= 32 && (z) < 48 ? (z)-32 : NONE)
@@ -49,8 +48,7 @@ static inline __m128i expand8(__m128i bytes, unsigned mask)
     return _mm_shuffle_epi8(bytes, load8(expand[mask]));
 }
 
-/* The values of the blocks asked for, one after the other, made eight at a time. True when AN_COEF_WIDE is among them.
- */
+/* The values of the blocks asked for, made eight at a time. True when AN_COEF_WIDE is among them. */
 static bool take_values(const an_coef_row_streams *s, int8_t *out)
 {
     const __m128i small = _mm_setr_epi8(1, -1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);

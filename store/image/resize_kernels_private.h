@@ -26,8 +26,7 @@ typedef struct {
 } an_resize_axis;
 
 typedef struct {
-    /* The weighted sum over t of rows[t][i] for each column i, with 6 fractional bits: rounded, saturated to 16 bits.
-     */
+    /* For each column i the weighted sum over t of rows[t][i]: 6 fractional bits, rounded, saturated to 16 bits. */
     void (*vertical)(const uint8_t *const *rows, const int16_t *weights, uint32_t taps, size_t n, int16_t *out);
     /* The weighted sums along a row of interleaved RGB, rounded from 20 fractional bits and clamped to bytes. */
     void (*horizontal)(const int16_t *row, const an_resize_axis *axis, uint8_t *out);

@@ -205,8 +205,8 @@ static inline uint32_t take(const an_huffman_ac *table, an_huffman_window *w, un
     return e;
 }
 
-/* Decode a symbol whose code was found by the lookup, but whose additional bits did not fit: the commonest slow case.
- */
+/* Decode a symbol whose code was found by the lookup, but whose additional bits did not fit: the most frequent
+ * of the slow cases. */
 static inline unsigned take_large(uint32_t e, an_huffman_window *window, unsigned k, int16_t *block)
 {
     unsigned length = e >> 24, size = e >> 16 & 15;

@@ -71,8 +71,8 @@ void an_jpeg_read_header(an_jpeg_decoder *d, const uint8_t *data, size_t size)
 {
     an_jpeg_errors_reset(&d->errors);
     jpeg_mem_src(&d->jpeg, data, size);
-    (void)jpeg_read_header(
-        &d->jpeg, TRUE); /* TRUE: a file without an image is an error, so the result is always JPEG_HEADER_OK */
+    /* TRUE makes a file without an image an error, so the result is always JPEG_HEADER_OK. */
+    (void)jpeg_read_header(&d->jpeg, TRUE);
 }
 
 void an_jpeg_set_output(an_jpeg_decoder *d)
@@ -162,8 +162,7 @@ static void choose_scale(struct jpeg_decompress_struct *jpeg, uint32_t min_side)
     }
 }
 
-/* Whether libjpeg-turbo can decode a part with the same pixels: the file has one scan, and chroma is whole or halved.
- */
+/* Whether libjpeg-turbo decodes a part to the same pixels: the file has one scan, and chroma is whole or halved. */
 static bool can_crop(const struct jpeg_decompress_struct *jpeg)
 {
     return !jpeg->progressive_mode && !jpeg->arith_code && jpeg->max_h_samp_factor <= 2 &&

@@ -9,9 +9,8 @@
 #include "base/error.h"
 #include "store/jpeg/jpeg_private.h"
 
-enum {
-    WIDTH_MIN = 8
-}; /* pixels to decode at least: for a single column of chroma libjpeg-turbo has another upsampler */
+/* Pixels to decode at least: for a single column of chroma libjpeg-turbo has another upsampler. */
+enum { WIDTH_MIN = 8 };
 
 typedef struct {
     an_jpeg_decoder *decoder;
@@ -42,8 +41,8 @@ static int check_size(const struct jpeg_decompress_struct *jpeg, const an_jpeg_w
 /* Limit decoding to the columns that the window needs; returns the window's x within them. */
 static uint32_t crop_columns(struct jpeg_decompress_struct *jpeg, const an_jpeg_window *w)
 {
-    if (jpeg->progressive_mode) /* where scans are missing libjpeg-turbo smooths across blocks, so all must be decoded
-                                 */
+    /* Where scans are missing libjpeg-turbo smooths across blocks, so all columns must be decoded. */
+    if (jpeg->progressive_mode)
         return w->x;
     unsigned mcu = (unsigned)jpeg->max_h_samp_factor * DCTSIZE;
     unsigned beside = jpeg->max_h_samp_factor > 1;
