@@ -1,33 +1,33 @@
 /* Codec coef against libjpeg-turbo, on one core, from memory.
  *
- *     bench_coef FOLDER [SIDE [QUALITY]]    times and sizes; 256 and 90
- *     bench_coef FOLDER check [SIDE]        count samples that differ from libjpeg-turbo's, all tiers, samplings, 3
- * qualities
+ *     bench_coef FOLDER [SIDE [QUALITY]]    times and sizes; by default 256 and 90
+ *     bench_coef FOLDER check [SIDE]        how many samples differ from libjpeg-turbo's, over all tiers, three
+ *                                           samplings and three qualities
  *
- * Every JPEG file below FOLDER is decoded, its centre square scaled to SIDE x SIDE and encoded again, 4:2:0. The work
- * is a random window of 7/8 of the side (224 of 256), for coef mirrored every second time. All contenders take turns, a
- * pass over all images each; the median pass is printed. Libjpeg-turbo's loop skips and crops scanlines, aborts after
- * the last, and hands out rows at odd addresses: for aligned ones it uses stores that bypass the cache, which costs it
- * half as much again when somebody reads the pixels. Cycles are those of the time-stamp counter, for whole images. */
+ * Every JPEG file below FOLDER is decoded, its centre square scaled to SIDE x SIDE and encoded again, 4:2:0. What is
+ * timed is decoding a random window of 7/8 of the side (224 of 256); coef mirrors every second one. All contenders take
+ * turns, each with a pass over all images; the median pass is printed. The loop with libjpeg-turbo skips and crops
+ * scanlines, stops after the last one, and asks for rows at odd addresses: at aligned ones libjpeg-turbo uses stores
+ * that bypass the cache, and takes half as much time again once somebody reads the pixels. Cycles are those of the
+ * time-stamp counter, for whole images. */
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <x86intrin.h>
 
 #include <jpeglib.h>
-
-#if defined(__x86_64__)
-#include <x86intrin.h>
-#endif
 
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/rng.h"
+#include "store/coef/coef.h"
 #include "store/coef/format.h"
-#include "store/coef/kernels.h"
+#include "store/coef/unpack.h"
+#include "store/image/planes/kernels.h"
 #include "store/image/resize.h"
 #include "store/jpeg/jpeg.h"
 
@@ -37,14 +37,14 @@ typedef struct {
     char *path;
     an_image image;
     an_buffer jpeg, coef;
-    an_coef_window window;
+    an_window window;
 } sample;
 
 static sample samples[FILES_MAX];
 static size_t count;
 static an_coef_decoder *decoders[TIERS]; /* NULL: this processor lacks it */
 static an_coef_encoder *encoder;
-static an_jpeg_decoder *jpeg_decoder; /* the store's, which uses libjpeg-turbo for unusual files only */
+static an_jpeg_decoder *jpeg_decoder; /* the store's decoder, which uses libjpeg-turbo for unusual files only */
 static struct jpeg_decompress_struct turbo;
 static uint8_t *out;
 
@@ -95,11 +95,11 @@ static int encode(sample *s, an_jpeg_encoder *jpeg, int quality, an_jpeg_subsamp
     return rc ? rc : an_coef_encode_jpeg(encoder, s->jpeg.data, s->jpeg.size, &s->coef);
 }
 
-/* Windows of libjpeg-turbo as a loader would take them. */
+/* Decode the window with libjpeg-turbo as a loader would. */
 static void decode_turbo(const sample *s)
 {
     static uint8_t line[3 * 16384 + 64];
-    const an_coef_window *w = &s->window;
+    const an_window *w = &s->window;
     JDIMENSION x = w->x, width = w->width;
     jpeg_mem_src(&turbo, s->jpeg.data, s->jpeg.size);
     jpeg_read_header(&turbo, TRUE);
@@ -167,16 +167,7 @@ static int measure(double us[CONTENDERS])
     return AN_OK;
 }
 
-static uint64_t cycles(void)
-{
-#if defined(__x86_64__)
-    return __rdtsc();
-#else
-    return an_clock_ns();
-#endif
-}
-
-/* Room for one image's stages. */
+/* Memory for the stages of one image. */
 typedef struct {
     an_coef_work work;
     uint8_t *planes, *chroma[2];
@@ -184,53 +175,55 @@ typedef struct {
     int16_t quantisation[64];
 } stage_room;
 
-/* Unpack and inverse DCT of all rows of blocks, each row's samples over the last one's. */
-static void stage_blocks(const an_coef_kernels *k, const an_coef_layout *layout, const stage_room *room,
+/* Unpacking and inverse DCT of all rows of blocks. Each row's samples overwrite those of the row before. */
+static void stage_blocks(an_simd_tier tier, const an_coef_layout *layout, const stage_room *room,
                          uint64_t spent[STAGES])
 {
+    const an_planes_kernels *k = an_planes_kernels_get(tier);
+    an_coef_unpack *unpack = an_coef_unpack_get(tier);
     const uint8_t *row = layout->rows, *length = layout->lengths;
-    for (uint32_t m = 0; m < layout->mcu_rows; m++)
-        for (int c = 0; c < layout->components; c++) {
-            const an_coef_component *component = &layout->component[c];
-            for (uint32_t r = an_coef_mcu_row_blocks(component, m); r > 0; r--, length += 2) {
+    for (uint32_t m = 0; m < layout->blocks.mcu_rows; m++)
+        for (int c = 0; c < layout->blocks.components; c++) {
+            const an_blocks_component *component = &layout->blocks.component[c];
+            for (uint32_t r = an_blocks_rows_in_mcu(component, m); r > 0; r--, length += 2) {
                 size_t size = an_bytes_u16(length), blocks = component->blocks_wide;
-                uint64_t start = cycles();
-                k->unpack(row, size, blocks, 0, blocks, &room->work);
-                uint64_t middle = cycles();
+                uint64_t start = __rdtsc();
+                unpack(row, size, blocks, 0, blocks, &room->work);
+                uint64_t middle = __rdtsc();
                 k->inverse(room->work.coefficients, room->quantisation, blocks, room->planes, room->stride);
-                spent[1] += cycles() - middle;
+                spent[1] += __rdtsc() - middle;
                 spent[0] += middle - start;
                 row += size;
             }
         }
 }
 
-static void stage_rows(const an_coef_kernels *k, const an_coef_layout *layout, const stage_room *room,
-                       uint64_t spent[STAGES])
+static void stage_rows(an_simd_tier tier, const an_coef_layout *layout, const stage_room *room, uint64_t spent[STAGES])
 {
-    size_t width = layout->info.width;
-    for (uint32_t y = 0; y < layout->info.height; y++) {
-        const uint8_t *near = room->planes + AN_COEF_SLACK, *far = near + room->stride;
-        uint64_t start = cycles();
+    const an_planes_kernels *k = an_planes_kernels_get(tier);
+    size_t width = layout->blocks.width;
+    for (uint32_t y = 0; y < layout->blocks.height; y++) {
+        const uint8_t *near = room->planes + AN_PLANES_SLACK, *far = near + room->stride;
+        uint64_t start = __rdtsc();
         for (int c = 0; c < 2; c++)
             k->upsample(near, far, (width + 1) / 2, room->chroma[c]);
-        uint64_t middle = cycles();
+        uint64_t middle = __rdtsc();
         k->colour(near, room->chroma[0], room->chroma[1], width, y % 2, out);
-        spent[3] += cycles() - middle;
+        spent[3] += __rdtsc() - middle;
         spent[2] += middle - start;
     }
 }
 
-/* Add an image's share of the mean; of a few goes the shortest, as others may interrupt. */
-static int stages_of(const an_coef_kernels *k, const sample *s, const stage_room *room, double mean[STAGES])
+/* Add an image's share of the mean. Of a few goes the shortest counts, because other programs may interrupt. */
+static int stages_of(an_simd_tier tier, const sample *s, const stage_room *room, double mean[STAGES])
 {
     an_coef_layout layout;
     uint64_t least[STAGES] = {UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX};
     int rc = an_coef_layout_parse(&layout, s->coef.data, s->coef.size);
     for (int go = 0; !rc && go < 5; go++) {
         uint64_t spent[STAGES] = {0};
-        stage_blocks(k, &layout, room, spent);
-        stage_rows(k, &layout, room, spent);
+        stage_blocks(tier, &layout, room, spent);
+        stage_rows(tier, &layout, room, spent);
         for (int i = 0; i < STAGES; i++)
             least[i] = spent[i] < least[i] ? spent[i] : least[i];
     }
@@ -242,20 +235,20 @@ static int stages_of(const an_coef_kernels *k, const sample *s, const stage_room
 /* Cycles of each stage for an image. */
 static int stages(an_simd_tier tier, uint32_t side, double mean[STAGES])
 {
-    size_t blocks = side / 8 + 2 * AN_COEF_GROUP;
-    stage_room room = {.stride = 8 * blocks + 4 * AN_COEF_SLACK};
-    uint8_t *memory = calloc(1, blocks * 256 + 12 * room.stride + 4 * AN_COEF_SLACK);
+    size_t blocks = side / 8 + 2 * AN_PLANES_GROUP;
+    stage_room room = {.stride = 8 * blocks + 4 * AN_PLANES_SLACK};
+    uint8_t *memory = calloc(1, blocks * 256 + 12 * room.stride + 4 * AN_PLANES_SLACK);
     if (!memory)
         return an_error(AN_ENOMEM, "out of memory");
     room.work = (an_coef_work){(void *)memory, (int8_t *)memory + blocks * 2, (void *)(memory + blocks * 66 + 128)};
     room.planes = memory + blocks * 194 + 256;
     room.chroma[0] = room.planes + 8 * room.stride;
-    room.chroma[1] = room.chroma[0] + room.stride + 2 * AN_COEF_SLACK;
+    room.chroma[1] = room.chroma[0] + room.stride + 2 * AN_PLANES_SLACK;
     for (int i = 0; i < 64; i++)
         room.quantisation[i] = 5;
     int rc = AN_OK;
     for (size_t i = 0; !rc && i < count; i++)
-        rc = stages_of(an_coef_kernels_get(tier), &samples[i], &room, mean);
+        rc = stages_of(tier, &samples[i], &room, mean);
     free(memory);
     return rc;
 }
@@ -299,7 +292,7 @@ static int benchmark(uint32_t side, int quality)
     for (size_t i = 0; !rc && i < count; i++) {
         uint32_t size = side * 7 / 8;
         uint32_t x = an_rng_below(&rng, side - size + 1), y = an_rng_below(&rng, side - size + 1);
-        samples[i].window = (an_coef_window){x, y, size, size, i % 2};
+        samples[i].window = (an_window){x, y, size, size, i % 2};
         rc = encode(&samples[i], jpeg, quality, AN_JPEG_420);
     }
     an_jpeg_encoder_free(jpeg);
@@ -321,8 +314,8 @@ static int differing(const sample *s, const an_image *expected, uint64_t *differ
     for (int t = 0; t < TIERS; t++) {
         if (!decoders[t])
             continue;
-        int rc = an_coef_decode_window(decoders[t], s->coef.data, s->coef.size,
-                                       &(an_coef_window){0, 0, side, side, false}, out, (size_t)side * 3);
+        int rc = an_coef_decode_window(decoders[t], s->coef.data, s->coef.size, &(an_window){0, 0, side, side, false},
+                                       out, (size_t)side * 3);
         if (rc)
             return rc;
         for (size_t i = 0; i < bytes; i++)

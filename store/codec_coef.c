@@ -60,7 +60,7 @@ static int check_size(const an_record *record)
 
 static int decode(void *decoder, const an_record *record, const an_codec_window *w, uint8_t *out, size_t stride)
 {
-    const an_coef_window window = {w->x, w->y, w->width, w->height, false};
+    const an_window window = {w->x, w->y, w->width, w->height, false};
     int rc = check_size(record);
     if (rc)
         return rc;
@@ -70,7 +70,7 @@ static int decode(void *decoder, const an_record *record, const an_codec_window 
 static int decode_rows(void *decoder, const an_record *record, const an_codec_window *w, bool *mirror,
                        an_decoder_row *row, void *context)
 {
-    const an_coef_window window = {w->x, w->y, w->width, w->height, *mirror};
+    const an_window window = {w->x, w->y, w->width, w->height, *mirror};
     int rc = check_size(record);
     if (rc)
         return rc;

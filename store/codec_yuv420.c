@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 #include "store/codec_private.h"
-#include "store/coef/kernels.h"
+#include "store/image/planes/kernels.h"
 
 /* ---------------------------------------------------------------------------------------------------- encode ---- */
 
@@ -128,8 +128,8 @@ static int work_make(work *w, const an_record *record, uint32_t x, uint32_t widt
     c->count = (x + width - 1) / 2 - c->first + 1;
     c->plane[0] = record->payload + (size_t)h->width * h->height;
     c->plane[1] = c->plane[0] + (size_t)c->width * c->height;
-    c->row_size = c->count + 2 + AN_COEF_SLACK;
-    size_t wide = 2 * ((size_t)c->count + AN_COEF_SLACK); /* upsampling doubles what it reads too far */
+    c->row_size = c->count + 2 + AN_PLANES_SLACK;
+    size_t wide = 2 * ((size_t)c->count + AN_PLANES_SLACK); /* upsampling doubles what it reads too far */
     int rc = an_buffer_reserve(scratch, 6 * c->row_size + 3 * wide);
     if (rc)
         return rc;
@@ -155,7 +155,7 @@ static void decoder_free(void *decoder)
 
 static int decode(void *decoder, const an_record *record, const an_codec_window *window, uint8_t *out, size_t stride)
 {
-    const an_coef_kernels *kernels = an_coef_kernels_get(an_cpu_simd());
+    const an_planes_kernels *kernels = an_planes_kernels_get(an_cpu_simd());
     uint32_t x = window->x, y = window->y, width = window->width;
     work w;
     int rc = an_codec_check_length(record, payload_size(record->header.width, record->header.height));

@@ -1,7 +1,9 @@
 /* Codec `coef`: the quantised DCT coefficients of a JPEG without entropy coding, laid out for SIMD. Decoding gives the
- * pixels of libjpeg-turbo (JDCT_ISLOW, fancy upsampling, full decode then crop) to the bit. docs/coef.md explains the
- * idea, docs/record-format.md specifies the bytes. Handles belong to one thread at a time and are reused; nothing is
- * allocated once warm. */
+ * pixels of libjpeg-turbo (JDCT_ISLOW, fancy upsampling, the whole image decoded and then cropped) to the bit.
+ * docs/coef.md explains the idea, docs/record-format.md specifies the bytes.
+ *
+ * Handles own their working memory and are reused from image to image: once they have met the largest one, nothing is
+ * allocated. Each belongs to one thread at a time. Functions that can fail return the codes of base/error.h. */
 #ifndef AN_STORE_COEF_COEF_H
 #define AN_STORE_COEF_COEF_H
 
@@ -12,18 +14,12 @@
 #include "base/buffer.h"
 #include "base/cpu.h"
 #include "store/image/image.h"
+#include "store/image/planes/planes.h"
 #include "store/jpeg/jpeg.h"
-
-typedef enum {
-    AN_COEF_GREY = 0,
-    AN_COEF_444 = 1,
-    AN_COEF_422 = 2, /* chroma halved horizontally */
-    AN_COEF_420 = 3  /* chroma halved both ways */
-} an_coef_sampling;
 
 typedef struct {
     uint32_t width, height; /* pixels */
-    an_coef_sampling sampling;
+    an_sampling sampling;
 } an_coef_info;
 
 /* Parse and check the payload's header only. */
@@ -34,11 +30,11 @@ int an_coef_encoder_create(an_coef_encoder **out);
 void an_coef_encoder_free(an_coef_encoder *encoder); /* NULL is fine */
 
 /* Append the payload for a JPEG file (baseline or progressive; grey, or YCbCr 4:2:0, 4:2:2, 4:4:4) to out. Other files
- * give AN_EUNSUPPORTED: keep them as jpeg. Damaged ones (a warning of libjpeg-turbo is enough) give AN_ECORRUPT. On
- * failure out is as before. */
+ * give AN_EUNSUPPORTED: they can only be kept as jpeg. Damaged ones give AN_ECORRUPT; a warning of libjpeg-turbo counts
+ * as damage. On failure out is as before. */
 int an_coef_encode_jpeg(an_coef_encoder *encoder, const uint8_t *jpeg, size_t size, an_buffer *out);
 
-/* The same for the JPEG file that an_jpeg_encode would make of an image, which is never made. */
+/* Append the payload for the JPEG file that an_jpeg_encode would make of an image, without making that file. */
 int an_coef_encode_image(an_coef_encoder *encoder, const an_image *image, int quality, an_jpeg_subsampling subsampling,
                          an_buffer *out);
 
@@ -47,25 +43,18 @@ int an_coef_to_jpeg(an_coef_encoder *encoder, const uint8_t *payload, size_t siz
 
 typedef struct an_coef_decoder an_coef_decoder;
 int an_coef_decoder_create(an_coef_decoder **out); /* takes the SIMD tier of an_cpu_simd() */
-/* The same for a given tier, to compare them; AN_EUNSUPPORTED where the processor lacks it. */
+/* The same with a given SIMD tier, for comparisons; AN_EUNSUPPORTED where the processor lacks it. */
 int an_coef_decoder_create_tier(an_coef_decoder **out, an_simd_tier tier);
 void an_coef_decoder_free(an_coef_decoder *decoder); /* NULL is fine */
 
-typedef struct {
-    uint32_t x, y, width, height; /* inside the image, not empty: AN_EINVAL otherwise */
-    bool flip;                    /* rows mirrored left to right */
-} an_coef_window;
-
-/* Decode the window to RGB bytes, rows stride bytes apart; grey as R = G = B. Damaged data gives AN_ECORRUPT, never an
- * out-of-bounds access; what was written to rgb until then is undefined. */
-int an_coef_decode_window(an_coef_decoder *decoder, const uint8_t *payload, size_t size, const an_coef_window *window,
+/* Decode the window to RGB bytes, rows stride bytes apart; grey becomes R = G = B. Damaged data gives AN_ECORRUPT,
+ * never an out-of-bounds access; the pixels are undefined then. */
+int an_coef_decode_window(an_coef_decoder *decoder, const uint8_t *payload, size_t size, const an_window *window,
                           uint8_t *rgb, size_t stride);
 
-/* The same, row by row from the top while each is hot in the first-level cache: for writing another format in one pass.
- * y counts from 0 within the window; rgb holds width * 3 bytes, followed by at least 64 bytes that may be read, and is
- * valid during the call. */
-typedef void an_coef_row(void *context, uint32_t y, const uint8_t *rgb);
-int an_coef_decode_rows(an_coef_decoder *decoder, const uint8_t *payload, size_t size, const an_coef_window *window,
-                        an_coef_row *row, void *context);
+/* The same, but each row is given to a function as soon as it is finished, from the top, while it is in the first-level
+ * cache: for converting to another format without a second pass over memory. */
+int an_coef_decode_rows(an_coef_decoder *decoder, const uint8_t *payload, size_t size, const an_window *window,
+                        an_planes_row *row, void *context);
 
 #endif

@@ -1,4 +1,4 @@
-#include "store/coef/pack.h"
+#include "store/coef/pack_private.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -6,15 +6,15 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "store/coef/format.h"
-#include "store/coef/range.h"
-#include "store/coef/row.h"
+#include "store/coef/row_private.h"
+#include "store/image/planes/dct_range.h"
 
 enum {
     MAX_VALUES = 63,
-    OVERHANG = 64 /* of kernels, behind each stream */
+    OVERHANG = 64 /* bytes behind each stream that kernels may write */
 };
 
-/* natural (row-major) position -> zigzag position */
+/* for each row-major position the zigzag one */
 static const uint8_t zigzag_position[64] = {
     0,  1,  5,  6,  14, 15, 27, 28, 2,  4,  7,  13, 16, 26, 29, 42, 3,  8,  12, 17, 25, 30,
     41, 43, 9,  11, 18, 24, 31, 40, 44, 53, 10, 19, 23, 32, 39, 45, 52, 54, 20, 22, 33, 38,
@@ -92,7 +92,7 @@ static void put_dc(an_coef_packer *p, int16_t dc)
 static void put_wide(an_coef_packer *p, const int16_t block[64], uint64_t map)
 {
     for (; map != 0; map &= map - 1) {
-        int value = block[an_coef_zigzag[__builtin_ctzll(map)]];
+        int value = block[an_blocks_zigzag[__builtin_ctzll(map)]];
         if (abs(value) > 127)
             put_word(p->words, &p->word, value);
     }
@@ -112,7 +112,7 @@ static void add_block(an_coef_packer *p, int16_t dc, uint64_t map)
 bool an_coef_packer_block(an_coef_packer *p, const int16_t block[64], const uint16_t quantisation[64])
 {
     an_coef_block found = p->kernels->collect(block, quantisation, p->values + p->value);
-    if (found.weight > AN_COEF_SAFE_WEIGHT && !an_coef_in_range(block, quantisation))
+    if (found.weight > AN_DCT_SAFE_WEIGHT && !an_dct_in_range(block, quantisation))
         return false;
     if (found.wide)
         put_wide(p, block, found.map & ~(uint64_t)1);
@@ -120,7 +120,7 @@ bool an_coef_packer_block(an_coef_packer *p, const int16_t block[64], const uint
     return true;
 }
 
-/* Two nibbles to a byte, the first in the low end; in place. */
+/* Join two nibbles to a byte, the first in the lower half, in place; returns the number of bytes. */
 static size_t join_nibbles(uint8_t *nibbles, size_t n)
 {
     nibbles[n] = 0;
@@ -147,7 +147,7 @@ int an_coef_packer_finish(an_coef_packer *p, an_buffer *out, size_t *size)
     };
     const size_t before = out->size;
     int rc = AN_OK;
-    for (size_t i = 0; rc == AN_OK && i < sizeof streams / sizeof *streams; i++)
+    for (size_t i = 0; !rc && i < sizeof streams / sizeof *streams; i++)
         rc = an_buffer_append(out, streams[i].data, streams[i].size);
     *size = out->size - before;
     return rc;
@@ -169,7 +169,7 @@ static an_coef_block collect(const int16_t block[64], const uint16_t quantisatio
 {
     an_coef_block found = {.map = map_of(block), .weight = (uint32_t)(abs(block[0]) * quantisation[0])};
     for (uint64_t map = found.map & ~(uint64_t)1; map != 0; map &= map - 1) {
-        size_t at = an_coef_zigzag[__builtin_ctzll(map)];
+        size_t at = an_blocks_zigzag[__builtin_ctzll(map)];
         int value = block[at], size = abs(value);
         found.weight += (uint32_t)(size * quantisation[at]);
         found.wide |= size > 127;
@@ -178,7 +178,7 @@ static an_coef_block collect(const int16_t block[64], const uint16_t quantisatio
     return found;
 }
 
-/* Every entry is written, only the streams that it belongs to advance: branches could not be predicted. */
+/* Each value is written to every stream, but only those that it belongs to advance: a branch could not be predicted. */
 static void divide(const int8_t *values, size_t n, an_coef_value_streams *out)
 {
     memset(out->crumbs, 0, (n + 3) / 4);

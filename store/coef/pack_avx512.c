@@ -1,18 +1,18 @@
-/* Writing rows of blocks with AVX-512; coef_pack.c says what it does. */
+/* Packing rows of blocks with AVX-512; pack.c says what it does. */
 #include <immintrin.h>
 
 #include "store/coef/format.h"
-#include "store/coef/pack.h"
+#include "store/coef/pack_private.h"
 
 static an_coef_block collect(const int16_t block[64], const uint16_t quantisation[64], int8_t *values)
 {
-    /* zigzag order -> row-major: where each word comes from */
+    /* for each zigzag position the row-major one */
     static const uint16_t order[64] = {
         0,  1,  8,  16, 9,  2,  3,  10, 17, 24, 32, 25, 18, 11, 4,  5,  12, 19, 26, 33, 40, 48,
         41, 34, 27, 20, 13, 6,  7,  14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23,
         30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63,
     };
-    const __m512i least = _mm512_set1_epi16(-INT16_MAX); /* whose absolute value is positive, too */
+    const __m512i least = _mm512_set1_epi16(-INT16_MAX); /* instead of -32768, whose absolute value does not fit */
     __m512i top = _mm512_loadu_si512(block), bottom = _mm512_loadu_si512(block + 32);
     __m512i sums = _mm512_add_epi32(
         _mm512_madd_epi16(_mm512_abs_epi16(_mm512_max_epi16(top, least)), _mm512_loadu_si512(quantisation)),

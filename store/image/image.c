@@ -8,14 +8,15 @@
 int an_image_set_size(an_image *image, uint32_t width, uint32_t height)
 {
     size_t size;
-    int status = an_size_multiply(width, height, &size);
-    if (status == AN_OK)
-        status = an_size_multiply(size, 3, &size);
-    if (status != AN_OK)
-        return status;
+    int rc = an_size_multiply(width, height, &size);
+    if (rc)
+        return rc;
+    rc = an_size_multiply(size, 3, &size);
+    if (rc)
+        return rc;
     if (size > image->capacity) {
         uint8_t *pixels = malloc(size);
-        if (pixels == NULL)
+        if (!pixels)
             return an_error(AN_ENOMEM, "no memory for an image of %ux%u pixels", width, height);
         free(image->pixels);
         image->pixels = pixels;

@@ -6,14 +6,14 @@
 
 #include "base/cpu.h"
 #include "base/error.h"
-#include "store/image/resize_kernels.h"
+#include "store/image/resize_kernels_private.h"
 
 #define ROW_ALIGNMENT 32 /* elements: a cache line */
 
-/* The taps of one axis. Weights beyond the input are zero. Kept between images, because most collections repeat a few
- * sizes. */
+/* The weights (taps) along one axis; those of pixels beyond the input are zero. Kept from image to image, because most
+ * collections repeat a few sizes. */
 typedef struct {
-    uint32_t input, square; /* what it was made for, with axis.output */
+    uint32_t input, square; /* what the table was made for, together with axis.output */
     an_filter filter;
     an_resize_axis axis;
     uint32_t output_capacity, taps_capacity;
@@ -68,7 +68,8 @@ static void taps_free(taps_table *table)
     memset(table, 0, sizeof(*table));
 }
 
-/* Round to 14 bits and give what rounding lost or gained to the largest weight, so that flat areas stay flat. */
+/* Round the weights to 14 bits. What rounding loses or gains goes to the largest one, so that they add up to 1 and flat
+ * areas stay flat. */
 static void quantise(const double *values, uint32_t n, double total, int16_t *out)
 {
     int32_t left = 1 << AN_RESIZE_WEIGHT_BITS;
@@ -99,7 +100,7 @@ static uint32_t taps_count(const taps_table *table)
     return taps + taps % 2;
 }
 
-/* The inputs first .. end - 1 that the output centred there is made of. */
+/* The input pixels [first, end) that make up the output pixel with this centre. */
 static void span_of(const taps_table *table, double centre, uint32_t *first, uint32_t *end)
 {
     double reach = filter_support(table->filter) * stretch_of(table);
@@ -107,7 +108,8 @@ static void span_of(const taps_table *table, double centre, uint32_t *first, uin
     *first = low < 0 ? 0 : low >= table->input ? table->input - 1 : (uint32_t)low;
     *end = high > table->input ? table->input : (uint32_t)high;
     *end = *end <= *first ? *first + 1 : *end;
-    *end = *end - *first > table->axis.taps ? *first + table->axis.taps : *end; /* one more by rounding: it weighs 0 */
+    *end = *end - *first > table->axis.taps ? *first + table->axis.taps
+                                            : *end; /* rounding may give one more, which weighs 0 */
 }
 
 static void taps_fill(taps_table *table, uint32_t i)
@@ -144,7 +146,7 @@ static int taps_reserve(taps_table *table, const an_resize_kernels *kernels, uin
     return AN_OK;
 }
 
-/* Taps for the centred span `square` of an axis of `input` pixels, scaled to `output`. */
+/* The table that scales the centred span of `square` pixels, of an axis of `input` pixels, to `output` pixels. */
 static int taps_prepare(taps_table *table, const an_resize_kernels *kernels, uint32_t input, uint32_t square,
                         uint32_t output, an_filter filter)
 {
@@ -190,7 +192,7 @@ void an_resizer_free(an_resizer *resizer)
     free(resizer);
 }
 
-/* Makes *at an array of at least need zeros if it is smaller. */
+/* Make *at an array of at least `need` elements. A new one is zero; an old one that is large enough stays as it is. */
 static int grow(void *at, size_t *capacity, size_t need, size_t size)
 {
     void **array = at;
@@ -207,7 +209,7 @@ static int grow(void *at, size_t *capacity, size_t need, size_t size)
     return AN_OK;
 }
 
-/* Elements of a filtered row of so many columns, with what the kernels may read beyond its last tap. */
+/* Elements of a vertically filtered row of so many columns, including what kernels may read beyond its last tap. */
 static size_t row_size(uint32_t columns, uint32_t taps)
 {
     return ROW_ALIGNMENT + 3 * ((size_t)columns + taps) + AN_RESIZE_OVERHANG;
@@ -216,15 +218,19 @@ static size_t row_size(uint32_t columns, uint32_t taps)
 static int scratch_reserve(an_resizer *resizer, uint32_t columns, uint32_t across, uint32_t down)
 {
     int rc = grow(&resizer->row, &resizer->row_capacity, row_size(columns, across), sizeof(*resizer->row));
-    return rc ? rc : grow(&resizer->rows, &resizer->rows_capacity, down, sizeof(*resizer->rows));
+    if (rc)
+        return rc;
+    return grow(&resizer->rows, &resizer->rows_capacity, down, sizeof(*resizer->rows));
 }
 
 static int span_prepare(an_resizer *resizer, const an_image *in, uint32_t square_width, uint32_t square_height,
                         uint32_t width, uint32_t height, an_filter filter)
 {
-    int rc;
-    if ((rc = taps_prepare(&resizer->across, resizer->kernels, in->width, square_width, width, filter)) ||
-        (rc = taps_prepare(&resizer->down, resizer->kernels, in->height, square_height, height, filter)))
+    int rc = taps_prepare(&resizer->across, resizer->kernels, in->width, square_width, width, filter);
+    if (rc)
+        return rc;
+    rc = taps_prepare(&resizer->down, resizer->kernels, in->height, square_height, height, filter);
+    if (rc)
         return rc;
     return scratch_reserve(resizer, in->width, resizer->across.axis.taps, resizer->down.axis.taps);
 }
@@ -239,7 +245,7 @@ static void resize_row(an_resizer *resizer, const an_image *in, uint32_t y, uint
         row = row < in->height ? row : in->height - 1;
         resizer->rows[t] = in->pixels + 3 * ((size_t)row * in->width + first);
     }
-    size_t offset = (size_t)3 * first; /* the row begins where its first column in use is aligned */
+    size_t offset = (size_t)3 * first; /* chosen so that the first column in use is aligned */
     int16_t *columns = resizer->row + (ROW_ALIGNMENT - offset % ROW_ALIGNMENT) % ROW_ALIGNMENT;
     resizer->kernels->vertical(resizer->rows, down->weights + (size_t)y * down->taps, down->taps,
                                (size_t)3 * (last - first), columns + offset);
@@ -248,16 +254,17 @@ static void resize_row(an_resizer *resizer, const an_image *in, uint32_t y, uint
 
 int an_resizer_square(an_resizer *resizer, const an_image *in, uint32_t side, an_filter filter, an_image *out)
 {
-    int error = an_image_set_size(out, side, side);
-    if (error)
-        return error;
+    int rc = an_image_set_size(out, side, side);
+    if (rc)
+        return rc;
     if (in->width == side && in->height == side) {
         memcpy(out->pixels, in->pixels, (size_t)3 * side * side);
         return AN_OK;
     }
     uint32_t square = in->width < in->height ? in->width : in->height;
-    if ((error = span_prepare(resizer, in, square, square, side, side, filter)))
-        return error;
+    rc = span_prepare(resizer, in, square, square, side, side, filter);
+    if (rc)
+        return rc;
     for (uint32_t y = 0; y < side; y++)
         resize_row(resizer, in, y, out->pixels + (size_t)3 * side * y);
     return AN_OK;
@@ -266,9 +273,11 @@ int an_resizer_square(an_resizer *resizer, const an_image *in, uint32_t side, an
 int an_resizer_rows(an_resizer *resizer, const an_image *in, uint32_t width, uint32_t height, an_filter filter,
                     void (*row)(void *context, uint32_t y, const uint8_t *rgb), void *context)
 {
-    int rc;
-    if ((rc = span_prepare(resizer, in, in->width, in->height, width, height, filter)) ||
-        (rc = grow(&resizer->out, &resizer->out_capacity, (size_t)3 * width, 1)))
+    int rc = span_prepare(resizer, in, in->width, in->height, width, height, filter);
+    if (rc)
+        return rc;
+    rc = grow(&resizer->out, &resizer->out_capacity, (size_t)3 * width, 1);
+    if (rc)
         return rc;
     for (uint32_t y = 0; y < height; y++) {
         resize_row(resizer, in, y, resizer->out);
@@ -281,10 +290,14 @@ int an_resizer_reserve(an_resizer *resizer, uint32_t side, uint32_t size, an_fil
 {
     const taps_table widest = {.square = side, .filter = filter, .axis.output = size};
     uint32_t taps = taps_count(&widest);
-    int rc;
-    if ((rc = taps_reserve(&resizer->across, resizer->kernels, size, taps)) ||
-        (rc = taps_reserve(&resizer->down, resizer->kernels, size, taps)) ||
-        (rc = scratch_reserve(resizer, side, taps, taps)))
+    int rc = taps_reserve(&resizer->across, resizer->kernels, size, taps);
+    if (rc)
+        return rc;
+    rc = taps_reserve(&resizer->down, resizer->kernels, size, taps);
+    if (rc)
+        return rc;
+    rc = scratch_reserve(resizer, side, taps, taps);
+    if (rc)
         return rc;
     return grow(&resizer->out, &resizer->out_capacity, (size_t)3 * size, 1);
 }

@@ -1,5 +1,9 @@
 /* Images resampled with an antialiasing filter: support grows with the reduction, as in Pillow's resize and
- * torchvision's. Integer arithmetic throughout, so every SIMD tier gives the same bytes. */
+ * torchvision's. All arithmetic on pixels is in integers, so every SIMD tier gives the same
+ * bytes.
+ *
+ * A resizer keeps weights and row buffers from image to image and belongs to one thread at a time. Functions that can
+ * fail return the codes of base/error.h. */
 #ifndef AN_STORE_IMAGE_RESIZE_H
 #define AN_STORE_IMAGE_RESIZE_H
 
@@ -9,11 +13,11 @@
 
 typedef enum { AN_FILTER_TRIANGLE, AN_FILTER_LANCZOS3, AN_FILTER_BOX } an_filter;
 
-uint32_t an_filter_reach(an_filter filter); /* pixels on either side that it mixes at scale 1, rounded up */
+uint32_t an_filter_reach(an_filter filter); /* pixels that it mixes in on either side at scale 1, rounded up */
 
 typedef struct an_resizer an_resizer;
 
-int an_resizer_create(an_resizer **out);   /* tables and row buffers; one thread at a time */
+int an_resizer_create(an_resizer **out);   /* takes the SIMD tier of an_cpu_simd() */
 void an_resizer_free(an_resizer *resizer); /* NULL is fine */
 
 /* After this, images of at most side x side pixels are scaled to size x size without allocating. */

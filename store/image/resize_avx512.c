@@ -1,14 +1,15 @@
-/* The resizer's loops with AVX-512 (F, BW). Horizontally, five output pixels are fifteen of a vector's sixteen sums.
- * What they weigh lies within 64 elements of the row, from the first pixel's first tap on: two vectors, from which one
- * permutation takes a pair of taps for each sum. Its indices and the weights in that order are made once an image. */
+/* The resizer's loops with AVX-512 (F, BW). Horizontally, a vector holds sixteen sums, of which fifteen are used: five
+ * output pixels. All that goes into them lies within 64 elements of the row, which are two vectors; one permutation
+ * takes a pair of taps for each sum from these. The permutation's indices, and the weights in the order of the sums,
+ * are made once an image (arrange). */
 #include <immintrin.h>
 
-#include "store/image/resize_kernels.h"
+#include "store/image/resize_kernels_private.h"
 
 #define PIXELS 5
 #define LANES 32 /* elements of a vector */
 
-/* For each five pixels: the indices of their first pair of taps, then the weights pair by pair. */
+/* The elements of lanes for five pixels: the indices of their first pairs of taps, then the weights pair by pair. */
 static size_t group_size(uint32_t taps)
 {
     return (size_t)LANES * (1 + taps / 2);
@@ -19,7 +20,7 @@ static size_t lanes_size(uint32_t output, uint32_t taps)
     return (output + PIXELS - 1) / PIXELS * group_size(taps);
 }
 
-/* False when a tap lies beyond two vectors. */
+/* Fill in the lanes of five pixels. False when a tap lies beyond the two vectors. */
 static bool arrange_group(const an_resize_axis *axis, uint32_t first, int16_t *lanes)
 {
     for (uint32_t i = 0; i < LANES / 2; i++) {
@@ -60,7 +61,8 @@ static __m128i five_pixels(const int16_t *row, const int16_t *lanes, uint32_t ta
     return _mm512_cvtusepi32_epi8(sum);
 }
 
-/* Sixteen bytes are stored for fifteen: the next group overwrites the last, so the row's last group is masked. */
+/* Five pixels are fifteen bytes, but sixteen are stored: the next five overwrite the last byte. The row's last store is
+ * masked. */
 static void horizontal(const int16_t *row, const an_resize_axis *axis, uint8_t *out)
 {
     const int16_t *lanes = axis->lanes;
@@ -75,7 +77,7 @@ static void horizontal(const int16_t *row, const an_resize_axis *axis, uint8_t *
                          five_pixels(row + (size_t)3 * axis->starts[x], lanes, taps));
 }
 
-/* Bytes of two rows interleaved, widened and multiplied pairwise: one madd does two taps of sixteen columns. n: 1 to 64
+/* 1 to 64 columns. The bytes of two rows are interleaved and widened; then one multiply-add does two taps of sixteen
  * columns. */
 static inline void sixty_four_columns(const uint8_t *const *rows, size_t at, size_t n, const int16_t *weights,
                                       uint32_t taps, int16_t *out)
@@ -107,7 +109,7 @@ static void vertical(const uint8_t *const *rows, const int16_t *weights, uint32_
 {
     size_t i = 0;
     for (; i + 64 <= n; i += 64)
-        sixty_four_columns(rows, i, 64, weights, taps, out); /* inlined without masks */
+        sixty_four_columns(rows, i, 64, weights, taps, out); /* with a constant n, so that no masks are used */
     if (i < n)
         sixty_four_columns(rows, i, n - i, weights, taps, out);
 }

@@ -1,8 +1,6 @@
-#include "store/image/resize_kernels.h"
+#include "store/image/resize_kernels_private.h"
 
-#ifdef __x86_64__
 #include <immintrin.h>
-#endif
 
 void an_resize_vertical_tail(const uint8_t *const *rows, const int16_t *weights, uint32_t taps, size_t from, size_t n,
                              int16_t *out)
@@ -52,8 +50,7 @@ static void horizontal_scalar(const int16_t *row, const an_resize_axis *axis, ui
 
 static const an_resize_kernels scalar = {.vertical = vertical_scalar, .horizontal = horizontal_scalar};
 
-#ifdef __x86_64__
-/* Bytes of two rows interleaved, widened and multiplied pairwise: one madd does two taps of eight columns. */
+/* The bytes of two rows are interleaved and widened; then one multiply-add does two taps of eight columns. */
 __attribute__((target("avx2"))) static void vertical_avx2(const uint8_t *const *rows, const int16_t *weights,
                                                           uint32_t taps, size_t n, int16_t *out)
 {
@@ -81,9 +78,9 @@ __attribute__((target("avx2"))) static void vertical_avx2(const uint8_t *const *
     an_resize_vertical_tail(rows, weights, taps, i, n, out);
 }
 
-/* One load holds two RGB pixels; a shuffle pairs their channels; one madd does two taps of three channels. The lower
- * lane computes one output pixel, the upper lane the next. Four bytes are stored for three: the next pixel overwrites
- * the fourth, so the last one is stored alone. */
+/* One load holds two RGB pixels; a shuffle pairs their channels; one multiply-add does two taps of three channels. The
+ * lower lane computes one output pixel, the upper lane the next. Four bytes are stored for three: the next pixel
+ * overwrites the fourth, so the last one is stored alone. */
 __attribute__((target("avx2"))) void an_resize_horizontal_avx2(const int16_t *row, const an_resize_axis *axis,
                                                                uint8_t *rgb)
 {
@@ -113,16 +110,12 @@ __attribute__((target("avx2"))) void an_resize_horizontal_avx2(const int16_t *ro
 }
 
 static const an_resize_kernels avx2 = {.vertical = vertical_avx2, .horizontal = an_resize_horizontal_avx2};
-#endif
 
 const an_resize_kernels *an_resize_kernels_for(an_simd_tier tier)
 {
-#ifdef __x86_64__
     if (tier == AN_SIMD_AVX512)
         return &an_resize_avx512;
     if (tier == AN_SIMD_AVX2)
         return &avx2;
-#endif
-    (void)tier;
     return &scalar;
 }

@@ -19,7 +19,8 @@ static void means(const an_statistics_sums *sums, an_statistics *out)
         for (int j = 0; j < 3; j++)
             out->covariance[i][j] = product[i][j] - out->mean[i] * out->mean[j];
     for (int i = 0; i < 3; i++) {
-        out->covariance[i][i] = fmax(out->covariance[i][i], 0); /* rounding may leave less for a constant channel */
+        out->covariance[i][i] =
+            fmax(out->covariance[i][i], 0); /* rounding may make it negative for a constant channel */
         out->deviation[i] = sqrt(out->covariance[i][i]);
     }
 }
@@ -76,7 +77,8 @@ static void decompose(an_statistics *out)
                 order[j] = swap;
             }
     for (int i = 0; i < 3; i++) {
-        out->eigenvalue[i] = fmax(a[order[i]][order[i]], 0); /* a covariance has none below; rounding may */
+        out->eigenvalue[i] =
+            fmax(a[order[i]][order[i]], 0); /* a covariance matrix has no negative ones, but rounding may make one */
         take_vector((const double(*)[3])v, order[i], out->eigenvector[i]);
     }
 }

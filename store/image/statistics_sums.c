@@ -1,5 +1,6 @@
-/* The hot loop of ingest's statistics. Sums of single pixels live in 16 bits until they could overflow, so that an
- * image touches four times less memory; sums of products live in 32 bits for a run of pixels. */
+/* Adding an image to the statistics, which ingest does for every image. The sums of single pixels are kept in 16 bits
+ * until they could overflow, so that an image touches a quarter of the memory. The sums of products are kept in 32 bits
+ * for a run of pixels. */
 #include <immintrin.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -11,7 +12,7 @@
 #include "store/image/statistics.h"
 
 enum {
-    RUN = 1 << 14,   /* pixels: 255 * 255 times this, fourfold, fits 32 bits */
+    RUN = 1 << 14,   /* pixels: four times their 255 * 255 fits 32 bits */
     PACK_HEADER = 88 /* u32 side, u32 0, u64 images, 3 sums, 6 products */
 };
 
@@ -70,7 +71,7 @@ AVX2 static inline __m256i load_pair(const uint8_t *p)
     return _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
 }
 
-/* Of three vectors, the bytes at lanes of one remainder each: a where 0, b where 1, c where 2. */
+/* The bytes of a at positions 0, 3, 6 ... of each lane, of b at 1, 4, 7 ..., of c at 2, 5, 8 ... */
 AVX2 static inline __m256i pick(__m256i a, __m256i b, __m256i c)
 {
     const __m256i ones =
@@ -89,15 +90,16 @@ AVX2 static inline uint32_t lane_sum(__m256i v)
     return sum;
 }
 
-/* Products of neighbouring lanes added up: for bytes widened to 16 bits. */
+/* Add the products of bytes widened to 16 bits; those of two neighbours go into one sum. */
 AVX2 static inline __m256i multiply_add(__m256i sum, const __m256i a[2], const __m256i b[2])
 {
     __m256i low = _mm256_madd_epi16(a[0], b[0]), high = _mm256_madd_epi16(a[1], b[1]);
     return _mm256_add_epi32(sum, _mm256_add_epi32(low, high));
 }
 
-/* 32 pixels a step. Colours are gathered by their lane, 3 i mod 16 for red, one and two further for green and blue:
- * turning these back lines the pixels up, in an order that does not matter. */
+/* 32 pixels a step; returns how many pixels were added. The red bytes of 16 pixels are at positions 3 i mod 16 of three
+ * vectors, which are all different, so that blending gathers them into one vector. Green and blue are one and two
+ * positions further: rotating their vectors lines the pixels up. The order of the pixels does not matter. */
 AVX2 static size_t add_run_avx2(run_sums *out, const uint8_t *rgb, size_t n)
 {
     const __m256i zero = _mm256_setzero_si256();
@@ -193,7 +195,8 @@ int an_statistics_sums_pack(const an_statistics_sums *sums, an_buffer *out)
     return AN_OK;
 }
 
-/* What every set of images fulfils: no pixel above 255 on average, and channel sums equal to those of the pixels. */
+/* What is true of every set of images: no pixel is above 255 on average, and the sums of the channels are the sums over
+ * the pixels. */
 static bool plausible(const uint8_t *data, uint32_t side)
 {
     uint64_t images = an_bytes_u64(data + 8), total[3] = {0}, pixels = (uint64_t)side * side;

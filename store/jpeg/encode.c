@@ -1,8 +1,8 @@
 #include <stdlib.h>
 
 #include "base/error.h"
-#include "store/jpeg/compress_private.h"
-#include "store/jpeg/jpeg_errors.h"
+#include "store/jpeg/compress.h"
+#include "store/jpeg/errors.h"
 
 struct an_jpeg_encoder {
     an_jpeg_errors errors;
@@ -11,7 +11,7 @@ struct an_jpeg_encoder {
     an_buffer *out; /* the caller's, during a call */
 };
 
-enum { ROOM = 16384 }; /* bytes: what out grows by at least */
+enum { ROOM = 16384 }; /* bytes that the output grows by at least */
 
 static void give_room(an_jpeg_encoder *e)
 {
@@ -27,7 +27,7 @@ static void start_output(j_compress_ptr jpeg)
     give_room(jpeg->client_data);
 }
 
-/* By libjpeg's convention the buffer is full now, whatever free_in_buffer says. */
+/* When libjpeg-turbo calls this, the whole buffer is in use, whatever free_in_buffer says. */
 static boolean grow_output(j_compress_ptr jpeg)
 {
     an_jpeg_encoder *e = jpeg->client_data;
@@ -109,7 +109,7 @@ void an_jpeg_write(struct jpeg_compress_struct *jpeg, const an_image *image)
 {
     while (jpeg->next_scanline < jpeg->image_height) {
         JSAMPROW row = image->pixels + (size_t)jpeg->next_scanline * image->width * 3;
-        (void)jpeg_write_scanlines(jpeg, &row, 1); /* the destination never suspends: one row is taken */
+        (void)jpeg_write_scanlines(jpeg, &row, 1); /* takes one row: the destination never suspends */
     }
     jpeg_finish_compress(jpeg);
 }

@@ -1,21 +1,26 @@
-#include "store/jpeg/huffman.h"
+#include "store/jpeg/huffman_private.h"
 
 #include <string.h>
 
-#include "store/coef/format.h"
+#include "store/image/planes/blocks.h"
 
-/* Positions beyond a block's last, added to the one reached: an end of block ends between END and END + 62, what a
- * lookup could not complete lies beyond SLOW, and between 64 and END two symbols ran over the end: the second one is
- * not of this block. */
+/* Impossible positions in a block say what has happened. A lookup adds to the position reached so far
+ *
+ *     END     at the end of the block: the position is then between END and END + 62,
+ *     SLOW    when the code or its additional bits are too long for the lookup: the position is at least SLOW.
+ *
+ * A position between 64 and END means that an entry of two symbols ran over the end: only the first one belongs to this
+ * block, or the file is damaged. */
 enum { LAST = 63, END = 96, SLOW = 192 };
 enum { DAMAGED = 255 };
 
-/* zigzag position -> row-major position. What has no place goes to that of DC, which is written last. */
-static const uint8_t natural[SLOW + 64 + 4] = {AN_COEF_ZIGZAG};
+/* For each zigzag position the row-major one. Impossible positions give 0, the place of the DC coefficient, which is
+ * written last. */
+static const uint8_t natural[SLOW + 64 + 4] = {AN_BLOCKS_ZIGZAG};
 
 /* --- tables ---------------------------------------------------------------------------------------------------- */
 
-/* The value of size additional bits: those that begin with 0 are negative. */
+/* The value of `size` additional bits: bits that begin with 0 stand for a negative value. */
 static int extend(uint32_t bits, unsigned size)
 {
     return size == 0 ? 0 : bits >> (size - 1) ? (int)bits : (int)bits - (1 << size) + 1;
@@ -36,7 +41,8 @@ static unsigned advance_of(uint32_t e)
     return e >> 8 & 255;
 }
 
-/* The entry for bits that begin with a code of length bits for symbol. A SLOW one tells symbol and length. */
+/* The lookup entry for `bits`, which begin with a code of `length` bits for `symbol`. An entry that is SLOW holds
+ * symbol and length in place of the values. */
 static uint32_t ac_entry(uint32_t bits, unsigned length, unsigned symbol)
 {
     unsigned size = symbol & 15, run = symbol >> 4, left = AN_HUFFMAN_AC_BITS - length;
@@ -47,7 +53,7 @@ static uint32_t ac_entry(uint32_t bits, unsigned length, unsigned symbol)
     return entry(length + size, 0, run + 1, 0, extend(bits >> (left - size) & ((1u << size) - 1), size));
 }
 
-/* Call put for all prefixes of `bits` bits that begin with a code, and learn the codes. False: no prefix code. */
+/* Call put for each prefix of `bits` bits that begins with a code, and fill in `codes`. False: no prefix code. */
 static bool for_codes(an_huffman_codes *codes, const JHUFF_TBL *source, int bits,
                       void (*put)(void *table, uint32_t prefix, unsigned length, unsigned symbol), void *table)
 {
@@ -67,7 +73,6 @@ static bool for_codes(an_huffman_codes *codes, const JHUFF_TBL *source, int bits
     return true;
 }
 
-/* Most files of a dataset share their tables. */
 static bool is_made(const an_huffman_codes *codes, const JHUFF_TBL *source)
 {
     return codes->made && memcmp(codes->source.bits + 1, source->bits + 1, 16) == 0 &&
@@ -79,7 +84,7 @@ static void put_ac(void *table, uint32_t prefix, unsigned length, unsigned symbo
     ((uint32_t *)table)[prefix] = ac_entry(prefix, length, symbol);
 }
 
-/* Where two symbols fit, or one and the end of the block. */
+/* The entry for two symbols, or one and the end of the block, where both fit; otherwise the first one's. */
 static uint32_t pair(const uint32_t *single, uint32_t prefix)
 {
     uint32_t a = single[prefix], b = single[(prefix << used_of(a)) & ((1u << AN_HUFFMAN_AC_BITS) - 1)];
@@ -122,7 +127,7 @@ bool an_huffman_dc_set(an_huffman_dc *table, const JHUFF_TBL *source)
     return table->codes.made;
 }
 
-/* The length of the code that the bits begin with, and its symbol; 0 when there is none. */
+/* The length of the code that the bits begin with, 0 when there is none; *symbol becomes its symbol. */
 static unsigned find(const an_huffman_codes *codes, uint64_t bits, unsigned *symbol)
 {
     uint32_t prefix = (uint32_t)(bits >> 48);
@@ -140,13 +145,10 @@ static inline uint64_t load(const uint8_t *bytes)
 {
     uint64_t v;
     memcpy(&v, bytes, sizeof v);
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    v = __builtin_bswap64(v);
-#endif
-    return v;
+    return __builtin_bswap64(v);
 }
 
-/* At least 56 bits. Whether it was necessary cannot be predicted, so nobody asks. */
+/* Fill up to at least 56 bits. Whether that is necessary cannot be predicted, so it is done without asking. */
 static inline an_huffman_window refill(an_huffman_window w)
 {
     return (an_huffman_window){w.bits | load(w.next) >> w.available, w.available | 56, w.next + (63 - w.available) / 8};
@@ -157,7 +159,7 @@ static inline an_huffman_window use(an_huffman_window w, unsigned bits)
     return (an_huffman_window){w.bits << bits, w.available - bits, w.next};
 }
 
-/* As it was before bits were used: what they were is gone, but they are still in memory. */
+/* Undo the use of some bits. They are no longer in the register, so they are loaded again. */
 static an_huffman_window give_back(an_huffman_window w, unsigned bits)
 {
     unsigned available = w.available + bits, partial = (8 - available % 8) % 8;
@@ -167,7 +169,8 @@ static an_huffman_window give_back(an_huffman_window w, unsigned bits)
 
 /* --- blocks ---------------------------------------------------------------------------------------------------- */
 
-/* One symbol from position k on, in the way that always works; the new position, END, or DAMAGED. */
+/* Decode one symbol behind position k without the lookup table, which always works. Returns the new position, END or
+ * DAMAGED. */
 static __attribute__((noinline)) unsigned take_slowly(const an_huffman_ac *table, an_huffman_window *window, unsigned k,
                                                       int16_t *block)
 {
@@ -190,8 +193,8 @@ static __attribute__((noinline)) unsigned take_slowly(const an_huffman_ac *table
     return k;
 }
 
-/* Next lookup; at least AN_HUFFMAN_AC_BITS are available. Both values are written even where there is only one, or
- * none: to a place that is written again later. */
+/* One lookup. At least AN_HUFFMAN_AC_BITS must be available. Both values are written even where the entry has one value
+ * or none: then to a place that is written again later. */
 static inline uint32_t take(const an_huffman_ac *table, an_huffman_window *w, unsigned *k, int16_t *block)
 {
     uint32_t e = table->lookup[w->bits >> (64 - AN_HUFFMAN_AC_BITS)];
@@ -202,7 +205,8 @@ static inline uint32_t take(const an_huffman_ac *table, an_huffman_window *w, un
     return e;
 }
 
-/* A code that was found, but not its many additional bits: the commonest of what is slow. */
+/* Decode a symbol whose code was found by the lookup, but whose additional bits did not fit: the most frequent
+ * of the slow cases. */
 static inline unsigned take_large(uint32_t e, an_huffman_window *window, unsigned k, int16_t *block)
 {
     unsigned length = e >> 24, size = e >> 16 & 15;

@@ -3,11 +3,13 @@
 #include <stdlib.h>
 
 #include "base/error.h"
-#include "store/jpeg/jpeg_errors.h"
+#include "store/jpeg/jpeg_private.h"
 
-enum { CROP_MIN = 16 }; /* columns decoded at least: with a single column of chroma another upsampler would be chosen */
-enum { CROP_BESIDE = 2 };
-enum { SCANS_MAX = 500 }; /* progressive files have about ten; each scan costs a pass over all coefficients */
+enum {
+    CROP_MIN = 16,   /* columns to decode at least: for a single column of chroma libjpeg-turbo has another upsampler */
+    CROP_BESIDE = 2, /* columns to decode on each side of what is wanted, for upsampling */
+    SCANS_MAX = 500  /* progressive files have about ten; each scan costs a pass over all coefficients */
+};
 
 static void count_scans(j_common_ptr jpeg)
 {
@@ -69,7 +71,8 @@ void an_jpeg_read_header(an_jpeg_decoder *d, const uint8_t *data, size_t size)
 {
     an_jpeg_errors_reset(&d->errors);
     jpeg_mem_src(&d->jpeg, data, size);
-    (void)jpeg_read_header(&d->jpeg, TRUE); /* TRUE: anything but an image is an error, so it returns JPEG_HEADER_OK */
+    /* TRUE makes a file without an image an error, so the result is always JPEG_HEADER_OK. */
+    (void)jpeg_read_header(&d->jpeg, TRUE);
 }
 
 void an_jpeg_set_output(an_jpeg_decoder *d)
@@ -159,15 +162,15 @@ static void choose_scale(struct jpeg_decompress_struct *jpeg, uint32_t min_side)
     }
 }
 
-/* What libjpeg-turbo can leave out exactly: one scan at a time, chroma whole or halved. */
+/* Whether libjpeg-turbo decodes a part to the same pixels: the file has one scan, and chroma is whole or halved. */
 static bool can_crop(const struct jpeg_decompress_struct *jpeg)
 {
     return !jpeg->progressive_mode && !jpeg->arith_code && jpeg->max_h_samp_factor <= 2 &&
            jpeg->max_v_samp_factor <= 2 && jpeg->comps_in_scan == jpeg->num_components;
 }
 
-/* A side of the centred square with its margin; the square may lie half a pixel off: both edges have the same distance.
- */
+/* The centred square with its margin along one side of the image. Both ends have the same distance from the edges, so
+ * the size may be one pixel more than asked for. */
 static void set_side(uint32_t image, uint32_t side, uint32_t margin, uint32_t *first, uint32_t *size)
 {
     uint32_t beside = (image - side) / 2;
@@ -175,9 +178,9 @@ static void set_side(uint32_t image, uint32_t side, uint32_t margin, uint32_t *f
     *size = image - 2 * *first;
 }
 
-/* Limit decoding to the columns of the centred square with its margin, and pass over the rows above; returns the first
- * column decoded. Upsampling takes the edge of what is decoded for the edge of the image: hence the pixels beside. The
- * rows below are decoded: only that shows whether the file is complete. */
+/* Limit decoding to the columns of the centred square with its margin, and skip the rows above; returns the first
+ * column that is decoded. Upsampling treats the edge of what is decoded as the edge of the image, so CROP_BESIDE more
+ * columns are decoded. The rows below are decoded too: only that shows whether the file is complete. */
 static uint32_t crop_to_square(struct jpeg_decompress_struct *jpeg, uint32_t margin)
 {
     uint32_t width = jpeg->output_width, height = jpeg->output_height, side = width < height ? width : height;
@@ -202,18 +205,18 @@ static int read_rows(an_jpeg_decoder *d, an_image *out, uint32_t x)
     while (!rc && jpeg->output_scanline < jpeg->output_height) {
         uint8_t *target = out->pixels + jpeg->output_scanline * stride + 3 * (size_t)x;
         JSAMPROW row = cmyk ? d->row.data : target;
-        (void)jpeg_read_scanlines(jpeg, &row, 1); /* a source in memory never suspends: one row is read */
+        (void)jpeg_read_scanlines(jpeg, &row, 1); /* reads one row: a source in memory never suspends */
         if (cmyk)
             an_jpeg_from_cmyk(d, row, jpeg->output_width, target);
     }
     return rc;
 }
 
-/* AN_AGAIN: through libjpeg-turbo. */
+/* Decode with our own decoder. AN_AGAIN: libjpeg-turbo has to do it. */
 static int decode_fast(const whole *w)
 {
     uint32_t width = w->out->width, height = w->out->height, side = width < height ? width : height;
-    an_coef_window window = {0, 0, width, height, false};
+    an_window window = {0, 0, width, height, false};
     if (w->decoder->jpeg.scale_denom != 1)
         return AN_AGAIN;
     if (w->square_only) {
@@ -223,11 +226,11 @@ static int decode_fast(const whole *w)
     size_t stride = 3 * (size_t)width;
     int rc = an_jpeg_fast_decode(w->decoder, &window, true, w->out->pixels + window.y * stride + 3 * (size_t)window.x,
                                  stride);
-    if (rc == AN_OK) {
-        describe(w->decoder, w->info);
-        count_warnings(w->decoder, w->info);
-    }
-    return rc;
+    if (rc)
+        return rc;
+    describe(w->decoder, w->info);
+    count_warnings(w->decoder, w->info);
+    return AN_OK;
 }
 
 static int decode_whole(void *context)
@@ -246,12 +249,12 @@ static int decode_whole(void *context)
         rc = decode_fast(w);
     if (rc != AN_AGAIN)
         return rc;
-    (void)jpeg_start_decompress(jpeg); /* as above: never suspends */
+    (void)jpeg_start_decompress(jpeg); /* a source in memory never suspends */
     rc = read_rows(w->decoder, w->out, w->square_only && can_crop(jpeg) ? crop_to_square(jpeg, w->margin) : 0);
     if (rc)
         return rc;
     describe(w->decoder, w->info);
-    (void)jpeg_finish_decompress(jpeg); /* frees what it has been described from */
+    (void)jpeg_finish_decompress(jpeg); /* frees what describe reads */
     count_warnings(w->decoder, w->info);
     return AN_OK;
 }

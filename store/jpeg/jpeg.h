@@ -1,5 +1,8 @@
-/* JPEG through libjpeg-turbo, and where that gives the same pixels through our own decoder (jpeg_fast.c). Handles are
- * made once and reused for every image; errors are returned, never exit(). A handle belongs to one thread at a time. */
+/* JPEG files to RGB images and back. libjpeg-turbo encodes, and decodes what is unusual or damaged; sound files of the
+ * common kinds are decoded by our own faster decoder (fast.c), which gives the same pixels.
+ *
+ * Handles own their working memory and are reused from image to image; each belongs to one thread at a time. Errors
+ * come back as codes of base/error.h; the process never exits. */
 #ifndef AN_STORE_JPEG_JPEG_H
 #define AN_STORE_JPEG_JPEG_H
 
@@ -13,7 +16,7 @@ typedef enum { AN_JPEG_420, AN_JPEG_422, AN_JPEG_444 } an_jpeg_subsampling;
 
 typedef struct an_jpeg_decoder an_jpeg_decoder;
 int an_jpeg_decoder_create(an_jpeg_decoder **out);
-int an_jpeg_decoder_create_plain(an_jpeg_decoder **out); /* libjpeg-turbo alone: what others are measured by */
+int an_jpeg_decoder_create_plain(an_jpeg_decoder **out); /* libjpeg-turbo alone, for comparisons */
 void an_jpeg_decoder_free(an_jpeg_decoder *decoder);
 
 typedef struct {
@@ -21,7 +24,7 @@ typedef struct {
     int components;         /* 1 grey, 3 YCbCr or RGB, 4 CMYK or YCCK */
     bool baseline_420;      /* sequential Huffman 8-bit YCbCr with 2x2,1x1,1x1 sampling */
     int warnings;           /* libjpeg-turbo's warnings during this decode */
-    bool truncated;         /* among them: the data ended early, part of the picture may be filler */
+    bool truncated;         /* one of them said that the data ends early: part of the picture may be filler */
 } an_jpeg_info;
 
 /* Parse the header only. AN_ECORRUPT if it is no usable JPEG, AN_EUNSUPPORTED if 12-bit, lossless ... */
@@ -34,19 +37,19 @@ int an_jpeg_info_read(an_jpeg_decoder *decoder, const uint8_t *data, size_t size
 int an_jpeg_decode(an_jpeg_decoder *decoder, const uint8_t *data, size_t size, uint32_t min_side, uint64_t pixels_max,
                    an_image *out, an_jpeg_info *info);
 
-/* The same for who wants the centred square alone (its side: the shorter side): out has the same size, but only the
- * square and margin pixels around it are sure to be filled in, equal to the bit; The rest is undefined. */
+/* Decodes only the centred square, whose side is the shorter side of the image, and `margin` pixels around it. out has
+ * the size of the whole image; pixels outside are left undefined, those inside are the same as an_jpeg_decode's. */
 int an_jpeg_decode_square(an_jpeg_decoder *decoder, const uint8_t *data, size_t size, uint32_t min_side,
                           uint32_t margin, uint64_t pixels_max, an_image *out, an_jpeg_info *info);
 
 typedef struct {
     uint32_t x, y, width, height;       /* the window, inside the image, not empty */
-    uint32_t image_width, image_height; /* what the file must have: looked at before anything is allocated for it */
+    uint32_t image_width, image_height; /* what the file must have; checked before memory for it is allocated */
 } an_jpeg_window;
 
-/* Decode only a window of a JPEG into out (rows stride bytes apart): skips and crops scanlines, aborts after the last.
- * The pixels equal a full decode (ISLOW, fancy upsampling) then crop, to the bit. Any warning up to the window's last
- * row is AN_ECORRUPT; what follows in the file is not looked at. */
+/* Decode only a window of a JPEG into out, rows stride bytes apart. The pixels are those of decoding the whole file
+ * (exact inverse DCT, fancy upsampling) and cutting the window out, to the bit. Damage up to the window's last row
+ * gives AN_ECORRUPT; the file behind it is not decoded. */
 int an_jpeg_decode_window(an_jpeg_decoder *decoder, const uint8_t *data, size_t size, const an_jpeg_window *window,
                           uint8_t *out, size_t stride);
 
@@ -54,8 +57,8 @@ typedef struct an_jpeg_encoder an_jpeg_encoder;
 int an_jpeg_encoder_create(an_jpeg_encoder **out);
 void an_jpeg_encoder_free(an_jpeg_encoder *encoder);
 
-/* Append a baseline JFIF file to out; quality 1..100. Deterministic: the same pixels give the same bytes. On failure
- * out is as before. */
+/* Append a baseline JFIF file to out; quality is 1 to 100. The same pixels always give the same bytes. On failure out
+ * is as before. */
 int an_jpeg_encode(an_jpeg_encoder *encoder, const an_image *image, int quality, an_jpeg_subsampling subsampling,
                    an_buffer *out);
 

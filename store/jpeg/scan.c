@@ -5,9 +5,10 @@
 
 #include "base/buffer.h"
 #include "base/error.h"
-#include "store/jpeg/huffman.h"
+#include "store/image/image.h"
+#include "store/jpeg/huffman_private.h"
 
-enum { MCU_BLOCKS = 6 }; /* 4:2:0 */
+enum { MCU_BLOCKS = 6 }; /* the most blocks in an MCU: 4:2:0 */
 
 typedef struct {
     const an_huffman_dc *dc;
@@ -16,32 +17,59 @@ typedef struct {
     int previous_dc;
 } component;
 
-/* A place in an MCU, on its way through an MCU row. */
+/* A block's place in the MCU, and the column of blocks that it has reached on its way through an MCU row. */
 typedef struct {
     component *of;
     uint32_t column; /* of blocks */
-    const an_coef_scan_row *row;
+    const an_blocks_row *row;
 } place;
 
-struct an_coef_scan {
+struct an_jpeg_scan {
     an_huffman_dc dc[NUM_HUFF_TBLS];
     an_huffman_ac ac[NUM_HUFF_TBLS];
     uint8_t quantisation[3][64]; /* in zigzag order */
     component components[3];
     int count;
     uint32_t mcus_wide;
-    an_buffer data;     /* of the scan, without stuffing, AN_HUFFMAN_OVERRUN zero bytes behind it */
-    const uint8_t *end; /* before these */
+    an_buffer data;     /* the scan without stuffing, followed by AN_HUFFMAN_OVERRUN zero bytes */
+    const uint8_t *end; /* of the scan, where the zero bytes begin */
     an_huffman_window window;
 };
 
-int an_coef_scan_create(an_coef_scan **out)
+static bool has_factors(const jpeg_component_info *info, int h, int v)
+{
+    return info->h_samp_factor == h && info->v_samp_factor == v;
+}
+
+static bool sampling_of(const struct jpeg_decompress_struct *reader, an_sampling *out)
+{
+    const jpeg_component_info *c = reader->comp_info;
+    *out = AN_SAMPLING_GREY;
+    if (reader->jpeg_color_space == JCS_GRAYSCALE && reader->num_components == 1)
+        return true;
+    if (reader->jpeg_color_space != JCS_YCbCr || reader->num_components != 3)
+        return false;
+    *out = has_factors(c, 2, 2) ? AN_SAMPLING_420 : has_factors(c, 2, 1) ? AN_SAMPLING_422 : AN_SAMPLING_444;
+    return (*out != AN_SAMPLING_444 || has_factors(c, 1, 1)) && has_factors(c + 1, 1, 1) && has_factors(c + 2, 1, 1);
+}
+
+bool an_jpeg_blocks(const struct jpeg_decompress_struct *reader, an_blocks *blocks)
+{
+    an_sampling sampling;
+    if (reader->image_width > AN_IMAGE_SIDE_MAX || reader->image_height > AN_IMAGE_SIDE_MAX ||
+        !sampling_of(reader, &sampling))
+        return false;
+    an_blocks_init(blocks, reader->image_width, reader->image_height, sampling);
+    return true;
+}
+
+int an_jpeg_scan_create(an_jpeg_scan **out)
 {
     *out = calloc(1, sizeof **out);
     return *out ? AN_OK : an_error(AN_ENOMEM, "out of memory");
 }
 
-void an_coef_scan_free(an_coef_scan *scan)
+void an_jpeg_scan_free(an_jpeg_scan *scan)
 {
     if (!scan)
         return;
@@ -49,21 +77,21 @@ void an_coef_scan_free(an_coef_scan *scan)
     free(scan);
 }
 
-static bool set_quantisation(an_coef_scan *scan, int c, const JQUANT_TBL *table, an_coef_layout *layout)
+static bool set_quantisation(an_jpeg_scan *scan, int c, const JQUANT_TBL *table, an_blocks *blocks)
 {
     if (!table)
         return false;
     for (int i = 0; i < 64; i++) {
-        UINT16 value = table->quantval[an_coef_zigzag[i]];
+        UINT16 value = table->quantval[an_blocks_zigzag[i]];
         if (value < 1 || value > 255)
             return false;
         scan->quantisation[c][i] = (uint8_t)value;
     }
-    layout->component[c].quantisation = scan->quantisation[c];
+    blocks->component[c].quantisation = scan->quantisation[c];
     return true;
 }
 
-static bool set_codes(an_coef_scan *scan, int c, const struct jpeg_decompress_struct *reader)
+static bool set_codes(an_jpeg_scan *scan, int c, const struct jpeg_decompress_struct *reader)
 {
     int dc = reader->comp_info[c].dc_tbl_no, ac = reader->comp_info[c].ac_tbl_no;
     if (dc < 0 || dc >= NUM_HUFF_TBLS || ac < 0 || ac >= NUM_HUFF_TBLS || !reader->dc_huff_tbl_ptrs[dc] ||
@@ -75,25 +103,24 @@ static bool set_codes(an_coef_scan *scan, int c, const struct jpeg_decompress_st
            an_huffman_ac_set(&scan->ac[ac], reader->ac_huff_tbl_ptrs[ac]);
 }
 
-static bool start_component(an_coef_scan *scan, int c, const struct jpeg_decompress_struct *reader,
-                            an_coef_layout *layout)
+static bool start_component(an_jpeg_scan *scan, int c, const struct jpeg_decompress_struct *reader, an_blocks *blocks)
 {
     const jpeg_component_info *info = &reader->comp_info[c];
     component *to = &scan->components[c];
-    bool alone = reader->num_components == 1; /* then MCUs are blocks, whatever the factors */
+    bool alone = reader->num_components == 1; /* then an MCU is one block, whatever the factors are */
     to->h = alone ? 1 : (uint32_t)info->h_samp_factor;
     to->v = alone ? 1 : (uint32_t)info->v_samp_factor;
     to->previous_dc = 0;
     return info == reader->cur_comp_info[c] && info->quant_tbl_no >= 0 && info->quant_tbl_no < NUM_QUANT_TBLS &&
-           set_quantisation(scan, c, reader->quant_tbl_ptrs[info->quant_tbl_no], layout) && set_codes(scan, c, reader);
+           set_quantisation(scan, c, reader->quant_tbl_ptrs[info->quant_tbl_no], blocks) && set_codes(scan, c, reader);
 }
 
-/* Copy the scan's data without the zero byte after each 0xff. False when something else than the end of the image
- * follows. */
-static bool unstuff(an_coef_scan *scan, const uint8_t *from, size_t size)
+/* Copy the scan's data without the zero byte that follows each 0xff. False when the data ends with anything but the
+ * end-of-image marker. */
+static bool unstuff(an_jpeg_scan *scan, const uint8_t *from, size_t size)
 {
     scan->data.size = 0;
-    if (an_buffer_reserve(&scan->data, size + AN_HUFFMAN_OVERRUN) != AN_OK)
+    if (an_buffer_reserve(&scan->data, size + AN_HUFFMAN_OVERRUN))
         return false;
     uint8_t *to = scan->data.data;
     const uint8_t *end = from + size;
@@ -114,23 +141,23 @@ static bool unstuff(an_coef_scan *scan, const uint8_t *from, size_t size)
     return true;
 }
 
-bool an_coef_scan_start(an_coef_scan *scan, const struct jpeg_decompress_struct *reader, an_coef_layout *layout)
+bool an_jpeg_scan_start(an_jpeg_scan *scan, const struct jpeg_decompress_struct *reader, an_blocks *blocks)
 {
     bool sequential = reader->Ss == 0 && reader->Se == 63 && reader->Ah == 0 && reader->Al == 0;
     if (reader->progressive_mode || reader->arith_code || reader->restart_interval != 0 || !sequential ||
         reader->comps_in_scan != reader->num_components || reader->data_precision != 8)
         return false;
     for (int c = 0; c < reader->num_components; c++)
-        if (!start_component(scan, c, reader, layout))
+        if (!start_component(scan, c, reader, blocks))
             return false;
     const component *luma = &scan->components[0];
     scan->count = reader->num_components;
-    scan->mcus_wide = (layout->component[0].blocks_wide + luma->h - 1) / luma->h;
+    scan->mcus_wide = (blocks->component[0].blocks_wide + luma->h - 1) / luma->h;
     return unstuff(scan, reader->src->next_input_byte, reader->src->bytes_in_buffer);
 }
 
-/* The places of an MCU in the order of its blocks. */
-static unsigned set_places(an_coef_scan *scan, const an_coef_scan_row *rows, place places[MCU_BLOCKS])
+/* Set the places of an MCU in the order that its blocks have in the scan; returns their number. */
+static unsigned set_places(an_jpeg_scan *scan, const an_blocks_row *rows, place places[MCU_BLOCKS])
 {
     unsigned count = 0;
     for (int c = 0; c < scan->count; c++) {
@@ -142,13 +169,13 @@ static unsigned set_places(an_coef_scan *scan, const an_coef_scan_row *rows, pla
     return count;
 }
 
-/* Below zero when bits were used that are not there. */
-static ptrdiff_t bits_left(const an_coef_scan *scan, const an_huffman_window *window)
+/* The scan's remaining bits; negative when more were used than there are. */
+static ptrdiff_t bits_left(const an_jpeg_scan *scan, const an_huffman_window *window)
 {
     return 8 * (scan->end - window->next) + (ptrdiff_t)window->available;
 }
 
-bool an_coef_scan_mcu_row(an_coef_scan *scan, const an_coef_scan_row rows[AN_COEF_SCAN_ROWS])
+bool an_jpeg_scan_mcu_row(an_jpeg_scan *scan, const an_blocks_row rows[AN_BLOCKS_MCU_ROWS])
 {
     place places[MCU_BLOCKS];
     int16_t forgotten[64];
@@ -156,7 +183,7 @@ bool an_coef_scan_mcu_row(an_coef_scan *scan, const an_coef_scan_row rows[AN_COE
     unsigned count = set_places(scan, rows, places), i = 0;
     for (uint32_t left = count * scan->mcus_wide; left > 0; left--) {
         place *at = &places[i];
-        const an_coef_scan_row *row = at->row;
+        const an_blocks_row *row = at->row;
         bool wanted = at->column >= row->first && at->column < row->end;
         component *of = at->of;
         if (!an_huffman_block(of->dc, of->ac, &window, &of->previous_dc,
@@ -170,7 +197,7 @@ bool an_coef_scan_mcu_row(an_coef_scan *scan, const an_coef_scan_row rows[AN_COE
     return true;
 }
 
-bool an_coef_scan_end(const an_coef_scan *scan)
+bool an_jpeg_scan_end(const an_jpeg_scan *scan)
 {
     return bits_left(scan, &scan->window) < 8;
 }

@@ -1,15 +1,16 @@
-/* Decoding a window. What lies left and right of it is entropy-decoded but not transformed (jpeg_crop_scanline, which
- * works in whole MCUs), what lies above likewise (jpeg_skip_scanlines), what lies below is not looked at.
+/* Decoding a window with libjpeg-turbo, where fast.c does not take the file. What lies left and right of the window is
+ * entropy-decoded but not transformed (jpeg_crop_scanline, which works in whole MCUs), and so is what lies above it
+ * (jpeg_skip_scanlines). What lies below is not decoded.
  *
  * Fancy upsampling mixes each chroma sample with its neighbours, but treats the edge of what is decoded as the edge of
- * the image. So one more column than asked for is decoded on each side. For rows jpeg_skip_scanlines sees to it itself.
- */
+ * the image. So one more column than asked for is decoded on each side; for rows jpeg_skip_scanlines does the same. */
 #include <string.h>
 
 #include "base/error.h"
-#include "store/jpeg/jpeg_errors.h"
+#include "store/jpeg/jpeg_private.h"
 
-enum { WIDTH_MIN = 8 }; /* pixels decoded: below it chroma has one column and libjpeg-turbo chooses another upsampler */
+/* Pixels to decode at least: for a single column of chroma libjpeg-turbo has another upsampler. */
+enum { WIDTH_MIN = 8 };
 
 typedef struct {
     an_jpeg_decoder *decoder;
@@ -37,10 +38,11 @@ static int check_size(const struct jpeg_decompress_struct *jpeg, const an_jpeg_w
     return AN_OK;
 }
 
-/* Limit decoding to what the window needs; returns its x among the columns decoded. */
+/* Limit decoding to the columns that the window needs; returns the window's x within them. */
 static uint32_t crop_columns(struct jpeg_decompress_struct *jpeg, const an_jpeg_window *w)
 {
-    if (jpeg->progressive_mode) /* where scans are missing libjpeg-turbo smooths across blocks, and wants them all */
+    /* Where scans are missing libjpeg-turbo smooths across blocks, so all columns must be decoded. */
+    if (jpeg->progressive_mode)
         return w->x;
     unsigned mcu = (unsigned)jpeg->max_h_samp_factor * DCTSIZE;
     unsigned beside = jpeg->max_h_samp_factor > 1;
@@ -60,7 +62,7 @@ static uint32_t crop_columns(struct jpeg_decompress_struct *jpeg, const an_jpeg_
 
 static void read_row(struct jpeg_decompress_struct *jpeg, uint8_t *row)
 {
-    (void)jpeg_read_scanlines(jpeg, &row, 1); /* a source in memory never suspends: one row is read */
+    (void)jpeg_read_scanlines(jpeg, &row, 1); /* reads one row: a source in memory never suspends */
 }
 
 static int read_rows(const job *j, uint32_t x)
@@ -73,8 +75,8 @@ static int read_rows(const job *j, uint32_t x)
     int rc = an_buffer_reserve(&d->row, 1 + jpeg->output_width * pixel);
     if (rc)
         return rc;
-    /* To an address that is a multiple of 32 libjpeg-turbo stores past the caches, and what is copied out at once would
-     * have to be fetched back. */
+    /* An odd address on purpose: at multiples of 32 bytes libjpeg-turbo uses stores that bypass the caches, and the row
+     * is copied from at once. */
     uint8_t *row = d->row.data + 1;
     (void)jpeg_skip_scanlines(jpeg, w->y);
     bool direct = !cmyk && jpeg->output_width == w->width;
@@ -98,11 +100,11 @@ static int decode(void *context)
     if (rc)
         return rc;
     const an_jpeg_window *w = j->window;
-    rc = an_jpeg_fast_decode(d, &(an_coef_window){w->x, w->y, w->width, w->height, false}, false, j->out, j->stride);
+    rc = an_jpeg_fast_decode(d, &(an_window){w->x, w->y, w->width, w->height, false}, false, j->out, j->stride);
     if (rc != AN_AGAIN)
         return rc;
     an_jpeg_set_output(d);
-    (void)jpeg_start_decompress(&d->jpeg); /* never suspends either */
+    (void)jpeg_start_decompress(&d->jpeg); /* a source in memory never suspends */
     rc = read_rows(j, crop_columns(&d->jpeg, j->window));
     if (!rc && d->errors.warnings > 0)
         return an_error(AN_ECORRUPT, "damaged JPEG: %s", d->errors.warning);

@@ -26,7 +26,7 @@ static void set_up(void)
 }
 
 /* The tiers' common answer. */
-static int decode(const uint8_t *payload, size_t size, const an_coef_window *window)
+static int decode(const uint8_t *payload, size_t size, const an_window *window)
 {
     int answer = AN_OK;
     size_t stride = 3 * (size_t)window->width;
@@ -53,7 +53,7 @@ static void use_payload(const uint8_t *data, const uint8_t *payload, size_t size
     an_buffer jpeg = {0};
     if (an_coef_info_read(payload, size, &info) || info.width > SIDE_MAX || info.height > SIDE_MAX)
         return;
-    an_coef_window window = {.x = data[0] % info.width, .y = data[1] % info.height, .flip = data[0] & 1};
+    an_window window = {.x = data[0] % info.width, .y = data[1] % info.height, .flip = data[0] & 1};
     window.width = 1 + data[2] % (info.width - window.x);
     window.height = 1 + data[3] % (info.height - window.y);
     (void)decode(payload, size, &window);
@@ -67,7 +67,7 @@ static void use_jpeg(const uint8_t *file, size_t size)
     an_coef_info info;
     if (an_coef_encode_jpeg(encoder, file, size, &payload) == AN_OK) {
         if (an_coef_info_read(payload.data, payload.size, &info) ||
-            decode(payload.data, payload.size, &(an_coef_window){0, 0, info.width, info.height, false}))
+            decode(payload.data, payload.size, &(an_window){0, 0, info.width, info.height, false}))
             __builtin_trap();
         /* coefficients beyond what baseline can write are refused on the way back */
         if (an_coef_to_jpeg(encoder, payload.data, payload.size, &jpeg) == AN_OK &&

@@ -98,7 +98,7 @@ static void free_sample(sample *s)
     free(s->pixels);
 }
 
-static void compare_row(const sample *s, const an_coef_window *w, uint32_t y, const uint8_t *rgb, int tier)
+static void compare_row(const sample *s, const an_window *w, uint32_t y, const uint8_t *rgb, int tier)
 {
     const uint8_t *expected = s->pixels + ((size_t)(w->y + y) * s->width + w->x) * 3;
     for (uint32_t x = 0; x < w->width; x++) {
@@ -110,7 +110,7 @@ static void compare_row(const sample *s, const an_coef_window *w, uint32_t y, co
 }
 
 /* Decode a window in every tier into rows with a gap between them; the gap must stay as it was. */
-static void check_window(const sample *s, const an_coef_window *w)
+static void check_window(const sample *s, const an_window *w)
 {
     enum { GAP = 5 };
     size_t stride = (size_t)w->width * 3 + GAP, size = stride * w->height - GAP;
@@ -132,10 +132,10 @@ static void check_window(const sample *s, const an_coef_window *w)
 
 static void check_some_windows(const sample *s, an_rng *rng, int count)
 {
-    check_window(s, &(an_coef_window){0, 0, s->width, s->height, false});
-    check_window(s, &(an_coef_window){0, 0, s->width, s->height, true});
+    check_window(s, &(an_window){0, 0, s->width, s->height, false});
+    check_window(s, &(an_window){0, 0, s->width, s->height, true});
     for (int i = 0; i < count; i++) {
-        an_coef_window w = {.x = an_rng_below(rng, s->width), .y = an_rng_below(rng, s->height), .flip = i % 2};
+        an_window w = {.x = an_rng_below(rng, s->width), .y = an_rng_below(rng, s->height), .flip = i % 2};
         w.width = 1 + an_rng_below(rng, s->width - w.x);
         w.height = 1 + an_rng_below(rng, s->height - w.y);
         check_window(s, &w);
@@ -196,7 +196,7 @@ static void test_all_windows(void **state)
     for (size_t k = 2; k < SAMPLINGS; k++) {
         test_jpeg spec = spec_of(k, 21, 18, 80);
         sample s = sample_of(&spec, 5);
-        an_coef_window w = {0};
+        an_window w = {0};
         for (w.x = 0; w.x < s.width; w.x++)
             for (w.y = 0; w.y < s.height; w.y++)
                 for (w.width = 1; w.width <= s.width - w.x; w.width++)
@@ -234,7 +234,7 @@ static void test_wide_values(void **state)
 
 typedef struct {
     const sample *sample;
-    an_coef_window window;
+    an_window window;
     uint32_t next;
     int tier;
 } rows_context;
@@ -345,13 +345,13 @@ static void test_bytes(void **state)
     assert_int_equal(an_coef_info_read(payload, sizeof payload, &info), AN_OK);
     assert_int_equal(info.width, 8);
     assert_int_equal(info.height, 8);
-    assert_int_equal(info.sampling, AN_COEF_GREY);
+    assert_int_equal(info.sampling, AN_SAMPLING_GREY);
     for (int t = 0; t < TIERS; t++) {
         uint8_t out[8 * 8 * 3];
         if (!decoders[t])
             continue;
         assert_int_equal(
-            an_coef_decode_window(decoders[t], payload, sizeof payload, &(an_coef_window){0, 0, 8, 8, false}, out, 24),
+            an_coef_decode_window(decoders[t], payload, sizeof payload, &(an_window){0, 0, 8, 8, false}, out, 24),
             AN_OK);
         for (int i = 0; i < 64; i++) {
             /* 128 + 18 / 8 - 2 / sqrt(32) * cos((2 row + 1) pi / 16): 129.90 above to 130.60 below */
@@ -430,7 +430,7 @@ static void test_flipped_jpeg(void **state)
         assert_true(rc == AN_OK || rc == AN_ECORRUPT || rc == AN_EUNSUPPORTED);
         if (rc == AN_OK && payload.data[4] == 60 && payload.data[6] == 50) {
             make_sample(&s);
-            check_window(&s, &(an_coef_window){0, 0, s.width, s.height, false});
+            check_window(&s, &(an_window){0, 0, s.width, s.height, false});
             accepted++;
         }
         an_buffer_free(&payload);
@@ -444,7 +444,7 @@ static void test_window_outside(void **state)
     (void)state;
     test_jpeg spec = spec_of(4, 32, 24, 90);
     sample s = sample_of(&spec, 1);
-    static const an_coef_window outside[] = {
+    static const an_window outside[] = {
         {0, 0, 33, 1, false}, {0, 0, 1, 25, false},         {32, 0, 1, 1, false},
         {0, 24, 1, 1, false}, {0, 0, 0, 1, false},          {0, 0, 1, 0, false},
         {1, 0, 32, 1, false}, {1, 0, UINT32_MAX, 1, false}, {UINT32_MAX, 0, 2, 1, false}};
@@ -470,9 +470,8 @@ static void test_headers(void **state)
     for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
         uint8_t before = s.payload[changes[i].at], out[3];
         s.payload[changes[i].at] = changes[i].value;
-        assert_int_equal(
-            an_coef_decode_window(decoders[0], s.payload, s.size, &(an_coef_window){0, 0, 1, 1, false}, out, 3),
-            changes[i].code);
+        assert_int_equal(an_coef_decode_window(decoders[0], s.payload, s.size, &(an_window){0, 0, 1, 1, false}, out, 3),
+                         changes[i].code);
         s.payload[changes[i].at] = before;
     }
     free_sample(&s);
@@ -481,7 +480,7 @@ static void test_headers(void **state)
 /* Whatever the bytes: an answer, and no access outside (a sanitizer's matter). */
 static void use(const uint8_t *payload, size_t size, an_rng *rng, uint8_t *out)
 {
-    an_coef_window w = {an_rng_below(rng, 50), an_rng_below(rng, 40), 20, 15, false};
+    an_window w = {an_rng_below(rng, 50), an_rng_below(rng, 40), 20, 15, false};
     an_buffer jpeg = {0};
     for (int t = 0; t < TIERS; t++) {
         if (!decoders[t])
@@ -506,7 +505,7 @@ static void test_truncated(void **state)
         uint8_t *copy = malloc(size ? size : 1);
         assert_non_null(copy);
         memcpy(copy, s.payload, size);
-        an_coef_window w = {0, 0, 20, 15, false};
+        an_window w = {0, 0, 20, 15, false};
         assert_int_equal(an_coef_decode_window(decoders[0], copy, size, &w, out, 60), AN_ECORRUPT);
         use(copy, size, &rng, out);
         free(copy);
@@ -532,13 +531,13 @@ static void test_bit_flips(void **state)
                 kept[f] = s.payload[at[f]];
                 s.payload[at[f]] ^= (uint8_t)(1 << an_rng_below(&rng, 8));
             }
-            an_coef_window all = {0, 0, 20, 15, false};
+            an_window all = {0, 0, 20, 15, false};
             damaged += an_coef_decode_window(decoders[0], s.payload, s.size, &all, out, 60) != AN_OK;
             use(s.payload, s.size, &rng, out);
             for (int f = flips; f-- > 0;)
                 s.payload[at[f]] = kept[f];
         }
-        check_window(&s, &(an_coef_window){0, 0, s.width, s.height, false});
+        check_window(&s, &(an_window){0, 0, s.width, s.height, false});
         free_sample(&s);
     }
     assert_true(damaged > 100);

@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "base/rng.h"
 #include "store/image/resize.h"
-#include "store/image/resize_kernels.h"
+#include "store/image/resize_kernels_private.h"
 
 static const uint32_t sizes[][3] = {/* width, height, side */
                                     {500, 375, 256}, {375, 500, 256}, {256, 256, 256}, {28, 28, 72}, {1, 1, 16},

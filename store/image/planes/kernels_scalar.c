@@ -1,97 +1,14 @@
-/* The reference decoder of codec coef: portable C. The loops over eight lanes are written so that compilers vectorise
- * them. The arithmetic is libjpeg-turbo's: jidctint.c (Loeffler, Ligtenberg, Moschytz, "Practical fast 1-D DCT
- * algorithms with 11 multiplications", ICASSP 1989), jdsample.c and jdcolor.c. */
+/* The planes kernels in portable C: the reference for the other tiers. The loops over eight columns are written so that
+ * compilers vectorise them. The arithmetic is libjpeg-turbo's: jidctint.c (Loeffler, Ligtenberg, Moschytz, "Practical
+ * fast 1-D DCT algorithms with 11 multiplications", ICASSP 1989), jdsample.c and jdcolor.c. */
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/coef/constants.h"
-#include "store/coef/kernels.h"
-#include "store/coef/range.h"
-#include "store/coef/row.h"
+#include "store/image/planes/dct_constants_private.h"
+#include "store/image/planes/dct_range.h"
+#include "store/image/planes/kernels.h"
 
-/* Tables from a byte of a stream to values: the four that its crumbs stand for, were all of them small, and the two
- * that its nibbles stand for. */
-#define SMALL(byte, i) ((byte) >> 2 * (i)&1 ? -1 : 1)
-#define FOUR(byte)                                                                                                     \
-    {                                                                                                                  \
-        SMALL(byte, 0), SMALL(byte, 1), SMALL(byte, 2), SMALL(byte, 3)                                                 \
-    }
-#define MEDIUM(nibble) ((nibble) < 8 ? (nibble) + 2 : 6 - (nibble))
-#define TWO(byte)                                                                                                      \
-    {                                                                                                                  \
-        MEDIUM((byte)&15), MEDIUM((byte) >> 4)                                                                         \
-    }
-#define TIMES_4(f, byte) f(byte), f(byte + 1), f(byte + 2), f(byte + 3)
-#define TIMES_16(f, byte) TIMES_4(f, byte), TIMES_4(f, byte + 4), TIMES_4(f, byte + 8), TIMES_4(f, byte + 12)
-#define TIMES_64(f, byte) TIMES_16(f, byte), TIMES_16(f, byte + 16), TIMES_16(f, byte + 32), TIMES_16(f, byte + 48)
-static const int8_t small_values[256][4] = {TIMES_64(FOUR, 0), TIMES_64(FOUR, 64), TIMES_64(FOUR, 128),
-                                            TIMES_64(FOUR, 192)};
-static const int8_t medium_values[256][2] = {TIMES_64(TWO, 0), TIMES_64(TWO, 64), TIMES_64(TWO, 128),
-                                             TIMES_64(TWO, 192)};
-
-/* Values of the blocks asked for, one after the other; wide ones as AN_COEF_WIDE. Which kind comes next cannot be
- * predicted, so kinds are not branched on: 32 values are made as if small, then the larger ones are put into their
- * places. */
-static void take_values(const an_coef_row_streams *s, int8_t *out)
-{
-    const uint8_t *nibbles = s->nibbles, *bytes = s->bytes;
-    size_t nibble = s->nibble;
-    for (size_t i = 0, count = 0; i < s->values; i += count, out += count) {
-        size_t at = s->crumb + i;
-        count = 32 - at % 4 < s->values - i ? 32 - at % 4 : s->values - i;
-        uint64_t crumbs = an_bytes_u64(s->crumbs + at / 4) >> 2 * (at % 4);
-        for (size_t k = 0; k < count; k += 4)
-            memcpy(out + k, small_values[crumbs >> 2 * k & 255], 4);
-        uint64_t high = an_coef_low_bits(crumbs >> 1 & 0x5555555555555555u, 2 * count);
-        for (uint64_t left = high & ~crumbs; left != 0; left &= left - 1, nibble++)
-            out[__builtin_ctzll(left) / 2] = medium_values[nibbles[nibble / 2]][nibble % 2];
-        for (uint64_t left = high & crumbs; left != 0; left &= left - 1)
-            out[__builtin_ctzll(left) / 2] = (int8_t)*bytes++;
-    }
-}
-
-/* One block's AC coefficients. */
-static void place_values(uint64_t map, const int8_t *value, int16_t *out)
-{
-    for (; map != 0; map &= map - 1)
-        out[an_coef_zigzag[__builtin_ctzll(map)]] = *value++;
-}
-
-/* Which values of one block stand for more. */
-static uint64_t find_wide(uint64_t map, const int8_t *value)
-{
-    uint64_t wide = 0;
-    for (; map != 0; map &= map - 1)
-        wide |= *value++ == AN_COEF_WIDE ? map & -map : 0;
-    return wide;
-}
-
-bool an_coef_unpack_scalar(const uint8_t *row, size_t size, size_t blocks, size_t first, size_t end,
-                           const an_coef_work *work)
-{
-    an_coef_row_streams s;
-    if (!an_coef_row_locate(&s, row, size, blocks, first, end))
-        return false;
-    an_coef_row_dc(&s, end, work->dc);
-    take_values(&s, work->values);
-    bool wide = memchr(work->values, AN_COEF_WIDE & 255, s.values) != NULL;
-    const int8_t *value = work->values;
-    int16_t *out = work->coefficients;
-    memset(out, 0, (end - first) * 64 * sizeof *out);
-    for (size_t b = first; b < end; b++, out += 64) {
-        size_t length = an_coef_row_map_length(&s, b);
-        uint64_t map = an_coef_map(s.maps, length);
-        s.maps += length;
-        out[0] = work->dc[b];
-        place_values(map, value, out);
-        if (wide && !an_coef_row_patch(&s, find_wide(map, value), out))
-            return false;
-        value += an_coef_popcount(map);
-    }
-    return true;
-}
-
-/* A block between passes: 16-bit coefficients, written in pairs. */
+/* A block before and after each pass: 16-bit values, written in pairs. */
 typedef union {
     int16_t rows[8][8];
     uint32_t pairs[8][4];
@@ -103,19 +20,14 @@ static inline uint32_t rotate(int16_t a, int x, int16_t b, int y)
     return (uint32_t)(a * x) + (uint32_t)(b * y);
 }
 
-/* Two results shifted down and side by side in memory: half of the way to the transposed block. */
+/* Two results, each shifted down to 16 bits, side by side in one word: the first half of the transposition. */
 static inline uint32_t join(uint32_t first, uint32_t second, int bits)
 {
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    uint32_t swap = first;
-    first = second;
-    second = swap;
-#endif
     uint32_t upper = bits < 16 ? second << (16 - bits) : (uint32_t)((int32_t)second >> (bits - 16));
     return ((uint32_t)((int32_t)first >> bits) & 0xffff) | (upper & 0xffff0000u);
 }
 
-/* One dimension of the inverse DCT, for eight columns at once; the result is transposed. */
+/* One dimension of the inverse DCT, for eight columns at once. The result is transposed. */
 static inline void inverse_columns(const square *in, square *out, int bits)
 {
     uint32_t pairs[4][8];
@@ -175,8 +87,8 @@ static void inverse(const int16_t *coefficients, const int16_t quantisation[64],
 
 enum { CHUNK = 32 };
 
-/* A chunk of samples; loops of a fixed length, over whatever lies behind the row, are vectorised best. far is near
- * where only the width is doubled: then all sums are four times as large. */
+/* Upsample a chunk of samples. A loop of fixed length, which runs into the slack behind the row, is vectorised best.
+ * Where only the width is doubled, far is near: then all sums are four times as large, and the biases fit that. */
 static inline void upsample_chunk(const uint8_t *near, const uint8_t *far, int left_bias, int right_bias, uint8_t *out)
 {
     uint8_t samples[2 * CHUNK];
@@ -204,19 +116,16 @@ static inline int16_t high_product(int16_t a, int16_t b)
     return (int16_t)((int32_t)a * b >> 16);
 }
 
-/* Two bytes that lie in memory in this order, as one number. */
+/* Two bytes in the order that they have in memory, as one number. */
 static inline uint16_t two_bytes(int16_t first, int16_t second)
 {
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    return (uint16_t)(first << 8 | second);
-#else
     return (uint16_t)(first | second << 8);
-#endif
 }
 
-/* A chunk of pixels of four bytes: R, G, B, 0. Everything in 16 bits, as that makes the most lanes: a constant of 16
- * fractional bits is a whole number and a rest that fits; differences from 128 are scaled by 256, so that the upper
- * half of a product keeps eight of its fractional bits. Of green's two products the lower eight, too, are added. */
+/* Convert a chunk to pixels of four bytes: R, G, B, 0. All arithmetic is in 16 bits, so that a vector holds many
+ * values. A constant above 1 does not fit that with 16 fractional bits: its whole part is added separately, and only
+ * the rest is multiplied. The differences from 128 are scaled by 256, so that the upper half of a product keeps eight
+ * fractional bits. Green is the sum of two products, whose lower eight bits matter, too: `rest`. */
 static inline void convert(const uint8_t *y, const uint8_t *cb, const uint8_t *cr, uint16_t pixels[2 * CHUNK])
 {
     for (int i = 0; i < CHUNK; i++) {
@@ -232,7 +141,7 @@ static inline void convert(const uint8_t *y, const uint8_t *cb, const uint8_t *c
     }
 }
 
-/* Each pixel takes four bytes, the last of which the next one overwrites. Eight at a time, so that the loop is
+/* Each pixel is stored as four bytes, the last of which the next pixel overwrites. Eight at a time, so that the loop is
  * unrolled. */
 static inline void store_eight(const uint8_t *pixels, ptrdiff_t step, uint8_t *rgb)
 {
@@ -265,20 +174,20 @@ static void colour(const uint8_t *y, const uint8_t *cb, const uint8_t *cr, size_
     }
 }
 
-bool an_coef_is_light_scalar(const int16_t *coefficients, const int16_t quantisation[64], size_t blocks)
+bool an_planes_is_light_scalar(const int16_t *coefficients, const int16_t quantisation[64], size_t blocks)
 {
     for (size_t b = 0; b < blocks; b++, coefficients += 64) {
         int32_t weight = 0;
         for (size_t i = 0; i < 64; i++)
             weight += abs(coefficients[i]) * quantisation[i];
-        if (weight > AN_COEF_SAFE_WEIGHT)
+        if (weight > AN_DCT_SAFE_WEIGHT)
             return false;
     }
     return true;
 }
 
-const an_coef_kernels *an_coef_kernels_scalar(void)
+const an_planes_kernels *an_planes_kernels_scalar(void)
 {
-    static const an_coef_kernels kernels = {an_coef_unpack_scalar, an_coef_is_light_scalar, inverse, upsample, colour};
+    static const an_planes_kernels kernels = {an_planes_is_light_scalar, inverse, upsample, colour};
     return &kernels;
 }

@@ -1,6 +1,6 @@
-/* Constants of the inverse DCT, as in jidctint.c: 13 fractional bits. Internal to store. */
-#ifndef AN_STORE_COEF_CONSTANTS_H
-#define AN_STORE_COEF_CONSTANTS_H
+/* The constants of the inverse DCT, as in libjpeg-turbo's jidctint.c, with 13 fractional bits. */
+#ifndef AN_STORE_IMAGE_PLANES_DCT_CONSTANTS_PRIVATE_H
+#define AN_STORE_IMAGE_PLANES_DCT_CONSTANTS_PRIVATE_H
 
 enum {
     F_0_298 = 2446,

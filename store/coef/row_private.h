@@ -1,19 +1,19 @@
-/* One row of blocks: finding its streams. Internal to store; inlined into each SIMD tier, so that each counts bits with
- * its own instructions.
+/* One row of blocks: finding its streams. Everything is inlined into each SIMD tier, so that each counts bits with its
+ * own instructions.
  *
- *     dc       n bytes          difference to the block on the left; AN_COEF_WIDE: the next word
- *     lengths  n nibbles        bytes of the block's map, 0..8
- *     maps     0..8 bytes each  bit i: AC coefficient i + 1 in zigzag order is not zero
- *     crumbs   2 bits for each non-zero AC coefficient
- *     nibbles  for each crumb AN_COEF_NIBBLE
- *     bytes    for each crumb AN_COEF_BYTE
- *     words    16 bits for each AN_COEF_WIDE, those of dc first
+ *     dc       n bytes          difference to the block on the left; AN_COEF_WIDE: it is in the next word
+ *     lengths  n nibbles        bytes of the block's map, 0 to 8
+ *     maps     0 to 8 bytes     bit i: AC coefficient i + 1 in zigzag order is not zero
+ *     crumbs   2 bits           for each AC coefficient that is not zero
+ *     nibbles  4 bits           for each crumb that is AN_COEF_NIBBLE
+ *     bytes    a byte           for each crumb that is AN_COEF_BYTE
+ *     words    16 bits          for each AN_COEF_WIDE, those of dc first
  *
- * Nothing says how long a stream is: the sums over one give the length of the next. Taking these sums first costs two
- * or three instructions a block, proves that every stream lies inside the row, and gives the positions at a window's
- * first block without walking through the blocks before it. */
-#ifndef AN_STORE_COEF_ROW_H
-#define AN_STORE_COEF_ROW_H
+ * The length of a stream is not stored: it follows from sums over the stream before it. Taking these sums first costs
+ * two or three instructions a block. It proves that every stream lies inside the row, and gives the positions in the
+ * streams at a window's first block without walking through the blocks before it. */
+#ifndef AN_STORE_COEF_ROW_PRIVATE_H
+#define AN_STORE_COEF_ROW_PRIVATE_H
 
 #include <stdbool.h>
 
@@ -21,13 +21,13 @@
 #include "store/coef/format.h"
 
 typedef struct {
-    const uint8_t *dc;      /* of the row's first block */
-    const uint8_t *lengths; /* likewise; the other streams stand at the block asked for */
+    const uint8_t *dc;      /* at the row's first block */
+    const uint8_t *lengths; /* at the row's first block; the following at block `first` of an_coef_row_locate */
     const uint8_t *maps, *crumbs, *nibbles, *bytes;
-    size_t crumb, nibble;       /* positions within crumbs and nibbles */
-    size_t values;              /* non-zero AC coefficients of the blocks asked for */
-    const uint8_t *dc_words;    /* as dc */
-    const uint8_t *words, *end; /* next one of an AC coefficient */
+    size_t crumb, nibble;       /* positions in crumbs and nibbles, in entries */
+    size_t values;              /* number of AC coefficients that are not zero in the blocks asked for */
+    const uint8_t *dc_words;    /* at the row's first block */
+    const uint8_t *words, *end; /* the next word of an AC coefficient; the row's end */
 } an_coef_row_streams;
 
 static inline uint64_t an_coef_low_bits(uint64_t v, size_t bits)
@@ -47,13 +47,14 @@ static inline size_t an_coef_popcount(uint64_t v)
 #endif
 }
 
-/* The map of n bytes, 0 to 8, at p: bit i + 1 for AC coefficient i + 1. Without a branch, as n cannot be predicted. */
+/* A block's map of n bytes (0 to 8) at p, shifted so that bit i is coefficient i in zigzag order. Without a branch,
+ * because n cannot be predicted. */
 static inline uint64_t an_coef_map(const uint8_t *p, size_t n)
 {
     return (an_bytes_u64(p) & (((uint64_t)1 << 4 * n << 4 * n) - 1)) << 1;
 }
 
-/* Sum of the first n nibbles; *bad when one is above 8. */
+/* The sum of the first n nibbles; sets *bad when one is above 8. */
 static inline size_t an_coef_sum_nibbles(const uint8_t *p, size_t n, bool *bad)
 {
     size_t sum = 0;
@@ -67,7 +68,7 @@ static inline size_t an_coef_sum_nibbles(const uint8_t *p, size_t n, bool *bad)
     return sum;
 }
 
-/* Ones among the first n bytes. */
+/* The number of ones in the first n bytes. */
 static inline size_t an_coef_count_ones(const uint8_t *p, size_t n)
 {
     size_t sum = 0;
@@ -76,7 +77,7 @@ static inline size_t an_coef_count_ones(const uint8_t *p, size_t n)
     return sum;
 }
 
-/* Crumbs of the two longer kinds among the first n. */
+/* How many of the first n crumbs are AN_COEF_NIBBLE and AN_COEF_BYTE. */
 static inline void an_coef_count_crumbs(const uint8_t *p, size_t n, size_t *nibbles, size_t *bytes)
 {
     size_t upper = 0, both = 0;
@@ -90,7 +91,7 @@ static inline void an_coef_count_crumbs(const uint8_t *p, size_t n, size_t *nibb
     *bytes = both;
 }
 
-/* AN_COEF_WIDE among the first n bytes. */
+/* How many of the first n bytes are AN_COEF_WIDE. */
 static inline size_t an_coef_count_wide(const uint8_t *p, size_t n)
 {
     const uint64_t low7 = 0x7f7f7f7f7f7f7f7fu;
@@ -102,8 +103,8 @@ static inline size_t an_coef_count_wide(const uint8_t *p, size_t n)
     return sum;
 }
 
-/* Find the streams of a row of blocks, standing at block first, and count the values of blocks [first, end). False when
- * the row is damaged. Loads reach at most 8 bytes beyond the row. */
+/* Find the streams of a row of blocks, with positions at block `first`, and count the values of blocks [first, end).
+ * False when the row is damaged. At most 8 bytes beyond the row are read. */
 static inline bool an_coef_row_locate(an_coef_row_streams *s, const uint8_t *row, size_t size, size_t blocks,
                                       size_t first, size_t end)
 {
@@ -145,7 +146,7 @@ static inline bool an_coef_row_locate(an_coef_row_streams *s, const uint8_t *row
     return true;
 }
 
-/* DC values of blocks [0, end): sums of differences. */
+/* The DC coefficients of blocks [0, end): the sums of the differences. */
 static inline void an_coef_row_dc(const an_coef_row_streams *s, size_t end, int16_t *out)
 {
     const uint8_t *words = s->dc_words;
@@ -161,7 +162,7 @@ static inline void an_coef_row_dc(const an_coef_row_streams *s, size_t end, int1
     }
 }
 
-/* The next word of an AC coefficient; false at the row's end. */
+/* Take the next word of an AC coefficient; false at the row's end. */
 static inline bool an_coef_row_word(an_coef_row_streams *s, int16_t *out)
 {
     if (s->end - s->words < 2)
@@ -171,16 +172,17 @@ static inline bool an_coef_row_word(an_coef_row_streams *s, int16_t *out)
     return true;
 }
 
-/* Put the coefficients of more than a byte of one block right: those at the zigzag positions in wide. */
+/* Replace the coefficients of a block that need more than a byte, at the zigzag positions whose bit is set in `wide`,
+ * by their words. */
 static inline bool an_coef_row_patch(an_coef_row_streams *s, uint64_t wide, int16_t *out)
 {
     for (; wide != 0; wide &= wide - 1)
-        if (!an_coef_row_word(s, &out[an_coef_zigzag[__builtin_ctzll(wide)]]))
+        if (!an_coef_row_word(s, &out[an_blocks_zigzag[__builtin_ctzll(wide)]]))
             return false;
     return true;
 }
 
-/* Bytes of the map of block b. */
+/* The number of bytes of block b's map. */
 static inline size_t an_coef_row_map_length(const an_coef_row_streams *s, size_t b)
 {
     return s->lengths[b / 2] >> 4 * (b % 2) & 15;

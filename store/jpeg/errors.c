@@ -1,4 +1,4 @@
-#include "store/jpeg/jpeg_errors.h"
+#include "store/jpeg/errors.h"
 
 #include <ctype.h>
 
@@ -31,7 +31,7 @@ static int code_of(int message)
     }
 }
 
-/* Our messages begin with a lower-case letter. */
+/* The text of the present message, with a lower-case first letter as all our messages have, unless it is an acronym. */
 static void format(j_common_ptr jpeg, char text[JMSG_LENGTH_MAX])
 {
     jpeg->err->format_message(jpeg, text);

@@ -1,16 +1,11 @@
-/* Vectors of 16 bytes in the notation of GCC and Clang, which they translate for every processor, under the names that
- * coef_lanes.h wants. Five operations have no notation; where SSE2 is part of the base architecture, as on x86-64, they
- * are its instructions. Internal to store; AN_COEF_PLAIN_VECTORS: without SSE2's, for the test. */
-#ifndef AN_STORE_COEF_VECTORS_H
-#define AN_STORE_COEF_VECTORS_H
+/* Vectors of 16 bytes in the notation of GCC and Clang, under the names of operations that lanes_dct_private.h expects.
+ * Five operations that have no such notation are SSE2 instructions, which every x86-64 processor has. */
+#ifndef AN_STORE_IMAGE_PLANES_VECTORS_PRIVATE_H
+#define AN_STORE_IMAGE_PLANES_VECTORS_PRIVATE_H
 
+#include <emmintrin.h>
 #include <stdint.h>
 #include <string.h>
-
-#if defined(__SSE2__) && !defined(AN_COEF_PLAIN_VECTORS)
-#include <emmintrin.h>
-#define AN_COEF_SSE2
-#endif
 
 typedef int64_t an_vec __attribute__((vector_size(16)));
 typedef int8_t an_vec8 __attribute__((vector_size(16)));
@@ -46,7 +41,7 @@ static inline an_vec an_vec_set1_epi32(int32_t v)
     return (an_vec)((an_vec32){0} + v);
 }
 
-/* Sums and products wrap around. */
+/* Sums and products of 16 bits wrap around. */
 static inline an_vec an_vec_add_epi16(an_vec a, an_vec b)
 {
     return (an_vec)((an_vecu16)a + (an_vecu16)b);
@@ -134,76 +129,33 @@ static inline an_vec an_vec_unpackhi_epi64(an_vec a, an_vec b)
     return __builtin_shufflevector(a, b, 1, 3);
 }
 
-static inline int an_vec_clamp(int v, int least, int most)
-{
-    v = v < least ? least : v;
-    return v > most ? most : v;
-}
-
-/* Products of 16 bits, neighbours summed in 32. */
+/* Products of 16-bit values; those of two neighbours are added up in 32 bits. */
 static inline an_vec an_vec_madd_epi16(an_vec a, an_vec b)
 {
-#ifdef AN_COEF_SSE2
     return (an_vec)_mm_madd_epi16((__m128i)a, (__m128i)b);
-#else
-    an_vec32 odd = ((an_vec32)a >> 16) * ((an_vec32)b >> 16);
-    an_vec32 a0 = (an_vec32)((an_vecu32)a << 16) >> 16, b0 = (an_vec32)((an_vecu32)b << 16) >> 16;
-    return (an_vec)((an_vecu32)odd + (an_vecu32)(a0 * b0));
-#endif
 }
 
-/* The upper halves of products. */
+/* The upper halves of the products of 16-bit values. */
 static inline an_vec an_vec_mulhi_epi16(an_vec a, an_vec b)
 {
-#ifdef AN_COEF_SSE2
     return (an_vec)_mm_mulhi_epi16((__m128i)a, (__m128i)b);
-#else
-    an_vec16 x = (an_vec16)a, y = (an_vec16)b;
-    for (int i = 0; i < 8; i++)
-        x[i] = (int16_t)(x[i] * y[i] >> 16);
-    return (an_vec)x;
-#endif
 }
 
-/* Halves as wide, saturated; b's follow a's. */
+/* 32-bit values saturated to 16 bits, or 16-bit values to 8 bits: those of a, then those of b. */
 static inline an_vec an_vec_packs_epi32(an_vec a, an_vec b)
 {
-#ifdef AN_COEF_SSE2
     return (an_vec)_mm_packs_epi32((__m128i)a, (__m128i)b);
-#else
-    an_vec32 x = (an_vec32)a, y = (an_vec32)b;
-    an_vec16 out = {0};
-    for (int i = 0; i < 8; i++)
-        out[i] = (int16_t)an_vec_clamp(i < 4 ? x[i] : y[i - 4], INT16_MIN, INT16_MAX);
-    return (an_vec)out;
-#endif
 }
 
 static inline an_vec an_vec_packs_epi16(an_vec a, an_vec b)
 {
-#ifdef AN_COEF_SSE2
     return (an_vec)_mm_packs_epi16((__m128i)a, (__m128i)b);
-#else
-    an_vec16 x = (an_vec16)a, y = (an_vec16)b;
-    an_vec8 out = {0};
-    for (int i = 0; i < 16; i++)
-        out[i] = (int8_t)an_vec_clamp(i < 8 ? x[i] : y[i - 8], INT8_MIN, INT8_MAX);
-    return (an_vec)out;
-#endif
 }
 
-/* To 0 .. 255. */
+/* 16-bit values saturated to 0 .. 255. */
 static inline an_vec an_vec_packus_epi16(an_vec a, an_vec b)
 {
-#ifdef AN_COEF_SSE2
     return (an_vec)_mm_packus_epi16((__m128i)a, (__m128i)b);
-#else
-    an_vec16 x = (an_vec16)a, y = (an_vec16)b;
-    an_vec8 out = {0};
-    for (int i = 0; i < 16; i++)
-        out[i] = (int8_t)(uint8_t)an_vec_clamp(i < 8 ? x[i] : y[i - 8], 0, UINT8_MAX);
-    return (an_vec)out;
-#endif
 }
 
 #endif

@@ -1,7 +1,8 @@
+#include "store/coef/encoder_private.h"
+
 #include <stdlib.h>
 
 #include "base/error.h"
-#include "store/coef/coef_jpeg.h"
 
 static int create(void *context)
 {
@@ -22,9 +23,9 @@ int an_coef_encoder_create(an_coef_encoder **out)
     e->writer.client_data = e;
     an_coef_packer_init(&e->packer, an_cpu_simd());
     int rc = an_jpeg_guard(&e->errors, create, e);
-    if (rc == AN_OK)
-        rc = an_coef_scan_create(&e->scan);
-    if (rc != AN_OK) {
+    if (!rc)
+        rc = an_jpeg_scan_create(&e->scan);
+    if (rc) {
         an_coef_encoder_free(e);
         return rc;
     }
@@ -40,7 +41,7 @@ void an_coef_encoder_free(an_coef_encoder *encoder)
     jpeg_destroy_decompress(&encoder->reader);
     jpeg_destroy_compress(&encoder->writer);
     an_buffer_free(&encoder->jpeg);
-    an_coef_scan_free(encoder->scan);
+    an_jpeg_scan_free(encoder->scan);
     an_coef_packer_free(&encoder->packer);
     an_buffer_free(&encoder->mcu_row);
     free(encoder->work.dc);

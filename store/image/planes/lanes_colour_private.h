@@ -1,8 +1,8 @@
-/* Upsampling and colour within 128-bit lanes, the same text for AVX2 and AVX-512. Before including, define VECTOR,
- * VEC(operation) with its prefix and VEC_LOAD(p), and include coef_lanes.h. Internal to store. */
+/* Upsampling and colour conversion within 128-bit lanes: the same text for AVX2 and AVX-512. Before including it,
+ * define VECTOR (the type), VEC(operation) (the operation's name with its prefix) and VEC_LOAD(p), and include
+ * lanes_dct_private.h. */
 
-/* Interleaved bytes of a and b times the interleaved weights, summed in pairs: the low and the high half of each lane.
- */
+/* a * weight_a + b * weight_b, byte by byte, in 16 bits: of the low and of the high half of each lane. */
 static inline void an_planes_lanes_weigh(VECTOR a, VECTOR b, int weight_a, int weight_b, VECTOR out[2])
 {
     const VECTOR weights = VEC(set1_epi16)((short)(weight_a | weight_b << 8));
@@ -10,7 +10,8 @@ static inline void an_planes_lanes_weigh(VECTOR a, VECTOR b, int weight_a, int w
     out[1] = VEC(maddubs_epi16)(VEC(unpackhi_epi8)(a, b), weights);
 }
 
-/* Between two rows and two columns: (9 near + 3 near's neighbour + 3 far + far's neighbour + bias) / 16. */
+/* Interpolation between two rows and two columns: (9 near + 3 near's neighbour + 3 far + far's neighbour + bias) / 16.
+ * The neighbour is `side` samples to the right. */
 static inline void an_planes_lanes_between_rows(const uint8_t *near, const uint8_t *far, ptrdiff_t side, int bias,
                                                 VECTOR out[2])
 {
@@ -22,7 +23,7 @@ static inline void an_planes_lanes_between_rows(const uint8_t *near, const uint8
         out[i] = VEC(srli_epi16)(VEC(add_epi16)(VEC(add_epi16)(a[i], b[i]), round), 4);
 }
 
-/* Between two columns: (3 near + its neighbour + bias) / 4. */
+/* Interpolation between two columns: (3 near + its neighbour + bias) / 4. */
 static inline void an_planes_lanes_between_columns(const uint8_t *near, ptrdiff_t side, int bias, VECTOR out[2])
 {
     const VECTOR round = VEC(set1_epi16)((short)bias);
@@ -32,7 +33,8 @@ static inline void an_planes_lanes_between_columns(const uint8_t *near, ptrdiff_
         out[i] = VEC(srli_epi16)(VEC(add_epi16)(a[i], round), 2);
 }
 
-/* Fancy upsampling of one vector: even and odd results interleaved, the low and the high half of each lane. */
+/* Fancy upsampling of one vector of samples: the even and odd results interleaved, of the low and of the high half of
+ * each lane. */
 static inline void an_planes_lanes_upsample(const uint8_t *near, const uint8_t *far, VECTOR out[2])
 {
     VECTOR even[2], odd[2];
@@ -58,7 +60,7 @@ static inline VECTOR an_planes_lanes_odd_doubled(VECTOR v)
     return VEC(slli_epi16)(VEC(srai_epi16)(v, 8), 1);
 }
 
-/* -0.34414 Cb - 0.71414 Cr: the constants' exact halves times the doubled values. */
+/* -0.34414 Cb - 0.71414 Cr. The values come doubled, so the weights are half the constants, in 16 fractional bits. */
 static inline VECTOR an_planes_lanes_green(VECTOR cb, VECTOR cr)
 {
     const VECTOR weights = an_dct_lanes_pair(-11277, -23401), half = VEC(set1_epi32)(32768);

@@ -1,13 +1,13 @@
-/* The coef decoder for every processor whose lowest byte comes first, with the compiler's own vectors (coef_vectors.h).
- * coef_scalar.c says what it computes, and unpacks for it. */
-#include "store/coef/vectors.h"
-#include "store/coef/constants.h"
-#include "store/coef/kernels.h"
+/* The planes kernels in the compiler's own vectors of 16 bytes (vectors_private.h), which need no more than SSE2.
+ * kernels_scalar.c says what they compute. */
+#include "store/image/planes/dct_constants_private.h"
+#include "store/image/planes/kernels.h"
+#include "store/image/planes/vectors_private.h"
 
 #define VECTOR an_vec
 #define VEC(operation) an_vec_##operation
 #define VEC_ZERO ((an_vec){0})
-#include "store/coef/lanes.h"
+#include "store/image/planes/lanes_dct_private.h"
 
 static void inverse(const int16_t *coefficients, const int16_t quantisation[64], size_t blocks, uint8_t *samples,
                     size_t stride)
@@ -30,22 +30,29 @@ static void inverse(const int16_t *coefficients, const int16_t quantisation[64],
 
 enum { CHUNK = 64 };
 
-/* 3 near + far of CHUNK samples and both neighbours, in 16 bits: sums[k] belongs to sample k - 1. */
-static inline void sum_rows(const uint8_t *near, const uint8_t *far, uint16_t sums[CHUNK + 16])
+/* 16 of the sums of sum_rows, from sum k on. */
+static inline void sum_sixteen(const uint8_t *near, const uint8_t *far, int k, uint16_t *sums)
 {
-    for (int i = 0; i < CHUNK + 16; i += 16) {
-        an_vec n = an_vec_load(near - 1 + i), f = an_vec_load(far - 1 + i);
-        an_vec n0 = an_vec_unpacklo_epi8(n, VEC_ZERO), n1 = an_vec_unpackhi_epi8(n, VEC_ZERO);
-        an_vec f0 = an_vec_unpacklo_epi8(f, VEC_ZERO), f1 = an_vec_unpackhi_epi8(f, VEC_ZERO);
-        an_vec_store(sums + i, (an_vec)((an_vecu16)n0 * 3 + (an_vecu16)f0));
-        an_vec_store(sums + i + 8, (an_vec)((an_vecu16)n1 * 3 + (an_vecu16)f1));
-    }
+    an_vec n = an_vec_load(near - 1 + k), f = an_vec_load(far - 1 + k);
+    an_vec n0 = an_vec_unpacklo_epi8(n, VEC_ZERO), n1 = an_vec_unpackhi_epi8(n, VEC_ZERO);
+    an_vec f0 = an_vec_unpacklo_epi8(f, VEC_ZERO), f1 = an_vec_unpackhi_epi8(f, VEC_ZERO);
+    an_vec_store(sums + k, (an_vec)((an_vecu16)n0 * 3 + (an_vecu16)f0));
+    an_vec_store(sums + k + 8, (an_vec)((an_vecu16)n1 * 3 + (an_vecu16)f1));
 }
 
-/* far is near where only the width is doubled: then all sums are four times as large. */
+/* 3 near + far of CHUNK samples and of their two neighbours, in 16 bits: sums[k] belongs to sample k - 1. The last
+ * sixteen overlap the ones before, so that nothing beyond the right neighbour is read. */
+static inline void sum_rows(const uint8_t *near, const uint8_t *far, uint16_t sums[CHUNK + 2])
+{
+    for (int k = 0; k < CHUNK; k += 16)
+        sum_sixteen(near, far, k, sums);
+    sum_sixteen(near, far, CHUNK + 2 - 16, sums);
+}
+
+/* Where only the width is doubled, far is near: then all sums are four times as large, and the biases fit that. */
 static inline void upsample_chunk(const uint8_t *near, const uint8_t *far, int left_bias, int right_bias, uint8_t *out)
 {
-    uint16_t sums[CHUNK + 16];
+    uint16_t sums[CHUNK + 2];
     const an_vecu16 left = (an_vecu16)an_vec_set1_epi16((int16_t)left_bias);
     const an_vecu16 right = (an_vecu16)an_vec_set1_epi16((int16_t)right_bias);
     sum_rows(near, far, sums);
@@ -66,9 +73,10 @@ static void upsample(const uint8_t *near, const uint8_t *far, size_t n, uint8_t 
             upsample_chunk(near + i, near + i, 4, 8, out + 2 * i);
 }
 
-/* Eight pixels in 16 bits, not yet clamped. Of cb and cr 256 times the differences from 128, so that the upper half of
- * a product keeps eight fractional bits; the constants are a whole number and a rest that fits. Green: the exact halves
- * of the constants times the doubled differences. */
+/* Eight pixels in 16 bits, not yet clamped. b256 and r256 are 256 times the differences of Cb and Cr from 128, so that
+ * the upper half of a product keeps eight fractional bits. A constant above 1 does not fit 16 bits: its whole part is
+ * added separately, and only the rest is multiplied. For green, half the constants are multiplied with the doubled
+ * differences. */
 static inline void convert(an_vec y, an_vec b256, an_vec r256, an_vec rgb[3])
 {
     const an_vec half = an_vec_set1_epi16(128), green_half = an_vec_set1_epi32(32768);
@@ -87,8 +95,8 @@ static inline void convert(an_vec y, an_vec b256, an_vec r256, an_vec rgb[3])
     rgb[2] = an_vec_add_epi16(y, an_vec_add_epi16(blue, b2));
 }
 
-/* Sixteen pixels from first and second of each pair: 48 bytes. Two pixels are three 16-bit words, R0 G0, B0 R1, G1 B1;
- * a store of eight bytes takes them and two more, which the next store overwrites. */
+/* Sixteen pixels, 48 bytes, from the first and the second pixels of eight pairs. Two pixels are three 16-bit words: R0
+ * G0, B0 R1, G1 B1. They are stored with two more bytes, eight in all, which the next store overwrites. */
 static inline void store_pixels(const an_vec first[3], const an_vec second[3], bool flip, uint8_t *rgb)
 {
     an_vec red = an_vec_packus_epi16(first[0], second[0]), green = an_vec_packus_epi16(first[1], second[1]);
@@ -109,7 +117,7 @@ static inline void store_pixels(const an_vec first[3], const an_vec second[3], b
     memcpy(rgb + 42, &pairs[flip ? 0 : 7], 6);
 }
 
-/* Sixteen pixels; mirrored, the second of each pair comes first. */
+/* Sixteen pixels. When mirrored, the second pixel of each pair comes first. */
 static inline void colour_sixteen(const uint8_t *y, const uint8_t *cb, const uint8_t *cr, bool flip, uint8_t *rgb)
 {
     const an_vec centre = an_vec_set1_epi8(INT8_MIN), upper = an_vec_set1_epi16(-256), lower = an_vec_set1_epi16(255);
@@ -134,8 +142,8 @@ static void colour(const uint8_t *y, const uint8_t *cb, const uint8_t *cr, size_
     }
 }
 
-const an_coef_kernels *an_coef_kernels_vectors(void)
+const an_planes_kernels *an_planes_kernels_vectors(void)
 {
-    static const an_coef_kernels kernels = {an_coef_unpack_scalar, an_coef_is_light_scalar, inverse, upsample, colour};
+    static const an_planes_kernels kernels = {an_planes_is_light_scalar, inverse, upsample, colour};
     return &kernels;
 }

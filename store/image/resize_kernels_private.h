@@ -1,6 +1,7 @@
-/* The two inner loops of the resizer, one implementation per SIMD tier, all with identical results. */
-#ifndef AN_STORE_IMAGE_RESIZE_KERNELS_H
-#define AN_STORE_IMAGE_RESIZE_KERNELS_H
+/* The two inner loops of the resizer, one implementation for each SIMD tier, all with identical results. They keep no
+ * state and may be called by any thread. */
+#ifndef AN_STORE_IMAGE_RESIZE_KERNELS_PRIVATE_H
+#define AN_STORE_IMAGE_RESIZE_KERNELS_PRIVATE_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,18 +19,19 @@
 /* Output i is the sum over t of weights[i * taps + t] times input starts[i] + t. */
 typedef struct {
     uint32_t output, taps; /* taps: even */
-    uint32_t *starts;      /* output; rising */
+    uint32_t *starts;      /* one for each output, rising */
     int16_t *weights;      /* output x taps */
-    int16_t *lanes;        /* what arrange makes of these, 64-byte aligned */
-    bool arranged;         /* lanes are valid: else the taps of neighbours lie too far apart */
+    int16_t *lanes;        /* the same, as arrange has laid them out for the tier; 64-byte aligned */
+    bool arranged; /* lanes are valid; false where the taps of neighbouring outputs lie too far apart for them */
 } an_resize_axis;
 
 typedef struct {
-    /* rows[t][i] weighted over t to 6 fractional bits: out[i] = sum >> 8, rounded, saturated to 16 bits. */
+    /* For each column i the weighted sum over t of rows[t][i]: 6 fractional bits, rounded, saturated to 16 bits. */
     void (*vertical)(const uint8_t *const *rows, const int16_t *weights, uint32_t taps, size_t n, int16_t *out);
-    /* Interleaved RGB, rounded from 20 fractional bits and clamped to bytes. */
+    /* The weighted sums along a row of interleaved RGB, rounded from 20 fractional bits and clamped to bytes. */
     void (*horizontal)(const int16_t *row, const an_resize_axis *axis, uint8_t *out);
-    /* Elements of lanes for so many outputs and taps; and filling them. NULL: horizontal needs none. */
+    /* The size of axis->lanes in elements for so many outputs and taps, and the function that fills them. Both are NULL
+     * where horizontal does not use them. */
     size_t (*lanes_size)(uint32_t output, uint32_t taps);
     void (*arrange)(an_resize_axis *axis);
 } an_resize_kernels;
@@ -38,7 +40,7 @@ const an_resize_kernels *an_resize_kernels_for(an_simd_tier tier);
 
 extern const an_resize_kernels an_resize_avx512;
 
-/* Two neighbouring weights as one element, for products of pairs. */
+/* Two neighbouring weights as one 32-bit element, for instructions that multiply pairs. */
 static inline int32_t an_resize_weight_pair(const int16_t *weights)
 {
     int32_t pair;
@@ -46,7 +48,8 @@ static inline int32_t an_resize_weight_pair(const int16_t *weights)
     return pair;
 }
 
-/* For other tiers: elements from to n, outputs from first on; taps that lie too far apart for the tier's own way. */
+/* For other tiers: the columns [from, n), and the outputs from `first` on, that their vectors do not cover; and
+ * horizontal with AVX2, for AVX-512 where the weights could not be arranged. */
 void an_resize_vertical_tail(const uint8_t *const *rows, const int16_t *weights, uint32_t taps, size_t from, size_t n,
                              int16_t *out);
 void an_resize_horizontal_tail(const int16_t *row, const an_resize_axis *axis, uint32_t first, uint8_t *out);

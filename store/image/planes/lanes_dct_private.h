@@ -1,9 +1,9 @@
-/* Inverse DCT within 128-bit lanes, the same text for all tiers: one block a lane, several side by side. Before
- * including, define VECTOR, VEC(operation) with its prefix and VEC_ZERO. Internal to store.
+/* The inverse DCT within 128-bit lanes, one block a lane: the same text for the compiler's vectors (one lane), AVX2
+ * (two) and AVX-512 (four). Before including it, define VECTOR (the type), VEC(operation) (the operation's name with
+ * its prefix) and VEC_ZERO.
  *
- * Products of two are summed by one multiply-add: z2 * a + z3 * b in place of the original's shared
- * product, which changes no result, as nothing is rounded between. This is libjpeg-turbo's way, so overflow, too, is
- * the same. */
+ * Where jidctint.c shares a product between two sums, here one multiply-add computes z2 * a + z3 * b. That changes no
+ * result, as nothing is rounded in between. libjpeg-turbo's SIMD code does the same, so overflow is the same, too. */
 
 /* The constant pair (a, b), for multiplication with interleaved (x, y). */
 static inline VECTOR an_dct_lanes_pair(int a, int b)
@@ -11,7 +11,8 @@ static inline VECTOR an_dct_lanes_pair(int a, int b)
     return VEC(set1_epi32)((int)((unsigned)(a & 0xffff) | (unsigned)b << 16));
 }
 
-/* Sums of the even half: the low and high halves of four outputs in 32 bits, with the rounding of the descale added. */
+/* The even half: sums for four outputs in 32 bits, the low and the high half of each lane apart. Half of what the later
+ * shift by `bits` drops is added already, so that the shift rounds. */
 static inline void an_dct_lanes_even(const VECTOR in[8], int bits, VECTOR low[4], VECTOR high[4])
 {
     const VECTOR round = VEC(set1_epi32)(1 << (bits - 1)), zero = VEC_ZERO;
@@ -33,7 +34,7 @@ static inline void an_dct_lanes_even(const VECTOR in[8], int bits, VECTOR low[4]
     }
 }
 
-/* Of the odd half, in the order of an_dct_lanes_even's outputs: out[0] belongs to rows 0 and 7, and so on. */
+/* The odd half, in the order of an_dct_lanes_even: element 0 belongs to output rows 0 and 7, and so on. */
 static inline void an_dct_lanes_odd(const VECTOR in[8], VECTOR low[4], VECTOR high[4])
 {
     VECTOR s3 = VEC(add_epi16)(in[7], in[3]), s4 = VEC(add_epi16)(in[5], in[1]);
@@ -55,7 +56,7 @@ static inline void an_dct_lanes_odd(const VECTOR in[8], VECTOR low[4], VECTOR hi
     }
 }
 
-/* One dimension: eight rows of a block in each lane, in place. */
+/* One dimension of the inverse DCT, in place. Vector r holds row r of the block in each lane. */
 static inline void an_dct_lanes_inverse(VECTOR rows[8], int bits)
 {
     VECTOR even_low[4], even_high[4], odd_low[4], odd_high[4];
@@ -71,6 +72,7 @@ static inline void an_dct_lanes_inverse(VECTOR rows[8], int bits)
     }
 }
 
+/* Transpose the block in each lane. */
 static inline void an_dct_lanes_transpose(VECTOR v[8])
 {
     VECTOR a[8], b[8];

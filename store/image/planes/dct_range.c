@@ -1,4 +1,4 @@
-#include "store/coef/range.h"
+#include "store/image/planes/dct_range.h"
 
 #include <stddef.h>
 
@@ -13,7 +13,7 @@ static bool sums_fit(const int32_t *v, size_t step)
            fits(v[step] + v[5 * step]);
 }
 
-/* The first pass of one column without overflow, in real numbers: within 1 of the integer result. */
+/* The first pass of one column in real numbers, which cannot overflow: within 1 of the integer result. */
 static bool column_fits(const int32_t *v, double out[8])
 {
     static const double cosine[8][8] = {
@@ -45,7 +45,8 @@ static bool passes_fit(const int32_t *v)
         if (!sums_fit(v + c, 8) || !column_fits(v + c, out))
             return false;
         for (int r = 0; r < 8; r++)
-            half[8 * r + c] = (int32_t)(out[r] + (out[r] < 0 ? -2 : 2)); /* away from zero: on the safe side */
+            half[8 * r + c] =
+                (int32_t)(out[r] + (out[r] < 0 ? -2 : 2)); /* rounded away from zero, to be on the safe side */
     }
     for (int r = 0; r < 8; r++)
         if (!sums_fit(half + 8 * r, 1))
@@ -53,7 +54,7 @@ static bool passes_fit(const int32_t *v)
     return true;
 }
 
-bool an_coef_in_range(const int16_t block[64], const uint16_t quantisation[64])
+bool an_dct_in_range(const int16_t block[64], const uint16_t quantisation[64])
 {
     int32_t products[64];
     for (int i = 0; i < 64; i++) {
