@@ -48,6 +48,13 @@ typedef enum { EMU_NOTHING, EMU_INSTANTIATE, EMU_UPLOAD } emu_graph_call;
 void emu_refuse_graph(emu_graph_call call); /* every one from now on */
 /* From now on launches of that kernel of the backend's do nothing; NULL: all work. */
 void emu_ignore_kernel(const char *name);
+/* Kernels that a warp works on run with that many lanes: 32 as on a device, which is what they do from the start, or
+ * 1. */
+void emu_lanes_set(int lanes);
+/* From now on the sums and maxima over lanes miss the values of that lane; -1: of none. */
+void emu_drop_lane(int lane);
+/* From now on that kernel works on one item more than its arguments say; NULL: none does. */
+void emu_extra_item(const char *name);
 /* From now on what a library runs by its proposal of that number (0, 1...; for all shapes) takes that much longer on
  * the devices' clocks. */
 typedef enum { EMU_CUDNN, EMU_CUBLAS } emu_library;

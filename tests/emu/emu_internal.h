@@ -41,6 +41,33 @@ unsigned emu_cost_of(emu_library library, int proposal);
 bool emu_refuses(emu_library library, int proposal);
 void *emu_new(size_t size); /* zeroed; never NULL */
 
+/* Memory that a launch touches: an address and a number of bytes. */
+typedef struct {
+    const void *at;
+    size_t size;
+    bool write;
+} emu_extent;
+
+#define EMU_EXTENTS (EMU_ACCESSES - 4)
+typedef struct {
+    emu_extent each[EMU_EXTENTS];
+    int count;
+} emu_extents;
+
+/* emu_extents.c: what a launch of the kernel with these arguments touches. */
+void emu_extents_of(emu_extents *list, const char *kernel, const void *args);
+
+/* emu_bodies.c: the backend's kernels. */
+typedef struct {
+    const char *name; /* as registered with the runtime: an_device_... */
+    size_t size;      /* of the arguments */
+    void (*run)(const void *args, uint64_t items);
+} emu_kernel;
+int emu_kernel_count(void);
+const emu_kernel *emu_kernel_at(int number);
+/* Runs all items. The places in the arguments are the emulator's own addresses. */
+void emu_kernel_run(const emu_kernel *kernel, const void *args);
+
 /* Vector clocks: a component for the host, for each stream and for each stream that went into a graph. */
 #define EMU_CLOCKS 128
 
@@ -103,7 +130,8 @@ bool emu_lost(void);
 bool emu_stream_check(cudaStream_t stream, const char *name);
 struct CUstream_st *emu_stream(int number); /* 0 to EMU_CLOCKS - 1; NULL: there is none */
 void emu_pause(unsigned *seed);             /* for a random while; not under the lock */
-void emu_accesses_check(const emu_task *task, const emu_place *place);
+/* Reports every wrong access; returns whether all lie within their buffers. */
+bool emu_accesses_check(const emu_task *task, const emu_place *place);
 void emu_account(const emu_task *task);
 /* Orders the stream behind what the host knows, then queues. */
 void emu_order(cudaStream_t stream);

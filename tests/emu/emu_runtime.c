@@ -13,7 +13,8 @@
 #define SPACE ((size_t)1 << 38) /* reserved addresses; the emulator's own lie as far behind them */
 #define PAGE ((size_t)4096)
 #define PROPOSALS_MAX 8
-#define HOST 0 /* the clock's component of the host */
+#define GUARD 0xA5 /* bytes around a buffer, which nobody may write */
+#define HOST 0     /* the clock's component of the host */
 
 typedef struct buffer {
     struct buffer *next;
@@ -259,7 +260,8 @@ static void order_check(const emu_task *task, const emu_access *access, buffer *
             complain(task, access, "is overwritten without waiting for one who reads it");
 }
 
-static void access_check(const emu_task *task, const emu_access *access, const emu_place *place)
+/* Whether the access lies within a buffer. */
+static bool access_check(const emu_task *task, const emu_access *access, const emu_place *place)
 {
     bool copy = task->copy;
     buffer *b = buffer_find(access->at);
@@ -267,9 +269,10 @@ static void access_check(const emu_task *task, const emu_access *access, const e
         bool device = (const char *)access->at >= space && (const char *)access->at < space + SPACE;
         if (device || !copy)
             complain(task, access, device ? "is freed, or beyond its buffer" : "is not device memory");
-        return;
+        return !device;
     }
-    if ((const char *)access->at + access->size > b->base + b->size)
+    bool fits = (const char *)access->at + access->size <= b->base + b->size;
+    if (!fits)
         complain(task, access, "runs beyond its buffer");
     if (b->device >= 0 && b->device != place->device && !copy && !peer_enabled[place->device][b->device])
         complain(task, access, "lies on another device");
@@ -282,12 +285,15 @@ static void access_check(const emu_task *task, const emu_access *access, const e
         b->written = now;
     } else
         b->read.at[place->component] = now;
+    return fits;
 }
 
-void emu_accesses_check(const emu_task *task, const emu_place *place)
+bool emu_accesses_check(const emu_task *task, const emu_place *place)
 {
+    bool fits = true;
     for (int i = 0; i < task->count; i++)
-        access_check(task, &task->accesses[i], place);
+        fits = access_check(task, &task->accesses[i], place) && fits;
+    return fits;
 }
 
 void emu_access_add(emu_task *task, const void *at, size_t size, bool write, const char *what)
@@ -443,7 +449,7 @@ bool emu_lost(void)
     return lost_after && counters.operations >= lost_after;
 }
 
-static cudaError_t submit_locked(cudaStream_t stream, const emu_task *task)
+static cudaError_t submit_locked(cudaStream_t stream, emu_task *task)
 {
     if (emu_lost())
         return cudaErrorECCUncorrectable;
@@ -452,7 +458,9 @@ static cudaError_t submit_locked(cudaStream_t stream, const emu_task *task)
     if (stream->capture)
         return emu_capture_add(stream, task);
     emu_order(stream);
-    emu_accesses_check(task, &(emu_place){stream->id, stream->device, &stream->clock});
+    bool fits = emu_accesses_check(task, &(emu_place){stream->id, stream->device, &stream->clock});
+    if (task->kernel && !fits)
+        task->work = NULL; /* it would compute with what lies behind its buffers */
     emu_queue(stream, task);
     return cudaSuccess;
 }
@@ -528,22 +536,38 @@ cudaError_t cudaGetLastError(void)
     return status;
 }
 
+/* The pages that hold a buffer, as the emulator addresses them. */
+typedef struct {
+    char *first, *buffer;
+    size_t size;
+} pages;
+
+static pages pages_of(const buffer *b)
+{
+    char *inside = b->base + (b->device < 0 ? 0 : SPACE), *first = (char *)((uintptr_t)inside / PAGE * PAGE);
+    size_t size = (size_t)(inside - first) + b->size;
+    return (pages){first, inside, (size + PAGE - 1) / PAGE * PAGE};
+}
+
+/* A buffer is aligned to 256 bytes, as CUDA promises, and ends as near as that allows to the end of its last page. The
+ * page behind it is never accessible. Guards fill the rest of its pages. */
 static void *buffer_make(size_t size, int device)
 {
     buffer *b = emu_new(sizeof *b);
-    size_t room = (size + 255) / 256 * 256, pages = (room + PAGE - 1) / PAGE * PAGE;
-    if (space_used + pages + PAGE > SPACE)
+    size_t room = (size + 255) / 256 * 256, whole = (room + PAGE - 1) / PAGE * PAGE;
+    if (space_used + whole + PAGE > SPACE)
         abort();
-    char *inside = space + SPACE + space_used;
-    if (mprotect(inside, pages, PROT_READ | PROT_WRITE))
-        abort();
-    memset(inside, 0xFF, pages);                                              /* NaN, until something is written */
-    b->base = space + space_used + (pages - room) + (device < 0 ? SPACE : 0); /* pinned memory is the host's as well */
+    b->base = space + space_used + (whole - room) + (device < 0 ? SPACE : 0); /* pinned memory is the host's as well */
     b->size = size;
     b->device = device;
+    pages p = pages_of(b);
+    if (mprotect(p.first, whole, PROT_READ | PROT_WRITE))
+        abort();
+    memset(p.first, GUARD, whole);
+    memset(p.buffer, 0xFF, size); /* NaN, until something is written */
     b->next = buffers;
     buffers = b;
-    space_used += pages + PAGE;
+    space_used += whole + PAGE;
     return b->base;
 }
 
@@ -579,9 +603,13 @@ cudaError_t cudaHostAlloc(void **out, size_t size, unsigned flags)
 /* Addresses are never given out again, so that a use after the end is found; the memory goes back. */
 static void pages_release(const buffer *b)
 {
-    char *inside = b->base + (b->device < 0 ? 0 : SPACE), *page = (char *)((uintptr_t)inside / PAGE * PAGE);
-    size_t size = (size_t)(inside - page) + b->size, pages = (size + PAGE - 1) / PAGE * PAGE;
-    if (madvise(page, pages, MADV_DONTNEED) || mprotect(page, pages, PROT_NONE))
+    pages p = pages_of(b);
+    for (const char *at = p.first; at < p.first + p.size; at++)
+        if ((at < p.buffer || at >= p.buffer + b->size) && (unsigned char)*at != GUARD) {
+            emu_violation_locked("bytes before or behind a buffer were overwritten");
+            break;
+        }
+    if (madvise(p.first, p.size, MADV_DONTNEED) || mprotect(p.first, p.size, PROT_NONE))
         abort();
 }
 
