@@ -1,11 +1,11 @@
-/* Pooling by own kernels: cuDNN's graphs have no engine for maxima that could be tried without a driver (docs/gpu.md),
- * and its older interface is deprecated. */
+/* Pooling through own kernels. cuDNN's graphs have no engine for maximum pooling that could be tried without a driver
+ * (docs/gpu.md), and its older interface is deprecated. */
 #include "base/error.h"
-#include "model/cuda/cuda.h"
+#include "model/cuda/cuda_private.h"
 
 typedef struct {
     an_op op;
-    void *taken; /* for each output, the position in its window; NULL for averages */
+    void *taken; /* for each output, the position in its window that held the maximum; NULL for averages */
 } pool_op;
 
 static an_pool_args arguments(const pool_op *pool)
