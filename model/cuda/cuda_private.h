@@ -25,7 +25,7 @@
  * Each event between devices is recorded and waited for within one pass, forward or backward. No event keeps a buffer
  * from being overwritten by the next step, because none is needed: where values cross, their gradient comes back after
  * everything that has read them, and the making device waits for it before it begins the next step. A run without
- * backward ends with the host waiting for all streams.
+ * backward ends with the host waiting for its results.
  *
  * A pass of a training step can be recorded as a CUDA graph (recording.c). What depends on the batch or the step stays
  * outside the graph: feeding, labels, dropout's counter, and the update with its rate. A graph runs on the compute

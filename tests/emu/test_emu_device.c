@@ -250,6 +250,36 @@ static void test_idle_time_before_a_late_copy(void **state)
     no_violations();
 }
 
+/* The position of a maximum is kept in a byte, which larger windows would overflow without a word. */
+static int create_with_window(int window, bool average)
+{
+    an_exec *exec = NULL;
+    an_graph graph = {0};
+    an_exec_options options = {.devices = "cuda:1", .batch = BATCH, .training = true};
+    an_node image = {.name = "input", .kind = AN_OP_INPUT, .channels = 3, .height = SMALL_SIDE, .width = SMALL_SIDE};
+    an_node pool = {
+        .name = "pool", .kind = AN_OP_POOL, .input_count = 1, .kernel = window, .stride = 1, .average = average};
+    an_node logits = {.name = "fc", .kind = AN_OP_DENSE, .input_count = 1, .channels = SMALL_CLASSES};
+    an_node loss = {.name = "loss", .kind = AN_OP_LOSS, .input_count = 1};
+    pool.inputs[0] = an_graph_add(&graph, &image);
+    logits.inputs[0] = an_graph_add(&graph, &pool);
+    loss.inputs[0] = an_graph_add(&graph, &logits);
+    assert_true(an_graph_add(&graph, &loss) > 0);
+    int rc = an_exec_create(&exec, &graph, &options);
+    an_exec_free(exec);
+    return rc;
+}
+
+static void test_large_maximum_windows_are_refused(void **state)
+{
+    (void)state;
+    an_test_ok(create_with_window(16, false), "a maximum over 16 x 16");
+    an_test_ok(create_with_window(17, true), "an average over 17 x 17");
+    assert_int_equal(create_with_window(17, false), AN_EUNSUPPORTED);
+    assert_non_null(strstr(an_error_message(), "pool: training a maximum over windows of 17 x 17"));
+    no_violations();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -258,6 +288,7 @@ int main(void)
         cmocka_unit_test(test_a_lost_device_is_named_everywhere),
         cmocka_unit_test(test_layers_are_timed_on_the_devices_clock),
         cmocka_unit_test(test_idle_time_before_a_late_copy),
+        cmocka_unit_test(test_large_maximum_windows_are_refused),
     };
     (void)emu_violations(NULL, 0); /* from now on collected */
     return cmocka_run_group_tests(tests, NULL, NULL);
