@@ -1,16 +1,16 @@
-/* cuBLASLt: one product, column-major. */
+/* The emulated cuBLASLt: column-major products, D = op(A) op(B) + beta D with optional bias and ReLU. */
 #include <cublasLt.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/emu/emu_internal.h"
 #include "tests/emu/emu_math.h"
+#include "tests/emu/emu_private.h"
 
 #define ALIVE 0x414C4956u
 #define ALGORITHM 0x414E414Cu
 #define WORKSPACE 4096
-#define FAILED 1    /* a place in the list at which the heuristic found nothing after all */
-#define PROPOSALS 3 /* what the heuristic finds; from the second on sums are split */
+#define FAILED 1    /* the number of the heuristic's result that is marked as failed */
+#define PROPOSALS 3 /* how many algorithms the heuristic finds; all but the first sum in two halves */
 
 typedef struct {
     unsigned alive;
@@ -179,7 +179,7 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t h, cublasLtMatmul
     int number = 0;
     for (*found = 0; number < PROPOSALS && *found < wanted; ++*found) {
         results[*found] = (cublasLtMatmulHeuristicResult_t){.workspaceSize = WORKSPACE};
-        if (*found == FAILED) { /* its other members say nothing */
+        if (*found == FAILED) { /* its other members are not to be used */
             results[*found].state = CUBLAS_STATUS_NOT_SUPPORTED;
             continue;
         }
@@ -189,7 +189,7 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t h, cublasLtMatmul
     return CUBLAS_STATUS_SUCCESS;
 }
 
-/* Values of a matrix in memory, those between its columns included. */
+/* The number of values from the first of a matrix to its last, including those between its columns. */
 static size_t span(const layout *l)
 {
     return (l->columns - 1) * (uint64_t)l->lead + l->rows;
@@ -210,7 +210,7 @@ static float *matrix_read(const layout *l, const void *from)
     return emu_floats(emu_inside(from), is_bf16(l), span(l));
 }
 
-/* Column by column: what lies between the columns is somebody else's. */
+/* Writes column by column: the values between the columns do not belong to the matrix. */
 static void matrix_write(const layout *l, void *to, const float *values)
 {
     for (uint64_t column = 0; column < l->columns; column++) {
@@ -237,7 +237,7 @@ static void product_work(void *data)
     uint64_t k = p->op.a == CUBLAS_OP_T ? p->a.rows : p->a.columns;
     float *a = matrix_read(&p->a, p->at), *b = matrix_read(&p->b, p->bt);
     float *d = p->beta == 0 ? emu_new(span(&p->d) * sizeof *d) : matrix_read(&p->d, p->dt);
-    /* Row by row, D is op(B) op(A) with everything turned. */
+    /* emu_product is row-major. There a column-major matrix is its transpose, and D' = op(B)' op(A)'. */
     emu_product((emu_matrix){b, (int)p->b.lead, p->op.b == CUBLAS_OP_T},
                 (emu_matrix){a, (int)p->a.lead, p->op.a == CUBLAS_OP_T}, (emu_matrix){d, (int)p->d.lead, false},
                 (int)p->d.columns, (int)p->d.rows, (int)k, p->split);

@@ -1,3 +1,4 @@
+/* The emulated CUDA runtime: devices, memory, streams, events and copies, and the check of every access. */
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -7,29 +8,29 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "tests/emu/emu_internal.h"
+#include "tests/emu/emu_private.h"
 
 #define DEVICES_MAX 8
-#define SPACE ((size_t)1 << 38) /* reserved addresses; the emulator's own lie as far behind them */
+#define SPACE ((size_t)1 << 38) /* bytes of addresses for the program; the emulator's own addresses follow them */
 #define PAGE ((size_t)4096)
 #define PROPOSALS_MAX 8
 #define GUARD 0xA5 /* bytes around a buffer, which nobody may write */
-#define HOST 0     /* the clock's component of the host */
+#define HOST 0     /* the host's component of the clocks */
 
 typedef struct buffer {
     struct buffer *next;
     char *base; /* as the program sees it */
     size_t size;
     int device; /* -1: pinned host memory */
-    int writer; /* stream that wrote last, at clock written */
+    int writer; /* the component that wrote last, when its clock was written */
     uint64_t written;
-    emu_clock read; /* last reads */
+    emu_clock read; /* when each component last read it */
 } buffer;
 
 struct job {
     emu_job *next;
     emu_task task;
-    cudaEvent_t record, wait; /* one of the three */
+    cudaEvent_t record, wait; /* a job runs its task, records an event or waits for one */
     uint64_t sequence;
 };
 typedef emu_job job;
@@ -530,7 +531,7 @@ cudaError_t cudaGetLastError(void)
     cudaError_t status = last_error;
     last_error = cudaSuccess;
     pthread_mutex_lock(&emu_lock);
-    if (emu_lost()) /* stays */
+    if (emu_lost()) /* this error is not cleared */
         status = cudaErrorECCUncorrectable;
     pthread_mutex_unlock(&emu_lock);
     return status;
@@ -600,7 +601,7 @@ cudaError_t cudaHostAlloc(void **out, size_t size, unsigned flags)
     return emu_failed(unsafe);
 }
 
-/* Addresses are never given out again, so that a use after the end is found; the memory goes back. */
+/* Gives the memory back but never the addresses, so that a use after free is found. */
 static void pages_release(const buffer *b)
 {
     pages p = pages_of(b);
@@ -760,7 +761,7 @@ cudaError_t cudaEventDestroy(cudaEvent_t event)
     pthread_mutex_lock(&emu_lock);
     while (event->completed < event->recorded)
         pthread_cond_wait(&changed, &emu_lock);
-    for (int i = 1; i < EMU_CLOCKS; i++) /* waits for it that are still queued */
+    for (int i = 1; i < EMU_CLOCKS; i++) /* streams may still have to wait for it */
         while (streams[i] && streams[i]->first)
             pthread_cond_wait(&changed, &emu_lock);
     pthread_mutex_unlock(&emu_lock);
@@ -822,8 +823,8 @@ cudaError_t cudaEventElapsedTime(float *out, cudaEvent_t from, cudaEvent_t to)
     return usable ? cudaSuccess : emu_failed(cudaErrorInvalidResourceHandle);
 }
 
-/* Unlike other work, a wait may be queued on a stream of any device. One that is left out by a planted mistake takes
- * place, but the clocks know nothing of it: the tests themselves are free of races. */
+/* Unlike other work, a wait may be queued on a stream of any device. A wait that a planted mistake removes still takes
+ * place, so that the tests are free of races, but the clocks ignore it. */
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags)
 {
     (void)flags;
@@ -899,7 +900,8 @@ static void kind_check(emu_task *task, const void *to, const void *from, size_t 
     pthread_mutex_unlock(&emu_lock);
 }
 
-/* Memory that is not pinned is copied aside at once on the way in, and makes the host wait on the way out. */
+/* As with real CUDA, memory that is not pinned is copied to a staging buffer at once if it is the source, and makes the
+ * host wait if it is the target. */
 cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t size, enum cudaMemcpyKind kind, cudaStream_t stream)
 {
     emu_task task = {.name = "cudaMemcpyAsync", .work = copy_work, .copy = true};
@@ -917,7 +919,7 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t size, enum cudaMe
     void *staged = c->staged;
     cudaError_t status = emu_submit(stream, &task);
     if (status != cudaSuccess)
-        free(staged); /* it never runs */
+        free(staged); /* the task that would have freed it never runs */
     if (status == cudaSuccess && pageable && kind == cudaMemcpyDeviceToHost)
         status = cudaStreamSynchronize(stream);
     return emu_failed(status);
@@ -939,7 +941,7 @@ cudaError_t cudaMemcpyPeerAsync(void *to, int to_device, const void *from, int f
     if (!target || !source || target->device != to_device || source->device != from_device)
         emu_violation_locked("a copy between devices names a device that does not hold the memory");
     task.bytes.peer = size;
-    task.unfit = true; /* graphs know addresses only */
+    task.unfit = true; /* a graph's copies have addresses, but do not name devices */
     pthread_mutex_unlock(&emu_lock);
     emu_access_add(&task, to, size, true, "the target");
     emu_access_add(&task, from, size, false, "the source");

@@ -1,4 +1,4 @@
-/* The emulator's own test: each mistake that it exists for is caught, and right use is not complained about. */
+/* The emulator's own test: it reports each mistake that it exists to find, and nothing in correct use. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -132,7 +132,7 @@ static void test_other_devices(void **state)
     bench_free(&s);
 }
 
-/* Every kernel is started with buffers that are just large enough, then with each of them too small by a value. */
+/* Every kernel is started with buffers of exactly the size that it needs, then with each of them one byte too small. */
 typedef struct {
     cudaStream_t stream;
     void *places[AN_KERNEL_OUT + AN_KERNEL_IN];
@@ -301,7 +301,7 @@ static const struct {
 };
 #define LAUNCHES (sizeof launches / sizeof *launches)
 
-/* small: the place that lacks a byte; -1: none. */
+/* small: the number of the place whose buffer is one byte too small; -1: none. */
 static void exact_start(cudaStream_t stream, size_t kernel, int small)
 {
     exact e = {.stream = stream};
@@ -330,8 +330,8 @@ static void test_kernels_and_buffers_that_just_fit(void **state)
     bench_free(&s);
 }
 
-/* A kernel that does not keep to its arguments is found twice: by what it touches, and by what is left of the bytes
- * behind the buffer. */
+/* A kernel that works on one item too many is found twice: when it touches memory that its arguments do not describe,
+ * and by the guard bytes after the buffer. */
 static void test_a_kernel_that_does_too_much(void **state)
 {
     (void)state;
@@ -365,7 +365,7 @@ static void test_the_host_beyond_pinned_memory(void **state)
     bench_free(&s);
 }
 
-/* D of 3 x 2 in the first rows of columns that lie lead values apart. A is (1 2; 3 4; 5 6), B the unit matrix. */
+/* D = A B, where D is 3 x 2 and its columns begin lead values apart. A is (1 2; 3 4; 5 6), B the identity. */
 typedef struct {
     cublasLtHandle_t handle;
     cublasLtMatmulDesc_t operation;
@@ -402,7 +402,7 @@ static void product_free(product *p)
     cublas_ok(cublasLtDestroy(p->handle));
 }
 
-/* a: A, B and a workspace. */
+/* A and B are in s->a, the workspace is s->b. */
 static void product_run(const product *p, const bench *s, float beta, void *d)
 {
     float one = 1;

@@ -1,5 +1,5 @@
-/* What a machine may do to the backend: devices that are too old or fail at any operation, and engines that refuse when
- * they are run. */
+/* The backend on difficult machines: devices that are too old or fail at any operation, engines that fail when they are
+ * run, and networks that a device cannot compute. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -73,7 +73,7 @@ static void test_old_devices_are_refused_in_words(void **state)
     no_violations();
 }
 
-/* An engine that the library proposes and then fails to run is no candidate; one of them must be left. */
+/* An engine that fails when it is run drops out of the contest; at least one must remain. */
 static void test_engines_that_fail_when_run(void **state)
 {
     (void)state;
@@ -83,7 +83,7 @@ static void test_engines_that_fail_when_run(void **state)
         emu_cost(EMU_CUDNN, i, i == 1 ? 0 : 1000000);
         emu_cost(EMU_CUBLAS, i, i == 0 ? 0 : 1000000);
     }
-    emu_refuse(EMU_CUDNN, 1); /* the favourites, and the fastest */
+    emu_refuse(EMU_CUDNN, 1); /* the heuristic's first choice, and the fastest */
     emu_refuse(EMU_CUBLAS, 0);
     an_test_ok(create(&exec, "cuda:0", AN_PRECISION_F32, &choices), "engines that fail");
     an_test_ok(step(exec), "a step without them");
@@ -109,7 +109,7 @@ static void test_engines_that_fail_when_run(void **state)
     no_violations();
 }
 
-/* Whichever operation meets a lost device, own kernel or library, the message says what happened and what to do. */
+/* Whichever operation first fails on a lost device, the message says what happened and what to do. */
 static void test_a_lost_device_is_named_everywhere(void **state)
 {
     (void)state;
@@ -137,8 +137,8 @@ static bool is_convolution(const an_exec_layer *layer)
     return !strcmp(layer->kind, "conv");
 }
 
-/* The layers' times: forward, backward and update of those that have them. The devices' clocks say that convolutions
- * take very long, which takes the host no time. What follows on another device waits for them. */
+/* The layers' times: forward, backward and update of those that have them. Planted costs make convolutions very long on
+ * the devices' clocks, without the host having to wait. */
 static void check_times(const an_exec *exec, bool on_devices, bool alone)
 {
     for (int i = 0; i < an_exec_layer_count(exec); i++) {
@@ -167,7 +167,7 @@ static void parameters_same(an_exec *a, an_exec *b)
     }
 }
 
-/* Profiled, layers have the times that their devices' clocks tell; what is computed stays the same. */
+/* Profiling reports the layers' times on the devices' clocks and does not change what is computed. */
 static void check_profile(const char *devices)
 {
     an_exec *exec, *plain;
@@ -230,7 +230,7 @@ static an_device_time idle_of(const char *devices, bool announced)
     return time;
 }
 
-/* Copies take half an hour by the devices' clocks: they hide behind a longer step, or are what the device waits for. */
+/* Copies take half an hour on the devices' clocks. A longer step hides them; otherwise the device waits for them. */
 static void test_idle_time_before_a_late_copy(void **state)
 {
     (void)state;

@@ -1,5 +1,6 @@
-/* Kernels whose threads take whole groups of channels give the same bits as channel by channel. Kernels that a warp
- * works on give the same with 32 lanes as with one, but for rounding, and exactly the sums of the stated order. */
+/* The backend's kernels. Where threads work on groups of channels, they give the same bits as channel by channel. Where
+ * a warp works on an item, 32 lanes give the same result as one but for rounding, and exactly that of the stated order.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -27,7 +28,7 @@ typedef struct {
     void *x, *y, *more, *dy, *dx;
 } bench;
 
-/* Values, as fp32 or, their upper halves, as bf16. */
+/* Fills a buffer with random fp32 values, or with their upper halves as bf16. */
 static void fill(const bench *b, void *to, an_stored stored, uint64_t stream)
 {
     float *values = an_test_random(COUNT, stream);
@@ -59,7 +60,7 @@ static void bench_free(bench *b)
     ok(cudaStreamDestroy(b->stream));
 }
 
-/* What a kernel left at a place. */
+/* A buffer's contents; the caller frees it. */
 static void *fetch(const bench *b, const void *from)
 {
     void *out = an_test_zeros(1, FLOATS);
@@ -72,14 +73,14 @@ static void bench_fill(const bench *b, an_stored stored)
 {
     fill(b, b->x, stored, 1);
     fill(b, b->dy, stored, 2);
-    fill(b, b->dx, stored, 3); /* of another consumer, to which is added */
+    fill(b, b->dx, stored, 3); /* another layer's gradient, to which the kernel adds */
     ok(cudaMemsetAsync(b->y, 0, FLOATS, b->stream));
     ok(cudaMemsetAsync(b->more, 0, FLOATS, b->stream));
 }
 
 typedef void (*passes)(const bench *b, an_stored stored, int group);
 
-/* Forward, and backward added to a gradient: y, what is kept and dx. */
+/* Runs forward and backward in groups and channel by channel, and compares y, what forward keeps, and dx. */
 static void same_bits(passes run, an_stored stored)
 {
     bench b;
@@ -120,7 +121,7 @@ static void lrn_passes(const bench *b, an_stored stored, int group)
     ok(an_kernel_lrn_back(&backward, b->stream));
 }
 
-/* Windows of three overlap, hang over to the right and begin in the padding. */
+/* Windows of 3 x 3 that overlap, begin in the padding and extend beyond the right and lower edge. */
 static void pool_passes_of(const bench *b, an_stored stored, int group, int average)
 {
     int out = (SIDE + 2) / 2;
@@ -183,7 +184,7 @@ static void test_groups_fill_sixteen_bytes(void **state)
 #define LANES 32
 #define CHUNKS 70
 #define ROWS 5
-#define CLASSES 83 /* no multiple of the lanes */
+#define CLASSES 83 /* not a multiple of the lanes */
 
 /* The sum over lanes in the order of kernels.cu: halves of the warp exchange their sums, then quarters, and so on. */
 static double shuffled_sum(double lanes[LANES])
