@@ -38,7 +38,9 @@ static int step(an_exec *exec)
     int rc = an_exec_step(exec, &(an_images){.pixels = pixels}, labels, BATCH, 0, &result);
     if (!rc)
         rc = an_exec_update(exec, &sgd);
-    return rc ? rc : an_exec_wait(exec);
+    if (rc)
+        return rc;
+    return an_exec_wait(exec);
 }
 
 static void no_violations(void)
