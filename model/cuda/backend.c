@@ -1,15 +1,19 @@
+/* The backend's table of functions, and those that only pass a call on to the op's own methods. */
 #include <nvtx3/nvToolsExt.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
-#include "model/cuda/cuda.h"
+#include "model/cuda/cuda_private.h"
 
 int an_cuda_op_new(void *out, an_backend *cuda, const an_op_spec *spec, const an_op_methods *methods, size_t size)
 {
     void *place;
     int rc = an_cuda_use(cuda);
-    if (rc || (rc = an_cuda_alloc_host(cuda, &place, size)))
+    if (rc)
+        return rc;
+    rc = an_cuda_alloc_host(cuda, &place, size);
+    if (rc)
         return rc;
     an_op *op = place;
     op->cuda = cuda;
@@ -35,7 +39,15 @@ static int cuda_synchronize(an_backend *cuda)
         rc = an_cuda_check(copies, "wait for the copies of cuda:%d", cuda->device);
     if (!rc)
         rc = an_cuda_check(kernels, "wait for cuda:%d", cuda->device);
-    return rc ? rc : an_cuda_time_end(cuda);
+    if (rc)
+        return rc;
+    return an_cuda_time_end(cuda);
+}
+
+static int op_bind(an_op *op)
+{
+    int rc = op->methods->bind ? op->methods->bind(op) : AN_OK;
+    return rc ? an_error_prefix(rc, "%s", op->node.name) : AN_OK;
 }
 
 static int cuda_finish(an_backend *cuda)
@@ -44,9 +56,10 @@ static int cuda_finish(an_backend *cuda)
     if (!rc && cuda->workspace_size)
         rc = an_cuda_alloc(cuda, &cuda->workspace, cuda->workspace_size, "workspaces");
     for (an_op *op = cuda->ops; op && !rc; op = op->next)
-        if (op->methods->bind && (rc = op->methods->bind(op)))
-            rc = an_error_prefix(rc, "%s", op->node.name);
-    return rc ? rc : cuda_synchronize(cuda);
+        rc = op_bind(op);
+    if (rc)
+        return rc;
+    return cuda_synchronize(cuda);
 }
 
 static uint64_t cuda_memory(const an_backend *cuda)
@@ -54,21 +67,24 @@ static uint64_t cuda_memory(const an_backend *cuda)
     return cuda->memory;
 }
 
-/* Such a layer's values are taken for logits and stay fp32; fully connected layers round them, other layers do not. */
-static bool values_of_fp32(const an_backend *cuda, const an_op_spec *spec)
+/* Whether a layer would read fp32 logits while the network computes in bf16. Fully connected layers round them first;
+ * convolutions, pooling and normalisation cannot. */
+static bool reads_logits(const an_backend *cuda, const an_op_spec *spec)
 {
     an_op_kind kind = spec->node->kind;
     bool windowed = kind == AN_OP_CONV || kind == AN_OP_POOL || kind == AN_OP_LRN;
     return windowed && spec->inputs[0]->output.stored != cuda->stored;
 }
 
-/* Pinned, and for every device. */
+/* Pinned memory that every device can copy from. */
 static int cuda_host_alloc(an_backend *cuda, void **out, size_t size)
 {
     int rc = an_cuda_use(cuda);
-    if (rc || (rc = an_cuda_check(cudaHostAlloc(out, size, cudaHostAllocPortable),
-                                  "allocate %zu bytes of pinned memory for images; fewer or smaller batches need less",
-                                  size)))
+    if (rc)
+        return rc;
+    rc = an_cuda_check(cudaHostAlloc(out, size, cudaHostAllocPortable),
+                       "allocate %zu bytes of pinned memory for images; fewer or smaller batches need less", size);
+    if (rc)
         return rc;
     memset(*out, 0, size);
     return AN_OK;
@@ -89,12 +105,12 @@ static int cuda_op_create(an_op **out, an_backend *cuda, const an_op_spec *spec)
         [AN_OP_DENSE] = an_cuda_dense_create, [AN_OP_DROPOUT] = an_cuda_dropout_create,
         [AN_OP_LOSS] = an_cuda_loss_create,   [AN_OP_JOIN] = an_cuda_join_create,
     };
-    if (values_of_fp32(cuda, spec))
+    if (reads_logits(cuda, spec))
         return an_error(AN_EUNSUPPORTED, "only fully connected layers, dropout and the loss can follow fp32 logits");
     return creators[spec->node->kind](out, cuda, spec);
 }
 
-/* Named ranges for NVIDIA's profilers; without one attached they cost next to nothing. */
+/* Begins a named range for NVIDIA's profilers. Without a profiler attached this does nothing. */
 static void range_begin(const an_op *op, const char *phase)
 {
     char text[48];

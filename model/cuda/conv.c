@@ -1,13 +1,14 @@
-/* Convolution: bias and activation fused behind it; backward through two more plans. */
+/* Convolutions through cuDNN: one plan for forward, with bias and activation fused into it, and one each for the
+ * gradients of the input and of the weights. */
 #include "base/error.h"
-#include "model/cuda/cuda.h"
+#include "model/cuda/cuda_private.h"
 
 typedef struct {
     an_op op;
     an_plan_spec spec;
     an_plan *forward, *data, *weights;
     an_slope slope;
-    void *apart; /* the input's gradient, where it is added to another consumer's */
+    void *apart; /* if another layer reads the same input: the gradient of the input, before it is added to the sum */
 } conv_op;
 
 static an_plan_spec spec_of(const conv_op *conv, an_plan_kind kind)
@@ -25,7 +26,11 @@ static int plans_make(conv_op *conv)
     int rc = an_cuda_plan(cuda, &conv->forward, &forward);
     if (rc || !cuda->training)
         return rc;
-    if ((rc = an_cuda_plan(cuda, &conv->weights, &weights)) || (rc = an_cuda_slope(&conv->slope, &conv->op)))
+    rc = an_cuda_plan(cuda, &conv->weights, &weights);
+    if (rc)
+        return rc;
+    rc = an_cuda_slope(&conv->slope, &conv->op);
+    if (rc)
         return rc;
     return conv->op.input_gradient ? an_cuda_plan(cuda, &conv->data, &data) : AN_OK;
 }
@@ -68,16 +73,27 @@ static int conv_backward(an_op *op, const an_run *run)
     (void)run;
     conv_op *conv = (conv_op *)op;
     int rc = an_cuda_slope_run(&conv->slope, op);
-    if (rc || (rc = an_plan_run(conv->weights, op->cuda->cudnn)) || !conv->data)
+    if (rc)
         return rc;
+    rc = an_plan_run(conv->weights, op->cuda->cudnn);
+    if (rc)
+        return rc;
+    if (!conv->data)
+        return AN_OK;
     rc = an_plan_run(conv->data, op->cuda->cudnn);
-    return rc || !conv->apart ? rc : gradient_add(conv);
+    if (rc)
+        return rc;
+    return conv->apart ? gradient_add(conv) : AN_OK;
 }
 
 static int plan_describe(const an_plan *plan, const char *what, an_buffer *out)
 {
-    int rc = plan ? an_buffer_printf(out, "%s %lld", what, (long long)plan->engine) : AN_OK;
-    return rc || !plan || plan->microseconds == 0 ? rc : an_buffer_printf(out, " (%.0f us)", plan->microseconds);
+    if (!plan)
+        return AN_OK;
+    int rc = an_buffer_printf(out, "%s %lld", what, (long long)plan->engine);
+    if (rc)
+        return rc;
+    return plan->microseconds == 0 ? AN_OK : an_buffer_printf(out, " (%.0f us)", plan->microseconds);
 }
 
 static int conv_describe(const an_op *op, an_buffer *out)
@@ -86,7 +102,9 @@ static int conv_describe(const an_op *op, an_buffer *out)
     int rc = plan_describe(conv->forward, "cuDNN engine", out);
     if (!rc)
         rc = plan_describe(conv->data, ", data gradient", out);
-    return rc ? rc : plan_describe(conv->weights, ", weight gradient", out);
+    if (rc)
+        return rc;
+    return plan_describe(conv->weights, ", weight gradient", out);
 }
 
 static int parameters_make(conv_op *conv)
@@ -99,7 +117,9 @@ static int parameters_make(conv_op *conv)
         return an_error(AN_EUNSUPPORTED, "%s: groups of an input with padded channels", node->name);
     int rc =
         an_cuda_weights_make(&op->weights, op->cuda, shape, x->stored_c / node->groups, op->cuda->stored, node->name);
-    return rc ? rc : an_cuda_bias_make(&op->bias, op->cuda, node, op->cuda->stored);
+    if (rc)
+        return rc;
+    return an_cuda_bias_make(&op->bias, op->cuda, node, op->cuda->stored);
 }
 
 int an_cuda_conv_create(an_op **out, an_backend *cuda, const an_op_spec *spec)
@@ -114,12 +134,16 @@ int an_cuda_conv_create(an_op **out, an_backend *cuda, const an_op_spec *spec)
     const an_cuda_tensor *x = &conv->op.input->output;
     conv->spec = an_plan_spec_of(AN_PLAN_FORWARD, cuda->precision, node, cuda->batch, x->stored_c, x->h, x->w);
     *out = &conv->op;
-    if ((rc = parameters_make(conv)) ||
-        (rc = an_cuda_tensor_make(&conv->op.output, cuda, node, node->channels, cuda->stored)))
+    rc = parameters_make(conv);
+    if (rc)
+        return rc;
+    rc = an_cuda_tensor_make(&conv->op.output, cuda, node, node->channels, cuda->stored);
+    if (rc)
         return rc;
     size_t size = an_cuda_tensor_items(x) * an_stored_size(x->slope_stored);
-    if (cuda->training && spec->accumulate && spec->input_gradient &&
-        (rc = an_cuda_alloc(cuda, &conv->apart, size, node->name)))
+    if (cuda->training && spec->accumulate && spec->input_gradient)
+        rc = an_cuda_alloc(cuda, &conv->apart, size, node->name);
+    if (rc)
         return rc;
     return plans_make(conv);
 }

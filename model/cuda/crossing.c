@@ -1,7 +1,8 @@
-/* Joins: sources side by side along the channels, on the join's device; and the way back. A source on another device is
- * copied whole into an inbox; its share of the join's gradient is packed into an outbox and copied back. */
+/* Joins: they concatenate the outputs of several ops, their sources, along the channels. A source on another device is
+ * first copied whole into the join's inbox on the join's device. Backward, the channels of the join's gradient that
+ * belong to such a source are packed into the outbox and copied back to the source's device. */
 #include "base/error.h"
-#include "model/cuda/cuda.h"
+#include "model/cuda/cuda_private.h"
 
 typedef struct {
     an_op op;
@@ -20,7 +21,7 @@ static size_t size_of(const an_op *source, an_stored stored)
     return an_cuda_tensor_items(&source->output) * an_stored_size(stored);
 }
 
-/* A source's channels, rows apart by from_c and to_c channels. */
+/* A copy of a source's channels between two buffers whose rows have from_c and to_c channels. */
 typedef struct {
     const void *from;
     void *to;
@@ -44,8 +45,9 @@ static int window_copy(const an_op *on, const an_cuda_tensor *source, const wind
     return an_cuda_launched(an_kernel_window(&args, on->cuda->compute), on, "window");
 }
 
-/* On the receiver's copy stream. Devices without a way to each other are named, so that the driver goes through the
- * host; such a copy cannot be captured (cudaErrorStreamCaptureUnsupported), one that has nothing but addresses can. */
+/* Copies between devices on the receiver's copy stream. Devices that cannot access each other need
+ * cudaMemcpyPeerAsync, which names both and lets the driver go through the host; it cannot be captured into a graph
+ * (cudaErrorStreamCaptureUnsupported). cudaMemcpyAsync can. */
 static int peer_copy(const an_crossing *c, const an_op *source, an_stored stored, void *to, const an_backend *here,
                      const void *from, const an_backend *there)
 {
@@ -60,8 +62,13 @@ static int value_pull(an_crossing *c, const an_op *source)
 {
     an_backend *here = c->join->cuda;
     int rc = an_cuda_wait(here->copy, source->ready);
-    if (rc || (rc = peer_copy(c, source, source->output.stored, c->inbox, here, source->output.data, source->cuda)) ||
-        (rc = an_cuda_record(c->arrived, here->copy)))
+    if (rc)
+        return rc;
+    rc = peer_copy(c, source, source->output.stored, c->inbox, here, source->output.data, source->cuda);
+    if (rc)
+        return rc;
+    rc = an_cuda_record(c->arrived, here->copy);
+    if (rc)
         return rc;
     return an_cuda_wait(here->compute, c->arrived);
 }
@@ -76,7 +83,9 @@ static int source_place(an_crossing *c, const an_op *source)
                 .to_offset = c->offset,
                 .stored = from->stored};
     int rc = c->remote ? value_pull(c, source) : AN_OK;
-    return rc ? rc : window_copy(c->join, from, &w);
+    if (rc)
+        return rc;
+    return window_copy(c->join, from, &w);
 }
 
 static int join_forward(an_op *op, const an_run *run)
@@ -96,7 +105,7 @@ static int join_backward(an_op *op, const an_run *run)
     return AN_OK; /* sources collect */
 }
 
-/* The source's share, packed on the join's device and copied to the source's. */
+/* Packs the source's channels of the join's gradient on the join's device and copies them to the source's device. */
 static int gradient_pull(an_crossing *c, an_op *source)
 {
     an_backend *there = c->join->cuda, *here = source->cuda;
@@ -108,10 +117,25 @@ static int gradient_pull(an_crossing *c, an_op *source)
                 .to_c = source->output.stored_c,
                 .stored = from->slope_stored};
     int rc = an_cuda_use(there);
-    if (rc || (rc = window_copy(c->join, &source->output, &w)) || (rc = an_cuda_record(c->packed, there->compute)) ||
-        (rc = an_cuda_use(here)) || (rc = an_cuda_wait(here->copy, c->packed)) ||
-        (rc = peer_copy(c, source, source->output.slope_stored, c->returned, here, c->outbox, there)) ||
-        (rc = an_cuda_record(c->sent, here->copy)))
+    if (rc)
+        return rc;
+    rc = window_copy(c->join, &source->output, &w);
+    if (rc)
+        return rc;
+    rc = an_cuda_record(c->packed, there->compute);
+    if (rc)
+        return rc;
+    rc = an_cuda_use(here);
+    if (rc)
+        return rc;
+    rc = an_cuda_wait(here->copy, c->packed);
+    if (rc)
+        return rc;
+    rc = peer_copy(c, source, source->output.slope_stored, c->returned, here, c->outbox, there);
+    if (rc)
+        return rc;
+    rc = an_cuda_record(c->sent, here->copy);
+    if (rc)
         return rc;
     return an_cuda_wait(here->compute, c->sent);
 }
@@ -127,7 +151,9 @@ static int gradient_add(an_crossing *c, an_op *source, bool accumulate)
                 .stored = to->slope_stored,
                 .accumulate = accumulate};
     int rc = c->remote ? gradient_pull(c, source) : AN_OK;
-    return rc ? rc : window_copy(source, to, &w);
+    if (rc)
+        return rc;
+    return window_copy(source, to, &w);
 }
 
 int an_cuda_collect(an_op *op)
@@ -138,7 +164,7 @@ int an_cuda_collect(an_op *op)
     return rc;
 }
 
-/* Direct copies where the hardware has a way between the devices; where it is refused, the driver goes through the
+/* Lets device a access b's memory if the hardware can; clears direct if it cannot, and copies then go through the
  * host. */
 static int peers_connect(const an_backend *a, const an_backend *b, bool *direct)
 {
@@ -146,7 +172,12 @@ static int peers_connect(const an_backend *a, const an_backend *b, bool *direct)
     int rc = an_cuda_check(cudaDeviceCanAccessPeer(&possible, a->device, b->device),
                            "ask whether cuda:%d can access cuda:%d", a->device, b->device);
     *direct = *direct && possible;
-    if (rc || !possible || (rc = an_cuda_use(a)))
+    if (rc)
+        return rc;
+    if (!possible)
+        return AN_OK;
+    rc = an_cuda_use(a);
+    if (rc)
         return rc;
     cudaError_t status = cudaDeviceEnablePeerAccess(b->device, 0);
     if (status == cudaErrorPeerAccessAlreadyEnabled) {
@@ -156,21 +187,45 @@ static int peers_connect(const an_backend *a, const an_backend *b, bool *direct)
     return an_cuda_check(status, "let cuda:%d access cuda:%d", a->device, b->device);
 }
 
+/* What the gradient needs on its way back. */
+static int remote_make_backward(an_crossing *c, an_op *source)
+{
+    an_backend *here = c->join->cuda, *there = source->cuda;
+    const char *name = c->join->node.name;
+    size_t size = size_of(source, source->output.slope_stored);
+    int rc = an_cuda_event(there, &c->sent);
+    if (rc)
+        return rc;
+    rc = an_cuda_alloc(there, &c->returned, size, name);
+    if (rc)
+        return rc;
+    rc = an_cuda_event(here, &c->packed);
+    if (rc)
+        return rc;
+    return an_cuda_alloc(here, &c->outbox, size, name);
+}
+
 static int remote_make(an_crossing *c, an_op *source)
 {
     an_backend *here = c->join->cuda, *there = source->cuda;
-    size_t size = size_of(source, source->output.stored), back = size_of(source, source->output.slope_stored);
     c->direct = true;
     int rc = peers_connect(here, there, &c->direct);
-    if (rc || (rc = peers_connect(there, here, &c->direct)) ||
-        (!source->ready && (rc = an_cuda_event(there, &source->ready))) ||
-        (here->training && ((rc = an_cuda_event(there, &c->sent)) ||
-                            (rc = an_cuda_alloc(there, &c->returned, back, c->join->node.name)))) ||
-        (rc = an_cuda_event(here, &c->arrived)) || (rc = an_cuda_alloc(here, &c->inbox, size, c->join->node.name)))
+    if (rc)
         return rc;
-    if (!here->training || (rc = an_cuda_event(here, &c->packed)))
+    rc = peers_connect(there, here, &c->direct);
+    if (rc)
         return rc;
-    return an_cuda_alloc(here, &c->outbox, back, c->join->node.name);
+    if (!source->ready)
+        rc = an_cuda_event(there, &source->ready);
+    if (rc)
+        return rc;
+    rc = an_cuda_event(here, &c->arrived);
+    if (rc)
+        return rc;
+    rc = an_cuda_alloc(here, &c->inbox, size_of(source, source->output.stored), c->join->node.name);
+    if (rc)
+        return rc;
+    return here->training ? remote_make_backward(c, source) : AN_OK;
 }
 
 static int crossing_make(join_op *join, int number, an_op *source, int offset)
@@ -198,7 +253,10 @@ int an_cuda_join_create(an_op **out, an_backend *cuda, const an_op_spec *spec)
         rc = crossing_make(join, i, spec->inputs[i], channels);
         channels += spec->inputs[i]->output.stored_c;
     }
-    if (rc || (rc = an_cuda_use(cuda)))
+    if (rc)
+        return rc;
+    rc = an_cuda_use(cuda);
+    if (rc)
         return rc;
     if (channels != op->node.channels)
         return an_error(AN_EUNSUPPORTED, "inputs with padded channels side by side");

@@ -1,13 +1,13 @@
-/* Fully connected layers. A sample is a row of memory, H x W x C, and so is an output's weights: what cuBLAS sees as
- * columns. */
+/* Fully connected layers through cuBLASLt. In memory a sample is a row of H x W x C values, and so are the weights of
+ * one output. cuBLAS counts column-major, so it sees these rows as columns. */
 #include "base/error.h"
-#include "model/cuda/matmul.h"
+#include "model/cuda/matmul_private.h"
 
 typedef struct {
     an_op op;
     an_matmul forward, data, weights;
     an_slope slope;
-    void *rounded; /* the input in the computing type, where it is fp32 logits; else NULL */
+    void *rounded; /* if the input is fp32 logits and the network computes in bf16: the input in bf16; else NULL */
 } dense_op;
 
 static int input_round(const an_op *op)
@@ -43,8 +43,13 @@ static int dense_backward(an_op *op, const an_run *run)
     (void)run;
     const dense_op *dense = (const dense_op *)op;
     int rc = an_cuda_slope_run(&dense->slope, op);
-    if (rc || (rc = an_matmul_run(&dense->weights, op->cuda)) || !op->input_gradient)
+    if (rc)
         return rc;
+    rc = an_matmul_run(&dense->weights, op->cuda);
+    if (rc)
+        return rc;
+    if (!op->input_gradient)
+        return AN_OK;
     return an_matmul_run(&dense->data, op->cuda);
 }
 
@@ -101,8 +106,11 @@ static int products_make(dense_op *dense)
     int rc = an_matmul_make(&dense->forward, cuda, &forward, op->node.name);
     if (rc || !cuda->training)
         return rc;
-    if ((rc = an_matmul_make(&dense->weights, cuda, &weights, op->node.name)) ||
-        (rc = an_cuda_slope(&dense->slope, op)))
+    rc = an_matmul_make(&dense->weights, cuda, &weights, op->node.name);
+    if (rc)
+        return rc;
+    rc = an_cuda_slope(&dense->slope, op);
+    if (rc)
         return rc;
     return op->input_gradient ? an_matmul_make(&dense->data, cuda, &data, op->node.name) : AN_OK;
 }
@@ -120,13 +128,19 @@ int an_cuda_dense_create(an_op **out, an_backend *cuda, const an_op_spec *spec)
     int shape[] = {op->node.channels, x->c, x->h, x->w};
     an_stored stored = op->node.activation == AN_ACTIVATION_NONE ? AN_STORED_F32 : cuda->stored; /* logits: fp32 */
     *out = op;
-    if ((rc = an_cuda_weights_make(&op->weights, cuda, shape, x->stored_c, AN_STORED_F32, op->node.name)) ||
-        (rc = an_cuda_bias_make(&op->bias, cuda, &op->node, stored)) ||
-        (rc = an_cuda_tensor_make(&op->output, cuda, &op->node, op->node.channels, stored)))
+    rc = an_cuda_weights_make(&op->weights, cuda, shape, x->stored_c, AN_STORED_F32, op->node.name);
+    if (rc)
         return rc;
-    if (x->stored != cuda->stored &&
-        (rc = an_cuda_alloc(cuda, &dense->rounded, an_cuda_tensor_items(x) * an_stored_size(cuda->stored),
-                            op->node.name)))
+    rc = an_cuda_bias_make(&op->bias, cuda, &op->node, stored);
+    if (rc)
+        return rc;
+    rc = an_cuda_tensor_make(&op->output, cuda, &op->node, op->node.channels, stored);
+    if (rc)
+        return rc;
+    if (x->stored != cuda->stored)
+        rc =
+            an_cuda_alloc(cuda, &dense->rounded, an_cuda_tensor_items(x) * an_stored_size(cuda->stored), op->node.name);
+    if (rc)
         return rc;
     return products_make(dense);
 }

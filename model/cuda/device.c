@@ -1,11 +1,13 @@
-/* A device: streams, handles, and all memory and objects with their lifetime. */
+/* Opening and closing a device: its streams and library handles, and everything that is registered with the backend and
+ * freed when it closes. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
-#include "model/cuda/tune.h"
+#include "model/cuda/tune_private.h"
 
+/* One thing that the backend frees when it closes; all other members are NULL. */
 struct an_cuda_owned {
     an_cuda_owned *next;
     void *memory, *pinned, *host;
@@ -33,11 +35,16 @@ int an_cuda_alloc(an_backend *cuda, void **out, size_t size, const char *what)
 {
     an_cuda_owned *owned = NULL;
     int rc = own(cuda, &owned);
-    if (rc || (rc = an_cuda_use(cuda)) ||
-        (rc = an_cuda_check(cudaMalloc(&owned->memory, size),
-                            "allocate %zu bytes on cuda:%d for %s (%llu bytes are in use by this network; a smaller "
-                            "batch needs less)",
-                            size, cuda->device, what, (unsigned long long)cuda->memory)))
+    if (rc)
+        return rc;
+    rc = an_cuda_use(cuda);
+    if (rc)
+        return rc;
+    rc = an_cuda_check(cudaMalloc(&owned->memory, size),
+                       "allocate %zu bytes on cuda:%d for %s (%llu bytes are in use by this network; a smaller "
+                       "batch needs less)",
+                       size, cuda->device, what, (unsigned long long)cuda->memory);
+    if (rc)
         return rc;
     cuda->memory += size;
     *out = owned->memory;
@@ -49,8 +56,11 @@ int an_cuda_alloc_pinned(an_backend *cuda, void **out, size_t size, const char *
 {
     an_cuda_owned *owned = NULL;
     int rc = own(cuda, &owned);
-    if (rc || (rc = an_cuda_check(cudaHostAlloc(&owned->pinned, size, cudaHostAllocPortable),
-                                  "allocate %zu bytes of pinned memory for %s", size, what)))
+    if (rc)
+        return rc;
+    rc = an_cuda_check(cudaHostAlloc(&owned->pinned, size, cudaHostAllocPortable),
+                       "allocate %zu bytes of pinned memory for %s", size, what);
+    if (rc)
         return rc;
     memset(owned->pinned, 0, size);
     *out = owned->pinned;
@@ -71,7 +81,10 @@ static int event_make(an_backend *cuda, cudaEvent_t *out, unsigned flags)
 {
     an_cuda_owned *owned = NULL;
     int rc = own(cuda, &owned);
-    if (rc || (rc = an_cuda_use(cuda)))
+    if (rc)
+        return rc;
+    rc = an_cuda_use(cuda);
+    if (rc)
         return rc;
     rc = an_cuda_check(cudaEventCreateWithFlags(&owned->event, flags), "make an event on cuda:%d", cuda->device);
     *out = owned->event;
@@ -92,7 +105,10 @@ int an_cuda_plan(an_backend *cuda, an_plan **out, const an_plan_spec *spec)
 {
     an_cuda_owned *owned = NULL;
     int rc = own(cuda, &owned);
-    if (rc || (rc = an_tune_plan(cuda, &owned->plan, spec)))
+    if (rc)
+        return rc;
+    rc = an_tune_plan(cuda, &owned->plan, spec);
+    if (rc)
         return rc;
     if ((size_t)owned->plan.workspace > cuda->workspace_size)
         cuda->workspace_size = (size_t)owned->plan.workspace;
@@ -137,7 +153,8 @@ static int device_check(int device)
     return rc;
 }
 
-/* Said before anything is made: a library would only say that it has no kernel. */
+/* Refuses a device that is too old, before anything is made on it: the libraries would only report that they have no
+ * kernel. */
 static int device_suits(int device, an_cuda_precision precision)
 {
     struct cudaDeviceProp p;
@@ -177,26 +194,59 @@ int an_cuda_devices(an_buffer *out)
     return rc;
 }
 
+static int stream_make(const an_backend *cuda, cudaStream_t *out)
+{
+    return an_cuda_check(cudaStreamCreateWithFlags(out, cudaStreamNonBlocking), "make a stream on cuda:%d",
+                         cuda->device);
+}
+
+static int streams_make(an_backend *cuda)
+{
+    int rc = stream_make(cuda, &cuda->compute);
+    if (rc)
+        return rc;
+    rc = stream_make(cuda, &cuda->copy);
+    if (rc)
+        return rc;
+    return stream_make(cuda, &cuda->images);
+}
+
+static int libraries_start(an_backend *cuda)
+{
+    int device = cuda->device;
+    int rc = an_cudnn_check(cudnnCreate(&cuda->cudnn), "start cuDNN on cuda:%d", device);
+    if (rc)
+        return rc;
+    rc = an_cudnn_check(cudnnSetStream(cuda->cudnn, cuda->compute), "give cuDNN its stream on cuda:%d", device);
+    if (rc)
+        return rc;
+    rc = an_cublas_check(cublasLtCreate(&cuda->blas), "start cuBLASLt on cuda:%d", device);
+    if (rc)
+        return rc;
+    return an_plan_device_current(&cuda->properties);
+}
+
+static int events_make(an_backend *cuda)
+{
+    cudaEvent_t *const timed[] = {&cuda->before, &cuda->begun, &cuda->asked, &cuda->done};
+    int rc = an_cuda_event(cuda, &cuda->tail);
+    for (int i = 0; i < 4 && !rc; i++)
+        rc = an_cuda_event_timed(cuda, timed[i]);
+    return rc;
+}
+
 static int handles_make(an_backend *cuda)
 {
-    int rc = an_cuda_use(cuda), device = cuda->device;
-    if (rc ||
-        (rc = an_cuda_check(cudaStreamCreateWithFlags(&cuda->compute, cudaStreamNonBlocking),
-                            "make a stream on cuda:%d", device)) ||
-        (rc = an_cuda_check(cudaStreamCreateWithFlags(&cuda->copy, cudaStreamNonBlocking), "make a stream on cuda:%d",
-                            device)) ||
-        (rc = an_cuda_check(cudaStreamCreateWithFlags(&cuda->images, cudaStreamNonBlocking), "make a stream on cuda:%d",
-                            device)) ||
-        (rc = an_cudnn_check(cudnnCreate(&cuda->cudnn), "start cuDNN on cuda:%d", device)) ||
-        (rc = an_cudnn_check(cudnnSetStream(cuda->cudnn, cuda->compute), "give cuDNN its stream on cuda:%d", device)) ||
-        (rc = an_cublas_check(cublasLtCreate(&cuda->blas), "start cuBLASLt on cuda:%d", device)))
+    int rc = an_cuda_use(cuda);
+    if (rc)
         return rc;
-    if ((rc = an_plan_device_current(&cuda->properties)) || (rc = an_cuda_event(cuda, &cuda->tail)) ||
-        (rc = an_cuda_event_timed(cuda, &cuda->before)) || (rc = an_cuda_event_timed(cuda, &cuda->begun)))
+    rc = streams_make(cuda);
+    if (rc)
         return rc;
-    if ((rc = an_cuda_event_timed(cuda, &cuda->asked)))
+    rc = libraries_start(cuda);
+    if (rc)
         return rc;
-    return an_cuda_event_timed(cuda, &cuda->done);
+    return events_make(cuda);
 }
 
 int an_cuda_open(an_backend **out, const an_backend_options *options)
@@ -204,7 +254,13 @@ int an_cuda_open(an_backend **out, const an_backend_options *options)
     static const an_cuda_precision precisions[] = {
         [AN_PRECISION_F32] = AN_CUDA_F32, [AN_PRECISION_TF32] = AN_CUDA_TF32, [AN_PRECISION_BF16] = AN_CUDA_BF16};
     int device, rc = device_parse(options->device, &device);
-    if (rc || (rc = device_check(device)) || (rc = device_suits(device, precisions[options->precision])))
+    if (rc)
+        return rc;
+    rc = device_check(device);
+    if (rc)
+        return rc;
+    rc = device_suits(device, precisions[options->precision]);
+    if (rc)
         return rc;
     an_backend *cuda = calloc(1, sizeof *cuda);
     if (!cuda)
@@ -218,7 +274,8 @@ int an_cuda_open(an_backend **out, const an_backend_options *options)
     cuda->precision = precisions[options->precision];
     cuda->stored = cuda->precision == AN_CUDA_BF16 ? AN_STORED_BF16 : AN_STORED_F32;
     cuda->ops_end = &cuda->ops;
-    if ((rc = handles_make(cuda))) {
+    rc = handles_make(cuda);
+    if (rc) {
         an_cuda_close(cuda);
         return rc;
     }
@@ -226,7 +283,7 @@ int an_cuda_open(an_backend **out, const an_backend_options *options)
     return AN_OK;
 }
 
-/* Failures while freeing cannot be acted on: after a lost device every call fails, and its memory is gone anyway. */
+/* Failures while freeing are ignored: after a device is lost every call fails, and its memory is gone anyway. */
 static void owned_free(an_cuda_owned *owned)
 {
     an_plan_free(&owned->plan);

@@ -1,11 +1,12 @@
-/* Dropout with the CPU backend's mask, bit for bit, so that placements agree. The step's part of the random numbers'
- * counter lies in device memory: the kernel's arguments are the same in every step, as a recording needs them. */
+/* Dropout. The mask is the CPU backend's, bit for bit, so that a network computes the same on any device. The random
+ * numbers of a step follow from a counter in device memory, which an_cuda_begin sets before each step. The kernel's
+ * arguments are thus the same in every step, and a recorded graph can be replayed. */
 #include <math.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/rng.h"
-#include "model/cuda/cuda.h"
+#include "model/cuda/cuda_private.h"
 
 typedef struct {
     an_op op;
@@ -20,9 +21,10 @@ int an_cuda_begin(an_backend *cuda, const an_run *run)
         return AN_OK;
     memcpy(args.words, rng.counter, sizeof args.words);
     int rc = an_cuda_use(cuda);
-    return rc ? rc
-              : an_cuda_check(an_kernel_numbers(&args, cuda->compute), "start the kernel 'numbers' on cuda:%d",
-                              cuda->device);
+    if (rc)
+        return rc;
+    return an_cuda_check(an_kernel_numbers(&args, cuda->compute), "start the kernel 'numbers' on cuda:%d",
+                         cuda->device);
 }
 
 static int dropout_forward(an_op *op, const an_run *run)
@@ -70,8 +72,12 @@ int an_cuda_dropout_create(an_op **out, an_backend *cuda, const an_op_spec *spec
         return rc;
     an_op *op = &dropout->op;
     *out = op;
-    if ((rc = an_cuda_tensor_make(&op->output, cuda, &op->node, op->input->output.stored_c, cuda->stored)) ||
-        (!cuda->numbers && (rc = an_cuda_alloc(cuda, &cuda->numbers, 4 * sizeof(uint32_t), op->node.name))))
+    rc = an_cuda_tensor_make(&op->output, cuda, &op->node, op->input->output.stored_c, cuda->stored);
+    if (rc)
+        return rc;
+    if (!cuda->numbers)
+        rc = an_cuda_alloc(cuda, &cuda->numbers, 4 * sizeof(uint32_t), op->node.name);
+    if (rc)
         return rc;
     return an_cuda_alloc(cuda, &dropout->kept, an_cuda_tensor_items(&op->output), op->node.name);
 }

@@ -1,8 +1,8 @@
-/* The image batch: bytes and what was drawn for each image, copied to the device on a stream of their own, then
- * converted into as many channels as tensor cores want. Two places on the device take turns, so that a batch can arrive
- * while the one before is still read. */
+/* The image batch. Its pixels are copied to the device as bytes, together with the draws (crop, flip and colour shift
+ * of each image), on a stream of their own. A kernel then converts them to the network's type, with as many channels as
+ * tensor cores need. Two slots on the device take turns, so that a batch can arrive while the one before is read. */
 #include "base/error.h"
-#include "model/cuda/cuda.h"
+#include "model/cuda/cuda_private.h"
 
 #define COLOURS 3
 #define SLOTS 2
@@ -10,10 +10,10 @@
 typedef struct {
     an_op op;
     void *pixels[SLOTS], *draws[SLOTS];
-    bool drawn[SLOTS]; /* draws hold something */
-    cudaEvent_t arrived[SLOTS], taken[SLOTS];
-    int slot;          /* the next one */
-    an_images fetched; /* that lie, or will lie, in it; or no pixels */
+    bool drawn[SLOTS];                        /* the batch in the slot came with draws */
+    cudaEvent_t arrived[SLOTS], taken[SLOTS]; /* copied to the slot; converted from it */
+    int slot;                                 /* of the next batch */
+    an_images fetched;                        /* the images that were prefetched into it; no pixels: none were */
     uint32_t fetched_count;
     size_t image_bytes;
     float *mean;
@@ -49,18 +49,24 @@ static int copy(an_backend *cuda, void *to, const void *from, size_t size, uint3
                          "copy %s of %u images, %zu bytes, to cuda:%d", what, count, size, cuda->device);
 }
 
-/* To the place whose turn it is. */
+/* Copies a batch to the slot whose turn it is, once the batch before it there has been converted. */
 static int images_copy(input_op *input, const an_images *images, uint32_t count)
 {
     an_backend *cuda = input->op.cuda;
     int slot = input->slot;
     int rc = an_cuda_use(cuda);
-    if (rc || (rc = an_cuda_wait(cuda->images, input->taken[slot])) ||
-        (rc = copy(cuda, input->pixels[slot], images->pixels, count * input->image_bytes, count, "the pixels")))
+    if (rc)
+        return rc;
+    rc = an_cuda_wait(cuda->images, input->taken[slot]);
+    if (rc)
+        return rc;
+    rc = copy(cuda, input->pixels[slot], images->pixels, count * input->image_bytes, count, "the pixels");
+    if (rc)
         return rc;
     input->drawn[slot] = images->draws;
-    if (images->draws && (rc = copy(cuda, input->draws[slot], images->draws, count * sizeof *images->draws, count,
-                                    "places and colours")))
+    if (images->draws)
+        rc = copy(cuda, input->draws[slot], images->draws, count * sizeof *images->draws, count, "places and colours");
+    if (rc)
         return rc;
     return an_cuda_record(input->arrived[slot], cuda->images);
 }
@@ -87,9 +93,22 @@ int an_cuda_feed(an_op *op, const an_images *images, uint32_t count)
     int slot = input->slot;
     int rc = is_fetched(input, images, count) ? an_cuda_use(cuda) : images_copy(input, images, count);
     input->fetched = (an_images){0};
-    if (rc || (rc = an_cuda_time_ask(cuda)) || (rc = an_cuda_wait(cuda->compute, input->arrived[slot])) ||
-        (rc = an_cuda_time_begin(cuda)) || (rc = convert(input)) ||
-        (rc = an_cuda_record(input->taken[slot], cuda->compute)))
+    if (rc)
+        return rc;
+    rc = an_cuda_time_ask(cuda);
+    if (rc)
+        return rc;
+    rc = an_cuda_wait(cuda->compute, input->arrived[slot]);
+    if (rc)
+        return rc;
+    rc = an_cuda_time_begin(cuda);
+    if (rc)
+        return rc;
+    rc = convert(input);
+    if (rc)
+        return rc;
+    rc = an_cuda_record(input->taken[slot], cuda->compute);
+    if (rc)
         return rc;
     input->slot = (slot + 1) % SLOTS;
     return AN_OK;
@@ -108,8 +127,13 @@ static int slot_make(input_op *input, int slot)
     size_t batch = (size_t)cuda->batch;
     const char *name = input->op.node.name;
     int rc = an_cuda_alloc(cuda, &input->pixels[slot], batch * input->image_bytes, name);
-    if (rc || (rc = an_cuda_alloc(cuda, &input->draws[slot], batch * sizeof(an_image_draw), name)) ||
-        (rc = an_cuda_event(cuda, &input->arrived[slot])))
+    if (rc)
+        return rc;
+    rc = an_cuda_alloc(cuda, &input->draws[slot], batch * sizeof(an_image_draw), name);
+    if (rc)
+        return rc;
+    rc = an_cuda_event(cuda, &input->arrived[slot]);
+    if (rc)
         return rc;
     return an_cuda_event(cuda, &input->taken[slot]);
 }
@@ -138,7 +162,11 @@ int an_cuda_input_create(an_op **out, an_backend *cuda, const an_op_spec *spec)
     *out = op;
     input->image_bytes = (size_t)op->node.height * (size_t)op->node.width * COLOURS;
     int channels = an_plan_image_channels(op->node.channels, cuda->precision);
-    if ((rc = an_cuda_tensor_make(&op->output, cuda, &op->node, channels, cuda->stored)) || (rc = mean_make(input)))
+    rc = an_cuda_tensor_make(&op->output, cuda, &op->node, channels, cuda->stored);
+    if (rc)
+        return rc;
+    rc = mean_make(input);
+    if (rc)
         return rc;
     for (int i = 0; i < SLOTS && !rc; i++)
         rc = slot_make(input, i);

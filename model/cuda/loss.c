@@ -1,8 +1,9 @@
-/* Softmax, cross entropy and ranks; results come back to pinned memory behind the forward pass. */
+/* Softmax, cross entropy and ranks. The loss and rank of each sample are copied to pinned memory at the end of the
+ * forward pass. */
 #include <string.h>
 
 #include "base/error.h"
-#include "model/cuda/cuda.h"
+#include "model/cuda/cuda_private.h"
 
 typedef struct {
     an_op op;
@@ -11,7 +12,7 @@ typedef struct {
     void *labels, *rows;
     bool labelled;
     uint32_t count;    /* of labels; 0: none */
-    cudaEvent_t known; /* rows_host is that of the last forward */
+    cudaEvent_t known; /* rows_host holds the results of the last forward pass */
 } loss_op;
 
 int an_cuda_labels(an_op *op, const uint32_t *labels, uint32_t count)
@@ -24,10 +25,11 @@ int an_cuda_labels(an_op *op, const uint32_t *labels, uint32_t count)
         return AN_OK;
     memcpy(loss->labels_host, labels, size);
     int rc = an_cuda_use(op->cuda);
-    return rc ? rc
-              : an_cuda_check(
-                    cudaMemcpyAsync(loss->labels, loss->labels_host, size, cudaMemcpyHostToDevice, op->cuda->compute),
-                    "copy %u labels to cuda:%d", count, op->cuda->device);
+    if (rc)
+        return rc;
+    return an_cuda_check(
+        cudaMemcpyAsync(loss->labels, loss->labels_host, size, cudaMemcpyHostToDevice, op->cuda->compute),
+        "copy %u labels to cuda:%d", count, op->cuda->device);
 }
 
 static int loss_forward(an_op *op, const an_run *run)
@@ -45,7 +47,9 @@ static int loss_forward(an_op *op, const an_run *run)
     rc = an_cuda_check(cudaMemcpyAsync(loss->rows_host, loss->rows, run->count * sizeof(an_row_result),
                                        cudaMemcpyDeviceToHost, op->cuda->compute),
                        "copy %u losses from cuda:%d", run->count, op->cuda->device);
-    return rc ? rc : an_cuda_record_for_host(op->cuda, loss->known);
+    if (rc)
+        return rc;
+    return an_cuda_record_for_host(op->cuda, loss->known);
 }
 
 static int loss_backward(an_op *op, const an_run *run)
@@ -62,7 +66,7 @@ static int loss_backward(an_op *op, const an_run *run)
     return an_cuda_launched(an_kernel_loss_back(&args, op->cuda->compute), op, "loss_back");
 }
 
-/* Waits for the forward pass, on which every image has had its part, while backward goes on. */
+/* Waits for the forward pass only; the backward pass goes on meanwhile. */
 int an_cuda_result(an_op *op, an_exec_result *out)
 {
     const loss_op *loss = (const loss_op *)op;
@@ -92,12 +96,23 @@ int an_cuda_loss_create(an_op **out, an_backend *cuda, const an_op_spec *spec)
     *out = op;
     if (x->h != 1 || x->w != 1 || x->stored_c != x->c)
         return an_error(AN_EUNSUPPORTED, "the loss follows a fully connected layer only");
-    if ((rc = an_cuda_tensor_make(&op->output, cuda, &op->node, op->node.channels, AN_STORED_F32)) ||
-        (rc = an_cuda_alloc(cuda, &loss->labels, batch * sizeof(uint32_t), op->node.name)) ||
-        (rc = an_cuda_alloc(cuda, &loss->rows, batch * sizeof(an_row_result), op->node.name)) ||
-        (rc = an_cuda_alloc_pinned(cuda, &labels, batch * sizeof(uint32_t), op->node.name)) ||
-        (rc = an_cuda_alloc_pinned(cuda, &rows, batch * sizeof(an_row_result), op->node.name)) ||
-        (rc = an_cuda_event(cuda, &loss->known)))
+    rc = an_cuda_tensor_make(&op->output, cuda, &op->node, op->node.channels, AN_STORED_F32);
+    if (rc)
+        return rc;
+    rc = an_cuda_alloc(cuda, &loss->labels, batch * sizeof(uint32_t), op->node.name);
+    if (rc)
+        return rc;
+    rc = an_cuda_alloc(cuda, &loss->rows, batch * sizeof(an_row_result), op->node.name);
+    if (rc)
+        return rc;
+    rc = an_cuda_alloc_pinned(cuda, &labels, batch * sizeof(uint32_t), op->node.name);
+    if (rc)
+        return rc;
+    rc = an_cuda_alloc_pinned(cuda, &rows, batch * sizeof(an_row_result), op->node.name);
+    if (rc)
+        return rc;
+    rc = an_cuda_event(cuda, &loss->known);
+    if (rc)
         return rc;
     loss->labels_host = labels;
     loss->rows_host = rows;

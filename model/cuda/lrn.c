@@ -1,7 +1,7 @@
-/* Local response normalisation by own kernels: cuDNN's documentation names no bf16 for its own, which knows no groups
- * and cannot be tried without a device. */
+/* Local response normalisation through own kernels. cuDNN's is documented without bf16, does not know groups of
+ * channels and cannot be tried without a device. */
 #include "base/error.h"
-#include "model/cuda/cuda.h"
+#include "model/cuda/cuda_private.h"
 
 typedef struct {
     an_op op;
@@ -59,5 +59,7 @@ int an_cuda_lrn_create(an_op **out, an_backend *cuda, const an_op_spec *spec)
     *out = op;
     rc = an_cuda_tensor_make(&op->output, cuda, &op->node, op->input->output.stored_c, op->input->output.stored);
     size_t size = an_cuda_tensor_items(&op->output) * sizeof(float);
-    return rc || !cuda->training ? rc : an_cuda_alloc(cuda, &lrn->sums, size, op->node.name);
+    if (rc || !cuda->training)
+        return rc;
+    return an_cuda_alloc(cuda, &lrn->sums, size, op->node.name);
 }

@@ -1,10 +1,11 @@
-#include "model/cuda/matmul.h"
+/* Making and running products of matrices through cuBLASLt. */
+#include "model/cuda/matmul_private.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
-#include "model/cuda/tune.h"
+#include "model/cuda/tune_private.h"
 
 static cudaDataType_t type_of(an_stored stored)
 {
@@ -34,15 +35,23 @@ static int operation_make(an_matmul *matmul, an_cuda_precision precision)
     cublasLtEpilogue_t epilogue = spec->relu ? CUBLASLT_EPILOGUE_RELU_BIAS : CUBLASLT_EPILOGUE_BIAS;
     int rc = an_cublas_check(cublasLtMatmulDescCreate(&matmul->operation, compute, CUDA_R_32F), "describe %s",
                              matmul->subject);
-    if (rc || (rc = attribute(matmul, CUBLASLT_MATMUL_DESC_TRANSA, &a, sizeof a)) ||
-        (rc = attribute(matmul, CUBLASLT_MATMUL_DESC_TRANSB, &b, sizeof b)) || !spec->bias)
+    if (rc)
         return rc;
-    if ((rc = attribute(matmul, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof epilogue)))
+    rc = attribute(matmul, CUBLASLT_MATMUL_DESC_TRANSA, &a, sizeof a);
+    if (rc)
+        return rc;
+    rc = attribute(matmul, CUBLASLT_MATMUL_DESC_TRANSB, &b, sizeof b);
+    if (rc)
+        return rc;
+    if (!spec->bias)
+        return AN_OK;
+    rc = attribute(matmul, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof epilogue);
+    if (rc)
         return rc;
     return attribute(matmul, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &spec->bias, sizeof spec->bias);
 }
 
-/* The heuristic may write down results that it then marks as failed. */
+/* Keeps the results that the heuristic has not marked as failed, and returns their number. */
 static int valid_keep(cublasLtMatmulHeuristicResult_t *results, int found)
 {
     int kept = 0;
@@ -52,7 +61,8 @@ static int valid_keep(cublasLtMatmulHeuristicResult_t *results, int found)
     return kept;
 }
 
-/* The heuristic's choices among algorithms whose sums do not depend on timing, best first. */
+/* Asks the heuristic for algorithms, best first. Reductions whose order depends on timing are excluded, so every run
+ * gives the same bits. */
 static int algorithms_ask(const an_matmul *matmul, const an_backend *cuda, int room,
                           cublasLtMatmulHeuristicResult_t *results, int *found)
 {
@@ -105,9 +115,16 @@ int an_matmul_make(an_matmul *matmul, an_backend *cuda, const an_matmul_spec *sp
              an_cuda_precision_name(cuda->precision), (long long)spec->m, (long long)spec->n, (long long)spec->k,
              cuda->device);
     int rc = operation_make(matmul, cuda->precision);
-    if (rc || (rc = layout(&matmul->a, matmul, type, spec->turn_a, spec->m, spec->k)) ||
-        (rc = layout(&matmul->b, matmul, type, spec->turn_b, spec->k, spec->n)) ||
-        (rc = layout(&matmul->d, matmul, type_of(spec->stored_d), false, spec->m, spec->n)))
+    if (rc)
+        return rc;
+    rc = layout(&matmul->a, matmul, type, spec->turn_a, spec->m, spec->k);
+    if (rc)
+        return rc;
+    rc = layout(&matmul->b, matmul, type, spec->turn_b, spec->k, spec->n);
+    if (rc)
+        return rc;
+    rc = layout(&matmul->d, matmul, type_of(spec->stored_d), false, spec->m, spec->n);
+    if (rc)
         return rc;
     return algorithm_choose(matmul, cuda);
 }
@@ -127,7 +144,7 @@ int an_matmul_run_on(const an_matmul *matmul, const an_backend *cuda, const an_m
                            "run %s", matmul->subject);
 }
 
-/* Descriptors are host memory: nothing can fail that would matter. */
+/* Descriptors are host memory; a failure to free one is ignored. */
 void an_matmul_free(an_matmul *matmul)
 {
     if (matmul->operation)

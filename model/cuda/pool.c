@@ -1,11 +1,11 @@
-/* Pooling by own kernels: cuDNN's graphs have no engine for maxima that could be tried without a driver (docs/gpu.md),
- * and its older interface is deprecated. */
+/* Pooling through own kernels. cuDNN's graphs have no engine for maximum pooling that could be tried without a driver
+ * (docs/gpu.md), and its older interface is deprecated. */
 #include "base/error.h"
-#include "model/cuda/cuda.h"
+#include "model/cuda/cuda_private.h"
 
 typedef struct {
     an_op op;
-    void *taken; /* for each output, the position in its window; NULL for averages */
+    void *taken; /* for each output, the position in its window that held the maximum; NULL for averages */
 } pool_op;
 
 static an_pool_args arguments(const pool_op *pool)
@@ -58,6 +58,10 @@ int an_cuda_pool_create(an_op **out, an_backend *cuda, const an_op_spec *spec)
         return rc;
     an_op *op = &pool->op;
     *out = op;
+    if (cuda->training && !op->node.average && op->node.kernel > AN_POOL_WINDOW_MAX)
+        return an_error(AN_EUNSUPPORTED,
+                        "%s: training a maximum over windows of %d x %d; on a GPU they are at most %d x %d",
+                        op->node.name, op->node.kernel, op->node.kernel, AN_POOL_WINDOW_MAX, AN_POOL_WINDOW_MAX);
     rc = an_cuda_tensor_make(&op->output, cuda, &op->node, op->input->output.stored_c, op->input->output.stored);
     if (rc || !cuda->training || op->node.average)
         return rc;

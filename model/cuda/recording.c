@@ -1,32 +1,39 @@
-/* A pass over all ops of all devices as one CUDA graph.
+/* Recording a pass over all ops of all devices as one CUDA graph, and replaying it.
  *
- * DESIGN. Capture begins in the first device's compute stream. The other compute streams join by waiting for its tail,
- * and at the end it waits for theirs; copy streams join by the first `ready` or `packed` that they wait for, and leave
- * by the last `arrived` or `sent` that compute waits for. All these events are recorded within the capture: a wait for
- * one from outside would break it (cudaErrorStreamCaptureIsolation), as would a wait outside for one from within.
- * The mode is thread-local: what other threads do meanwhile (a loader that pins memory) does not break the capture, but
- * an allocation by one of the libraries in this thread does, which would mean that it does something on every call that
- * a replay would not do. A call that is refused need not break the capture, and what it should have done would be
- * missing: so any failure at all gives the recording up. */
+ * DESIGN. Capture begins in the compute stream of the first device. The other compute streams join it by waiting for
+ * that stream's tail event, and at the end that stream waits for their tails. A copy stream joins when it first waits
+ * for a `ready` or `packed` event, and leaves when compute waits for its last `arrived` or `sent` event. All these
+ * events are recorded within the capture: waiting inside for an event recorded outside would break it
+ * (cudaErrorStreamCaptureIsolation), and so would waiting outside for an event recorded inside.
+ *
+ * The capture mode is thread-local, so what other threads do meanwhile (a loader that pins memory) does not break it.
+ * An allocation by a library in this thread does break it, rightly: the library would do something on each call that a
+ * replay leaves out.
+ *
+ * A refused call does not always break the capture, but its work would be missing from the graph. So any failure at all
+ * discards the recording. */
 #include <stdlib.h>
 
 #include "base/error.h"
-#include "model/cuda/cuda.h"
+#include "model/cuda/cuda_private.h"
 
 struct an_recording {
     an_recording *next;
     an_backend *devices[AN_GRAPH_DEVICES]; /* the first one's compute stream takes the graph */
     int count;
     cudaGraphExec_t graph;
-    an_backend *told; /* behind the graph, known is recorded there; NULL: nothing is */
-    cudaEvent_t known;
+    an_backend *told;  /* the device that records known after each replay; NULL: none does */
+    cudaEvent_t known; /* for the host to wait for */
 };
 
-/* Compute of one device waits for what another's holds so far. */
+/* The compute stream of one device waits for all that is queued on another's. */
 static int follow(const an_backend *device, const an_backend *other)
 {
     int rc = an_cuda_use(other);
-    if (rc || (rc = an_cuda_record(other->tail, other->compute)))
+    if (rc)
+        return rc;
+    rc = an_cuda_record(other->tail, other->compute);
+    if (rc)
         return rc;
     return an_cuda_wait(device->compute, other->tail);
 }
@@ -60,7 +67,7 @@ static void recording_set(const an_recording *r, an_recording *to)
         r->devices[i]->recording = to;
 }
 
-/* In any case; rc is what became of the capture so far. */
+/* Ends the capture whether it succeeded or not and makes the graph if it did. rc is the first failure so far. */
 static int capture_end(an_recording *r, int rc)
 {
     cudaGraph_t graph = NULL;
@@ -73,14 +80,14 @@ static int capture_end(an_recording *r, int rc)
     if (!rc)
         rc = an_cuda_check(cudaGraphInstantiate(&r->graph, graph, 0), "make a graph of a step on cuda:%d",
                            first->device);
-    if (!rc) /* the first launch would do it; here, want of memory is no reason to stop */
+    if (!rc) /* now rather than at the first launch: if memory is short here, the pass can still run without a graph */
         rc = an_cuda_check(cudaGraphUpload(r->graph, first->compute), "bring a graph of a step to cuda:%d",
                            first->device);
     if (graph)
         (void)cudaGraphDestroy(graph);
     recording_set(r, NULL);
     if (rc)
-        (void)cudaGetLastError(); /* clears it: libraries look at it after their launches */
+        (void)cudaGetLastError(); /* clears the error, which the libraries would take for one of their launches' */
     return rc;
 }
 
@@ -101,7 +108,8 @@ int an_cuda_record_begin(an_backend *const *devices, int count)
         return rc;
     }
     recording_set(r, r);
-    if ((rc = others_follow(r))) {
+    rc = others_follow(r);
+    if (rc) {
         (void)capture_end(r, rc);
         recording_free(r);
     }
@@ -140,13 +148,23 @@ int an_cuda_replay(an_recording *r)
 {
     const an_backend *first = r->devices[0];
     int rc = first_follows(r);
-    if (rc || (rc = an_cuda_use(first)) ||
-        (rc = an_cuda_check(cudaGraphLaunch(r->graph, first->compute), "start a recorded step on cuda:%d",
-                            first->device)) ||
-        (rc = others_follow(r)) || !r->told)
+    if (rc)
         return rc;
+    rc = an_cuda_use(first);
+    if (rc)
+        return rc;
+    rc = an_cuda_check(cudaGraphLaunch(r->graph, first->compute), "start a recorded step on cuda:%d", first->device);
+    if (rc)
+        return rc;
+    rc = others_follow(r);
+    if (rc)
+        return rc;
+    if (!r->told)
+        return AN_OK;
     rc = an_cuda_use(r->told);
-    return rc ? rc : an_cuda_record(r->known, r->told->compute);
+    if (rc)
+        return rc;
+    return an_cuda_record(r->known, r->told->compute);
 }
 
 void an_cuda_recordings_free(an_backend *cuda)

@@ -1,7 +1,7 @@
-/* SGD with momentum: one launch for all of a device's tensors, each with its own rate and decay. A launch per tensor
- * would cost more than the biases' arithmetic. */
+/* SGD with momentum (Krizhevsky et al. 2012, section 5). One launch updates all tensors of a device, each with its own
+ * rate and decay: for the small biases, a launch each would take longer than the arithmetic. */
 #include "base/error.h"
-#include "model/cuda/cuda.h"
+#include "model/cuda/cuda_private.h"
 
 static void tensor_add(an_sgd_args *args, const an_cuda_weights *weights, const an_sgd *sgd, bool bias)
 {
@@ -18,7 +18,7 @@ static void tensor_add(an_sgd_args *args, const an_cuda_weights *weights, const 
     args->at.items += weights->items;
 }
 
-/* And make room for more. */
+/* Launches the update of the collected tensors, if any, and empties the list. */
 static int tensors_launch(const an_backend *cuda, an_sgd_args *args)
 {
     if (!args->count)
@@ -45,7 +45,9 @@ int an_cuda_update(an_op *op, const an_sgd *sgd)
     int rc = an_cuda_use(op->cuda);
     if (!rc)
         rc = op_add(&args, op, sgd);
-    return rc ? rc : tensors_launch(op->cuda, &args);
+    if (rc)
+        return rc;
+    return tensors_launch(op->cuda, &args);
 }
 
 int an_cuda_update_all(an_backend *cuda, const an_sgd *sgd)
@@ -54,7 +56,10 @@ int an_cuda_update_all(an_backend *cuda, const an_sgd *sgd)
     int rc = an_cuda_use(cuda);
     for (const an_op *op = cuda->ops; op && !rc; op = op->next)
         rc = op_add(&args, op, sgd);
-    if (rc || (rc = tensors_launch(cuda, &args)))
+    if (rc)
+        return rc;
+    rc = tensors_launch(cuda, &args);
+    if (rc)
         return rc;
     return an_cuda_time_end(cuda);
 }

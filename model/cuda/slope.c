@@ -1,6 +1,8 @@
-#include "model/cuda/cuda.h"
+/* The gradient before an op's activation, and the gradient of its bias, which is the sum of the former over all rows.
+ * The sum is taken in two steps of fixed order: over chunks of rows, then over the chunks. */
+#include "model/cuda/cuda_private.h"
 
-#define CHUNK 128 /* rows summed by one thread: enough threads for any layer, few enough sums to add up */
+#define CHUNK 128 /* rows that one thread sums: small enough to occupy a device, large enough to leave few sums */
 
 static uint64_t rows_of(const an_cuda_tensor *tensor)
 {
@@ -33,5 +35,7 @@ int an_cuda_slope_run(const an_slope *slope, const an_op *op)
                          .chunks = slope->chunks,
                          .stored = op->bias.slope_stored};
     int rc = an_cuda_launched(an_kernel_slope(&args, op->cuda->compute), op, "slope");
-    return rc ? rc : an_cuda_launched(an_kernel_bias(&bias, op->cuda->compute), op, "bias");
+    if (rc)
+        return rc;
+    return an_cuda_launched(an_kernel_bias(&bias, op->cuda->compute), op, "bias");
 }

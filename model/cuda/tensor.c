@@ -1,8 +1,9 @@
+/* Tensors in device memory, and copies of them in canonical order (N x C x H x W) for the host. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
-#include "model/cuda/cuda.h"
+#include "model/cuda/cuda_private.h"
 
 #define AN_BODY static inline __attribute__((unused))
 #define AN_LANES 1
@@ -54,7 +55,9 @@ int an_cuda_fetch(an_backend *cuda, void *out, const void *from, size_t size)
     if (!rc)
         rc = an_cuda_check(cudaMemcpyAsync(out, from, size, cudaMemcpyDeviceToHost, cuda->compute),
                            "copy %zu bytes from cuda:%d", size, cuda->device);
-    return rc ? rc : an_cuda_check(cudaStreamSynchronize(cuda->compute), "wait for cuda:%d", cuda->device);
+    if (rc)
+        return rc;
+    return an_cuda_check(cudaStreamSynchronize(cuda->compute), "wait for cuda:%d", cuda->device);
 }
 
 int an_cuda_put(an_backend *cuda, void *to, const void *values, size_t size)
@@ -63,16 +66,23 @@ int an_cuda_put(an_backend *cuda, void *to, const void *values, size_t size)
     if (!rc)
         rc = an_cuda_check(cudaMemcpyAsync(to, values, size, cudaMemcpyHostToDevice, cuda->compute),
                            "copy %zu bytes to cuda:%d", size, cuda->device);
-    return rc ? rc : an_cuda_check(cudaStreamSynchronize(cuda->compute), "wait for cuda:%d", cuda->device);
+    if (rc)
+        return rc;
+    return an_cuda_check(cudaStreamSynchronize(cuda->compute), "wait for cuda:%d", cuda->device);
 }
 
-/* Calls each canonical place with the place in memory. */
-#define EACH_PLACE(tensor, count, canonical, inside)                                                                   \
-    for (size_t n_ = 0, canonical = 0; n_ < (count); n_++)                                                             \
-        for (size_t c_ = 0; c_ < (size_t)(tensor)->c; c_++)                                                            \
-            for (size_t p_ = 0, plane_ = (size_t)(tensor)->h * (size_t)(tensor)->w, inside; p_ < plane_;               \
-                 p_++, canonical++)                                                                                    \
-                if ((inside = (n_ * plane_ + p_) * (size_t)(tensor)->stored_c + c_), true)
+/* The place in memory (N x H x W x C, padded channels) of canonical value number k (N x C x H x W). */
+static size_t place_of(const an_cuda_tensor *tensor, size_t k)
+{
+    size_t plane = (size_t)tensor->h * (size_t)tensor->w, channels = (size_t)tensor->c;
+    size_t pixel = k % plane, channel = k / plane % channels, n = k / (plane * channels);
+    return (n * plane + pixel) * (size_t)tensor->stored_c + channel;
+}
+
+static size_t canonical_count(const an_cuda_tensor *tensor, uint32_t count)
+{
+    return (size_t)count * (size_t)tensor->c * (size_t)tensor->h * (size_t)tensor->w;
+}
 
 static int staging(const an_cuda_tensor *tensor, an_stored stored, uint32_t count, void **out, size_t *size)
 {
@@ -94,11 +104,14 @@ int an_cuda_tensor_get(const an_cuda_tensor *tensor, bool gradient, uint32_t cou
     size_t size;
     an_stored stored;
     int rc = place(tensor, gradient, &from, &stored);
-    if (rc || (rc = staging(tensor, stored, count, &values, &size)))
+    if (rc)
         return rc;
-    if (!(rc = an_cuda_fetch(tensor->cuda, values, from, size)))
-        EACH_PLACE(tensor, count, canonical, inside)
-    out[canonical] = an_stored_get(values, stored, inside);
+    rc = staging(tensor, stored, count, &values, &size);
+    if (rc)
+        return rc;
+    rc = an_cuda_fetch(tensor->cuda, values, from, size);
+    for (size_t k = 0; k < canonical_count(tensor, count) && !rc; k++)
+        out[k] = an_stored_get(values, stored, place_of(tensor, k));
     free(values);
     return rc;
 }
@@ -109,10 +122,13 @@ int an_cuda_tensor_set(const an_cuda_tensor *tensor, bool gradient, uint32_t cou
     size_t size;
     an_stored stored;
     int rc = place(tensor, gradient, &to, &stored);
-    if (rc || (rc = staging(tensor, stored, count, &values, &size)))
+    if (rc)
         return rc;
-    EACH_PLACE(tensor, count, canonical, inside)
-    an_stored_put(values, stored, inside, given[canonical]);
+    rc = staging(tensor, stored, count, &values, &size);
+    if (rc)
+        return rc;
+    for (size_t k = 0; k < canonical_count(tensor, count); k++)
+        an_stored_put(values, stored, place_of(tensor, k), given[k]);
     rc = an_cuda_put(tensor->cuda, to, values, size);
     free(values);
     return rc;

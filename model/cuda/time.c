@@ -1,9 +1,10 @@
-/* Times on a device's own clock: those of the ops between their marks, and how long the device stands idle before a
- * batch. On its compute stream lie, one behind the other, `done` (all that was queued before), `asked` (the host has
- * queued the next batch) and, behind the wait for the images, `begun`: from done to asked it waits for the host, from
- * asked to begun for the copy. */
+/* Times on a device's own clock: how long ops take between their marks, and how long the device is idle before a batch.
+ *
+ * Three events are recorded on the compute stream in this order: `done` after all work of a batch, `asked` when the
+ * host has queued the next batch, and `begun` after the wait for that batch's images. From done to asked the device
+ * waits for the host, from asked to begun for the copy of the images. */
 #include "base/error.h"
-#include "model/cuda/cuda.h"
+#include "model/cuda/cuda_private.h"
 
 static int elapsed(const an_backend *cuda, cudaEvent_t from, cudaEvent_t to, double *sum)
 {
@@ -14,7 +15,8 @@ static int elapsed(const an_backend *cuda, cudaEvent_t from, cudaEvent_t to, dou
     return rc;
 }
 
-/* The host has seen what came behind the batch, so all of them have happened. */
+/* Adds the times of the last batch. Its events have all happened: the host has since waited for something that was
+ * queued after them. */
 static int count(an_backend *cuda)
 {
     if (!cuda->measured)
@@ -23,13 +25,17 @@ static int count(an_backend *cuda)
     int rc = elapsed(cuda, cuda->done, cuda->begun, &cuda->time.idle);
     if (!rc)
         rc = elapsed(cuda, cuda->asked, cuda->begun, &cuda->time.copy);
-    return rc ? rc : elapsed(cuda, cuda->before, cuda->begun, &cuda->time.total);
+    if (rc)
+        return rc;
+    return elapsed(cuda, cuda->before, cuda->begun, &cuda->time.total);
 }
 
 int an_cuda_time_ask(an_backend *cuda)
 {
     int rc = count(cuda);
-    return rc ? rc : an_cuda_record(cuda->asked, cuda->compute);
+    if (rc)
+        return rc;
+    return an_cuda_record(cuda->asked, cuda->compute);
 }
 
 int an_cuda_time_begin(an_backend *cuda)
@@ -47,7 +53,9 @@ int an_cuda_time_end(an_backend *cuda)
 {
     int rc = count(cuda);
     cuda->ended = true;
-    return rc ? rc : an_cuda_record(cuda->done, cuda->compute);
+    if (rc)
+        return rc;
+    return an_cuda_record(cuda->done, cuda->compute);
 }
 
 int an_cuda_time_get(an_backend *cuda, an_device_time *out)
@@ -63,7 +71,9 @@ int an_cuda_mark(an_op *op, int mark)
     int rc = an_cuda_use(op->cuda);
     if (!rc && !op->marks[mark])
         rc = an_cuda_event_timed(op->cuda, &op->marks[mark]);
-    return rc ? rc : an_cuda_record(op->marks[mark], op->cuda->compute);
+    if (rc)
+        return rc;
+    return an_cuda_record(op->marks[mark], op->cuda->compute);
 }
 
 int an_cuda_between(an_op *op, int from, int to, double *seconds)

@@ -1,4 +1,5 @@
-#include "model/cuda/tune.h"
+/* Measuring kernels against each other on the device. */
+#include "model/cuda/tune_private.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -8,10 +9,11 @@
 
 #define RUNS 7
 #define ALIGNMENT ((size_t)256)
-#define ORDINARY 0x3c /* bytes of a small number in bf16 and fp32: zeros would save power and flatter */
-#define CLEARLY 0.98f /* less of a gain is noise */
+#define ORDINARY                                                                                                       \
+    0x3c /* each byte of a small number in bf16 and fp32; with zeros a device saves power and runs faster */
+#define CLEARLY 0.98f /* a candidate must take at most this share of the best one's time; a smaller gain is noise */
 
-/* The driver's version is that of CUDA's interface in it, the only one that the runtime tells. */
+/* The driver's version in the key is the CUDA version that it supports, the only version that the runtime reports. */
 int an_tune_key(const an_backend *cuda, char key[AN_TUNE_KEY], const char *operation)
 {
     struct cudaDeviceProp p;
@@ -54,7 +56,7 @@ int an_tune_scratch_make(an_tune_scratch *scratch, const an_backend *cuda, const
                          "fill %zu bytes on cuda:%d", scratch->size, cuda->device);
 }
 
-/* Nothing can be done about a failure, and the next call would report a lost device. */
+/* A failure is ignored: if the device is lost, the next call reports it. */
 void an_tune_scratch_free(an_tune_scratch *scratch)
 {
     (void)cudaFree(scratch->memory);
@@ -67,8 +69,8 @@ static int ascending(const void *one, const void *other)
     return (a > b) - (a < b);
 }
 
-/* The first run, which may load the kernel. What a library refuses only now is out of the contest, unless all are; a
- * device that fails is an error. */
+/* Runs each candidate once, which may load its kernel. A candidate that its library refuses now drops out of the
+ * contest; it is an error if all are refused, or if the device fails. */
 static int candidates_try(const an_backend *cuda, const an_tune_contest *contest, bool *usable)
 {
     int refused = AN_OK;
@@ -76,8 +78,10 @@ static int candidates_try(const an_backend *cuda, const an_tune_contest *contest
     for (int i = 0; i < contest->count; i++) {
         int rc = contest->run(contest->context, i);
         cudaError_t waited = cudaStreamSynchronize(cuda->compute);
+        if (rc && waited != cudaSuccess)
+            return rc;
         if (waited != cudaSuccess)
-            return rc ? rc : an_cuda_check(waited, "measure kernels on cuda:%d", cuda->device);
+            return an_cuda_check(waited, "measure kernels on cuda:%d", cuda->device);
         usable[i] = !rc;
         any = any || !rc;
         refused = rc ? rc : refused;
@@ -86,14 +90,14 @@ static int candidates_try(const an_backend *cuda, const an_tune_contest *contest
 }
 
 typedef struct {
-    cudaEvent_t events[RUNS][AN_TUNE_CANDIDATES + 1]; /* before each candidate, and behind the last */
+    cudaEvent_t events[RUNS][AN_TUNE_CANDIDATES + 1]; /* before each candidate, and after the last */
     bool usable[AN_TUNE_CANDIDATES];
 } race;
 
 static int events_make(race *r, const an_backend *cuda, int count)
 {
     int rc = AN_OK;
-    for (int round = 0; round < RUNS; round++)
+    for (int round = 0; round < RUNS && !rc; round++)
         for (int i = 0; i <= count && !rc; i++)
             rc = an_cuda_check(cudaEventCreateWithFlags(&r->events[round][i], cudaEventDefault),
                                "make an event on cuda:%d", cuda->device);
@@ -120,7 +124,7 @@ static int round_run(const race *r, const an_backend *cuda, const an_tune_contes
     return rc;
 }
 
-/* Microseconds in the middle of RUNS. */
+/* The median of a candidate's times, in microseconds. */
 static int median_read(const race *r, const an_backend *cuda, int candidate, float *median)
 {
     float times[RUNS];
@@ -142,16 +146,20 @@ static int rounds_run(race *r, const an_backend *cuda, const an_tune_contest *co
     for (int round = 0; round < RUNS && !rc; round++)
         rc = round_run(r, cuda, contest, round);
     cudaError_t waited = cudaStreamSynchronize(cuda->compute);
-    return rc ? rc : an_cuda_check(waited, "measure kernels on cuda:%d", cuda->device);
+    if (rc)
+        return rc;
+    return an_cuda_check(waited, "measure kernels on cuda:%d", cuda->device);
 }
 
-/* In rounds, so that clocks which rise with the load, or fall with the heat, do so for all alike. What cannot be used
- * takes forever. */
+/* Runs all candidates in each round, so that a clock which rises with the load or falls with the heat does so for all
+ * of them alike. The median of a candidate that dropped out is infinite. */
 static int contest_run(const an_backend *cuda, const an_tune_contest *contest, float *medians)
 {
     race r = {0};
     int rc = candidates_try(cuda, contest, r.usable);
-    if (!rc && !(rc = events_make(&r, cuda, contest->count)))
+    if (!rc)
+        rc = events_make(&r, cuda, contest->count);
+    if (!rc)
         rc = rounds_run(&r, cuda, contest);
     for (int i = 0; i < contest->count && !rc; i++) {
         medians[i] = INFINITY;

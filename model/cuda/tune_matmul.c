@@ -1,22 +1,23 @@
-/* The algorithm of a product. */
+/* Choosing the algorithm of a product: the one chosen before for the same operation, or the fastest one now. */
 #include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
-#include "model/cuda/matmul.h"
-#include "model/cuda/tune.h"
+#include "model/cuda/matmul_private.h"
+#include "model/cuda/tune_private.h"
 
 #define ALGORITHM_WORDS (sizeof((cublasLtMatmulAlgo_t *)NULL)->data / sizeof(uint64_t))
 
 typedef struct {
     an_backend *cuda;
-    an_matmul *matmul; /* its algorithm is that of the trial */
+    an_matmul *matmul; /* its algorithm is that of the candidate on trial */
     const cublasLtMatmulHeuristicResult_t *results;
     an_matmul_places at;
     char name[ALGORITHM_WORDS * 17 + 1];
 } trial;
 
-/* The algorithm's own words, which NVIDIA lets one keep for the same version of the library. */
+/* Names an algorithm by its words in hexadecimal. NVIDIA documents that they may be stored and used again with the same
+ * version of the library. */
 static const char *algorithm_name(char *text, const cublasLtMatmulAlgo_t *algorithm)
 {
     char *at = text;

@@ -1,12 +1,12 @@
-/* The engine of a convolution: every one of the heuristic's that suits runs on memory of its own before the network's
- * is filled. */
+/* Choosing the engine of a convolution: the one chosen before for the same operation, or the fastest of those that the
+ * heuristic proposes and that suit. They are measured on memory of their own, before the network's is filled. */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/error.h"
-#include "model/cuda/tune.h"
+#include "model/cuda/tune_private.h"
 
-/* A larger workspace is a reason to pass an engine over: all plans share the largest. */
+/* Engines with a larger workspace are passed over: all plans share one workspace, as large as the largest. */
 #define WORKSPACE_MAX ((int64_t)512 << 20)
 
 typedef struct {
@@ -43,7 +43,7 @@ static int plans_make(field *f, const an_plan_spec *spec)
         an_plan *plan = &f->plans[f->count];
         rc = an_plan_make(plan, spec, f->cuda->properties, names[i]);
         if (rc == AN_EUNSUPPORTED)
-            rc = AN_OK; /* not all that are named take the graph */
+            rc = AN_OK; /* the heuristic also names engines that then refuse the graph */
         else if (!rc && plan->workspace > WORKSPACE_MAX && f->count)
             an_plan_free(plan);
         else if (!rc)
@@ -76,10 +76,12 @@ static int plan_measure(field *f, an_plan *plan, const an_plan_spec *spec, const
     double microseconds;
     int winner = 0;
     int rc = plans_make(f, spec);
-    if (!rc && !f->count) /* says what is missing */
+    if (!rc && !f->count) /* fails too, and its message says what is missing */
         return an_plan_make(plan, spec, f->cuda->properties, NULL);
     contest.count = f->count;
-    if (!rc && !(rc = plans_bind(f, spec, &scratch)))
+    if (!rc)
+        rc = plans_bind(f, spec, &scratch);
+    if (!rc)
         rc = an_tune_decide(f->cuda, &contest, &winner, &microseconds);
     if (!rc) {
         *plan = f->plans[winner];
@@ -101,10 +103,11 @@ int an_tune_plan(an_backend *cuda, an_plan *plan, const an_plan_spec *spec)
     if (rc)
         return rc;
     const an_choice *kept = an_choices_find(cuda->choices, key);
-    if (kept && (rc = an_plan_make(plan, spec, cuda->properties, kept->name)) != AN_EUNSUPPORTED) {
+    rc = kept ? an_plan_make(plan, spec, cuda->properties, kept->name) : AN_EUNSUPPORTED;
+    if (!rc)
         plan->microseconds = kept->microseconds;
+    if (rc != AN_EUNSUPPORTED)
         return rc;
-    }
     field *f = calloc(1, sizeof *f);
     if (!f)
         return an_error(AN_ENOMEM, "out of memory");

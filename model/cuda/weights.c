@@ -1,24 +1,27 @@
+/* Weights and biases in device memory, and copies of them in canonical order (O x I x H x W) for the host. */
 #include <stdlib.h>
 
 #include "base/error.h"
-#include "model/cuda/cuda.h"
+#include "model/cuda/cuda_private.h"
 
 static int places_make(an_cuda_weights *weights, an_backend *cuda, const char *name)
 {
     size_t masters = weights->items * sizeof(float);
-    void *master, *velocity = NULL;
+    void *master, *velocity;
     int rc = an_cuda_alloc(cuda, &master, masters, name);
     if (rc)
         return rc;
     weights->master = master;
     weights->copy = master;
-    if (weights->stored != AN_STORED_F32 &&
-        (rc = an_cuda_alloc(cuda, &weights->copy, weights->items * an_stored_size(weights->stored), name)))
+    if (weights->stored != AN_STORED_F32)
+        rc = an_cuda_alloc(cuda, &weights->copy, weights->items * an_stored_size(weights->stored), name);
+    if (rc || !cuda->training)
         return rc;
-    if (cuda->training && !(rc = an_cuda_alloc(cuda, &velocity, masters, name)))
-        rc = an_cuda_alloc(cuda, &weights->slope, weights->items * an_stored_size(weights->slope_stored), name);
+    rc = an_cuda_alloc(cuda, &velocity, masters, name);
+    if (rc)
+        return rc;
     weights->velocity = velocity;
-    return rc;
+    return an_cuda_alloc(cuda, &weights->slope, weights->items * an_stored_size(weights->slope_stored), name);
 }
 
 int an_cuda_weights_make(an_cuda_weights *weights, an_backend *cuda, const int shape[4], int stored_i,
@@ -40,7 +43,7 @@ int an_cuda_bias_make(an_cuda_weights *bias, an_backend *cuda, const an_node *no
     return places_make(bias, cuda, node->name);
 }
 
-/* Canonical number k to the place in memory. */
+/* The place in memory (O x H x W x I, padded) of canonical value number k. */
 static size_t place_of(const an_cuda_weights *weights, size_t k)
 {
     size_t w = (size_t)weights->w, h = (size_t)weights->h, i = (size_t)weights->i;
@@ -72,11 +75,14 @@ int an_cuda_weights_get(const an_cuda_weights *weights, an_backend *cuda, an_par
     void *from, *values;
     an_stored stored;
     int rc = kind_place(weights, kind, &from, &stored);
-    if (rc || (rc = staging(weights, &values)))
+    if (rc)
         return rc;
-    if (!(rc = an_cuda_fetch(cuda, values, from, weights->items * an_stored_size(stored))))
-        for (size_t k = 0; k < canonical_count(weights); k++)
-            out[k] = an_stored_get(values, stored, place_of(weights, k));
+    rc = staging(weights, &values);
+    if (rc)
+        return rc;
+    rc = an_cuda_fetch(cuda, values, from, weights->items * an_stored_size(stored));
+    for (size_t k = 0; k < canonical_count(weights) && !rc; k++)
+        out[k] = an_stored_get(values, stored, place_of(weights, k));
     free(values);
     return rc;
 }
@@ -94,11 +100,19 @@ int an_cuda_weights_set(const an_cuda_weights *weights, an_backend *cuda, an_par
     void *to, *values;
     an_stored stored;
     int rc = kind_place(weights, kind, &to, &stored);
-    if (rc || (rc = staging(weights, &values)))
+    if (rc)
+        return rc;
+    rc = staging(weights, &values);
+    if (rc)
         return rc;
     rc = values_put(weights, cuda, to, stored, given, values);
     free(values);
-    if (rc || kind != AN_PARAMETER_VALUE || weights->copy == weights->master || (rc = staging(weights, &values)))
+    if (rc)
+        return rc;
+    if (kind != AN_PARAMETER_VALUE || weights->copy == weights->master)
+        return AN_OK;
+    rc = staging(weights, &values);
+    if (rc)
         return rc;
     rc = values_put(weights, cuda, weights->copy, weights->stored, given, values);
     free(values);

@@ -1,15 +1,21 @@
-/* A stand-in for the CUDA runtime, cuDNN and cuBLASLt, for tests: devices whose memory the host cannot touch, streams
- * that are threads, and checks on everything that real hardware would punish late or never. It is linked, or loaded,
- * before the real libraries; the programs are the same.
+/* An emulator of the CUDA runtime, cuDNN and cuBLASLt, for tests on machines without a GPU. It is linked or loaded
+ * before the real libraries, so the programs under test are unchanged. It checks what real hardware would punish late
+ * or never: the sizes, lifetimes and devices of memory, the descriptors, and the order of all work. This header is for
+ * tests: it sets up devices, plants mistakes and reads counters. Its functions are called from the test's thread.
  *
- * DESIGN. Device memory has two addresses: the one the program sees is reserved and never accessible, the emulator's
- * own lies at a fixed distance. Each stream is a thread that works through its queue with random delays. Order is
- * checked when work is queued, not when it runs, so a missing wait is found whatever the threads do: every stream,
- * event and the host carries a vector clock (how much of each stream is known to come before), and every buffer
- * remembers who wrote and read it last. A violation is reported and ends the process, unless a test collects them.
+ * DESIGN. Device memory has two addresses. The one that the program sees is reserved and never accessible; the
+ * emulator's own lies at a fixed distance. A buffer has exactly the size that was asked for: accesses are checked
+ * against it to the byte, and guard bytes around it are checked when it is freed. Each stream is a thread that works
+ * through its queue with random delays.
  *
- * A captured stream runs nothing: what is queued becomes the nodes of a graph (emu_graph.c). A launch checks them
- * against the clocks with the order that the graph has, and runs them in any order that it allows.
+ * Order is checked when work is queued, not when it runs, so a missing wait is found however the threads happen to run.
+ * Every stream, every event and the host have a vector clock, which holds how much of each stream's work is known to be
+ * done before. Every buffer remembers who wrote and who read it last. A violation is reported and ends the process,
+ * unless a test collects violations.
+ *
+ * A stream that is captured runs nothing: what is queued becomes the nodes of a graph (emu_graph.c). Launching the
+ * graph checks the nodes against the clocks, in the order that the graph's edges define, and runs them in a random
+ * order that the edges allow.
  *
  * Environment: AN_EMU_DEVICES (2), AN_EMU_CAPTURE=0 refuses captures, AN_EMU_PEER=0 refuses peer access, AN_EMU_DELAY
  * (largest delay before an operation, in microseconds; 20), AN_EMU_LOST (all devices fail after so many operations),
@@ -34,13 +40,14 @@ typedef struct {
 } emu_counters;
 
 emu_counters emu_count(void);
-/* Buffers of devices, or of pinned memory, whose use may go on for all that the host knows. */
+/* The number of buffers, on devices or pinned, that may still be in use as far as the host knows. */
 int emu_in_flight(bool pinned);
 void emu_peer_set(bool possible);
 void emu_memory_set(size_t bytes); /* of each device; 0: no limit */
-/* From now on violations are counted, not fatal; returns those since the last call and the text of the first. */
+/* From the first call on violations are counted and no longer fatal. Returns their number since the last call, and the
+ * text of the first. */
 int emu_violations(char *first, size_t size);
-/* Planted mistakes: the number-th wait for an event from now on counts for nothing; 0: none. */
+/* Planted mistakes. The number-th wait for an event from now on takes place but does not count as one; 0: none. */
 void emu_drop_wait(int number);
 /* The number-th operation from now on that a capture is to take is refused; the capture itself goes on. */
 void emu_refuse_captured(int number);
@@ -48,20 +55,27 @@ typedef enum { EMU_NOTHING, EMU_INSTANTIATE, EMU_UPLOAD } emu_graph_call;
 void emu_refuse_graph(emu_graph_call call); /* every one from now on */
 /* From now on launches of that kernel of the backend's do nothing; NULL: all work. */
 void emu_ignore_kernel(const char *name);
-/* From now on what a library runs by its proposal of that number (0, 1...; for all shapes) takes that much longer on
+/* Kernels that a warp works on run with that many lanes: 32 as on a device, which is what they do from the start, or
+ * 1. */
+void emu_lanes_set(int lanes);
+/* From now on the sums and maxima over lanes miss the values of that lane; -1: of none. */
+void emu_drop_lane(int lane);
+/* From now on that kernel works on one item more than its arguments say; NULL: none does. */
+void emu_extra_item(const char *name);
+/* From now on all operations that a library runs with its proposal of that number (0, 1...) take that much longer on
  * the devices' clocks. */
 typedef enum { EMU_CUDNN, EMU_CUBLAS } emu_library;
 void emu_cost(emu_library library, int proposal, unsigned microseconds);
-/* The same for a byte that is copied from the host to a device. */
+/* The same for each byte that is copied from the host to a device. */
 void emu_copy_cost(unsigned microseconds);
-/* From now on a library's proposal of that number fails when it is run; -1: none does. */
+/* From now on operations with a library's proposal of that number fail when they are run; -1: none do. */
 void emu_refuse(emu_library library, int proposal);
 void emu_driver_set(int version);
 /* All devices fail after so many operations from now on, and so does every call that follows. */
 #define EMU_NEVER UINT64_MAX
 void emu_lose_after(uint64_t operations);
 void emu_capability_set(int major, int minor); /* of all devices; 9.0 */
-/* The number-th copy from now on that names its devices does so the wrong way round. */
+/* The number-th cudaMemcpyPeerAsync from now on has its two devices exchanged. */
 void emu_swap_devices(int number);
 
 #endif

@@ -1,16 +1,16 @@
-/* cuBLASLt: one product, column-major. */
+/* The emulated cuBLASLt: column-major products, D = op(A) op(B) + beta D with optional bias and ReLU. */
 #include <cublasLt.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/emu/emu_internal.h"
 #include "tests/emu/emu_math.h"
+#include "tests/emu/emu_private.h"
 
 #define ALIVE 0x414C4956u
 #define ALGORITHM 0x414E414Cu
 #define WORKSPACE 4096
-#define FAILED 1    /* a place in the list at which the heuristic found nothing after all */
-#define PROPOSALS 3 /* what the heuristic finds; from the second on sums are split */
+#define FAILED 1    /* the number of the heuristic's result that is marked as failed */
+#define PROPOSALS 3 /* how many algorithms the heuristic finds; all but the first sum in two halves */
 
 typedef struct {
     unsigned alive;
@@ -179,7 +179,7 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t h, cublasLtMatmul
     int number = 0;
     for (*found = 0; number < PROPOSALS && *found < wanted; ++*found) {
         results[*found] = (cublasLtMatmulHeuristicResult_t){.workspaceSize = WORKSPACE};
-        if (*found == FAILED) { /* its other members say nothing */
+        if (*found == FAILED) { /* its other members are not to be used */
             results[*found].state = CUBLAS_STATUS_NOT_SUPPORTED;
             continue;
         }
@@ -189,35 +189,64 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t h, cublasLtMatmul
     return CUBLAS_STATUS_SUCCESS;
 }
 
+/* The number of values from the first of a matrix to its last, including those between its columns. */
+static size_t span(const layout *l)
+{
+    return (l->columns - 1) * (uint64_t)l->lead + l->rows;
+}
+
+static bool is_bf16(const layout *l)
+{
+    return l->type == CUDA_R_16BF;
+}
+
 static size_t bytes(const layout *l)
 {
-    return ((l->columns - 1) * (uint64_t)l->lead + l->rows) * (l->type == CUDA_R_16BF ? 2 : 4);
+    return span(l) * (is_bf16(l) ? 2 : 4);
+}
+
+static float *matrix_read(const layout *l, const void *from)
+{
+    return emu_floats(emu_inside(from), is_bf16(l), span(l));
+}
+
+/* Writes column by column: the values between the columns do not belong to the matrix. */
+static void matrix_write(const layout *l, void *to, const float *values)
+{
+    for (uint64_t column = 0; column < l->columns; column++) {
+        uint64_t first = column * (uint64_t)l->lead;
+        char *at = (char *)emu_inside(to) + first * (is_bf16(l) ? 2 : 4);
+        emu_floats_store(at, is_bf16(l), values + first, l->rows);
+    }
+}
+
+static void bias_add(const product *p, float *d)
+{
+    float *bias = emu_floats(emu_inside(p->op.bias), is_bf16(&p->d), p->d.rows);
+    for (uint64_t column = 0; column < p->d.columns; column++)
+        for (uint64_t row = 0; row < p->d.rows; row++) {
+            float *at = &d[column * (uint64_t)p->d.lead + row], value = *at + bias[row];
+            *at = p->op.epilogue == CUBLASLT_EPILOGUE_RELU_BIAS && value < 0 ? 0 : value;
+        }
+    free(bias);
 }
 
 static void product_work(void *data)
 {
     const product *p = data;
-    const bool bf16 = p->d.type == CUDA_R_16BF, bf16_in = p->a.type == CUDA_R_16BF;
-    size_t m = p->d.rows, n = p->d.columns, element = bf16_in ? 2 : 4;
     uint64_t k = p->op.a == CUBLAS_OP_T ? p->a.rows : p->a.columns;
-    float *a = emu_floats(emu_inside(p->at), bf16_in, bytes(&p->a) / element);
-    float *b = emu_floats(emu_inside(p->bt), bf16_in, bytes(&p->b) / element);
-    float *d = p->beta == 0 ? emu_new(m * n * sizeof *d) : emu_floats(emu_inside(p->dt), bf16, m * n), *bias = NULL;
-    if (p->op.epilogue != CUBLASLT_EPILOGUE_DEFAULT)
-        bias = emu_floats(emu_inside(p->op.bias), bf16, m);
-    /* Row by row, D is op(B) op(A) with everything turned. */
+    float *a = matrix_read(&p->a, p->at), *b = matrix_read(&p->b, p->bt);
+    float *d = p->beta == 0 ? emu_new(span(&p->d) * sizeof *d) : matrix_read(&p->d, p->dt);
+    /* emu_product is row-major. There a column-major matrix is its transpose, and D' = op(B)' op(A)'. */
     emu_product((emu_matrix){b, (int)p->b.lead, p->op.b == CUBLAS_OP_T},
-                (emu_matrix){a, (int)p->a.lead, p->op.a == CUBLAS_OP_T}, (emu_matrix){d, (int)m, false}, (int)n, (int)m,
-                (int)k, p->split);
-    for (size_t i = 0; i < m * n && bias; i++) {
-        float value = d[i] + bias[i % m];
-        d[i] = p->op.epilogue == CUBLASLT_EPILOGUE_RELU_BIAS && value < 0 ? 0 : value;
-    }
-    emu_floats_store(emu_inside(p->dt), bf16, d, m * n);
+                (emu_matrix){a, (int)p->a.lead, p->op.a == CUBLAS_OP_T}, (emu_matrix){d, (int)p->d.lead, false},
+                (int)p->d.columns, (int)p->d.rows, (int)k, p->split);
+    if (p->op.epilogue != CUBLASLT_EPILOGUE_DEFAULT)
+        bias_add(p, d);
+    matrix_write(&p->d, p->dt, d);
     free(a);
     free(b);
     free(d);
-    free(bias);
 }
 
 cublasStatus_t cublasLtMatmul(cublasLtHandle_t h, cublasLtMatmulDesc_t o, const void *alpha, const void *A,
@@ -246,7 +275,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t h, cublasLtMatmulDesc_t o, const 
     emu_access_add(&task, B, bytes(&p->b), false, "B");
     emu_access_add(&task, D, bytes(&p->d), true, "D");
     if (p->op.epilogue != CUBLASLT_EPILOGUE_DEFAULT)
-        emu_access_add(&task, p->op.bias, p->d.rows * (p->d.type == CUDA_R_16BF ? 2 : 4), false, "the bias");
+        emu_access_add(&task, p->op.bias, p->d.rows * (is_bf16(&p->d) ? 2 : 4), false, "the bias");
     emu_access_add(&task, workspace, size, true, "the workspace");
     return emu_submit(stream, &task) == cudaSuccess ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_EXECUTION_FAILED;
 }

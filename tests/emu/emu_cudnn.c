@@ -1,5 +1,6 @@
-/* cuDNN's operation graphs: a convolution, a bias and an activation behind it, and the two ways back. Descriptors are
- * kept as what was set, checked when they are finalised and computed from when the plan is executed. */
+/* The emulated cuDNN: operation graphs of a convolution with optional bias and activation, and of its two gradients. A
+ * descriptor keeps the attributes that were set. They are checked when it is finalised, and used when a plan is
+ * executed. */
 #include <cudnn.h>
 #include <math.h>
 #include <stdarg.h>
@@ -7,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/emu/emu_internal.h"
 #include "tests/emu/emu_math.h"
+#include "tests/emu/emu_private.h"
 
 #define ATTRIBUTES 16
 #define ALIVE 0x4E4E4455u
@@ -214,7 +215,7 @@ static size_t shape_bytes(shape s)
     return shape_count(s) * (s.bf16 ? 2 : 4);
 }
 
-/* Only what the program claims everywhere: channels innermost, no gaps. */
+/* Accepts only the layout that the backend always uses: channels innermost, no gaps. */
 static cudnnStatus_t tensor_check(const descriptor *d)
 {
     shape s = shape_of(d);
@@ -334,11 +335,11 @@ static cudnnStatus_t pack_check(const descriptor *d)
     return CUDNN_STATUS_SUCCESS;
 }
 
-/* What the heuristic proposes, whatever the graph. */
+/* What the heuristic proposes for every graph. */
 static const struct {
     int engine;
-    bool deterministic, taken, split; /* split: sums in two halves, so that other bits come out */
-    int64_t tile;                     /* value of its one knob; 0: it has none */
+    bool deterministic, taken, split; /* split: sums in two halves, which gives other bits */
+    int64_t tile;                     /* the value of its only knob; 0: it has none */
 } proposals[] = {{7, false, true, false, 0},
                  {8, true, true, false, 0},
                  {9, true, false, false, 0},
@@ -452,10 +453,10 @@ cudnnStatus_t cudnnBackendGetAttribute(cudnnBackendDescriptor_t const at, cudnnB
 /* Execution. */
 typedef struct {
     convolution conv;
-    void *x, *y, *w, *b; /* y: of the operation, or of what follows it */
+    void *x, *y, *w, *b; /* y: the result of the last operation of the graph */
 } run_data;
 
-/* The windows of one image and group as rows; with back, rows are added to it. */
+/* Copies the windows of one image and group into rows (im2col); with back, adds the rows to the image instead. */
 static void rows_move(const convolution *c, int64_t n, int64_t group, float *x, float *rows, bool back)
 {
     for (int64_t oy = 0; oy < c->y.h; oy++)

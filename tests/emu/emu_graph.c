@@ -1,21 +1,23 @@
 /* Stream capture and graphs.
  *
- * DESIGN. What is queued on a captured stream becomes a node that comes behind the stream's tips, and is then its only
- * tip. Recording an event copies the tips into it, waiting for it adds them: so streams join a capture, and a graph has
- * no order but this. A launch gives every node a vector clock: what the launching stream knows, what the nodes before
- * it know, and a component for the stream that it was captured in. Accesses are checked against it as those of streams
- * are. Then one job runs all nodes, each after those that it comes behind, otherwise in random order.
+ * DESIGN. Each captured stream has tips: the nodes that its next node depends on. What is queued on it becomes a node,
+ * which is then its only tip. Recording an event copies the stream's tips into it, and a stream that waits for the
+ * event adds them to its own. In this way streams join a capture, and a graph has no other order.
  *
- * A wait left out by a planted mistake makes an edge that does not count: it orders the work, so that the tests are
- * free of races, but neither clocks nor the check that all streams have joined know of it. A stream that such a wait
+ * A launch gives every node a vector clock, made of what the launching stream knows, what the nodes that it depends on
+ * know, and a component for the stream in which it was captured. Accesses are checked against this clock like those of
+ * streams. Then one job runs all nodes, each after those that it depends on, otherwise in random order.
+ *
+ * A wait that a planted mistake removes still makes an edge, which orders the work so that the tests are free of races.
+ * But the clocks ignore the edge, and so does the check that all streams have joined. A stream that only such a wait
  * would have brought into the capture stays outside.
  *
- * Rules of capture are errors of the runtime, as on hardware; what no runtime would tell is a violation. Everything is
- * under the runtime's lock but the running of nodes. */
+ * Breaking the rules of capture returns the runtime's errors, as on hardware. What a real runtime would not notice is a
+ * violation. Everything but the running of nodes happens under the emulator's lock. */
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/emu/emu_internal.h"
+#include "tests/emu/emu_private.h"
 
 #define CHAINS 16
 #define NODES_STEP 64
@@ -342,7 +344,7 @@ static bool is_ready(const node *n, const bool *done)
     return true;
 }
 
-/* One of the nodes that may run now. */
+/* Picks one of the nodes that may run now. */
 static int node_choose(const struct CUgraph_st *graph, const bool *done, unsigned *seed)
 {
     int chosen = -1, ready = 0;
@@ -369,7 +371,7 @@ static void launch_work(void *data)
     pthread_mutex_unlock(&emu_lock);
 }
 
-/* What a node knows: the launch, and what it comes behind. */
+/* The clock of a node: what the launch knows, and what the nodes that it depends on know. */
 static void node_order(const struct CUgraphExec_st *exec, int number, emu_clock *clocks)
 {
     const node *n = &exec->graph->nodes[number];

@@ -1,37 +1,13 @@
-/* Kernels are known by the names that their registration gives; their bodies are the same source, compiled for the
- * host. */
+/* Launches of kernels. A kernel is known by the name under which nvcc's code registers it. */
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/emu/emu_internal.h"
+#include "model/cuda/kernels/kernels.h"
+#include "tests/emu/emu_private.h"
 
-#define AN_BODY static inline __attribute__((unused))
-#define AN_LANES 1
-#define AN_LANE 0
-#define AN_LANES_SUM(x) (x)
-#define AN_LANES_MAX(x) (x)
-#include "model/cuda/kernels/bodies.h"
+#define KERNELS_MAX 64
 
-typedef struct {
-    const char *name;
-    size_t size;
-    void (*run)(void *args);
-} kernel;
-
-#define RUN(name, type)                                                                                                \
-    static void run_##name(void *args)                                                                                 \
-    {                                                                                                                  \
-        const uint64_t items = ((const an_kernel_places *)args)->items;                                                \
-        for (uint64_t i = 0; i < items; i++)                                                                           \
-            an_body_##name((const type *)args, i);                                                                     \
-    }
-AN_KERNELS(RUN, RUN)
-
-#define ENTRY(name, type) {"an_device_" #name, sizeof(type), run_##name},
-static const kernel kernels[] = {AN_KERNELS(ENTRY, ENTRY)};
-#define KERNELS (sizeof kernels / sizeof *kernels)
-
-static const void *functions[KERNELS]; /* as registered */
+static const void *functions[KERNELS_MAX]; /* the host's handles, as registered; numbered as by emu_kernel_at */
 static const char *ignored;
 
 void emu_ignore_kernel(const char *name)
@@ -40,16 +16,16 @@ void emu_ignore_kernel(const char *name)
 }
 
 typedef struct {
-    const kernel *kernel;
-    an_kernel_places at; /* args follow here in memory */
+    const emu_kernel *kernel;
+    an_kernel_places at; /* the beginning of the arguments, whose rest follows in memory */
 } launch;
 
-/* The places that a launch touches, one group after another; NULL after the last. */
+/* The groups of places in a launch's arguments: SGD has one for each tensor besides its own. NULL after the last. */
 static an_kernel_places *places(launch *l, int number)
 {
     if (number == 0)
         return &l->at;
-    if (l->kernel->run != run_sgd)
+    if (strcmp(l->kernel->name, "an_device_sgd"))
         return NULL;
     an_sgd_args *sgd = (an_sgd_args *)(void *)&l->at;
     return number <= sgd->count ? &sgd->tensors[number - 1].at : NULL;
@@ -65,17 +41,16 @@ static void launch_work(void *data)
         for (int i = 0; i < AN_KERNEL_IN; i++)
             at->in[i] = emu_inside(at->in[i]);
     }
-    l->kernel->run(&l->at);
+    emu_kernel_run(l->kernel, &l->at);
 }
 
-static void accesses_add(emu_task *task, launch *l)
+static void accesses_add(emu_task *task, const launch *l)
 {
-    an_kernel_places *at;
-    for (int group = 0; (at = places(l, group)); group++) {
-        for (int i = 0; i < AN_KERNEL_OUT; i++)
-            emu_access_add(task, at->out[i], 1, true, "what a kernel writes");
-        for (int i = 0; i < AN_KERNEL_IN; i++)
-            emu_access_add(task, at->in[i], 1, false, "what a kernel reads");
+    emu_extents extents;
+    emu_extents_of(&extents, l->kernel->name, &l->at);
+    for (int i = 0; i < extents.count; i++) {
+        const emu_extent *e = &extents.each[i];
+        emu_access_add(task, e->at, e->size, e->write, e->write ? "what a kernel writes" : "what a kernel reads");
     }
 }
 
@@ -83,15 +58,16 @@ cudaError_t cudaLaunchKernel(const void *function, dim3 grid, dim3 block, void *
                              cudaStream_t stream)
 {
     (void)shared;
-    for (size_t i = 0; i < KERNELS; i++) {
+    for (int i = 0; i < emu_kernel_count(); i++) {
+        const emu_kernel *kernel = emu_kernel_at(i);
         if (functions[i] != function)
             continue;
-        if (ignored && !strcmp(ignored, kernels[i].name))
+        if (ignored && !strcmp(ignored, kernel->name))
             return cudaSuccess;
-        emu_task task = {.name = kernels[i].name, .kernel = true, .work = launch_work};
-        launch *l = task.data = emu_new(offsetof(launch, at) + kernels[i].size);
-        l->kernel = &kernels[i];
-        memcpy(&l->at, args[0], kernels[i].size);
+        emu_task task = {.name = kernel->name, .kernel = true, .work = launch_work};
+        launch *l = task.data = emu_new(offsetof(launch, at) + kernel->size);
+        l->kernel = kernel;
+        memcpy(&l->at, args[0], kernel->size);
         if (!grid.x || !block.x || block.x % 32)
             emu_violation("%s: impossible launch of %u blocks of %u threads", task.name, grid.x, block.x);
         accesses_add(&task, l);
@@ -129,7 +105,9 @@ void __cudaRegisterFunction(void **handle, const char *host, char *device, const
                             void *block, void *block_dim, void *grid_dim, int *warp)
 {
     (void)handle, (void)device, (void)limit, (void)thread, (void)block, (void)block_dim, (void)grid_dim, (void)warp;
-    for (size_t i = 0; i < KERNELS; i++)
-        if (!strcmp(kernels[i].name, name))
+    if (emu_kernel_count() > KERNELS_MAX)
+        abort();
+    for (int i = 0; i < emu_kernel_count(); i++)
+        if (!strcmp(emu_kernel_at(i)->name, name))
             functions[i] = host;
 }

@@ -3,7 +3,7 @@
 #include <cblas.h>
 #include <string.h>
 
-#include "tests/emu/emu_internal.h"
+#include "tests/emu/emu_private.h"
 
 float *emu_floats(const void *from, bool bf16, size_t count)
 {
@@ -58,7 +58,7 @@ void emu_product(emu_matrix a, emu_matrix b, emu_matrix to, int m, int n, int k,
                     upto - from, 1, moved(&a, 0, from), a.lead, moved(&b, from, 0), b.lead, 1, to.at, to.lead);
 }
 
-/* Each stream has a thread already, and one thread always sums in the same order. */
+/* One BLAS thread: each stream has a thread already, and one thread always sums in the same order. */
 __attribute__((constructor)) static void start(void)
 {
     openblas_set_num_threads(1);

@@ -1,3 +1,4 @@
+/* The emulated CUDA runtime: devices, memory, streams, events and copies, and the check of every access. */
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -7,28 +8,29 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "tests/emu/emu_internal.h"
+#include "tests/emu/emu_private.h"
 
 #define DEVICES_MAX 8
-#define SPACE ((size_t)1 << 38) /* reserved addresses; the emulator's own lie as far behind them */
+#define SPACE ((size_t)1 << 38) /* bytes of addresses for the program; the emulator's own addresses follow them */
 #define PAGE ((size_t)4096)
 #define PROPOSALS_MAX 8
-#define HOST 0 /* the clock's component of the host */
+#define GUARD 0xA5 /* bytes around a buffer, which nobody may write */
+#define HOST 0     /* the host's component of the clocks */
 
 typedef struct buffer {
     struct buffer *next;
     char *base; /* as the program sees it */
     size_t size;
     int device; /* -1: pinned host memory */
-    int writer; /* stream that wrote last, at clock written */
+    int writer; /* the component that wrote last, when its clock was written */
     uint64_t written;
-    emu_clock read; /* last reads */
+    emu_clock read; /* when each component last read it */
 } buffer;
 
 struct job {
     emu_job *next;
     emu_task task;
-    cudaEvent_t record, wait; /* one of the three */
+    cudaEvent_t record, wait; /* a job runs its task, records an event or waits for one */
     uint64_t sequence;
 };
 typedef emu_job job;
@@ -259,7 +261,8 @@ static void order_check(const emu_task *task, const emu_access *access, buffer *
             complain(task, access, "is overwritten without waiting for one who reads it");
 }
 
-static void access_check(const emu_task *task, const emu_access *access, const emu_place *place)
+/* Whether the access lies within a buffer. */
+static bool access_check(const emu_task *task, const emu_access *access, const emu_place *place)
 {
     bool copy = task->copy;
     buffer *b = buffer_find(access->at);
@@ -267,9 +270,10 @@ static void access_check(const emu_task *task, const emu_access *access, const e
         bool device = (const char *)access->at >= space && (const char *)access->at < space + SPACE;
         if (device || !copy)
             complain(task, access, device ? "is freed, or beyond its buffer" : "is not device memory");
-        return;
+        return !device;
     }
-    if ((const char *)access->at + access->size > b->base + b->size)
+    bool fits = (const char *)access->at + access->size <= b->base + b->size;
+    if (!fits)
         complain(task, access, "runs beyond its buffer");
     if (b->device >= 0 && b->device != place->device && !copy && !peer_enabled[place->device][b->device])
         complain(task, access, "lies on another device");
@@ -282,12 +286,15 @@ static void access_check(const emu_task *task, const emu_access *access, const e
         b->written = now;
     } else
         b->read.at[place->component] = now;
+    return fits;
 }
 
-void emu_accesses_check(const emu_task *task, const emu_place *place)
+bool emu_accesses_check(const emu_task *task, const emu_place *place)
 {
+    bool fits = true;
     for (int i = 0; i < task->count; i++)
-        access_check(task, &task->accesses[i], place);
+        fits = access_check(task, &task->accesses[i], place) && fits;
+    return fits;
 }
 
 void emu_access_add(emu_task *task, const void *at, size_t size, bool write, const char *what)
@@ -443,7 +450,7 @@ bool emu_lost(void)
     return lost_after && counters.operations >= lost_after;
 }
 
-static cudaError_t submit_locked(cudaStream_t stream, const emu_task *task)
+static cudaError_t submit_locked(cudaStream_t stream, emu_task *task)
 {
     if (emu_lost())
         return cudaErrorECCUncorrectable;
@@ -452,7 +459,9 @@ static cudaError_t submit_locked(cudaStream_t stream, const emu_task *task)
     if (stream->capture)
         return emu_capture_add(stream, task);
     emu_order(stream);
-    emu_accesses_check(task, &(emu_place){stream->id, stream->device, &stream->clock});
+    bool fits = emu_accesses_check(task, &(emu_place){stream->id, stream->device, &stream->clock});
+    if (task->kernel && !fits)
+        task->work = NULL; /* it would compute with what lies behind its buffers */
     emu_queue(stream, task);
     return cudaSuccess;
 }
@@ -522,28 +531,44 @@ cudaError_t cudaGetLastError(void)
     cudaError_t status = last_error;
     last_error = cudaSuccess;
     pthread_mutex_lock(&emu_lock);
-    if (emu_lost()) /* stays */
+    if (emu_lost()) /* this error is not cleared */
         status = cudaErrorECCUncorrectable;
     pthread_mutex_unlock(&emu_lock);
     return status;
 }
 
+/* The pages that hold a buffer, as the emulator addresses them. */
+typedef struct {
+    char *first, *buffer;
+    size_t size;
+} pages;
+
+static pages pages_of(const buffer *b)
+{
+    char *inside = b->base + (b->device < 0 ? 0 : SPACE), *first = (char *)((uintptr_t)inside / PAGE * PAGE);
+    size_t size = (size_t)(inside - first) + b->size;
+    return (pages){first, inside, (size + PAGE - 1) / PAGE * PAGE};
+}
+
+/* A buffer is aligned to 256 bytes, as CUDA promises, and ends as near as that allows to the end of its last page. The
+ * page behind it is never accessible. Guards fill the rest of its pages. */
 static void *buffer_make(size_t size, int device)
 {
     buffer *b = emu_new(sizeof *b);
-    size_t room = (size + 255) / 256 * 256, pages = (room + PAGE - 1) / PAGE * PAGE;
-    if (space_used + pages + PAGE > SPACE)
+    size_t room = (size + 255) / 256 * 256, whole = (room + PAGE - 1) / PAGE * PAGE;
+    if (space_used + whole + PAGE > SPACE)
         abort();
-    char *inside = space + SPACE + space_used;
-    if (mprotect(inside, pages, PROT_READ | PROT_WRITE))
-        abort();
-    memset(inside, 0xFF, pages);                                              /* NaN, until something is written */
-    b->base = space + space_used + (pages - room) + (device < 0 ? SPACE : 0); /* pinned memory is the host's as well */
+    b->base = space + space_used + (whole - room) + (device < 0 ? SPACE : 0); /* pinned memory is the host's as well */
     b->size = size;
     b->device = device;
+    pages p = pages_of(b);
+    if (mprotect(p.first, whole, PROT_READ | PROT_WRITE))
+        abort();
+    memset(p.first, GUARD, whole);
+    memset(p.buffer, 0xFF, size); /* NaN, until something is written */
     b->next = buffers;
     buffers = b;
-    space_used += pages + PAGE;
+    space_used += whole + PAGE;
     return b->base;
 }
 
@@ -576,12 +601,16 @@ cudaError_t cudaHostAlloc(void **out, size_t size, unsigned flags)
     return emu_failed(unsafe);
 }
 
-/* Addresses are never given out again, so that a use after the end is found; the memory goes back. */
+/* Gives the memory back but never the addresses, so that a use after free is found. */
 static void pages_release(const buffer *b)
 {
-    char *inside = b->base + (b->device < 0 ? 0 : SPACE), *page = (char *)((uintptr_t)inside / PAGE * PAGE);
-    size_t size = (size_t)(inside - page) + b->size, pages = (size + PAGE - 1) / PAGE * PAGE;
-    if (madvise(page, pages, MADV_DONTNEED) || mprotect(page, pages, PROT_NONE))
+    pages p = pages_of(b);
+    for (const char *at = p.first; at < p.first + p.size; at++)
+        if ((at < p.buffer || at >= p.buffer + b->size) && (unsigned char)*at != GUARD) {
+            emu_violation_locked("bytes before or behind a buffer were overwritten");
+            break;
+        }
+    if (madvise(p.first, p.size, MADV_DONTNEED) || mprotect(p.first, p.size, PROT_NONE))
         abort();
 }
 
@@ -732,7 +761,7 @@ cudaError_t cudaEventDestroy(cudaEvent_t event)
     pthread_mutex_lock(&emu_lock);
     while (event->completed < event->recorded)
         pthread_cond_wait(&changed, &emu_lock);
-    for (int i = 1; i < EMU_CLOCKS; i++) /* waits for it that are still queued */
+    for (int i = 1; i < EMU_CLOCKS; i++) /* streams may still have to wait for it */
         while (streams[i] && streams[i]->first)
             pthread_cond_wait(&changed, &emu_lock);
     pthread_mutex_unlock(&emu_lock);
@@ -794,8 +823,8 @@ cudaError_t cudaEventElapsedTime(float *out, cudaEvent_t from, cudaEvent_t to)
     return usable ? cudaSuccess : emu_failed(cudaErrorInvalidResourceHandle);
 }
 
-/* Unlike other work, a wait may be queued on a stream of any device. One that is left out by a planted mistake takes
- * place, but the clocks know nothing of it: the tests themselves are free of races. */
+/* Unlike other work, a wait may be queued on a stream of any device. A wait that a planted mistake removes still takes
+ * place, so that the tests are free of races, but the clocks ignore it. */
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags)
 {
     (void)flags;
@@ -871,7 +900,8 @@ static void kind_check(emu_task *task, const void *to, const void *from, size_t 
     pthread_mutex_unlock(&emu_lock);
 }
 
-/* Memory that is not pinned is copied aside at once on the way in, and makes the host wait on the way out. */
+/* As with real CUDA, memory that is not pinned is copied to a staging buffer at once if it is the source, and makes the
+ * host wait if it is the target. */
 cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t size, enum cudaMemcpyKind kind, cudaStream_t stream)
 {
     emu_task task = {.name = "cudaMemcpyAsync", .work = copy_work, .copy = true};
@@ -889,7 +919,7 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t size, enum cudaMe
     void *staged = c->staged;
     cudaError_t status = emu_submit(stream, &task);
     if (status != cudaSuccess)
-        free(staged); /* it never runs */
+        free(staged); /* the task that would have freed it never runs */
     if (status == cudaSuccess && pageable && kind == cudaMemcpyDeviceToHost)
         status = cudaStreamSynchronize(stream);
     return emu_failed(status);
@@ -911,7 +941,7 @@ cudaError_t cudaMemcpyPeerAsync(void *to, int to_device, const void *from, int f
     if (!target || !source || target->device != to_device || source->device != from_device)
         emu_violation_locked("a copy between devices names a device that does not hold the memory");
     task.bytes.peer = size;
-    task.unfit = true; /* graphs know addresses only */
+    task.unfit = true; /* a graph's copies have addresses, but do not name devices */
     pthread_mutex_unlock(&emu_lock);
     emu_access_add(&task, to, size, true, "the target");
     emu_access_add(&task, from, size, false, "the source");

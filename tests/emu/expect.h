@@ -1,4 +1,4 @@
-/* What the emulator's own tests share. */
+/* Assertions that the emulator's own tests share. */
 #ifndef AN_TESTS_EMU_EXPECT_H
 #define AN_TESTS_EMU_EXPECT_H
 
@@ -13,7 +13,7 @@ static inline void ok(cudaError_t status)
     assert_int_equal(status, cudaSuccess);
 }
 
-/* The violations since the last call: their first text holds part; NULL: there are none. */
+/* Fails unless the first violation since the last call contains part; NULL: unless there was none. */
 static inline void expect(const char *part)
 {
     char text[512];

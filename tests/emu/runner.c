@@ -17,7 +17,7 @@
 const uint32_t runner_labels[BATCH] = {4, 0, 2, 1};
 an_sgd runner_sgd = {.rate = 0.001, .momentum = 0.9, .decay = 0.0005, .bias_rate_scale = 2};
 
-/* What devices make of bytes is exact in bf16: (byte - 128) / 128. test_emu_feed has means and shifts of all kinds. */
+/* Inputs of (byte - 128) / 128, which are exact in bf16. Other means and shifts are tested by test_emu_feed. */
 static const float grey[3] = {128, 128, 128};
 static const an_conversion conversion = {.mean = grey, .side = 1, .scale = 1 / 128.0};
 
@@ -28,7 +28,7 @@ static uint16_t bf16(float value)
     return (uint16_t)(bits >> 16); /* test values are exact */
 }
 
-/* The same images in the form that the exec asks for. */
+/* The same images in the format that the exec asks for. */
 static void images_fill(runner *r, size_t side)
 {
     an_format format = an_exec_input_format(r->exec);

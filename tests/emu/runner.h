@@ -1,4 +1,4 @@
-/* A network on emulated GPUs with a batch of images, for tests. */
+/* A network on emulated GPUs with a batch of images, for tests. Failures end the test. */
 #ifndef AN_TESTS_EMU_RUNNER_H
 #define AN_TESTS_EMU_RUNNER_H
 
@@ -7,12 +7,12 @@
 #define BATCH 4
 
 extern const uint32_t runner_labels[BATCH];
-/* A rate at which rounding does not grow into other losses within the steps compared. */
+/* A learning rate so small that rounding errors do not grow into different losses within the steps compared. */
 extern an_sgd runner_sgd;
 
 typedef struct {
     an_exec *exec;
-    void *pixels; /* as the exec wants them */
+    void *pixels; /* in the format that the exec asks for */
     an_image_draw *draws;
     an_images images; /* both */
     size_t size;
@@ -22,8 +22,8 @@ void runner_make(runner *r, const an_graph *graph, const char *devices, an_preci
 void runner_make_with(runner *r, const an_graph *graph, const char *devices, an_precision precision, bool columns,
                       an_choices *choices);
 void runner_free(runner *r);
-double runner_step(runner *r, uint64_t step, uint32_t count);      /* and update; returns the loss */
-void runner_compare(an_exec *one, an_exec *two, double tolerance); /* weights */
+double runner_step(runner *r, uint64_t step, uint32_t count);      /* with update; returns the loss */
+void runner_compare(an_exec *one, an_exec *two, double tolerance); /* their weights */
 void runner_no_violations(void);
 
 #endif

@@ -1,4 +1,4 @@
-/* The emulator's own test: each mistake that it exists for is caught, and right use is not complained about. */
+/* The emulator's own test: it reports each mistake that it exists to find, and nothing in correct use. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include <cublasLt.h>
 #include <cuda_runtime_api.h>
 #include <cudnn.h>
 #include <signal.h>
@@ -131,6 +132,315 @@ static void test_other_devices(void **state)
     bench_free(&s);
 }
 
+/* Every kernel is started with buffers of exactly the size that it needs, then with each of them one byte too small. */
+typedef struct {
+    cudaStream_t stream;
+    void *places[AN_KERNEL_OUT + AN_KERNEL_IN];
+    size_t sizes[AN_KERNEL_OUT + AN_KERNEL_IN]; /* outs, then ins; 0: NULL */
+} exact;
+
+static an_kernel_places exact_make(exact *e, uint64_t items, int small)
+{
+    an_kernel_places at = {.items = items};
+    for (int i = 0; i < AN_KERNEL_OUT + AN_KERNEL_IN; i++) {
+        e->places[i] = NULL;
+        if (!e->sizes[i])
+            continue;
+        ok(cudaMalloc(&e->places[i], e->sizes[i] - (i == small)));
+        ok(cudaMemsetAsync(e->places[i], 0, e->sizes[i] - (i == small), e->stream));
+        *(i < AN_KERNEL_OUT ? &at.out[i] : (void **)&at.in[i - AN_KERNEL_OUT]) = e->places[i];
+    }
+    ok(cudaStreamSynchronize(e->stream));
+    return at;
+}
+
+static void exact_free(exact *e)
+{
+    ok(cudaStreamSynchronize(e->stream));
+    for (int i = 0; i < AN_KERNEL_OUT + AN_KERNEL_IN; i++)
+        ok(cudaFree(e->places[i]));
+}
+
+/* Rows of 3 channels, 5 x 3 pixels of 2 images where there are images, and classes. */
+#define ROWS 30
+#define CHANNELS 3
+
+static cudaError_t convert_start(an_kernel_places at, cudaStream_t stream)
+{
+    an_convert_args args = {.at = at, .h = 5, .w = 3, .channels = 4, .mean_side = 5, .scale = 1};
+    return an_kernel_convert(&args, stream);
+}
+
+static cudaError_t activate_start(an_kernel_places at, cudaStream_t stream)
+{
+    an_activate_args args = {.at = at, .activation = 3, .stored = AN_STORED_BF16};
+    return an_kernel_activate(&args, stream);
+}
+
+static cudaError_t slope_start(an_kernel_places at, cudaStream_t stream)
+{
+    an_slope_args args = {.at = at, .rows = ROWS, .channels = CHANNELS, .chunk = 8, .activation = 1};
+    return an_kernel_slope(&args, stream);
+}
+
+static cudaError_t bias_start(an_kernel_places at, cudaStream_t stream)
+{
+    an_bias_args args = {.at = at, .channels = CHANNELS, .chunks = 41};
+    return an_kernel_bias(&args, stream);
+}
+
+static const an_pool_args pool = {
+    .channels = CHANNELS, .h = 5, .w = 3, .oh = 3, .ow = 2, .window = 3, .stride = 2, .pad = 1, .group = 1};
+
+static cudaError_t pool_start(an_kernel_places at, cudaStream_t stream)
+{
+    an_pool_args args = pool;
+    args.at = at;
+    return an_kernel_pool(&args, stream);
+}
+
+static cudaError_t pool_back_start(an_kernel_places at, cudaStream_t stream)
+{
+    an_pool_back_args args = {.pool = pool};
+    args.pool.at = at;
+    return an_kernel_pool_back(&args, stream);
+}
+
+static const an_lrn_args lrn = {.channels = 8, .width = 4, .size = 5, .group = 4, .alpha = 1, .beta = 0.75F, .k = 2};
+
+static cudaError_t lrn_start(an_kernel_places at, cudaStream_t stream)
+{
+    an_lrn_args args = lrn;
+    args.at = at;
+    return an_kernel_lrn(&args, stream);
+}
+
+static cudaError_t lrn_back_start(an_kernel_places at, cudaStream_t stream)
+{
+    an_lrn_back_args args = {.lrn = lrn};
+    args.lrn.at = at;
+    return an_kernel_lrn_back(&args, stream);
+}
+
+static cudaError_t numbers_start(an_kernel_places at, cudaStream_t stream)
+{
+    an_numbers_args args = {.at = at};
+    return an_kernel_numbers(&args, stream);
+}
+
+static cudaError_t dropout_start(an_kernel_places at, cudaStream_t stream)
+{
+    an_dropout_args args = {.at = at,
+                            .channels = CHANNELS,
+                            .layer_channels = CHANNELS,
+                            .threshold = 1U << 31,
+                            .scale = 2,
+                            .to = AN_STORED_BF16};
+    return an_kernel_dropout(&args, stream);
+}
+
+static cudaError_t dropout_back_start(an_kernel_places at, cudaStream_t stream)
+{
+    an_dropout_back_args args = {.at = at, .scale = 2, .accumulate = 1};
+    return an_kernel_dropout_back(&args, stream);
+}
+
+static cudaError_t loss_start(an_kernel_places at, cudaStream_t stream)
+{
+    an_loss_args args = {.at = at, .classes = 37};
+    return an_kernel_loss(&args, stream);
+}
+
+static cudaError_t loss_back_start(an_kernel_places at, cudaStream_t stream)
+{
+    an_loss_back_args args = {.at = at, .classes = 37, .count = 2};
+    return an_kernel_loss_back(&args, stream);
+}
+
+/* Channels 1 to 3 of rows of 5, to channels 2 to 4 of rows of 6. */
+static cudaError_t window_start(an_kernel_places at, cudaStream_t stream)
+{
+    an_window_args args = {.at = at,
+                           .channels = CHANNELS,
+                           .from_channels = 5,
+                           .from_offset = 1,
+                           .to_channels = 6,
+                           .to_offset = 2,
+                           .to = AN_STORED_BF16};
+    return an_kernel_window(&args, stream);
+}
+
+static cudaError_t sgd_start(an_kernel_places at, cudaStream_t stream)
+{
+    an_sgd_args args = {.at = {.items = at.items}, .count = 1};
+    args.tensors[0] = (an_sgd_tensor){.at = at, .stored = AN_STORED_BF16};
+    return an_kernel_sgd(&args, stream);
+}
+
+static const struct {
+    const char *name;
+    cudaError_t (*start)(an_kernel_places at, cudaStream_t stream);
+    uint64_t items;
+    size_t sizes[AN_KERNEL_OUT + AN_KERNEL_IN]; /* bytes of out[0], ..., in[0], ... */
+} launches[] = {
+    {"convert", convert_start, ROWS * 2, {ROWS * 16, 0, 0, 0, ROWS * 3, 2 * sizeof(an_image_draw), 25 * 12}},
+    {"activate", activate_start, 31, {62}},
+    {"slope", slope_start, 4 * CHANNELS, {ROWS * 12, 4 * 12, 0, 0, ROWS * 12}},
+    {"bias", bias_start, CHANNELS, {12, 0, 0, 0, 41 * 12}},
+    {"pool", pool_start, 2 * 6 * CHANNELS, {2 * 6 * 12, 2 * 6 * 3, 0, 0, ROWS * 12}},
+    {"pool_back", pool_back_start, ROWS *CHANNELS, {ROWS * 12, 0, 0, 0, 2 * 6 * 12, 2 * 6 * 3}},
+    {"lrn", lrn_start, 6, {96, 96, 0, 0, 96}},
+    {"lrn_back", lrn_back_start, 6, {96, 0, 0, 0, 96, 96, 96}},
+    {"numbers", numbers_start, 4, {16}},
+    {"dropout", dropout_start, ROWS *CHANNELS, {ROWS * 6, ROWS * 3, 0, 0, ROWS * 12, 16}},
+    {"dropout_back", dropout_back_start, 31, {124, 0, 0, 0, 124, 31}},
+    {"loss", loss_start, 3, {3 * 37 * 4, 3 * sizeof(an_row_result), 0, 0, 3 * 37 * 4, 12}},
+    {"loss_back", loss_back_start, 3 * 37, {3 * 37 * 4, 0, 0, 0, 2 * 37 * 4, 8}},
+    {"window", window_start, 10 * CHANNELS, {(9 * 6 + 5) * 2, 0, 0, 0, (9 * 5 + 4) * 4}},
+    {"sgd", sgd_start, 31, {124, 124, 62, 0, 124}},
+};
+#define LAUNCHES (sizeof launches / sizeof *launches)
+
+/* small: the number of the place whose buffer is one byte too small; -1: none. */
+static void exact_start(cudaStream_t stream, size_t kernel, int small)
+{
+    exact e = {.stream = stream};
+    memcpy(e.sizes, launches[kernel].sizes, sizeof e.sizes);
+    an_kernel_places at = exact_make(&e, launches[kernel].items, small);
+    ok(launches[kernel].start(at, stream));
+    char text[512];
+    int found = emu_violations(text, sizeof text);
+    if (small < 0 ? found != 0 : !strstr(text, "runs beyond its buffer"))
+        fail_msg("%s, place %d too small: '%s'", launches[kernel].name, small, text);
+    exact_free(&e);
+    expect(NULL);
+}
+
+static void test_kernels_and_buffers_that_just_fit(void **state)
+{
+    (void)state;
+    bench s;
+    bench_make(&s);
+    for (size_t k = 0; k < LAUNCHES; k++) {
+        exact_start(s.one, k, -1);
+        for (int i = 0; i < AN_KERNEL_OUT + AN_KERNEL_IN; i++)
+            if (launches[k].sizes[i])
+                exact_start(s.one, k, i);
+    }
+    bench_free(&s);
+}
+
+/* A kernel that works on one item too many is found twice: when it touches memory that its arguments do not describe,
+ * and by the guard bytes after the buffer. */
+static void test_a_kernel_that_does_too_much(void **state)
+{
+    (void)state;
+    bench s;
+    void *values;
+    bench_make(&s);
+    ok(cudaMalloc(&values, 31 * 2));
+    ok(cudaMemsetAsync(values, 0, 31 * 2, s.one));
+    emu_extra_item("an_device_activate");
+    ok(activate_start((an_kernel_places){.out = {values}, .items = 31}, s.one));
+    ok(cudaStreamSynchronize(s.one));
+    emu_extra_item(NULL);
+    expect("2 bytes at");
+    ok(cudaFree(values));
+    expect("bytes before or behind a buffer were overwritten");
+    bench_free(&s);
+}
+
+static void test_the_host_beyond_pinned_memory(void **state)
+{
+    (void)state;
+    bench s;
+    bench_make(&s);
+    for (int i = 0; i < 2; i++) {
+        char *host;
+        ok(cudaHostAlloc((void **)&host, 100, 0));
+        host[i ? -1 : 100] = 0;
+        ok(cudaFreeHost(host));
+        expect("bytes before or behind a buffer were overwritten");
+    }
+    bench_free(&s);
+}
+
+/* D = A B, where D is 3 x 2 and its columns begin lead values apart. A is (1 2; 3 4; 5 6), B the identity. */
+typedef struct {
+    cublasLtHandle_t handle;
+    cublasLtMatmulDesc_t operation;
+    cublasLtMatrixLayout_t a, b, d;
+    cublasLtMatmulPreference_t preference;
+    cublasLtMatmulHeuristicResult_t result;
+} product;
+
+static void cublas_ok(cublasStatus_t status)
+{
+    assert_int_equal(status, CUBLAS_STATUS_SUCCESS);
+}
+
+static void product_make(product *p, int64_t lead)
+{
+    int found;
+    cublas_ok(cublasLtCreate(&p->handle));
+    cublas_ok(cublasLtMatmulDescCreate(&p->operation, CUBLAS_COMPUTE_32F, CUDA_R_32F));
+    cublas_ok(cublasLtMatrixLayoutCreate(&p->a, CUDA_R_32F, 3, 2, 3));
+    cublas_ok(cublasLtMatrixLayoutCreate(&p->b, CUDA_R_32F, 2, 2, 2));
+    cublas_ok(cublasLtMatrixLayoutCreate(&p->d, CUDA_R_32F, 3, 2, lead));
+    cublas_ok(cublasLtMatmulPreferenceCreate(&p->preference));
+    cublas_ok(cublasLtMatmulAlgoGetHeuristic(p->handle, p->operation, p->a, p->b, p->d, p->d, p->preference, 1,
+                                             &p->result, &found));
+}
+
+static void product_free(product *p)
+{
+    cublas_ok(cublasLtMatmulPreferenceDestroy(p->preference));
+    cublas_ok(cublasLtMatrixLayoutDestroy(p->a));
+    cublas_ok(cublasLtMatrixLayoutDestroy(p->b));
+    cublas_ok(cublasLtMatrixLayoutDestroy(p->d));
+    cublas_ok(cublasLtMatmulDescDestroy(p->operation));
+    cublas_ok(cublasLtDestroy(p->handle));
+}
+
+/* A and B are in s->a, the workspace is s->b. */
+static void product_run(const product *p, const bench *s, float beta, void *d)
+{
+    float one = 1;
+    cublas_ok(cublasLtMatmul(p->handle, p->operation, &one, s->a, p->a, s->a + 8, p->b, &beta, d, p->d, d, p->d,
+                             &p->result.algo, s->b, p->result.workspaceSize, s->one));
+}
+
+static void test_a_product_into_columns_that_lie_apart(void **state)
+{
+    (void)state;
+    static const float a[] = {1, 3, 5, 2, 4, 6, 0, 0, 1, 0, 0, 1}, before[8] = {7, 7, 7, 7, 7, 7, 7, 7};
+    static const float set[8] = {1, 3, 5, 7, 7, 2, 4, 6}, added[8] = {2, 6, 10, 7, 7, 4, 8, 12};
+    bench s;
+    product p;
+    float *d, got[8];
+    bench_make(&s);
+    ok(cudaFree(s.b));
+    ok(cudaMalloc((void **)&s.b, 4096)); /* the workspace */
+    ok(cudaMalloc((void **)&d, sizeof got));
+    ok(cudaMemcpyAsync(s.a, a, sizeof a, cudaMemcpyHostToDevice, s.one));
+    ok(cudaMemcpyAsync(d, before, sizeof before, cudaMemcpyHostToDevice, s.one));
+    product_make(&p, 5);
+    for (int i = 0; i < 2; i++) {
+        product_run(&p, &s, (float)i, d);
+        ok(cudaMemcpyAsync(got, d, sizeof got, cudaMemcpyDeviceToHost, s.one));
+        assert_memory_equal(got, i ? added : set, sizeof got);
+    }
+    expect(NULL);
+    product_free(&p);
+    product_make(&p, 6); /* the last column no longer fits */
+    product_run(&p, &s, 0, d);
+    expect("runs beyond its buffer");
+    ok(cudaStreamSynchronize(s.one));
+    product_free(&p);
+    ok(cudaFree(d));
+    bench_free(&s);
+}
+
 static void test_beyond_the_buffer(void **state)
 {
     (void)state;
@@ -204,10 +514,18 @@ static void test_a_wrong_stride(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_right_use_passes),         cmocka_unit_test(test_a_missing_wait),
-        cmocka_unit_test(test_a_buffer_freed_in_flight), cmocka_unit_test(test_other_devices),
-        cmocka_unit_test(test_beyond_the_buffer),        cmocka_unit_test(test_the_host_cannot_touch_device_memory),
-        cmocka_unit_test(test_memory_starts_unusable),   cmocka_unit_test(test_a_wrong_stride),
+        cmocka_unit_test(test_right_use_passes),
+        cmocka_unit_test(test_a_missing_wait),
+        cmocka_unit_test(test_a_buffer_freed_in_flight),
+        cmocka_unit_test(test_other_devices),
+        cmocka_unit_test(test_beyond_the_buffer),
+        cmocka_unit_test(test_the_host_cannot_touch_device_memory),
+        cmocka_unit_test(test_memory_starts_unusable),
+        cmocka_unit_test(test_a_wrong_stride),
+        cmocka_unit_test(test_kernels_and_buffers_that_just_fit),
+        cmocka_unit_test(test_a_kernel_that_does_too_much),
+        cmocka_unit_test(test_the_host_beyond_pinned_memory),
+        cmocka_unit_test(test_a_product_into_columns_that_lie_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

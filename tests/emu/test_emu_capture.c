@@ -1,4 +1,4 @@
-/* The emulator's own test: stream capture has the runtime's rules, and a graph has no order but its own. */
+/* The emulator's own test: stream capture obeys the runtime's rules, and a graph has only the order of its edges. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -93,7 +93,7 @@ static void after(cudaStream_t stream, cudaEvent_t event, cudaStream_t other)
     ok(cudaStreamWaitEvent(stream, event, 0));
 }
 
-/* The wait takes place, so that the test is free of races, and counts for nothing. */
+/* The wait takes place, so that the test is free of races, but does not count. */
 static void without(cudaStream_t stream, cudaEvent_t event, cudaStream_t other)
 {
     emu_drop_wait(1);
@@ -149,7 +149,7 @@ static void test_a_stream_must_join_again(void **state)
     bench_make(&s);
     capture_all(&s, NULL, true, false);
     expect_end(&s, cudaErrorStreamCaptureUnjoined);
-    /* One that never was brought in works at once, and what it made is none of the capture's business. */
+    /* A stream that never joined the capture works at once, and the capture may not wait for its events. */
     begin(&s);
     emu_drop_wait(1);
     after(s.two, s.fork, s.one);
@@ -162,7 +162,7 @@ static void test_a_stream_must_join_again(void **state)
     bench_free(&s);
 }
 
-/* A wait left out between streams that have joined and will join again. */
+/* A missing wait between streams that have both joined the capture and will join again. */
 static void test_a_missing_wait_in_a_graph(void **state)
 {
     (void)state;
@@ -276,7 +276,8 @@ static void test_the_host_must_not_wait(void **state)
     bench_free(&s);
 }
 
-/* A graph knows addresses, not devices, and the driver's way through the host is none. */
+/* A graph's copies have addresses, but name no devices, so copies that the driver passes through the host are refused.
+ */
 static void test_copies_between_devices(void **state)
 {
     (void)state;

@@ -1,5 +1,5 @@
-/* What a machine may do to the backend: devices that are too old or fail at any operation, and engines that refuse when
- * they are run. */
+/* The backend on difficult machines: devices that are too old or fail at any operation, engines that fail when they are
+ * run, and networks that a device cannot compute. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -38,7 +38,9 @@ static int step(an_exec *exec)
     int rc = an_exec_step(exec, &(an_images){.pixels = pixels}, labels, BATCH, 0, &result);
     if (!rc)
         rc = an_exec_update(exec, &sgd);
-    return rc ? rc : an_exec_wait(exec);
+    if (rc)
+        return rc;
+    return an_exec_wait(exec);
 }
 
 static void no_violations(void)
@@ -73,7 +75,7 @@ static void test_old_devices_are_refused_in_words(void **state)
     no_violations();
 }
 
-/* An engine that the library proposes and then fails to run is no candidate; one of them must be left. */
+/* An engine that fails when it is run drops out of the contest; at least one must remain. */
 static void test_engines_that_fail_when_run(void **state)
 {
     (void)state;
@@ -83,7 +85,7 @@ static void test_engines_that_fail_when_run(void **state)
         emu_cost(EMU_CUDNN, i, i == 1 ? 0 : 1000000);
         emu_cost(EMU_CUBLAS, i, i == 0 ? 0 : 1000000);
     }
-    emu_refuse(EMU_CUDNN, 1); /* the favourites, and the fastest */
+    emu_refuse(EMU_CUDNN, 1); /* the heuristic's first choice, and the fastest */
     emu_refuse(EMU_CUBLAS, 0);
     an_test_ok(create(&exec, "cuda:0", AN_PRECISION_F32, &choices), "engines that fail");
     an_test_ok(step(exec), "a step without them");
@@ -109,7 +111,7 @@ static void test_engines_that_fail_when_run(void **state)
     no_violations();
 }
 
-/* Whichever operation meets a lost device, own kernel or library, the message says what happened and what to do. */
+/* Whichever operation first fails on a lost device, the message says what happened and what to do. */
 static void test_a_lost_device_is_named_everywhere(void **state)
 {
     (void)state;
@@ -137,8 +139,8 @@ static bool is_convolution(const an_exec_layer *layer)
     return !strcmp(layer->kind, "conv");
 }
 
-/* The layers' times: forward, backward and update of those that have them. The devices' clocks say that convolutions
- * take very long, which takes the host no time. What follows on another device waits for them. */
+/* The layers' times: forward, backward and update of those that have them. Planted costs make convolutions very long on
+ * the devices' clocks, without the host having to wait. */
 static void check_times(const an_exec *exec, bool on_devices, bool alone)
 {
     for (int i = 0; i < an_exec_layer_count(exec); i++) {
@@ -167,7 +169,7 @@ static void parameters_same(an_exec *a, an_exec *b)
     }
 }
 
-/* Profiled, layers have the times that their devices' clocks tell; what is computed stays the same. */
+/* Profiling reports the layers' times on the devices' clocks and does not change what is computed. */
 static void check_profile(const char *devices)
 {
     an_exec *exec, *plain;
@@ -230,7 +232,7 @@ static an_device_time idle_of(const char *devices, bool announced)
     return time;
 }
 
-/* Copies take half an hour by the devices' clocks: they hide behind a longer step, or are what the device waits for. */
+/* Copies take half an hour on the devices' clocks. A longer step hides them; otherwise the device waits for them. */
 static void test_idle_time_before_a_late_copy(void **state)
 {
     (void)state;
@@ -250,6 +252,36 @@ static void test_idle_time_before_a_late_copy(void **state)
     no_violations();
 }
 
+/* The position of a maximum is kept in a byte, which larger windows would overflow without a word. */
+static int create_with_window(int window, bool average)
+{
+    an_exec *exec = NULL;
+    an_graph graph = {0};
+    an_exec_options options = {.devices = "cuda:1", .batch = BATCH, .training = true};
+    an_node image = {.name = "input", .kind = AN_OP_INPUT, .channels = 3, .height = SMALL_SIDE, .width = SMALL_SIDE};
+    an_node pool = {
+        .name = "pool", .kind = AN_OP_POOL, .input_count = 1, .kernel = window, .stride = 1, .average = average};
+    an_node logits = {.name = "fc", .kind = AN_OP_DENSE, .input_count = 1, .channels = SMALL_CLASSES};
+    an_node loss = {.name = "loss", .kind = AN_OP_LOSS, .input_count = 1};
+    pool.inputs[0] = an_graph_add(&graph, &image);
+    logits.inputs[0] = an_graph_add(&graph, &pool);
+    loss.inputs[0] = an_graph_add(&graph, &logits);
+    assert_true(an_graph_add(&graph, &loss) > 0);
+    int rc = an_exec_create(&exec, &graph, &options);
+    an_exec_free(exec);
+    return rc;
+}
+
+static void test_large_maximum_windows_are_refused(void **state)
+{
+    (void)state;
+    an_test_ok(create_with_window(16, false), "a maximum over 16 x 16");
+    an_test_ok(create_with_window(17, true), "an average over 17 x 17");
+    assert_int_equal(create_with_window(17, false), AN_EUNSUPPORTED);
+    assert_non_null(strstr(an_error_message(), "pool: training a maximum over windows of 17 x 17"));
+    no_violations();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -258,6 +290,7 @@ int main(void)
         cmocka_unit_test(test_a_lost_device_is_named_everywhere),
         cmocka_unit_test(test_layers_are_timed_on_the_devices_clock),
         cmocka_unit_test(test_idle_time_before_a_late_copy),
+        cmocka_unit_test(test_large_maximum_windows_are_refused),
     };
     (void)emu_violations(NULL, 0); /* from now on collected */
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
-/* Whole networks on one and two emulated GPUs: the CPU's losses and weights, nothing allocated and nobody waiting
- * within a step, the bytes that the formula says, and planted mistakes that must be noticed. */
+/* Whole networks on one and two emulated GPUs. Losses and weights match the CPU's, a step allocates nothing and waits
+ * for nothing but its loss, the bytes between devices are those of the formula, and every planted mistake is noticed.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -102,7 +103,7 @@ static void test_peer_access_may_be_refused(void **state)
     emu_peer_set(true);
 }
 
-/* The same steps give the same bits, on whichever of the devices. */
+/* The same steps give the same bits on either device. */
 static void test_steps_repeat_exactly(void **state)
 {
     (void)state;
@@ -121,14 +122,14 @@ static void test_steps_repeat_exactly(void **state)
     runner_no_violations();
 }
 
-/* What brings a batch to one device, by docs/gpu.md. */
+/* The bytes that are copied to a device for a batch, by docs/gpu.md. */
 static uint64_t image_bytes(uint64_t side)
 {
     return BATCH * side * side * 3 + BATCH * 24;
 }
 
-/* Batches that are announced travel while the step before computes; the results are the same bits, and an announcement
- * that does not come true does no harm. */
+/* A prefetched batch is copied while the step before computes. The results are the same bits, and it does no harm if
+ * another batch than the prefetched one is used. */
 static void test_announced_batches(void **state)
 {
     (void)state;
@@ -155,7 +156,7 @@ static void test_announced_batches(void **state)
     runner_no_violations();
 }
 
-/* An announced batch may be given up while it travels. */
+/* The memory of a prefetched batch may be freed while it is being copied. */
 static void test_an_announced_batch_may_be_freed(void **state)
 {
     (void)state;
@@ -245,8 +246,8 @@ static void test_a_step_neither_waits_nor_allocates(void **state)
     check_steady("cuda:0,cuda:1", AN_PRECISION_BF16);
 }
 
-/* Every wait that orders work within a step is missed when it is left out. That for the images' place is not among
- * them: the loss that the host has seen orders that already. */
+/* Removing any wait that orders work within a step is noticed. The wait for an image slot to be free is not among them:
+ * the host has seen the loss of the step that used the slot, which already orders it. */
 static void test_every_missing_wait_is_caught(void **state)
 {
     (void)state;
@@ -377,7 +378,7 @@ static void costs_set(unsigned one, unsigned three, unsigned four)
     emu_cost(EMU_CUDNN, 4, four);
 }
 
-/* Whoever is fastest is chosen and stays; what was chosen is not measured again, but on another driver. */
+/* The fastest kernel is chosen and kept. What was chosen is not measured again, unless the driver changes. */
 static void test_choices_are_measured_once(void **state)
 {
     (void)state;
@@ -408,7 +409,7 @@ static void test_choices_are_measured_once(void **state)
     runner_no_violations();
 }
 
-/* The kernels chosen decide the bits, and they alone: measuring leaves no trace in what is computed. */
+/* The bits depend on the kernels that were chosen, but not on whether they were measured. */
 static void test_choices_decide_the_bits(void **state)
 {
     (void)state;
@@ -443,7 +444,7 @@ static void test_choices_decide_the_bits(void **state)
     runner_no_violations();
 }
 
-/* A choice that the library does not know any more is made again. */
+/* If the library no longer offers what was chosen, the choice is made again. */
 static void test_unknown_choices_are_replaced(void **state)
 {
     (void)state;

@@ -1,4 +1,4 @@
-/* Images that cross the bus as bytes: what the device makes of them is bit for bit what the loader would have made. */
+/* Images are copied to the device as bytes and converted there, to the same bits as the loader's own conversion. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -28,7 +28,7 @@
 #define SIDE 28 /* of the records; the crops are SMALL_SIDE */
 #define PIXELS (SIDE * SIDE * 3)
 
-/* A training set: records, and statistics that are no round numbers. */
+/* A training set: records, and statistics that are not round numbers. */
 typedef struct {
     uint8_t records[BATCH][PIXELS];
     float mean_image[PIXELS];
@@ -151,7 +151,7 @@ static void feeder_free(feeder *f)
     an_exec_free(f->exec);
 }
 
-/* What the first layer sees. */
+/* The input of the first layer. */
 static void feeder_input(feeder *f, const an_images *images, uint32_t count, float *out)
 {
     an_test_ok(an_exec_evaluate(f->exec, images, NULL, count, NULL, NULL), "evaluate");
@@ -196,7 +196,7 @@ static void test_devices_convert_as_the_loader_does(void **state)
     free(s);
 }
 
-/* A place, a mirroring or a shift that is not the image's own shows in this image, and in no other. */
+/* A crop place, mirroring or shift that is not the image's own changes this image, and no other. */
 static void test_a_wrong_draw_shows(void **state)
 {
     (void)state;
@@ -225,7 +225,7 @@ static void test_a_wrong_draw_shows(void **state)
     no_violations();
 }
 
-/* Without draws all are as if nothing had been drawn, also after a batch that had some. */
+/* A batch without draws is neither shifted nor mirrored, even after a batch that had draws. */
 static void test_batches_without_draws(void **state)
 {
     (void)state;
@@ -247,7 +247,7 @@ static void test_batches_without_draws(void **state)
     no_violations();
 }
 
-/* An announced batch brings its own draws; one with the same pixels and other draws is another batch. */
+/* A prefetched batch brings its own draws; the same pixels with other draws are another batch. */
 static void test_announced_draws(void **state)
 {
     (void)state;
@@ -278,7 +278,7 @@ static void test_announced_draws(void **state)
     no_violations();
 }
 
-/* Channels that only tensor cores want are zero, whatever lay there. */
+/* The channels that are added for tensor cores are zero, whatever the memory held before. */
 static void test_spare_channels_are_zero(void **state)
 {
     (void)state;

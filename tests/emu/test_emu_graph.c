@@ -1,5 +1,6 @@
-/* Training steps replayed as graphs on one and two emulated GPUs: the bits of steps that are queued op by op, whatever
- * comes in between; refusals that cost nothing but time; planted mistakes that must be noticed. */
+/* Training steps that are replayed as graphs on one and two emulated GPUs. They give the same bits as steps that are
+ * queued op by op, whatever comes in between. Where capture is refused, training goes on without. Planted mistakes are
+ * noticed. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -140,7 +141,7 @@ static void state_copy(an_exec *from, an_exec *to)
         }
 }
 
-/* What goes on elsewhere walks its first step where the other one replays. */
+/* A resumed run queues its first step op by op, where the uninterrupted run replays it. */
 static void test_a_resumed_run_ends_in_the_same_bits(void **state)
 {
     (void)state;
@@ -180,7 +181,8 @@ static void test_replays_can_be_switched(void **state)
     runner_no_violations();
 }
 
-/* Whatever is refused, the same steps are walked; the reason is kept. Returns the number of graphs launched. */
+/* Whatever call is refused, the same steps are computed op by op, and the reason is kept. Returns the number of graphs
+ * launched. */
 static uint64_t check_refusal(const char *devices, int captured, emu_graph_call call, const char *reason)
 {
     runner walks, r;
@@ -229,7 +231,7 @@ static uint64_t crossings(const an_exec *exec)
     return count;
 }
 
-/* One wait left out of the step that records: the capture fails, or the launch is found out. */
+/* With one wait removed from the step that is recorded, either the capture fails or the launch is a violation. */
 static bool is_caught(int wait, uint64_t *crossing_count)
 {
     runner r;
@@ -290,7 +292,7 @@ static void test_every_missing_wait_around_replays_is_caught(void **state)
     runner_no_violations();
 }
 
-/* The test above would notice if dropout's number were the same in every step. */
+/* Shows that the test above would fail if dropout's counter were the same in every step. */
 static void test_a_baked_number_is_noticed(void **state)
 {
     (void)state;

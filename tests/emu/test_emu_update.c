@@ -1,6 +1,6 @@
-/* The update of all of a device's tensors in one launch: the bits of one launch a tensor, on every placement, and with
- * more tensors than a launch takes. Around it: the host that goes on while gradients are computed, and the loss that is
- * known before. */
+/* Updating all tensors of a device in one launch gives the same bits as one launch for each, on every placement and
+ * with more tensors than a launch holds. Also: the host goes on while gradients are computed, and knows the loss before
+ * that. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -26,7 +26,7 @@
 
 static const an_sgd sgd = {.rate = 0.01, .momentum = 0.9, .decay = 0.0005, .bias_rate_scale = 2, .bias_decay = 0.0001};
 
-/* Fully connected layers one behind another. */
+/* A network of many fully connected layers. */
 static void deep_net(an_graph *graph)
 {
     memset(graph, 0, sizeof *graph);
@@ -146,7 +146,7 @@ static void test_more_tensors_than_a_launch_takes(void **state)
     check_same(&graph, "cuda:0", AN_PRECISION_F32);
 }
 
-/* Kernels that an update starts. */
+/* The number of kernels that an update starts. */
 static uint64_t launches(const an_graph *graph, int tensors)
 {
     an_exec *exec;
@@ -169,8 +169,8 @@ static void test_launches_are_few(void **state)
     assert_int_equal(launches(&graph, 2 * DEEP), (2 * DEEP + AN_SGD_TENSORS - 1) / AN_SGD_TENSORS);
 }
 
-/* A step returns with its loss, not with its gradients; the update is queued behind those. What the host gave is free
- * by then, but for a batch that was announced. */
+/* A step returns once its loss is known, while its gradients are still computed; the update is queued after them. The
+ * host's memory is free again by then, except that of a prefetched batch. */
 static void check_ahead(const char *devices)
 {
     an_graph graph;
@@ -203,7 +203,7 @@ static void test_the_host_does_not_wait_for_backward(void **state)
     check_ahead("cuda:0,cuda:1");
 }
 
-/* Makes the first weight of conv2 what is given and returns what it was. */
+/* Sets the first weight of conv2 and returns its old value. */
 static float weight_swap(an_exec *exec, float value)
 {
     int number = 0;
@@ -218,8 +218,8 @@ static float weight_swap(an_exec *exec, float value)
     return before;
 }
 
-/* A loss that is not finite is told while backward is still at work, and before an update spoils the weights: the
- * network goes on as if nothing had happened once the cause is gone. */
+/* A loss that is not finite is reported while backward still runs, and before an update spoils the weights. Once the
+ * cause is removed, training goes on as if nothing had happened. */
 static void test_a_loss_that_is_not_finite(void **state)
 {
     (void)state;

@@ -1,5 +1,9 @@
-/* Device functions and their launches. Items are dealt out in a grid-stride loop; a warp kernel's item belongs to 32
- * lanes that reduce with shuffles in a fixed order, so every run gives the same bits. */
+/* The kernels on a device, and their launches. A grid-stride loop distributes the items over the threads, or over the
+ * warps for WARP kernels.
+ *
+ * Sums and maxima over the lanes of a warp are butterflies: each lane adds the value of the lane 16 away (lane number
+ * XOR 16), then that of the lane 8, 4, 2 and 1 away. The order is fixed, so every run gives the same bits, and all
+ * lanes end with the same result. tests/emu/emu_bodies.c repeats this order on the host. */
 #define AN_BODY static __device__ __forceinline__
 #define AN_LANES 32
 #define AN_LANE ((int)(threadIdx.x & 31))

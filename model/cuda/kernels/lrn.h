@@ -4,7 +4,8 @@
 
 #include "model/cuda/kernels/values.h"
 
-/* s^-beta, and s^(-beta - 1). The usual beta, 3/4, needs two roots and no logarithm, of which a device has few. */
+/* Returns s^-beta and sets next to s^(-beta - 1). The usual beta of 3/4 takes two square roots instead of powf, whose
+ * logarithm is slow on a device. */
 AN_BODY float an_lrn_power(float s, float beta, float *next)
 {
     float power;
@@ -19,7 +20,7 @@ AN_BODY float an_lrn_power(float s, float beta, float *next)
     return power;
 }
 
-/* The channels whose windows of normalisation hold channel: first to last. */
+/* The first and the last channel whose normalisation window contains channel. */
 AN_BODY void an_lrn_range(const an_lrn_args *a, int channel, int *first, int *last)
 {
     int start = channel / a->width * a->width, half = a->size / 2;
@@ -41,30 +42,33 @@ AN_BODY void an_lrn_one(const an_lrn_args *a, uint64_t i)
     float power = an_lrn_power(sum, a->beta, &next);
     an_store(a->at.out[0], a->stored, i, an_load(a->at.in[0], a->stored, i) * power);
     if (a->at.out[1])
-        ((float *)a->at.out[1])[i] = sum;
+        an_store(a->at.out[1], AN_STORED_F32, i, sum);
 }
 
-/* dx_i = dy_i s_i^-beta - 2 alpha / size beta x_i sum_j dy_j x_j s_j^(-beta - 1), over the windows j that hold i. */
+/* The derivative of the formula with an_lrn_args in kernels.h, where s_j is the sum of channel j:
+ *   dx_i = dy_i s_i^-beta - 2 (alpha / size) beta x_i sum_j dy_j x_j s_j^(-beta - 1)
+ * with j over the channels whose windows contain i. */
 AN_BODY void an_lrn_back_one(const an_lrn_back_args *args, uint64_t i)
 {
     const an_lrn_args *a = &args->lrn;
-    const float *sums = (const float *)a->at.in[1];
     int channel = (int)(i % (uint64_t)a->channels), first, last;
+    const void *sums = a->at.in[1];
     uint64_t row = i - (uint64_t)channel;
     float through = 0, next;
     an_lrn_range(a, channel, &first, &last);
     for (int c = first; c <= last; c++) {
         uint64_t j = row + (uint64_t)c;
-        (void)an_lrn_power(sums[j], a->beta, &next);
+        (void)an_lrn_power(an_load(sums, AN_STORED_F32, j), a->beta, &next);
         through += an_load(a->at.in[2], a->stored, j) * an_load(a->at.in[0], a->stored, j) * next;
     }
-    float direct = an_load(a->at.in[2], a->stored, i) * an_lrn_power(sums[i], a->beta, &next);
+    float direct = an_load(a->at.in[2], a->stored, i) * an_lrn_power(an_load(sums, AN_STORED_F32, i), a->beta, &next);
     float slope = direct - 2 * a->alpha * a->beta * an_load(a->at.in[0], a->stored, i) * through;
     an_put(a->at.out[0], a->stored, i, slope, args->accumulate);
 }
 
-/* A group of channels with its neighbours, of which windows of up to 5 hold two before and two behind; beyond the width
- * normalised together lie values that add nothing. */
+/* The group variant loads a group of channels together with the two channels before and after it, which is as far as a
+ * window of up to 5 channels reaches. Neighbours outside the channels that are normalised together are replaced by a
+ * value that adds nothing to the sums. */
 #define AN_LRN_HALF 2
 #define AN_LRN_ROOM (8 + 2 * AN_LRN_HALF)
 
@@ -81,7 +85,7 @@ AN_BODY void an_lrn_load(const an_lrn_args *a, const void *from, an_stored store
     an_group_load(from, stored, first, count, out + AN_LRN_HALF);
 }
 
-/* The sum over the window of value k of a group. */
+/* The sum over the window around value k of a group. */
 AN_BODY float an_lrn_sum(const float *values, int k, int half)
 {
     float sum = 0;

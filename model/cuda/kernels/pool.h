@@ -4,7 +4,8 @@
 
 #include "model/cuda/kernels/values.h"
 
-/* How many rows (columns) of the image the window at place out covers: a mean divides by these alone. */
+/* How many rows (or columns) of the image window number out covers. Padding is not counted: a mean divides by the
+ * number of pixels alone. */
 AN_BODY int an_pool_covered(const an_pool_args *a, int out, int side)
 {
     int first = out * a->stride - a->pad, end = first + a->window;
@@ -25,10 +26,11 @@ AN_BODY void an_pool_load(const an_pool_args *a, const void *from, an_stored sto
         an_group_load(from, stored, first, count, out);
 }
 
-/* Which place of its window each of a group took, a byte each. */
+/* For each value of a group, the position within its window that held the maximum: one byte each. */
 AN_BODY void an_taken_load(const void *from, uint64_t first, int count, int *taken)
 {
     const uint8_t *bytes = (const uint8_t *)from + first;
+    AN_TOUCH(bytes, (size_t)count);
     if (count == 1)
         taken[0] = bytes[0];
     AN_UNROLL for (int k = 0; k + 4 <= count; k += 4)
@@ -41,6 +43,7 @@ AN_BODY void an_taken_load(const void *from, uint64_t first, int count, int *tak
 AN_BODY void an_taken_store(void *to, uint64_t first, int count, const int *taken)
 {
     uint8_t *bytes = (uint8_t *)to + first;
+    AN_TOUCH(bytes, (size_t)count);
     if (count == 1)
         bytes[0] = (uint8_t)taken[0];
     AN_UNROLL for (int k = 0; k + 4 <= count; k += 4)
@@ -51,8 +54,8 @@ AN_BODY void an_taken_store(void *to, uint64_t first, int count, const int *take
     }
 }
 
-/* Takes up a value of the window for each of a group. Maximum: the first of equal values is taken; NaN wins, so that it
- * is noticed. */
+/* Adds one pixel of the window to the result, for each channel of a group. For a maximum, the first of equal values
+ * wins, and NaN wins over everything, so that a diverged network is noticed. */
 AN_BODY void an_pool_take(int average, int place, int count, const float *values, float *result, int *taken)
 {
     AN_UNROLL for (int c = 0; c < count; c++)
@@ -93,7 +96,7 @@ AN_BODY void an_pool_group(const an_pool_args *a, uint64_t i, an_stored stored, 
         an_taken_store(a->at.out[1], i * (uint64_t)count, count, taken);
 }
 
-/* The windows along one side that cover a place of it: first to last. */
+/* The first and the last window along one axis that cover a place on it. */
 AN_BODY void an_pool_range(const an_pool_args *a, int place, int windows, int *first, int *last)
 {
     unsigned end = (unsigned)(place + a->pad), stride = (unsigned)a->stride, window = (unsigned)a->window;
@@ -103,7 +106,8 @@ AN_BODY void an_pool_range(const an_pool_args *a, int place, int windows, int *f
         *last = windows - 1;
 }
 
-/* Gathers from every window that covers the pixel: its share of a mean, or all if it was taken. */
+/* Sums the gradients of all windows that cover a pixel: for a mean the pixel's share of each, for a maximum the whole
+ * gradient of those in which the pixel held the maximum. */
 AN_BODY void an_pool_back_group(const an_pool_back_args *args, uint64_t i, an_stored stored, int count)
 {
     const an_pool_args *a = &args->pool;

@@ -1,4 +1,5 @@
-/* Part of bodies.h: values as they lie in memory, one by one and 16 bytes at once, and where they lie. */
+/* Part of bodies.h: reading and writing values in memory, one by one and 16 bytes at once, and the index of a value in
+ * a tensor. */
 #ifndef AN_MODEL_CUDA_KERNELS_VALUES_H
 #define AN_MODEL_CUDA_KERNELS_VALUES_H
 
@@ -16,9 +17,16 @@
 #define AN_ROOT(x) (1 / sqrtf(x))
 #endif
 
-/* What a thread reads and writes at once. Values beside each other go through it where their number is a multiple of
- * what it holds: addresses are then computed, and memory is asked, once for four or eight of them. Functions on groups
- * take the type and count as constants of their callers, so that arrays become registers. */
+/* Told of every access to memory: its address and size. A device compiles it to nothing; the tests' emulator compares
+ * each access with what the kernel's arguments describe. */
+#ifndef AN_TOUCH
+#define AN_TOUCH(at, size) ((void)0)
+#endif
+
+/* The 16 bytes that a thread reads or writes with one instruction: four fp32 values or eight bf16 values. A kernel
+ * works on such groups where its channels divide into them, which computes addresses and asks memory once for a whole
+ * group. Functions on groups are called with constants for the type and the count, so that the compiler unrolls their
+ * loops and keeps their arrays in registers. */
 typedef struct {
     uint32_t words[4];
 } __attribute__((aligned(16), may_alias)) an_sixteen;
@@ -32,14 +40,16 @@ AN_BODY float an_bits_float(uint32_t bits)
     return value;
 }
 
+/* Value number i of an array. */
 AN_BODY float an_load(const void *from, an_stored stored, uint64_t i)
 {
+    AN_TOUCH((const char *)from + i * (stored == AN_STORED_F32 ? 4 : 2), stored == AN_STORED_F32 ? 4 : 2);
     if (stored == AN_STORED_F32)
         return ((const float *)from)[i];
     return an_bits_float((uint32_t)((const uint16_t *)from)[i] << 16);
 }
 
-/* As stored; bf16 to the nearest, ties to even; a NaN stays one. */
+/* The bits that represent a value in memory. bf16 is rounded to nearest, ties to even; a NaN stays a NaN. */
 AN_BODY uint32_t an_stored_bits(an_stored stored, float value)
 {
     uint32_t bits;
@@ -55,15 +65,35 @@ AN_BODY uint32_t an_stored_bits(an_stored stored, float value)
 
 AN_BODY void an_store(void *to, an_stored stored, uint64_t i, float value)
 {
+    AN_TOUCH((const char *)to + i * (stored == AN_STORED_F32 ? 4 : 2), stored == AN_STORED_F32 ? 4 : 2);
     if (stored == AN_STORED_F32)
         ((float *)to)[i] = value;
     else
         ((uint16_t *)to)[i] = (uint16_t)an_stored_bits(stored, value);
 }
 
+/* Stores a value, or adds it to the one that is there. */
 AN_BODY void an_put(void *to, an_stored stored, uint64_t i, float value, int accumulate)
 {
     an_store(to, stored, i, accumulate ? an_load(to, stored, i) + value : value);
+}
+
+AN_BODY uint8_t an_load_byte(const void *from, uint64_t i)
+{
+    AN_TOUCH((const uint8_t *)from + i, 1);
+    return ((const uint8_t *)from)[i];
+}
+
+AN_BODY void an_store_byte(void *to, uint64_t i, uint8_t value)
+{
+    AN_TOUCH((const uint8_t *)to + i, 1);
+    ((uint8_t *)to)[i] = value;
+}
+
+AN_BODY uint32_t an_load_word(const void *from, uint64_t i)
+{
+    AN_TOUCH((const uint32_t *)from + i, 4);
+    return ((const uint32_t *)from)[i];
 }
 
 AN_BODY const an_sixteen *an_sixteen_at(const void *from, an_stored stored, uint64_t i)
@@ -76,6 +106,7 @@ AN_BODY void an_group_load(const void *from, an_stored stored, uint64_t first, i
     int values = stored == AN_STORED_F32 ? 4 : 8;
     AN_UNROLL for (int g = 0; g < count; g += values)
     {
+        AN_TOUCH(an_sixteen_at(from, stored, first + (uint64_t)g), 16);
         an_sixteen v = *an_sixteen_at(from, stored, first + (uint64_t)g);
         AN_UNROLL for (int k = 0; k < values; k++)
         {
@@ -97,6 +128,7 @@ AN_BODY void an_group_store(void *to, an_stored stored, uint64_t first, int coun
                                                  : an_stored_bits(stored, values[g + 2 * k]) |
                                                        an_stored_bits(stored, values[g + 2 * k + 1]) << 16;
         }
+        AN_TOUCH(an_sixteen_at(to, stored, first + (uint64_t)g), 16);
         *(an_sixteen *)(uintptr_t)an_sixteen_at(to, stored, first + (uint64_t)g) = v;
     }
 }
@@ -111,7 +143,7 @@ AN_BODY void an_group_put(void *to, an_stored stored, uint64_t first, int count,
     an_group_store(to, stored, first, count, values);
 }
 
-/* The position of a pixel's values: sample, row, column and channel of item i. */
+/* The sample, row, column and channel of item i of an N x H x W x C tensor. */
 typedef struct {
     uint64_t n;
     int y, x, c;
@@ -129,6 +161,7 @@ AN_BODY an_place an_place_of(uint64_t i, int h, int w, int channels)
     return p;
 }
 
+/* The inverse: the index of a value in memory. */
 AN_BODY uint64_t an_place_index(uint64_t n, int y, int x, int c, int h, int w, int channels)
 {
     return ((n * (uint64_t)h + (uint64_t)y) * (uint64_t)w + (uint64_t)x) * (uint64_t)channels + (uint64_t)c;

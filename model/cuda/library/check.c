@@ -1,3 +1,4 @@
+/* Statuses of the CUDA libraries as errors of ours. */
 #include "model/cuda/library/check.h"
 
 #include <stdarg.h>
@@ -39,7 +40,7 @@ static int cuda_code(cudaError_t status)
 
 #define REASON_MAX 384
 
-/* CUDA's own words, with the remedy where there is a usual one. */
+/* What happened, with the remedy where there is a usual one. */
 static const char *cuda_reason(cudaError_t status)
 {
     switch (status) {
@@ -62,7 +63,7 @@ static const char *cuda_reason(cudaError_t status)
     }
 }
 
-/* What leaves nothing but to end the process: every later call fails. */
+/* Whether the device is lost to this process: every later call fails. */
 static bool is_lost(cudaError_t status)
 {
     switch (status) {
@@ -96,8 +97,9 @@ static const char *lost_reason(cudaError_t status, char *text, size_t size)
     return text;
 }
 
-/* A library that fails on a lost device tells no more than that it failed; the runtime keeps what happened. Other
- * errors of the runtime's are forgotten by being asked for, as they must: they have been told. */
+/* Whether the runtime remembers that the device was lost. A library that fails for this reason only says that it
+ * failed. Asking clears any other error that the runtime remembers, which is as it should be: it has been reported
+ * already. */
 static bool device_lost(char *text, size_t size)
 {
     cudaError_t last = cudaGetLastError();
@@ -119,7 +121,7 @@ int an_cuda_check(cudaError_t status, const char *format, ...)
     return rc;
 }
 
-/* cuDNN keeps a sentence about the last failure of the thread. */
+/* cuDNN keeps a message about the last failure in each thread. */
 static const char *cudnn_reason(cudnnStatus_t status, char *text, size_t size)
 {
     char last[256] = "";

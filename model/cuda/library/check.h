@@ -1,4 +1,6 @@
-/* Statuses of the CUDA libraries as errors of ours. The text before the reason says what was attempted, with sizes. */
+/* Turns a status of a CUDA library into an error of ours. Success is 0. Otherwise the message is "cannot ATTEMPT:
+ * REASON", where the format states the attempt, with sizes, and the code is AN_ENOMEM (no device memory),
+ * AN_EUNSUPPORTED (this device, driver or library cannot do it) or AN_EINTERNAL. Each thread has its own message. */
 #ifndef AN_MODEL_CUDA_LIBRARY_CHECK_H
 #define AN_MODEL_CUDA_LIBRARY_CHECK_H
 

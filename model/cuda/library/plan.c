@@ -1,3 +1,4 @@
+/* Stating convolutions as cuDNN operation graphs, and making, binding and running their plans. */
 #include "model/cuda/library/plan.h"
 
 #include <stdio.h>
@@ -124,7 +125,7 @@ static int convolution(an_plan *plan, const an_plan_spec *spec, descriptor *out)
     return an_plan_finalize(&s);
 }
 
-/* The attributes of the three convolution operations, which differ in name only. */
+/* The names of the attributes of the three convolution operations; only the names differ. */
 typedef struct {
     cudnnBackendDescriptorType_t type;
     cudnnBackendAttributeName_t convolution, x, w, y, alpha, beta;
@@ -163,8 +164,16 @@ static int conv_operation(an_plan *plan, const an_plan_spec *spec, descriptor y,
     descriptor conv, from, weights;
     float alpha = 1, beta = 0;
     int rc = convolution(plan, spec, &conv);
-    if (rc || (rc = tensor(plan, &x, &from)) || (rc = tensor(plan, &w, &weights)) ||
-        (rc = an_plan_part(plan, names->type, out)))
+    if (rc)
+        return rc;
+    rc = tensor(plan, &x, &from);
+    if (rc)
+        return rc;
+    rc = tensor(plan, &w, &weights);
+    if (rc)
+        return rc;
+    rc = an_plan_part(plan, names->type, out);
+    if (rc)
         return rc;
     an_plan_setter s = {plan, *out, AN_OK};
     an_plan_set_part(&s, names->convolution, conv);
@@ -176,7 +185,7 @@ static int conv_operation(an_plan *plan, const an_plan_spec *spec, descriptor y,
     return an_plan_finalize(&s);
 }
 
-/* y = mode(x, b), in fp32; b NULL for an activation. */
+/* y = mode(x, b), computed in fp32. b is NULL for an activation, which has one operand. */
 static int pointwise(an_plan *plan, cudnnPointwiseMode_t mode, descriptor x, descriptor b, descriptor y,
                      descriptor *out)
 {
@@ -186,7 +195,11 @@ static int pointwise(an_plan *plan, cudnnPointwiseMode_t mode, descriptor x, des
     an_plan_setter k = {plan, kind, rc};
     an_plan_set(&k, CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, 1, &mode);
     an_plan_set(&k, CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_TYPE_DATA_TYPE, 1, &compute);
-    if ((rc = an_plan_finalize(&k)) || (rc = an_plan_part(plan, CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR, out)))
+    rc = an_plan_finalize(&k);
+    if (rc)
+        return rc;
+    rc = an_plan_part(plan, CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR, out);
+    if (rc)
         return rc;
     an_plan_setter s = {plan, *out, AN_OK};
     an_plan_set_part(&s, CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, kind);
@@ -197,7 +210,7 @@ static int pointwise(an_plan *plan, cudnnPointwiseMode_t mode, descriptor x, des
     return an_plan_finalize(&s);
 }
 
-/* The operations of the graph; returns their number in count. */
+/* Makes the operations of the graph, count of them. */
 static int operations(an_plan *plan, const an_plan_spec *spec, descriptor ops[3], int64_t *count)
 {
     static const cudnnPointwiseMode_t modes[] = {[AN_ACTIVATION_RELU] = CUDNN_POINTWISE_RELU_FWD,
@@ -210,15 +223,28 @@ static int operations(an_plan *plan, const an_plan_spec *spec, descriptor ops[3]
     bool activated = spec->activation != AN_ACTIVATION_NONE;
     *count = 1;
     int rc = tensor(plan, &y, &out);
-    if (rc || spec->kind != AN_PLAN_FORWARD)
-        return rc ? rc : conv_operation(plan, spec, out, &ops[0]);
+    if (rc)
+        return rc;
+    if (spec->kind != AN_PLAN_FORWARD)
+        return conv_operation(plan, spec, out, &ops[0]);
     product.id = 'p';
     sum.id = 's';
     product.type = sum.type = CUDNN_DATA_FLOAT;
     product.virtual = sum.virtual = true;
-    if ((rc = tensor(plan, &product, &products)) || (rc = tensor(plan, &b, &bias)) ||
-        (rc = activated ? tensor(plan, &sum, &sums) : AN_OK) || (rc = conv_operation(plan, spec, products, &ops[0])) ||
-        (rc = pointwise(plan, CUDNN_POINTWISE_ADD, products, bias, activated ? sums : out, &ops[1])))
+    rc = tensor(plan, &product, &products);
+    if (rc)
+        return rc;
+    rc = tensor(plan, &b, &bias);
+    if (rc)
+        return rc;
+    rc = activated ? tensor(plan, &sum, &sums) : AN_OK;
+    if (rc)
+        return rc;
+    rc = conv_operation(plan, spec, products, &ops[0]);
+    if (rc)
+        return rc;
+    rc = pointwise(plan, CUDNN_POINTWISE_ADD, products, bias, activated ? sums : out, &ops[1]);
+    if (rc)
         return rc;
     *count = activated ? 3 : 2;
     return activated ? pointwise(plan, modes[spec->activation], sums, NULL, out, &ops[2]) : AN_OK;
@@ -244,7 +270,10 @@ static int graph_build(an_plan *plan, const an_plan_spec *spec, descriptor *grap
     memset(plan, 0, sizeof *plan);
     an_plan_subject(spec, plan->subject, sizeof plan->subject);
     int rc = operations(plan, spec, ops, &count);
-    if (rc || (rc = an_plan_part(plan, CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR, graph)))
+    if (rc)
+        return rc;
+    rc = an_plan_part(plan, CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR, graph);
+    if (rc)
         return rc;
     an_plan_setter s = {plan, *graph, AN_OK};
     an_plan_set(&s, CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR, count, ops);
@@ -353,7 +382,9 @@ int an_plan_device_current(cudnnBackendDescriptor_t *out)
 {
     int32_t id;
     int rc = an_cuda_check(cudaGetDevice(&id), "ask for the current device");
-    return rc ? rc : device_make(out, CUDNN_ATTR_DEVICEPROP_DEVICE_ID, CUDNN_TYPE_INT32, 1, &id);
+    if (rc)
+        return rc;
+    return device_make(out, CUDNN_ATTR_DEVICEPROP_DEVICE_ID, CUDNN_TYPE_INT32, 1, &id);
 }
 
 int an_plan_device_described(cudnnBackendDescriptor_t *out, const char *json)

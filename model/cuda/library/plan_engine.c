@@ -1,4 +1,5 @@
-/* Who computes a graph: cuDNN's heuristic proposes engines with settings ("knobs"), of which only some suit. */
+/* Finding an engine for a graph: cuDNN's heuristic proposes engines with settings ("knobs"), of which only some compute
+ * with the precision that is asked for, and the same in every run. */
 #include <stdio.h>
 #include <string.h>
 
@@ -17,7 +18,7 @@ static int ask(const an_plan *plan, descriptor from, cudnnBackendAttributeName_t
                           "ask for cuDNN attribute %d of %s", (int)name, plan->subject);
 }
 
-/* Whether an engine computes what the precision promises, the same in every run. */
+/* Whether an engine with these notes computes with the precision that is asked for, and the same in every run. */
 static bool notes_suit(const an_plan_spec *spec, const cudnnBackendNumericalNote_t *notes, int64_t count)
 {
     for (int64_t i = 0; i < count; i++)
@@ -48,7 +49,7 @@ static int engine_look(an_plan *plan, const an_plan_spec *spec, an_plan_proposal
     return rc;
 }
 
-/* " knob=value". */
+/* Appends " knob=value" to text. */
 static int knob_name(const an_plan *plan, descriptor knob, char *text, size_t size)
 {
     cudnnBackendKnobType_t type;
@@ -69,9 +70,10 @@ static int proposal_name(an_plan *plan, an_plan_proposal *proposal)
     int64_t count = 0;
     int rc = AN_OK, made = 0;
     snprintf(proposal->name, sizeof proposal->name, "%lld", (long long)proposal->engine);
-    while (made < KNOBS_MAX && !rc)
-        if (!(rc = an_plan_part(plan, CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR, &knobs[made])))
-            made++;
+    while (made < KNOBS_MAX && !rc) {
+        rc = an_plan_part(plan, CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR, &knobs[made]);
+        made += !rc;
+    }
     if (!rc)
         rc = ask(plan, proposal->config, CUDNN_ATTR_ENGINECFG_KNOB_CHOICES, CUDNN_TYPE_BACKEND_DESCRIPTOR, KNOBS_MAX,
                  &count, knobs);
@@ -92,11 +94,13 @@ static int configs_ask(an_plan *plan, descriptor graph, descriptor device, cudnn
     an_plan_set(&s, CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, 1, &mode);
     an_plan_set_part(&s, CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, device);
     *count = 0;
-    if ((rc = an_plan_finalize(&s)))
+    rc = an_plan_finalize(&s);
+    if (rc)
         return rc == AN_EUNSUPPORTED ? AN_OK : rc;
-    for (int i = 0; i < AN_PLAN_PROPOSALS; i++)
-        if ((rc = an_plan_part(plan, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, &configs[i])))
-            return rc;
+    for (int i = 0; i < AN_PLAN_PROPOSALS && !rc; i++)
+        rc = an_plan_part(plan, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, &configs[i]);
+    if (rc)
+        return rc;
     return ask(plan, heuristic, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR, AN_PLAN_PROPOSALS, count,
                configs);
 }
@@ -112,7 +116,10 @@ int an_plan_proposals(an_plan *plan, const an_plan_spec *spec, descriptor graph,
         an_plan_proposal proposal = {.config = configs[i]};
         bool suits;
         rc = engine_look(plan, spec, &proposal, &suits);
-        if (!rc && suits && !(rc = proposal_name(plan, &proposal)))
+        if (rc || !suits)
+            continue;
+        rc = proposal_name(plan, &proposal);
+        if (!rc)
             out[(*count)++] = proposal;
     }
     return rc;

@@ -1,6 +1,7 @@
-/* What the parts of the emulator share. */
-#ifndef AN_TESTS_EMU_INTERNAL_H
-#define AN_TESTS_EMU_INTERNAL_H
+/* What the files of the emulator share. One lock, emu_lock, guards all its state; a function that needs it held says
+ * so. */
+#ifndef AN_TESTS_EMU_PRIVATE_H
+#define AN_TESTS_EMU_PRIVATE_H
 
 #include <cuda_runtime_api.h>
 #include <pthread.h>
@@ -25,9 +26,9 @@ typedef struct {
     void (*work)(void *data); /* runs on the stream's thread */
     void *data;               /* freed afterwards */
     unsigned cost;            /* microseconds that events tell on top of the time it took */
-    bool copy;                /* may touch memory of other devices and of the host */
-    bool pageable, unfit;     /* memory that is not pinned; no graph can hold it */
-    emu_counters bytes;       /* that it moves */
+    bool copy;                /* it may touch memory of other devices and of the host */
+    bool pageable, unfit;     /* it uses memory that is not pinned; it cannot become a node of a graph */
+    emu_counters bytes;       /* what it adds to the counters */
 } emu_task;
 
 void emu_access_add(emu_task *task, const void *at, size_t size, bool write, const char *what);
@@ -41,15 +42,42 @@ unsigned emu_cost_of(emu_library library, int proposal);
 bool emu_refuses(emu_library library, int proposal);
 void *emu_new(size_t size); /* zeroed; never NULL */
 
-/* Vector clocks: a component for the host, for each stream and for each stream that went into a graph. */
+/* Memory that a launch touches: an address and a number of bytes. */
+typedef struct {
+    const void *at;
+    size_t size;
+    bool write;
+} emu_extent;
+
+#define EMU_EXTENTS (EMU_ACCESSES - 4)
+typedef struct {
+    emu_extent each[EMU_EXTENTS];
+    int count;
+} emu_extents;
+
+/* emu_extents.c: what a launch of the kernel with these arguments touches. */
+void emu_extents_of(emu_extents *list, const char *kernel, const void *args);
+
+/* emu_bodies.c: the backend's kernels. */
+typedef struct {
+    const char *name; /* as registered with the runtime: an_device_... */
+    size_t size;      /* of the arguments */
+    void (*run)(const void *args, uint64_t items);
+} emu_kernel;
+int emu_kernel_count(void);
+const emu_kernel *emu_kernel_at(int number);
+/* Runs all items. The places in the arguments are the emulator's own addresses. */
+void emu_kernel_run(const emu_kernel *kernel, const void *args);
+
+/* Vector clocks. The host, each stream, and each stream that was captured into a graph has a component. */
 #define EMU_CLOCKS 128
 
 typedef struct {
     uint64_t at[EMU_CLOCKS];
 } emu_clock;
 
-/* Nodes of a graph being captured that the next one comes behind. Those that a planted mistake left out are waited for,
- * but do not count. */
+/* While a graph is captured: the nodes that the next one depends on. Those that a planted mistake removed are waited
+ * for, so that tests are free of races, but do not count as dependencies. */
 #define EMU_TIPS 32
 typedef struct {
     int node[EMU_TIPS];
@@ -65,10 +93,10 @@ struct CUevent_st {
     uint64_t recorded, completed; /* sequence numbers */
     bool timed;
     struct timespec time; /* of completion */
-    uint64_t charged;     /* of the stream, then */
+    uint64_t charged;     /* that of the stream, at completion */
     emu_clock clock;
-    uint64_t captured; /* number of the capture in which it was recorded last; 0: it was not in one */
-    emu_tips tips;     /* then */
+    uint64_t captured; /* the number of the capture in which it was last recorded; 0: outside of any */
+    emu_tips tips;     /* of that capture, at that time */
 };
 
 struct CUstream_st {
@@ -79,13 +107,13 @@ struct CUstream_st {
     bool quit;
     unsigned seed;
     emu_clock clock;
-    uint64_t charged;     /* microseconds: how far its clock is ahead */
-    emu_capture *capture; /* that takes what is queued; else NULL */
-    int chain;            /* there */
+    uint64_t charged;     /* microseconds that its clock is ahead of real time, by planted costs */
+    emu_capture *capture; /* the capture that takes what is queued; NULL: none */
+    int chain;            /* the stream's number in that capture */
     emu_tips tips;
 };
 
-/* Who touches memory, and what it knows. */
+/* Who accesses memory (a component of the clocks), on which device, and what it knows to be done. */
 typedef struct {
     int component, device;
     const emu_clock *clock;
@@ -102,21 +130,23 @@ bool emu_host_knows(int component, uint64_t at);
 bool emu_lost(void);
 bool emu_stream_check(cudaStream_t stream, const char *name);
 struct CUstream_st *emu_stream(int number); /* 0 to EMU_CLOCKS - 1; NULL: there is none */
-void emu_pause(unsigned *seed);             /* for a random while; not under the lock */
-void emu_accesses_check(const emu_task *task, const emu_place *place);
+void emu_pause(unsigned *seed);             /* sleeps for a random time; call it without the lock */
+/* Reports every wrong access; returns whether all lie within their buffers. */
+bool emu_accesses_check(const emu_task *task, const emu_place *place);
 void emu_account(const emu_task *task);
 /* Orders the stream behind what the host knows, then queues. */
 void emu_order(cudaStream_t stream);
 void emu_queue(cudaStream_t stream, const emu_task *task);
 cudaError_t emu_failed(cudaError_t status); /* for cudaGetLastError */
 
-/* emu_graph.c; all under the lock. Of a stream that is being captured, or an event that was recorded in a capture. */
+/* emu_graph.c; all under the lock. For streams that are captured, and events that were recorded in a capture. */
 cudaError_t emu_capture_add(cudaStream_t stream, const emu_task *task);
 cudaError_t emu_capture_record(cudaStream_t stream, cudaEvent_t event);
 cudaError_t emu_capture_wait(cudaStream_t stream, cudaEvent_t event, bool dropped);
-/* The host does what would break a capture. */
+/* Called when the host does something that breaks a capture. */
 cudaError_t emu_capture_break(emu_capture *capture);
-/* What is not safe while a capture is under way that forbids it to this thread: cudaSuccess, or a broken capture. */
+/* Called for what a capture may forbid this thread, such as allocating. cudaSuccess if none does; else the capture is
+ * broken. */
 cudaError_t emu_capture_unsafe(void);
 
 #endif

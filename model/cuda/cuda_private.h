@@ -1,0 +1,221 @@
+/* The CUDA backend: what its files share. Convolutions run through cuDNN's operation graphs, fully connected layers
+ * through cuBLASLt, and all other layers through own kernels.
+ *
+ * Layout. Activations and their gradients lie N x H x W x C in memory, as bf16 or fp32. Weights are fp32 masters,
+ * O x H x W x I, with a copy in the type that the layers compute with.
+ *
+ * Ownership. Memory, events and plans are registered with the backend that made them and freed when it closes. After
+ * finish only recordings and the events of marks are made.
+ *
+ * Failure. Functions return 0 or a negative error code and set the message. CUDA reports failures of queued work late,
+ * so any later call may return them. A lost device cannot be used again in this process.
+ *
+ * DESIGN. One host thread makes all calls and queues all work. Each device has three streams:
+ *   - compute runs a device's kernels in the order of the calls;
+ *   - images copies the next batch to the device;
+ *   - copy fetches what another device has computed. It may have to wait for that device, so images are not copied on
+ *     it.
+ *
+ * Values cross between devices like this. The op that makes them records `ready` on its compute stream. The copy stream
+ * of the device that reads them waits for `ready`, copies the values into an inbox and records `arrived`, for which
+ * that device's compute stream waits. Gradients return in the same way: the reading device packs them into an outbox
+ * and records `packed`; the copy stream of the making device waits for it, copies, and records `sent`, for which its
+ * compute stream waits.
+ *
+ * Each event between devices is recorded and waited for within one pass, forward or backward. No event keeps a buffer
+ * from being overwritten by the next step, because none is needed: where values cross, their gradient comes back after
+ * everything that has read them, and the making device waits for it before it begins the next step. A run without
+ * backward ends with the host waiting for its results.
+ *
+ * A pass of a training step can be recorded as a CUDA graph (recording.c). What depends on the batch or the step stays
+ * outside the graph: feeding, labels, dropout's counter, and the update with its rate. A graph runs on the compute
+ * stream of the first device. It begins after the work queued on the compute streams of all devices, and their later
+ * work waits for it. Copy streams need no such order: all that they copy between devices waits for `ready` or `packed`
+ * of its own pass. So ordinary passes, graphs and evaluations can follow each other in any order.
+ *
+ * The host waits in three places: for the loss of a step, which is known before its backward pass is done; in
+ * synchronize; and in the functions that read or write values in canonical order. */
+#ifndef AN_MODEL_CUDA_CUDA_PRIVATE_H
+#define AN_MODEL_CUDA_CUDA_PRIVATE_H
+
+#include "base/choices.h"
+#include "model/backend.h"
+#include "model/cuda/kernels/kernels.h"
+#include "model/cuda/library/check.h"
+#include "model/cuda/library/plan.h"
+
+typedef struct an_cuda_owned an_cuda_owned;
+
+struct an_backend {
+    int device, batch;
+    bool training;
+    uint64_t seed;
+    an_choices *choices; /* of kernels, the caller's; NULL: take what the libraries' heuristics propose first */
+    an_cuda_precision precision;
+    an_stored stored;         /* of activations and of the weights that layers compute with */
+    an_conversion conversion; /* of images; its mean is the caller's and valid until finish */
+    cudaStream_t compute, images, copy;
+    cudnnHandle_t cudnn;
+    cublasLtHandle_t blas;
+    cudnnBackendDescriptor_t properties; /* of the device, for plans */
+    an_cuda_owned *owned;
+    an_op *ops, **ops_end; /* in order of creation */
+    void *workspace;       /* of the libraries; one is enough, as kernels on the compute stream never overlap */
+    size_t workspace_size;
+    uint64_t memory;          /* bytes allocated on the device */
+    cudaEvent_t tail;         /* recorded on compute when another device is to wait for all that is queued there */
+    an_recording *recording;  /* under way: it captures what is queued; NULL: none is */
+    an_recording *recordings; /* finished ones, which this backend owns */
+    void *numbers;            /* dropout's counter in this step, for layer 0; NULL: the network has no dropout */
+    /* time.c. begun: the device began its last batch; before: the batch before that. done, asked: see time.c. */
+    cudaEvent_t before, begun, done, asked;
+    bool ended;          /* done has been recorded since begun was */
+    bool measured;       /* all four are recorded, and their times not yet added to time */
+    int begins;          /* how many of before and begun are recorded */
+    an_device_time time; /* since it was last read */
+};
+
+/* device.c. What is made here is registered with the backend and freed by an_cuda_close. what names the purpose of the
+ * memory in error messages. All memory is zeroed. */
+int an_cuda_use(const an_backend *cuda); /* makes its device the current one of the calling thread */
+int an_cuda_alloc(an_backend *cuda, void **out, size_t size, const char *what);
+int an_cuda_alloc_pinned(an_backend *cuda, void **out, size_t size, const char *what);
+int an_cuda_alloc_host(an_backend *cuda, void **out, size_t size);
+int an_cuda_event(an_backend *cuda, cudaEvent_t *out);
+int an_cuda_event_timed(an_backend *cuda, cudaEvent_t *out);
+int an_cuda_plan(an_backend *cuda, an_plan **out, const an_plan_spec *spec);
+int an_cuda_devices(an_buffer *out); /* appends a line for each device, or one that says why there is none */
+int an_cuda_open(an_backend **out, const an_backend_options *options);
+void an_cuda_close(an_backend *cuda);
+int an_cuda_wait(cudaStream_t stream, cudaEvent_t event);
+int an_cuda_record(cudaEvent_t event, cudaStream_t stream);
+int an_cuda_launched(cudaError_t status, const an_op *op, const char *what);
+
+/* tensor.c. The output of an op: N x H x W x C in memory. */
+typedef struct {
+    an_backend *cuda;
+    int n, c, h, w;
+    int stored_c;                   /* channels in memory; those beyond c are zero */
+    an_stored stored, slope_stored; /* of values (fp32 for logits and probabilities) and of gradients */
+    void *data, *slope;             /* values; gradient, NULL without training */
+} an_cuda_tensor;
+
+int an_cuda_tensor_make(an_cuda_tensor *tensor, an_backend *cuda, const an_node *node, int stored_c, an_stored stored);
+uint64_t an_cuda_tensor_items(const an_cuda_tensor *tensor); /* number of values in memory, padding included */
+size_t an_stored_size(an_stored stored);
+float an_stored_get(const void *values, an_stored stored, size_t i);
+void an_stored_put(void *values, an_stored stored, size_t i, float value);
+/* The first count samples in canonical order, N x C x H x W. They wait for the compute stream. */
+int an_cuda_tensor_get(const an_cuda_tensor *tensor, bool gradient, uint32_t count, float *out);
+int an_cuda_tensor_set(const an_cuda_tensor *tensor, bool gradient, uint32_t count, const float *values);
+/* Copy bytes between device and host. They wait for the compute stream. */
+int an_cuda_fetch(an_backend *cuda, void *out, const void *from, size_t size);
+int an_cuda_put(an_backend *cuda, void *to, const void *values, size_t size);
+
+/* weights.c. O x H x W x I in memory, where I includes the input's padding; O x I x H x W in canonical order. A bias is
+ * O x 1 x 1 x 1. */
+typedef struct {
+    int o, i, h, w, stored_i;
+    uint64_t items;
+    an_stored stored, slope_stored;
+    float *master, *velocity;
+    void *copy;  /* in the type that the layer computes with; the master itself if that is fp32 */
+    void *slope; /* gradient; fp32, except bf16 for bf16 convolutions: cuDNN has no deterministic engines for these with
+                    an fp32 result */
+} an_cuda_weights;
+
+int an_cuda_weights_make(an_cuda_weights *weights, an_backend *cuda, const int shape[4], int stored_i,
+                         an_stored slope_stored, const char *name);
+int an_cuda_bias_make(an_cuda_weights *bias, an_backend *cuda, const an_node *node, an_stored copy);
+int an_cuda_weights_get(const an_cuda_weights *weights, an_backend *cuda, an_parameter_kind kind, float *out);
+int an_cuda_weights_set(const an_cuda_weights *weights, an_backend *cuda, an_parameter_kind kind, const float *values);
+
+/* crossing.c. The way of one source's output into a join, and of its gradient back. */
+typedef struct {
+    an_op *join;
+    int offset;               /* of the source's channels in the join */
+    bool remote;              /* source and join are on different devices; else only offset counts */
+    bool direct;              /* both devices can access each other's memory */
+    void *inbox, *outbox;     /* on the join's device: the source's values, and their gradient */
+    void *returned;           /* on the source's device: the gradient */
+    cudaEvent_t arrived;      /* the values are in the inbox */
+    cudaEvent_t packed, sent; /* the gradient is in the outbox; it is in returned */
+} an_crossing;
+
+/* What a kind of op does. Called with the op's device as the current one, except release. */
+typedef struct {
+    int (*forward)(an_op *op, const an_run *run);
+    int (*backward)(an_op *op, const an_run *run);
+    int (*bind)(an_op *op);                           /* called by finish, once there is a workspace; may be NULL */
+    int (*describe)(const an_op *op, an_buffer *out); /* may be NULL */
+    void (*release)(an_op *op);                       /* frees what is not registered; may be NULL */
+} an_op_methods;
+
+#define AN_OP_CROSSINGS_MAX 2
+
+/* An op is the first member of the struct of its kind. */
+struct an_op {
+    an_backend *cuda;
+    an_op *next;
+    const an_op_methods *methods;
+    an_node node;
+    an_op *input;                    /* NULL: it has none, or is a join */
+    bool input_gradient, accumulate; /* backward computes the input's gradient; adds it to what is there */
+    an_cuda_tensor output;
+    an_cuda_weights weights, bias;
+    an_crossing *crossings[AN_OP_CROSSINGS_MAX]; /* into the joins that read this output; owned by the joins */
+    int crossing_count;
+    cudaEvent_t ready;              /* the output is computed; NULL unless a crossing is remote */
+    cudaEvent_t marks[AN_OP_MARKS]; /* NULL until the mark is first set */
+};
+
+/* backend.c. Makes a zeroed struct of size bytes, whose first member is the op, and appends it to the backend's ops. */
+int an_cuda_op_new(void *out, an_backend *cuda, const an_op_spec *spec, const an_op_methods *methods, size_t size);
+/* The functions of the backend's table (model/backend.h), each in the file of its layer. */
+int an_cuda_input_create(an_op **out, an_backend *cuda, const an_op_spec *spec);
+int an_cuda_conv_create(an_op **out, an_backend *cuda, const an_op_spec *spec);
+int an_cuda_dense_create(an_op **out, an_backend *cuda, const an_op_spec *spec);
+int an_cuda_lrn_create(an_op **out, an_backend *cuda, const an_op_spec *spec);
+int an_cuda_pool_create(an_op **out, an_backend *cuda, const an_op_spec *spec);
+int an_cuda_dropout_create(an_op **out, an_backend *cuda, const an_op_spec *spec);
+int an_cuda_loss_create(an_op **out, an_backend *cuda, const an_op_spec *spec);
+int an_cuda_join_create(an_op **out, an_backend *cuda, const an_op_spec *spec);
+int an_cuda_begin(an_backend *cuda, const an_run *run);
+int an_cuda_feed(an_op *op, const an_images *images, uint32_t count);
+int an_cuda_prefetch(an_op *op, const an_images *images, uint32_t count);
+int an_cuda_labels(an_op *op, const uint32_t *labels, uint32_t count);
+int an_cuda_result(an_op *op, an_exec_result *out);
+int an_cuda_collect(an_op *op);
+int an_cuda_update(an_op *op, const an_sgd *sgd);
+int an_cuda_update_all(an_backend *cuda, const an_sgd *sgd);
+an_format an_cuda_input_format(const an_backend *cuda);
+
+/* time.c. How long the device is idle. For each batch the caller calls ask when it queues the batch, begin after the
+ * wait for its images, and end when all work is queued. None of these waits. Before the next of these calls, the host
+ * must have waited for something that was queued after begin. */
+int an_cuda_time_ask(an_backend *cuda);
+int an_cuda_time_begin(an_backend *cuda);
+int an_cuda_time_end(an_backend *cuda);
+int an_cuda_time_get(an_backend *cuda, an_device_time *out);
+int an_cuda_mark(an_op *op, int mark);
+int an_cuda_between(an_op *op, int from, int to, double *seconds);
+
+/* recording.c. Recordings belong to the first device and are freed by an_cuda_recordings_free. */
+int an_cuda_record_begin(an_backend *const *devices, int count);
+int an_cuda_record_end(an_backend *const *devices, int count, an_recording **out);
+int an_cuda_replay(an_recording *recording);
+void an_cuda_recordings_free(an_backend *cuda);
+/* Records an event that the host will wait for on the compute stream. While a recording is under way, the event is
+ * recorded after each replay instead. */
+int an_cuda_record_for_host(an_backend *cuda, cudaEvent_t event);
+
+/* slope.c. Replaces the gradient of an op's output by the gradient before its activation, and sums that over all rows
+ * into the bias's gradient. */
+typedef struct {
+    float *partial; /* chunks x channels sums */
+    int chunks;     /* of rows */
+} an_slope;
+int an_cuda_slope(an_slope *slope, an_op *op); /* makes it, once the output is made */
+int an_cuda_slope_run(const an_slope *slope, const an_op *op);
+
+#endif
