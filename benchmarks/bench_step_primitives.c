@@ -232,6 +232,14 @@ static int pool_ways(an_bench_primitives *p, const an_node *from, const an_node 
     return pair_add(p, node->name, tag == dnnl_nhwc ? "channels last " : "", &forward, &backward);
 }
 
+static int pool_both_orders(an_bench_primitives *p, const an_node *from, const an_node *node)
+{
+    int rc = pool_ways(p, from, node, dnnl_nChw16c);
+    if (rc)
+        return rc;
+    return pool_ways(p, from, node, dnnl_nhwc);
+}
+
 static int lrn_ways(an_bench_primitives *p, const an_node *from, const an_node *node)
 {
     dnnl_memory_desc_t order;
@@ -245,7 +253,9 @@ static int lrn_ways(an_bench_primitives *p, const an_node *from, const an_node *
                                     k))
         return an_error(AN_EINTERNAL, "%s: oneDNN refuses normalisation", node->name);
     int rc = pair_add(p, node->name, "", &forward, &backward);
-    return rc ? rc : own_ways(p, from, node);
+    if (rc)
+        return rc;
+    return own_ways(p, from, node);
 }
 
 /* ReLU backward; forward it is part of the layer before it. */
@@ -281,8 +291,8 @@ static int node_ways(an_bench_primitives *p, const an_graph *graph, const an_nod
         rc = dense_ways(p, from, node);
     else if (node->kind == AN_OP_LRN)
         rc = lrn_ways(p, from, node);
-    else if (node->kind == AN_OP_POOL && !(rc = pool_ways(p, from, node, dnnl_nChw16c)))
-        rc = pool_ways(p, from, node, dnnl_nhwc);
+    else if (node->kind == AN_OP_POOL)
+        rc = pool_both_orders(p, from, node);
     if (!rc && node->activation == AN_ACTIVATION_RELU)
         rc = relu_way(p, node);
     return rc;

@@ -130,7 +130,9 @@ int an_exec_create(an_exec **out, const an_graph *graph, const an_exec_options *
     if (!(rc = devices_open(exec, options->devices)) && !(rc = graph_place(exec, graph)) && !(rc = ops_create(exec)))
         for (int i = 0; i < exec->device_count && !rc; i++)
             rc = exec->api->finish(exec->devices[i]);
-    if (rc || (rc = lanes_create(exec))) {
+    if (!rc)
+        rc = lanes_create(exec);
+    if (rc) {
         an_exec_free(exec);
         return rc;
     }
@@ -237,7 +239,11 @@ int an_exec_step(an_exec *exec, const an_images *images, const uint32_t *labels,
     if (!exec->options.training || !labels)
         return an_error(AN_EINVAL, exec->options.training ? "a training step without labels"
                                                           : "a training step on a model made for evaluation");
-    if ((rc = exec->api->labels(exec->ops[exec->loss], labels, count)) || (rc = an_lanes_run(exec->lanes, &job)))
+    rc = exec->api->labels(exec->ops[exec->loss], labels, count);
+    if (rc)
+        return rc;
+    rc = an_lanes_run(exec->lanes, &job);
+    if (rc)
         return rc;
     return result_take(exec, count, out);
 }
@@ -288,7 +294,13 @@ int an_exec_evaluate(an_exec *exec, const an_images *images, const uint32_t *lab
 {
     an_lanes_job job = {.images = *images, .run = {.count = count}, .phases = {[AN_LANES_FORWARD] = true}};
     int rc = batch_check(exec, images, labels, count);
-    if (rc || (rc = exec->api->labels(exec->ops[exec->loss], labels, count)) || (rc = an_lanes_run(exec->lanes, &job)))
+    if (rc)
+        return rc;
+    rc = exec->api->labels(exec->ops[exec->loss], labels, count);
+    if (rc)
+        return rc;
+    rc = an_lanes_run(exec->lanes, &job);
+    if (rc)
         return rc;
     if (probabilities && (rc = exec->api->output_get(exec->ops[exec->loss], false, count, probabilities)))
         return rc;

@@ -3,7 +3,7 @@
 #define AN_MODEL_EXEC_PRIVATE_H
 
 #include "model/backend.h"
-#include "model/lanes.h"
+#include "model/lanes_private.h"
 
 typedef struct {
     an_parameter public;

@@ -11,7 +11,7 @@
  *
  * Jobs that are the same each time are walked once; then forward and backward are recorded, where devices can do that,
  * and from then on replayed (replay.h). What differs from job to job goes ahead of that: begin, and the images. */
-#include "model/lanes.h"
+#include "model/lanes_private.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -19,7 +19,7 @@
 
 #include "base/error.h"
 #include "base/thread.h"
-#include "model/node_times.h"
+#include "model/node_times_private.h"
 
 #define ALL_DEVICES (-1)
 
@@ -111,10 +111,14 @@ static int joins_wait(an_lanes *lanes, int number)
 static int node_backward(an_lanes *lanes, int number, const an_lanes_job *job)
 {
     const an_lanes_work *w = &lanes->work;
-    int rc = AN_OK;
-    if (w->flow[number].collect && !(rc = joins_wait(lanes, number)))
+    int rc = w->flow[number].collect ? joins_wait(lanes, number) : AN_OK;
+    if (rc)
+        return rc;
+    if (w->flow[number].collect)
         rc = w->api->collect(w->ops[number]);
-    return rc ? rc : w->api->backward(w->ops[number], &job->run);
+    if (rc)
+        return rc;
+    return w->api->backward(w->ops[number], &job->run);
 }
 
 static int node_work(an_lanes *lanes, int number, an_lanes_phase phase, const an_lanes_job *job)

@@ -1,7 +1,7 @@
 /* Convolution + bias + ReLU in bf16 by own kernels (winograd.h), where those are faster than oneDNN's, which know
  * Winograd's transform in f32 only. */
 #include "base/error.h"
-#include "model/cpu/expand.h"
+#include "model/cpu/expand_private.h"
 #include "model/cpu/kernels/winograd.h"
 
 typedef struct {
@@ -116,7 +116,10 @@ static int weights_make(winograd_op *conv)
             rc = an_cpu_weights_make(&op->biases[i], op->cpu, &bias, NULL, &bias);
     }
     size_t size = (size_t)op->parts * an_winograd_weights_size(&conv->forward) * sizeof(uint16_t);
-    if (rc || (rc = an_cpu_alloc(op->cpu, &place, size)))
+    if (rc)
+        return rc;
+    rc = an_cpu_alloc(op->cpu, &place, size);
+    if (rc)
         return rc;
     conv->transformed = place;
     return AN_OK;
@@ -144,8 +147,10 @@ static int tensors_make(winograd_op *conv, const an_op_spec *spec)
     int shape[] = {source->n, node->channels, node->height, node->width};
     int rc = an_cpu_tensor_make(&op->output, op->cpu, shape, &to, false);
     conv->source = source;
-    if (rc || conv->expansion.count)
-        return rc ? rc : wide_make(conv);
+    if (rc)
+        return rc;
+    if (conv->expansion.count)
+        return wide_make(conv);
     return an_cpu_view_make(&conv->view, op->cpu, source,
                             &(an_cpu_view_spec){&from, false, spec->input_gradient, spec->accumulate});
 }
@@ -252,7 +257,14 @@ int an_cpu_winograd_create(an_op **out, an_backend *cpu, const an_op_spec *spec)
     conv->expansion = p.expansion;
     conv->op.parts = p.forward.shape.groups;
     conv->input_gradient = spec->input_gradient;
-    if ((rc = tensors_make(conv, spec)) || (rc = weights_make(conv)) || (rc = scratch_make(conv)))
+    rc = tensors_make(conv, spec);
+    if (rc)
+        return rc;
+    rc = weights_make(conv);
+    if (rc)
+        return rc;
+    rc = scratch_make(conv);
+    if (rc)
         return rc;
     *out = &conv->op;
     return cpu->training ? an_cpu_activation_backward(&conv->activation, &conv->op) : AN_OK;

@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 #include "base/rng.h"
-#include "model/cpu/cpu.h"
+#include "model/cpu/cpu_private.h"
 #include "model/cpu/kernels/bf16.h"
 
 typedef struct {
@@ -102,10 +102,15 @@ int an_cpu_dropout_create(an_op **out, an_backend *cpu, const an_op_spec *spec)
     int shape[] = {source->n, source->c, 1, 1};
     if (source->desc.ndims != 2)
         return an_error(AN_EUNSUPPORTED, "%s: dropout follows fully connected layers only", dropout->op.node.name);
-    if ((rc = an_cpu_view_make(&dropout->view, cpu, source,
-                               &(an_cpu_view_spec){&order, false, spec->input_gradient, spec->accumulate})) ||
-        (rc = an_cpu_tensor_make(&dropout->op.output, cpu, shape, &order, false)) ||
-        (rc = an_cpu_alloc(cpu, &kept, (size_t)source->n * (size_t)source->c)))
+    rc = an_cpu_view_make(&dropout->view, cpu, source,
+                          &(an_cpu_view_spec){&order, false, spec->input_gradient, spec->accumulate});
+    if (rc)
+        return rc;
+    rc = an_cpu_tensor_make(&dropout->op.output, cpu, shape, &order, false);
+    if (rc)
+        return rc;
+    rc = an_cpu_alloc(cpu, &kept, (size_t)source->n * (size_t)source->c);
+    if (rc)
         return rc;
     dropout->kept = kept;
     *out = &dropout->op;

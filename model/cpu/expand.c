@@ -1,4 +1,4 @@
-#include "model/cpu/expand.h"
+#include "model/cpu/expand_private.h"
 
 #include <string.h>
 

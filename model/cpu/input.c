@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "model/cpu/cpu.h"
+#include "model/cpu/cpu_private.h"
 
 static int input_run(an_op *op, const an_run *run)
 {

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "model/cpu/cpu.h"
+#include "model/cpu/cpu_private.h"
 
 typedef struct {
     double loss;
@@ -114,11 +114,18 @@ int an_cpu_loss_create(an_op **out, an_backend *cpu, const an_op_spec *spec)
     size_t batch = (size_t)source->n;
     if (source->desc.ndims != 2)
         return an_error(AN_EUNSUPPORTED, "%s: the loss follows a fully connected layer only", loss->op.node.name);
-    if ((rc = an_cpu_view_make(&loss->view, cpu, source,
-                               &(an_cpu_view_spec){&order, false, spec->input_gradient, spec->accumulate})) ||
-        (rc = an_cpu_tensor_make(&loss->op.output, cpu, shape, &order, false)) ||
-        (rc = an_cpu_alloc(cpu, &labels, batch * sizeof *loss->labels)) ||
-        (rc = an_cpu_alloc(cpu, &rows, batch * sizeof *loss->rows)))
+    rc = an_cpu_view_make(&loss->view, cpu, source,
+                          &(an_cpu_view_spec){&order, false, spec->input_gradient, spec->accumulate});
+    if (rc)
+        return rc;
+    rc = an_cpu_tensor_make(&loss->op.output, cpu, shape, &order, false);
+    if (rc)
+        return rc;
+    rc = an_cpu_alloc(cpu, &labels, batch * sizeof *loss->labels);
+    if (rc)
+        return rc;
+    rc = an_cpu_alloc(cpu, &rows, batch * sizeof *loss->rows);
+    if (rc)
         return rc;
     loss->labels = labels;
     loss->rows = rows;

@@ -3,7 +3,7 @@
  * exponent; others are oneDNN's. */
 #include "model/cpu/kernels/lrn.h"
 #include "base/error.h"
-#include "model/cpu/cpu.h"
+#include "model/cpu/cpu_private.h"
 
 #define BLOCK 16 /* channels */
 
@@ -26,7 +26,10 @@ static int pair_desc(lrn_op *lrn, const dnnl_memory_desc_t *order, dnnl_primitiv
     dnnl_status_t status =
         dnnl_lrn_forward_desc_init(&operation, kind, dnnl_lrn_across_channels, order, node->lrn_size, alpha, beta, k);
     int rc = an_cpu_check(status, node->name, "normalisation");
-    if (rc || (rc = an_primitive_desc(forward, lrn->op.cpu, &operation, AN_ACTIVATION_NONE, NULL, node->name)))
+    if (rc)
+        return rc;
+    rc = an_primitive_desc(forward, lrn->op.cpu, &operation, AN_ACTIVATION_NONE, NULL, node->name);
+    if (rc)
         return rc;
     if (!lrn->op.cpu->training)
         return AN_OK;
@@ -46,8 +49,13 @@ static int kernels_make(lrn_op *lrn, const dnnl_memory_desc_t *order)
     dnnl_memory_t source, source_gradient = NULL, target, target_gradient = NULL, workspace = NULL;
     dnnl_primitive_desc_t forward, backward;
     int rc = an_cpu_tensor_as(lrn->view.tensor, order, &source, &source_gradient);
-    if (rc || (rc = an_cpu_tensor_as(&lrn->op.output, order, &target, &target_gradient)) ||
-        (rc = pair_desc(lrn, order, &forward, &backward)))
+    if (rc)
+        return rc;
+    rc = an_cpu_tensor_as(&lrn->op.output, order, &target, &target_gradient);
+    if (rc)
+        return rc;
+    rc = pair_desc(lrn, order, &forward, &backward);
+    if (rc)
         return rc;
     dnnl_memory_desc_t kept = an_primitive_query(forward, dnnl_query_workspace_md);
     rc = an_primitive_make(&lrn->forward, cpu, forward, lrn->op.node.name);
@@ -55,7 +63,10 @@ static int kernels_make(lrn_op *lrn, const dnnl_memory_desc_t *order)
         rc = backward ? an_primitive_make(&lrn->backward, cpu, backward, lrn->op.node.name) : AN_OK;
     else
         dnnl_primitive_desc_destroy(backward);
-    if (rc || (rc = an_cpu_workspace(cpu, &kept, &workspace)))
+    if (rc)
+        return rc;
+    rc = an_cpu_workspace(cpu, &kept, &workspace);
+    if (rc)
         return rc;
     an_primitive_arg(&lrn->forward, DNNL_ARG_SRC, source);
     an_primitive_arg(&lrn->forward, DNNL_ARG_DST, target);
@@ -111,8 +122,10 @@ static int lrn_forward(an_op *op, const an_run *run)
     (void)run;
     lrn_op *lrn = (lrn_op *)op;
     int rc = an_cpu_view_forward(&lrn->view, op->cpu);
-    if (rc || !lrn->own.images)
-        return rc ? rc : an_primitive_run(&lrn->forward, op->cpu);
+    if (rc)
+        return rc;
+    if (!lrn->own.images)
+        return an_primitive_run(&lrn->forward, op->cpu);
     an_lrn_forward(&lrn->own, lrn->view.tensor->data, op->output.data);
     return AN_OK;
 }
@@ -129,7 +142,9 @@ static int lrn_backward(an_op *op, const an_run *run)
         an_lrn_backward(&lrn->own, source->data, op->output.slope, source->slope);
     else
         rc = an_primitive_run(&lrn->backward, op->cpu);
-    return rc ? rc : an_cpu_view_backward(&lrn->view, op->cpu);
+    if (rc)
+        return rc;
+    return an_cpu_view_backward(&lrn->view, op->cpu);
 }
 
 static int lrn_describe(const an_op *op, an_buffer *out)
@@ -155,9 +170,12 @@ int an_cpu_lrn_create(an_op **out, an_backend *cpu, const an_op_spec *spec)
     bool halved = source->halved && dnnl_memory_desc_equal(&whole, &source->desc);
     int shape[] = {source->n, source->c, source->h, source->w};
     lrn->input_gradient = spec->input_gradient;
-    if ((rc = an_cpu_view_make(&lrn->view, cpu, source,
-                               &(an_cpu_view_spec){&whole, halved, spec->input_gradient, spec->accumulate})) ||
-        (rc = an_cpu_tensor_make(&lrn->op.output, cpu, shape, &whole, halved)))
+    rc = an_cpu_view_make(&lrn->view, cpu, source,
+                          &(an_cpu_view_spec){&whole, halved, spec->input_gradient, spec->accumulate});
+    if (rc)
+        return rc;
+    rc = an_cpu_tensor_make(&lrn->op.output, cpu, shape, &whole, halved);
+    if (rc)
         return rc;
     *out = &lrn->op;
     lrn->own = own_shape(lrn, &grouped);

@@ -1,7 +1,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "model/cpu/cpu.h"
+#include "model/cpu/cpu_private.h"
 
 /* A refusal leaves a descriptor zeroed, which whatever is made with it refuses in turn. */
 dnnl_memory_desc_t an_cpu_tensor_desc(dnnl_data_type_t type, int n, int c, int h, int w, dnnl_format_tag_t tag)
@@ -39,7 +39,9 @@ bool an_cpu_tensor_reshape(const dnnl_memory_desc_t *desc, int n, int c, dnnl_me
 static int place(an_backend *cpu, const dnnl_memory_desc_t *desc, void **data, dnnl_memory_t *memory)
 {
     int rc = an_cpu_alloc(cpu, data, dnnl_memory_desc_get_size(desc));
-    return rc ? rc : an_cpu_memory(cpu, memory, desc, *data);
+    if (rc)
+        return rc;
+    return an_cpu_memory(cpu, memory, desc, *data);
 }
 
 int an_cpu_tensor_make(an_cpu_tensor *tensor, an_backend *cpu, const int shape[4], const dnnl_memory_desc_t *desc,
@@ -111,13 +113,18 @@ static int copy(const an_cpu_tensor *tensor, bool gradient, uint32_t count, floa
         void *data = NULL;
         dnnl_status_t status = dnnl_memory_get_data_handle(gradient ? tensor->gradient : tensor->value, &data);
         int rc = an_cpu_check(status, "tensor", "its memory");
-        return rc ? rc : part_copy(tensor, &tensor->desc, data, 0, count, outside, out);
+        if (rc)
+            return rc;
+        return part_copy(tensor, &tensor->desc, data, 0, count, outside, out);
     }
     for (int half = 0; half < 2; half++) {
         dnnl_memory_desc_t desc;
         void *data, *slope;
         int rc = an_cpu_tensor_half(tensor, half, &desc, &data, &slope);
-        if (rc || (rc = part_copy(tensor, &desc, gradient ? slope : data, half * tensor->c / 2, count, outside, out)))
+        if (rc)
+            return rc;
+        rc = part_copy(tensor, &desc, gradient ? slope : data, half * tensor->c / 2, count, outside, out);
+        if (rc)
             return rc;
     }
     return AN_OK;

@@ -148,16 +148,38 @@ int an_alexnet_build(const an_alexnet_options *options, an_graph *out)
     if (rc)
         return rc;
     memset(out, 0, sizeof *out);
-    if ((rc = input_add(&b)) || (rc = conv1_add(&b)) || (rc = lrn_pool_add(&b, AN_ALEXNET_CONV1, "lrn1", "pool1")))
+    rc = input_add(&b);
+    if (rc)
         return rc;
-    if ((rc = conv_add(&b, "conv2", 256, 5, 2, 1, false)) || (rc = lrn_pool_add(&b, AN_ALEXNET_CONV2, "lrn2", "pool2")))
+    rc = conv1_add(&b);
+    if (rc)
         return rc;
-    if ((rc = conv_add(&b, "conv3", 384, 3, 1, 0, options->communicate)) ||
-        (rc = conv_add(&b, "conv4", 384, 3, 1, 1, false)) || (rc = conv_add(&b, "conv5", 256, 3, 1, 1, false)) ||
-        (rc = lrn_pool_add(&b, AN_ALEXNET_CONV5, "lrn5", "pool5")))
+    rc = lrn_pool_add(&b, AN_ALEXNET_CONV1, "lrn1", "pool1");
+    if (rc)
         return rc;
-    if ((rc = hidden_add(&b, AN_ALEXNET_FC6, "fc6", "dropout6")) ||
-        (rc = hidden_add(&b, AN_ALEXNET_FC7, "fc7", "dropout7")))
+    rc = conv_add(&b, "conv2", 256, 5, 2, 1, false);
+    if (rc)
+        return rc;
+    rc = lrn_pool_add(&b, AN_ALEXNET_CONV2, "lrn2", "pool2");
+    if (rc)
+        return rc;
+    rc = conv_add(&b, "conv3", 384, 3, 1, 0, options->communicate);
+    if (rc)
+        return rc;
+    rc = conv_add(&b, "conv4", 384, 3, 1, 1, false);
+    if (rc)
+        return rc;
+    rc = conv_add(&b, "conv5", 256, 3, 1, 1, false);
+    if (rc)
+        return rc;
+    rc = lrn_pool_add(&b, AN_ALEXNET_CONV5, "lrn5", "pool5");
+    if (rc)
+        return rc;
+    rc = hidden_add(&b, AN_ALEXNET_FC6, "fc6", "dropout6");
+    if (rc)
+        return rc;
+    rc = hidden_add(&b, AN_ALEXNET_FC7, "fc7", "dropout7");
+    if (rc)
         return rc;
     return output_add(&b);
 }

@@ -186,7 +186,9 @@ static void check_backward(an_test_rig *r, const an_test_case *c, expectation *e
 static int op_forward(const an_backend_api *api, an_backend *backend, an_op *op, const an_run *run)
 {
     int rc = api->begin ? api->begin(backend, run) : AN_OK;
-    return rc ? rc : api->forward(op, run);
+    if (rc)
+        return rc;
+    return api->forward(op, run);
 }
 
 static void check_case(const an_test_target *t, const an_test_case *c, bool training, bool accumulate)

@@ -3,7 +3,7 @@
 #include <stdint.h>
 
 #include "base/cpu.h"
-#include "model/cpu/kernels/simd.h"
+#include "model/cpu/kernels/simd_private.h"
 
 #define LANES AN_SIMD_LANES
 #define SPAN 256 /* pixels that a thread takes at a time */

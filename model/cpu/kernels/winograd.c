@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/cpu.h"
-#include "model/cpu/kernels/winograd_simd.h"
+#include "model/cpu/kernels/winograd_simd_private.h"
 
 #define LANES AN_SIMD_LANES
 #define POSITIONS AN_WINOGRAD_POSITIONS

@@ -1,8 +1,8 @@
 /* What the kernels of Winograd's convolutions share: vectors of 16 channels, and products of them. */
-#ifndef AN_MODEL_CPU_KERNELS_WINOGRAD_SIMD_H
-#define AN_MODEL_CPU_KERNELS_WINOGRAD_SIMD_H
+#ifndef AN_MODEL_CPU_KERNELS_WINOGRAD_SIMD_PRIVATE_H
+#define AN_MODEL_CPU_KERNELS_WINOGRAD_SIMD_PRIVATE_H
 
-#include "model/cpu/kernels/simd.h"
+#include "model/cpu/kernels/simd_private.h"
 #include "model/cpu/kernels/winograd.h"
 
 #define AN_WINOGRAD_ROWS 8  /* of a product that are made at a time */

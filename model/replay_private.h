@@ -2,8 +2,8 @@
  * the first step, recorded in the second and replayed from then on. The first one makes what libraries make on first
  * use; nothing of it may happen in a recording. If a recording fails, walking goes on for good: the results are the
  * same, and only the host has more to do. */
-#ifndef AN_MODEL_REPLAY_H
-#define AN_MODEL_REPLAY_H
+#ifndef AN_MODEL_REPLAY_PRIVATE_H
+#define AN_MODEL_REPLAY_PRIVATE_H
 
 #include "base/error.h"
 #include "model/backend.h"

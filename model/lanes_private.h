@@ -1,10 +1,10 @@
 /* Running a lowered graph: one lane per device, each a thread of its own when there are several. */
-#ifndef AN_MODEL_LANES_H
-#define AN_MODEL_LANES_H
+#ifndef AN_MODEL_LANES_PRIVATE_H
+#define AN_MODEL_LANES_PRIVATE_H
 
 #include "model/backend.h"
 #include "model/lower.h"
-#include "model/replay.h"
+#include "model/replay_private.h"
 
 typedef struct an_lanes an_lanes;
 

@@ -6,10 +6,10 @@
  * which the convolution has 3x3 taps and stride 1; weights of taps that do not exist are zero. conv1 (11x11, stride 4)
  * becomes 3x3 over 3 * 16 channels, conv2 (5x5) 3x3 over 4 times its channels: 1.19 and 1.44 times the products, at
  * less than half of the time each. */
-#ifndef AN_MODEL_CPU_EXPAND_H
-#define AN_MODEL_CPU_EXPAND_H
+#ifndef AN_MODEL_CPU_EXPAND_PRIVATE_H
+#define AN_MODEL_CPU_EXPAND_PRIVATE_H
 
-#include "model/cpu/cpu.h"
+#include "model/cpu/cpu_private.h"
 
 #define AN_EXPANSION_TAPS 3
 #define AN_EXPANSION_OFFSETS 4

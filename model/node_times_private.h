@@ -1,7 +1,7 @@
 /* How long each node of a network takes: on the host's clock or, where that is asked for and devices that queue their
  * work have one, on the devices' own. */
-#ifndef AN_MODEL_NODE_TIMES_H
-#define AN_MODEL_NODE_TIMES_H
+#ifndef AN_MODEL_NODE_TIMES_PRIVATE_H
+#define AN_MODEL_NODE_TIMES_PRIVATE_H
 
 #include "model/backend.h"
 

@@ -3,8 +3,8 @@
  * A tensor lies in memory as the primitive that makes it likes best (usually channels in blocks of 16), and its
  * gradient lies in the same order. Where a primitive wants its input otherwise, a view converts. Everything that is
  * made (memory, oneDNN objects, ops) is registered with the backend and freed by its close. */
-#ifndef AN_MODEL_CPU_CPU_H
-#define AN_MODEL_CPU_CPU_H
+#ifndef AN_MODEL_CPU_CPU_PRIVATE_H
+#define AN_MODEL_CPU_CPU_PRIVATE_H
 
 #include <oneapi/dnnl/dnnl.h>
 
