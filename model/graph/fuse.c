@@ -39,19 +39,19 @@ static int halves_merge(const an_graph *graph, int first, int second, const int 
 {
     const an_node *a = &graph->nodes[first], *b = &graph->nodes[second];
     bool apart = !same_inputs(a, b);
-    if (apart && a->kind == AN_OP_DENSE)
-        return an_error(AN_EUNSUPPORTED, "%s: fully connected halves that see only themselves stay apart", a->name);
+    const an_kind *kind = an_kind_find(a->kind);
     *merged = *a;
     merged->channels = a->channels + b->channels;
     inputs_map(merged, map);
+    int rc = kind && kind->merge ? kind->merge(a, apart, merged) : AN_OK;
+    if (rc)
+        return rc;
     if (apart) {
         an_node other = *b;
         inputs_map(&other, map);
         if (!same_inputs(merged, &other) || a->channels != b->channels)
             return an_error(AN_EINVAL, "%s: halves with unlike inputs cannot be merged", a->name);
     }
-    if (a->kind == AN_OP_LRN || (apart && a->has_weights))
-        merged->groups = 2 * a->groups;
     return AN_OK;
 }
 
