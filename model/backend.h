@@ -57,6 +57,10 @@ typedef struct an_backend_api {
                          its  own. Otherwise one thread calls all devices' ops in graph order, and ops that meet outputs
                          of  another device (joins, collect) order themselves behind it */
     int (*devices)(an_buffer *out); /* optional: lines for an_backend_devices */
+    /* Whether node number `node` of a lowered graph can run with these options; exec asks for every node before it
+     * opens a device. AN_EUNSUPPORTED with a message that says what is not possible and what to do instead; it does not
+     * name the node, the caller does. What only the device's libraries know is found by op_create. */
+    int (*supports)(const an_backend_options *options, const an_graph *graph, int node);
     int (*open)(an_backend **out, const an_backend_options *options);
     void (*close)(an_backend *backend); /* with its ops; NULL is fine */
     an_format (*input_format)(const an_backend *backend);
@@ -70,7 +74,7 @@ typedef struct an_backend_api {
     int (*host_alloc)(an_backend *backend, void **out, size_t size);
     void (*host_free)(void *memory, size_t size);
 
-    int (*op_create)(an_op **out, an_backend *backend, const an_op_spec *spec);
+    int (*op_create)(an_op **out, an_backend *backend, const an_op_spec *spec); /* only of what is supported */
     int (*begin)(an_backend *backend, const an_run *run); /* optional: a run starts on this device */
     int (*forward)(an_op *op, const an_run *run);
     int (*backward)(an_op *op, const an_run *run);
@@ -109,6 +113,10 @@ typedef struct an_backend_api {
     int (*parameter_get)(an_op *op, bool bias, an_parameter_kind kind, float *out);
     int (*parameter_set)(an_op *op, bool bias, an_parameter_kind kind, const float *values);
 } an_backend_api;
+
+/* The table of backends in this build. */
+int an_backend_count(void);
+const an_backend_api *an_backend_at(int number);
 
 /* The backend that runs a device name ("cpu"; what follows a colon is the backend's); AN_EINVAL naming it and what
  * there is. */

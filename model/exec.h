@@ -55,9 +55,11 @@ typedef struct {
     const an_image_draw *draws; /* of bytes: one for each; NULL: nothing was drawn. Finished images need none */
 } an_images;
 
+/* The rank of a label is the number of classes with a higher probability, or with the same probability and a lower class
+ * number: its place in the list of predictions. Probabilities are compared as the floats that an_exec_evaluate gives. */
 typedef struct {
     double loss;         /* mean cross entropy of the count samples */
-    uint32_t top1, top5; /* correct ones, counted on the logits of this step */
+    uint32_t top1, top5; /* samples whose label has a rank below 1, below 5 */
 } an_exec_result;
 
 /* Forward and backward; gradients of the mean loss are left for an_exec_update. Returns when the loss is known: devices
@@ -93,8 +95,9 @@ const char *an_exec_replay_refusal(const an_exec *exec);
 /* Until all that was queued is done: for clocks. */
 int an_exec_wait(an_exec *exec);
 
-/* Forward without dropout. probabilities: count x classes floats, row by row; may be NULL. labels and out may be NULL.
- */
+/* Forward without dropout. probabilities: count x classes floats, row by row; may be NULL. labels and out may be NULL;
+ * without labels out stays as it is. A loss or, without labels, outputs that are not finite are AN_ECORRUPT as in
+ * an_exec_step. */
 int an_exec_evaluate(an_exec *exec, const an_images *images, const uint32_t *labels, uint32_t count,
                      float *probabilities, an_exec_result *out);
 

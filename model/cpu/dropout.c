@@ -100,8 +100,6 @@ int an_cpu_dropout_create(an_op **out, an_backend *cpu, const an_op_spec *spec)
     an_cpu_tensor *source = an_cpu_input(spec, 0);
     dnnl_memory_desc_t order = an_matrix_desc(cpu->type, source->n, source->c, dnnl_nc);
     int shape[] = {source->n, source->c, 1, 1};
-    if (source->desc.ndims != 2)
-        return an_error(AN_EUNSUPPORTED, "%s: dropout follows fully connected layers only", dropout->op.node.name);
     rc = an_cpu_view_make(&dropout->view, cpu, source,
                           &(an_cpu_view_spec){&order, false, spec->input_gradient, spec->accumulate});
     if (rc)

@@ -7,7 +7,7 @@
 
 typedef struct {
     double loss;
-    uint32_t rank; /* classes at least as probable as the true one: ties count against it */
+    uint32_t rank; /* of the true class, by the rule of exec.h */
 } row_result;
 
 typedef struct {
@@ -19,6 +19,7 @@ typedef struct {
     bool labelled;
 } loss_op;
 
+/* Returns the logarithm of the sum of the exponentials. */
 static double row_softmax(const float *logits, float *out, size_t classes)
 {
     float most = logits[0];
@@ -36,12 +37,15 @@ static double row_softmax(const float *logits, float *out, size_t classes)
     return most + log(sum);
 }
 
-static row_result row_judge(const float *logits, size_t classes, uint32_t label, double log_sum)
+static uint32_t row_rank(const float *probabilities, size_t classes, uint32_t label)
 {
-    row_result result = {.loss = log_sum - logits[label]};
-    for (size_t i = 0; i < classes; i++)
-        result.rank += i != label && logits[i] >= logits[label];
-    return result;
+    uint32_t rank = 0;
+    float own = probabilities[label];
+    for (size_t i = 0; i < label; i++)
+        rank += probabilities[i] >= own;
+    for (size_t i = label; i < classes; i++)
+        rank += probabilities[i] > own;
+    return rank;
 }
 
 static int loss_forward(an_op *op, const an_run *run)
@@ -57,9 +61,12 @@ static int loss_forward(an_op *op, const an_run *run)
 #pragma omp parallel for schedule(static)
     for (int row = 0; row < count; row++) {
         const float *in = logits + (size_t)row * classes;
-        double log_sum = row_softmax(in, probabilities + (size_t)row * classes, classes);
-        if (loss->labelled)
-            loss->rows[row] = row_judge(in, classes, loss->labels[row], log_sum);
+        float *out = probabilities + (size_t)row * classes;
+        double log_sum = row_softmax(in, out, classes);
+        if (!loss->labelled)
+            continue;
+        uint32_t label = loss->labels[row];
+        loss->rows[row] = (row_result){.loss = log_sum - in[label], .rank = row_rank(out, classes, label)};
     }
     return AN_OK;
 }
@@ -112,8 +119,6 @@ int an_cpu_loss_create(an_op **out, an_backend *cpu, const an_op_spec *spec)
     dnnl_memory_desc_t order = an_matrix_desc(dnnl_f32, source->n, source->c, dnnl_nc);
     int shape[] = {source->n, source->c, 1, 1};
     size_t batch = (size_t)source->n;
-    if (source->desc.ndims != 2)
-        return an_error(AN_EUNSUPPORTED, "%s: the loss follows a fully connected layer only", loss->op.node.name);
     rc = an_cpu_view_make(&loss->view, cpu, source,
                           &(an_cpu_view_spec){&order, false, spec->input_gradient, spec->accumulate});
     if (rc)

@@ -230,7 +230,8 @@ static void test_every_kind_has_a_row(void **state)
         const an_kind *kind = an_kind_find((an_op_kind)k);
         an_graph graph = {0};
         an_node image = {.name = "image", .kind = AN_OP_INPUT, .channels = 3, .height = 8, .width = 8};
-        an_node dense = {.name = "dense", .kind = AN_OP_DENSE, .channels = 5, .input_count = 1}, own = node_of((an_op_kind)k);
+        an_node dense = {.name = "dense", .kind = AN_OP_DENSE, .channels = 5, .input_count = 1},
+                own = node_of((an_op_kind)k);
         char note[64] = "";
         assert_non_null(kind);
         assert_non_null(kind->name);

@@ -128,7 +128,7 @@ typedef struct {
 
 typedef struct {
     float loss;
-    uint32_t rank; /* classes at least as probable as the true one */
+    uint32_t rank; /* of the true class, by the rule of exec.h */
 } an_row_result;
 
 /* logits in[0], labels in[1] (uint32, may be NULL), probabilities out[0] (floats), results out[1]. Items: rows. */
