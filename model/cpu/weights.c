@@ -3,7 +3,7 @@
 #include "base/error.h"
 #include "model/cpu/expand_private.h"
 
-/* What primitives read in bf16. */
+/* The copy in bf16 that primitives read, and the primitive that refreshes it. */
 static int narrow_make(an_cpu_weights *weights, an_backend *cpu)
 {
     dnnl_memory_t wide;
@@ -47,7 +47,7 @@ int an_cpu_weights_make(an_cpu_weights *weights, an_backend *cpu, const dnnl_mem
     return an_cpu_memory(cpu, &weights->gradient, &weights->master, slope);
 }
 
-/* Between a place in master order and canonical values outside. */
+/* Copies between inside, in master order, and outside, in canonical order; out: from inside to outside. */
 static int canonical_copy(const an_cpu_weights *weights, an_backend *cpu, float *inside, float *outside, bool out);
 
 static size_t outputs(const an_cpu_weights *weights)
@@ -124,7 +124,7 @@ int an_cpu_weights_set(an_cpu_weights *weights, an_backend *cpu, an_parameter_ki
 {
     float *inside;
     int rc = place(weights, kind, &inside);
-    if (!rc) /* read only in this direction */
+    if (!rc) /* the cast is safe: with out false, values are only read */
         rc = canonical_copy(weights, cpu, inside, (float *)(uintptr_t)values, false);
     if (!rc && kind == AN_PARAMETER_VALUE) {
         weights->changes++;
@@ -133,7 +133,7 @@ int an_cpu_weights_set(an_cpu_weights *weights, an_backend *cpu, an_parameter_ki
     return rc;
 }
 
-/* The gradient of what is no weight must not make it one. */
+/* Zeroes the gradient of padding, so that an update leaves the padding zero. */
 static void gradient_mask(an_cpu_weights *weights)
 {
     const float *restrict existing = weights->existing;
