@@ -1,7 +1,7 @@
 #include "base/error.h"
 #include "model/cpu/cpu_private.h"
 
-/* Derivatives from the activation's result, so that what went in need not be kept. */
+/* Derivatives are computed from the activation's output, so its input need not be kept. */
 int an_cpu_activation_backward(an_primitive *kernel, an_op *op)
 {
     static const dnnl_alg_kind_t kinds[] = {[AN_ACTIVATION_RELU] = dnnl_eltwise_relu_use_dst_for_bwd,

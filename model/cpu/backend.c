@@ -137,7 +137,7 @@ static int cpu_supports(const an_backend_options *options, const an_graph *graph
     return AN_OK;
 }
 
-/* The number of threads is a property of the calling thread in OpenMP: set before each piece of work. */
+/* In OpenMP the number of threads belongs to the calling thread, so it is set before each piece of work. */
 static int cpu_forward(an_op *op, const an_run *run)
 {
     omp_set_num_threads(op->cpu->threads);

@@ -1,5 +1,5 @@
-/* Convolution + bias + activation. A grouped one may be run as two ungrouped ones on the halves of its channels, each
- * with tensors of its own, as the paper's two devices do: oneDNN's Winograd kernels know no groups. */
+/* Convolution + bias + activation. A convolution with two groups may be computed as two without groups, one on each
+ * half of the channels with tensors of its own, because oneDNN's Winograd kernels do not support groups. */
 #include <string.h>
 
 #include "base/error.h"
@@ -9,15 +9,15 @@ typedef struct {
     an_op op;
     an_cpu_view view;
     an_expansion expansion; /* count 0: none */
-    an_cpu_tensor *source;  /* what is expanded */
+    an_cpu_tensor *source;  /* with an expansion: its input, and wide its output */
     an_cpu_tensor wide;
     bool input_gradient, accumulate;
     an_primitive forward[2], activation, data[2], weights[2];
-    an_primitive weights_turn[2];  /* master order to what the backward data kernel reads, if it differs */
-    an_primitive gradient_turn[2]; /* what the backward weights kernel writes to master order, if it differs */
+    an_primitive weights_turn[2];  /* copies the weights into the order that the backward data kernel reads */
+    an_primitive gradient_turn[2]; /* copies what the backward weights kernel writes into master order */
 } conv_op;
 
-/* The shape of one part, as oneDNN wants it. */
+/* The shape of one part, in the form that oneDNN takes. */
 typedef struct {
     dnnl_memory_desc_t source, weights, bias, target, canonical;
     dnnl_dims_t strides, before, after;
@@ -49,7 +49,7 @@ static geometry geometry_make(const an_op *op, const an_cpu_tensor *source, int 
     return g;
 }
 
-/* The expanded convolution: 3x3, stride 1, over what an_expansion_forward makes. */
+/* The shape of the expanded convolution: 3x3, stride 1, on the output of an_expansion_forward. */
 static geometry geometry_expanded(const an_op *op, const an_expansion *e)
 {
     int to = op->node.channels / e->parts;
@@ -66,7 +66,8 @@ static geometry geometry_expanded(const an_op *op, const an_expansion *e)
     return g;
 }
 
-/* Whether a grouped convolution goes faster as two, because Winograd then applies: see docs/performance.md. */
+/* Whether two convolutions without groups are faster, because Winograd kernels can compute them (docs/performance.md).
+ */
 static bool halves_wanted(const an_op *op, const an_cpu_tensor *source)
 {
     const an_node *node = &op->node;
@@ -154,7 +155,7 @@ static int backward_weights_make(conv_op *conv, const geometry *g, int part, dnn
     return AN_OK;
 }
 
-/* Value and gradient of a part of a tensor as memory objects. */
+/* Memory objects for value and gradient of one part of a tensor. */
 static int part_memory(an_backend *cpu, const an_cpu_tensor *tensor, int part, int parts, dnnl_memory_t *value,
                        dnnl_memory_t *gradient)
 {
@@ -227,7 +228,7 @@ static int part_make(conv_op *conv, const geometry *g, int part, const_dnnl_prim
     return backward_weights_make(conv, g, part, source, target_gradient, hint);
 }
 
-/* A tensor of both halves from the order of one. */
+/* The description of a tensor that holds all parts, from that of one part. */
 static int whole_desc(const conv_op *conv, const dnnl_memory_desc_t *part, dnnl_memory_desc_t *out)
 {
     *out = *part;
@@ -316,7 +317,8 @@ static int conv_describe(const an_op *op, an_buffer *out)
                             conv->data[0].implementation, conv->weights[0].implementation, turned);
 }
 
-/* Expanded, if oneDNN then takes its Winograd kernels. */
+/* Chooses the expanded convolution if it is expected to be faster and oneDNN computes it with Winograd kernels. Then
+ * fills g and *desc (which the caller destroys) and returns true. */
 static bool expansion_choose(conv_op *conv, const an_cpu_tensor *source, geometry *g, dnnl_primitive_desc_t *desc)
 {
     an_op *op = &conv->op;

@@ -1,5 +1,5 @@
-/* Convolution + bias + ReLU in bf16 by own kernels (winograd.h), where those are faster than oneDNN's, which know
- * Winograd's transform in f32 only. */
+/* Convolution + bias + ReLU in bf16 with our own Winograd kernels (kernels/winograd.h), where they are faster than
+ * oneDNN's: oneDNN has Winograd kernels for f32 only. */
 #include "base/error.h"
 #include "model/cpu/expand_private.h"
 #include "model/cpu/kernels/winograd.h"
@@ -8,17 +8,17 @@ typedef struct {
     an_op op;
     an_cpu_view view;
     an_expansion expansion; /* count 0: none */
-    an_cpu_tensor *source;  /* what is expanded... */
-    uint16_t *wide;         /* ...and into what */
+    an_cpu_tensor *source;  /* with an expansion: its input... */
+    uint16_t *wide;         /* ...and its output */
     bool input_gradient;
     an_primitive activation;
     an_winograd forward, backward;
-    uint16_t *transformed; /* weights of all groups for the forward pass, as of when they had changed so often */
-    uint64_t changes[AN_WINOGRAD_GROUPS];
-    void *scratch; /* shared; the backward pass has its turned weights in front */
+    uint16_t *transformed;                /* weights of all groups, transformed for the forward pass */
+    uint64_t changes[AN_WINOGRAD_GROUPS]; /* the weights' count of changes when they were transformed */
+    void *scratch; /* shared by all ops; the backward pass puts its transformed weights at the start */
 } winograd_op;
 
-/* How it is to be done. */
+/* The plans of both passes, and the expansion, if any. */
 typedef struct {
     an_winograd forward, backward;
     an_expansion expansion;
@@ -30,7 +30,7 @@ static bool plans_make(plans *p, const an_backend *cpu, const an_winograd_shape 
            (cpu->winograd || an_winograd_pays(&p->forward, products));
 }
 
-/* The image under a large window, expanded into a 3x3 convolution. */
+/* Plans for a convolution of the image with a large window, expanded into one of 3x3. */
 static bool plans_expanded(plans *p, const an_backend *cpu, const an_op_spec *spec)
 {
     const an_node *node = spec->node;
@@ -70,7 +70,7 @@ static bool plans_direct(plans *p, const an_backend *cpu, const an_op_spec *spec
     return node->stride == 1 && !source->halved && plans_make(p, cpu, &shape, node->kernel * node->kernel * shape.from);
 }
 
-/* Whether own kernels are possible and better. */
+/* Whether our own kernels can compute this convolution and are expected to be faster. */
 static bool plans_find(plans *p, const an_backend *cpu, const an_op_spec *spec)
 {
     return cpu->type == dnnl_bf16 && !cpu->direct && an_winograd_possible() &&

@@ -1,14 +1,14 @@
-/* Fully connected layer + bias + activation over C*H*W inputs. Planes are put into plain order first: a few megabytes,
- * and then the weights (in AlexNet 9216 x 4096) can lie as the fast matrix kernels of all three directions want them.
- * Read in blocked order they would be reordered in every step. */
+/* Fully connected layer + bias + activation over C*H*W inputs. Planes are first copied into plain order, which is a few
+ * megabytes. The weights (9216 x 4096 in AlexNet) can then be stored in the order that the fast matrix kernels of
+ * forward and both backward passes share; with inputs in blocked order the weights would be reordered in every step. */
 #include "base/error.h"
 #include "model/cpu/cpu_private.h"
 
 typedef struct {
     an_op op;
     an_cpu_view view;
-    dnnl_memory_t source, source_gradient; /* the view as a matrix */
-    dnnl_memory_t slope;                   /* the output's gradient in the working type */
+    dnnl_memory_t source, source_gradient; /* the input as a matrix */
+    dnnl_memory_t slope;                   /* the output's gradient in the backend's type */
     an_primitive forward, activation, slope_turn, data, weights, weights_turn, gradient_turn;
 } dense_op;
 
@@ -146,7 +146,7 @@ static int weights_make(dense_op *dense, const geometry *g, const_dnnl_primitive
     return AN_OK;
 }
 
-/* Logits are f32 whatever the working type: their gradient is narrowed before use. */
+/* The gradient of logits, which are always f32, is converted to the backend's type before it is used. */
 static int slope_make(dense_op *dense, const geometry *g)
 {
     an_op *op = &dense->op;

@@ -11,10 +11,10 @@
 typedef struct {
     an_op op;
     an_cpu_view view;
-    uint8_t *kept; /* 1: passed on */
+    uint8_t *kept; /* 1: kept, 0: dropped */
 } dropout_op;
 
-/* One row's mask. A word of the random stream below the threshold drops its element. */
+/* The mask of one row. An element is dropped if its word of the random stream is below the threshold. */
 static void row_draw(uint8_t *kept, int channels, an_rng rng, uint64_t first, uint32_t threshold)
 {
     uint32_t words[4];
@@ -41,7 +41,7 @@ static void scale_bf16(uint16_t *restrict out, const uint16_t *restrict in, cons
         out[i] = kept[i] ? an_bf16_narrow(an_bf16_widen(in[i]) * scale) : 0;
 }
 
-/* Elements from..from + count - 1. */
+/* Scales the elements from to from + count - 1, or zeroes those that are dropped. */
 static void scale_some(const dropout_op *dropout, void *out, const void *in, size_t from, size_t count)
 {
     float scale = (float)(1 / (1 - dropout->op.node.dropout));

@@ -1,4 +1,5 @@
-/* Concatenation along the channels, and the way back: each source collects its share of the joins' gradients. */
+/* Concatenation along the channels. Backward, each input collects its channels of the gradients of all joins that read
+ * it. */
 #include "base/error.h"
 #include "model/cpu/cpu_private.h"
 
@@ -17,7 +18,7 @@ static int join_backward(an_op *op, const an_run *run)
 {
     (void)op;
     (void)run;
-    return AN_OK; /* sources collect */
+    return AN_OK; /* the inputs collect the gradient */
 }
 
 int an_cpu_collect(an_op *op)
@@ -28,7 +29,8 @@ int an_cpu_collect(an_op *op)
     return rc;
 }
 
-/* The first join that a source collects overwrites its gradient, the next adds. */
+/* Prepares the copy of the source's channels of a join's gradient. The first join overwrites the source's gradient, the
+ * next ones add to it. */
 static int source_register(an_op *source, an_op *join, int offset)
 {
     const an_cpu_tensor *from = &join->output, *to = &source->output;

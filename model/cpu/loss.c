@@ -1,4 +1,4 @@
-/* Softmax and cross entropy in double precision, one sample a row. The op's output are the probabilities. */
+/* Softmax and cross entropy in double precision. Each row is a sample; the op's output is the probabilities. */
 #include <math.h>
 #include <string.h>
 
@@ -15,7 +15,7 @@ typedef struct {
     an_cpu_view view;
     uint32_t *labels;
     row_result *rows;
-    uint32_t count; /* of rows with results; 0: no labels */
+    uint32_t count; /* samples of the last forward */
     bool labelled;
 } loss_op;
 
@@ -71,7 +71,7 @@ static int loss_forward(an_op *op, const an_run *run)
     return AN_OK;
 }
 
-/* (probability - 1 at the label) / count; rows beyond count have no part. */
+/* The gradient of the mean loss: (probability - (1 at the label, else 0)) / count; 0 in rows from count on. */
 static int loss_backward(an_op *op, const an_run *run)
 {
     loss_op *loss = (loss_op *)op;

@@ -11,8 +11,8 @@ typedef struct {
     an_op op;
     an_cpu_view view;
     bool input_gradient;
-    an_lrn_shape own;               /* images 0: by oneDNN's... */
-    an_primitive forward, backward; /* ...kernels */
+    an_lrn_shape own;               /* for our own kernels; images is 0 if oneDNN's are used */
+    an_primitive forward, backward; /* oneDNN's */
 } lrn_op;
 
 static int pair_desc(lrn_op *lrn, const dnnl_memory_desc_t *order, dnnl_primitive_desc_t *forward,
@@ -80,7 +80,8 @@ static int kernels_make(lrn_op *lrn, const dnnl_memory_desc_t *order)
     return AN_OK;
 }
 
-/* The order to work in: as it comes, if groups can be split off it, else plain. */
+/* Chooses the order to compute in: that of the source if its groups can be seen as samples without copying, otherwise
+ * plain order. grouped: the same memory with the groups as samples. */
 static void orders_choose(const lrn_op *lrn, const an_cpu_tensor *source, dnnl_memory_desc_t *whole,
                           dnnl_memory_desc_t *grouped)
 {
@@ -97,7 +98,7 @@ static void orders_choose(const lrn_op *lrn, const an_cpu_tensor *source, dnnl_m
     *grouped = an_cpu_tensor_desc(lrn->op.cpu->type, n * groups, c / groups, source->h, source->w, dnnl_nchw);
 }
 
-/* The shape for own kernels, or none (images 0). */
+/* The shape for our own kernels; images is 0 if they cannot compute it. */
 static an_lrn_shape own_shape(const lrn_op *lrn, const dnnl_memory_desc_t *order)
 {
     const an_node *node = &lrn->op.node;

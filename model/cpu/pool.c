@@ -1,4 +1,4 @@
-/* Pooling, in the order in which the input lies. */
+/* Pooling, computed in the order in which the input is stored. */
 #include "base/error.h"
 #include "model/cpu/cpu_private.h"
 

@@ -1,4 +1,4 @@
-/* The one place where oneDNN primitives come into being. */
+/* Makes, runs and copies with oneDNN primitives; all primitives of the backend are made here. */
 #include <stdio.h>
 #include <string.h>
 
@@ -7,8 +7,8 @@
 
 struct an_scratch {
     an_scratch *next;
-    dnnl_memory_t memory; /* of a primitive; else NULL and... */
-    void **place;         /* ...where an own kernel finds it */
+    dnnl_memory_t memory; /* a primitive's scratchpad; NULL for a kernel of our own */
+    void **place;         /* where such a kernel reads the address */
 };
 
 static dnnl_alg_kind_t activation_kind(an_activation activation)

@@ -3,7 +3,7 @@
 #include "base/error.h"
 #include "model/cpu/cpu_private.h"
 
-/* A tensor, or one of two halves, with memory objects for a copy. */
+/* A tensor, or one half of its channels, as source or target of a copy. */
 typedef struct {
     dnnl_memory_desc_t desc;
     dnnl_memory_t value, gradient;
@@ -61,7 +61,7 @@ int an_cpu_view_make(an_cpu_view *view, an_backend *cpu, an_cpu_tensor *source, 
     if (rc)
         return rc;
     view->tensor = &view->own;
-    if (!convert) { /* only the gradient needs a place of its own */
+    if (!convert) { /* the order fits, and only the gradient needs memory of its own, to be added later */
         view->own.value = source->value;
         view->own.data = source->data;
     }
