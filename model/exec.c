@@ -36,7 +36,7 @@ static int options_check(const an_graph *graph, const an_exec_options *options)
 /* The devices that a list names, all of one kind. */
 typedef struct {
     char text[256];
-    const char *names[AN_GRAPH_DEVICES]; /* parts of text */
+    const char *names[AN_GRAPH_DEVICES]; /* pointers into text */
     int count;
     const an_backend_api *api;
 } device_list;

@@ -1,4 +1,4 @@
-/* What an exec tells of itself: times, memory, what runs where. And memory for images. */
+/* Times, memory and descriptions of an exec's layers and devices, and memory for images. */
 #include <stdio.h>
 #include <string.h>
 
@@ -60,7 +60,7 @@ int an_exec_images_alloc(an_exec *exec, void **out, size_t size)
 
 void an_exec_images_free(an_exec *exec, void *images, size_t size)
 {
-    /* An announced batch may still be copied from it; what fails now fails in the next step as well. */
+    /* A device may still copy an announced batch from it. An error of the wait comes up again in the next step. */
     (void)an_exec_wait(exec);
     if (exec->api->host_free)
         exec->api->host_free(images, size);

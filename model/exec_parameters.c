@@ -1,4 +1,4 @@
-/* Parameters and activations in canonical form. */
+/* Parameters and activations in canonical order, with the halves of split layers joined. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,7 +92,7 @@ int an_exec_parameter_set(an_exec *exec, int number, an_parameter_kind kind, con
     return rc ? an_error_prefix(rc, "%s", place->public.name) : AN_OK;
 }
 
-/* One node's channels of every sample into the whole layer's. */
+/* Copies one node's channels of every sample to their place in the whole layer's output. */
 static int node_activation(an_exec *exec, int number, uint32_t count, float *out)
 {
     const an_node *node = &exec->graph.nodes[number];

@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "model/exec_private.h"
 
-/* Devices read the mean image where the draws say. */
+/* Devices read the mean image at the place of each crop, which must lie inside it. */
 static int draws_check(const an_exec *exec, const an_images *images, uint32_t count)
 {
     if (exec->mean_side == 1 || !images->draws || an_exec_input_format(exec).dtype != AN_DTYPE_U8)

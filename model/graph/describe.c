@@ -1,4 +1,4 @@
-/* Counting what a graph costs. */
+/* Parameters, FLOP and the table that shows them. */
 #include "model/graph/graph.h"
 #include <stdio.h>
 

@@ -1,5 +1,5 @@
-/* Merging halves: what a single device runs. Layers keep their names, ordinals and canonical weights, so that
- * initialisation, dropout and checkpoints do not depend on the placement. */
+/* Merges the halves of split layers, for a single device. Layers keep their names, ordinals and canonical weights, so
+ * that initialisation, dropout and checkpoints do not depend on the placement. */
 #include <string.h>
 
 #include "base/error.h"
@@ -23,7 +23,7 @@ static bool same_inputs(const an_node *a, const an_node *b)
     return true;
 }
 
-/* Rename inputs to merged nodes; both halves of one layer become one input. */
+/* Replaces inputs by the merged nodes; two inputs that are halves of one layer become one. */
 static void inputs_map(an_node *node, const int *map)
 {
     int count = 0;
