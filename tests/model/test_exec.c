@@ -115,7 +115,8 @@ static void test_step_matches_the_reference(void **state)
     }
 }
 
-/* The reference's own gradients against differences of its loss. tanh: no kinks but those of pooling. */
+/* The reference's own gradients against differences of its loss. tanh, because ReLU's kinks would spoil the
+ * differences. */
 static void test_reference_gradients_numerically(void **state)
 {
     (void)state;
@@ -252,7 +253,7 @@ static void test_alexnet_without_crossings(void **state)
     check_alexnet(&options, "cpu,cpu");
 }
 
-/* Floats that are exact in bf16 as bf16. */
+/* Converts floats that bf16 represents exactly. */
 static uint16_t *narrowed(const float *values, size_t count)
 {
     uint16_t *out = an_test_zeros(count, sizeof *out);

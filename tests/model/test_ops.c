@@ -207,7 +207,7 @@ static void check_case(const an_test_target *t, const an_test_case *c, bool trai
     expect(&e, &r, c, x, weight, bias, run.step);
     an_test_close(c->name, y, e.y, r.outputs, r.tolerance);
     for (size_t i = 0; i < r.outputs && r.node->activation == AN_ACTIVATION_RELU; i++)
-        e.y[i] = y[i]; /* where rounding crossed zero, the slope belongs to the result */
+        e.y[i] = y[i]; /* ReLU backward uses the computed output, whose sign rounding may have changed */
     if (training)
         check_backward(&r, c, &e, &run, accumulate);
     expectation_free(&e);
@@ -229,7 +229,7 @@ static void test_ops_match_the_reference(void **state)
         }
 }
 
-/* Parameters survive the way into the backend's order and back, momentum and value apart. */
+/* Parameters are the same after they were set and read back, and value and momentum do not mix. */
 static void test_parameters_round_trip(void **state)
 {
     (void)state;
@@ -532,7 +532,8 @@ static bool graph_append(an_graph *graph, an_node node)
     return an_graph_add(graph, &node) > 0;
 }
 
-/* All nodes but the last are made; returns what making and running the last one says. */
+/* Makes the ops of a chain, which must succeed for all but the last; returns the error of making and running the last.
+ */
 static int graph_try(const an_test_target *t, const an_graph *graph)
 {
     an_backend *backend;
@@ -583,7 +584,7 @@ static void check_support(const an_test_target *t, const an_node *source, const 
                  source->name, t->api->name, (int)t->precision, said, tried, an_error_message());
 }
 
-/* What supports says is what happens when the op is made and run. */
+/* supports says yes to an op if and only if the op can be made and run. */
 static void test_every_kind_is_supported_or_refused(void **state)
 {
     (void)state;

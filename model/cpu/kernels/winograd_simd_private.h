@@ -22,7 +22,7 @@ typedef struct {
 
 void an_winograd_multiply(const an_winograd_product *product, int width);
 
-/* The width of the next panel if so many vectors are left: 4 are cut into 2 + 2, which is faster than 3 + 1. */
+/* The width of the next panel if so many vectors are left: 4 are cut into 2 + 2 and not 3 + 1. */
 static inline int an_winograd_panel(int vectors)
 {
     return vectors == 4 || vectors == 2 ? 2 : vectors < AN_WINOGRAD_PANEL ? vectors : AN_WINOGRAD_PANEL;
