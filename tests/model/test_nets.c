@@ -25,7 +25,7 @@ static void test_rows_are_complete(void **state)
             assert_true(an_net_reads(net, *read));
         assert_false(an_net_reads(net, "no-such-option"));
     }
-    an_test_refused(an_net_find("lenet"), "no network 'lenet': there are 'alexnet' 'cifar'");
+    an_test_refused(an_net_find("lenet-5"), "no network 'lenet-5': there are 'alexnet'");
 }
 
 /* With its defaults each network is built, for one device and for two, and ends in a loss over its classes. */

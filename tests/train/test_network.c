@@ -45,7 +45,7 @@ static void test_each_option_acts_or_is_named(void **state)
             an_buffer notes = {0};
             defaults(&usual);
             usual.network = i;
-            usual.crop = 64;
+            usual.crop = an_net_at(i)->rules->defaults.crop;
             changed = usual;
             assert_int_equal(
                 an_options_set(an_train_recipe_spec(), &changed, changes[k].option, changes[k].value, "test"), AN_OK);
