@@ -26,8 +26,11 @@ typedef struct {
 
 static bool plans_make(plans *p, const an_backend *cpu, const an_winograd_shape *shape, int products)
 {
-    return an_winograd_plan(&p->forward, shape, cpu->threads) && an_winograd_turn(&p->backward, &p->forward) &&
-           (cpu->winograd || an_winograd_pays(&p->forward, products));
+    if (!an_winograd_plan(&p->forward, shape, cpu->threads))
+        return false;
+    if (!an_winograd_turn(&p->backward, &p->forward))
+        return false;
+    return cpu->winograd || an_winograd_pays(&p->forward, products);
 }
 
 /* Plans for a convolution of the image with a large window, expanded into one of 3x3. */
@@ -73,8 +76,11 @@ static bool plans_direct(plans *p, const an_backend *cpu, const an_op_spec *spec
 /* Whether our own kernels can compute this convolution and are expected to be faster. */
 static bool plans_find(plans *p, const an_backend *cpu, const an_op_spec *spec)
 {
-    return cpu->type == dnnl_bf16 && !cpu->direct && an_winograd_possible() &&
-           spec->node->activation <= AN_ACTIVATION_RELU && (plans_expanded(p, cpu, spec) || plans_direct(p, cpu, spec));
+    if (cpu->type != dnnl_bf16 || cpu->direct || spec->node->activation > AN_ACTIVATION_RELU)
+        return false;
+    if (!an_winograd_possible())
+        return false;
+    return plans_expanded(p, cpu, spec) || plans_direct(p, cpu, spec);
 }
 
 static size_t turned_bytes(const winograd_op *conv)
