@@ -134,16 +134,27 @@ static int bench_make(bench *b)
                            .training = true,
                            .precision = c->precision ? AN_PRECISION_BF16 : AN_PRECISION_F32};
     int rc = an_alexnet_build(&alexnet, &graph);
-    if (rc || (rc = an_graph_fuse(&graph, &fused)) || (rc = an_exec_create(&b->exec, &graph, &run)) ||
-        (rc = an_init_parameters(b->exec, AN_INIT_HE, 1)))
+    if (rc)
         return rc;
-    if (!c->step_only && (rc = an_bench_primitives_create(&b->primitives, &fused, c->batch, c->precision)))
+    rc = an_graph_fuse(&graph, &fused);
+    if (rc)
+        return rc;
+    rc = an_exec_create(&b->exec, &graph, &run);
+    if (rc)
+        return rc;
+    rc = an_init_parameters(b->exec, AN_INIT_HE, 1);
+    if (rc)
+        return rc;
+    if (!c->step_only)
+        rc = an_bench_primitives_create(&b->primitives, &fused, c->batch, c->precision);
+    if (rc)
         return rc;
     b->image_bytes = (size_t)c->batch * 3 * (size_t)c->side * (size_t)c->side * (c->precision ? 2 : 4);
     b->labels = calloc((size_t)c->batch, sizeof *b->labels);
     if (!b->labels)
         return an_error(AN_ENOMEM, "out of memory");
-    if ((rc = an_pages_alloc(&b->images, b->image_bytes)))
+    rc = an_pages_alloc(&b->images, b->image_bytes);
+    if (rc)
         return rc;
     an_rng rng = an_rng_make(1, AN_RNG_TEST, 0, 0);
     uint16_t *words = b->images; /* both halves of a float alike: small numbers in f32 and in bf16 */
@@ -168,7 +179,8 @@ static int round_run(bench *b, int round)
     b->step_cpu[round] = an_bench_cpu_seconds() - cpu;
     start = an_clock_ns();
     cpu = an_bench_cpu_seconds();
-    if ((rc = an_exec_update(b->exec, &sgd)))
+    rc = an_exec_update(b->exec, &sgd);
+    if (rc)
         return rc;
     b->update[round] = an_clock_seconds_since(start);
     b->update_cpu[round] = an_bench_cpu_seconds() - cpu;

@@ -142,12 +142,15 @@ static int conv_way(an_bench_primitives *p, const an_node *from, const an_node *
     slopes = weights;
     slopes.data_type = dnnl_f32;
     snprintf(label, sizeof label, "%s%s", parts == 2 ? "halves " : "", tag == dnnl_nhwc ? "channels last " : "");
-    if (dnnl_convolution_forward_desc_init(&forward, dnnl_forward_training, algorithm, &source, &weights, NULL, &target,
-                                           strides, before, after) ||
-        dnnl_convolution_backward_data_desc_init(&data, algorithm, &source, &weights, &target, strides, before,
-                                                 after) ||
-        dnnl_convolution_backward_weights_desc_init(&gradient, algorithm, &source, &slopes, NULL, &target, strides,
-                                                    before, after))
+    dnnl_status_t status = dnnl_convolution_forward_desc_init(&forward, dnnl_forward_training, algorithm, &source,
+                                                              &weights, NULL, &target, strides, before, after);
+    if (!status)
+        status = dnnl_convolution_backward_data_desc_init(&data, algorithm, &source, &weights, &target, strides, before,
+                                                          after);
+    if (!status)
+        status = dnnl_convolution_backward_weights_desc_init(&gradient, algorithm, &source, &slopes, NULL, &target,
+                                                             strides, before, after);
+    if (status)
         return an_error(AN_EINTERNAL, "%s: oneDNN refuses a convolution", node->name);
     return directions_add(p, node->name, label, parts, from->kind == AN_OP_INPUT,
                           (const void *const[]){&forward, &data, &gradient});
@@ -195,9 +198,13 @@ static int dense_ways(an_bench_primitives *p, const an_node *from, const an_node
     dnnl_memory_desc_init_by_tag(&weights, 2, matrix, p->type, dnnl_format_tag_any);
     slopes = weights;
     slopes.data_type = dnnl_f32;
-    if (dnnl_inner_product_forward_desc_init(&forward, dnnl_forward_training, &source, &weights, NULL, &target) ||
-        dnnl_inner_product_backward_data_desc_init(&data, &source, &weights, &target) ||
-        dnnl_inner_product_backward_weights_desc_init(&gradient, &source, &slopes, NULL, &target))
+    dnnl_status_t status =
+        dnnl_inner_product_forward_desc_init(&forward, dnnl_forward_training, &source, &weights, NULL, &target);
+    if (!status)
+        status = dnnl_inner_product_backward_data_desc_init(&data, &source, &weights, &target);
+    if (!status)
+        status = dnnl_inner_product_backward_weights_desc_init(&gradient, &source, &slopes, NULL, &target);
+    if (status)
         return an_error(AN_EINTERNAL, "%s: oneDNN refuses a fully connected layer", node->name);
     return directions_add(p, node->name, "", 1, false, (const void *const[]){&forward, &data, &gradient});
 }
@@ -232,6 +239,14 @@ static int pool_ways(an_bench_primitives *p, const an_node *from, const an_node 
     return pair_add(p, node->name, tag == dnnl_nhwc ? "channels last " : "", &forward, &backward);
 }
 
+static int pool_both_orders(an_bench_primitives *p, const an_node *from, const an_node *node)
+{
+    int rc = pool_ways(p, from, node, dnnl_nChw16c);
+    if (rc)
+        return rc;
+    return pool_ways(p, from, node, dnnl_nhwc);
+}
+
 static int lrn_ways(an_bench_primitives *p, const an_node *from, const an_node *node)
 {
     dnnl_memory_desc_t order;
@@ -245,7 +260,9 @@ static int lrn_ways(an_bench_primitives *p, const an_node *from, const an_node *
                                     k))
         return an_error(AN_EINTERNAL, "%s: oneDNN refuses normalisation", node->name);
     int rc = pair_add(p, node->name, "", &forward, &backward);
-    return rc ? rc : own_ways(p, from, node);
+    if (rc)
+        return rc;
+    return own_ways(p, from, node);
 }
 
 /* ReLU backward; forward it is part of the layer before it. */
@@ -255,9 +272,13 @@ static int relu_way(an_bench_primitives *p, const an_node *node)
     dnnl_eltwise_desc_t forward, backward;
     dnnl_primitive_desc_t hint;
     char operation[32];
-    if (dnnl_eltwise_forward_desc_init(&forward, dnnl_forward_training, dnnl_eltwise_relu, &order, 0, 0) ||
-        dnnl_eltwise_backward_desc_init(&backward, dnnl_eltwise_relu, &order, &order, 0, 0) ||
-        dnnl_primitive_desc_create(&hint, &forward, NULL, p->engine, NULL))
+    dnnl_status_t status =
+        dnnl_eltwise_forward_desc_init(&forward, dnnl_forward_training, dnnl_eltwise_relu, &order, 0, 0);
+    if (!status)
+        status = dnnl_eltwise_backward_desc_init(&backward, dnnl_eltwise_relu, &order, &order, 0, 0);
+    if (!status)
+        status = dnnl_primitive_desc_create(&hint, &forward, NULL, p->engine, NULL);
+    if (status)
         return an_error(AN_EINTERNAL, "%s: oneDNN refuses ReLU", node->name);
     snprintf(operation, sizeof operation, "%.8s relu backward", node->name);
     int rc = way_add(p, operation, "", 1, &backward, hint, local_queries);
@@ -281,8 +302,8 @@ static int node_ways(an_bench_primitives *p, const an_graph *graph, const an_nod
         rc = dense_ways(p, from, node);
     else if (node->kind == AN_OP_LRN)
         rc = lrn_ways(p, from, node);
-    else if (node->kind == AN_OP_POOL && !(rc = pool_ways(p, from, node, dnnl_nChw16c)))
-        rc = pool_ways(p, from, node, dnnl_nhwc);
+    else if (node->kind == AN_OP_POOL)
+        rc = pool_both_orders(p, from, node);
     if (!rc && node->activation == AN_ACTIVATION_RELU)
         rc = relu_way(p, node);
     return rc;

@@ -18,13 +18,23 @@ static const char lacking[] = "";
 static const char lacking[] = ", and was made without CUDA";
 #endif
 
-/* "'cpu', 'cuda'" */
+/* "'cpu', 'cuda'", for messages. */
 static const char *names(char *text, size_t size)
 {
     size_t used = 0;
     for (size_t i = 0; i < sizeof backends / sizeof *backends && used < size; i++)
         used += (size_t)snprintf(text + used, size - used, "%s'%s'", i ? ", " : "", backends[i]->name);
     return text;
+}
+
+int an_backend_count(void)
+{
+    return (int)(sizeof backends / sizeof *backends);
+}
+
+const an_backend_api *an_backend_at(int number)
+{
+    return backends[number];
 }
 
 int an_backend_find(const char *device, const an_backend_api **out)

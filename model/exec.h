@@ -1,6 +1,10 @@
-/* Running a graph: training and evaluation steps on a placement of logical onto physical devices. All memory, plans and
- * workspaces are made in an_exec_create; a step allocates nothing, but for one that makes what an_exec_replay_set tells
- * of. One thread drives an exec. */
+/* Runs a graph on physical devices: training steps, updates, evaluation. an_exec_create makes all memory, plans and
+ * workspaces. A step allocates nothing, with one exception: the step that records what later steps replay
+ * (an_exec_replay_set).
+ *
+ * One thread calls the functions of an exec; lanes.c tells which threads exec itself has. Errors are AN_EINVAL for
+ * impossible options and arguments, AN_EUNSUPPORTED for what a device cannot do, AN_ECORRUPT for values that are not
+ * finite, or the device's own; their messages name the layer. */
 #ifndef AN_MODEL_EXEC_H
 #define AN_MODEL_EXEC_H
 
@@ -18,27 +22,29 @@ typedef enum {
     AN_PRECISION_TF32  /* f32 with products of 10-bit mantissas: GPUs only */
 } an_precision;
 
-/* What becomes of images that devices take as bytes: ((byte - mean) + shift) * scale in fp32, in this order, as the
- * loader does it for the others; shift is the image's own. */
+/* How devices convert images that they receive as bytes: ((byte - mean) + shift) * scale in fp32, in this order, so
+ * that the values equal those that the loader makes for other devices. shift is drawn for each image (an_image_draw).
+ */
 typedef struct {
-    const float *mean; /* side x side x 3, RGB, of which an image's crop is taken; NULL: none */
-    int side;          /* 1: the same colour everywhere */
+    const float *mean; /* side x side x 3, RGB; the part under the image's crop is subtracted; NULL: nothing is */
+    int side;          /* 1: one colour for all pixels */
     double scale;      /* above 0 */
 } an_conversion;
 
 typedef struct {
-    const char *devices; /* "cpu"; "cpu,cpu": each half of split layers on its own share of the processors */
-    int batch;           /* samples per step at most */
+    const char *devices; /* "cpu"; "cpu,cpu": the halves of split layers each on a share of the processors */
+    int batch;           /* most samples of a step */
     int threads;         /* compute threads per CPU device; 0: all processors, divided among the devices */
     bool training;       /* false: no gradients, less memory */
     uint64_t seed;       /* of dropout */
     an_precision precision;
-    bool direct; /* convolutions by their definition only, and normalisation with exact roots: slower, and nearer
-                    to other programs' rounding than Winograd's transform */
-    an_choices *choices; /* where there are several kernels: those to take, and room for those found now by measuring,
-                            which takes a while; must outlive the exec. NULL: what libraries advise, unmeasured */
-    const an_conversion *conversion; /* NULL: bytes as they are. Borrowed by an_exec_create */
-    bool columns; /* keep the halves of split layers apart although one device runs both: for comparisons */
+    bool direct; /* compute convolutions directly, without Winograd's transform, and normalisation with exact roots:
+                    slower, but rounded more as other programs round */
+    an_choices *choices; /* names the kernels to take where there are several. Kernels that it does not name are chosen
+                            by measuring, which takes a while, and added. Must outlive the exec. NULL: the kernels that
+                            the libraries advise */
+    const an_conversion *conversion; /* NULL: bytes are not changed. Used during an_exec_create only */
+    bool columns; /* for comparisons: do not merge the halves of split layers although one device runs both */
 } an_exec_options;
 
 typedef struct an_exec an_exec;
@@ -47,30 +53,32 @@ typedef struct an_exec an_exec;
 int an_exec_create(an_exec **out, const an_graph *graph, const an_exec_options *options);
 void an_exec_free(an_exec *exec);
 
-/* How the images handed to step and evaluate must lie in memory: finished, or as bytes for the device to convert. */
+/* The format in which step and evaluate take images: final values, or bytes that the device converts. */
 an_format an_exec_input_format(const an_exec *exec);
 
 typedef struct {
     const void *pixels;         /* samples in the input format */
-    const an_image_draw *draws; /* of bytes: one for each; NULL: nothing was drawn. Finished images need none */
+    const an_image_draw *draws; /* for bytes: one per image, or NULL for no crop, flip and shift. Otherwise unused */
 } an_images;
 
+/* The rank of a label is the number of classes with a higher probability, or with the same probability and a lower
+ * class number: its place in the list of predictions. Probabilities are compared as the floats that an_exec_evaluate
+ * gives. */
 typedef struct {
     double loss;         /* mean cross entropy of the count samples */
-    uint32_t top1, top5; /* correct ones, counted on the logits of this step */
+    uint32_t top1, top5; /* samples whose label has a rank below 1, below 5 */
 } an_exec_result;
 
-/* Forward and backward; gradients of the mean loss are left for an_exec_update. Returns when the loss is known: devices
- * that queue their work may still be at backward, and at the update after an_exec_update, while the host goes on; what
- * reads their values waits. images: count samples in the input format, no longer needed afterwards; step keys dropout.
- * count may be smaller than batch (the mean is over count). A loss that is not finite is AN_ECORRUPT naming the first
- * layer whose output is not finite. */
+/* Forward and backward; leaves the gradients of the mean loss for an_exec_update. Returns as soon as the loss is known:
+ * devices that queue their work may then still compute gradients, and after an_exec_update the update. Functions that
+ * read their values wait for them. images: count samples in the input format, not needed after the call. count may be
+ * smaller than batch; the mean is over count. step selects the random numbers of dropout. A loss that is not finite is
+ * AN_ECORRUPT; the message names the first layer whose output is not finite. */
 int an_exec_step(an_exec *exec, const an_images *images, const uint32_t *labels, uint32_t count, uint64_t step,
                  an_exec_result *out);
 
-/* Tells which batch the step after the next one will take, so that it can travel to the devices while that step runs:
- * it must stay as it is until it has been stepped. A hint; nothing else changes, and other images may be stepped
- * instead. */
+/* Announces the images of the step after the next one, so that they are copied to the devices while the next step runs.
+ * They must not change until they have been stepped. This is a hint: a step may take other images instead. */
 void an_exec_prefetch(an_exec *exec, const an_images *images, uint32_t count);
 
 /* SGD with momentum: v <- momentum v - decay rate w - rate g; w <- w + v (paper, section 5). Biases use
@@ -81,33 +89,33 @@ typedef struct {
 } an_sgd;
 int an_exec_update(an_exec *exec, const an_sgd *sgd);
 
-/* Devices that can repeat a whole step at a word are told to from the second training step of a whole batch on: the
- * host has less to do, and the results are the same. A step of fewer samples is queued op by op, as is an evaluation.
- * wanted: true at first. */
+/* Devices that can record calls (GPUs) record the second training step of a whole batch and replay it afterwards, which
+ * saves the host work and gives the same results. Steps of fewer samples and evaluations are always queued op by op.
+ * wanted: true initially. */
 void an_exec_replay_set(an_exec *exec, bool wanted);
-bool an_exec_replays(const an_exec *exec); /* the last such step was, or recorded what the next one repeats */
-/* Why steps are queued op by op although the devices should be able to repeat them, for a warning; NULL: they are not.
- */
+bool an_exec_replays(const an_exec *exec); /* steps of a whole batch are replayed from now on */
+/* Why a device that can record calls failed to record them, for a warning. NULL: it did not fail. */
 const char *an_exec_replay_refusal(const an_exec *exec);
 
-/* Until all that was queued is done: for clocks. */
+/* Waits until all queued work is done: for measuring time. */
 int an_exec_wait(an_exec *exec);
 
-/* Forward without dropout. probabilities: count x classes floats, row by row; may be NULL. labels and out may be NULL.
- */
+/* Forward without dropout. probabilities: count x classes floats, row by row; may be NULL. labels and out may be NULL;
+ * without labels out stays as it is. A loss or, without labels, outputs that are not finite are AN_ECORRUPT as in
+ * an_exec_step. */
 int an_exec_evaluate(an_exec *exec, const an_images *images, const uint32_t *labels, uint32_t count,
                      float *probabilities, an_exec_result *out);
 
-/* Parameters by layer, in canonical form: conv O x I/groups x K x K, dense O x I (I = C*H*W in NCHW order), bias O; the
- * halves of a split layer joined along O. */
+/* Parameters by layer, in canonical order: conv O x I/groups x K x K, dense O x I (I = C*H*W in NCHW order), bias O.
+ * The halves of a split layer are joined along O. */
 typedef struct {
     char name[32]; /* "conv1.weight", "conv1.bias" */
     int shape[4], rank;
     uint64_t size;                    /* floats */
     uint64_t fan_in;                  /* inputs of one output */
-    double init_deviation, init_bias; /* of the node: the paper's initial values */
+    double init_deviation, init_bias; /* the paper's initial values */
     bool bias;
-    int layer; /* ordinal, keys initialisation */
+    int layer; /* ordinal; selects the random numbers of initialisation */
 } an_parameter;
 
 typedef enum { AN_PARAMETER_VALUE, AN_PARAMETER_MOMENTUM, AN_PARAMETER_GRADIENT } an_parameter_kind;
@@ -117,42 +125,42 @@ const an_parameter *an_exec_parameter(const an_exec *exec, int number);
 int an_exec_parameter_get(an_exec *exec, int number, an_parameter_kind kind, float *out);
 int an_exec_parameter_set(an_exec *exec, int number, an_parameter_kind kind, const float *values);
 
-/* The activations of a named layer after the last evaluate or step, canonical N x C x H x W, halves joined:
- * out has room for count * C*H*W floats. For features and tests. */
+/* The output of a layer in the last evaluate or step, N x C x H x W, halves joined. out has room for count * C*H*W
+ * floats. AN_EINVAL if no layer has that name. For features and tests. */
 int an_exec_activation_get(an_exec *exec, const char *layer, uint32_t count, float *out);
 
-/* What runs, in order: layers on devices (a split layer twice where its halves run apart), the image, joins. Times are
- * sums since the last reset, waiting for the other device included; read and reset them between steps. Devices that
- * queue their work are timed by an_exec_profile only: without it, it is the host's time to queue it, and steps that a
- * device repeats as a whole are not in them. */
+/* The nodes that run, in order: images, layers (both halves of one that is split over two devices), joins. Times are
+ * sums since the last reset and include waiting for the other device; read and reset them between steps. For devices
+ * that queue their work they are the times that the host took to queue it, without replayed steps, unless
+ * an_exec_profile was called. */
 typedef struct {
     char name[16];
     const char *kind;
     int device;
     double flop; /* of one image, forward */
     uint64_t parameters;
-    uint64_t memory;                  /* bytes: output, gradient, parameters, what is kept for backward */
-    uint64_t runs;                    /* forward ones */
+    uint64_t memory;                  /* bytes of output, gradient, parameters and what backward needs */
+    uint64_t runs;                    /* forward passes */
     double forward, backward, update; /* seconds */
 } an_exec_layer;
 int an_exec_layer_count(const an_exec *exec);
-/* From now on the layers' times are those of the devices' own clocks, where they have any, and the update is among
- * them. Each step then waits for the devices, so that nothing overlaps from one to the next. */
+/* From now on layers are timed by the devices' own clocks, if they have any, updates included. Each step then waits for
+ * the devices, so steps no longer overlap. */
 void an_exec_profile(an_exec *exec);
 void an_exec_layer_get(const an_exec *exec, int number, an_exec_layer *out);
 void an_exec_layers_reset(an_exec *exec);
 
-/* Seconds since the last call, on the own clock of the device that was worst off. Zeros where devices have none. */
+/* Seconds since the last call, by the clock of the device that was idle for the largest part of them. All 0 if devices
+ * have no clocks. */
 typedef struct {
-    double idle;  /* it had nothing to do before a batch: the host was late with it, or its images had not arrived */
-    double copy;  /* of these, with the batch queued and its images on their way */
-    double total; /* in all */
+    double idle;  /* the device waited for a batch: it was not queued yet, or its images had not arrived */
+    double copy;  /* the part of idle in which the batch was queued and its images were being copied */
+    double total; /* idle or not */
 } an_device_time;
 int an_exec_device_time(an_exec *exec, an_device_time *out);
 
-/* Memory for the images of step and evaluate that suits the devices best, zeroed; other memory works too. exec must
- * outlive it.
- */
+/* Zeroed memory for the images of step and evaluate from which devices copy fastest; any other memory works too. Free
+ * it before the exec. */
 int an_exec_images_alloc(an_exec *exec, void **out, size_t size);
 void an_exec_images_free(an_exec *exec, void *images, size_t size);
 

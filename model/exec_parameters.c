@@ -1,4 +1,4 @@
-/* Parameters and activations in canonical form. */
+/* Parameters and activations in canonical order, with the halves of split layers joined. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,23 +8,16 @@
 
 static void parameter_fill(an_parameter *p, const an_graph *graph, const an_node *node, bool bias)
 {
-    const an_node *input = &graph->nodes[node->inputs[0]];
-    bool conv = node->kind == AN_OP_CONV;
     *p = (an_parameter){.fan_in = an_graph_node_inputs(graph, node),
                         .init_deviation = node->init_deviation,
                         .init_bias = node->init_bias,
                         .bias = bias,
                         .layer = node->layer,
-                        .rank = bias   ? 1
-                                : conv ? 4
-                                       : 2};
+                        .rank = 1};
     snprintf(p->name, sizeof p->name, "%s.%s", node->name, bias ? "bias" : "weight");
+    if (!bias)
+        p->rank = an_kind_find(node->kind)->weights(graph, node, p->shape);
     p->shape[0] = node->layer_channels;
-    if (!bias && conv) {
-        p->shape[1] = input->channels / node->groups;
-        p->shape[2] = p->shape[3] = node->kernel;
-    } else if (!bias)
-        p->shape[1] = (int)p->fan_in;
     p->size = (uint64_t)node->layer_channels * (bias ? 1 : p->fan_in);
 }
 
@@ -99,7 +92,7 @@ int an_exec_parameter_set(an_exec *exec, int number, an_parameter_kind kind, con
     return rc ? an_error_prefix(rc, "%s", place->public.name) : AN_OK;
 }
 
-/* One node's channels of every sample into the whole layer's. */
+/* Copies one node's channels of every sample to their place in the whole layer's output. */
 static int node_activation(an_exec *exec, int number, uint32_t count, float *out)
 {
     const an_node *node = &exec->graph.nodes[number];

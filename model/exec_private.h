@@ -1,9 +1,10 @@
-/* What the files of exec share. */
+/* What the files of exec share: exec.c makes and frees it, exec_run.c runs it, exec_parameters.c and exec_layers.c read
+ * it. */
 #ifndef AN_MODEL_EXEC_PRIVATE_H
 #define AN_MODEL_EXEC_PRIVATE_H
 
 #include "model/backend.h"
-#include "model/lanes.h"
+#include "model/lanes_private.h"
 
 typedef struct {
     an_parameter public;
@@ -21,9 +22,10 @@ struct an_exec {
     an_op *ops[AN_GRAPH_NODES_MAX];
     uint64_t op_memory[AN_GRAPH_NODES_MAX];
     an_lanes *lanes;
-    int loss;           /* node number */
-    int mean_side;      /* of the mean image that devices subtract; 1 if it is no image */
-    an_images prefetch; /* of the step after the next, or no pixels */
+    int loss;           /* number of the loss node */
+    float *outputs;     /* batch x classes: room for probabilities that are checked but not asked for */
+    int mean_side;      /* of the mean image that devices subtract; 1 if a colour or nothing is subtracted */
+    an_images prefetch; /* announced by an_exec_prefetch, for the next step's job; no pixels: none */
     uint32_t prefetch_count;
     an_exec_parameter_place parameters[2 * AN_GRAPH_NODES_MAX];
     int parameter_count;

@@ -1,4 +1,5 @@
-/* Initial weights: a pure function of (seed, layer, element). */
+/* Initial weights. Each is a pure function of seed, layer and place in the layer, so placement and precision do not
+ * change them. */
 #ifndef AN_MODEL_INIT_H
 #define AN_MODEL_INIT_H
 

@@ -9,7 +9,7 @@ typedef struct {
     const an_graph *graph;
     an_graph *out;
     int devices;
-    int map[AN_GRAPH_NODES_MAX]; /* node of graph to node of out */
+    int map[AN_GRAPH_NODES_MAX]; /* from a node of graph to its node of out */
 } lowering;
 
 static int append(an_graph *out, const an_node *node)
@@ -20,7 +20,7 @@ static int append(an_graph *out, const an_node *node)
     return out->count++;
 }
 
-/* The image on a device. */
+/* The image's input node on a device, made when first needed. */
 static int image_on(lowering *l, const an_node *image, int device)
 {
     for (int i = 0; i < l->out->count; i++)
@@ -37,7 +37,7 @@ static bool is_join_of(const an_node *node, const an_node *consumer)
            !memcmp(node->inputs, consumer->inputs, (size_t)node->input_count * sizeof *node->inputs);
 }
 
-/* One join serves all nodes of a device that see the same. */
+/* The join of the consumer's inputs on its device, made when first needed: nodes with the same inputs share it. */
 static int join_for(lowering *l, const an_node *consumer)
 {
     an_graph *out = l->out;
@@ -64,7 +64,7 @@ static int node_lower(lowering *l, int number)
     bool apart = node.input_count > 1;
     node.device = node.device % l->devices;
     if (node.kind == AN_OP_INPUT) {
-        l->map[number] = -1; /* made where it is read */
+        l->map[number] = -1; /* image_on makes it on each device that reads it */
         return AN_OK;
     }
     for (int i = 0; i < node.input_count; i++) {
@@ -93,7 +93,7 @@ static bool is_input_of(const an_node *node, int number)
     return false;
 }
 
-/* collect overwrites a gradient, so an output goes to joins only or to other nodes only. */
+/* collect overwrites the gradient of an output, so an output must be read either by joins only or by no join. */
 static int consumers_check(const an_graph *out)
 {
     for (int i = 0; i < out->count; i++) {
@@ -124,7 +124,7 @@ int an_graph_lower(const an_graph *graph, int devices, an_graph *out)
 
 void an_graph_flow(const an_graph *lowered, an_flow *out)
 {
-    bool learns[AN_GRAPH_NODES_MAX] = {false}; /* weights at or before this node */
+    bool learns[AN_GRAPH_NODES_MAX] = {false}; /* the node or one before it has weights */
     memset(out, 0, (size_t)lowered->count * sizeof *out);
     for (int i = 0; i < lowered->count; i++) {
         const an_node *node = &lowered->nodes[i];

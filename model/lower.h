@@ -1,19 +1,20 @@
-/* From the stated graph to the one that runs: logical devices become physical ones, and what a node sees from more than
- * one place is joined on its device. */
+/* Turns a stated graph into the one that runs: it replaces logical by physical devices and adds joins, so that every
+ * node reads one tensor on its own device. Graphs are plain values; nothing is kept. */
 #ifndef AN_MODEL_LOWER_H
 #define AN_MODEL_LOWER_H
 
 #include "model/graph/graph.h"
 
-/* devices: physical ones, 1 or 2; logical ones are dealt out in turn. Nodes of the result carry physical devices; the
- * image is an input node on each device that reads it; a node with several inputs, or with one on another device, has
- * one input, a AN_OP_JOIN on its own device. */
+/* devices: the number of physical devices, 1 or 2. Logical device d runs on physical device d % devices. In the result
+ * the image is an input node on each device that reads it. A node that had several inputs, or one on another device,
+ * has a single input: an AN_OP_JOIN on its own device; nodes of one device with the same inputs share it.
+ * AN_EUNSUPPORTED if an output is read by joins and by other nodes on the same device. */
 int an_graph_lower(const an_graph *graph, int devices, an_graph *out);
 
-/* What an op's backward must know: see an_op_spec. */
+/* How gradients flow through each node of a lowered graph. The first two are those of an_op_spec. */
 typedef struct {
     bool input_gradient, accumulate;
-    bool collect; /* joins take this node's output */
+    bool collect; /* joins read this node's output, so its gradient is collected from them */
 } an_flow;
 void an_graph_flow(const an_graph *lowered, an_flow *out);
 

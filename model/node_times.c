@@ -1,4 +1,4 @@
-#include "model/node_times.h"
+#include "model/node_times_private.h"
 
 #include <string.h>
 

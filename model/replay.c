@@ -1,4 +1,4 @@
-#include "model/replay.h"
+#include "model/replay_private.h"
 
 #include <stdio.h>
 
@@ -13,7 +13,8 @@ static int record(an_recording **place, const an_replay_work *work)
     int rc = work->api->record_begin(work->devices, work->count);
     if (rc)
         return rc;
-    if (!(rc = work->walk(work->context)))
+    rc = work->walk(work->context);
+    if (!rc)
         return work->api->record_end(work->devices, work->count, place);
     an_error_save(&first, rc);
     (void)work->api->record_end(work->devices, work->count, NULL); /* the first failure says more */

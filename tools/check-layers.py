@@ -15,10 +15,10 @@ LIBRARIES = {
     "model": {"base", "model"},
     "train": {"base", "augment", "model", "train"},
 }
-# What stands above the libraries may use all of them; nobody else includes these, but tests of what benchmarks decide.
+# What stands above the libraries may use all of them; nobody else includes these, but tests of what benchmarks decide and tools draw.
 ABOVE = ("tools", "benchmarks", "tests")
 ALLOWED = {**LIBRARIES, **{folder: {*LIBRARIES, folder} for folder in ABOVE}}
-ALLOWED["tests"].add("benchmarks")
+ALLOWED["tests"].update(("benchmarks", "tools"))
 ALLOWED["benchmarks"].add("tools")
 
 # Headers of other projects and the only files of ours that may include them; those that compare with them are free.

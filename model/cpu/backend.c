@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "model/cpu/cpu.h"
+#include "model/cpu/cpu_private.h"
 
 int an_cpu_op_new(void *out, an_backend *cpu, const an_op_spec *spec, const an_op_methods *methods, size_t size)
 {
@@ -83,19 +83,61 @@ static uint64_t cpu_memory(const an_backend *cpu)
     return cpu->memory;
 }
 
+/* Tensors are stored with their height and width (planes) or as a matrix of samples x channels. */
+enum { PLANES = 1, MATRIX = 2 };
+
+/* The kinds that this backend has, and how the tensors may be stored that they read. */
+static const struct {
+    int (*create)(an_op **out, an_backend *cpu, const an_op_spec *spec);
+    unsigned reads;
+} ops[AN_OP_KINDS] = {
+    [AN_OP_INPUT] = {an_cpu_input_create, 0},
+    [AN_OP_CONV] = {an_cpu_conv_create, PLANES},
+    [AN_OP_LRN] = {an_cpu_lrn_create, PLANES | MATRIX},
+    [AN_OP_POOL] = {an_cpu_pool_create, PLANES},
+    [AN_OP_DENSE] = {an_cpu_dense_create, PLANES | MATRIX},
+    [AN_OP_DROPOUT] = {an_cpu_dropout_create, MATRIX},
+    [AN_OP_LOSS] = {an_cpu_loss_create, MATRIX},
+    [AN_OP_JOIN] = {an_cpu_join_create, PLANES | MATRIX},
+};
+
 static int cpu_op_create(an_op **out, an_backend *cpu, const an_op_spec *spec)
 {
-    static int (*const creators[])(an_op **, an_backend *, const an_op_spec *) = {
-        [AN_OP_INPUT] = an_cpu_input_create, [AN_OP_CONV] = an_cpu_conv_create,
-        [AN_OP_LRN] = an_cpu_lrn_create,     [AN_OP_POOL] = an_cpu_pool_create,
-        [AN_OP_DENSE] = an_cpu_dense_create, [AN_OP_DROPOUT] = an_cpu_dropout_create,
-        [AN_OP_LOSS] = an_cpu_loss_create,   [AN_OP_JOIN] = an_cpu_join_create,
-    };
     omp_set_num_threads(cpu->threads); /* primitives divide their work when they are made */
-    return creators[spec->node->kind](out, cpu, spec);
+    return ops[spec->node->kind].create(out, cpu, spec);
 }
 
-/* The number of threads is a property of the calling thread in OpenMP: set before each piece of work. */
+static unsigned stored_as(const an_graph *graph, const an_node *node)
+{
+    while (node->kind == AN_OP_JOIN)
+        node = &graph->nodes[node->inputs[0]];
+    return node->kind == AN_OP_DENSE || node->kind == AN_OP_DROPOUT || node->kind == AN_OP_LOSS ? MATRIX : PLANES;
+}
+
+static int cpu_supports(const an_backend_options *options, const an_graph *graph, int number)
+{
+    (void)options;
+    const an_node *node = &graph->nodes[number];
+    const an_kind *kind = an_kind_find(node->kind);
+    if (!kind || !ops[node->kind].create)
+        return an_error(AN_EUNSUPPORTED, "processors have no layer of kind '%s': take another device",
+                        an_op_name(node->kind));
+    for (int i = 0; i < node->input_count; i++) {
+        unsigned stored = stored_as(graph, &graph->nodes[node->inputs[i]]);
+        bool grouped = node->kind == AN_OP_LRN && node->groups > 1; /* groups are split off planes only */
+        if (!(ops[node->kind].reads & stored) || (grouped && stored == MATRIX))
+            return an_error(AN_EUNSUPPORTED, "on processors a layer of kind '%s' %s", kind->name,
+                            stored == MATRIX ? "cannot follow a fully connected one: put it before that"
+                                             : "must follow a fully connected one: put that between");
+        if (stored != stored_as(graph, &graph->nodes[node->inputs[0]]))
+            return an_error(AN_EUNSUPPORTED,
+                            "on processors a fully connected layer cannot be joined with another kind: "
+                            "put a fully connected layer behind the other one");
+    }
+    return AN_OK;
+}
+
+/* In OpenMP the number of threads belongs to the calling thread, so it is set before each piece of work. */
 static int cpu_forward(an_op *op, const an_run *run)
 {
     omp_set_num_threads(op->cpu->threads);
@@ -162,6 +204,7 @@ static int cpu_parameter_set(an_op *op, bool bias, an_parameter_kind kind, const
 const an_backend_api an_backend_cpu = {
     .name = "cpu",
     .processors = true,
+    .supports = cpu_supports,
     .open = cpu_open,
     .close = cpu_close,
     .input_format = cpu_input_format,

@@ -1,23 +1,23 @@
-/* Convolution + bias + activation. A grouped one may be run as two ungrouped ones on the halves of its channels, each
- * with tensors of its own, as the paper's two devices do: oneDNN's Winograd kernels know no groups. */
+/* Convolution + bias + activation. A convolution with two groups may be computed as two without groups, one on each
+ * half of the channels with tensors of its own, because oneDNN's Winograd kernels do not support groups. */
 #include <string.h>
 
 #include "base/error.h"
-#include "model/cpu/expand.h"
+#include "model/cpu/expand_private.h"
 
 typedef struct {
     an_op op;
     an_cpu_view view;
     an_expansion expansion; /* count 0: none */
-    an_cpu_tensor *source;  /* what is expanded */
+    an_cpu_tensor *source;  /* with an expansion: its input, and wide its output */
     an_cpu_tensor wide;
     bool input_gradient, accumulate;
     an_primitive forward[2], activation, data[2], weights[2];
-    an_primitive weights_turn[2];  /* master order to what the backward data kernel reads, if it differs */
-    an_primitive gradient_turn[2]; /* what the backward weights kernel writes to master order, if it differs */
+    an_primitive weights_turn[2];  /* copies the weights into the order that the backward data kernel reads */
+    an_primitive gradient_turn[2]; /* copies what the backward weights kernel writes into master order */
 } conv_op;
 
-/* The shape of one part, as oneDNN wants it. */
+/* The shape of one part, in the form that oneDNN takes. */
 typedef struct {
     dnnl_memory_desc_t source, weights, bias, target, canonical;
     dnnl_dims_t strides, before, after;
@@ -49,7 +49,7 @@ static geometry geometry_make(const an_op *op, const an_cpu_tensor *source, int 
     return g;
 }
 
-/* The expanded convolution: 3x3, stride 1, over what an_expansion_forward makes. */
+/* The shape of the expanded convolution: 3x3, stride 1, on the output of an_expansion_forward. */
 static geometry geometry_expanded(const an_op *op, const an_expansion *e)
 {
     int to = op->node.channels / e->parts;
@@ -66,7 +66,8 @@ static geometry geometry_expanded(const an_op *op, const an_expansion *e)
     return g;
 }
 
-/* Whether a grouped convolution goes faster as two, because Winograd then applies: see docs/performance.md. */
+/* Whether two convolutions without groups are faster, because Winograd kernels can compute them (docs/performance.md).
+ */
 static bool halves_wanted(const an_op *op, const an_cpu_tensor *source)
 {
     const an_node *node = &op->node;
@@ -82,7 +83,9 @@ static int forward_desc(dnnl_primitive_desc_t *out, conv_op *conv, const geometr
         dnnl_convolution_forward_desc_init(&operation, dnnl_forward_training, g->algorithm, &g->source, &g->weights,
                                            &g->bias, &g->target, g->strides, g->before, g->after);
     int rc = an_cpu_check(status, op->node.name, "convolution");
-    return rc ? rc : an_primitive_desc(out, op->cpu, &operation, op->node.activation, NULL, op->node.name);
+    if (rc)
+        return rc;
+    return an_primitive_desc(out, op->cpu, &operation, op->node.activation, NULL, op->node.name);
 }
 
 static int backward_data_make(conv_op *conv, const geometry *g, int part, dnnl_memory_t to, dnnl_memory_t from,
@@ -95,13 +98,18 @@ static int backward_data_make(conv_op *conv, const geometry *g, int part, dnnl_m
     dnnl_status_t status = dnnl_convolution_backward_data_desc_init(&operation, g->algorithm, &g->source, &g->weights,
                                                                     &g->target, g->strides, g->before, g->after);
     int rc = an_cpu_check(status, op->node.name, "convolution");
-    if (rc || (rc = an_primitive_desc(&desc, op->cpu, &operation, AN_ACTIVATION_NONE, hint, op->node.name)))
+    if (rc)
+        return rc;
+    rc = an_primitive_desc(&desc, op->cpu, &operation, AN_ACTIVATION_NONE, hint, op->node.name);
+    if (rc)
         return rc;
     dnnl_memory_desc_t order = an_primitive_query(desc, dnnl_query_weights_md);
-    if ((rc = an_primitive_make(&conv->data[part], op->cpu, desc, op->node.name)))
+    rc = an_primitive_make(&conv->data[part], op->cpu, desc, op->node.name);
+    if (rc)
         return rc;
     dnnl_memory_t turned = weights->value;
-    if ((rc = an_cpu_weights_turn(&conv->weights_turn[part], op->cpu, weights, &order, false, &turned)))
+    rc = an_cpu_weights_turn(&conv->weights_turn[part], op->cpu, weights, &order, false, &turned);
+    if (rc)
         return rc;
     an_primitive_arg(&conv->data[part], DNNL_ARG_WEIGHTS, turned);
     an_primitive_arg(&conv->data[part], DNNL_ARG_DIFF_DST, from);
@@ -119,7 +127,9 @@ static int backward_weights_desc(dnnl_primitive_desc_t *out, const conv_op *conv
     dnnl_status_t status = dnnl_convolution_backward_weights_desc_init(
         &operation, g->algorithm, &g->source, &weights, &g->bias, &g->target, g->strides, g->before, g->after);
     int rc = an_cpu_check(status, op->node.name, "convolution");
-    return rc ? rc : an_primitive_desc(out, op->cpu, &operation, AN_ACTIVATION_NONE, hint, op->node.name);
+    if (rc)
+        return rc;
+    return an_primitive_desc(out, op->cpu, &operation, AN_ACTIVATION_NONE, hint, op->node.name);
 }
 
 static int backward_weights_make(conv_op *conv, const geometry *g, int part, dnnl_memory_t source, dnnl_memory_t from,
@@ -131,10 +141,12 @@ static int backward_weights_make(conv_op *conv, const geometry *g, int part, dnn
     if (rc)
         return rc;
     dnnl_memory_desc_t order = an_primitive_query(desc, dnnl_query_diff_weights_md);
-    if ((rc = an_primitive_make(&conv->weights[part], op->cpu, desc, op->node.name)))
+    rc = an_primitive_make(&conv->weights[part], op->cpu, desc, op->node.name);
+    if (rc)
         return rc;
     dnnl_memory_t turned = op->weights[part].gradient;
-    if ((rc = an_cpu_weights_turn(&conv->gradient_turn[part], op->cpu, &op->weights[part], &order, true, &turned)))
+    rc = an_cpu_weights_turn(&conv->gradient_turn[part], op->cpu, &op->weights[part], &order, true, &turned);
+    if (rc)
         return rc;
     an_primitive_arg(&conv->weights[part], DNNL_ARG_SRC, source);
     an_primitive_arg(&conv->weights[part], DNNL_ARG_DIFF_DST, from);
@@ -143,7 +155,7 @@ static int backward_weights_make(conv_op *conv, const geometry *g, int part, dnn
     return AN_OK;
 }
 
-/* Value and gradient of a part of a tensor as memory objects. */
+/* Memory objects for value and gradient of one part of a tensor. */
 static int part_memory(an_backend *cpu, const an_cpu_tensor *tensor, int part, int parts, dnnl_memory_t *value,
                        dnnl_memory_t *gradient)
 {
@@ -154,7 +166,10 @@ static int part_memory(an_backend *cpu, const an_cpu_tensor *tensor, int part, i
     if (parts == 1)
         return AN_OK;
     int rc = an_cpu_tensor_half(tensor, part, &desc, &data, &slope);
-    if (rc || (rc = an_cpu_memory(cpu, value, &desc, data)))
+    if (rc)
+        return rc;
+    rc = an_cpu_memory(cpu, value, &desc, data);
+    if (rc)
         return rc;
     return slope ? an_cpu_memory(cpu, gradient, &desc, slope) : AN_OK;
 }
@@ -172,7 +187,10 @@ static int weights_make(conv_op *conv, const geometry *g, int part, const_dnnl_p
         dnnl_primitive_desc_destroy(desc);
     }
     int rc = an_cpu_weights_make(&op->weights[part], op->cpu, &order, &gradient, &g->canonical);
-    if (rc || (rc = an_cpu_weights_make(&op->biases[part], op->cpu, &g->bias, NULL, &g->bias)))
+    if (rc)
+        return rc;
+    rc = an_cpu_weights_make(&op->biases[part], op->cpu, &g->bias, NULL, &g->bias);
+    if (rc)
         return rc;
     return conv->expansion.count ? an_cpu_weights_expand(&op->weights[part], op->cpu, &conv->expansion) : AN_OK;
 }
@@ -182,11 +200,20 @@ static int part_make(conv_op *conv, const geometry *g, int part, const_dnnl_prim
     an_op *op = &conv->op;
     dnnl_memory_t source, source_gradient, target, target_gradient;
     int rc = part_memory(op->cpu, conv->view.tensor, part, op->parts, &source, &source_gradient);
-    if (rc || (rc = part_memory(op->cpu, &op->output, part, op->parts, &target, &target_gradient)))
+    if (rc)
+        return rc;
+    rc = part_memory(op->cpu, &op->output, part, op->parts, &target, &target_gradient);
+    if (rc)
         return rc;
     dnnl_primitive_desc_t desc;
-    if ((rc = weights_make(conv, g, part, hint)) || (rc = forward_desc(&desc, conv, g)) ||
-        (rc = an_primitive_make(&conv->forward[part], op->cpu, desc, op->node.name)))
+    rc = weights_make(conv, g, part, hint);
+    if (rc)
+        return rc;
+    rc = forward_desc(&desc, conv, g);
+    if (rc)
+        return rc;
+    rc = an_primitive_make(&conv->forward[part], op->cpu, desc, op->node.name);
+    if (rc)
         return rc;
     an_primitive_arg(&conv->forward[part], DNNL_ARG_SRC, source);
     an_primitive_arg(&conv->forward[part], DNNL_ARG_WEIGHTS, op->weights[part].value);
@@ -194,12 +221,14 @@ static int part_make(conv_op *conv, const geometry *g, int part, const_dnnl_prim
     an_primitive_arg(&conv->forward[part], DNNL_ARG_DST, target);
     if (!op->cpu->training)
         return AN_OK;
-    if (conv->input_gradient && (rc = backward_data_make(conv, g, part, source_gradient, target_gradient, hint)))
+    if (conv->input_gradient)
+        rc = backward_data_make(conv, g, part, source_gradient, target_gradient, hint);
+    if (rc)
         return rc;
     return backward_weights_make(conv, g, part, source, target_gradient, hint);
 }
 
-/* A tensor of both halves from the order of one. */
+/* The description of a tensor that holds all parts, from that of one part. */
 static int whole_desc(const conv_op *conv, const dnnl_memory_desc_t *part, dnnl_memory_desc_t *out)
 {
     *out = *part;
@@ -216,18 +245,25 @@ static int tensors_make(conv_op *conv, const an_op_spec *spec, geometry *g, cons
     g->source = an_primitive_query(desc, dnnl_query_src_md);
     g->target = an_primitive_query(desc, dnnl_query_dst_md);
     int rc = whole_desc(conv, &g->source, &source);
-    if (rc || (rc = whole_desc(conv, &g->target, &target)))
+    if (rc)
+        return rc;
+    rc = whole_desc(conv, &g->target, &target);
+    if (rc)
         return rc;
     if (conv->expansion.count) {
         int wide[] = {op->cpu->batch, conv->expansion.expanded * op->parts, conv->expansion.height,
                       conv->expansion.width};
         conv->view.tensor = &conv->wide;
         rc = an_cpu_tensor_make(&conv->wide, op->cpu, wide, &source, op->parts == 2);
-        return rc ? rc : an_cpu_tensor_make(&op->output, op->cpu, shape, &target, op->parts == 2);
+        if (rc)
+            return rc;
+        return an_cpu_tensor_make(&op->output, op->cpu, shape, &target, op->parts == 2);
     }
     rc = an_cpu_view_make(&conv->view, op->cpu, an_cpu_input(spec, 0),
                           &(an_cpu_view_spec){&source, op->parts == 2, spec->input_gradient, spec->accumulate});
-    return rc ? rc : an_cpu_tensor_make(&op->output, op->cpu, shape, &target, op->parts == 2);
+    if (rc)
+        return rc;
+    return an_cpu_tensor_make(&op->output, op->cpu, shape, &target, op->parts == 2);
 }
 
 static int conv_forward(an_op *op, const an_run *run)
@@ -245,8 +281,13 @@ static int part_backward(const conv_op *conv, int part)
 {
     an_backend *cpu = conv->op.cpu;
     int rc = an_primitive_run(&conv->weights[part], cpu);
-    if (rc || (rc = an_primitive_run(&conv->gradient_turn[part], cpu)) ||
-        (rc = an_primitive_run(&conv->weights_turn[part], cpu)))
+    if (rc)
+        return rc;
+    rc = an_primitive_run(&conv->gradient_turn[part], cpu);
+    if (rc)
+        return rc;
+    rc = an_primitive_run(&conv->weights_turn[part], cpu);
+    if (rc)
         return rc;
     return an_primitive_run(&conv->data[part], cpu);
 }
@@ -260,7 +301,9 @@ static int conv_backward(an_op *op, const an_run *run)
         rc = part_backward(conv, i);
     if (!rc && conv->expansion.count && conv->input_gradient)
         an_expansion_backward(&conv->expansion, conv->source, &conv->wide, conv->accumulate);
-    return rc ? rc : an_cpu_view_backward(&conv->view, op->cpu);
+    if (rc)
+        return rc;
+    return an_cpu_view_backward(&conv->view, op->cpu);
 }
 
 static int conv_describe(const an_op *op, an_buffer *out)
@@ -274,7 +317,8 @@ static int conv_describe(const an_op *op, an_buffer *out)
                             conv->data[0].implementation, conv->weights[0].implementation, turned);
 }
 
-/* Expanded, if oneDNN then takes its Winograd kernels. */
+/* Chooses the expanded convolution if it is expected to be faster and oneDNN computes it with Winograd kernels. Then
+ * fills g and *desc (which the caller destroys) and returns true. */
 static bool expansion_choose(conv_op *conv, const an_cpu_tensor *source, geometry *g, dnnl_primitive_desc_t *desc)
 {
     an_op *op = &conv->op;
@@ -304,7 +348,8 @@ int an_cpu_conv_create(an_op **out, an_backend *cpu, const an_op_spec *spec)
     int rc = an_cpu_winograd_create(out, cpu, spec);
     if (rc || *out)
         return rc;
-    if ((rc = an_cpu_op_new(&conv, cpu, spec, &methods, sizeof *conv)))
+    rc = an_cpu_op_new(&conv, cpu, spec, &methods, sizeof *conv);
+    if (rc)
         return rc;
     conv->input_gradient = spec->input_gradient;
     an_cpu_tensor *source = an_cpu_input(spec, 0);
@@ -315,7 +360,8 @@ int an_cpu_conv_create(an_op **out, an_backend *cpu, const an_op_spec *spec)
         conv->op.parts = halves_wanted(&conv->op, source) ? 2 : 1;
         source->pinned = source->pinned || conv->op.parts == 2;
         g = geometry_make(&conv->op, source, conv->op.parts);
-        if ((rc = forward_desc(&desc, conv, &g)))
+        rc = forward_desc(&desc, conv, &g);
+        if (rc)
             return rc;
     }
     rc = tensors_make(conv, spec, &g, desc);

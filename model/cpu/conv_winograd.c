@@ -1,24 +1,24 @@
-/* Convolution + bias + ReLU in bf16 by own kernels (winograd.h), where those are faster than oneDNN's, which know
- * Winograd's transform in f32 only. */
+/* Convolution + bias + ReLU in bf16 with our own Winograd kernels (kernels/winograd.h), where they are faster than
+ * oneDNN's: oneDNN has Winograd kernels for f32 only. */
 #include "base/error.h"
-#include "model/cpu/expand.h"
+#include "model/cpu/expand_private.h"
 #include "model/cpu/kernels/winograd.h"
 
 typedef struct {
     an_op op;
     an_cpu_view view;
     an_expansion expansion; /* count 0: none */
-    an_cpu_tensor *source;  /* what is expanded... */
-    uint16_t *wide;         /* ...and into what */
+    an_cpu_tensor *source;  /* with an expansion: its input... */
+    uint16_t *wide;         /* ...and its output */
     bool input_gradient;
     an_primitive activation;
     an_winograd forward, backward;
-    uint16_t *transformed; /* weights of all groups for the forward pass, as of when they had changed so often */
-    uint64_t changes[AN_WINOGRAD_GROUPS];
-    void *scratch; /* shared; the backward pass has its turned weights in front */
+    uint16_t *transformed;                /* weights of all groups, transformed for the forward pass */
+    uint64_t changes[AN_WINOGRAD_GROUPS]; /* the weights' count of changes when they were transformed */
+    void *scratch; /* shared by all ops; the backward pass puts its transformed weights at the start */
 } winograd_op;
 
-/* How it is to be done. */
+/* The plans of both passes, and the expansion, if any. */
 typedef struct {
     an_winograd forward, backward;
     an_expansion expansion;
@@ -26,11 +26,14 @@ typedef struct {
 
 static bool plans_make(plans *p, const an_backend *cpu, const an_winograd_shape *shape, int products)
 {
-    return an_winograd_plan(&p->forward, shape, cpu->threads) && an_winograd_turn(&p->backward, &p->forward) &&
-           (cpu->winograd || an_winograd_pays(&p->forward, products));
+    if (!an_winograd_plan(&p->forward, shape, cpu->threads))
+        return false;
+    if (!an_winograd_turn(&p->backward, &p->forward))
+        return false;
+    return cpu->winograd || an_winograd_pays(&p->forward, products);
 }
 
-/* The image under a large window, expanded into a 3x3 convolution. */
+/* Plans for a convolution of the image with a large window, expanded into one of 3x3. */
 static bool plans_expanded(plans *p, const an_backend *cpu, const an_op_spec *spec)
 {
     const an_node *node = spec->node;
@@ -70,11 +73,14 @@ static bool plans_direct(plans *p, const an_backend *cpu, const an_op_spec *spec
     return node->stride == 1 && !source->halved && plans_make(p, cpu, &shape, node->kernel * node->kernel * shape.from);
 }
 
-/* Whether own kernels are possible and better. */
+/* Whether our own kernels can compute this convolution and are expected to be faster. */
 static bool plans_find(plans *p, const an_backend *cpu, const an_op_spec *spec)
 {
-    return cpu->type == dnnl_bf16 && !cpu->direct && an_winograd_possible() &&
-           spec->node->activation <= AN_ACTIVATION_RELU && (plans_expanded(p, cpu, spec) || plans_direct(p, cpu, spec));
+    if (cpu->type != dnnl_bf16 || cpu->direct || spec->node->activation > AN_ACTIVATION_RELU)
+        return false;
+    if (!an_winograd_possible())
+        return false;
+    return plans_expanded(p, cpu, spec) || plans_direct(p, cpu, spec);
 }
 
 static size_t turned_bytes(const winograd_op *conv)
@@ -116,7 +122,10 @@ static int weights_make(winograd_op *conv)
             rc = an_cpu_weights_make(&op->biases[i], op->cpu, &bias, NULL, &bias);
     }
     size_t size = (size_t)op->parts * an_winograd_weights_size(&conv->forward) * sizeof(uint16_t);
-    if (rc || (rc = an_cpu_alloc(op->cpu, &place, size)))
+    if (rc)
+        return rc;
+    rc = an_cpu_alloc(op->cpu, &place, size);
+    if (rc)
         return rc;
     conv->transformed = place;
     return AN_OK;
@@ -144,8 +153,10 @@ static int tensors_make(winograd_op *conv, const an_op_spec *spec)
     int shape[] = {source->n, node->channels, node->height, node->width};
     int rc = an_cpu_tensor_make(&op->output, op->cpu, shape, &to, false);
     conv->source = source;
-    if (rc || conv->expansion.count)
-        return rc ? rc : wide_make(conv);
+    if (rc)
+        return rc;
+    if (conv->expansion.count)
+        return wide_make(conv);
     return an_cpu_view_make(&conv->view, op->cpu, source,
                             &(an_cpu_view_spec){&from, false, spec->input_gradient, spec->accumulate});
 }
@@ -252,7 +263,14 @@ int an_cpu_winograd_create(an_op **out, an_backend *cpu, const an_op_spec *spec)
     conv->expansion = p.expansion;
     conv->op.parts = p.forward.shape.groups;
     conv->input_gradient = spec->input_gradient;
-    if ((rc = tensors_make(conv, spec)) || (rc = weights_make(conv)) || (rc = scratch_make(conv)))
+    rc = tensors_make(conv, spec);
+    if (rc)
+        return rc;
+    rc = weights_make(conv);
+    if (rc)
+        return rc;
+    rc = scratch_make(conv);
+    if (rc)
         return rc;
     *out = &conv->op;
     return cpu->training ? an_cpu_activation_backward(&conv->activation, &conv->op) : AN_OK;

@@ -1,14 +1,14 @@
-/* Fully connected layer + bias + activation over C*H*W inputs. Planes are put into plain order first: a few megabytes,
- * and then the weights (in AlexNet 9216 x 4096) can lie as the fast matrix kernels of all three directions want them.
- * Read in blocked order they would be reordered in every step. */
+/* Fully connected layer + bias + activation over C*H*W inputs. Planes are first copied into plain order, which is a few
+ * megabytes. The weights (9216 x 4096 in AlexNet) can then be stored in the order that the fast matrix kernels of
+ * forward and both backward passes share; with inputs in blocked order the weights would be reordered in every step. */
 #include "base/error.h"
-#include "model/cpu/cpu.h"
+#include "model/cpu/cpu_private.h"
 
 typedef struct {
     an_op op;
     an_cpu_view view;
-    dnnl_memory_t source, source_gradient; /* the view as a matrix */
-    dnnl_memory_t slope;                   /* the output's gradient in the working type */
+    dnnl_memory_t source, source_gradient; /* the input as a matrix */
+    dnnl_memory_t slope;                   /* the output's gradient in the backend's type */
     an_primitive forward, activation, slope_turn, data, weights, weights_turn, gradient_turn;
 } dense_op;
 
@@ -41,7 +41,9 @@ static int weights_desc(dnnl_primitive_desc_t *out, const dense_op *dense, const
     dnnl_status_t status = dnnl_inner_product_backward_weights_desc_init(&operation, &g->source, &g->weights_gradient,
                                                                          &g->bias, &g->target_gradient);
     int rc = an_cpu_check(status, op->node.name, "fully connected layer");
-    return rc ? rc : an_primitive_desc(out, op->cpu, &operation, AN_ACTIVATION_NONE, hint, op->node.name);
+    if (rc)
+        return rc;
+    return an_primitive_desc(out, op->cpu, &operation, AN_ACTIVATION_NONE, hint, op->node.name);
 }
 
 static int parameters_make(dense_op *dense, const geometry *g, const_dnnl_primitive_desc_t hint)
@@ -57,9 +59,13 @@ static int parameters_make(dense_op *dense, const geometry *g, const_dnnl_primit
         dnnl_primitive_desc_destroy(desc);
     }
     int rc = an_cpu_weights_make(&op->weights[0], op->cpu, &order, &gradient, &g->canonical);
-    return rc ? rc : an_cpu_weights_make(&op->biases[0], op->cpu, &g->bias, NULL, &g->bias);
+    if (rc)
+        return rc;
+    return an_cpu_weights_make(&op->biases[0], op->cpu, &g->bias, NULL, &g->bias);
 }
 
+/* hint: a copy of the forward description, which the backward primitives need. The caller destroys it, also after a
+ * failure; NULL if it was not made. */
 static int forward_make(dense_op *dense, const geometry *g, dnnl_primitive_desc_t *hint)
 {
     an_op *op = &dense->op;
@@ -68,15 +74,21 @@ static int forward_make(dense_op *dense, const geometry *g, dnnl_primitive_desc_
                                                                 &g->weights, &g->bias, &g->target);
     dnnl_primitive_desc_t desc;
     int rc = an_cpu_check(status, op->node.name, "fully connected layer");
-    if (rc || (rc = an_primitive_desc(&desc, op->cpu, &operation, op->node.activation, NULL, op->node.name)))
+    if (rc)
+        return rc;
+    rc = an_primitive_desc(&desc, op->cpu, &operation, op->node.activation, NULL, op->node.name);
+    if (rc)
         return rc;
     rc = an_cpu_check(dnnl_primitive_desc_clone(hint, desc), op->node.name, "a description");
     if (rc) {
         dnnl_primitive_desc_destroy(desc);
         return rc;
     }
-    if ((rc = an_primitive_make(&dense->forward, op->cpu, desc, op->node.name)) ||
-        (rc = parameters_make(dense, g, *hint)))
+    rc = an_primitive_make(&dense->forward, op->cpu, desc, op->node.name);
+    if (rc)
+        return rc;
+    rc = parameters_make(dense, g, *hint);
+    if (rc)
         return rc;
     an_primitive_arg(&dense->forward, DNNL_ARG_SRC, dense->source);
     an_primitive_arg(&dense->forward, DNNL_ARG_WEIGHTS, op->weights[0].value);
@@ -93,12 +105,18 @@ static int data_make(dense_op *dense, const geometry *g, const_dnnl_primitive_de
     dnnl_status_t status =
         dnnl_inner_product_backward_data_desc_init(&operation, &g->source, &g->weights, &g->target_gradient);
     int rc = an_cpu_check(status, op->node.name, "fully connected layer");
-    if (rc || (rc = an_primitive_desc(&desc, op->cpu, &operation, AN_ACTIVATION_NONE, hint, op->node.name)))
+    if (rc)
+        return rc;
+    rc = an_primitive_desc(&desc, op->cpu, &operation, AN_ACTIVATION_NONE, hint, op->node.name);
+    if (rc)
         return rc;
     dnnl_memory_desc_t order = an_primitive_query(desc, dnnl_query_weights_md);
     dnnl_memory_t turned = op->weights[0].value;
-    if ((rc = an_primitive_make(&dense->data, op->cpu, desc, op->node.name)) ||
-        (rc = an_cpu_weights_turn(&dense->weights_turn, op->cpu, &op->weights[0], &order, false, &turned)))
+    rc = an_primitive_make(&dense->data, op->cpu, desc, op->node.name);
+    if (rc)
+        return rc;
+    rc = an_cpu_weights_turn(&dense->weights_turn, op->cpu, &op->weights[0], &order, false, &turned);
+    if (rc)
         return rc;
     an_primitive_arg(&dense->data, DNNL_ARG_WEIGHTS, turned);
     an_primitive_arg(&dense->data, DNNL_ARG_DIFF_DST, dense->slope);
@@ -115,8 +133,11 @@ static int weights_make(dense_op *dense, const geometry *g, const_dnnl_primitive
         return rc;
     dnnl_memory_desc_t order = an_primitive_query(desc, dnnl_query_diff_weights_md);
     dnnl_memory_t turned = op->weights[0].gradient;
-    if ((rc = an_primitive_make(&dense->weights, op->cpu, desc, op->node.name)) ||
-        (rc = an_cpu_weights_turn(&dense->gradient_turn, op->cpu, &op->weights[0], &order, true, &turned)))
+    rc = an_primitive_make(&dense->weights, op->cpu, desc, op->node.name);
+    if (rc)
+        return rc;
+    rc = an_cpu_weights_turn(&dense->gradient_turn, op->cpu, &op->weights[0], &order, true, &turned);
+    if (rc)
         return rc;
     an_primitive_arg(&dense->weights, DNNL_ARG_SRC, dense->source);
     an_primitive_arg(&dense->weights, DNNL_ARG_DIFF_DST, dense->slope);
@@ -125,7 +146,7 @@ static int weights_make(dense_op *dense, const geometry *g, const_dnnl_primitive
     return AN_OK;
 }
 
-/* Logits are f32 whatever the working type: their gradient is narrowed before use. */
+/* The gradient of logits, which are always f32, is converted to the backend's type before it is used. */
 static int slope_make(dense_op *dense, const geometry *g)
 {
     an_op *op = &dense->op;
@@ -134,28 +155,40 @@ static int slope_make(dense_op *dense, const geometry *g)
     if (dnnl_memory_desc_equal(&g->target, &g->target_gradient))
         return AN_OK;
     int rc = an_cpu_alloc(op->cpu, &place, dnnl_memory_desc_get_size(&g->target_gradient));
-    if (rc || (rc = an_cpu_memory(op->cpu, &dense->slope, &g->target_gradient, place)))
+    if (rc)
+        return rc;
+    rc = an_cpu_memory(op->cpu, &dense->slope, &g->target_gradient, place);
+    if (rc)
         return rc;
     return an_primitive_reorder(&dense->slope_turn, op->cpu, &g->target, op->output.gradient, &g->target_gradient,
                                 dense->slope, false);
 }
 
+static int backward_make(dense_op *dense, const geometry *g, const_dnnl_primitive_desc_t hint, bool input_gradient)
+{
+    int rc = slope_make(dense, g);
+    if (rc)
+        return rc;
+    rc = weights_make(dense, g, hint);
+    if (rc)
+        return rc;
+    if (input_gradient)
+        rc = data_make(dense, g, hint);
+    if (rc)
+        return rc;
+    return an_cpu_activation_backward(&dense->activation, &dense->op);
+}
+
 static int kernels_make(dense_op *dense, bool input_gradient)
 {
     geometry g = geometry_make(dense);
-    dnnl_primitive_desc_t hint;
+    dnnl_primitive_desc_t hint = NULL;
     int rc = an_cpu_tensor_as(dense->view.tensor, &g.source, &dense->source, &dense->source_gradient);
-    if (rc || (rc = forward_make(dense, &g, &hint)))
+    if (rc)
         return rc;
-    if (dense->op.cpu->training) {
-        rc = slope_make(dense, &g);
-        if (!rc)
-            rc = weights_make(dense, &g, hint);
-        if (!rc && input_gradient)
-            rc = data_make(dense, &g, hint);
-        if (!rc)
-            rc = an_cpu_activation_backward(&dense->activation, &dense->op);
-    }
+    rc = forward_make(dense, &g, &hint);
+    if (!rc && dense->op.cpu->training)
+        rc = backward_make(dense, &g, hint, input_gradient);
     dnnl_primitive_desc_destroy(hint);
     return rc;
 }
@@ -165,7 +198,9 @@ static int dense_forward(an_op *op, const an_run *run)
     (void)run;
     dense_op *dense = (dense_op *)op;
     int rc = an_cpu_view_forward(&dense->view, op->cpu);
-    return rc ? rc : an_primitive_run(&dense->forward, op->cpu);
+    if (rc)
+        return rc;
+    return an_primitive_run(&dense->forward, op->cpu);
 }
 
 static int dense_backward(an_op *op, const an_run *run)
@@ -177,7 +212,9 @@ static int dense_backward(an_op *op, const an_run *run)
     int rc = AN_OK;
     for (size_t i = 0; i < sizeof order / sizeof *order && !rc; i++)
         rc = an_primitive_run(order[i], op->cpu);
-    return rc ? rc : an_cpu_view_backward(&dense->view, op->cpu);
+    if (rc)
+        return rc;
+    return an_cpu_view_backward(&dense->view, op->cpu);
 }
 
 static int dense_describe(const an_op *op, an_buffer *out)
@@ -205,9 +242,12 @@ int an_cpu_dense_create(an_op **out, an_backend *cpu, const an_op_spec *spec)
     if (source->desc.ndims == 4)
         order = an_cpu_tensor_desc(cpu->type, source->n, source->c, source->h, source->w, dnnl_nchw);
     dense->op.parts = 1;
-    if ((rc = an_cpu_view_make(&dense->view, cpu, source,
-                               &(an_cpu_view_spec){&order, false, spec->input_gradient, spec->accumulate})) ||
-        (rc = an_cpu_tensor_make(&dense->op.output, cpu, shape, &target, false)))
+    rc = an_cpu_view_make(&dense->view, cpu, source,
+                          &(an_cpu_view_spec){&order, false, spec->input_gradient, spec->accumulate});
+    if (rc)
+        return rc;
+    rc = an_cpu_tensor_make(&dense->op.output, cpu, shape, &target, false);
+    if (rc)
         return rc;
     *out = &dense->op;
     return kernels_make(dense, spec->input_gradient);

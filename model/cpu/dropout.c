@@ -5,16 +5,16 @@
 
 #include "base/error.h"
 #include "base/rng.h"
-#include "model/cpu/cpu.h"
+#include "model/cpu/cpu_private.h"
 #include "model/cpu/kernels/bf16.h"
 
 typedef struct {
     an_op op;
     an_cpu_view view;
-    uint8_t *kept; /* 1: passed on */
+    uint8_t *kept; /* 1: kept, 0: dropped */
 } dropout_op;
 
-/* One row's mask. A word of the random stream below the threshold drops its element. */
+/* The mask of one row. An element is dropped if its word of the random stream is below the threshold. */
 static void row_draw(uint8_t *kept, int channels, an_rng rng, uint64_t first, uint32_t threshold)
 {
     uint32_t words[4];
@@ -41,7 +41,7 @@ static void scale_bf16(uint16_t *restrict out, const uint16_t *restrict in, cons
         out[i] = kept[i] ? an_bf16_narrow(an_bf16_widen(in[i]) * scale) : 0;
 }
 
-/* Elements from..from + count - 1. */
+/* Scales the elements from to from + count - 1, or zeroes those that are dropped. */
 static void scale_some(const dropout_op *dropout, void *out, const void *in, size_t from, size_t count)
 {
     float scale = (float)(1 / (1 - dropout->op.node.dropout));
@@ -100,12 +100,15 @@ int an_cpu_dropout_create(an_op **out, an_backend *cpu, const an_op_spec *spec)
     an_cpu_tensor *source = an_cpu_input(spec, 0);
     dnnl_memory_desc_t order = an_matrix_desc(cpu->type, source->n, source->c, dnnl_nc);
     int shape[] = {source->n, source->c, 1, 1};
-    if (source->desc.ndims != 2)
-        return an_error(AN_EUNSUPPORTED, "%s: dropout follows fully connected layers only", dropout->op.node.name);
-    if ((rc = an_cpu_view_make(&dropout->view, cpu, source,
-                               &(an_cpu_view_spec){&order, false, spec->input_gradient, spec->accumulate})) ||
-        (rc = an_cpu_tensor_make(&dropout->op.output, cpu, shape, &order, false)) ||
-        (rc = an_cpu_alloc(cpu, &kept, (size_t)source->n * (size_t)source->c)))
+    rc = an_cpu_view_make(&dropout->view, cpu, source,
+                          &(an_cpu_view_spec){&order, false, spec->input_gradient, spec->accumulate});
+    if (rc)
+        return rc;
+    rc = an_cpu_tensor_make(&dropout->op.output, cpu, shape, &order, false);
+    if (rc)
+        return rc;
+    rc = an_cpu_alloc(cpu, &kept, (size_t)source->n * (size_t)source->c);
+    if (rc)
         return rc;
     dropout->kept = kept;
     *out = &dropout->op;

@@ -1,4 +1,4 @@
-#include "model/cpu/expand.h"
+#include "model/cpu/expand_private.h"
 
 #include <string.h>
 
@@ -41,7 +41,7 @@ bool an_expansion_find(an_expansion *out, const an_node *node, const an_cpu_tens
 }
 
 #define TILE 4
-#define GAIN 2.1 /* of Winograd over direct convolution at full tiles, measured: 2.3, and less the copies */
+#define GAIN 2.1 /* of Winograd over direct convolution: measured 2.3 with full tiles, less the time for the copies */
 
 bool an_expansion_pays(const an_expansion *e)
 {
@@ -52,7 +52,7 @@ bool an_expansion_pays(const an_expansion *e)
     return products * tiled / ((double)height * width) < GAIN;
 }
 
-/* One channel of the image, and all its offsets: a block of 16 channels of the result, of values of size bytes. */
+/* Expands one channel of the image into its 16 copies, a block of channels of the result. size: bytes of a value. */
 static inline __attribute__((always_inline)) void image_expand(const an_expansion *e, const char *in, int height,
                                                                int width, char *out, size_t size)
 {
@@ -82,7 +82,7 @@ static void image_plane(const an_expansion *e, const char *in, int height, int w
         image_expand(e, in, height, width, out, sizeof(uint16_t));
 }
 
-/* The columns j of the result whose pixel j + shift lies in a row of width pixels. */
+/* The columns j of the result, first to end - 1, for which j + shift is a column of the source. */
 static void columns_inside(const an_expansion *e, int shift, int width, int *first, int *end)
 {
     *first = shift < 0 ? -shift : 0;
@@ -93,7 +93,7 @@ static void columns_inside(const an_expansion *e, int shift, int width, int *fir
         *end = *first;
 }
 
-/* A block of channels, shifted. */
+/* Copies a block of 16 channels, shifted by down and right; what comes from outside is 0. */
 static void shifted_plane(const an_expansion *e, int down, int right, const float *in, int height, int width,
                           float *out)
 {
@@ -129,7 +129,8 @@ static void shifted_plane_back(const an_expansion *e, int down, int right, const
     }
 }
 
-/* Block number plane of the result, counted over parts, samples and blocks: its place in the source. */
+/* From where in the source a plane of the result is copied. Planes of 16 channels are numbered by part, sample, block.
+ */
 typedef struct {
     size_t source; /* plane of 16 channels */
     int down, right;
@@ -176,7 +177,7 @@ void an_expansion_backward(const an_expansion *e, an_cpu_tensor *source, const a
     const float *in = wide->slope;
     float *out = source->slope;
 #pragma omp parallel for schedule(static)
-    for (size_t i = 0; i < count; i++) { /* a block of the source takes from its copies */
+    for (size_t i = 0; i < count; i++) { /* each block of the source sums the gradients of its copies */
         size_t first = (i / blocks) * each + i % blocks;
         if (!accumulate)
             memset(out + plane_find(e, n, first).source * pixels, 0, pixels * sizeof *out);
@@ -187,7 +188,7 @@ void an_expansion_backward(const an_expansion *e, an_cpu_tensor *source, const a
     }
 }
 
-/* Where a weight of the wide convolution comes from; false: from a tap that does not exist. */
+/* The canonical weight that a weight of the wide convolution copies; false: it is padding. */
 static bool weight_find(const an_expansion *e, size_t wide, size_t *canonical)
 {
     size_t taps = (size_t)AN_EXPANSION_TAPS * AN_EXPANSION_TAPS, pairs = (size_t)(e->count * e->count);

@@ -1,9 +1,9 @@
-/* The image batch, read where the caller has it if possible. A batch that is not full is copied, so that no primitive
- * reads beyond. */
+/* The image batch. Primitives read it in the caller's memory if possible. A batch that is not full is copied into
+ * memory of a full batch, because primitives always read a full one. */
 #include <string.h>
 
 #include "base/error.h"
-#include "model/cpu/cpu.h"
+#include "model/cpu/cpu_private.h"
 
 static int input_run(an_op *op, const an_run *run)
 {

@@ -1,6 +1,7 @@
-/* Concatenation along the channels, and the way back: each source collects its share of the joins' gradients. */
+/* Concatenation along the channels. Backward, each input collects its channels of the gradients of all joins that read
+ * it. */
 #include "base/error.h"
-#include "model/cpu/cpu.h"
+#include "model/cpu/cpu_private.h"
 
 typedef struct {
     an_op op;
@@ -17,7 +18,7 @@ static int join_backward(an_op *op, const an_run *run)
 {
     (void)op;
     (void)run;
-    return AN_OK; /* sources collect */
+    return AN_OK; /* the inputs collect the gradient */
 }
 
 int an_cpu_collect(an_op *op)
@@ -28,7 +29,8 @@ int an_cpu_collect(an_op *op)
     return rc;
 }
 
-/* The first join that a source collects overwrites its gradient, the next adds. */
+/* Prepares the copy of the source's channels of a join's gradient. The first join overwrites the source's gradient, the
+ * next ones add to it. */
 static int source_register(an_op *source, an_op *join, int offset)
 {
     const an_cpu_tensor *from = &join->output, *to = &source->output;
@@ -40,9 +42,13 @@ static int source_register(an_op *source, an_op *join, int offset)
         return an_error(AN_EINTERNAL, "%s: more than %d joins", source->node.name, AN_OP_JOINS_MAX);
     dnnl_status_t status = dnnl_memory_desc_init_submemory(&window, &from->desc, dims, offsets);
     int rc = an_cpu_check(status, source->node.name, "a window into a join");
-    if (rc || (rc = an_cpu_memory(source->cpu, &memory, &window, from->slope)) ||
-        (rc = an_primitive_reorder(&source->collects[use], source->cpu, &window, memory, &to->desc, to->gradient,
-                                   use > 0)))
+    if (rc)
+        return rc;
+    rc = an_cpu_memory(source->cpu, &memory, &window, from->slope);
+    if (rc)
+        return rc;
+    rc = an_primitive_reorder(&source->collects[use], source->cpu, &window, memory, &to->desc, to->gradient, use > 0);
+    if (rc)
         return rc;
     source->join_count++;
     return AN_OK;
@@ -63,8 +69,11 @@ static int kernel_make(join_op *join, const an_op_spec *spec, int count)
     if (rc)
         return rc;
     dnnl_memory_desc_t target = an_primitive_query(desc, dnnl_query_dst_md);
-    if ((rc = an_primitive_make(&join->forward, cpu, desc, join->op.node.name)) ||
-        (rc = an_cpu_tensor_make(&join->op.output, cpu, shape, &target, false)))
+    rc = an_primitive_make(&join->forward, cpu, desc, join->op.node.name);
+    if (rc)
+        return rc;
+    rc = an_cpu_tensor_make(&join->op.output, cpu, shape, &target, false);
+    if (rc)
         return rc;
     for (int i = 0; i < count; i++)
         an_primitive_arg(&join->forward, DNNL_ARG_MULTIPLE_SRC + i, an_cpu_input(spec, i)->value);
@@ -77,7 +86,10 @@ int an_cpu_join_create(an_op **out, an_backend *cpu, const an_op_spec *spec)
     static const an_op_methods methods = {join_forward, join_backward, NULL};
     join_op *join;
     int rc = an_cpu_op_new(&join, cpu, spec, &methods, sizeof *join), offset = 0, count = spec->node->input_count;
-    if (rc || (rc = kernel_make(join, spec, count)))
+    if (rc)
+        return rc;
+    rc = kernel_make(join, spec, count);
+    if (rc)
         return rc;
     for (int i = 0; i < count && cpu->training && !rc; i++) {
         rc = source_register(spec->inputs[i], &join->op, offset);

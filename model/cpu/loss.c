@@ -1,13 +1,13 @@
-/* Softmax and cross entropy in double precision, one sample a row. The op's output are the probabilities. */
+/* Softmax and cross entropy in double precision. Each row is a sample; the op's output is the probabilities. */
 #include <math.h>
 #include <string.h>
 
 #include "base/error.h"
-#include "model/cpu/cpu.h"
+#include "model/cpu/cpu_private.h"
 
 typedef struct {
     double loss;
-    uint32_t rank; /* classes at least as probable as the true one: ties count against it */
+    uint32_t rank; /* of the true class, by the rule of exec.h */
 } row_result;
 
 typedef struct {
@@ -15,10 +15,11 @@ typedef struct {
     an_cpu_view view;
     uint32_t *labels;
     row_result *rows;
-    uint32_t count; /* of rows with results; 0: no labels */
+    uint32_t count; /* samples of the last forward */
     bool labelled;
 } loss_op;
 
+/* Returns the logarithm of the sum of the exponentials. */
 static double row_softmax(const float *logits, float *out, size_t classes)
 {
     float most = logits[0];
@@ -36,12 +37,15 @@ static double row_softmax(const float *logits, float *out, size_t classes)
     return most + log(sum);
 }
 
-static row_result row_judge(const float *logits, size_t classes, uint32_t label, double log_sum)
+static uint32_t row_rank(const float *probabilities, size_t classes, uint32_t label)
 {
-    row_result result = {.loss = log_sum - logits[label]};
-    for (size_t i = 0; i < classes; i++)
-        result.rank += i != label && logits[i] >= logits[label];
-    return result;
+    uint32_t rank = 0;
+    float own = probabilities[label];
+    for (size_t i = 0; i < label; i++)
+        rank += probabilities[i] >= own;
+    for (size_t i = label; i < classes; i++)
+        rank += probabilities[i] > own;
+    return rank;
 }
 
 static int loss_forward(an_op *op, const an_run *run)
@@ -57,14 +61,17 @@ static int loss_forward(an_op *op, const an_run *run)
 #pragma omp parallel for schedule(static)
     for (int row = 0; row < count; row++) {
         const float *in = logits + (size_t)row * classes;
-        double log_sum = row_softmax(in, probabilities + (size_t)row * classes, classes);
-        if (loss->labelled)
-            loss->rows[row] = row_judge(in, classes, loss->labels[row], log_sum);
+        float *out = probabilities + (size_t)row * classes;
+        double log_sum = row_softmax(in, out, classes);
+        if (!loss->labelled)
+            continue;
+        uint32_t label = loss->labels[row];
+        loss->rows[row] = (row_result){.loss = log_sum - in[label], .rank = row_rank(out, classes, label)};
     }
     return AN_OK;
 }
 
-/* (probability - 1 at the label) / count; rows beyond count have no part. */
+/* The gradient of the mean loss: (probability - (1 at the label, else 0)) / count; 0 in rows from count on. */
 static int loss_backward(an_op *op, const an_run *run)
 {
     loss_op *loss = (loss_op *)op;
@@ -112,13 +119,18 @@ int an_cpu_loss_create(an_op **out, an_backend *cpu, const an_op_spec *spec)
     dnnl_memory_desc_t order = an_matrix_desc(dnnl_f32, source->n, source->c, dnnl_nc);
     int shape[] = {source->n, source->c, 1, 1};
     size_t batch = (size_t)source->n;
-    if (source->desc.ndims != 2)
-        return an_error(AN_EUNSUPPORTED, "%s: the loss follows a fully connected layer only", loss->op.node.name);
-    if ((rc = an_cpu_view_make(&loss->view, cpu, source,
-                               &(an_cpu_view_spec){&order, false, spec->input_gradient, spec->accumulate})) ||
-        (rc = an_cpu_tensor_make(&loss->op.output, cpu, shape, &order, false)) ||
-        (rc = an_cpu_alloc(cpu, &labels, batch * sizeof *loss->labels)) ||
-        (rc = an_cpu_alloc(cpu, &rows, batch * sizeof *loss->rows)))
+    rc = an_cpu_view_make(&loss->view, cpu, source,
+                          &(an_cpu_view_spec){&order, false, spec->input_gradient, spec->accumulate});
+    if (rc)
+        return rc;
+    rc = an_cpu_tensor_make(&loss->op.output, cpu, shape, &order, false);
+    if (rc)
+        return rc;
+    rc = an_cpu_alloc(cpu, &labels, batch * sizeof *loss->labels);
+    if (rc)
+        return rc;
+    rc = an_cpu_alloc(cpu, &rows, batch * sizeof *loss->rows);
+    if (rc)
         return rc;
     loss->labels = labels;
     loss->rows = rows;

@@ -3,7 +3,7 @@
  * exponent; others are oneDNN's. */
 #include "model/cpu/kernels/lrn.h"
 #include "base/error.h"
-#include "model/cpu/cpu.h"
+#include "model/cpu/cpu_private.h"
 
 #define BLOCK 16 /* channels */
 
@@ -11,8 +11,8 @@ typedef struct {
     an_op op;
     an_cpu_view view;
     bool input_gradient;
-    an_lrn_shape own;               /* images 0: by oneDNN's... */
-    an_primitive forward, backward; /* ...kernels */
+    an_lrn_shape own;               /* for our own kernels; images is 0 if oneDNN's are used */
+    an_primitive forward, backward; /* oneDNN's */
 } lrn_op;
 
 static int pair_desc(lrn_op *lrn, const dnnl_memory_desc_t *order, dnnl_primitive_desc_t *forward,
@@ -26,7 +26,10 @@ static int pair_desc(lrn_op *lrn, const dnnl_memory_desc_t *order, dnnl_primitiv
     dnnl_status_t status =
         dnnl_lrn_forward_desc_init(&operation, kind, dnnl_lrn_across_channels, order, node->lrn_size, alpha, beta, k);
     int rc = an_cpu_check(status, node->name, "normalisation");
-    if (rc || (rc = an_primitive_desc(forward, lrn->op.cpu, &operation, AN_ACTIVATION_NONE, NULL, node->name)))
+    if (rc)
+        return rc;
+    rc = an_primitive_desc(forward, lrn->op.cpu, &operation, AN_ACTIVATION_NONE, NULL, node->name);
+    if (rc)
         return rc;
     if (!lrn->op.cpu->training)
         return AN_OK;
@@ -46,8 +49,13 @@ static int kernels_make(lrn_op *lrn, const dnnl_memory_desc_t *order)
     dnnl_memory_t source, source_gradient = NULL, target, target_gradient = NULL, workspace = NULL;
     dnnl_primitive_desc_t forward, backward;
     int rc = an_cpu_tensor_as(lrn->view.tensor, order, &source, &source_gradient);
-    if (rc || (rc = an_cpu_tensor_as(&lrn->op.output, order, &target, &target_gradient)) ||
-        (rc = pair_desc(lrn, order, &forward, &backward)))
+    if (rc)
+        return rc;
+    rc = an_cpu_tensor_as(&lrn->op.output, order, &target, &target_gradient);
+    if (rc)
+        return rc;
+    rc = pair_desc(lrn, order, &forward, &backward);
+    if (rc)
         return rc;
     dnnl_memory_desc_t kept = an_primitive_query(forward, dnnl_query_workspace_md);
     rc = an_primitive_make(&lrn->forward, cpu, forward, lrn->op.node.name);
@@ -55,7 +63,10 @@ static int kernels_make(lrn_op *lrn, const dnnl_memory_desc_t *order)
         rc = backward ? an_primitive_make(&lrn->backward, cpu, backward, lrn->op.node.name) : AN_OK;
     else
         dnnl_primitive_desc_destroy(backward);
-    if (rc || (rc = an_cpu_workspace(cpu, &kept, &workspace)))
+    if (rc)
+        return rc;
+    rc = an_cpu_workspace(cpu, &kept, &workspace);
+    if (rc)
         return rc;
     an_primitive_arg(&lrn->forward, DNNL_ARG_SRC, source);
     an_primitive_arg(&lrn->forward, DNNL_ARG_DST, target);
@@ -69,7 +80,8 @@ static int kernels_make(lrn_op *lrn, const dnnl_memory_desc_t *order)
     return AN_OK;
 }
 
-/* The order to work in: as it comes, if groups can be split off it, else plain. */
+/* Chooses the order to compute in: that of the source if its groups can be seen as samples without copying, otherwise
+ * plain order. grouped: the same memory with the groups as samples. */
 static void orders_choose(const lrn_op *lrn, const an_cpu_tensor *source, dnnl_memory_desc_t *whole,
                           dnnl_memory_desc_t *grouped)
 {
@@ -86,7 +98,7 @@ static void orders_choose(const lrn_op *lrn, const an_cpu_tensor *source, dnnl_m
     *grouped = an_cpu_tensor_desc(lrn->op.cpu->type, n * groups, c / groups, source->h, source->w, dnnl_nchw);
 }
 
-/* The shape for own kernels, or none (images 0). */
+/* The shape for our own kernels; images is 0 if they cannot compute it. */
 static an_lrn_shape own_shape(const lrn_op *lrn, const dnnl_memory_desc_t *order)
 {
     const an_node *node = &lrn->op.node;
@@ -111,8 +123,10 @@ static int lrn_forward(an_op *op, const an_run *run)
     (void)run;
     lrn_op *lrn = (lrn_op *)op;
     int rc = an_cpu_view_forward(&lrn->view, op->cpu);
-    if (rc || !lrn->own.images)
-        return rc ? rc : an_primitive_run(&lrn->forward, op->cpu);
+    if (rc)
+        return rc;
+    if (!lrn->own.images)
+        return an_primitive_run(&lrn->forward, op->cpu);
     an_lrn_forward(&lrn->own, lrn->view.tensor->data, op->output.data);
     return AN_OK;
 }
@@ -129,7 +143,9 @@ static int lrn_backward(an_op *op, const an_run *run)
         an_lrn_backward(&lrn->own, source->data, op->output.slope, source->slope);
     else
         rc = an_primitive_run(&lrn->backward, op->cpu);
-    return rc ? rc : an_cpu_view_backward(&lrn->view, op->cpu);
+    if (rc)
+        return rc;
+    return an_cpu_view_backward(&lrn->view, op->cpu);
 }
 
 static int lrn_describe(const an_op *op, an_buffer *out)
@@ -155,9 +171,12 @@ int an_cpu_lrn_create(an_op **out, an_backend *cpu, const an_op_spec *spec)
     bool halved = source->halved && dnnl_memory_desc_equal(&whole, &source->desc);
     int shape[] = {source->n, source->c, source->h, source->w};
     lrn->input_gradient = spec->input_gradient;
-    if ((rc = an_cpu_view_make(&lrn->view, cpu, source,
-                               &(an_cpu_view_spec){&whole, halved, spec->input_gradient, spec->accumulate})) ||
-        (rc = an_cpu_tensor_make(&lrn->op.output, cpu, shape, &whole, halved)))
+    rc = an_cpu_view_make(&lrn->view, cpu, source,
+                          &(an_cpu_view_spec){&whole, halved, spec->input_gradient, spec->accumulate});
+    if (rc)
+        return rc;
+    rc = an_cpu_tensor_make(&lrn->op.output, cpu, shape, &whole, halved);
+    if (rc)
         return rc;
     *out = &lrn->op;
     lrn->own = own_shape(lrn, &grouped);

@@ -3,7 +3,7 @@
 
 #include "base/buffer.h"
 #include "base/error.h"
-#include "model/cpu/cpu.h"
+#include "model/cpu/cpu_private.h"
 
 struct an_owned {
     an_owned *next;
@@ -38,7 +38,10 @@ int an_cpu_alloc(an_backend *cpu, void **out, size_t size)
 {
     an_owned *owned = NULL;
     int rc = own(cpu, &owned);
-    if (rc || (rc = an_pages_alloc(&owned->pages, size)))
+    if (rc)
+        return rc;
+    rc = an_pages_alloc(&owned->pages, size);
+    if (rc)
         return rc;
     owned->size = size;
     cpu->memory += size;
@@ -86,7 +89,9 @@ int an_cpu_memory(an_backend *cpu, dnnl_memory_t *out, const dnnl_memory_desc_t 
 {
     int rc =
         an_cpu_check(dnnl_memory_create(out, desc, cpu->engine, data ? data : DNNL_MEMORY_NONE), "tensor", "memory");
-    return rc ? rc : an_cpu_own_memory(cpu, *out);
+    if (rc)
+        return rc;
+    return an_cpu_own_memory(cpu, *out);
 }
 
 int an_cpu_workspace(an_backend *cpu, const dnnl_memory_desc_t *desc, dnnl_memory_t *out)
@@ -97,5 +102,7 @@ int an_cpu_workspace(an_backend *cpu, const dnnl_memory_desc_t *desc, dnnl_memor
     if (!size)
         return AN_OK;
     int rc = an_cpu_alloc(cpu, &place, size);
-    return rc ? rc : an_cpu_memory(cpu, out, desc, place);
+    if (rc)
+        return rc;
+    return an_cpu_memory(cpu, out, desc, place);
 }

@@ -1,6 +1,6 @@
-/* Pooling, in the order in which the input lies. */
+/* Pooling, computed in the order in which the input is stored. */
 #include "base/error.h"
-#include "model/cpu/cpu.h"
+#include "model/cpu/cpu_private.h"
 
 typedef struct {
     an_op op;
@@ -24,7 +24,10 @@ static int pair_desc(pool_op *pool, const dnnl_memory_desc_t *source, dnnl_primi
     dnnl_status_t status =
         dnnl_pooling_forward_desc_init(&operation, kind, way, source, &target, strides, window, before, after);
     int rc = an_cpu_check(status, node->name, "pooling");
-    if (rc || (rc = an_primitive_desc(forward, pool->op.cpu, &operation, AN_ACTIVATION_NONE, NULL, node->name)))
+    if (rc)
+        return rc;
+    rc = an_primitive_desc(forward, pool->op.cpu, &operation, AN_ACTIVATION_NONE, NULL, node->name);
+    if (rc)
         return rc;
     if (!pool->op.cpu->training)
         return AN_OK;
@@ -49,7 +52,10 @@ static int kernels_make(pool_op *pool, dnnl_primitive_desc_t forward, dnnl_primi
         rc = backward ? an_primitive_make(&pool->backward, cpu, backward, pool->op.node.name) : AN_OK;
     else
         dnnl_primitive_desc_destroy(backward);
-    if (rc || (rc = an_cpu_workspace(cpu, &kept, &workspace)))
+    if (rc)
+        return rc;
+    rc = an_cpu_workspace(cpu, &kept, &workspace);
+    if (rc)
         return rc;
     an_primitive_arg(&pool->forward, DNNL_ARG_SRC, source->value);
     an_primitive_arg(&pool->forward, DNNL_ARG_DST, target->value);
@@ -67,7 +73,9 @@ static int pool_forward(an_op *op, const an_run *run)
     (void)run;
     pool_op *pool = (pool_op *)op;
     int rc = an_cpu_view_forward(&pool->view, op->cpu);
-    return rc ? rc : an_primitive_run(&pool->forward, op->cpu);
+    if (rc)
+        return rc;
+    return an_primitive_run(&pool->forward, op->cpu);
 }
 
 static int pool_backward(an_op *op, const an_run *run)
@@ -77,7 +85,9 @@ static int pool_backward(an_op *op, const an_run *run)
     if (!pool->input_gradient)
         return AN_OK;
     int rc = an_primitive_run(&pool->backward, op->cpu);
-    return rc ? rc : an_cpu_view_backward(&pool->view, op->cpu);
+    if (rc)
+        return rc;
+    return an_cpu_view_backward(&pool->view, op->cpu);
 }
 
 static int pool_describe(const an_op *op, an_buffer *out)
@@ -97,13 +107,16 @@ int an_cpu_pool_create(an_op **out, an_backend *cpu, const an_op_spec *spec)
     an_cpu_tensor *source = an_cpu_input(spec, 0);
     int shape[] = {source->n, source->c, pool->op.node.height, pool->op.node.width};
     pool->input_gradient = spec->input_gradient;
-    if ((rc = an_cpu_view_make(
-             &pool->view, cpu, source,
-             &(an_cpu_view_spec){&source->desc, source->halved, spec->input_gradient, spec->accumulate})) ||
-        (rc = pair_desc(pool, &source->desc, &forward, &backward)))
+    rc = an_cpu_view_make(&pool->view, cpu, source,
+                          &(an_cpu_view_spec){&source->desc, source->halved, spec->input_gradient, spec->accumulate});
+    if (rc)
+        return rc;
+    rc = pair_desc(pool, &source->desc, &forward, &backward);
+    if (rc)
         return rc;
     dnnl_memory_desc_t target = an_primitive_query(forward, dnnl_query_dst_md);
-    if ((rc = an_cpu_tensor_make(&pool->op.output, cpu, shape, &target, source->halved))) {
+    rc = an_cpu_tensor_make(&pool->op.output, cpu, shape, &target, source->halved);
+    if (rc) {
         dnnl_primitive_desc_destroy(forward);
         dnnl_primitive_desc_destroy(backward);
         return rc;

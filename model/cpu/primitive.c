@@ -1,14 +1,14 @@
-/* The one place where oneDNN primitives come into being. */
+/* Makes, runs and copies with oneDNN primitives; all primitives of the backend are made here. */
 #include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
-#include "model/cpu/cpu.h"
+#include "model/cpu/cpu_private.h"
 
 struct an_scratch {
     an_scratch *next;
-    dnnl_memory_t memory; /* of a primitive; else NULL and... */
-    void **place;         /* ...where an own kernel finds it */
+    dnnl_memory_t memory; /* a primitive's scratchpad; NULL for a kernel of our own */
+    void **place;         /* where such a kernel reads the address */
 };
 
 static dnnl_alg_kind_t activation_kind(an_activation activation)
@@ -87,7 +87,10 @@ static int scratch_add(an_primitive *kernel, an_backend *cpu, const_dnnl_primiti
     if (!size)
         return AN_OK;
     int rc = an_cpu_memory(cpu, &memory, &wanted, NULL);
-    if (rc || (rc = scratch_register(cpu, size, memory, NULL)))
+    if (rc)
+        return rc;
+    rc = scratch_register(cpu, size, memory, NULL);
+    if (rc)
         return rc;
     an_primitive_arg(kernel, DNNL_ARG_SCRATCHPAD, memory);
     return AN_OK;
@@ -117,7 +120,9 @@ int an_primitive_make(an_primitive *kernel, an_backend *cpu, dnnl_primitive_desc
     dnnl_primitive_desc_query(desc, dnnl_query_impl_info_str, 0, &implementation);
     snprintf(kernel->implementation, sizeof kernel->implementation, "%s", implementation);
     int rc = an_cpu_check(dnnl_primitive_create(&kernel->primitive, desc), subject, "a primitive");
-    if (!rc && !(rc = an_cpu_own_primitive(cpu, kernel->primitive)))
+    if (!rc)
+        rc = an_cpu_own_primitive(cpu, kernel->primitive);
+    if (!rc)
         rc = scratch_add(kernel, cpu, desc);
     dnnl_primitive_desc_destroy(desc);
     return rc;
@@ -161,8 +166,11 @@ int an_primitive_reorder(an_primitive *kernel, an_backend *cpu, const dnnl_memor
     if (status == dnnl_success)
         status = dnnl_reorder_primitive_desc_create(&desc, from_desc, cpu->engine, to_desc, cpu->engine, attr);
     dnnl_primitive_attr_destroy(attr);
-    if ((rc = an_cpu_check(status, "reorder", "this pair of orders")) ||
-        (rc = an_primitive_make(kernel, cpu, desc, "reorder")))
+    rc = an_cpu_check(status, "reorder", "this pair of orders");
+    if (rc)
+        return rc;
+    rc = an_primitive_make(kernel, cpu, desc, "reorder");
+    if (rc)
         return rc;
     an_primitive_arg(kernel, DNNL_ARG_FROM, from);
     an_primitive_arg(kernel, DNNL_ARG_TO, to);

@@ -1,9 +1,9 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "model/cpu/cpu.h"
+#include "model/cpu/cpu_private.h"
 
-/* A refusal leaves a descriptor zeroed, which whatever is made with it refuses in turn. */
+/* If oneDNN refuses, the description stays zeroed, and oneDNN refuses whatever is made with it. */
 dnnl_memory_desc_t an_cpu_tensor_desc(dnnl_data_type_t type, int n, int c, int h, int w, dnnl_format_tag_t tag)
 {
     dnnl_memory_desc_t desc = {0};
@@ -39,7 +39,9 @@ bool an_cpu_tensor_reshape(const dnnl_memory_desc_t *desc, int n, int c, dnnl_me
 static int place(an_backend *cpu, const dnnl_memory_desc_t *desc, void **data, dnnl_memory_t *memory)
 {
     int rc = an_cpu_alloc(cpu, data, dnnl_memory_desc_get_size(desc));
-    return rc ? rc : an_cpu_memory(cpu, memory, desc, *data);
+    if (rc)
+        return rc;
+    return an_cpu_memory(cpu, memory, desc, *data);
 }
 
 int an_cpu_tensor_make(an_cpu_tensor *tensor, an_backend *cpu, const int shape[4], const dnnl_memory_desc_t *desc,
@@ -61,7 +63,8 @@ int an_cpu_tensor_as(an_cpu_tensor *tensor, const dnnl_memory_desc_t *desc, dnnl
     return rc || !tensor->slope ? rc : an_cpu_memory(tensor->cpu, gradient, desc, tensor->slope);
 }
 
-/* One half of the channels: behind the other, or a window into each sample. */
+/* Describes one half of the channels. It is a tensor of its own if the tensor is halved, else a window into each
+ * sample. */
 int an_cpu_tensor_half(const an_cpu_tensor *tensor, int half, dnnl_memory_desc_t *desc, void **data, void **slope)
 {
     dnnl_status_t status = dnnl_success;
@@ -80,7 +83,8 @@ int an_cpu_tensor_half(const an_cpu_tensor *tensor, int half, dnnl_memory_desc_t
     return an_cpu_check(status, "tensor", "a half of it");
 }
 
-/* Between a part of the tensor and the same channels of a canonical array of count samples. */
+/* Copies between a part of the tensor, whose first channel is offset, and the same channels of a canonical array of
+ * count samples; out: from the tensor. */
 static int part_copy(const an_cpu_tensor *tensor, const dnnl_memory_desc_t *part, void *data, int offset,
                      uint32_t count, float *outside, bool out)
 {
@@ -111,13 +115,18 @@ static int copy(const an_cpu_tensor *tensor, bool gradient, uint32_t count, floa
         void *data = NULL;
         dnnl_status_t status = dnnl_memory_get_data_handle(gradient ? tensor->gradient : tensor->value, &data);
         int rc = an_cpu_check(status, "tensor", "its memory");
-        return rc ? rc : part_copy(tensor, &tensor->desc, data, 0, count, outside, out);
+        if (rc)
+            return rc;
+        return part_copy(tensor, &tensor->desc, data, 0, count, outside, out);
     }
     for (int half = 0; half < 2; half++) {
         dnnl_memory_desc_t desc;
         void *data, *slope;
         int rc = an_cpu_tensor_half(tensor, half, &desc, &data, &slope);
-        if (rc || (rc = part_copy(tensor, &desc, gradient ? slope : data, half * tensor->c / 2, count, outside, out)))
+        if (rc)
+            return rc;
+        rc = part_copy(tensor, &desc, gradient ? slope : data, half * tensor->c / 2, count, outside, out);
+        if (rc)
             return rc;
     }
     return AN_OK;
@@ -130,5 +139,6 @@ int an_cpu_tensor_get(const an_cpu_tensor *tensor, bool gradient, uint32_t count
 
 int an_cpu_tensor_set(an_cpu_tensor *tensor, bool gradient, uint32_t count, const float *values)
 {
-    return copy(tensor, gradient, count, (float *)(uintptr_t)values, false); /* read only in this direction */
+    return copy(tensor, gradient, count, (float *)(uintptr_t)values,
+                false); /* the cast is safe: with out false, values are only read */
 }

@@ -1,9 +1,9 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "model/cpu/cpu.h"
+#include "model/cpu/cpu_private.h"
 
-/* A tensor, or one of two halves, with memory objects for a copy. */
+/* A tensor, or one half of its channels, as source or target of a copy. */
 typedef struct {
     dnnl_memory_desc_t desc;
     dnnl_memory_t value, gradient;
@@ -17,7 +17,10 @@ static int part_make(part *out, an_backend *cpu, const an_cpu_tensor *tensor, in
         return AN_OK;
     }
     int rc = an_cpu_tensor_half(tensor, half, &out->desc, &data, &slope);
-    if (rc || (rc = an_cpu_memory(cpu, &out->value, &out->desc, data)))
+    if (rc)
+        return rc;
+    rc = an_cpu_memory(cpu, &out->value, &out->desc, data);
+    if (rc)
         return rc;
     return slope ? an_cpu_memory(cpu, &out->gradient, &out->desc, slope) : AN_OK;
 }
@@ -29,13 +32,17 @@ static int copies_make(an_cpu_view *view, an_backend *cpu, const an_cpu_tensor *
     for (int i = 0; i < parts; i++) {
         part from, to;
         int rc = part_make(&from, cpu, source, i, parts);
-        if (rc || (rc = part_make(&to, cpu, &view->own, i, parts)))
+        if (rc)
             return rc;
-        if (convert &&
-            (rc = an_primitive_reorder(&view->forward[i], cpu, &from.desc, from.value, &to.desc, to.value, false)))
+        rc = part_make(&to, cpu, &view->own, i, parts);
+        if (rc)
             return rc;
-        if (spec->gradient && (rc = an_primitive_reorder(&view->backward[i], cpu, &to.desc, to.gradient, &from.desc,
-                                                         from.gradient, spec->accumulate)))
+        if (convert)
+            rc = an_primitive_reorder(&view->forward[i], cpu, &from.desc, from.value, &to.desc, to.value, false);
+        if (!rc && spec->gradient)
+            rc = an_primitive_reorder(&view->backward[i], cpu, &to.desc, to.gradient, &from.desc, from.gradient,
+                                      spec->accumulate);
+        if (rc)
             return rc;
     }
     return AN_OK;
@@ -54,7 +61,7 @@ int an_cpu_view_make(an_cpu_view *view, an_backend *cpu, an_cpu_tensor *source, 
     if (rc)
         return rc;
     view->tensor = &view->own;
-    if (!convert) { /* only the gradient needs a place of its own */
+    if (!convert) { /* the order fits, and only the gradient needs memory of its own, to be added later */
         view->own.value = source->value;
         view->own.data = source->data;
     }
@@ -66,7 +73,9 @@ int an_cpu_view_make(an_cpu_view *view, an_backend *cpu, an_cpu_tensor *source, 
 static int run_both(const an_primitive kernels[2], an_backend *cpu)
 {
     int rc = an_primitive_run(&kernels[0], cpu);
-    return rc ? rc : an_primitive_run(&kernels[1], cpu);
+    if (rc)
+        return rc;
+    return an_primitive_run(&kernels[1], cpu);
 }
 
 int an_cpu_view_forward(const an_cpu_view *view, an_backend *cpu)

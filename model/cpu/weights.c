@@ -1,16 +1,21 @@
 #include <stdlib.h>
 
 #include "base/error.h"
-#include "model/cpu/expand.h"
+#include "model/cpu/expand_private.h"
 
-/* What primitives read in bf16. */
+/* The copy in bf16 that primitives read, and the primitive that refreshes it. */
 static int narrow_make(an_cpu_weights *weights, an_backend *cpu)
 {
     dnnl_memory_t wide;
     void *narrow;
     int rc = an_cpu_alloc(cpu, &narrow, dnnl_memory_desc_get_size(&weights->desc));
-    if (rc || (rc = an_cpu_memory(cpu, &weights->value, &weights->desc, narrow)) ||
-        (rc = an_cpu_memory(cpu, &wide, &weights->master, weights->data)))
+    if (rc)
+        return rc;
+    rc = an_cpu_memory(cpu, &weights->value, &weights->desc, narrow);
+    if (rc)
+        return rc;
+    rc = an_cpu_memory(cpu, &wide, &weights->master, weights->data);
+    if (rc)
         return rc;
     return an_primitive_reorder(&weights->narrow, cpu, &weights->master, wide, &weights->desc, weights->value, false);
 }
@@ -29,14 +34,20 @@ int an_cpu_weights_make(an_cpu_weights *weights, an_backend *cpu, const dnnl_mem
     weights->data = data;
     if (!rc)
         rc = wide ? an_cpu_memory(cpu, &weights->value, desc, data) : narrow_make(weights, cpu);
-    if (!rc && cpu->training && !(rc = an_cpu_alloc(cpu, &velocity, size)) && !(rc = an_cpu_alloc(cpu, &slope, size)))
-        rc = an_cpu_memory(cpu, &weights->gradient, &weights->master, slope);
+    if (rc || !cpu->training)
+        return rc;
+    rc = an_cpu_alloc(cpu, &velocity, size);
+    if (rc)
+        return rc;
     weights->velocity = velocity;
+    rc = an_cpu_alloc(cpu, &slope, size);
+    if (rc)
+        return rc;
     weights->slope = slope;
-    return rc;
+    return an_cpu_memory(cpu, &weights->gradient, &weights->master, slope);
 }
 
-/* Between a place in master order and canonical values outside. */
+/* Copies between inside, in master order, and outside, in canonical order; out: from inside to outside. */
 static int canonical_copy(const an_cpu_weights *weights, an_backend *cpu, float *inside, float *outside, bool out);
 
 static size_t outputs(const an_cpu_weights *weights)
@@ -104,14 +115,16 @@ int an_cpu_weights_get(const an_cpu_weights *weights, an_backend *cpu, an_parame
 {
     float *inside;
     int rc = place(weights, kind, &inside);
-    return rc ? rc : canonical_copy(weights, cpu, inside, out, true);
+    if (rc)
+        return rc;
+    return canonical_copy(weights, cpu, inside, out, true);
 }
 
 int an_cpu_weights_set(an_cpu_weights *weights, an_backend *cpu, an_parameter_kind kind, const float *values)
 {
     float *inside;
     int rc = place(weights, kind, &inside);
-    if (!rc) /* read only in this direction */
+    if (!rc) /* the cast is safe: with out false, values are only read */
         rc = canonical_copy(weights, cpu, inside, (float *)(uintptr_t)values, false);
     if (!rc && kind == AN_PARAMETER_VALUE) {
         weights->changes++;
@@ -120,7 +133,7 @@ int an_cpu_weights_set(an_cpu_weights *weights, an_backend *cpu, an_parameter_ki
     return rc;
 }
 
-/* The gradient of what is no weight must not make it one. */
+/* Zeroes the gradient of padding, so that an update leaves the padding zero. */
 static void gradient_mask(an_cpu_weights *weights)
 {
     const float *restrict existing = weights->existing;
@@ -157,7 +170,10 @@ int an_cpu_weights_turn(an_primitive *kernel, an_backend *cpu, const an_cpu_weig
     if (dnnl_memory_desc_equal(order, &held))
         return AN_OK;
     int rc = an_cpu_alloc(cpu, &place, dnnl_memory_desc_get_size(order));
-    if (rc || (rc = an_cpu_memory(cpu, memory, order, place)))
+    if (rc)
+        return rc;
+    rc = an_cpu_memory(cpu, memory, order, place);
+    if (rc)
         return rc;
     if (gradient)
         return an_primitive_reorder(kernel, cpu, order, *memory, &held, weights->gradient, false);

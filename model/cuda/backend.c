@@ -67,13 +67,63 @@ static uint64_t cuda_memory(const an_backend *cuda)
     return cuda->memory;
 }
 
-/* Whether a layer would read fp32 logits while the network computes in bf16. Fully connected layers round them first;
- * convolutions, pooling and normalisation cannot. */
-static bool reads_logits(const an_backend *cuda, const an_op_spec *spec)
+static int (*const creators[AN_OP_KINDS])(an_op **out, an_backend *cuda, const an_op_spec *spec) = {
+    [AN_OP_INPUT] = an_cuda_input_create, [AN_OP_CONV] = an_cuda_conv_create,
+    [AN_OP_LRN] = an_cuda_lrn_create,     [AN_OP_POOL] = an_cuda_pool_create,
+    [AN_OP_DENSE] = an_cuda_dense_create, [AN_OP_DROPOUT] = an_cuda_dropout_create,
+    [AN_OP_LOSS] = an_cuda_loss_create,   [AN_OP_JOIN] = an_cuda_join_create,
+};
+
+/* How a node's output is stored, as the ops' create functions decide it. */
+typedef struct {
+    bool fp32; /* although the others are bf16: logits */
+    bool padded;
+} storage;
+
+static storage storage_of(const an_backend_options *options, const an_graph *graph, const an_node *node)
 {
-    an_op_kind kind = spec->node->kind;
-    bool windowed = kind == AN_OP_CONV || kind == AN_OP_POOL || kind == AN_OP_LRN;
-    return windowed && spec->inputs[0]->output.stored != cuda->stored;
+    bool bf16 = options->precision == AN_PRECISION_BF16;
+    if (node->kind == AN_OP_INPUT) {
+        int stored = an_plan_image_channels(node->channels, bf16 ? AN_CUDA_BF16 : AN_CUDA_F32);
+        return (storage){.padded = stored != node->channels};
+    }
+    if (node->kind == AN_OP_CONV)
+        return (storage){0};
+    if (node->kind == AN_OP_DENSE)
+        return (storage){.fp32 = bf16 && node->activation == AN_ACTIVATION_NONE};
+    storage input = storage_of(options, graph, &graph->nodes[node->inputs[0]]);
+    if (node->kind == AN_OP_DROPOUT)
+        input.fp32 = false;
+    return input;
+}
+
+static bool is_windowed(an_op_kind kind)
+{
+    return kind == AN_OP_CONV || kind == AN_OP_POOL || kind == AN_OP_LRN;
+}
+
+static int cuda_supports(const an_backend_options *options, const an_graph *graph, int number)
+{
+    const an_node *node = &graph->nodes[number];
+    an_op_kind kind = node->kind;
+    if (!an_kind_find(kind) || !creators[kind])
+        return an_error(AN_EUNSUPPORTED, "GPUs have no layer of kind '%s': take another device", an_op_name(kind));
+    for (int i = 0; i < node->input_count; i++) {
+        const an_node *input = &graph->nodes[node->inputs[i]];
+        storage stored = storage_of(options, graph, input);
+        if (is_windowed(kind) && stored.fp32)
+            return an_error(AN_EUNSUPPORTED, "in bf16 on GPUs only fully connected layers, dropout and the loss can "
+                                             "follow fp32 logits: give the layer before an activation");
+        if (stored.padded && (kind == AN_OP_JOIN || kind == AN_OP_LOSS || node->groups > 1))
+            return an_error(AN_EUNSUPPORTED,
+                            "on GPUs the image's %d channels are stored padded and can be neither "
+                            "grouped nor joined: put a convolution between",
+                            input->channels);
+        if (kind == AN_OP_LOSS && (input->height != 1 || input->width != 1))
+            return an_error(AN_EUNSUPPORTED, "on GPUs the loss follows outputs of one pixel: put a fully connected "
+                                             "layer between");
+    }
+    return AN_OK;
 }
 
 /* Pinned memory that every device can copy from. */
@@ -97,15 +147,15 @@ static void cuda_host_free(void *memory, size_t size)
         (void)cudaFreeHost(memory);
 }
 
+/* The same for an op that is made without asking: its kernels would read fp32 values as bf16. */
+static bool reads_fp32_as_bf16(const an_backend *cuda, const an_op_spec *spec)
+{
+    return is_windowed(spec->node->kind) && spec->inputs[0]->output.stored != cuda->stored;
+}
+
 static int cuda_op_create(an_op **out, an_backend *cuda, const an_op_spec *spec)
 {
-    static int (*const creators[])(an_op **, an_backend *, const an_op_spec *) = {
-        [AN_OP_INPUT] = an_cuda_input_create, [AN_OP_CONV] = an_cuda_conv_create,
-        [AN_OP_LRN] = an_cuda_lrn_create,     [AN_OP_POOL] = an_cuda_pool_create,
-        [AN_OP_DENSE] = an_cuda_dense_create, [AN_OP_DROPOUT] = an_cuda_dropout_create,
-        [AN_OP_LOSS] = an_cuda_loss_create,   [AN_OP_JOIN] = an_cuda_join_create,
-    };
-    if (reads_logits(cuda, spec))
+    if (reads_fp32_as_bf16(cuda, spec))
         return an_error(AN_EUNSUPPORTED, "only fully connected layers, dropout and the loss can follow fp32 logits");
     return creators[spec->node->kind](out, cuda, spec);
 }
@@ -170,6 +220,7 @@ static int cuda_parameter_set(an_op *op, bool bias, an_parameter_kind kind, cons
 const an_backend_api an_backend_cuda = {
     .name = "cuda",
     .devices = an_cuda_devices,
+    .supports = cuda_supports,
     .open = an_cuda_open,
     .close = an_cuda_close,
     .input_format = an_cuda_input_format,

@@ -1,14 +1,17 @@
-/* Counting what a graph costs. */
+/* Parameters, FLOP and the table that shows them. */
 #include "model/graph/graph.h"
 #include <stdio.h>
 
 uint64_t an_graph_node_inputs(const an_graph *graph, const an_node *node)
 {
-    const an_node *input = &graph->nodes[node->inputs[0]];
-    uint64_t channels = (uint64_t)(an_graph_input_channels(graph, node) / node->groups);
-    if (node->kind == AN_OP_CONV)
-        return channels * (uint64_t)node->kernel * (uint64_t)node->kernel;
-    return channels * (uint64_t)input->height * (uint64_t)input->width;
+    const an_kind *kind = an_kind_find(node->kind);
+    if (!kind || !kind->weights)
+        return 0;
+    int shape[AN_KIND_RANK_MAX], rank = kind->weights(graph, node, shape);
+    uint64_t inputs = 1;
+    for (int i = 1; i < rank; i++)
+        inputs *= (uint64_t)shape[i];
+    return inputs;
 }
 
 uint64_t an_graph_node_parameters(const an_graph *graph, const an_node *node)
@@ -18,8 +21,6 @@ uint64_t an_graph_node_parameters(const an_graph *graph, const an_node *node)
 
 double an_graph_node_flop(const an_graph *graph, const an_node *node)
 {
-    if (!node->has_weights)
-        return 0;
     return 2.0 * (double)an_graph_node_inputs(graph, node) * node->channels * node->height * node->width;
 }
 
@@ -37,12 +38,6 @@ double an_graph_flop(const an_graph *graph)
     for (int i = 0; i < graph->count; i++)
         sum += an_graph_node_flop(graph, &graph->nodes[i]);
     return sum;
-}
-
-const char *an_op_name(an_op_kind kind)
-{
-    static const char *const names[] = {"input", "conv", "lrn", "pool", "dense", "dropout", "loss", "join"};
-    return names[kind];
 }
 
 int an_graph_describe(const an_graph *graph, an_buffer *out)

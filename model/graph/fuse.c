@@ -1,5 +1,5 @@
-/* Merging halves: what a single device runs. Layers keep their names, ordinals and canonical weights, so that
- * initialisation, dropout and checkpoints do not depend on the placement. */
+/* Merges the halves of split layers, for a single device. Layers keep their names, ordinals and canonical weights, so
+ * that initialisation, dropout and checkpoints do not depend on the placement. */
 #include <string.h>
 
 #include "base/error.h"
@@ -23,7 +23,7 @@ static bool same_inputs(const an_node *a, const an_node *b)
     return true;
 }
 
-/* Rename inputs to merged nodes; both halves of one layer become one input. */
+/* Replaces inputs by the merged nodes; two inputs that are halves of one layer become one. */
 static void inputs_map(an_node *node, const int *map)
 {
     int count = 0;
@@ -39,19 +39,19 @@ static int halves_merge(const an_graph *graph, int first, int second, const int 
 {
     const an_node *a = &graph->nodes[first], *b = &graph->nodes[second];
     bool apart = !same_inputs(a, b);
-    if (apart && a->kind == AN_OP_DENSE)
-        return an_error(AN_EUNSUPPORTED, "%s: fully connected halves that see only themselves stay apart", a->name);
+    const an_kind *kind = an_kind_find(a->kind);
     *merged = *a;
     merged->channels = a->channels + b->channels;
     inputs_map(merged, map);
+    int rc = kind && kind->merge ? kind->merge(a, apart, merged) : AN_OK;
+    if (rc)
+        return rc;
     if (apart) {
         an_node other = *b;
         inputs_map(&other, map);
         if (!same_inputs(merged, &other) || a->channels != b->channels)
             return an_error(AN_EINVAL, "%s: halves with unlike inputs cannot be merged", a->name);
     }
-    if (a->kind == AN_OP_LRN || (apart && a->has_weights))
-        merged->groups = 2 * a->groups;
     return AN_OK;
 }
 

@@ -5,9 +5,9 @@
 
 #include "base/error.h"
 
-static int inputs_check(const an_graph *graph, const an_node *node)
+static int inputs_check(const an_graph *graph, const an_node *node, const an_kind *kind)
 {
-    int wanted = node->kind == AN_OP_INPUT ? 0 : 1;
+    int wanted = kind->has_inputs;
     if (node->input_count < wanted || node->input_count > (wanted ? AN_GRAPH_INPUTS_MAX : 0))
         return an_error(AN_EINVAL, "%s: %d inputs", node->name, node->input_count);
     for (int i = 0; i < node->input_count; i++) {
@@ -20,49 +20,31 @@ static int inputs_check(const an_graph *graph, const an_node *node)
     return AN_OK;
 }
 
-static int attributes_check(const an_graph *graph, const an_node *node)
+static int attributes_check(const an_graph *graph, const an_node *node, const an_kind *kind)
 {
-    bool windowed = node->kind == AN_OP_CONV || node->kind == AN_OP_POOL;
-    if (windowed && (node->kernel < 1 || node->stride < 1 || node->pad_before < 0 || node->pad_after < 0 ||
-                     node->pad_before >= node->kernel || node->pad_after >= node->kernel))
-        return an_error(AN_EINVAL, "%s: impossible window of %d, stride %d, padding %d and %d", node->name,
-                        node->kernel, node->stride, node->pad_before, node->pad_after);
+    int rc = kind->check ? kind->check(node) : AN_OK;
+    if (rc)
+        return rc;
     if (node->groups < 1 || node->channels % node->groups || an_graph_input_channels(graph, node) % node->groups)
         return an_error(AN_EINVAL, "%s: channels cannot form %d groups", node->name, node->groups);
-    if (node->kind == AN_OP_LRN && (node->lrn_size < 1 || node->lrn_size % 2 == 0))
-        return an_error(AN_EINVAL, "%s: window of %d channels: it must be odd", node->name, node->lrn_size);
-    if (node->dropout < 0 || node->dropout >= 1)
-        return an_error(AN_EINVAL, "%s: dropout of %g: it must be at least 0 and below 1", node->name, node->dropout);
-    if (node->kind == AN_OP_DROPOUT && (node->height != 1 || node->width != 1))
-        return an_error(AN_EINVAL, "%s: dropout follows fully connected layers only", node->name);
     return AN_OK;
 }
 
-static int window_output(int side, const an_node *node)
+static void shape_derive(const an_graph *graph, an_node *node, const an_kind *kind)
 {
-    int room = side + node->pad_before + node->pad_after - node->kernel;
-    return room < 0 || node->stride < 1 ? 0 : room / node->stride + 1;
-}
-
-static void shape_derive(const an_graph *graph, an_node *node)
-{
-    if (node->kind == AN_OP_INPUT)
+    if (!kind->has_inputs)
         return;
     const an_node *input = &graph->nodes[node->inputs[0]];
     node->height = input->height;
     node->width = input->width;
-    node->has_weights = node->kind == AN_OP_CONV || node->kind == AN_OP_DENSE;
+    node->has_weights = kind->weights != NULL;
     if (!node->has_weights)
         node->channels = an_graph_input_channels(graph, node);
-    if (node->kind == AN_OP_CONV || node->kind == AN_OP_POOL) {
-        node->height = window_output(input->height, node);
-        node->width = window_output(input->width, node);
-    }
-    if (node->kind == AN_OP_DENSE)
-        node->height = node->width = 1;
+    if (kind->shape)
+        kind->shape(input, node);
 }
 
-/* The other half of this layer, if it was added before. */
+/* The first half of this layer, if it was added before; NULL if not. */
 static an_node *half_find(an_graph *graph, const an_node *node)
 {
     for (int i = 0; i < graph->count; i++)
@@ -116,15 +98,24 @@ int an_graph_add(an_graph *graph, const an_node *node)
         return an_error(AN_EINVAL, "%s: more than %d nodes", node->name, AN_GRAPH_NODES_MAX);
     if (node->device < 0 || node->device >= AN_GRAPH_DEVICES)
         return an_error(AN_EINVAL, "%s: no logical device %d", node->name, node->device);
+    const an_kind *kind = an_kind_find(node->kind);
+    if (!kind)
+        return an_error(AN_EINVAL, "%s: no layer kind has the number %d", node->name, (int)node->kind);
     an_node added = *node;
     if (!added.groups)
         added.groups = 1;
-    int rc = inputs_check(graph, &added);
+    int rc = inputs_check(graph, &added, kind);
     if (rc)
         return rc;
-    shape_derive(graph, &added);
-    if ((rc = shape_check(graph, &added)) || (rc = attributes_check(graph, &added)) ||
-        (rc = layer_derive(graph, &added)))
+    shape_derive(graph, &added, kind);
+    rc = shape_check(graph, &added);
+    if (rc)
+        return rc;
+    rc = attributes_check(graph, &added, kind);
+    if (rc)
+        return rc;
+    rc = layer_derive(graph, &added);
+    if (rc)
         return rc;
     if (added.kind == AN_OP_INPUT) {
         graph->input_side = added.height;

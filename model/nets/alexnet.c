@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "model/nets/nets.h"
 
 #define CLASSES_MAX (1 << 20)
 
@@ -148,16 +149,109 @@ int an_alexnet_build(const an_alexnet_options *options, an_graph *out)
     if (rc)
         return rc;
     memset(out, 0, sizeof *out);
-    if ((rc = input_add(&b)) || (rc = conv1_add(&b)) || (rc = lrn_pool_add(&b, AN_ALEXNET_CONV1, "lrn1", "pool1")))
+    rc = input_add(&b);
+    if (rc)
         return rc;
-    if ((rc = conv_add(&b, "conv2", 256, 5, 2, 1, false)) || (rc = lrn_pool_add(&b, AN_ALEXNET_CONV2, "lrn2", "pool2")))
+    rc = conv1_add(&b);
+    if (rc)
         return rc;
-    if ((rc = conv_add(&b, "conv3", 384, 3, 1, 0, options->communicate)) ||
-        (rc = conv_add(&b, "conv4", 384, 3, 1, 1, false)) || (rc = conv_add(&b, "conv5", 256, 3, 1, 1, false)) ||
-        (rc = lrn_pool_add(&b, AN_ALEXNET_CONV5, "lrn5", "pool5")))
+    rc = lrn_pool_add(&b, AN_ALEXNET_CONV1, "lrn1", "pool1");
+    if (rc)
         return rc;
-    if ((rc = hidden_add(&b, AN_ALEXNET_FC6, "fc6", "dropout6")) ||
-        (rc = hidden_add(&b, AN_ALEXNET_FC7, "fc7", "dropout7")))
+    rc = conv_add(&b, "conv2", 256, 5, 2, 1, false);
+    if (rc)
+        return rc;
+    rc = lrn_pool_add(&b, AN_ALEXNET_CONV2, "lrn2", "pool2");
+    if (rc)
+        return rc;
+    rc = conv_add(&b, "conv3", 384, 3, 1, 0, options->communicate);
+    if (rc)
+        return rc;
+    rc = conv_add(&b, "conv4", 384, 3, 1, 1, false);
+    if (rc)
+        return rc;
+    rc = conv_add(&b, "conv5", 256, 3, 1, 1, false);
+    if (rc)
+        return rc;
+    rc = lrn_pool_add(&b, AN_ALEXNET_CONV5, "lrn5", "pool5");
+    if (rc)
+        return rc;
+    rc = hidden_add(&b, AN_ALEXNET_FC6, "fc6", "dropout6");
+    if (rc)
+        return rc;
+    rc = hidden_add(&b, AN_ALEXNET_FC7, "fc7", "dropout7");
+    if (rc)
         return rc;
     return output_add(&b);
 }
+
+static const struct {
+    const char *name;
+    unsigned bit;
+} layers[] = {{"conv1", AN_ALEXNET_CONV1},
+              {"conv2", AN_ALEXNET_CONV2},
+              {"conv5", AN_ALEXNET_CONV5},
+              {"fc6", AN_ALEXNET_FC6},
+              {"fc7", AN_ALEXNET_FC7}};
+
+static unsigned layer_find(const char *name, size_t length, unsigned allowed)
+{
+    for (size_t i = 0; i < sizeof layers / sizeof *layers; i++)
+        if (strlen(layers[i].name) == length && !memcmp(layers[i].name, name, length))
+            return layers[i].bit & allowed;
+    return 0;
+}
+
+/* "conv1,conv2" or "none". names: what is allowed, for the message. */
+static int layers_parse(const char *option, const char *text, unsigned allowed, const char *names, unsigned *out)
+{
+    *out = 0;
+    if (!strcmp(text, "none"))
+        return AN_OK;
+    for (const char *at = text;; at++) {
+        size_t length = strcspn(at, ",");
+        unsigned bit = layer_find(at, length, allowed);
+        if (!bit)
+            return an_error(AN_EINVAL, "--%s '%s': give layers out of %s, or none", option, text, names);
+        *out |= bit;
+        at += length;
+        if (!*at)
+            return AN_OK;
+    }
+}
+
+static int build(const an_net_options *options, an_graph *out)
+{
+    an_alexnet_options own = {.classes = options->classes,
+                              .input = options->crop,
+                              .padding = options->padding,
+                              .split = !options->one_column,
+                              .communicate = !options->no_communication,
+                              .activation = options->activation,
+                              .dropout = options->dropout,
+                              .lrn_alpha = options->lrn_alpha,
+                              .pool = options->pool};
+    int rc = layers_parse("dropout-layers", options->dropout_layers, AN_ALEXNET_FC6 | AN_ALEXNET_FC7, "fc6, fc7",
+                          &own.dropout_layers);
+    if (rc)
+        return rc;
+    rc = layers_parse("lrn", options->lrn, AN_ALEXNET_CONV1 | AN_ALEXNET_CONV2 | AN_ALEXNET_CONV5,
+                      "conv1, conv2, conv5", &own.lrn_layers);
+    if (rc)
+        return rc;
+    return an_alexnet_build(&own, out);
+}
+
+static const char *const reads[] = {"activation", "dropout",    "dropout-layers",   "lrn", "lrn-alpha", "pool",
+                                    "padding",    "one-column", "no-communication", NULL};
+
+const an_net_rules an_net_alexnet = {.reads = reads,
+                                     .defaults = {.classes = 1000,
+                                                  .crop = 224,
+                                                  .activation = AN_ACTIVATION_RELU,
+                                                  .dropout = 0.5,
+                                                  .dropout_layers = "fc6,fc7",
+                                                  .lrn = "conv1,conv2",
+                                                  .lrn_alpha = 1e-4,
+                                                  .pool = 3},
+                                     .build = build};

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "model/nets/nets.h"
 
 an_cifar_options an_cifar_defaults(void)
 {
@@ -60,3 +61,15 @@ int an_cifar_build(const an_cifar_options *options, an_graph *out)
     }
     return AN_OK;
 }
+
+static int build(const an_net_options *options, an_graph *out)
+{
+    return an_cifar_build(
+        &(an_cifar_options){.classes = options->classes, .input = options->crop, .activation = options->activation},
+        out);
+}
+
+static const char *const reads[] = {"activation", NULL};
+
+const an_net_rules an_net_cifar = {
+    .reads = reads, .defaults = {.classes = 10, .crop = 32, .activation = AN_ACTIVATION_RELU}, .build = build};

@@ -9,7 +9,7 @@ typedef struct {
     const an_backend_api *api;
     an_precision precision;
     bool direct, winograd;
-    double tolerance; /* at least; relative to the largest value */
+    double tolerance; /* relative to the largest value; the case's applies if larger */
     int threads;      /* 0: 2 */
 } an_test_target;
 
@@ -18,10 +18,10 @@ typedef enum { FROM_IMAGE, FROM_CONV, FROM_HALVES, FROM_DENSE } an_test_source;
 typedef struct {
     const char *name;
     an_test_source source;
-    int n, c, side; /* of what the op sees */
+    int n, c, side; /* shape of the op's input: n x c x side x side */
     an_node node;
     double tolerance;
-    bool first; /* sees the image: no gradient goes back */
+    bool first; /* the op reads the image, so it computes no gradient of its input */
 } an_test_case;
 
 /* An op behind its source, on one backend. */
@@ -37,6 +37,7 @@ typedef struct {
 } an_test_rig;
 
 void an_test_rig_make(an_test_rig *r, const an_test_target *t, const an_test_case *c, bool training, bool accumulate);
-void an_test_rig_weights(an_test_rig *r, const float *weight, const float *bias); /* nothing for ops without */
+void an_test_rig_weights(an_test_rig *r, const float *weight,
+                         const float *bias); /* does nothing for ops without weights */
 
 #endif

@@ -1,5 +1,12 @@
 #include "reference.h"
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -239,6 +246,8 @@ void an_reference_forward(const an_node *node, an_reference_shape in, const doub
         pool(node, in, x, y, NULL, NULL);
     else if (node->kind == AN_OP_DROPOUT)
         dropout(node, in.n, kept, x, y, false);
+    else if (node->kind != AN_OP_LOSS) /* an_reference_loss */
+        fail_msg("the reference has no layer of kind '%s'", an_op_name(node->kind));
 }
 
 void an_reference_backward(const an_node *node, an_reference_shape in, const double *x, const double *y, double *dy,

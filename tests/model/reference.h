@@ -4,7 +4,7 @@
 
 #include "model/graph/graph.h"
 
-/* What a node sees: n samples of c x h x w. */
+/* The shape of a node's input: n samples of c x h x w. */
 typedef struct {
     int n, c, h, w;
 } an_reference_shape;
@@ -14,10 +14,10 @@ typedef struct {
     double *weight_gradient, *bias_gradient; /* added to */
 } an_reference_weights;
 
-/* y = node(x). kept: for dropout, one byte an element; NULL: passes everything on unscaled. */
+/* y = node(x). kept: for dropout, a byte per element, 0: dropped; NULL: nothing is dropped or scaled. */
 void an_reference_forward(const an_node *node, an_reference_shape in, const double *x, const an_reference_weights *w,
                           const uint8_t *kept, double *y);
-/* dx += gradient of x, given y and the gradient of y (which is changed by the activation's derivative). */
+/* dx += gradient of x, from y and the gradient dy of y. Multiplies dy by the activation's derivative. */
 void an_reference_backward(const an_node *node, an_reference_shape in, const double *x, const double *y, double *dy,
                            const an_reference_weights *w, const uint8_t *kept, double *dx);
 /* Mean cross entropy of the first count rows; dx (may be NULL) is overwritten; probabilities may be NULL. */
@@ -38,7 +38,7 @@ typedef struct {
 
 int an_reference_net_create(an_reference_net *net, const an_graph *lowered, int n);
 void an_reference_net_free(an_reference_net *net);
-/* Loss; with gradients also all gradients. dropout: masks of (seed, step) act. */
+/* Returns the loss; with gradients, also computes all gradients. dropout: applies the masks of (seed, step). */
 double an_reference_net_run(an_reference_net *net, const float *images, const uint32_t *labels, int count,
                             bool gradients, bool dropout, uint64_t seed, uint64_t step);
 

@@ -47,6 +47,39 @@ void an_test_close(const char *what, const float *got, const double *expected, s
             fail_msg("%s: element %zu of %zu is %.9g, expected %.9g", what, i, count, (double)got[i], expected[i]);
 }
 
+static bool same_shape(const an_node *a, const an_node *b)
+{
+    return a->channels == b->channels && a->height == b->height && a->width == b->width && a->groups == b->groups &&
+           a->kernel == b->kernel && a->stride == b->stride && a->pad_before == b->pad_before &&
+           a->pad_after == b->pad_after && a->layer == b->layer && a->layer_channels == b->layer_channels &&
+           a->channel_offset == b->channel_offset;
+}
+
+static bool same_numbers(const an_node *a, const an_node *b)
+{
+    return a->activation == b->activation && a->average == b->average && a->lrn_size == b->lrn_size &&
+           a->lrn_alpha == b->lrn_alpha && a->lrn_beta == b->lrn_beta && a->lrn_k == b->lrn_k &&
+           a->dropout == b->dropout && a->init_deviation == b->init_deviation && a->init_bias == b->init_bias &&
+           a->has_weights == b->has_weights;
+}
+
+static bool same_node(const an_node *a, const an_node *b)
+{
+    bool same = !strcmp(a->name, b->name) && a->kind == b->kind && a->device == b->device;
+    same = same && a->input_count == b->input_count;
+    for (int i = 0; same && i < a->input_count; i++)
+        same = a->inputs[i] == b->inputs[i];
+    return same && same_shape(a, b) && same_numbers(a, b);
+}
+
+bool an_test_same_graph(const an_graph *one, const an_graph *two)
+{
+    bool same = one->count == two->count && one->classes == two->classes && one->input_side == two->input_side;
+    for (int i = 0; same && i < one->count; i++)
+        same = same_node(&one->nodes[i], &two->nodes[i]);
+    return same;
+}
+
 void an_test_ok(int rc, const char *what)
 {
     if (rc)

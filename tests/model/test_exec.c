@@ -115,7 +115,8 @@ static void test_step_matches_the_reference(void **state)
     }
 }
 
-/* The reference's own gradients against differences of its loss. tanh: no kinks but those of pooling. */
+/* The reference's own gradients against differences of its loss. tanh, because ReLU's kinks would spoil the
+ * differences. */
 static void test_reference_gradients_numerically(void **state)
 {
     (void)state;
@@ -252,7 +253,7 @@ static void test_alexnet_without_crossings(void **state)
     check_alexnet(&options, "cpu,cpu");
 }
 
-/* Floats that are exact in bf16 as bf16. */
+/* Converts floats that bf16 represents exactly. */
 static uint16_t *narrowed(const float *values, size_t count)
 {
     uint16_t *out = an_test_zeros(count, sizeof *out);
@@ -469,6 +470,59 @@ static void test_values_that_are_not_finite_are_named(void **state)
     }
 }
 
+static void refuse_evaluation(an_exec *exec, const float *images, float *probabilities, const char *layer)
+{
+    assert_int_equal(an_exec_evaluate(exec, &(an_images){images, NULL}, NULL, BATCH, probabilities, NULL), AN_ECORRUPT);
+    if (!strstr(an_error_message(), layer))
+        fail_msg("message '%s' does not name %s", an_error_message(), layer);
+}
+
+/* Whoever asks for features or probabilities without labels has no loss that would show it. */
+static void test_evaluation_without_labels_sees_them_too(void **state)
+{
+    (void)state;
+    an_graph graph;
+    float probabilities[BATCH * SMALL_CLASSES];
+    an_small_net(&graph, AN_ACTIVATION_RELU);
+    for (size_t i = 0; i < PLACEMENTS; i++) {
+        an_exec *exec = exec_make(&graph, placements[i], false);
+        float *images = an_test_random(BATCH * SMALL_IMAGE, 9);
+        float *bias = parameter(exec, 5, AN_PARAMETER_VALUE), before = bias[1];
+        bias[1] = INFINITY;
+        an_test_ok(an_exec_parameter_set(exec, 5, AN_PARAMETER_VALUE, bias), "set");
+        refuse_evaluation(exec, images, probabilities, "'conv3'");
+        refuse_evaluation(exec, images, NULL, "'conv3'");
+        bias[1] = before;
+        an_test_ok(an_exec_parameter_set(exec, 5, AN_PARAMETER_VALUE, bias), "set");
+        an_test_ok(an_exec_evaluate(exec, &(an_images){images, NULL}, NULL, BATCH, NULL, NULL), "finite again");
+        free(images);
+        free(bias);
+        an_exec_free(exec);
+    }
+}
+
+/* Before anything is made, and by its name. */
+static void test_a_layer_that_a_device_lacks_is_named(void **state)
+{
+    (void)state;
+    an_exec *exec = NULL;
+    an_graph graph = {0};
+    an_node nodes[] = {{.name = "input", .kind = AN_OP_INPUT, .channels = 3, .height = 4, .width = 4},
+                       {.name = "conv1", .kind = AN_OP_CONV, .channels = 16, .kernel = 4, .stride = 1},
+                       {.name = "drop1", .kind = AN_OP_DROPOUT, .dropout = 0.5},
+                       {.name = "fc2", .kind = AN_OP_DENSE, .channels = 3},
+                       {.name = "loss", .kind = AN_OP_LOSS}};
+    an_exec_options options = {.devices = "cpu", .batch = 1, .threads = 1};
+    for (int i = 0; i < 5; i++) {
+        nodes[i].input_count = i > 0;
+        nodes[i].inputs[0] = i - 1;
+        assert_int_equal(an_graph_add(&graph, &nodes[i]), i);
+    }
+    assert_int_equal(an_exec_create(&exec, &graph, &options), AN_EUNSUPPORTED);
+    assert_null(exec);
+    assert_non_null(strstr(an_error_message(), "drop1: on processors a layer of kind 'dropout' must follow"));
+}
+
 static void test_layer_times(void **state)
 {
     (void)state;
@@ -537,6 +591,8 @@ int main(void)
         cmocka_unit_test(test_bad_options_are_refused),
         cmocka_unit_test(test_bad_steps_are_refused),
         cmocka_unit_test(test_values_that_are_not_finite_are_named),
+        cmocka_unit_test(test_evaluation_without_labels_sees_them_too),
+        cmocka_unit_test(test_a_layer_that_a_device_lacks_is_named),
         cmocka_unit_test(test_layer_times),
         cmocka_unit_test(test_description_and_memory),
     };

@@ -209,6 +209,64 @@ static void test_bad_nodes_are_refused(void **state)
     an_test_refused(an_graph_add(&graph, &dropout), "fully connected");
 }
 
+/* A stated node of each kind, behind what it can follow. */
+static an_node node_of(an_op_kind kind)
+{
+    return (an_node){.name = "node",
+                     .kind = kind,
+                     .input_count = 1,
+                     .inputs = {kind == AN_OP_DROPOUT || kind == AN_OP_LOSS ? 1 : 0},
+                     .channels = 6,
+                     .kernel = 3,
+                     .stride = 1,
+                     .lrn_size = 5,
+                     .dropout = 0.5};
+}
+
+static void test_every_kind_has_a_row(void **state)
+{
+    (void)state;
+    for (int k = 0; k < AN_OP_KINDS; k++) {
+        const an_kind *kind = an_kind_find((an_op_kind)k);
+        an_graph graph = {0};
+        an_node image = {.name = "image", .kind = AN_OP_INPUT, .channels = 3, .height = 8, .width = 8};
+        an_node dense = {.name = "dense", .kind = AN_OP_DENSE, .channels = 5, .input_count = 1},
+                own = node_of((an_op_kind)k);
+        char note[64] = "";
+        assert_non_null(kind);
+        assert_non_null(kind->name);
+        assert_string_equal(an_op_name((an_op_kind)k), kind->name);
+        for (int other = 0; other < k; other++)
+            assert_string_not_equal(an_kind_find((an_op_kind)other)->name, kind->name);
+        assert_int_equal(kind->note != NULL, kind->figure == AN_FIGURE_NOTE);
+        assert_int_equal(an_graph_add(&graph, &image), 0);
+        assert_int_equal(an_graph_add(&graph, &dense), 1);
+        if (!kind->has_inputs) {
+            an_test_refused(an_graph_add(&graph, &own), "inputs");
+            continue;
+        }
+        assert_int_equal(an_graph_add(&graph, &own), 2);
+        const an_node *node = &graph.nodes[2];
+        assert_int_equal(node->has_weights, kind->weights != NULL);
+        assert_int_equal(an_graph_node_parameters(&graph, node) > 0, node->has_weights);
+        assert_int_equal(an_graph_node_flop(&graph, node) > 0, node->has_weights);
+        if (kind->note)
+            kind->note(node, note, sizeof note);
+        assert_int_equal(strlen(note) > 0, kind->note != NULL);
+    }
+}
+
+static void test_a_number_that_is_no_kind(void **state)
+{
+    (void)state;
+    an_graph graph = {0};
+    an_node node = {.name = "odd", .kind = AN_OP_KINDS, .input_count = 1};
+    assert_null(an_kind_find(AN_OP_KINDS));
+    assert_null(an_kind_find((an_op_kind)-1));
+    assert_string_equal(an_op_name(AN_OP_KINDS), "unknown");
+    an_test_refused(an_graph_add(&graph, &node), "odd: no layer kind has the number");
+}
+
 /* On two devices: an image each, joins only where halves cross, and a collect for each half that a join takes. */
 static void test_lowering_to_two_devices(void **state)
 {
@@ -258,6 +316,8 @@ int main(void)
         cmocka_unit_test(test_any_crop),
         cmocka_unit_test(test_impossible_networks_are_refused),
         cmocka_unit_test(test_bad_nodes_are_refused),
+        cmocka_unit_test(test_every_kind_has_a_row),
+        cmocka_unit_test(test_a_number_that_is_no_kind),
         cmocka_unit_test(test_lowering_to_two_devices),
         cmocka_unit_test(test_description),
     };

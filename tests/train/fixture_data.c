@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/rng.h"
+#include "model/nets/nets.h"
 #include "store/dataset/writer.h"
 #include "tests/train/fixture.h"
 #include "train/setup/network.h"
@@ -64,7 +65,7 @@ void fixture_config(an_train_config *config)
 {
     static const an_options whole = {.program = "an-train", .options = an_train_options};
     assert_int_equal(an_options_init(&whole, config), AN_OK);
-    config->network = AN_NETWORK_CIFAR;
+    config->network = an_net_find("cifar");
     config->batch = 4;
     config->crop = FIXTURE_CROP;
     config->init = AN_INIT_HE;

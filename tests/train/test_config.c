@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "model/nets/nets.h"
 #include "tests/train/fixture.h"
 #include "train/loop/predictions.h"
 #include "train/setup/config.h"
@@ -146,7 +147,7 @@ static void test_options_without_effect_are_named(void **state)
     defaults(&config);
     config.dropout = 0.3;
     assert_int_equal(an_network_idle_options(&config, &notes), AN_OK);
-    config.network = AN_NETWORK_CIFAR;
+    config.network = an_net_find("cifar");
     config.lrn = "none";
     config.one_column = true;
     assert_true(notes.size == 0);

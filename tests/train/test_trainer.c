@@ -19,6 +19,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/program/stop.h"
+#include "model/nets/nets.h"
 #include "store/dataset/dataset.h"
 #include "tests/train/fixture.h"
 #include "train/loop/trainer.h"
@@ -455,7 +456,7 @@ static void test_what_does_not_belong_is_refused(void **state)
     config.crop = FIXTURE_SIDE + 1;
     refused(&config, training, "--crop");
     config_for(&config, NULL);
-    config.network = AN_NETWORK_ALEXNET;
+    config.network = an_net_find("alexnet");
     config.crop = 20;
     refused(&config, training, "--crop 64 or more");
     config.lrn = "conv1,conv9";

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "augment/loader.h"
+#include "model/nets/nets.h"
 
 /* Names of choices, in the order of the type that stands beside each. */
 static const char *const schedules[] = {"constant", "steps", "plateau", "cosine", NULL}; /* an_schedule_kind */
@@ -12,7 +13,11 @@ static const char *const means[] = {"none", "channel", "pixel", NULL};          
 static const char *const scales[] = {"auto", "paper", "unit", NULL};                     /* an_scale_kind */
 static const char *const orders[] = {"global", "block", "sequential", NULL};             /* an_order_kind */
 
-static const char *const networks[] = {"alexnet", "cifar", NULL}; /* an_network_kind */
+/* The rows of AN_NETS, in their order. */
+#define NET_NAME(symbol, title, help) #symbol,
+#define NET_HELP(symbol, title, help) "; " #symbol ": " help
+static const char *const networks[] = {AN_NETS(NET_NAME) NULL};
+
 static const char *const pools[] = {"2", "3", NULL};              /* network.c */
 static const char *const paddings[] = {"overhang", "pad2", NULL}; /* an_alexnet_padding */
 
@@ -264,7 +269,7 @@ const an_option an_train_options[] = {
      .initial = "alexnet",
      .choices = networks,
      .offset = FIELD(network),
-     .help = "AlexNet, or the small four-layer network of the paper's Figure 1 (crop 32)"},
+     .help = "what is trained" AN_NETS(NET_HELP)},
     {.name = "activation",
      .type = AN_OPTION_CHOICE,
      .initial = "relu",

@@ -3,93 +3,38 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "model/nets/alexnet.h"
-#include "model/nets/cifarnet.h"
+#include "model/nets/nets.h"
 
-static const struct {
-    const char *name;
-    unsigned bit;
-} layers[] = {{"conv1", AN_ALEXNET_CONV1},
-              {"conv2", AN_ALEXNET_CONV2},
-              {"conv5", AN_ALEXNET_CONV5},
-              {"fc6", AN_ALEXNET_FC6},
-              {"fc7", AN_ALEXNET_FC7}};
-
-static unsigned find_layer(const char *name, size_t length, unsigned allowed)
-{
-    for (size_t i = 0; i < sizeof(layers) / sizeof(layers[0]); i++)
-        if (strlen(layers[i].name) == length && memcmp(layers[i].name, name, length) == 0)
-            return layers[i].bit & allowed;
-    return 0;
-}
-
-/* "conv1,conv2" or "none". */
-static int parse_layers(const char *option, const char *text, unsigned allowed, const char *names, unsigned *out)
-{
-    *out = 0;
-    if (strcmp(text, "none") == 0)
-        return AN_OK;
-    for (const char *at = text;; at++) {
-        size_t length = strcspn(at, ",");
-        unsigned bit = find_layer(at, length, allowed);
-        if (!bit)
-            return an_error(AN_EINVAL, "--%s '%s': give layers out of %s, or none", option, text, names);
-        *out |= bit;
-        at += length;
-        if (!*at)
-            return AN_OK;
-    }
-}
-
-/* The choices of --activation begin behind none, which would make a linear network. */
+/* The choices of --activation leave out "none", which would make a linear network. */
 static an_activation activation(const an_train_config *config)
 {
     return (an_activation)(config->activation + AN_ACTIVATION_RELU);
 }
 
-static int build_alexnet(const an_train_config *config, int classes, an_graph *out)
-{
-    an_alexnet_options options = an_alexnet_defaults();
-    options.classes = classes;
-    options.input = config->crop;
-    options.padding = (an_alexnet_padding)config->padding;
-    options.split = !config->one_column;
-    options.communicate = !config->no_communication;
-    options.activation = activation(config);
-    options.dropout = config->dropout;
-    options.lrn_alpha = config->lrn_alpha;
-    options.pool = config->pool + 2; /* an_train_options: 2, 3 */
-    int rc = parse_layers("dropout-layers", config->dropout_layers, AN_ALEXNET_FC6 | AN_ALEXNET_FC7, "fc6, fc7",
-                          &options.dropout_layers);
-    if (rc == AN_OK)
-        rc = parse_layers("lrn", config->lrn, AN_ALEXNET_CONV1 | AN_ALEXNET_CONV2 | AN_ALEXNET_CONV5,
-                          "conv1, conv2, conv5", &options.lrn_layers);
-    return rc < 0 ? rc : an_alexnet_build(&options, out);
-}
-
-static int build_cifar(const an_train_config *config, int classes, an_graph *out)
-{
-    an_cifar_options options = an_cifar_defaults();
-    options.classes = classes;
-    options.input = config->crop;
-    options.activation = activation(config);
-    return an_cifar_build(&options, out);
-}
-
 static int build(const an_train_config *config, int classes, an_graph *out)
 {
-    return config->network == AN_NETWORK_CIFAR ? build_cifar(config, classes, out)
-                                               : build_alexnet(config, classes, out);
+    an_net_options options = {.classes = classes,
+                              .crop = config->crop,
+                              .activation = activation(config),
+                              .dropout = config->dropout,
+                              .dropout_layers = config->dropout_layers,
+                              .lrn = config->lrn,
+                              .lrn_alpha = config->lrn_alpha,
+                              .pool = config->pool + 2, /* the choices of --pool: 2, 3 */
+                              .padding = (an_alexnet_padding)config->padding,
+                              .one_column = config->one_column,
+                              .no_communication = config->no_communication};
+    return an_net_at(config->network)->rules->build(&options, out);
 }
 
-/* The smallest crop above config's that leaves every layer something to see; 0 if the crop is not the fault. */
+/* The smallest crop above config's with which the network can be built; 0 if the crop is not the fault. */
 static int smallest_crop(const an_train_config *config, int classes)
 {
     enum { FAR = 256 };
     an_train_config larger = *config;
     an_graph unused;
     while (++larger.crop <= FAR)
-        if (build(&larger, classes, &unused) == AN_OK)
+        if (!build(&larger, classes, &unused))
             return larger.crop;
     return 0;
 }
@@ -108,26 +53,72 @@ int an_network_build(const an_train_config *config, int classes, an_graph *out)
                     reason.message, enough);
 }
 
+static const an_option *option_find(const char *name)
+{
+    const an_option *option = an_train_recipe_spec()->options;
+    while (option->heading || (option->name && strcmp(option->name, name) != 0))
+        option++;
+    return option->name ? option : NULL;
+}
+
+static bool option_equal(const an_option *option, const an_train_config *one, const an_train_config *two)
+{
+    const void *a = (const char *)one + option->offset, *b = (const char *)two + option->offset;
+    switch (option->type) {
+    case AN_OPTION_FLAG:
+        return *(const bool *)a == *(const bool *)b;
+    case AN_OPTION_UINT64:
+        return *(const uint64_t *)a == *(const uint64_t *)b;
+    case AN_OPTION_DOUBLE:
+        return *(const double *)a == *(const double *)b;
+    case AN_OPTION_STRING:
+        return strcmp(*(const char *const *)a, *(const char *const *)b) == 0;
+    case AN_OPTION_INT:
+    case AN_OPTION_CHOICE:
+        break;
+    }
+    return *(const int *)a == *(const int *)b;
+}
+
+/* "--dropout is for AlexNet: it has no effect on --network cifar" */
+static int idle_note(const char *option, const an_net *net, an_buffer *out)
+{
+    const char *between = "";
+    int rc = an_buffer_printf(out, "--%s is for ", option);
+    for (int i = 0; i < an_net_count() && !rc; i++)
+        if (an_net_reads(an_net_at(i), option)) {
+            rc = an_buffer_printf(out, "%s%s", between, an_net_at(i)->title);
+            between = " and ";
+        }
+    if (rc)
+        return rc;
+    return an_buffer_printf(out, ": it has no effect on --network %s\n", net->name);
+}
+
+/* Whether a row of the table before this one reads the option too. */
+static bool listed_before(int number, const char *option)
+{
+    for (int i = 0; i < number; i++)
+        if (an_net_reads(an_net_at(i), option))
+            return true;
+    return false;
+}
+
 int an_network_idle_options(const an_train_config *config, an_buffer *out)
 {
     an_train_config usual = {0};
+    const an_net *net = an_net_at(config->network);
     int rc = an_options_init(an_train_recipe_spec(), &usual);
-    if (rc < 0 || config->network != AN_NETWORK_CIFAR)
-        return rc;
-    const struct {
-        const char *name;
-        bool changed;
-    } options[] = {{"dropout", config->dropout != usual.dropout},
-                   {"dropout-layers", strcmp(config->dropout_layers, usual.dropout_layers) != 0},
-                   {"lrn", strcmp(config->lrn, usual.lrn) != 0},
-                   {"lrn-alpha", config->lrn_alpha != usual.lrn_alpha},
-                   {"pool", config->pool != usual.pool},
-                   {"padding", config->padding != usual.padding},
-                   {"one-column", config->one_column},
-                   {"no-communication", config->no_communication}};
-    for (size_t i = 0; rc >= 0 && i < sizeof(options) / sizeof(options[0]); i++)
-        if (options[i].changed)
-            rc = an_buffer_printf(out, "--%s is for AlexNet: it has no effect on --network cifar\n", options[i].name);
+    for (int i = 0; i < an_net_count() && !rc; i++)
+        for (const char *const *name = an_net_at(i)->rules->reads; *name && !rc; name++) {
+            const an_option *option = option_find(*name);
+            if (!option)
+                return an_error(AN_EINTERNAL, "network %s reads --%s, which is no option of a recipe",
+                                an_net_at(i)->name, *name);
+            bool idle = !an_net_reads(net, *name) && !option_equal(option, config, &usual);
+            if (idle && !listed_before(i, *name))
+                rc = idle_note(*name, net, out);
+        }
     return rc;
 }
 

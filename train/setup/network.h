@@ -1,4 +1,5 @@
-/* The network that a configuration describes. */
+/* The network that a configuration describes: config.network is a row of model/nets/nets.h, and the recipe's options
+ * are handed to that row. Functions keep nothing and may be called by any thread. */
 #ifndef AN_TRAIN_SETUP_NETWORK_H
 #define AN_TRAIN_SETUP_NETWORK_H
 
@@ -6,15 +7,13 @@
 #include "model/graph/graph.h"
 #include "train/setup/config.h"
 
-typedef enum { AN_NETWORK_ALEXNET, AN_NETWORK_CIFAR } an_network_kind;
-
 /* AN_EINVAL names the option at fault. */
 int an_network_build(const an_train_config *config, int classes, an_graph *out);
 
-/* Appends a line for each option that was changed although the network has nothing it could act on. */
+/* Appends a line for each option that is not at its initial value although the network does not read it. */
 int an_network_idle_options(const an_train_config *config, an_buffer *out);
 
-/* Options to run it with: threads in all, shared by the devices. */
+/* Options to run it with. threads: for all devices together. */
 an_exec_options an_network_exec_options(const an_train_config *config, const char *devices, int threads, int batch,
                                         bool training);
 

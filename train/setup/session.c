@@ -4,6 +4,7 @@
 
 #include "base/cpu.h"
 #include "base/error.h"
+#include "model/nets/nets.h"
 #include "train/setup/network.h"
 #include "train/state/checkpoint.h"
 #include "train/state/engines.h"
@@ -95,8 +96,8 @@ int an_session_describe(const an_session *s, an_buffer *out)
                               an_dataset_count(validation));
     if (!rc)
         rc = an_buffer_printf(out, "network     %s at %d px, %" PRIu64 " parameters, %.2f GFLOP an image forward\n",
-                              s->config->network == AN_NETWORK_CIFAR ? "four-layer network" : "AlexNet",
-                              s->config->crop, an_graph_parameters(&s->graph), an_graph_flop(&s->graph) * 1e-9);
+                              an_net_at(s->config->network)->title, s->config->crop, an_graph_parameters(&s->graph),
+                              an_graph_flop(&s->graph) * 1e-9);
     if (!rc)
         rc = an_buffer_printf(out, "machine     %s; %d compute and %d loader threads; %.0f MB for the network\n",
                               an_cpu_describe(), s->compute_threads, s->loader_threads,

@@ -3,7 +3,7 @@
 #include <stdint.h>
 
 #include "base/cpu.h"
-#include "model/cpu/kernels/simd.h"
+#include "model/cpu/kernels/simd_private.h"
 
 #define LANES AN_SIMD_LANES
 #define SPAN 256 /* pixels that a thread takes at a time */
@@ -62,7 +62,7 @@ AN_SIMD_INLINE void pixel_forward(const an_lrn_shape *s, const void *x, void *y,
     }
 }
 
-/* What each channel's slope brings to its neighbours, and its power of b. */
+/* Of the channels of one pixel: dy x b^(-7/4), which its neighbours sum, and b^(-3/4). */
 typedef struct {
     __m512 share[AN_LRN_BLOCKS_MAX + 2], power[AN_LRN_BLOCKS_MAX]; /* share: zeros at both ends */
 } pixel;

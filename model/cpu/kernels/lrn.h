@@ -1,5 +1,5 @@
-/* Local response normalisation over five channels with an exponent of 3/4 (the paper's), without a workspace: the way
- * back computes anew what a workspace would bring from memory.
+/* Local response normalisation over five channels with an exponent of 3/4, as in the paper. It needs no workspace:
+ * backward computes b again, which is faster than reading it from memory.
  *
  *     b_i = k + scale * sum of x_j^2,  y_i = x_i b_i^(-3/4),  j from i - 2 to i + 2
  *     dx_i = dy_i b_i^(-3/4) - 3/2 scale x_i * sum of dy_j x_j b_j^(-7/4)
@@ -21,7 +21,7 @@ typedef struct {
     bool bf16;
 } an_lrn_shape;
 
-/* Whether the processor has what it takes. */
+/* Whether the processor has the instructions (AVX-512, for bf16 with its bf16 extension). */
 bool an_lrn_possible(bool bf16);
 void an_lrn_forward(const an_lrn_shape *shape, const void *x, void *y);
 void an_lrn_backward(const an_lrn_shape *shape, const void *x, const void *dy, void *dx);

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/cpu.h"
-#include "model/cpu/kernels/winograd_simd.h"
+#include "model/cpu/kernels/winograd_simd_private.h"
 
 #define LANES AN_SIMD_LANES
 #define POSITIONS AN_WINOGRAD_POSITIONS
@@ -47,7 +47,7 @@ static int between(size_t value, size_t least, size_t most)
     return (int)(value < least ? least : value > most ? most : value);
 }
 
-/* Large enough to be worth a pass over the weights, small enough for the cache and for all threads to have some. */
+/* Blocks are large, because each reads all weights once, but fit the cache and are enough for all threads. */
 static void sizes_make(an_winograd *plan)
 {
     size_t threads = (size_t)plan->threads, rows = AN_WINOGRAD_ROWS;
@@ -159,7 +159,7 @@ static size_t plane_find(const an_winograd *plan, size_t image, size_t group, in
     return (image * (size_t)plan->shape.groups + group) * blocks * (size_t)height * (size_t)width * LANES;
 }
 
-/* V of all channels of a window, as seen by segment down, right: behind each other in a row for each position. */
+/* V of all channels of a window, for the segment in row down and column right. Each position has a row of channels. */
 static AN_SIMD_TARGET void window_transform(const block *b, const an_winograd_window *w, size_t tile, int down,
                                             int right)
 {
@@ -255,7 +255,7 @@ static inline AN_SIMD_TARGET void tile_store(const an_winograd_shape *s, tile_pl
         _mm256_store_si256((__m256i *)(to + row + LANES), an_simd_narrow(y[3]));
 }
 
-/* max(0, NaN) is NaN: what went wrong stays visible. */
+/* max(0, NaN) is NaN here, so that a diverged network is noticed. */
 static inline AN_SIMD_TARGET void relu(__m512 y[4])
 {
     AN_SIMD_UNROLL

@@ -5,7 +5,7 @@
  * One thread at a time holds a panel and adds chunk by chunk, so sums have one order whatever the threads. */
 #include <string.h>
 
-#include "model/cpu/kernels/winograd_simd.h"
+#include "model/cpu/kernels/winograd_simd_private.h"
 
 #define LANES AN_SIMD_LANES
 #define POSITIONS AN_WINOGRAD_POSITIONS

@@ -2,7 +2,7 @@
  * products read it: panels of outputs; in each the positions; in each pairs of channels, for every output both in
  * turns.
  */
-#include "model/cpu/kernels/winograd_simd.h"
+#include "model/cpu/kernels/winograd_simd_private.h"
 
 #define LANES AN_SIMD_LANES
 #define POSITIONS AN_WINOGRAD_POSITIONS

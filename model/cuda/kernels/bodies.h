@@ -163,7 +163,7 @@ AN_BODY void an_body_dropout_back(const an_dropout_back_args *a, uint64_t i)
     an_put(a->at.out[0], a->stored, i, slope, a->accumulate);
 }
 
-/* Softmax and cross entropy of one row, in double precision as on the CPU. */
+/* Softmax, cross entropy and rank (by the rule of exec.h) of one row, in double precision as the CPU does it. */
 AN_BODY void an_body_loss(const an_loss_args *a, uint64_t row)
 {
     uint64_t start = row * (uint64_t)a->classes;
@@ -187,9 +187,15 @@ AN_BODY void an_body_loss(const an_loss_args *a, uint64_t row)
         return;
     uint32_t label = an_load_word(a->at.in[1], row);
     float truth = an_load(a->at.in[0], a->stored, start + label);
-    double rank = 0;
+    /* Each lane reads only probabilities that it wrote; the label's reaches the others through the sum. */
+    double own = 0, rank = 0;
     for (int i = AN_LANE; i < a->classes; i += AN_LANES)
-        rank += i != (int)label && an_load(a->at.in[0], a->stored, start + (uint64_t)i) >= truth;
+        own += i == (int)label ? an_load(probability, AN_STORED_F32, (uint64_t)i) : 0;
+    own = AN_LANES_SUM(own);
+    for (int i = AN_LANE; i < a->classes; i += AN_LANES) {
+        double p = an_load(probability, AN_STORED_F32, (uint64_t)i);
+        rank += p > own || (p == own && i < (int)label);
+    }
     rank = AN_LANES_SUM(rank);
     an_row_result *result = (an_row_result *)a->at.out[1] + row;
     if (AN_LANE == 0) {

@@ -179,7 +179,7 @@ typedef struct {
 
 typedef struct {
     float loss;
-    uint32_t rank; /* how many other classes are at least as probable as the true one */
+    uint32_t rank; /* of the true class, by the rule of exec.h */
 } an_row_result;
 
 /* Softmax p_i = exp(x_i - max x) / sum_j exp(x_j - max x), cross entropy -log p_label and rank of the label, of each

@@ -38,35 +38,16 @@ typedef struct {
     double x, y, width, height, depth;
 } body;
 
-static bool is_body(const an_node *node)
+static an_figure figure_of(const an_node *node)
 {
-    return node->kind == AN_OP_INPUT || node->kind == AN_OP_CONV || node->kind == AN_OP_DENSE;
-}
-
-static void note_write(const an_node *node, char *out, size_t size)
-{
-    switch (node->kind) {
-    case AN_OP_POOL:
-        snprintf(out, size, "%s pool %d/%d \u2192 %d\u00b2", node->average ? "mean" : "max", node->kernel, node->stride,
-                 node->height);
-        break;
-    case AN_OP_LRN:
-        snprintf(out, size, "normalise over %d", node->lrn_size);
-        break;
-    case AN_OP_DROPOUT:
-        snprintf(out, size, "dropout %g", node->dropout);
-        break;
-    default:
-        snprintf(out, size, "softmax");
-        break;
-    }
+    return an_kind_find(node->kind)->figure;
 }
 
 static void note_add(column *c, const an_node *node)
 {
     if (c->note_count == NOTES_MAX || c->note_layer == node->layer)
         return;
-    note_write(node, c->notes[c->note_count++], sizeof(c->notes[0]));
+    an_kind_find(node->kind)->note(node, c->notes[c->note_count++], sizeof(c->notes[0]));
     c->note_layer = node->layer;
 }
 
@@ -75,7 +56,7 @@ static void place(picture *p, int number)
     const an_node *node = &p->graph->nodes[number];
     column *last = p->count ? &p->columns[p->count - 1] : NULL;
     int before = node->input_count ? p->column_of[node->inputs[0]] : 0;
-    if (!is_body(node)) {
+    if (figure_of(node) == AN_FIGURE_NOTE) {
         p->column_of[number] = before;
         note_add(&p->columns[before], node);
         return;
@@ -87,24 +68,24 @@ static void place(picture *p, int number)
     p->column_of[number] = p->count - 1;
     p->lanes = node->device + 1 > p->lanes ? node->device + 1 : p->lanes;
     p->largest_side = fmax(p->largest_side, node->height);
-    if (node->kind == AN_OP_CONV)
+    if (figure_of(node) == AN_FIGURE_PLANES)
         p->most_channels = fmax(p->most_channels, node->channels);
-    if (node->kind == AN_OP_DENSE)
+    if (figure_of(node) == AN_FIGURE_UNITS)
         p->most_units = fmax(p->most_units, node->channels);
 }
 
 static body body_of(const picture *p, int at, const an_node *node)
 {
     body b;
-    if (node->kind == AN_OP_DENSE) {
+    if (figure_of(node) == AN_FIGURE_UNITS) {
         b.width = 9;
         b.height = 36 + 88 * sqrt(node->channels / p->most_units);
         b.depth = 7;
     } else {
         b.width = b.height = 24 + 60 * sqrt(node->height / p->largest_side);
-        b.depth = node->kind == AN_OP_INPUT ? 4 : 8 + 22 * sqrt(node->channels / p->most_channels);
+        b.depth = figure_of(node) == AN_FIGURE_IMAGE ? 4 : 8 + 22 * sqrt(node->channels / p->most_channels);
     }
-    bool shared = node->kind == AN_OP_INPUT && p->lanes > 1; /* both devices see the image */
+    bool shared = figure_of(node) == AN_FIGURE_IMAGE && p->lanes > 1; /* both devices see the image */
     double middle = TOP + LANE * (shared ? 1 : node->device + 0.5) + (shared ? -4 : node->device ? -18 : 16);
     b.x = MARGIN + LABELS + COLUMN * at + (COLUMN - b.width - b.depth * 0.7) / 2 - 8;
     b.y = middle - b.height / 2 + b.depth * 0.2;
@@ -113,7 +94,7 @@ static body body_of(const picture *p, int at, const an_node *node)
 
 static an_colour colour_of(const an_node *node)
 {
-    return node->kind == AN_OP_INPUT ? AN_COLOUR_MUTED : AN_COLOUR_DEVICE(node->device);
+    return figure_of(node) == AN_FIGURE_IMAGE ? AN_COLOUR_MUTED : AN_COLOUR_DEVICE(node->device);
 }
 
 static void body_draw(const picture *p, int at, const an_node *node)
@@ -174,9 +155,9 @@ static void links_draw(const picture *p, int at, const an_node *node)
         const column *source = &p->columns[p->column_of[node->inputs[i]]];
         const an_node *seen = source->nodes[input->device];
         body from = body_of(p, p->column_of[node->inputs[i]], seen);
-        bool crosses = seen->kind != AN_OP_INPUT && seen->device != node->device;
+        bool crosses = figure_of(seen) != AN_FIGURE_IMAGE && seen->device != node->device;
         an_colour colour = crosses ? AN_COLOUR_CROSSING : colour_of(node);
-        if (node->kind == AN_OP_CONV)
+        if (figure_of(node) == AN_FIGURE_PLANES)
             window_draw(p, &from, &to, node, colour);
         else
             arrow_draw(p, &from, &to, colour);
@@ -193,14 +174,15 @@ static void shape_draw(const picture *p, int at, const an_node *node)
     char text[64];
     body b = body_of(p, at, node);
     double x = b.x + (b.width + b.depth * 0.7) / 2, y = b.y + b.height + 17;
-    if (p->lanes > 1 && node->device == 0 && node->kind != AN_OP_INPUT) /* lines to the other lane leave below */
-        y = b.y - b.depth * 0.45 - (node->kind == AN_OP_CONV ? 22 : 8);
-    if (node->kind == AN_OP_DENSE)
+    if (p->lanes > 1 && node->device == 0 &&
+        figure_of(node) != AN_FIGURE_IMAGE) /* lines to the other lane leave below */
+        y = b.y - b.depth * 0.45 - (figure_of(node) == AN_FIGURE_PLANES ? 22 : 8);
+    if (figure_of(node) == AN_FIGURE_UNITS)
         snprintf(text, sizeof(text), "%d", node->channels);
     else
         snprintf(text, sizeof(text), "%d \u00d7 %d \u00d7 %d", node->channels, node->height, node->width);
     label(p, x, y, 10.5, AN_COLOUR_INK, false, text);
-    if (node->kind != AN_OP_CONV)
+    if (figure_of(node) != AN_FIGURE_PLANES)
         return;
     snprintf(text, sizeof(text), "%d\u00d7%d%s", node->kernel, node->kernel, node->stride > 1 ? ", stride " : "");
     if (node->stride > 1)
@@ -284,7 +266,7 @@ static bool crosses_anywhere(const an_graph *graph)
     for (int i = 0; i < graph->count; i++)
         for (int k = 0; k < graph->nodes[i].input_count; k++) {
             const an_node *input = &graph->nodes[graph->nodes[i].inputs[k]];
-            if (input->kind != AN_OP_INPUT && input->device != graph->nodes[i].device)
+            if (figure_of(input) != AN_FIGURE_IMAGE && input->device != graph->nodes[i].device)
                 return true;
         }
     return false;
@@ -321,16 +303,27 @@ static void bodies_draw(const picture *p)
             }
 }
 
+static int kinds_check(const an_graph *graph)
+{
+    for (int i = 0; i < graph->count; i++)
+        if (!an_kind_find(graph->nodes[i].kind))
+            return an_error(AN_EINVAL, "%s: cannot draw layer kind %d, which has no row in the table of kinds",
+                            graph->nodes[i].name, (int)graph->nodes[i].kind);
+    return AN_OK;
+}
+
 int an_network_draw(an_canvas **out, an_canvas_kind kind, const an_graph *graph, const char *title)
 {
     picture p = {.graph = graph, .most_channels = 1, .most_units = 1};
-    int notes = 0;
+    int notes = 0, rc = kinds_check(graph);
+    if (rc)
+        return rc;
     for (int i = 0; i < graph->count; i++)
         place(&p, i);
     for (int at = 0; at < p.count; at++)
         notes = p.columns[at].note_count > notes ? p.columns[at].note_count : notes;
     double width = 2 * MARGIN + LABELS + COLUMN * p.count, names = TOP + LANE * p.lanes + 16;
-    int rc = an_canvas_create(&p.canvas, kind, width, names + ROW * (notes + 4) + 8, title);
+    rc = an_canvas_create(&p.canvas, kind, width, names + ROW * (notes + 4) + 8, title);
     if (rc < 0)
         return rc;
     title_draw(&p, width, title);

@@ -5,7 +5,7 @@
 #include "model/graph/graph.h"
 #include "tools/show/canvas/canvas.h"
 
-/* The caller frees. */
+/* The caller frees. A layer of a kind that is not in the table of kinds is AN_EINVAL naming it. */
 int an_network_draw(an_canvas **out, an_canvas_kind kind, const an_graph *graph, const char *title);
 
 #endif

@@ -1,8 +1,8 @@
-/* What the kernels of Winograd's convolutions share: vectors of 16 channels, and products of them. */
-#ifndef AN_MODEL_CPU_KERNELS_WINOGRAD_SIMD_H
-#define AN_MODEL_CPU_KERNELS_WINOGRAD_SIMD_H
+/* What the Winograd kernels share: the matrix product, and windows of an image as vectors of 16 channels. */
+#ifndef AN_MODEL_CPU_KERNELS_WINOGRAD_SIMD_PRIVATE_H
+#define AN_MODEL_CPU_KERNELS_WINOGRAD_SIMD_PRIVATE_H
 
-#include "model/cpu/kernels/simd.h"
+#include "model/cpu/kernels/simd_private.h"
 #include "model/cpu/kernels/winograd.h"
 
 #define AN_WINOGRAD_ROWS 8  /* of a product that are made at a time */
@@ -22,7 +22,7 @@ typedef struct {
 
 void an_winograd_multiply(const an_winograd_product *product, int width);
 
-/* The width of the next panel where so many vectors are left: 4 are better cut in halves. */
+/* The width of the next panel if so many vectors are left: 4 are cut into 2 + 2 and not 3 + 1. */
 static inline int an_winograd_panel(int vectors)
 {
     return vectors == 4 || vectors == 2 ? 2 : vectors < AN_WINOGRAD_PANEL ? vectors : AN_WINOGRAD_PANEL;
@@ -56,7 +56,7 @@ static inline void an_winograd_window_set(an_winograd_window *w, size_t image, i
     }
 }
 
-/* Two vectors, their values in turns. */
+/* Interleaves the values of two vectors. */
 static inline AN_SIMD_TARGET __m512i an_winograd_pair(__m256i first, __m256i second)
 {
     return _mm512_or_si512(_mm512_cvtepu16_epi32(first), _mm512_slli_epi32(_mm512_cvtepu16_epi32(second), 16));

@@ -1,13 +1,13 @@
-/* How long each node of a network takes: on the host's clock or, where that is asked for and devices that queue their
- * work have one, on the devices' own. */
-#ifndef AN_MODEL_NODE_TIMES_H
-#define AN_MODEL_NODE_TIMES_H
+/* How long each node of a network takes, in each phase. Measured on the host's clock or, if asked for, on the clocks of
+ * devices that queue their work. */
+#ifndef AN_MODEL_NODE_TIMES_PRIVATE_H
+#define AN_MODEL_NODE_TIMES_PRIVATE_H
 
 #include "model/backend.h"
 
 #define AN_NODE_PHASES 3 /* an_lanes_phase */
 
-/* Each node's are written by one thread. */
+/* Each node's entries are written by one thread, that of its device. */
 typedef struct {
     const an_backend_api *api;
     an_op **ops;
@@ -16,13 +16,13 @@ typedef struct {
     double seconds[AN_GRAPH_NODES_MAX][AN_NODE_PHASES];
 } an_node_times;
 
-/* From now on, on the devices' clocks where they have any. */
+/* From now on measure on the devices' clocks, if they have any. */
 void an_node_times_devices(an_node_times *times);
 
-/* Around a node's work. */
+/* To be called before and after a node's work. */
 int an_node_times_begin(an_node_times *times, int node, int phase);
 int an_node_times_end(an_node_times *times, int node, int phase);
-/* Once for each end, when the node's device is done; needed only for times on_devices. */
+/* With on_devices: adds the time of one begin and end. Once for each end, after the device was waited for. */
 int an_node_times_take(an_node_times *times, int node, int phase);
 
 void an_node_times_reset(an_node_times *times);

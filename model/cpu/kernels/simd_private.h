@@ -1,7 +1,7 @@
-/* Vectors of 16 floats, and bf16 values in memory: for functions that are called only where an_cpu_bf16 holds, or, if
- * they leave bf16 alone, an_cpu_simd is AVX-512. */
-#ifndef AN_MODEL_CPU_KERNELS_SIMD_H
-#define AN_MODEL_CPU_KERNELS_SIMD_H
+/* Vectors of 16 floats, and their conversion from and to bf16. Functions with AN_SIMD_TARGET may be called only if
+ * an_cpu_bf16() is true or, if they do not use bf16, if an_cpu_simd() is AVX-512. */
+#ifndef AN_MODEL_CPU_KERNELS_SIMD_PRIVATE_H
+#define AN_MODEL_CPU_KERNELS_SIMD_PRIVATE_H
 
 #include <immintrin.h>
 

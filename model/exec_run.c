@@ -1,0 +1,178 @@
+/* Steps, updates and evaluations, and the checks before and after them. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "model/exec_private.h"
+
+/* Devices read the mean image at the place of each crop, which must lie inside it. */
+static int draws_check(const an_exec *exec, const an_images *images, uint32_t count)
+{
+    if (exec->mean_side == 1 || !images->draws || an_exec_input_format(exec).dtype != AN_DTYPE_U8)
+        return AN_OK;
+    uint32_t room = (uint32_t)(exec->mean_side - exec->graph.input_side);
+    for (uint32_t i = 0; i < count; i++)
+        if (images->draws[i].x > room || images->draws[i].y > room)
+            return an_error(AN_EINVAL, "image %u lies at %u, %u: a crop of %d leaves the mean image of %d pixels", i,
+                            images->draws[i].x, images->draws[i].y, exec->graph.input_side, exec->mean_side);
+    return AN_OK;
+}
+
+static int batch_check(const an_exec *exec, const an_images *images, const uint32_t *labels, uint32_t count)
+{
+    if (!count || count > (uint32_t)exec->options.batch)
+        return an_error(AN_EINVAL, "%u samples: a step takes 1 to %d", count, exec->options.batch);
+    for (uint32_t i = 0; labels && i < count; i++)
+        if (labels[i] >= (uint32_t)exec->graph.classes)
+            return an_error(AN_EINVAL, "label %u of sample %u: the network has %d classes", labels[i], i,
+                            exec->graph.classes);
+    return draws_check(exec, images, count);
+}
+
+static bool all_finite(const float *values, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!isfinite(values[i]))
+            return false;
+    return true;
+}
+
+/* Whether all of a node's output is finite. Fetches it from the device, so it is for explaining a failure only. */
+static int node_finite(an_exec *exec, int number, uint32_t count, bool *finite)
+{
+    const an_node *node = &exec->graph.nodes[number];
+    size_t size = (size_t)count * (size_t)node->channels * (size_t)node->height * (size_t)node->width;
+    float *values = malloc(size * sizeof *values);
+    if (!values)
+        return an_error(AN_ENOMEM, "out of memory");
+    int rc = exec->api->output_get(exec->ops[number], false, count, values);
+    *finite = rc || all_finite(values, size);
+    free(values);
+    return rc;
+}
+
+/* AN_ECORRUPT with a message that begins with what was noticed and names the layer in which it began. */
+static int not_finite(an_exec *exec, uint32_t count, const char *noticed)
+{
+    for (int i = 0; i < exec->graph.count; i++) {
+        bool finite = true;
+        int rc = node_finite(exec, i, count, &finite);
+        if (rc)
+            return rc;
+        if (!finite)
+            return an_error(AN_ECORRUPT, "%s: the first values that are not finite come from '%s'", noticed,
+                            exec->graph.nodes[i].name);
+    }
+    return an_error(AN_ECORRUPT, "%s although every layer's output is finite", noticed);
+}
+
+static int result_take(an_exec *exec, uint32_t count, an_exec_result *out)
+{
+    char noticed[48];
+    int rc = exec->api->result(exec->ops[exec->loss], out);
+    if (rc || isfinite(out->loss))
+        return rc;
+    snprintf(noticed, sizeof noticed, "loss is %g", out->loss);
+    return not_finite(exec, count, noticed);
+}
+
+/* Without labels there is no loss that would show values that are not finite. */
+static int outputs_check(an_exec *exec, uint32_t count, const float *probabilities)
+{
+    if (all_finite(probabilities, (size_t)count * (size_t)exec->graph.classes))
+        return AN_OK;
+    return not_finite(exec, count, "outputs are not finite");
+}
+
+int an_exec_step(an_exec *exec, const an_images *images, const uint32_t *labels, uint32_t count, uint64_t step,
+                 an_exec_result *out)
+{
+    an_lanes_job job = {.images = *images,
+                        .run = {.step = step, .count = count, .training = true},
+                        .phases = {[AN_LANES_FORWARD] = true, [AN_LANES_BACKWARD] = true},
+                        .next = exec->prefetch,
+                        .next_count = exec->prefetch_count,
+                        .queue = true,
+                        .same = count == (uint32_t)exec->options.batch};
+    int rc = batch_check(exec, images, labels, count);
+    exec->prefetch = (an_images){0}; /* the job has it now */
+    if (rc)
+        return rc;
+    if (!exec->options.training || !labels)
+        return an_error(AN_EINVAL, exec->options.training ? "a training step without labels"
+                                                          : "a training step on a model made for evaluation");
+    rc = exec->api->labels(exec->ops[exec->loss], labels, count);
+    if (rc)
+        return rc;
+    rc = an_lanes_run(exec->lanes, &job);
+    if (rc)
+        return rc;
+    return result_take(exec, count, out);
+}
+
+void an_exec_prefetch(an_exec *exec, const an_images *images, uint32_t count)
+{
+    exec->prefetch = count && count <= (uint32_t)exec->options.batch ? *images : (an_images){0};
+    exec->prefetch_count = count;
+}
+
+int an_exec_update(an_exec *exec, const an_sgd *sgd)
+{
+    an_lanes_job job = {.sgd = *sgd, .phases = {[AN_LANES_UPDATE] = true}, .queue = true};
+    if (!exec->options.training)
+        return an_error(AN_EINVAL, "an update of a model made for evaluation");
+    return an_lanes_run(exec->lanes, &job);
+}
+
+void an_exec_replay_set(an_exec *exec, bool wanted)
+{
+    an_lanes_replay(exec->lanes)->unwanted = !wanted;
+}
+
+bool an_exec_replays(const an_exec *exec)
+{
+    const an_replay *replay = an_lanes_replay(exec->lanes);
+    return an_replay_due(replay, exec->api) && replay->recordings[AN_LANES_BACKWARD];
+}
+
+const char *an_exec_replay_refusal(const an_exec *exec)
+{
+    const an_replay *replay = an_lanes_replay(exec->lanes);
+    return replay->refused ? replay->refusal : NULL;
+}
+
+int an_exec_wait(an_exec *exec)
+{
+    int rc = AN_OK;
+    for (int i = 0; i < exec->device_count; i++) {
+        int this = exec->api->synchronize(exec->devices[i]);
+        rc = rc ? rc : this;
+    }
+    return rc;
+}
+
+int an_exec_evaluate(an_exec *exec, const an_images *images, const uint32_t *labels, uint32_t count,
+                     float *probabilities, an_exec_result *out)
+{
+    an_lanes_job job = {.images = *images, .run = {.count = count}, .phases = {[AN_LANES_FORWARD] = true}};
+    an_op *loss = exec->ops[exec->loss];
+    an_exec_result result;
+    float *outputs = probabilities ? probabilities : exec->outputs;
+    int rc = batch_check(exec, images, labels, count);
+    if (rc)
+        return rc;
+    rc = exec->api->labels(loss, labels, count);
+    if (rc)
+        return rc;
+    rc = an_lanes_run(exec->lanes, &job);
+    if (rc)
+        return rc;
+    if (probabilities || !labels)
+        rc = exec->api->output_get(loss, false, count, outputs);
+    if (rc)
+        return rc;
+    if (labels)
+        return result_take(exec, count, out ? out : &result);
+    return outputs_check(exec, count, outputs);
+}
