@@ -53,8 +53,9 @@ typedef struct {
 int an_options_init(const an_options *spec, void *target);
 
 /* Parse argv over what target holds. Positional arguments: *arguments points to a NULL-terminated array that lives
- * until the process ends. --help, --usage and --version print and exit(0). On a bad option or value: AN_EINVAL with a
- * message that names the option, the value and what is allowed. */
+ * until the process ends. AN_END: --help, --usage or --version was given and has been printed; the program has nothing
+ * else to do and ends with success. On a bad option or value: AN_EINVAL with a message that names the option, the value
+ * and what is allowed. */
 int an_options_parse(const an_options *spec, int argc, char **argv, void *target, char ***arguments);
 
 /* Set one option by name from text, as in a file. where names the origin in messages ("recipe 'x', line 3"). */

@@ -37,7 +37,7 @@ static int parse(int argc, char **argv, an_train_config *config, char ***argumen
     if (rc == AN_OK)
         rc = an_options_parse(&spec, argc, argv, config, arguments);
     const char *recipe = config->recipe;
-    if (rc < 0 || !recipe)
+    if (rc || !recipe)
         return rc;
     rc = an_options_init(&spec, config);
     if (rc == AN_OK)
