@@ -51,9 +51,9 @@ static int batch_tell(an_viewer *v, const an_batch *batch, const char *layer, fl
 {
     an_images images = an_train_images(batch);
     int rc = an_exec_evaluate(v->exec, &images, NULL, batch->count, NULL, NULL);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_exec_activation_get(v->exec, layer, batch->count, rows);
-    return rc == AN_OK ? watcher->rows(watcher->context, rows, batch->indices, batch->count) : rc;
+    return rc ? rc : watcher->rows(watcher->context, rows, batch->indices, batch->count);
 }
 
 int an_features_make(an_viewer *v, const an_dataset *dataset, const uint64_t *subset, uint64_t subset_count,
@@ -74,10 +74,10 @@ int an_features_make(an_viewer *v, const an_dataset *dataset, const uint64_t *su
         return rc;
     float *rows = malloc((size_t)v->options.batch * units * sizeof(*rows));
     rc = rows ? an_train_view_loader(&view, v->exec, &loader) : an_error(AN_ENOMEM, "out of memory for features");
-    while (rc == AN_OK) {
+    while (!rc) {
         an_batch *batch;
         rc = an_stop_requested() ? AN_STOPPED : an_loader_next(loader, &batch);
-        if (rc != AN_OK)
+        if (rc)
             break;
         rc = batch_tell(v, batch, layer, rows, watcher);
         an_loader_release(loader, batch);
@@ -138,9 +138,9 @@ static int header_write(saver *s, const an_viewer *v, const an_dataset *dataset,
     rc = text ? an_buffer_printf(&header, "%s%*s", text, (int)(-strlen(text) & 7), "")
               : an_error(AN_EINTERNAL, "cannot write a header of features");
     an_bytes_put_u64(length, header.size);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_file_writer_write(s->file, length, sizeof(length));
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_file_writer_write(s->file, header.data, header.size);
     an_buffer_free(&header);
     free(text);
@@ -153,16 +153,16 @@ static int features_save(const char *path, an_viewer *v, const an_dataset *datas
     saver s = {0};
     const char *layer = NULL;
     int rc = an_features_layer(&v->graph, &layer, &s.units);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_file_writer_open(&s.file, path);
     if (rc < 0)
         return rc;
     an_progress_start(&s.progress, "features", "images", 0, an_dataset_count(dataset), false);
     rc = header_write(&s, v, dataset, layer);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_features_make(v, dataset, NULL, 0, &(an_features_watcher){save_rows, &s});
     an_progress_finish(&s.progress, s.done, NULL);
-    if (rc == AN_OK)
+    if (!rc)
         return an_file_writer_commit(s.file);
     an_file_writer_abort(s.file);
     return rc;
@@ -190,7 +190,7 @@ int an_features_open(an_features **out, const char *path)
         return an_error(AN_ENOMEM, "out of memory for features");
     f->fd = -1;
     int rc = (f->path = strdup(path)) ? an_safetensors_open(&f->file, path) : an_error(AN_ENOMEM, "out of memory");
-    if (rc == AN_OK)
+    if (!rc)
         rc = place_rows(f);
     if (rc < 0)
         an_features_free(f);
@@ -218,10 +218,10 @@ static int matches(const an_features *f, const an_viewer *v, const an_dataset *d
                        *stored_dataset = an_safetensors_metadata(f->file, "dataset.fingerprint");
     uint32_t units = 0;
     int rc = an_features_layer(&v->graph, &layer, &units);
-    if (rc == AN_OK)
+    if (!rc)
         rc = weights_identity(v, weights, sizeof(weights));
     dataset_identity(dataset, fingerprint);
-    *out = rc == AN_OK && stored_weights && stored_dataset && strcmp(weights, stored_weights) == 0 &&
+    *out = !rc && stored_weights && stored_dataset && strcmp(weights, stored_weights) == 0 &&
            strcmp(fingerprint, stored_dataset) == 0 && f->units == units && f->count == an_dataset_count(dataset);
     return rc;
 }
@@ -234,9 +234,9 @@ int an_features_get(an_features **out, const char *path, an_viewer *viewer, cons
     int rc = access(path, F_OK) == 0 ? an_features_open(&f, path) : AN_ENOTFOUND;
     if (rc < 0 && rc != AN_ENOTFOUND)
         return an_error_prefix(rc, "give --features another name");
-    if (rc == AN_OK)
+    if (!rc)
         rc = matches(f, viewer, dataset, &fit);
-    if (rc == AN_OK && fit) {
+    if (!rc && fit) {
         *out = f;
         return AN_OK;
     }
@@ -244,7 +244,7 @@ int an_features_get(an_features **out, const char *path, an_viewer *viewer, cons
     if (rc < 0 && rc != AN_ENOTFOUND)
         return rc;
     rc = features_save(path, viewer, dataset);
-    return rc == AN_OK ? an_features_open(out, path) : rc;
+    return rc ? rc : an_features_open(out, path);
 }
 
 uint64_t an_features_count(const an_features *features)

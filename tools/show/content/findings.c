@@ -35,11 +35,11 @@ int an_findings_make(an_findings *out, an_viewer *viewer, const an_dataset *data
     an_evaluate_watcher watcher = {look, out, viewer->classes};
     int rc = an_confusion_init(&out->confusion, viewer->classes);
     out->mistakes = calloc((size_t)mistakes + 1, sizeof(*out->mistakes));
-    if (rc == AN_OK && !out->mistakes)
+    if (!rc && !out->mistakes)
         rc = an_error(AN_ENOMEM, "out of memory for mistakes");
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_evaluate_centre(viewer->exec, &view, &watcher, &out->result);
-    if (rc != AN_OK)
+    if (rc)
         an_findings_free(out);
     return rc;
 }

@@ -28,7 +28,7 @@ static int search_open(search *s)
 {
     size_t rows = 0, products = 0;
     int rc = an_size_multiply((size_t)BLOCK * sizeof(float), s->units, &rows);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_size_multiply((size_t)BLOCK * sizeof(float), s->count, &products);
     if (rc < 0)
         return rc;
@@ -111,7 +111,7 @@ static int by_distance(const void *a, const void *b)
 static int refine(const search *s, uint32_t q, uint32_t wanted, an_neighbor *space, an_neighbor *out)
 {
     int rc = AN_OK;
-    for (uint32_t i = 0; rc == AN_OK && i < s->kept; i++) {
+    for (uint32_t i = 0; !rc && i < s->kept; i++) {
         space[i].index = s->candidates[(size_t)q * s->kept + i].index;
         rc = an_features_read(s->base, space[i].index, 1, s->rows);
         space[i].distance = distance(s->queries + (size_t)q * s->units, s->rows, s->units);
@@ -128,9 +128,9 @@ static int search_run(search *s, uint32_t wanted, an_neighbor *out)
     uint64_t total = an_features_count(s->base);
     an_neighbor *space = malloc(s->kept * sizeof(*space));
     int rc = space ? AN_OK : an_error(AN_ENOMEM, "out of memory for neighbours");
-    for (uint64_t first = 0; rc == AN_OK && first < total; first += BLOCK)
+    for (uint64_t first = 0; !rc && first < total; first += BLOCK)
         rc = block_compare(s, first, (uint32_t)(total - first < BLOCK ? total - first : BLOCK));
-    for (uint32_t q = 0; rc == AN_OK && q < s->count; q++)
+    for (uint32_t q = 0; !rc && q < s->count; q++)
         rc = refine(s, q, wanted, space, out + (size_t)q * wanted);
     free(space);
     return rc;
@@ -147,7 +147,7 @@ int an_nearest_find(const an_features *base, const float *queries, uint32_t coun
     search s = {base, queries, count, an_features_units(base), (uint32_t)kept, NULL, NULL, NULL, NULL};
     openblas_set_num_threads(threads ? threads : an_thread_cpu_count());
     int rc = search_open(&s);
-    if (rc == AN_OK)
+    if (!rc)
         rc = search_run(&s, wanted, out);
     search_close(&s);
     return rc;
