@@ -1,6 +1,6 @@
 /* A chart of lines over one axis: title, axes with round numbers, grid, legend. */
-#ifndef AN_SHOW_CANVAS_CHART_H
-#define AN_SHOW_CANVAS_CHART_H
+#ifndef AN_TOOLS_SHOW_CANVAS_CHART_H
+#define AN_TOOLS_SHOW_CANVAS_CHART_H
 
 #include "tools/show/canvas/canvas.h"
 

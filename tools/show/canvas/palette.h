@@ -1,7 +1,7 @@
 /* The colours of all pictures, by what they mean. A report follows the reader's light or dark scheme; files are light.
  */
-#ifndef AN_SHOW_CANVAS_PALETTE_H
-#define AN_SHOW_CANVAS_PALETTE_H
+#ifndef AN_TOOLS_SHOW_CANVAS_PALETTE_H
+#define AN_TOOLS_SHOW_CANVAS_PALETTE_H
 
 typedef enum {
     AN_COLOUR_PAPER,

@@ -1,6 +1,6 @@
 /* A command's own options followed by some of an-train's recipe: told apart there, used here. */
-#ifndef AN_SHOW_COMMANDS_RECIPE_OPTIONS_H
-#define AN_SHOW_COMMANDS_RECIPE_OPTIONS_H
+#ifndef AN_TOOLS_SHOW_COMMANDS_RECIPE_OPTIONS_H
+#define AN_TOOLS_SHOW_COMMANDS_RECIPE_OPTIONS_H
 
 #include <stddef.h>
 

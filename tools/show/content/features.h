@@ -1,7 +1,7 @@
 /* Features: what the last hidden layer answers to each image of a dataset, a row each, in a safetensors file
  * ("features", images x units, float32). The file says which weights and which dataset it belongs to. */
-#ifndef AN_SHOW_CONTENT_FEATURES_H
-#define AN_SHOW_CONTENT_FEATURES_H
+#ifndef AN_TOOLS_SHOW_CONTENT_FEATURES_H
+#define AN_TOOLS_SHOW_CONTENT_FEATURES_H
 
 #include "tools/show/content/viewer.h"
 

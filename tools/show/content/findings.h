@@ -1,6 +1,6 @@
 /* What an evaluation tells about single classes and images. */
-#ifndef AN_SHOW_CONTENT_FINDINGS_H
-#define AN_SHOW_CONTENT_FINDINGS_H
+#ifndef AN_TOOLS_SHOW_CONTENT_FINDINGS_H
+#define AN_TOOLS_SHOW_CONTENT_FINDINGS_H
 
 #include "tools/show/content/viewer.h"
 #include "train/loop/evaluate.h"

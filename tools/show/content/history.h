@@ -1,6 +1,6 @@
 /* A run's metrics.jsonl as curves. */
-#ifndef AN_SHOW_CONTENT_HISTORY_H
-#define AN_SHOW_CONTENT_HISTORY_H
+#ifndef AN_TOOLS_SHOW_CONTENT_HISTORY_H
+#define AN_TOOLS_SHOW_CONTENT_HISTORY_H
 
 #include "tools/show/canvas/canvas.h"
 

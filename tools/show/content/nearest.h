@@ -1,7 +1,7 @@
 /* The nearest rows of a file of features by Euclidean distance. Memory does not grow with the file: it is read in
  * blocks, and one matrix product (OpenBLAS) compares a block with all queries. */
-#ifndef AN_SHOW_CONTENT_NEAREST_H
-#define AN_SHOW_CONTENT_NEAREST_H
+#ifndef AN_TOOLS_SHOW_CONTENT_NEAREST_H
+#define AN_TOOLS_SHOW_CONTENT_NEAREST_H
 
 #include "tools/show/content/features.h"
 

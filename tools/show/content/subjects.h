@@ -1,7 +1,7 @@
 /* Images that somebody asks about, one after the other: files, the image files below folders, or records of a dataset.
  * All come as square images of the side that the network's inputs are cut from. */
-#ifndef AN_SHOW_CONTENT_SUBJECTS_H
-#define AN_SHOW_CONTENT_SUBJECTS_H
+#ifndef AN_TOOLS_SHOW_CONTENT_SUBJECTS_H
+#define AN_TOOLS_SHOW_CONTENT_SUBJECTS_H
 
 #include "tools/show/content/viewer.h"
 

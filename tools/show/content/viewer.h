@@ -1,6 +1,6 @@
 /* A trained network ready to look at images, and what its classes are called. */
-#ifndef AN_SHOW_CONTENT_VIEWER_H
-#define AN_SHOW_CONTENT_VIEWER_H
+#ifndef AN_TOOLS_SHOW_CONTENT_VIEWER_H
+#define AN_TOOLS_SHOW_CONTENT_VIEWER_H
 
 #include "augment/sample.h"
 #include "base/program/options.h"

@@ -1,6 +1,6 @@
 /* What training makes of one image, by the loader's own code. */
-#ifndef AN_SHOW_VIEWS_AUGMENT_SHEET_H
-#define AN_SHOW_VIEWS_AUGMENT_SHEET_H
+#ifndef AN_TOOLS_SHOW_VIEWS_AUGMENT_SHEET_H
+#define AN_TOOLS_SHOW_VIEWS_AUGMENT_SHEET_H
 
 #include "augment/sample.h"
 #include "store/dataset/dataset.h"

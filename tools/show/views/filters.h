@@ -1,6 +1,6 @@
 /* The paper's Figure 3: the kernels of a first layer as small pictures. */
-#ifndef AN_SHOW_VIEWS_FILTERS_H
-#define AN_SHOW_VIEWS_FILTERS_H
+#ifndef AN_TOOLS_SHOW_VIEWS_FILTERS_H
+#define AN_TOOLS_SHOW_VIEWS_FILTERS_H
 
 #include "tools/show/canvas/canvas.h"
 

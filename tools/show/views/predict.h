@@ -1,6 +1,6 @@
 /* What a network says about images, and the left panel of the paper's Figure 4. */
-#ifndef AN_SHOW_VIEWS_PREDICT_H
-#define AN_SHOW_VIEWS_PREDICT_H
+#ifndef AN_TOOLS_SHOW_VIEWS_PREDICT_H
+#define AN_TOOLS_SHOW_VIEWS_PREDICT_H
 
 #include "base/error.h"
 #include "tools/show/canvas/canvas.h"

@@ -1,6 +1,6 @@
 /* A run as one HTML page that needs nothing else: no network, light or dark, printable, readable on a phone. */
-#ifndef AN_SHOW_VIEWS_REPORT_PAGE_H
-#define AN_SHOW_VIEWS_REPORT_PAGE_H
+#ifndef AN_TOOLS_SHOW_VIEWS_REPORT_PAGE_H
+#define AN_TOOLS_SHOW_VIEWS_REPORT_PAGE_H
 
 #include "tools/show/content/findings.h"
 #include "tools/show/content/history.h"
