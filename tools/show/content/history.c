@@ -53,18 +53,34 @@ static int event_add(an_history *h, const json_t *event)
     return rc;
 }
 
-static int lines_read(an_history *h, const an_buffer *file, const char *path)
+/* A line counts if it is a JSON object with a step: the rule by which a resumed training keeps lines. */
+static int line_read(an_history *h, const char *line, size_t length)
+{
+    json_t *event = json_loadb(line, length, 0, NULL);
+    const json_t *step = json_object_get(event, "step");
+    int rc = json_is_integer(step) && json_integer_value(step) >= 0 ? event_add(h, event) : AN_OK;
+    json_decref(event);
+    return rc;
+}
+
+static int lines_read(an_history *h, const an_buffer *file)
 {
     const char *at = (const char *)file->data, *end = at + file->size, *newline;
     int rc = AN_OK;
-    for (int line = 1; !rc && at < end && (newline = memchr(at, '\n', (size_t)(end - at))); line++) {
-        json_t *event = json_loadb(at, (size_t)(newline - at), 0, NULL);
-        rc = json_is_object(event) ? event_add(h, event)
-                                   : an_error(AN_ECORRUPT, "'%s': line %d is not JSON", path, line);
-        json_decref(event);
+    while (!rc && at < end && (newline = memchr(at, '\n', (size_t)(end - at)))) {
+        rc = line_read(h, at, (size_t)(newline - at));
         at = newline + 1;
     }
     return rc;
+}
+
+/* Of all points alike: groups of thinned points need not be equally large. */
+static void average(an_curve *c)
+{
+    double sum = 0;
+    for (int i = 0; i < c->count; i++)
+        sum += c->points[i].y;
+    c->mean = c->count ? sum / c->count : 0;
 }
 
 static void thin(an_curve *c)
@@ -103,9 +119,11 @@ int an_history_load(an_history *out, const char *run)
     if (rc == AN_ENOTFOUND)
         rc = an_error_prefix(rc, "'%s' is no run of an-train", run);
     if (!rc)
-        rc = lines_read(out, &file, (char *)path.data);
-    for (int i = 0; i < AN_CURVES; i++)
+        rc = lines_read(out, &file);
+    for (int i = 0; i < AN_CURVES; i++) {
+        average(&out->curves[i]);
         thin(&out->curves[i]);
+    }
     if (!rc && !out->curves[AN_CURVE_LOSS].count)
         rc = an_error(AN_EINVAL, "'%s' has logged no step yet: let it train for --log-every steps first", run);
     an_buffer_free(&path);
@@ -117,11 +135,7 @@ int an_history_load(an_history *out, const char *run)
 
 double an_history_mean(const an_history *history, an_curve_kind kind)
 {
-    const an_curve *c = &history->curves[kind];
-    double sum = 0;
-    for (int i = 0; i < c->count; i++)
-        sum += c->points[i].y / c->count;
-    return sum;
+    return history->curves[kind].mean;
 }
 
 void an_history_free(an_history *h)

@@ -1,5 +1,6 @@
 #include "tools/show/views/predict.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #include "base/program/stop.h"
@@ -72,11 +73,26 @@ static int input_make(predictor *p, const an_subject *s, uint32_t at)
     return an_sampler_make(p->sampler, p->scratch, &record, &centre, p->inputs + at * an_sampler_bytes(p->sampler));
 }
 
+/* Values that are not finite have no order, so no class would be the most probable one. */
+static int outputs_check(const predictor *p)
+{
+    uint32_t classes = p->viewer->classes;
+    for (size_t i = 0; i < (size_t)p->count * classes; i++)
+        if (!isfinite(p->probabilities[i]))
+            return an_error(AN_ECORRUPT,
+                            "'%s': the network's outputs are not finite: its weights are damaged or its training "
+                            "diverged; use an earlier checkpoint",
+                            p->batch[i / classes].name);
+    return AN_OK;
+}
+
 static int flush(predictor *p, const an_predict_watcher *watcher)
 {
     uint32_t classes = p->viewer->classes;
     an_images images = {p->inputs, p->draws};
     int rc = p->count ? an_exec_evaluate(p->viewer->exec, &images, NULL, p->count, p->probabilities, NULL) : AN_OK;
+    if (!rc)
+        rc = outputs_check(p);
     for (uint32_t i = 0; !rc && i < p->count; i++) {
         an_subject *s = &p->batch[i];
         s->said = an_prediction_make(s->index, (uint32_t)s->label, p->probabilities + (size_t)i * classes, classes);

@@ -13,7 +13,8 @@ typedef struct {
     void *context;
 } an_predict_watcher;
 
-/* Images that do not decode are passed over: *unusable counts them, and the first one's reason is kept in *reason. */
+/* Images that do not decode are passed over: *unusable counts them, and the first one's reason is kept in *reason.
+ * AN_ECORRUPT, naming the image, if the network's outputs are not finite. */
 int an_predict(an_viewer *viewer, an_subjects *subjects, const an_predict_watcher *watcher, uint64_t *unusable,
                an_error_state *reason);
 
