@@ -11,7 +11,7 @@ import re
 import sys
 from pathlib import Path
 
-STORE = {"store", "store/image", "store/jpeg", "store/coef", "store/dataset", "store/reader"}
+STORE = {"store", "store/image", "store/image/planes", "store/jpeg", "store/coef", "store/dataset", "store/reader"}
 MODEL = {"model", "model/graph", "model/nets"}
 # base/program is for programs: it prints, parses command lines and handles signals.
 ROOMS = {
@@ -19,9 +19,10 @@ ROOMS = {
     "base/program": {"base"},
 
     "store/image": {"base"},
-    "store/jpeg": {"base", "store/image"},
-    "store/coef": {"base", "store/image", "store/jpeg"},
-    "store": {"base", "store/image", "store/jpeg", "store/coef"},
+    "store/image/planes": {"base", "store/image"},
+    "store/jpeg": {"base", "store/image", "store/image/planes"},
+    "store/coef": {"base", "store/image", "store/image/planes", "store/jpeg"},
+    "store": {"base", "store/image", "store/image/planes", "store/jpeg", "store/coef"},
     "store/dataset": {"base", "store", "store/image"},
     "store/reader": {"base"},
 
@@ -43,7 +44,7 @@ ROOMS = {
     "model/cuda": {"base", "model", "model/graph", "model/cuda/kernels", "model/cuda/library"},
 
     "train/state": {"base", "model", "model/graph"},
-    "train/watch": {"base", "model"},
+    "train/watch": {"base", "model", "train/state"},
     "train/setup": {"base", "base/program", "augment", *MODEL, "train/state"},
     "train/loop": {"base", "base/program", "augment", "model", "model/graph", "train/state", "train/watch",
                    "train/setup"},
@@ -77,6 +78,8 @@ FENCED = [
     (r"liburing(/.*)?\.h", r"store/reader/uring\.c", "store/reader/uring.c"),
     (r"lmdb\.h", r"store/dataset/.*", "store/dataset"),
     (r"(archive|archive_entry|matio|zlib)\.h", r"ingest/sources/.*", "ingest/sources"),
+    (r"png\.h", r"base/png\.c|ingest/picture/.*", "base/png.c and ingest/picture"),
+    (r"(cairo.*|pango/.*)\.h", r"(tools/show/canvas|ingest/commands)/.*", "tools/show/canvas and ingest/commands"),
     (r"(oneapi/)?(dnnl/)?dnnl.*\.h", r"model/cpu/.*", "model/cpu"),
     (r"nccl.*\.h|mpi\.h", r"train/group/.*", "train/group"),
     (r"(cuda|cublas|cudnn|curand|nvml|nvtx|nvToolsExt|driver_types|vector_types|cooperative_groups).*",

@@ -80,6 +80,8 @@ BAD = [
     ("store/record.c", '<lmdb.h>'),
     ("augment/loader.c", '<lmdb.h>'),
     ("ingest/picture/png.c", '<archive.h>'),
+    ("train/loop/trainer.c", '<png.h>'),
+    ("tools/show/views/draw.c", '<pango/pangocairo.h>'),
     ("model/exec.c", '<oneapi/dnnl/dnnl.h>'),
     ("model/cpu/conv.c", '<cuda_runtime.h>'),
     ("model/exec.c", '<cudnn.h>'),
