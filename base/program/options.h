@@ -1,7 +1,7 @@
-/* Command-line options declared once, in a table; the table drives the parser, the help text and
- * `name = value` files. Values are stored into a struct at offset. -h, --help, --usage and --version come by
- * themselves, and so do ranges, choices, defaults and the exit codes in the help. For the main thread, before others
- * start.
+/* Command-line options, declared once in a table. The table drives the parser, the help text and `name = value` files.
+ * Values are stored into the caller's struct, at the offset that the row gives. Every program has -h, --help, --usage
+ * and --version without a row; the help states ranges, choices, defaults and exit codes by itself. For the main thread,
+ * before others start.
  *
  *     static const an_option options[] = {
  *         {.heading = "Records:"},

@@ -1,4 +1,4 @@
-/* Help text, in the order of the table: a table is arranged so that it reads well from above. */
+/* Help text, in the order of the table of options. */
 #include <stdio.h>
 #include <string.h>
 
@@ -10,7 +10,7 @@
 #define DOC_COLUMN 29 /* where descriptions begin */
 #define OPTIONS "[OPTION...]"
 
-/* What holds for every program. */
+/* Ends the help of every program. */
 static const char common_text[] = "\n"
                                   "Exit status:\n"
                                   "  0                          success\n"
@@ -61,7 +61,7 @@ static int add_text(an_buffer *out, const char *text)
     return rc;
 }
 
-/* The value that holds when the option is not given; NULL: none worth a word. */
+/* The value that an option has when it is not given; NULL if the help need not name it. */
 static const char *default_of(const an_option *option)
 {
     if (option->type == AN_OPTION_CHOICE && !option->initial)

@@ -121,7 +121,7 @@ int an_options_parse(const an_options *spec, int argc, char **argv, void *target
     syntax s = {0};
     int rc = syntax_make(spec, &s), key;
     opterr = 0;
-    optind = 0; /* glibc: forget an earlier scan altogether */
+    optind = 0; /* glibc: start over, also if an earlier scan stopped halfway */
     while (!rc && (key = getopt_long(argc, argv, s.shorts, s.longs, NULL)) != -1)
         rc = take(spec, key, argv, target);
     syntax_free(&s);

@@ -47,7 +47,7 @@ static void ranges_find(plot *p)
         }
 }
 
-/* Something to draw on, whatever the data: from zero up, or whole decades. */
+/* The range of y, never empty: from zero up, or whole powers of ten. */
 static void ranges_round(plot *p)
 {
     if (p->x_min > p->x_max) {

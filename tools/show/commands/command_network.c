@@ -27,7 +27,7 @@ static const an_option own[] = {
 };
 #define OWN (sizeof(own) / sizeof(own[0]))
 
-/* Those of an-train's options that decide the graph; told apart there, drawn here. */
+/* The options of an-train that decide the graph. */
 static const char *const shaping[] = {"crop", "network",    "activation",       "dropout", "dropout-layers",
                                       "lrn",  "one-column", "no-communication", "pool",    "padding"};
 #define SHAPING (sizeof(shaping) / sizeof(shaping[0]))

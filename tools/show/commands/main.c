@@ -57,7 +57,8 @@ static int run_command(int argc, char **argv)
     return rc ? rc : an_error(AN_EINVAL, "no command '%s': see an-show --help", arguments[0]);
 }
 
-/* As an-train does: libgomp's idle threads would spin and take processors from the loader and from OpenBLAS. */
+/* libgomp's idle threads would spin and take processors from the loader and from OpenBLAS, so the program starts itself
+ * again with a policy that lets them sleep: libgomp reads it only once, when it is loaded. */
 static void let_idle_threads_sleep(char **argv)
 {
     if (getenv("OMP_WAIT_POLICY"))

@@ -57,7 +57,7 @@ double an_findings_share(const an_findings *f, uint32_t label)
     return total ? (double)an_confusion_correct(&f->confusion, label) / (double)total : 0;
 }
 
-/* Insertion: a thousand classes at most are usual, and this is done once. */
+/* Insertion sort: there are about a thousand classes, and this is done once. */
 uint32_t an_findings_order(const an_findings *f, uint32_t *out)
 {
     uint32_t count = 0;

@@ -42,7 +42,7 @@ static int names_from_dataset(an_viewer *v, const an_dataset *dataset)
     return AN_OK;
 }
 
-/* The training set may have been moved or ingested anew: then its names are not asked for. */
+/* The training set may have been moved or replaced. Then the names stay what they are: the ids. */
 static int names_from_training(an_viewer *v, const an_train_identity *identity)
 {
     an_dataset *dataset = NULL;

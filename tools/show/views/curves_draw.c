@@ -15,7 +15,7 @@ static an_series series_of(const an_history *run, an_curve_kind kind, an_colour 
     return (an_series){name, colour, dashed, run->curves[kind].points, run->curves[kind].count};
 }
 
-/* Two curves of every run; named in the legend by the run, and once by what dashes mean. */
+/* Two curves of every run. The legend names each run, and says once what dashed lines are. */
 static void runs_chart(an_canvas *c, const an_history *runs, int count, an_series *space, const an_curve_kind kinds[2],
                        an_chart chart, bool named, const double area[4])
 {

@@ -45,7 +45,7 @@ static int read_tensor(an_filters *f, const char *path)
     return rc;
 }
 
-/* Where the second device's kernels begin. */
+/* The number of the first kernel of the second device. */
 static int find_split(an_filters *f, an_trained *trained)
 {
     an_graph graph;

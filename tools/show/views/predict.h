@@ -1,4 +1,5 @@
-/* What a network says about images, and the left panel of the paper's Figure 4. */
+/* Runs a network over images, and draws the left panel of the paper's Figure 4: images with their most probable
+ * classes. */
 #ifndef AN_TOOLS_SHOW_VIEWS_PREDICT_H
 #define AN_TOOLS_SHOW_VIEWS_PREDICT_H
 
@@ -6,8 +7,8 @@
 #include "tools/show/canvas/canvas.h"
 #include "tools/show/content/subjects.h"
 
-/* Told every image with what the network says about it, in order. It may take the image out of subject, leaving it
- * zeroed. A negative return ends. */
+/* Is given every image, in order, with the network's prediction. It may take the image out of subject, leaving zeros
+ * there. A negative return ends the run. */
 typedef struct {
     int (*tell)(void *context, an_subject *subject);
     void *context;

@@ -1,4 +1,5 @@
-/* A run as one HTML page that needs nothing else: no network, light or dark, printable, readable on a phone. */
+/* A run as one HTML page that needs no other file and no network connection. It follows the reader's light or dark
+ * scheme, prints, and fits a phone. */
 #ifndef AN_TOOLS_SHOW_VIEWS_REPORT_PAGE_H
 #define AN_TOOLS_SHOW_VIEWS_REPORT_PAGE_H
 
