@@ -1,4 +1,5 @@
-/* Integers in files: little-endian values at any alignment, and big-endian keys, which sort by value. */
+/* Integers in files: little-endian values at any alignment, and big-endian keys, whose bytes sort as their values do.
+ */
 #ifndef AN_BASE_BYTES_H
 #define AN_BASE_BYTES_H
 

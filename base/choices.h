@@ -1,8 +1,8 @@
-/* Which of several kernels computes an operation, where that was found by measuring. A key says everything that the
- * choice depends on: the operation with its shape, the device, its driver and libraries.
+/* Which of several kernels computes an operation, where measurements decided. The key of a choice names everything that
+ * it depends on: the operation and its shape, the device, its driver and libraries.
  *
- * Kernels round differently, so whoever wants the same bits again must bring the same choices: exec takes what is in
- * the table, measures what is not and adds it. One thread at a time. */
+ * Kernels round differently, so the same bits come out again only with the same choices. exec uses the choices in the
+ * table, measures those that are missing and adds them. One thread at a time uses a table; its owner frees it. */
 #ifndef AN_BASE_CHOICES_H
 #define AN_BASE_CHOICES_H
 
@@ -11,9 +11,9 @@
 
 typedef struct {
     char *key, *name;           /* printable, without tabs and newlines */
-    double microseconds, first; /* of the chosen one, and of the library's own favourite */
-    bool used;                  /* asked for in this process */
-    bool measured;              /* in this process */
+    double microseconds, first; /* time of the chosen kernel, and of the one that the library would take */
+    bool used;                  /* this process asked for it */
+    bool measured;              /* this process measured it */
 } an_choice;
 
 typedef struct {
@@ -21,11 +21,11 @@ typedef struct {
     size_t count, capacity;
 } an_choices; /* zero-initialise */
 
-/* NULL if there is none. Valid until the next put. Marks it as used. */
+/* The choice for key, marked as used; NULL if there is none. Valid until the next put. */
 const an_choice *an_choices_find(an_choices *choices, const char *key);
-/* Copies. What has the key already stays: the first choice counts. */
+/* Add a copy of choice. If its key is in the table already, nothing changes: the first choice counts. */
 int an_choices_put(an_choices *choices, const an_choice *choice);
-/* The key's choice is another one: for what was kept and does not exist any more. */
+/* Replace the choice of the same key: for a kept choice whose kernel no longer exists. */
 int an_choices_replace(an_choices *choices, const an_choice *choice);
 void an_choices_free(an_choices *choices);
 

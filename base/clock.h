@@ -1,4 +1,4 @@
-/* Clocks, in nanoseconds. */
+/* Clocks, in nanoseconds. Any thread; they cannot fail. */
 #ifndef AN_BASE_CLOCK_H
 #define AN_BASE_CLOCK_H
 

@@ -1,4 +1,4 @@
-/* SIMD tiers and their run-time choice. */
+/* Which instructions of the processor the kernels use: the SIMD tier, chosen at run time. Any thread; cannot fail. */
 #ifndef AN_BASE_CPU_H
 #define AN_BASE_CPU_H
 
@@ -17,7 +17,7 @@ an_simd_tier an_cpu_simd_best(void);   /* ignoring AN_SIMD */
 const char *an_cpu_simd_refused(void); /* the word in AN_SIMD that could not be honoured, or NULL */
 const char *an_cpu_simd_name(an_simd_tier tier);
 
-/* Products of bf16 with fp32 sums (AVX-512 BF16), in the AVX-512 tier. */
+/* Whether the tier is AVX-512 and the processor multiplies bf16 with sums in fp32 (AVX-512 BF16). */
 bool an_cpu_bf16(void);
 
 /* "AMD EPYC 9R14, 2 threads, avx512": for reports. */

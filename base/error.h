@@ -49,7 +49,7 @@ int an_error_prefix(int code, const char *format, ...) __attribute__((format(pri
 /* This thread's last message; "" if none. Valid until the thread's next call into this module. */
 const char *an_error_message(void);
 
-/* A message carried from one thread to another (a worker's failure to the thread that waits for it). */
+/* A code with its message, to carry a worker's failure to the thread that waits for it. */
 typedef struct {
     int code;
     char message[AN_ERROR_MAX];

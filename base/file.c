@@ -15,7 +15,7 @@
 
 struct an_file_writer {
     int fd;
-    char *path, *temporary; /* no temporary: written in place */
+    char *path, *temporary; /* temporary is NULL where path is written in place */
 };
 
 static int read_all(int fd, const char *path, size_t limit, an_buffer *out)

@@ -7,22 +7,28 @@
 
 #include "base/buffer.h"
 
-/* Append the file's bytes to out; AN_ECORRUPT if larger than limit. On failure out holds what it held. */
+/* Append the whole file to out. AN_ECORRUPT if it is larger than limit bytes. On failure out is unchanged. */
 int an_file_read(const char *path, size_t limit, an_buffer *out);
 
-/* Atomic replacement: write to "<path>.tmp-<pid>", sync, rename, sync the folder. A symbolic link keeps, and the file
- * it leads to is replaced; a device or a pipe (/dev/stdout) is written in place. AN_EINVAL for a folder. */
+/* Atomic replacement: write to "<path>.tmp-<pid>", sync it, rename it to path, sync the folder. A process writes a path
+ * through one writer at a time, because the temporary's name depends on nothing else. If path is a symbolic link to a
+ * file, that file is replaced and the link stays; a link that leads nowhere is itself replaced. A device or a pipe
+ * (/dev/stdout) is written in place. AN_EINVAL for a folder. */
 typedef struct an_file_writer an_file_writer;
 int an_file_writer_open(an_file_writer **out, const char *path);
 int an_file_writer_write(an_file_writer *writer, const void *data, size_t size);
-/* Sync and rename. The writer is freed either way; on failure nothing appears under path. */
+/* Sync and rename. The writer is freed either way. On failure path still holds what it held before, with two
+ * exceptions: a device or a pipe has what was written so far, and if syncing the folder fails, path already names the
+ * new file but may name the old one again after a power failure. */
 int an_file_writer_commit(an_file_writer *writer);
 void an_file_writer_abort(an_file_writer *writer); /* NULL is fine */
 
-int an_file_copy(const char *from, const char *to); /* the same way */
+/* Each opens a writer, writes everything and commits it. */
+int an_file_copy(const char *from, const char *to);
 int an_file_write_atomic(const char *path, const void *data, size_t size);
 
-/* pread until all is there; EINTR retried; a short read is AN_ECORRUPT. name is for messages. */
+/* Read exactly size bytes at offset, with as many calls of pread as it takes. AN_ECORRUPT if the file ends before. name
+ * is what messages call the file. */
 int an_file_pread(int fd, void *data, size_t size, uint64_t offset, const char *name);
 
 int an_file_sync_folder(const char *path); /* fsync the folder path itself */

@@ -1,4 +1,4 @@
-/* How image batches lie in memory: the vocabulary shared by the loader that writes them and the model that reads them.
+/* How image batches lie in memory. The loader writes them so and the model reads them so; neither includes the other.
  */
 #ifndef AN_BASE_FORMAT_H
 #define AN_BASE_FORMAT_H
@@ -15,9 +15,9 @@ typedef struct {
     int channels; /* as stored: 3, or 4 with a zero channel for alignment */
 } an_format;
 
-/* What was drawn for one image: where its crop lay in the record, whether it is mirrored, and what is added to each
- * colour. Bytes (AN_DTYPE_U8) are cropped and mirrored already; who turns them into numbers needs the place for the
- * mean image, and the shift. */
+/* The random choices made for one image: where its crop lay in the record, whether it is mirrored, and what is added to
+ * each colour. Images handed over as bytes (AN_DTYPE_U8) are already cropped and mirrored. Whoever turns the bytes into
+ * numbers needs x and y to subtract the right part of the mean image, and shift. */
 typedef struct {
     float shift[3]; /* RGB */
     uint32_t x, y, flip;

@@ -21,8 +21,9 @@ typedef enum {
 /* One block: 128-bit counter and 64-bit key to 128 random bits. */
 void an_rng_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);
 
-/* A stream addressed by (seed, purpose, epoch, index). Plain value: copy and discard freely.
- * Key = seed; counter = {block number, purpose << 24 | epoch bits 0..23, index low, index high ^ epoch bits 24..}. */
+/* A stream of random numbers, addressed by (seed, purpose, epoch, index). A plain value that needs no freeing; a copy
+ * goes on independently. Key = seed; counter = {block number, purpose << 24 | epoch bits 0..23, index low, index high ^
+ * epoch bits 24..}. */
 typedef struct {
     uint32_t key[2], counter[4], block[4];
     uint32_t used; /* words of block consumed, 4 = refill */

@@ -52,7 +52,7 @@ static int visit(const char *path, const struct stat *info, int kind, struct FTW
 {
     (void)info, (void)walk;
     const char *dot = strrchr(path, '.');
-    if (kind != FTW_F || !dot || (strcasecmp(dot, ".jpg") && strcasecmp(dot, ".jpeg")) || count == FILES_MAX)
+    if (kind != FTW_F || !dot || (strcasecmp(dot, ".jpg") != 0 && strcasecmp(dot, ".jpeg") != 0) || count == FILES_MAX)
         return 0;
     samples[count].path = strdup(path);
     return samples[count++].path ? 0 : -1;

@@ -454,7 +454,7 @@ int main(int argc, char **argv)
         rc = run_rounds(&b);
     if (b.temporary[0])
         (void)unlink(b.temporary);
-    if (rc)
+    if (rc < 0)
         an_log(AN_LOG_ERROR, "%s", an_error_message());
     return an_error_exit_code(rc);
 }

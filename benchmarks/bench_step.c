@@ -276,7 +276,7 @@ int main(int argc, char **argv)
         rc = an_options_parse(&spec, argc, argv, &c, &arguments);
     if (!rc)
         rc = bench_run(&c);
-    if (rc)
+    if (rc < 0)
         an_log(AN_LOG_ERROR, "%s", an_error_message());
     return an_error_exit_code(rc);
 }

@@ -1,35 +1,90 @@
 #!/usr/bin/env python3
-"""Names every #include that breaks the layering which docs/architecture.md describes.
+"""Checks that every #include keeps to the rooms of docs/architecture.md.
 
-usage: check-layers.py ROOT     exit status: 0 all keep to it, 1 some do not, 2 ROOT is not a source tree
+usage: check-layers.py ROOT     exit status: 0 no faults, 1 faults, 2 ROOT is not a source tree
+
+A room is a folder with source files. ROOMS says for each room which others it may include; a room includes itself.
+Reported are: an include that the table does not allow; a room that is missing from the table; a cycle in the table; a
+private header that another room includes; a header of another project outside its home; a folder with too many files.
 """
 import re
 import sys
 from pathlib import Path
 
-LIBRARIES = {
-    "base": {"base"},
-    "store": {"base", "store"},
-    "ingest": {"base", "store", "ingest"},
-    "augment": {"base", "store", "augment"},
-    "model": {"base", "model"},
-    "train": {"base", "augment", "model", "train"},
-}
-# What stands above the libraries may use all of them; nobody else includes these, but tests of what benchmarks decide and tools draw.
-ABOVE = ("tools", "benchmarks", "tests")
-ALLOWED = {**LIBRARIES, **{folder: {*LIBRARIES, folder} for folder in ABOVE}}
-ALLOWED["tests"].update(("benchmarks", "tools"))
-ALLOWED["benchmarks"].add("tools")
+STORE = {"store", "store/image", "store/image/planes", "store/jpeg", "store/coef", "store/dataset", "store/reader"}
+MODEL = {"model", "model/graph", "model/nets"}
+# base/program is for programs: it prints, parses command lines and handles signals.
+ROOMS = {
+    "base": set(),
+    "base/program": {"base"},
 
-# Headers of other projects and the only files of ours that may include them; those that compare with them are free.
-FREE = ("tests", "benchmarks")
+    "store/image": {"base"},
+    "store/image/planes": {"base", "store/image"},
+    "store/jpeg": {"base", "store/image", "store/image/planes"},
+    "store/coef": {"base", "store/image", "store/image/planes", "store/jpeg"},
+    "store": {"base", "store/image", "store/image/planes", "store/jpeg", "store/coef"},
+    "store/dataset": {"base", "store", "store/image"},
+    "store/reader": {"base"},
+
+    "ingest/sources/labels": {"base", "store/dataset"},
+    "ingest/sources": {"base", "store", "store/dataset", "ingest/sources/labels"},
+    "ingest/picture": {"base", "store", "store/image", "store/jpeg", "ingest/sources"},
+    "ingest/run": {"base", "base/program", *STORE, "ingest/sources", "ingest/picture"},
+    "ingest/commands": {"base", "base/program", *STORE, "ingest/sources", "ingest/picture", "ingest/run"},
+
+    "augment": {"base", *STORE},
+
+    "model/graph": {"base"},
+    "model/nets": {"base", "model/graph"},
+    "model": {"base", "model/graph"},
+    "model/cpu/kernels": {"base"},
+    "model/cpu": {"base", "model", "model/graph", "model/cpu/kernels"},
+    "model/cuda/kernels": {"base"},
+    "model/cuda/library": {"base", "model/graph"},
+    "model/cuda": {"base", "model", "model/graph", "model/cuda/kernels", "model/cuda/library"},
+
+    "train/state": {"base", "model", "model/graph"},
+    "train/watch": {"base", "model", "train/state"},
+    "train/setup": {"base", "base/program", "augment", *MODEL, "train/state"},
+    "train/loop": {"base", "base/program", "augment", "model", "model/graph", "train/state", "train/watch",
+                   "train/setup"},
+    "train/commands": {"base", "base/program", *MODEL, "train/state", "train/watch", "train/setup", "train/loop"},
+}
+LIBRARIES = set(ROOMS)
+SHOW = {f"tools/show/{room}" for room in ("canvas", "content", "views")}
+ROOMS |= {
+    "tools/show/canvas": {"base", "store/image"},
+    "tools/show/content": LIBRARIES | {"tools/show/canvas"},
+    "tools/show/views": LIBRARIES | {"tools/show/canvas", "tools/show/content"},
+    "tools/show/commands": LIBRARIES | SHOW,
+
+    "benchmarks": LIBRARIES | SHOW,
+    "benchmarks/ingest": LIBRARIES,
+    "benchmarks/io": LIBRARIES,
+}
+
+# Tests mirror the rooms, need no row, and may include everything, private headers too.
+TESTS = "tests"
+# A private header is for its own room and for the rooms that this one lies in: ingest/sources may include
+# ingest/sources/labels/truth_private.h, and nobody else may.
+PRIVATE = "_private.h"
+FILES_MAX = 25  # source files of one folder, without those of the folders in it
+
+# Headers of other projects and the only files that may include them. Tests and benchmarks compare with other projects'
+# results and so may include them all.
+UNFENCED = ("tests", "benchmarks")
 FENCED = [
-    (r"(jpeglib|jerror|jmorecfg|jconfig|jpegint|turbojpeg)\.h", r"store/(jpeg|coef)/.*", "store's JPEG codec"),
+    (r"(jpeglib|jerror|jmorecfg|jconfig|jpegint|turbojpeg)\.h", r"store/(jpeg|coef)/.*", "store/jpeg and store/coef"),
     (r"liburing(/.*)?\.h", r"store/reader/uring\.c", "store/reader/uring.c"),
-    (r"lmdb\.h", r"store/.*", "store/"),
-    (r"(oneapi/)?(dnnl/)?dnnl.*\.h", r"model/cpu/.*", "model/cpu/"),
-    (r"(cuda|cublas|cudnn|curand|nccl|nvml|nvtx|driver_types|vector_types|cooperative_groups).*", r"model/cuda/.*",
-     "model/cuda/"),
+    (r"lmdb\.h", r"store/dataset/.*", "store/dataset"),
+    (r"(archive|archive_entry|matio|zlib)\.h", r"ingest/sources/.*", "ingest/sources"),
+    (r"png\.h", r"base/png\.c|ingest/picture/.*", "base/png.c and ingest/picture"),
+    (r"(cairo.*|pango/.*)\.h", r"(tools/show/canvas|ingest/commands)/.*", "tools/show/canvas and ingest/commands"),
+    (r"(oneapi/)?(dnnl/)?dnnl.*\.h", r"model/cpu/.*", "model/cpu"),
+    (r"nccl.*\.h|mpi\.h", r"train/group/.*", "train/group"),
+    (r"(cuda|cublas|cudnn|curand|nvml|nvtx|nvToolsExt|driver_types|vector_types|cooperative_groups).*",
+     r"model/cuda/.*", "model/cuda"),
+    (r"(cblas|fts)\.h", r"tools/show/content/.*", "tools/show/content"),
 ]
 SOURCES = {".c", ".h", ".cu", ".cuh", ".in", ".inc"}
 INCLUDE = re.compile(r"^\s*#\s*include\s+(.*)", re.MULTILINE)
@@ -37,7 +92,7 @@ NAME = re.compile(r'(?:"([^"]+)"|<([^>]+)>)')
 
 
 def includes(path):
-    """The line number and the name of every #include; a name made by a macro is given as it stands."""
+    """The line number and the name of every #include, and whether it is a name: a macro is given as it stands."""
     text = path.read_text(encoding="utf-8")
     for match in INCLUDE.finditer(text):
         line = text.count("\n", 0, match.start(1)) + 1
@@ -45,41 +100,93 @@ def includes(path):
         yield line, (name.group(1) or name.group(2)) if name else match.group(1), bool(name)
 
 
-def exposed_to_train(root):
-    """Headers of store that augment's own headers include: whoever includes those has them anyway."""
-    return {name for path in sorted((root / "augment").rglob("*.h")) for _, name, _ in includes(path)
-            if name.startswith("store/")}
+def room_of(file):
+    return file.rpartition("/")[0]
 
 
-def fault(file, name, known, exposed):
+def top_of(file):
+    return file.split("/")[0]
+
+
+def cycle(rooms):
+    """The rooms of one cycle in the table, first and last the same; None if there is none."""
+    done = set()
+
+    def visit(room, way):
+        if room in way:
+            return [*way[way.index(room):], room]
+        if room in done:
+            return None
+        found = (visit(other, [*way, room]) for other in sorted(rooms.get(room, ())))
+        result = next((way for way in found if way), None)
+        done.add(room)
+        return result
+
+    return next((way for way in (visit(room, []) for room in sorted(rooms)) if way), None)
+
+
+def fault_of_ours(file, name):
+    """Why file may not include our own header name; None if it may."""
+    room, other = room_of(file), room_of(name)
+    if top_of(file) == TESTS or room == other:
+        return None
+    if name.endswith(PRIVATE) and not other.startswith(f"{room}/"):
+        return f"a private header is for {other} and the rooms around it"
+    if other not in ROOMS.get(room, set()):
+        return f"{room} may include only {', '.join(sorted(ROOMS.get(room, set()) | {room}))}"
+    return None
+
+
+def fault(file, name, known, tops):
     """Why file may not include name; None if it may."""
-    folder, other = file.split("/")[0], name.split("/")[0]
     if not known:
         return "a computed #include cannot be checked"
     if ".." in name.split("/"):
         return "paths start at the root of the source tree"
-    if "/" in name and other in ALLOWED:
-        if other in ALLOWED[folder] or (folder == "train" and name in exposed):
-            return None
-        return f"{folder} may include only {', '.join(sorted(ALLOWED[folder]))}"
+    if "/" in name and top_of(name) in tops:
+        return fault_of_ours(file, name)
     for header, home, where in FENCED:
-        if folder not in FREE and re.fullmatch(header, name) and not re.fullmatch(home, file):
+        fenced = re.fullmatch(header, name) or re.fullmatch(header, name.rpartition("/")[2])
+        if fenced and top_of(file) not in UNFENCED and not re.fullmatch(home, file):
             return f"only {where} may include it"
     return None
 
 
+def sources(root, tops):
+    """The paths of all source files, relative to root."""
+    for top in sorted(tops):
+        for path in sorted((root / top).rglob("*")):
+            if path.suffix in SOURCES and path.is_file():
+                yield path.relative_to(root).as_posix()
+
+
+def folder_faults(files):
+    """Folders that are too full or, tests aside, missing from the table."""
+    rooms = {}
+    for file in files:
+        if not file.endswith(".in"):
+            rooms.setdefault(room_of(file), []).append(file)
+    for room, held in sorted(rooms.items()):
+        if room not in ROOMS and top_of(room) != TESTS:
+            yield f"{room}: not in the table of rooms in tools/check-layers.py"
+        if len(held) > FILES_MAX:
+            yield f"{room}: {len(held)} source files, more than {FILES_MAX}: make rooms in it"
+
+
 def check(root):
     """All faults under root, as lines, and the number of files looked at."""
-    exposed, faults, count = exposed_to_train(root), [], 0
-    for folder in ALLOWED:
-        for path in sorted(p for p in (root / folder).rglob("*") if p.suffix in SOURCES):
-            file = path.relative_to(root).as_posix()
-            count += 1
-            for line, name, known in includes(path):
-                why = fault(file, name, known, exposed)
-                if why:
-                    faults.append(f"{file}:{line}: '{name}': {why}")
-    return faults, count
+    tops = {top_of(room) for room in ROOMS} | {TESTS}
+    files = list(sources(root, tops))
+    faults = list(folder_faults(files))
+    way = cycle(ROOMS)
+    if way:
+        faults.append(f"the table of rooms has a cycle: {' -> '.join(way)}")
+    for file in files:
+        for line, name, known in includes(root / file):
+            why = fault(file, name, known, tops)
+            if why:
+                faults.append(f"{file}:{line}: '{name}': {why}")
+    return faults, len(files)
 
 
 def main():

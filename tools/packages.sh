@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that building, testing and the demo need. Sourced or run; asks for sudo only where it is
+# Installs the Debian packages that building, testing, linting and the demo need. Sourced or run; asks for sudo only where it is
 # not root, and touches nothing when everything is there already.
 set -euo pipefail
 
@@ -8,6 +8,7 @@ AN_PACKAGES_BUILD=(gcc libc6-dev cmake ninja-build pkg-config liblmdb-dev libjpe
     libpango1.0-dev libopenblas-dev fonts-dejavu-core libcmocka-dev help2man)
 AN_PACKAGES_DEMO=(dataset-fashion-mnist)
 AN_PACKAGES_TEST=(clang libclang-rt-14-dev python3 python3-lmdb python3-xxhash python3-pil python3-numpy fonts-dejavu-core)
+AN_PACKAGES_LINT=(clang-format clang-tidy)
 
 an_install_packages() {
     local missing=() package

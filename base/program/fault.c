@@ -14,7 +14,7 @@
 static const char *fault_program = "";
 static atomic_flag reported = ATOMIC_FLAG_INIT;
 
-/* What follows runs in a signal handler: system calls and memory of its own, nothing else. */
+/* All functions below but an_fault_install run in a signal handler: they use system calls and static memory only. */
 
 static void say(const char *text)
 {
@@ -22,13 +22,13 @@ static void say(const char *text)
     while (length > 0) {
         ssize_t written = write(STDERR_FILENO, text, length);
         if (written <= 0)
-            return; /* nobody listens */
+            return; /* standard error is closed or full */
         text += written;
         length -= (size_t)written;
     }
 }
 
-/* Byte by byte: it happens once. What does not fit is cut. */
+/* Read a line, one byte a call: speed does not matter at the end of a process. A line that does not fit is cut. */
 static bool next_line(int fd, char *line, size_t size)
 {
     size_t length = 0;
@@ -74,7 +74,7 @@ static void on_fault(int number, siginfo_t *info, void *context)
 {
     (void)context;
     while (atomic_flag_test_and_set(&reported))
-        (void)pause(); /* another thread is at it */
+        (void)pause(); /* another thread is reporting and will end the process */
     const char *path = info->si_code == BUS_ADRERR ? file_at((uintptr_t)info->si_addr) : NULL;
     if (path) {
         say(fault_program);
@@ -83,7 +83,7 @@ static void on_fault(int number, siginfo_t *info, void *context)
         say("' became shorter while it was in use, or its disk failed: check both and start again\n");
         _exit(an_error_exit_code(AN_EIO));
     }
-    (void)signal(number, SIG_DFL); /* no file: the access is made again and ends the process as ever */
+    (void)signal(number, SIG_DFL); /* no file: on return the access faults again, now without a handler */
 }
 
 void an_fault_install(const char *program)

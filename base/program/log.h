@@ -1,4 +1,5 @@
-/* Log lines of programs, on standard error: "an-train: warning: text". Library code logs at debug only. */
+/* Log lines of programs, on standard error: "an-train: warning: text". Library code does not log. Any thread may call
+ * an_log; lines of several threads are never mixed. */
 #ifndef AN_BASE_PROGRAM_LOG_H
 #define AN_BASE_PROGRAM_LOG_H
 

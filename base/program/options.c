@@ -1,4 +1,4 @@
-/* Values from text, over one table. options_parse.c reads command lines, options_file.c reads and writes files,
+/* Sets single options of a table from text. options_parse.c reads command lines, options_file.c reads and writes files,
  * options_help.c writes help. */
 #include "base/program/options.h"
 

@@ -1,7 +1,7 @@
-/* Command-line options declared once, in a table; the table drives the parser, the help text and
- * `name = value` files. Values are stored into a struct at offset. -h, --help, --usage and --version come by
- * themselves, and so do ranges, choices, defaults and the exit codes in the help. For the main thread, before others
- * start.
+/* Command-line options, declared once in a table. The table drives the parser, the help text and `name = value` files.
+ * Values are stored into the caller's struct, at the offset that the row gives. Every program has -h, --help, --usage
+ * and --version without a row; the help states ranges, choices, defaults and exit codes by itself. For the main thread,
+ * before others start.
  *
  *     static const an_option options[] = {
  *         {.heading = "Records:"},
@@ -53,8 +53,9 @@ typedef struct {
 int an_options_init(const an_options *spec, void *target);
 
 /* Parse argv over what target holds. Positional arguments: *arguments points to a NULL-terminated array that lives
- * until the process ends. --help, --usage and --version print and exit(0). On a bad option or value: AN_EINVAL with a
- * message that names the option, the value and what is allowed. */
+ * until the process ends. AN_END: --help, --usage or --version was given and has been printed; the program has nothing
+ * else to do and ends with success. On a bad option or value: AN_EINVAL with a message that names the option, the value
+ * and what is allowed. */
 int an_options_parse(const an_options *spec, int argc, char **argv, void *target, char ***arguments);
 
 /* Set one option by name from text, as in a file. where names the origin in messages ("recipe 'x', line 3"). */

@@ -90,7 +90,7 @@ static int write_double(const char *name, double value, an_buffer *out)
 static int write_string(const char *name, const char *value, an_buffer *out)
 {
     if (!value)
-        return AN_OK; /* absent in the file as on the command line */
+        return AN_OK; /* an option that was not given is not in the file either */
     size_t size = strlen(value);
     bool edges = size > 0 && (strchr(" \t\r#", value[0]) || strchr(" \t\r", value[size - 1]));
     if (edges || strchr(value, '\n') || strstr(value, " #") || strstr(value, "\t#"))

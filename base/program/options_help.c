@@ -1,15 +1,16 @@
-/* Help text, in the order of the table: a table is arranged so that it reads well from above. */
+/* Help text, in the order of the table of options. */
 #include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/program/options_private.h"
+#include "base/version.h"
 
 #define WIDTH 79      /* columns used */
 #define DOC_COLUMN 29 /* where descriptions begin */
 #define OPTIONS "[OPTION...]"
 
-/* What holds for every program. */
+/* Ends the help of every program. */
 static const char common_text[] = "\n"
                                   "Exit status:\n"
                                   "  0                          success\n"
@@ -60,7 +61,7 @@ static int add_text(an_buffer *out, const char *text)
     return rc;
 }
 
-/* The value that holds when the option is not given; NULL: none worth a word. */
+/* The value that an option has when it is not given; NULL if the help need not name it. */
 static const char *default_of(const an_option *option)
 {
     if (option->type == AN_OPTION_CHOICE && !option->initial)
@@ -73,14 +74,16 @@ static int describe(const an_option *option, an_buffer *out)
 {
     const char *initial = default_of(option);
     int rc = an_buffer_printf(out, "%s (", option->help);
+    if (rc)
+        return rc;
     size_t opened = out->size;
-    if (!rc)
-        rc = an_options_describe(option, out);
+    rc = an_options_describe(option, out);
     if (!rc && initial)
         rc = an_buffer_printf(out, "%sdefault %s", out->size > opened ? "; " : "", initial);
     if (!rc && out->size > opened)
         return an_buffer_printf(out, ")");
-    out->size -= 2; /* nothing to say in parentheses */
+    if (!rc)
+        out->size -= strlen(" ("); /* nothing to say in parentheses */
     return rc;
 }
 
@@ -163,14 +166,21 @@ static int add_help(an_buffer *out, const an_options *spec)
     return !rc && spec->epilogue ? add_text(out, spec->epilogue) : rc;
 }
 
+static int add_version(an_buffer *out, const an_options *spec)
+{
+    return an_buffer_printf(out, "%.*s %s\n", (int)strcspn(spec->program, " "), spec->program, AN_VERSION);
+}
+
 static int print(int (*add)(an_buffer *, const an_options *), const an_options *spec)
 {
     an_buffer text = {0};
     int rc = add(&text, spec);
     if (!rc && fwrite(text.data, 1, text.size, stdout) != text.size)
         rc = an_error(AN_EIO, "cannot write to standard output");
+    if (!rc && fflush(stdout))
+        rc = an_error(AN_EIO, "cannot write to standard output");
     an_buffer_free(&text);
-    return rc;
+    return rc ? rc : AN_END;
 }
 
 int an_options_print_help(const an_options *spec)
@@ -181,4 +191,9 @@ int an_options_print_help(const an_options *spec)
 int an_options_print_usage(const an_options *spec)
 {
     return print(add_usage, spec);
+}
+
+int an_options_print_version(const an_options *spec)
+{
+    return print(add_version, spec);
 }

@@ -1,12 +1,10 @@
 /* Command lines, read with getopt_long: unlike argp's parser it says which argument was wrong. */
 #include <getopt.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/program/options_private.h"
-#include "base/version.h"
 
 enum { KEY_USAGE = 1 << 20, KEY_VERSION }; /* beyond every row's key */
 
@@ -89,29 +87,15 @@ static int missing_value(const an_options *spec)
     return rc;
 }
 
-static int print_version(const an_options *spec)
-{
-    printf("%.*s %s\n", (int)strcspn(spec->program, " "), spec->program, AN_VERSION);
-    return AN_OK;
-}
-
-/* For --help and its like: the one place in the libraries where the process ends, as their users expect. */
-static int leave(int rc)
-{
-    if (!rc && (fflush(stdout) || ferror(stdout)))
-        rc = AN_EIO;
-    exit(an_error_exit_code(rc));
-}
-
 static int take(const an_options *spec, int key, char **argv, void *target)
 {
     switch (key) {
     case 'h':
-        return leave(an_options_print_help(spec));
+        return an_options_print_help(spec);
     case KEY_USAGE:
-        return leave(an_options_print_usage(spec));
+        return an_options_print_usage(spec);
     case KEY_VERSION:
-        return leave(print_version(spec));
+        return an_options_print_version(spec);
     case '?':
         return bad_option(spec, argv);
     case ':':
@@ -137,7 +121,7 @@ int an_options_parse(const an_options *spec, int argc, char **argv, void *target
     syntax s = {0};
     int rc = syntax_make(spec, &s), key;
     opterr = 0;
-    optind = 0; /* glibc: forget an earlier scan altogether */
+    optind = 0; /* glibc: start over, also if an earlier scan stopped halfway */
     while (!rc && (key = getopt_long(argc, argv, s.shorts, s.longs, NULL)) != -1)
         rc = take(spec, key, argv, target);
     syntax_free(&s);

@@ -14,8 +14,9 @@ int an_options_describe(const an_option *option, an_buffer *out);
 /* Set from text; AN_EINVAL's message calls the option by dashes and name. */
 int an_options_assign(const an_option *option, void *target, const char *text, const char *dashes);
 
-/* Write to standard output. */
+/* Write to standard output and flush it. AN_END once all is written: the command line asked for nothing else. */
 int an_options_print_help(const an_options *spec);
 int an_options_print_usage(const an_options *spec);
+int an_options_print_version(const an_options *spec);
 
 #endif

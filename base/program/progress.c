@@ -83,7 +83,7 @@ static void describe(line *l, const an_progress *p, uint64_t done, const char *n
         add(l, ", %s", note);
 }
 
-/* Columns a redrawn line may take: one that wraps could not be taken back. */
+/* How many columns a redrawn line may take: a line that wraps cannot be erased. */
 static int columns(void)
 {
     struct winsize size;

@@ -1,5 +1,9 @@
-/* Progress of a long job on standard error: count, rate and ETA. On a terminal one line is redrawn about ten times a
- * second; elsewhere a plain line is printed every few seconds. Quiet mode prints nothing. */
+/* Progress of a long job on standard error: count, rate and time left. On a terminal one line is redrawn about ten
+ * times a second; elsewhere a plain line is printed every few seconds. Quiet mode prints nothing.
+ *
+ * It prints, so it belongs to programs: a library must not call it. What cannot be written is dropped, because a job
+ * does not fail for its progress line. One thread at a time uses a progress; the struct is the caller's and holds no
+ * resources. label and unit are kept, not copied. */
 #ifndef AN_BASE_PROGRAM_PROGRESS_H
 #define AN_BASE_PROGRAM_PROGRESS_H
 
@@ -14,7 +18,8 @@ typedef struct {
 } an_progress;
 
 void an_progress_start(an_progress *p, const char *label, const char *unit, uint64_t first, uint64_t total, bool quiet);
-/* note: short text after the figures ("3 set aside"), or NULL. Cheap when nothing is due. */
+/* note: short text after the figures ("3 set aside"), or NULL. Prints only when a line is due, so it may be called for
+ * every item. */
 void an_progress_update(an_progress *p, uint64_t done, const char *note);
 void an_progress_finish(an_progress *p, uint64_t done, const char *note);
 

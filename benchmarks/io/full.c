@@ -77,10 +77,9 @@ static int take_batch(const bench_config *config, const an_dataset *dataset, an_
     if (rc)
         return rc;
     compute(config->compute_ms);
-    an_loader_release(loader, &batch);
     if (batch.last && config->cold)
         bench_drop_cache(dataset);
-    return AN_OK;
+    return an_loader_release(loader, &batch);
 }
 
 /* Take batches until enough of them or of seconds are done; the clock starts after the warm-up. */

@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -188,7 +189,7 @@ static void test_bad_options(void **state)
                    "too many arguments: 3 given, expected SOURCE DESTINATION; 'an-test info --help' explains them");
 }
 
-/* What a child prints to standard output with these words; it must end with exit code 0. */
+/* What a child prints to standard output with this word; the parser must return AN_END to it. */
 static void printed(const char *word, char *output, size_t size)
 {
     int ends[2], status;
@@ -201,8 +202,7 @@ static void printed(const char *word, char *output, size_t size)
         dup2(ends[1], STDOUT_FILENO);
         close(ends[0]);
         close(ends[1]);
-        PARSE(&c, NULL, word);
-        _exit(99); /* not reached: the word ends the process */
+        _exit(PARSE(&c, NULL, word) == AN_END ? 0 : 99);
     }
     close(ends[1]);
     size_t used = 0;
@@ -260,6 +260,32 @@ static void test_help(void **state)
                               "  $ an-test info a b\n");
     printed("-h", brief, sizeof brief);
     assert_string_equal(brief, help);
+}
+
+static int parse_onto_full_device(const char *word)
+{
+    config c;
+    int full = open("/dev/full", O_WRONLY);
+    if (full < 0 || dup2(full, STDOUT_FILENO) < 0)
+        return 99;
+    return -PARSE(&c, NULL, word);
+}
+
+static void test_help_that_cannot_be_written(void **state)
+{
+    (void)state;
+    const char *words[] = {"--help", "--usage", "--version"};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        int status;
+        fflush(stdout);
+        pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0)
+            _exit(parse_onto_full_device(words[i]));
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFEXITED(status));
+        assert_int_equal(WEXITSTATUS(status), -AN_EIO);
+    }
 }
 
 static void test_usage_and_version(void **state)
@@ -407,6 +433,7 @@ int main(void)
         cmocka_unit_test(test_bad_values),
         cmocka_unit_test(test_bad_options),
         cmocka_unit_test(test_help),
+        cmocka_unit_test(test_help_that_cannot_be_written),
         cmocka_unit_test(test_usage_and_version),
         cmocka_unit_test(test_files),
         cmocka_unit_test(test_bad_files),

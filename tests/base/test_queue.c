@@ -197,7 +197,7 @@ static void *consume(void *argument)
     worker *w = argument;
     size_t last[PRODUCERS] = {0};
     void *item;
-    while (an_queue_pop(w->queue, &item) == AN_OK) {
+    while (!an_queue_pop(w->queue, &item)) {
         size_t value = (uintptr_t)item, producer = value / EACH;
         atomic_fetch_add(&w->seen[value], 1);
         if (value < last[producer]) /* one producer's items reach one consumer in order */

@@ -38,9 +38,11 @@ static int one_step(an_session *s, an_loader *loader, int number, double rate, d
         return rc;
     an_images images = an_train_images(&batch);
     rc = an_exec_step(s->exec, &images, batch.labels, batch.count, (uint64_t)number, &result);
-    an_loader_release(loader, &batch);
+    int released = an_loader_release(loader, &batch);
     if (rc == AN_ECORRUPT)
         return AN_END;
+    if (!rc)
+        rc = released;
     if (rc)
         return rc;
     *loss = result.loss;

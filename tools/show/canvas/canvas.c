@@ -142,7 +142,7 @@ static int file_finish(an_canvas *c)
 int an_canvas_finish(an_canvas *c, an_buffer *out)
 {
     int rc = c->code;
-    if (rc == AN_OK)
+    if (!rc)
         rc = c->kind == AN_CANVAS_PAGE ? an_canvas_page_end(c) : file_finish(c);
     return rc < 0 ? rc : an_buffer_append(out, c->bytes.data, c->bytes.size);
 }
@@ -151,7 +151,7 @@ int an_canvas_save(an_canvas *c, const char *path)
 {
     an_buffer file = {0};
     int rc = an_canvas_finish(c, &file);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_file_write_atomic(path, file.data, file.size);
     an_buffer_free(&file);
     return rc;

@@ -1,8 +1,8 @@
 /* A picture under construction: PNG, SVG and PDF files through cairo and Pango, or SVG text for a web page, whose
  * colours and fonts are the page's. Units are points from the top left corner; a PNG has two pixels a point. The first
  * failure is kept and returned by an_canvas_finish, so that drawing need not look at every call. */
-#ifndef AN_SHOW_CANVAS_CANVAS_H
-#define AN_SHOW_CANVAS_CANVAS_H
+#ifndef AN_TOOLS_SHOW_CANVAS_CANVAS_H
+#define AN_TOOLS_SHOW_CANVAS_CANVAS_H
 
 #include <stdbool.h>
 

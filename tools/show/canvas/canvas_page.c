@@ -1,4 +1,4 @@
-/* Drawing as an <svg> element of a page: colours are the page's variables, so that it can be light or dark. */
+/* Draws an <svg> element of a page. Its colours are variables of the page, which may be light or dark. */
 #include <stdarg.h>
 #include <stdio.h>
 

@@ -1,5 +1,5 @@
-#ifndef AN_SHOW_CANVAS_CANVAS_PRIVATE_H
-#define AN_SHOW_CANVAS_CANVAS_PRIVATE_H
+#ifndef AN_TOOLS_SHOW_CANVAS_CANVAS_PRIVATE_H
+#define AN_TOOLS_SHOW_CANVAS_CANVAS_PRIVATE_H
 
 #include <cairo.h>
 #include <pango/pangocairo.h>

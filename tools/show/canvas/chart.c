@@ -47,7 +47,7 @@ static void ranges_find(plot *p)
         }
 }
 
-/* Something to draw on, whatever the data: from zero up, or whole decades. */
+/* The range of y, never empty: from zero up, or whole powers of ten. */
 static void ranges_round(plot *p)
 {
     if (p->x_min > p->x_max) {
@@ -102,10 +102,13 @@ static void axes_draw(const plot *p)
 {
     char text[32];
     double step = p->chart->logarithmic ? ceil((p->y_max - p->y_min) / TICKS) : tick_step(p->y_max - p->y_min, TICKS);
-    for (double y = ceil(p->y_min / step) * step; y <= p->y_max + step * 1e-6; y += step)
-        y_tick(p, y);
+    double first = ceil(p->y_min / step);
+    for (int i = 0; (first + i) * step <= p->y_max + step * 1e-6; i++)
+        y_tick(p, (first + i) * step);
     step = tick_step(p->x_max - p->x_min, fmax(2, (p->right - p->left) / TICK_ROOM));
-    for (double x = ceil(p->x_min / step) * step; x <= p->x_max + step * 1e-6; x += step) {
+    first = ceil(p->x_min / step);
+    for (int i = 0; (first + i) * step <= p->x_max + step * 1e-6; i++) {
+        double x = (first + i) * step;
         snprintf(text, sizeof(text), "%g", fabs(x) < 1e-12 ? 0 : x);
         an_canvas_line(p->canvas, (an_point[]){{to_x(p, x), p->bottom}, {to_x(p, x), p->bottom + 4}}, 2,
                        AN_COLOUR_MUTED, 1, false);

@@ -1,6 +1,6 @@
 /* Text and bytes inside HTML. */
-#ifndef AN_SHOW_CANVAS_HTML_H
-#define AN_SHOW_CANVAS_HTML_H
+#ifndef AN_TOOLS_SHOW_CANVAS_HTML_H
+#define AN_TOOLS_SHOW_CANVAS_HTML_H
 
 #include "base/buffer.h"
 

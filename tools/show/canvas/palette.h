@@ -1,7 +1,7 @@
-/* The colours of all pictures, by what they mean. A report follows the reader's light or dark scheme; files are light.
- */
-#ifndef AN_SHOW_CANVAS_PALETTE_H
-#define AN_SHOW_CANVAS_PALETTE_H
+/* The colours of all pictures, named by what they mean. In a report they follow the reader's light or dark scheme;
+ * files use the light colours. */
+#ifndef AN_TOOLS_SHOW_CANVAS_PALETTE_H
+#define AN_TOOLS_SHOW_CANVAS_PALETTE_H
 
 typedef enum {
     AN_COLOUR_PAPER,
@@ -15,7 +15,7 @@ typedef enum {
     AN_COLOURS = AN_COLOUR_SERIES + 8
 } an_colour;
 
-/* The logical devices have a colour each, and so has what crosses between them. */
+/* Each logical device has a colour, and so have the values that go from one to the other. */
 #define AN_COLOUR_DEVICE(d) ((an_colour)(AN_COLOUR_SERIES + (d)))
 #define AN_COLOUR_CROSSING ((an_colour)(AN_COLOUR_SERIES + 3))
 
@@ -24,7 +24,7 @@ typedef struct {
     unsigned light, dark; /* 0xRRGGBB */
 } an_palette_entry;
 
-/* Repeats the series colours when there are more. */
+/* The colour of series number 0, 1, ...; the eight colours repeat. */
 an_colour an_palette_series(int number);
 const an_palette_entry *an_palette(an_colour colour);
 

@@ -69,7 +69,7 @@ static int configure(augment_options *o, const an_dataset *dataset, double *scal
         return AN_OK;
     }
     int rc = an_trained_open(&trained, o->source.run, o->source.weights);
-    if (rc == AN_OK) {
+    if (!rc) {
         o->config = trained.config;
         *scale = trained.input.scale;
     }
@@ -105,17 +105,17 @@ int an_show_augment(int argc, char **argv)
     an_canvas *canvas = NULL;
     an_recipe_options(table, own, OWN, shaping, SHAPING);
     int rc = an_options_init(an_train_recipe_spec(), &o.config);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_options_init(&spec, &o);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_options_parse(&spec, argc, argv, &o, &arguments);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_canvas_kind_of(arguments[1], &kind);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_viewer_dataset(&dataset, arguments[0]);
-    if (rc == AN_OK)
+    if (!rc)
         rc = draw(&o, dataset, kind, &canvas);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_canvas_save(canvas, arguments[1]);
     an_canvas_free(canvas);
     an_dataset_free(dataset);

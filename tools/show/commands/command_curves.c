@@ -49,11 +49,13 @@ static int draw(const char *output, an_canvas_kind kind, char *const *paths)
     an_canvas *canvas = NULL;
     an_history *runs = calloc((size_t)count, sizeof(*runs));
     int rc = runs ? AN_OK : an_error(AN_ENOMEM, "out of memory for %d runs", count);
-    while (rc == AN_OK && loaded < count && (rc = an_history_load(&runs[loaded], paths[loaded])) == AN_OK)
-        loaded++;
-    if (rc == AN_OK)
+    for (int i = 0; !rc && i < count; i++) {
+        rc = an_history_load(&runs[i], paths[i]);
+        loaded += !rc;
+    }
+    if (!rc)
         rc = an_curves_draw(&canvas, kind, runs, count);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_canvas_save(canvas, output);
     an_canvas_free(canvas);
     for (int i = 0; i < loaded; i++)
@@ -68,9 +70,9 @@ int an_show_curves(int argc, char **argv)
     char **paths;
     an_canvas_kind kind;
     int rc = an_options_init(&spec, &o);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_options_parse(&spec, argc, argv, &o, &paths);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_canvas_kind_of(o.output, &kind);
-    return rc < 0 ? rc : draw(o.output, kind, paths);
+    return rc ? rc : draw(o.output, kind, paths);
 }

@@ -43,15 +43,15 @@ int an_show_filters(int argc, char **argv)
     an_filters filters = {0};
     an_canvas *canvas = NULL;
     int rc = an_options_init(&spec, &o);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_options_parse(&spec, argc, argv, &o, &arguments);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_canvas_kind_of(arguments[0], &kind);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_filters_load(&filters, o.source.run, o.source.weights);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_filters_draw(&canvas, kind, &filters, o.scale == 1);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_canvas_save(canvas, arguments[0]);
     an_canvas_free(canvas);
     an_filters_free(&filters);

@@ -121,7 +121,7 @@ static int flush(finder *f)
         return AN_OK;
     int rc = an_nearest_find(f->base, f->rows, f->filled, (uint32_t)f->options->nearest,
                              f->options->viewer.compute_threads, f->found);
-    for (uint32_t q = 0; rc == AN_OK && q < f->filled; q++) {
+    for (uint32_t q = 0; !rc && q < f->filled; q++) {
         print(f, q);
         show(f, q);
     }
@@ -134,7 +134,7 @@ static int rows_take(void *context, const float *rows, const uint64_t *indices, 
     finder *f = context;
     size_t units = an_features_units(f->base);
     int rc = AN_OK;
-    for (uint32_t i = 0; rc == AN_OK && i < count; i++) {
+    for (uint32_t i = 0; !rc && i < count; i++) {
         memcpy(f->rows + f->filled * units, rows + i * units, units * sizeof(*rows));
         f->indices[f->filled++] = indices[i];
         if (f->filled == BLOCK)
@@ -161,12 +161,12 @@ static int search(finder *f, an_viewer *viewer)
 {
     uint64_t *subset, count;
     int rc = subset_make(f->options, f->queries, &subset, &count);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_features_make(viewer, f->queries, subset, subset ? count : 0, &(an_features_watcher){rows_take, f});
-    if (rc == AN_OK)
+    if (!rc)
         rc = flush(f);
     free(subset);
-    if (rc == AN_OK && f->options->output && count > SHOWN_MAX)
+    if (!rc && f->options->output && count > SHOWN_MAX)
         an_log(AN_LOG_WARNING, "'%s' shows the first %d of %" PRIu64 " queries", f->options->output, SHOWN_MAX, count);
     return rc;
 }
@@ -175,7 +175,7 @@ static int draw(const neighbors_options *o, an_canvas_kind kind, const an_neighb
 {
     an_canvas *canvas = NULL;
     int rc = an_neighbors_draw(&canvas, kind, panel);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_canvas_save(canvas, o->output);
     an_canvas_free(canvas);
     return rc;
@@ -186,7 +186,7 @@ static int find(const neighbors_options *o, an_canvas_kind kind, an_viewer *view
 {
     an_features *base = NULL;
     int rc = an_features_get(&base, o->features, viewer, training);
-    if (rc != AN_OK)
+    if (rc)
         return rc;
     size_t nearest = (size_t)o->nearest;
     uint64_t *indices = calloc(SHOWN_MAX, sizeof(*indices));
@@ -203,7 +203,7 @@ static int find(const neighbors_options *o, an_canvas_kind kind, an_viewer *view
                 &panel};
     rc = indices && neighbors && f.rows && f.indices && f.found ? search(&f, viewer)
                                                                 : an_error(AN_ENOMEM, "out of memory for queries");
-    if (rc == AN_OK && o->output)
+    if (!rc && o->output)
         rc = draw(o, kind, &panel);
     free(f.rows);
     free(f.indices);
@@ -219,17 +219,17 @@ static int run(const neighbors_options *o, an_canvas_kind kind, char *const *pat
     an_dataset *training = NULL, *queries = NULL;
     an_viewer viewer = {0};
     int rc = an_viewer_dataset(&training, paths[0]);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_viewer_dataset(&queries, paths[1]);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_viewer_open(&viewer, &o->viewer, training, true);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_train_class_check(queries, an_checkpoint_identity(viewer.trained.checkpoint)->classes,
                                   an_checkpoint_path(viewer.trained.checkpoint));
-    if (rc == AN_OK && (uint64_t)o->nearest > an_dataset_count(training))
+    if (!rc && (uint64_t)o->nearest > an_dataset_count(training))
         rc = an_error(AN_EINVAL, "--nearest %d: '%s' holds only %" PRIu64 " images", o->nearest, paths[0],
                       an_dataset_count(training));
-    if (rc == AN_OK)
+    if (!rc)
         rc = find(o, kind, &viewer, training, queries);
     an_viewer_close(&viewer);
     an_dataset_free(queries);
@@ -243,9 +243,9 @@ int an_show_neighbors(int argc, char **argv)
     char **paths;
     an_canvas_kind kind = AN_CANVAS_PNG;
     int rc = an_options_init(&spec, &o);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_options_parse(&spec, argc, argv, &o, &paths);
-    if (rc == AN_OK && o.output)
+    if (!rc && o.output)
         rc = an_canvas_kind_of(o.output, &kind);
-    return rc < 0 ? rc : run(&o, kind, paths);
+    return rc ? rc : run(&o, kind, paths);
 }

@@ -27,7 +27,7 @@ static const an_option own[] = {
 };
 #define OWN (sizeof(own) / sizeof(own[0]))
 
-/* Those of an-train's options that decide the graph; told apart there, drawn here. */
+/* The options of an-train that decide the graph. */
 static const char *const shaping[] = {"crop", "network",    "activation",       "dropout", "dropout-layers",
                                       "lrn",  "one-column", "no-communication", "pool",    "padding"};
 #define SHAPING (sizeof(shaping) / sizeof(shaping[0]))
@@ -54,7 +54,7 @@ static int graph_of_run(const network_options *o, an_graph *graph)
 {
     an_trained trained;
     int rc = an_trained_open(&trained, o->source.run, o->source.weights);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_network_build(&trained.config, trained.classes, graph);
     an_trained_close(&trained);
     return rc;
@@ -69,18 +69,18 @@ int an_show_network(int argc, char **argv)
     an_canvas *canvas = NULL;
     an_recipe_options(table, own, OWN, shaping, SHAPING);
     int rc = an_options_init(an_train_recipe_spec(), &o.config);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_options_init(&spec, &o);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_options_parse(&spec, argc, argv, &o, &arguments);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_canvas_kind_of(arguments[0], &kind);
-    if (rc == AN_OK)
+    if (!rc)
         rc = o.source.run || o.source.weights ? graph_of_run(&o, &graph)
                                               : an_network_build(&o.config, o.classes, &graph);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_network_draw(&canvas, kind, &graph, "What the network is made of");
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_canvas_save(canvas, arguments[0]);
     an_canvas_free(canvas);
     return rc;

@@ -142,7 +142,7 @@ static int draw(const teller *t, an_canvas_kind kind)
 {
     an_canvas *canvas = NULL;
     int rc = an_panel_draw(&canvas, kind, t->viewer, t->shown, t->shown_count, t->options->columns);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_canvas_save(canvas, t->options->output);
     an_canvas_free(canvas);
     return rc;
@@ -159,14 +159,14 @@ static int predict(const predict_options *o, an_viewer *viewer, an_subjects *sub
     int rc = an_predict(viewer, subjects, &(an_predict_watcher){tell, &t}, &unusable, &reason);
     if (o->json)
         printf("]\n");
-    if (rc == AN_OK && o->output && t.shown_count)
+    if (!rc && o->output && t.shown_count)
         rc = draw(&t, kind);
-    if (rc == AN_OK && o->output && an_subjects_count(subjects) - unusable > SHOWN_MAX)
+    if (!rc && o->output && an_subjects_count(subjects) - unusable > SHOWN_MAX)
         an_log(AN_LOG_WARNING, "'%s' shows the first %d of %" PRIu64 " images", o->output, SHOWN_MAX,
                an_subjects_count(subjects) - unusable);
     for (int i = 0; i < t.shown_count; i++)
         an_subject_free(&shown[i]);
-    if (rc != AN_OK || !unusable)
+    if (rc || !unusable)
         return rc;
     rc = an_error_restore(&reason);
     return an_error_prefix(rc, "%" PRIu64 " of %" PRIu64 " images cannot be used, the first", unusable,
@@ -188,12 +188,12 @@ static int run(const predict_options *o, char *const *paths, an_canvas_kind kind
     an_viewer viewer = {0};
     an_subjects *subjects = NULL;
     int rc = o->dataset ? an_viewer_dataset(&dataset, o->dataset) : AN_OK;
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_viewer_open(&viewer, &o->viewer, dataset, true);
-    if (rc == AN_OK)
+    if (!rc)
         rc = dataset ? an_subjects_of_records(&subjects, &viewer, dataset, o->records, (uint64_t)o->images)
                      : an_subjects_of_files(&subjects, &viewer, paths);
-    if (rc == AN_OK)
+    if (!rc)
         rc = predict(o, &viewer, subjects, kind);
     an_subjects_free(subjects);
     an_viewer_close(&viewer);
@@ -207,9 +207,9 @@ int an_show_predict(int argc, char **argv)
     char **paths;
     an_canvas_kind kind = AN_CANVAS_PNG;
     int rc = an_options_init(&spec, &o);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_options_parse(&spec, argc, argv, &o, &paths);
-    if (rc == AN_OK)
+    if (!rc)
         rc = check(&o, paths, &kind);
-    return rc < 0 ? rc : run(&o, paths, kind);
+    return rc ? rc : run(&o, paths, kind);
 }

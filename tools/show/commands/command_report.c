@@ -49,7 +49,7 @@ static int write_page(const report_options *o, an_report_page *page)
 {
     an_buffer html = {0};
     int rc = an_report_page_write(page, &html);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_file_write_atomic(o->output, html.data, html.size);
     an_buffer_free(&html);
     return rc;
@@ -63,16 +63,16 @@ static int report(const report_options *o, const char *dataset_path)
     an_filters filters = {0};
     an_findings findings = {0};
     int rc = an_history_load(&history, o->viewer.run);
-    if (rc == AN_OK && dataset_path)
+    if (!rc && dataset_path)
         rc = an_viewer_dataset(&dataset, dataset_path);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_viewer_open(&viewer, &o->viewer, dataset, dataset != NULL);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_filters_load(&filters, o->viewer.run, NULL);
-    if (rc == AN_OK && dataset)
+    if (!rc && dataset)
         rc = an_findings_make(&findings, &viewer, dataset, (uint32_t)o->mistakes);
     an_report_page page = {o->viewer.run, &viewer, &history, &filters, dataset, dataset ? &findings : NULL};
-    if (rc == AN_OK)
+    if (!rc)
         rc = write_page(o, &page);
     an_findings_free(&findings);
     an_filters_free(&filters);
@@ -87,9 +87,9 @@ int an_show_report(int argc, char **argv)
     report_options o = {0};
     char **arguments;
     int rc = an_options_init(&spec, &o);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_options_parse(&spec, argc, argv, &o, &arguments);
-    if (rc < 0)
+    if (rc)
         return rc;
     o.viewer.run = arguments[0];
     return report(&o, arguments[1]);

@@ -1,6 +1,6 @@
 /* The commands of the program an-show. Each returns a code of base/error.h. argv[0] is the command's name. */
-#ifndef AN_SHOW_COMMANDS_COMMANDS_H
-#define AN_SHOW_COMMANDS_COMMANDS_H
+#ifndef AN_TOOLS_SHOW_COMMANDS_COMMANDS_H
+#define AN_TOOLS_SHOW_COMMANDS_COMMANDS_H
 
 int an_show_network(int argc, char **argv);
 int an_show_filters(int argc, char **argv);

@@ -54,10 +54,11 @@ static int run_command(int argc, char **argv)
         if (strcmp(argv[1], commands[i].name) == 0)
             return commands[i].run(argc - 1, argv + 1);
     int rc = an_options_parse(&spec, argc, argv, &nothing, &arguments);
-    return rc < 0 ? rc : an_error(AN_EINVAL, "no command '%s': see an-show --help", arguments[0]);
+    return rc ? rc : an_error(AN_EINVAL, "no command '%s': see an-show --help", arguments[0]);
 }
 
-/* As an-train does: libgomp's idle threads would spin and take processors from the loader and from OpenBLAS. */
+/* libgomp's idle threads would spin and take processors from the loader and from OpenBLAS, so the program starts itself
+ * again with a policy that lets them sleep: libgomp reads it only once, when it is loaded. */
 static void let_idle_threads_sleep(char **argv)
 {
     if (getenv("OMP_WAIT_POLICY"))
@@ -72,7 +73,7 @@ int main(int argc, char **argv)
     an_log_init("an-show", AN_LOG_INFO);
     an_fault_install("an-show");
     int rc = an_stop_install();
-    if (rc == AN_OK)
+    if (!rc)
         rc = run_command(argc, argv);
     if (rc < 0)
         an_log(AN_LOG_ERROR, "%s", an_error_message());

@@ -1,14 +1,15 @@
-/* A command's own options followed by some of an-train's recipe: told apart there, used here. */
-#ifndef AN_SHOW_COMMANDS_RECIPE_OPTIONS_H
-#define AN_SHOW_COMMANDS_RECIPE_OPTIONS_H
+/* Option tables of commands that take some of an-train's recipe options besides their own. */
+#ifndef AN_TOOLS_SHOW_COMMANDS_RECIPE_OPTIONS_H
+#define AN_TOOLS_SHOW_COMMANDS_RECIPE_OPTIONS_H
 
 #include <stddef.h>
 
 #include "base/program/options.h"
 #include "train/setup/config.h"
 
-/* Fill table with own and the recipe's options called names; room for both and an end. The command's struct begins with
- * an an_train_config, so that offsets hold. */
+/* Fill table with the own_count options of own, then with the recipe's options listed in names, then with the end.
+ * table has room for own_count + count + 1 rows. The command's struct must begin with an an_train_config, because the
+ * recipe's offsets count from there. */
 void an_recipe_options(an_option *table, const an_option *own, size_t own_count, const char *const *names,
                        size_t count);
 

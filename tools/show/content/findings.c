@@ -38,11 +38,11 @@ int an_findings_make(an_findings *out, an_viewer *viewer, const an_dataset *data
     an_evaluate_watcher watcher = {look, out, viewer->classes};
     int rc = an_confusion_init(&out->confusion, viewer->classes);
     out->mistakes = calloc((size_t)mistakes + 1, sizeof(*out->mistakes));
-    if (rc == AN_OK && !out->mistakes)
+    if (!rc && !out->mistakes)
         rc = an_error(AN_ENOMEM, "out of memory for mistakes");
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_evaluate_centre(viewer->exec, &view, &watcher, &out->result);
-    if (rc != AN_OK)
+    if (rc)
         an_findings_free(out);
     return rc;
 }
@@ -60,7 +60,7 @@ double an_findings_share(const an_findings *f, uint32_t label)
     return total ? (double)an_confusion_correct(&f->confusion, label) / (double)total : 0;
 }
 
-/* Insertion: a thousand classes at most are usual, and this is done once. */
+/* Insertion sort: there are about a thousand classes, and this is done once. */
 uint32_t an_findings_order(const an_findings *f, uint32_t *out)
 {
     uint32_t count = 0;

@@ -42,29 +42,45 @@ static int event_add(an_history *h, const json_t *event)
     h->steps = json_number_value(json_object_get(event, "step"));
     an_curve *curves = h->curves;
     int rc = value_add(&curves[train ? AN_CURVE_ERROR : AN_CURVE_VALIDATION_ERROR], event, "top1", -100, 100);
-    if (rc == AN_OK)
+    if (!rc)
         rc = value_add(&curves[train ? AN_CURVE_LOSS : AN_CURVE_VALIDATION_LOSS], event, "loss", 1, 0);
-    if (rc == AN_OK && train)
+    if (!rc && train)
         rc = value_add(&curves[AN_CURVE_RATE], event, "rate", 1, 0);
-    if (rc == AN_OK && train)
+    if (!rc && train)
         rc = value_add(&curves[AN_CURVE_WAIT], event, "wait", 100, 0);
-    if (rc == AN_OK && train)
+    if (!rc && train)
         rc = value_add(&curves[AN_CURVE_SPEED], event, "images_per_second", 1, 0);
     return rc;
 }
 
-static int lines_read(an_history *h, const an_buffer *file, const char *path)
+/* A line counts if it is a JSON object with a step: the rule by which a resumed training keeps lines. */
+static int line_read(an_history *h, const char *line, size_t length)
+{
+    json_t *event = json_loadb(line, length, 0, NULL);
+    const json_t *step = json_object_get(event, "step");
+    int rc = json_is_integer(step) && json_integer_value(step) >= 0 ? event_add(h, event) : AN_OK;
+    json_decref(event);
+    return rc;
+}
+
+static int lines_read(an_history *h, const an_buffer *file)
 {
     const char *at = (const char *)file->data, *end = at + file->size, *newline;
     int rc = AN_OK;
-    for (int line = 1; rc == AN_OK && at < end && (newline = memchr(at, '\n', (size_t)(end - at))); line++) {
-        json_t *event = json_loadb(at, (size_t)(newline - at), 0, NULL);
-        rc = json_is_object(event) ? event_add(h, event)
-                                   : an_error(AN_ECORRUPT, "'%s': line %d is not JSON", path, line);
-        json_decref(event);
+    while (!rc && at < end && (newline = memchr(at, '\n', (size_t)(end - at)))) {
+        rc = line_read(h, at, (size_t)(newline - at));
         at = newline + 1;
     }
     return rc;
+}
+
+/* Of all points alike: groups of thinned points need not be equally large. */
+static void average(an_curve *c)
+{
+    double sum = 0;
+    for (int i = 0; i < c->count; i++)
+        sum += c->points[i].y;
+    c->mean = c->count ? sum / c->count : 0;
 }
 
 static void thin(an_curve *c)
@@ -98,15 +114,17 @@ int an_history_load(an_history *out, const char *run)
     an_buffer path = {0}, file = {0};
     *out = (an_history){.name = name_of(run)};
     int rc = out->name ? an_buffer_printf(&path, "%s/metrics.jsonl", run) : an_error(AN_ENOMEM, "out of memory");
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_file_read((char *)path.data, FILE_MAX_BYTES, &file);
     if (rc == AN_ENOTFOUND)
         rc = an_error_prefix(rc, "'%s' is no run of an-train", run);
-    if (rc == AN_OK)
-        rc = lines_read(out, &file, (char *)path.data);
-    for (int i = 0; i < AN_CURVES; i++)
+    if (!rc)
+        rc = lines_read(out, &file);
+    for (int i = 0; i < AN_CURVES; i++) {
+        average(&out->curves[i]);
         thin(&out->curves[i]);
-    if (rc == AN_OK && !out->curves[AN_CURVE_LOSS].count)
+    }
+    if (!rc && !out->curves[AN_CURVE_LOSS].count)
         rc = an_error(AN_EINVAL, "'%s' has logged no step yet: let it train for --log-every steps first", run);
     an_buffer_free(&path);
     an_buffer_free(&file);
@@ -117,11 +135,7 @@ int an_history_load(an_history *out, const char *run)
 
 double an_history_mean(const an_history *history, an_curve_kind kind)
 {
-    const an_curve *c = &history->curves[kind];
-    double sum = 0;
-    for (int i = 0; i < c->count; i++)
-        sum += c->points[i].y / c->count;
-    return sum;
+    return history->curves[kind].mean;
 }
 
 void an_history_free(an_history *h)

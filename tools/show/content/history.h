@@ -1,6 +1,6 @@
-/* A run's metrics.jsonl as curves. */
-#ifndef AN_SHOW_CONTENT_HISTORY_H
-#define AN_SHOW_CONTENT_HISTORY_H
+/* A run's metrics.jsonl as curves. A history is a plain value of its owner; any thread may read it. */
+#ifndef AN_TOOLS_SHOW_CONTENT_HISTORY_H
+#define AN_TOOLS_SHOW_CONTENT_HISTORY_H
 
 #include "tools/show/canvas/canvas.h"
 
@@ -18,19 +18,20 @@ typedef enum {
 typedef struct {
     an_point *points; /* x: epochs done */
     int count, capacity;
+    double mean; /* of all values, also those that were averaged into one point; 0 without any */
 } an_curve;
 
 typedef struct {
     char *name; /* of the run: its folder's */
     an_curve curves[AN_CURVES];
-    double epochs; /* done at the last line */
-    double steps;
+    double epochs, steps; /* done at the last line */
 } an_history;
 
-/* run: the folder. At most 600 points a curve: neighbours are averaged. A last line that is cut off is passed over
- * (the run may be going on). AN_ENOTFOUND, AN_ECORRUPT (naming the line), AN_EINVAL if nothing was logged yet. */
+/* Read the metrics of the folder run. A curve keeps at most 600 points: neighbours are averaged. Damaged lines, and a
+ * last line that is not complete because the run is going on, are passed over. AN_ENOTFOUND if there is no such file,
+ * AN_EINVAL if nothing was logged yet. The caller frees out, which on failure is empty. */
 int an_history_load(an_history *out, const char *run);
-/* The mean of a curve's values; 0 of an empty one. */
+/* The mean of all values logged for a curve; 0 if there are none. */
 double an_history_mean(const an_history *history, an_curve_kind kind);
 void an_history_free(an_history *history); /* zeroed is fine */
 

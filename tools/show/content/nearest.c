@@ -1,6 +1,8 @@
 #include "tools/show/content/nearest.h"
 
 #include <cblas.h>
+#include <float.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,11 +26,33 @@ typedef struct {
     candidate *candidates;            /* count x kept, best first */
 } search;
 
+/* Squares below this and their products keep all scores finite in float. */
+#define SQUARE_MAX (FLT_MAX / 8)
+
+/* The square of a row of features. row and what are for the message. */
+static int square_of(const search *s, const float *features, uint64_t row, const char *what, float *out)
+{
+    double square = cblas_dsdot((int)s->units, features, 1, features, 1);
+    if (!(square < SQUARE_MAX))
+        return an_error(AN_ECORRUPT, "the features of %s %" PRIu64 " are too large to compare", what, row);
+    *out = (float)square;
+    return AN_OK;
+}
+
+static int queries_check(const search *s)
+{
+    int rc = AN_OK;
+    float square;
+    for (uint32_t q = 0; !rc && q < s->count; q++)
+        rc = square_of(s, s->queries + (size_t)q * s->units, q, "query", &square);
+    return rc;
+}
+
 static int search_open(search *s)
 {
     size_t rows = 0, products = 0;
     int rc = an_size_multiply((size_t)BLOCK * sizeof(float), s->units, &rows);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_size_multiply((size_t)BLOCK * sizeof(float), s->count, &products);
     if (rc < 0)
         return rc;
@@ -81,10 +105,10 @@ static int block_compare(const search *s, uint64_t first, uint32_t rows)
     if (rc < 0)
         return rc;
     int units = (int)s->units;
-    for (uint32_t i = 0; i < rows; i++) {
-        const float *row = s->rows + (size_t)i * s->units;
-        s->squares[i] = (float)cblas_dsdot(units, row, 1, row, 1);
-    }
+    for (uint32_t i = 0; !rc && i < rows; i++)
+        rc = square_of(s, s->rows + (size_t)i * s->units, first + i, "image", &s->squares[i]);
+    if (rc)
+        return rc;
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)s->count, (int)rows, units, 1, s->queries, units, s->rows,
                 units, 0, s->products, BLOCK);
     block_select(s, first, rows);
@@ -110,14 +134,14 @@ static int by_distance(const void *a, const void *b)
 /* The candidates of one query in their true order. */
 static int refine(const search *s, uint32_t q, uint32_t wanted, an_neighbor *space, an_neighbor *out)
 {
-    int rc = AN_OK;
-    for (uint32_t i = 0; rc == AN_OK && i < s->kept; i++) {
+    int rc;
+    for (uint32_t i = 0; i < s->kept; i++) {
         space[i].index = s->candidates[(size_t)q * s->kept + i].index;
         rc = an_features_read(s->base, space[i].index, 1, s->rows);
+        if (rc)
+            return rc;
         space[i].distance = distance(s->queries + (size_t)q * s->units, s->rows, s->units);
     }
-    if (rc < 0)
-        return rc;
     qsort(space, s->kept, sizeof(*space), by_distance);
     memcpy(out, space, wanted * sizeof(*out));
     return AN_OK;
@@ -128,9 +152,9 @@ static int search_run(search *s, uint32_t wanted, an_neighbor *out)
     uint64_t total = an_features_count(s->base);
     an_neighbor *space = malloc(s->kept * sizeof(*space));
     int rc = space ? AN_OK : an_error(AN_ENOMEM, "out of memory for neighbours");
-    for (uint64_t first = 0; rc == AN_OK && first < total; first += BLOCK)
+    for (uint64_t first = 0; !rc && first < total; first += BLOCK)
         rc = block_compare(s, first, (uint32_t)(total - first < BLOCK ? total - first : BLOCK));
-    for (uint32_t q = 0; rc == AN_OK && q < s->count; q++)
+    for (uint32_t q = 0; !rc && q < s->count; q++)
         rc = refine(s, q, wanted, space, out + (size_t)q * wanted);
     free(space);
     return rc;
@@ -146,8 +170,11 @@ int an_nearest_find(const an_features *base, const float *queries, uint32_t coun
     uint64_t kept = wanted + SPARE < total ? wanted + SPARE : total;
     search s = {base, queries, count, an_features_units(base), (uint32_t)kept, NULL, NULL, NULL, NULL};
     openblas_set_num_threads(threads ? threads : an_thread_cpu_count());
-    int rc = search_open(&s);
-    if (rc == AN_OK)
+    int rc = queries_check(&s);
+    if (rc)
+        return rc;
+    rc = search_open(&s);
+    if (!rc)
         rc = search_run(&s, wanted, out);
     search_close(&s);
     return rc;

@@ -103,12 +103,12 @@ static int files_find(an_subjects *s, char *const *paths)
         return an_error_errno(errno, "cannot list files");
     int rc = AN_OK;
     errno = 0;
-    for (FTSENT *entry; rc == AN_OK && (entry = fts_read(walk)); errno = 0)
+    for (FTSENT *entry; !rc && (entry = fts_read(walk)); errno = 0)
         rc = entry_add(s, entry);
-    if (rc == AN_OK && errno)
+    if (!rc && errno)
         rc = an_error_errno(errno, "cannot list files");
     fts_close(walk);
-    if (rc == AN_OK && s->count == 0)
+    if (!rc && s->count == 0)
         rc = an_error(AN_ENOTFOUND, "no image files (.jpg, .jpeg, .png) in '%s'", paths[0]);
     return rc;
 }
@@ -121,7 +121,7 @@ static int subjects_create(an_subjects **out, const an_viewer *viewer)
     s->viewer = viewer;
     an_picture_options options = {.side = viewer->trained.input.side, .pixels_max = PIXELS_MAX};
     int rc = an_picture_create(&s->picture, &options);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_decoder_create(&s->decoder);
     if (rc < 0)
         an_subjects_free(s);
@@ -222,11 +222,11 @@ int an_subject_record(const an_dataset *dataset, an_decoder *decoder, uint64_t i
 {
     an_record record;
     int rc = an_dataset_record(dataset, index, &record);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_record_verify(&record);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_image_set_size(out, record.header.width, record.header.height);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_decoder_window(decoder, &record, 0, 0, out->width, out->height, out->pixels, (size_t)3 * out->width);
     return rc < 0 ? an_loader_name_error(dataset, rc, index) : AN_OK;
 }

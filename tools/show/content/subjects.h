@@ -1,7 +1,7 @@
-/* Images that somebody asks about, one after the other: files, the image files below folders, or records of a dataset.
- * All come as square images of the side that the network's inputs are cut from. */
-#ifndef AN_SHOW_CONTENT_SUBJECTS_H
-#define AN_SHOW_CONTENT_SUBJECTS_H
+/* The images that a command was asked about, one after the other: files, image files below folders, or records of a
+ * dataset. All come as square images of the side that crops are taken from. One thread uses it. */
+#ifndef AN_TOOLS_SHOW_CONTENT_SUBJECTS_H
+#define AN_TOOLS_SHOW_CONTENT_SUBJECTS_H
 
 #include "tools/show/content/viewer.h"
 
@@ -10,7 +10,7 @@ typedef struct {
     int label;          /* true class; -1: unknown */
     uint64_t index;     /* record, or the number of the file */
     an_image image;     /* side x side */
-    an_prediction said; /* filled by an_predict */
+    an_prediction said; /* the network's prediction, filled in by an_predict */
 } an_subject;
 
 void an_subject_free(an_subject *subject); /* zeroed is fine */
@@ -26,8 +26,8 @@ void an_subjects_free(an_subjects *subjects); /* NULL is fine */
 
 uint64_t an_subjects_count(const an_subjects *subjects);
 
-/* AN_ECORRUPT or AN_EUNSUPPORTED name an image that does not decode; the next call goes on with the one after. AN_END.
- */
+/* The next image, which the caller frees. AN_END after the last. AN_ECORRUPT or AN_EUNSUPPORTED, naming the image, if
+ * it does not decode; the next call goes on with the image after it. */
 int an_subjects_next(an_subjects *subjects, an_subject *out);
 
 /* Decode a whole record; AN_ECORRUPT names it. */

@@ -42,13 +42,14 @@ static int names_from_dataset(an_viewer *v, const an_dataset *dataset)
     return AN_OK;
 }
 
-/* The training set may have been moved or ingested anew: then its names are not asked for. */
+/* The training set may have been moved or replaced. Then the names stay what they are: the ids. */
 static int names_from_training(an_viewer *v, const an_train_identity *identity)
 {
     an_dataset *dataset = NULL;
+    if (an_dataset_open(&dataset, identity->dataset))
+        return AN_OK;
     int rc = AN_OK;
-    if (an_dataset_open(&dataset, identity->dataset) == AN_OK &&
-        an_train_class_check(dataset, identity->classes, "the network") == AN_OK)
+    if (!an_train_class_check(dataset, identity->classes, "the network"))
         rc = names_from_dataset(v, dataset);
     an_dataset_free(dataset);
     return rc;
@@ -58,7 +59,7 @@ static int names_find(an_viewer *v, const an_dataset *dataset)
 {
     const an_train_identity *identity = an_checkpoint_identity(v->trained.checkpoint);
     int rc = names_alloc(v);
-    if (rc == AN_OK)
+    if (!rc)
         rc = names_from_ids(v, identity->classes);
     if (rc < 0 || !dataset)
         return rc < 0 ? rc : names_from_training(v, identity);
@@ -70,13 +71,13 @@ int an_viewer_open(an_viewer *out, const an_viewer_options *options, const an_da
 {
     *out = (an_viewer){.options = *options};
     int rc = an_trained_open(&out->trained, options->run, options->weights);
-    if (rc == AN_OK) {
+    if (!rc) {
         out->classes = (uint32_t)out->trained.classes;
         rc = an_network_build(&out->trained.config, out->trained.classes, &out->graph);
     }
-    if (rc == AN_OK)
+    if (!rc)
         rc = names_find(out, dataset);
-    if (rc == AN_OK && exec)
+    if (!rc && exec)
         rc = an_trained_exec(&out->trained, options->devices, options->batch,
                              an_train_compute_threads(options->compute_threads), &out->exec);
     if (rc < 0)
@@ -100,7 +101,7 @@ void an_viewer_close(an_viewer *v)
 int an_viewer_dataset(an_dataset **out, const char *path)
 {
     int rc = an_dataset_open(out, path);
-    if (rc == AN_OK && an_dataset_count(*out) == 0)
+    if (!rc && an_dataset_count(*out) == 0)
         rc = an_error(AN_EINVAL, "'%s' holds no images", path);
     return rc;
 }

@@ -1,6 +1,6 @@
-/* A trained network ready to look at images, and what its classes are called. */
-#ifndef AN_SHOW_CONTENT_VIEWER_H
-#define AN_SHOW_CONTENT_VIEWER_H
+/* A trained network that is ready to run, and the names of its classes. One thread uses a viewer. */
+#ifndef AN_TOOLS_SHOW_CONTENT_VIEWER_H
+#define AN_TOOLS_SHOW_CONTENT_VIEWER_H
 
 #include "augment/sample.h"
 #include "base/program/options.h"
@@ -64,15 +64,16 @@ typedef struct {
     char **ids, **names; /* of each class */
 } an_viewer;
 
-/* dataset: must have the network's classes, and says what they are called. NULL: the training set does, if it is still
- * where it was; else the ids have to do. Runs nothing without exec (graph and names only). */
+/* Class names come from dataset, which must have the network's classes. If dataset is NULL they come from the training
+ * set, or are the ids if that is no longer where it was. Without exec only the graph and the names are opened, and the
+ * network cannot run. */
 int an_viewer_open(an_viewer *out, const an_viewer_options *options, const an_dataset *dataset, bool exec);
 void an_viewer_close(an_viewer *viewer); /* zeroed is fine */
 
-/* A dataset with the network's classes that is not empty. */
+/* Open a dataset that has images. */
 int an_viewer_dataset(an_dataset **out, const char *path);
 
-/* The centre of square images of side pixels, as an_train_input wants them. */
+/* A sampler that takes the centre of square images of side pixels, prepared as for training. */
 int an_viewer_sampler(const an_viewer *viewer, uint32_t side, an_sampler **out);
 
 /* The class that a folder's name stands for (id or name), or -1. */

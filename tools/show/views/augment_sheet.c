@@ -38,11 +38,11 @@ static int samplers_create(artist *a)
     int rc = an_sampler_create(&a->input, &options, side, an_dataset_statistics(s->dataset));
     options.mean = AN_MEAN_NONE;
     options.scale = 1;
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_sampler_create(&a->seen, &options, side, an_dataset_statistics(s->dataset));
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_sample_scratch_create(&a->input_scratch, a->input);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_sample_scratch_create(&a->seen_scratch, a->seen);
     return rc;
 }
@@ -52,11 +52,11 @@ static int artist_open(artist *a, const an_augment_sheet *sheet)
     *a = (artist){.sheet = sheet};
     size_t values = (size_t)sheet->sample.crop * sheet->sample.crop * 3;
     int rc = samplers_create(a);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_dataset_record(sheet->dataset, sheet->record, &a->record);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_record_verify(&a->record);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_image_set_size(&a->image, sheet->sample.crop, sheet->sample.crop);
     if (rc < 0)
         return rc;
@@ -86,7 +86,7 @@ static int sample_paint(artist *a, bool input, const an_sample_draw *draw, float
     int rc = an_sampler_make(input ? a->input : a->seen, input ? a->input_scratch : a->seen_scratch, &a->record, draw,
                              a->values);
     size_t count = (size_t)a->sheet->sample.crop * a->sheet->sample.crop * 3;
-    for (size_t i = 0; rc == AN_OK && i < count; i++)
+    for (size_t i = 0; !rc && i < count; i++)
         a->image.pixels[i] = (uint8_t)lrintf(fminf(fmaxf(offset + factor * a->values[i], 0), 255));
     return rc;
 }
@@ -123,7 +123,7 @@ static int epochs_draw(artist *a, double top, bool input)
     /* Inputs are shown as training scales them, on a grey zero: one deviation of an image is about 64 of 255. */
     float factor = input ? 1 / (float)a->sheet->sample.scale * 0.5f : 1, offset = input ? 127.5f : 0;
     int rc = AN_OK;
-    for (int i = 0; rc == AN_OK && i < a->sheet->epochs; i++) {
+    for (int i = 0; !rc && i < a->sheet->epochs; i++) {
         double x = left_of_grid() + (CELL + GAP) * (i % COLUMNS);
         double y = top + HEADING + (CELL + (input ? GAP : CAPTION)) * (i / COLUMNS);
         rc = sample_paint(a, input, &a->draws[i], offset, factor);
@@ -142,9 +142,9 @@ static int ten_draw(artist *a, double top)
     double cell = (COLUMNS * (CELL + GAP) - GAP - 9 * 6) / 10;
     int rc = AN_OK;
     an_sampler_ten_crop(a->seen, ten);
-    for (int i = 0; rc == AN_OK && i < AN_SAMPLE_TEN; i++) {
+    for (int i = 0; !rc && i < AN_SAMPLE_TEN; i++) {
         rc = sample_paint(a, false, &ten[i], 0, 1);
-        if (rc == AN_OK)
+        if (!rc)
             an_canvas_image(a->canvas, &a->image, left_of_grid() + (cell + 6) * i, top + HEADING, cell, cell, false);
     }
     return rc;
@@ -157,12 +157,12 @@ static int stored_draw(artist *a)
     an_image whole = {0};
     an_decoder *decoder = NULL;
     int rc = an_decoder_create(&decoder);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_image_set_size(&whole, a->record.header.width, a->record.header.height);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_decoder_window(decoder, &a->record, 0, 0, whole.width, whole.height, whole.pixels,
                                (size_t)3 * whole.width);
-    if (rc == AN_OK) {
+    if (!rc) {
         an_canvas_image(a->canvas, &whole, MARGIN, TOP + HEADING, STORED, STORED, false);
         for (int i = 0; i < s->epochs; i++)
             an_canvas_frame(a->canvas, MARGIN + scale * a->draws[i].x, TOP + HEADING + scale * a->draws[i].y,
@@ -209,13 +209,13 @@ static int sections_draw(artist *a, int rows)
     heading(a, x, second, text);
     heading(a, x, third, "At test time: ten crops, whose predictions are averaged");
     int rc = stored_draw(a);
-    if (rc == AN_OK)
+    if (!rc)
         rc = stored_describe(a);
-    if (rc == AN_OK)
+    if (!rc)
         rc = epochs_draw(a, TOP, false);
-    if (rc == AN_OK)
+    if (!rc)
         rc = epochs_draw(a, second, true);
-    return rc == AN_OK ? ten_draw(a, third) : rc;
+    return rc ? rc : ten_draw(a, third);
 }
 
 static int sheet_draw(artist *a, an_canvas_kind kind)
@@ -245,7 +245,7 @@ int an_augment_sheet_draw(an_canvas **out, an_canvas_kind kind, const an_augment
         return an_error(AN_EINVAL, "'%s' has no record %" PRIu64 ": it holds %" PRIu64, an_dataset_path(sheet->dataset),
                         sheet->record, an_dataset_count(sheet->dataset));
     int rc = artist_open(&a, sheet);
-    if (rc == AN_OK)
+    if (!rc)
         rc = sheet_draw(&a, kind);
     if (rc == AN_ECORRUPT)
         rc = an_loader_name_error(sheet->dataset, rc, sheet->record);

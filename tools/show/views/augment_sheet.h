@@ -1,6 +1,6 @@
-/* What training makes of one image, by the loader's own code. */
-#ifndef AN_SHOW_VIEWS_AUGMENT_SHEET_H
-#define AN_SHOW_VIEWS_AUGMENT_SHEET_H
+/* A sheet that shows one image as training sees it in each epoch. The loader's own code makes the crops. */
+#ifndef AN_TOOLS_SHOW_VIEWS_AUGMENT_SHEET_H
+#define AN_TOOLS_SHOW_VIEWS_AUGMENT_SHEET_H
 
 #include "augment/sample.h"
 #include "store/dataset/dataset.h"
@@ -10,8 +10,8 @@ typedef struct {
     const an_dataset *dataset;
     uint64_t record;
     uint64_t seed;
-    int epochs;               /* drawn, from 0 on */
-    an_sample_options sample; /* of training; the format is chosen here */
+    int epochs;               /* how many are drawn, from epoch 0 on */
+    an_sample_options sample; /* as training has them; the format is set here */
 } an_augment_sheet;
 
 /* The caller frees. */

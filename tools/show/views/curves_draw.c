@@ -15,7 +15,7 @@ static an_series series_of(const an_history *run, an_curve_kind kind, an_colour 
     return (an_series){name, colour, dashed, run->curves[kind].points, run->curves[kind].count};
 }
 
-/* Two curves of every run; named in the legend by the run, and once by what dashes mean. */
+/* Two curves of every run. The legend names each run, and says once what dashed lines are. */
 static void runs_chart(an_canvas *c, const an_history *runs, int count, an_series *space, const an_curve_kind kinds[2],
                        an_chart chart, bool named, const double area[4])
 {
@@ -50,7 +50,7 @@ int an_curves_draw(an_canvas **out, an_canvas_kind kind, const an_history *runs,
     an_series *space = calloc(2 * (size_t)count, sizeof(*space));
     int rc = space ? an_canvas_create(out, kind, WIDTH, TOP + LARGE + SMALL + MARGIN, "Training curves")
                    : an_error(AN_ENOMEM, "out of memory for curves");
-    if (rc == AN_OK) {
+    if (!rc) {
         an_canvas_text(*out, "How training went",
                        &(an_text_style){MARGIN, 34, 0, 17, AN_ALIGN_LEFT, AN_COLOUR_INK, true});
         runs_chart(*out, runs, count, space, kinds[0], charts[0], true,
@@ -72,7 +72,7 @@ int an_curves_chart(an_canvas **out, an_canvas_kind kind, const an_history *run,
         series[1] = series_of(run, kinds[1], an_palette_series(1), "validation", true);
     an_chart chart = {title, "epochs", y_format, logarithmic, least_top, series, both ? 2 : 1};
     int rc = an_canvas_create(out, kind, 480, 290, title);
-    if (rc == AN_OK)
+    if (!rc)
         an_chart_draw(*out, &chart, 0, 4, 480, 282);
     return rc;
 }

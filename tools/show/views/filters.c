@@ -32,10 +32,10 @@ static int read_tensor(an_filters *f, const char *path)
 {
     an_safetensors *file = NULL;
     int rc = an_safetensors_open(&file, path);
-    const an_safetensor *t = rc == AN_OK ? an_safetensors_find(file, "conv1.weight") : NULL;
-    if (rc == AN_OK)
+    const an_safetensor *t = rc ? NULL : an_safetensors_find(file, "conv1.weight");
+    if (!rc)
         rc = tensor_check(t, path);
-    if (rc == AN_OK) {
+    if (!rc) {
         f->count = f->split = (int)t->shape[0];
         f->side = (int)t->shape[2];
         f->values = malloc((size_t)(f->count * f->side * f->side * 3) * sizeof(float));
@@ -45,12 +45,12 @@ static int read_tensor(an_filters *f, const char *path)
     return rc;
 }
 
-/* Where the second device's kernels begin. */
+/* The number of the first kernel of the second device. */
 static int find_split(an_filters *f, an_trained *trained)
 {
     an_graph graph;
     int rc = an_network_build(&trained->config, trained->classes, &graph);
-    for (int i = 0; rc == AN_OK && i < graph.count; i++)
+    for (int i = 0; !rc && i < graph.count; i++)
         if (graph.nodes[i].kind == AN_OP_CONV && graph.nodes[i].device == 1 && graph.nodes[i].layer == 1)
             f->split = graph.nodes[i].channel_offset;
     return rc;
@@ -61,9 +61,9 @@ int an_filters_load(an_filters *out, const char *run, const char *weights)
     an_trained trained;
     *out = (an_filters){0};
     int rc = an_trained_open(&trained, run, weights);
-    if (rc == AN_OK)
+    if (!rc)
         rc = read_tensor(out, an_checkpoint_path(trained.checkpoint));
-    if (rc == AN_OK)
+    if (!rc)
         rc = find_split(out, &trained);
     an_trained_close(&trained);
     if (rc < 0)
@@ -145,9 +145,9 @@ int an_filters_draw(an_canvas **out, an_canvas_kind kind, const an_filters *f, b
     an_image image = {0};
     an_canvas *canvas = NULL;
     int rc = an_image_set_size(&image, (uint32_t)f->side, (uint32_t)f->side);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_canvas_create(&canvas, kind, 2 * MARGIN + COLUMNS * (CELL + GAP) - GAP, height, "First-layer kernels");
-    if (rc == AN_OK)
+    if (!rc)
         draw(canvas, f, together, &image);
     an_image_free(&image);
     *out = canvas;

@@ -1,6 +1,6 @@
 /* The paper's Figure 3: the kernels of a first layer as small pictures. */
-#ifndef AN_SHOW_VIEWS_FILTERS_H
-#define AN_SHOW_VIEWS_FILTERS_H
+#ifndef AN_TOOLS_SHOW_VIEWS_FILTERS_H
+#define AN_TOOLS_SHOW_VIEWS_FILTERS_H
 
 #include "tools/show/canvas/canvas.h"
 
@@ -10,12 +10,13 @@ typedef struct {
     int split; /* kernels of the first device; count if there is one device */
 } an_filters;
 
-/* From a run's best checkpoint or from a file with "conv1.weight". Exactly one of run and weights. */
+/* Read the kernels from a run's best checkpoint, or from a file of weights that has a tensor "conv1.weight". Exactly
+ * one of run and weights is given. */
 int an_filters_load(an_filters *out, const char *run, const char *weights);
 void an_filters_free(an_filters *filters); /* zeroed is fine */
 
-/* Zero is middle grey. together: one scale for all, so that weak kernels look weak; else each its own. The caller frees
- * the canvas. */
+/* Draw the kernels with zero as middle grey. together: one scale for all, so that weak kernels look weak; otherwise
+ * each kernel uses the whole range. The caller frees the canvas. */
 int an_filters_draw(an_canvas **out, an_canvas_kind kind, const an_filters *filters, bool together);
 
 #endif

@@ -41,7 +41,7 @@ static int row_draw(artist *a, uint32_t q)
     double y = TOP + (CELL + CAPTION + GAP) * q;
     uint32_t label = an_dataset_index(p->queries)[p->indices[q]].label;
     int rc = cell_draw(a, p->queries, p->indices[q], MARGIN, y, AN_COLOUR_INK, true);
-    for (uint32_t i = 0; rc == AN_OK && i < p->nearest; i++) {
+    for (uint32_t i = 0; !rc && i < p->nearest; i++) {
         const an_neighbor *n = &p->neighbors[(size_t)q * p->nearest + i];
         bool same = an_dataset_index(p->training)[n->index].label == label;
         double x = MARGIN + CELL + APART + (CELL + GAP) * i;
@@ -71,12 +71,12 @@ int an_neighbors_draw(an_canvas **out, an_canvas_kind kind, const an_neighbors_p
     if (width < 420)
         width = 420;
     int rc = an_decoder_create(&a.decoder);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_canvas_create(&a.canvas, kind, width, TOP + panel->count * (CELL + CAPTION + GAP) + MARGIN - GAP,
                               "Nearest training images");
-    if (rc == AN_OK)
+    if (!rc)
         headings_draw(&a, width);
-    for (uint32_t q = 0; rc == AN_OK && q < panel->count; q++)
+    for (uint32_t q = 0; !rc && q < panel->count; q++)
         rc = row_draw(&a, q);
     an_decoder_free(a.decoder);
     an_image_free(&a.image);

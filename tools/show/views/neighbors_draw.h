@@ -1,6 +1,6 @@
 /* The right panel of the paper's Figure 4: a query in the first column, the nearest training images beside it. */
-#ifndef AN_SHOW_VIEWS_NEIGHBORS_DRAW_H
-#define AN_SHOW_VIEWS_NEIGHBORS_DRAW_H
+#ifndef AN_TOOLS_SHOW_VIEWS_NEIGHBORS_DRAW_H
+#define AN_TOOLS_SHOW_VIEWS_NEIGHBORS_DRAW_H
 
 #include "tools/show/canvas/canvas.h"
 #include "tools/show/content/nearest.h"

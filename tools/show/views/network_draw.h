@@ -1,6 +1,6 @@
 /* The paper's Figure 2, drawn from a graph: what is in the graph is in the picture, and nothing else. */
-#ifndef AN_SHOW_VIEWS_NETWORK_DRAW_H
-#define AN_SHOW_VIEWS_NETWORK_DRAW_H
+#ifndef AN_TOOLS_SHOW_VIEWS_NETWORK_DRAW_H
+#define AN_TOOLS_SHOW_VIEWS_NETWORK_DRAW_H
 
 #include "model/graph/graph.h"
 #include "tools/show/canvas/canvas.h"

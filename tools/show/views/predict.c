@@ -1,5 +1,6 @@
 #include "tools/show/views/predict.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #include "base/program/stop.h"
@@ -25,9 +26,9 @@ static int sampler_for(predictor *p, uint32_t side)
     p->scratch = NULL;
     p->sampler = NULL;
     int rc = an_viewer_sampler(p->viewer, side, &p->sampler);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_sample_scratch_create(&p->scratch, p->sampler);
-    p->side = rc == AN_OK ? side : 0;
+    p->side = rc ? 0 : side;
     return rc;
 }
 
@@ -72,12 +73,27 @@ static int input_make(predictor *p, const an_subject *s, uint32_t at)
     return an_sampler_make(p->sampler, p->scratch, &record, &centre, p->inputs + at * an_sampler_bytes(p->sampler));
 }
 
+/* Values that are not finite have no order, so no class would be the most probable one. */
+static int outputs_check(const predictor *p)
+{
+    uint32_t classes = p->viewer->classes;
+    for (size_t i = 0; i < (size_t)p->count * classes; i++)
+        if (!isfinite(p->probabilities[i]))
+            return an_error(AN_ECORRUPT,
+                            "'%s': the network's outputs are not finite: its weights are damaged or its training "
+                            "diverged; use an earlier checkpoint",
+                            p->batch[i / classes].name);
+    return AN_OK;
+}
+
 static int flush(predictor *p, const an_predict_watcher *watcher)
 {
     uint32_t classes = p->viewer->classes;
     an_images images = {p->inputs, p->draws};
     int rc = p->count ? an_exec_evaluate(p->viewer->exec, &images, NULL, p->count, p->probabilities, NULL) : AN_OK;
-    for (uint32_t i = 0; rc == AN_OK && i < p->count; i++) {
+    if (!rc)
+        rc = outputs_check(p);
+    for (uint32_t i = 0; !rc && i < p->count; i++) {
         an_subject *s = &p->batch[i];
         rc =
             an_prediction_make(&s->said, s->index, (uint32_t)s->label, p->probabilities + (size_t)i * classes, classes);
@@ -99,7 +115,7 @@ static int take(predictor *p, an_subjects *subjects, uint64_t *unusable, an_erro
             an_error_save(reason, rc);
         return AN_OK;
     }
-    if (rc != AN_OK)
+    if (rc)
         return rc;
     p->count++;
     return input_make(p, &p->batch[p->count - 1], p->count - 1);
@@ -111,11 +127,11 @@ int an_predict(an_viewer *viewer, an_subjects *subjects, const an_predict_watche
     predictor p = {.viewer = viewer};
     *unusable = 0;
     int rc = open_predictor(&p);
-    while (rc == AN_OK) {
+    while (!rc) {
         rc = an_stop_requested() ? AN_STOPPED : take(&p, subjects, unusable, reason);
-        if (rc == AN_END || (rc == AN_OK && p.count == (uint32_t)viewer->options.batch)) {
+        if (rc == AN_END || (!rc && p.count == (uint32_t)viewer->options.batch)) {
             int flushed = flush(&p, watcher);
-            rc = flushed == AN_OK ? rc : flushed;
+            rc = flushed ? flushed : rc;
         }
     }
     close_predictor(&p);

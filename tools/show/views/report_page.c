@@ -236,7 +236,7 @@ static void network_write(writer *w)
     put(w, "</div>\n");
 }
 
-/* The epochs that --epochs asked for: the whole run's steps, in the epochs that its lines tell of. */
+/* The number of epochs of the whole run, computed from its steps and from the epochs that its last line states. */
 static double epochs_of(const an_history *h, uint64_t total)
 {
     return h->steps > 0 ? ceil((double)total * h->epochs / h->steps - 1e-6) : 1;

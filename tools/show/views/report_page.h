@@ -1,6 +1,7 @@
-/* A run as one HTML page that needs nothing else: no network, light or dark, printable, readable on a phone. */
-#ifndef AN_SHOW_VIEWS_REPORT_PAGE_H
-#define AN_SHOW_VIEWS_REPORT_PAGE_H
+/* A run as one HTML page that needs no other file and no network connection. It follows the reader's light or dark
+ * scheme, prints, and fits a phone. */
+#ifndef AN_TOOLS_SHOW_VIEWS_REPORT_PAGE_H
+#define AN_TOOLS_SHOW_VIEWS_REPORT_PAGE_H
 
 #include "tools/show/content/findings.h"
 #include "tools/show/content/history.h"

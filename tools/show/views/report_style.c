@@ -33,21 +33,21 @@ static const char style[] =
 static int scheme_write(an_buffer *out, int dark)
 {
     int rc = an_buffer_printf(out, ":root{");
-    for (int i = 0; rc == AN_OK && i < AN_COLOURS; i++) {
+    for (int i = 0; !rc && i < AN_COLOURS; i++) {
         const an_palette_entry *e = an_palette((an_colour)i);
         rc = an_buffer_printf(out, "--%s:#%06x;", e->name, dark ? e->dark : e->light);
     }
-    return rc == AN_OK ? an_buffer_printf(out, "}") : rc;
+    return rc ? rc : an_buffer_printf(out, "}");
 }
 
 int an_report_style_write(an_buffer *out)
 {
     int rc = an_buffer_printf(out, "<style>\n:root{color-scheme:light dark}\n");
-    if (rc == AN_OK)
+    if (!rc)
         rc = scheme_write(out, 0);
-    if (rc == AN_OK)
+    if (!rc)
         rc = an_buffer_printf(out, "\n@media screen and (prefers-color-scheme:dark){");
-    if (rc == AN_OK)
+    if (!rc)
         rc = scheme_write(out, 1);
-    return rc == AN_OK ? an_buffer_printf(out, "}\n%s</style>\n", style) : rc;
+    return rc ? rc : an_buffer_printf(out, "}\n%s</style>\n", style);
 }
