@@ -11,8 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/choices.h"
 #include "base/format.h"
+#include "model/choices.h"
 #include "model/graph/graph.h"
 
 typedef enum {

@@ -2,8 +2,8 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/text/name_list.h"
 #include "store/codec_private.h"
-#include "store/name_list.h"
 
 static const an_codec_row *const rows[] = {&an_codec_row_jpeg, &an_codec_row_yuv420, &an_codec_row_rgb,
                                            &an_codec_row_coef};

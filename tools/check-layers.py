@@ -16,39 +16,40 @@ MODEL = {"model", "model/graph", "model/nets"}
 # base/program is for programs: it prints, parses command lines and handles signals.
 ROOMS = {
     "base": set(),
-    "base/program": {"base"},
+    "base/text": {"base"},
+    "base/program": {"base", "base/text"},
 
     "store/image": {"base"},
     "store/image/planes": {"base", "store/image"},
     "store/jpeg": {"base", "store/image", "store/image/planes"},
     "store/coef": {"base", "store/image", "store/image/planes", "store/jpeg"},
-    "store": {"base", "store/image", "store/image/planes", "store/jpeg", "store/coef"},
-    "store/dataset": {"base", "store", "store/image"},
-    "store/reader": {"base"},
+    "store": {"base", "base/text", "store/image", "store/image/planes", "store/jpeg", "store/coef"},
+    "store/dataset": {"base", "base/text", "store", "store/image"},
+    "store/reader": {"base", "base/text"},
 
-    "ingest/sources/labels": {"base", "store/dataset"},
-    "ingest/sources": {"base", "store", "store/dataset", "ingest/sources/labels"},
-    "ingest/picture": {"base", "store", "store/image", "store/jpeg", "ingest/sources"},
-    "ingest/run": {"base", "base/program", *STORE, "ingest/sources", "ingest/picture"},
-    "ingest/commands": {"base", "base/program", *STORE, "ingest/sources", "ingest/picture", "ingest/run"},
+    "ingest/sources/labels": {"base", "base/text", "store/dataset"},
+    "ingest/sources": {"base", "base/text", "store", "store/dataset", "ingest/sources/labels"},
+    "ingest/picture": {"base", "base/text", "store", "store/image", "store/jpeg", "ingest/sources"},
+    "ingest/run": {"base", "base/text", "base/program", *STORE, "ingest/sources", "ingest/picture"},
+    "ingest/commands": {"base", "base/text", "base/program", *STORE, "ingest/sources", "ingest/picture", "ingest/run"},
 
-    "augment": {"base", *STORE},
+    "augment": {"base", "base/text", *STORE},
 
     "model/graph": {"base"},
     "model/nets": {"base", "model/graph"},
-    "model": {"base", "model/graph"},
+    "model": {"base", "base/text", "model/graph"},
     "model/cpu/kernels": {"base"},
     "model/cpu": {"base", "model", "model/graph", "model/cpu/kernels"},
     "model/cuda/kernels": {"base"},
     "model/cuda/library": {"base", "model/graph"},
     "model/cuda": {"base", "model", "model/graph", "model/cuda/kernels", "model/cuda/library"},
 
-    "train/state": {"base", "model", "model/graph"},
-    "train/watch": {"base", "model", "train/state"},
-    "train/setup": {"base", "base/program", "augment", *MODEL, "train/state"},
-    "train/loop": {"base", "base/program", "augment", "model", "model/graph", "train/state", "train/watch",
+    "train/state": {"base", "base/text", "model", "model/graph"},
+    "train/watch": {"base", "base/text", "model", "train/state"},
+    "train/setup": {"base", "base/text", "base/program", "augment", *MODEL, "train/state"},
+    "train/loop": {"base", "base/text", "base/program", "augment", "model", "model/graph", "train/state", "train/watch",
                    "train/setup"},
-    "train/commands": {"base", "base/program", *MODEL, "train/state", "train/watch", "train/setup", "train/loop"},
+    "train/commands": {"base", "base/text", "base/program", *MODEL, "train/state", "train/watch", "train/setup", "train/loop"},
 }
 LIBRARIES = set(ROOMS)
 SHOW = {f"tools/show/{room}" for room in ("canvas", "content", "views")}

@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/utf8.h"
+#include "base/text/utf8.h"
 #include "ingest/run/setup_private.h"
 
 #define SAMPLE 256u

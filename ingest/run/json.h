@@ -4,7 +4,7 @@
 
 #include <jansson.h>
 
-/* Escaped as base/utf8.h says, so nothing is lost. NULL: out of memory. */
+/* Escaped as base/text/utf8.h says, so nothing is lost. NULL: out of memory. */
 json_t *an_json_text(const char *text);
 
 #endif

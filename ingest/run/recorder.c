@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 #include "base/rng.h"
-#include "base/utf8.h"
+#include "base/text/utf8.h"
 #include "store/coef/coef.h"
 
 #define INPUT_KEEP ((size_t)4 << 20)  /* bytes; a larger input buffer is freed after use */

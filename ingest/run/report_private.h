@@ -1,5 +1,5 @@
 /* The list of what was set aside, as NDJSON: {"bytes":17,"path":"cat/3.jpg","reason":"empty file"}. Text
- * that is not UTF-8 is escaped as base/utf8.h says. */
+ * that is not UTF-8 is escaped as base/text/utf8.h says. */
 #ifndef AN_INGEST_RUN_REPORT_PRIVATE_H
 #define AN_INGEST_RUN_REPORT_PRIVATE_H
 

@@ -38,8 +38,8 @@
 #ifndef AN_MODEL_CUDA_CUDA_PRIVATE_H
 #define AN_MODEL_CUDA_CUDA_PRIVATE_H
 
-#include "base/choices.h"
 #include "model/backend.h"
+#include "model/choices.h"
 #include "model/cuda/kernels/kernels.h"
 #include "model/cuda/library/check.h"
 #include "model/cuda/library/plan.h"

@@ -10,7 +10,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "store/name_list.h"
+#include "base/text/name_list.h"
 #include "store/reader/engine_private.h"
 
 #define DEPTH_MAX 4096

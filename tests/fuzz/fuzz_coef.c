@@ -65,12 +65,12 @@ static void use_jpeg(const uint8_t *file, size_t size)
 {
     an_buffer payload = {0}, jpeg = {0}, again = {0};
     an_coef_info info;
-    if (an_coef_encode_jpeg(encoder, file, size, &payload) == AN_OK) {
+    if (!an_coef_encode_jpeg(encoder, file, size, &payload)) {
         if (an_coef_info_read(payload.data, payload.size, &info) ||
             decode(payload.data, payload.size, &(an_window){0, 0, info.width, info.height, false}))
             __builtin_trap();
         /* coefficients beyond what baseline can write are refused on the way back */
-        if (an_coef_to_jpeg(encoder, payload.data, payload.size, &jpeg) == AN_OK &&
+        if (!an_coef_to_jpeg(encoder, payload.data, payload.size, &jpeg) &&
             (an_coef_encode_jpeg(encoder, jpeg.data, jpeg.size, &again) || again.size != payload.size ||
              memcmp(again.data, payload.data, payload.size)))
             __builtin_trap();

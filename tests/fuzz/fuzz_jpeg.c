@@ -16,7 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < 2)
         return 0;
     int rc = an_jpeg_info_read(decoder, data + 1, size - 1, &info);
-    if (rc && an_jpeg_decode(decoder, data + 1, size - 1, data[0], PIXELS_MAX, &image, NULL) == AN_OK)
+    if (rc && !an_jpeg_decode(decoder, data + 1, size - 1, data[0], PIXELS_MAX, &image, NULL))
         __builtin_trap(); /* a whole decode reads that header too */
     if (!rc)
         (void)an_jpeg_decode(decoder, data + 1, size - 1, data[0], PIXELS_MAX, &image, &info);

@@ -7,7 +7,7 @@
 #define AN_TRAIN_STATE_ENGINES_H
 
 #include "base/buffer.h"
-#include "base/choices.h"
+#include "model/choices.h"
 
 /* Load from the run's folder (NULL: none) and the user's cache. A file that is missing is no failure; nor is a damaged
  * one, which is ignored and named in a line of notes. */

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/utf8.h"
+#include "base/text/utf8.h"
 
 /* The bytes of a buffer, or NULL if filling it failed. */
 static char *taken(an_buffer *buffer, int rc)

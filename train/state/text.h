@@ -1,4 +1,4 @@
-/* Any bytes as strings that JSON and safetensors metadata can hold, and back: base/utf8.h as strings of one's own.
+/* Any bytes as strings that JSON and safetensors metadata can hold, and back: base/text/utf8.h as strings of one's own.
  * Functions may be called by any thread; they fail only for lack of memory. */
 #ifndef AN_TRAIN_STATE_TEXT_H
 #define AN_TRAIN_STATE_TEXT_H

@@ -1,6 +1,8 @@
 /* Upsampling and colour conversion within 128-bit lanes: the same text for AVX2 and AVX-512. Before including it,
  * define VECTOR (the type), VEC(operation) (the operation's name with its prefix) and VEC_LOAD(p), and include
  * lanes_dct_private.h. */
+#ifndef AN_STORE_IMAGE_PLANES_LANES_COLOUR_PRIVATE_H
+#define AN_STORE_IMAGE_PLANES_LANES_COLOUR_PRIVATE_H
 
 /* a * weight_a + b * weight_b, byte by byte, in 16 bits: of the low and of the high half of each lane. */
 static inline void an_planes_lanes_weigh(VECTOR a, VECTOR b, int weight_a, int weight_b, VECTOR out[2])
@@ -88,3 +90,5 @@ static inline void an_planes_lanes_colour(const uint8_t *y, const uint8_t *cb, c
     rgb[2] = VEC(packus_epi16)(VEC(add_epi16)(y0, VEC(mulhrs_epi16)(cb0, blue)),
                                VEC(add_epi16)(y1, VEC(mulhrs_epi16)(cb1, blue)));
 }
+
+#endif

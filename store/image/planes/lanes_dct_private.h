@@ -4,6 +4,8 @@
  *
  * Where jidctint.c shares a product between two sums, here one multiply-add computes z2 * a + z3 * b. That changes no
  * result, as nothing is rounded in between. libjpeg-turbo's SIMD code does the same, so overflow is the same, too. */
+#ifndef AN_STORE_IMAGE_PLANES_LANES_DCT_PRIVATE_H
+#define AN_STORE_IMAGE_PLANES_LANES_DCT_PRIVATE_H
 
 /* The constant pair (a, b), for multiplication with interleaved (x, y). */
 static inline VECTOR an_dct_lanes_pair(int a, int b)
@@ -108,3 +110,5 @@ static inline void an_dct_lanes_samples(const VECTOR columns[8], VECTOR out[4])
     out[2] = VEC(unpacklo_epi32)(left_bottom, right_bottom);
     out[3] = VEC(unpackhi_epi32)(left_bottom, right_bottom);
 }
+
+#endif

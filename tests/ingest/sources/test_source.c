@@ -88,7 +88,7 @@ static void read_names(uint64_t seed, char *out)
     an_source *source =
         support_open_source(&(an_source_options){.path = support_path("many"), .shuffle = true, .seed = seed});
     *out = 0;
-    while (an_source_next(source, &item) == AN_OK)
+    while (!an_source_next(source, &item))
         strcat(out, strrchr((const char *)item.name.data, '/'));
     an_item_free(&item);
     an_source_free(source);

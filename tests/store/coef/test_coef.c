@@ -25,7 +25,7 @@ static int set_up(void **state)
 {
     (void)state;
     for (int t = 0; t < TIERS; t++)
-        if (an_coef_decoder_create_tier(&decoders[t], (an_simd_tier)t) != AN_OK)
+        if (an_coef_decoder_create_tier(&decoders[t], (an_simd_tier)t))
             assert_true((an_simd_tier)t > an_cpu_simd_best());
     return an_coef_encoder_create(&encoder);
 }
@@ -427,8 +427,8 @@ static void test_flipped_jpeg(void **state)
         test_jpeg_make(&spec, 1, &s.file);
         s.file.data[an_rng_below(&rng, (uint32_t)s.file.size)] ^= (uint8_t)(1 << an_rng_below(&rng, 8));
         int rc = an_coef_encode_jpeg(encoder, s.file.data, s.file.size, &payload);
-        assert_true(rc == AN_OK || rc == AN_ECORRUPT || rc == AN_EUNSUPPORTED);
-        if (rc == AN_OK && payload.data[4] == 60 && payload.data[6] == 50) {
+        assert_true(!rc || rc == AN_ECORRUPT || rc == AN_EUNSUPPORTED);
+        if (!rc && payload.data[4] == 60 && payload.data[6] == 50) {
             make_sample(&s);
             check_window(&s, &(an_window){0, 0, s.width, s.height, false});
             accepted++;
@@ -486,11 +486,11 @@ static void use(const uint8_t *payload, size_t size, an_rng *rng, uint8_t *out)
         if (!decoders[t])
             continue;
         int rc = an_coef_decode_window(decoders[t], payload, size, &w, out, 60);
-        assert_true(rc == AN_OK || rc == AN_ECORRUPT || rc == AN_EUNSUPPORTED || rc == AN_EINVAL);
+        assert_true(!rc || rc == AN_ECORRUPT || rc == AN_EUNSUPPORTED || rc == AN_EINVAL);
     }
     int rc = an_coef_to_jpeg(encoder, payload, size, &jpeg);
-    assert_true(rc == AN_OK || rc == AN_ECORRUPT || rc == AN_EUNSUPPORTED);
-    assert_true(rc == AN_OK || jpeg.size == 0);
+    assert_true(!rc || rc == AN_ECORRUPT || rc == AN_EUNSUPPORTED);
+    assert_true(!rc || jpeg.size == 0);
     an_buffer_free(&jpeg);
 }
 
@@ -532,7 +532,7 @@ static void test_bit_flips(void **state)
                 s.payload[at[f]] ^= (uint8_t)(1 << an_rng_below(&rng, 8));
             }
             an_window all = {0, 0, 20, 15, false};
-            damaged += an_coef_decode_window(decoders[0], s.payload, s.size, &all, out, 60) != AN_OK;
+            damaged += an_coef_decode_window(decoders[0], s.payload, s.size, &all, out, 60) != 0;
             use(s.payload, s.size, &rng, out);
             for (int f = flips; f-- > 0;)
                 s.payload[at[f]] = kept[f];

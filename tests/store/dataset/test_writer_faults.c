@@ -19,7 +19,7 @@
 static struct {
     int calls, fail_at; /* counted from 1; 0: never */
     bool lasting;       /* all calls from fail_at on */
-    int error;          /* errno; 0: a short write, which LMDB takes for EIO */
+    int number;         /* errno; 0: a short write, which LMDB takes for EIO */
 } fault;
 
 static bool fails(void)
@@ -30,8 +30,8 @@ static bool fails(void)
 
 static ssize_t refuse(ssize_t partial)
 {
-    errno = fault.error;
-    return fault.error ? -1 : partial;
+    errno = fault.number;
+    return fault.number ? -1 : partial;
 }
 
 /* By their symbols: <unistd.h> may map these names to others. */
@@ -53,13 +53,13 @@ ssize_t faulty_writev(int fd, const struct iovec *vectors, int count)
 int faulty_fdatasync(int fd)
 {
     (void)fd; /* nothing here depends on the disk */
-    return fault.error && fails() ? (int)refuse(0) : 0;
+    return fault.number && fails() ? (int)refuse(0) : 0;
 }
 
 int faulty_fsync(int fd)
 {
     (void)fd;
-    return fault.error && fails() ? (int)refuse(0) : 0;
+    return fault.number && fails() ? (int)refuse(0) : 0;
 }
 
 enum { COUNT = 16, COMMIT_EVERY = 8 };
@@ -94,20 +94,20 @@ static int run(const char *path)
     return rc;
 }
 
-static void fail_and_resume(void **state, int at, int error, bool lasting)
+static void fail_and_resume(void **state, int at, int number, bool lasting)
 {
     const char *path = test_path(state, "set");
     fault.calls = 0;
     fault.fail_at = at;
-    fault.error = error;
+    fault.number = number;
     fault.lasting = lasting;
     int rc = run(path);
     assert_message(path);
-    if (error == 0) { /* LMDB says EIO, or ENOSPC while it creates the file */
+    if (number == 0) { /* LMDB says EIO, or ENOSPC while it creates the file */
         assert_true(rc == AN_EIO || rc == AN_ENOSPC);
     } else {
-        assert_int_equal(rc, error == ENOSPC ? AN_ENOSPC : AN_EIO);
-        assert_message(strerror(error));
+        assert_int_equal(rc, number == ENOSPC ? AN_ENOSPC : AN_EIO);
+        assert_message(strerror(number));
     }
     fault.fail_at = 0;
     if (access(path, F_OK)) /* otherwise only the last sync, after the rename, failed */
@@ -120,7 +120,7 @@ static int count_calls(void **state)
 {
     fault.fail_at = 0;
     fault.calls = 0;
-    fault.error = EIO;
+    fault.number = EIO;
     assert_int_equal(run(test_path(state, "set")), AN_OK);
     test_remove_all(test_path(state, "set"));
     return fault.calls;
@@ -140,7 +140,7 @@ static void every_failing_write_is_reported_and_resumable(void **state)
 
 static void short_writes_are_reported_and_resumable(void **state)
 {
-    fault.error = 0;
+    fault.number = 0;
     fault.calls = fault.fail_at = 0;
     assert_int_equal(run(test_path(state, "set")), AN_OK);
     int calls = fault.calls;
@@ -154,7 +154,7 @@ static void a_failed_writer_says_so(void **state)
     an_statistics_sums sums;
     an_writer *writer = test_writer_open(test_path(state, "set"), &sums);
     fault.fail_at = fault.calls + 1;
-    fault.error = ENOSPC;
+    fault.number = ENOSPC;
     fault.lasting = true;
     test_put(writer, &sums, &test_small, 0);
     assert_int_equal(an_writer_commit(writer), AN_ENOSPC);

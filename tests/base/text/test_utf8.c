@@ -9,7 +9,7 @@
 
 #include "base/error.h"
 #include "base/rng.h"
-#include "base/utf8.h"
+#include "base/text/utf8.h"
 
 static void test_characters(void **state)
 {

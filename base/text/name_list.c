@@ -1,4 +1,4 @@
-#include "store/name_list.h"
+#include "base/text/name_list.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -6,8 +6,8 @@
  * other text, every ordinary path among it, stays as it is.
  *
  * Pure functions: any thread. */
-#ifndef AN_BASE_UTF8_H
-#define AN_BASE_UTF8_H
+#ifndef AN_BASE_TEXT_UTF8_H
+#define AN_BASE_TEXT_UTF8_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -3,8 +3,8 @@
  *
  * Kernels round differently, so the same bits come out again only with the same choices. exec uses the choices in the
  * table, measures those that are missing and adds them. One thread at a time uses a table; its owner frees it. */
-#ifndef AN_BASE_CHOICES_H
-#define AN_BASE_CHOICES_H
+#ifndef AN_MODEL_CHOICES_H
+#define AN_MODEL_CHOICES_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* "jpeg, yuv420, rgb or coef": the names in a table, for messages that say what may be chosen. */
-#ifndef AN_STORE_NAME_LIST_H
-#define AN_STORE_NAME_LIST_H
+#ifndef AN_BASE_TEXT_NAME_LIST_H
+#define AN_BASE_TEXT_NAME_LIST_H
 
 #include <stddef.h>
 

@@ -1,4 +1,4 @@
-#include "base/choices.h"
+#include "model/choices.h"
 
 #include <stdlib.h>
 #include <string.h>
