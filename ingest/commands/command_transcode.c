@@ -16,7 +16,8 @@ static const an_option table[] = {
      .metavar = "CODEC",
      .initial = "coef",
      .offset = FIELD(codec),
-     .help = "jpeg, coef, yuv420, rgb or mixed:P. Records that have it already are copied; between jpeg and coef the "
+     .choices = an_codec_names,
+     .help = "how pixels are stored, or mixed:P. Records that have it already are copied; between jpeg and coef the "
              "coefficients stay the same, bit for bit"},
     {.name = "quality",
      .key = 'q',

@@ -29,9 +29,9 @@ static const an_option options[] = {
      .metavar = "CODEC",
      .initial = "jpeg",
      .offset = FIELD(codec),
-     .help = "jpeg, coef (its coefficients unpacked: a little larger, several times faster to read), yuv420 (planes), "
-             "rgb, or mixed:P: a share P (0 to 1) of the "
-             "records as yuv420, the rest as jpeg"},
+     .choices = an_codec_names,
+     .help = "how pixels are stored. coef is jpeg's coefficients unpacked: a little larger, several times faster to "
+             "read. mixed:P is a share P (0 to 1) of the records as yuv420, the rest as jpeg"},
     {.name = "quality",
      .key = 'q',
      .type = AN_OPTION_INT,
@@ -181,7 +181,7 @@ uint64_t an_bad_limit_of(const an_bad_limit *limit, uint64_t items)
     return limit->share == 0 || share > small ? share : small;
 }
 
-int an_codec_choice_parse(const char *text, an_codec *codec, double *raw_share)
+int an_ingest_codec_parse(const char *text, an_codec *codec, double *raw_share)
 {
     *raw_share = 0;
     if (strncmp(text, "mixed:", 6) != 0) {
