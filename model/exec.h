@@ -34,7 +34,7 @@ typedef struct {
 typedef struct {
     const char *devices; /* "cpu"; "cpu,cpu": the halves of split layers each on a share of the processors */
     int batch;           /* most samples of a step */
-    int threads;         /* compute threads per CPU device; 0: all processors, divided among the devices */
+    int threads;         /* compute threads of all CPU devices together, at least one each; 0: all processors */
     bool training;       /* false: no gradients, less memory */
     uint64_t seed;       /* of dropout */
     an_precision precision;
