@@ -35,7 +35,7 @@ typedef struct {
     const uint8_t *payload;
 } an_record;
 
-/* What the table of codecs (codec_table.c) says: for whatever goes through all of them, in the order of their numbers.
+/* The table of codecs (codec_table.c), for code that goes through all codecs. They stand in the order of their numbers.
  */
 size_t an_codec_count(void);
 extern const char *const an_codec_names[];               /* "jpeg" ...; NULL ends them */

@@ -1,4 +1,4 @@
-/* Reading measured alone: the reader as the loader's reading thread uses it, with nobody behind it. */
+/* Measures reading alone: uses the reader as the loader's reading thread does, but drops what was read. */
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
