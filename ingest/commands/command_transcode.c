@@ -7,8 +7,6 @@
 
 #define FIELD(name) offsetof(an_ingest_config, name)
 
-static const char *const subsamplings[] = {"420", "422", "444", NULL};
-
 static const an_option table[] = {
     {.name = "codec",
      .key = 'c',
@@ -31,7 +29,7 @@ static const an_option table[] = {
     {.name = "subsampling",
      .type = AN_OPTION_CHOICE,
      .initial = "420",
-     .choices = subsamplings,
+     .choices = an_jpeg_subsampling_names,
      .offset = FIELD(subsampling),
      .help = "the same"},
     {.name = "threads",

@@ -6,7 +6,6 @@
 
 #include "base/error.h"
 
-static const char *const subsamplings[] = {"420", "422", "444", NULL};
 static const char *const filters[] = {"triangle", "lanczos3", "box", NULL};
 static const char *const orders[] = {"shuffled", "source", NULL};
 
@@ -44,7 +43,7 @@ static const an_option options[] = {
     {.name = "subsampling",
      .type = AN_OPTION_CHOICE,
      .initial = "420",
-     .choices = subsamplings,
+     .choices = an_jpeg_subsampling_names,
      .offset = FIELD(subsampling),
      .help = "JPEG chroma subsampling"},
     {.name = "filter",

@@ -296,6 +296,7 @@ static void test_image_is_its_jpeg(void **state)
         assert_memory_equal(made.data, expected.data, made.size);
     }
     assert_int_equal(an_coef_encode_image(encoder, &image, 101, AN_JPEG_420, &made), AN_EINVAL);
+    assert_int_equal(an_coef_encode_image(encoder, &image, 90, (an_jpeg_subsampling)3, &made), AN_EINVAL);
     an_jpeg_encoder_free(jpeg);
     an_image_free(&image);
     an_buffer_free(&file);

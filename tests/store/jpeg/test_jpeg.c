@@ -115,6 +115,8 @@ static void test_encode_refused(void **state)
     assert_int_equal(an_jpeg_encode(encoder, &image, 0, AN_JPEG_420, &file), AN_EINVAL);
     assert_int_equal(an_jpeg_encode(encoder, &image, 101, AN_JPEG_420, &file), AN_EINVAL);
     assert_message("quality 101");
+    assert_int_equal(an_jpeg_encode(encoder, &image, 90, (an_jpeg_subsampling)3, &file), AN_EINVAL);
+    assert_message("subsampling 3");
     image.width = 65501;
     assert_int_equal(an_jpeg_encode(encoder, &image, 90, AN_JPEG_420, &file), AN_EINVAL);
     assert_int_equal(file.size, 0);
