@@ -125,7 +125,7 @@ static size_t round_up(size_t size, size_t to)
  * WINDOW_BYTES holds. Reads through the page cache need no window: see loader_plan.c. */
 static int window_size(const an_loader *l, size_t capacity)
 {
-    if (l->options.order != AN_ORDER_BLOCK || an_reader_engine_used(l->reader) != AN_READER_URING_DIRECT)
+    if (l->options.order != AN_ORDER_BLOCK || !an_reader_is_direct(l->reader))
         return 1;
     uint64_t window = l->options.block < WINDOW_MAX ? l->options.block : WINDOW_MAX;
     if (window > WINDOW_BYTES / capacity)
@@ -152,7 +152,7 @@ static int make_record_memory(an_loader *l, size_t capacity)
 static int make_items(an_loader *l)
 {
     const an_loader_options *o = &l->options;
-    bool mapped = an_reader_engine_used(l->reader) == AN_READER_MMAP;
+    bool mapped = an_reader_is_mapped(l->reader);
     size_t capacity = mapped ? 0 : round_up(an_reader_capacity(l->reader, an_dataset_record_max(o->dataset)), PAGE);
     l->window = window_size(l, capacity);
     l->item_count = o->depth + ITEMS_PER_WORKER * o->threads;
@@ -275,7 +275,7 @@ static int start_threads(an_loader *l)
 static int open_advice(an_loader *l)
 {
     const char *path = an_dataset_file(l->options.dataset);
-    if (l->options.order != AN_ORDER_BLOCK || l->subset || an_reader_engine_used(l->reader) == AN_READER_URING_DIRECT)
+    if (l->options.order != AN_ORDER_BLOCK || l->subset || an_reader_is_direct(l->reader))
         return AN_OK;
     l->advice_fd = open(path, O_RDONLY | O_CLOEXEC);
     return l->advice_fd >= 0 ? AN_OK : an_error_errno(errno, "cannot open '%s'", path);

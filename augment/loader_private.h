@@ -102,7 +102,7 @@ int an_loader_build(an_loader *loader);
 
 /* Give a free slot to the next batch that has none, if there is one. The lock is held, or no thread runs yet. */
 void an_loader_open(an_loader *loader, an_loader_slot *s);
-/* Whether a batch has a slot that workers may write to; it was not delivered yet. The lock is held. */
+/* Does this batch, which was not delivered yet, have a slot that workers may write to? The lock is held. */
 bool an_loader_is_open(const an_loader *loader, uint64_t batch);
 uint64_t an_loader_epoch_of(const an_loader *loader, uint64_t batch);
 uint64_t an_loader_first_of(const an_loader *loader, uint64_t batch); /* position in the epoch of its first sample */

@@ -70,7 +70,8 @@ static void await_room(an_loader *l, const an_loader_plan *plan, int busy)
     }
 }
 
-/* Hand over what was read, wait for room, and take free items, as many as the depth allows. False: stop. */
+/* The reading thread's turn under the lock: hand over the records in `done`, wait until there are free items, and take
+ * as many of them as the depth allows. False: the loader stops. */
 static bool exchange(an_loader *l, an_loader_list *done, an_loader_list *taken, int busy, const an_loader_plan *plan)
 {
     pthread_mutex_lock(&l->lock);

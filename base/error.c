@@ -7,13 +7,29 @@
 
 static _Thread_local char current[AN_ERROR_MAX];
 
+/* The length of text without a UTF-8 character at its end that a cut at size left incomplete. */
+static size_t whole_characters(const char *text, size_t size)
+{
+    size_t start = size;
+    while (start > 0 && size - start < 3 && ((unsigned char)text[start - 1] & 0xc0) == 0x80)
+        start--;
+    if (start == 0)
+        return size;
+    unsigned char first = (unsigned char)text[start - 1];
+    size_t length = first < 0xc0 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+    return size - (start - 1) < length ? start - 1 : size;
+}
+
 static void build(char text[AN_ERROR_MAX], const char *format, va_list arguments) __attribute__((format(printf, 2, 0)));
 
 /* Texts are built beside the current message, never in it: arguments may point at an_error_message(). */
 static void build(char text[AN_ERROR_MAX], const char *format, va_list arguments)
 {
-    if (vsnprintf(text, AN_ERROR_MAX, format, arguments) < 0)
+    int size = vsnprintf(text, AN_ERROR_MAX, format, arguments);
+    if (size < 0)
         text[0] = '\0';
+    else if (size >= AN_ERROR_MAX)
+        text[whole_characters(text, AN_ERROR_MAX - 1)] = '\0';
 }
 
 static void append(char text[AN_ERROR_MAX], const char *more)
@@ -23,7 +39,7 @@ static void append(char text[AN_ERROR_MAX], const char *more)
     for (int i = 0; i < 2; i++) {
         size_t size = strlen(parts[i]), room = AN_ERROR_MAX - 1 - used;
         if (size > room)
-            size = room;
+            size = whole_characters(parts[i], room);
         memcpy(text + used, parts[i], size);
         used += size;
     }

@@ -34,7 +34,7 @@ enum {
     AN_EXIT_INTERRUPTED = 130 /* stopped by SIGINT or SIGTERM; the work so far is kept */
 };
 
-#define AN_ERROR_MAX 1024 /* longest message, terminator included; longer ones are cut */
+#define AN_ERROR_MAX 1024 /* longest message, terminator included; longer ones are cut, between two characters */
 
 /* Set this thread's message and return code. */
 int an_error(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));

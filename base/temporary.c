@@ -20,7 +20,7 @@ int an_temporary_open(int *fd)
     *fd = open(folder(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
     if (*fd >= 0)
         return AN_OK;
-    snprintf(path, sizeof(path), "%.4000s/an-ingest-XXXXXX", folder()); /* a file system without O_TMPFILE */
+    snprintf(path, sizeof(path), "%.4000s/an-temporary-XXXXXX", folder()); /* a file system without O_TMPFILE */
     *fd = mkostemp(path, O_CLOEXEC);
     if (*fd < 0)
         return an_error_errno(errno, "cannot make a temporary file in '%s' (TMPDIR chooses another folder)", folder());

@@ -263,7 +263,7 @@ static volatile uint8_t sink;
 static int take(an_reader *reader, const an_read *done)
 {
     int rc = an_reader_read_error(reader, done);
-    if (!rc && an_reader_engine_used(reader) == AN_READER_MMAP) /* the map is read when it is touched */
+    if (!rc && an_reader_is_mapped(reader)) /* the map is read when it is touched */
         for (uint32_t i = 0; i < done->length; i += BLOCK)
             sink ^= done->data[i];
     return rc;

@@ -71,10 +71,11 @@ static int devices_find(device_list *list, const char *text)
 
 static an_backend_options device_options(const an_exec_options *o, const device_list *list, int number)
 {
-    int share = an_thread_cpu_count() / list->count, threads = share > 1 ? share : 1;
+    int first, all = o->threads ? o->threads : an_thread_cpu_count();
+    int share = an_thread_share(all, number, list->count, &first);
     return (an_backend_options){.device = list->names[number],
                                 .batch = o->batch,
-                                .threads = o->threads ? o->threads : threads,
+                                .threads = share > 1 ? share : 1,
                                 .training = o->training,
                                 .seed = o->seed,
                                 .precision = o->precision,

@@ -34,7 +34,7 @@ typedef struct {
 typedef struct {
     const char *devices; /* "cpu"; "cpu,cpu": the halves of split layers each on a share of the processors */
     int batch;           /* most samples of a step */
-    int threads;         /* compute threads per CPU device; 0: all processors, divided among the devices */
+    int threads;         /* compute threads of all CPU devices together, at least one each; 0: all processors */
     bool training;       /* false: no gradients, less memory */
     uint64_t seed;       /* of dropout */
     an_precision precision;
@@ -101,7 +101,8 @@ const char *an_exec_replay_refusal(const an_exec *exec);
 int an_exec_wait(an_exec *exec);
 
 /* Forward without dropout. probabilities: count x classes floats, row by row; may be NULL. labels and out may be NULL;
- * without labels out stays as it is. A loss or, without labels, outputs that are not finite are AN_ECORRUPT as in
+ * without labels out stays as it is. Waits for the result in any case, so images and labels may be overwritten when it
+ * returns. A loss or, without labels, outputs that are not finite are AN_ECORRUPT as in
  * an_exec_step. */
 int an_exec_evaluate(an_exec *exec, const an_images *images, const uint32_t *labels, uint32_t count,
                      float *probabilities, an_exec_result *out);

@@ -79,7 +79,6 @@ static int decode_rows(void *decoder, const an_record *record, const an_codec_wi
 }
 
 const an_codec_row an_codec_row_coef = {.codec = AN_CODEC_COEF,
-                                        .name = "coef",
                                         .encoder_create = encoder_create,
                                         .encoder_free = encoder_free,
                                         .encode = encode,

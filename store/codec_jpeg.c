@@ -46,7 +46,6 @@ static int decode(void *decoder, const an_record *record, const an_codec_window 
 }
 
 const an_codec_row an_codec_row_jpeg = {.codec = AN_CODEC_JPEG,
-                                        .name = "jpeg",
                                         .encoder_create = encoder_create,
                                         .encoder_free = encoder_free,
                                         .encode = encode,

@@ -1,5 +1,5 @@
-/* The table of codecs. One row is one codec: its number, its name and its functions. To add a codec, number it
- * in record.h, write codec_<name>.c with its row, declare the row below and list it in codec_table.c. Names, error
+/* The table of codecs. One row is one codec: its number and its functions. To add a codec, number it in
+ * record.h, write codec_<name>.c with its row, declare the row below and name it in codec_table.c. Help and error
  * texts and tests walk the table; test_codec.c has a list of tolerances that a new codec must be in. Private to the
  * files in this folder. */
 #ifndef AN_STORE_CODEC_PRIVATE_H
@@ -15,7 +15,6 @@ typedef struct {
  * codec that keeps nothing has neither create nor free; its functions get NULL. */
 typedef struct {
     an_codec codec; /* the number in a record's header */
-    const char *name;
 
     int (*encoder_create)(void **out);
     void (*encoder_free)(void *encoder); /* NULL is fine */

@@ -39,4 +39,4 @@ static int decode(void *decoder, const an_record *record, const an_codec_window 
 }
 
 const an_codec_row an_codec_row_rgb = {
-    .codec = AN_CODEC_RGB, .name = "rgb", .encode = encode, .decode = decode, .decode_rows = decode_rows};
+    .codec = AN_CODEC_RGB, .encode = encode, .decode = decode, .decode_rows = decode_rows};

@@ -5,8 +5,15 @@
 #include "base/text/name_list.h"
 #include "store/codec_private.h"
 
-static const an_codec_row *const rows[] = {&an_codec_row_jpeg, &an_codec_row_yuv420, &an_codec_row_rgb,
-                                           &an_codec_row_coef};
+/* A codec's name for people; its row is an_codec_row_<name>. */
+#define AN_CODECS(ROW) ROW(jpeg) ROW(yuv420) ROW(rgb) ROW(coef)
+
+#define AS_ROW(name) &an_codec_row_##name,
+#define AS_NAME(name) #name,
+
+static const an_codec_row *const rows[] = {AN_CODECS(AS_ROW)};
+
+const char *const an_codec_names[] = {AN_CODECS(AS_NAME) NULL};
 
 size_t an_codec_count(void)
 {
@@ -39,18 +46,18 @@ bool an_codec_known(unsigned number)
 const char *an_codec_name(an_codec codec)
 {
     size_t i = an_codec_find(codec);
-    return i < an_codec_count() ? rows[i]->name : "?";
+    return i < an_codec_count() ? an_codec_names[i] : "?";
 }
 
 static const char *name_at(size_t i)
 {
-    return rows[i]->name;
+    return an_codec_names[i];
 }
 
 int an_codec_from_name(const char *name, an_codec *out)
 {
     for (size_t i = 0; i < an_codec_count(); i++) {
-        if (strcmp(rows[i]->name, name) == 0) {
+        if (strcmp(an_codec_names[i], name) == 0) {
             *out = rows[i]->codec;
             return AN_OK;
         }

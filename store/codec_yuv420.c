@@ -178,7 +178,6 @@ static int decode(void *decoder, const an_record *record, const an_codec_window 
 }
 
 const an_codec_row an_codec_row_yuv420 = {.codec = AN_CODEC_YUV420,
-                                          .name = "yuv420",
                                           .encode = encode,
                                           .decoder_create = decoder_create,
                                           .decoder_free = decoder_free,

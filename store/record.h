@@ -35,12 +35,13 @@ typedef struct {
     const uint8_t *payload;
 } an_record;
 
-/* What the table of codecs (codec_table.c) says: for whatever goes through all of them, in the order of their numbers.
+/* The table of codecs (codec_table.c), for code that goes through all codecs. They stand in the order of their numbers.
  */
 size_t an_codec_count(void);
+extern const char *const an_codec_names[];               /* "jpeg" ...; NULL ends them */
 an_codec an_codec_at(size_t i);                          /* i below an_codec_count() */
 bool an_codec_known(unsigned number);                    /* is it a codec's number? */
-const char *an_codec_name(an_codec codec);               /* "jpeg" ...; "?" if unknown */
+const char *an_codec_name(an_codec codec);               /* "?" if unknown */
 int an_codec_from_name(const char *name, an_codec *out); /* an unknown one is AN_EINVAL; the message lists them all */
 
 /* Set header->checksum to that of the payload, and write the header's bytes to out. */

@@ -124,7 +124,7 @@ static int describe_range(const an_option *option, an_buffer *out)
 
 int an_options_describe(const an_option *option, an_buffer *out)
 {
-    if (option->type != AN_OPTION_CHOICE)
+    if (!option->choices)
         return describe_range(option, out);
     int rc = AN_OK;
     for (int i = 0; !rc && option->choices[i]; i++)

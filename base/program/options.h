@@ -22,7 +22,8 @@ typedef enum {
     AN_OPTION_INT,    /* int */
     AN_OPTION_UINT64, /* uint64_t */
     AN_OPTION_DOUBLE, /* double */
-    AN_OPTION_STRING, /* const char *: points at a copy that lives as long as the process */
+    AN_OPTION_STRING, /* const char *: points at a copy that lives as long as the process. Choices, if there are any,
+                         are named in the help; other values are taken too, and the program checks them */
     AN_OPTION_CHOICE  /* int: position in the NULL-terminated choices */
 } an_option_type;
 

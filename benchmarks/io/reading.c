@@ -1,4 +1,4 @@
-/* Reading measured alone: the reader as the loader's reading thread uses it, with nobody behind it. */
+/* Measures reading alone: uses the reader as the loader's reading thread does, but drops what was read. */
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -67,7 +67,7 @@ static void reading_close(reading *r)
 static uint64_t reading_record(reading *r, uint64_t place)
 {
     uint64_t record = an_order_at(&r->order, place);
-    if (r->order.kind != AN_ORDER_BLOCK || an_reader_engine_used(r->reader) != AN_READER_URING_DIRECT)
+    if (r->order.kind != AN_ORDER_BLOCK || !an_reader_is_direct(r->reader))
         return record;
     if (place == 0 || record / r->order.block != r->block) {
         r->block = record / r->order.block;
@@ -98,7 +98,7 @@ static int reading_finish(reading *r, an_read *done)
 {
     if (done->status)
         return an_loader_name_error(r->dataset, an_reader_read_error(r->reader, done), (uintptr_t)done->user);
-    for (uint32_t i = 0; an_reader_engine_used(r->reader) == AN_READER_MMAP && i < done->length; i += PAGE)
+    for (uint32_t i = 0; an_reader_is_mapped(r->reader) && i < done->length; i += PAGE)
         r->touched += done->data[i];
     r->images++;
     r->bytes += done->length;

@@ -7,8 +7,6 @@
 
 #define FIELD(name) offsetof(an_ingest_config, name)
 
-static const char *const subsamplings[] = {"420", "422", "444", NULL};
-
 static const an_option table[] = {
     {.name = "codec",
      .key = 'c',
@@ -16,7 +14,8 @@ static const an_option table[] = {
      .metavar = "CODEC",
      .initial = "coef",
      .offset = FIELD(codec),
-     .help = "jpeg, coef, yuv420, rgb or mixed:P. Records that have it already are copied; between jpeg and coef the "
+     .choices = an_codec_names,
+     .help = "how pixels are stored, or mixed:P. Records that have it already are copied; between jpeg and coef the "
              "coefficients stay the same, bit for bit"},
     {.name = "quality",
      .key = 'q',
@@ -30,7 +29,7 @@ static const an_option table[] = {
     {.name = "subsampling",
      .type = AN_OPTION_CHOICE,
      .initial = "420",
-     .choices = subsamplings,
+     .choices = an_jpeg_subsampling_names,
      .offset = FIELD(subsampling),
      .help = "the same"},
     {.name = "threads",

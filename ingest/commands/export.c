@@ -12,13 +12,13 @@
 #include "base/program/progress.h"
 #include "base/program/stop.h"
 #include "ingest/commands/each.h"
-#include "store/coef/coef.h"
+#include "store/codec.h"
 
 typedef struct {
     const an_dataset *dataset;
     const char *folder;
     an_each_worker worker; /* decoder and image buffer */
-    an_coef_encoder *coefficients;
+    an_encoder *encoder;   /* for its conversions */
     an_buffer path, bytes;
 } exporter;
 
@@ -46,10 +46,9 @@ static int make_file(exporter *e, uint64_t index, const char **suffix)
     int rc = an_each_decode(e->dataset, &e->worker, index, &record);
     if (rc)
         return rc;
-    if (record.header.codec == AN_CODEC_JPEG)
-        return an_buffer_append(&e->bytes, record.payload, record.header.length);
-    if (record.header.codec == AN_CODEC_COEF)
-        return an_coef_to_jpeg(e->coefficients, record.payload, record.header.length, &e->bytes);
+    if (an_codec_lossless(record.header.codec, AN_CODEC_JPEG))
+        return an_encoder_convert(e->encoder, record.header.codec, record.payload, record.header.length, AN_CODEC_JPEG,
+                                  &e->bytes);
     *suffix = "png";
     const an_image *image = &e->worker.image;
     return an_png_write(image->pixels, AN_PNG_RGB, image->width, image->height, (size_t)3 * image->width, &e->bytes);
@@ -122,14 +121,14 @@ int an_export(const an_dataset *dataset, const char *folder, const an_export_opt
         return an_error(AN_EINVAL, "'%s' exists: remove it or choose another name", folder);
     int rc = an_decoder_create(&e.worker.decoder);
     if (!rc)
-        rc = an_coef_encoder_create(&e.coefficients);
+        rc = an_encoder_create(&e.encoder);
     if (!rc)
         rc = an_file_make_folder(folder);
     if (!rc)
         rc = export_all(&e, options, written);
     an_decoder_free(e.worker.decoder);
     an_image_free(&e.worker.image);
-    an_coef_encoder_free(e.coefficients);
+    an_encoder_free(e.encoder);
     an_buffer_free(&e.path);
     an_buffer_free(&e.bytes);
     return rc;

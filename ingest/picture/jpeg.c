@@ -8,7 +8,8 @@ static bool matches(const uint8_t *data, size_t size)
     return size >= 3 && memcmp(data, "\xff\xd8\xff", 3) == 0;
 }
 
-/* How far beyond the square the resampling filter may look: the JPEG is decoded to less than twice the target. */
+/* How many pixels beyond the square the resampling filter may read. Twice its reach, because the JPEG is decoded to up
+ * to twice the target. */
 static uint32_t margin_of(const an_picture_options *options)
 {
     return 2 * an_filter_reach(options->filter) + 2;

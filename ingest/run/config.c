@@ -6,7 +6,6 @@
 
 #include "base/error.h"
 
-static const char *const subsamplings[] = {"420", "422", "444", NULL};
 static const char *const filters[] = {"triangle", "lanczos3", "box", NULL};
 static const char *const orders[] = {"shuffled", "source", NULL};
 
@@ -29,9 +28,9 @@ static const an_option options[] = {
      .metavar = "CODEC",
      .initial = "jpeg",
      .offset = FIELD(codec),
-     .help = "jpeg, coef (its coefficients unpacked: a little larger, several times faster to read), yuv420 (planes), "
-             "rgb, or mixed:P: a share P (0 to 1) of the "
-             "records as yuv420, the rest as jpeg"},
+     .choices = an_codec_names,
+     .help = "how pixels are stored. coef is jpeg's coefficients unpacked: a little larger, several times faster to "
+             "read. mixed:P is a share P (0 to 1) of the records as yuv420, the rest as jpeg"},
     {.name = "quality",
      .key = 'q',
      .type = AN_OPTION_INT,
@@ -44,7 +43,7 @@ static const an_option options[] = {
     {.name = "subsampling",
      .type = AN_OPTION_CHOICE,
      .initial = "420",
-     .choices = subsamplings,
+     .choices = an_jpeg_subsampling_names,
      .offset = FIELD(subsampling),
      .help = "JPEG chroma subsampling"},
     {.name = "filter",
@@ -181,7 +180,7 @@ uint64_t an_bad_limit_of(const an_bad_limit *limit, uint64_t items)
     return limit->share == 0 || share > small ? share : small;
 }
 
-int an_codec_choice_parse(const char *text, an_codec *codec, double *raw_share)
+int an_ingest_codec_parse(const char *text, an_codec *codec, double *raw_share)
 {
     *raw_share = 0;
     if (strncmp(text, "mixed:", 6) != 0) {

@@ -31,7 +31,7 @@ typedef struct {
 int an_bad_limit_parse(const char *text, an_bad_limit *out); /* "20", "1%", "0.5%" */
 uint64_t an_bad_limit_of(const an_bad_limit *limit, uint64_t items);
 
-/* "jpeg", "yuv420", "rgb", or "mixed:P": a share P of yuv420 (raw_share), the rest JPEG. */
-int an_codec_choice_parse(const char *text, an_codec *codec, double *raw_share);
+/* A codec's name, or "mixed:P": a share P of yuv420 (raw_share), the rest JPEG. */
+int an_ingest_codec_parse(const char *text, an_codec *codec, double *raw_share);
 
 #endif

@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "base/rng.h"
 #include "base/text/utf8.h"
-#include "store/coef/coef.h"
+#include "store/codec.h"
 
 #define INPUT_KEEP ((size_t)4 << 20)  /* bytes; a larger input buffer is freed after use */
 #define INPUT_LIMIT ((size_t)1 << 30) /* bytes of the largest input file */
@@ -15,7 +15,6 @@ struct an_recorder {
     an_recorder_options options;
     an_picture *picture;
     an_encoder *encoder;
-    an_coef_encoder *coefficients;
     an_buffer input;
     an_image square;
 };
@@ -29,8 +28,6 @@ int an_recorder_create(an_recorder **out, const an_recorder_options *options)
     int rc = an_picture_create(&recorder->picture, &options->picture);
     if (!rc)
         rc = an_encoder_create(&recorder->encoder);
-    if (!rc)
-        rc = an_coef_encoder_create(&recorder->coefficients);
     if (rc) {
         an_recorder_free(recorder);
         return rc;
@@ -45,7 +42,6 @@ void an_recorder_free(an_recorder *recorder)
         return;
     an_picture_free(recorder->picture);
     an_encoder_free(recorder->encoder);
-    an_coef_encoder_free(recorder->coefficients);
     an_buffer_free(&recorder->input);
     an_image_free(&recorder->square);
     free(recorder);
@@ -80,20 +76,16 @@ static an_codec_options codec_of(const an_recorder_options *options, uint64_t nu
     return codec;
 }
 
-/* Make the payload without decoding pixels where that is possible: bytes that already have the wanted form are copied,
- * and jpeg and coef are turned into each other with the same coefficients. AN_AGAIN: the pixels must be encoded. */
+/* Make the payload from the input's own bytes where its codec can become the wanted one without loss. AN_AGAIN: the
+ * pixels must be encoded. */
 static int pass(an_recorder *recorder, const an_picture_info *info, const an_codec_options *codec, bool is_file,
                 an_buffer *out)
 {
     if (!info->fit || (is_file && codec->subsampling != AN_JPEG_420))
         return AN_AGAIN;
-    if (info->fit_codec == codec->codec)
-        return an_buffer_append(out, info->fit, info->fit_size);
-    int rc = AN_AGAIN;
-    if (info->fit_codec == AN_CODEC_JPEG && codec->codec == AN_CODEC_COEF)
-        rc = an_coef_encode_jpeg(recorder->coefficients, info->fit, info->fit_size, out);
-    else if (info->fit_codec == AN_CODEC_COEF && codec->codec == AN_CODEC_JPEG)
-        rc = an_coef_to_jpeg(recorder->coefficients, info->fit, info->fit_size, out);
+    if (!an_codec_lossless(info->fit_codec, codec->codec))
+        return AN_AGAIN;
+    int rc = an_encoder_convert(recorder->encoder, info->fit_codec, info->fit, info->fit_size, codec->codec, out);
     return rc == AN_EUNSUPPORTED ? AN_AGAIN : rc;
 }
 

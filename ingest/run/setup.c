@@ -19,7 +19,7 @@ int an_setup_options(an_setup *setup, const an_ingest_config *config)
                      .seed = config->seed},
         .threads = config->threads ? config->threads : an_thread_cpu_count(),
     };
-    int rc = an_codec_choice_parse(config->codec, &options->recorder.codec.codec, &options->recorder.raw_share);
+    int rc = an_ingest_codec_parse(config->codec, &options->recorder.codec.codec, &options->recorder.raw_share);
     return rc ? rc : an_bad_limit_parse(config->max_bad, &setup->limit);
 }
 

@@ -34,8 +34,16 @@ static int add_records(an_listing *listing, const char *path, const an_buffer *b
     return rc;
 }
 
-static int add_file(an_listing *listing, const char *path, uint64_t *contents)
+typedef struct {
+    an_listing *listing;
+    uint64_t contents; /* hash of all files */
+} batches;
+
+static int add_file(void *context, const char *path, const char *name)
 {
+    (void)name;
+    batches *b = context;
+    an_listing *listing = b->listing;
     an_buffer bytes = {0};
     uint32_t file;
     int rc = an_file_read(path, FILE_LIMIT, &bytes);
@@ -47,7 +55,7 @@ static int add_file(an_listing *listing, const char *path, uint64_t *contents)
     if (!rc)
         rc = add_records(listing, path, &bytes, file);
     if (!rc)
-        *contents = XXH3_64bits_withSeed(bytes.data, bytes.size, *contents);
+        b->contents = XXH3_64bits_withSeed(bytes.data, bytes.size, b->contents);
     an_buffer_free(&bytes);
     return rc;
 }
@@ -59,46 +67,21 @@ static int is_batch(const struct dirent *entry)
            strcmp(entry->d_name + length - 4, ".bin") == 0;
 }
 
-static int by_name(const struct dirent **a, const struct dirent **b)
-{
-    return strcmp((*a)->d_name, (*b)->d_name);
-}
-
-static int add_folder(an_listing *listing, const char *folder, uint64_t *contents)
-{
-    struct dirent **found = NULL;
-    an_buffer path = {0};
-    int rc = AN_OK, count = scandir(folder, &found, is_batch, by_name);
-    if (count < 0)
-        return an_error_errno(errno, "cannot read folder '%s'", folder);
-    for (int i = 0; i < count; i++) {
-        path.size = 0;
-        if (!rc)
-            rc = an_buffer_printf(&path, "%s/%s", folder, found[i]->d_name);
-        if (!rc)
-            rc = add_file(listing, (char *)path.data, contents);
-        free(found[i]);
-    }
-    free(found);
-    an_buffer_free(&path);
-    return rc;
-}
-
 static int fill(an_listing *listing, const an_source_options *options)
 {
     struct stat status;
-    uint64_t contents = 0;
+    batches b = {.listing = listing};
     an_listing_set_raw(listing, AN_ITEM_PLANAR, SIDE, SIDE);
     if (stat(options->path, &status))
         return an_error_errno(errno, "cannot open '%s'", options->path);
-    int rc = S_ISDIR(status.st_mode) ? add_folder(listing, options->path, &contents)
-                                     : add_file(listing, options->path, &contents);
+    int rc = S_ISDIR(status.st_mode) ? an_source_each_file(options->path, is_batch, add_file, &b)
+                                     : add_file(&b, options->path, "");
     if (!rc) {
         rc = an_listing_resolve_classes(listing, options->classes, true);
         if (rc)
             an_error_prefix(rc, "'%s'", options->path);
     }
-    return rc ? rc : an_listing_seal(listing, options, contents);
+    return rc ? rc : an_listing_seal(listing, options, b.contents);
 }
 
 static int open_cifar10(an_source **out, const an_source_options *options)

@@ -1,5 +1,6 @@
 #include <dirent.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -21,6 +22,32 @@ bool an_source_holds(const an_source_probe *found, const char *name)
     bool holds = !rc && access((char *)path.data, F_OK) == 0;
     an_buffer_free(&path);
     return holds;
+}
+
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+    return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+int an_source_each_file(const char *folder, int (*wanted)(const struct dirent *entry),
+                        int (*visit)(void *context, const char *path, const char *name), void *context)
+{
+    struct dirent **found = NULL;
+    an_buffer path = {0};
+    int rc = AN_OK, count = scandir(folder, &found, wanted, by_name);
+    if (count < 0)
+        return an_error_errno(errno, "cannot read folder '%s'", folder);
+    for (int i = 0; i < count; i++) {
+        path.size = 0;
+        if (!rc)
+            rc = an_buffer_printf(&path, "%s/%s", folder, found[i]->d_name);
+        if (!rc)
+            rc = visit(context, (char *)path.data, found[i]->d_name);
+        free(found[i]);
+    }
+    free(found);
+    an_buffer_free(&path);
+    return rc;
 }
 
 static int look_into(const char *path, an_source_probe *out)

@@ -3,6 +3,7 @@
 #ifndef AN_INGEST_SOURCES_SOURCE_PRIVATE_H
 #define AN_INGEST_SOURCES_SOURCE_PRIVATE_H
 
+#include <dirent.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -25,6 +26,11 @@ int an_source_look(an_source_probe *out, const char *path);
 
 /* Is there an entry of this name in the folder? */
 bool an_source_holds(const an_source_probe *found, const char *name);
+
+/* Call visit for each entry of the folder that is wanted, in bytewise order of the names; path is the folder's with the
+ * name behind it. What visit returns other than 0 ends the walk and is returned. */
+int an_source_each_file(const char *folder, int (*wanted)(const struct dirent *entry),
+                        int (*visit)(void *context, const char *path, const char *name), void *context);
 
 bool an_source_ends_with(const char *text, const char *end);
 

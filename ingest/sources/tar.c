@@ -7,6 +7,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -48,30 +50,12 @@ static int is_tar(const struct dirent *entry)
     return entry->d_name[0] != '.' && length > 4 && strcmp(entry->d_name + length - 4, ".tar") == 0;
 }
 
-static int by_name(const struct dirent **a, const struct dirent **b)
+/* Of a folder of tars: the prefix is the name without .tar. */
+static int add_tar(void *context, const char *path, const char *name)
 {
-    return strcmp((*a)->d_name, (*b)->d_name);
-}
-
-static int add_folder(tar_source *s, const char *folder)
-{
-    struct dirent **found = NULL;
-    an_buffer path = {0};
-    int rc = AN_OK, count = scandir(folder, &found, is_tar, by_name);
-    if (count < 0)
-        return an_error_errno(errno, "cannot read folder '%s'", folder);
-    for (int i = 0; i < count; i++) {
-        path.size = 0;
-        if (!rc)
-            rc = an_buffer_printf(&path, "%s/%s", folder, found[i]->d_name);
-        found[i]->d_name[strlen(found[i]->d_name) - strlen(".tar")] = 0;
-        if (!rc)
-            rc = add_container(s, (char *)path.data, found[i]->d_name);
-        free(found[i]);
-    }
-    free(found);
-    an_buffer_free(&path);
-    return rc;
+    char prefix[NAME_MAX + 1];
+    snprintf(prefix, sizeof(prefix), "%.*s", (int)(strlen(name) - strlen(".tar")), name);
+    return add_container(context, path, prefix);
 }
 
 /* --- items ----------------------------------------------------------------------------------------------------- */
@@ -209,7 +193,8 @@ static int fill(tar_source *s, bool folder)
     const an_source_options *options = s->options;
     int rc = an_truth_open(&s->truth, options->labels, options->synsets, options->devkit);
     if (!rc)
-        rc = folder ? add_folder(s, s->options->path) : add_container(s, s->options->path, "");
+        rc =
+            folder ? an_source_each_file(s->options->path, is_tar, add_tar, s) : add_container(s, s->options->path, "");
     if (!rc)
         rc = add_items(s);
     const an_classes *given = s->options->classes      ? s->options->classes

@@ -30,8 +30,8 @@ an_alexnet_options an_alexnet_defaults(void)
                                 .pool = 3};
 }
 
-/* One layer on every device. both: each half sees the outputs of both, otherwise only its own. channels is the whole
- * layer's. */
+/* Add a layer: a node on each device. both: each half reads the outputs of both halves, otherwise of its own only.
+ * node.channels is the number of the whole layer. */
 static int layer_add(builder *b, const char *name, an_node node, bool both)
 {
     int added[2];

@@ -74,7 +74,7 @@ static int encode(void *context)
 int an_coef_encode_image(an_coef_encoder *encoder, const an_image *image, int quality, an_jpeg_subsampling subsampling,
                          an_buffer *out)
 {
-    int rc = an_jpeg_check(image, quality);
+    int rc = an_jpeg_check(image, quality, subsampling);
     if (rc)
         return rc;
     const size_t before = out->size;

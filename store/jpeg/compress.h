@@ -9,8 +9,8 @@
 
 #include "store/jpeg/jpeg.h"
 
-/* AN_EINVAL when a JPEG cannot have this size or quality. */
-int an_jpeg_check(const an_image *image, int quality);
+/* AN_EINVAL when a JPEG cannot have this size or quality, or the subsampling is none of the enum. */
+int an_jpeg_check(const an_image *image, int quality, an_jpeg_subsampling subsampling);
 
 /* Set up and begin; then write all rows and finish. Both must be called under an_jpeg_guard. */
 void an_jpeg_start(struct jpeg_compress_struct *jpeg, const an_image *image, int quality,

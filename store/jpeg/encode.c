@@ -4,6 +4,9 @@
 #include "store/jpeg/compress.h"
 #include "store/jpeg/errors.h"
 
+const char *const an_jpeg_subsampling_names[] = {
+    [AN_JPEG_420] = "420", [AN_JPEG_422] = "422", [AN_JPEG_444] = "444", NULL};
+
 struct an_jpeg_encoder {
     an_jpeg_errors errors;
     struct jpeg_compress_struct jpeg;
@@ -79,7 +82,7 @@ void an_jpeg_encoder_free(an_jpeg_encoder *encoder)
     free(encoder);
 }
 
-int an_jpeg_check(const an_image *image, int quality)
+int an_jpeg_check(const an_image *image, int quality, an_jpeg_subsampling subsampling)
 {
     if (image->width == 0 || image->height == 0 || image->width > JPEG_MAX_DIMENSION ||
         image->height > JPEG_MAX_DIMENSION)
@@ -87,6 +90,8 @@ int an_jpeg_check(const an_image *image, int quality)
                         image->width, image->height, JPEG_MAX_DIMENSION);
     if (quality < 1 || quality > 100)
         return an_error(AN_EINVAL, "JPEG quality %d: 1 to 100 are possible", quality);
+    if ((unsigned)subsampling > AN_JPEG_444)
+        return an_error(AN_EINVAL, "unknown JPEG subsampling %d", (int)subsampling);
     return AN_OK;
 }
 
@@ -133,7 +138,7 @@ int an_jpeg_encode(an_jpeg_encoder *encoder, const an_image *image, int quality,
                    an_buffer *out)
 {
     job j = {encoder, image, quality, subsampling};
-    int rc = an_jpeg_check(image, quality);
+    int rc = an_jpeg_check(image, quality, subsampling);
     if (rc)
         return rc;
     size_t before = out->size;

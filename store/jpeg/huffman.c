@@ -53,7 +53,8 @@ static uint32_t ac_entry(uint32_t bits, unsigned length, unsigned symbol)
     return entry(length + size, 0, run + 1, 0, extend(bits >> (left - size) & ((1u << size) - 1), size));
 }
 
-/* Call put for each prefix of `bits` bits that begins with a code, and fill in `codes`. False: no prefix code. */
+/* Call put for each prefix of `bits` bits that begins with a code, and fill in `codes`. False if source is no prefix
+ * code. */
 static bool for_codes(an_huffman_codes *codes, const JHUFF_TBL *source, int bits,
                       void (*put)(void *table, uint32_t prefix, unsigned length, unsigned symbol), void *table)
 {

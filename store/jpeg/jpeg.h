@@ -12,7 +12,9 @@
 #include "base/buffer.h"
 #include "store/image/image.h"
 
+/* What an encoder can be asked for. What a file may have, grey too, is an an_sampling. */
 typedef enum { AN_JPEG_420, AN_JPEG_422, AN_JPEG_444 } an_jpeg_subsampling;
+extern const char *const an_jpeg_subsampling_names[]; /* "420" ..., at its number; NULL ends them */
 
 typedef struct an_jpeg_decoder an_jpeg_decoder;
 int an_jpeg_decoder_create(an_jpeg_decoder **out);

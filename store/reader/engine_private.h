@@ -29,6 +29,7 @@ typedef struct {
     const an_reader_engine_ops *ops; /* NULL: AUTO, which stands for another engine */
     an_reader_engine instead;        /* the engine for where this one cannot work; itself: none, opening fails */
     bool direct;                     /* the file is opened with O_DIRECT */
+    bool mapped;                     /* a read's data lies in a map of the file and not in its buffer */
     an_reader_engine buffered;       /* the engine for where the file system refuses O_DIRECT */
 } an_reader_engine_row;
 

@@ -4,17 +4,17 @@
 
 #include "store/reader/engine_private.h"
 
-/* engine, name, functions, engine where this one cannot work, opened with O_DIRECT, engine without O_DIRECT */
+/* engine, name, functions, engine where this one cannot work, opened with O_DIRECT, mapped, engine without O_DIRECT */
 #define AN_READER_ENGINES(ROW)                                                                                         \
-    ROW(AUTO, "auto", NULL, AUTO, false, AUTO)                                                                         \
-    ROW(URING, "uring", &an_reader_uring_ops, PREAD, false, URING)                                                     \
-    ROW(URING_DIRECT, "uring-direct", &an_reader_uring_ops, PREAD, true, URING)                                        \
-    ROW(PREAD, "pread", &an_reader_pread_ops, PREAD, false, PREAD)                                                     \
-    ROW(MMAP, "mmap", &an_reader_mmap_ops, MMAP, false, MMAP)
+    ROW(AUTO, "auto", NULL, AUTO, false, false, AUTO)                                                                  \
+    ROW(URING, "uring", &an_reader_uring_ops, PREAD, false, false, URING)                                              \
+    ROW(URING_DIRECT, "uring-direct", &an_reader_uring_ops, PREAD, true, false, URING)                                 \
+    ROW(PREAD, "pread", &an_reader_pread_ops, PREAD, false, false, PREAD)                                              \
+    ROW(MMAP, "mmap", &an_reader_mmap_ops, MMAP, false, true, MMAP)
 
-#define AS_ROW(engine, name, ops, instead, direct, buffered)                                                           \
-    [AN_READER_##engine] = {name, ops, AN_READER_##instead, direct, AN_READER_##buffered},
-#define AS_NAME(engine, name, ops, instead, direct, buffered) [AN_READER_##engine] = (name),
+#define AS_ROW(engine, name, ops, instead, direct, mapped, buffered)                                                   \
+    [AN_READER_##engine] = {name, ops, AN_READER_##instead, direct, mapped, AN_READER_##buffered},
+#define AS_NAME(engine, name, ops, instead, direct, mapped, buffered) [AN_READER_##engine] = (name),
 
 static const an_reader_engine_row rows[] = {AN_READER_ENGINES(AS_ROW)};
 

@@ -28,15 +28,10 @@ static int set_note(an_reader *reader, const char *what, const char *instead)
     return AN_OK;
 }
 
-static bool is_direct(const an_reader *reader)
-{
-    return an_reader_engine_row_of(reader->used)->direct;
-}
-
 static int open_file(an_reader *reader)
 {
     int flags = O_RDONLY | O_CLOEXEC;
-    if (is_direct(reader)) {
+    if (an_reader_is_direct(reader)) {
         reader->fd = open(reader->path, flags | O_DIRECT);
         if (reader->fd >= 0 || errno != EINVAL)
             return reader->fd >= 0 ? AN_OK : an_error_errno(errno, "cannot open '%s'", reader->path);
@@ -164,6 +159,16 @@ an_reader_engine an_reader_engine_used(const an_reader *reader)
     return reader->used;
 }
 
+bool an_reader_is_direct(const an_reader *reader)
+{
+    return an_reader_engine_row_of(reader->used)->direct;
+}
+
+bool an_reader_is_mapped(const an_reader *reader)
+{
+    return an_reader_engine_row_of(reader->used)->mapped;
+}
+
 const char *an_reader_note(const an_reader *reader)
 {
     return reader->note;
@@ -180,12 +185,12 @@ int an_reader_buffers(an_reader *reader, void *memory, size_t size)
 size_t an_reader_capacity(const an_reader *reader, uint32_t length)
 {
     const size_t mask = AN_READER_ALIGNMENT - 1;
-    return is_direct(reader) ? (((size_t)length + mask) & ~mask) + AN_READER_ALIGNMENT : length;
+    return an_reader_is_direct(reader) ? (((size_t)length + mask) & ~mask) + AN_READER_ALIGNMENT : length;
 }
 
 an_reader_span an_reader_span_of(const an_reader *reader, const an_read *read)
 {
-    if (!is_direct(reader))
+    if (!an_reader_is_direct(reader))
         return (an_reader_span){read->offset, read->length, 0};
     const uint32_t mask = AN_READER_ALIGNMENT - 1;
     uint32_t skip = (uint32_t)read->offset & mask;
@@ -208,7 +213,7 @@ static bool advance_bytes(an_reader *reader, an_read *read, uint32_t bytes, an_r
         return finish(read, AN_OK, 0, span.skip);
     if (bytes == 0)
         return finish(read, AN_ECORRUPT, 0, 0);
-    if (is_direct(reader)) {
+    if (an_reader_is_direct(reader)) {
         if (span.offset + read->done >= reader->size)
             return finish(read, AN_ECORRUPT, 0, 0);
         read->done &= ~(AN_READER_ALIGNMENT - 1);
@@ -236,7 +241,7 @@ static int check_read(const an_reader *reader, const an_read *read)
     if (read->length == 0 || read->length > AN_READER_LENGTH_MAX || read->offset > INT64_MAX - 2 * AN_READER_LENGTH_MAX)
         return an_error(AN_EINVAL, "cannot read %u bytes of '%s' at offset %llu", read->length, reader->path,
                         (unsigned long long)read->offset);
-    if (is_direct(reader) && (uintptr_t)read->buffer % AN_READER_ALIGNMENT)
+    if (an_reader_is_direct(reader) && (uintptr_t)read->buffer % AN_READER_ALIGNMENT)
         return an_error(AN_EINVAL, "cannot read '%s' with O_DIRECT: a buffer is not aligned to %u bytes", reader->path,
                         AN_READER_ALIGNMENT);
     return AN_OK;

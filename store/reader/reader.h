@@ -6,6 +6,7 @@
 #ifndef AN_STORE_READER_READER_H
 #define AN_STORE_READER_READER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,7 +28,7 @@ const char *an_reader_engine_name(an_reader_engine engine); /* "?" if unknown */
 typedef struct an_read {
     uint64_t offset; /* in: byte range of the file */
     uint32_t length;
-    uint8_t *buffer;     /* in: an_reader_capacity(reader, length) bytes, from an_reader_buffers; untouched by MMAP */
+    uint8_t *buffer;     /* in: an_reader_capacity(reader, length) bytes, from an_reader_buffers; untouched if mapped */
     void *user;          /* in: the caller's */
     const uint8_t *data; /* out: the bytes; inside buffer (or the map), valid until the buffer is reused */
     int status;          /* out: 0 or a failure, whose message an_reader_read_error sets */
@@ -56,6 +57,8 @@ int an_reader_create(an_reader **out, const char *path, const an_reader_options 
 void an_reader_free(an_reader *reader); /* cancels and waits for what is in flight */
 
 an_reader_engine an_reader_engine_used(const an_reader *reader);
+bool an_reader_is_direct(const an_reader *reader); /* reads go past the page cache */
+bool an_reader_is_mapped(const an_reader *reader); /* nothing is copied to buffers: data points into a map */
 /* "io_uring refused (Operation not permitted): using pread", or NULL. */
 const char *an_reader_note(const an_reader *reader);
 

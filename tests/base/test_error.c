@@ -66,6 +66,33 @@ static void test_long_messages_are_cut(void **state)
     assert_int_equal(strlen(an_error_message()), AN_ERROR_MAX - 1);
 }
 
+/* A cut never leaves a part of a character: messages go into JSON, which must be UTF-8. */
+static void test_cuts_are_between_characters(void **state)
+{
+    (void)state;
+    static const char *const characters[] = {"\xc3\xa4", "\xe2\x82\xac", "\xf0\x9f\x8d\xb0"};
+    for (size_t k = 0; k < 3; k++)
+        for (size_t before = 0; before < 5; before++) {
+            char text[2 * AN_ERROR_MAX] = "....";
+            size_t length = strlen(characters[k]), used = before;
+            for (; used < AN_ERROR_MAX + 8; used += length)
+                memcpy(text + used, characters[k], length + 1);
+            size_t expected = before + (AN_ERROR_MAX - 1 - before) / length * length;
+            an_error(AN_EIO, "%s", text);
+            assert_int_equal(strlen(an_error_message()), expected);
+            an_error(AN_EIO, "%.*s", (int)expected, text);
+            an_error_prefix(AN_EIO, "x");
+            expected = before + (AN_ERROR_MAX - 1 - before - 3) / length * length + 3;
+            assert_int_equal(strlen(an_error_message()), expected);
+        }
+    /* What is no UTF-8 is cut anywhere. */
+    char bytes[2 * AN_ERROR_MAX];
+    memset(bytes, 0x80, sizeof bytes);
+    bytes[sizeof bytes - 1] = '\0';
+    an_error(AN_EIO, "%s", bytes);
+    assert_int_equal(strlen(an_error_message()), AN_ERROR_MAX - 1);
+}
+
 static void *fail_elsewhere(void *carried)
 {
     if (*an_error_message()) /* a new thread starts without a message */
@@ -110,6 +137,7 @@ int main(void)
         cmocka_unit_test(test_prefix),
         cmocka_unit_test(test_arguments_may_be_the_message),
         cmocka_unit_test(test_long_messages_are_cut),
+        cmocka_unit_test(test_cuts_are_between_characters),
         cmocka_unit_test(test_messages_belong_to_threads),
         cmocka_unit_test(test_exit_codes),
     };

@@ -27,6 +27,7 @@ typedef struct {
 } config;
 
 static const char *const codecs[] = {"jpeg", "coef", "yuv420", NULL};
+static const char *const notes[] = {"good", "bad", NULL}; /* a string may be something else too */
 
 static const an_option options[] = {{.heading = "Records:"},
                                     {.name = "size",
@@ -70,6 +71,7 @@ static const an_option options[] = {{.heading = "Records:"},
                                     {.name = "note",
                                      .type = AN_OPTION_STRING,
                                      .metavar = "A-RATHER-LONG-NAME",
+                                     .choices = notes,
                                      .offset = offsetof(config, note),
                                      .help = "a remark"},
                                     {.name = "quiet",
@@ -236,7 +238,7 @@ static void test_help(void **state)
                               "  -r, --rate=X               learning rate (0 to 1; default 0.1)\n"
                               "  -n, --name=TEXT            name of the run (default run)\n"
                               "      --note=A-RATHER-LONG-NAME\n"
-                              "                             a remark\n"
+                              "                             a remark (good, bad)\n"
                               "  -q, --quiet                say nothing but errors\n"
                               "\n"
                               "Help:\n"

@@ -7,7 +7,8 @@
 
 #define KERNELS_MAX 64
 
-static const void *functions[KERNELS_MAX]; /* the host's handles, as registered; numbered as by emu_kernel_at */
+/* The pointers by which the host launches kernels. A kernel's place here is its number for emu_kernel_at. */
+static const void *functions[KERNELS_MAX];
 static const char *ignored;
 
 void emu_ignore_kernel(const char *name)

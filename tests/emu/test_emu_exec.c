@@ -175,6 +175,22 @@ static void test_an_announced_batch_may_be_freed(void **state)
     runner_no_violations();
 }
 
+/* The labels' pinned memory may be written again when an evaluation returns, also one that gives nothing back. */
+static void test_an_evaluation_leaves_nothing_behind(void **state)
+{
+    (void)state;
+    an_graph graph;
+    runner r;
+    an_small_net(&graph, AN_ACTIVATION_RELU);
+    runner_make(&r, &graph, "cuda:0,cuda:1", AN_PRECISION_F32, false);
+    for (int i = 0; i < 3; i++) {
+        an_test_ok(an_exec_evaluate(r.exec, &r.images, i == 1 ? NULL : runner_labels, BATCH, NULL, NULL), "evaluate");
+        assert_int_equal(emu_in_flight(true), 0);
+    }
+    runner_free(&r);
+    runner_no_violations();
+}
+
 /* The device's own clock tells a host that is late from one that is not. */
 static void test_idle_time_is_the_devices(void **state)
 {
@@ -473,6 +489,7 @@ int main(void)
         cmocka_unit_test(test_a_step_neither_waits_nor_allocates),
         cmocka_unit_test(test_announced_batches),
         cmocka_unit_test(test_an_announced_batch_may_be_freed),
+        cmocka_unit_test(test_an_evaluation_leaves_nothing_behind),
         cmocka_unit_test(test_idle_time_is_the_devices),
         cmocka_unit_test(test_every_missing_wait_is_caught),
         cmocka_unit_test(test_a_swapped_device_is_caught),

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "model/cpu/cpu_private.h"
 #include "model/exec_private.h"
 #include "model/init.h"
 #include "model/nets/alexnet.h"
@@ -523,6 +524,23 @@ static void test_a_layer_that_a_device_lacks_is_named(void **state)
     assert_non_null(strstr(an_error_message(), "drop1: on processors a layer of kind 'dropout' must follow"));
 }
 
+/* Also where their number does not divide. */
+static void test_every_thread_belongs_to_a_device(void **state)
+{
+    (void)state;
+    an_graph graph;
+    an_small_net(&graph, AN_ACTIVATION_RELU);
+    for (int threads = 1; threads <= 5; threads++) {
+        an_exec *exec;
+        an_exec_options options = {.devices = "cpu,cpu", .batch = BATCH, .threads = threads};
+        an_test_ok(an_exec_create(&exec, &graph, &options), "create");
+        int first = exec->devices[0]->threads, second = exec->devices[1]->threads;
+        assert_in_range(abs(first - second), 0, 1);
+        assert_int_equal(first + second, threads > 2 ? threads : 2); /* one each at least */
+        an_exec_free(exec);
+    }
+}
+
 static void test_layer_times(void **state)
 {
     (void)state;
@@ -593,6 +611,7 @@ int main(void)
         cmocka_unit_test(test_values_that_are_not_finite_are_named),
         cmocka_unit_test(test_evaluation_without_labels_sees_them_too),
         cmocka_unit_test(test_a_layer_that_a_device_lacks_is_named),
+        cmocka_unit_test(test_every_thread_belongs_to_a_device),
         cmocka_unit_test(test_layer_times),
         cmocka_unit_test(test_description_and_memory),
     };

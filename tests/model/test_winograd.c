@@ -84,7 +84,7 @@ static float *values_make(size_t count, uint64_t stream, double scale, bool narr
     return out;
 }
 
-/* What goes in and comes out of a convolution. */
+/* Inputs and results of a convolution's passes. */
 typedef struct {
     an_node node;
     float *x, *weight, *bias, *dy;
@@ -223,7 +223,7 @@ static void test_bits_do_not_depend_on_threads(void **state)
     }
 }
 
-/* Parity with other programs is measured with the library's kernels. */
+/* With `direct` only oneDNN's kernels run: comparisons with other programs rely on that. */
 static void test_direct_means_no_own_kernel(void **state)
 {
     (void)state;
@@ -245,7 +245,7 @@ static void test_direct_means_no_own_kernel(void **state)
     }
 }
 
-/* The transformed weights are kept from pass to pass: not past a change. */
+/* Transformed weights are kept from pass to pass, and made anew when the weights change. */
 static void test_changed_weights_are_seen(void **state)
 {
     (void)state;

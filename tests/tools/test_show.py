@@ -117,6 +117,7 @@ class Show(Trained):
             seen.add(self.out("x.svg").read_bytes())
         self.assertEqual(len(seen), 9)
         self.fails(2, "input side 20", "network", "--crop", 20, self.out("x.svg"))
+        self.assertIn("--lrn-alpha", run("an-show", "network", "--help"))  # AlexNet reads it
         self.fails(2, ".png, .svg or .pdf", "network", self.out("x.gif"))
 
     def test_filters(self):

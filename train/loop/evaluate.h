@@ -14,8 +14,8 @@ typedef struct {
     bool diverged;       /* failed because the network's outputs are not finite */
 } an_evaluation;
 
-/* Is told each image's probabilities (classes floats, finite), in the order of the dataset and on the calling thread. A
- * negative return ends the evaluation with this code. */
+/* image is called for each image, in the order of the dataset and by the calling thread, with its probabilities
+ * (classes floats, all finite). If it returns a negative code, the evaluation ends and returns that code. */
 typedef struct {
     int (*image)(void *context, uint64_t index, uint32_t label, const float *probabilities);
     void *context;

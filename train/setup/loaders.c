@@ -12,7 +12,8 @@ int an_train_compute_threads(int wanted)
     return wanted ? wanted : an_thread_cpu_count();
 }
 
-/* SLOTS: of batches. The network holds two, this step's and the next one's; two are being filled. */
+/* SLOTS: batches in memory. The network holds those of this step and of the next one, and workers fill the other two.
+ */
 enum { READ_DEPTH = 64, SLOTS = 4 };
 
 static int alloc_images(void *context, void **out, size_t size)

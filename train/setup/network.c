@@ -122,20 +122,12 @@ int an_network_idle_options(const an_train_config *config, an_buffer *out)
     return rc;
 }
 
-static int threads_per_device(int threads, const char *devices)
-{
-    int count = 1;
-    for (const char *at = devices; *at; at++)
-        count += *at == ',';
-    return threads > count ? threads / count : 1;
-}
-
 an_exec_options an_network_exec_options(const an_train_config *config, const char *devices, int threads, int batch,
                                         bool training)
 {
     return (an_exec_options){.devices = devices,
                              .batch = batch,
-                             .threads = threads_per_device(threads, devices),
+                             .threads = threads,
                              .training = training,
                              .seed = config->seed,
                              .precision = (an_precision)config->precision,

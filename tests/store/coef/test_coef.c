@@ -208,7 +208,8 @@ static void test_all_windows(void **state)
     }
 }
 
-/* Blocks of black and white, fine stripes, quality 100: differences and coefficients of more than a byte. */
+/* Black and white blocks and fine stripes at quality 100 give differences and coefficients that need more than a byte.
+ */
 static void test_wide_values(void **state)
 {
     (void)state;
@@ -263,7 +264,7 @@ static void test_rows(void **state)
     }
 }
 
-/* Smooth where seed is even, noise where it is odd. */
+/* A smooth image if seed is even, noise if it is odd. */
 static void fill_image(an_image *image, uint32_t width, uint32_t height, uint32_t seed)
 {
     an_rng rng = an_rng_make(seed, AN_RNG_TEST, 0, 0);
@@ -273,7 +274,7 @@ static void fill_image(an_image *image, uint32_t width, uint32_t height, uint32_
             (uint8_t)(seed % 2 ? an_rng_below(&rng, 256) : i / 3 % width * 3 + i / 3 / width * 2 + i % 3 * 40);
 }
 
-/* From pixels comes the very payload that the JPEG file gives, though no file is made. */
+/* Encoding an image directly gives the same payload as encoding it by way of a JPEG file. */
 static void test_image_is_its_jpeg(void **state)
 {
     (void)state;
@@ -296,6 +297,7 @@ static void test_image_is_its_jpeg(void **state)
         assert_memory_equal(made.data, expected.data, made.size);
     }
     assert_int_equal(an_coef_encode_image(encoder, &image, 101, AN_JPEG_420, &made), AN_EINVAL);
+    assert_int_equal(an_coef_encode_image(encoder, &image, 90, (an_jpeg_subsampling)3, &made), AN_EINVAL);
     an_jpeg_encoder_free(jpeg);
     an_image_free(&image);
     an_buffer_free(&file);
@@ -303,7 +305,7 @@ static void test_image_is_its_jpeg(void **state)
     an_buffer_free(&made);
 }
 
-/* coef -> jpeg -> coef gives the same bytes, and the jpeg the same pixels; what is in the buffer stays before them. */
+/* coef -> jpeg -> coef gives the same bytes, and the jpeg has the same pixels. Both append to what the buffer holds. */
 static void test_to_jpeg(void **state)
 {
     (void)state;
@@ -477,7 +479,7 @@ static void test_headers(void **state)
     free_sample(&s);
 }
 
-/* Whatever the bytes: an answer, and no access outside (a sanitizer's matter). */
+/* Decode any bytes: the result does not matter, but a sanitizer sees accesses outside the buffers. */
 static void use(const uint8_t *payload, size_t size, an_rng *rng, uint8_t *out)
 {
     an_window w = {an_rng_below(rng, 50), an_rng_below(rng, 40), 20, 15, false};

@@ -117,7 +117,7 @@ static void check_row(void *context, uint32_t y, const uint8_t *rgb)
         }
 }
 
-/* Each direction by its own scale, the rows one by one; with and without room made before. */
+/* Resizing row by row, with a different scale in each direction, with and without an_resizer_reserve before. */
 static void test_rows_equal_their_definition(void **state)
 {
     (void)state;

@@ -76,7 +76,7 @@ static void test_sums(void **state)
     check_sums(133, 2);
 }
 
-/* The largest values, more images than 16 bits can sum. */
+/* White images, and more of them than 16-bit sums could hold. */
 static void test_extremes(void **state)
 {
     (void)state;
@@ -98,7 +98,7 @@ static void test_extremes(void **state)
     an_image_free(&image);
 }
 
-/* Split anyhow, merged in any order: the same. */
+/* The result does not depend on how images are divided among sums, nor on the order in which these are merged. */
 static void test_merge(void **state)
 {
     (void)state;
@@ -227,7 +227,7 @@ static void check_eigen(const an_statistics *s)
     }
 }
 
-/* From the definition, in two passes, against the sums' one. */
+/* Statistics by their definition, in two passes over the pixels, to compare with those from the sums. */
 static void test_compute(void **state)
 {
     (void)state;

@@ -89,7 +89,7 @@ static void test_round_trip(void **state)
     an_buffer_free(&again);
 }
 
-/* Larger than the room that the encoder makes at once. */
+/* A file larger than the steps in which the encoder's buffer grows. */
 static void test_large(void **state)
 {
     (void)state;
@@ -115,6 +115,8 @@ static void test_encode_refused(void **state)
     assert_int_equal(an_jpeg_encode(encoder, &image, 0, AN_JPEG_420, &file), AN_EINVAL);
     assert_int_equal(an_jpeg_encode(encoder, &image, 101, AN_JPEG_420, &file), AN_EINVAL);
     assert_message("quality 101");
+    assert_int_equal(an_jpeg_encode(encoder, &image, 90, (an_jpeg_subsampling)3, &file), AN_EINVAL);
+    assert_message("subsampling 3");
     image.width = 65501;
     assert_int_equal(an_jpeg_encode(encoder, &image, 90, AN_JPEG_420, &file), AN_EINVAL);
     assert_int_equal(file.size, 0);
@@ -156,7 +158,7 @@ static void test_info(void **state)
     }
 }
 
-/* Without loss but for rounding: quality 100, no subsampling. */
+/* At quality 100 without subsampling only rounding changes the pixels. */
 static void check_colours(test_jpeg spec, int components, void (*convert)(const uint8_t *stored, uint8_t *rgb))
 {
     enum { SIDE = 40 };
@@ -328,7 +330,8 @@ static void test_truncated(void **state)
     an_buffer_free(&file);
 }
 
-/* Damage is an error where it reaches the window, and not looked for behind it. */
+/* Damage that reaches the window is an error. What lies below the window is not decoded, so damage there goes unseen.
+ */
 static void test_truncated_window(void **state)
 {
     (void)state;
@@ -382,7 +385,7 @@ static void test_harmless(void **state)
     an_buffer_free(&file);
 }
 
-/* The last scan over and over again. */
+/* A file that repeats its last scan many times, so that decoding takes for ever: a decompression bomb. */
 static void test_scan_bomb(void **state)
 {
     (void)state;
@@ -428,7 +431,7 @@ static void test_window_refused(void **state)
     an_buffer_free(&file);
 }
 
-/* Any answer but a crash; afterwards the handle works as before. */
+/* A mutated file may be decoded or refused. It must not crash, and the handle must work afterwards. */
 static void mutate(const test_jpeg *spec, an_rng *rng, int rounds)
 {
     an_buffer file = {0};

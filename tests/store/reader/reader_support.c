@@ -89,6 +89,8 @@ void test_stream_check(const test_stream *stream, const an_read *read)
         fail_msg("%s", an_error_message());
     assert_ptr_equal(read->user, read);
     assert_memory_equal(read->data, stream->file->bytes + read->offset, read->length);
+    bool in_buffer = read->data >= read->buffer && read->data < read->buffer + stream->stride;
+    assert_int_equal(in_buffer, !an_reader_is_mapped(stream->reader));
 }
 
 void test_stream_run(test_stream *stream, int count)

@@ -209,7 +209,7 @@ static void auto_looks_at_the_page_cache(void **state)
         for (uint64_t i = 0; warm && i < file->size; i += 4096)
             assert_int_equal(pread(fd, &(uint8_t){0}, 1, (off_t)i), 1);
         test_stream_open(&stream, file, AN_READER_AUTO, 8);
-        bool mapped = an_reader_engine_used(stream.reader) == AN_READER_MMAP;
+        bool mapped = an_reader_is_mapped(stream.reader);
         assert_true(warm == mapped || info.f_type == TMPFS_MAGIC);
         assert_non_null(strstr(an_reader_note(stream.reader), "auto: "));
         assert_non_null(

@@ -51,8 +51,8 @@ static cairo_surface_t *surface_create(an_canvas *c)
     return pdf;
 }
 
-/* Without any font Pango would draw nothing or boxes. cairo falls back to a drawn alphabet of its own, by which we see.
- */
+/* Without any font Pango draws nothing, or boxes. cairo then falls back to a built-in alphabet, which is not of the
+ * FreeType kind: that is how the lack is noticed. */
 static int font_check(cairo_t *cairo)
 {
     cairo_select_font_face(cairo, "DejaVu Sans", CAIRO_FONT_SLANT_NORMAL, CAIRO_FONT_WEIGHT_NORMAL);

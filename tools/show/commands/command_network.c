@@ -1,5 +1,8 @@
+#include <string.h>
+
 #include "base/error.h"
 #include "base/program/options.h"
+#include "model/nets/nets.h"
 #include "tools/show/commands/commands.h"
 #include "tools/show/commands/recipe_options.h"
 #include "tools/show/content/viewer.h"
@@ -27,12 +30,9 @@ static const an_option own[] = {
 };
 #define OWN (sizeof(own) / sizeof(own[0]))
 
-/* The options of an-train that decide the graph. */
-static const char *const shaping[] = {"crop", "network",    "activation",       "dropout", "dropout-layers",
-                                      "lrn",  "one-column", "no-communication", "pool",    "padding"};
-#define SHAPING (sizeof(shaping) / sizeof(shaping[0]))
+#define SHAPING_MAX 64 /* options of an-train that decide the graph */
 
-static an_option table[OWN + SHAPING + 1];
+static an_option table[OWN + SHAPING_MAX + 1];
 
 static const an_options spec = {
     .program = "an-show network",
@@ -49,6 +49,31 @@ static const an_options spec = {
     .arguments_min = 1,
     .arguments_max = 1,
 };
+
+static bool listed(const char *const *names, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(names[i], name) == 0)
+            return true;
+    return false;
+}
+
+/* Crop, network, and the options that any network reads. */
+static int make_table(void)
+{
+    const char *names[SHAPING_MAX] = {"crop", "network"};
+    size_t count = 2;
+    for (int i = 0; i < an_net_count(); i++)
+        for (const char *const *name = an_net_at(i)->rules->reads; *name; name++) {
+            if (listed(names, count, *name))
+                continue;
+            if (count == SHAPING_MAX)
+                return an_error(AN_EINTERNAL, "networks read more than %d options", SHAPING_MAX);
+            names[count++] = *name;
+        }
+    an_recipe_options(table, own, OWN, names, count);
+    return AN_OK;
+}
 
 static int graph_of_run(const network_options *o, an_graph *graph)
 {
@@ -67,8 +92,9 @@ int an_show_network(int argc, char **argv)
     an_canvas_kind kind;
     an_graph graph;
     an_canvas *canvas = NULL;
-    an_recipe_options(table, own, OWN, shaping, SHAPING);
-    int rc = an_options_init(an_train_recipe_spec(), &o.config);
+    int rc = make_table();
+    if (!rc)
+        rc = an_options_init(an_train_recipe_spec(), &o.config);
     if (!rc)
         rc = an_options_init(&spec, &o);
     if (!rc)

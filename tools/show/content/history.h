@@ -35,10 +35,10 @@ int an_history_load(an_history *out, const char *run);
 double an_history_mean(const an_history *history, an_curve_kind kind);
 void an_history_free(an_history *history); /* zeroed is fine */
 
-/* Error large, then loss, learning rate and wait for data: of several runs. The caller frees. */
+/* Draws several runs: a large chart of the error, below it loss, learning rate and wait for data. The caller frees. */
 int an_curves_draw(an_canvas **out, an_canvas_kind kind, const an_history *runs, int count);
 
-/* One chart. kinds: a line each; the second is dashed, or AN_CURVES: none. */
+/* Draws one chart with a line for each of the two kinds. The second line is dashed; AN_CURVES: there is none. */
 int an_curves_chart(an_canvas **out, an_canvas_kind kind, const an_history *run, const an_curve_kind kinds[2],
                     const char *title, const char *y_format, bool logarithmic, double least_top);
 
