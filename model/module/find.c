@@ -2,6 +2,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <link.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,12 +31,14 @@ static int own_folder(char out[PATH_MAX])
     return AN_OK;
 }
 
-/* The folder without "..", if it exists; else as it is. */
-static void tidy(char path[PATH_MAX])
+/* Whether there is such a file; then out is its path, without ".." if possible. */
+static bool is_there(char out[PATH_MAX], const char *file)
 {
-    char real[PATH_MAX];
-    if (realpath(path, real))
-        memcpy(path, real, strlen(real) + 1);
+    if (access(file, R_OK))
+        return false;
+    if (!realpath(file, out))
+        strcpy(out, file);
+    return true;
 }
 
 static int not_installed(const an_module_spec *spec, const char *own)
@@ -47,22 +50,21 @@ static int not_installed(const an_module_spec *spec, const char *own)
 
 int an_module_find(char out[PATH_MAX], const an_module_spec *spec)
 {
-    char own[PATH_MAX];
+    char own[PATH_MAX], file[PATH_MAX];
     const char *named = getenv(spec->file_variable);
     if (named && *named) {
-        if (snprintf(out, PATH_MAX, "%s", named) >= PATH_MAX || access(out, R_OK))
-            return an_error(AN_EUNSUPPORTED, "the %s module cannot be read: %s names '%s'", spec->name,
-                            spec->file_variable, named);
-        tidy(out);
-        return AN_OK;
+        if (strlen(named) < PATH_MAX && is_there(out, named))
+            return AN_OK;
+        return an_error(AN_EUNSUPPORTED, "the %s module cannot be read: %s names '%s'", spec->name, spec->file_variable,
+                        named);
     }
     int rc = own_folder(own);
-    for (size_t i = 0; i < FOLDERS && !rc; i++) {
-        int size = snprintf(out, PATH_MAX, "%s/%s/%s", own, folders[i], spec->file);
-        if (size >= PATH_MAX || access(out, R_OK))
-            continue;
-        tidy(out);
-        return AN_OK;
+    if (rc)
+        return rc;
+    for (size_t i = 0; i < FOLDERS; i++) {
+        int size = snprintf(file, sizeof file, "%s/%s/%s", own, folders[i], spec->file);
+        if (size < (int)sizeof file && is_there(out, file))
+            return AN_OK;
     }
-    return rc ? rc : not_installed(spec, own);
+    return not_installed(spec, own);
 }

@@ -26,6 +26,7 @@ typedef struct {
 
 typedef struct {
     const char *name;             /* "CUDA", for messages */
+    const char *vendor;           /* "NVIDIA", for messages */
     const char *file;             /* "an_cuda.so" */
     const char *file_variable;    /* environment variable that names the module's file, instead of a search */
     const char *folders_variable; /* environment variable that lists folders with libraries */

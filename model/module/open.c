@@ -74,9 +74,9 @@ int an_module_open_libraries(const an_module_spec *spec, const char *file)
     if (!*missing)
         return AN_OK;
     return an_error(AN_EUNSUPPORTED,
-                    "the %s module lacks %s%s; apt-get install %s from the vendor's repository, or pip install %s, or "
+                    "the %s module lacks %s%s; apt-get install %s from %s's repository, or pip install %s, or "
                     "list their folders in %s",
-                    spec->name, missing, trouble, packages, wheels, spec->folders_variable);
+                    spec->name, missing, trouble, packages, spec->vendor, wheels, spec->folders_variable);
 }
 
 int an_module_open(void **symbol, const an_module_spec *spec, const char *file, const char *name)

@@ -10,6 +10,7 @@ static const an_module_library libraries[] = {
 
 const an_module_spec an_backend_cuda_module = {
     .name = "CUDA",
+    .vendor = "NVIDIA",
     .file = "an_cuda.so",
     .file_variable = "AN_CUDA_MODULE",
     .folders_variable = "AN_CUDA_LIBRARIES",

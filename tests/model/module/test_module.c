@@ -30,6 +30,7 @@ static char vendor[128];
 static an_module_spec spec_of(int libraries)
 {
     return (an_module_spec){.name = "fake",
+                            .vendor = "Nobody",
                             .file = "an_fake.so",
                             .file_variable = "AN_FAKE_MODULE",
                             .folders_variable = "AN_FAKE_LIBRARIES",
@@ -151,7 +152,8 @@ static void test_missing_libraries_are_told(void **state)
     const an_backend_api *api;
     assert_int_equal(load(&api, AN_TEST_NEEDY, 2), AN_EUNSUPPORTED);
     assert_said("the fake module lacks " SONAME ", liban_absent.so.2; apt-get install fake-package absent-package ");
-    assert_said("pip install fake-wheel absent-wheel, or list their folders in AN_FAKE_LIBRARIES");
+    assert_said(
+        "from Nobody's repository, or pip install fake-wheel absent-wheel, or list their folders in AN_FAKE_LIBRARIES");
 }
 
 static void test_unusable_library_is_told(void **state)
