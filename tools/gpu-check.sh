@@ -4,9 +4,9 @@
 #   gpu-check.sh [DATASET [an-train options]]      report: gpu-report.txt, or $REPORT
 #
 # From an unpacked archive or an installation (share/an/gpu-check.sh) it needs the driver, CUDA 13's libraries and cuDNN 9, and no
-# compiler; Python and PyTorch are used where they are. From a source tree (tools/gpu-check.sh) it builds first, in build/gpu or $BUILD.
+# compiler; Python and PyTorch are used where they are. From a source tree (tools/gpu-check.sh) it builds and tests first, in build/gpu or $BUILD.
 # Without a dataset it makes 2,048 pictures. The crop is 224, or less where the images are smaller. Each step has a time limit, and all
-# together $LIMIT seconds (285), the build not counted; a step that fails, or has no time left, does not end the others. Exit
+# together $LIMIT seconds (285), building and its tests not counted; a step that fails, or has no time left, does not end the others. Exit
 # status: 0 all well, 1 failures, 77 nothing failed, but steps were skipped for want of a GPU, of Python or of time.
 set -u
 case "${1:-}" in -h | --help) sed -n '2,11s/^# \{0,1\}//p' "$0"; exit 0 ;; esac
@@ -72,6 +72,8 @@ if [ -f "$here/../CMakeLists.txt" ]; then
     source=$(cd "$here/.." && pwd) && build=$(realpath -m "${BUILD:-$source/build/gpu}") deadline=$(($(date +%s) + 7200))
     step "configure" 600 '' cmake -S "$source" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DAN_CUDA=ON
     step "build" 3600 '' ninja -C "$build"
+    step "tests, on emulated devices and on real ones" 1800 '/tests passed/p' ctest --test-dir "$build" --output-on-failure \
+        -R 'gpu_ops|cuda|emu_[^tg]|model|engines'
     bin=$build/bin tests=$build/tests/model python=$source/tests/emu model=$source/tools/gpu-model.py torch=$source/tools/gpu-torch.py
     export PYTHONPATH="$source/docs" AN_CUDA_MODULE="${AN_CUDA_MODULE:-$build/lib/an/an_cuda.so}"
 else
