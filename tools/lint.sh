@@ -20,7 +20,7 @@ tool() {
     done
 }
 
-an_install_packages "${AN_PACKAGES_BUILD[@]}" "${AN_PACKAGES_LINT[@]}"
+an_install build lint
 
 format=$(tool clang-format)
 if [ -n "$format" ]; then
