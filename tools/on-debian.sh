@@ -128,8 +128,9 @@ mkdir "$root/an"
     [ ! -e "$file" ] || printf '%s\0' "$file"
 done | tar --null -T - -cf - | tar -C "$root/an" --no-same-owner -xf -
 
+# Whatever ends this script ends the command with all that it started.
 # shellcheck disable=SC2016 # expanded inside
-unshare --mount --propagation private --pid --fork --kill-child bash -c '
+setpriv --pdeathsig KILL unshare --mount --propagation private --pid --fork --kill-child bash -c '
     set -e
     root=$1
     shift
