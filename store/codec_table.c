@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/text/name_list.h"
 #include "store/codec_private.h"
+#include "store/jpeg/jpeg.h"
 
 static const an_codec_row *const rows[] = {&an_codec_row_jpeg, &an_codec_row_yuv420, &an_codec_row_rgb,
                                            &an_codec_row_coef};
@@ -65,4 +66,9 @@ bool an_codec_lossless(an_codec from, an_codec to)
     if (a == an_codec_count() || b == an_codec_count())
         return false;
     return a == b || (rows[a]->to_jpeg && rows[b]->from_jpeg);
+}
+
+int an_codec_libraries(an_buffer *out)
+{
+    return an_jpeg_libraries(out);
 }

@@ -49,7 +49,8 @@ ROOMS = {
     "train/setup": {"base", "base/text", "base/program", "augment", *MODEL, "train/state"},
     "train/loop": {"base", "base/text", "base/program", "augment", "model", "model/graph", "train/state", "train/watch",
                    "train/setup"},
-    "train/commands": {"base", "base/text", "base/program", *MODEL, "train/state", "train/watch", "train/setup", "train/loop"},
+    "train/commands": {"base", "base/text", "base/program", "augment", *MODEL, "train/state", "train/watch", "train/setup",
+                       "train/loop"},
 }
 LIBRARIES = set(ROOMS)
 SHOW = {f"tools/show/{room}" for room in ("canvas", "content", "views")}

@@ -83,8 +83,8 @@ finish() {
     [ -z "$child" ] || { kill -KILL "$child" && wait "$child"; } 2>/dev/null || true
     [ -n "$root" ] || return 0
     if [ "${AN_KEEP:-}" = 1 ]; then
-        mv "$root" "${root/\/run-/\/kept-}"
-        echo "on-debian: kept ${root/\/run-/\/kept-}" >&2
+        mv "$root" "${root/\/tree-/\/kept-}"
+        echo "on-debian: kept ${root/\/tree-/\/kept-}" >&2
     else
         rm -rf --one-file-system "$root"
     fi
@@ -101,7 +101,7 @@ store=$(cd "$store" && pwd)
 base=$store/$release
 exec {store_lock}>"$store/lock"
 flock "$store_lock"
-for left in "$store"/run-*; do
+for left in "$store"/tree-*; do
     [ -d "$left" ] && flock --nonblock "$left" true && rm -rf --one-file-system "$left"
 done
 [ -z "$(find "$base.date" -mtime +28 2>/dev/null)" ] || fresh=1
@@ -111,7 +111,7 @@ if [ ! -e "$base.date" ] || [ "$fresh" -eq 1 ]; then
         echo "on-debian: going on with the system unpacked on $(cat "$base.date")" >&2
     }
 fi
-root=$(mktemp -d "$store/run-$release-XXXXXX")
+root=$(mktemp -d "$store/tree-$release-XXXXXX")
 exec {root_lock}<"$root"
 flock --shared "$root_lock"
 cp -a --reflink=auto "$base/." "$root/"

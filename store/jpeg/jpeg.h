@@ -12,6 +12,9 @@
 #include "base/buffer.h"
 #include "store/image/image.h"
 
+/* Appends the library and its version, "libjpeg-turbo 2.1.5\n": that of its headers, as it cannot be asked. */
+int an_jpeg_libraries(an_buffer *out);
+
 typedef enum { AN_JPEG_420, AN_JPEG_422, AN_JPEG_444 } an_jpeg_subsampling;
 
 typedef struct an_jpeg_decoder an_jpeg_decoder;
