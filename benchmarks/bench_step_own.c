@@ -11,7 +11,7 @@ static size_t weights_floats(const an_winograd_shape *s)
 
 static size_t transformed_bytes(const an_winograd *plan)
 {
-    return (size_t)plan->shape.groups * an_winograd_weights_size(plan) * sizeof(uint16_t);
+    return (size_t)plan->shape.groups * an_winograd_weights_size(plan) * plan->value_size;
 }
 
 static void size_raise(size_t *size, size_t wanted)
@@ -32,8 +32,7 @@ static bool conv_make(an_bench_own *own, const an_node *from, const an_node *nod
                                .pad = node->pad_before,
                                .out_height = node->height,
                                .out_width = node->width};
-    if (!bf16 || !an_winograd_possible() || node->stride != 1 ||
-        !an_winograd_plan(&forward, &shape, omp_get_max_threads()))
+    if (node->stride != 1 || !an_winograd_plan(&forward, &shape, bf16, omp_get_max_threads()))
         return false;
     own->conv = forward;
     return own->pass != AN_BENCH_DATA || an_winograd_turn(&own->conv, &forward);
@@ -44,9 +43,9 @@ static void conv_sizes(const an_bench_own *own, size_t sizes[AN_BENCH_ARGUMENTS]
     const an_winograd *plan = &own->conv;
     const an_winograd_shape *s = &plan->shape;
     size_t images = (size_t)s->batch * (size_t)s->groups, groups = (size_t)s->groups;
-    size_raise(&sizes[SOURCE], images * (size_t)(s->from * s->height * s->width) * sizeof(uint16_t));
+    size_raise(&sizes[SOURCE], images * (size_t)(s->from * s->height * s->width) * plan->value_size);
     size_raise(&sizes[WEIGHTS], groups * weights_floats(s) * sizeof(float));
-    size_raise(&sizes[TARGET], images * (size_t)(s->to * s->out_height * s->out_width) * sizeof(uint16_t));
+    size_raise(&sizes[TARGET], images * (size_t)(s->to * s->out_height * s->out_width) * plan->value_size);
     size_raise(&sizes[SCRATCH], own->pass == AN_BENCH_WEIGHTS ? an_winograd_gradient_scratch(plan)
                                                               : transformed_bytes(plan) + an_winograd_scratch(plan));
     size_raise(&sizes[BIAS], groups * (size_t)s->to * sizeof(float));
@@ -87,9 +86,10 @@ static void parts(float *all, size_t each, float *out[AN_WINOGRAD_GROUPS])
 
 static void conv_run(const an_winograd *plan, void *const buffers[AN_BENCH_ARGUMENTS], float *const weights[])
 {
-    uint16_t *transformed = buffers[SCRATCH];
+    char *transformed = buffers[SCRATCH];
     for (int i = 0; i < plan->shape.groups; i++)
-        an_winograd_weights(plan, weights[i], transformed + (size_t)i * an_winograd_weights_size(plan));
+        an_winograd_weights(plan, weights[i],
+                            transformed + (size_t)i * an_winograd_weights_size(plan) * plan->value_size);
     an_winograd_run(plan, &(an_winograd_run_args){.source = buffers[SOURCE],
                                                   .transformed = transformed,
                                                   .target = buffers[TARGET],

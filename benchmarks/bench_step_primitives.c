@@ -2,11 +2,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <oneapi/dnnl/dnnl.h>
-
 #include "base/clock.h"
 #include "base/error.h"
 #include "bench_step.h"
+#include "model/cpu/onednn.h"
 
 #define WAYS_MAX 512
 #define ROUNDS_MAX 64
@@ -35,12 +34,12 @@ struct an_bench_primitives {
     size_t sizes[ARGUMENTS];
 };
 
-static int argument_add(an_bench_primitives *p, way *w, int argument, const dnnl_memory_desc_t *desc)
+static int argument_add(an_bench_primitives *p, way *w, int argument, const an_desc *desc)
 {
     dnnl_memory_t memory;
-    size_t size = dnnl_memory_desc_get_size(desc);
+    size_t size = an_desc_size(desc);
     int slot = w->argument_count;
-    if (dnnl_memory_create(&memory, desc, p->engine, DNNL_MEMORY_NONE) != dnnl_success)
+    if (an_onednn_memory(&memory, desc, p->engine, DNNL_MEMORY_NONE) != dnnl_success)
         return an_error(AN_EINTERNAL, "%s: oneDNN refuses memory", w->operation);
     w->arguments[w->argument_count++] = (dnnl_exec_arg_t){argument, memory};
     p->sizes[slot] = size > p->sizes[slot] ? size : p->sizes[slot];
@@ -52,15 +51,52 @@ typedef struct {
     dnnl_query_t query;
 } argument_query;
 
+/* Describes a pass of an operation, whatever its kind. */
+typedef struct {
+    dnnl_status_t (*make)(dnnl_primitive_desc_t *out, const an_onednn_pass *pass, const void *operation);
+    const void *operation;
+} description;
+
+static dnnl_status_t conv_make(dnnl_primitive_desc_t *out, const an_onednn_pass *pass, const void *operation)
+{
+    return an_onednn_conv_make(out, pass, operation);
+}
+
+static dnnl_status_t dense_make(dnnl_primitive_desc_t *out, const an_onednn_pass *pass, const void *operation)
+{
+    return an_onednn_dense_make(out, pass, operation);
+}
+
+static dnnl_status_t pool_make(dnnl_primitive_desc_t *out, const an_onednn_pass *pass, const void *operation)
+{
+    return an_onednn_pool_make(out, pass, operation);
+}
+
+static dnnl_status_t lrn_make(dnnl_primitive_desc_t *out, const an_onednn_pass *pass, const void *operation)
+{
+    return an_onednn_lrn_make(out, pass, operation);
+}
+
+static dnnl_status_t relu_make(dnnl_primitive_desc_t *out, const an_onednn_pass *pass, const void *operation)
+{
+    return an_onednn_eltwise_make(out, pass, dnnl_eltwise_relu, operation);
+}
+
+static dnnl_status_t pass_make(dnnl_primitive_desc_t *out, const an_bench_primitives *p, const description *d,
+                               dnnl_prop_kind_t pass, const_dnnl_primitive_desc_t hint)
+{
+    return d->make(out, &(an_onednn_pass){.engine = p->engine, .pass = pass, .hint = hint}, d->operation);
+}
+
 /* Adds a way if oneDNN has it; otherwise there is one less. */
-static int way_add(an_bench_primitives *p, const char *operation, const char *label, int times, const void *description,
-                   const_dnnl_primitive_desc_t hint, const argument_query *queries)
+static int way_add(an_bench_primitives *p, const char *operation, const char *label, int times, const description *d,
+                   dnnl_prop_kind_t pass, const_dnnl_primitive_desc_t hint, const argument_query *queries)
 {
     dnnl_primitive_desc_t desc;
     const char *implementation = "";
     if (p->count == WAYS_MAX)
         return an_error(AN_EINTERNAL, "more than %d ways", WAYS_MAX);
-    if (dnnl_primitive_desc_create(&desc, description, NULL, p->engine, hint) != dnnl_success)
+    if (pass_make(&desc, p, d, pass, hint) != dnnl_success)
         return AN_OK;
     way *w = &p->ways[p->count++];
     w->times = times;
@@ -69,9 +105,9 @@ static int way_add(an_bench_primitives *p, const char *operation, const char *la
     snprintf(w->way, sizeof w->way, "%s%s", label, implementation);
     int rc = dnnl_primitive_create(&w->primitive, desc) == dnnl_success ? AN_OK : AN_EINTERNAL;
     for (; !rc && queries->argument; queries++) {
-        const dnnl_memory_desc_t *found = dnnl_primitive_desc_query_md(desc, queries->query, 0);
-        if (found && found->ndims)
-            rc = argument_add(p, w, queries->argument, found);
+        an_desc found = an_onednn_query(desc, queries->query);
+        if (an_desc_ndims(&found))
+            rc = argument_add(p, w, queries->argument, &found);
     }
     dnnl_primitive_desc_destroy(desc);
     return rc;
@@ -97,29 +133,28 @@ static const argument_query local_queries[] = {{DNNL_ARG_SRC, dnnl_query_src_md}
                                                {DNNL_ARG_WORKSPACE, dnnl_query_workspace_md},
                                                {0, 0}};
 
-static dnnl_memory_desc_t planes(const an_bench_primitives *p, const an_node *node, int parts, dnnl_format_tag_t tag)
+static an_desc planes(const an_bench_primitives *p, const an_node *node, int parts, dnnl_format_tag_t tag)
 {
-    dnnl_memory_desc_t desc = {0};
-    dnnl_dims_t dims = {p->batch, node->channels / parts, node->height, node->width};
-    dnnl_memory_desc_init_by_tag(&desc, 4, dims, p->type, tag);
-    return desc;
+    return an_desc_make(4, (const dnnl_dim_t[]){p->batch, node->channels / parts, node->height, node->width}, p->type,
+                        tag);
 }
 
 /* Forward, backward data (not for what sees the image), backward weights. */
 static int directions_add(an_bench_primitives *p, const char *name, const char *label, int times, bool image,
-                          const void *const descriptions[3])
+                          const description descriptions[3])
 {
     static const argument_query *const queries[] = {forward_queries, data_queries, weights_queries};
     static const char *const suffixes[] = {"forward", "backward data", "backward weights"};
+    static const dnnl_prop_kind_t passes[] = {dnnl_forward_training, dnnl_backward_data, dnnl_backward_weights};
     dnnl_primitive_desc_t hint;
     int rc = AN_OK;
-    if (dnnl_primitive_desc_create(&hint, descriptions[0], NULL, p->engine, NULL) != dnnl_success)
+    if (pass_make(&hint, p, &descriptions[0], dnnl_forward_training, NULL) != dnnl_success)
         return AN_OK;
     for (int i = 0; i < 3 && !rc; i++) {
         char operation[32];
         snprintf(operation, sizeof operation, "%.8s %s", name, suffixes[i]);
         if (i != 1 || !image)
-            rc = way_add(p, operation, label, times, descriptions[i], i ? hint : NULL, queries[i]);
+            rc = way_add(p, operation, label, times, &descriptions[i], passes[i], i ? hint : NULL, queries[i]);
     }
     dnnl_primitive_desc_destroy(hint);
     return rc;
@@ -129,31 +164,28 @@ static int conv_way(an_bench_primitives *p, const an_node *from, const an_node *
                     dnnl_format_tag_t tag)
 {
     int groups = node->groups / parts, in = from->channels / parts, out = node->channels / parts;
-    dnnl_dims_t plain = {out, in, node->kernel, node->kernel};
-    dnnl_dims_t grouped = {groups, out / groups, in / groups, node->kernel, node->kernel};
+    const dnnl_dim_t plain[] = {out, in, node->kernel, node->kernel};
+    const dnnl_dim_t grouped[] = {groups, out / groups, in / groups, node->kernel, node->kernel};
     dnnl_dims_t strides = {node->stride, node->stride}, before = {node->pad_before, node->pad_before};
     dnnl_dims_t after = {node->pad_after, node->pad_after};
-    dnnl_alg_kind_t algorithm = winograd ? dnnl_convolution_winograd : dnnl_convolution_direct;
-    dnnl_memory_desc_t source = planes(p, from, parts, tag), target = planes(p, node, parts, tag), weights, slopes;
-    dnnl_convolution_desc_t forward, data, gradient;
+    int rank = groups > 1 ? 5 : 4;
+    const dnnl_dim_t *shape = groups > 1 ? grouped : plain;
+    an_desc source = planes(p, from, parts, tag), target = planes(p, node, parts, tag);
+    an_desc weights = an_desc_make(rank, shape, p->type, dnnl_format_tag_any);
+    an_desc slopes = an_desc_make(rank, shape, dnnl_f32, dnnl_format_tag_any);
+    an_onednn_conv conv = {.algorithm = winograd ? dnnl_convolution_winograd : dnnl_convolution_direct,
+                           .source = &source,
+                           .weights = &weights,
+                           .target = &target,
+                           .strides = strides,
+                           .before = before,
+                           .after = after};
+    an_onednn_conv gradient = conv;
+    gradient.weights = &slopes;
     char label[32];
-    dnnl_memory_desc_init_by_tag(&weights, groups > 1 ? 5 : 4, groups > 1 ? grouped : plain, p->type,
-                                 dnnl_format_tag_any);
-    slopes = weights;
-    slopes.data_type = dnnl_f32;
     snprintf(label, sizeof label, "%s%s", parts == 2 ? "halves " : "", tag == dnnl_nhwc ? "channels last " : "");
-    dnnl_status_t status = dnnl_convolution_forward_desc_init(&forward, dnnl_forward_training, algorithm, &source,
-                                                              &weights, NULL, &target, strides, before, after);
-    if (!status)
-        status = dnnl_convolution_backward_data_desc_init(&data, algorithm, &source, &weights, &target, strides, before,
-                                                          after);
-    if (!status)
-        status = dnnl_convolution_backward_weights_desc_init(&gradient, algorithm, &source, &slopes, NULL, &target,
-                                                             strides, before, after);
-    if (status)
-        return an_error(AN_EINTERNAL, "%s: oneDNN refuses a convolution", node->name);
     return directions_add(p, node->name, label, parts, from->kind == AN_OP_INPUT,
-                          (const void *const[]){&forward, &data, &gradient});
+                          (const description[]){{conv_make, &conv}, {conv_make, &conv}, {conv_make, &gradient}});
 }
 
 /* The CPU backend's own kernels. */
@@ -189,39 +221,28 @@ static int conv_ways(an_bench_primitives *p, const an_node *from, const an_node 
 
 static int dense_ways(an_bench_primitives *p, const an_node *from, const an_node *node)
 {
-    dnnl_dims_t in = {p->batch, from->channels * from->height * from->width}, out = {p->batch, node->channels};
-    dnnl_dims_t matrix = {node->channels, in[1]};
-    dnnl_memory_desc_t source, target, weights, slopes;
-    dnnl_inner_product_desc_t forward, data, gradient;
-    dnnl_memory_desc_init_by_tag(&source, 2, in, p->type, dnnl_nc);
-    dnnl_memory_desc_init_by_tag(&target, 2, out, p->type, dnnl_nc);
-    dnnl_memory_desc_init_by_tag(&weights, 2, matrix, p->type, dnnl_format_tag_any);
-    slopes = weights;
-    slopes.data_type = dnnl_f32;
-    dnnl_status_t status =
-        dnnl_inner_product_forward_desc_init(&forward, dnnl_forward_training, &source, &weights, NULL, &target);
-    if (!status)
-        status = dnnl_inner_product_backward_data_desc_init(&data, &source, &weights, &target);
-    if (!status)
-        status = dnnl_inner_product_backward_weights_desc_init(&gradient, &source, &slopes, NULL, &target);
-    if (status)
-        return an_error(AN_EINTERNAL, "%s: oneDNN refuses a fully connected layer", node->name);
-    return directions_add(p, node->name, "", 1, false, (const void *const[]){&forward, &data, &gradient});
+    dnnl_dim_t inputs = from->channels * from->height * from->width, outputs = node->channels;
+    an_desc source = an_desc_make(2, (const dnnl_dim_t[]){p->batch, inputs}, p->type, dnnl_nc);
+    an_desc target = an_desc_make(2, (const dnnl_dim_t[]){p->batch, outputs}, p->type, dnnl_nc);
+    an_desc weights = an_desc_make(2, (const dnnl_dim_t[]){outputs, inputs}, p->type, dnnl_format_tag_any);
+    an_desc slopes = an_desc_make(2, (const dnnl_dim_t[]){outputs, inputs}, dnnl_f32, dnnl_format_tag_any);
+    const an_onednn_dense dense = {&source, &weights, NULL, &target}, gradient = {&source, &slopes, NULL, &target};
+    return directions_add(p, node->name, "", 1, false,
+                          (const description[]){{dense_make, &dense}, {dense_make, &dense}, {dense_make, &gradient}});
 }
 
 /* Operations without weights: forward and backward on the same order. */
-static int pair_add(an_bench_primitives *p, const char *name, const char *label, const void *forward,
-                    const void *backward)
+static int pair_add(an_bench_primitives *p, const char *name, const char *label, const description *d)
 {
     dnnl_primitive_desc_t hint;
     char operation[32];
-    if (dnnl_primitive_desc_create(&hint, forward, NULL, p->engine, NULL) != dnnl_success)
+    if (pass_make(&hint, p, d, dnnl_forward_training, NULL) != dnnl_success)
         return AN_OK;
     snprintf(operation, sizeof operation, "%.8s forward", name);
-    int rc = way_add(p, operation, label, 1, forward, NULL, forward_queries);
+    int rc = way_add(p, operation, label, 1, d, dnnl_forward_training, NULL, forward_queries);
     snprintf(operation, sizeof operation, "%.8s backward", name);
     if (!rc)
-        rc = way_add(p, operation, label, 1, backward, hint, local_queries);
+        rc = way_add(p, operation, label, 1, d, dnnl_backward_data, hint, local_queries);
     dnnl_primitive_desc_destroy(hint);
     return rc;
 }
@@ -230,13 +251,15 @@ static int pool_ways(an_bench_primitives *p, const an_node *from, const an_node 
 {
     dnnl_dims_t strides = {node->stride, node->stride}, window = {node->kernel, node->kernel};
     dnnl_dims_t before = {node->pad_before, node->pad_before}, after = {node->pad_after, node->pad_after};
-    dnnl_memory_desc_t source = planes(p, from, 1, tag), target = planes(p, node, 1, tag);
-    dnnl_pooling_desc_t forward, backward;
-    if (dnnl_pooling_forward_desc_init(&forward, dnnl_forward_training, dnnl_pooling_max, &source, &target, strides,
-                                       window, before, after) ||
-        dnnl_pooling_backward_desc_init(&backward, dnnl_pooling_max, &source, &target, strides, window, before, after))
-        return an_error(AN_EINTERNAL, "%s: oneDNN refuses pooling", node->name);
-    return pair_add(p, node->name, tag == dnnl_nhwc ? "channels last " : "", &forward, &backward);
+    an_desc source = planes(p, from, 1, tag), target = planes(p, node, 1, tag);
+    const an_onednn_pool pool = {.algorithm = dnnl_pooling_max,
+                                 .source = &source,
+                                 .target = &target,
+                                 .strides = strides,
+                                 .window = window,
+                                 .before = before,
+                                 .after = after};
+    return pair_add(p, node->name, tag == dnnl_nhwc ? "channels last " : "", &(description){pool_make, &pool});
 }
 
 static int pool_both_orders(an_bench_primitives *p, const an_node *from, const an_node *node)
@@ -249,17 +272,14 @@ static int pool_both_orders(an_bench_primitives *p, const an_node *from, const a
 
 static int lrn_ways(an_bench_primitives *p, const an_node *from, const an_node *node)
 {
-    dnnl_memory_desc_t order;
-    dnnl_dims_t dims = {p->batch * node->groups, node->channels / node->groups, node->height, node->width};
-    float alpha = (float)node->lrn_alpha, beta = (float)node->lrn_beta, k = (float)node->lrn_k;
-    dnnl_lrn_desc_t forward, backward;
-    dnnl_memory_desc_init_by_tag(&order, 4, dims, p->type, dnnl_nChw16c);
-    if (dnnl_lrn_forward_desc_init(&forward, dnnl_forward_training, dnnl_lrn_across_channels, &order, node->lrn_size,
-                                   alpha, beta, k) ||
-        dnnl_lrn_backward_desc_init(&backward, dnnl_lrn_across_channels, &order, &order, node->lrn_size, alpha, beta,
-                                    k))
-        return an_error(AN_EINTERNAL, "%s: oneDNN refuses normalisation", node->name);
-    int rc = pair_add(p, node->name, "", &forward, &backward);
+    const dnnl_dim_t dims[] = {p->batch * node->groups, node->channels / node->groups, node->height, node->width};
+    an_desc order = an_desc_make(4, dims, p->type, dnnl_nChw16c);
+    const an_onednn_lrn lrn = {.order = &order,
+                               .size = node->lrn_size,
+                               .alpha = (float)node->lrn_alpha,
+                               .beta = (float)node->lrn_beta,
+                               .k = (float)node->lrn_k};
+    int rc = pair_add(p, node->name, "", &(description){lrn_make, &lrn});
     if (rc)
         return rc;
     return own_ways(p, from, node);
@@ -268,20 +288,14 @@ static int lrn_ways(an_bench_primitives *p, const an_node *from, const an_node *
 /* ReLU backward; forward it is part of the layer before it. */
 static int relu_way(an_bench_primitives *p, const an_node *node)
 {
-    dnnl_memory_desc_t order = planes(p, node, 1, node->kind == AN_OP_CONV ? dnnl_nChw16c : dnnl_nchw);
-    dnnl_eltwise_desc_t forward, backward;
+    an_desc order = planes(p, node, 1, node->kind == AN_OP_CONV ? dnnl_nChw16c : dnnl_nchw);
+    const description relu = {relu_make, &order};
     dnnl_primitive_desc_t hint;
     char operation[32];
-    dnnl_status_t status =
-        dnnl_eltwise_forward_desc_init(&forward, dnnl_forward_training, dnnl_eltwise_relu, &order, 0, 0);
-    if (!status)
-        status = dnnl_eltwise_backward_desc_init(&backward, dnnl_eltwise_relu, &order, &order, 0, 0);
-    if (!status)
-        status = dnnl_primitive_desc_create(&hint, &forward, NULL, p->engine, NULL);
-    if (status)
+    if (pass_make(&hint, p, &relu, dnnl_forward_training, NULL) != dnnl_success)
         return an_error(AN_EINTERNAL, "%s: oneDNN refuses ReLU", node->name);
     snprintf(operation, sizeof operation, "%.8s relu backward", node->name);
-    int rc = way_add(p, operation, "", 1, &backward, hint, local_queries);
+    int rc = way_add(p, operation, "", 1, &relu, dnnl_backward_data, hint, local_queries);
     dnnl_primitive_desc_destroy(hint);
     return rc;
 }

@@ -1,5 +1,5 @@
-/* Convolution + bias + ReLU in bf16 with our own Winograd kernels (kernels/winograd.h), where they are faster than
- * oneDNN's: oneDNN has Winograd kernels for f32 only. */
+/* Convolution + bias + ReLU with our own Winograd kernels (kernels/winograd.h), where they are faster than oneDNN's
+ * direct ones. oneDNN 2 has Winograd kernels too, for fp32 and without groups; oneDNN 3 has none. */
 #include "base/error.h"
 #include "model/cpu/expand_private.h"
 #include "model/cpu/kernels/winograd.h"
@@ -7,13 +7,13 @@
 typedef struct {
     an_op op;
     an_cpu_view view;
-    an_expansion expansion; /* count 0: none */
+    an_expansion expansion; /* block 0: none */
     an_cpu_tensor *source;  /* with an expansion: its input... */
-    uint16_t *wide;         /* ...and its output */
+    void *wide;             /* ...and its output */
     bool input_gradient;
     an_primitive activation;
     an_winograd forward, backward;
-    uint16_t *transformed;                /* weights of all groups, transformed for the forward pass */
+    char *transformed;                    /* weights of all groups, transformed for the forward pass */
     uint64_t changes[AN_WINOGRAD_GROUPS]; /* the weights' count of changes when they were transformed */
     void *scratch; /* shared by all ops; the backward pass puts its transformed weights at the start */
 } winograd_op;
@@ -26,7 +26,7 @@ typedef struct {
 
 static bool plans_make(plans *p, const an_backend *cpu, const an_winograd_shape *shape, int products)
 {
-    if (!an_winograd_plan(&p->forward, shape, cpu->threads))
+    if (!an_winograd_plan(&p->forward, shape, cpu->type == dnnl_bf16, cpu->threads))
         return false;
     if (!an_winograd_turn(&p->backward, &p->forward))
         return false;
@@ -39,10 +39,8 @@ static bool plans_expanded(plans *p, const an_backend *cpu, const an_op_spec *sp
     const an_node *node = spec->node;
     const an_cpu_tensor *source = an_cpu_input(spec, 0);
     an_expansion *e = &p->expansion;
-    if (!an_expansion_find(e, node, source, 1) || !e->image || spec->input_gradient) {
-        e->count = 0;
+    if (spec->input_gradient || !an_expansion_find(e, node, source, an_winograd_lanes(cpu->type == dnnl_bf16)))
         return false;
-    }
     an_winograd_shape shape = {.batch = source->n,
                                .groups = 1,
                                .from = e->expanded,
@@ -52,7 +50,10 @@ static bool plans_expanded(plans *p, const an_backend *cpu, const an_op_spec *sp
                                .kernel = AN_EXPANSION_TAPS,
                                .out_height = node->height,
                                .out_width = node->width};
-    return plans_make(p, cpu, &shape, node->kernel * node->kernel * source->c);
+    if (plans_make(p, cpu, &shape, node->kernel * node->kernel * source->c))
+        return true;
+    e->block = 0;
+    return false;
 }
 
 static bool plans_direct(plans *p, const an_backend *cpu, const an_op_spec *spec)
@@ -70,23 +71,26 @@ static bool plans_direct(plans *p, const an_backend *cpu, const an_op_spec *spec
                                .pad = node->pad_before,
                                .out_height = node->height,
                                .out_width = node->width};
-    return node->stride == 1 && !source->halved && plans_make(p, cpu, &shape, node->kernel * node->kernel * shape.from);
+    return node->stride == 1 && plans_make(p, cpu, &shape, node->kernel * node->kernel * shape.from);
 }
 
 /* Whether our own kernels can compute this convolution and are expected to be faster. */
 static bool plans_find(plans *p, const an_backend *cpu, const an_op_spec *spec)
 {
-    if (cpu->type != dnnl_bf16 || cpu->direct || spec->node->activation > AN_ACTIVATION_RELU)
-        return false;
-    if (!an_winograd_possible())
+    if (cpu->direct || spec->node->activation > AN_ACTIVATION_RELU || !an_winograd_lanes(cpu->type == dnnl_bf16))
         return false;
     return plans_expanded(p, cpu, spec) || plans_direct(p, cpu, spec);
 }
 
+/* Bytes of a group's transformed weights. */
+static size_t group_bytes(const an_winograd *plan)
+{
+    return an_winograd_weights_size(plan) * plan->value_size;
+}
+
 static size_t turned_bytes(const winograd_op *conv)
 {
-    size_t groups = (size_t)conv->op.parts;
-    return groups * an_winograd_weights_size(&conv->backward) * sizeof(uint16_t);
+    return (size_t)conv->op.parts * group_bytes(&conv->backward);
 }
 
 static int scratch_make(winograd_op *conv)
@@ -108,20 +112,18 @@ static int weights_make(winograd_op *conv)
     const an_winograd_shape *s = &conv->forward.shape;
     int rc = AN_OK;
     void *place;
-    dnnl_memory_desc_t bias = {0};
-    dnnl_dims_t outputs = {s->to};
-    dnnl_memory_desc_t order = an_cpu_tensor_desc(dnnl_f32, s->to, s->from, s->kernel, s->kernel, dnnl_hwio);
-    dnnl_memory_desc_t canonical = an_cpu_tensor_desc(dnnl_f32, s->to, s->from, s->kernel, s->kernel, dnnl_oihw);
-    dnnl_memory_desc_init_by_tag(&bias, 1, outputs, dnnl_f32, dnnl_x);
+    an_desc order = an_cpu_tensor_desc(dnnl_f32, s->to, s->from, s->kernel, s->kernel, dnnl_hwio);
+    an_desc canonical = an_cpu_tensor_desc(dnnl_f32, s->to, s->from, s->kernel, s->kernel, dnnl_oihw);
+    an_desc bias = an_desc_make(1, (const dnnl_dim_t[]){s->to}, dnnl_f32, dnnl_x);
     for (int i = 0; i < op->parts && !rc; i++) {
         conv->changes[i] = UINT64_MAX;
         rc = an_cpu_weights_make(&op->weights[i], op->cpu, &order, NULL, &canonical);
-        if (!rc && conv->expansion.count)
+        if (!rc && conv->expansion.block)
             rc = an_cpu_weights_expand(&op->weights[i], op->cpu, &conv->expansion);
         if (!rc)
             rc = an_cpu_weights_make(&op->biases[i], op->cpu, &bias, NULL, &bias);
     }
-    size_t size = (size_t)op->parts * an_winograd_weights_size(&conv->forward) * sizeof(uint16_t);
+    size_t size = (size_t)op->parts * group_bytes(&conv->forward);
     if (rc)
         return rc;
     rc = an_cpu_alloc(op->cpu, &place, size);
@@ -135,8 +137,8 @@ static int wide_make(winograd_op *conv)
 {
     void *place;
     const an_winograd_shape *s = &conv->forward.shape;
-    size_t size = (size_t)s->batch * (size_t)s->from * (size_t)s->height * (size_t)s->width * sizeof(uint16_t);
-    int rc = an_cpu_alloc(conv->op.cpu, &place, size);
+    size_t size = (size_t)s->batch * (size_t)s->from * (size_t)s->height * (size_t)s->width;
+    int rc = an_cpu_alloc(conv->op.cpu, &place, size * conv->forward.value_size);
     conv->wide = place;
     return rc;
 }
@@ -147,23 +149,23 @@ static int tensors_make(winograd_op *conv, const an_op_spec *spec)
     an_cpu_tensor *source = an_cpu_input(spec, 0);
     const an_node *node = &op->node;
     dnnl_data_type_t type = op->cpu->type;
-    dnnl_memory_desc_t from = an_cpu_tensor_desc(type, source->n, source->c, source->h, source->w, dnnl_nChw16c);
-    dnnl_memory_desc_t to =
-        an_cpu_tensor_desc(type, source->n, node->channels, node->height, node->width, dnnl_nChw16c);
+    dnnl_format_tag_t tag = conv->forward.lanes == 16 ? dnnl_nChw16c : dnnl_nChw8c;
+    an_desc from = an_cpu_tensor_desc(type, source->n, source->c, source->h, source->w, tag);
+    an_desc to = an_cpu_tensor_desc(type, source->n, node->channels, node->height, node->width, tag);
     int shape[] = {source->n, node->channels, node->height, node->width};
-    int rc = an_cpu_tensor_make(&op->output, op->cpu, shape, &to, false);
+    int rc = an_cpu_tensor_make(&op->output, op->cpu, shape, &to);
     conv->source = source;
     if (rc)
         return rc;
-    if (conv->expansion.count)
+    if (conv->expansion.block)
         return wide_make(conv);
     return an_cpu_view_make(&conv->view, op->cpu, source,
-                            &(an_cpu_view_spec){&from, false, spec->input_gradient, spec->accumulate});
+                            &(an_cpu_view_spec){&from, spec->input_gradient, spec->accumulate});
 }
 
-static int source_ready(const winograd_op *conv, const uint16_t **out)
+static int source_ready(const winograd_op *conv, const void **out)
 {
-    bool expanded = conv->expansion.count;
+    bool expanded = conv->expansion.block;
     *out = expanded ? conv->wide : conv->view.tensor->data;
     return expanded ? an_expansion_forward(&conv->expansion, conv->source, conv->wide)
                     : an_cpu_view_forward(&conv->view, conv->op.cpu);
@@ -174,7 +176,7 @@ static int winograd_forward(an_op *op, const an_run *run)
     (void)run;
     winograd_op *conv = (winograd_op *)op;
     const float *bias[AN_WINOGRAD_GROUPS];
-    const uint16_t *source;
+    const void *source;
     int rc = source_ready(conv, &source);
     for (int i = 0; i < op->parts; i++) {
         bias[i] = op->biases[i].data;
@@ -182,7 +184,7 @@ static int winograd_forward(an_op *op, const an_run *run)
             continue;
         conv->changes[i] = op->weights[i].changes;
         an_winograd_weights(&conv->forward, op->weights[i].data,
-                            conv->transformed + (size_t)i * an_winograd_weights_size(&conv->forward));
+                            conv->transformed + (size_t)i * group_bytes(&conv->forward));
     }
     an_winograd_run_args args = {.source = source,
                                  .transformed = conv->transformed,
@@ -202,7 +204,7 @@ static void backward_weights(winograd_op *conv)
         weights[i] = op->weights[i].slope;
         bias[i] = op->biases[i].slope;
     }
-    an_winograd_gradient_args args = {.source = conv->expansion.count ? conv->wide : conv->view.tensor->data,
+    an_winograd_gradient_args args = {.source = conv->expansion.block ? conv->wide : conv->view.tensor->data,
                                       .slope = op->output.slope,
                                       .weights = weights,
                                       .bias = bias,
@@ -213,10 +215,9 @@ static void backward_weights(winograd_op *conv)
 static void backward_data(winograd_op *conv)
 {
     an_op *op = &conv->op;
-    uint16_t *turned = conv->scratch;
+    char *turned = conv->scratch;
     for (int i = 0; i < op->parts; i++)
-        an_winograd_weights(&conv->backward, op->weights[i].data,
-                            turned + (size_t)i * an_winograd_weights_size(&conv->backward));
+        an_winograd_weights(&conv->backward, op->weights[i].data, turned + (size_t)i * group_bytes(&conv->backward));
     an_winograd_run_args args = {.source = op->output.slope,
                                  .transformed = turned,
                                  .target = conv->view.tensor->slope,
@@ -241,17 +242,19 @@ static int winograd_backward(an_op *op, const an_run *run)
 static int winograd_describe(const an_op *op, an_buffer *out)
 {
     const winograd_op *conv = (const winograd_op *)op;
-    return an_buffer_printf(out, "%s%swinograd 2x2:avx512_bf16, backward the same%s",
-                            conv->expansion.count ? "expanded to 3x3, " : "",
-                            conv->view.forward[0].primitive ? "input reordered, " : "",
-                            conv->forward.segments > 1 ? ", window cut in four" : "");
+    const an_winograd *plan = &conv->forward;
+    const char *tier = plan->value_size == sizeof(uint16_t) ? "avx512_bf16" : plan->lanes == 16 ? "avx512" : "avx2";
+    return an_buffer_printf(out, "%s%swinograd %dx%d:%s, backward the same%s",
+                            conv->expansion.block ? "expanded to 3x3, " : "",
+                            conv->view.forward.primitive ? "input reordered, " : "", plan->tile, plan->tile, tier,
+                            plan->segments > 1 ? ", window cut in four" : "");
 }
 
 int an_cpu_winograd_create(an_op **out, an_backend *cpu, const an_op_spec *spec)
 {
     static const an_op_methods methods = {winograd_forward, winograd_backward, winograd_describe};
     winograd_op *conv;
-    plans p;
+    plans p = {0};
     *out = NULL;
     if (!plans_find(&p, cpu, spec))
         return AN_OK;

@@ -8,9 +8,8 @@
 #ifndef AN_MODEL_CPU_CPU_PRIVATE_H
 #define AN_MODEL_CPU_CPU_PRIVATE_H
 
-#include <oneapi/dnnl/dnnl.h>
-
 #include "model/backend.h"
+#include "model/cpu/onednn.h"
 
 typedef struct an_owned an_owned;
 typedef struct an_scratch an_scratch;
@@ -35,10 +34,10 @@ int an_cpu_own_primitive(an_backend *cpu, dnnl_primitive_t primitive);
 void an_cpu_free_all(an_backend *cpu);
 int an_cpu_check(dnnl_status_t status, const char *subject,
                  const char *what); /* turns oneDNN's status into an error of base/error.h */
-int an_cpu_memory(an_backend *cpu, dnnl_memory_t *out, const dnnl_memory_desc_t *desc, void *data);
+int an_cpu_memory(an_backend *cpu, dnnl_memory_t *out, const an_desc *desc, void *data);
 
 /* The workspace in which a forward primitive keeps values for its backward primitive; NULL if it needs none. */
-int an_cpu_workspace(an_backend *cpu, const dnnl_memory_desc_t *desc, dnnl_memory_t *out);
+int an_cpu_workspace(an_backend *cpu, const an_desc *desc, dnnl_memory_t *out);
 
 /* primitive.c: a oneDNN primitive with its arguments, to be run many times. */
 #define AN_KERNEL_ARGS 8
@@ -54,55 +53,65 @@ int an_primitive_make(an_primitive *kernel, an_backend *cpu, dnnl_primitive_desc
 void an_primitive_arg(an_primitive *kernel, int argument, dnnl_memory_t memory);
 int an_primitive_run(const an_primitive *kernel, an_backend *cpu);
 /* A primitive that copies from one order to another; add: adds to what is there. */
-int an_primitive_reorder(an_primitive *kernel, an_backend *cpu, const dnnl_memory_desc_t *from_desc, dnnl_memory_t from,
-                         const dnnl_memory_desc_t *to_desc, dnnl_memory_t to, bool add);
+int an_primitive_reorder(an_primitive *kernel, an_backend *cpu, const an_desc *from_desc, dnnl_memory_t from,
+                         const an_desc *to_desc, dnnl_memory_t to, bool add);
 /* Copies once, from one place and order to another. */
-int an_cpu_copy(an_backend *cpu, const dnnl_memory_desc_t *from_desc, void *from, const dnnl_memory_desc_t *to_desc,
-                void *to);
-/* The primitive description of an operation description, with the activation fused behind it. hint: the forward
- * description if this is a backward one, otherwise NULL. The caller destroys it. */
-int an_primitive_desc(dnnl_primitive_desc_t *out, an_backend *cpu, const void *operation, an_activation activation,
-                      const_dnnl_primitive_desc_t hint, const char *subject);
+int an_cpu_copy(an_backend *cpu, const an_desc *from_desc, void *from, const an_desc *to_desc, void *to);
+/* Which pass of an operation, with which activation fused behind it. hint: the forward description if this is a
+ * backward pass, otherwise NULL. subject: the layer's name, for messages. */
+typedef struct {
+    dnnl_prop_kind_t pass;
+    an_activation activation;
+    const_dnnl_primitive_desc_t hint;
+    const char *subject;
+} an_primitive_pass;
+
+/* Describe a primitive; the caller destroys the description. */
+int an_primitive_conv(dnnl_primitive_desc_t *out, an_backend *cpu, const an_primitive_pass *pass,
+                      const an_onednn_conv *conv);
+int an_primitive_dense(dnnl_primitive_desc_t *out, an_backend *cpu, const an_primitive_pass *pass,
+                       const an_onednn_dense *dense);
+int an_primitive_pool(dnnl_primitive_desc_t *out, an_backend *cpu, const an_primitive_pass *pass,
+                      const an_onednn_pool *pool);
+int an_primitive_lrn(dnnl_primitive_desc_t *out, an_backend *cpu, const an_primitive_pass *pass,
+                     const an_onednn_lrn *lrn);
+int an_primitive_eltwise(dnnl_primitive_desc_t *out, an_backend *cpu, const an_primitive_pass *pass,
+                         dnnl_alg_kind_t algorithm, const an_desc *order);
 int an_primitive_scratch_finish(an_backend *cpu);
 /* Asks for scratch memory for a kernel of our own: finish sets *place to at least size bytes, which all ops share. */
 int an_scratch_want(an_backend *cpu, size_t size, void **place);
-dnnl_memory_desc_t an_primitive_query(const_dnnl_primitive_desc_t desc, dnnl_query_t what);
 
 /* tensor.c */
 typedef struct {
     an_backend *cpu;
     int n, c, h, w;
-    bool halved; /* stored as two tensors, first and second half of the channels, one after the other: desc is
-                    2n x c/2 x h x w */
-    dnnl_memory_desc_t desc;
+    an_desc desc;
     void *data, *slope; /* values, gradient */
     dnnl_memory_t value, gradient;
     bool pinned; /* an op holds the address of data. Images are then copied there instead of being read in place */
 } an_cpu_tensor;
 
-int an_cpu_tensor_make(an_cpu_tensor *tensor, an_backend *cpu, const int shape[4], const dnnl_memory_desc_t *desc,
-                       bool halved);
+int an_cpu_tensor_make(an_cpu_tensor *tensor, an_backend *cpu, const int shape[4], const an_desc *desc);
 /* desc with another batch size and number of channels, in the same order; false if the order is not a usual one. */
-bool an_cpu_tensor_reshape(const dnnl_memory_desc_t *desc, int n, int c, dnnl_memory_desc_t *out);
-int an_cpu_tensor_half(const an_cpu_tensor *tensor, int half, dnnl_memory_desc_t *desc, void **data, void **slope);
+bool an_cpu_tensor_reshape(const an_desc *desc, int n, int c, an_desc *out);
+/* The channels in a block of desc's order; 0 if they are not in blocks, or in unusual ones. */
+int an_cpu_tensor_block(const an_desc *desc);
 /* Memory objects that show the tensor's bytes with another shape; *gradient is unchanged if the tensor has none. */
-int an_cpu_tensor_as(an_cpu_tensor *tensor, const dnnl_memory_desc_t *desc, dnnl_memory_t *value,
-                     dnnl_memory_t *gradient);
+int an_cpu_tensor_as(an_cpu_tensor *tensor, const an_desc *desc, dnnl_memory_t *value, dnnl_memory_t *gradient);
 int an_cpu_tensor_get(const an_cpu_tensor *tensor, bool gradient, uint32_t count, float *out);
 int an_cpu_tensor_set(an_cpu_tensor *tensor, bool gradient, uint32_t count, const float *values);
-dnnl_memory_desc_t an_cpu_tensor_desc(dnnl_data_type_t type, int n, int c, int h, int w, dnnl_format_tag_t tag);
-dnnl_memory_desc_t an_matrix_desc(dnnl_data_type_t type, int rows, int columns, dnnl_format_tag_t tag);
+an_desc an_cpu_tensor_desc(dnnl_data_type_t type, int n, int c, int h, int w, dnnl_format_tag_t tag);
+an_desc an_matrix_desc(dnnl_data_type_t type, int rows, int columns, dnnl_format_tag_t tag);
 
 /* view.c: an input of an op, in the order that the op needs. */
 typedef struct {
     an_cpu_tensor *tensor; /* where the op reads the value and writes the gradient: the source itself, or own */
     an_cpu_tensor own;
-    an_primitive forward[2], backward[2];
+    an_primitive forward, backward;
 } an_cpu_view;
 
 typedef struct {
-    const dnnl_memory_desc_t *desc;
-    bool halved;
+    const an_desc *desc;
     bool gradient;   /* the op computes the gradient of this input */
     bool accumulate; /* and adds it to the source's */
 } an_cpu_view_spec;
@@ -111,7 +120,7 @@ int an_cpu_view_make(an_cpu_view *view, an_backend *cpu, an_cpu_tensor *source, 
 int an_cpu_view_forward(const an_cpu_view *view, an_backend *cpu);
 int an_cpu_view_backward(const an_cpu_view *view, an_backend *cpu);
 
-/* weights.c: one parameter tensor, or one of the two parts of a layer that is computed in halves. Value, momentum and
+/* weights.c: one parameter tensor, or that of one of the two groups of a layer. Value, momentum and
  * gradient are f32 and stored in one order, the master order, so the optimiser works element by element; padding stays
  * zero. In f32 the master order is that of the forward primitive, which reads the value itself. In bf16 the primitives
  * read a narrow copy in the forward order, which update and set refresh. The master order is then that in which the
@@ -119,7 +128,7 @@ int an_cpu_view_backward(const an_cpu_view *view, an_backend *cpu);
 typedef struct an_expansion an_expansion; /* expand.h */
 
 typedef struct {
-    dnnl_memory_desc_t desc, master, canonical; /* as primitives read it; of data, velocity and slope; of get and set */
+    an_desc desc, master, canonical; /* as primitives read it; of data, velocity and slope; of get and set */
     size_t floats;
     float *data, *velocity, *slope;
     an_primitive narrow;           /* makes the copy in bf16 from data */
@@ -130,8 +139,8 @@ typedef struct {
 } an_cpu_weights;
 
 /* gradient: the order in which the backward primitive writes; NULL if there is no backward primitive. */
-int an_cpu_weights_make(an_cpu_weights *weights, an_backend *cpu, const dnnl_memory_desc_t *desc,
-                        const dnnl_memory_desc_t *gradient, const dnnl_memory_desc_t *canonical);
+int an_cpu_weights_make(an_cpu_weights *weights, an_backend *cpu, const an_desc *desc, const an_desc *gradient,
+                        const an_desc *canonical);
 size_t an_cpu_weights_count(const an_cpu_weights *weights); /* floats that get and set copy */
 /* Makes these the weights of an expanded convolution, whose plain order is canonical. get and set still take the
  * weights of the convolution that the network states. */
@@ -141,8 +150,8 @@ int an_cpu_weights_set(an_cpu_weights *weights, an_backend *cpu, an_parameter_ki
 /* For a backward primitive that reads the weights, or writes their gradient, in another order: sets *memory to memory
  * of its own in that order, and kernel to the copy from the weights, or to the gradient. If the order is the same,
  * changes nothing. */
-int an_cpu_weights_turn(an_primitive *kernel, an_backend *cpu, const an_cpu_weights *weights,
-                        const dnnl_memory_desc_t *order, bool gradient, dnnl_memory_t *memory);
+int an_cpu_weights_turn(an_primitive *kernel, an_backend *cpu, const an_cpu_weights *weights, const an_desc *order,
+                        bool gradient, dnnl_memory_t *memory);
 int an_cpu_weights_update(an_cpu_weights *weights, an_backend *cpu, const an_sgd *sgd, bool bias);
 
 /* ops */

@@ -13,8 +13,8 @@ typedef struct {
 } dense_op;
 
 typedef struct {
-    dnnl_memory_desc_t source, weights, bias, target, canonical;
-    dnnl_memory_desc_t weights_gradient, target_gradient;
+    an_desc source, weights, bias, target, canonical;
+    an_desc weights_gradient, target_gradient;
 } geometry;
 
 static geometry geometry_make(const dense_op *dense)
@@ -28,8 +28,7 @@ static geometry geometry_make(const dense_op *dense)
                   .canonical = an_matrix_desc(dnnl_f32, outputs, inputs, dnnl_oi),
                   .target = dense->op.output.desc,
                   .target_gradient = an_matrix_desc(type, source->n, outputs, dnnl_nc)};
-    dnnl_dims_t bias = {outputs};
-    dnnl_memory_desc_init_by_tag(&g.bias, 1, bias, dnnl_f32, dnnl_x);
+    g.bias = an_desc_make(1, (const dnnl_dim_t[]){outputs}, dnnl_f32, dnnl_x);
     return g;
 }
 
@@ -37,28 +36,24 @@ static int weights_desc(dnnl_primitive_desc_t *out, const dense_op *dense, const
                         const_dnnl_primitive_desc_t hint)
 {
     const an_op *op = &dense->op;
-    dnnl_inner_product_desc_t operation;
-    dnnl_status_t status = dnnl_inner_product_backward_weights_desc_init(&operation, &g->source, &g->weights_gradient,
-                                                                         &g->bias, &g->target_gradient);
-    int rc = an_cpu_check(status, op->node.name, "fully connected layer");
-    if (rc)
-        return rc;
-    return an_primitive_desc(out, op->cpu, &operation, AN_ACTIVATION_NONE, hint, op->node.name);
+    return an_primitive_dense(out, op->cpu,
+                              &(an_primitive_pass){dnnl_backward_weights, AN_ACTIVATION_NONE, hint, op->node.name},
+                              &(an_onednn_dense){&g->source, &g->weights_gradient, &g->bias, &g->target_gradient});
 }
 
 static int parameters_make(dense_op *dense, const geometry *g, const_dnnl_primitive_desc_t hint)
 {
     an_op *op = &dense->op;
-    dnnl_memory_desc_t order = an_primitive_query(hint, dnnl_query_weights_md), gradient = order;
+    an_desc order = an_onednn_query(hint, dnnl_query_weights_md), gradient;
     if (op->cpu->training) {
         dnnl_primitive_desc_t desc;
         int rc = weights_desc(&desc, dense, g, hint);
         if (rc)
             return rc;
-        gradient = an_primitive_query(desc, dnnl_query_diff_weights_md);
+        gradient = an_onednn_query(desc, dnnl_query_diff_weights_md);
         dnnl_primitive_desc_destroy(desc);
     }
-    int rc = an_cpu_weights_make(&op->weights[0], op->cpu, &order, &gradient, &g->canonical);
+    int rc = an_cpu_weights_make(&op->weights[0], op->cpu, &order, op->cpu->training ? &gradient : NULL, &g->canonical);
     if (rc)
         return rc;
     return an_cpu_weights_make(&op->biases[0], op->cpu, &g->bias, NULL, &g->bias);
@@ -69,14 +64,10 @@ static int parameters_make(dense_op *dense, const geometry *g, const_dnnl_primit
 static int forward_make(dense_op *dense, const geometry *g, dnnl_primitive_desc_t *hint)
 {
     an_op *op = &dense->op;
-    dnnl_inner_product_desc_t operation;
-    dnnl_status_t status = dnnl_inner_product_forward_desc_init(&operation, dnnl_forward_training, &g->source,
-                                                                &g->weights, &g->bias, &g->target);
     dnnl_primitive_desc_t desc;
-    int rc = an_cpu_check(status, op->node.name, "fully connected layer");
-    if (rc)
-        return rc;
-    rc = an_primitive_desc(&desc, op->cpu, &operation, op->node.activation, NULL, op->node.name);
+    int rc = an_primitive_dense(&desc, op->cpu,
+                                &(an_primitive_pass){dnnl_forward_training, op->node.activation, NULL, op->node.name},
+                                &(an_onednn_dense){&g->source, &g->weights, &g->bias, &g->target});
     if (rc)
         return rc;
     rc = an_cpu_check(dnnl_primitive_desc_clone(hint, desc), op->node.name, "a description");
@@ -100,17 +91,13 @@ static int forward_make(dense_op *dense, const geometry *g, dnnl_primitive_desc_
 static int data_make(dense_op *dense, const geometry *g, const_dnnl_primitive_desc_t hint)
 {
     an_op *op = &dense->op;
-    dnnl_inner_product_desc_t operation;
     dnnl_primitive_desc_t desc;
-    dnnl_status_t status =
-        dnnl_inner_product_backward_data_desc_init(&operation, &g->source, &g->weights, &g->target_gradient);
-    int rc = an_cpu_check(status, op->node.name, "fully connected layer");
+    int rc = an_primitive_dense(&desc, op->cpu,
+                                &(an_primitive_pass){dnnl_backward_data, AN_ACTIVATION_NONE, hint, op->node.name},
+                                &(an_onednn_dense){&g->source, &g->weights, NULL, &g->target_gradient});
     if (rc)
         return rc;
-    rc = an_primitive_desc(&desc, op->cpu, &operation, AN_ACTIVATION_NONE, hint, op->node.name);
-    if (rc)
-        return rc;
-    dnnl_memory_desc_t order = an_primitive_query(desc, dnnl_query_weights_md);
+    an_desc order = an_onednn_query(desc, dnnl_query_weights_md);
     dnnl_memory_t turned = op->weights[0].value;
     rc = an_primitive_make(&dense->data, op->cpu, desc, op->node.name);
     if (rc)
@@ -131,7 +118,7 @@ static int weights_make(dense_op *dense, const geometry *g, const_dnnl_primitive
     int rc = weights_desc(&desc, dense, g, hint);
     if (rc)
         return rc;
-    dnnl_memory_desc_t order = an_primitive_query(desc, dnnl_query_diff_weights_md);
+    an_desc order = an_onednn_query(desc, dnnl_query_diff_weights_md);
     dnnl_memory_t turned = op->weights[0].gradient;
     rc = an_primitive_make(&dense->weights, op->cpu, desc, op->node.name);
     if (rc)
@@ -152,9 +139,9 @@ static int slope_make(dense_op *dense, const geometry *g)
     an_op *op = &dense->op;
     void *place;
     dense->slope = op->output.gradient;
-    if (dnnl_memory_desc_equal(&g->target, &g->target_gradient))
+    if (an_desc_equal(&g->target, &g->target_gradient))
         return AN_OK;
-    int rc = an_cpu_alloc(op->cpu, &place, dnnl_memory_desc_get_size(&g->target_gradient));
+    int rc = an_cpu_alloc(op->cpu, &place, an_desc_size(&g->target_gradient));
     if (rc)
         return rc;
     rc = an_cpu_memory(op->cpu, &dense->slope, &g->target_gradient, place);
@@ -221,9 +208,9 @@ static int dense_describe(const an_op *op, an_buffer *out)
 {
     const dense_op *dense = (const dense_op *)op;
     const char *turned = dense->weights_turn.primitive || dense->gradient_turn.primitive ? ", weights reordered" : "";
-    return an_buffer_printf(out, "%s%s, backward %s / %s%s",
-                            dense->view.forward[0].primitive ? "input reordered, " : "", dense->forward.implementation,
-                            dense->data.implementation, dense->weights.implementation, turned);
+    return an_buffer_printf(out, "%s%s, backward %s / %s%s", dense->view.forward.primitive ? "input reordered, " : "",
+                            dense->forward.implementation, dense->data.implementation, dense->weights.implementation,
+                            turned);
 }
 
 int an_cpu_dense_create(an_op **out, an_backend *cpu, const an_op_spec *spec)
@@ -236,17 +223,17 @@ int an_cpu_dense_create(an_op **out, an_backend *cpu, const an_op_spec *spec)
     an_cpu_tensor *source = an_cpu_input(spec, 0);
     const an_node *node = &dense->op.node;
     dnnl_data_type_t type = node->activation == AN_ACTIVATION_NONE ? dnnl_f32 : cpu->type;
-    dnnl_memory_desc_t order = an_matrix_desc(cpu->type, source->n, source->c, dnnl_nc);
-    dnnl_memory_desc_t target = an_matrix_desc(type, cpu->batch, node->channels, dnnl_nc);
+    an_desc order = an_matrix_desc(cpu->type, source->n, source->c, dnnl_nc);
+    an_desc target = an_matrix_desc(type, cpu->batch, node->channels, dnnl_nc);
     int shape[] = {cpu->batch, node->channels, 1, 1};
-    if (source->desc.ndims == 4)
+    if (an_desc_ndims(&source->desc) == 4)
         order = an_cpu_tensor_desc(cpu->type, source->n, source->c, source->h, source->w, dnnl_nchw);
     dense->op.parts = 1;
     rc = an_cpu_view_make(&dense->view, cpu, source,
-                          &(an_cpu_view_spec){&order, false, spec->input_gradient, spec->accumulate});
+                          &(an_cpu_view_spec){&order, spec->input_gradient, spec->accumulate});
     if (rc)
         return rc;
-    rc = an_cpu_tensor_make(&dense->op.output, cpu, shape, &target, false);
+    rc = an_cpu_tensor_make(&dense->op.output, cpu, shape, &target);
     if (rc)
         return rc;
     *out = &dense->op;

@@ -62,7 +62,7 @@ static int dropout_forward(an_op *op, const an_run *run)
     if (rc)
         return rc;
     if (!run->training) {
-        memcpy(op->output.data, source->data, dnnl_memory_desc_get_size(&op->output.desc));
+        memcpy(op->output.data, source->data, an_desc_size(&op->output.desc));
         return AN_OK;
     }
     an_rng rng = an_rng_make(op->cpu->seed, AN_RNG_DROPOUT, run->step, (uint64_t)node->layer);
@@ -98,13 +98,13 @@ int an_cpu_dropout_create(an_op **out, an_backend *cpu, const an_op_spec *spec)
     if (rc)
         return rc;
     an_cpu_tensor *source = an_cpu_input(spec, 0);
-    dnnl_memory_desc_t order = an_matrix_desc(cpu->type, source->n, source->c, dnnl_nc);
+    an_desc order = an_matrix_desc(cpu->type, source->n, source->c, dnnl_nc);
     int shape[] = {source->n, source->c, 1, 1};
     rc = an_cpu_view_make(&dropout->view, cpu, source,
-                          &(an_cpu_view_spec){&order, false, spec->input_gradient, spec->accumulate});
+                          &(an_cpu_view_spec){&order, spec->input_gradient, spec->accumulate});
     if (rc)
         return rc;
-    rc = an_cpu_tensor_make(&dropout->op.output, cpu, shape, &order, false);
+    rc = an_cpu_tensor_make(&dropout->op.output, cpu, shape, &order);
     if (rc)
         return rc;
     rc = an_cpu_alloc(cpu, &kept, (size_t)source->n * (size_t)source->c);

@@ -15,7 +15,7 @@ static int input_run(an_op *op, const an_run *run)
 int an_cpu_feed(an_op *op, const an_images *images, uint32_t count)
 {
     const an_cpu_tensor *tensor = &op->output;
-    size_t sample = dnnl_memory_desc_get_size(&tensor->desc) / (size_t)tensor->n;
+    size_t sample = an_desc_size(&tensor->desc) / (size_t)tensor->n;
     void *place = (void *)(uintptr_t)images->pixels; /* primitives only read it */
     if (tensor->pinned || count < (uint32_t)tensor->n) {
         memcpy(tensor->data, images->pixels, count * sample);
@@ -32,7 +32,7 @@ int an_cpu_input_create(an_op **out, an_backend *cpu, const an_op_spec *spec)
     if (rc)
         return rc;
     int shape[] = {cpu->batch, op->node.channels, op->node.height, op->node.width};
-    dnnl_memory_desc_t order = an_cpu_tensor_desc(cpu->type, shape[0], shape[1], shape[2], shape[3], dnnl_nchw);
+    an_desc order = an_cpu_tensor_desc(cpu->type, shape[0], shape[1], shape[2], shape[3], dnnl_nchw);
     *out = op;
-    return an_cpu_tensor_make(&op->output, cpu, shape, &order, false);
+    return an_cpu_tensor_make(&op->output, cpu, shape, &order);
 }

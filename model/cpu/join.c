@@ -35,12 +35,12 @@ static int source_register(an_op *source, an_op *join, int offset)
 {
     const an_cpu_tensor *from = &join->output, *to = &source->output;
     dnnl_dims_t dims = {to->n, to->c, to->h, to->w}, offsets = {0, offset};
-    dnnl_memory_desc_t window;
+    an_desc window;
     dnnl_memory_t memory;
     int use = source->join_count;
     if (use == AN_OP_JOINS_MAX)
         return an_error(AN_EINTERNAL, "%s: more than %d joins", source->node.name, AN_OP_JOINS_MAX);
-    dnnl_status_t status = dnnl_memory_desc_init_submemory(&window, &from->desc, dims, offsets);
+    dnnl_status_t status = an_desc_window(&window, &from->desc, dims, offsets);
     int rc = an_cpu_check(status, source->node.name, "a window into a join");
     if (rc)
         return rc;
@@ -57,22 +57,20 @@ static int source_register(an_op *source, an_op *join, int offset)
 static int kernel_make(join_op *join, const an_op_spec *spec, int count)
 {
     an_backend *cpu = join->op.cpu;
-    dnnl_memory_desc_t descs[AN_GRAPH_INPUTS_MAX];
+    an_desc descs[AN_GRAPH_INPUTS_MAX];
     dnnl_primitive_desc_t desc;
     const an_cpu_tensor *first = an_cpu_input(spec, 0);
     int shape[] = {first->n, join->op.node.channels, first->h, first->w};
     for (int i = 0; i < count; i++)
         descs[i] = an_cpu_input(spec, i)->desc;
-    dnnl_primitive_attr_t attr = NULL;
-    dnnl_status_t status = dnnl_concat_primitive_desc_create(&desc, NULL, count, 1, descs, attr, cpu->engine);
-    int rc = an_cpu_check(status, join->op.node.name, "concatenation");
+    int rc = an_cpu_check(an_onednn_concat_make(&desc, cpu->engine, count, descs), join->op.node.name, "concatenation");
     if (rc)
         return rc;
-    dnnl_memory_desc_t target = an_primitive_query(desc, dnnl_query_dst_md);
+    an_desc target = an_onednn_query(desc, dnnl_query_dst_md);
     rc = an_primitive_make(&join->forward, cpu, desc, join->op.node.name);
     if (rc)
         return rc;
-    rc = an_cpu_tensor_make(&join->op.output, cpu, shape, &target, false);
+    rc = an_cpu_tensor_make(&join->op.output, cpu, shape, &target);
     if (rc)
         return rc;
     for (int i = 0; i < count; i++)

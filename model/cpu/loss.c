@@ -116,14 +116,14 @@ int an_cpu_loss_create(an_op **out, an_backend *cpu, const an_op_spec *spec)
     if (rc)
         return rc;
     an_cpu_tensor *source = an_cpu_input(spec, 0);
-    dnnl_memory_desc_t order = an_matrix_desc(dnnl_f32, source->n, source->c, dnnl_nc);
+    an_desc order = an_matrix_desc(dnnl_f32, source->n, source->c, dnnl_nc);
     int shape[] = {source->n, source->c, 1, 1};
     size_t batch = (size_t)source->n;
-    rc = an_cpu_view_make(&loss->view, cpu, source,
-                          &(an_cpu_view_spec){&order, false, spec->input_gradient, spec->accumulate});
+    rc =
+        an_cpu_view_make(&loss->view, cpu, source, &(an_cpu_view_spec){&order, spec->input_gradient, spec->accumulate});
     if (rc)
         return rc;
-    rc = an_cpu_tensor_make(&loss->op.output, cpu, shape, &order, false);
+    rc = an_cpu_tensor_make(&loss->op.output, cpu, shape, &order);
     if (rc)
         return rc;
     rc = an_cpu_alloc(cpu, &labels, batch * sizeof *loss->labels);

@@ -15,35 +15,29 @@ typedef struct {
     an_primitive forward, backward; /* oneDNN's */
 } lrn_op;
 
-static int pair_desc(lrn_op *lrn, const dnnl_memory_desc_t *order, dnnl_primitive_desc_t *forward,
-                     dnnl_primitive_desc_t *backward)
+static int pair_desc(lrn_op *lrn, const an_desc *order, dnnl_primitive_desc_t *forward, dnnl_primitive_desc_t *backward)
 {
     const an_node *node = &lrn->op.node;
-    float alpha = (float)node->lrn_alpha, beta = (float)node->lrn_beta, k = (float)node->lrn_k;
-    dnnl_prop_kind_t kind = lrn->op.cpu->training ? dnnl_forward_training : dnnl_forward_inference;
-    dnnl_lrn_desc_t operation;
+    const an_onednn_lrn what = {.order = order,
+                                .size = node->lrn_size,
+                                .alpha = (float)node->lrn_alpha,
+                                .beta = (float)node->lrn_beta,
+                                .k = (float)node->lrn_k};
+    an_primitive_pass pass = {.pass = lrn->op.cpu->training ? dnnl_forward_training : dnnl_forward_inference,
+                              .subject = node->name};
     *backward = NULL;
-    dnnl_status_t status =
-        dnnl_lrn_forward_desc_init(&operation, kind, dnnl_lrn_across_channels, order, node->lrn_size, alpha, beta, k);
-    int rc = an_cpu_check(status, node->name, "normalisation");
-    if (rc)
+    int rc = an_primitive_lrn(forward, lrn->op.cpu, &pass, &what);
+    if (rc || !lrn->op.cpu->training)
         return rc;
-    rc = an_primitive_desc(forward, lrn->op.cpu, &operation, AN_ACTIVATION_NONE, NULL, node->name);
-    if (rc)
-        return rc;
-    if (!lrn->op.cpu->training)
-        return AN_OK;
-    status =
-        dnnl_lrn_backward_desc_init(&operation, dnnl_lrn_across_channels, order, order, node->lrn_size, alpha, beta, k);
-    rc = an_cpu_check(status, node->name, "normalisation");
-    if (!rc)
-        rc = an_primitive_desc(backward, lrn->op.cpu, &operation, AN_ACTIVATION_NONE, *forward, node->name);
+    pass.pass = dnnl_backward_data;
+    pass.hint = *forward;
+    rc = an_primitive_lrn(backward, lrn->op.cpu, &pass, &what);
     if (rc)
         dnnl_primitive_desc_destroy(*forward);
     return rc;
 }
 
-static int kernels_make(lrn_op *lrn, const dnnl_memory_desc_t *order)
+static int kernels_make(lrn_op *lrn, const an_desc *order)
 {
     an_backend *cpu = lrn->op.cpu;
     dnnl_memory_t source, source_gradient = NULL, target, target_gradient = NULL, workspace = NULL;
@@ -57,7 +51,7 @@ static int kernels_make(lrn_op *lrn, const dnnl_memory_desc_t *order)
     rc = pair_desc(lrn, order, &forward, &backward);
     if (rc)
         return rc;
-    dnnl_memory_desc_t kept = an_primitive_query(forward, dnnl_query_workspace_md);
+    an_desc kept = an_onednn_query(forward, dnnl_query_workspace_md);
     rc = an_primitive_make(&lrn->forward, cpu, forward, lrn->op.node.name);
     if (!rc)
         rc = backward ? an_primitive_make(&lrn->backward, cpu, backward, lrn->op.node.name) : AN_OK;
@@ -82,33 +76,29 @@ static int kernels_make(lrn_op *lrn, const dnnl_memory_desc_t *order)
 
 /* Chooses the order to compute in: that of the source if its groups can be seen as samples without copying, otherwise
  * plain order. grouped: the same memory with the groups as samples. */
-static void orders_choose(const lrn_op *lrn, const an_cpu_tensor *source, dnnl_memory_desc_t *whole,
-                          dnnl_memory_desc_t *grouped)
+static void orders_choose(const lrn_op *lrn, const an_cpu_tensor *source, an_desc *whole, an_desc *grouped)
 {
     int groups = lrn->op.node.groups, n = source->n, c = source->c;
     *whole = *grouped = source->desc;
-    if (groups == (source->halved ? 2 : 1))
+    if (groups == 1)
         return;
-    bool blocked = source->desc.format_kind == dnnl_blocked && source->desc.format_desc.blocking.inner_nblks == 1;
-    dnnl_dim_t block = blocked ? source->desc.format_desc.blocking.inner_blks[0] : 0;
-    if (blocked && !source->halved && c / groups % block == 0 &&
-        an_cpu_tensor_reshape(&source->desc, n * groups, c / groups, grouped))
+    int block = an_cpu_tensor_block(&source->desc);
+    if (block && c / groups % block == 0 && an_cpu_tensor_reshape(&source->desc, n * groups, c / groups, grouped))
         return;
     *whole = an_cpu_tensor_desc(lrn->op.cpu->type, n, c, source->h, source->w, dnnl_nchw);
     *grouped = an_cpu_tensor_desc(lrn->op.cpu->type, n * groups, c / groups, source->h, source->w, dnnl_nchw);
 }
 
 /* The shape for our own kernels; images is 0 if they cannot compute it. */
-static an_lrn_shape own_shape(const lrn_op *lrn, const dnnl_memory_desc_t *order)
+static an_lrn_shape own_shape(const lrn_op *lrn, const an_desc *order)
 {
     const an_node *node = &lrn->op.node;
-    const dnnl_dim_t *d = order->dims;
-    bool bf16 = order->data_type == dnnl_bf16;
-    dnnl_memory_desc_t blocked =
-        an_cpu_tensor_desc(order->data_type, (int)d[0], (int)d[1], (int)d[2], (int)d[3], dnnl_nChw16c);
+    const dnnl_dim_t *d = an_desc_dims(order);
+    bool bf16 = an_desc_type(order) == dnnl_bf16;
+    an_desc blocked = an_cpu_tensor_desc(an_desc_type(order), (int)d[0], (int)d[1], (int)d[2], (int)d[3], dnnl_nChw16c);
     if (lrn->op.cpu->direct || !an_lrn_possible(bf16) || node->lrn_size != AN_LRN_WINDOW ||
         node->lrn_beta != AN_LRN_EXPONENT || d[1] % BLOCK || d[1] / BLOCK > AN_LRN_BLOCKS_MAX ||
-        !dnnl_memory_desc_equal(&blocked, order))
+        !an_desc_equal(&blocked, order))
         return (an_lrn_shape){0};
     return (an_lrn_shape){.images = (size_t)d[0],
                           .blocks = (size_t)(d[1] / BLOCK),
@@ -153,8 +143,8 @@ static int lrn_describe(const an_op *op, an_buffer *out)
     const lrn_op *lrn = (const lrn_op *)op;
     if (lrn->own.images)
         return an_buffer_printf(out, "%sown:avx512, backward the same",
-                                lrn->view.forward[0].primitive ? "input reordered, " : "");
-    return an_buffer_printf(out, "%s%s, backward %s", lrn->view.forward[0].primitive ? "input reordered, " : "",
+                                lrn->view.forward.primitive ? "input reordered, " : "");
+    return an_buffer_printf(out, "%s%s, backward %s", lrn->view.forward.primitive ? "input reordered, " : "",
                             lrn->forward.implementation, lrn->backward.implementation);
 }
 
@@ -162,20 +152,18 @@ int an_cpu_lrn_create(an_op **out, an_backend *cpu, const an_op_spec *spec)
 {
     static const an_op_methods methods = {lrn_forward, lrn_backward, lrn_describe};
     lrn_op *lrn;
-    dnnl_memory_desc_t whole, grouped;
+    an_desc whole, grouped;
     int rc = an_cpu_op_new(&lrn, cpu, spec, &methods, sizeof *lrn);
     if (rc)
         return rc;
     an_cpu_tensor *source = an_cpu_input(spec, 0);
     orders_choose(lrn, source, &whole, &grouped);
-    bool halved = source->halved && dnnl_memory_desc_equal(&whole, &source->desc);
     int shape[] = {source->n, source->c, source->h, source->w};
     lrn->input_gradient = spec->input_gradient;
-    rc = an_cpu_view_make(&lrn->view, cpu, source,
-                          &(an_cpu_view_spec){&whole, halved, spec->input_gradient, spec->accumulate});
+    rc = an_cpu_view_make(&lrn->view, cpu, source, &(an_cpu_view_spec){&whole, spec->input_gradient, spec->accumulate});
     if (rc)
         return rc;
-    rc = an_cpu_tensor_make(&lrn->op.output, cpu, shape, &whole, halved);
+    rc = an_cpu_tensor_make(&lrn->op.output, cpu, shape, &whole);
     if (rc)
         return rc;
     *out = &lrn->op;

@@ -85,19 +85,18 @@ void an_cpu_free_all(an_backend *cpu)
     }
 }
 
-int an_cpu_memory(an_backend *cpu, dnnl_memory_t *out, const dnnl_memory_desc_t *desc, void *data)
+int an_cpu_memory(an_backend *cpu, dnnl_memory_t *out, const an_desc *desc, void *data)
 {
-    int rc =
-        an_cpu_check(dnnl_memory_create(out, desc, cpu->engine, data ? data : DNNL_MEMORY_NONE), "tensor", "memory");
+    int rc = an_cpu_check(an_onednn_memory(out, desc, cpu->engine, data ? data : DNNL_MEMORY_NONE), "tensor", "memory");
     if (rc)
         return rc;
     return an_cpu_own_memory(cpu, *out);
 }
 
-int an_cpu_workspace(an_backend *cpu, const dnnl_memory_desc_t *desc, dnnl_memory_t *out)
+int an_cpu_workspace(an_backend *cpu, const an_desc *desc, dnnl_memory_t *out)
 {
     void *place;
-    size_t size = dnnl_memory_desc_get_size(desc);
+    size_t size = an_desc_size(desc);
     *out = NULL;
     if (!size)
         return AN_OK;

@@ -9,33 +9,32 @@ typedef struct {
     an_primitive forward, backward;
 } pool_op;
 
-static int pair_desc(pool_op *pool, const dnnl_memory_desc_t *source, dnnl_primitive_desc_t *forward,
+static int pair_desc(pool_op *pool, const an_desc *source, dnnl_primitive_desc_t *forward,
                      dnnl_primitive_desc_t *backward)
 {
     const an_node *node = &pool->op.node;
-    dnnl_prop_kind_t kind = pool->op.cpu->training ? dnnl_forward_training : dnnl_forward_inference;
+    const dnnl_dim_t *d = an_desc_dims(source);
     dnnl_dims_t strides = {node->stride, node->stride}, window = {node->kernel, node->kernel};
     dnnl_dims_t before = {node->pad_before, node->pad_before}, after = {node->pad_after, node->pad_after};
-    dnnl_memory_desc_t target = an_cpu_tensor_desc(source->data_type, (int)source->dims[0], (int)source->dims[1],
-                                                   node->height, node->width, dnnl_format_tag_any);
-    dnnl_alg_kind_t way = node->average ? dnnl_pooling_avg_exclude_padding : dnnl_pooling_max;
-    dnnl_pooling_desc_t operation;
+    an_desc target =
+        an_cpu_tensor_desc(an_desc_type(source), (int)d[0], (int)d[1], node->height, node->width, dnnl_format_tag_any);
+    const an_onednn_pool what = {.algorithm = node->average ? dnnl_pooling_avg_exclude_padding : dnnl_pooling_max,
+                                 .source = source,
+                                 .target = &target,
+                                 .strides = strides,
+                                 .window = window,
+                                 .before = before,
+                                 .after = after};
+    an_primitive_pass pass = {.pass = pool->op.cpu->training ? dnnl_forward_training : dnnl_forward_inference,
+                              .subject = node->name};
     *backward = NULL;
-    dnnl_status_t status =
-        dnnl_pooling_forward_desc_init(&operation, kind, way, source, &target, strides, window, before, after);
-    int rc = an_cpu_check(status, node->name, "pooling");
-    if (rc)
+    int rc = an_primitive_pool(forward, pool->op.cpu, &pass, &what);
+    if (rc || !pool->op.cpu->training)
         return rc;
-    rc = an_primitive_desc(forward, pool->op.cpu, &operation, AN_ACTIVATION_NONE, NULL, node->name);
-    if (rc)
-        return rc;
-    if (!pool->op.cpu->training)
-        return AN_OK;
-    target = an_primitive_query(*forward, dnnl_query_dst_md);
-    status = dnnl_pooling_backward_desc_init(&operation, way, source, &target, strides, window, before, after);
-    rc = an_cpu_check(status, node->name, "pooling");
-    if (!rc)
-        rc = an_primitive_desc(backward, pool->op.cpu, &operation, AN_ACTIVATION_NONE, *forward, node->name);
+    target = an_onednn_query(*forward, dnnl_query_dst_md);
+    pass.pass = dnnl_backward_data;
+    pass.hint = *forward;
+    rc = an_primitive_pool(backward, pool->op.cpu, &pass, &what);
     if (rc)
         dnnl_primitive_desc_destroy(*forward);
     return rc;
@@ -45,7 +44,7 @@ static int kernels_make(pool_op *pool, dnnl_primitive_desc_t forward, dnnl_primi
 {
     an_backend *cpu = pool->op.cpu;
     an_cpu_tensor *source = pool->view.tensor, *target = &pool->op.output;
-    dnnl_memory_desc_t kept = an_primitive_query(forward, dnnl_query_workspace_md);
+    an_desc kept = an_onednn_query(forward, dnnl_query_workspace_md);
     dnnl_memory_t workspace = NULL;
     int rc = an_primitive_make(&pool->forward, cpu, forward, pool->op.node.name);
     if (!rc)
@@ -108,14 +107,14 @@ int an_cpu_pool_create(an_op **out, an_backend *cpu, const an_op_spec *spec)
     int shape[] = {source->n, source->c, pool->op.node.height, pool->op.node.width};
     pool->input_gradient = spec->input_gradient;
     rc = an_cpu_view_make(&pool->view, cpu, source,
-                          &(an_cpu_view_spec){&source->desc, source->halved, spec->input_gradient, spec->accumulate});
+                          &(an_cpu_view_spec){&source->desc, spec->input_gradient, spec->accumulate});
     if (rc)
         return rc;
     rc = pair_desc(pool, &source->desc, &forward, &backward);
     if (rc)
         return rc;
-    dnnl_memory_desc_t target = an_primitive_query(forward, dnnl_query_dst_md);
-    rc = an_cpu_tensor_make(&pool->op.output, cpu, shape, &target, source->halved);
+    an_desc target = an_onednn_query(forward, dnnl_query_dst_md);
+    rc = an_cpu_tensor_make(&pool->op.output, cpu, shape, &target);
     if (rc) {
         dnnl_primitive_desc_destroy(forward);
         dnnl_primitive_desc_destroy(backward);

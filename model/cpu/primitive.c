@@ -11,29 +11,6 @@ struct an_scratch {
     void **place;         /* where such a kernel reads the address */
 };
 
-static dnnl_alg_kind_t activation_kind(an_activation activation)
-{
-    static const dnnl_alg_kind_t kinds[] = {[AN_ACTIVATION_RELU] = dnnl_eltwise_relu,
-                                            [AN_ACTIVATION_TANH] = dnnl_eltwise_tanh,
-                                            [AN_ACTIVATION_SIGMOID] = dnnl_eltwise_logistic};
-    return kinds[activation];
-}
-
-static dnnl_status_t activation_append(dnnl_primitive_attr_t attr, an_activation activation)
-{
-    if (activation == AN_ACTIVATION_NONE)
-        return dnnl_success;
-    dnnl_post_ops_t ops;
-    dnnl_status_t status = dnnl_post_ops_create(&ops);
-    if (status != dnnl_success)
-        return status;
-    status = dnnl_post_ops_append_eltwise(ops, 1, activation_kind(activation), 0, 0);
-    if (status == dnnl_success)
-        status = dnnl_primitive_attr_set_post_ops(attr, ops);
-    dnnl_post_ops_destroy(ops);
-    return status;
-}
-
 static int attr_make(dnnl_primitive_attr_t *out, an_activation activation, const char *subject)
 {
     int rc = an_cpu_check(dnnl_primitive_attr_create(out), subject, "attributes");
@@ -41,28 +18,80 @@ static int attr_make(dnnl_primitive_attr_t *out, an_activation activation, const
         return rc;
     dnnl_status_t status = dnnl_primitive_attr_set_scratchpad_mode(*out, dnnl_scratchpad_mode_user);
     if (status == dnnl_success)
-        status = activation_append(*out, activation);
+        status = an_onednn_append_activation(*out, activation);
     if (status != dnnl_success)
         dnnl_primitive_attr_destroy(*out);
     return an_cpu_check(status, subject, "attributes");
 }
 
-int an_primitive_desc(dnnl_primitive_desc_t *out, an_backend *cpu, const void *operation, an_activation activation,
-                      const_dnnl_primitive_desc_t hint, const char *subject)
+static int pass_begin(an_onednn_pass *out, an_backend *cpu, const an_primitive_pass *pass, dnnl_primitive_attr_t *attr)
 {
-    dnnl_primitive_attr_t attr;
-    int rc = attr_make(&attr, activation, subject);
+    int rc = attr_make(attr, pass->activation, pass->subject);
     if (rc)
         return rc;
-    dnnl_status_t status = dnnl_primitive_desc_create(out, operation, attr, cpu->engine, hint);
-    dnnl_primitive_attr_destroy(attr);
-    return an_cpu_check(status, subject, "a primitive of this shape");
+    *out = (an_onednn_pass){.engine = cpu->engine, .pass = pass->pass, .attr = *attr, .hint = pass->hint};
+    return AN_OK;
 }
 
-dnnl_memory_desc_t an_primitive_query(const_dnnl_primitive_desc_t desc, dnnl_query_t what)
+static int pass_end(const an_primitive_pass *pass, dnnl_primitive_attr_t attr, dnnl_status_t status)
 {
-    const dnnl_memory_desc_t *found = dnnl_primitive_desc_query_md(desc, what, 0);
-    return found ? *found : (dnnl_memory_desc_t){0};
+    dnnl_primitive_attr_destroy(attr);
+    return an_cpu_check(status, pass->subject, "a primitive of this shape");
+}
+
+int an_primitive_conv(dnnl_primitive_desc_t *out, an_backend *cpu, const an_primitive_pass *pass,
+                      const an_onednn_conv *conv)
+{
+    dnnl_primitive_attr_t attr;
+    an_onednn_pass full;
+    int rc = pass_begin(&full, cpu, pass, &attr);
+    if (rc)
+        return rc;
+    return pass_end(pass, attr, an_onednn_conv_make(out, &full, conv));
+}
+
+int an_primitive_dense(dnnl_primitive_desc_t *out, an_backend *cpu, const an_primitive_pass *pass,
+                       const an_onednn_dense *dense)
+{
+    dnnl_primitive_attr_t attr;
+    an_onednn_pass full;
+    int rc = pass_begin(&full, cpu, pass, &attr);
+    if (rc)
+        return rc;
+    return pass_end(pass, attr, an_onednn_dense_make(out, &full, dense));
+}
+
+int an_primitive_pool(dnnl_primitive_desc_t *out, an_backend *cpu, const an_primitive_pass *pass,
+                      const an_onednn_pool *pool)
+{
+    dnnl_primitive_attr_t attr;
+    an_onednn_pass full;
+    int rc = pass_begin(&full, cpu, pass, &attr);
+    if (rc)
+        return rc;
+    return pass_end(pass, attr, an_onednn_pool_make(out, &full, pool));
+}
+
+int an_primitive_lrn(dnnl_primitive_desc_t *out, an_backend *cpu, const an_primitive_pass *pass,
+                     const an_onednn_lrn *lrn)
+{
+    dnnl_primitive_attr_t attr;
+    an_onednn_pass full;
+    int rc = pass_begin(&full, cpu, pass, &attr);
+    if (rc)
+        return rc;
+    return pass_end(pass, attr, an_onednn_lrn_make(out, &full, lrn));
+}
+
+int an_primitive_eltwise(dnnl_primitive_desc_t *out, an_backend *cpu, const an_primitive_pass *pass,
+                         dnnl_alg_kind_t algorithm, const an_desc *order)
+{
+    dnnl_primitive_attr_t attr;
+    an_onednn_pass full;
+    int rc = pass_begin(&full, cpu, pass, &attr);
+    if (rc)
+        return rc;
+    return pass_end(pass, attr, an_onednn_eltwise_make(out, &full, algorithm, order));
 }
 
 static int scratch_register(an_backend *cpu, size_t size, dnnl_memory_t memory, void **place)
@@ -81,9 +110,9 @@ static int scratch_register(an_backend *cpu, size_t size, dnnl_memory_t memory, 
 
 static int scratch_add(an_primitive *kernel, an_backend *cpu, const_dnnl_primitive_desc_t desc)
 {
-    dnnl_memory_desc_t wanted = an_primitive_query(desc, dnnl_query_scratchpad_md);
+    an_desc wanted = an_onednn_query(desc, dnnl_query_scratchpad_md);
     dnnl_memory_t memory;
-    size_t size = dnnl_memory_desc_get_size(&wanted);
+    size_t size = an_desc_size(&wanted);
     if (!size)
         return AN_OK;
     int rc = an_cpu_memory(cpu, &memory, &wanted, NULL);
@@ -141,30 +170,17 @@ int an_primitive_run(const an_primitive *kernel, an_backend *cpu)
                         kernel->implementation, "execution");
 }
 
-static dnnl_status_t sum_append(dnnl_primitive_attr_t attr)
-{
-    dnnl_post_ops_t ops;
-    dnnl_status_t status = dnnl_post_ops_create(&ops);
-    if (status != dnnl_success)
-        return status;
-    status = dnnl_post_ops_append_sum(ops, 1);
-    if (status == dnnl_success)
-        status = dnnl_primitive_attr_set_post_ops(attr, ops);
-    dnnl_post_ops_destroy(ops);
-    return status;
-}
-
-int an_primitive_reorder(an_primitive *kernel, an_backend *cpu, const dnnl_memory_desc_t *from_desc, dnnl_memory_t from,
-                         const dnnl_memory_desc_t *to_desc, dnnl_memory_t to, bool add)
+int an_primitive_reorder(an_primitive *kernel, an_backend *cpu, const an_desc *from_desc, dnnl_memory_t from,
+                         const an_desc *to_desc, dnnl_memory_t to, bool add)
 {
     dnnl_primitive_attr_t attr;
     int rc = attr_make(&attr, AN_ACTIVATION_NONE, "reorder");
     if (rc)
         return rc;
     dnnl_primitive_desc_t desc = NULL;
-    dnnl_status_t status = add ? sum_append(attr) : dnnl_success;
+    dnnl_status_t status = add ? an_onednn_append_sum(attr) : dnnl_success;
     if (status == dnnl_success)
-        status = dnnl_reorder_primitive_desc_create(&desc, from_desc, cpu->engine, to_desc, cpu->engine, attr);
+        status = an_onednn_reorder_make(&desc, cpu->engine, from_desc, to_desc, attr);
     dnnl_primitive_attr_destroy(attr);
     rc = an_cpu_check(status, "reorder", "this pair of orders");
     if (rc)
@@ -177,17 +193,16 @@ int an_primitive_reorder(an_primitive *kernel, an_backend *cpu, const dnnl_memor
     return AN_OK;
 }
 
-int an_cpu_copy(an_backend *cpu, const dnnl_memory_desc_t *from_desc, void *from, const dnnl_memory_desc_t *to_desc,
-                void *to)
+int an_cpu_copy(an_backend *cpu, const an_desc *from_desc, void *from, const an_desc *to_desc, void *to)
 {
     dnnl_memory_t source = NULL, target = NULL;
     dnnl_primitive_desc_t desc = NULL;
     dnnl_primitive_t primitive = NULL;
-    dnnl_status_t status = dnnl_memory_create(&source, from_desc, cpu->engine, from);
+    dnnl_status_t status = an_onednn_memory(&source, from_desc, cpu->engine, from);
     if (status == dnnl_success)
-        status = dnnl_memory_create(&target, to_desc, cpu->engine, to);
+        status = an_onednn_memory(&target, to_desc, cpu->engine, to);
     if (status == dnnl_success)
-        status = dnnl_reorder_primitive_desc_create(&desc, from_desc, cpu->engine, to_desc, cpu->engine, NULL);
+        status = an_onednn_reorder_make(&desc, cpu->engine, from_desc, to_desc, NULL);
     if (status == dnnl_success)
         status = dnnl_primitive_create(&primitive, desc);
     if (status == dnnl_success) {

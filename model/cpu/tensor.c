@@ -1,135 +1,97 @@
-#include <string.h>
-
 #include "base/error.h"
 #include "model/cpu/cpu_private.h"
 
-/* If oneDNN refuses, the description stays zeroed, and oneDNN refuses whatever is made with it. */
-dnnl_memory_desc_t an_cpu_tensor_desc(dnnl_data_type_t type, int n, int c, int h, int w, dnnl_format_tag_t tag)
+an_desc an_cpu_tensor_desc(dnnl_data_type_t type, int n, int c, int h, int w, dnnl_format_tag_t tag)
 {
-    dnnl_memory_desc_t desc = {0};
-    dnnl_dims_t dims = {n, c, h, w};
-    dnnl_memory_desc_init_by_tag(&desc, 4, dims, type, tag);
-    return desc;
+    return an_desc_make(4, (const dnnl_dim_t[]){n, c, h, w}, type, tag);
 }
 
-dnnl_memory_desc_t an_matrix_desc(dnnl_data_type_t type, int rows, int columns, dnnl_format_tag_t tag)
+an_desc an_matrix_desc(dnnl_data_type_t type, int rows, int columns, dnnl_format_tag_t tag)
 {
-    dnnl_memory_desc_t desc = {0};
-    dnnl_dims_t dims = {rows, columns};
-    dnnl_memory_desc_init_by_tag(&desc, 2, dims, type, tag);
-    return desc;
+    return an_desc_make(2, (const dnnl_dim_t[]){rows, columns}, type, tag);
 }
 
-bool an_cpu_tensor_reshape(const dnnl_memory_desc_t *desc, int n, int c, dnnl_memory_desc_t *out)
+/* The usual orders of four dimensions and the channels in a block of each; 0: they are not in blocks. */
+static const struct {
+    dnnl_format_tag_t tag;
+    int block;
+} orders[] = {{dnnl_nChw16c, 16}, {dnnl_nChw8c, 8}, {dnnl_nchw, 0}, {dnnl_nhwc, 0}};
+
+/* The number of desc's order among those; -1 if it is another. */
+static int order_find(const an_desc *desc)
 {
-    static const dnnl_format_tag_t tags[] = {dnnl_nChw16c, dnnl_nChw8c, dnnl_nchw, dnnl_nhwc};
-    if (desc->ndims != 4)
-        return false;
-    for (size_t i = 0; i < sizeof tags / sizeof *tags; i++) {
-        dnnl_memory_desc_t same;
-        if (dnnl_memory_desc_init_by_tag(&same, 4, desc->dims, desc->data_type, tags[i]) == dnnl_success &&
-            dnnl_memory_desc_equal(&same, desc)) {
-            dnnl_dims_t dims = {n, c, desc->dims[2], desc->dims[3]};
-            return dnnl_memory_desc_init_by_tag(out, 4, dims, desc->data_type, tags[i]) == dnnl_success;
-        }
+    if (an_desc_ndims(desc) != 4)
+        return -1;
+    for (size_t i = 0; i < sizeof orders / sizeof *orders; i++) {
+        an_desc same = an_desc_make(4, an_desc_dims(desc), an_desc_type(desc), orders[i].tag);
+        if (an_desc_equal(&same, desc))
+            return (int)i;
     }
-    return false;
+    return -1;
 }
 
-static int place(an_backend *cpu, const dnnl_memory_desc_t *desc, void **data, dnnl_memory_t *memory)
+bool an_cpu_tensor_reshape(const an_desc *desc, int n, int c, an_desc *out)
 {
-    int rc = an_cpu_alloc(cpu, data, dnnl_memory_desc_get_size(desc));
+    int order = order_find(desc);
+    if (order < 0)
+        return false;
+    const dnnl_dim_t *d = an_desc_dims(desc);
+    *out = an_cpu_tensor_desc(an_desc_type(desc), n, c, (int)d[2], (int)d[3], orders[order].tag);
+    return an_desc_size(out) > 0;
+}
+
+int an_cpu_tensor_block(const an_desc *desc)
+{
+    int order = order_find(desc);
+    return order < 0 ? 0 : orders[order].block;
+}
+
+static int place(an_backend *cpu, const an_desc *desc, void **data, dnnl_memory_t *memory)
+{
+    int rc = an_cpu_alloc(cpu, data, an_desc_size(desc));
     if (rc)
         return rc;
     return an_cpu_memory(cpu, memory, desc, *data);
 }
 
-int an_cpu_tensor_make(an_cpu_tensor *tensor, an_backend *cpu, const int shape[4], const dnnl_memory_desc_t *desc,
-                       bool halved)
+int an_cpu_tensor_make(an_cpu_tensor *tensor, an_backend *cpu, const int shape[4], const an_desc *desc)
 {
-    *tensor = (an_cpu_tensor){
-        .cpu = cpu, .n = shape[0], .c = shape[1], .h = shape[2], .w = shape[3], .halved = halved, .desc = *desc};
+    *tensor = (an_cpu_tensor){.cpu = cpu, .n = shape[0], .c = shape[1], .h = shape[2], .w = shape[3], .desc = *desc};
     int rc = place(cpu, desc, &tensor->data, &tensor->value);
     if (!rc && cpu->training)
         rc = place(cpu, desc, &tensor->slope, &tensor->gradient);
     return rc;
 }
 
-int an_cpu_tensor_as(an_cpu_tensor *tensor, const dnnl_memory_desc_t *desc, dnnl_memory_t *value,
-                     dnnl_memory_t *gradient)
+int an_cpu_tensor_as(an_cpu_tensor *tensor, const an_desc *desc, dnnl_memory_t *value, dnnl_memory_t *gradient)
 {
     tensor->pinned = true;
     int rc = an_cpu_memory(tensor->cpu, value, desc, tensor->data);
     return rc || !tensor->slope ? rc : an_cpu_memory(tensor->cpu, gradient, desc, tensor->slope);
 }
 
-/* Describes one half of the channels. It is a tensor of its own if the tensor is halved, else a window into each
- * sample. */
-int an_cpu_tensor_half(const an_cpu_tensor *tensor, int half, dnnl_memory_desc_t *desc, void **data, void **slope)
-{
-    dnnl_status_t status = dnnl_success;
-    size_t offset = 0;
-    int channels = tensor->c / 2;
-    if (tensor->halved) {
-        offset = (size_t)half * dnnl_memory_desc_get_size(&tensor->desc) / 2;
-        if (!an_cpu_tensor_reshape(&tensor->desc, tensor->n, channels, desc))
-            status = dnnl_unimplemented;
-    } else {
-        dnnl_dims_t dims = {tensor->n, channels, tensor->h, tensor->w}, offsets = {0, half * channels};
-        status = dnnl_memory_desc_init_submemory(desc, &tensor->desc, dims, offsets);
-    }
-    *data = (char *)tensor->data + offset;
-    *slope = tensor->slope ? (char *)tensor->slope + offset : NULL;
-    return an_cpu_check(status, "tensor", "a half of it");
-}
-
-/* Copies between a part of the tensor, whose first channel is offset, and the same channels of a canonical array of
- * count samples; out: from the tensor. */
-static int part_copy(const an_cpu_tensor *tensor, const dnnl_memory_desc_t *part, void *data, int offset,
-                     uint32_t count, float *outside, bool out)
-{
-    dnnl_dims_t dims, zero = {0}, offsets = {0, offset};
-    dnnl_dims_t whole = {count, tensor->c, tensor->h, tensor->w};
-    dnnl_memory_desc_t canonical, inside, window;
-    memcpy(dims, part->dims, sizeof dims);
-    dims[0] = count;
-    dnnl_status_t status =
-        dnnl_memory_desc_init_by_tag(&canonical, part->ndims, whole, dnnl_f32, part->ndims == 2 ? dnnl_nc : dnnl_nchw);
-    if (status == dnnl_success)
-        status = dnnl_memory_desc_init_submemory(&inside, part, dims, zero);
-    if (status == dnnl_success)
-        status = dnnl_memory_desc_init_submemory(&window, &canonical, dims, offsets);
-    if (status != dnnl_success)
-        return an_cpu_check(status, "tensor", "a copy");
-    return out ? an_cpu_copy(tensor->cpu, &inside, data, &window, outside)
-               : an_cpu_copy(tensor->cpu, &window, outside, &inside, data);
-}
-
+/* Copies between the first count samples of the tensor and a canonical array; out: from the tensor. */
 static int copy(const an_cpu_tensor *tensor, bool gradient, uint32_t count, float *outside, bool out)
 {
+    dnnl_dims_t dims = {0}, zero = {0};
+    int ndims = an_desc_ndims(&tensor->desc);
+    an_desc inside;
+    void *data = NULL;
     if (!count || count > (uint32_t)tensor->n)
         return an_error(AN_EINVAL, "tensor: %u of %d samples", count, tensor->n);
     if (gradient && !tensor->slope)
         return an_error(AN_EINVAL, "tensor: no gradient without training");
-    if (!tensor->halved) {
-        void *data = NULL;
-        dnnl_status_t status = dnnl_memory_get_data_handle(gradient ? tensor->gradient : tensor->value, &data);
-        int rc = an_cpu_check(status, "tensor", "its memory");
-        if (rc)
-            return rc;
-        return part_copy(tensor, &tensor->desc, data, 0, count, outside, out);
-    }
-    for (int half = 0; half < 2; half++) {
-        dnnl_memory_desc_t desc;
-        void *data, *slope;
-        int rc = an_cpu_tensor_half(tensor, half, &desc, &data, &slope);
-        if (rc)
-            return rc;
-        rc = part_copy(tensor, &desc, gradient ? slope : data, half * tensor->c / 2, count, outside, out);
-        if (rc)
-            return rc;
-    }
-    return AN_OK;
+    for (int i = 0; i < ndims; i++)
+        dims[i] = an_desc_dims(&tensor->desc)[i];
+    dims[0] = count;
+    an_desc canonical = an_desc_make(ndims, dims, dnnl_f32, ndims == 2 ? dnnl_nc : dnnl_nchw);
+    dnnl_status_t status = dnnl_memory_get_data_handle(gradient ? tensor->gradient : tensor->value, &data);
+    if (status == dnnl_success)
+        status = an_desc_window(&inside, &tensor->desc, dims, zero);
+    if (status != dnnl_success)
+        return an_cpu_check(status, "tensor", "a copy");
+    return out ? an_cpu_copy(tensor->cpu, &inside, data, &canonical, outside)
+               : an_cpu_copy(tensor->cpu, &canonical, outside, &inside, data);
 }
 
 int an_cpu_tensor_get(const an_cpu_tensor *tensor, bool gradient, uint32_t count, float *out)

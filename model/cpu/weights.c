@@ -8,7 +8,7 @@ static int narrow_make(an_cpu_weights *weights, an_backend *cpu)
 {
     dnnl_memory_t wide;
     void *narrow;
-    int rc = an_cpu_alloc(cpu, &narrow, dnnl_memory_desc_get_size(&weights->desc));
+    int rc = an_cpu_alloc(cpu, &narrow, an_desc_size(&weights->desc));
     if (rc)
         return rc;
     rc = an_cpu_memory(cpu, &weights->value, &weights->desc, narrow);
@@ -20,15 +20,14 @@ static int narrow_make(an_cpu_weights *weights, an_backend *cpu)
     return an_primitive_reorder(&weights->narrow, cpu, &weights->master, wide, &weights->desc, weights->value, false);
 }
 
-int an_cpu_weights_make(an_cpu_weights *weights, an_backend *cpu, const dnnl_memory_desc_t *desc,
-                        const dnnl_memory_desc_t *gradient, const dnnl_memory_desc_t *canonical)
+int an_cpu_weights_make(an_cpu_weights *weights, an_backend *cpu, const an_desc *desc, const an_desc *gradient,
+                        const an_desc *canonical)
 {
-    bool wide = desc->data_type == dnnl_f32;
+    bool wide = an_desc_type(desc) == dnnl_f32;
     void *data = NULL, *velocity = NULL, *slope = NULL;
-    *weights =
-        (an_cpu_weights){.desc = *desc, .master = wide || !gradient ? *desc : *gradient, .canonical = *canonical};
-    weights->master.data_type = dnnl_f32;
-    size_t size = dnnl_memory_desc_get_size(&weights->master);
+    *weights = (an_cpu_weights){.desc = *desc, .canonical = *canonical};
+    weights->master = wide ? *desc : gradient ? *gradient : *canonical;
+    size_t size = an_desc_size(&weights->master);
     int rc = an_cpu_alloc(cpu, &data, size);
     weights->floats = size / sizeof(float);
     weights->data = data;
@@ -52,7 +51,7 @@ static int canonical_copy(const an_cpu_weights *weights, an_backend *cpu, float 
 
 static size_t outputs(const an_cpu_weights *weights)
 {
-    return (size_t)weights->canonical.dims[0];
+    return (size_t)an_desc_dims(&weights->canonical)[0];
 }
 
 size_t an_cpu_weights_count(const an_cpu_weights *weights)
@@ -60,7 +59,7 @@ size_t an_cpu_weights_count(const an_cpu_weights *weights)
     const an_expansion *e = weights->expansion;
     if (e)
         return outputs(weights) * (size_t)e->channels * (size_t)e->kernel * (size_t)e->kernel;
-    return dnnl_memory_desc_get_size(&weights->canonical) / sizeof(float);
+    return an_desc_size(&weights->canonical) / sizeof(float);
 }
 
 int an_cpu_weights_expand(an_cpu_weights *weights, an_backend *cpu, const an_expansion *expansion)
@@ -99,7 +98,7 @@ static int canonical_copy(const an_cpu_weights *weights, an_backend *cpu, float 
 {
     if (!weights->expansion)
         return plain_copy(weights, cpu, inside, outside, out);
-    float *plain = malloc(dnnl_memory_desc_get_size(&weights->canonical));
+    float *plain = malloc(an_desc_size(&weights->canonical));
     if (!plain)
         return an_error(AN_ENOMEM, "out of memory");
     if (!out)
@@ -162,14 +161,14 @@ int an_cpu_weights_update(an_cpu_weights *weights, an_backend *cpu, const an_sgd
     return an_primitive_run(&weights->narrow, cpu);
 }
 
-int an_cpu_weights_turn(an_primitive *kernel, an_backend *cpu, const an_cpu_weights *weights,
-                        const dnnl_memory_desc_t *order, bool gradient, dnnl_memory_t *memory)
+int an_cpu_weights_turn(an_primitive *kernel, an_backend *cpu, const an_cpu_weights *weights, const an_desc *order,
+                        bool gradient, dnnl_memory_t *memory)
 {
     void *place;
-    dnnl_memory_desc_t held = gradient ? weights->master : weights->desc;
-    if (dnnl_memory_desc_equal(order, &held))
+    an_desc held = gradient ? weights->master : weights->desc;
+    if (an_desc_equal(order, &held))
         return AN_OK;
-    int rc = an_cpu_alloc(cpu, &place, dnnl_memory_desc_get_size(order));
+    int rc = an_cpu_alloc(cpu, &place, an_desc_size(order));
     if (rc)
         return rc;
     rc = an_cpu_memory(cpu, memory, order, place);

@@ -8,11 +8,11 @@
 
 #include <cmocka.h>
 
-#include <oneapi/dnnl/dnnl.h>
 #include <string.h>
 
 #include "base/buffer.h"
 #include "base/error.h"
+#include "model/cpu/onednn.h"
 #include "op_rig.h"
 #include "support.h"
 
@@ -47,26 +47,31 @@ int __wrap_an_pages_alloc(void **out, size_t size)
         return __real_##name(object);                                                                                  \
     }
 
-MADE(descriptions, dnnl_primitive_desc_create,
-     (dnnl_primitive_desc_t * out, const_dnnl_op_desc_t operation, const_dnnl_primitive_attr_t attr,
-      dnnl_engine_t engine, const_dnnl_primitive_desc_t hint),
-     (out, operation, attr, engine, hint))
+#define DESCRIBED(kind)                                                                                                \
+    MADE(descriptions, an_onednn_##kind##_make,                                                                        \
+         (dnnl_primitive_desc_t * out, const an_onednn_pass *pass, const an_onednn_##kind *what), (out, pass, what))
+
+DESCRIBED(conv)
+DESCRIBED(dense)
+DESCRIBED(pool)
+DESCRIBED(lrn)
+MADE(descriptions, an_onednn_eltwise_make,
+     (dnnl_primitive_desc_t * out, const an_onednn_pass *pass, dnnl_alg_kind_t algorithm, const an_desc *order),
+     (out, pass, algorithm, order))
+MADE(descriptions, an_onednn_concat_make,
+     (dnnl_primitive_desc_t * out, dnnl_engine_t engine, int count, const an_desc *sources),
+     (out, engine, count, sources))
+MADE(descriptions, an_onednn_reorder_make,
+     (dnnl_primitive_desc_t * out, dnnl_engine_t engine, const an_desc *from, const an_desc *to,
+      const_dnnl_primitive_attr_t attr),
+     (out, engine, from, to, attr))
 MADE(descriptions, dnnl_primitive_desc_clone, (dnnl_primitive_desc_t * out, const_dnnl_primitive_desc_t existing),
      (out, existing))
-MADE(descriptions, dnnl_reorder_primitive_desc_create,
-     (dnnl_primitive_desc_t * out, const dnnl_memory_desc_t *from, dnnl_engine_t from_engine,
-      const dnnl_memory_desc_t *to, dnnl_engine_t to_engine, const_dnnl_primitive_attr_t attr),
-     (out, from, from_engine, to, to_engine, attr))
-MADE(descriptions, dnnl_concat_primitive_desc_create,
-     (dnnl_primitive_desc_t * out, const dnnl_memory_desc_t *target, int n, int dimension,
-      const dnnl_memory_desc_t *sources, const_dnnl_primitive_attr_t attr, dnnl_engine_t engine),
-     (out, target, n, dimension, sources, attr, engine))
 DESTROYED(descriptions, dnnl_primitive_desc_destroy, dnnl_primitive_desc_t)
 MADE(primitives, dnnl_primitive_create, (dnnl_primitive_t * out, const_dnnl_primitive_desc_t desc), (out, desc))
 DESTROYED(primitives, dnnl_primitive_destroy, dnnl_primitive_t)
-MADE(memories, dnnl_memory_create,
-     (dnnl_memory_t * out, const dnnl_memory_desc_t *desc, dnnl_engine_t engine, void *handle),
-     (out, desc, engine, handle))
+MADE(memories, an_onednn_memory, (dnnl_memory_t * out, const an_desc *desc, dnnl_engine_t engine, void *data),
+     (out, desc, engine, data))
 DESTROYED(memories, dnnl_memory_destroy, dnnl_memory_t)
 
 /* Image, convolution, then the node; a join also has a second source. */

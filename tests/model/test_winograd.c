@@ -1,5 +1,5 @@
-/* The CPU's own bf16 Winograd convolutions beside its direct ones: rounding against the double-precision reference,
- * the same bits for any number of threads, and sums cut into blocks and chunks. */
+/* The CPU's own Winograd convolutions, in fp32 and bf16, beside its direct ones: rounding against the double-precision
+ * reference, the same bits for any number of threads, and sums cut into blocks and chunks. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,6 +14,7 @@
 
 #include "base/rng.h"
 #include "model/cpu/kernels/bf16.h"
+#include "model/cpu/kernels/lrn.h"
 #include "model/cpu/kernels/winograd.h"
 #include "op_rig.h"
 #include "reference.h"
@@ -35,13 +36,40 @@ static const an_test_case cases[] = {
 };
 #define CASES (sizeof cases / sizeof *cases)
 
-static const an_test_target winograd = {
-    .api = &an_backend_cpu, .precision = AN_PRECISION_BF16, .winograd = true, .threads = 2};
-static const an_test_target direct = {
-    .api = &an_backend_cpu, .precision = AN_PRECISION_BF16, .direct = true, .threads = 2};
+/* The kinds of kernels: bounds are root mean squares of the errors, relative to the values'. */
+typedef struct {
+    const char *name;
+    bool bf16;
+    double y, dx, dweight, dbias;
+    double direct; /* times the error of direct convolution at most; 0: not compared, fp32 rounds too little */
+} kind;
+
+static const kind kinds[] = {{"fp32", false, 1e-5, 1e-5, 1e-5, 1e-6, 0}, {"bf16", true, 0.006, 0.006, 0.004, 1e-5, 2}};
+static const kind *current; /* that the tests look at */
+
+static an_test_target winograd_target(void)
+{
+    return (an_test_target){.api = &an_backend_cpu,
+                            .precision = current->bf16 ? AN_PRECISION_BF16 : AN_PRECISION_F32,
+                            .winograd = true,
+                            .threads = 2};
+}
+
+static an_test_target direct_target(void)
+{
+    an_test_target t = winograd_target();
+    t.winograd = false;
+    t.direct = true;
+    return t;
+}
+
+static float rounded(float value)
+{
+    return current->bf16 ? an_bf16_widen(an_bf16_narrow(value)) : value;
+}
 
 /* Sums of four uniform values: about normal, with more digits than bf16 has unless they are rounded. */
-static float *values_make(size_t count, uint64_t stream, double scale, bool rounded)
+static float *values_make(size_t count, uint64_t stream, double scale, bool narrow)
 {
     float *out = an_test_zeros(count, sizeof *out);
     an_rng rng = an_rng_make(2, AN_RNG_TEST, 0, stream);
@@ -50,8 +78,8 @@ static float *values_make(size_t count, uint64_t stream, double scale, bool roun
         for (int k = 0; k < 4; k++)
             sum += (double)an_rng_below(&rng, 1 << 16) / (1 << 15) - 1;
         out[i] = (float)(sum * scale);
-        if (rounded)
-            out[i] = an_bf16_widen(an_bf16_narrow(out[i]));
+        if (narrow)
+            out[i] = rounded(out[i]);
     }
     return out;
 }
@@ -154,6 +182,7 @@ static errors errors_measure(const passes *p, const an_test_case *c)
 static void test_rounds_about_as_direct_convolution_does(void **state)
 {
     (void)state;
+    an_test_target winograd = winograd_target(), direct = direct_target();
     for (size_t i = 0; i < CASES; i++) {
         passes own, other;
         char text[200];
@@ -162,12 +191,11 @@ static void test_rounds_about_as_direct_convolution_does(void **state)
         target_run(&other, &direct, &cases[i], text, sizeof text);
         assert_null(strstr(text, "winograd"));
         errors a = errors_measure(&own, &cases[i]), b = errors_measure(&other, &cases[i]);
-        print_message("%-12s forward %.5f (direct %.5f)  data %.5f (%.5f)  weights %.5f (%.5f)  bias %.1e\n",
-                      cases[i].name, a.y, b.y, a.dx, b.dx, a.dweight, b.dweight, a.dbias);
-        assert_true(a.y < 0.006 && a.y < 2 * b.y);
-        assert_true(a.dx < 0.006 && a.dx < 2 * b.dx);
-        assert_true(a.dweight < 0.004); /* direct: inputs are exact in bf16, sums fp32: no error to compare with */
-        assert_true(a.dbias < 1e-5);
+        print_message("%s %-12s forward %.1e (direct %.1e)  data %.1e (%.1e)  weights %.1e (%.1e)  bias %.1e\n",
+                      current->name, cases[i].name, a.y, b.y, a.dx, b.dx, a.dweight, b.dweight, a.dbias);
+        assert_true(a.y < current->y && a.dx < current->dx);
+        assert_true(a.dweight < current->dweight && a.dbias < current->dbias);
+        assert_true(!current->direct || (a.y < current->direct * b.y && a.dx < current->direct * b.dx));
         passes_free(&own);
         passes_free(&other);
     }
@@ -179,9 +207,10 @@ static void test_bits_do_not_depend_on_threads(void **state)
     for (size_t i = 0; i < CASES; i++) {
         passes first, again;
         char text[200];
+        an_test_target winograd = winograd_target();
         target_run(&first, &winograd, &cases[i], text, sizeof text);
         for (int threads = 1; threads <= 5; threads++) {
-            an_test_target t = winograd;
+            an_test_target t = winograd_target();
             t.threads = threads;
             target_run(&again, &t, &cases[i], text, sizeof text);
             assert_memory_equal(again.y, first.y, first.outputs * sizeof *first.y);
@@ -202,6 +231,9 @@ static void test_direct_means_no_own_kernel(void **state)
         "lrn", FROM_CONV, 1,
         32,    4,         {.kind = AN_OP_LRN, .lrn_size = 5, .lrn_alpha = 1, .lrn_beta = 0.75, .lrn_k = 2, .groups = 1},
         0,     false};
+    an_test_target winograd = winograd_target(), direct = direct_target();
+    if (!an_lrn_possible(current->bf16))
+        return; /* a processor without AVX-512 */
     for (int i = 0; i < 2; i++) {
         an_test_rig r;
         an_buffer kernels = {0};
@@ -220,6 +252,7 @@ static void test_changed_weights_are_seen(void **state)
     const an_sgd sgd = {.rate = 1, .bias_rate_scale = 0};
     an_test_rig r;
     passes p, q;
+    an_test_target winograd = winograd_target();
     an_test_rig_make(&r, &winograd, &cases[0], true, false);
     passes_make(&p, &r);
     passes_make(&q, &r);
@@ -232,7 +265,7 @@ static void test_changed_weights_are_seen(void **state)
     an_test_ok(r.api->update(r.op, &sgd), "update"); /* to zeros again */
     passes_run(&p, &r);
     for (size_t i = 0; i < p.outputs; i++)
-        q.y[i] = an_bf16_widen(an_bf16_narrow(p.bias[i / 169 % p.channels]));
+        q.y[i] = rounded(p.bias[i / 169 % p.channels]);
     assert_memory_equal(p.y, q.y, p.outputs * sizeof *p.y);
     passes_free(&p);
     passes_free(&q);
@@ -248,6 +281,7 @@ static void test_nan_stays_visible(void **state)
     passes p;
     size_t bad = 0;
     c.node.activation = AN_ACTIVATION_RELU;
+    an_test_target winograd = winograd_target();
     an_test_rig_make(&r, &winograd, &c, true, false);
     passes_make(&p, &r);
     an_test_rig_weights(&r, p.weight, p.bias);
@@ -255,41 +289,43 @@ static void test_nan_stays_visible(void **state)
     passes_run(&p, &r);
     for (size_t i = 0; i < p.outputs; i++)
         bad += isnan(p.y[i]) != 0;
-    assert_in_range(bad, 9 * p.channels, 16 * p.channels); /* all tiles that see it */
+    assert_in_range(bad, 9 * p.channels, 64 * p.channels); /* all tiles that see it */
     passes_free(&p);
     r.api->close(r.backend);
 }
 
 typedef struct {
     an_winograd plan;
-    uint16_t *x, *dy, *u, *y;
+    void *x, *dy, *u, *y; /* values of the plan's type */
     float *dweight, *dbias;
     void *scratch;
     size_t outputs, weights;
 } bare;
 
-static uint16_t *narrow_make(size_t count, uint64_t stream)
+static void *values_of_plan(const an_winograd *plan, size_t count, uint64_t stream)
 {
     float *wide = values_make(count, stream, 1, false);
-    uint16_t *out = aligned_alloc(64, (count * sizeof *out + 63) / 64 * 64);
+    void *out = aligned_alloc(64, (count * plan->value_size + 63) / 64 * 64);
     assert_non_null(out);
-    for (size_t i = 0; i < count; i++)
-        out[i] = an_bf16_narrow(wide[i]);
+    if (!current->bf16)
+        memcpy(out, wide, count * sizeof *wide);
+    for (size_t i = 0; i < count && current->bf16; i++)
+        ((uint16_t *)out)[i] = an_bf16_narrow(wide[i]);
     free(wide);
     return out;
 }
 
 static void bare_make(bare *b, const an_winograd_shape *s)
 {
-    assert_true(an_winograd_plan(&b->plan, s, 3));
+    assert_true(an_winograd_plan(&b->plan, s, current->bf16, 3));
     size_t area = (size_t)s->batch * (size_t)s->groups;
     size_t inputs = area * (size_t)(s->from * s->height * s->width);
     b->outputs = area * (size_t)(s->to * s->out_height * s->out_width);
     b->weights = (size_t)(s->from * s->to * s->kernel * s->kernel);
-    b->x = narrow_make(inputs, 1);
-    b->dy = narrow_make(b->outputs, 2);
-    b->u = narrow_make((size_t)s->groups * an_winograd_weights_size(&b->plan), 3);
-    b->y = narrow_make(b->outputs, 4);
+    b->x = values_of_plan(&b->plan, inputs, 1);
+    b->dy = values_of_plan(&b->plan, b->outputs, 2);
+    b->u = values_of_plan(&b->plan, (size_t)s->groups * an_winograd_weights_size(&b->plan), 3);
+    b->y = values_of_plan(&b->plan, b->outputs, 4);
     b->dweight = an_test_zeros((size_t)s->groups * b->weights, sizeof(float));
     b->dbias = an_test_zeros((size_t)(s->groups * s->to), sizeof(float));
     size_t run = an_winograd_scratch(&b->plan), gradient = an_winograd_gradient_scratch(&b->plan);
@@ -342,7 +378,7 @@ static void test_cuts_do_not_show(void **state)
     cut.plan.chunk = 14;
     bare_run(&whole);
     bare_run(&cut);
-    assert_memory_equal(cut.y, whole.y, whole.outputs * sizeof *whole.y);
+    assert_memory_equal(cut.y, whole.y, whole.outputs * whole.plan.value_size);
     size_t count = 2 * whole.weights;
     double *expected = an_test_doubles(whole.dweight, count);
     an_test_close("weights", cut.dweight, expected, count, 1e-5);
@@ -366,27 +402,27 @@ static void test_shapes_that_do_not_fit(void **state)
                                     .out_width = 4};
     an_winograd plan;
     an_winograd_shape s = good;
-    assert_true(an_winograd_plan(&plan, &s, 1));
+    assert_true(an_winograd_plan(&plan, &s, current->bf16, 1));
     assert_false(an_winograd_pays(&plan, 9 * s.from)); /* 16 channels are transformed longer than multiplied */
-    s.from = 24;
-    assert_false(an_winograd_plan(&plan, &s, 1));
+    s.from = 20;
+    assert_false(an_winograd_plan(&plan, &s, current->bf16, 1));
     s = good;
-    s.to = 8;
-    assert_false(an_winograd_plan(&plan, &s, 1));
+    s.to = 12;
+    assert_false(an_winograd_plan(&plan, &s, current->bf16, 1));
     s = good;
     s.groups = 3;
-    assert_false(an_winograd_plan(&plan, &s, 1));
+    assert_false(an_winograd_plan(&plan, &s, current->bf16, 1));
     s = good;
     s.kernel = 2;
-    assert_false(an_winograd_plan(&plan, &s, 1));
+    assert_false(an_winograd_plan(&plan, &s, current->bf16, 1));
     s.kernel = 7;
-    assert_false(an_winograd_plan(&plan, &s, 1));
+    assert_false(an_winograd_plan(&plan, &s, current->bf16, 1));
     s = good;
     s.from = s.to = 128;
-    assert_true(an_winograd_plan(&plan, &s, 1));
+    assert_true(an_winograd_plan(&plan, &s, current->bf16, 1));
     assert_true(an_winograd_pays(&plan, 9 * s.from));
     s.out_height = s.out_width = 1; /* three quarters of the only tile are empty */
-    assert_true(an_winograd_plan(&plan, &s, 1));
+    assert_true(an_winograd_plan(&plan, &s, current->bf16, 1));
     assert_false(an_winograd_pays(&plan, 9 * s.from));
 }
 
@@ -401,7 +437,11 @@ int main(void)
         cmocka_unit_test(test_cuts_do_not_show),
         cmocka_unit_test(test_shapes_that_do_not_fit),
     };
-    if (!an_winograd_possible())
-        return 77;
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = 0, tried = 0;
+    for (current = kinds; current < kinds + sizeof kinds / sizeof *kinds; current++)
+        if (an_winograd_lanes(current->bf16)) {
+            failed += cmocka_run_group_tests_name(current->name, tests, NULL, NULL);
+            tried++;
+        }
+    return tried ? failed : 77;
 }

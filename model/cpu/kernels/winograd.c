@@ -1,32 +1,46 @@
-/* Winograd's convolution, forward and (with turned weights) backward data.
- *
- * DESIGN: the work is cut into blocks of tiles of one group, which OpenMP's threads take. A thread transforms a block's
- * pixels into V, then for each panel of outputs multiplies all 16 positions into M and transforms M into pixels, before
- * it goes on: V (up to half a megabyte) and M stay in its L2 cache, the weights come once a block from the cache that
- * all share. Threads share nothing that is written; each pixel of the target belongs to one block. */
 #include "model/cpu/kernels/winograd.h"
 
-#include <omp.h>
 #include <string.h>
 
 #include "base/cpu.h"
-#include "model/cpu/kernels/winograd_simd_private.h"
+#include "model/cpu/kernels/winograd_private.h"
 
-#define LANES AN_SIMD_LANES
-#define POSITIONS AN_WINOGRAD_POSITIONS
-#define BLOCK_BYTES (512 << 10) /* of V */
-#define BLOCK_MAX 96
-#define CHUNK_BYTES (4 << 20) /* of V and dM, for the gradient of the weights: 16 MB do not stay in every L3 */
-#define STAGGER 96            /* values: the 16 positions begin in different sets of the L1 cache, which has 8 ways */
+/* What differs between the kinds of kernels. All sizes were chosen by measuring. */
+typedef struct {
+    const an_winograd_kernels *kernels;
+    int lanes, tile;
+    size_t value_size;
+    size_t block_bytes; /* of V: what stays in a thread's L2 cache */
+    size_t chunk_bytes; /* of V and dM, for the gradient of the weights: not every L3 holds 16 MB */
+    double gain;        /* of products left out that the transforms take at most */
+} way;
 
-bool an_winograd_possible(void)
+static const way *way_find(bool bf16)
 {
-    return an_cpu_bf16();
+    static const way bf16_avx512 = {&an_winograd_bf16_avx512, 16, 2, sizeof(uint16_t), 512 << 10, 4 << 20, 1.3};
+    static const way f32_avx512 = {&an_winograd_f32_avx512, 16, 4, sizeof(float), 1 << 20, 12 << 20, 1.5};
+    static const way f32_avx2 = {&an_winograd_f32_avx2, 8, 4, sizeof(float), 1 << 20, 12 << 20, 1.5};
+    if (bf16)
+        return an_cpu_bf16() ? &bf16_avx512 : NULL;
+    switch (an_cpu_simd()) {
+    case AN_SIMD_AVX512:
+        return &f32_avx512;
+    case AN_SIMD_AVX2:
+        return &f32_avx2;
+    default:
+        return NULL;
+    }
 }
 
-static bool shape_fits(const an_winograd_shape *s)
+int an_winograd_lanes(bool bf16)
 {
-    return s->groups <= AN_WINOGRAD_GROUPS && s->from % LANES == 0 && s->to % LANES == 0 && s->kernel >= 3 &&
+    const way *w = way_find(bf16);
+    return w ? w->lanes : 0;
+}
+
+static bool shape_fits(const an_winograd_shape *s, const way *w)
+{
+    return s->groups <= AN_WINOGRAD_GROUPS && s->from % w->lanes == 0 && s->to % w->lanes == 0 && s->kernel >= 3 &&
            s->kernel <= 6;
 }
 
@@ -37,9 +51,9 @@ static void segments_make(an_winograd *plan)
     plan->taps[0] = kernel > 3 ? (kernel + 1) / 2 : kernel;
     plan->offset[1] = plan->taps[0];
     plan->taps[1] = kernel - plan->taps[0];
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < plan->side; i++)
         for (int s = 0; s < plan->segments; s++)
-            plan->active[i] += i < 3 || plan->taps[s] == 3;
+            plan->active[i] += i < plan->side - 1 || plan->taps[s] == 3;
 }
 
 static int between(size_t value, size_t least, size_t most)
@@ -47,34 +61,46 @@ static int between(size_t value, size_t least, size_t most)
     return (int)(value < least ? least : value > most ? most : value);
 }
 
-/* Blocks are large, because each reads all weights once, but fit the cache and are enough for all threads. */
-static void sizes_make(an_winograd *plan)
+#define BLOCK_MAX 96
+#define STAGGER 192 /* bytes: the L1 cache has 8 ways, and there are 16 or 36 positions */
+
+/* Chooses blocks large enough to be worth a pass over the weights, small enough for the cache and for all threads to
+ * have some. Chunks are even: bf16 multiplies two tiles at a time. */
+static void sizes_make(an_winograd *plan, const way *w)
 {
     size_t threads = (size_t)plan->threads, rows = AN_WINOGRAD_ROWS;
-    size_t fitting = BLOCK_BYTES / (plan->depths * sizeof(uint16_t));
+    size_t positions = (size_t)(plan->side * plan->side);
+    size_t fitting = w->block_bytes / (plan->depths * w->value_size);
     size_t fair = plan->tiles * (size_t)plan->shape.groups / (4 * threads);
     plan->block = between((fitting < fair ? fitting : fair) / rows * rows, rows, BLOCK_MAX);
-    size_t each = (plan->depths + POSITIONS * (size_t)plan->shape.to) * sizeof(uint16_t);
-    plan->chunk = between(CHUNK_BYTES / each, 2, (plan->tiles + 1) / 2 * 2) / 2 * 2;
+    size_t each = (plan->depths + positions * (size_t)plan->shape.to) * w->value_size;
+    plan->chunk = between(w->chunk_bytes / each, 2, (plan->tiles + 1) / 2 * 2) / 2 * 2;
+    plan->stagger = STAGGER / w->value_size;
 }
 
-bool an_winograd_plan(an_winograd *out, const an_winograd_shape *shape, int threads)
+bool an_winograd_plan(an_winograd *out, const an_winograd_shape *shape, bool bf16, int threads)
 {
+    const way *w = way_find(bf16);
     memset(out, 0, sizeof *out);
     out->shape = *shape;
     out->threads = threads;
-    if (!shape_fits(shape))
+    if (!w || !shape_fits(shape, w))
         return false;
+    out->kernels = w->kernels;
+    out->value_size = w->value_size;
+    out->lanes = w->lanes;
+    out->tile = w->tile;
+    out->side = w->tile + 2;
     segments_make(out);
-    out->down = (shape->out_height + 1) / 2;
-    out->across = (shape->out_width + 1) / 2;
+    out->down = (shape->out_height + out->tile - 1) / out->tile;
+    out->across = (shape->out_width + out->tile - 1) / out->tile;
     out->tiles = (size_t)shape->batch * (size_t)out->down * (size_t)out->across;
-    for (int i = 0; i < POSITIONS; i++) {
-        out->depth[i] = (size_t)(shape->from * out->active[i / 4] * out->active[i % 4]);
+    for (int i = 0; i < out->side * out->side; i++) {
+        out->depth[i] = (size_t)(shape->from * out->active[i / out->side] * out->active[i % out->side]);
         out->shallow[i] = out->depths;
         out->depths += out->depth[i];
     }
-    sizes_make(out);
+    sizes_make(out, w);
     return true;
 }
 
@@ -91,225 +117,49 @@ bool an_winograd_turn(an_winograd *out, const an_winograd *forward)
                                 .pad = s->kernel - 1 - s->pad,
                                 .out_height = s->height,
                                 .out_width = s->width};
-    bool fits = an_winograd_plan(out, &turned, forward->threads);
+    bool fits = an_winograd_plan(out, &turned, forward->value_size == sizeof(uint16_t), forward->threads);
     out->turned = true;
     return fits;
 }
 
-#define GAIN 1.3 /* of products left out that the transforms take at most, measured */
 #define CHANNELS_LEAST 32
 
 bool an_winograd_pays(const an_winograd *plan, int products)
 {
     const an_winograd_shape *s = &plan->shape;
+    const way *w = way_find(plan->value_size == sizeof(uint16_t));
     double direct = (double)(s->out_height * s->out_width) * products;
     double own = (double)(plan->down * plan->across) * (double)plan->depths;
-    return s->from >= CHANNELS_LEAST && s->to >= CHANNELS_LEAST && own * GAIN < direct;
+    return s->from >= CHANNELS_LEAST && s->to >= CHANNELS_LEAST && own * w->gain < direct;
 }
 
-/* Scratch of a thread: V, then M of a panel, position by position. */
-static size_t v_size(const an_winograd *plan)
+size_t an_winograd_weights_size(const an_winograd *plan)
 {
-    return (size_t)plan->block * plan->depths + POSITIONS * STAGGER;
+    return plan->depths * (size_t)plan->shape.to;
 }
 
-static size_t v_place(const an_winograd *plan, int position)
+void an_winograd_weights(const an_winograd *plan, const float *master, void *transformed)
 {
-    return (size_t)plan->block * plan->shallow[position] + (size_t)position * STAGGER;
-}
-
-static size_t m_stride(const an_winograd *plan)
-{
-    return (size_t)plan->block * AN_WINOGRAD_PANEL * LANES + STAGGER;
-}
-
-static size_t thread_bytes(const an_winograd *plan)
-{
-    return v_size(plan) * sizeof(uint16_t) + POSITIONS * m_stride(plan) * sizeof(float);
+    plan->kernels->weights(plan, master, transformed);
 }
 
 size_t an_winograd_scratch(const an_winograd *plan)
 {
-    return (size_t)plan->threads * thread_bytes(plan);
-}
-
-typedef struct {
-    const an_winograd *plan;
-    const an_winograd_run_args *args;
-    size_t first, count; /* tiles */
-    size_t group;
-    uint16_t *v;
-    float *m;
-} block;
-
-typedef struct {
-    size_t image;
-    int y, x; /* of the tile's first output */
-} tile_place;
-
-static tile_place tile_find(const an_winograd *plan, size_t tile)
-{
-    size_t across = (size_t)plan->across, each = (size_t)plan->down * across;
-    return (tile_place){tile / each, (int)(tile % each / across) * 2, (int)(tile % across) * 2};
-}
-
-static size_t plane_find(const an_winograd *plan, size_t image, size_t group, int channels, int height, int width)
-{
-    size_t blocks = (size_t)channels / LANES;
-    return (image * (size_t)plan->shape.groups + group) * blocks * (size_t)height * (size_t)width * LANES;
-}
-
-/* V of all channels of a window, for the segment in row down and column right. Each position has a row of channels. */
-static AN_SIMD_TARGET void window_transform(const block *b, const an_winograd_window *w, size_t tile, int down,
-                                            int right)
-{
-    const an_winograd *plan = b->plan;
-    const an_winograd_shape *s = &plan->shape;
-    size_t area = (size_t)s->height * (size_t)s->width * LANES;
-    const uint16_t *plane = b->args->source + plane_find(plan, w->image, b->group, s->from, s->height, s->width);
-    uint16_t *rows[POSITIONS];
-    for (int p = 0; p < POSITIONS; p++) {
-        bool active = down < plan->active[p / 4] && right < plan->active[p % 4];
-        rows[p] = active ? b->v + v_place(plan, p) + tile * plan->depth[p] +
-                               (size_t)((down * plan->active[p % 4] + right) * s->from)
-                         : NULL;
-    }
-    for (int c = 0; c < s->from; c += LANES, plane += area) {
-        __m512 v[POSITIONS];
-        an_winograd_source(plane, w, v);
-        AN_SIMD_UNROLL
-        for (int p = 0; p < POSITIONS; p++)
-            if (rows[p])
-                _mm256_store_si256((__m256i *)(rows[p] + c), an_simd_narrow(v[p]));
-    }
-}
-
-static void source_transform(const block *b)
-{
-    const an_winograd *plan = b->plan;
-    const an_winograd_shape *s = &plan->shape;
-    for (size_t i = 0; i < b->count; i++) {
-        tile_place t = tile_find(plan, b->first + i);
-        for (int pair = 0; pair < plan->segments * plan->segments; pair++) {
-            int down = pair / plan->segments, right = pair % plan->segments;
-            an_winograd_window w;
-            an_winograd_window_set(&w, t.image, t.y - s->pad + plan->offset[down], t.x - s->pad + plan->offset[right],
-                                   s->height, s->width, 4);
-            window_transform(b, &w, i, down, right);
-        }
-    }
-}
-
-/* M of a panel of width vectors, the first of which is number vector. */
-static void panel_multiply(const block *b, int vector, int width)
-{
-    const an_winograd *plan = b->plan;
-    size_t columns = (size_t)width * LANES;
-    const uint16_t *weights =
-        b->args->transformed + b->group * an_winograd_weights_size(plan) + plan->depths * (size_t)vector * LANES;
-    for (int p = 0; p < POSITIONS; p++)
-        for (size_t row = 0; row < b->count; row += AN_WINOGRAD_ROWS) {
-            an_winograd_product product = {.a = b->v + v_place(plan, p) + row * plan->depth[p],
-                                           .a_row = plan->depth[p],
-                                           .a_pair = 2,
-                                           .b = weights + plan->shallow[p] * columns,
-                                           .b_vector = 2 * LANES,
-                                           .b_pair = 2 * columns,
-                                           .pairs = plan->depth[p] / 2,
-                                           .c = b->m + (size_t)p * m_stride(plan) + row * columns,
-                                           .c_row = columns};
-            an_winograd_multiply(&product, width);
-        }
-}
-
-/* A^T M A, plus bias. */
-static inline AN_SIMD_TARGET void target_transform(const float *m, size_t stride, __m512 bias, __m512 y[4])
-{
-    __m512 t[8];
-    AN_SIMD_UNROLL
-    for (size_t j = 0; j < 4; j++) {
-        __m512 m0 = _mm512_load_ps(m + j * stride), m1 = _mm512_load_ps(m + (4 + j) * stride);
-        __m512 m2 = _mm512_load_ps(m + (8 + j) * stride), m3 = _mm512_load_ps(m + (12 + j) * stride);
-        t[j] = m0 + m1 + m2;
-        t[4 + j] = m1 - m2 - m3;
-    }
-    AN_SIMD_UNROLL
-    for (int i = 0; i < 2; i++) {
-        y[2 * i] = t[4 * i] + t[4 * i + 1] + t[4 * i + 2] + bias;
-        y[2 * i + 1] = t[4 * i + 1] - t[4 * i + 2] - t[4 * i + 3] + bias;
-    }
-}
-
-/* The 2x2 pixels of a tile, as far as they exist; to: the first of them. */
-static inline AN_SIMD_TARGET void tile_store(const an_winograd_shape *s, tile_place t, __m512 y[4], uint16_t *to)
-{
-    size_t row = (size_t)s->out_width * LANES;
-    bool right = t.x + 1 < s->out_width;
-    _mm256_store_si256((__m256i *)to, an_simd_narrow(y[0]));
-    if (right)
-        _mm256_store_si256((__m256i *)(to + LANES), an_simd_narrow(y[1]));
-    if (t.y + 1 == s->out_height)
-        return;
-    _mm256_store_si256((__m256i *)(to + row), an_simd_narrow(y[2]));
-    if (right)
-        _mm256_store_si256((__m256i *)(to + row + LANES), an_simd_narrow(y[3]));
-}
-
-/* max(0, NaN) is NaN here, so that a diverged network is noticed. */
-static inline AN_SIMD_TARGET void relu(__m512 y[4])
-{
-    AN_SIMD_UNROLL
-    for (int i = 0; i < 4; i++)
-        y[i] = _mm512_max_ps(_mm512_setzero_ps(), y[i]);
-}
-
-static AN_SIMD_TARGET void panel_store(const block *b, int vector, int width)
-{
-    const an_winograd *plan = b->plan;
-    const an_winograd_shape *s = &plan->shape;
-    size_t area = (size_t)s->out_height * (size_t)s->out_width * LANES;
-    const float *bias = b->args->bias ? b->args->bias[b->group] + vector * LANES : NULL;
-    for (size_t i = 0; i < b->count; i++) {
-        tile_place t = tile_find(plan, b->first + i);
-        uint16_t *to = b->args->target + plane_find(plan, t.image, b->group, s->to, s->out_height, s->out_width) +
-                       (size_t)vector * area + ((size_t)t.y * (size_t)s->out_width + (size_t)t.x) * LANES;
-        for (int j = 0; j < width; j++, to += area) {
-            __m512 y[4];
-            target_transform(b->m + (i * (size_t)width + (size_t)j) * LANES, m_stride(plan),
-                             bias ? _mm512_loadu_ps(bias + j * LANES) : _mm512_setzero_ps(), y);
-            if (b->args->relu)
-                relu(y);
-            tile_store(s, t, y, to);
-        }
-    }
-}
-
-static void block_run(const block *b)
-{
-    int vectors = b->plan->shape.to / LANES, width;
-    source_transform(b);
-    for (int vector = 0; vector < vectors; vector += width) {
-        width = an_winograd_panel(vectors - vector);
-        panel_multiply(b, vector, width);
-        panel_store(b, vector, width);
-    }
+    return (size_t)plan->threads * an_winograd_scratch_each(plan);
 }
 
 void an_winograd_run(const an_winograd *plan, const an_winograd_run_args *args)
 {
-    size_t each = (size_t)plan->block, groups = (size_t)plan->shape.groups;
-    size_t blocks = (plan->tiles + each - 1) / each * groups;
-#pragma omp parallel for schedule(dynamic)
-    for (size_t i = 0; i < blocks; i++) {
-        char *scratch = (char *)args->scratch + (size_t)omp_get_thread_num() * thread_bytes(plan);
-        size_t first = i / groups * each, left = plan->tiles - first;
-        block b = {.plan = plan,
-                   .args = args,
-                   .first = first,
-                   .count = left < each ? left : each,
-                   .group = i % groups,
-                   .v = (uint16_t *)scratch,
-                   .m = (float *)(scratch + v_size(plan) * sizeof(uint16_t))};
-        block_run(&b);
-    }
+    plan->kernels->run(plan, args);
+}
+
+size_t an_winograd_gradient_scratch(const an_winograd *plan)
+{
+    size_t values = an_winograd_chunk_v(plan) + an_winograd_chunk_m(plan);
+    return values * plan->value_size + an_winograd_weights_size(plan) * sizeof(float);
+}
+
+void an_winograd_gradient(const an_winograd *plan, const an_winograd_gradient_args *args)
+{
+    plan->kernels->gradient(plan, args);
 }

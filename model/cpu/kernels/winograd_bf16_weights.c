@@ -2,18 +2,13 @@
  * products read it: panels of outputs; in each the positions; in each pairs of channels, for every output both in
  * turns.
  */
-#include "model/cpu/kernels/winograd_simd_private.h"
+#include "model/cpu/kernels/winograd_bf16_private.h"
 
 #define LANES AN_SIMD_LANES
-#define POSITIONS AN_WINOGRAD_POSITIONS
+#define POSITIONS AN_WINOGRAD_BF16_POSITIONS
 
 /* U of 16 x 16 pairs of channels: master's input by master's output. */
 typedef uint16_t square[POSITIONS][LANES][LANES];
-
-size_t an_winograd_weights_size(const an_winograd *plan)
-{
-    return plan->depths * (size_t)plan->shape.to;
-}
 
 /* Master channels: those of the convolution that is not turned. */
 static size_t inputs(const an_winograd *plan)
@@ -105,7 +100,7 @@ static void square_place(const an_winograd *plan, square s, size_t depth, int ve
     }
 }
 
-void an_winograd_weights(const an_winograd *plan, const float *master, uint16_t *transformed)
+void an_winograd_bf16_weights(const an_winograd *plan, const float *master, void *transformed)
 {
     size_t rows = inputs(plan) / LANES, columns = outputs(plan) / LANES;
     int segments = plan->segments;

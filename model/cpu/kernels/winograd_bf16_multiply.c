@@ -1,6 +1,6 @@
 /* The matrix product of Winograd's convolutions, at the speed of VDPBF16PS: 8 rows of up to 3 vectors stay in
  * registers, and each vector that is loaded meets 8 values, each value that is loaded up to 3 vectors. */
-#include "model/cpu/kernels/winograd_simd_private.h"
+#include "model/cpu/kernels/winograd_bf16_private.h"
 
 #define ROWS AN_WINOGRAD_ROWS
 

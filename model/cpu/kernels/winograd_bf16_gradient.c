@@ -5,10 +5,10 @@
  * One thread at a time holds a panel and adds chunk by chunk, so sums have one order whatever the threads. */
 #include <string.h>
 
-#include "model/cpu/kernels/winograd_simd_private.h"
+#include "model/cpu/kernels/winograd_bf16_private.h"
 
 #define LANES AN_SIMD_LANES
-#define POSITIONS AN_WINOGRAD_POSITIONS
+#define POSITIONS AN_WINOGRAD_BF16_POSITIONS
 #define SPAN 16 /* pairs of tiles that a thread transforms at a time */
 
 typedef struct {
@@ -23,21 +23,6 @@ typedef struct {
 static size_t pairs_most(const an_winograd *plan)
 {
     return (size_t)plan->chunk / 2;
-}
-
-static size_t v_size(const an_winograd *plan)
-{
-    return (size_t)plan->chunk * plan->depths;
-}
-
-static size_t m_size(const an_winograd *plan)
-{
-    return (size_t)plan->chunk * POSITIONS * (size_t)plan->shape.to;
-}
-
-size_t an_winograd_gradient_scratch(const an_winograd *plan)
-{
-    return (v_size(plan) + m_size(plan)) * sizeof(uint16_t) + plan->depths * (size_t)plan->shape.to * sizeof(float);
 }
 
 /* The windows of a span of tiles, shifted; those behind the batch see nothing. */
@@ -93,8 +78,8 @@ static AN_SIMD_TARGET void source_span(const chunk *c, size_t first, size_t coun
             to[p] = active ? c->v + (plan->shallow[p] / LANES + row) * 2 * LANES * pairs_most(plan) : NULL;
         }
         for (size_t i = 0; i < count; i++)
-            pair_transform(c->args->source + (c->group * blocks + block) * area, (size_t)s->groups * blocks * area,
-                           w + 2 * i, false, to, (first + i) * 2 * LANES);
+            pair_transform((const uint16_t *)c->args->source + (c->group * blocks + block) * area,
+                           (size_t)s->groups * blocks * area, w + 2 * i, false, to, (first + i) * 2 * LANES);
     }
 }
 
@@ -111,8 +96,8 @@ static AN_SIMD_TARGET void target_span(const chunk *c, size_t first, size_t coun
         for (size_t p = 0; p < POSITIONS; p++)
             to[p] = c->m + (p * blocks + block) * 2 * LANES * pairs_most(plan);
         for (size_t i = 0; i < count; i++)
-            pair_transform(c->args->slope + (c->group * blocks + block) * area, (size_t)s->groups * blocks * area,
-                           w + 2 * i, true, to, (first + i) * 2 * LANES);
+            pair_transform((const uint16_t *)c->args->slope + (c->group * blocks + block) * area,
+                           (size_t)s->groups * blocks * area, w + 2 * i, true, to, (first + i) * 2 * LANES);
     }
 }
 
@@ -232,7 +217,7 @@ static AN_SIMD_TARGET void bias_sum(const chunk *c, size_t block)
     size_t area = (size_t)s->out_height * (size_t)s->out_width, blocks = (size_t)(s->groups * s->to) / LANES;
     __m512 sum = _mm512_setzero_ps();
     for (size_t image = 0; image < (size_t)s->batch; image++) {
-        const uint16_t *plane = c->args->slope + (image * blocks + block) * area * LANES;
+        const uint16_t *plane = (const uint16_t *)c->args->slope + (image * blocks + block) * area * LANES;
         __m512 own = _mm512_setzero_ps();
         for (size_t i = 0; i < area; i++)
             own += an_simd_widen(_mm256_load_si256((const __m256i *)(plane + i * LANES)));
@@ -250,11 +235,11 @@ static void biases_sum(const chunk *c)
         bias_sum(c, block);
 }
 
-void an_winograd_gradient(const an_winograd *plan, const an_winograd_gradient_args *args)
+void an_winograd_bf16_gradient(const an_winograd *plan, const an_winograd_gradient_args *args)
 {
     chunk c = {.plan = plan, .args = args, .v = args->scratch};
-    c.m = c.v + v_size(plan);
-    c.u = (float *)(void *)(c.m + m_size(plan));
+    c.m = c.v + an_winograd_chunk_v(plan);
+    c.u = (float *)(void *)(c.m + an_winograd_chunk_m(plan));
     biases_sum(&c);
     for (c.group = 0; c.group < (size_t)plan->shape.groups; c.group++) {
         for (c.first = 0; c.first < plan->tiles; c.first += (size_t)plan->chunk) {

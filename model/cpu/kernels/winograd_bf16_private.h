@@ -1,12 +1,11 @@
-/* What the Winograd kernels share: the matrix product, and windows of an image as vectors of 16 channels. */
-#ifndef AN_MODEL_CPU_KERNELS_WINOGRAD_SIMD_PRIVATE_H
-#define AN_MODEL_CPU_KERNELS_WINOGRAD_SIMD_PRIVATE_H
+/* What the bf16 Winograd kernels share: the matrix product, and windows of an image as vectors of 16 channels. */
+#ifndef AN_MODEL_CPU_KERNELS_WINOGRAD_BF16_PRIVATE_H
+#define AN_MODEL_CPU_KERNELS_WINOGRAD_BF16_PRIVATE_H
 
 #include "model/cpu/kernels/simd_private.h"
-#include "model/cpu/kernels/winograd.h"
+#include "model/cpu/kernels/winograd_private.h"
 
-#define AN_WINOGRAD_ROWS 8  /* of a product that are made at a time */
-#define AN_WINOGRAD_PANEL 3 /* vectors of a product's columns that are made at a time, at most */
+#define AN_WINOGRAD_BF16_POSITIONS 16
 
 /* A product of bf16 matrices, AN_WINOGRAD_ROWS x width vectors of floats. The sum runs over pairs: an element of a is
  * two neighbouring values, a vector of b 16 times two. Steps are in values. */
@@ -22,18 +21,8 @@ typedef struct {
 
 void an_winograd_multiply(const an_winograd_product *product, int width);
 
-/* The width of the next panel if so many vectors are left: 4 are cut into 2 + 2 and not 3 + 1. */
-static inline int an_winograd_panel(int vectors)
-{
-    return vectors == 4 || vectors == 2 ? 2 : vectors < AN_WINOGRAD_PANEL ? vectors : AN_WINOGRAD_PANEL;
-}
-
-/* The panel of which a vector is part. */
-static inline void an_winograd_panel_find(int vectors, int vector, int *first, int *width)
-{
-    for (*first = 0; *width = an_winograd_panel(vectors - *first), vector >= *first + *width;)
-        *first += *width;
-}
+void an_winograd_bf16_weights(const an_winograd *plan, const float *master, void *transformed);
+void an_winograd_bf16_gradient(const an_winograd *plan, const an_winograd_gradient_args *args);
 
 /* Where the pixels of a window of an image of 16-channel blocks lie; what is outside is masked and reads as zero. */
 typedef struct {
@@ -70,7 +59,7 @@ static inline AN_SIMD_TARGET __m512 an_winograd_pixel(const uint16_t *plane, con
 
 /* V of a window of 4x4 pixels. */
 static inline AN_SIMD_TARGET void an_winograd_source(const uint16_t *plane, const an_winograd_window *w,
-                                                     __m512 v[AN_WINOGRAD_POSITIONS])
+                                                     __m512 v[AN_WINOGRAD_BF16_POSITIONS])
 {
     AN_SIMD_UNROLL
     for (int j = 0; j < 4; j++) {
@@ -93,7 +82,7 @@ static inline AN_SIMD_TARGET void an_winograd_source(const uint16_t *plane, cons
 
 /* dM of a window of 2x2 pixels. */
 static inline AN_SIMD_TARGET void an_winograd_slope(const uint16_t *plane, const an_winograd_window *w,
-                                                    __m512 m[AN_WINOGRAD_POSITIONS])
+                                                    __m512 m[AN_WINOGRAD_BF16_POSITIONS])
 {
     AN_SIMD_UNROLL
     for (int j = 0; j < 2; j++) {
