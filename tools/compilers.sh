@@ -17,8 +17,9 @@ source tools/packages.sh
 an_install build
 failed=()
 for compiler in "$@"; do
-    command -v "$compiler" >/dev/null ||
-        DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$compiler" >/dev/null
+    packages=("$compiler")
+    [[ $compiler != clang-* ]] || packages+=("libomp-${compiler#clang-}-dev")
+    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "${packages[@]}" >/dev/null
     log="build/compiler-$compiler.log"
     mkdir -p build
     if cmake -G Ninja -B "build/compiler-$compiler" -D CMAKE_C_COMPILER="$compiler" >"$log" 2>&1 &&

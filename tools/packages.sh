@@ -13,7 +13,7 @@ set -euo pipefail
 # group | what it is | Debian's names | Ubuntu's, where they differ | Ubuntu 22.04's, where they differ from these
 an_packages_table() {
     cat <<'END'
-build   | C compiler (GCC 12 to 14, or Clang)     | gcc libc6-dev |
+build   | GCC 12 to 14, or Clang with its libomp  | gcc libc6-dev |
 build   | CMake 3.22 or later, Ninja, pkg-config  | cmake ninja-build pkg-config |
 build   | LMDB                                    | liblmdb-dev |
 build   | libjpeg-turbo                           | libjpeg62-turbo-dev | libjpeg-turbo8-dev |
