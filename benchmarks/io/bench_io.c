@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/program/commit.h"
 #include "base/program/fault.h"
+#include "base/program/fonts.h"
 #include "base/program/log.h"
 #include "base/program/options.h"
 #include "base/program/stop.h"
@@ -196,6 +197,7 @@ static an_version_libraries *const libraries[] = {an_dataset_libraries, NULL};
 int main(int argc, char **argv)
 {
     static bench_report report;
+    an_fonts_install();
     an_version_declare(AN_COMMIT, libraries);
     an_log_init("an-bench-io", AN_LOG_INFO);
     an_fault_install("an-bench-io");

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/program/commit.h"
 #include "base/program/fault.h"
+#include "base/program/fonts.h"
 #include "base/program/log.h"
 #include "base/program/version.h"
 #include "ingest/commands/commands.h"
@@ -30,6 +31,7 @@ static an_version_libraries *const libraries[] = {an_dataset_libraries, NULL};
 
 int main(int argc, char **argv)
 {
+    an_fonts_install();
     an_version_declare(AN_COMMIT, libraries);
     an_log_init("an-ingest", AN_LOG_INFO);
     an_fault_install("an-ingest");

@@ -40,7 +40,10 @@ mkdir -p "$library" "$licenses" "$fonts"
 license() {
     local package
     package=$({ dpkg-query -S "$1" "${1#/usr}" 2>/dev/null || true; } | head -n 1 | cut -d: -f1) # paths before /lib was /usr/lib, too
-    [ -n "$package" ] && [ -e "/usr/share/doc/$package/copyright" ] || { echo "no licence found for $1" >&2 && return 1; }
+    if [ -z "$package" ] || ! [ -e "/usr/share/doc/$package/copyright" ]; then
+        echo "no licence found for $1" >&2
+        return 1
+    fi
     cp -L "/usr/share/doc/$package/copyright" "$licenses/$package"
 }
 
@@ -48,7 +51,9 @@ license() {
 glibc='/(ld-linux-x86-64|libc|libm|libdl|libpthread|librt|libresolv|libutil)\.so'
 mapfile -t programs < <(find "$root/bin" -type f)
 ldd "${programs[@]}" >"$stage.ldd"
-! grep 'not found' "$stage.ldd" >&2
+if grep 'not found' "$stage.ldd" >&2; then
+    exit 1
+fi
 while read -r name path; do
     real=$(readlink -f "$path")
     install -m 644 "$real" "$library/$name"

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/program/commit.h"
 #include "base/program/fault.h"
+#include "base/program/fonts.h"
 #include "base/program/log.h"
 #include "base/program/options.h"
 #include "base/program/stop.h"
@@ -76,6 +77,7 @@ static an_version_libraries *const libraries[] = {an_dataset_libraries, an_backe
 int main(int argc, char **argv)
 {
     let_idle_threads_sleep(argv);
+    an_fonts_install();
     an_version_declare(AN_COMMIT, libraries);
     an_log_init("an-show", AN_LOG_INFO);
     an_fault_install("an-show");

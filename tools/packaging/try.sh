@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# Tries what the target `package` made, on bare systems by tools/on-debian.sh: the Debian package is installed, used and purged on the
+# release that it was built on, the tarball is used on Debian 12 and 13 with nothing installed at all. Without root or debootstrap it
+# ends with 77, as on-debian.sh does.
+#
+#     cmake --build --preset release --target package && tools/packaging/try.sh [DEBIAN-RELEASE-OF-THE-BUILD]
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+images=build/try-images
+
+# Packs, trains, evaluates and draws with the programs in PATH.
+use() {
+    cd "$(mktemp -d)"
+    an-train --version
+    an-train --devices list
+    an-ingest --size 72 --class-names /an/tools/fashion-mnist-classes.tsv "/an/$images/t10k-images-idx3-ubyte.gz" data
+    an-ingest info data >/dev/null
+    an-ingest sheet data sheet.png
+    an-train --run run --crop 64 --batch 32 --init he --rate 0.01 --steps 2 data
+    an-train eval --run run data
+    an-show report --output report.html run data
+    an-show filters --run run filters.png
+    an-bench-io --crop 64 --seconds 0.2 data >/dev/null
+    grep -q '</html>' report.html
+}
+
+case ${1:-} in
+inside-deb)
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -qq
+    apt-get install -qq -y --no-install-recommends "./$2" >/dev/null
+    (use)
+    apt-get purge -qq -y an >/dev/null
+    for left in /usr/bin/an-train /usr/share/doc/an /usr/share/an; do
+        [ ! -e "$left" ] || { echo "purging left $left" >&2 && exit 1; }
+    done
+    ;;
+inside-tarball)
+    tar -C /opt -xf "$2"
+    mv /opt/an-* "/opt/moved an" # it may lie anywhere
+    PATH="/opt/moved an/bin:$PATH"
+    (use)
+    ;;
+*)
+    release=${1:-bookworm}
+    packages=build/release/packages
+    rm -rf "$images"
+    mkdir -p "$images"
+    cp /usr/share/datasets/fashion-mnist/t10k-* "$images/"
+    for package in "$packages"/an_*.deb; do
+        echo "=== $package on $release"
+        tools/on-debian.sh --with "$package" --with "$images" "$release" tools/packaging/try.sh inside-deb "$package"
+    done
+    for tarball in "$packages"/an-*.tar.gz; do
+        for release in bookworm trixie; do
+            echo "=== $tarball on $release"
+            tools/on-debian.sh --with "$tarball" --with "$images" "$release" tools/packaging/try.sh inside-tarball "$tarball"
+        done
+    done
+    rm -r "$images"
+    ;;
+esac
