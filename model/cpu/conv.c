@@ -121,11 +121,12 @@ static int weights_make(conv_op *conv, const geometry *g, const_dnnl_primitive_d
     return an_cpu_weights_make(&op->biases[0], op->cpu, &g->bias, NULL, &g->bias);
 }
 
-static int forward_make(conv_op *conv, const geometry *g)
+/* From a copy of hint: asked again, now that the tensors' orders are given, oneDNN might choose other weights. */
+static int forward_make(conv_op *conv, const_dnnl_primitive_desc_t hint)
 {
     an_op *op = &conv->op;
     dnnl_primitive_desc_t desc;
-    int rc = describe(&desc, conv, g, dnnl_forward_training, NULL);
+    int rc = an_cpu_check(dnnl_primitive_desc_clone(&desc, hint), op->node.name, "a description");
     if (rc)
         return rc;
     rc = an_primitive_make(&conv->forward, op->cpu, desc, op->node.name);
@@ -155,7 +156,7 @@ static int kernels_make(conv_op *conv, const an_op_spec *spec, geometry *g, cons
     rc = weights_make(conv, g, hint);
     if (rc)
         return rc;
-    rc = forward_make(conv, g);
+    rc = forward_make(conv, hint);
     if (rc || !op->cpu->training)
         return rc;
     if (conv->input_gradient)
