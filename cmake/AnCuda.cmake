@@ -1,5 +1,6 @@
-# AN_CUDA=AUTO|ON|OFF: the CUDA backend needs the toolkit (13 or later), cuDNN 9 and cuBLASLt. AUTO without them builds
-# for the CPU alone, with no dependency on any of them; ON is an error then, saying what is missing.
+# AN_CUDA=AUTO|ON|OFF: the CUDA backend needs the toolkit (13 or later), cuDNN 9 and cuBLASLt. It is a
+# module that programs load when a CUDA device is asked for; they themselves link none of these. AUTO without them makes no
+# module; ON is an error then, saying what is missing.
 set(AN_HAVE_CUDA FALSE)
 if(AN_CUDA STREQUAL "OFF")
   set(AN_CUDA_STATUS "off (AN_CUDA=OFF): CPU only")

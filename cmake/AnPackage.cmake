@@ -30,7 +30,9 @@ threaded decoding and augmentation, an-train trains convolutional networks on
 processors, an-bench-io measures the data path and names its limit, an-show
 draws networks and what they learned.")
 set(CPACK_DEBIAN_CUDA_PACKAGE_NAME an-cuda)
-set(CPACK_DEBIAN_CUDA_PACKAGE_DEPENDS "an (= ${PROJECT_VERSION})")
+# Not by dpkg-shlibdeps: NVIDIA's libraries are in none of Debian's packages.
+set(CPACK_DEBIAN_CUDA_PACKAGE_SHLIBDEPS OFF)
+set(CPACK_DEBIAN_CUDA_PACKAGE_DEPENDS "an (= ${PROJECT_VERSION}), libc6 (>= 2.34)")
 set(CPACK_DEBIAN_CUDA_DESCRIPTION "This is the backend for NVIDIA GPUs.
 an-train loads this module when a device called cuda is asked for. It needs
 NVIDIA's driver, the CUDA 13 runtime, cuBLASLt and cuDNN 9, which are not

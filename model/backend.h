@@ -119,12 +119,14 @@ typedef struct an_backend_api {
     int (*parameter_set)(an_op *op, bool bias, an_parameter_kind kind, const float *values);
 } an_backend_api;
 
-/* The table of backends in this build. */
+/* The table of backends. Its rows are there in every build; a backend that is a module (model/backend_module.h) is
+ * loaded when it is first asked for, and until then costs nothing. AN_EUNSUPPORTED says what it lacks on this machine
+ * and what to do about it. */
 int an_backend_count(void);
-const an_backend_api *an_backend_at(int number);
+int an_backend_at(int number, const an_backend_api **out);
 
 /* The backend for a device's name: the part before a colon is the backend's name, the rest is for the backend.
- * AN_EINVAL names the backends that this build has. */
+ * AN_EINVAL names the backends in the table; AN_EUNSUPPORTED as above. */
 int an_backend_find(const char *device, const an_backend_api **out);
 /* Appends a line for each device of this machine, or the reason why a backend has none. */
 int an_backend_devices(an_buffer *out);
@@ -132,6 +134,6 @@ int an_backend_devices(an_buffer *out);
 int an_backend_libraries(an_buffer *out);
 
 extern const an_backend_api an_backend_cpu;
-extern const an_backend_api an_backend_cuda; /* in builds with CUDA */
+extern const an_backend_api an_backend_cuda; /* in its module, and in tests that link the backend's objects */
 
 #endif

@@ -37,11 +37,13 @@ ROOMS = {
 
     "model/graph": {"base"},
     "model/nets": {"base", "model/graph"},
-    "model": {"base", "base/text", "model/graph"},
+    "model/module": {"base"},
+    "model": {"base", "base/text", "model/graph", "model/module"},
     "model/cpu/kernels": {"base"},
     "model/cpu": {"base", "model", "model/graph", "model/cpu/kernels"},
     "model/cuda/kernels": {"base"},
     "model/cuda/library": {"base", "model/graph"},
+    "model/cuda/module": {"base", "model", "model/graph"},
     "model/cuda": {"base", "model", "model/graph", "model/cuda/kernels", "model/cuda/library"},
 
     "train/state": {"base", "base/text", "model", "model/graph"},

@@ -19,7 +19,8 @@
 #define SUMS_MAX 8        /* sums and maxima in a body */
 #define CHECKED_MAX 65536 /* launches of more items are not checked access by access: they would take minutes */
 
-/* The emulator is loaded with the program, so its thread-local variables have fixed places. */
+/* Every access to memory reads these, so they have fixed places. A library that is loaded later gets few of those,
+ * hence pointers: emu_kernel_run makes what they point to. */
 #define THREAD_LOCAL static __thread __attribute__((tls_model("initial-exec")))
 
 typedef enum { SUM, MAXIMUM } combination;
@@ -30,20 +31,22 @@ static struct {
 } settings = {.count = LANES_MAX, .dropped = -1};
 
 /* The warp that this thread runs. */
-THREAD_LOCAL struct {
+typedef struct {
     int lane, reached, known; /* reached: sums that the lane has come to in this run; known: those with a result */
     combination kinds[SUMS_MAX];
     double given[SUMS_MAX][LANES_MAX], results[SUMS_MAX][LANES_MAX];
     jmp_buf stop;
-} warp;
+} warp_state;
+THREAD_LOCAL warp_state *warp;
 
 /* What this thread's launch may touch. */
-THREAD_LOCAL struct {
+typedef struct {
     const char *kernel;
     bool checked;
     int last; /* the extent that held the last access */
     emu_extents extents;
-} allowed;
+} allowance;
+THREAD_LOCAL allowance *allowed;
 
 void emu_lanes_set(int lanes)
 {
@@ -68,33 +71,33 @@ static bool is_within(const emu_extent *extent, const void *at, size_t size)
 
 static void touch_check(const void *at, size_t size)
 {
-    if (allowed.last < allowed.extents.count && is_within(&allowed.extents.each[allowed.last], at, size))
+    if (allowed->last < allowed->extents.count && is_within(&allowed->extents.each[allowed->last], at, size))
         return;
-    for (int i = 0; i < allowed.extents.count; i++)
-        if (is_within(&allowed.extents.each[i], at, size)) {
-            allowed.last = i;
+    for (int i = 0; i < allowed->extents.count; i++)
+        if (is_within(&allowed->extents.each[i], at, size)) {
+            allowed->last = i;
             return;
         }
-    emu_violation("%s: %zu bytes at %p are touched that the arguments do not describe", allowed.kernel, size, at);
+    emu_violation("%s: %zu bytes at %p are touched that the arguments do not describe", allowed->kernel, size, at);
 }
 
 static inline void touch(const void *at, size_t size)
 {
-    if (allowed.checked)
+    if (allowed->checked)
         touch_check(at, size);
 }
 
 /* As in kernels.cu: halves of the warp exchange their values, then quarters, and so on. */
 static void combine(int sum)
 {
-    double *results = warp.results[sum], before[LANES_MAX];
+    double *results = warp->results[sum], before[LANES_MAX];
     for (int lane = 0; lane < settings.count; lane++)
-        results[lane] = lane == settings.dropped ? (warp.kinds[sum] == SUM ? 0 : -INFINITY) : warp.given[sum][lane];
+        results[lane] = lane == settings.dropped ? (warp->kinds[sum] == SUM ? 0 : -INFINITY) : warp->given[sum][lane];
     for (int away = settings.count / 2; away; away /= 2) {
         memcpy(before, results, sizeof before);
         for (int lane = 0; lane < settings.count; lane++) {
             double other = before[lane ^ away];
-            results[lane] = warp.kinds[sum] == SUM ? before[lane] + other : fmax(before[lane], other);
+            results[lane] = warp->kinds[sum] == SUM ? before[lane] + other : fmax(before[lane], other);
         }
     }
 }
@@ -106,24 +109,24 @@ static bool is_same(double a, double b)
 
 static double lanes_combined(combination kind, double value)
 {
-    int sum = warp.reached++;
+    int sum = warp->reached++;
     if (sum == SUMS_MAX)
         abort();
-    if (sum < warp.known) {
-        if (warp.kinds[sum] != kind || !is_same(warp.given[sum][warp.lane], value))
-            emu_violation("%s: a lane does not bring the same value to a sum again", allowed.kernel);
-        return warp.results[sum][warp.lane];
+    if (sum < warp->known) {
+        if (warp->kinds[sum] != kind || !is_same(warp->given[sum][warp->lane], value))
+            emu_violation("%s: a lane does not bring the same value to a sum again", allowed->kernel);
+        return warp->results[sum][warp->lane];
     }
-    if (warp.lane && warp.kinds[sum] != kind)
-        emu_violation("%s: one lane is at a sum and another at a maximum", allowed.kernel);
-    warp.kinds[sum] = kind;
-    warp.given[sum][warp.lane] = value;
-    longjmp(warp.stop, 1);
+    if (warp->lane && warp->kinds[sum] != kind)
+        emu_violation("%s: one lane is at a sum and another at a maximum", allowed->kernel);
+    warp->kinds[sum] = kind;
+    warp->given[sum][warp->lane] = value;
+    longjmp(warp->stop, 1);
 }
 
 #define AN_BODY static inline __attribute__((unused))
 #define AN_LANES settings.count
-#define AN_LANE warp.lane
+#define AN_LANE warp->lane
 #define AN_LANES_SUM(x) lanes_combined(SUM, x)
 #define AN_LANES_MAX(x) (float)lanes_combined(MAXIMUM, x)
 #define AN_TOUCH(at, size) touch(at, size)
@@ -134,8 +137,8 @@ typedef void (*body)(const void *args, uint64_t item);
 /* Whether the lane came to its end. */
 static bool lane_ends(body run, const void *args, uint64_t item)
 {
-    warp.reached = 0;
-    if (setjmp(warp.stop))
+    warp->reached = 0;
+    if (setjmp(warp->stop))
         return false;
     run(args, item);
     return true;
@@ -145,7 +148,7 @@ static bool lane_ends(body run, const void *args, uint64_t item)
 static int lanes_run(body run, const void *args, uint64_t item)
 {
     int ended = 0;
-    for (warp.lane = 0; warp.lane < settings.count; warp.lane++)
+    for (warp->lane = 0; warp->lane < settings.count; warp->lane++)
         ended += lane_ends(run, args, item);
     return ended;
 }
@@ -153,11 +156,11 @@ static int lanes_run(body run, const void *args, uint64_t item)
 static void warp_run(body run, const void *args, uint64_t item)
 {
     int ended;
-    warp.known = 0;
+    warp->known = 0;
     while (!(ended = lanes_run(run, args, item)))
-        combine(warp.known++);
+        combine(warp->known++);
     if (ended < settings.count)
-        emu_violation("%s: only some of the lanes reach a sum", allowed.kernel);
+        emu_violation("%s: only some of the lanes reach a sum", allowed->kernel);
 }
 
 #define ITEM(name, type)                                                                                               \
@@ -197,9 +200,10 @@ void emu_kernel_run(const emu_kernel *kernel, const void *args)
 {
     bool extra = settings.extra && !strcmp(settings.extra, kernel->name);
     uint64_t items = ((const an_kernel_places *)args)->items + extra;
-    allowed.kernel = kernel->name;
-    allowed.last = 0;
-    allowed.checked = items <= CHECKED_MAX;
-    emu_extents_of(&allowed.extents, kernel->name, args);
+    allowance launch = {.kernel = kernel->name, .checked = items <= CHECKED_MAX};
+    warp_state lanes = {0};
+    emu_extents_of(&launch.extents, kernel->name, args);
+    allowed = &launch;
+    warp = &lanes;
     kernel->run(args, items);
 }

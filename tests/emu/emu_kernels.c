@@ -111,3 +111,27 @@ void __cudaRegisterFunction(void **handle, const char *host, char *device, const
         if (!strcmp(emu_kernel_at(i)->name, name))
             functions[i] = host;
 }
+
+/* What nvcc puts into the functions that stand for kernels on the host. They are never called: kernels.cu launches by
+ * cudaLaunchKernel. */
+int __cudaPopCallConfiguration(dim3 *grid, dim3 *block, size_t *shared, void *stream);
+int __cudaGetKernel(void *kernel, const void *function);
+int __cudaLaunchKernel(void *kernel, dim3 grid, dim3 block, void **args, size_t shared, void *stream);
+
+int __cudaPopCallConfiguration(dim3 *grid, dim3 *block, size_t *shared, void *stream)
+{
+    (void)grid, (void)block, (void)shared, (void)stream;
+    return cudaErrorNotSupported;
+}
+
+int __cudaGetKernel(void *kernel, const void *function)
+{
+    (void)kernel, (void)function;
+    return cudaErrorNotSupported;
+}
+
+int __cudaLaunchKernel(void *kernel, dim3 grid, dim3 block, void **args, size_t shared, void *stream)
+{
+    (void)kernel, (void)grid, (void)block, (void)args, (void)shared, (void)stream;
+    return cudaErrorNotSupported;
+}

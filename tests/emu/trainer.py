@@ -2,7 +2,7 @@
 """The unmodified an-train on emulated GPUs: it trains as on the CPU, a run stopped in mid-epoch and resumed ends in the same
 bytes, and a checkpoint goes on wherever it is taken.
 
-    trainer.py LIBRARY      the emulator
+    trainer.py FOLDER       the emulator: its libraries
     trainer.py real         none: this machine's own GPUs
 """
 import filecmp
@@ -34,7 +34,7 @@ def check_closing_page(work):
 
 
 def environment(devices):
-    more = {"LD_PRELOAD": EMULATOR} if "cuda" in devices and EMULATOR else {}
+    more = {"AN_CUDA_LIBRARIES": EMULATOR} if "cuda" in devices and EMULATOR else {}
     return dict(os.environ, OMP_WAIT_POLICY="passive", **more)
 
 
@@ -136,6 +136,20 @@ def check_graphs(work):
     assert re.search(r"^graphs +[0-9.]+ ms a step; queued operation by operation [0-9.]+ ms$", dry, re.M), dry
 
 
+def check_module(work):
+    """The programs do without the module and NVIDIA's libraries; who asks for a GPU then is told what is missing."""
+    for program in ("an-ingest", "an-train", "an-show", "an-bench-io"):
+        needs = subprocess.run(["readelf", "-d", f"{BIN}/{program}"], capture_output=True, text=True, check=True).stdout
+        assert "NEEDED" in needs and not re.search("libcu|libnv", needs), needs
+    os.environ["AN_CUDA_MODULE"] = f"{work}/no-module.so"
+    listed = subprocess.run([f"{BIN}/an-train", "--devices", "list"], capture_output=True, text=True, check=True).stdout
+    assert listed.startswith("cpu ") and "\ncuda     none: the CUDA module cannot be read" in listed, listed
+    _, said = train(work, SMALL, "cuda:0", "no-module", 2, expect=1)
+    assert "AN_CUDA_MODULE names" in said, said
+    train(work, SMALL, "cpu", "no-module", 2)
+    del os.environ["AN_CUDA_MODULE"]
+
+
 def check_lost_device(work):
     """A device that fails in mid-training ends the run with a message; what was saved before is whole and goes on."""
     os.environ["AN_EMU_LOST"] = "500"
@@ -176,6 +190,7 @@ def main(work):
     check_evaluation(work, "cuda")
     check_closing_page(work)
     if EMULATOR:
+        check_module(work)
         check_engines(work)
         check_graphs(work)
         check_lost_device(work)

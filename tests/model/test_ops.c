@@ -18,11 +18,12 @@
 #include "support.h"
 
 /* Every kind of device in every precision that it has here. */
-static const an_test_target backends[] = {
+/* A row without a table of functions is for GPUs; main adds it. */
+static an_test_target backends[] = {
 #ifdef AN_TEST_CUDA /* this file is compiled a second time, with emulated devices */
-    {.api = &an_backend_cuda, .precision = AN_PRECISION_F32},
-    {.api = &an_backend_cuda, .precision = AN_PRECISION_TF32, .tolerance = 2e-3},
-    {.api = &an_backend_cuda, .precision = AN_PRECISION_BF16, .tolerance = 0.01},
+    {.precision = AN_PRECISION_F32},
+    {.precision = AN_PRECISION_TF32, .tolerance = 2e-3},
+    {.precision = AN_PRECISION_BF16, .tolerance = 0.01},
 #else
     {.api = &an_backend_cpu, .precision = AN_PRECISION_F32},
     {.api = &an_backend_cpu, .precision = AN_PRECISION_F32, .direct = true},
@@ -606,8 +607,11 @@ static void test_every_kind_is_tried(void **state)
         for (int b = 0; b < an_backend_count(); b++) {
             an_graph graph = {.nodes = {{.name = "one", .kind = (an_op_kind)kind, .channels = 4, .groups = 1}},
                               .count = 1};
-            an_backend_options options = {.device = an_backend_at(b)->name, .batch = 1, .threads = 1};
-            int rc = an_backend_at(b)->supports(&options, &graph, 0);
+            const an_backend_api *api;
+            if (an_backend_at(b, &api))
+                continue; /* a module that is not here */
+            an_backend_options options = {.device = api->name, .batch = 1, .threads = 1};
+            int rc = api->supports(&options, &graph, 0);
             assert_int_equal(rc, kind < AN_OP_KINDS ? AN_OK : AN_EUNSUPPORTED);
         }
     }
@@ -617,11 +621,21 @@ static void test_every_kind_is_tried(void **state)
 static int device_probe(void)
 {
 #ifdef AN_TEST_CUDA
+    const an_backend_api *cuda;
     an_backend *backend;
     an_backend_options options = {.device = "cuda:0", .batch = 1};
-    if (an_backend_cuda.open(&backend, &options) == AN_EUNSUPPORTED)
+    int rc = an_backend_find("cuda", &cuda);
+    if (!rc)
+        rc = cuda->open(&backend, &options);
+    if (rc == AN_EUNSUPPORTED) {
+        fprintf(stderr, "skipped: %s\n", an_error_message());
         return 77;
-    an_backend_cuda.close(backend);
+    }
+    if (!rc)
+        cuda->close(backend);
+    for (size_t b = 0; b < BACKENDS; b++)
+        if (!backends[b].api)
+            backends[b].api = cuda;
 #endif
     return 0;
 }
