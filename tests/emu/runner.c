@@ -61,6 +61,7 @@ void runner_make_with(runner *r, const an_graph *graph, const char *devices, an_
                                .precision = precision,
                                .choices = choices,
                                .conversion = &conversion,
+                               .direct = true, /* the CPU beside it rounds as little as it can */
                                .columns = columns};
     void *draws;
     an_test_ok(an_exec_create(&r->exec, graph, &options), devices);

@@ -10,6 +10,9 @@
  * gradient: the batch is cut into chunks of tiles. All threads transform a chunk into V and dM, then (behind OpenMP's
  * barrier) each takes panels of dU and adds the chunk's products. One thread at a time holds a panel and adds chunk by
  * chunk, so sums have one order whatever the threads. */
+#ifndef AN_MODEL_CPU_KERNELS_WINOGRAD_F32_BODY_PRIVATE_H
+#define AN_MODEL_CPU_KERNELS_WINOGRAD_F32_BODY_PRIVATE_H
+
 #include <omp.h>
 
 #include "model/cpu/kernels/winograd_private.h"
@@ -669,3 +672,5 @@ static void gradient_run(const an_winograd *plan, const an_winograd_gradient_arg
 }
 
 const an_winograd_kernels TIER = {weights_run, convolution_run, gradient_run};
+
+#endif
