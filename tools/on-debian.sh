@@ -2,11 +2,11 @@
 # Runs a command in this source tree on a bare Debian of another release, so that "a fresh machine" can be tried:
 #
 #     tools/on-debian.sh trixie tools/demo.sh --short
-#     tools/on-debian.sh --fresh --with build/packages bookworm sh -c 'apt-get install -y ./build/packages/an_*.deb'
+#     tools/on-debian.sh --fresh --with=build/packages bookworm sh -c 'apt-get install -y ./build/packages/an_*.deb'
 #
 # debootstrap unpacks a minimal system once into build/debian/RELEASE (AN_DEBIAN names another folder). --fresh, or an age of
 # four weeks, unpacks it anew. Each run works on a copy of it and removes the copy afterwards, unless AN_KEEP=1. The command
-# starts in /an, which holds a copy of the files that git tracks here and of new ones that it does not ignore; --with PATH adds
+# starts in /an, which holds a copy of the files that git tracks here and of new ones that it does not ignore; --with=PATH adds
 # an ignored file or folder. The command sees its own processes and a /dev of its own, without this machine's devices.
 #
 # Needs root, debootstrap and a mirror: AN_MIRROR, else the first one that apt uses here, else deb.debian.org. Several runs
@@ -28,11 +28,7 @@ fresh=0 with=()
 while [ $# -gt 0 ]; do
     case $1 in
     --fresh) fresh=1 ;;
-    --with)
-        [ $# -ge 2 ] || usage
-        with+=("$2")
-        shift
-        ;;
+    --with=?*) with+=("${1#--with=}") ;;
     *) break ;;
     esac
     shift

@@ -30,7 +30,7 @@ test    | Clang with its sanitizers and libFuzzer | clang libclang-rt-dev | | cl
 test    | Python 3 with lmdb, xxhash, PIL, NumPy  | python3 python3-lmdb python3-xxhash python3-pil python3-numpy |
 lint    | clang-format and clang-tidy 14          | clang-format clang-tidy |
 lint    | ShellCheck                              | shellcheck |
-package | dpkg-shlibdeps, file, patchelf          | dpkg-dev file patchelf |
+package | dpkg-shlibdeps, file, patchelf, Python 3 | dpkg-dev file patchelf python3 |
 END
 }
 

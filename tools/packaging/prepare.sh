@@ -63,7 +63,12 @@ rm "$stage.ldd"
 
 # An RPATH, not a RUNPATH: it also counts for what the libraries need, so that they stay as they are.
 patchelf --force-rpath --set-rpath "\$ORIGIN/../lib" "${programs[@]}"
-strip --strip-unneeded "$library"/*.so* 2>/dev/null
+strip --strip-unneeded "$library"/*.so*
+
+# Programs and libraries start from glibc 2.35 on (Ubuntu 22.04); the build stops here where they could not.
+"${CC:-cc}" -O2 -shared -fPIC -s "$here/arc4random.c" -o "$library/liban_arc4random.so"
+patchelf --add-needed liban_arc4random.so "${programs[@]}"
+python3 "$here/older_glibc.py" 2.35 "${programs[@]}" "$library"/*.so*
 
 for font in DejaVuSans.ttf DejaVuSans-Bold.ttf; do
     install -m 644 "/usr/share/fonts/truetype/dejavu/$font" "$fonts/"

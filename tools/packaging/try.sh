@@ -8,6 +8,16 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 images=build/try-images
 
+# Whether the programs start where glibc lacks the version 2.36, as that of Ubuntu 22.04 does: here the version is renamed in a copy.
+start_on_older_glibc() {
+    local folder program
+    folder=$(mktemp -d)
+    sed 's/GLIBC_2\.36/GLIBC_9.99/g' /lib/x86_64-linux-gnu/libc.so.6 >"$folder/libc.so.6"
+    for program in an-ingest an-train an-show an-bench-io; do
+        LD_BIND_NOW=1 LD_LIBRARY_PATH=$folder "$program" --version >/dev/null
+    done
+}
+
 # Packs, trains, evaluates and draws with the programs in PATH.
 use() {
     cd "$(mktemp -d)"
@@ -28,10 +38,11 @@ case ${1:-} in
 inside-deb)
     export DEBIAN_FRONTEND=noninteractive
     apt-get update -qq
-    apt-get install -qq -y --no-install-recommends "./$2" >/dev/null
+    shift
+    apt-get install -qq -y --no-install-recommends "${@/#/./}" >/dev/null
     (use)
-    apt-get purge -qq -y an >/dev/null
-    for left in /usr/bin/an-train /usr/share/doc/an /usr/share/an; do
+    apt-get purge -qq -y an an-cuda >/dev/null
+    for left in /usr/bin/an-train /usr/lib/an /usr/share/doc/an /usr/share/doc/an-cuda /usr/share/an; do
         [ ! -e "$left" ] || { echo "purging left $left" >&2 && exit 1; }
     done
     ;;
@@ -40,6 +51,7 @@ inside-tarball)
     mv /opt/an-* "/opt/moved an" # it may lie anywhere
     PATH="/opt/moved an/bin:$PATH"
     (use)
+    start_on_older_glibc
     ;;
 *)
     release=${1:-bookworm}
@@ -47,14 +59,13 @@ inside-tarball)
     rm -rf "$images"
     mkdir -p "$images"
     cp /usr/share/datasets/fashion-mnist/t10k-* "$images/"
-    for package in "$packages"/an_*.deb; do
-        echo "=== $package on $release"
-        tools/on-debian.sh --with "$package" --with "$images" "$release" tools/packaging/try.sh inside-deb "$package"
-    done
+    debs=("$packages"/an*.deb)
+    echo "=== ${debs[*]} on $release"
+    tools/on-debian.sh "${debs[@]/#/--with=}" --with="$images" "$release" tools/packaging/try.sh inside-deb "${debs[@]}"
     for tarball in "$packages"/an-*.tar.gz; do
         for release in bookworm trixie; do
             echo "=== $tarball on $release"
-            tools/on-debian.sh --with "$tarball" --with "$images" "$release" tools/packaging/try.sh inside-tarball "$tarball"
+            tools/on-debian.sh --with="$tarball" --with="$images" "$release" tools/packaging/try.sh inside-tarball "$tarball"
         done
     done
     rm -r "$images"
