@@ -1,4 +1,5 @@
-/* Some of the tarball's libraries call these, which glibc has since 2.36. This library serves them where it is older. */
+/* Some of the tarball's libraries call these, which glibc has since 2.36. This library serves them where it is older.
+ */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
