@@ -8,6 +8,9 @@
 set -euo pipefail
 kind=$1 stage=$2 version=$3 maintainer=$4
 here=$(cd "$(dirname "$0")" && pwd)
+for tool in dpkg-query patchelf objdump python3; do
+    command -v "$tool" >/dev/null || { echo "$tool is missing: tools/packages.sh package installs it" >&2 && exit 1; }
+done
 
 if [ "$kind" = DEB ]; then
     date=$(date -u -R -d "@${SOURCE_DATE_EPOCH:-$(git -C "$here" log -1 --format=%ct 2>/dev/null || date +%s)}")
