@@ -1,47 +1,113 @@
 #!/bin/sh
-# Everything that has to be seen on a first machine with a GPU, in one report.
+# Everything that has to be seen on a machine with a GPU, in one report that ends in a table.
 #
-#   tools/gpu-check.sh DATASET [an-train options]      report: gpu-report.txt, or $REPORT
+#   gpu-check.sh [DATASET [an-train options]]      report: gpu-report.txt, or $REPORT
 #
-# Build folder: build/gpu, or $BUILD. The crop is 224, or less where the images are smaller. A step that fails is reported
-# and the next one runs. Exit status: 0 all well, 1 failures, 77 nothing failed but there is no GPU and the steps that need
-# one were skipped.
+# From an unpacked archive or an installation (share/an/gpu-check.sh) it needs the driver, CUDA 13's libraries and cuDNN 9, and no
+# compiler; Python and PyTorch are used where they are. From a source tree (tools/gpu-check.sh) it builds and tests first, in build/gpu or $BUILD.
+# Without a dataset it makes 2,048 pictures. The crop is 224, or less where the images are smaller. Each step has a time limit, and all
+# together $LIMIT seconds (285), building and its tests not counted; a step that fails, or has no time left, does not end the others. Exit
+# status: 0 all well, 1 failures, 77 nothing failed, but steps were skipped for want of a GPU, of Python or of time.
 set -u
-[ $# -ge 1 ] || { sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 2; }
-dataset=$(realpath "$1") report=$(realpath "${REPORT:-gpu-report.txt}") failures=0 skipped=0
-shift
-cd "$(dirname "$0")/.." || exit 1
-build=$(realpath -m "${BUILD:-build/gpu}")
+case "${1:-}" in -h | --help) sed -n '2,11s/^# \{0,1\}//p' "$0"; exit 0 ;; esac
+dataset=${1:+$(realpath "$1")} report=$(realpath "${REPORT:-gpu-report.txt}") failures=0 skipped=0 figure=''
+[ $# -eq 0 ] || shift
+here=$(cd "$(dirname "$0")" && pwd) || exit 1
+work=$(mktemp -d "${TMPDIR:-/tmp}/an-gpu-check.XXXXXX") || exit 1
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM
 : >"$report" || exit 1
+: >"$work/table"
 
 say() {
     printf '%s\n' "$@" | tee -a "$report"
 }
 
-step() { # step TITLE COMMAND...
-    printf '\n== %s\n' "$1" | tee -a "$report"
-    shift
+row() { # row RESULT SECONDS TITLE FIGURE
+    printf '%-9s %5s  %-44s %s\n' "$@" >>"$work/table"
+}
+
+skip() { # skip TITLE REASON
+    say "" "== $1" "SKIPPED: $2"
+    row skipped - "$1" "$2"
+    skipped=$((skipped + 1))
+}
+
+left() {
+    echo $((deadline - $(date +%s)))
+}
+
+# step TITLE LIMIT PATTERN COMMAND...: PATTERN is a sed expression that prints the figure for the table out of what the command said.
+step() {
+    title=$1 limit=$2 pattern=$3 began=$(date +%s)
+    shift 3
+    [ "$(left)" -ge 3 ] || { skip "$title" "no time left"; return; }
+    [ "$limit" -le "$(left)" ] || limit=$(left)
+    say "" "== $title"
     printf '$ %s\n' "$*" >>"$report"
-    if "$@" >>"$report" 2>&1; then
-        say "ok"
-    else
-        say "FAILED (exit status $?), see $report"
-        failures=$((failures + 1))
-    fi
+    timeout -k 3 "$limit" "$@" >"$work/said" 2>&1 </dev/null
+    status=$? seconds=$(($(date +%s) - began))
+    cat "$work/said" >>"$report"
+    figure=$(sed -n "$pattern" "$work/said" | tail -3 | paste -s -d ';' -)
+    case $status in
+    0) result=ok ;;
+    77) result=skipped figure=${figure:-$(tail -1 "$work/said")} skipped=$((skipped + 1)) ;;
+    124 | 137) result='TIME OUT' figure="$figure (more than $limit s)" failures=$((failures + 1)) ;;
+    *) result=FAILED figure=${figure:-$(tail -1 "$work/said" | cut -c 1-90)} failures=$((failures + 1)) ;;
+    esac
+    say "$result, $seconds s${figure:+: $figure}"
+    row "$result" "$seconds" "$title" "$figure"
 }
 
 gpu_step() { # the same, for what needs a GPU
     if [ "$gpus" -gt 0 ]; then
         step "$@"
     else
-        printf '\n== %s\nSKIPPED: no GPU\n' "$1" | tee -a "$report"
-        skipped=$((skipped + 1))
+        skip "$1" "no GPU"
     fi
+}
+
+# Where the programs, the tests and Python's part lie.
+if [ -f "$here/../CMakeLists.txt" ]; then
+    source=$(cd "$here/.." && pwd) && build=$(realpath -m "${BUILD:-$source/build/gpu}") deadline=$(($(date +%s) + 7200))
+    step "configure" 600 '' cmake -S "$source" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DAN_CUDA=ON
+    step "build" 3600 '' ninja -C "$build"
+    step "tests, on emulated devices and on real ones" 1800 '/tests passed/p' ctest --test-dir "$build" --output-on-failure \
+        -R 'gpu_ops|cuda|emu_[^tg]|model|engines'
+    bin=$build/bin tests=$build/tests/model python=$source/tests/emu model=$source/tools/gpu-model.py torch=$source/tools/gpu-torch.py
+    export PYTHONPATH="$source/docs" AN_CUDA_MODULE="${AN_CUDA_MODULE:-$build/lib/an/an_cuda.so}"
+else
+    prefix=$(cd "$here/../.." && pwd) && bin=$prefix/bin python=$here/tests model=$here/tests/gpu-model.py torch=$here/tests/gpu-torch.py
+    for module in "$prefix"/lib/an/an_cuda.so "$prefix"/lib/*/an/an_cuda.so; do
+        [ -f "$module" ] && tests=${module%/*}/tests && export AN_CUDA_MODULE="${AN_CUDA_MODULE:-$module}" && break
+    done
+fi
+[ -x "$bin/an-train" ] || { say "no '$bin/an-train': see $report"; exit 1; }
+export AN_BIN_DIR="$bin" XDG_CACHE_HOME="$work/cache" PYTHONDONTWRITEBYTECODE=1 # nothing of what was chosen before, and nothing left
+deadline=$(($(date +%s) + ${LIMIT:-285}))
+
+# 16 smooth pictures with a little noise, 128 times, as an IDX file: 16 classes.
+pictures() {
+    mkdir "$work/idx"
+    LC_ALL=C awk 'BEGIN { for (i = 0; i < 16; i++) for (y = 0; y < 256; y++) for (x = 0; x < 256; x++)
+        printf "%c", int(120 + 50 * sin(x / (5 + i)) + 40 * cos((x + y) / (9 + i)) + 24 * rand()) }' >"$work/sixteen"
+    printf '\000\000\010\003\000\000\010\000\000\000\001\000\000\000\001\000' >"$work/idx/train-images-idx3-ubyte"
+    printf '\000\000\010\001\000\000\010\000' >"$work/idx/train-labels-idx1-ubyte"
+    for _ in 1 2 3 4 5 6 7 8; do
+        for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16; do
+            cat "$work/sixteen" >>"$work/idx/train-images-idx3-ubyte"
+            printf '\000\001\002\003\004\005\006\007\010\011\012\013\014\015\016\017' >>"$work/idx/train-labels-idx1-ubyte"
+        done
+    done
+    dataset=$work/data
+    step "make pictures" 60 '' "$bin/an-ingest" "$work/idx/train-images-idx3-ubyte" "$dataset"
+    rm -rf "$work/idx" "$work/sixteen"
+    [ -e "$dataset" ] || { say "no pictures: see $report"; exit 1; }
 }
 
 # The largest usual crop that the images and AlexNet allow; sets crop and network, or ends with the remedy.
 choose_crop() {
-    side=$("$build/bin/an-ingest" info --json "$dataset" | sed -n 's/^  "side": \([0-9]*\).*/\1/p')
+    side=$("$bin/an-ingest" info --json "$dataset" | sed -n 's/^  "side": \([0-9]*\).*/\1/p')
     network=alexnet crop=224
     [ "${side:-0}" -ge 224 ] && return
     crop=$((${side:-0} / 32 * 32))
@@ -54,75 +120,80 @@ choose_crop() {
     fi
 }
 
-devices_found() {
-    "$build/bin/an-train" --devices list 2>/dev/null | grep -c '^cuda:'
+# Measuring chose this often another kernel than before; what it chose is in the report.
+compare_choices() {
+    for i in 1 2; do
+        sed 1d "$work/cache-$i/an/engines.txt" 2>/dev/null | cut -f 1,2 | sort >"$work/chosen-$i"
+    done
+    say "" "== kernels: microseconds of the chosen one, of the library's favourite, its name"
+    sed 1d "$work/cache-1/an/engines.txt" 2>/dev/null | awk -F '\t' '{sub(/^[^:]*: /, "", $1); printf "%9.2f %9.2f  %s  [%s]\n", $3, $4, $1, $2
+        c += $3; f += $4} END {printf "%9.2f %9.2f  sum\n", c, f}' >>"$report"
+    say "what a second measurement chose otherwise:"
+    comm -13 "$work/chosen-1" "$work/chosen-2" >>"$report"
+    row "" "" "kernels that a second measurement chose" "$(comm -13 "$work/chosen-1" "$work/chosen-2" | wc -l) of $(wc -l <"$work/chosen-1")"
 }
 
-# "an-train ARGUMENTS": with the dataset, the crop and what the user gave.
-train() {
-    "$build/bin/an-train" --network "$network" --crop "$crop" "$@" "$dataset"
-}
+speed='s/^speed  *\(.*\)/\1/p'
+loader='s/^  full  *\(.*\)/\1/p'
+trained='s/^speed  *\(.*\)/\1/p; s/^data  *\(.*the network waited.*\)/\1/p; s/^devices  *\(idle.*\)/\1/p'
 
-# Kernels chosen twice from nothing: what was chosen, and where the two differ, how close the race was.
-tuning() {
-    rm -rf "$build/check-cache" "$build/check-first.txt"
-    train --dry-run --precision bf16 --devices cuda:0 --run "$build/check-none" "$@" || return 1
-    cp "$build/check-cache/an/engines.txt" "$build/check-first.txt" || return 1
-    rm -rf "$build/check-cache"
-    train --dry-run --precision bf16 --devices cuda:0 --run "$build/check-none" "$@" || return 1
-    printf '\nkernel, microseconds of the chosen one, of the library'"'"'s favourite, its name\n'
-    sed 1d "$build/check-first.txt" | awk -F '\t' '{sub(/^[^:]*: /, "", $1); printf "%9.2f %9.2f  %s  [%s]\n", $3, $4, $1, $2; c += $3; f += $4}
-        END {printf "%9.2f %9.2f  sum\n", c, f}'
-    printf '\nwhat a second measurement chose otherwise:\n'
-    sed 1d "$build/check-first.txt" | cut -f 1,2 | sort >"$build/check-a.txt"
-    sed 1d "$build/check-cache/an/engines.txt" | cut -f 1,2 | sort >"$build/check-b.txt"
-    comm -13 "$build/check-a.txt" "$build/check-b.txt"
-    printf '\na start with the choices at hand:\n'
-    train --dry-run --precision bf16 --devices cuda:0 --run "$build/check-none" "$@" | tail -1
-    rm -f "$build/check-a.txt" "$build/check-b.txt" "$build/check-first.txt"
-}
-
-step "the machine" sh -c 'date -u; git rev-parse HEAD; nproc; uname -sr; lscpu | sed -n "s/^Model name: *//p"'
-step "configure" cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DAN_CUDA=ON
-step "build" ninja -C "$build"
-[ -x "$build/bin/an-train" ] || { say "nothing was built: see $report (the CUDA toolkit 13 and cuDNN 9 are needed)"; exit 1; }
+step "the machine" 10 '' sh -c 'date -u; nproc; uname -sr; sed -n "s/^model name[^:]*: //p" /proc/cpuinfo | sort | uniq -c; free -g | head -2'
+step "versions" 10 1p "$bin/an-train" --version
+step "devices" 30 '/^cuda/p' "$bin/an-train" --devices list
+gpus=$(grep -c '^cuda:' "$work/said")
+[ "$gpus" -gt 0 ] || say "NO GPU: $(sed -n 's/^cuda *//p' "$work/said")"
+gpu_step "the GPUs" 20 '' sh -c 'command -v nvidia-smi || { echo "no nvidia-smi"; exit 77; }
+    nvidia-smi -L && nvidia-smi && { nvidia-smi topo -m || true; }' # containers may not know the topology
+[ -n "$dataset" ] || pictures
 choose_crop
-say "" "network $network, crop $crop"
-gpus=$(devices_found)
-[ "$gpus" -gt 0 ] || say "NO GPU: $("$build/bin/an-train" --devices list 2>&1 | grep '^cuda')"
-gpu_step "the GPUs" sh -c 'nvidia-smi -L && nvidia-smi && { nvidia-smi topo -m || true; }' # containers may not know the topology
-step "devices" "$build/bin/an-train" --devices list
-step "tests with a GPU, and those that need none" ctest --test-dir "$build" --output-on-failure -R 'gpu|cuda|emu|model|engines'
-export AN_BIN_DIR="$build/bin" XDG_CACHE_HOME="$build/check-cache" # nothing of what was chosen before, and nothing left
-gpu_step "training as on the CPU, resuming, moving between devices" python3 tests/emu/trainer.py real
-gpu_step "kernels chosen by measuring" tuning "$@"
+say "" "network $network, crop $crop, dataset $dataset"
+if [ -x "${tests:-}/test_gpu_ops" ]; then
+    gpu_step "every operation against the reference" 45 's/^\[ *\(PASSED\|FAILED\) *\] \(.*test.*\)/\1 \2/p' "$tests/test_gpu_ops"
+else
+    skip "every operation against the reference" "no test_gpu_ops in '${tests:-}'"
+fi
+
 devices="cuda:0"
 [ "$gpus" -ge 2 ] && devices="cuda:0 cuda:0,cuda:1"
+common="--network $network --crop $crop --rate 0.0001" # a rate at which no network diverges: speed is measured
 for where in $devices; do
-    for precision in fp32 tf32 bf16; do
-        gpu_step "step time without loading: $where, $precision" train --dry-run --devices "$where" --precision "$precision" \
-            --run "$build/check-dry" "$@"
+    for precision in bf16 tf32 fp32; do
+        # shellcheck disable=SC2086 # several words
+        gpu_step "step without loading: $where, $precision" 30 "$speed" "$bin/an-train" $common --dry-run --devices "$where" \
+            --precision "$precision" "$@" "$dataset"
     done
-    gpu_step "where a step's time goes, by the device's clock: $where, bf16" train --devices "$where" --precision bf16 --steps 50 \
-        --profile --run "$build/check-$where" "$@"
-    rm -rf "$build/check-$where"
-    gpu_step "200 steps with loading: $where, bf16 (wait: the device had no batch)" train --devices "$where" --precision bf16 \
-        --steps 200 --run "$build/check-$where" "$@"
-    rm -rf "$build/check-$where" "$build/check-dry"
+    # shellcheck disable=SC2086
+    gpu_step "200 steps with loading: $where, bf16" 30 "$trained" "$bin/an-train" $common --devices "$where" --precision bf16 --steps 200 \
+        "$@" "$dataset"
 done
-rm -rf "$build/check-cache"
-step "the loader alone" "$build/bin/an-bench-io" --crop "$crop" "$dataset"
-step "what the model says (AlexNet, crop 224, batch 128, bf16)" python3 tools/gpu-model.py
+# shellcheck disable=SC2086
+gpu_step "time of each layer: cuda:0, bf16" 20 's/^sum  *\(.*\)/\1/p' "$bin/an-train" $common --devices cuda:0 --precision bf16 --steps 50 \
+    --profile "$@" "$dataset"
 
-printf '\n== measured, to compare with the model\n' | tee -a "$report"
-awk '/^== step time|^== where|^== 200 steps/ {title = substr($0, 4)} /^speed .*without loading/ {print title; print "    " $0}
-     /^graphs / {print "    " $0} /queued operation by operation, which/ {print title; print "    " $0}
-     /^data .*the network waited/ {print title; print "    " $0} /^devices +idle|^sum .* ms a step/ {print "    " $0} /device idle/ {idle = $0}
-     /^== / {if (idle) print "    last: " idle; idle = ""}' "$report" >"$report.part"
-[ -s "$report.part" ] || echo "nothing: no GPU" >"$report.part"
-cat "$report.part"
-cat "$report.part" >>"$report"
-rm -f "$report.part"
-say "" "$failures failures, $skipped steps skipped for want of a GPU; report in $report"
+if ! command -v python3 >/dev/null; then
+    skip "PyTorch, the same network" "no python3"
+    skip "training as on the CPU, resuming, moving" "no python3"
+elif [ "$gpus" -eq 0 ]; then
+    skip "PyTorch, the same network" "no GPU"
+    skip "training as on the CPU, resuming, moving" "no GPU"
+else
+    for how in eager compiled; do
+        step "PyTorch, the same network: bf16, $how" 60 '$p' python3 "$torch" "$how"
+    done
+    step "training as on the CPU, resuming, moving" 75 '$p' python3 "$python/trainer.py" real
+fi
+for i in 1 2; do
+    # shellcheck disable=SC2086
+    gpu_step "kernels chosen from nothing, $i" 25 "$speed" env XDG_CACHE_HOME="$work/cache-$i" "$bin/an-train" $common --dry-run \
+        --devices cuda:0 --precision bf16 "$@" "$dataset"
+done
+[ "$gpus" -eq 0 ] || compare_choices
+step "the loader alone" 25 "$loader" "$bin/an-bench-io" --rounds 1 --seconds 0.5 --warm-up 0.1 --crop "$crop" "$dataset"
+if command -v python3 >/dev/null; then
+    step "what the model says (AlexNet, bf16)" 10 '' python3 "$model"
+fi
+
+say "" "== all steps" "result     time  step                                         figure" "$(cat "$work/table")" ""
+say "$failures failures, $skipped steps skipped; $((${LIMIT:-285} - $(left))) s; report in $report"
 [ "$failures" -eq 0 ] || exit 1
 [ "$skipped" -eq 0 ] || exit 77

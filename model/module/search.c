@@ -109,7 +109,7 @@ static bool try_python_on_path(const search *s, const an_module_spec *spec)
             an_module_cut(program);
         if (try_python(s, spec, file))
             return true;
-        return known && strcmp(file, program) && try_python(s, spec, program);
+        return known && strcmp(file, program) != 0 && try_python(s, spec, program);
     }
     return false;
 }
