@@ -51,7 +51,10 @@ inside-tarball)
     mv /opt/an-* "/opt/moved an" # it may lie anywhere
     PATH="/opt/moved an/bin:$PATH"
     (use)
-    start_on_older_glibc
+    # Only where nothing of glibc itself needs that version of it.
+    if grep -q bookworm /etc/os-release; then
+        start_on_older_glibc
+    fi
     ;;
 *)
     release=${1:-bookworm}
