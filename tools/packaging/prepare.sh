@@ -50,10 +50,13 @@ license() {
     cp -L "/usr/share/doc/$package/copyright" "$licenses/$package"
 }
 
-# glibc's own libraries must be the machine's: they belong to its kernel, its loader and its name services.
+# glibc's own libraries must be the machine's: they belong to its kernel, its loader and its name services. NVIDIA's are not ours to
+# hand on.
 glibc='/(ld-linux-x86-64|libc|libm|libdl|libpthread|librt|libresolv|libutil)\.so'
+nvidia='(libcuda|libcudart|libcudnn|libcublas|libcublasLt|libnv[A-Za-z]*)[_a-z]*\.so'
 mapfile -t programs < <(find "$root/bin" -type f)
-ldd "${programs[@]}" >"$stage.ldd"
+mapfile -t tests < <(find "$library/an/tests" -type f 2>/dev/null)
+ldd "${programs[@]}" "${tests[@]}" | grep -vE "^\s$nvidia" >"$stage.ldd"
 if grep 'not found' "$stage.ldd" >&2; then
     exit 1
 fi
@@ -70,8 +73,8 @@ strip --strip-unneeded "$library"/*.so*
 
 # Programs and libraries start from glibc 2.35 on (Ubuntu 22.04); the build stops here where they could not.
 "${CC:-cc}" -O2 -shared -fPIC -s "$here/arc4random.c" -o "$library/liban_arc4random.so"
-patchelf --add-needed liban_arc4random.so "${programs[@]}"
-python3 "$here/older_glibc.py" 2.35 "${programs[@]}" "$library"/*.so*
+patchelf --add-needed liban_arc4random.so "${programs[@]}" "${tests[@]}"
+python3 "$here/older_glibc.py" 2.35 "${programs[@]}" "${tests[@]}" "$library"/*.so*
 
 for font in DejaVuSans.ttf DejaVuSans-Bold.ttf; do
     install -m 644 "/usr/share/fonts/truetype/dejavu/$font" "$fonts/"
