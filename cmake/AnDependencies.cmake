@@ -43,6 +43,21 @@ target_include_directories(an_dnnl SYSTEM INTERFACE "${AN_DNNL_INCLUDE}")
 target_link_libraries(an_dnnl INTERFACE "${AN_DNNL_LIBRARY}")
 add_library(an::dnnl ALIAS an_dnnl)
 
+# OpenMP. oneDNN brings libgomp along, which is GCC's. Clang's code needs libomp, which serves oneDNN's calls as well.
+add_library(an_openmp INTERFACE)
+if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
+  target_link_libraries(an_openmp INTERFACE gomp)
+else()
+  include(CheckCSourceCompiles)
+  set(CMAKE_REQUIRED_FLAGS -fopenmp)
+  check_c_source_compiles("#include <omp.h>\nint main(void) { return omp_get_max_threads() == 0; }" AN_HAVE_LIBOMP)
+  unset(CMAKE_REQUIRED_FLAGS)
+  if(NOT AN_HAVE_LIBOMP)
+    message(FATAL_ERROR "${CMAKE_C_COMPILER} finds no libomp: install it with 'apt-get install libomp-dev'")
+  endif()
+  target_link_options(an_openmp INTERFACE -fopenmp)
+endif()
+
 # Sanitizers cannot see into these libraries; tests run with the suppressions kept beside them.
 set(AN_TEST_ENVIRONMENT
   "TSAN_OPTIONS=allocator_may_return_null=1:ignore_noninstrumented_modules=1:halt_on_error=1:second_deadlock_stack=1"

@@ -130,6 +130,8 @@ int an_backend_at(int number, const an_backend_api **out);
 int an_backend_find(const char *device, const an_backend_api **out);
 /* Appends a line for each device of this machine, or the reason why a backend has none. */
 int an_backend_devices(an_buffer *out);
+/* Appends the library that computes on processors, "oneDNN 2.6.3\n", as it was found at run time. */
+int an_backend_libraries(an_buffer *out);
 
 extern const an_backend_api an_backend_cpu;
 extern const an_backend_api an_backend_cuda; /* in its module, and in tests that link the backend's objects */

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/text/name_list.h"
 #include "store/codec_private.h"
+#include "store/jpeg/jpeg.h"
 
 /* A codec's name for people; its row is an_codec_row_<name>. */
 #define AN_CODECS(ROW) ROW(jpeg) ROW(yuv420) ROW(rgb) ROW(coef)
@@ -72,4 +73,9 @@ bool an_codec_lossless(an_codec from, an_codec to)
     if (a == an_codec_count() || b == an_codec_count())
         return false;
     return a == b || (rows[a]->to_jpeg && rows[b]->from_jpeg);
+}
+
+int an_codec_libraries(an_buffer *out)
+{
+    return an_jpeg_libraries(out);
 }

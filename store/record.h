@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buffer.h"
+
 #define AN_RECORD_HEADER_SIZE 32
 #define AN_RECORD_VERSION 1
 #define AN_RECORD_PAYLOAD_MAX (1u << 30) /* bytes */
@@ -43,6 +45,9 @@ an_codec an_codec_at(size_t i);                          /* i below an_codec_cou
 bool an_codec_known(unsigned number);                    /* is it a codec's number? */
 const char *an_codec_name(an_codec codec);               /* "?" if unknown */
 int an_codec_from_name(const char *name, an_codec *out); /* an unknown one is AN_EINVAL; the message lists them all */
+
+/* Appends the libraries that codecs need, "libjpeg-turbo 2.1.5\n". */
+int an_codec_libraries(an_buffer *out);
 
 /* Set header->checksum to that of the payload, and write the header's bytes to out. */
 void an_record_header_write(an_record_header *header, const uint8_t *payload, uint8_t out[AN_RECORD_HEADER_SIZE]);

@@ -51,11 +51,13 @@ ROOMS = {
     "train/setup": {"base", "base/text", "base/program", "augment", *MODEL, "train/state"},
     "train/loop": {"base", "base/text", "base/program", "augment", "model", "model/graph", "train/state", "train/watch",
                    "train/setup"},
-    "train/commands": {"base", "base/text", "base/program", *MODEL, "train/state", "train/watch", "train/setup", "train/loop"},
+    "train/commands": {"base", "base/text", "base/program", "augment", *MODEL, "train/state", "train/watch", "train/setup",
+                       "train/loop"},
 }
 LIBRARIES = set(ROOMS)
 SHOW = {f"tools/show/{room}" for room in ("canvas", "content", "views")}
 ROOMS |= {
+    "tools/packaging": set(),
     "tools/show/canvas": {"base", "store/image"},
     "tools/show/content": LIBRARIES | {"tools/show/canvas"},
     "tools/show/views": LIBRARIES | {"tools/show/canvas", "tools/show/content"},

@@ -21,7 +21,7 @@ step() { printf '\n=== %s\n' "$*"; }
 started=$(date +%s)
 
 step "packages"
-an_install_packages "${AN_PACKAGES_BUILD[@]}" "${AN_PACKAGES_DEMO[@]}"
+an_install build demo
 
 step "build"
 mkdir -p build "$out"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks the formatting of all C and CUDA sources and runs clang-tidy over the C sources. Installs what it needs. Both tools
+# Checks the formatting of all C and CUDA sources, runs shellcheck over the scripts and clang-tidy over the C sources. Installs what it needs. Both clang tools
 # are those of Debian 12 (version 14), because other versions format and complain differently; where these are
 # missing, the check is skipped and says so. With --fix, formats the sources in place first.
 set -euo pipefail
@@ -20,7 +20,7 @@ tool() {
     done
 }
 
-an_install_packages "${AN_PACKAGES_BUILD[@]}" "${AN_PACKAGES_LINT[@]}"
+an_install build lint
 
 format=$(tool clang-format)
 if [ -n "$format" ]; then
@@ -30,6 +30,13 @@ if [ -n "$format" ]; then
     echo "${#sources[@]} files are formatted"
 else
     echo "skipped: formatting, as there is no clang-format $version"
+fi
+
+if command -v shellcheck >/dev/null; then
+    shellcheck -x --severity=warning tools/*.sh tools/packaging/*.sh .ci/run
+    echo "shellcheck has nothing to say"
+else
+    echo "skipped: shellcheck, as it is not installed"
 fi
 
 tidy=$(tool clang-tidy)

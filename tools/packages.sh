@@ -1,22 +1,95 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that building, testing, linting and the demo need. Sourced or run; asks for sudo only where it is
-# not root, and touches nothing when everything is there already.
+# Installs the packages that building, testing, linting and the demo need, by the names that the distribution gives them:
+#
+#     tools/packages.sh [--list] [build] [demo] [test] [lint] [package]
+#
+# Without words: build, demo and test. --list prints the names and installs nothing. Sourced, it gives an_install. It asks for sudo
+# only where it is not root, and touches nothing when everything is there already.
+#
+# Debian 12 and 13 are tried. Ubuntu 22.04 and 24.04 have the same packages but for the rows that say otherwise; that is known from
+# their archives' names and has not been run. For other systems it prints what is needed.
 set -euo pipefail
 
-AN_PACKAGES_BUILD=(gcc libc6-dev cmake ninja-build pkg-config liblmdb-dev libjpeg62-turbo-dev liburing-dev libdnnl-dev
-    libxxhash-dev libjansson-dev zlib1g-dev libpng-dev libarchive-dev libmatio-dev libcairo2-dev
-    libpango1.0-dev libopenblas-dev fonts-dejavu-core libcmocka-dev help2man)
-AN_PACKAGES_DEMO=(dataset-fashion-mnist)
-AN_PACKAGES_TEST=(clang libclang-rt-14-dev python3 python3-lmdb python3-xxhash python3-pil python3-numpy fonts-dejavu-core)
-AN_PACKAGES_LINT=(clang-format clang-tidy)
+# group | what it is | Debian's names | Ubuntu's, where they differ | Ubuntu 22.04's, where they differ from these
+an_packages_table() {
+    cat <<'END'
+build   | GCC 12 to 14, or Clang with its libomp  | gcc libc6-dev |
+build   | CMake 3.22 or later, Ninja, pkg-config  | cmake ninja-build pkg-config |
+build   | LMDB                                    | liblmdb-dev |
+build   | libjpeg-turbo                           | libjpeg62-turbo-dev | libjpeg-turbo8-dev |
+build   | liburing 2.1 or later                   | liburing-dev |
+build   | oneDNN 2.6 or later                     | libdnnl-dev |
+build   | xxHash, jansson                         | libxxhash-dev libjansson-dev |
+build   | zlib, libpng, libarchive, matio         | zlib1g-dev libpng-dev libarchive-dev libmatio-dev |
+build   | Cairo, Pango and a font                 | libcairo2-dev libpango1.0-dev fonts-dejavu-core |
+build   | OpenBLAS                                | libopenblas-dev |
+build   | cmocka                                  | libcmocka-dev |
+build   | help2man                                | help2man |
+demo    | the Fashion-MNIST images                | dataset-fashion-mnist |
+test    | Clang with its sanitizers and libFuzzer | clang libclang-rt-dev | | clang
+test    | Python 3 with lmdb, xxhash, PIL, NumPy  | python3 python3-lmdb python3-xxhash python3-pil python3-numpy |
+lint    | clang-format and clang-tidy 14          | clang-format clang-tidy |
+lint    | ShellCheck                              | shellcheck |
+package | dpkg-shlibdeps, file, patchelf, Python 3 | dpkg-dev file patchelf python3 |
+END
+}
 
-an_install_packages() {
-    local missing=() package
-    for package in "$@"; do
+# Whose names this system uses: debian, ubuntu, jammy (Ubuntu 22.04) or nothing; a note on standard error where it is a guess.
+an_packages_family() {
+    local ID='' ID_LIKE='' VERSION_ID='' PRETTY_NAME='' UBUNTU_CODENAME=''
+    # shellcheck source=/dev/null
+    [ ! -e "${AN_OS_RELEASE:-/etc/os-release}" ] || . "${AN_OS_RELEASE:-/etc/os-release}"
+    case "$ID-$VERSION_ID" in
+    debian-12 | debian-13) echo debian && return ;;
+    ubuntu-22.04) echo jammy && return ;;
+    ubuntu-24.04) echo ubuntu && return ;;
+    esac
+    case "$UBUNTU_CODENAME $ID $ID_LIKE " in
+    jammy*) echo jammy ;;
+    *" ubuntu "*) echo ubuntu ;;
+    *" debian "*) echo debian ;;
+    *) return 0 ;;
+    esac
+    echo "${PRETTY_NAME:-this system} is not among the systems that this was tried on; taking the names of its family" >&2
+}
+
+# an_packages FAMILY GROUP...: one name a line.
+an_packages() {
+    local family=$1 group role debian ubuntu jammy wanted
+    shift
+    while IFS='|' read -r group role debian ubuntu jammy; do
+        group=${group// /}
+        case " $* " in *" $group "*) ;; *) continue ;; esac
+        wanted=$debian
+        [ "$family" = debian ] || [ -z "${ubuntu// /}" ] || wanted=$ubuntu
+        [ "$family" != jammy ] || [ -z "${jammy// /}" ] || wanted=$jammy
+        # shellcheck disable=SC2086 # several names
+        printf '%s\n' $wanted
+    done < <(an_packages_table)
+}
+
+# What somebody must find on a system whose names are not known here.
+an_packages_explain() {
+    local group role debian others
+    echo "This system is neither a Debian nor an Ubuntu, and tools/packages.sh does not know the names of its packages. These are"
+    echo "needed, with headers where it is a library (in brackets: Debian's names):"
+    # shellcheck disable=SC2034 # the other columns
+    while IFS='|' read -r group role debian others; do
+        case " $* " in *" ${group// /} "*) ;; *) continue ;; esac
+        echo "- $role ($debian)" | tr -s ' ' | sed 's/ (/ (/; s/( /(/; s/ )/)/'
+    done < <(an_packages_table)
+    echo "Going on without installing anything."
+}
+
+# an_install GROUP...: fails where something is missing and cannot be installed.
+an_install() {
+    local family missing=() package as_root=()
+    family=$(an_packages_family)
+    [ -n "$family" ] || { an_packages_explain "$@" >&2 && return 0; }
+    while read -r package; do
         dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
-    done
+    done < <(an_packages "$family" "$@")
     [ ${#missing[@]} -eq 0 ] && return 0
-    local as_root=()
     if [ "$(id -u)" -ne 0 ]; then
         command -v sudo >/dev/null || {
             echo "these packages are missing and neither root nor sudo is at hand: ${missing[*]}" >&2
@@ -30,5 +103,26 @@ an_install_packages() {
 }
 
 if [ "${BASH_SOURCE[0]}" = "$0" ]; then
-    an_install_packages "${AN_PACKAGES_BUILD[@]}" "${AN_PACKAGES_DEMO[@]}" "${AN_PACKAGES_TEST[@]}"
+    list=0
+    [ "${1:-}" != --list ] || { list=1 && shift; }
+    [ $# -gt 0 ] || set -- build demo test
+    for group in "$@"; do
+        case $group in
+        build | demo | test | lint | package) ;;
+        *)
+            echo "usage: tools/packages.sh [--list] [build] [demo] [test] [lint] [package]" >&2
+            exit 2
+            ;;
+        esac
+    done
+    if [ "$list" -eq 1 ]; then
+        family=$(an_packages_family)
+        if [ -n "$family" ]; then
+            an_packages "$family" "$@"
+        else
+            an_packages_explain "$@"
+        fi
+    else
+        an_install "$@"
+    fi
 fi

@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source tools/packages.sh
-an_install_packages "${AN_PACKAGES_BUILD[@]}" "${AN_PACKAGES_TEST[@]}"
+an_install build test
 
 presets=("$@")
 [ ${#presets[@]} -gt 0 ] || presets=(release asan tsan)

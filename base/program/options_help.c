@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 #include "base/program/options_private.h"
-#include "base/version.h"
+#include "base/program/version.h"
 
 #define WIDTH 79      /* columns used */
 #define DOC_COLUMN 29 /* where descriptions begin */
@@ -168,7 +168,7 @@ static int add_help(an_buffer *out, const an_options *spec)
 
 static int add_version(an_buffer *out, const an_options *spec)
 {
-    return an_buffer_printf(out, "%.*s %s\n", (int)strcspn(spec->program, " "), spec->program, AN_VERSION);
+    return an_version_add(out, spec->program);
 }
 
 static int print(int (*add)(an_buffer *, const an_options *), const an_options *spec)

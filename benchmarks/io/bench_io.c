@@ -8,11 +8,15 @@
 
 #include "base/cpu.h"
 #include "base/error.h"
+#include "base/program/commit.h"
 #include "base/program/fault.h"
+#include "base/program/fonts.h"
 #include "base/program/log.h"
 #include "base/program/options.h"
 #include "base/program/stop.h"
+#include "base/program/version.h"
 #include "base/thread.h"
+#include "store/dataset/dataset.h"
 
 static bool wants(const bench_config *config, bench_stage stage)
 {
@@ -188,9 +192,13 @@ static int run(int argc, char **argv, bench_report *report)
     return rc;
 }
 
+static an_version_libraries *const libraries[] = {an_dataset_libraries, NULL};
+
 int main(int argc, char **argv)
 {
     static bench_report report;
+    an_fonts_install();
+    an_version_declare(AN_COMMIT, libraries);
     an_log_init("an-bench-io", AN_LOG_INFO);
     an_fault_install("an-bench-io");
     int rc = run(argc, argv, &report);

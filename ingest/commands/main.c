@@ -2,9 +2,13 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/program/commit.h"
 #include "base/program/fault.h"
+#include "base/program/fonts.h"
 #include "base/program/log.h"
+#include "base/program/version.h"
 #include "ingest/commands/commands.h"
+#include "store/dataset/dataset.h"
 
 static const struct {
     const char *name;
@@ -23,8 +27,12 @@ static int run_command(int argc, char **argv)
     return an_ingest_command_ingest(argc, argv);
 }
 
+static an_version_libraries *const libraries[] = {an_dataset_libraries, NULL};
+
 int main(int argc, char **argv)
 {
+    an_fonts_install();
+    an_version_declare(AN_COMMIT, libraries);
     an_log_init("an-ingest", AN_LOG_INFO);
     an_fault_install("an-ingest");
     int rc = run_command(argc, argv);

@@ -33,6 +33,9 @@ typedef struct an_dataset an_dataset;
 int an_dataset_open(an_dataset **out, const char *path);
 void an_dataset_free(an_dataset *dataset);
 
+/* Appends the libraries that datasets need, "LMDB 0.9.24\nlibjpeg-turbo 2.1.5\n". */
+int an_dataset_libraries(an_buffer *out);
+
 const char *an_dataset_path(const an_dataset *dataset);
 const char *an_dataset_file(const an_dataset *dataset); /* ".../data.mdb" */
 uint64_t an_dataset_count(const an_dataset *dataset);

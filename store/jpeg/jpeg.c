@@ -278,3 +278,11 @@ int an_jpeg_decode_square(an_jpeg_decoder *decoder, const uint8_t *data, size_t 
     jpeg_abort_decompress(&decoder->jpeg);
     return rc;
 }
+
+#define TEXT_OF(token) #token
+#define TEXT(macro) TEXT_OF(macro)
+
+int an_jpeg_libraries(an_buffer *out)
+{
+    return an_buffer_printf(out, "libjpeg-turbo %s\n", TEXT(LIBJPEG_TURBO_VERSION));
+}

@@ -12,6 +12,9 @@
 #include "base/buffer.h"
 #include "store/image/image.h"
 
+/* Appends the library and its version, "libjpeg-turbo 2.1.5\n": that of its headers, as it cannot be asked. */
+int an_jpeg_libraries(an_buffer *out);
+
 /* What an encoder can be asked for. What a file may have, grey too, is an an_sampling. */
 typedef enum { AN_JPEG_420, AN_JPEG_422, AN_JPEG_444 } an_jpeg_subsampling;
 extern const char *const an_jpeg_subsampling_names[]; /* "420" ..., at its number; NULL ends them */

@@ -15,6 +15,9 @@
  * the kernel together with the reads that were still queued, and after them, so it cancels these too. If the kernel
  * knows of no read, nothing is submitted any more: what is queued goes away with the ring. */
 #include <errno.h>
+#ifndef typeof
+#define typeof __typeof__ /* older headers of liburing use it, and -std=c11 does not have it */
+#endif
 #include <liburing.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +31,17 @@
 #define REGISTER_MAX ((size_t)1 << 30) /* the kernel's limit for one registered buffer */
 #define RETRY_US 1000
 #define CANCEL_MARK NULL /* user data of the request that cancels the others */
+
+/* Headers older than liburing 2.2 lack these. The kernel decides whether it knows them. */
+#ifndef IORING_SETUP_COOP_TASKRUN
+#define IORING_SETUP_COOP_TASKRUN (1U << 8)
+#endif
+#ifndef IORING_SETUP_TASKRUN_FLAG
+#define IORING_SETUP_TASKRUN_FLAG (1U << 9)
+#endif
+#ifndef IORING_ASYNC_CANCEL_ANY
+#define IORING_ASYNC_CANCEL_ANY (1U << 2)
+#endif
 
 typedef struct {
     struct io_uring ring;
@@ -184,7 +198,7 @@ static void cancel(an_reader *reader, ring_state *s)
         return;
     struct io_uring_sqe *sqe = io_uring_get_sqe(&s->ring);
     if (sqe) {
-        io_uring_prep_cancel64(sqe, 0, IORING_ASYNC_CANCEL_ANY);
+        io_uring_prep_cancel(sqe, NULL, IORING_ASYNC_CANCEL_ANY);
         io_uring_sqe_set_data(sqe, CANCEL_MARK);
         s->queued++;
     }

@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/program/options.h"
+#include "base/program/version.h"
 #include "base/version.h"
 #include "tests/base/scratch.h"
 
@@ -191,6 +192,11 @@ static void test_bad_options(void **state)
                    "too many arguments: 3 given, expected SOURCE DESTINATION; 'an-test info --help' explains them");
 }
 
+static int some_library(an_buffer *out)
+{
+    return an_buffer_printf(out, "some 1.2\n");
+}
+
 /* What a child prints to standard output with this word; the parser must return AN_END to it. */
 static void printed(const char *word, char *output, size_t size)
 {
@@ -299,6 +305,10 @@ static void test_usage_and_version(void **state)
                               "  or:  an-test info merge [OPTION...] SOURCE...\n");
     printed("--version", text, sizeof text);
     assert_string_equal(text, "an-test " AN_VERSION "\n"); /* the program without the subcommand */
+    static an_version_libraries *const libraries[] = {some_library, some_library, NULL};
+    an_version_declare("0123", libraries);
+    printed("--version", text, sizeof text);
+    assert_string_equal(text, "an-test " AN_VERSION " (commit 0123)\nsome 1.2\nsome 1.2\n");
 }
 
 static void write_file(const char *folder, char path[SCRATCH_MAX + 8], const char *text, size_t size)

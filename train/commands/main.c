@@ -4,9 +4,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "augment/loader.h"
 #include "base/error.h"
+#include "base/program/commit.h"
 #include "base/program/fault.h"
 #include "base/program/log.h"
+#include "base/program/version.h"
 #include "model/backend.h"
 #include "train/commands/commands.h"
 
@@ -63,9 +66,12 @@ static int run_command(int argc, char **argv)
     return an_train_command_train(argc, argv);
 }
 
+static an_version_libraries *const libraries[] = {an_dataset_libraries, an_backend_libraries, NULL};
+
 int main(int argc, char **argv)
 {
     let_idle_threads_sleep(argv);
+    an_version_declare(AN_COMMIT, libraries);
     an_log_init("an-train", AN_LOG_INFO);
     an_fault_install("an-train");
     int code = run_command(argc, argv);

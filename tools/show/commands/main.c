@@ -4,10 +4,15 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/program/commit.h"
 #include "base/program/fault.h"
+#include "base/program/fonts.h"
 #include "base/program/log.h"
 #include "base/program/options.h"
 #include "base/program/stop.h"
+#include "base/program/version.h"
+#include "model/backend.h"
+#include "store/dataset/dataset.h"
 #include "tools/show/commands/commands.h"
 
 static const struct {
@@ -67,9 +72,13 @@ static void let_idle_threads_sleep(char **argv)
         execv("/proc/self/exe", argv); /* if it fails, the program merely runs with spinning threads */
 }
 
+static an_version_libraries *const libraries[] = {an_dataset_libraries, an_backend_libraries, NULL};
+
 int main(int argc, char **argv)
 {
     let_idle_threads_sleep(argv);
+    an_fonts_install();
+    an_version_declare(AN_COMMIT, libraries);
     an_log_init("an-show", AN_LOG_INFO);
     an_fault_install("an-show");
     int rc = an_stop_install();

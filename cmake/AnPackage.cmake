@@ -1,0 +1,46 @@
+# The target `package`: Debian packages (an, and an-cuda where the CUDA backend is built) and a relocatable tarball with all
+# libraries beside the programs. Both from the same installation, in build/.../packages. There is no library to develop with yet: its
+# headers and archives are not installed, so there is no -dev package. tools/packaging says how each is made, and tries them.
+set(CPACK_GENERATOR DEB TGZ)
+set(CPACK_PACKAGE_NAME an)
+set(CPACK_PACKAGE_VERSION "${PROJECT_VERSION}")
+set(CPACK_PACKAGE_VENDOR "the an developers")
+set(AN_PACKAGE_CONTACT "The an developers <an@packages.invalid>" CACHE STRING "Maintainer of packages: a name and an address")
+set(CPACK_PACKAGE_CONTACT "${AN_PACKAGE_CONTACT}")
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "${PROJECT_DESCRIPTION}")
+set(CPACK_PACKAGE_DIRECTORY "${PROJECT_BINARY_DIR}/packages")
+set(CPACK_PACKAGE_FILE_NAME "an-${PROJECT_VERSION}-linux-x86_64")
+set(CPACK_INSTALL_DEFAULT_DIRECTORY_PERMISSIONS
+  OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE WORLD_READ WORLD_EXECUTE)
+set(CPACK_STRIP_FILES ON)
+set(CPACK_PRE_BUILD_SCRIPTS "${PROJECT_SOURCE_DIR}/tools/packaging/prepare.cmake")
+set(CPACK_AN_SOURCE "${PROJECT_SOURCE_DIR}")
+set(CPACK_VERBATIM_VARIABLES ON)
+
+set(CPACK_COMPONENTS_ALL programs)
+if(AN_HAVE_CUDA)
+  list(APPEND CPACK_COMPONENTS_ALL cuda)
+endif()
+set(CPACK_DEB_COMPONENT_INSTALL ON)
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_DEBIAN_PACKAGE_SECTION science)
+set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_PROGRAMS_PACKAGE_NAME an)
+set(CPACK_DEBIAN_PROGRAMS_DESCRIPTION "an-ingest packs labelled images into one LMDB file, an io_uring reader feeds
+threaded decoding and augmentation, an-train trains convolutional networks on
+processors, an-bench-io measures the data path and names its limit, an-show
+draws networks and what they learned.")
+set(CPACK_DEBIAN_CUDA_PACKAGE_NAME an-cuda)
+# Not by dpkg-shlibdeps: NVIDIA's libraries are in none of Debian's packages.
+set(CPACK_DEBIAN_CUDA_PACKAGE_SHLIBDEPS OFF)
+set(CPACK_DEBIAN_CUDA_PACKAGE_DEPENDS "an (= ${PROJECT_VERSION}), libc6 (>= 2.34)")
+set(CPACK_DEBIAN_CUDA_DESCRIPTION "This is the backend for NVIDIA GPUs.
+an-train loads this module when a device called cuda is asked for. It needs
+NVIDIA's driver, the CUDA 13 runtime, cuBLASLt and cuDNN 9, which are not
+part of Debian; an-train --devices list says which of them is missing.")
+
+install(FILES LICENSE README.md CHANGELOG.md DESTINATION "${CMAKE_INSTALL_DATADIR}/doc/an")
+install(DIRECTORY docs/ DESTINATION "${CMAKE_INSTALL_DATADIR}/doc/an/docs"
+  FILES_MATCHING PATTERN "*.md" PATTERN "*.png" PATTERN man EXCLUDE)
+install(DIRECTORY recipes DESTINATION "${CMAKE_INSTALL_DATADIR}/an")
+include(CPack)
