@@ -26,7 +26,7 @@ static an_kernel_places *places(launch *l, int number)
 {
     if (number == 0)
         return &l->at;
-    if (strcmp(l->kernel->name, "an_device_sgd"))
+    if (strcmp(l->kernel->name, "an_device_sgd") != 0)
         return NULL;
     an_sgd_args *sgd = (an_sgd_args *)(void *)&l->at;
     return number <= sgd->count ? &sgd->tensors[number - 1].at : NULL;
