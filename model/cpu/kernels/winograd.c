@@ -10,7 +10,7 @@ typedef struct {
     const an_winograd_kernels *kernels;
     int lanes, tile;
     size_t value_size;
-    size_t block_bytes; /* of V: what stays in a thread's L2 cache */
+    size_t block_bytes; /* of V: about what stays in a thread's L2 cache */
     size_t chunk_bytes; /* of V and dM, for the gradient of the weights: not every L3 holds 16 MB */
     double gain;        /* of products left out that the transforms take at most */
 } way;
@@ -18,7 +18,7 @@ typedef struct {
 static const way *way_find(bool bf16)
 {
     static const way bf16_avx512 = {&an_winograd_bf16_avx512, 16, 2, sizeof(uint16_t), 512 << 10, 4 << 20, 1.3};
-    static const way f32_avx512 = {&an_winograd_f32_avx512, 16, 4, sizeof(float), 1 << 20, 12 << 20, 1.5};
+    static const way f32_avx512 = {&an_winograd_f32_avx512, 16, 4, sizeof(float), 3 << 19, 12 << 20, 1.5};
     static const way f32_avx2 = {&an_winograd_f32_avx2, 8, 4, sizeof(float), 1 << 20, 12 << 20, 1.5};
     if (bf16)
         return an_cpu_bf16() ? &bf16_avx512 : NULL;
