@@ -125,7 +125,7 @@ int an_cpu_view_backward(const an_cpu_view *view, an_backend *cpu);
  * zero. In f32 the master order is that of the forward primitive, which reads the value itself. In bf16 the primitives
  * read a narrow copy in the forward order, which update and set refresh. The master order is then that in which the
  * backward primitive writes the gradient, because the narrow copy is reordered in any case. */
-typedef struct an_expansion an_expansion; /* expand.h */
+typedef struct an_expansion an_expansion; /* expand_private.h */
 
 typedef struct {
     an_desc desc, master, canonical; /* as primitives read it; of data, velocity and slope; of get and set */
