@@ -18,9 +18,10 @@ static an_plan_spec spec_of(const conv_op *conv, an_plan_kind kind)
     return spec;
 }
 
-static int plans_make(conv_op *conv)
+static int conv_prepare(an_op *op)
 {
-    an_backend *cuda = conv->op.cuda;
+    conv_op *conv = (conv_op *)op;
+    an_backend *cuda = op->cuda;
     const an_plan_spec forward = spec_of(conv, AN_PLAN_FORWARD), data = spec_of(conv, AN_PLAN_DATA);
     const an_plan_spec weights = spec_of(conv, AN_PLAN_WEIGHTS);
     int rc = an_cuda_plan(cuda, &conv->forward, &forward);
@@ -29,10 +30,10 @@ static int plans_make(conv_op *conv)
     rc = an_cuda_plan(cuda, &conv->weights, &weights);
     if (rc)
         return rc;
-    rc = an_cuda_slope(&conv->slope, &conv->op);
+    rc = an_cuda_slope(&conv->slope, op);
     if (rc)
         return rc;
-    return conv->op.input_gradient ? an_cuda_plan(cuda, &conv->data, &data) : AN_OK;
+    return op->input_gradient ? an_cuda_plan(cuda, &conv->data, &data) : AN_OK;
 }
 
 static int conv_bind(an_op *op)
@@ -124,8 +125,11 @@ static int parameters_make(conv_op *conv)
 
 int an_cuda_conv_create(an_op **out, an_backend *cuda, const an_op_spec *spec)
 {
-    static const an_op_methods methods = {
-        .forward = conv_forward, .backward = conv_backward, .bind = conv_bind, .describe = conv_describe};
+    static const an_op_methods methods = {.prepare = conv_prepare,
+                                          .forward = conv_forward,
+                                          .backward = conv_backward,
+                                          .bind = conv_bind,
+                                          .describe = conv_describe};
     conv_op *conv;
     int rc = an_cuda_op_new(&conv, cuda, spec, &methods, sizeof *conv);
     if (rc)
@@ -137,13 +141,9 @@ int an_cuda_conv_create(an_op **out, an_backend *cuda, const an_op_spec *spec)
     rc = parameters_make(conv);
     if (rc)
         return rc;
-    rc = an_cuda_tensor_make(&conv->op.output, cuda, node, node->channels, cuda->stored);
-    if (rc)
-        return rc;
+    an_cuda_tensor_describe(&conv->op.output, cuda, node, node->channels, cuda->stored);
     size_t size = an_cuda_tensor_items(x) * an_stored_size(x->slope_stored);
     if (cuda->training && spec->accumulate && spec->input_gradient)
         rc = an_cuda_alloc(cuda, &conv->apart, size, node->name);
-    if (rc)
-        return rc;
-    return plans_make(conv);
+    return rc;
 }

@@ -91,16 +91,22 @@ int an_cuda_wait(cudaStream_t stream, cudaEvent_t event);
 int an_cuda_record(cudaEvent_t event, cudaStream_t stream);
 int an_cuda_launched(cudaError_t status, const an_op *op, const char *what);
 
-/* tensor.c. The output of an op: N x H x W x C in memory. */
+/* tensor.c. The output of an op. In memory it lies N x H x W x C or, in two parts, as two such tensors behind each
+ * other, each with half of the channels: a layer whose halves see only their own half then reads and writes what is
+ * contiguous. */
 typedef struct {
     an_backend *cuda;
     int n, c, h, w;
-    int stored_c;                   /* channels in memory; those beyond c are zero */
+    int stored_c;                   /* channels in memory, of all parts; those beyond c are zero */
+    int parts;                      /* 1 or 2 */
     an_stored stored, slope_stored; /* of values (fp32 for logits and probabilities) and of gradients */
     void *data, *slope;             /* values; gradient, NULL without training */
 } an_cuda_tensor;
 
-int an_cuda_tensor_make(an_cuda_tensor *tensor, an_backend *cuda, const an_node *node, int stored_c, an_stored stored);
+/* States what a tensor is, in one part. Its memory is made later, by finish. */
+void an_cuda_tensor_describe(an_cuda_tensor *tensor, an_backend *cuda, const an_node *node, int stored_c,
+                             an_stored stored);
+int an_cuda_tensor_make(an_cuda_tensor *tensor, const char *name);
 uint64_t an_cuda_tensor_items(const an_cuda_tensor *tensor); /* number of values in memory, padding included */
 size_t an_stored_size(an_stored stored);
 float an_stored_get(const void *values, an_stored stored, size_t i);
@@ -142,11 +148,14 @@ typedef struct {
     cudaEvent_t packed, sent; /* the gradient is in the outbox; it is in returned */
 } an_crossing;
 
-/* What a kind of op does. Called with the op's device as the current one, except release. */
+/* What a kind of op does. Called with the op's device as the current one, except release. An op is created before those
+ * that read it are known. So its create function only states shapes and makes what depends on nothing else; finish then
+ * makes the outputs of all ops, calls prepare of each in order, makes the workspace, and calls bind. */
 typedef struct {
+    int (*prepare)(an_op *op); /* makes plans and what else depends on other ops; may be NULL */
     int (*forward)(an_op *op, const an_run *run);
     int (*backward)(an_op *op, const an_run *run);
-    int (*bind)(an_op *op);                           /* called by finish, once there is a workspace; may be NULL */
+    int (*bind)(an_op *op);                           /* once there is a workspace; may be NULL */
     int (*describe)(const an_op *op, an_buffer *out); /* may be NULL */
     void (*release)(an_op *op);                       /* frees what is not registered; may be NULL */
 } an_op_methods;
@@ -160,6 +169,7 @@ struct an_op {
     const an_op_methods *methods;
     an_node node;
     an_op *input;                    /* NULL: it has none, or is a join */
+    int readers;                     /* ops that have it as an input, joins included */
     bool input_gradient, accumulate; /* backward computes the input's gradient; adds it to what is there */
     an_cuda_tensor output;
     an_cuda_weights weights, bias;

@@ -162,9 +162,7 @@ int an_cuda_input_create(an_op **out, an_backend *cuda, const an_op_spec *spec)
     *out = op;
     input->image_bytes = (size_t)op->node.height * (size_t)op->node.width * COLOURS;
     int channels = an_plan_image_channels(op->node.channels, cuda->precision);
-    rc = an_cuda_tensor_make(&op->output, cuda, &op->node, channels, cuda->stored);
-    if (rc)
-        return rc;
+    an_cuda_tensor_describe(&op->output, cuda, &op->node, channels, cuda->stored);
     rc = mean_make(input);
     if (rc)
         return rc;

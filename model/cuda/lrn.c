@@ -57,9 +57,9 @@ int an_cuda_lrn_create(an_op **out, an_backend *cuda, const an_op_spec *spec)
         return rc;
     an_op *op = &lrn->op;
     *out = op;
-    rc = an_cuda_tensor_make(&op->output, cuda, &op->node, op->input->output.stored_c, op->input->output.stored);
+    an_cuda_tensor_describe(&op->output, cuda, &op->node, op->input->output.stored_c, op->input->output.stored);
     size_t size = an_cuda_tensor_items(&op->output) * sizeof(float);
-    if (rc || !cuda->training)
-        return rc;
+    if (!cuda->training)
+        return AN_OK;
     return an_cuda_alloc(cuda, &lrn->sums, size, op->node.name);
 }

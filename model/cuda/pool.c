@@ -62,8 +62,8 @@ int an_cuda_pool_create(an_op **out, an_backend *cuda, const an_op_spec *spec)
         return an_error(AN_EUNSUPPORTED,
                         "%s: training a maximum over windows of %d x %d; on a GPU they are at most %d x %d",
                         op->node.name, op->node.kernel, op->node.kernel, AN_POOL_WINDOW_MAX, AN_POOL_WINDOW_MAX);
-    rc = an_cuda_tensor_make(&op->output, cuda, &op->node, op->input->output.stored_c, op->input->output.stored);
-    if (rc || !cuda->training || op->node.average)
-        return rc;
+    an_cuda_tensor_describe(&op->output, cuda, &op->node, op->input->output.stored_c, op->input->output.stored);
+    if (!cuda->training || op->node.average)
+        return AN_OK;
     return an_cuda_alloc(cuda, &pool->taken, an_cuda_tensor_items(&op->output), op->node.name);
 }

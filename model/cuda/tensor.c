@@ -32,7 +32,8 @@ uint64_t an_cuda_tensor_items(const an_cuda_tensor *tensor)
     return (uint64_t)tensor->n * (uint64_t)tensor->h * (uint64_t)tensor->w * (uint64_t)tensor->stored_c;
 }
 
-int an_cuda_tensor_make(an_cuda_tensor *tensor, an_backend *cuda, const an_node *node, int stored_c, an_stored stored)
+void an_cuda_tensor_describe(an_cuda_tensor *tensor, an_backend *cuda, const an_node *node, int stored_c,
+                             an_stored stored)
 {
     *tensor = (an_cuda_tensor){.cuda = cuda,
                                .n = cuda->batch,
@@ -40,13 +41,19 @@ int an_cuda_tensor_make(an_cuda_tensor *tensor, an_backend *cuda, const an_node 
                                .h = node->height,
                                .w = node->width,
                                .stored_c = stored_c,
+                               .parts = 1,
                                .stored = stored,
                                .slope_stored = cuda->stored};
+}
+
+int an_cuda_tensor_make(an_cuda_tensor *tensor, const char *name)
+{
+    an_backend *cuda = tensor->cuda;
     uint64_t items = an_cuda_tensor_items(tensor);
-    int rc = an_cuda_alloc(cuda, &tensor->data, items * an_stored_size(stored), node->name);
+    int rc = an_cuda_alloc(cuda, &tensor->data, items * an_stored_size(tensor->stored), name);
     if (rc || !cuda->training)
         return rc;
-    return an_cuda_alloc(cuda, &tensor->slope, items * an_stored_size(tensor->slope_stored), node->name);
+    return an_cuda_alloc(cuda, &tensor->slope, items * an_stored_size(tensor->slope_stored), name);
 }
 
 int an_cuda_fetch(an_backend *cuda, void *out, const void *from, size_t size)
