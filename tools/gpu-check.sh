@@ -4,9 +4,10 @@
 #   gpu-check.sh [DATASET [an-train options]]      report: gpu-report.txt, or $REPORT
 #
 # From an unpacked archive or an installation (share/an/gpu-check.sh) it needs the driver, CUDA 13's libraries and cuDNN 9, and no
-# compiler; Python and PyTorch are used where they are. From a source tree (tools/gpu-check.sh) it builds and tests first, in build/gpu or $BUILD.
-# Without a dataset it makes 2,048 pictures. The crop is 224, or less where the images are smaller. Each step has a time limit, and all
-# together $LIMIT seconds (285), building and its tests not counted; a step that fails, or has no time left, does not end the others. Exit
+# compiler; Python, PyTorch and compute-sanitizer are used where they are. From a source tree (tools/gpu-check.sh) it builds and tests first,
+# in build/gpu or $BUILD. Without a dataset it makes 2,048 pictures. The crop is 224, or less where the images are smaller; a step is timed at
+# each batch of $BATCHES ("128 512"), everything else is done at the first. Each step has a time limit, and all together $LIMIT seconds (285),
+# building and its tests not counted; what matters most comes first. A step that fails, or has no time left, does not end the others. Exit
 # status: 0 all well, 1 failures, 77 nothing failed, but steps were skipped for want of a GPU, of Python or of time.
 set -u
 case "${1:-}" in -h | --help) sed -n '2,11s/^# \{0,1\}//p' "$0"; exit 0 ;; esac
@@ -18,6 +19,8 @@ trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
 : >"$report" || exit 1
 : >"$work/table"
+: >"$work/warnings"
+: >"$work/times"
 
 say() {
     printf '%s\n' "$@" | tee -a "$report"
@@ -48,11 +51,15 @@ step() {
     timeout -k 3 "$limit" "$@" >"$work/said" 2>&1 </dev/null
     status=$? seconds=$(($(date +%s) - began))
     cat "$work/said" >>"$report"
+    sed -n 's/^\(an-[a-z-]*: \)\{0,1\}warning: //p' "$work/said" >>"$work/warnings"
     figure=$(sed -n "$pattern" "$work/said" | tail -3 | paste -s -d ';' -)
     case $status in
     0) result=ok ;;
     77) result=skipped figure=${figure:-$(tail -1 "$work/said")} skipped=$((skipped + 1)) ;;
-    124 | 137) result='TIME OUT' figure="$figure (more than $limit s)" failures=$((failures + 1)) ;;
+    124 | 137)
+        result='TIME OUT' figure="$figure (more than $limit s)" failures=$((failures + 1))
+        [ -z "${spare:-}" ] || result=skipped failures=$((failures - 1)) skipped=$((skipped + 1))
+        ;;
     *) result=FAILED figure=${figure:-$(tail -1 "$work/said" | cut -c 1-90)} failures=$((failures + 1)) ;;
     esac
     say "$result, $seconds s${figure:+: $figure}"
@@ -133,9 +140,37 @@ compare_choices() {
     row "" "" "kernels that a second measurement chose" "$(comm -13 "$work/chosen-1" "$work/chosen-2" | wc -l) of $(wc -l <"$work/chosen-1")"
 }
 
+# measure PRECISION BATCH [an-train options]: a step without loading on one device, for the table of times.
+measure() {
+    precision=$1 batch=$2
+    shift 2
+    # shellcheck disable=SC2086 # several words
+    gpu_step "step without loading: $precision, batch $batch" 30 "$graphs" "$bin/an-train" $common --batch "$batch" --dry-run \
+        --devices cuda:0 --precision "$precision" "$@" "$dataset"
+    [ "$gpus" -eq 0 ] || sed -n "s/^graphs  *\([0-9.]*\) ms.*/$precision $batch ours \1/p
+        s/^speed  *\([0-9.]*\) s a step.*/$precision $batch slow \1/p" "$work/said" >>"$work/times"
+}
+
+# The table of times: ours, PyTorch's, and the model's for an H100, which knows AlexNet at 224 pixels only.
+compare_times() {
+    awk '{ time[$1 " " $2, $3] = $3 == "slow" ? 1000 * $4 : $4; if (!($1 " " $2 in seen)) { seen[$1 " " $2]; order[++n] = $1 " " $2 } }
+        function cell(which) { return which ? sprintf("%.2f", which) : "-" }
+        END {
+            form = "%-12s %9s %14s %17s %14s %10s\n"
+            printf form, "ms a step", "ours", "PyTorch eager", "PyTorch compiled", "model (H100)", "ours/model"
+            for (i = 1; i <= n; i++) {
+                c = order[i]; ours = time[c, "ours"] ? time[c, "ours"] : time[c, "slow"]
+                printf form, c, cell(ours), cell(time[c, "eager"]), cell(time[c, "compiled"]), cell(time[c, "model"]), \
+                    cell(time[c, "model"] ? ours / time[c, "model"] : 0)
+            }
+        }' "$work/times"
+}
+
 speed='s/^speed  *\(.*\)/\1/p'
+graphs='s/^speed .*: \([0-9.]* images.s\),.*/\1/p; s/^graphs  *\(.*\)/\1/p'
 loader='s/^  full  *\(.*\)/\1/p'
 trained='s/^speed  *\(.*\)/\1/p; s/^data  *\(.*the network waited.*\)/\1/p; s/^devices  *\(idle.*\)/\1/p'
+held='s/^time .*\(checkpoints .*\)/\1/p; s/^devices  *\(idle.*\)/\1/p'
 
 step "the machine" 10 '' sh -c 'date -u; nproc; uname -sr; sed -n "s/^model name[^:]*: //p" /proc/cpuinfo | sort | uniq -c; free -g | head -2'
 step "versions" 10 1p "$bin/an-train" --version
@@ -147,52 +182,93 @@ gpu_step "the GPUs" 20 '' sh -c 'command -v nvidia-smi || { echo "no nvidia-smi"
 [ -n "$dataset" ] || pictures
 choose_crop
 say "" "network $network, crop $crop, dataset $dataset"
-if [ -x "${tests:-}/test_gpu_ops" ]; then
-    gpu_step "every operation against the reference" 45 's/^\[ *\(PASSED\|FAILED\) *\] \(.*test.*\)/\1 \2/p' "$tests/test_gpu_ops"
+ops=${tests:-}/test_gpu_ops
+if [ -x "$ops" ]; then
+    gpu_step "every operation against the reference" 45 's/^\[ *\(PASSED\|FAILED\) *\] \(.*test.*\)/\1 \2/p' "$ops"
 else
     skip "every operation against the reference" "no test_gpu_ops in '${tests:-}'"
 fi
 
-devices="cuda:0"
-[ "$gpus" -ge 2 ] && devices="cuda:0 cuda:0,cuda:1"
-common="--network $network --crop $crop --rate 0.0001" # a rate at which no network diverges: speed is measured
-for where in $devices; do
+batches=${BATCHES:-128 512} cases=''
+common="--network $network --crop $crop --batch ${batches%% *} --rate 0.0001" # a rate at which no network diverges: speed is measured
+for batch in $batches; do
     for precision in bf16 tf32 fp32; do
-        # shellcheck disable=SC2086 # several words
-        gpu_step "step without loading: $where, $precision" 30 "$speed" "$bin/an-train" $common --dry-run --devices "$where" \
-            --precision "$precision" "$@" "$dataset"
+        cases="$cases $precision:$batch"
+        measure $precision "$batch" "$@"
+        [ -d "$work/cache-1" ] || [ ! -d "$work/cache" ] || cp -r "$work/cache" "$work/cache-1" # what the first one chose
     done
-    # shellcheck disable=SC2086
-    gpu_step "200 steps with loading: $where, bf16" 30 "$trained" "$bin/an-train" $common --devices "$where" --precision bf16 --steps 200 \
-        "$@" "$dataset"
 done
+
 # shellcheck disable=SC2086
-gpu_step "time of each layer: cuda:0, bf16" 20 's/^sum  *\(.*\)/\1/p' "$bin/an-train" $common --devices cuda:0 --precision bf16 --steps 50 \
-    --profile "$@" "$dataset"
+{
+    gpu_step "200 steps with loading: cuda:0, bf16" 30 "$trained" "$bin/an-train" $common --devices cuda:0 --precision bf16 --steps 200 \
+        "$@" "$dataset"
+    gpu_step "two logical devices on one GPU: bf16" 25 "$graphs" "$bin/an-train" $common --dry-run --devices cuda:0,cuda:0 --precision bf16 \
+        "$@" "$dataset"
+    gpu_step "40 steps, a checkpoint every 10: bf16" 35 "$held" "$bin/an-train" $common --devices cuda:0 --precision bf16 --steps 40 \
+        --save-every 10 --log-every 10 --run "$work/saved" "$@" "$dataset"
+    if [ "$gpus" -ge 2 ]; then
+        for precision in bf16 tf32 fp32; do
+            gpu_step "step without loading: cuda:0,cuda:1, $precision" 30 "$graphs" "$bin/an-train" $common --dry-run --devices cuda:0,cuda:1 \
+                --precision $precision "$@" "$dataset"
+        done
+        gpu_step "200 steps with loading: cuda:0,cuda:1, bf16" 30 "$trained" "$bin/an-train" $common --devices cuda:0,cuda:1 \
+            --precision bf16 --steps 200 "$@" "$dataset"
+    fi
+}
+rm -rf "$work/saved"
 
 if ! command -v python3 >/dev/null; then
-    skip "PyTorch, the same network" "no python3"
     skip "training as on the CPU, resuming, moving" "no python3"
+    skip "PyTorch, the same network" "no python3"
 elif [ "$gpus" -eq 0 ]; then
-    skip "PyTorch, the same network" "no GPU"
     skip "training as on the CPU, resuming, moving" "no GPU"
+    skip "PyTorch, the same network" "no GPU"
 else
-    for how in eager compiled; do
-        step "PyTorch, the same network: bf16, $how" 60 '$p' python3 "$torch" "$how"
-    done
     step "training as on the CPU, resuming, moving" 75 '$p' python3 "$python/trainer.py" real
-fi
-for i in 1 2; do
-    # shellcheck disable=SC2086
-    gpu_step "kernels chosen from nothing, $i" 25 "$speed" env XDG_CACHE_HOME="$work/cache-$i" "$bin/an-train" $common --dry-run \
-        --devices cuda:0 --precision bf16 "$@" "$dataset"
-done
-[ "$gpus" -eq 0 ] || compare_choices
-step "the loader alone" 25 "$loader" "$bin/an-bench-io" --rounds 1 --seconds 0.5 --warm-up 0.1 --crop "$crop" "$dataset"
-if command -v python3 >/dev/null; then
-    step "what the model says (AlexNet, bf16)" 10 '' python3 "$model"
+    for how in eager compiled; do
+        # shellcheck disable=SC2086
+        step "PyTorch, the same network: $how" 60 '1p' python3 "$torch" $how 25 $cases
+        sed -n "s/^\([a-z0-9]* [0-9]*\) $how \([0-9.]*\) ms.*/\1 $how \2/p" "$work/said" >>"$work/times"
+    done
 fi
 
+# shellcheck disable=SC2086
+{
+    gpu_step "time of each layer: cuda:0, bf16" 20 's/^sum  *\(.*\)/\1/p' "$bin/an-train" $common --devices cuda:0 --precision bf16 --steps 50 \
+        --profile "$@" "$dataset"
+    gpu_step "kernels chosen from nothing again" 25 "$speed" env XDG_CACHE_HOME="$work/cache-2" "$bin/an-train" $common \
+        --dry-run --devices cuda:0 --precision bf16 "$@" "$dataset"
+}
+[ "$gpus" -eq 0 ] || compare_choices
+
+PATH=$PATH:/usr/local/cuda/bin
+spare=yes # what is not done in time is skipped
+for tool in memcheck racecheck; do
+    if [ ! -x "$ops" ]; then
+        skip "compute-sanitizer, $tool" "no test_gpu_ops in '${tests:-}'"
+    elif ! command -v compute-sanitizer >/dev/null; then
+        skip "compute-sanitizer, $tool" "no compute-sanitizer"
+    else
+        gpu_step "compute-sanitizer, $tool" 60 's/.*ERROR SUMMARY: //p; s/.*RACECHECK SUMMARY: //p' compute-sanitizer --tool $tool --error-exitcode 1 \
+            "$ops"
+    fi
+done
+spare=''
+step "the loader alone" 25 "$loader" "$bin/an-bench-io" --rounds 1 --seconds 0.5 --warm-up 0.1 --crop "$crop" "$dataset"
+if command -v python3 >/dev/null && [ "$network $crop" = "alexnet 224" ]; then
+    # shellcheck disable=SC2086
+    step "what the model says" 10 '' python3 "$model" $cases
+    sed -n 's/^\([a-z0-9]* [0-9]*\) \([0-9.]*\) ms$/\1 model \2/p' "$work/said" >>"$work/times"
+fi
+
+if [ -s "$work/warnings" ]; then
+    say "" "== warnings, how often" "$(sort "$work/warnings" | uniq -c | sort -rn)"
+    row "" "" "warnings: listed above" "$(sort -u "$work/warnings" | wc -l) different ones"
+fi
+if [ -s "$work/times" ]; then
+    say "" "== a step of $network, crop $crop${*:+, with $*}" "$(compare_times)"
+fi
 say "" "== all steps" "result     time  step                                         figure" "$(cat "$work/table")" ""
 say "$failures failures, $skipped steps skipped; $((${LIMIT:-285} - $(left))) s; report in $report"
 [ "$failures" -eq 0 ] || exit 1

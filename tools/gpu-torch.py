@@ -1,8 +1,13 @@
 #!/usr/bin/env python3
-"""A training step of AlexNet in PyTorch, to compare with an-train's: bf16, channels last, fused SGD, images on the device.
+"""A training step of AlexNet in PyTorch, to compare with an-train's: channels last, fused SGD, images on the device. bf16 by autocast; tf32
+and fp32 by what products and convolutions may round.
 
-usage: gpu-torch.py eager|compiled [BATCH]      exit status: 0, or 77 where PyTorch or a GPU is missing
+usage: gpu-torch.py eager|compiled SECONDS PRECISION:BATCH...      as in gpu-torch.py compiled 60 bf16:128 tf32:128
+
+A line for each case, the faster of launching operation by operation and replaying a CUDA graph; no case is begun after SECONDS. Exit
+status: 0, or 77 where PyTorch or a GPU is missing.
 """
+import statistics
 import sys
 import time
 
@@ -16,36 +21,85 @@ if not torch.cuda.is_available():
     sys.exit(77)
 from alexnet_torch import AlexNet  # noqa: E402
 
-STEPS = 50
+ROUNDS, STEPS = 5, 10
 
 
-def main(how, batch):
-    torch.backends.cudnn.benchmark = True
+def step_of(precision, batch, compiled):
+    """A function that makes a step."""
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision != "fp32"
     model = AlexNet().cuda().to(memory_format=torch.channels_last).train()
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4, fused=True)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-4, momentum=0.9, weight_decay=5e-4, fused=True)
     images = torch.randint(0, 256, (batch, 3, 224, 224), dtype=torch.uint8, device="cuda").to(memory_format=torch.channels_last)
     labels = torch.randint(0, 1000, (batch,), device="cuda")
-    forward = torch.compile(model) if how == "compiled" else model
+    forward = torch.compile(model, dynamic=False) if compiled else model
 
     def step():
-        with torch.autocast("cuda", torch.bfloat16):
-            loss = torch.nn.functional.cross_entropy(forward(images), labels)
-        loss.backward()
-        optimizer.step()
         optimizer.zero_grad(set_to_none=True)
+        with torch.autocast("cuda", torch.bfloat16, enabled=precision == "bf16"):
+            logits = forward(images)
+        torch.nn.functional.cross_entropy(logits.float(), labels).backward()
+        optimizer.step()
 
-    for _ in range(10):
+    return step, optimizer
+
+
+def timed(step):
+    """Milliseconds of a step by the device's clock."""
+    times = []
+    for _ in range(ROUNDS):
+        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        begin.record()
+        for _ in range(STEPS):
+            step()
+        end.record()
+        torch.cuda.synchronize()
+        times.append(begin.elapsed_time(end) / STEPS)
+    return statistics.median(times)
+
+
+def replay_of(step, optimizer):
+    """The step as a CUDA graph."""
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for _ in range(3):
+            step()
+    torch.cuda.current_stream().wait_stream(stream)
+    optimizer.zero_grad(set_to_none=True)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
         step()
-    torch.cuda.synchronize()
-    begun = time.perf_counter()
-    for _ in range(STEPS):
+    return graph.replay
+
+
+def measure(how, precision, batch):
+    step, optimizer = step_of(precision, batch, how == "compiled")
+    for _ in range(5):
         step()
-    torch.cuda.synchronize()
-    took = (time.perf_counter() - begun) / STEPS
-    print(f"{batch / took:.0f} images/s, {took * 1e3:.2f} ms a step of {batch} (PyTorch {torch.__version__}, {how})")
+    plain, graph = timed(step), None
+    try:
+        graph = timed(replay_of(step, optimizer))
+    except RuntimeError as refused:
+        print(f"no graph of {precision}, {batch}: {str(refused).splitlines()[0]}")
+    best = min(plain, graph or plain)
+    print(f"{precision} {batch} {how} {best:.2f} ms: {batch / best * 1e3:.0f} images/s; operation by operation {plain:.2f} ms" +
+          (f", graph {graph:.2f} ms" if graph else ""), flush=True)
 
 
-if len(sys.argv) not in (2, 3) or sys.argv[1] not in ("eager", "compiled"):
+def main(how, limit, cases):
+    print(f"PyTorch {torch.__version__}, cuDNN {torch.backends.cudnn.version()}, {torch.cuda.get_device_name()}", flush=True)
+    torch.backends.cudnn.benchmark = True
+    deadline = time.monotonic() + limit
+    for case in cases:
+        if time.monotonic() > deadline:
+            print(f"no time left for {case}")
+            continue
+        precision, batch = case.split(":")
+        measure(how, precision, int(batch))
+        torch.cuda.empty_cache()
+
+
+if len(sys.argv) < 4 or sys.argv[1] not in ("eager", "compiled"):
     print(__doc__, file=sys.stderr)
     sys.exit(2)
-main(sys.argv[1], int(sys.argv[2]) if len(sys.argv) == 3 else 128)
+main(sys.argv[1], float(sys.argv[2]), sys.argv[3:])

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""tools/gpu-check.sh as it is installed, from an installation in another place than the build: without GPUs, and with emulated ones and
-too little time. Each must end in its table.
+"""tools/gpu-check.sh as it is installed, from an installation in another place than the build: without GPUs, with emulated ones and too
+little time, and with emulated ones that refuse to capture a step. Each must end in its table.
 
     gpu_check.py BUILD EMULATOR     the build folder; the folder of the emulator's libraries
 """
@@ -19,18 +19,53 @@ BUILD, EMULATOR = (os.path.abspath(path) for path in sys.argv[1:])
 
 
 def check(work, limit, *more, **environment):
-    """The exit status, and the table's rows by title: result and figure."""
+    """The exit status, the table's rows by title (result and figure), and all that was said before it."""
     report = f"{work}/report.txt"
     done = subprocess.run([f"{work}/an/share/an/gpu-check.sh", *more], text=True, capture_output=True, stdin=subprocess.DEVNULL,
                           env=dict(os.environ, REPORT=report, LIMIT=str(limit), TMPDIR=work, **environment))
     with open(report) as file:
         text = file.read()
     assert done.stderr == "", done.stderr
-    table = text.partition("== all steps\n")[2]
+    before, _, table = text.partition("== all steps\n")
     assert table and table in done.stdout, done.stdout
     rows = re.findall(r"^(ok|FAILED|TIME OUT|skipped) +\S+  (.{44}) (.*)$", table, re.M)
     assert not glob.glob(f"{work}/an-gpu-check.*"), "left behind"
-    return done.returncode, {title.strip(): (result, figure) for result, title, figure in rows}
+    return done.returncode, {title.strip(): (result, figure) for result, title, figure in rows}, before
+
+
+PYTHON = """#!/bin/sh
+case "$1" in
+*/gpu-torch.py) printf 'PyTorch\\nbf16 2 %s 0.02 ms: 1 images/s\\nfp32 3 %s 4000.00 ms: 1 images/s\\n' "$2" "$2" ;;
+*/gpu-model.py) exec {python} "$@" ;;
+*) echo "all equal" ;;
+esac
+"""
+
+
+def check_figures(work):
+    """The table of times, the warnings, and what two devices and checkpoints came to: for a network that emulation runs in no time, while
+    the images would do for AlexNet at 224 pixels, so that the model is asked; python3 stands in for PyTorch."""
+    os.mkdir(f"{work}/stand-in")
+    with open(f"{work}/stand-in/python3", "w") as file:
+        file.write(PYTHON.format(python=sys.executable))
+    os.chmod(f"{work}/stand-in/python3", 0o755)
+    subprocess.run([f"{work}/an/bin/an-ingest", "--size", "224", f"{work}/images", f"{work}/large"], check=True, capture_output=True)
+    options = ["--network", "cifar", "--crop", "32"]
+    _, rows, text = check(work, 120, f"{work}/large", *options, AN_CUDA_LIBRARIES=EMULATOR, AN_EMU_CAPTURE="0", BATCHES="2 3",
+                          PATH=f"{work}/stand-in:{os.environ['PATH']}")
+    times = text.partition("== a step of ")[2]
+    found = {case: figures.split() for case, figures in re.findall(r"^((?:bf16|tf32|fp32) [23]) +(.*)$", times, re.M)}
+    assert len(found) == 6 and all(float(figures[0]) > 0 for figures in found.values()), times
+    assert found["bf16 2"][1:3] == ["0.02", "0.02"] and found["fp32 3"][1:3] == ["4000.00", "4000.00"], times
+    assert found["tf32 2"][1:3] == ["-", "-"], times
+    for ours, _, _, model, ratio in found.values():
+        assert abs(float(ours) / float(model) / float(ratio) - 1) < 0.02, times
+    warnings = text.partition("== warnings, how often\n")[2].partition("\n\n")[0]
+    refused = r"^ +[0-9]+ steps are queued operation by operation, .*cannot capture a step on cuda:0"
+    assert len(re.findall(refused, warnings, re.M)) == 1, text
+    for title in ("two logical devices on one GPU: bf16", "step without loading: bf16, batch 2"):
+        assert rows[title][0] == "ok" and "none, steps are queued operation by operation" in rows[title][1], rows
+    assert re.match(r"checkpoints [0-9.]+ s;idle for ", rows["40 steps, a checkpoint every 10: bf16"][1]), rows
 
 
 def check_paths(work):
@@ -50,17 +85,19 @@ def main(work):
     pictures.write(f"{work}/images", 160, 3)
     subprocess.run([f"{work}/an/bin/an-ingest", "--size", "72", f"{work}/images", f"{work}/data"], check=True, capture_output=True)
 
-    status, rows = check(work, 60, f"{work}/data", AN_CUDA_MODULE=f"{work}/none")
+    status, rows, _ = check(work, 60, f"{work}/data", AN_CUDA_MODULE=f"{work}/none")
     assert status == 77, (status, rows)
     assert rows["devices"][0] == "ok" and "AN_CUDA_MODULE names" in rows["devices"][1], rows
     assert rows["every operation against the reference"][0] == "skipped" and rows["the loader alone"][0] == "ok", rows
 
     began = time.monotonic()
-    status, rows = check(work, 20, f"{work}/data", "--batch", "2", AN_CUDA_LIBRARIES=EMULATOR)
+    status, rows, _ = check(work, 20, f"{work}/data", AN_CUDA_LIBRARIES=EMULATOR, BATCHES="2")
     assert status in (1, 77) and time.monotonic() - began < 60, (status, rows)
     assert rows["devices"][1].startswith("cuda:0"), rows
     assert rows["the loader alone"][0] == "skipped", rows  # no time is left for it
     assert "FAILED" not in [result for result, _ in rows.values()], rows
+
+    check_figures(work)
 
 
 with tempfile.TemporaryDirectory() as folder:

@@ -1,5 +1,5 @@
 /* Level 2 of the CUDA backend's tests: the real cuDNN, without a device, takes every convolution that the networks
- * need, for devices that are only described. With --table: engines and workspaces as the table in docs/gpu.md. */
+ * need, for devices that are only described. With --table: engines and workspaces, as in docs/gpu-engines.md. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -214,7 +214,7 @@ static void test_engines_have_names(void **state)
 static int table_print(void)
 {
     for (size_t n = 0; n < NETWORKS; n++) {
-        printf("\n### %s\n\n| device | precision | layer | forward | data gradient | weight gradient "
+        printf("\n## %s\n\n| device | precision | layer | forward | data gradient | weight gradient "
                "|\n|---|---|---|---|---|---|\n",
                networks[n].name);
         for (size_t d = 0; d < DEVICES; d++)
