@@ -134,6 +134,8 @@ def check_graphs(work):
     dry = subprocess.run([f"{BIN}/an-train", *SMALL, "--devices", "cuda:0", "--dry-run", "--run", f"{work}/none", f"{work}/data"],
                          env=environment("cuda:0"), capture_output=True, text=True, check=True).stdout
     assert re.search(r"^graphs +[0-9.]+ ms a step; queued operation by operation [0-9.]+ ms$", dry, re.M), dry
+    processors = int(re.search(r"(\d+) compute and \d+ loader threads", dry)[1])
+    assert f"{max(processors - 1, 1)} loader threads" in dry, dry  # GPUs leave them to the loader
 
 
 def check_module(work):

@@ -7,6 +7,7 @@
 
 #include "train/loop/evaluate.h"
 #include "train/loop/guard.h"
+#include "train/loop/starvation.h"
 #include "train/loop/trainer.h"
 #include "train/setup/session.h"
 #include "train/state/run.h"
@@ -34,7 +35,10 @@ struct an_trainer {
     an_train_identity identity;
     an_buffer recipe, machine; /* strings that identity points to */
     an_guard guard;
-    bool refusal_told; /* an_exec_replay_refusal was told */
+    an_starvation_watch watch;
+    bool starvation_told;
+    char starvation[1024]; /* what the summary says about it */
+    bool refusal_told;     /* an_exec_replay_refusal was told */
     an_trainer_window window;
     uint64_t saved_step, validated_step;
     bool saved_any;
@@ -54,6 +58,9 @@ int an_trainer_tell_text(an_trainer *t, an_event_kind kind, const char *text);
 
 void an_trainer_window_start(an_trainer *t);
 int an_trainer_tell_window(an_trainer *t); /* nothing if no step was made since the last one */
+
+/* Whether the devices starved; if so, text says why. The times and the loader's counters are filled in. */
+bool an_trainer_starved(const an_trainer *t, an_starvation *starvation, char *text, size_t size);
 
 /* Write a checkpoint of this step; without a run nothing happens. */
 int an_trainer_save(an_trainer *t, bool best);
