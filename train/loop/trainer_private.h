@@ -26,6 +26,8 @@ struct an_trainer {
     const an_train_observer *observer;
     an_session session;
     an_loader *loader;
+    an_loader *viewer;     /* of the images to validate on: see trainer_validate.c; NULL: not open */
+    bool viewer_tried;     /* opening it ahead of time has been tried, with or without success */
     an_batch ahead;        /* the next step's batch, if it was ready in time to be sent ahead; else lease 0 */
     an_run *run;           /* NULL without --run */
     an_metrics *metrics;   /* the same */
@@ -69,6 +71,10 @@ bool an_trainer_epoch_is_due(const an_trainer *t); /* an epoch ended here and is
 int an_trainer_close_epoch(an_trainer *t);         /* tell its last line, validate, save */
 
 bool an_trainer_can_validate(const an_trainer *t); /* it has images for that */
+/* The step after which the next validation is due: one that this step does not end with. */
+uint64_t an_trainer_next_validation(const an_trainer *t);
+/* If a validation comes near, start to load its images. To be called after each step. */
+void an_trainer_prime(an_trainer *t);
 int an_trainer_validate(an_trainer *t, an_evaluation *out);
 
 /* With --profile: add the layers' times since the last call. */

@@ -63,9 +63,10 @@ typedef struct {
     const uint64_t *subset; /* records to look at, or NULL */
     uint64_t subset_count;
     int crop, batch, threads, engine;
+    bool repeat; /* after the last image begin again, without end; every pass is the same */
 } an_train_view_options;
 
-/* A loader of the centre of each image, once and in stored order. The last batch may be short. */
+/* A loader of the centre of each image, once and in stored order. The last batch of a pass may be short. */
 int an_train_view_loader(const an_train_view_options *options, an_exec *exec, an_loader **out);
 
 /* an_train_input_sample for the dataset's images. statistics borrows options->input's mean image. */

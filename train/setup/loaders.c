@@ -150,7 +150,7 @@ int an_train_view_loader(const an_train_view_options *o, an_exec *exec, an_loade
         .block = 1,
         .verify = true,
         .world = 1,
-        .epochs = 1,
+        .epochs = o->repeat ? 0 : 1,
         .subset = o->subset,
         .subset_count = o->subset_count,
     };
