@@ -227,6 +227,11 @@ void an_exec_free(an_exec *exec)
     free(exec);
 }
 
+bool an_exec_on_processors(const an_exec *exec)
+{
+    return exec->api->processors;
+}
+
 an_format an_exec_input_format(const an_exec *exec)
 {
     return exec->api->input_format(exec->devices[0]);

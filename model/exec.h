@@ -53,6 +53,9 @@ typedef struct an_exec an_exec;
 int an_exec_create(an_exec **out, const an_graph *graph, const an_exec_options *options);
 void an_exec_free(an_exec *exec);
 
+/* Whether the network runs on the host's processors, which it then shares with the rest of the process. */
+bool an_exec_on_processors(const an_exec *exec);
+
 /* The format in which step and evaluate take images: final values, or bytes that the device converts. */
 an_format an_exec_input_format(const an_exec *exec);
 

@@ -45,17 +45,29 @@ static int window_copy(const an_op *on, const an_cuda_tensor *source, const wind
     return an_cuda_launched(an_kernel_window(&args, on->cuda->compute), on, "window");
 }
 
-/* Copies between devices on the receiver's copy stream. Devices that cannot access each other need
- * cudaMemcpyPeerAsync, which names both and lets the driver go through the host; it cannot be captured into a graph
- * (cudaErrorStreamCaptureUnsupported). cudaMemcpyAsync can. */
+static bool same_gpu(const an_backend *a, const an_backend *b)
+{
+    return a->device == b->device;
+}
+
+/* Copies between logical devices on the receiver's copy stream. GPUs that cannot access each other need
+ * cudaMemcpyPeerAsync, which names both and lets the driver go through the host. It cannot be captured into a graph,
+ * not even where both are the same GPU (cudaErrorStreamCaptureUnsupported); cudaMemcpyAsync can. */
+static cudaError_t copy(const an_crossing *c, void *to, const an_backend *here, const void *from,
+                        const an_backend *there, size_t size)
+{
+    if (same_gpu(here, there))
+        return cudaMemcpyAsync(to, from, size, cudaMemcpyDeviceToDevice, here->copy);
+    return c->direct ? cudaMemcpyAsync(to, from, size, cudaMemcpyDefault, here->copy)
+                     : cudaMemcpyPeerAsync(to, here->device, from, there->device, size, here->copy);
+}
+
 static int peer_copy(const an_crossing *c, const an_op *source, an_stored stored, void *to, const an_backend *here,
                      const void *from, const an_backend *there)
 {
     size_t size = size_of(source, stored);
-    cudaError_t status = c->direct ? cudaMemcpyAsync(to, from, size, cudaMemcpyDefault, here->copy)
-                                   : cudaMemcpyPeerAsync(to, here->device, from, there->device, size, here->copy);
-    return an_cuda_check(status, "copy %zu bytes of %s from cuda:%d to cuda:%d", size, source->node.name, there->device,
-                         here->device);
+    return an_cuda_check(copy(c, to, here, from, there, size), "copy %zu bytes of %s from cuda:%d to cuda:%d", size,
+                         source->node.name, there->device, here->device);
 }
 
 static int value_pull(an_crossing *c, const an_op *source)
@@ -166,7 +178,7 @@ int an_cuda_collect(an_op *op)
 
 /* Lets device a access b's memory if the hardware can; clears direct if it cannot, and copies then go through the
  * host. */
-static int peers_connect(const an_backend *a, const an_backend *b, bool *direct)
+static int peer_enable(const an_backend *a, const an_backend *b, bool *direct)
 {
     int possible = 0;
     int rc = an_cuda_check(cudaDeviceCanAccessPeer(&possible, a->device, b->device),
@@ -185,6 +197,15 @@ static int peers_connect(const an_backend *a, const an_backend *b, bool *direct)
         return AN_OK;
     }
     return an_cuda_check(status, "let cuda:%d access cuda:%d", a->device, b->device);
+}
+
+static int gpus_connect(an_crossing *c, const an_backend *here, const an_backend *there)
+{
+    c->direct = true;
+    if (same_gpu(here, there))
+        return AN_OK;
+    int rc = peer_enable(here, there, &c->direct);
+    return rc ? rc : peer_enable(there, here, &c->direct);
 }
 
 /* What the gradient needs on its way back. */
@@ -208,11 +229,7 @@ static int remote_make_backward(an_crossing *c, an_op *source)
 static int remote_make(an_crossing *c, an_op *source)
 {
     an_backend *here = c->join->cuda, *there = source->cuda;
-    c->direct = true;
-    int rc = peers_connect(here, there, &c->direct);
-    if (rc)
-        return rc;
-    rc = peers_connect(there, here, &c->direct);
+    int rc = gpus_connect(c, here, there);
     if (rc)
         return rc;
     if (!source->ready)

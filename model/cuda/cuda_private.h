@@ -140,8 +140,8 @@ int an_cuda_weights_set(const an_cuda_weights *weights, an_backend *cuda, an_par
 typedef struct {
     an_op *join;
     int offset;               /* of the source's channels in the join */
-    bool remote;              /* source and join are on different devices; else only offset counts */
-    bool direct;              /* both devices can access each other's memory */
+    bool remote;              /* source and join are on different logical devices; else only offset counts */
+    bool direct;              /* one GPU, or two that can access each other's memory */
     void *inbox, *outbox;     /* on the join's device: the source's values, and their gradient */
     void *returned;           /* on the source's device: the gradient */
     cudaEvent_t arrived;      /* the values are in the inbox */

@@ -29,14 +29,15 @@
 #include <stdint.h>
 
 typedef struct {
-    uint64_t allocations;                  /* of device and pinned memory, and graphs instantiated */
-    uint64_t host_waits;                   /* the host waited for a device, or a copy made it wait */
-    uint64_t to_device, from_device, peer; /* bytes */
-    uint64_t pageable;                     /* copies from or to memory that is not pinned */
-    uint64_t operations;                   /* queued */
-    uint64_t timings;                      /* times between events that were read */
-    uint64_t launches;                     /* of the backend's own kernels, those in graphs among them */
-    uint64_t graphs;                       /* that were launched; their nodes count as operations */
+    uint64_t allocations;            /* of device and pinned memory, and graphs instantiated */
+    uint64_t host_waits;             /* the host waited for a device, or a copy made it wait */
+    uint64_t to_device, from_device; /* bytes */
+    uint64_t peer, within;           /* bytes copied between devices, within one */
+    uint64_t pageable;               /* copies from or to memory that is not pinned */
+    uint64_t operations;             /* queued */
+    uint64_t timings;                /* times between events that were read */
+    uint64_t launches;               /* of the backend's own kernels, those in graphs among them */
+    uint64_t graphs;                 /* that were launched; their nodes count as operations */
 } emu_counters;
 
 emu_counters emu_count(void);

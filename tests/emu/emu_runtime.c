@@ -67,11 +67,12 @@ static void report_print(void)
 {
     fprintf(stderr,
             "emu: %llu operations, %llu allocations, %llu host waits, %llu bytes in, %llu out, %llu between devices, "
-            "%llu pageable copies, %llu graphs, %d violations\n",
+            "%llu within them, %llu pageable copies, %llu graphs, %d violations\n",
             (unsigned long long)counters.operations, (unsigned long long)counters.allocations,
             (unsigned long long)counters.host_waits, (unsigned long long)counters.to_device,
             (unsigned long long)counters.from_device, (unsigned long long)counters.peer,
-            (unsigned long long)counters.pageable, (unsigned long long)counters.graphs, violations);
+            (unsigned long long)counters.within, (unsigned long long)counters.pageable,
+            (unsigned long long)counters.graphs, violations);
 }
 
 void emu_cost(emu_library library, int proposal, unsigned microseconds)
@@ -421,6 +422,7 @@ void emu_account(const emu_task *task)
     counters.to_device += task->bytes.to_device;
     counters.from_device += task->bytes.from_device;
     counters.peer += task->bytes.peer;
+    counters.within += task->bytes.within;
 }
 
 void emu_queue(cudaStream_t stream, const emu_task *task)
@@ -521,9 +523,10 @@ cudaError_t cudaGetDevice(int *device)
 
 const char *cudaGetErrorString(cudaError_t status)
 {
-    return status == cudaErrorMemoryAllocation ? "out of memory"
-           : status == cudaSuccess             ? "no error"
-                                               : "emulated error";
+    return status == cudaErrorMemoryAllocation           ? "out of memory"
+           : status == cudaErrorStreamCaptureUnsupported ? "operation not permitted when stream is capturing"
+           : status == cudaSuccess                       ? "no error"
+                                                         : "emulated error";
 }
 
 cudaError_t cudaGetLastError(void)
@@ -886,17 +889,32 @@ static bool is_known(const void *at)
     return found;
 }
 
+/* The direction that the addresses say: within one device, or between two, which has no kind but the default. */
+static enum cudaMemcpyKind kind_of(const buffer *target, const buffer *source)
+{
+    bool to_device = target && target->device >= 0, from_device = source && source->device >= 0;
+    if (to_device && from_device)
+        return target->device == source->device ? cudaMemcpyDeviceToDevice : cudaMemcpyDefault;
+    return to_device ? cudaMemcpyHostToDevice : from_device ? cudaMemcpyDeviceToHost : cudaMemcpyHostToHost;
+}
+
+static uint64_t *bytes_of(emu_counters *bytes, enum cudaMemcpyKind kind)
+{
+    return kind == cudaMemcpyDefault          ? &bytes->peer
+           : kind == cudaMemcpyDeviceToDevice ? &bytes->within
+           : kind == cudaMemcpyHostToDevice   ? &bytes->to_device
+                                              : &bytes->from_device;
+}
+
 static void kind_check(emu_task *task, const void *to, const void *from, size_t size, enum cudaMemcpyKind kind)
 {
     pthread_mutex_lock(&emu_lock);
     const buffer *target = buffer_find(to), *source = buffer_find(from);
-    bool to_device = target && target->device >= 0, from_device = source && source->device >= 0;
-    bool between = to_device && from_device;
-    if (between != (kind == cudaMemcpyDefault) || (!between && (to_device != (kind == cudaMemcpyHostToDevice) ||
-                                                                from_device != (kind == cudaMemcpyDeviceToHost))))
+    enum cudaMemcpyKind expected = kind_of(target, source);
+    if (kind != expected)
         emu_violation_locked("a copy's direction is not what its addresses say");
-    *(between ? &task->bytes.peer : to_device ? &task->bytes.to_device : &task->bytes.from_device) = size;
-    task->unfit = between && !peer_enabled[target->device][source->device];
+    *bytes_of(&task->bytes, expected) = size;
+    task->unfit = expected == cudaMemcpyDefault && !peer_enabled[target->device][source->device];
     pthread_mutex_unlock(&emu_lock);
 }
 
@@ -940,8 +958,8 @@ cudaError_t cudaMemcpyPeerAsync(void *to, int to_device, const void *from, int f
     const buffer *target = buffer_find(to), *source = buffer_find(from);
     if (!target || !source || target->device != to_device || source->device != from_device)
         emu_violation_locked("a copy between devices names a device that does not hold the memory");
-    task.bytes.peer = size;
-    task.unfit = true; /* a graph's copies have addresses, but do not name devices */
+    *(to_device == from_device ? &task.bytes.within : &task.bytes.peer) = size;
+    task.unfit = true; /* refused in a capture, be it within one device (seen on an H100 with CUDA 13.0) */
     pthread_mutex_unlock(&emu_lock);
     emu_access_add(&task, to, size, true, "the target");
     emu_access_add(&task, from, size, false, "the source");

@@ -310,6 +310,34 @@ static void test_copies_between_devices(void **state)
     bench_free(&s);
 }
 
+/* The runtime refuses cudaMemcpyPeerAsync even where both devices are the same, and captures a plain copy. */
+static void test_copies_within_a_device(void **state)
+{
+    (void)state;
+    bench s;
+    cudaGraphExec_t graph;
+    bench_make(&s);
+    begin(&s);
+    cudaError_t status = cudaMemcpyPeerAsync(s.b, 0, s.a, 0, 64, s.one);
+    assert_int_equal(status, cudaErrorStreamCaptureUnsupported);
+    assert_string_equal(cudaGetErrorString(status), "operation not permitted when stream is capturing");
+    expect_end(&s, cudaErrorStreamCaptureInvalidated);
+    begin(&s);
+    ok(cudaMemcpyAsync(s.b, s.a, 64, cudaMemcpyDeviceToDevice, s.one));
+    end(&s, &graph);
+    emu_counters before = emu_count();
+    ok(cudaGraphLaunch(graph, s.one));
+    ok(cudaMemcpyPeerAsync(s.b, 0, s.a, 0, 32, s.one)); /* it works outside */
+    assert_int_equal(emu_count().within - before.within, 96);
+    assert_int_equal(emu_count().peer, before.peer);
+    expect(NULL);
+    ok(cudaMemcpyAsync(s.b, s.a, 64, cudaMemcpyDefault, s.one));
+    expect("a copy's direction is not what its addresses say");
+    ok(cudaStreamSynchronize(s.one));
+    ok(cudaGraphExecDestroy(graph));
+    bench_free(&s);
+}
+
 static void *pin(void *context)
 {
     void *memory = NULL;
@@ -425,6 +453,7 @@ int main(void)
         cmocka_unit_test(test_captures_do_not_merge),
         cmocka_unit_test(test_the_host_must_not_wait),
         cmocka_unit_test(test_copies_between_devices),
+        cmocka_unit_test(test_copies_within_a_device),
         cmocka_unit_test(test_the_mode_says_who_may_allocate),
         cmocka_unit_test(test_the_same_thread_ends_it),
         cmocka_unit_test(test_graphs_in_flight),

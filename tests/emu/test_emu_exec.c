@@ -35,7 +35,7 @@ typedef struct {
 } placement;
 
 static const placement placements[] = {
-    {"cuda:0", false}, {"cuda", true}, {"cuda:0,cuda:1", false}, {"cuda:1,cuda:0", false}};
+    {"cuda:0", false}, {"cuda", true}, {"cuda:0,cuda:1", false}, {"cuda:1,cuda:0", false}, {"cuda:0,cuda:0", false}};
 #define PLACEMENTS (sizeof placements / sizeof *placements)
 
 static void check_against_cpu(const an_graph *graph, const placement *p, an_precision precision, int steps,
@@ -230,7 +230,8 @@ static uint64_t crossing_bytes(const an_exec *exec, uint64_t value, uint64_t *cr
     return sum;
 }
 
-static void check_steady(const char *devices, an_precision precision)
+/* shared: both logical devices are one GPU. Then what crosses between them stays within it. */
+static void check_steady(const char *devices, bool shared, an_precision precision)
 {
     an_graph graph;
     runner r;
@@ -250,7 +251,9 @@ static void check_steady(const char *devices, an_precision precision)
     uint64_t images = device_count * image_bytes(64);
     assert_int_equal(after.to_device - before.to_device, 2 * (images + BATCH * sizeof(uint32_t)));
     assert_int_equal(after.from_device - before.from_device, 2 * BATCH * 8);
-    assert_int_equal(after.peer - before.peer, 2 * crossing_bytes(r.exec, value, &crossings));
+    uint64_t crossing = 2 * crossing_bytes(r.exec, value, &crossings);
+    assert_int_equal(after.peer - before.peer, shared ? 0 : crossing);
+    assert_int_equal(after.within - before.within, shared ? crossing : 0);
     runner_free(&r);
     runner_no_violations();
 }
@@ -258,8 +261,9 @@ static void check_steady(const char *devices, an_precision precision)
 static void test_a_step_neither_waits_nor_allocates(void **state)
 {
     (void)state;
-    check_steady("cuda:0", AN_PRECISION_F32);
-    check_steady("cuda:0,cuda:1", AN_PRECISION_BF16);
+    check_steady("cuda:0", false, AN_PRECISION_F32);
+    check_steady("cuda:0,cuda:1", false, AN_PRECISION_BF16);
+    check_steady("cuda:0,cuda:0", true, AN_PRECISION_BF16);
 }
 
 /* Removing any wait that orders work within a step is noticed. The wait for an image slot to be free is not among them:

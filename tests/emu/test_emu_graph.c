@@ -24,6 +24,7 @@
 #define WAIT_STRIDE 1
 #endif
 #define TWO "cuda:0,cuda:1"
+#define SHARED "cuda:0,cuda:0" /* two logical devices on one GPU */
 
 /* Other images and labels in every step. */
 static void batch_turn(runner *r, uint32_t labels[BATCH], uint64_t step)
@@ -103,6 +104,24 @@ static void test_replays_give_the_same_bits(void **state)
     check_same_bits("cuda:1", AN_PRECISION_F32);
     check_same_bits(TWO, AN_PRECISION_F32);
     check_same_bits("cuda:1,cuda:0", AN_PRECISION_BF16);
+    check_same_bits(SHARED, AN_PRECISION_F32);
+    check_same_bits(SHARED, AN_PRECISION_BF16);
+}
+
+/* Both compute the same, whatever copies their halves: a driver that lets no GPU access another does not matter to two
+ * logical devices on one. */
+static void test_one_gpu_gives_the_bits_of_two(void **state)
+{
+    (void)state;
+    runner two, shared;
+    emu_peer_set(false);
+    small(&shared, SHARED, AN_PRECISION_F32, true);
+    emu_peer_set(true);
+    small(&two, TWO, AN_PRECISION_F32, true);
+    for (uint64_t i = 0; i < 4; i++)
+        assert_true(step(&two, i, BATCH) == step(&shared, i, BATCH));
+    assert_true(an_exec_replays(shared.exec));
+    pair_free(&two, &shared);
 }
 
 /* A step without its update, and values read in between. */
@@ -232,10 +251,10 @@ static uint64_t crossings(const an_exec *exec)
 }
 
 /* With one wait removed from the step that is recorded, either the capture fails or the launch is a violation. */
-static bool is_caught(int wait, uint64_t *crossing_count)
+static bool is_caught(const char *devices, int wait, uint64_t *crossing_count)
 {
     runner r;
-    small(&r, TWO, AN_PRECISION_F32, true);
+    small(&r, devices, AN_PRECISION_F32, true);
     (void)step(&r, 0, BATCH);
     emu_drop_wait(wait);
     (void)step(&r, 1, BATCH);
@@ -257,16 +276,23 @@ static bool is_harmless(uint64_t wait, uint64_t crossing_count)
     return wait == forward - 2 || wait == forward || wait == forward + 1 || wait == backward - 1;
 }
 
+static void check_missing_waits(const char *devices)
+{
+    uint64_t count = 1;
+    for (uint64_t wait = 1; wait <= 2 + 2 * (4 + 2 * count); wait += WAIT_STRIDE) {
+        bool caught = is_caught(devices, (int)wait, &count);
+        if (caught == is_harmless(wait, count))
+            fail_msg("%s: wait %d of a step with %d crossings is %smissed", devices, (int)wait, (int)count,
+                     caught ? "" : "not ");
+    }
+    assert_true(count > 2);
+}
+
 static void test_every_missing_wait_is_caught(void **state)
 {
     (void)state;
-    uint64_t count = 1;
-    for (uint64_t wait = 1; wait <= 2 + 2 * (4 + 2 * count); wait += WAIT_STRIDE) {
-        bool caught = is_caught((int)wait, &count);
-        if (caught == is_harmless(wait, count))
-            fail_msg("wait %d of a step with %d crossings is %smissed", (int)wait, (int)count, caught ? "" : "not ");
-    }
-    assert_true(count > 2);
+    check_missing_waits(TWO);
+    check_missing_waits(SHARED);
 }
 
 /* The waits of steps that only replay: images, and what stands around the first launch and behind the second. */
@@ -316,6 +342,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_replays_give_the_same_bits),
+        cmocka_unit_test(test_one_gpu_gives_the_bits_of_two),
         cmocka_unit_test(test_replays_without_updates),
         cmocka_unit_test(test_a_resumed_run_ends_in_the_same_bits),
         cmocka_unit_test(test_replays_can_be_switched),

@@ -68,6 +68,14 @@ def check_evaluation(work, run):
         close([said[0]["loss"]], [said[1]["loss"]], 1e-4)
 
 
+def check_validation(work):
+    """After each epoch, by a loader that is opened while training: its batches lie in pinned memory, and are no other than the CPU's."""
+    expected, _ = train(work, SMALL, "cpu", "validated-cpu", 6, "--overfit", "12")
+    got, _ = train(work, SMALL, "cuda:0", "validated-cuda", 6, "--overfit", "12")
+    assert len(expected) == 6 + 2, expected
+    close(expected, got, 1e-3)
+
+
 def gpu_count():
     if EMULATOR:
         return int(os.environ.get("AN_EMU_DEVICES", "2"))
@@ -134,6 +142,8 @@ def check_graphs(work):
     dry = subprocess.run([f"{BIN}/an-train", *SMALL, "--devices", "cuda:0", "--dry-run", "--run", f"{work}/none", f"{work}/data"],
                          env=environment("cuda:0"), capture_output=True, text=True, check=True).stdout
     assert re.search(r"^graphs +[0-9.]+ ms a step; queued operation by operation [0-9.]+ ms$", dry, re.M), dry
+    processors = int(re.search(r"(\d+) compute and \d+ loader threads", dry)[1])
+    assert f"{max(processors - 1, 1)} loader threads" in dry, dry  # GPUs leave them to the loader
 
 
 def check_module(work):
@@ -165,6 +175,9 @@ def check_two(work, second):
     """Two devices; on a machine with one, twice the same: what crosses between them is then at least copied and waited for."""
     both = f"cuda:0,{second}"
     expected, _ = train(work, ALEXNET, "cpu", "alexnet", 4)
+    got, said = train(work, ALEXNET, "cuda:0,cuda:0", "shared", 4)
+    close(expected, got, 1e-3)
+    assert "operation by operation" not in said, said  # steps are replayed as graphs
     name = check_resume(work, ALEXNET, both, 4, 2)
     check_profiled(work, ALEXNET, both, f"{name}-straight", 4)
     for devices in ("cpu", "cpu,cpu", second):  # what two devices began
@@ -188,6 +201,7 @@ def main(work):
     check_resume(work, [*SMALL, "--precision", "bf16"], "cuda:0", 9, 4)
     check_profiled(work, SMALL, "cuda:0", "cuda", 9)
     check_evaluation(work, "cuda")
+    check_validation(work)
     check_closing_page(work)
     if EMULATOR:
         check_module(work)

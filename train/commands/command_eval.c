@@ -79,7 +79,7 @@ static const an_option options[] = {
      .min = 0,
      .max = 1024,
      .offset = offsetof(eval_options, loader_threads),
-     .help = "loader threads (0: chosen)"},
+     .help = "loader threads (0: as in training)"},
     {.name = "compute-threads",
      .type = AN_OPTION_INT,
      .metavar = "N",
@@ -151,7 +151,7 @@ static int evaluate(const eval_options *o, const an_trained *trained, const an_d
                                   .input = &trained->input,
                                   .crop = trained->config.crop,
                                   .batch = o->batch,
-                                  .threads = an_train_loader_threads(o->loader_threads)};
+                                  .threads = an_train_loader_threads(exec, o->loader_threads)};
     an_evaluate_watcher watcher = {look, &g, (uint32_t)trained->classes};
     an_evaluation result;
     int rc = open_gallery(&g, (uint64_t)o->show, an_dataset_count(dataset), watcher.classes);

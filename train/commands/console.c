@@ -99,6 +99,8 @@ static void print_wait(const an_train_summary *s)
     printf("data        the network waited %.2f s for images, %.2f %% of its training time\n", s->wait_seconds, share);
     const char *stage = an_loader_verdict(&s->loader, verdict, sizeof(verdict));
     printf("            %s\n", verdict);
+    if (s->starvation)
+        printf("            %s\n", s->starvation);
     if (s->devices.total > 0)
         print_devices(&s->devices, stage);
 }

@@ -44,6 +44,28 @@ static int add_batch(an_exec *exec, const an_batch *batch, const an_evaluate_wat
     return AN_OK;
 }
 
+/* All batches up to the last of a pass. */
+static int evaluate(an_exec *exec, an_loader *loader, const an_evaluate_watcher *watcher, float *probabilities,
+                    an_evaluation *out)
+{
+    bool last = false;
+    *out = (an_evaluation){0};
+    while (!last) {
+        an_batch batch;
+        int rc = an_stop_requested() ? AN_STOPPED : an_loader_next(loader, &batch);
+        if (rc)
+            return rc;
+        last = batch.last;
+        rc = add_batch(exec, &batch, watcher, probabilities, out);
+        int released = an_loader_release(loader, &batch);
+        rc = rc ? rc : released;
+        if (rc)
+            return rc;
+    }
+    out->loss /= (double)out->images;
+    return AN_OK;
+}
+
 int an_evaluate_centre(an_exec *exec, const an_train_view_options *options, const an_evaluate_watcher *watcher,
                        an_evaluation *out)
 {
@@ -53,21 +75,14 @@ int an_evaluate_centre(an_exec *exec, const an_train_view_options *options, cons
     if (watcher && !(probabilities = calloc((size_t)options->batch * watcher->classes, sizeof(float))))
         return an_error(AN_ENOMEM, "out of memory for predictions");
     int rc = an_train_view_loader(options, exec, &loader);
-    while (!rc) {
-        an_batch batch;
-        rc = an_stop_requested() ? AN_STOPPED : an_loader_next(loader, &batch);
-        if (rc)
-            break;
-        rc = add_batch(exec, &batch, watcher, probabilities, out);
-        int released = an_loader_release(loader, &batch);
-        if (!rc)
-            rc = released;
-    }
+    if (!rc)
+        rc = evaluate(exec, loader, watcher, probabilities, out);
     an_loader_free(loader);
     free(probabilities);
-    if (rc == AN_END) {
-        out->loss /= (double)out->images;
-        return AN_OK;
-    }
     return rc;
+}
+
+int an_evaluate_pass(an_exec *exec, an_loader *loader, an_evaluation *out)
+{
+    return evaluate(exec, loader, NULL, NULL, out);
 }

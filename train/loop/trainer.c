@@ -101,6 +101,8 @@ static int step(an_trainer *t)
         rc = released;
     if (!rc)
         rc = tell_refusal(t);
+    if (!rc)
+        an_trainer_prime(t);
     if (!rc && (t->state.step % (uint64_t)t->config->log_every == 0 || t->state.step == t->session.total_steps))
         rc = an_trainer_tell_window(t);
     return rc;
@@ -199,6 +201,7 @@ void an_trainer_free(an_trainer *t)
     if (!t)
         return;
     an_loader_free(t->loader);
+    an_loader_free(t->viewer);
     an_metrics_close(t->metrics);
     an_tensorboard_close(t->board);
     an_run_close(t->run);
@@ -218,6 +221,8 @@ void an_trainer_summary(an_trainer *t, an_train_summary *out)
     out->best_top1 = t->state.best_top1;
     out->best_step = t->state.best_step;
     an_loader_stats_get(t->loader, &out->loader);
+    an_starvation whole = {.seconds = out->training_seconds, .waited = out->wait_seconds, .loader = out->loader};
+    out->starvation = an_trainer_starved(t, &whole, t->starvation, sizeof t->starvation) ? t->starvation : NULL;
 }
 
 int an_trainer_profile(an_trainer *t, an_buffer *out)

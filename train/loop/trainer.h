@@ -17,8 +17,9 @@ typedef struct {
     double wait_seconds;    /* the network waited for a batch */
     an_device_time devices; /* while training, by the devices' own clocks; all 0 if they have none */
     an_loader_stats loader;
-    double loss;      /* as the last line told it: the mean over its steps */
-    double best_top1; /* highest validation top-1, 0..1; 0 if there was no validation */
+    const char *starvation; /* why the devices starved and what would help, or NULL; lives as long as the trainer */
+    double loss;            /* as the last line told it: the mean over its steps */
+    double best_top1;       /* highest validation top-1, 0..1; 0 if there was no validation */
     uint64_t best_step;
     const char *checkpoint; /* last one written, or NULL; lives as long as the trainer */
 } an_train_summary;

@@ -7,6 +7,7 @@
 
 #include "train/loop/evaluate.h"
 #include "train/loop/guard.h"
+#include "train/loop/starvation.h"
 #include "train/loop/trainer.h"
 #include "train/setup/session.h"
 #include "train/state/run.h"
@@ -25,6 +26,8 @@ struct an_trainer {
     const an_train_observer *observer;
     an_session session;
     an_loader *loader;
+    an_loader *viewer;     /* of the images to validate on: see trainer_validate.c; NULL: not open */
+    bool viewer_tried;     /* opening it ahead of time has been tried, with or without success */
     an_batch ahead;        /* the next step's batch, if it was ready in time to be sent ahead; else lease 0 */
     an_run *run;           /* NULL without --run */
     an_metrics *metrics;   /* the same */
@@ -34,7 +37,10 @@ struct an_trainer {
     an_train_identity identity;
     an_buffer recipe, machine; /* strings that identity points to */
     an_guard guard;
-    bool refusal_told; /* an_exec_replay_refusal was told */
+    an_starvation_watch watch;
+    bool starvation_told;
+    char starvation[1024]; /* what the summary says about it */
+    bool refusal_told;     /* an_exec_replay_refusal was told */
     an_trainer_window window;
     uint64_t saved_step, validated_step;
     bool saved_any;
@@ -55,6 +61,9 @@ int an_trainer_tell_text(an_trainer *t, an_event_kind kind, const char *text);
 void an_trainer_window_start(an_trainer *t);
 int an_trainer_tell_window(an_trainer *t); /* nothing if no step was made since the last one */
 
+/* Whether the devices starved; if so, text says why. The times and the loader's counters are filled in. */
+bool an_trainer_starved(const an_trainer *t, an_starvation *starvation, char *text, size_t size);
+
 /* Write a checkpoint of this step; without a run nothing happens. */
 int an_trainer_save(an_trainer *t, bool best);
 
@@ -62,6 +71,10 @@ bool an_trainer_epoch_is_due(const an_trainer *t); /* an epoch ended here and is
 int an_trainer_close_epoch(an_trainer *t);         /* tell its last line, validate, save */
 
 bool an_trainer_can_validate(const an_trainer *t); /* it has images for that */
+/* The step after which the next validation is due: one that this step does not end with. */
+uint64_t an_trainer_next_validation(const an_trainer *t);
+/* If a validation comes near, start to load its images. To be called after each step. */
+void an_trainer_prime(an_trainer *t);
 int an_trainer_validate(an_trainer *t, an_evaluation *out);
 
 /* With --profile: add the layers' times since the last call. */

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/thread.h"
 
 static double epochs_done(const an_trainer *t)
 {
@@ -53,24 +54,51 @@ void an_trainer_window_start(an_trainer *t)
     t->window = (an_trainer_window){.start_ns = an_clock_ns()};
 }
 
+bool an_trainer_starved(const an_trainer *t, an_starvation *starvation, char *text, size_t size)
+{
+    if (!an_starvation_found(starvation))
+        return false;
+    starvation->threads_most =
+        an_train_loader_threads_most(an_thread_cpu_count(), an_exec_on_processors(t->session.exec));
+    starvation->jpegs = an_starvation_jpegs(t->session.data.training);
+    an_starvation_explain(starvation, text, size);
+    return true;
+}
+
+/* Warn once if the devices starved, with what would help. */
+static int tell_starvation(an_trainer *t, double seconds, double waited)
+{
+    an_loader_stats stats;
+    an_starvation found;
+    char text[1024];
+    an_loader_stats_get(t->loader, &stats);
+    if (t->starvation_told || !an_starvation_add(&t->watch, seconds, waited, &stats, &found))
+        return AN_OK;
+    t->starvation_told = an_trainer_starved(t, &found, text, sizeof text);
+    return t->starvation_told ? an_trainer_tell_text(t, AN_EVENT_WARNING, text) : AN_OK;
+}
+
 int an_trainer_tell_window(an_trainer *t)
 {
     const an_trainer_window *w = &t->window;
     if (w->steps == 0)
         return AN_OK;
-    double seconds = an_clock_seconds_since(w->start_ns), images = (double)w->images;
+    double seconds = an_clock_seconds_since(w->start_ns), waited = (double)w->wait_ns * 1e-9;
+    double images = (double)w->images;
     an_train_event event = {.kind = AN_EVENT_TRAIN,
                             .loss = w->loss / (double)w->steps,
                             .top1 = (double)w->top1 / images,
                             .top5 = (double)w->top5 / images,
                             .rate = an_schedule_rate(&t->schedule, &t->state.schedule, t->state.step - 1),
                             .images_per_second = images / seconds,
-                            .wait = (double)w->wait_ns * 1e-9 / seconds,
+                            .wait = waited / seconds,
                             .seconds = seconds / (double)w->steps * (double)(t->session.total_steps - t->state.step)};
     tell_devices(t, &event);
     t->summary.loss = event.loss;
     t->summary.training_seconds += seconds;
     int rc = an_trainer_tell(t, &event);
+    if (!rc)
+        rc = tell_starvation(t, seconds, waited);
     an_trainer_window_start(t);
     return rc;
 }

@@ -1,4 +1,12 @@
-/* The end of an epoch: validation, what the schedule makes of it, a checkpoint. */
+/* The end of an epoch: validation, what the schedule makes of it, a checkpoint.
+ *
+ * DESIGN: validation finds its first images ready. Their loader, the viewer, is opened some steps before the first
+ * validation, fills its slots beside the training's loader and then sleeps. It repeats its passes without end, so at
+ * the end of one it fills its slots for the next and sleeps again until the next validation, after however many epochs.
+ * It costs the memory of its slots from then on, which validation needs anyway, and no more decoding than
+ * without. The training's loader does the same while validation runs, so training goes on at once as well.
+ *
+ * A pass shows the same images in the same order whenever it was loaded, so no result depends on this. */
 #include "train/loop/trainer_private.h"
 
 #include "base/clock.h"
@@ -17,20 +25,64 @@ void an_trainer_profile_take(an_trainer *t)
     t->profiled_step = t->state.step;
 }
 
-int an_trainer_validate(an_trainer *t, an_evaluation *out)
+static int viewer_open(an_trainer *t)
 {
-    uint64_t start = an_clock_ns();
-    an_train_view_options options = {.dataset =
-                                         t->session.data.subset ? t->session.data.training : t->session.data.validation,
-                                     .input = &t->session.data.input,
-                                     .subset = t->session.data.subset,
-                                     .subset_count = t->session.data.subset_count,
+    const an_train_data *data = &t->session.data;
+    an_train_view_options options = {.dataset = data->subset ? data->training : data->validation,
+                                     .input = &data->input,
+                                     .subset = data->subset,
+                                     .subset_count = data->subset_count,
                                      .crop = t->config->crop,
                                      .batch = t->config->batch,
                                      .threads = t->session.loader_threads,
-                                     .engine = t->config->engine};
+                                     .engine = t->config->engine,
+                                     .repeat = true};
+    return an_train_view_loader(&options, t->session.exec, &t->viewer);
+}
+
+static void viewer_close(an_trainer *t)
+{
+    an_loader_free(t->viewer);
+    t->viewer = NULL;
+}
+
+uint64_t an_trainer_next_validation(const an_trainer *t)
+{
+    uint64_t between = t->session.steps_per_epoch * (uint64_t)t->config->validate_every;
+    uint64_t next = (t->state.step / between + 1) * between;
+    return next < t->session.total_steps ? next : t->session.total_steps;
+}
+
+/* Steps before a validation at which its loader is opened: some tenths of a second on the fastest GPUs, time enough to
+ * fill its slots beside the training's. */
+#define AHEAD 100
+
+void an_trainer_prime(an_trainer *t)
+{
+    if (t->viewer_tried || !an_trainer_can_validate(t) || an_trainer_next_validation(t) > t->state.step + AHEAD)
+        return;
+    t->viewer_tried = true;
+    (void)viewer_open(t); /* the validation tries again, and reports a failure */
+}
+
+/* One pass over the validation set. */
+static int evaluate(an_trainer *t, an_evaluation *out)
+{
+    *out = (an_evaluation){0};
+    int rc = t->viewer ? AN_OK : viewer_open(t);
+    if (!rc)
+        rc = an_evaluate_pass(t->session.exec, t->viewer, out);
+    bool over = t->state.step == t->session.total_steps;
+    if (rc || over) /* if it failed or was stopped, it stands within the pass */
+        viewer_close(t);
+    return rc;
+}
+
+int an_trainer_validate(an_trainer *t, an_evaluation *out)
+{
+    uint64_t start = an_clock_ns();
     an_trainer_profile_take(t); /* layers' times are shown for training only: taken before, dropped after */
-    int rc = an_evaluate_centre(t->session.exec, &options, NULL, out);
+    int rc = evaluate(t, out);
     an_exec_layers_reset(t->session.exec);
     double seconds = an_clock_seconds_since(start);
     t->summary.validation_seconds += seconds;

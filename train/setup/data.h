@@ -63,17 +63,24 @@ typedef struct {
     const uint64_t *subset; /* records to look at, or NULL */
     uint64_t subset_count;
     int crop, batch, threads, engine;
+    bool repeat; /* after the last image begin again, without end; every pass is the same */
 } an_train_view_options;
 
-/* A loader of the centre of each image, once and in stored order. The last batch may be short. */
+/* A loader of the centre of each image, once and in stored order. The last batch of a pass may be short. */
 int an_train_view_loader(const an_train_view_options *options, an_exec *exec, an_loader **out);
 
 /* an_train_input_sample for the dataset's images. statistics borrows options->input's mean image. */
 int an_train_view_sample(const an_train_view_options *options, an_format format, an_sample_options *sample,
                          an_statistics *statistics);
 
-/* The number of threads to use: wanted, or what --threads 0 and --compute-threads 0 stand for. */
-int an_train_loader_threads(int wanted);
+/* The number of threads to use: wanted, or what --threads 0 and --compute-threads 0 stand for. The rule for loader
+ * threads, with its reasons in docs/training.md: on the host's processors the network needs nearly all of them, and a
+ * quarter as many loader threads are plenty; GPUs leave the processors to the loader. */
+int an_train_loader_threads(const an_exec *exec, int wanted);
 int an_train_compute_threads(int wanted);
+
+/* The same as a function of what it depends on; and the most loader threads that there are processors for. */
+int an_train_loader_threads_rule(int processors, bool network_on_processors, int wanted);
+int an_train_loader_threads_most(int processors, bool network_on_processors);
 
 #endif

@@ -2,9 +2,23 @@
 #include "base/thread.h"
 #include "train/setup/data.h"
 
-int an_train_loader_threads(int wanted)
+/* GPUs leave all processors to the loader but one: the training thread's, which queues their work and waits for their
+ * results. */
+int an_train_loader_threads_most(int processors, bool network_on_processors)
 {
-    return wanted ? wanted : (an_thread_cpu_count() + 3) / 4;
+    return network_on_processors || processors < 2 ? processors : processors - 1;
+}
+
+int an_train_loader_threads_rule(int processors, bool network_on_processors, int wanted)
+{
+    if (wanted)
+        return wanted;
+    return network_on_processors ? (processors + 3) / 4 : an_train_loader_threads_most(processors, false);
+}
+
+int an_train_loader_threads(const an_exec *exec, int wanted)
+{
+    return an_train_loader_threads_rule(an_thread_cpu_count(), an_exec_on_processors(exec), wanted);
 }
 
 int an_train_compute_threads(int wanted)
@@ -136,7 +150,7 @@ int an_train_view_loader(const an_train_view_options *o, an_exec *exec, an_loade
         .block = 1,
         .verify = true,
         .world = 1,
-        .epochs = 1,
+        .epochs = o->repeat ? 0 : 1,
         .subset = o->subset,
         .subset_count = o->subset_count,
     };

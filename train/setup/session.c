@@ -42,17 +42,18 @@ static int open_exec(an_session *s)
 
 int an_session_open(an_session *out, const an_train_config *config, const char *training, const char *validation)
 {
-    *out = (an_session){.config = config,
-                        .compute_threads = an_train_compute_threads(config->compute_threads),
-                        .loader_threads = an_train_loader_threads(config->loader_threads)};
+    *out = (an_session){.config = config, .compute_threads = an_train_compute_threads(config->compute_threads)};
     int rc = an_train_data_open(&out->data, config, training, validation);
     if (rc)
         return rc;
     count_steps(out);
     rc = open_exec(out);
-    if (rc)
+    if (rc) {
         an_session_close(out);
-    return rc;
+        return rc;
+    }
+    out->loader_threads = an_train_loader_threads(out->exec, config->loader_threads);
+    return AN_OK;
 }
 
 void an_session_close(an_session *session)

@@ -80,7 +80,7 @@ int an_features_make(an_viewer *v, const an_dataset *dataset, const uint64_t *su
                                   .subset_count = subset_count,
                                   .crop = v->trained.config.crop,
                                   .batch = v->options.batch,
-                                  .threads = an_train_loader_threads(v->options.loader_threads)};
+                                  .threads = an_train_loader_threads(v->exec, v->options.loader_threads)};
     an_loader *loader = NULL;
     const char *layer = NULL;
     uint32_t units = 0;

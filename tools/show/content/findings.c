@@ -34,7 +34,7 @@ int an_findings_make(an_findings *out, an_viewer *viewer, const an_dataset *data
                                   .input = &viewer->trained.input,
                                   .crop = viewer->trained.config.crop,
                                   .batch = viewer->options.batch,
-                                  .threads = an_train_loader_threads(viewer->options.loader_threads)};
+                                  .threads = an_train_loader_threads(viewer->exec, viewer->options.loader_threads)};
     an_evaluate_watcher watcher = {look, out, viewer->classes};
     int rc = an_confusion_init(&out->confusion, viewer->classes);
     out->mistakes = calloc((size_t)mistakes + 1, sizeof(*out->mistakes));
