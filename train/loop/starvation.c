@@ -14,7 +14,8 @@
 static void explain_decode(const an_starvation *s, char *text, size_t size)
 {
     char more[64] = "";
-    bool idle = s->loader.threads<s->threads_most, recode = s->jpegs> MOSTLY;
+    bool idle = s->loader.threads < s->threads_most;
+    bool recode = s->jpegs > MOSTLY;
     if (idle)
         snprintf(more, sizeof more, "give the loader more threads (-j %d)", s->threads_most);
     snprintf(text, size, "decoding is too slow with -j %d%s%s%s%s", s->loader.threads,
