@@ -97,6 +97,48 @@ static void cell(const an_plan_spec *spec, const device *d, cudnnBackendDescript
     an_plan_free(&plan);
 }
 
+/* A way to compute a grouped convolution without groups: as two halves, of which each lies in a part of its own or is a
+ * view of a whole tensor, or dense, with zeros among the weights. */
+typedef struct {
+    const char *name;
+    bool dense, x_apart, y_apart;
+} way;
+
+static const way ways[] = {
+    {"halves", false, true, true},  {"halves, x whole", false, false, true}, {"halves, y whole", false, true, false},
+    {"views", false, false, false}, {"dense", true, false, false},
+};
+
+static an_plan_spec way_spec(const way *w, const an_plan_spec *grouped)
+{
+    an_plan_spec spec = *grouped;
+    spec.groups = 1;
+    if (w->dense)
+        return spec;
+    spec.c /= 2;
+    spec.k /= 2;
+    spec.x_pitch = w->x_apart ? 0 : grouped->c;
+    spec.y_pitch = w->y_apart ? 0 : grouped->k;
+    return spec;
+}
+
+static void ways_check(const an_node *node, const an_node *input, const device *d, cudnnBackendDescriptor_t description,
+                       an_cuda_precision precision, bool print)
+{
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        if (print)
+            printf("| %s | %s | %s, %s |", d->name, an_cuda_precision_name(precision), node->name, ways[i].name);
+        for (an_plan_kind kind = AN_PLAN_FORWARD; kind <= AN_PLAN_WEIGHTS; kind++) {
+            an_plan_spec grouped =
+                an_plan_spec_of(kind, precision, node, BATCH, input->channels, input->height, input->width);
+            an_plan_spec spec = way_spec(&ways[i], &grouped);
+            cell(&spec, d, description, true, print);
+        }
+        if (print)
+            printf("\n");
+    }
+}
+
 static void layer_check(const an_graph *graph, const an_node *node, const device *d,
                         cudnnBackendDescriptor_t description, an_cuda_precision precision, bool print)
 {
@@ -111,6 +153,8 @@ static void layer_check(const an_graph *graph, const an_node *node, const device
     }
     if (print)
         printf("\n");
+    if (node->groups == 2)
+        ways_check(node, input, d, description, precision, print);
 }
 
 static void network_check(const network *n, const device *d, bool print)

@@ -50,6 +50,16 @@ an_plan_spec an_plan_spec_of(an_plan_kind kind, an_cuda_precision precision, con
                           .activation = node->activation};
 }
 
+int an_plan_x_pitch(const an_plan_spec *spec)
+{
+    return spec->x_pitch ? spec->x_pitch : spec->c;
+}
+
+int an_plan_y_pitch(const an_plan_spec *spec)
+{
+    return spec->y_pitch ? spec->y_pitch : spec->k;
+}
+
 int an_plan_part(an_plan *plan, cudnnBackendDescriptorType_t type, descriptor *out)
 {
     if (plan->made_count == AN_PLAN_DESCRIPTORS)
@@ -88,13 +98,13 @@ int an_plan_finalize(an_plan_setter *s)
 typedef struct {
     int64_t id;
     cudnnDataType_t type;
-    int64_t n, c, h, w; /* channels innermost in memory */
+    int64_t n, c, h, w, pitch; /* channels innermost in memory; values from one pixel to the next */
     bool virtual;
 } tensor_spec;
 
 static int tensor(an_plan *plan, const tensor_spec *t, descriptor *out)
 {
-    int64_t dims[] = {t->n, t->c, t->h, t->w}, strides[] = {t->h * t->w * t->c, 1, t->w * t->c, t->c};
+    int64_t dims[] = {t->n, t->c, t->h, t->w}, strides[] = {t->h * t->w * t->pitch, 1, t->w * t->pitch, t->pitch};
     int64_t alignment = ALIGNMENT;
     int rc = an_plan_part(plan, CUDNN_BACKEND_TENSOR_DESCRIPTOR, out);
     an_plan_setter s = {plan, *out, rc};
@@ -159,8 +169,9 @@ static int conv_operation(an_plan *plan, const an_plan_spec *spec, descriptor y,
                               : spec->kind == AN_PLAN_WEIGHTS ? &names_weights
                                                               : &names_forward;
     cudnnDataType_t type = spec->precision == AN_CUDA_BF16 ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT;
-    tensor_spec x = {AN_PLAN_X, type, spec->n, spec->c, spec->h, spec->w, false};
-    tensor_spec w = {AN_PLAN_W, type, spec->k, spec->c / spec->groups, spec->kernel, spec->kernel, false};
+    int inputs = spec->c / spec->groups;
+    tensor_spec x = {AN_PLAN_X, type, spec->n, spec->c, spec->h, spec->w, an_plan_x_pitch(spec), false};
+    tensor_spec w = {AN_PLAN_W, type, spec->k, inputs, spec->kernel, spec->kernel, inputs, false};
     descriptor conv, from, weights;
     float alpha = 1, beta = 0;
     int rc = convolution(plan, spec, &conv);
@@ -217,8 +228,8 @@ static int operations(an_plan *plan, const an_plan_spec *spec, descriptor ops[3]
                                                  [AN_ACTIVATION_TANH] = CUDNN_POINTWISE_TANH_FWD,
                                                  [AN_ACTIVATION_SIGMOID] = CUDNN_POINTWISE_SIGMOID_FWD};
     cudnnDataType_t type = spec->precision == AN_CUDA_BF16 ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT;
-    tensor_spec y = {AN_PLAN_Y, type, spec->n, spec->k, spec->oh, spec->ow, false};
-    tensor_spec product = y, sum = y, b = {AN_PLAN_B, type, 1, spec->k, 1, 1, false};
+    tensor_spec y = {AN_PLAN_Y, type, spec->n, spec->k, spec->oh, spec->ow, an_plan_y_pitch(spec), false};
+    tensor_spec product = y, sum = y, b = {AN_PLAN_B, type, 1, spec->k, 1, 1, spec->k, false};
     descriptor out, products, sums, bias;
     bool activated = spec->activation != AN_ACTIVATION_NONE;
     *count = 1;
@@ -252,12 +263,15 @@ static int operations(an_plan *plan, const an_plan_spec *spec, descriptor ops[3]
 
 void an_plan_subject(const an_plan_spec *spec, char *text, size_t size)
 {
-    snprintf(
-        text, size,
-        "a %s convolution's %s, %d x %d x %d x %d to %d channels, window %d, stride %d, padding %d and %d, %d group%s",
-        an_cuda_precision_name(spec->precision), an_plan_kind_name(spec->kind), spec->n, spec->h, spec->w, spec->c,
-        spec->k, spec->kernel, spec->stride, spec->pad_before, spec->pad_after, spec->groups,
-        spec->groups > 1 ? "s" : "");
+    char view[64] = "";
+    if (spec->x_pitch || spec->y_pitch)
+        snprintf(view, sizeof view, ", pixels of %d and %d channels", an_plan_x_pitch(spec), an_plan_y_pitch(spec));
+    snprintf(text, size,
+             "a %s convolution's %s, %d x %d x %d x %d to %d channels, window %d, stride %d, padding %d and %d, %d "
+             "group%s%s",
+             an_cuda_precision_name(spec->precision), an_plan_kind_name(spec->kind), spec->n, spec->h, spec->w, spec->c,
+             spec->k, spec->kernel, spec->stride, spec->pad_before, spec->pad_after, spec->groups,
+             spec->groups > 1 ? "s" : "", view);
 }
 
 static const cudnnBackendHeurMode_t modes[] = {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK};

@@ -1,9 +1,9 @@
 /* Convolutions as cuDNN operation graphs. A plan is made for the properties of a device, which are read from a device
  * that is present or from a description of one. So cuDNN can be asked on any machine whether it accepts a plan.
  *
- * Layouts: activations N x H x W x C, weights O x H x W x I/groups. Intermediate results are virtual and fp32. A plan
- * owns its descriptors until an_plan_free; the memory that it is bound to is the caller's. A plan belongs to one thread
- * and runs on the stream of the handle. */
+ * Layouts: activations N x H x W x C, or a view of neighbouring channels of such a tensor; weights O x H x W x
+ * I/groups. Intermediate results are virtual and fp32. A plan owns its descriptors until an_plan_free; the memory that
+ * it is bound to is the caller's. A plan belongs to one thread and runs on the stream of the handle. */
 #ifndef AN_MODEL_CUDA_LIBRARY_PLAN_H
 #define AN_MODEL_CUDA_LIBRARY_PLAN_H
 
@@ -34,7 +34,14 @@ typedef struct {
     int k, oh, ow; /* of the output */
     int kernel, stride, pad_before, pad_after, groups;
     an_activation activation;
+    /* Of a view of some of a tensor's channels: how many values lie from one pixel to the next. 0: c and k, the pixels
+     * follow each other. */
+    int x_pitch, y_pitch;
 } an_plan_spec;
+
+/* How many values lie from one pixel to the next. */
+int an_plan_x_pitch(const an_plan_spec *spec);
+int an_plan_y_pitch(const an_plan_spec *spec);
 
 /* The channels of an image in memory: padded so that a pixel takes a multiple of 16 bytes, which the engines read at
  * once. */
@@ -53,7 +60,7 @@ int an_plan_device_described(cudnnBackendDescriptor_t *out, const char *json);
 
 #define AN_PLAN_DESCRIPTORS 128
 #define AN_PLAN_ENGINE_NAME 384
-#define AN_PLAN_SUBJECT 160
+#define AN_PLAN_SUBJECT 208
 typedef struct {
     cudnnBackendDescriptor_t made[AN_PLAN_DESCRIPTORS]; /* all descriptors, in the order in which they were made */
     int made_count;
