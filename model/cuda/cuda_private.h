@@ -108,6 +108,7 @@ void an_cuda_tensor_describe(an_cuda_tensor *tensor, an_backend *cuda, const an_
                              an_stored stored);
 int an_cuda_tensor_make(an_cuda_tensor *tensor, const char *name);
 uint64_t an_cuda_tensor_items(const an_cuda_tensor *tensor); /* number of values in memory, padding included */
+an_rows an_cuda_tensor_rows(const an_cuda_tensor *tensor);
 size_t an_stored_size(an_stored stored);
 float an_stored_get(const void *values, an_stored stored, size_t i);
 void an_stored_put(void *values, an_stored stored, size_t i, float value);

@@ -11,16 +11,27 @@ typedef struct {
 static an_lrn_args arguments(const lrn_op *lrn)
 {
     const an_node *node = &lrn->op.node;
-    an_stored stored = lrn->op.output.stored;
-    int width = lrn->op.output.stored_c / node->groups;
-    return (an_lrn_args){.channels = lrn->op.output.stored_c,
+    const an_cuda_tensor *x = &lrn->op.input->output, *y = &lrn->op.output;
+    an_stored stored = y->stored;
+    int width = y->stored_c / node->groups;
+    return (an_lrn_args){.channels = y->stored_c,
                          .width = width,
                          .size = node->lrn_size,
                          .group = node->lrn_size > 5 ? 1 : an_kernel_group(stored, width),
                          .alpha = (float)(node->lrn_alpha / node->lrn_size),
                          .beta = (float)node->lrn_beta,
                          .k = (float)node->lrn_k,
+                         .from = an_cuda_tensor_rows(x),
+                         .to = an_cuda_tensor_rows(y),
                          .stored = stored};
+}
+
+static int lrn_prepare(an_op *op)
+{
+    int parts = op->input->output.parts > op->output.parts ? op->input->output.parts : op->output.parts;
+    if (op->node.groups % parts)
+        return an_error(AN_EINTERNAL, "channels in two parts that are normalised together");
+    return AN_OK;
 }
 
 static int lrn_forward(an_op *op, const an_run *run)
@@ -50,7 +61,7 @@ static int lrn_backward(an_op *op, const an_run *run)
 
 int an_cuda_lrn_create(an_op **out, an_backend *cuda, const an_op_spec *spec)
 {
-    static const an_op_methods methods = {.forward = lrn_forward, .backward = lrn_backward};
+    static const an_op_methods methods = {.prepare = lrn_prepare, .forward = lrn_forward, .backward = lrn_backward};
     lrn_op *lrn;
     int rc = an_cuda_op_new(&lrn, cuda, spec, &methods, sizeof *lrn);
     if (rc)

@@ -12,6 +12,7 @@ static an_pool_args arguments(const pool_op *pool)
 {
     const an_cuda_tensor *x = &pool->op.input->output, *y = &pool->op.output;
     const an_node *node = &pool->op.node;
+    int parts = x->parts > y->parts ? x->parts : y->parts;
     return (an_pool_args){.channels = y->stored_c,
                           .h = x->h,
                           .w = x->w,
@@ -21,7 +22,9 @@ static an_pool_args arguments(const pool_op *pool)
                           .stride = node->stride,
                           .pad = node->pad_before,
                           .average = node->average,
-                          .group = an_kernel_group(y->stored, y->stored_c),
+                          .group = an_kernel_group(y->stored, y->stored_c / parts),
+                          .from = an_cuda_tensor_rows(x),
+                          .to = an_cuda_tensor_rows(y),
                           .stored = y->stored};
 }
 

@@ -28,6 +28,7 @@ int an_cuda_slope_run(const an_slope *slope, const an_op *op)
                           .rows = rows_of(y),
                           .channels = y->stored_c,
                           .chunk = CHUNK,
+                          .y = an_cuda_tensor_rows(y),
                           .activation = op->node.activation,
                           .stored = y->slope_stored};
     an_bias_args bias = {.at = {.out = {op->bias.slope}, .in = {slope->partial}, .items = (uint64_t)y->stored_c},

@@ -32,6 +32,12 @@ uint64_t an_cuda_tensor_items(const an_cuda_tensor *tensor)
     return (uint64_t)tensor->n * (uint64_t)tensor->h * (uint64_t)tensor->w * (uint64_t)tensor->stored_c;
 }
 
+an_rows an_cuda_tensor_rows(const an_cuda_tensor *tensor)
+{
+    uint64_t rows = (uint64_t)tensor->n * (uint64_t)tensor->h * (uint64_t)tensor->w;
+    return an_rows_of(rows, tensor->stored_c, tensor->parts);
+}
+
 void an_cuda_tensor_describe(an_cuda_tensor *tensor, an_backend *cuda, const an_node *node, int stored_c,
                              an_stored stored)
 {

@@ -179,7 +179,8 @@ static cudaError_t activate_start(an_kernel_places at, cudaStream_t stream)
 
 static cudaError_t slope_start(an_kernel_places at, cudaStream_t stream)
 {
-    an_slope_args args = {.at = at, .rows = ROWS, .channels = CHANNELS, .chunk = 8, .activation = 1};
+    an_slope_args args = {
+        .at = at, .rows = ROWS, .channels = CHANNELS, .chunk = 8, .y = an_rows_of(ROWS, CHANNELS, 1), .activation = 1};
     return an_kernel_slope(&args, stream);
 }
 
@@ -196,6 +197,8 @@ static cudaError_t pool_start(an_kernel_places at, cudaStream_t stream)
 {
     an_pool_args args = pool;
     args.at = at;
+    args.from = an_rows_of(ROWS, CHANNELS, 1);
+    args.to = an_rows_of(2 * 6, CHANNELS, 1);
     return an_kernel_pool(&args, stream);
 }
 
@@ -203,6 +206,8 @@ static cudaError_t pool_back_start(an_kernel_places at, cudaStream_t stream)
 {
     an_pool_back_args args = {.pool = pool};
     args.pool.at = at;
+    args.pool.from = an_rows_of(ROWS, CHANNELS, 1);
+    args.pool.to = an_rows_of(2 * 6, CHANNELS, 1);
     return an_kernel_pool_back(&args, stream);
 }
 
@@ -212,6 +217,7 @@ static cudaError_t lrn_start(an_kernel_places at, cudaStream_t stream)
 {
     an_lrn_args args = lrn;
     args.at = at;
+    args.from = args.to = an_rows_of(3, 8, 1);
     return an_kernel_lrn(&args, stream);
 }
 
@@ -219,6 +225,7 @@ static cudaError_t lrn_back_start(an_kernel_places at, cudaStream_t stream)
 {
     an_lrn_back_args args = {.lrn = lrn};
     args.lrn.at = at;
+    args.lrn.from = args.lrn.to = an_rows_of(3, 8, 1);
     return an_kernel_lrn_back(&args, stream);
 }
 

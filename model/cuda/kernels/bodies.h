@@ -62,7 +62,7 @@ AN_BODY void an_body_slope(const an_slope_args *a, uint64_t i)
     uint64_t end = first + (uint64_t)a->chunk;
     float sum = 0;
     for (uint64_t row = first; row < end && row < a->rows; row++) {
-        uint64_t place = row * channels + channel;
+        uint64_t place = an_rows_index(&a->y, row, (int)channel);
         float slope = an_load(a->at.out[0], a->stored, place);
         if (a->activation) {
             slope *= an_activation_slope(a->activation, an_load(a->at.in[0], a->stored, place));

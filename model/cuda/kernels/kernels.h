@@ -33,6 +33,21 @@ typedef struct {
 
 typedef enum { AN_STORED_F32, AN_STORED_BF16 } an_stored; /* the type of values in memory */
 
+/* How a tensor of rows x C values lies in memory: in one part, or in two parts behind each other, each with half of the
+ * channels of all rows. The value of row r and channel c lies at r * channels + c, and by second further if c is at
+ * least channels. */
+typedef struct {
+    uint64_t second; /* (rows - 1) * channels */
+    int channels;    /* of a part */
+} an_rows;
+
+static inline an_rows an_rows_of(uint64_t rows, int channels, int parts)
+{
+    an_rows lie = {0, channels / parts};
+    lie.second = (rows - 1) * (uint64_t)lie.channels;
+    return lie;
+}
+
 /* Images from bytes to inputs of the network: y = ((byte - mean) + shift) * scale, as in augment/pixels.c.
  *   in[0]   images, N x h x w x 3 bytes, RGB
  *   in[1]   N an_image_draw: the crop's place in the mean image, mirroring, and colour shift;
@@ -59,13 +74,14 @@ typedef struct {
 
 /* The gradient before an activation, dy activation'(y), and its sums over chunks of rows, which bias adds up.
  *   in[0]   y, rows x channels, the activation's result; not read if activation is 0
- *   out[0]  dy, rows x channels, replaced in place
+ *   out[0]  dy, rows x channels, replaced in place; it lies as y does
  *   out[1]  sums, chunks x channels floats, where chunks = rows / chunk rounded up
  * Items: chunks x channels. */
 typedef struct {
     an_kernel_places at;
     uint64_t rows;
     int channels, chunk; /* rows in a chunk */
+    an_rows y;
     int activation;
     an_stored stored;
 } an_slope_args;
@@ -81,7 +97,7 @@ typedef struct {
 } an_bias_args;
 
 /* How many neighbouring channels one thread works on: as many as 16 bytes hold, or 1 if the channels do not divide into
- * such groups. */
+ * such groups. A group must lie within one part of each tensor: channels are those of a part. */
 static inline int an_kernel_group(an_stored stored, int channels)
 {
     int values = stored == AN_STORED_F32 ? 4 : 8;
@@ -100,6 +116,7 @@ typedef struct {
     int channels, h, w, oh, ow;
     int window, stride, pad, average; /* pad: rows above and columns to the left; average: else the maximum */
     int group;                        /* values of an item: an_kernel_group, or 1 */
+    an_rows from, to;                 /* of x; of y and the positions */
     an_stored stored;
 } an_pool_args;
 
@@ -115,7 +132,8 @@ typedef struct {
 
 /* Local response normalisation across channels (Krizhevsky et al. 2012, section 3.3, with alpha divided by size):
  *   s_i = k + alpha / size * sum_j x_j^2,  y_i = x_i s_i^-beta
- * where j runs over the size channels around i, as far as they are normalised together with i.
+ * where j runs over the size channels around i, as far as they are normalised together with i. Channels that are
+ * normalised together must lie in one part.
  *   in[0]   x, rows x channels
  *   out[0]  y, rows x channels
  *   out[1]  s, rows x channels floats; may be NULL
@@ -127,6 +145,7 @@ typedef struct {
     int size;             /* of a window */
     int group;            /* values of an item: an_kernel_group of width, or 1; 1 if size is above 5 */
     float alpha, beta, k; /* alpha already divided by size */
+    an_rows from, to;     /* of x; of y and s */
     an_stored stored;
 } an_lrn_args;
 
