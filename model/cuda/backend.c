@@ -61,6 +61,8 @@ static int op_bind(an_op *op)
 static int cuda_finish(an_backend *cuda)
 {
     int rc = an_cuda_use(cuda);
+    if (!rc)
+        rc = an_cuda_arrange(cuda);
     for (an_op *op = cuda->ops; op && !rc; op = op->next)
         rc = an_cuda_tensor_make(&op->output, op->node.name);
     for (an_op *op = cuda->ops; op && !rc; op = op->next)

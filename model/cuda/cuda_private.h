@@ -151,7 +151,8 @@ typedef struct {
 
 /* What a kind of op does. Called with the op's device as the current one, except release. An op is created before those
  * that read it are known. So its create function only states shapes and makes what depends on nothing else; finish then
- * makes the outputs of all ops, calls prepare of each in order, makes the workspace, and calls bind. */
+ * arranges (arrange.c) and makes the outputs of all ops, calls prepare of each in order, makes the workspace, and calls
+ * bind. */
 typedef struct {
     int (*prepare)(an_op *op); /* makes plans and what else depends on other ops; may be NULL */
     int (*forward)(an_op *op, const an_run *run);
@@ -182,6 +183,8 @@ struct an_op {
 
 /* backend.c. Makes a zeroed struct of size bytes, whose first member is the op, and appends it to the backend's ops. */
 int an_cuda_op_new(void *out, an_backend *cuda, const an_op_spec *spec, const an_op_methods *methods, size_t size);
+/* arrange.c. Decides in how many parts the ops' outputs lie; finish calls it first. */
+int an_cuda_arrange(an_backend *cuda);
 /* The functions of the backend's table (model/backend.h), each in the file of its layer. */
 int an_cuda_input_create(an_op **out, an_backend *cuda, const an_op_spec *spec);
 int an_cuda_conv_create(an_op **out, an_backend *cuda, const an_op_spec *spec);

@@ -352,17 +352,27 @@ void an_plan_free(an_plan *plan)
 {
     while (plan->made_count)
         an_plan_part_drop(plan);
-    plan->plan = plan->pack = NULL;
+    plan->plan = NULL;
+    plan->pack_count = 0;
 }
 
 int an_plan_bind(an_plan *plan, const an_plan_spec *spec, void *x, void *y, void *w, void *b, void *workspace)
 {
+    for (; plan->pack_count; plan->pack_count--)
+        an_plan_part_drop(plan);
+    return an_plan_bind_second(plan, spec, x, y, w, b, workspace);
+}
+
+int an_plan_bind_second(an_plan *plan, const an_plan_spec *spec, void *x, void *y, void *w, void *b, void *workspace)
+{
     int64_t ids[] = {AN_PLAN_X, AN_PLAN_Y, AN_PLAN_W, AN_PLAN_B}, count = spec->kind == AN_PLAN_FORWARD ? 4 : 3;
     void *addresses[] = {x, y, w, b};
-    if (plan->pack)
-        an_plan_part_drop(plan);
-    int rc = an_plan_part(plan, CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR, &plan->pack);
-    an_plan_setter s = {plan, plan->pack, rc};
+    descriptor *pack = &plan->packs[plan->pack_count];
+    int rc = an_plan_part(plan, CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR, pack);
+    if (rc)
+        return rc;
+    plan->pack_count++;
+    an_plan_setter s = {plan, *pack, AN_OK};
     an_plan_set(&s, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, count, ids);
     an_plan_set(&s, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, count, addresses);
     an_plan_set(&s, CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, 1, &workspace);
@@ -371,7 +381,10 @@ int an_plan_bind(an_plan *plan, const an_plan_spec *spec, void *x, void *y, void
 
 int an_plan_run(const an_plan *plan, cudnnHandle_t handle)
 {
-    return an_cudnn_check(cudnnBackendExecute(handle, plan->plan, plan->pack), "run %s", plan->subject);
+    int rc = AN_OK;
+    for (int i = 0; i < plan->pack_count && !rc; i++)
+        rc = an_cudnn_check(cudnnBackendExecute(handle, plan->plan, plan->packs[i]), "run %s", plan->subject);
+    return rc;
 }
 
 static int device_make(cudnnBackendDescriptor_t *out, cudnnBackendAttributeName_t name,

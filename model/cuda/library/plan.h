@@ -64,7 +64,8 @@ int an_plan_device_described(cudnnBackendDescriptor_t *out, const char *json);
 typedef struct {
     cudnnBackendDescriptor_t made[AN_PLAN_DESCRIPTORS]; /* all descriptors, in the order in which they were made */
     int made_count;
-    cudnnBackendDescriptor_t plan, pack;
+    cudnnBackendDescriptor_t plan, packs[2]; /* packs: the sets of addresses that it is bound to */
+    int pack_count;
     int64_t workspace, engine;      /* bytes; the engine's number within its graph */
     char name[AN_PLAN_ENGINE_NAME]; /* the engine with its settings; given to an_plan_make, it makes the same plan */
     double microseconds;            /* as measured when the engine was chosen; 0: it was not measured */
@@ -84,7 +85,9 @@ void an_plan_subject(const an_plan_spec *spec, char *text, size_t size);
 /* Sets the addresses that a run uses: x, y, w and, for AN_PLAN_FORWARD, b. They replace earlier ones. For the gradients
  * x, y or w is the gradient of that tensor. */
 int an_plan_bind(an_plan *plan, const an_plan_spec *spec, void *x, void *y, void *w, void *b, void *workspace);
-/* Queues the plan on the handle's stream. */
+/* Adds a second set, of other tensors of the same shape. */
+int an_plan_bind_second(an_plan *plan, const an_plan_spec *spec, void *x, void *y, void *w, void *b, void *workspace);
+/* Queues the plan on the handle's stream: once for each set of addresses. */
 int an_plan_run(const an_plan *plan, cudnnHandle_t handle);
 
 #endif

@@ -1,0 +1,43 @@
+/* Convolutions: what conv.c, which runs them, conv_ways.c, which finds the fastest way of each pass, and arrange.c,
+ * which decides how the tensors between them lie, share. */
+#ifndef AN_MODEL_CUDA_CONV_PRIVATE_H
+#define AN_MODEL_CUDA_CONV_PRIVATE_H
+
+#include "model/cuda/cuda_private.h"
+
+#define AN_CONV_PASSES 3 /* an_plan_kind */
+
+/* How a pass is computed. Only a convolution in two groups has a choice. */
+typedef enum {
+    AN_WAY_WHOLE,  /* by one plan that states the groups */
+    AN_WAY_HALVES, /* by a plan without groups that runs on one half of all tensors and then on the other */
+    AN_WAYS
+} an_conv_way;
+
+/* The time of a pass computed in some way, where x and y lie in some number of parts. */
+typedef struct {
+    bool known;
+    double microseconds; /* 0: nothing is measured without choices; INFINITY: the library cannot do it */
+} an_conv_time;
+
+typedef struct {
+    an_op op;
+    an_plan_spec spec;                                 /* the whole convolution's forward pass */
+    an_plan *plans[AN_CONV_PASSES];                    /* NULL: a pass that is not needed */
+    an_conv_way ways[AN_CONV_PASSES];                  /* that the plans take */
+    an_conv_time times[AN_CONV_PASSES][AN_WAYS][2][2]; /* [parts of x - 1][parts of y - 1] */
+    an_slope slope;
+    void *summand; /* if another layer reads the same input: the gradient of the input, before it is added to the sum */
+} an_conv_op;
+
+/* conv_ways.c. Whether the op is a convolution whose halves see only their own half and can be computed apart. */
+bool an_conv_splits(const an_op *op);
+/* The fewest microseconds of all passes together if x and y lie in that many parts; INFINITY: impossible. Asks for the
+ * times of all plans that come into question, which measures those that the backend's choices do not know. */
+int an_conv_fastest(an_op *op, int x_parts, int y_parts, double *microseconds);
+/* Makes the plan of a pass, in the way that is fastest with the layout that x and y have now. */
+int an_conv_plan(an_conv_op *conv, an_plan_kind kind);
+/* Binds it: to the tensors' halves, if these are computed apart. */
+int an_conv_bind(const an_conv_op *conv, an_plan_kind kind);
+
+#endif
