@@ -18,13 +18,31 @@ static an_plan_spec spec_of(const conv_op *conv, an_plan_kind kind)
     return spec;
 }
 
+static int parameters_make(conv_op *conv)
+{
+    an_op *op = &conv->op;
+    const an_cuda_tensor *x = &op->input->output;
+    const an_node *node = &op->node;
+    int shape[] = {node->channels, x->c / node->groups, node->kernel, node->kernel};
+    if (node->groups > 1 && x->stored_c != x->c)
+        return an_error(AN_EUNSUPPORTED, "%s: groups of an input with padded channels", node->name);
+    int rc = an_cuda_weights_make(&op->weights, op->cuda, shape, x->stored_c / node->groups, op->cuda->stored, NULL,
+                                  node->name);
+    if (rc)
+        return rc;
+    return an_cuda_bias_make(&op->bias, op->cuda, node, op->cuda->stored);
+}
+
 static int conv_prepare(an_op *op)
 {
     conv_op *conv = (conv_op *)op;
     an_backend *cuda = op->cuda;
     const an_plan_spec forward = spec_of(conv, AN_PLAN_FORWARD), data = spec_of(conv, AN_PLAN_DATA);
     const an_plan_spec weights = spec_of(conv, AN_PLAN_WEIGHTS);
-    int rc = an_cuda_plan(cuda, &conv->forward, &forward);
+    int rc = parameters_make(conv);
+    if (rc)
+        return rc;
+    rc = an_cuda_plan(cuda, &conv->forward, &forward);
     if (rc || !cuda->training)
         return rc;
     rc = an_cuda_plan(cuda, &conv->weights, &weights);
@@ -44,7 +62,7 @@ static int conv_bind(an_op *op)
     const an_plan_spec forward = spec_of(conv, AN_PLAN_FORWARD), backward = spec_of(conv, AN_PLAN_DATA);
     int rc = an_plan_bind(conv->forward, &forward, x->data, y->data, op->weights.copy, op->bias.copy, workspace);
     if (!rc && conv->weights)
-        rc = an_plan_bind(conv->weights, &backward, x->data, y->slope, op->weights.slope, NULL, workspace);
+        rc = an_plan_bind(conv->weights, &backward, x->data, y->slope, op->weights.written, NULL, workspace);
     if (!rc && conv->data)
         rc = an_plan_bind(conv->data, &backward, dx, y->slope, op->weights.copy, NULL, workspace);
     return rc;
@@ -79,6 +97,9 @@ static int conv_backward(an_op *op, const an_run *run)
     rc = an_plan_run(conv->weights, op->cuda->cudnn);
     if (rc)
         return rc;
+    rc = an_cuda_weights_restore(&op->weights, op);
+    if (rc)
+        return rc;
     if (!conv->data)
         return AN_OK;
     rc = an_plan_run(conv->data, op->cuda->cudnn);
@@ -108,21 +129,6 @@ static int conv_describe(const an_op *op, an_buffer *out)
     return plan_describe(conv->weights, ", weight gradient", out);
 }
 
-static int parameters_make(conv_op *conv)
-{
-    an_op *op = &conv->op;
-    const an_cuda_tensor *x = &op->input->output;
-    const an_node *node = &op->node;
-    int shape[] = {node->channels, x->c / node->groups, node->kernel, node->kernel};
-    if (node->groups > 1 && x->stored_c != x->c)
-        return an_error(AN_EUNSUPPORTED, "%s: groups of an input with padded channels", node->name);
-    int rc =
-        an_cuda_weights_make(&op->weights, op->cuda, shape, x->stored_c / node->groups, op->cuda->stored, node->name);
-    if (rc)
-        return rc;
-    return an_cuda_bias_make(&op->bias, op->cuda, node, op->cuda->stored);
-}
-
 int an_cuda_conv_create(an_op **out, an_backend *cuda, const an_op_spec *spec)
 {
     static const an_op_methods methods = {.prepare = conv_prepare,
@@ -138,9 +144,6 @@ int an_cuda_conv_create(an_op **out, an_backend *cuda, const an_op_spec *spec)
     const an_cuda_tensor *x = &conv->op.input->output;
     conv->spec = an_plan_spec_of(AN_PLAN_FORWARD, cuda->precision, node, cuda->batch, x->stored_c, x->h, x->w);
     *out = &conv->op;
-    rc = parameters_make(conv);
-    if (rc)
-        return rc;
     an_cuda_tensor_describe(&conv->op.output, cuda, node, node->channels, cuda->stored);
     size_t size = an_cuda_tensor_items(x) * an_stored_size(x->slope_stored);
     if (cuda->training && spec->accumulate && spec->input_gradient)
