@@ -60,13 +60,14 @@ static int chain_time(const an_backend *cuda, const an_op *chain, int parts, dou
 {
     *microseconds = *tied = 0;
     for (an_op *op = cuda->ops; op; op = op->next) {
+        an_conv_way ways[AN_CONV_PASSES];
         double time;
         if (!an_conv_splits(op))
             continue;
         bool reads = chain_of(cuda, op->input) == chain, writes = chain_of(cuda, op) == chain;
         if (!reads && !writes)
             continue;
-        int rc = an_conv_fastest(op, reads ? parts : 1, writes ? parts : 1, &time);
+        int rc = an_conv_fastest((an_conv_op *)op, reads ? parts : 1, writes ? parts : 1, ways, &time);
         if (rc)
             return rc;
         *microseconds += time;

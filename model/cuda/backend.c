@@ -228,7 +228,7 @@ static int cuda_parameter_get(an_op *op, bool bias, an_parameter_kind kind, floa
 
 static int cuda_parameter_set(an_op *op, bool bias, an_parameter_kind kind, const float *values)
 {
-    return an_cuda_weights_set(bias ? &op->bias : &op->weights, op->cuda, kind, values);
+    return an_cuda_weights_set(bias ? &op->bias : &op->weights, op, kind, values);
 }
 
 const an_backend_api an_backend_cuda = {

@@ -3,10 +3,31 @@
 #include "base/error.h"
 #include "model/cuda/conv_private.h"
 
+static int parameters_make(an_conv_op *conv)
+{
+    an_op *op = &conv->op;
+    const an_cuda_tensor *x = &op->input->output;
+    const an_node *node = &op->node;
+    int shape[] = {node->channels, x->c / node->groups, node->kernel, node->kernel};
+    an_form dense = {.side = 1, .groups = node->groups, .channels = x->stored_c};
+    const an_form *read = conv->ways[AN_PLAN_FORWARD] == AN_WAY_DENSE ? &dense : NULL;
+    const an_form *written = conv->ways[AN_PLAN_WEIGHTS] == AN_WAY_DENSE ? &dense : NULL;
+    if (node->groups > 1 && x->stored_c != x->c)
+        return an_error(AN_EUNSUPPORTED, "%s: groups of an input with padded channels", node->name);
+    int rc = an_cuda_weights_make(&op->weights, op->cuda, shape, x->stored_c / node->groups, op->cuda->stored, read,
+                                  written, node->name);
+    if (rc)
+        return rc;
+    return an_cuda_bias_make(&op->bias, op->cuda, node, op->cuda->stored);
+}
+
 static int conv_prepare(an_op *op)
 {
     an_conv_op *conv = (an_conv_op *)op;
-    int rc = AN_OK;
+    int rc = an_conv_ways(conv);
+    if (rc)
+        return rc;
+    rc = parameters_make(conv);
     for (an_plan_kind kind = AN_PLAN_FORWARD; kind <= AN_PLAN_WEIGHTS && !rc; kind++)
         rc = an_conv_plan(conv, kind);
     if (rc || !op->cuda->training)
@@ -52,6 +73,9 @@ static int conv_backward(an_op *op, const an_run *run)
     rc = an_plan_run(conv->plans[AN_PLAN_WEIGHTS], op->cuda->cudnn);
     if (rc)
         return rc;
+    rc = an_cuda_weights_restore(&op->weights, op);
+    if (rc)
+        return rc;
     if (!conv->plans[AN_PLAN_DATA])
         return AN_OK;
     rc = an_plan_run(conv->plans[AN_PLAN_DATA], op->cuda->cudnn);
@@ -62,7 +86,8 @@ static int conv_backward(an_op *op, const an_run *run)
 
 static int plan_describe(const an_conv_op *conv, an_plan_kind kind, const char *what, an_buffer *out)
 {
-    static const char *const ways[] = {[AN_WAY_WHOLE] = "grouped", [AN_WAY_HALVES] = "two halves"};
+    static const char *const ways[] = {
+        [AN_WAY_WHOLE] = "grouped", [AN_WAY_HALVES] = "two halves", [AN_WAY_DENSE] = "dense"};
     const an_plan *plan = conv->plans[kind];
     const char *way = conv->op.node.groups > 1 ? ways[conv->ways[kind]] : "";
     if (!plan)
@@ -87,21 +112,6 @@ static int conv_describe(const an_op *op, an_buffer *out)
     return plan_describe(conv, AN_PLAN_WEIGHTS, ", weight gradient", out);
 }
 
-static int parameters_make(an_conv_op *conv)
-{
-    an_op *op = &conv->op;
-    const an_cuda_tensor *x = &op->input->output;
-    const an_node *node = &op->node;
-    int shape[] = {node->channels, x->c / node->groups, node->kernel, node->kernel};
-    if (node->groups > 1 && x->stored_c != x->c)
-        return an_error(AN_EUNSUPPORTED, "%s: groups of an input with padded channels", node->name);
-    int rc =
-        an_cuda_weights_make(&op->weights, op->cuda, shape, x->stored_c / node->groups, op->cuda->stored, node->name);
-    if (rc)
-        return rc;
-    return an_cuda_bias_make(&op->bias, op->cuda, node, op->cuda->stored);
-}
-
 int an_cuda_conv_create(an_op **out, an_backend *cuda, const an_op_spec *spec)
 {
     static const an_op_methods methods = {.prepare = conv_prepare,
@@ -117,9 +127,6 @@ int an_cuda_conv_create(an_op **out, an_backend *cuda, const an_op_spec *spec)
     const an_cuda_tensor *x = &conv->op.input->output;
     conv->spec = an_plan_spec_of(AN_PLAN_FORWARD, cuda->precision, node, cuda->batch, x->stored_c, x->h, x->w);
     *out = &conv->op;
-    rc = parameters_make(conv);
-    if (rc)
-        return rc;
     an_cuda_tensor_describe(&conv->op.output, cuda, node, node->channels, cuda->stored);
     size_t size = an_cuda_tensor_items(x) * an_stored_size(x->slope_stored);
     if (cuda->training && spec->accumulate && spec->input_gradient)

@@ -11,6 +11,8 @@
 typedef enum {
     AN_WAY_WHOLE,  /* by one plan that states the groups */
     AN_WAY_HALVES, /* by a plan without groups that runs on one half of all tensors and then on the other */
+    AN_WAY_DENSE,  /* by a plan without groups in which each half also reads the other half's inputs, with weights of 0
+                    */
     AN_WAYS
 } an_conv_way;
 
@@ -32,12 +34,14 @@ typedef struct {
 
 /* conv_ways.c. Whether the op is a convolution whose halves see only their own half and can be computed apart. */
 bool an_conv_splits(const an_op *op);
-/* The fewest microseconds of all passes together if x and y lie in that many parts; INFINITY: impossible. Asks for the
- * times of all plans that come into question, which measures those that the backend's choices do not know. */
-int an_conv_fastest(an_op *op, int x_parts, int y_parts, double *microseconds);
-/* Makes the plan of a pass, in the way that is fastest with the layout that x and y have now. */
+/* The fewest microseconds of all passes together if x and y lie in that many parts, and the ways that take them;
+ * INFINITY: impossible. Asks for the times of all plans that come into question, which measures those that the
+ * backend's choices do not know. */
+int an_conv_fastest(an_conv_op *conv, int x_parts, int y_parts, an_conv_way ways[AN_CONV_PASSES], double *microseconds);
+/* Decides the ways of all passes, as x and y lie now. */
+int an_conv_ways(an_conv_op *conv);
+/* Makes the plan of a pass, and binds it: to the tensors' halves, if these are computed apart. */
 int an_conv_plan(an_conv_op *conv, an_plan_kind kind);
-/* Binds it: to the tensors' halves, if these are computed apart. */
 int an_conv_bind(const an_conv_op *conv, an_plan_kind kind);
 
 #endif

@@ -1,7 +1,8 @@
 /* The ways of a convolution in two groups. Libraries compute groups slowly; without them, each half is an ordinary
  * convolution that reads and writes one half of the channels. A half lies in a part of its own, or is a view of a whole
- * tensor. cuDNN packs views into its workspace first, so parts are faster. Each pass takes the way that is the fastest
- * as its tensors lie.
+ * tensor. cuDNN packs views into its workspace first, so parts are faster. Where both tensors lie whole, one ordinary
+ * convolution with zeros among its weights may be the fastest, although half of its products are for nothing. Each pass
+ * takes the way that is the fastest as its tensors lie.
  *
  * Which way that is follows from the plans' times in the backend's choices, rounded as they are kept there: so a run
  * that goes on with the same choices takes the same ways. Without choices the first way that the library can do is
@@ -36,22 +37,13 @@ static an_plan_spec spec_of(const an_conv_op *conv, an_plan_kind kind, an_conv_w
     if (way == AN_WAY_WHOLE)
         return spec;
     spec.groups = 1;
+    if (way == AN_WAY_DENSE)
+        return spec;
     spec.c /= 2;
     spec.k /= 2;
     spec.x_pitch = x_parts == 2 ? 0 : conv->spec.c;
     spec.y_pitch = y_parts == 2 ? 0 : conv->spec.k;
     return spec;
-}
-
-/* The ways that come into question, in the order of preference; returns how many. */
-static int ways_of(const an_conv_op *conv, int x_parts, int y_parts, an_conv_way ways[AN_WAYS])
-{
-    int count = 0;
-    if (x_parts == 1 && y_parts == 1)
-        ways[count++] = AN_WAY_WHOLE;
-    if (an_conv_splits(&conv->op))
-        ways[count++] = AN_WAY_HALVES;
-    return count;
 }
 
 static double as_kept(double microseconds)
@@ -87,22 +79,33 @@ static bool is_settled(const an_backend *cuda, double microseconds)
     return !cuda->choices && isfinite(microseconds);
 }
 
-static int way_choose(an_conv_op *conv, an_plan_kind kind, int x_parts, int y_parts, an_conv_way *way,
-                      double *microseconds)
+/* Takes the way if it is clearly faster than the one before. */
+static int way_try(an_conv_op *conv, an_plan_kind kind, an_conv_way way, int x_parts, int y_parts, an_conv_way *best,
+                   double *microseconds)
 {
-    an_conv_way ways[AN_WAYS] = {AN_WAY_WHOLE};
-    int count = ways_of(conv, x_parts, y_parts, ways), rc = AN_OK;
-    *way = ways[0];
+    double time;
+    if (is_settled(conv->op.cuda, *microseconds))
+        return AN_OK;
+    int rc = time_of(conv, kind, way, x_parts, y_parts, &time);
+    if (rc || time >= CLEARLY * *microseconds)
+        return rc;
+    *best = way;
+    *microseconds = time;
+    return AN_OK;
+}
+
+/* With the weights in plain order: as a whole or in halves. */
+static int plain_fastest(an_conv_op *conv, an_plan_kind kind, int x_parts, int y_parts, an_conv_way *way,
+                         double *microseconds)
+{
+    int rc = AN_OK;
+    *way = AN_WAY_HALVES;
     *microseconds = INFINITY;
-    for (int i = 0; i < count && !rc && !is_settled(conv->op.cuda, *microseconds); i++) {
-        double time;
-        rc = time_of(conv, kind, ways[i], x_parts, y_parts, &time);
-        if (rc || time >= CLEARLY * *microseconds)
-            continue;
-        *way = ways[i];
-        *microseconds = time;
-    }
-    return rc;
+    if (x_parts == 1 && y_parts == 1)
+        rc = way_try(conv, kind, AN_WAY_WHOLE, x_parts, y_parts, way, microseconds);
+    if (rc)
+        return rc;
+    return way_try(conv, kind, AN_WAY_HALVES, x_parts, y_parts, way, microseconds);
 }
 
 static bool is_needed(const an_op *op, an_plan_kind kind)
@@ -112,35 +115,59 @@ static bool is_needed(const an_op *op, an_plan_kind kind)
     return op->cuda->training && (kind == AN_PLAN_WEIGHTS || op->input_gradient);
 }
 
-int an_conv_fastest(an_op *op, int x_parts, int y_parts, double *microseconds)
+/* The times with weights in plain order and with dense ones; both 0 for a pass that is not needed. */
+static int times_of(an_conv_op *conv, an_plan_kind kind, int x_parts, int y_parts, an_conv_way *way, double *plain,
+                    double *dense)
 {
-    *microseconds = 0;
+    bool together = x_parts == 1 && y_parts == 1;
+    *plain = *dense = 0;
+    if (!is_needed(&conv->op, kind))
+        return AN_OK;
+    int rc = plain_fastest(conv, kind, x_parts, y_parts, way, plain);
+    *dense = INFINITY;
+    if (rc || !together || is_settled(conv->op.cuda, *plain))
+        return rc;
+    return time_of(conv, kind, AN_WAY_DENSE, x_parts, y_parts, dense);
+}
+
+/* Forward and the gradient of x read the same copy of the weights, so both or neither are dense. */
+int an_conv_fastest(an_conv_op *conv, int x_parts, int y_parts, an_conv_way ways[AN_CONV_PASSES], double *microseconds)
+{
+    double plain[AN_CONV_PASSES], dense[AN_CONV_PASSES];
     for (an_plan_kind kind = AN_PLAN_FORWARD; kind <= AN_PLAN_WEIGHTS; kind++) {
-        an_conv_way way;
-        double time;
-        if (!is_needed(op, kind))
-            continue;
-        int rc = way_choose((an_conv_op *)op, kind, x_parts, y_parts, &way, &time);
+        int rc = times_of(conv, kind, x_parts, y_parts, &ways[kind], &plain[kind], &dense[kind]);
         if (rc)
             return rc;
-        *microseconds += time;
     }
+    double reading = plain[AN_PLAN_FORWARD] + plain[AN_PLAN_DATA], writing = plain[AN_PLAN_WEIGHTS];
+    double reading_dense = dense[AN_PLAN_FORWARD] + dense[AN_PLAN_DATA];
+    if (reading_dense < CLEARLY * reading) {
+        ways[AN_PLAN_FORWARD] = ways[AN_PLAN_DATA] = AN_WAY_DENSE;
+        reading = reading_dense;
+    }
+    if (dense[AN_PLAN_WEIGHTS] < CLEARLY * writing) {
+        ways[AN_PLAN_WEIGHTS] = AN_WAY_DENSE;
+        writing = dense[AN_PLAN_WEIGHTS];
+    }
+    *microseconds = reading + writing;
     return AN_OK;
+}
+
+int an_conv_ways(an_conv_op *conv)
+{
+    const an_op *op = &conv->op;
+    double microseconds;
+    if (!an_conv_splits(op))
+        return AN_OK;
+    return an_conv_fastest(conv, op->input->output.parts, op->output.parts, conv->ways, &microseconds);
 }
 
 int an_conv_plan(an_conv_op *conv, an_plan_kind kind)
 {
     const an_op *op = &conv->op;
-    int x_parts = op->input->output.parts, y_parts = op->output.parts;
-    double microseconds;
     if (!is_needed(op, kind))
         return AN_OK;
-    if (an_conv_splits(op)) {
-        int rc = way_choose(conv, kind, x_parts, y_parts, &conv->ways[kind], &microseconds);
-        if (rc)
-            return rc;
-    }
-    an_plan_spec spec = spec_of(conv, kind, conv->ways[kind], x_parts, y_parts);
+    an_plan_spec spec = spec_of(conv, kind, conv->ways[kind], op->input->output.parts, op->output.parts);
     return an_cuda_plan(op->cuda, &conv->plans[kind], &spec);
 }
 
@@ -171,7 +198,7 @@ static places places_of(const an_conv_op *conv, an_plan_kind kind)
         at.x = conv->summand ? conv->summand : x->slope;
         break;
     case AN_PLAN_WEIGHTS:
-        at.w = w->slope;
+        at.w = w->written;
         break;
     }
     at.x_second = second_of(x);

@@ -120,22 +120,30 @@ int an_cuda_fetch(an_backend *cuda, void *out, const void *from, size_t size);
 int an_cuda_put(an_backend *cuda, void *to, const void *values, size_t size);
 
 /* weights.c. O x H x W x I in memory, where I includes the input's padding; O x I x H x W in canonical order. A bias is
- * O x 1 x 1 x 1. */
+ * O x 1 x 1 x 1. A convolution may compute with its weights in another form (an_form in kernels.h): then it reads copy
+ * and writes written in that form, while all else stays in plain order. Either may have a form without the other. */
 typedef struct {
     int o, i, h, w, stored_i;
     uint64_t items;
     an_stored stored, slope_stored;
     float *master, *velocity;
-    void *copy;  /* in the type that the layer computes with; the master itself if that is fp32 */
+    void *copy;  /* in the type and form that the layer computes with; the master itself if that is plain fp32 */
     void *slope; /* gradient; fp32, except bf16 for bf16 convolutions: cuDNN has no deterministic engines for these with
                     an fp32 result */
+    void *written; /* gradient as the layer writes it: slope itself, or a place of its own if it has a form */
+    an_form form, written_form; /* of copy and of written; all zero: plain order */
 } an_cuda_weights;
 
+/* form, written: of the copy and of the gradient as it is written; NULL for plain order. */
 int an_cuda_weights_make(an_cuda_weights *weights, an_backend *cuda, const int shape[4], int stored_i,
-                         an_stored slope_stored, const char *name);
+                         an_stored slope_stored, const an_form *form, const an_form *written, const char *name);
+/* Queue the work that a form needs, and do nothing in plain order: arrange writes the copy once the masters have
+ * changed; restore takes the gradient out of the form once it is written. */
+int an_cuda_weights_arrange(const an_cuda_weights *weights, const an_op *op);
+int an_cuda_weights_restore(const an_cuda_weights *weights, const an_op *op);
 int an_cuda_bias_make(an_cuda_weights *bias, an_backend *cuda, const an_node *node, an_stored copy);
 int an_cuda_weights_get(const an_cuda_weights *weights, an_backend *cuda, an_parameter_kind kind, float *out);
-int an_cuda_weights_set(const an_cuda_weights *weights, an_backend *cuda, an_parameter_kind kind, const float *values);
+int an_cuda_weights_set(const an_cuda_weights *weights, const an_op *op, an_parameter_kind kind, const float *values);
 
 /* crossing.c. The way of one source's output into a join, and of its gradient back. */
 typedef struct {

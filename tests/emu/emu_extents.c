@@ -167,6 +167,30 @@ static void sgd_extents(emu_extents *list, const an_sgd_args *a)
     }
 }
 
+static uint64_t form_values(const an_arrange_args *a, uint64_t outputs)
+{
+    return outputs * (uint64_t)a->rows * (uint64_t)a->columns * (uint64_t)a->form.channels;
+}
+
+static uint64_t plain_values(const an_arrange_args *a, uint64_t outputs)
+{
+    return outputs * (uint64_t)a->h * (uint64_t)a->w * (uint64_t)a->channels;
+}
+
+static void arrange_extents(emu_extents *list, const an_arrange_args *a)
+{
+    uint64_t outputs = a->at.items / form_values(a, 1);
+    out_add(list, a->at.out[0], a->at.items * size_of(a->stored));
+    in_add(list, a->at.in[0], plain_values(a, outputs) * sizeof(float));
+}
+
+static void restore_extents(emu_extents *list, const an_arrange_args *a)
+{
+    uint64_t outputs = a->at.items / plain_values(a, 1);
+    out_add(list, a->at.out[0], a->at.items * size_of(a->stored));
+    in_add(list, a->at.in[0], form_values(a, outputs) * size_of(a->stored));
+}
+
 void emu_extents_of(emu_extents *list, const char *kernel, const void *args)
 {
     list->count = 0;

@@ -237,6 +237,38 @@ typedef struct {
     an_stored from, to;
 } an_window_args;
 
+/* The form in which a convolution computes with its weights. Masters, momentum and the gradient that updates read lie
+ * in plain order, O x h x w x channels, where channels are those that one output reads. Other forms hold the same
+ * weights at other places, and zeros between them:
+ *   - blocks, side above 1: a convolution of stride `side` over pixels becomes one of stride 1 over blocks of side x
+ *     side pixels. Weight o, y, x, c lies in row y / side, column x / side and channel ((y % side) * side + x % side) *
+ *     channels + c;
+ *   - dense, groups above 1: a grouped convolution becomes one that reads all channels. Weight o, y, x, c lies in row
+ * y, column x and channel g * channels + c, where g is the group of output o. A form has h / side x w / side places
+ * (rounded up) of `channels` values for each output. All zero: plain order. */
+typedef struct {
+    int side, groups; /* one of them is above 1, the other is 1 */
+    int channels;     /* values of a place in memory: those that the formulas need, or more, which are zero */
+} an_form;
+
+/* arrange: weights from plain order into a form, with all zeros.
+ *   in[0]   masters, O x h x w x channels floats
+ *   out[0]  the form, O x rows x columns x form.channels
+ * Items: values of the form.
+ *
+ * restore: the gradient from a form into plain order. Zeros that the form added have no place there, so they are never
+ * updated, decayed or carried on by momentum, and stay zero.
+ *   in[0]   gradient in the form, O x rows x columns x form.channels
+ *   out[0]  gradient in plain order, O x h x w x channels, of the same type
+ * Items: values in plain order. */
+typedef struct {
+    an_kernel_places at;
+    an_form form;
+    int h, w, channels, rows, columns;
+    int group_outputs; /* outputs of a group */
+    an_stored stored;  /* of values in the form */
+} an_arrange_args;
+
 /* SGD with momentum and weight decay (Krizhevsky et al. 2012, section 5), of one tensor:
  *   v <- momentum v - shrink w - rate g,  w <- w + v
  *   in[0]   gradient g
@@ -274,7 +306,9 @@ typedef struct {
     WARP(loss, an_loss_args)                                                                                           \
     KERNEL(loss_back, an_loss_back_args)                                                                               \
     KERNEL(window, an_window_args)                                                                                     \
-    KERNEL(sgd, an_sgd_args)
+    KERNEL(sgd, an_sgd_args)                                                                                           \
+    KERNEL(arrange, an_arrange_args)                                                                                   \
+    KERNEL(restore, an_arrange_args)
 
 /* For instance cudaError_t an_kernel_pool(const an_pool_args *args, cudaStream_t stream), which launches the device
  * function an_device_pool. */

@@ -161,6 +161,12 @@ AN_BODY an_place an_place_of(uint64_t i, int h, int w, int channels)
     return p;
 }
 
+/* The inverse. */
+AN_BODY uint64_t an_place_index(uint64_t n, int y, int x, int c, int h, int w, int channels)
+{
+    return ((n * (uint64_t)h + (uint64_t)y) * (uint64_t)w + (uint64_t)x) * (uint64_t)channels + (uint64_t)c;
+}
+
 /* The index in memory of channel c of a row. */
 AN_BODY uint64_t an_rows_index(const an_rows *lie, uint64_t row, int c)
 {
