@@ -63,6 +63,7 @@ static int cuda_finish(an_backend *cuda)
     int rc = an_cuda_use(cuda);
     if (!rc)
         rc = an_cuda_arrange(cuda);
+    an_cuda_blocks_choose(cuda);
     for (an_op *op = cuda->ops; op && !rc; op = op->next)
         rc = an_cuda_tensor_make(&op->output, op->node.name);
     for (an_op *op = cuda->ops; op && !rc; op = op->next)

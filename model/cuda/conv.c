@@ -3,19 +3,31 @@
 #include "base/error.h"
 #include "model/cuda/conv_private.h"
 
+/* Pass by pass the form of weights that a convolution computes with; NULL: plain order. */
+static const an_form *form_of(const an_conv_op *conv, an_plan_kind kind, an_form *form)
+{
+    const an_cuda_tensor *x = &conv->op.input->output;
+    *form = (an_form){.side = 1, .groups = 1, .channels = x->stored_c};
+    if (x->blocks.side)
+        form->side = x->blocks.side;
+    else if (conv->ways[kind] == AN_WAY_DENSE)
+        form->groups = conv->op.node.groups;
+    return form->side > 1 || form->groups > 1 ? form : NULL;
+}
+
 static int parameters_make(an_conv_op *conv)
 {
     an_op *op = &conv->op;
     const an_cuda_tensor *x = &op->input->output;
     const an_node *node = &op->node;
+    an_form read_form, written_form;
+    const an_form *read = form_of(conv, AN_PLAN_FORWARD, &read_form);
+    const an_form *written = form_of(conv, AN_PLAN_WEIGHTS, &written_form);
     int shape[] = {node->channels, x->c / node->groups, node->kernel, node->kernel};
-    an_form dense = {.side = 1, .groups = node->groups, .channels = x->stored_c};
-    const an_form *read = conv->ways[AN_PLAN_FORWARD] == AN_WAY_DENSE ? &dense : NULL;
-    const an_form *written = conv->ways[AN_PLAN_WEIGHTS] == AN_WAY_DENSE ? &dense : NULL;
     if (node->groups > 1 && x->stored_c != x->c)
         return an_error(AN_EUNSUPPORTED, "%s: groups of an input with padded channels", node->name);
-    int rc = an_cuda_weights_make(&op->weights, op->cuda, shape, x->stored_c / node->groups, op->cuda->stored, read,
-                                  written, node->name);
+    int inputs = x->blocks.side > 1 ? x->c : x->stored_c / node->groups;
+    int rc = an_cuda_weights_make(&op->weights, op->cuda, shape, inputs, op->cuda->stored, read, written, node->name);
     if (rc)
         return rc;
     return an_cuda_bias_make(&op->bias, op->cuda, node, op->cuda->stored);
@@ -24,7 +36,11 @@ static int parameters_make(an_conv_op *conv)
 static int conv_prepare(an_op *op)
 {
     an_conv_op *conv = (an_conv_op *)op;
+    conv->spec = an_conv_spec(&op->node, op->cuda->precision, &op->input->output);
     int rc = an_conv_ways(conv);
+    if (rc)
+        return rc;
+    rc = an_conv_frame_make(conv);
     if (rc)
         return rc;
     rc = parameters_make(conv);
@@ -46,7 +62,11 @@ static int conv_bind(an_op *op)
 static int conv_forward(an_op *op, const an_run *run)
 {
     (void)run;
-    return an_plan_run(((an_conv_op *)op)->plans[AN_PLAN_FORWARD], op->cuda->cudnn);
+    const an_conv_op *conv = (const an_conv_op *)op;
+    int rc = conv->frame.data ? an_conv_frame_fill(conv) : AN_OK;
+    if (rc)
+        return rc;
+    return an_plan_run(conv->plans[AN_PLAN_FORWARD], op->cuda->cudnn);
 }
 
 /* Both lie as the input does, in one part or two. */
@@ -81,6 +101,8 @@ static int conv_backward(an_op *op, const an_run *run)
     rc = an_plan_run(conv->plans[AN_PLAN_DATA], op->cuda->cudnn);
     if (rc)
         return rc;
+    if (conv->frame.slope)
+        return an_conv_frame_take(conv);
     return conv->summand ? gradient_add(conv) : AN_OK;
 }
 
@@ -125,11 +147,11 @@ int an_cuda_conv_create(an_op **out, an_backend *cuda, const an_op_spec *spec)
         return rc;
     const an_node *node = &conv->op.node;
     const an_cuda_tensor *x = &conv->op.input->output;
-    conv->spec = an_plan_spec_of(AN_PLAN_FORWARD, cuda->precision, node, cuda->batch, x->stored_c, x->h, x->w);
+    conv->spec = an_conv_spec(node, cuda->precision, x);
     *out = &conv->op;
     an_cuda_tensor_describe(&conv->op.output, cuda, node, node->channels, cuda->stored);
     size_t size = an_cuda_tensor_items(x) * an_stored_size(x->slope_stored);
-    if (cuda->training && spec->accumulate && spec->input_gradient)
+    if (cuda->training && spec->accumulate && spec->input_gradient && !an_conv_is_uneven(node, x))
         rc = an_cuda_alloc(cuda, &conv->summand, size, node->name);
     return rc;
 }

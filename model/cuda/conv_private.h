@@ -1,5 +1,6 @@
-/* Convolutions: what conv.c, which runs them, conv_ways.c, which finds the fastest way of each pass, and arrange.c,
- * which decides how the tensors between them lie, share. */
+/* Convolutions: what conv.c, which runs them, conv_ways.c, which finds the fastest way of each pass, blocks.c, which
+ * puts images into blocks and padding into memory, and arrange.c, which decides how the tensors between them lie,
+ * share. */
 #ifndef AN_MODEL_CUDA_CONV_PRIVATE_H
 #define AN_MODEL_CUDA_CONV_PRIVATE_H
 
@@ -22,8 +23,15 @@ typedef struct {
     double microseconds; /* 0: nothing is measured without choices; INFINITY: the library cannot do it */
 } an_conv_time;
 
+/* A copy of the input with the padding around it in memory, and its gradient. NULL: padding is left to the library, or
+ * lies in the input's blocks. */
+typedef struct {
+    void *data, *slope;
+} an_conv_frame;
+
 typedef struct {
     an_op op;
+    an_conv_frame frame;
     an_plan_spec spec;                                 /* the whole convolution's forward pass */
     an_plan *plans[AN_CONV_PASSES];                    /* NULL: a pass that is not needed */
     an_conv_way ways[AN_CONV_PASSES];                  /* that the plans take */
@@ -43,5 +51,17 @@ int an_conv_ways(an_conv_op *conv);
 /* Makes the plan of a pass, and binds it: to the tensors' halves, if these are computed apart. */
 int an_conv_plan(an_conv_op *conv, an_plan_kind kind);
 int an_conv_bind(const an_conv_op *conv, an_plan_kind kind);
+
+/* blocks.c. Whether a convolution can read an image in blocks, and in which. */
+bool an_conv_blocks_of(const an_node *node, const an_cuda_tensor *image, an_cuda_blocks *out);
+/* Whether padding is unequal, so that it must lie in memory. */
+bool an_conv_is_uneven(const an_node *node, const an_cuda_tensor *x);
+/* What the library computes for a convolution that reads x: over the blocks in which x lies, or else over a frame if
+ * padding is unequal. */
+an_plan_spec an_conv_spec(const an_node *node, an_cuda_precision precision, const an_cuda_tensor *x);
+int an_conv_frame_make(an_conv_op *conv); /* if one is needed */
+/* Queue the copy of the input into the frame, and of the gradient out of it. */
+int an_conv_frame_fill(const an_conv_op *conv);
+int an_conv_frame_take(const an_conv_op *conv);
 
 #endif

@@ -27,6 +27,8 @@ bool an_conv_splits(const an_op *op)
         return false;
     size_t value = an_stored_size(op->cuda->stored);
     const an_plan_spec *spec = &conv_of(op)->spec;
+    if (an_conv_is_uneven(&op->node, &op->input->output))
+        return false;
     return (size_t)(spec->c / 2) * value % VECTOR == 0 && (size_t)(spec->k / 2) * value % VECTOR == 0;
 }
 
@@ -188,14 +190,15 @@ static places places_of(const an_conv_op *conv, an_plan_kind kind)
     const an_op *op = &conv->op;
     const an_cuda_tensor *x = &op->input->output, *y = &op->output;
     const an_cuda_weights *w = &op->weights, *b = &op->bias;
-    places at = {.x = x->data, .y = y->slope, .w = w->copy};
+    const an_conv_frame *frame = &conv->frame;
+    places at = {.x = frame->data ? frame->data : x->data, .y = y->slope, .w = w->copy};
     switch (kind) {
     case AN_PLAN_FORWARD:
         at.y = y->data;
         at.b = b->copy;
         break;
     case AN_PLAN_DATA:
-        at.x = conv->summand ? conv->summand : x->slope;
+        at.x = frame->slope ? frame->slope : conv->summand ? conv->summand : x->slope;
         break;
     case AN_PLAN_WEIGHTS:
         at.w = w->written;

@@ -91,6 +91,13 @@ int an_cuda_wait(cudaStream_t stream, cudaEvent_t event);
 int an_cuda_record(cudaEvent_t event, cudaStream_t stream);
 int an_cuda_launched(cudaError_t status, const an_op *op, const char *what);
 
+/* An image in memory as blocks of side x side pixels, rows x columns of them, the first of which begins pad pixels
+ * above and to the left of the image. A block holds its pixels row by row with their channels, and zeros outside of the
+ * image (an_convert_args in kernels.h). All zero: no blocks, but pixels. */
+typedef struct {
+    int side, pad, rows, columns;
+} an_cuda_blocks;
+
 /* tensor.c. The output of an op. In memory it lies N x H x W x C or, in two parts, as two such tensors behind each
  * other, each with half of the channels: a layer whose halves see only their own half then reads and writes what is
  * contiguous. */
@@ -99,6 +106,7 @@ typedef struct {
     int n, c, h, w;
     int stored_c;                   /* channels in memory, of all parts; those beyond c are zero */
     int parts;                      /* 1 or 2 */
+    an_cuda_blocks blocks;          /* of an image; stored_c are then values of a block */
     an_stored stored, slope_stored; /* of values (fp32 for logits and probabilities) and of gradients */
     void *data, *slope;             /* values; gradient, NULL without training */
 } an_cuda_tensor;
@@ -193,6 +201,8 @@ struct an_op {
 int an_cuda_op_new(void *out, an_backend *cuda, const an_op_spec *spec, const an_op_methods *methods, size_t size);
 /* arrange.c. Decides in how many parts the ops' outputs lie; finish calls it first. */
 int an_cuda_arrange(an_backend *cuda);
+/* blocks.c. Decides which images lie in blocks; finish calls it before outputs are made. */
+void an_cuda_blocks_choose(an_backend *cuda);
 /* The functions of the backend's table (model/backend.h), each in the file of its layer. */
 int an_cuda_input_create(an_op **out, an_backend *cuda, const an_op_spec *spec);
 int an_cuda_conv_create(an_op **out, an_backend *cuda, const an_op_spec *spec);

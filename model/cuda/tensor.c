@@ -29,6 +29,9 @@ void an_stored_put(void *values, an_stored stored, size_t i, float value)
 
 uint64_t an_cuda_tensor_items(const an_cuda_tensor *tensor)
 {
+    const an_cuda_blocks *blocks = &tensor->blocks;
+    if (blocks->side)
+        return (uint64_t)tensor->n * (uint64_t)blocks->rows * (uint64_t)blocks->columns * (uint64_t)tensor->stored_c;
     return (uint64_t)tensor->n * (uint64_t)tensor->h * (uint64_t)tensor->w * (uint64_t)tensor->stored_c;
 }
 
@@ -84,6 +87,16 @@ int an_cuda_put(an_backend *cuda, void *to, const void *values, size_t size)
     return an_cuda_check(cudaStreamSynchronize(cuda->compute), "wait for cuda:%d", cuda->device);
 }
 
+/* The place in blocks of a channel of a pixel. */
+static size_t block_place(const an_cuda_tensor *tensor, size_t n, size_t pixel, size_t channel)
+{
+    const an_cuda_blocks *blocks = &tensor->blocks;
+    size_t side = (size_t)blocks->side, pad = (size_t)blocks->pad, width = (size_t)tensor->w;
+    size_t y = pixel / width + pad, x = pixel % width + pad;
+    size_t block = (n * (size_t)blocks->rows + y / side) * (size_t)blocks->columns + x / side;
+    return block * (size_t)tensor->stored_c + (y % side * side + x % side) * (size_t)tensor->c + channel;
+}
+
 /* The place of canonical value number k (N x C x H x W) among count samples: N x H x W x C with padded channels, in one
  * part or two. */
 static size_t place_of(const an_cuda_tensor *tensor, uint32_t count, size_t k)
@@ -92,6 +105,8 @@ static size_t place_of(const an_cuda_tensor *tensor, uint32_t count, size_t k)
     size_t stored = (size_t)tensor->stored_c / (size_t)tensor->parts; /* of a part */
     size_t pixel = k % plane, channel = k / plane % channels, n = k / (plane * channels);
     size_t part = channel / stored;
+    if (tensor->blocks.side)
+        return block_place(tensor, n, pixel, channel);
     return ((part * count + n) * plane + pixel) * stored + channel % stored;
 }
 

@@ -48,17 +48,45 @@ static inline an_rows an_rows_of(uint64_t rows, int channels, int parts)
     return lie;
 }
 
-/* Images from bytes to inputs of the network: y = ((byte - mean) + shift) * scale, as in augment/pixels.c.
+/* Division of a number below 2^31 by one that is known at the launch, by a multiplication (Granlund and Montgomery
+ * 1994): with 2^(s-1) < by <= 2^s and factor = floor(2^(31+s) / by) + 1, n / by = n factor / 2^(31+s), rounded down. */
+typedef struct {
+    uint32_t by, factor, shift;
+} an_divisor;
+
+static inline an_divisor an_divisor_of(uint32_t by)
+{
+    uint32_t shift = 0;
+    while (((uint64_t)1 << shift) < by)
+        shift++;
+    an_divisor divisor = {by, (uint32_t)((((uint64_t)1 << 31) << shift) / by + 1), shift};
+    return divisor;
+}
+
+/* Images from bytes to inputs of the network: y = ((byte - mean) + shift) * scale, as in augment/pixels.c. They are
+ * written as blocks of side x side pixels, the first of which begins pad pixels above and to the left of the image:
+ *   y[n][row][column][(dy * side + dx) * 3 + c] = colour c of pixel (row * side + dy - pad, column * side + dx - pad)
+ * of image n, or 0 outside of the image. side 1 and pad 0: pixel by pixel.
  *   in[0]   images, N x h x w x 3 bytes, RGB
  *   in[1]   N an_image_draw: the crop's place in the mean image, mirroring, and colour shift;
  *           NULL: crops at 0, 0, not mirrored, no shift
- *   in[2]   the mean, mean_side x mean_side x 3 floats
- *   out[0]  y, N x h x w x channels; channels beyond 3 are zero; a pixel fills whole words of 8 bytes
- * Items: words of 8 bytes of y. */
+ *   in[2]   copies of the mean image, mean_plane floats each. Copy k holds the image from its value number k on, so
+ *           that four neighbouring values begin on 16 bytes in one of the first four copies. Copies 4 to 7 are the same
+ *           of the image mirrored left to right. If all pixels have one mean, the image is a row of w pixels, and there
+ *           are four copies
+ *   out[0]  y, N x rows x columns x values of a block; values beyond side * side * 3 are zero
+ * Items: groups of 16 bytes of y, below 2^31. */
 typedef struct {
     an_kernel_places at;
-    int h, w, channels;
-    int mean_side; /* 1: one colour for all pixels */
+    int h, w;
+    int side, pad;
+    an_divisor rows, columns; /* of blocks in an image */
+    an_divisor groups;        /* of 16 bytes in a block */
+    an_divisor line;          /* values in a row of a block, 3 side */
+    int mean_side;            /* of the mean image; 0: one mean for all pixels */
+    uint32_t mean_plane;
+    int words; /* runs of four values that begin at multiples of four values of a block's row lie at multiples of four
+                  bytes of the images */
     float scale;
     an_stored stored;
 } an_convert_args;
@@ -237,6 +265,19 @@ typedef struct {
     an_stored from, to;
 } an_window_args;
 
+/* Copies a tensor into a frame, a larger tensor with rows and columns of zeros around it, or its gradient back. What
+ * lies around the tensor in a frame is neither written nor read.
+ *   in[0]   x, N x h x w x channels; with back: gradient of the frame, N x frame_h x frame_w x channels
+ *   out[0]  the frame; with back: gradient of x, added to what is there if accumulate
+ * Pixel (y, x) of the tensor is pixel (y + pad, x + pad) of the frame. Items: groups of values of x. */
+typedef struct {
+    an_kernel_places at;
+    int h, w, pad, frame_h, frame_w, channels;
+    int group; /* values of an item: an_kernel_group */
+    int back, accumulate;
+    an_stored stored;
+} an_frame_args;
+
 /* The form in which a convolution computes with its weights. Masters, momentum and the gradient that updates read lie
  * in plain order, O x h x w x channels, where channels are those that one output reads. Other forms hold the same
  * weights at other places, and zeros between them:
@@ -308,7 +349,8 @@ typedef struct {
     KERNEL(window, an_window_args)                                                                                     \
     KERNEL(sgd, an_sgd_args)                                                                                           \
     KERNEL(arrange, an_arrange_args)                                                                                   \
-    KERNEL(restore, an_arrange_args)
+    KERNEL(restore, an_arrange_args)                                                                                   \
+    KERNEL(frame, an_frame_args)
 
 /* For instance cudaError_t an_kernel_pool(const an_pool_args *args, cudaStream_t stream), which launches the device
  * function an_device_pool. */

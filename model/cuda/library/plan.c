@@ -44,8 +44,7 @@ an_plan_spec an_plan_spec_of(an_plan_kind kind, an_cuda_precision precision, con
                           .ow = node->width,
                           .kernel = node->kernel,
                           .stride = node->stride,
-                          .pad_before = node->pad_before,
-                          .pad_after = node->pad_after,
+                          .pad = node->pad_before,
                           .groups = node->groups,
                           .activation = node->activation};
 }
@@ -120,7 +119,7 @@ static int tensor(an_plan *plan, const tensor_spec *t, descriptor *out)
 static int convolution(an_plan *plan, const an_plan_spec *spec, descriptor *out)
 {
     int64_t spatial = 2, dilations[] = {1, 1}, strides[] = {spec->stride, spec->stride};
-    int64_t before[] = {spec->pad_before, spec->pad_before}, after[] = {spec->pad_after, spec->pad_after};
+    int64_t padding[] = {spec->pad, spec->pad};
     cudnnDataType_t compute = CUDNN_DATA_FLOAT;
     cudnnConvolutionMode_t mode = CUDNN_CROSS_CORRELATION;
     int rc = an_plan_part(plan, CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR, out);
@@ -130,8 +129,8 @@ static int convolution(an_plan *plan, const an_plan_spec *spec, descriptor *out)
     an_plan_set(&s, CUDNN_ATTR_CONVOLUTION_SPATIAL_DIMS, CUDNN_TYPE_INT64, 1, &spatial);
     an_plan_set(&s, CUDNN_ATTR_CONVOLUTION_DILATIONS, CUDNN_TYPE_INT64, 2, dilations);
     an_plan_set(&s, CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, CUDNN_TYPE_INT64, 2, strides);
-    an_plan_set(&s, CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, CUDNN_TYPE_INT64, 2, before);
-    an_plan_set(&s, CUDNN_ATTR_CONVOLUTION_POST_PADDINGS, CUDNN_TYPE_INT64, 2, after);
+    an_plan_set(&s, CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, CUDNN_TYPE_INT64, 2, padding);
+    an_plan_set(&s, CUDNN_ATTR_CONVOLUTION_POST_PADDINGS, CUDNN_TYPE_INT64, 2, padding);
     return an_plan_finalize(&s);
 }
 
@@ -267,15 +266,28 @@ void an_plan_subject(const an_plan_spec *spec, char *text, size_t size)
     if (spec->x_pitch || spec->y_pitch)
         snprintf(view, sizeof view, ", pixels of %d and %d channels", an_plan_x_pitch(spec), an_plan_y_pitch(spec));
     snprintf(text, size,
-             "a %s convolution's %s, %d x %d x %d x %d to %d channels, window %d, stride %d, padding %d and %d, %d "
+             "a %s convolution's %s, %d x %d x %d x %d to %d channels, window %d, stride %d, padding %d, %d "
              "group%s%s",
              an_cuda_precision_name(spec->precision), an_plan_kind_name(spec->kind), spec->n, spec->h, spec->w, spec->c,
-             spec->k, spec->kernel, spec->stride, spec->pad_before, spec->pad_after, spec->groups,
-             spec->groups > 1 ? "s" : "", view);
+             spec->k, spec->kernel, spec->stride, spec->pad, spec->groups, spec->groups > 1 ? "s" : "", view);
 }
 
 static const cudnnBackendHeurMode_t modes[] = {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK};
 #define MODES 2
+
+static int outputs_of(const an_plan_spec *spec, int inputs)
+{
+    return (inputs + 2 * spec->pad - spec->kernel) / spec->stride + 1;
+}
+
+/* Unequal padding, for instance, is no spec: it would compute other outputs than are asked for. */
+static int spec_check(const an_plan *plan, const an_plan_spec *spec)
+{
+    if (outputs_of(spec, spec->h) == spec->oh && outputs_of(spec, spec->w) == spec->ow)
+        return AN_OK;
+    return an_error(AN_EINTERNAL, "%s has %d x %d outputs, not %d x %d", plan->subject, outputs_of(spec, spec->h),
+                    outputs_of(spec, spec->w), spec->oh, spec->ow);
+}
 
 static int graph_build(an_plan *plan, const an_plan_spec *spec, descriptor *graph)
 {
@@ -283,7 +295,10 @@ static int graph_build(an_plan *plan, const an_plan_spec *spec, descriptor *grap
     int64_t count;
     memset(plan, 0, sizeof *plan);
     an_plan_subject(spec, plan->subject, sizeof plan->subject);
-    int rc = operations(plan, spec, ops, &count);
+    int rc = spec_check(plan, spec);
+    if (rc)
+        return rc;
+    rc = operations(plan, spec, ops, &count);
     if (rc)
         return rc;
     rc = an_plan_part(plan, CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR, graph);

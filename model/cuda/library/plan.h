@@ -32,7 +32,8 @@ typedef struct {
     int n;         /* samples */
     int c, h, w;   /* of the input; c includes padding */
     int k, oh, ow; /* of the output */
-    int kernel, stride, pad_before, pad_after, groups;
+    int kernel, stride, groups;
+    int pad; /* on all sides: engines were seen to compute something else where padding is unequal */
     an_activation activation;
     /* Of a view of some of a tensor's channels: how many values lie from one pixel to the next. 0: c and k, the pixels
      * follow each other. */
@@ -46,7 +47,8 @@ int an_plan_y_pitch(const an_plan_spec *spec);
 /* The channels of an image in memory: padded so that a pixel takes a multiple of 16 bytes, which the engines read at
  * once. */
 int an_plan_image_channels(int channels, an_cuda_precision precision);
-/* The spec of a convolution node for n samples of h x w pixels with stored_c channels in memory. */
+/* The spec of a convolution node for n samples of h x w pixels with stored_c channels in memory. Padding that is
+ * unequal has no spec: an_plan_make fails with AN_EINTERNAL. */
 an_plan_spec an_plan_spec_of(an_plan_kind kind, an_cuda_precision precision, const an_node *node, int n, int stored_c,
                              int h, int w);
 
