@@ -61,7 +61,10 @@ static int op_bind(an_op *op)
 static int cuda_finish(an_backend *cuda)
 {
     int rc = an_cuda_use(cuda);
+    if (!rc)
+        rc = an_cuda_arrange(cuda);
     an_cuda_fuse(cuda);
+    an_cuda_blocks_choose(cuda);
     for (an_op *op = cuda->ops; op && !rc; op = op->next)
         rc = op->pooled ? AN_OK : an_cuda_tensor_make(&op->output, op->node.name);
     for (an_op *op = cuda->ops; op && !rc; op = op->next)
@@ -230,7 +233,7 @@ static int cuda_parameter_get(an_op *op, bool bias, an_parameter_kind kind, floa
 
 static int cuda_parameter_set(an_op *op, bool bias, an_parameter_kind kind, const float *values)
 {
-    return an_cuda_weights_set(bias ? &op->bias : &op->weights, op->cuda, kind, values);
+    return an_cuda_weights_set(bias ? &op->bias : &op->weights, op, kind, values);
 }
 
 const an_backend_api an_backend_cuda = {

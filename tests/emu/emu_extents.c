@@ -34,12 +34,12 @@ static void in_add(emu_extents *list, const void *at, uint64_t size)
 
 static void convert_extents(emu_extents *list, const an_convert_args *a)
 {
-    uint64_t bytes = a->at.items * 8, pixels = bytes / size_of(a->stored) / (uint64_t)a->channels;
-    uint64_t images = pixels / ((uint64_t)a->h * (uint64_t)a->w), side = (uint64_t)a->mean_side;
-    out_add(list, a->at.out[0], bytes);
-    in_add(list, a->at.in[0], pixels * 3);
+    uint64_t blocks = a->at.items / a->groups.by, images = blocks / a->rows.by / a->columns.by;
+    uint64_t copies = a->mean_side ? 8 : 4;
+    out_add(list, a->at.out[0], a->at.items * 16);
+    in_add(list, a->at.in[0], images * (uint64_t)a->h * (uint64_t)a->w * 3);
     in_add(list, a->at.in[1], images * sizeof(an_image_draw));
-    in_add(list, a->at.in[2], side * side * 3 * sizeof(float));
+    in_add(list, a->at.in[2], copies * a->mean_plane * sizeof(float));
 }
 
 static void activate_extents(emu_extents *list, const an_activate_args *a)
@@ -208,6 +208,48 @@ static void sgd_extents(emu_extents *list, const an_sgd_args *a)
         out_add(list, t->at.out[2], items * size_of(t->stored));
         in_add(list, t->at.in[0], items * size_of(t->gradient));
     }
+}
+
+static uint64_t form_values(const an_arrange_args *a, uint64_t outputs)
+{
+    return outputs * (uint64_t)a->rows * (uint64_t)a->columns * (uint64_t)a->form.channels;
+}
+
+static uint64_t plain_values(const an_arrange_args *a, uint64_t outputs)
+{
+    return outputs * (uint64_t)a->h * (uint64_t)a->w * (uint64_t)a->channels;
+}
+
+static void arrange_extents(emu_extents *list, const an_arrange_args *a)
+{
+    uint64_t outputs = a->at.items / form_values(a, 1);
+    out_add(list, a->at.out[0], a->at.items * size_of(a->stored));
+    in_add(list, a->at.in[0], plain_values(a, outputs) * sizeof(float));
+}
+
+static void restore_extents(emu_extents *list, const an_arrange_args *a)
+{
+    uint64_t outputs = a->at.items / plain_values(a, 1);
+    out_add(list, a->at.out[0], a->at.items * size_of(a->stored));
+    in_add(list, a->at.in[0], form_values(a, outputs) * size_of(a->stored));
+}
+
+/* Bytes from a frame's first pixel of the tensor to its last one. */
+static void frame_part(emu_extents *list, const an_frame_args *a, uint64_t images, const void *frame, bool write)
+{
+    uint64_t row = (uint64_t)a->frame_w, first = (uint64_t)a->pad * row + (uint64_t)a->pad;
+    uint64_t last =
+        (images * (uint64_t)a->frame_h - (uint64_t)(a->frame_h - a->h - a->pad) - 1) * row + (uint64_t)(a->pad + a->w);
+    uint64_t pixel = (uint64_t)a->channels * size_of(a->stored);
+    part_add(list, frame, first * pixel, last * pixel, write);
+}
+
+static void frame_extents(emu_extents *list, const an_frame_args *a)
+{
+    uint64_t values = a->at.items * (uint64_t)a->group;
+    uint64_t images = values / ((uint64_t)a->h * (uint64_t)a->w * (uint64_t)a->channels);
+    part_add(list, a->back ? a->at.out[0] : a->at.in[0], 0, values * size_of(a->stored), a->back);
+    frame_part(list, a, images, a->back ? a->at.in[0] : a->at.out[0], !a->back);
 }
 
 void emu_extents_of(emu_extents *list, const char *kernel, const void *args)

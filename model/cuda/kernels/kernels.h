@@ -48,17 +48,45 @@ static inline an_rows an_rows_of(uint64_t rows, int channels, int parts)
     return lie;
 }
 
-/* Images from bytes to inputs of the network: y = ((byte - mean) + shift) * scale, as in augment/pixels.c.
+/* Division of a number below 2^31 by one that is known at the launch, by a multiplication (Granlund and Montgomery
+ * 1994): with 2^(s-1) < by <= 2^s and factor = floor(2^(31+s) / by) + 1, n / by = n factor / 2^(31+s), rounded down. */
+typedef struct {
+    uint32_t by, factor, shift;
+} an_divisor;
+
+static inline an_divisor an_divisor_of(uint32_t by)
+{
+    uint32_t shift = 0;
+    while (((uint64_t)1 << shift) < by)
+        shift++;
+    an_divisor divisor = {by, (uint32_t)((((uint64_t)1 << 31) << shift) / by + 1), shift};
+    return divisor;
+}
+
+/* Images from bytes to inputs of the network: y = ((byte - mean) + shift) * scale, as in augment/pixels.c. They are
+ * written as blocks of side x side pixels, the first of which begins pad pixels above and to the left of the image:
+ *   y[n][row][column][(dy * side + dx) * 3 + c] = colour c of pixel (row * side + dy - pad, column * side + dx - pad)
+ * of image n, or 0 outside of the image. side 1 and pad 0: pixel by pixel.
  *   in[0]   images, N x h x w x 3 bytes, RGB
  *   in[1]   N an_image_draw: the crop's place in the mean image, mirroring, and colour shift;
  *           NULL: crops at 0, 0, not mirrored, no shift
- *   in[2]   the mean, mean_side x mean_side x 3 floats
- *   out[0]  y, N x h x w x channels; channels beyond 3 are zero; a pixel fills whole words of 8 bytes
- * Items: words of 8 bytes of y. */
+ *   in[2]   copies of the mean image, mean_plane floats each. Copy k holds the image from its value number k on, so
+ *           that four neighbouring values begin on 16 bytes in one of the first four copies. Copies 4 to 7 are the same
+ *           of the image mirrored left to right. If all pixels have one mean, the image is a row of w pixels, and there
+ *           are four copies
+ *   out[0]  y, N x rows x columns x values of a block; values beyond side * side * 3 are zero
+ * Items: groups of 16 bytes of y, below 2^31. */
 typedef struct {
     an_kernel_places at;
-    int h, w, channels;
-    int mean_side; /* 1: one colour for all pixels */
+    int h, w;
+    int side, pad;
+    an_divisor rows, columns; /* of blocks in an image */
+    an_divisor groups;        /* of 16 bytes in a block */
+    an_divisor line;          /* values in a row of a block, 3 side */
+    int mean_side;            /* of the mean image; 0: one mean for all pixels */
+    uint32_t mean_plane;
+    int words; /* runs of four values that begin at multiples of four values of a block's row lie at multiples of four
+                  bytes of the images */
     float scale;
     an_stored stored;
 } an_convert_args;
@@ -278,6 +306,51 @@ typedef struct {
     an_stored from, to;
 } an_window_args;
 
+/* Copies a tensor into a frame, a larger tensor with rows and columns of zeros around it, or its gradient back. What
+ * lies around the tensor in a frame is neither written nor read.
+ *   in[0]   x, N x h x w x channels; with back: gradient of the frame, N x frame_h x frame_w x channels
+ *   out[0]  the frame; with back: gradient of x, added to what is there if accumulate
+ * Pixel (y, x) of the tensor is pixel (y + pad, x + pad) of the frame. Items: groups of values of x. */
+typedef struct {
+    an_kernel_places at;
+    int h, w, pad, frame_h, frame_w, channels;
+    int group; /* values of an item: an_kernel_group */
+    int back, accumulate;
+    an_stored stored;
+} an_frame_args;
+
+/* The form in which a convolution computes with its weights. Masters, momentum and the gradient that updates read lie
+ * in plain order, O x h x w x channels, where channels are those that one output reads. Other forms hold the same
+ * weights at other places, and zeros between them:
+ *   - blocks, side above 1: a convolution of stride `side` over pixels becomes one of stride 1 over blocks of side x
+ *     side pixels. Weight o, y, x, c lies in row y / side, column x / side and channel ((y % side) * side + x % side) *
+ *     channels + c;
+ *   - dense, groups above 1: a grouped convolution becomes one that reads all channels. Weight o, y, x, c lies in row
+ * y, column x and channel g * channels + c, where g is the group of output o. A form has h / side x w / side places
+ * (rounded up) of `channels` values for each output. All zero: plain order. */
+typedef struct {
+    int side, groups; /* one of them is above 1, the other is 1 */
+    int channels;     /* values of a place in memory: those that the formulas need, or more, which are zero */
+} an_form;
+
+/* arrange: weights from plain order into a form, with all zeros.
+ *   in[0]   masters, O x h x w x channels floats
+ *   out[0]  the form, O x rows x columns x form.channels
+ * Items: values of the form.
+ *
+ * restore: the gradient from a form into plain order. Zeros that the form added have no place there, so they are never
+ * updated, decayed or carried on by momentum, and stay zero.
+ *   in[0]   gradient in the form, O x rows x columns x form.channels
+ *   out[0]  gradient in plain order, O x h x w x channels, of the same type
+ * Items: values in plain order. */
+typedef struct {
+    an_kernel_places at;
+    an_form form;
+    int h, w, channels, rows, columns;
+    int group_outputs; /* outputs of a group */
+    an_stored stored;  /* of values in the form */
+} an_arrange_args;
+
 /* SGD with momentum and weight decay (Krizhevsky et al. 2012, section 5), of one tensor:
  *   v <- momentum v - shrink w - rate g,  w <- w + v
  *   in[0]   gradient g
@@ -319,7 +392,10 @@ typedef struct {
     WARP(loss, an_loss_args)                                                                                           \
     KERNEL(loss_back, an_loss_back_args)                                                                               \
     KERNEL(window, an_window_args)                                                                                     \
-    KERNEL(sgd, an_sgd_args)
+    KERNEL(sgd, an_sgd_args)                                                                                           \
+    KERNEL(arrange, an_arrange_args)                                                                                   \
+    KERNEL(restore, an_arrange_args)                                                                                   \
+    KERNEL(frame, an_frame_args)
 
 /* For instance cudaError_t an_kernel_pool(const an_pool_args *args, cudaStream_t stream), which launches the device
  * function an_device_pool. */

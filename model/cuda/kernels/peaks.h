@@ -135,7 +135,7 @@ AN_BODY void an_peaks_of(an_stored stored, int count, const float *values, int p
     AN_UNROLL for (int k = 0; k < count; k += 2)
     {
         if (stored == AN_STORED_BF16) {
-            uint32_t pair = an_pair_order(an_pair_bits(values[k], values[k + 1]));
+            uint32_t pair = an_pair_order(an_bf16_pair(values[k], values[k + 1]));
             out[k].value = (int32_t)(pair << 16 | (uint32_t)rank);
             out[k + 1].value = (int32_t)((pair & 0xFFFF0000U) | (uint32_t)rank);
         } else {
