@@ -131,7 +131,7 @@ int an_cuda_dense_create(an_op **out, an_backend *cuda, const an_op_spec *spec)
     int shape[] = {op->node.channels, x->c, x->h, x->w};
     an_stored stored = op->node.activation == AN_ACTIVATION_NONE ? AN_STORED_F32 : cuda->stored; /* logits: fp32 */
     *out = op;
-    rc = an_cuda_weights_make(&op->weights, cuda, shape, x->stored_c, AN_STORED_F32, op->node.name);
+    rc = an_cuda_weights_make(&op->weights, cuda, shape, x->stored_c, AN_STORED_F32, NULL, NULL, op->node.name);
     if (rc)
         return rc;
     rc = an_cuda_bias_make(&op->bias, cuda, &op->node, stored);

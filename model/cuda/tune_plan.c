@@ -55,8 +55,8 @@ static int plans_make(field *f, const an_plan_spec *spec)
 static int plans_bind(field *f, const an_plan_spec *spec, an_tune_scratch *scratch)
 {
     size_t value = spec->precision == AN_CUDA_BF16 ? 2 : 4, workspace = 1;
-    size_t x = (size_t)spec->n * (size_t)spec->h * (size_t)spec->w * (size_t)spec->c;
-    size_t y = (size_t)spec->n * (size_t)spec->oh * (size_t)spec->ow * (size_t)spec->k;
+    size_t x = (size_t)spec->n * (size_t)spec->h * (size_t)spec->w * (size_t)an_plan_x_pitch(spec);
+    size_t y = (size_t)spec->n * (size_t)spec->oh * (size_t)spec->ow * (size_t)an_plan_y_pitch(spec);
     size_t w = (size_t)spec->k * (size_t)spec->kernel * (size_t)spec->kernel * (size_t)(spec->c / spec->groups);
     void *parts[AN_TUNE_PARTS];
     for (int i = 0; i < f->count; i++)
