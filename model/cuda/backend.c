@@ -63,9 +63,10 @@ static int cuda_finish(an_backend *cuda)
     int rc = an_cuda_use(cuda);
     if (!rc)
         rc = an_cuda_arrange(cuda);
+    an_cuda_fuse(cuda);
     an_cuda_blocks_choose(cuda);
     for (an_op *op = cuda->ops; op && !rc; op = op->next)
-        rc = an_cuda_tensor_make(&op->output, op->node.name);
+        rc = op->pooled ? AN_OK : an_cuda_tensor_make(&op->output, op->node.name);
     for (an_op *op = cuda->ops; op && !rc; op = op->next)
         rc = op_prepare(op);
     if (!rc && cuda->workspace_size)
@@ -214,6 +215,9 @@ static int cuda_op_describe(const an_op *op, an_buffer *out)
 
 static int cuda_output_get(an_op *op, bool gradient, uint32_t count, float *out)
 {
+    int rc = op->pooled && !gradient ? an_cuda_lrn_output(op) : AN_OK;
+    if (rc)
+        return rc;
     return an_cuda_tensor_get(&op->output, gradient, count, out);
 }
 

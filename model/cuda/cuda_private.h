@@ -60,6 +60,7 @@ struct an_backend {
     cudnnBackendDescriptor_t properties; /* of the device, for plans */
     an_cuda_owned *owned;
     an_op *ops, **ops_end; /* in order of creation */
+    int processors;        /* multiprocessors of the device */
     void *workspace;       /* of the libraries; one is enough, as kernels on the compute stream never overlap */
     size_t workspace_size;
     uint64_t memory;          /* bytes allocated on the device */
@@ -186,8 +187,11 @@ struct an_op {
     an_op *next;
     const an_op_methods *methods;
     an_node node;
-    an_op *input;                    /* NULL: it has none, or is a join */
-    int readers;                     /* ops that have it as an input, joins included */
+    an_op *input;           /* NULL: it has none, or is a join */
+    int readers;            /* ops that have it as an input, joins included */
+    struct an_slope *slope; /* of its bias; NULL: it has none */
+    bool peaks;             /* this and the next two: an_cuda_fuse */
+    an_op *pooled, *sloped;
     bool input_gradient, accumulate; /* backward computes the input's gradient; adds it to what is there */
     an_cuda_tensor output;
     an_cuda_weights weights, bias;
@@ -242,12 +246,30 @@ void an_cuda_recordings_free(an_backend *cuda);
 int an_cuda_record_for_host(an_backend *cuda, cudaEvent_t event);
 
 /* slope.c. Replaces the gradient of an op's output by the gradient before its activation, and sums that over all rows
- * into the bias's gradient. */
-typedef struct {
+ * into the bias's gradient. If the op is sloped, the first has been done by then, and the sums over chunks as well. */
+typedef struct an_slope {
     float *partial; /* chunks x channels sums */
+    float *slices;  /* sums of slices of the chunks; NULL: they are few */
     int chunks;     /* of rows */
 } an_slope;
+/* How many chunks occupy the device, if a thread works on one of so many groups of channels; blocks: of 4 pixels, of
+ * which the chunks are made. */
+int an_cuda_chunks(const an_backend *cuda, uint64_t groups, uint64_t blocks);
 int an_cuda_slope(an_slope *slope, an_op *op); /* makes it, once the output is made */
 int an_cuda_slope_run(const an_slope *slope, const an_op *op);
+
+/* peaks.c. What pooling computes along with itself: the normalisation that it reads, and the gradient before the
+ * activation of the convolution before that.
+ *
+ * fuse finds the poolings that can (op->peaks), before outputs are made. A normalisation that only such a pooling reads
+ * is computed by it (op->pooled): its output has no memory, and it does nothing forward. A convolution that only the
+ * pooling, or the normalisation before it, reads gets its gradient before the activation and the sums for its bias from
+ * their backward pass (op->sloped: the pooling). */
+void an_cuda_fuse(an_backend *cuda);
+int an_cuda_peaks_forward(const an_op *pool, void *taken);
+int an_cuda_peaks_backward(const an_op *pool, const void *taken);
+uint64_t an_cuda_peaks_blocks(const an_op *pool); /* of an_peaks_back_args */
+int an_cuda_pool_backward(const an_op *pool);     /* pool.c: with that of the normalisation that it computes */
+int an_cuda_lrn_output(an_op *lrn); /* lrn.c: makes and computes the output that no step has computed, for the host */
 
 #endif

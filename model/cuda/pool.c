@@ -32,6 +32,8 @@ static int pool_forward(an_op *op, const an_run *run)
 {
     (void)run;
     const pool_op *pool = (const pool_op *)op;
+    if (op->peaks)
+        return an_cuda_peaks_forward(op, pool->taken);
     an_pool_args args = arguments(pool);
     args.at = (an_kernel_places){.out = {op->output.data, pool->taken},
                                  .in = {op->input->output.data},
@@ -43,13 +45,20 @@ static int pool_backward(an_op *op, const an_run *run)
 {
     (void)run;
     const pool_op *pool = (const pool_op *)op;
-    if (!op->input_gradient)
+    if (!op->input_gradient || op->input->pooled)
         return AN_OK;
+    if (op->peaks)
+        return an_cuda_pool_backward(op);
     an_pool_back_args args = {.pool = arguments(pool), .accumulate = op->accumulate};
     args.pool.at = (an_kernel_places){.out = {op->input->output.slope},
                                       .in = {op->output.slope, pool->taken},
                                       .items = an_cuda_tensor_items(&op->input->output) / (uint64_t)args.pool.group};
     return an_cuda_launched(an_kernel_pool_back(&args, op->cuda->compute), op, "pool_back");
+}
+
+int an_cuda_pool_backward(const an_op *op)
+{
+    return an_cuda_peaks_backward(op, ((const pool_op *)op)->taken);
 }
 
 int an_cuda_pool_create(an_op **out, an_backend *cuda, const an_op_spec *spec)

@@ -358,6 +358,41 @@ static const struct {
                  {10, true, true, true, 2}};
 #define PROPOSALS (int)(sizeof proposals / sizeof *proposals)
 
+static unsigned (*price)(const emu_convolution *convolution);
+
+void emu_price_set(unsigned (*set)(const emu_convolution *convolution))
+{
+    price = set;
+}
+
+static unsigned price_of(const convolution *c)
+{
+    emu_convolution asked = {.pass = c->way == FORWARD ? EMU_FORWARD
+                                     : c->way == DATA  ? EMU_DATA
+                                                       : EMU_WEIGHTS,
+                             .channels = (int)c->x.c,
+                             .maps = (int)c->y.c,
+                             .groups = (int)(c->x.c / c->w.c),
+                             .x_view = c->x.pitch != c->x.c,
+                             .y_view = c->y.pitch != c->y.c};
+    return price ? price(&asked) : 0;
+}
+
+static cudnnStatus_t plan_check(const descriptor *d)
+{
+    const descriptor *config = part(d, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, 0);
+    const descriptor *graph = config ? part(config, CUDNN_ATTR_ENGINE_OPERATION_GRAPH, 0) : NULL;
+    convolution c;
+    if (!graph || !part(d, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, 0))
+        return refuse(CUDNN_STATUS_BAD_PARAM, "a plan without engine or device");
+    cudnnStatus_t status = graph_check(graph, &c);
+    if (status != CUDNN_STATUS_SUCCESS)
+        return status;
+    if (!proposals[config->index].taken || price_of(&c) == EMU_REFUSED)
+        return refuse(CUDNN_STATUS_NOT_SUPPORTED, "an engine that does not take the graph after all");
+    return CUDNN_STATUS_SUCCESS;
+}
+
 cudnnStatus_t cudnnBackendFinalize(cudnnBackendDescriptor_t at)
 {
     descriptor *d = at;
@@ -381,10 +416,7 @@ cudnnStatus_t cudnnBackendFinalize(cudnnBackendDescriptor_t at)
         status = pack_check(d);
         break;
     case CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR:
-        if (!part(d, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, 0) || !part(d, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, 0))
-            status = refuse(CUDNN_STATUS_BAD_PARAM, "a plan without engine or device");
-        else if (!proposals[part(d, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, 0)->index].taken)
-            status = refuse(CUDNN_STATUS_NOT_SUPPORTED, "an engine that does not take the graph after all");
+        status = plan_check(d);
         break;
     default:
         break;
@@ -607,7 +639,7 @@ cudnnStatus_t cudnnBackendExecute(cudnnHandle_t handle, cudnnBackendDescriptor_t
         emu_violation("cuDNN: a plan whose parts are gone, or a handle of another device");
     else {
         r->conv.split = proposals[config->index].split;
-        task.cost = emu_cost_of(EMU_CUDNN, config->index);
+        task.cost = emu_cost_of(EMU_CUDNN, config->index) + price_of(&r->conv);
     }
     const convolution *c = &r->conv;
     r->x = pack_place(pack, c->x.id);

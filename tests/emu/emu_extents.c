@@ -51,14 +51,14 @@ static void slope_extents(emu_extents *list, const an_slope_args *a)
 {
     uint64_t size = a->rows * (uint64_t)a->channels * size_of(a->stored);
     out_add(list, a->at.out[0], size);
-    out_add(list, a->at.out[1], a->at.items * sizeof(float));
+    out_add(list, a->at.out[1], (uint64_t)a->chunks * (uint64_t)a->channels * sizeof(float));
     if (a->activation)
         in_add(list, a->at.in[0], size);
 }
 
 static void bias_extents(emu_extents *list, const an_bias_args *a)
 {
-    out_add(list, a->at.out[0], a->at.items * size_of(a->stored));
+    out_add(list, a->at.out[0], (uint64_t)a->slices * (uint64_t)a->channels * size_of(a->stored));
     in_add(list, a->at.in[0], (uint64_t)a->chunks * (uint64_t)a->channels * sizeof(float));
 }
 
@@ -98,6 +98,49 @@ static void lrn_back_extents(emu_extents *list, const an_lrn_back_args *args)
     in_add(list, a->at.in[0], values * size_of(a->stored));
     in_add(list, a->at.in[1], values * sizeof(float));
     in_add(list, a->at.in[2], values * size_of(a->stored));
+}
+
+/* Values of x or of y. */
+static uint64_t peaks_values(const an_peaks_args *a, int h, int w)
+{
+    return (uint64_t)a->n * (uint64_t)h * (uint64_t)w * (uint64_t)a->channels;
+}
+
+static size_t peaks_size(const an_peaks_args *a)
+{
+    return a->group == 4 ? 4 : 2;
+}
+
+static void peaks_extents(emu_extents *list, const an_peaks_args *a)
+{
+    uint64_t outputs = peaks_values(a, a->oh, a->ow);
+    out_add(list, a->at.out[0], outputs * peaks_size(a));
+    out_add(list, a->at.out[1], outputs);
+    in_add(list, a->at.in[0], peaks_values(a, a->h, a->w) * peaks_size(a));
+}
+
+static void lrn_peaks_extents(emu_extents *list, const an_peaks_args *a)
+{
+    peaks_extents(list, a);
+}
+
+static void lrn_peaks_back_extents(emu_extents *list, const an_peaks_back_args *args)
+{
+    const an_peaks_args *a = &args->peaks;
+    uint64_t inputs = peaks_values(a, a->h, a->w) * peaks_size(a), outputs = peaks_values(a, a->oh, a->ow);
+    out_add(list, a->at.out[0], inputs);
+    out_add(list, a->at.out[1], (uint64_t)args->chunks * (uint64_t)a->channels * sizeof(float));
+    in_add(list, a->at.in[0], inputs);
+    in_add(list, a->at.in[1], outputs * peaks_size(a));
+    in_add(list, a->at.in[2], outputs);
+}
+
+static void peaks_back_extents(emu_extents *list, const an_peaks_back_args *args)
+{
+    an_peaks_back_args read = *args;
+    if (!args->activation)
+        read.peaks.at.in[0] = NULL;
+    lrn_peaks_back_extents(list, &read);
 }
 
 static void numbers_extents(emu_extents *list, const an_numbers_args *a)

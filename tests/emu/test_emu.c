@@ -191,14 +191,19 @@ static cudaError_t activate_start(an_kernel_places at, cudaStream_t stream)
 
 static cudaError_t slope_start(an_kernel_places at, cudaStream_t stream)
 {
-    an_slope_args args = {
-        .at = at, .rows = ROWS, .channels = CHANNELS, .chunk = 8, .y = an_rows_of(ROWS, CHANNELS, 1), .activation = 1};
+    an_slope_args args = {.at = at,
+                          .rows = ROWS,
+                          .channels = CHANNELS,
+                          .chunks = 4,
+                          .group = 1,
+                          .y = an_rows_of(ROWS, CHANNELS, 1),
+                          .activation = 1};
     return an_kernel_slope(&args, stream);
 }
 
 static cudaError_t bias_start(an_kernel_places at, cudaStream_t stream)
 {
-    an_bias_args args = {.at = at, .channels = CHANNELS, .chunks = 41};
+    an_bias_args args = {.at = at, .channels = CHANNELS, .chunks = 41, .slices = 1};
     return an_kernel_bias(&args, stream);
 }
 
@@ -239,6 +244,50 @@ static cudaError_t lrn_back_start(an_kernel_places at, cudaStream_t stream)
     args.lrn.at = at;
     args.lrn.from = args.lrn.to = an_rows_of(3, 8, 1);
     return an_kernel_lrn_back(&args, stream);
+}
+
+/* 5 x 3 pixels of 2 images and 8 channels, of which 4 are normalised together. */
+static an_peaks_args peaks(an_kernel_places at)
+{
+    return (an_peaks_args){.at = at,
+                           .n = 2,
+                           .channels = 8,
+                           .h = 5,
+                           .w = 3,
+                           .oh = 3,
+                           .ow = 2,
+                           .pad = 1,
+                           .across = 1,
+                           .width = 4,
+                           .alpha = 1,
+                           .k = 2,
+                           .from = an_rows_of(ROWS, 8, 1),
+                           .to = an_rows_of(2 * 6, 8, 1),
+                           .group = 4};
+}
+
+static cudaError_t peaks_start(an_kernel_places at, cudaStream_t stream)
+{
+    const an_peaks_args args = peaks(at);
+    return an_kernel_peaks(&args, stream);
+}
+
+static cudaError_t lrn_peaks_start(an_kernel_places at, cudaStream_t stream)
+{
+    const an_peaks_args args = peaks(at);
+    return an_kernel_lrn_peaks(&args, stream);
+}
+
+static cudaError_t peaks_back_start(an_kernel_places at, cudaStream_t stream)
+{
+    const an_peaks_back_args args = {.peaks = peaks(at), .chunks = 3};
+    return an_kernel_peaks_back(&args, stream);
+}
+
+static cudaError_t lrn_peaks_back_start(an_kernel_places at, cudaStream_t stream)
+{
+    const an_peaks_back_args args = {.peaks = peaks(at), .chunks = 3, .activation = 1};
+    return an_kernel_lrn_peaks_back(&args, stream);
 }
 
 static cudaError_t numbers_start(an_kernel_places at, cudaStream_t stream)
@@ -353,6 +402,10 @@ static const struct {
     {"pool_back", pool_back_start, ROWS *CHANNELS, {ROWS * 12, 0, 0, 0, 2 * 6 * 12, 2 * 6 * 3}},
     {"lrn", lrn_start, 6, {96, 96, 0, 0, 96}},
     {"lrn_back", lrn_back_start, 6, {96, 0, 0, 0, 96, 96, 96}},
+    {"peaks", peaks_start, 2 * 2 * 2 * 2, {2 * 6 * 32, 2 * 6 * 8, 0, 0, ROWS * 32}},
+    {"lrn_peaks", lrn_peaks_start, 2 * 2 * 2 * 2, {2 * 6 * 32, 2 * 6 * 8, 0, 0, ROWS * 32}},
+    {"peaks_back", peaks_back_start, 3 * 2, {ROWS * 32, 3 * 32, 0, 0, 0, 2 * 6 * 32, 2 * 6 * 8}},
+    {"lrn_peaks_back", lrn_peaks_back_start, 3 * 2, {ROWS * 32, 3 * 32, 0, 0, ROWS * 32, 2 * 6 * 32, 2 * 6 * 8}},
     {"numbers", numbers_start, 4, {16}},
     {"dropout", dropout_start, ROWS *CHANNELS, {ROWS * 6, ROWS * 3, 0, 0, ROWS * 12, 16}},
     {"dropout_back", dropout_back_start, 31, {124, 0, 0, 0, 124, 31}},

@@ -40,6 +40,15 @@ static size_t size_of(an_stored stored)
     return stored == AN_STORED_BF16 ? 2 : 4;
 }
 
+static float value_of(const void *values, an_stored stored, size_t i)
+{
+    float value = 0;
+    if (stored == AN_STORED_F32)
+        return ((const float *)values)[i];
+    memcpy((char *)&value + 2, (const uint16_t *)values + i, 2);
+    return value;
+}
+
 /* Copies rows of CHANNELS values of size bytes each from one part into parts, or back. */
 static void lay(void *to, const void *from, size_t rows, size_t size, int parts, bool back)
 {
@@ -234,38 +243,64 @@ static void test_normalisation(void **state)
     same_bits(&lrn, AN_STORED_BF16);
 }
 
-/* The gradient before a rectifier and its sums over chunks of rows. */
-static void slope_run(const bench *b, int parts, void **dx, void **sums)
+/* The gradient before a rectifier and its sums over chunks of rows, which are not all of the same size. */
+#define CHUNKS_OF_ROWS 3
+
+static void slope_passes(const bench *b, const variant *v)
 {
-    an_slope_args args = {.at = {.out = {b->dx, b->more}, .in = {b->x}, .items = 4 * CHANNELS},
+    an_slope_args args = {.at = {.out = {b->dx, b->more},
+                                 .in = {b->x},
+                                 .items = (uint64_t)CHUNKS_OF_ROWS * CHANNELS / (uint64_t)v->group},
                           .rows = ROWS_X,
                           .channels = CHANNELS,
-                          .chunk = (ROWS_X + 3) / 4,
-                          .y = an_rows_of(ROWS_X, CHANNELS, parts),
-                          .activation = 1};
-    fill_parts(b, b->x, AN_STORED_F32, 1, ROWS_X, parts);
-    fill_parts(b, b->dx, AN_STORED_F32, 2, ROWS_X, parts);
+                          .chunks = CHUNKS_OF_ROWS,
+                          .group = v->group,
+                          .y = an_rows_of(ROWS_X, CHANNELS, v->from),
+                          .activation = 1,
+                          .stored = v->stored};
     ok(an_kernel_slope(&args, b->stream));
-    *dx = fetch(b, b->dx, ROWS_X, sizeof(float), parts);
-    *sums = fetch(b, b->more, 4, sizeof(float), 1);
 }
 
-static void test_slope_in_parts(void **state)
+/* out: the gradient. sums: of chunks x channels. */
+static void slope_expected(float out[COUNT], double sums[CHUNKS_OF_ROWS * CHANNELS])
 {
-    (void)state;
-    bench b;
-    void *dx[2], *sums[2];
-    bench_make(&b);
-    for (int i = 0; i < 2; i++)
-        slope_run(&b, i + 1, &dx[i], &sums[i]);
-    assert_memory_equal(dx[0], dx[1], FLOATS);
-    assert_memory_equal(sums[0], sums[1], sizeof(float[4][CHANNELS]));
-    for (int i = 0; i < 2; i++) {
-        free(dx[i]);
-        free(sums[i]);
+    float *x = an_test_random(COUNT, 1), *dx = an_test_random(COUNT, 3);
+    for (size_t i = 0; i < COUNT; i++) {
+        out[i] = x[i] > 0 ? dx[i] : 0;
+        sums[i / CHANNELS % CHUNKS_OF_ROWS * CHANNELS + i % CHANNELS] += (double)out[i];
     }
+    free(x);
+    free(dx);
+}
+
+static void slopes_right(an_stored stored)
+{
+    static const passes slope = {slope_passes, ROWS_X, sizeof(float)};
+    const int group = an_kernel_group(stored, CHANNELS / 2);
+    const variant variants[] = {{stored, 1, 1, 1}, {stored, group, 1, 1}, {stored, group, 2, 1}, {stored, 1, 2, 1}};
+    double sums[CHUNKS_OF_ROWS * CHANNELS] = {0};
+    float *expected = an_test_zeros(COUNT, sizeof *expected);
+    bench b;
+    bench_make(&b);
+    slope_expected(expected, sums);
+    for (size_t i = 0; i < sizeof variants / sizeof *variants; i++) {
+        void *results[3];
+        passes_run(&b, &slope, &variants[i], results);
+        for (size_t k = 0; k < COUNT; k++)
+            assert_true(value_of(results[2], stored, k) == expected[k]);
+        an_test_close("sums", results[1], sums, CHUNKS_OF_ROWS * CHANNELS, 1e-5);
+        results_free(results);
+    }
+    free(expected);
     bench_free(&b);
     expect(NULL);
+}
+
+static void test_slope(void **state)
+{
+    (void)state;
+    slopes_right(AN_STORED_F32);
+    slopes_right(AN_STORED_BF16);
 }
 
 static void test_groups_fill_sixteen_bytes(void **state)
@@ -293,8 +328,10 @@ static double shuffled_sum(double lanes[LANES])
 
 static void bias_run(const bench *b, float sums[CHANNELS])
 {
-    an_bias_args args = {
-        .at = {.out = {b->y}, .in = {b->x}, .items = CHANNELS}, .channels = CHANNELS, .chunks = CHUNKS};
+    an_bias_args args = {.at = {.out = {b->y}, .in = {b->x}, .items = CHANNELS / 4},
+                         .channels = CHANNELS,
+                         .chunks = CHUNKS,
+                         .slices = 1};
     ok(an_kernel_bias(&args, b->stream));
     ok(cudaMemcpyAsync(sums, b->y, CHANNELS * sizeof *sums, cudaMemcpyDeviceToHost, b->stream));
 }
@@ -415,9 +452,12 @@ static void test_loss_of_lanes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_normalisation),      cmocka_unit_test(test_pooling),
-        cmocka_unit_test(test_slope_in_parts),     cmocka_unit_test(test_groups_fill_sixteen_bytes),
-        cmocka_unit_test(test_bias_sums_of_lanes), cmocka_unit_test(test_loss_of_lanes),
+        cmocka_unit_test(test_normalisation),
+        cmocka_unit_test(test_pooling),
+        cmocka_unit_test(test_slope),
+        cmocka_unit_test(test_groups_fill_sixteen_bytes),
+        cmocka_unit_test(test_bias_sums_of_lanes),
+        cmocka_unit_test(test_loss_of_lanes),
     };
     (void)emu_violations(NULL, 0); /* from now on collected */
     return cmocka_run_group_tests(tests, NULL, NULL);

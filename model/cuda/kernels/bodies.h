@@ -20,69 +20,14 @@
 #include "model/cuda/kernels/convert.h"
 #include "model/cuda/kernels/kernels.h"
 #include "model/cuda/kernels/lrn.h"
+#include "model/cuda/kernels/peaks.h"
+#include "model/cuda/kernels/peaks_back.h"
 #include "model/cuda/kernels/pool.h"
-
-/* activation is an an_activation: 0 none, 1 ReLU, 2 tanh, 3 sigmoid. ReLU passes NaN on, so that a diverged network is
- * noticed. */
-AN_BODY float an_activation_value(int activation, float x)
-{
-    switch (activation) {
-    case 1:
-        return x < 0 ? 0 : x;
-    case 2:
-        return tanhf(x);
-    case 3:
-        return 1 / (1 + expf(-x));
-    default:
-        return x;
-    }
-}
-
-/* The derivative of an activation, computed from its result y. */
-AN_BODY float an_activation_slope(int activation, float y)
-{
-    switch (activation) {
-    case 1:
-        return y > 0 ? 1.0F : 0.0F;
-    case 2:
-        return 1 - y * y;
-    case 3:
-        return y * (1 - y);
-    default:
-        return 1;
-    }
-}
+#include "model/cuda/kernels/slope.h"
 
 AN_BODY void an_body_activate(const an_activate_args *a, uint64_t i)
 {
     an_store(a->at.out[0], a->stored, i, an_activation_value(a->activation, an_load(a->at.out[0], a->stored, i)));
-}
-
-AN_BODY void an_body_slope(const an_slope_args *a, uint64_t i)
-{
-    uint64_t channels = (uint64_t)a->channels, channel = i % channels, first = i / channels * (uint64_t)a->chunk;
-    uint64_t end = first + (uint64_t)a->chunk;
-    float sum = 0;
-    for (uint64_t row = first; row < end && row < a->rows; row++) {
-        uint64_t place = an_rows_index(&a->y, row, (int)channel);
-        float slope = an_load(a->at.out[0], a->stored, place);
-        if (a->activation) {
-            slope *= an_activation_slope(a->activation, an_load(a->at.in[0], a->stored, place));
-            an_store(a->at.out[0], a->stored, place, slope);
-        }
-        sum += slope;
-    }
-    an_store(a->at.out[1], AN_STORED_F32, i, sum);
-}
-
-AN_BODY void an_body_bias(const an_bias_args *a, uint64_t i)
-{
-    float sum = 0;
-    for (int chunk = AN_LANE; chunk < a->chunks; chunk += AN_LANES)
-        sum += an_load(a->at.in[0], AN_STORED_F32, (uint64_t)chunk * (uint64_t)a->channels + i);
-    sum = (float)AN_LANES_SUM(sum);
-    if (AN_LANE == 0)
-        an_store(a->at.out[0], a->stored, i, sum);
 }
 
 AN_BODY void an_body_numbers(const an_numbers_args *a, uint64_t i)

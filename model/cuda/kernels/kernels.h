@@ -104,24 +104,28 @@ typedef struct {
 /* The gradient before an activation, dy activation'(y), and its sums over chunks of rows, which bias adds up.
  *   in[0]   y, rows x channels, the activation's result; not read if activation is 0
  *   out[0]  dy, rows x channels, replaced in place; it lies as y does
- *   out[1]  sums, chunks x channels floats, where chunks = rows / chunk rounded up
- * Items: chunks x channels. */
+ *   out[1]  sums, chunks x channels floats: chunk k sums the rows k, k + chunks, k + 2 chunks...
+ * Items: chunks x groups of channels. */
 typedef struct {
     an_kernel_places at;
     uint64_t rows;
-    int channels, chunk; /* rows in a chunk */
+    int channels;
+    uint32_t chunks;
+    int group; /* values of an item: an_kernel_group, or 1 */
     an_rows y;
     int activation;
     an_stored stored;
 } an_slope_args;
 
-/* The gradient of a bias: for each channel the sum over all chunks.
+/* The gradient of a bias: for each channel the sum over all chunks. Where there are many, a first launch sums slices
+ * of them, and a second one the slices.
  *   in[0]   sums, chunks x channels floats
- *   out[0]  channels values
- * Items: channels, one warp each: a lane sums every 32nd chunk in fp32, then the lanes' sums are added in fp64. */
+ *   out[0]  slices x channels values; slice k is the sum of chunks / slices (rounded up) of them from its k-fold on
+ * Items: slices x channels if channels is not a multiple of 4, else x groups of 4 channels. One warp each: a lane sums
+ * every 32nd chunk in fp32, then the lanes' sums are added in fp64. */
 typedef struct {
     an_kernel_places at;
-    int channels, chunks;
+    int channels, chunks, slices;
     an_stored stored;
 } an_bias_args;
 
@@ -186,6 +190,43 @@ typedef struct {
     an_lrn_args lrn;
     int accumulate;
 } an_lrn_back_args;
+
+/* Local response normalisation (size 5, beta 3/4) and maximum pooling in one: windows of 3 x 3 pixels, stride 2. The
+ * normalised values are not kept. Without normalisation it is the same pooling.
+ *   in[0]   x, N x h x w x channels
+ *   out[0]  y, N x oh x ow x channels
+ *   out[1]  positions of the maxima as pool writes them; NULL: not wanted
+ * Items: N x oh / 2 (rounded up) x ow / across (rounded up) x groups of channels. */
+typedef struct {
+    an_kernel_places at;
+    int n, channels, h, w, oh, ow;
+    int pad;        /* rows above and columns to the left: 0 to 2 */
+    int across;     /* columns of y that an item makes, of two rows */
+    int width;      /* as in an_lrn_args; not used without normalisation */
+    float alpha, k; /* alpha already divided by size */
+    an_rows from, to;
+    int group; /* an_kernel_group of width; not 1 */
+} an_peaks_args;
+
+/* The gradient of both, and of the activation before them. The s of an_lrn_args are computed again.
+ *   in[0]   x; not read without normalisation and activation
+ *   in[1]   gradient of y; in[2]  positions
+ *   out[0]  gradient of x, or before the activation that x is the result of; added to what is there if accumulate
+ *   out[1]  sums of out[0] over pixels, chunks x channels floats, which bias adds up; NULL: not wanted, or accumulate
+ * A block is 2 x 2 pixels of x, which begin where windows do. Chunk k sums the blocks k, k + chunks, k + 2 chunks...
+ * Items: chunks x groups of channels. */
+typedef struct {
+    an_peaks_args peaks;
+    uint32_t chunks;
+    int activation; /* an_activation: ReLU, or none */
+    int accumulate;
+} an_peaks_back_args;
+
+/* How many blocks there are. */
+static inline uint64_t an_peaks_blocks(const an_peaks_args *a)
+{
+    return (uint64_t)a->n * (uint64_t)((a->h + 1 + a->pad) / 2) * (uint64_t)((a->w + 1 + a->pad) / 2);
+}
 
 /* Writes four words to device memory. A recorded graph launches its kernels with the same arguments in each step; what
  * differs between steps they read from there.
@@ -342,6 +383,10 @@ typedef struct {
     KERNEL(pool_back, an_pool_back_args)                                                                               \
     KERNEL(lrn, an_lrn_args)                                                                                           \
     KERNEL(lrn_back, an_lrn_back_args)                                                                                 \
+    KERNEL(peaks, an_peaks_args)                                                                                       \
+    KERNEL(peaks_back, an_peaks_back_args)                                                                             \
+    KERNEL(lrn_peaks, an_peaks_args)                                                                                   \
+    KERNEL(lrn_peaks_back, an_peaks_back_args)                                                                         \
     KERNEL(numbers, an_numbers_args)                                                                                   \
     KERNEL(dropout, an_dropout_args)                                                                                   \
     KERNEL(dropout_back, an_dropout_back_args)                                                                         \

@@ -10,8 +10,8 @@ AN_BODY float an_lrn_power(float s, float beta, float *next)
 {
     float power;
     if (beta == 0.75F) {
-        float root = AN_ROOT(s);
-        power = root * root * AN_ROOT(root);
+        float root = an_root(s);
+        power = root * root * an_root(root);
         *next = power * (root * root);
     } else {
         power = powf(s, -beta);
@@ -28,13 +28,26 @@ AN_BODY void an_lrn_range(const an_lrn_args *a, int channel, int *first, int *la
     *last = channel + half >= start + a->width ? start + a->width - 1 : channel + half;
 }
 
+/* The channels of a window in the order in which they are summed: how far number step is from the middle. Of windows of
+ * 5, those around an even channel and the next one begin with the same four, whose sum a thread that works on both
+ * takes once (an_lrn_sums). */
+AN_BODY int an_lrn_away(int channel, int half, int step)
+{
+    if (half == 2 && channel % 2 == 0)
+        return step == 4 ? -2 : step - 1;
+    return step - half;
+}
+
 AN_BODY void an_lrn_one(const an_lrn_args *a, uint64_t i)
 {
     int channel = (int)(i % (uint64_t)a->channels), first, last;
     uint64_t row = i / (uint64_t)a->channels, to = an_rows_index(&a->to, row, channel);
     float sum = 0, next;
     an_lrn_range(a, channel, &first, &last);
-    for (int c = first; c <= last; c++) {
+    for (int step = 0; step < a->size; step++) {
+        int c = channel + an_lrn_away(channel, a->size / 2, step);
+        if (c < first || c > last)
+            continue;
         float x = an_load(a->at.in[0], a->stored, an_rows_index(&a->from, row, c));
         sum += x * x;
     }
@@ -58,7 +71,10 @@ AN_BODY void an_lrn_back_one(const an_lrn_back_args *args, uint64_t i)
     uint64_t x = an_rows_index(&a->from, row, channel), y = an_rows_index(&a->to, row, channel);
     float through = 0, next;
     an_lrn_range(a, channel, &first, &last);
-    for (int c = first; c <= last; c++) {
+    for (int step = 0; step < a->size; step++) {
+        int c = channel + an_lrn_away(channel, a->size / 2, step);
+        if (c < first || c > last)
+            continue;
         uint64_t j = an_rows_index(&a->to, row, c);
         (void)an_lrn_power(an_load(sums, AN_STORED_F32, j), a->beta, &next);
         through += an_load(a->at.in[2], a->stored, j) *
@@ -99,8 +115,9 @@ AN_BODY uint64_t an_lrn_row(const an_lrn_args *a, uint64_t i, int count, int *ch
 AN_BODY float an_lrn_sum(const float *values, int k, int half)
 {
     float sum = 0;
-    AN_UNROLL for (int away = -AN_LRN_HALF; away <= AN_LRN_HALF; away++)
+    AN_UNROLL for (int step = 0; step < 5; step++)
     {
+        int away = an_lrn_away(k, AN_LRN_HALF, step);
         if (away >= -half && away <= half)
             sum += values[AN_LRN_HALF + k + away];
     }
