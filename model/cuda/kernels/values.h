@@ -84,6 +84,19 @@ AN_BODY float an_word_value(const uint32_t *words, an_stored stored, int k)
     return an_bits_float(k % 2 ? words[k / 2] & 0xFFFF0000U : words[k / 2] << 16);
 }
 
+/* Two values as bf16 in a word, the first in its lower half. Devices from compute capability 8.0 on have an instruction
+ * that rounds as an_stored_bits does; it makes every NaN 0x7FFF. */
+AN_BODY uint32_t an_bf16_pair(float first, float second)
+{
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+    uint32_t word;
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(word) : "f"(second), "f"(first));
+    return word;
+#else
+    return an_stored_bits(AN_STORED_BF16, first) | an_stored_bits(AN_STORED_BF16, second) << 16;
+#endif
+}
+
 AN_BODY void an_store(void *to, an_stored stored, uint64_t i, float value)
 {
     AN_TOUCH((const char *)to + i * (stored == AN_STORED_F32 ? 4 : 2), stored == AN_STORED_F32 ? 4 : 2);
