@@ -5,7 +5,7 @@
 #define AN_MODEL_LANES_PRIVATE_H
 
 #include "model/backend.h"
-#include "model/lower.h"
+#include "model/graph/lower.h"
 #include "model/replay_private.h"
 
 typedef struct an_lanes an_lanes;
