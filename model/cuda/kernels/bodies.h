@@ -16,6 +16,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "model/cuda/kernels/canonical.h"
 #include "model/cuda/kernels/kernels.h"
 #include "model/cuda/kernels/lrn.h"
 #include "model/cuda/kernels/pool.h"

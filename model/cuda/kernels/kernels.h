@@ -239,6 +239,16 @@ typedef struct {
     float momentum;
 } an_sgd_args;
 
+/* Copies weights and their momentum from the order in memory to canonical order.
+ *   in[0]   weights, O x h x w x stored_i floats, of which i channels are wanted; in[1]  momentum, likewise
+ *   out[0]  weights, O x i x h x w floats; out[1]  momentum, likewise. They may be memory of the host that the device
+ *           can write
+ * Items: values of out[0]. i x h x w fits into 32 bits. */
+typedef struct {
+    an_kernel_places at;
+    int i, h, w, stored_i;
+} an_canonical_args;
+
 /* All kernels with their arguments. WARP: a warp of 32 threads works on each item; KERNEL: one thread does. */
 #define AN_KERNELS(KERNEL, WARP)                                                                                       \
     KERNEL(convert, an_convert_args)                                                                                   \
@@ -255,7 +265,8 @@ typedef struct {
     WARP(loss, an_loss_args)                                                                                           \
     KERNEL(loss_back, an_loss_back_args)                                                                               \
     KERNEL(window, an_window_args)                                                                                     \
-    KERNEL(sgd, an_sgd_args)
+    KERNEL(sgd, an_sgd_args)                                                                                           \
+    KERNEL(canonical, an_canonical_args)
 
 /* For instance cudaError_t an_kernel_pool(const an_pool_args *args, cudaStream_t stream), which launches the device
  * function an_device_pool. */
