@@ -14,8 +14,9 @@
  * its own. So a join's backward does nothing, and values that cross between devices are always pulled by the device
  * that needs them, forward and backward.
  *
- * Threads: each device is used by one thread at a time. If `processors` is set, that is a thread per device. Functions
- * that fail return an error of base/error.h; whatever was made before a failure is freed by close. */
+ * Threads: each device is used by one thread at a time, snapshot_wait aside. If `processors` is set, that is a thread
+ * per device. Functions that fail return an error of base/error.h; whatever was made before a failure is freed by
+ * close. */
 #ifndef AN_MODEL_BACKEND_H
 #define AN_MODEL_BACKEND_H
 
@@ -55,6 +56,13 @@ typedef struct {
 } an_run;
 
 #define AN_OP_MARKS 6 /* numbered from 0 */
+
+/* The part of a snapshot that holds an op's weights, or its bias. */
+typedef struct {
+    an_op *op;
+    bool bias;
+    uint64_t count; /* values */
+} an_snapshot_part;
 
 typedef struct an_backend_api {
     const char *name; /* "cpu" */
@@ -118,6 +126,18 @@ typedef struct an_backend_api {
     int (*output_set)(an_op *op, bool gradient, uint32_t count, const float *values);
     int (*parameter_get)(an_op *op, bool bias, an_parameter_kind kind, float *out);
     int (*parameter_set)(an_op *op, bool bias, an_parameter_kind kind, const float *values);
+
+    /* All or none, for devices that queue their work: copies of parameters that are taken while the device works on
+     * (model/snapshot.h). Other devices copy with parameter_get. A device has one snapshot at a time. open copies the
+     * list of parts and gives the place on the host where a snapshot arrives: the values of all parts, one after
+     * another in canonical order, then their momenta. close waits for a copy under way and frees all of it. take queues
+     * the copy behind all work queued so far; work queued later does not change what is copied. The copy before it must
+     * have been waited for. wait returns when the copy is there; any one thread may call it, while the device's own
+     * thread calls other functions. */
+    int (*snapshot_open)(an_backend *backend, const an_snapshot_part *parts, int count, const float **out);
+    void (*snapshot_close)(an_backend *backend);
+    int (*snapshot_take)(an_backend *backend);
+    int (*snapshot_wait)(an_backend *backend);
 } an_backend_api;
 
 /* The table of backends. Its rows are there in every build; a backend that is a module (model/backend_module.h) is

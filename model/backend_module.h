@@ -39,6 +39,7 @@ typedef struct {
     an_conversion conversion;
     an_graph graph;
     an_op_spec spec;
+    an_snapshot_part part;
     an_run run;
     an_images images;
     an_sgd sgd;

@@ -1,5 +1,5 @@
-/* What the files of exec share: exec.c makes and frees it, exec_run.c runs it, exec_parameters.c and exec_layers.c read
- * it. */
+/* What the files of exec share: exec.c makes and frees it, exec_run.c runs it, exec_parameters.c, exec_layers.c and
+ * exec_snapshot.c read it. */
 #ifndef AN_MODEL_EXEC_PRIVATE_H
 #define AN_MODEL_EXEC_PRIVATE_H
 

@@ -5,7 +5,7 @@
 #define AN_MODEL_LANES_PRIVATE_H
 
 #include "model/backend.h"
-#include "model/lower.h"
+#include "model/graph/lower.h"
 #include "model/replay_private.h"
 
 typedef struct an_lanes an_lanes;
@@ -27,7 +27,9 @@ typedef struct {
     an_images images;
     an_run run;
     an_sgd sgd;
-    bool phases[AN_LANES_PHASES]; /* which to do; always in this order */
+    bool phases[AN_LANES_PHASES];           /* which to do; always in this order */
+    int (*each)(void *context, int device); /* called after the phases, for each device by its lane; NULL: nothing is */
+    void *context;
     an_images next; /* images of a later job, to be sent to the devices after the phases; no pixels: none */
     uint32_t next_count;
     bool queue; /* do not wait at the end for devices that queue their work, unless the job fails */

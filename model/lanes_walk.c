@@ -204,6 +204,15 @@ static int phase_run(an_lanes *lanes, int device, an_lanes_phase phase, const an
     return phase_walk(lanes, device, phase, job);
 }
 
+static int each_call(const an_lanes *lanes, int device, const an_lanes_job *job)
+{
+    int rc = AN_OK;
+    for (int i = 0; i < lanes->work.device_count && !rc && job->each; i++)
+        if (device == AN_LANES_ALL_DEVICES || device == i)
+            rc = job->each(job->context, i);
+    return rc;
+}
+
 /* Adds the times that the devices' own clocks took of a job that is done. */
 static int times_take(an_lanes *lanes, int device, const an_lanes_job *job)
 {
@@ -224,6 +233,8 @@ int an_lanes_device_run(an_lanes *lanes, int device, const an_lanes_job *job)
     for (int phase = 0; phase < AN_LANES_PHASES && !rc; phase++)
         if (job->phases[phase])
             rc = phase_run(lanes, device, (an_lanes_phase)phase, job);
+    if (!rc)
+        rc = each_call(lanes, device, job);
     if (!rc && job->same && !an_lanes_threaded(lanes))
         lanes->replay.walked = true;
     if (!rc)

@@ -179,6 +179,7 @@ static int cpu_output_set(an_op *op, bool gradient, uint32_t count, const float 
 
 static int cpu_parameter_get(an_op *op, bool bias, an_parameter_kind kind, float *out)
 {
+    omp_set_num_threads(op->cpu->threads);
     for (int i = 0; i < op->parts; i++) {
         const an_cpu_weights *weights = bias ? &op->biases[i] : &op->weights[i];
         int rc = an_cpu_weights_get(weights, op->cpu, kind, out);

@@ -270,4 +270,8 @@ const an_backend_api an_backend_cuda = {
     .output_set = cuda_output_set,
     .parameter_get = cuda_parameter_get,
     .parameter_set = cuda_parameter_set,
+    .snapshot_open = an_cuda_snapshot_open,
+    .snapshot_close = an_cuda_snapshot_close,
+    .snapshot_take = an_cuda_snapshot_take,
+    .snapshot_wait = an_cuda_snapshot_wait,
 };

@@ -33,8 +33,9 @@
  * work waits for it. Copy streams need no such order: all that they copy between devices waits for `ready` or `packed`
  * of its own pass. So ordinary passes, graphs and evaluations can follow each other in any order.
  *
- * The host waits in three places: for the loss of a step, which is known before its backward pass is done; in
- * synchronize; and in the functions that read or write values in canonical order. */
+ * The host's thread waits in three places: for the loss of a step, which is known before its backward pass is done; in
+ * synchronize; and in the functions that read or write values in canonical order. Another thread may wait for a
+ * snapshot (snapshot.c), which has a stream of its own. */
 #ifndef AN_MODEL_CUDA_CUDA_PRIVATE_H
 #define AN_MODEL_CUDA_CUDA_PRIVATE_H
 
@@ -45,6 +46,7 @@
 #include "model/cuda/library/plan.h"
 
 typedef struct an_cuda_owned an_cuda_owned;
+typedef struct an_cuda_snapshot an_cuda_snapshot;
 
 struct an_backend {
     int device, batch;
@@ -76,6 +78,7 @@ struct an_backend {
     bool measured;       /* all four are recorded, and their times not yet added to time */
     int begins;          /* how many of before and begun are recorded */
     an_device_time time; /* since it was last read */
+    an_cuda_snapshot *snapshot;
 };
 
 /* device.c. What is made here is registered with the backend and freed by an_cuda_close. what names the purpose of the
@@ -155,6 +158,8 @@ int an_cuda_weights_restore(const an_cuda_weights *weights, const an_op *op);
 int an_cuda_bias_make(an_cuda_weights *bias, an_backend *cuda, const an_node *node, an_stored copy);
 int an_cuda_weights_get(const an_cuda_weights *weights, an_backend *cuda, an_parameter_kind kind, float *out);
 int an_cuda_weights_set(const an_cuda_weights *weights, const an_op *op, an_parameter_kind kind, const float *values);
+/* The kernel's arguments but for the places that it writes. */
+an_canonical_args an_cuda_weights_canonical(const an_cuda_weights *weights);
 
 /* crossing.c. The way of one source's output into a join, and of its gradient back. */
 typedef struct {
@@ -246,6 +251,12 @@ void an_cuda_recordings_free(an_backend *cuda);
 /* Records an event that the host will wait for on the compute stream. While a recording is under way, the event is
  * recorded after each replay instead. */
 int an_cuda_record_for_host(an_backend *cuda, cudaEvent_t event);
+
+/* snapshot.c. The functions of the backend's table. */
+int an_cuda_snapshot_open(an_backend *cuda, const an_snapshot_part *parts, int count, const float **out);
+void an_cuda_snapshot_close(an_backend *cuda); /* nothing if none is open */
+int an_cuda_snapshot_take(an_backend *cuda);
+int an_cuda_snapshot_wait(an_backend *cuda);
 
 /* slope.c. Replaces the gradient of an op's output by the gradient before its activation, and sums that over all rows
  * into the bias's gradient. If the op is sloped, the first has been done by then, and the sums over chunks as well. */

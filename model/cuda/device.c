@@ -306,6 +306,7 @@ void an_cuda_close(an_backend *cuda)
     (void)cudaSetDevice(cuda->device);
     (void)cudaDeviceSynchronize();
     an_cuda_recordings_free(cuda);
+    an_cuda_snapshot_close(cuda);
     for (an_op *op = cuda->ops; op; op = op->next)
         if (op->methods->release)
             op->methods->release(op);

@@ -119,6 +119,16 @@ static size_t canonical_count(const an_cuda_weights *weights)
     return (size_t)weights->o * (size_t)weights->i * (size_t)weights->h * (size_t)weights->w;
 }
 
+/* The same place, as a kernel computes it, and where the values lie. */
+an_canonical_args an_cuda_weights_canonical(const an_cuda_weights *weights)
+{
+    return (an_canonical_args){.at = {.in = {weights->master, weights->velocity}, .items = canonical_count(weights)},
+                               .i = weights->i,
+                               .h = weights->h,
+                               .w = weights->w,
+                               .stored_i = weights->stored_i};
+}
+
 static int kind_place(const an_cuda_weights *weights, an_parameter_kind kind, void **out, an_stored *stored)
 {
     void *const places[] = {weights->master, weights->velocity, weights->slope};

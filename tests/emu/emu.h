@@ -46,6 +46,7 @@ emu_counters emu_count(void);
 int emu_in_flight(bool pinned);
 void emu_peer_set(bool possible);
 void emu_memory_set(size_t bytes); /* of each device; 0: no limit */
+void emu_pinned_set(size_t bytes); /* the largest piece of pinned memory that can be had; 0: no limit */
 /* From the first call on violations are counted and no longer fatal. Returns their number since the last call, and the
  * text of the first. */
 int emu_violations(char *first, size_t size);

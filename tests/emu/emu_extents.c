@@ -183,6 +183,15 @@ static void loss_back_extents(emu_extents *list, const an_loss_back_args *a)
     in_add(list, a->at.in[1], counted * sizeof(uint32_t));
 }
 
+static void canonical_extents(emu_extents *list, const an_canonical_args *a)
+{
+    uint64_t size = a->at.items * sizeof(float), stored = size / (uint64_t)a->i * (uint64_t)a->stored_i;
+    out_add(list, a->at.out[0], size);
+    out_add(list, a->at.out[1], size);
+    in_add(list, a->at.in[0], stored);
+    in_add(list, a->at.in[1], stored);
+}
+
 /* From the first row's first channel to the last row's last one. */
 static void window_part(emu_extents *list, const void *at, uint64_t rows, int row, int offset, int channels,
                         size_t size, bool write)

@@ -13,6 +13,7 @@
 #define DEVICES_MAX 8
 #define SPACE ((size_t)1 << 38) /* bytes of addresses for the program; the emulator's own addresses follow them */
 #define PAGE ((size_t)4096)
+#define MEMORY ((size_t)16 << 30) /* of a device, as it says */
 #define PROPOSALS_MAX 8
 #define GUARD 0xA5 /* bytes around a buffer, which nobody may write */
 #define HOST 0     /* the host's component of the clocks */
@@ -21,8 +22,9 @@ typedef struct buffer {
     struct buffer *next;
     char *base; /* as the program sees it */
     size_t size;
-    int device; /* -1: pinned host memory */
-    int writer; /* the component that wrote last, when its clock was written */
+    int device;  /* -1: pinned host memory */
+    bool mapped; /* host memory that devices may read and write */
+    int writer;  /* the component that wrote last, when its clock was written */
     uint64_t written;
     emu_clock read; /* when each component last read it */
 } buffer;
@@ -43,7 +45,7 @@ static uint64_t clocks[EMU_CLOCKS];
 static emu_clock host;
 static buffer *buffers;
 static char *space;
-static size_t space_used, memory_used[DEVICES_MAX], memory_limit;
+static size_t space_used, memory_used[DEVICES_MAX], memory_limit, pinned_limit;
 static bool peer_refused, peer_enabled[DEVICES_MAX][DEVICES_MAX], collecting;
 static int violations, drop_wait, swap_devices, device_count = 2, driver = 13000;
 static unsigned delay = 20;
@@ -267,6 +269,11 @@ void emu_memory_set(size_t bytes)
     memory_limit = bytes;
 }
 
+void emu_pinned_set(size_t bytes)
+{
+    pinned_limit = bytes;
+}
+
 void emu_driver_set(int version)
 {
     driver = version;
@@ -343,7 +350,7 @@ static bool access_check(const emu_task *task, const emu_access *access, const e
         complain(task, access, "runs beyond its buffer");
     if (b->device >= 0 && b->device != place->device && !copy && !peer_enabled[place->device][b->device])
         complain(task, access, "lies on another device");
-    if (b->device < 0 && !copy)
+    if (b->device < 0 && !copy && !b->mapped)
         complain(task, access, "is host memory");
     order_check(task, access, b, place->clock);
     uint64_t now = place->clock->at[place->component];
@@ -562,7 +569,7 @@ cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *p, int device)
     snprintf(p->name, sizeof p->name, "emulated device");
     p->major = capability / 10;
     p->minor = capability % 10;
-    p->totalGlobalMem = (size_t)16 << 30;
+    p->totalGlobalMem = MEMORY;
     p->multiProcessorCount = 132;
     return device < device_count ? cudaSuccess : emu_failed(cudaErrorInvalidDevice);
 }
@@ -657,13 +664,24 @@ cudaError_t cudaMalloc(void **out, size_t size)
     return room ? cudaSuccess : emu_failed(cudaErrorMemoryAllocation);
 }
 
+cudaError_t cudaMemGetInfo(size_t *room, size_t *all)
+{
+    pthread_mutex_lock(&emu_lock);
+    *all = memory_limit ? memory_limit : MEMORY;
+    *room = *all > memory_used[current] ? *all - memory_used[current] : 0;
+    pthread_mutex_unlock(&emu_lock);
+    return cudaSuccess;
+}
+
 cudaError_t cudaHostAlloc(void **out, size_t size, unsigned flags)
 {
-    (void)flags;
     pthread_mutex_lock(&emu_lock);
     cudaError_t unsafe = emu_capture_unsafe();
+    if (unsafe == cudaSuccess && pinned_limit && size > pinned_limit)
+        unsafe = cudaErrorMemoryAllocation;
     if (unsafe == cudaSuccess) {
         *out = buffer_make(size, -1);
+        buffer_find(*out)->mapped = flags & cudaHostAllocMapped;
         counters.allocations++;
     }
     pthread_mutex_unlock(&emu_lock);

@@ -94,6 +94,18 @@ def check_resume(work, network, devices, steps, half):
     return name
 
 
+def check_saving(work, network, devices, name, steps):
+    """Saved after every step while training goes on: the same end, and any of the checkpoints leads there."""
+    train(work, network, devices, f"{name}-saved", steps, "--save-every", "1", "--keep", "100")
+    with open(f"{work}/{name}-saved/metrics.jsonl") as lines:
+        saved = [line for line in map(json.loads, lines) if line["type"] == "saved"]
+    assert [line["step"] for line in saved][:steps] == list(range(1, steps + 1)), saved
+    for step in (1, steps // 2):
+        train(work, network, devices, f"{name}-from{step}", steps, "--resume", checkpoint(work, f"{name}-saved", step))
+    for run in ("saved", "from1", f"from{steps // 2}"):
+        assert filecmp.cmp(checkpoint(work, f"{name}-straight", steps), checkpoint(work, f"{name}-{run}", steps), shallow=False), run
+
+
 def engines(work, run):
     with open(f"{work}/{run}/engines.txt") as lines:
         return lines.read()
@@ -207,6 +219,7 @@ def check_two(work, second):
     assert "operation by operation" not in said, said  # steps are replayed as graphs
     name = check_resume(work, ALEXNET, both, 4, 2)
     check_profiled(work, ALEXNET, both, f"{name}-straight", 4)
+    check_saving(work, ALEXNET, both, name, 4)
     for devices in ("cpu", "cpu,cpu", second):  # what two devices began
         run = "moved-" + devices.replace(":", "").replace(",", "-")
         os.makedirs(f"{work}/{run}/checkpoints")
@@ -224,7 +237,7 @@ def main(work):
     expected, _ = train(work, SMALL, "cpu", "cpu", 9)
     got, _ = train(work, SMALL, "cuda:0", "cuda", 9)
     close(expected, got, 1e-3)
-    check_resume(work, SMALL, "cuda:0", 9, 4)  # an epoch is six steps: both stop and go on in mid-epoch
+    check_saving(work, SMALL, "cuda:0", check_resume(work, SMALL, "cuda:0", 9, 4), 9)  # an epoch is six steps: both stop and go on in mid-epoch
     check_resume(work, [*SMALL, "--precision", "bf16"], "cuda:0", 9, 4)
     check_profiled(work, SMALL, "cuda:0", "cuda", 9)
     check_evaluation(work, "cuda")

@@ -13,7 +13,7 @@
 #include "base/error.h"
 #include "model/cuda/conv_private.h"
 #include "model/cuda/library/plan_private.h"
-#include "model/lower.h"
+#include "model/graph/lower.h"
 #include "model/nets/alexnet.h"
 #include "model/nets/cifarnet.h"
 

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "model/lower.h"
+#include "model/graph/lower.h"
 #include "model/nets/alexnet.h"
 #include "model/nets/cifarnet.h"
 #include "small_net.h"

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "model/lower.h"
+#include "model/graph/lower.h"
 #include "model/nets/nets.h"
 #include "support.h"
 

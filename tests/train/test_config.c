@@ -266,10 +266,12 @@ static void test_metrics_hold_any_path(void **state)
 {
     (void)state;
     an_buffer line = {0};
-    an_train_event event = {.kind = AN_EVENT_SAVED, .step = 7, .text = "runs/caf\xe9/\xc3\xa9/a\\b"};
+    an_train_event event = {
+        .kind = AN_EVENT_SAVED, .step = 7, .seconds = 0.5, .held = 0.25, .text = "runs/caf\xe9/\xc3\xa9/a\\b"};
     assert_int_equal(an_metrics_format(&event, &line), AN_OK);
-    assert_string_equal((char *)line.data,
-                        "{\"type\":\"saved\",\"step\":7,\"text\":\"runs/caf\\\\xe9/\xc3\xa9/a\\\\b\"}\n");
+    assert_string_equal(
+        (char *)line.data,
+        "{\"type\":\"saved\",\"step\":7,\"text\":\"runs/caf\\\\xe9/\xc3\xa9/a\\\\b\",\"seconds\":0.5,\"held\":0.25}\n");
     an_buffer_free(&line);
 }
 

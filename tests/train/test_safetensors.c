@@ -30,11 +30,12 @@ static int close_folder(void **state)
     return 0;
 }
 
-static int fetch(void *context, size_t number, float *out)
+static int fetch(void *context, size_t number, float *room, const float **out)
 {
     const uint64_t *sizes = context;
     for (uint64_t i = 0; i < sizes[number]; i++)
-        out[i] = (float)number * 100 + (float)i;
+        room[i] = (float)number * 100 + (float)i;
+    *out = room;
     return AN_OK;
 }
 
@@ -211,9 +212,9 @@ static void test_absent_and_odd_files(void **state)
     assert_non_null(strstr(an_error_message(), "is a folder"));
 }
 
-static int refuse(void *context, size_t number, float *out)
+static int refuse(void *context, size_t number, float *room, const float **out)
 {
-    (void)context, (void)number, (void)out;
+    (void)context, (void)number, (void)room, (void)out;
     return an_error(AN_EIO, "no values");
 }
 

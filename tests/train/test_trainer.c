@@ -5,15 +5,19 @@
 
 #include <cmocka.h>
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <math.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -22,6 +26,7 @@
 #include "model/nets/nets.h"
 #include "store/dataset/dataset.h"
 #include "tests/train/fixture.h"
+#include "train/loop/saver.h"
 #include "train/loop/trainer.h"
 #include "train/setup/network.h"
 #include "train/setup/session.h"
@@ -34,10 +39,79 @@ enum { IMAGES = 14, STEPS_PER_EPOCH = 3, EPOCHS = 2 }; /* batch 4 */
 static fixture files;
 static char training[512], validation[512], straight[512];
 
+/* What stands before the C library's functions, and before the saver's. steps: told since held_until was called, which
+ * begins with a checkpoint's sync waiting until there are so many of them, or until a stop is requested. From
+ * patient_from steps on, whoever asks whether a checkpoint is written waits until it is. full: syncs fail. */
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    int steps, held_until, patient_from;
+    bool full, no_links, no_memory;
+} planted = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0, 0, INT_MAX, false, false, false};
+
+int __real_an_saver_take(an_saver *saver, bool wait, an_saver_result *out);
+int __wrap_an_saver_take(an_saver *saver, bool wait, an_saver_result *out);
+int __wrap_an_saver_take(an_saver *saver, bool wait, an_saver_result *out)
+{
+    pthread_mutex_lock(&planted.lock);
+    bool patient = planted.steps >= planted.patient_from;
+    pthread_mutex_unlock(&planted.lock);
+    return __real_an_saver_take(saver, wait || patient, out);
+}
+
+int __real_an_snapshot_create(an_snapshot **out, an_exec *exec);
+int __wrap_an_snapshot_create(an_snapshot **out, an_exec *exec);
+int __wrap_an_snapshot_create(an_snapshot **out, an_exec *exec)
+{
+    return planted.no_memory ? an_error(AN_ENOMEM, "planted: no memory") : __real_an_snapshot_create(out, exec);
+}
+
+int fsync(int fd)
+{
+    bool saver = gettid() != getpid(); /* the main thread trains, and syncs other files */
+    pthread_mutex_lock(&planted.lock);
+    while (saver && planted.steps < planted.held_until && !an_stop_requested())
+        pthread_cond_wait(&planted.changed, &planted.lock);
+    bool full = saver && planted.full;
+    pthread_mutex_unlock(&planted.lock);
+    if (!full)
+        return (int)syscall(SYS_fsync, fd);
+    errno = ENOSPC;
+    return -1;
+}
+
+/* As on a filesystem without hard links. */
+int link(const char *from, const char *to)
+{
+    if (!planted.no_links)
+        return linkat(AT_FDCWD, from, AT_FDCWD, to, 0);
+    errno = EPERM;
+    return -1;
+}
+
+static void held_until(int steps)
+{
+    pthread_mutex_lock(&planted.lock);
+    planted.steps = 0;
+    planted.held_until = steps;
+    pthread_mutex_unlock(&planted.lock);
+}
+
+static void step_told(void)
+{
+    pthread_mutex_lock(&planted.lock);
+    planted.steps++;
+    pthread_cond_broadcast(&planted.changed);
+    pthread_mutex_unlock(&planted.lock);
+}
+
 /* What a run tells, and when it is interrupted. */
 typedef struct {
     uint64_t stop_at, signal_at; /* step, 0: never */
     int steps, validations, saves, warnings;
+    int steps_at_save;    /* steps told before the first checkpoint was */
+    uint64_t first_saved; /* the step of that checkpoint */
+    double held, seconds; /* of that one */
     char warning[1200];
     double top1;
 } listener;
@@ -47,7 +121,12 @@ static void listen(void *context, const an_train_event *event)
     listener *l = context;
     l->steps += event->kind == AN_EVENT_TRAIN;
     l->validations += event->kind == AN_EVENT_VALIDATION;
-    l->saves += event->kind == AN_EVENT_SAVED;
+    if (event->kind == AN_EVENT_SAVED && ++l->saves == 1) {
+        l->steps_at_save = l->steps;
+        l->first_saved = event->step;
+        l->held = event->held;
+        l->seconds = event->seconds;
+    }
     if (event->kind == AN_EVENT_VALIDATION)
         l->top1 = event->top1;
     if (event->kind == AN_EVENT_WARNING && ++l->warnings == 1)
@@ -56,6 +135,8 @@ static void listen(void *context, const an_train_event *event)
         an_stop_request();
     if (event->kind == AN_EVENT_TRAIN && event->step == l->signal_at)
         raise(SIGUSR1);
+    if (event->kind == AN_EVENT_TRAIN)
+        step_told();
 }
 
 static int train_on(const an_train_config *config, const char *data, listener *l)
@@ -374,12 +455,13 @@ static void test_paths_that_are_not_utf8(void **state)
 }
 
 /* What a checkpoint would not be saved with, none is loaded with. */
-static int fetch_not_finite(void *context, size_t number, float *out)
+static int fetch_not_finite(void *context, size_t number, float *room, const float **out)
 {
     an_exec *exec = context;
-    int rc = an_exec_parameter_get(exec, (int)number, AN_PARAMETER_VALUE, out);
+    int rc = an_exec_parameter_get(exec, (int)number, AN_PARAMETER_VALUE, room);
     if (number == 1)
-        out[0] = NAN;
+        room[0] = NAN;
+    *out = room;
     return rc;
 }
 
@@ -404,7 +486,8 @@ static void test_weights_that_are_not_finite_are_refused(void **state)
     assert_non_null(strstr(an_error_message(), tensors[1].name));
     /* Neither does a checkpoint take a mean image like that. */
     trained.input.mean_image[5] = INFINITY;
-    assert_int_equal(an_checkpoint_save(path, exec, false, an_checkpoint_state(trained.checkpoint),
+    assert_int_equal(an_checkpoint_save(path, &(an_checkpoint_parameters){.exec = exec},
+                                        an_checkpoint_state(trained.checkpoint),
                                         an_checkpoint_identity(trained.checkpoint), &trained.input),
                      AN_ECORRUPT);
     assert_non_null(strstr(an_error_message(), "input.mean_image"));
@@ -424,6 +507,121 @@ static void test_signal_saves_and_goes_on(void **state)
     assert_int_equal(l.saves, EPOCHS + 1);
     assert_int_equal(access(checkpoint_of(run, 4), F_OK), 0);
     assert_same_file(last_of(run), last_of(straight));
+    fixture_remove(run);
+}
+
+/* Steps go on while a checkpoint is written. It is told when it is there, with its own step; how long training stood
+ * still for it is less than it took. */
+static void test_training_goes_on_while_a_checkpoint_is_written(void **state)
+{
+    (void)state;
+    const char *run = fixture_path(&files, "goes-on");
+    an_train_config config;
+    config_for(&config, run);
+    listener l = {.signal_at = 1};
+    held_until(3);
+    assert_int_equal(train(&config, &l), AN_OK);
+    held_until(0);
+    assert_int_equal(l.first_saved, 1);
+    assert_true(l.steps_at_save >= 3);
+    assert_true(l.held < l.seconds);
+    assert_int_equal(l.saves, EPOCHS + 1);
+    assert_same_file(last_of(run), last_of(straight));
+    an_checkpoint *c;
+    assert_int_equal(an_checkpoint_open(&c, checkpoint_of(run, 1)), AN_OK);
+    assert_int_equal(an_checkpoint_state(c)->step, 1);
+    an_checkpoint_free(c);
+    fixture_remove(run);
+}
+
+/* A stop is requested while an earlier checkpoint is being written: it is waited for, and the stop's own one, too. */
+static void test_stopped_while_a_checkpoint_is_written(void **state)
+{
+    (void)state;
+    const char *run = fixture_path(&files, "stopped-writing");
+    an_train_config config;
+    config_for(&config, run);
+    config.resume = "auto";
+    listener l = {.signal_at = 1, .stop_at = 2};
+    held_until(1000);
+    assert_int_equal(train(&config, &l), AN_STOPPED);
+    held_until(0);
+    assert_int_equal(l.saves, 2);
+    assert_int_equal(l.first_saved, 1);
+    for (uint64_t step = 1; step <= 2; step++) {
+        an_checkpoint *c;
+        assert_int_equal(an_checkpoint_open(&c, checkpoint_of(run, step)), AN_OK);
+        an_checkpoint_free(c);
+    }
+    l = (listener){0};
+    assert_int_equal(train(&config, &l), AN_OK);
+    assert_same_file(last_of(run), last_of(straight));
+    fixture_remove(run);
+}
+
+/* Without memory for the copy, training waits, and says so once. */
+static void test_without_memory_training_waits(void **state)
+{
+    (void)state;
+    const char *run = fixture_path(&files, "no-memory");
+    an_train_config config;
+    config_for(&config, run);
+    listener l = {.signal_at = 1};
+    planted.no_memory = true;
+    assert_int_equal(train(&config, &l), AN_OK);
+    planted.no_memory = false;
+    assert_int_equal(l.warnings, 1);
+    assert_non_null(strstr(l.warning, "training waits for each checkpoint until it is written: planted"));
+    assert_int_equal(l.first_saved, 1);
+    assert_int_equal(l.steps_at_save, 1);
+    assert_true(l.held >= l.seconds);
+    assert_same_file(last_of(run), last_of(straight));
+    fixture_remove(run);
+}
+
+static int count_files(const char *folder)
+{
+    int count = 0;
+    DIR *d = opendir(folder);
+    assert_non_null(d);
+    for (const struct dirent *e; (e = readdir(d));)
+        count += e->d_name[0] != '.';
+    assert_int_equal(closedir(d), 0);
+    return count;
+}
+
+/* A checkpoint that cannot be written ends the run after the step that finds it out, and leaves nothing behind. */
+static void test_a_failed_write_ends_the_run(void **state)
+{
+    (void)state;
+    const char *run = fixture_path(&files, "no-space");
+    an_train_config config;
+    config_for(&config, run);
+    config.save_every = 2;
+    config.validate_every = 100; /* nor do epochs save */
+    config.resume = "auto";
+    listener l = {.stop_at = 1};
+    assert_int_equal(train(&config, &l), AN_STOPPED);
+    l = (listener){0};
+    planted.full = true;
+    planted.patient_from = 2;
+    held_until(2); /* step 2, whose checkpoint it is, and step 3 */
+    assert_int_equal(train(&config, &l), AN_ENOSPC);
+    planted.patient_from = INT_MAX;
+    held_until(0);
+    assert_non_null(strstr(an_error_message(), "step-000000002.safetensors"));
+    assert_int_equal(l.steps, 2);
+    assert_int_equal(l.saves, 0);
+    /* The one before is left, and nothing else. */
+    assert_int_equal(count_files(fixture_path(&files, "no-space/checkpoints")), 1);
+    /* The last checkpoint, after which there is no step, fails the run as well. */
+    config.save_every = 0;
+    config.steps = 2;
+    assert_int_equal(train(&config, &l), AN_ENOSPC);
+    planted.full = false;
+    config.steps = 0;
+    assert_int_equal(train(&config, &l), AN_OK);
+    assert_int_equal(access(last_of(run), F_OK), 0);
     fixture_remove(run);
 }
 
@@ -503,17 +701,6 @@ static void test_exploding_loss_stops_at_once(void **state)
     fixture_remove(run);
 }
 
-/* Stands before the C library's: as on a filesystem without hard links. */
-static bool without_links;
-
-int link(const char *from, const char *to)
-{
-    if (!without_links)
-        return linkat(AT_FDCWD, from, AT_FDCWD, to, 0);
-    errno = EPERM;
-    return -1;
-}
-
 static void test_best_without_hard_links(void **state)
 {
     (void)state;
@@ -523,9 +710,9 @@ static void test_best_without_hard_links(void **state)
     const char *run = fixture_path(&files, "unlinked");
     config_for(&config, run);
     listener l = {0};
-    without_links = true;
+    planted.no_links = true;
     assert_int_equal(train(&config, &l), AN_OK);
-    without_links = false;
+    planted.no_links = false;
     snprintf(best, sizeof(best), "%s/best.safetensors", run);
     assert_int_equal(stat(best, &status), 0);
     assert_int_equal(status.st_nlink, 1);
@@ -614,6 +801,10 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_paths_that_are_not_utf8),
         cmocka_unit_test(test_weights_that_are_not_finite_are_refused),
         cmocka_unit_test(test_signal_saves_and_goes_on),
+        cmocka_unit_test(test_training_goes_on_while_a_checkpoint_is_written),
+        cmocka_unit_test(test_stopped_while_a_checkpoint_is_written),
+        cmocka_unit_test(test_without_memory_training_waits),
+        cmocka_unit_test(test_a_failed_write_ends_the_run),
         cmocka_unit_test(test_what_does_not_belong_is_refused),
         cmocka_unit_test(test_rewinding_over_newer_checkpoints_is_refused),
         cmocka_unit_test(test_exploding_loss_stops_at_once),

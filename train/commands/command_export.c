@@ -41,8 +41,9 @@ static int run(const export_options *o, const char *path)
     if (!rc)
         rc = an_trained_exec(&trained, "cpu", 1, 1, &exec);
     if (!rc)
-        rc = an_checkpoint_save(path, exec, false, an_checkpoint_state(trained.checkpoint),
-                                an_checkpoint_identity(trained.checkpoint), &trained.input);
+        rc =
+            an_checkpoint_save(path, &(an_checkpoint_parameters){.exec = exec}, an_checkpoint_state(trained.checkpoint),
+                               an_checkpoint_identity(trained.checkpoint), &trained.input);
     if (!rc)
         printf("%s: weights of '%s'\n", path, an_checkpoint_path(trained.checkpoint));
     an_exec_free(exec);

@@ -57,7 +57,7 @@ static void print_text(const an_train_event *event)
         print_validation(event);
         break;
     case AN_EVENT_SAVED:
-        printf("saved %s in %.1f s\n", event->text, event->seconds);
+        printf("saved %s in %.1f s, of which training waited %.3f s\n", event->text, event->seconds, event->held);
         break;
     case AN_EVENT_NOTE:
         printf("%s\n", event->text);
@@ -116,7 +116,7 @@ void an_console_summary(const an_console *console, const an_train_summary *s)
     printf("\n");
     printf("done        step %" PRIu64 " of %" PRIu64 " (%.2f epochs), %" PRIu64 " of them now\n", s->step,
            s->total_steps, (double)s->step / (double)s->steps_per_epoch, s->step - s->first_step);
-    printf("time        %s: training %s, validation %s, checkpoints %.1f s\n", all, training, validation,
+    printf("time        %s: training %s, validation %s, checkpoints %.2f s\n", all, training, validation,
            s->saving_seconds);
     if (s->training_seconds > 0)
         printf("speed       %.1f images/s, %" PRIu64 " images\n", (double)s->images / s->training_seconds, s->images);

@@ -16,6 +16,9 @@
  * An epoch is closed (validation, schedule, best checkpoint) at the top of the loop, whenever state.epochs_closed says
  * that this has not been done yet. A run that was stopped before or during it therefore repeats it whole.
  *
+ * A checkpoint is written by another thread while the loop goes on (saver.h). The loop looks after each step whether it
+ * is there; the run ends only when the last one is.
+ *
  * Numbers that only appear in events and summaries are not part of the state. */
 
 static int train_batch(an_trainer *t, const an_batch *batch)
@@ -119,7 +122,7 @@ static int save_if_due(an_trainer *t)
         return AN_OK;
     int rc = an_trainer_tell_window(t);
     if (!rc)
-        rc = an_trainer_save(t, false);
+        rc = an_trainer_save(t, false, false);
     an_trainer_window_start(t);
     return rc;
 }
@@ -136,7 +139,7 @@ static int finish(an_trainer *t)
         best = t->state.best_top1 > before;
     }
     if (!rc && (best || t->saved_step != t->state.step || !t->saved_any))
-        rc = an_trainer_save(t, best);
+        rc = an_trainer_save(t, best, false);
     return rc;
 }
 
@@ -144,7 +147,7 @@ static int stop(an_trainer *t)
 {
     int rc = an_trainer_tell_window(t);
     if (!rc && !(t->saved_any && t->saved_step == t->state.step))
-        rc = an_trainer_save(t, false);
+        rc = an_trainer_save(t, false, false);
     return rc ? rc : AN_STOPPED;
 }
 
@@ -162,6 +165,8 @@ static int loop(an_trainer *t)
             return finish(t);
         if (!rc)
             rc = save_if_due(t);
+        if (!rc)
+            rc = an_trainer_settle(t, false);
     }
     return rc;
 }
@@ -174,6 +179,7 @@ int an_trainer_run(an_trainer *t)
     int rc = loop(t);
     if (rc == AN_STOPPED)
         rc = stop(t);
+    rc = an_trainer_settle_last(t, rc);
     an_trainer_profile_take(t);
     t->summary.seconds = an_clock_seconds_since(start);
     return rc;
@@ -202,6 +208,7 @@ void an_trainer_free(an_trainer *t)
         return;
     an_loader_free(t->loader);
     an_loader_free(t->viewer);
+    an_saver_free(t->saver);
     an_metrics_close(t->metrics);
     an_tensorboard_close(t->board);
     an_run_close(t->run);
@@ -233,6 +240,10 @@ int an_trainer_profile(an_trainer *t, an_buffer *out)
 int an_trainer_describe(an_trainer *t, an_buffer *out)
 {
     int rc = an_session_describe(&t->session, out);
+    if (!rc && t->saver && an_saver_memory(t->saver))
+        rc =
+            an_buffer_printf(out, "checkpoints %.0f MB of memory, from which they are written while training goes on\n",
+                             (double)an_saver_memory(t->saver) * 1e-6);
     if (!rc && an_loader_note(t->loader))
         rc = an_buffer_printf(out, "            %s\n", an_loader_note(t->loader));
     if (rc)

@@ -1,5 +1,5 @@
 /* A training run: the loop, its checkpoints and its exact resumption. A trainer is used by one thread, which also
- * drives the network and calls the observer; the loader has threads of its own. */
+ * drives the network and calls the observer; the loader and the writing of checkpoints have threads of their own. */
 #ifndef AN_TRAIN_LOOP_TRAINER_H
 #define AN_TRAIN_LOOP_TRAINER_H
 
@@ -13,7 +13,8 @@
 typedef struct {
     uint64_t first_step, step, total_steps;
     uint64_t steps_per_epoch, images;
-    double seconds, training_seconds, validation_seconds, saving_seconds;
+    double seconds, training_seconds, validation_seconds;
+    double saving_seconds;  /* this thread was held by checkpoints, the wait for the last one among them */
     double wait_seconds;    /* the network waited for a batch */
     an_device_time devices; /* while training, by the devices' own clocks; all 0 if they have none */
     an_loader_stats loader;
@@ -32,9 +33,10 @@ int an_trainer_create(an_trainer **out, const an_train_config *config, const cha
                       const an_train_observer *observer);
 void an_trainer_free(an_trainer *trainer); /* NULL is fine */
 
-/* Train to the end. If a stop is requested, the step is finished, a checkpoint written and AN_STOPPED returned. A loss
- * that is not finite ends the run with AN_ECORRUPT: the message names the layer where it began and the last good
- * checkpoint. */
+/* Train to the end. If a stop is requested, the step is finished, a checkpoint written and AN_STOPPED returned. A
+ * checkpoint that cannot be written ends the run after the step during which that is found. In any case the call
+ * returns only when no checkpoint is being written any more. A loss that is not finite ends the run with AN_ECORRUPT:
+ * the message names the layer where it began and the last good checkpoint. */
 int an_trainer_run(an_trainer *trainer);
 
 void an_trainer_summary(an_trainer *trainer, an_train_summary *out);

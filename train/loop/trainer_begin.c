@@ -187,6 +187,9 @@ int an_trainer_prepare(an_trainer *t, const char *training, const char *validati
     if (rc)
         return rc;
     rc = open_records(t);
+    if (rc)
+        return rc;
+    rc = an_trainer_saver_make(t);
     if (rc || !t->config->profile)
         return rc;
     return an_profile_open(&t->profile, t->session.exec);

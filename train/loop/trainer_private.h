@@ -1,5 +1,5 @@
 /* The trainer's state, shared by its parts: trainer.c (the loop), trainer_begin.c (what a run starts from),
- * trainer_validate.c (the end of an epoch) and trainer_tell.c (events and checkpoints). */
+ * trainer_validate.c (the end of an epoch), trainer_save.c (checkpoints) and trainer_tell.c (events). */
 #ifndef AN_TRAIN_LOOP_TRAINER_PRIVATE_H
 #define AN_TRAIN_LOOP_TRAINER_PRIVATE_H
 
@@ -7,6 +7,7 @@
 
 #include "train/loop/evaluate.h"
 #include "train/loop/guard.h"
+#include "train/loop/saver.h"
 #include "train/loop/starvation.h"
 #include "train/loop/trainer.h"
 #include "train/setup/session.h"
@@ -30,6 +31,7 @@ struct an_trainer {
     bool viewer_tried;     /* opening it ahead of time has been tried, with or without success */
     an_batch ahead;        /* the next step's batch, if it was ready in time to be sent ahead; else lease 0 */
     an_run *run;           /* NULL without --run */
+    an_saver *saver;       /* the same */
     an_metrics *metrics;   /* the same */
     an_tensorboard *board; /* NULL without --tensorboard */
     an_schedule schedule;
@@ -42,9 +44,10 @@ struct an_trainer {
     char starvation[1024]; /* what the summary says about it */
     bool refusal_told;     /* an_exec_replay_refusal was told */
     an_trainer_window window;
-    uint64_t saved_step, validated_step;
+    uint64_t saved_step, validated_step; /* saved: the checkpoint's writing may still be under way */
     bool saved_any;
-    char checkpoint[PATH_MAX];
+    double held_seconds;       /* how long the last one held this thread */
+    char checkpoint[PATH_MAX]; /* the last one that is written, or was resumed from; "": none is */
     an_train_summary summary;
     an_profile profile; /* without --profile: empty */
     uint64_t profiled_step;
@@ -55,7 +58,8 @@ struct an_trainer {
 int an_trainer_prepare(an_trainer *t, const char *training, const char *validation);
 
 /* Fill in the event's step, total and epoch, and tell it to the observer, the run's metrics and TensorBoard. */
-int an_trainer_tell(an_trainer *t, an_train_event *event);
+int an_trainer_tell_at(an_trainer *t, uint64_t step, an_train_event *event);
+int an_trainer_tell(an_trainer *t, an_train_event *event); /* at the present step */
 int an_trainer_tell_text(an_trainer *t, an_event_kind kind, const char *text);
 
 void an_trainer_window_start(an_trainer *t);
@@ -64,8 +68,16 @@ int an_trainer_tell_window(an_trainer *t); /* nothing if no step was made since 
 /* Whether the devices starved; if so, text says why. The times and the loader's counters are filled in. */
 bool an_trainer_starved(const an_trainer *t, an_starvation *starvation, char *text, size_t size);
 
-/* Write a checkpoint of this step; without a run nothing happens. */
-int an_trainer_save(an_trainer *t, bool best);
+/* Make what writes checkpoints, and warn if training has to wait for them. Without a run nothing happens. */
+int an_trainer_saver_make(an_trainer *t);
+/* Begin a checkpoint of this step; parameters: show TensorBoard their histograms, too. Waits for the one before, if
+ * that is still being written, and tells it. Without a run nothing happens. */
+int an_trainer_save(an_trainer *t, bool best, bool parameters);
+/* Tell the last checkpoint once it is written; wait: wait until it is. Returns the failure if it could not be written.
+ */
+int an_trainer_settle(an_trainer *t, bool wait);
+/* Wait for the last checkpoint whatever rc is. Returns rc, or the checkpoint's failure if rc is none. */
+int an_trainer_settle_last(an_trainer *t, int rc);
 
 bool an_trainer_epoch_is_due(const an_trainer *t); /* an epoch ended here and is not closed yet */
 int an_trainer_close_epoch(an_trainer *t);         /* tell its last line, validate, save */
@@ -81,6 +93,6 @@ int an_trainer_validate(an_trainer *t, an_evaluation *out);
 void an_trainer_profile_take(an_trainer *t);
 
 /* Extend the message of a failure that came from numbers that are not finite; returns rc. */
-int an_trainer_name_last_good(const an_trainer *t, int rc);
+int an_trainer_name_last_good(an_trainer *t, int rc);
 
 #endif

@@ -1,25 +1,22 @@
 #include "train/loop/trainer_private.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/thread.h"
 
-static double epochs_done(const an_trainer *t)
+int an_trainer_tell_at(an_trainer *t, uint64_t step, an_train_event *event)
 {
-    return (double)t->state.step / (double)t->session.steps_per_epoch;
+    event->step = step;
+    event->total = t->session.total_steps;
+    event->epoch = (double)step / (double)t->session.steps_per_epoch;
+    t->observer->tell(t->observer->context, event);
+    int rc = t->metrics ? an_metrics_write(t->metrics, event) : AN_OK;
+    return !rc && t->board ? an_board_event(t->board, event) : rc;
 }
 
 int an_trainer_tell(an_trainer *t, an_train_event *event)
 {
-    event->step = t->state.step;
-    event->total = t->session.total_steps;
-    event->epoch = epochs_done(t);
-    t->observer->tell(t->observer->context, event);
-    int rc = t->metrics ? an_metrics_write(t->metrics, event) : AN_OK;
-    return !rc && t->board ? an_board_event(t->board, event) : rc;
+    return an_trainer_tell_at(t, t->state.step, event);
 }
 
 int an_trainer_tell_text(an_trainer *t, an_event_kind kind, const char *text)
@@ -101,37 +98,4 @@ int an_trainer_tell_window(an_trainer *t)
         rc = tell_starvation(t, seconds, waited);
     an_trainer_window_start(t);
     return rc;
-}
-
-int an_trainer_name_last_good(const an_trainer *t, int rc)
-{
-    char reason[AN_ERROR_MAX];
-    snprintf(reason, sizeof(reason), "%s", an_error_message());
-    const char *remedy = "try a third of --rate, or --input-scale unit";
-    if (t->saved_any)
-        return an_error(rc, "step %" PRIu64 ": %s; the last good checkpoint is '%s'; %s", t->state.step, reason,
-                        t->checkpoint, remedy);
-    return an_error(rc, "step %" PRIu64 ": %s; no checkpoint had been written; %s", t->state.step, reason, remedy);
-}
-
-int an_trainer_save(an_trainer *t, bool best)
-{
-    if (!t->run)
-        return AN_OK;
-    uint64_t start = an_clock_ns();
-    int rc = an_checkpoint_save(an_run_checkpoint_path(t->run, t->state.step), t->session.exec, true, &t->state,
-                                &t->identity, &t->session.data.input);
-    if (rc == AN_ECORRUPT)
-        return an_trainer_name_last_good(t, rc);
-    if (!rc)
-        rc = an_run_saved(t->run, t->state.step, best, t->config->keep);
-    if (rc)
-        return rc;
-    snprintf(t->checkpoint, sizeof(t->checkpoint), "%s", an_run_checkpoint_path(t->run, t->state.step));
-    t->saved_step = t->state.step;
-    t->saved_any = true;
-    t->summary.checkpoint = t->checkpoint;
-    double seconds = an_clock_seconds_since(start);
-    t->summary.saving_seconds += seconds;
-    return an_trainer_tell(t, &(an_train_event){.kind = AN_EVENT_SAVED, .text = t->checkpoint, .seconds = seconds});
 }

@@ -129,9 +129,7 @@ int an_trainer_close_epoch(an_trainer *t)
     if (rc)
         return rc;
     t->state.epochs_closed = epoch;
-    rc = t->board ? an_board_parameters(t->board, t->state.step, t->session.exec) : AN_OK;
-    if (!rc)
-        rc = an_trainer_save(t, best);
+    rc = an_trainer_save(t, best, t->board);
     an_trainer_window_start(t);
     return rc;
 }

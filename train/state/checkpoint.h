@@ -14,6 +14,7 @@
 
 #include "base/buffer.h"
 #include "model/exec.h"
+#include "model/snapshot.h"
 #include "train/state/schedule.h"
 
 /* What changes from step to step, besides the tensors. */
@@ -42,11 +43,23 @@ typedef struct {
     double scale;
 } an_train_input;
 
+/* The parameters to save. */
+typedef struct {
+    an_exec *exec;
+    const an_snapshot *snapshot; /* of exec and waited for: the values that it holds; NULL: those that exec has now */
+    bool momentum;               /* save it as well */
+} an_checkpoint_parameters;
+
+/* Point *out to the values of one of them, in room (space for an_parameter.size floats) or in the snapshot. */
+int an_checkpoint_values(const an_checkpoint_parameters *from, int number, an_parameter_kind kind, float *room,
+                         const float **out);
+
 typedef struct an_checkpoint an_checkpoint;
 
-/* Write exec's parameters, their momentum if wanted, and the rest to path, atomically. AN_ECORRUPT names the first
- * parameter that is not finite; path then holds what it held. */
-int an_checkpoint_save(const char *path, an_exec *exec, bool momentum, const an_train_state *state,
+/* Write parameters and the rest to path, atomically. AN_ECORRUPT names the first parameter that is not finite; path
+ * then holds what it held. From a snapshot another thread may write while exec works on: of exec only an_exec_parameter
+ * is called. */
+int an_checkpoint_save(const char *path, const an_checkpoint_parameters *from, const an_train_state *state,
                        const an_train_identity *identity, const an_train_input *input);
 
 /* Open a checkpoint and verify it: every offset, and the checksum over the whole file. AN_ECORRUPT names what is wrong,

@@ -117,35 +117,50 @@ static int make_metadata(metadata *m, const an_train_state *state, const an_trai
 
 /* Where each tensor's values come from. */
 typedef struct {
-    an_exec *exec;
+    const an_checkpoint_parameters *from;
     const an_train_input *input;
     size_t parameters, values; /* tensors of parameters, and with their momentum */
+    bool written;              /* they have all been fetched for the checksum, and are fetched again to be written */
 } origin;
 
-static int fetch_parameter(const origin *o, int number, an_parameter_kind kind, float *out)
+int an_checkpoint_values(const an_checkpoint_parameters *from, int number, an_parameter_kind kind, float *room,
+                         const float **out)
 {
-    const an_parameter *p = an_exec_parameter(o->exec, number);
-    int rc = an_exec_parameter_get(o->exec, number, kind, out);
-    if (!rc && !an_checkpoint_finite(out, p->size))
-        return an_error(AN_ECORRUPT, "'%s' holds values that are not finite", p->name);
-    return rc;
+    *out = from->snapshot ? an_snapshot_get(from->snapshot, number, kind, room) : room;
+    return from->snapshot ? AN_OK : an_exec_parameter_get(from->exec, number, kind, room);
 }
 
-static int fetch(void *context, size_t number, float *out)
+static int fetch_parameter(const origin *o, int number, an_parameter_kind kind, float *room, const float **out)
 {
-    const origin *o = context;
-    if (number < o->parameters)
-        return fetch_parameter(o, (int)number, AN_PARAMETER_VALUE, out);
-    if (number < o->values)
-        return fetch_parameter(o, (int)(number - o->parameters), AN_PARAMETER_MOMENTUM, out);
-    uint64_t size = number == o->values ? (uint64_t)o->input->side * o->input->side * 3 : 1;
-    if (number == o->values)
-        memcpy(out, o->input->mean_image, sizeof(float) * size);
-    else
-        *out = (float)o->input->scale;
-    if (!an_checkpoint_finite(out, size))
+    const an_parameter *p = an_exec_parameter(o->from->exec, number);
+    int rc = an_checkpoint_values(o->from, number, kind, room, out);
+    if (rc)
+        return rc;
+    bool same = o->from->snapshot && o->written; /* they were looked at before, and cannot have changed */
+    if (!same && !an_checkpoint_finite(*out, p->size))
+        return an_error(AN_ECORRUPT, "'%s' holds values that are not finite", p->name);
+    return AN_OK;
+}
+
+static int fetch_input(origin *o, bool mean, float *room, const float **out)
+{
+    uint64_t size = mean ? (uint64_t)o->input->side * o->input->side * 3 : 1;
+    *room = (float)o->input->scale;
+    *out = mean ? o->input->mean_image : room;
+    o->written = o->written || !mean; /* the scale is the last one */
+    if (!an_checkpoint_finite(*out, size))
         return an_error(AN_ECORRUPT, "'input.mean_image' or 'input.scale' holds values that are not finite");
     return AN_OK;
+}
+
+static int fetch(void *context, size_t number, float *room, const float **out)
+{
+    origin *o = context;
+    if (number < o->parameters)
+        return fetch_parameter(o, (int)number, AN_PARAMETER_VALUE, room, out);
+    if (number < o->values)
+        return fetch_parameter(o, (int)(number - o->parameters), AN_PARAMETER_MOMENTUM, room, out);
+    return fetch_input(o, number == o->values, room, out);
 }
 
 static void name_input(an_safetensor *tensors, uint32_t side)
@@ -158,7 +173,7 @@ static void name_tensors(const origin *o, an_named_tensor *names, an_safetensor 
 {
     for (size_t i = 0; i < o->values; i++) {
         an_checkpoint_name(&names[i], i < o->parameters ? "" : AN_CHECKPOINT_MOMENTUM,
-                           an_exec_parameter(o->exec, (int)(i % o->parameters)));
+                           an_exec_parameter(o->from->exec, (int)(i % o->parameters)));
         tensors[i] = names[i].tensor;
     }
     name_input(tensors + o->values, o->input->side);
@@ -178,11 +193,11 @@ static int write_tensors(const char *path, origin *o, const metadata *m)
     return rc;
 }
 
-int an_checkpoint_save(const char *path, an_exec *exec, bool momentum, const an_train_state *state,
+int an_checkpoint_save(const char *path, const an_checkpoint_parameters *from, const an_train_state *state,
                        const an_train_identity *identity, const an_train_input *input)
 {
-    size_t parameters = (size_t)an_exec_parameter_count(exec);
-    origin o = {exec, input, parameters, momentum ? 2 * parameters : parameters};
+    size_t parameters = (size_t)an_exec_parameter_count(from->exec);
+    origin o = {from, input, parameters, from->momentum ? 2 * parameters : parameters, false};
     escaped texts = {NULL, NULL};
     metadata m = {.count = 0};
     int rc = escape(&texts, identity, path);

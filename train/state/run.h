@@ -8,7 +8,7 @@
  *
  * A file in checkpoints/ counts as a checkpoint only if its name is exactly what an_run_checkpoint_path makes of its
  * step, and only if it is a file or a symbolic link. All other files there belong to somebody else: they are neither
- * opened nor renamed nor deleted. An an_run is used by one thread. */
+ * opened nor renamed nor deleted. An an_run is used by one thread at a time. */
 #ifndef AN_TRAIN_STATE_RUN_H
 #define AN_TRAIN_STATE_RUN_H
 

@@ -30,9 +30,10 @@ typedef struct {
 /* The number of a tensor's values; AN_EINVAL if it overflows. */
 int an_safetensor_size(const an_safetensor *tensor, uint64_t *out);
 
-/* Fill out with the values of tensor number. Called for all tensors in order and then for all again, first for the
+/* Point *out to the values of tensor number, which must stay there until the next call. They may be put into room,
+ * which has space for the largest tensor. Called for all tensors in order and then for all again, first for the
  * checksum and then for the data: it must give the same values both times. */
-typedef int (*an_safetensors_fetch)(void *context, size_t number, float *out);
+typedef int (*an_safetensors_fetch)(void *context, size_t number, float *room, const float **out);
 
 /* Write atomically: path holds the old file or the complete new one. "xxh3" is added to the metadata. Names and
  * metadata must be UTF-8: else AN_EINVAL. */

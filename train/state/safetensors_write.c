@@ -80,7 +80,7 @@ typedef struct {
     size_t count;
     an_safetensors_fetch fetch;
     void *context;
-    float *values; /* room for the largest tensor */
+    float *room; /* for the largest tensor */
 } source;
 
 /* Pass every tensor's bytes, in order, to the hash or to the file. */
@@ -89,11 +89,12 @@ static int walk(const source *s, XXH3_state_t *hash, an_file_writer *writer)
     int rc = AN_OK;
     for (size_t i = 0; !rc && i < s->count; i++) {
         size_t bytes = s->tensors[i].end - s->tensors[i].begin;
-        rc = s->fetch(s->context, i, s->values);
+        const float *values = NULL;
+        rc = s->fetch(s->context, i, s->room, &values);
         if (!rc && hash)
-            XXH3_64bits_update(hash, s->values, bytes);
+            XXH3_64bits_update(hash, values, bytes);
         if (!rc && writer)
-            rc = an_file_writer_write(writer, s->values, bytes);
+            rc = an_file_writer_write(writer, values, bytes);
     }
     return rc;
 }
@@ -143,7 +144,7 @@ int an_safetensors_write(const char *path, an_safetensor *tensors, size_t count,
 {
     an_buffer text = {0};
     source s = {tensors, count, fetch, context, NULL};
-    void *values = NULL;
+    void *room = NULL;
     uint64_t bytes = 0;
     json_t *header = json_object();
     int rc = header ? build_header(header, tensors, count, metadata, pairs) : an_error(AN_ENOMEM, "out of memory");
@@ -151,14 +152,14 @@ int an_safetensors_write(const char *path, an_safetensor *tensors, size_t count,
         rc = print_header(header, &text);
     if (!rc) {
         bytes = largest(tensors, count);
-        rc = an_pages_alloc(&values, bytes ? bytes : 1);
+        rc = an_pages_alloc(&room, bytes ? bytes : 1);
     }
-    s.values = values;
+    s.room = room;
     if (!rc)
         rc = checksum(&s, &text);
     if (!rc)
         rc = write_file(path, &s, &text);
-    an_pages_free(values, bytes ? bytes : 1);
+    an_pages_free(room, bytes ? bytes : 1);
     an_buffer_free(&text);
     json_decref(header);
     return rc;

@@ -86,28 +86,31 @@ static int draw_filters(an_tensorboard *board, uint64_t step, const an_parameter
     return rc;
 }
 
-static int write_parameter(an_tensorboard *board, uint64_t step, an_exec *exec, int number, float *values)
+static int write_parameter(an_tensorboard *board, uint64_t step, const an_checkpoint_parameters *from, int number,
+                           float *room)
 {
-    const an_parameter *p = an_exec_parameter(exec, number);
-    int rc = an_exec_parameter_get(exec, number, AN_PARAMETER_VALUE, values);
+    const an_parameter *p = an_exec_parameter(from->exec, number);
+    const float *values = NULL;
+    int rc = an_checkpoint_values(from, number, AN_PARAMETER_VALUE, room, &values);
     if (!rc)
         rc = an_tensorboard_histogram(board, step, p->name, values, p->size);
     bool first_layer = p->rank == 4 && p->shape[1] == 3;
     return !rc && first_layer ? draw_filters(board, step, p, values) : rc;
 }
 
-int an_board_parameters(an_tensorboard *board, uint64_t step, an_exec *exec)
+int an_board_parameters(an_tensorboard *board, uint64_t step, const an_checkpoint_parameters *from)
 {
     uint64_t most = 1;
-    for (int i = 0; i < an_exec_parameter_count(exec); i++)
-        if (an_exec_parameter(exec, i)->size > most)
-            most = an_exec_parameter(exec, i)->size;
-    void *values = NULL;
-    int rc = an_pages_alloc(&values, most * sizeof(float));
+    int count = an_exec_parameter_count(from->exec);
+    for (int i = 0; i < count; i++)
+        if (an_exec_parameter(from->exec, i)->size > most)
+            most = an_exec_parameter(from->exec, i)->size;
+    void *room = NULL;
+    int rc = an_pages_alloc(&room, most * sizeof(float));
     if (rc)
         return rc;
-    for (int i = 0; !rc && i < an_exec_parameter_count(exec); i++)
-        rc = write_parameter(board, step, exec, i, values);
-    an_pages_free(values, most * sizeof(float));
+    for (int i = 0; !rc && i < count; i++)
+        rc = write_parameter(board, step, from, i, room);
+    an_pages_free(room, most * sizeof(float));
     return rc;
 }

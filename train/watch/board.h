@@ -2,14 +2,15 @@
 #ifndef AN_TRAIN_WATCH_BOARD_H
 #define AN_TRAIN_WATCH_BOARD_H
 
-#include "model/exec.h"
+#include "train/state/checkpoint.h"
 #include "train/watch/metrics.h"
 #include "train/watch/tensorboard.h"
 
 /* Write the scalars of an event, if it has any. */
 int an_board_event(an_tensorboard *board, const an_train_event *event);
 
-/* Write a histogram of every parameter, and the first layer's filters as a picture. */
-int an_board_parameters(an_tensorboard *board, uint64_t step, an_exec *exec);
+/* Write a histogram of every parameter, and the first layer's filters as a picture. From a snapshot another thread may
+ * write while exec works on, as in an_checkpoint_save. */
+int an_board_parameters(an_tensorboard *board, uint64_t step, const an_checkpoint_parameters *from);
 
 #endif

@@ -31,6 +31,18 @@ static json_t *describe_training(const an_train_event *e)
     return object;
 }
 
+/* Texts quote paths. A new reference that is NULL makes json_pack fail. */
+static json_t *describe_text(const an_train_event *e)
+{
+    json_t *object = json_pack("{s:s, s:I, s:o}", "type", kinds[e->kind], "step", (json_int_t)e->step, "text",
+                               an_text_json(e->text, strlen(e->text)));
+    if (object && e->kind == AN_EVENT_SAVED) {
+        json_object_set_new(object, "seconds", json_real(e->seconds));
+        json_object_set_new(object, "held", json_real(e->held));
+    }
+    return object;
+}
+
 static json_t *describe(const an_train_event *e)
 {
     switch (e->kind) {
@@ -45,9 +57,7 @@ static json_t *describe(const an_train_event *e)
     case AN_EVENT_WARNING:
         break;
     }
-    /* Texts quote paths. A new reference that is NULL makes json_pack fail. */
-    return json_pack("{s:s, s:I, s:o}", "type", kinds[e->kind], "step", (json_int_t)e->step, "text",
-                     an_text_json(e->text, strlen(e->text)));
+    return describe_text(e);
 }
 
 int an_metrics_format(const an_train_event *event, an_buffer *out)

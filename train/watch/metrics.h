@@ -5,8 +5,9 @@
  *   stand: the last one may end anywhere, without a newline, and a power failure may leave zeros.
  * - Unknown types and unknown names in an object are passed over.
  * - Bytes of a text that are not UTF-8 are escaped: see state/text.h.
- * Steps never fall from one line to the next: opening drops what lies after the step a run is resumed from, and damaged
- * lines with it. A metrics file belongs to the thread that trains. */
+ * Steps never fall from one line to the next, but for those of type "saved": a checkpoint is told when it is written,
+ * and training has gone on meanwhile. Opening drops what lies after the step a run is resumed from, and damaged lines
+ * with it. A metrics file belongs to the thread that trains. */
 #ifndef AN_TRAIN_WATCH_METRICS_H
 #define AN_TRAIN_WATCH_METRICS_H
 
@@ -18,7 +19,7 @@
 typedef enum {
     AN_EVENT_TRAIN,      /* every --log-every steps: means over the steps since the last such event */
     AN_EVENT_VALIDATION, /* after an epoch, and at the end */
-    AN_EVENT_SAVED,      /* text: the checkpoint's path */
+    AN_EVENT_SAVED,      /* when a checkpoint is written; step: the one that it holds; text: its path */
     AN_EVENT_NOTE,       /* text */
     AN_EVENT_WARNING     /* text */
 } an_event_kind;
@@ -34,6 +35,7 @@ typedef struct {
     double device_copy; /* the part of device_idle in which images were being copied to them */
     double wait;        /* share of the time spent waiting for data, 0..1 */
     double seconds;     /* train: left until the end at this pace; validation, saved: how long it took */
+    double held;        /* saved: seconds that training stood still for it */
     bool best;          /* validation: the highest top-1 so far */
     const char *text;
 } an_train_event;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,7 @@
 struct an_tensorboard {
     FILE *file;
     char path[PATH_MAX];
+    pthread_mutex_t lock; /* held while an event is put together and written; guards all of the following */
     an_buffer event, summary, value, body; /* each message goes into the one before it; kept to be used again */
 };
 
@@ -78,18 +80,24 @@ static void begin_event(an_tensorboard *board, int *rc, uint64_t step)
     an_wire_unsigned(rc, &board->event, EVENT_STEP, step);
 }
 
+/* Takes the lock; write_value gives it back. */
 static void begin_value(an_tensorboard *board, int *rc, const char *tag)
 {
+    pthread_mutex_lock(&board->lock);
     board->value.size = board->summary.size = board->body.size = 0;
     an_wire_text(rc, &board->value, VALUE_TAG, tag);
 }
 
+/* Writes the value begun by begin_value. */
 static int write_value(an_tensorboard *board, int rc, uint64_t step)
 {
     an_wire_bytes(&rc, &board->summary, SUMMARY_VALUE, board->value.data, board->value.size);
     begin_event(board, &rc, step);
     an_wire_bytes(&rc, &board->event, EVENT_SUMMARY, board->summary.data, board->summary.size);
-    return rc ? rc : write_record(board);
+    if (!rc)
+        rc = write_record(board);
+    pthread_mutex_unlock(&board->lock);
+    return rc;
 }
 
 int an_tensorboard_scalar(an_tensorboard *board, uint64_t step, const char *tag, double value)
@@ -176,6 +184,7 @@ int an_tensorboard_open(an_tensorboard **out, const char *folder, uint64_t step)
     an_tensorboard *board = calloc(1, sizeof(*board));
     if (!board)
         return an_error(AN_ENOMEM, "out of memory for TensorBoard events");
+    pthread_mutex_init(&board->lock, NULL);
     char host[64] = "host";
     (void)gethostname(host, sizeof(host) - 1); /* only part of the name; "host" will do */
     struct timespec now;                       /* comes first, as TensorBoard reads files in the order of their names */
@@ -202,5 +211,6 @@ void an_tensorboard_close(an_tensorboard *board)
     an_buffer_free(&board->summary);
     an_buffer_free(&board->value);
     an_buffer_free(&board->body);
+    pthread_mutex_destroy(&board->lock);
     free(board);
 }

@@ -1,8 +1,8 @@
 /* TensorBoard event files: scalars, images and histograms that the real TensorBoard shows.
  *
  * A file is a sequence of records (length, masked CRC-32C of the length, data, masked CRC-32C of the data), each
- * holding one Protobuf message Event (tensorflow/core/util/event.proto). Used by one thread; every event is flushed to
- * the file. A failed write is AN_EIO or AN_ENOSPC. */
+ * holding one Protobuf message Event (tensorflow/core/util/event.proto). Any thread may write; each event is flushed to
+ * the file as a whole. A failed write is AN_EIO or AN_ENOSPC. */
 #ifndef AN_TRAIN_WATCH_TENSORBOARD_H
 #define AN_TRAIN_WATCH_TENSORBOARD_H
 

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "model/cuda/kernels/arrange.h"
+#include "model/cuda/kernels/canonical.h"
 #include "model/cuda/kernels/convert.h"
 #include "model/cuda/kernels/kernels.h"
 #include "model/cuda/kernels/lrn.h"

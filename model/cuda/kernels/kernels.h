@@ -449,6 +449,15 @@ typedef struct {
     uint64_t values;
     an_stored stored;
 } an_proof_digest_args;
+/* Copies weights and their momentum from the order in memory to canonical order.
+ *   in[0]   weights, O x h x w x stored_i floats, of which i channels are wanted; in[1]  momentum, likewise
+ *   out[0]  weights, O x i x h x w floats; out[1]  momentum, likewise. They may be memory of the host that the device
+ *           can write
+ * Items: values of out[0]. i x h x w fits into 32 bits. */
+typedef struct {
+    an_kernel_places at;
+    int i, h, w, stored_i;
+} an_canonical_args;
 
 /* All kernels with their arguments. WARP: a warp of 32 threads works on each item; KERNEL: one thread does. */
 #define AN_KERNELS(KERNEL, WARP)                                                                                       \
@@ -471,6 +480,7 @@ typedef struct {
     KERNEL(loss_back, an_loss_back_args)                                                                               \
     KERNEL(window, an_window_args)                                                                                     \
     KERNEL(sgd, an_sgd_args)                                                                                           \
+    KERNEL(canonical, an_canonical_args)                                                                               \
     KERNEL(arrange, an_arrange_args)                                                                                   \
     KERNEL(restore, an_arrange_args)                                                                                   \
     KERNEL(frame, an_frame_args)                                                                                       \

@@ -1,4 +1,4 @@
-#include "model/lower.h"
+#include "model/graph/lower.h"
 
 #include <stdio.h>
 #include <string.h>

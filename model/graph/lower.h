@@ -1,7 +1,7 @@
 /* Turns a stated graph into the one that runs: it replaces logical by physical devices and adds joins, so that every
  * node reads one tensor on its own device. Graphs are plain values; nothing is kept. */
-#ifndef AN_MODEL_LOWER_H
-#define AN_MODEL_LOWER_H
+#ifndef AN_MODEL_GRAPH_LOWER_H
+#define AN_MODEL_GRAPH_LOWER_H
 
 #include "model/graph/graph.h"
 
