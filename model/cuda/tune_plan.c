@@ -165,7 +165,7 @@ int an_tune_plan(an_backend *cuda, an_plan *plan, const an_plan_spec *spec)
         rc = choose(f, plan);
     for (int i = 0; i <= AN_TUNE_CANDIDATES; i++)
         an_plan_free(&f->plans[i]);
-    an_tune_scratch_free(&f->scratch);
+    an_tune_scratch_free(&f->scratch, cuda);
     free(f);
     return rc;
 }
