@@ -294,7 +294,7 @@ static void proof_compare_extents(emu_extents *list, const an_proof_compare_args
 static void proof_digest_extents(emu_extents *list, const an_proof_digest_args *a)
 {
     out_add(list, a->at.out[0], a->at.items * sizeof(an_proof_digest));
-    in_add(list, a->at.in[0], ((a->rows - 1) * a->row + a->channels) * size_of(a->stored));
+    in_add(list, a->at.in[0], a->values * size_of(a->stored));
 }
 
 void emu_extents_of(emu_extents *list, const char *kernel, const void *args)

@@ -436,7 +436,7 @@ typedef struct {
 } an_proof_compare_args;
 
 /* A digest of all bits of a tensor, in parts: item t takes values t, t + items, t + 2 items...
- *   in[0]   rows of channels values, which begin row values apart
+ *   in[0]   values values
  *   out[0]  items an_proof_digest
  * Items: parts. */
 typedef struct {
@@ -445,7 +445,7 @@ typedef struct {
 } an_proof_digest;
 typedef struct {
     an_kernel_places at;
-    uint64_t rows, channels, row;
+    uint64_t values;
     an_stored stored;
 } an_proof_digest_args;
 

@@ -198,14 +198,12 @@ AN_BODY void an_body_proof_compare(const an_proof_compare_args *a, uint64_t plac
 
 AN_BODY void an_body_proof_digest(const an_proof_digest_args *a, uint64_t part)
 {
-    uint64_t count = a->rows * a->channels;
     uint32_t infinite = a->stored == AN_STORED_F32 ? 0x7F800000U : 0x7F80U;
     an_proof_digest digest = {0, 0};
-    for (uint64_t i = part; i < count; i += a->at.items) {
-        uint64_t at = a->row == a->channels ? i : i / a->channels * a->row + i % a->channels;
-        AN_TOUCH((const char *)a->at.in[0] + at * an_proof_bytes(a->stored), an_proof_bytes(a->stored));
+    for (uint64_t i = part; i < a->values; i += a->at.items) {
+        AN_TOUCH((const char *)a->at.in[0] + i * an_proof_bytes(a->stored), an_proof_bytes(a->stored));
         uint32_t bits =
-            a->stored == AN_STORED_F32 ? ((const uint32_t *)a->at.in[0])[at] : ((const uint16_t *)a->at.in[0])[at];
+            a->stored == AN_STORED_F32 ? ((const uint32_t *)a->at.in[0])[i] : ((const uint16_t *)a->at.in[0])[i];
         digest.sum += bits * (i * 0x9E3779B97F4A7C15U | 1);
         digest.lost += (bits & infinite) == infinite;
     }

@@ -9,8 +9,9 @@ typedef struct {
     const an_plan_spec *spec;
     an_proof_tensors at;
     an_stored stored;
-    uint64_t x_rows, y_rows, weights; /* pixels of x and y; values */
-    double products;                  /* that a result is the sum of, at most */
+    uint64_t x_pixels, y_pixels, weights; /* weights: values */
+    int x_row, y_row;                     /* values from one pixel to the next */
+    double products;                      /* that a result is the sum of, at most */
 } problem;
 
 static problem problem_of(const an_plan_spec *s, const an_proof_tensors *at)
@@ -19,10 +20,12 @@ static problem problem_of(const an_plan_spec *s, const an_proof_tensors *at)
     problem p = {.spec = s,
                  .at = *at,
                  .stored = s->precision == AN_CUDA_BF16 ? AN_STORED_BF16 : AN_STORED_F32,
-                 .x_rows = (uint64_t)s->n * (uint64_t)s->h * (uint64_t)s->w,
-                 .y_rows = (uint64_t)s->n * (uint64_t)s->oh * (uint64_t)s->ow};
+                 .x_pixels = (uint64_t)s->n * (uint64_t)s->h * (uint64_t)s->w,
+                 .y_pixels = (uint64_t)s->n * (uint64_t)s->oh * (uint64_t)s->ow};
+    p.x_row = an_plan_x_pitch(s);
+    p.y_row = an_plan_y_pitch(s);
     p.weights = (uint64_t)s->k * window * (uint64_t)(s->c / s->groups);
-    p.products = s->kind == AN_PLAN_WEIGHTS ? (double)p.y_rows
+    p.products = s->kind == AN_PLAN_WEIGHTS ? (double)p.y_pixels
                                             : (double)window * (s->kind == AN_PLAN_DATA ? s->k : s->c) / s->groups;
     return p;
 }
@@ -31,7 +34,7 @@ static problem problem_of(const an_plan_spec *s, const an_proof_tensors *at)
 static int operands_fill(const an_proof *proof, const problem *p)
 {
     const an_plan_spec *s = p->spec;
-    uint64_t x = p->x_rows * (uint64_t)an_plan_x_pitch(s), y = p->y_rows * (uint64_t)an_plan_y_pitch(s);
+    uint64_t x = p->x_pixels * (uint64_t)p->x_row, y = p->y_pixels * (uint64_t)p->y_row;
     double scale = an_proof_scale(p->products);
     int rc = s->kind == AN_PLAN_DATA ? an_proof_fill(proof, p->at.y, p->stored, y, AN_PROOF_SEED_FIRST, 1)
                                      : an_proof_fill(proof, p->at.x, p->stored, x, AN_PROOF_SEED_FIRST, 1);
@@ -53,20 +56,18 @@ static void result_set(an_proof *proof, const problem *p)
     switch (s->kind) {
     case AN_PLAN_FORWARD:
         proof->result = p->at.y;
-        proof->rows = p->y_rows;
-        proof->channels = (uint64_t)s->k;
-        proof->row = (uint64_t)an_plan_y_pitch(s);
+        proof->values = p->y_pixels * (uint64_t)p->y_row;
+        proof->gaps = p->y_pixels * (uint64_t)(p->y_row - s->k);
         break;
     case AN_PLAN_DATA:
         proof->result = p->at.x;
-        proof->rows = p->x_rows;
-        proof->channels = (uint64_t)s->c;
-        proof->row = (uint64_t)an_plan_x_pitch(s);
+        proof->values = p->x_pixels * (uint64_t)p->x_row;
+        proof->gaps = p->x_pixels * (uint64_t)(p->x_row - s->c);
         break;
     case AN_PLAN_WEIGHTS:
         proof->result = p->at.w;
-        proof->rows = 1;
-        proof->channels = proof->row = p->weights;
+        proof->values = p->weights;
+        proof->gaps = 0;
         break;
     }
     an_proof_allow(proof, s->precision, p->products);
@@ -87,8 +88,8 @@ static int reference(const an_proof *proof, const problem *p)
                                .stride = s->stride,
                                .pad = s->pad,
                                .groups = s->groups,
-                               .x_row = an_plan_x_pitch(s),
-                               .y_row = an_plan_y_pitch(s),
+                               .x_row = p->x_row,
+                               .y_row = p->y_row,
                                .data = s->kind == AN_PLAN_DATA,
                                .activation = s->activation,
                                .seed = AN_PROOF_SEED_PLACES,

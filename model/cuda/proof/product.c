@@ -24,8 +24,8 @@ int an_proof_product(an_proof *proof, const an_proof_matrices *p)
         return rc;
     proof->result = p->d;
     proof->stored = p->stored_d;
-    proof->rows = 1;
-    proof->channels = proof->row = (uint64_t)(p->m * p->n);
+    proof->values = (uint64_t)(p->m * p->n);
+    proof->gaps = 0;
     proof->adds = p->adds;
     proof->slack = 0;
     an_proof_allow(proof, p->precision, (double)p->k);

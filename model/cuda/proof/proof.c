@@ -65,20 +65,18 @@ static size_t size_of(an_stored stored)
 
 static int result_prepare(const an_proof *proof)
 {
-    uint64_t count = proof->rows * proof->row;
     if (proof->adds)
-        return an_proof_fill(proof, proof->result, proof->stored, count, AN_PROOF_SEED_RESULT, 1);
-    return an_cuda_check(cudaMemsetAsync(proof->result, NOT_A_NUMBER, count * size_of(proof->stored), proof->stream),
-                         "fill %llu values", (unsigned long long)count);
+        return an_proof_fill(proof, proof->result, proof->stored, proof->values, AN_PROOF_SEED_RESULT, 1);
+    return an_cuda_check(
+        cudaMemsetAsync(proof->result, NOT_A_NUMBER, proof->values * size_of(proof->stored), proof->stream),
+        "fill %llu values", (unsigned long long)proof->values);
 }
 
 static int digest(const an_proof *proof, int run)
 {
     an_proof_digest_args args = {
         .at = {.out = {digests_of(proof, run)}, .in = {proof->result}, .items = AN_PROOF_DIGESTS},
-        .rows = proof->rows,
-        .channels = proof->channels,
-        .row = proof->row,
+        .values = proof->values,
         .stored = proof->stored};
     return an_cuda_check(an_kernel_proof_digest(&args, proof->stream), "start the kernel 'proof_digest'");
 }
@@ -87,7 +85,7 @@ static int compare(const an_proof *proof)
 {
     an_proof_compare_args args = {
         .at = {.out = {errors_of(proof)}, .in = {proof->result, an_proof_points(proof)}, .items = AN_PROOF_PLACES},
-        .values = proof->rows * proof->row,
+        .values = proof->values,
         .rounding = proof->rounding,
         .growth = proof->growth,
         .slack = proof->slack,
@@ -132,7 +130,7 @@ static int fetch(const an_proof *proof, findings *found)
     return wait(proof);
 }
 
-static an_proof_verdict judge(const findings *found, char why[AN_PROOF_WHY])
+static an_proof_verdict judge(const findings *found, uint64_t gaps, char why[AN_PROOF_WHY])
 {
     unsigned long long lost = 0;
     int wrong = 0;
@@ -144,8 +142,10 @@ static an_proof_verdict judge(const findings *found, char why[AN_PROOF_WHY])
             wrong++;
             worst = fmax(worst, found->errors[i]);
         }
-    if (lost)
-        snprintf(why, AN_PROOF_WHY, "%llu values of its result are missing or infinite", lost);
+    if (lost > gaps)
+        snprintf(why, AN_PROOF_WHY, "%llu values of its result are missing or infinite", lost - gaps);
+    else if (lost < gaps)
+        snprintf(why, AN_PROOF_WHY, "it writes %llu values beside its result", gaps - lost);
     else if (wrong)
         snprintf(why, AN_PROOF_WHY,
                  "%d of %d values of its result are wrong, by up to %.3g times what rounding explains", wrong,
@@ -175,7 +175,7 @@ int an_proof_try(const an_proof *proof, int (*run)(void *context), void *context
         return an_error(AN_ENOMEM, "out of memory");
     rc = fetch(proof, found);
     if (!rc)
-        *verdict = judge(found, why);
+        *verdict = judge(found, proof->gaps, why);
     free(found);
     return rc;
 }

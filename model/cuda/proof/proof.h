@@ -5,7 +5,7 @@
  * result, many of them at borders (kernels.h). A kernel passes if
  *   - two runs give the same bits everywhere;
  *   - the whole result is finite. Before each run it is filled with what is no number, so values that a kernel leaves
- *     out are found, too;
+ *     out are found, too, and values between pixels that are not its own to write;
  *   - at each place |result - value| <= rounding |value| + growth spread + slack.
  * spread is how far from 0 a sum of as many random products is. The errors of products and of partial sums are
  * independent of each other, so what they add up to grows like it. (The sum of the absolute products bounds the worst
@@ -39,9 +39,9 @@ typedef struct {
     void *room; /* device memory of AN_PROOF_ROOM bytes, aligned to 16 */
     /* Set by an_proof_conv and an_proof_product: */
     void *result;
-    an_stored stored;             /* the type of the result */
-    uint64_t rows, channels, row; /* rows of channels values of the result, which begin row values apart */
-    bool adds;                    /* the kernel adds to the result, which is random before each run */
+    an_stored stored;      /* the type of the result */
+    uint64_t values, gaps; /* values of the result in memory; those among them that it must not touch */
+    bool adds;             /* the kernel adds to the result, which is random before each run */
     float rounding, growth, slack;
 } an_proof;
 
