@@ -78,7 +78,8 @@ static inline an_divisor an_divisor_of(uint32_t by)
  * Items: groups of 16 bytes of y, below 2^31. */
 typedef struct {
     an_kernel_places at;
-    int h, w;
+    int h, w, row;        /* row: values in a row of an image, 3 w */
+    uint32_t image_bytes; /* of an image, 3 h w */
     int side, pad;
     an_divisor rows, columns; /* of blocks in an image */
     an_divisor groups;        /* of 16 bytes in a block */
