@@ -149,10 +149,9 @@ static void check_found(const an_graph *graph, const char *what, const char *nam
             if (strstr(choices.items[i].key, what))
                 assert_string_not_equal(choices.items[i].name, name);
         told_once();
-        int told = noted(why);
         notes_forget();
         matches_the_cpu(graph, "cuda:0", precision, NULL);
-        assert_int_equal(noted(why), told);
+        assert_true(noted(why) > 0 && noted(name) > 0 && noted(what) > 0);
         an_choices_free(&choices);
     }
 }
@@ -260,7 +259,7 @@ static void test_nothing_is_used_if_all_are_wrong(void **state)
     (void)state;
     an_graph graph;
     an_choices choices = {0};
-    net_make(&graph, 1, 2, 1);
+    net_make(&graph, 1, 1, 1);
     for (int i = 0; i < PROPOSALS; i++)
         emu_fault_set(EMU_CUDNN, i, EMU_WRONG);
     assert_int_equal(create(&graph, NULL), AN_EUNSUPPORTED);
