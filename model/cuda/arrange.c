@@ -1,12 +1,14 @@
 /* How the outputs of layers lie in memory: in one part, or each half of the channels in a part of its own.
  *
  * An output can lie in two parts if the layer that writes it and all that read it are convolutions in two groups,
- * poolings, or normalisations within groups; the kernels of the latter two read and write either way at the same speed,
- * so they may have parts on one side only. A convolution that reads and writes such outputs ties them together: its
- * passes run on halves if both lie in two parts. Outputs tied together form a chain, whose first one is written by
- * another layer or read from a whole one. Each chain lies apart or together, whichever makes the sum of its
- * convolutions' passes faster; conv_ways.c asks for their times. It follows from the times that the backend's choices
- * keep, so that a run with the same choices arranges its outputs in the same way. Without choices a chain lies apart.
+ * poolings, or normalisations within groups. The kernels of the latter two read and write either way, so they may have
+ * parts on one side only. A convolution that reads one such output and writes another ties them together, since its
+ * passes are fastest where the halves of both lie apart. Outputs tied together form a chain.
+ *
+ * Each chain lies apart or together, whichever makes the sum of the passes of all convolutions that read or write it
+ * faster; conv_ways.c asks for their times. These are what the backend's choices keep, so a run with the same choices
+ * arranges its outputs in the same way. Without choices a chain lies apart. Own kernels do not count, although a
+ * normalisation over all channels is not fused with a pooling that writes parts (peaks.c).
  *
  * Called by the thread that makes the network, once all ops are known and before their outputs are made. */
 #include <math.h>
@@ -17,7 +19,6 @@
 #define CLEARLY 0.98 /* as in conv_ways.c */
 #define VECTOR 16    /* bytes that kernels read at once: a group of channels lies within one part */
 
-/* A pooling that computes the normalisation before it (peaks.c) cannot write parts if that is over all channels. */
 static bool takes_parts(const an_op *op)
 {
     switch (op->node.kind) {
@@ -26,7 +27,7 @@ static bool takes_parts(const an_op *op)
     case AN_OP_LRN:
         return op->node.groups == 2;
     case AN_OP_POOL:
-        return op->input->node.kind != AN_OP_LRN || op->input->node.groups == 2;
+        return true;
     default:
         return false;
     }
