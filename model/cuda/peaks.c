@@ -98,11 +98,14 @@ static bool pooling_suits(const an_op *op)
            node->pad_before <= 2 && group_of(op) > 1;
 }
 
-/* A normalisation that its only reader, a pooling, can compute. */
-static bool normalisation_suits(const an_op *op)
+/* A normalisation that its only reader, a pooling, can compute. Channels that are normalised together must lie in one
+ * part of what is read and of what is written. */
+static bool normalisation_suits(const an_op *op, const an_op *pool)
 {
     const an_node *node = &op->node;
-    return node->kind == AN_OP_LRN && op->readers == 1 && node->lrn_size == 5 && node->lrn_beta == 0.75 &&
+    if (node->kind != AN_OP_LRN || op->readers != 1 || node->lrn_size != 5 || node->lrn_beta != 0.75)
+        return false;
+    return node->groups % op->input->output.parts == 0 && node->groups % pool->output.parts == 0 &&
            an_kernel_group(op->output.stored, op->output.stored_c / node->groups) > 1;
 }
 
@@ -120,7 +123,7 @@ void an_cuda_fuse(an_backend *cuda)
         op->peaks = pooling_suits(op);
         if (!op->peaks)
             continue;
-        if (normalisation_suits(op->input))
+        if (normalisation_suits(op->input, op))
             op->input->pooled = op;
         if (cuda->training && convolution_suits(source_of(op)))
             source_of(op)->sloped = op;

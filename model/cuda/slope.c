@@ -7,7 +7,7 @@
 #define THREADS 512 /* of each processor of the device: the registers do not allow for more */
 #define LEAST 2     /* blocks of a chunk; fewer would write as many sums as values */
 #define BLOCK 4     /* rows */
-#define MANY 128    /* chunks: a warp sums four at once */
+#define MANY 1536   /* chunks: one warp for four channels would take longer than a second launch */
 #define SLICES 64
 
 int an_cuda_chunks(const an_backend *cuda, uint64_t groups, uint64_t blocks)

@@ -20,8 +20,9 @@
 #define SIDE 19
 #define STEPS 4 /* the second is recorded, later ones are replayed */
 
-/* A convolution, what follows it (n: normalisation, p: pooling, a: pooling by averages), and another convolution that
- * reads the first one's output or the normalisation's. */
+/* A convolution, what follows it (n: normalisation; h: the same of either half of the channels; p: pooling; a: pooling
+ * by averages; g: a convolution in two groups), and another convolution that reads the first one's output or the
+ * normalisation's. */
 typedef struct {
     const char *name, *layers;
     an_activation activation;
@@ -44,6 +45,8 @@ static const variant variants[] = {
     {"twice", "npnp", AN_ACTIVATION_RELU, 16, 3, 5, 0.75, NULL, true, true, true, true},
     {"convolution read twice", "np", AN_ACTIVATION_RELU, 16, 3, 5, 0.75, "conv", true, true, false, true},
     {"normalisation read twice", "np", AN_ACTIVATION_RELU, 16, 3, 5, 0.75, "n0", true, false, false, true},
+    {"halves", "hp", AN_ACTIVATION_RELU, 16, 3, 5, 0.75, NULL, true, true, true, true},
+    {"halves after halves", "hpgp", AN_ACTIVATION_RELU, 16, 3, 5, 0.75, NULL, true, true, true, true},
     {"other windows", "np", AN_ACTIVATION_RELU, 16, 2, 5, 0.75, NULL, false, false, false, true},
     {"fewer channels in a sum", "np", AN_ACTIVATION_RELU, 16, 3, 3, 0.75, NULL, true, false, false, true},
     {"another power", "np", AN_ACTIVATION_RELU, 16, 3, 5, 0.5, NULL, true, false, false, true},
@@ -70,40 +73,50 @@ static int number_of(const an_graph *graph, const char *name)
     return number;
 }
 
+static an_node convolution(const variant *v, int stride, int pad)
+{
+    return (an_node){.kind = AN_OP_CONV,
+                     .channels = v->channels,
+                     .kernel = 3,
+                     .stride = stride,
+                     .pad_before = pad,
+                     .pad_after = pad,
+                     .activation = v->activation,
+                     .init_deviation = 0.1};
+}
+
 static int layer_add(const variant *v, an_graph *graph, char kind, int position, int input)
 {
     char name[] = {kind, (char)('0' + position), 0};
     an_node lrn = {.kind = AN_OP_LRN, .lrn_size = v->size, .lrn_alpha = 0.01, .lrn_beta = v->beta, .lrn_k = 1};
     an_node pool = {.kind = AN_OP_POOL, .kernel = v->window, .stride = 2, .average = kind == 'a'};
-    return add(graph, kind == 'n' ? lrn : pool, name, input);
+    an_node conv = convolution(v, 1, 1);
+    lrn.groups = kind == 'h' ? 2 : 1;
+    conv.groups = 2;
+    return add(graph, kind == 'g' ? conv : kind == 'n' || kind == 'h' ? lrn : pool, name, input);
 }
 
-static void build(const variant *v, an_graph *graph)
+static void build_of_side(const variant *v, an_graph *graph, int side)
 {
-    an_node image = {.name = "input", .kind = AN_OP_INPUT, .channels = 3, .height = SIDE, .width = SIDE};
-    an_node conv = {.kind = AN_OP_CONV,
-                    .channels = v->channels,
-                    .kernel = 3,
-                    .stride = 1,
-                    .pad_before = 1,
-                    .pad_after = 1,
-                    .activation = v->activation,
-                    .init_deviation = 0.1};
+    an_node image = {.name = "input", .kind = AN_OP_INPUT, .channels = 3, .height = side, .width = side};
     an_node dense = {.kind = AN_OP_DENSE, .channels = 5, .init_deviation = 0.1};
     memset(graph, 0, sizeof *graph);
     assert_int_equal(an_graph_add(graph, &image), 0);
-    int last = add(graph, conv, "conv", 0);
+    int last = add(graph, convolution(v, 1, 1), "conv", 0);
     for (int i = 0; v->layers[i]; i++)
         last = layer_add(v, graph, v->layers[i], i, last);
     if (v->second) {
-        conv.pad_before = conv.pad_after = 0;
-        conv.stride = 2;
         dense.inputs[0] = last;
-        dense.inputs[1] = add(graph, conv, "second", number_of(graph, v->second));
+        dense.inputs[1] = add(graph, convolution(v, 2, 0), "second", number_of(graph, v->second));
         dense.input_count = 2;
     }
     last = add(graph, dense, "dense", last);
     add(graph, (an_node){.kind = AN_OP_LOSS}, "loss", last);
+}
+
+static void build(const variant *v, an_graph *graph)
+{
+    build_of_side(v, graph, SIDE);
 }
 
 static const an_op *op_of(const an_exec *exec, const char *name)
@@ -117,9 +130,10 @@ static void fused_as_expected(const variant *v, const an_exec *exec, bool possib
     pool[1] = (char)('0' + (place ? place - v->layers : 0));
     if (place)
         assert_int_equal(op_of(exec, pool)->peaks, v->peaks && possible);
-    if (v->layers[0] == 'n') {
-        assert_int_equal(op_of(exec, "n0")->pooled != NULL, v->pooled && possible);
-        assert_int_equal(op_of(exec, "n0")->output.data == NULL, v->pooled && possible);
+    if (v->layers[0] == 'n' || v->layers[0] == 'h') {
+        const char first[] = {v->layers[0], '0', 0};
+        assert_int_equal(op_of(exec, first)->pooled != NULL, v->pooled && possible);
+        assert_int_equal(op_of(exec, first)->output.data == NULL, v->pooled && possible);
     }
     assert_int_equal(op_of(exec, "conv")->sloped != NULL, v->sloped && possible);
 }
@@ -141,7 +155,8 @@ static void outputs_near(const an_graph *graph, an_exec *cpu, an_exec *gpu, cons
     free(other);
 }
 
-static void train(const variant *v, an_precision precision, bool possible)
+/* Trains on both, and compares losses, outputs and, in fp32, weights. */
+static void compare(const variant *v, an_precision precision)
 {
     an_graph graph;
     runner cpu, gpu;
@@ -149,7 +164,6 @@ static void train(const variant *v, an_precision precision, bool possible)
     build(v, &graph);
     runner_make(&cpu, &graph, "cpu", precision, false);
     runner_make(&gpu, &graph, "cuda:0", precision, false);
-    fused_as_expected(v, gpu.exec, possible);
     for (uint64_t step = 0; step < STEPS; step++) {
         double expected = runner_step(&cpu, step, BATCH), got = runner_step(&gpu, step, BATCH);
         if (fabs(got - expected) > tolerance * (fabs(expected) + 0.1))
@@ -162,6 +176,17 @@ static void train(const variant *v, an_precision precision, bool possible)
     runner_free(&cpu);
     runner_free(&gpu);
     runner_no_violations();
+}
+
+static void train(const variant *v, an_precision precision, bool possible)
+{
+    an_graph graph;
+    runner gpu;
+    build(v, &graph);
+    runner_make(&gpu, &graph, "cuda:0", precision, false);
+    fused_as_expected(v, gpu.exec, possible);
+    runner_free(&gpu);
+    compare(v, precision);
 }
 
 static void test_training_matches_the_cpu(void **state)
@@ -213,6 +238,43 @@ static void test_gradients(void **state)
     runner_no_violations();
 }
 
+/* If what is pooled lies in two parts, a normalisation across all channels is not fused. */
+static void test_halves_after_a_whole(void **state)
+{
+    (void)state;
+    const variant v = {
+        "halves after a whole", "npgp", AN_ACTIVATION_RELU, 16, 3, 5, 0.75, NULL, true, true, true, true};
+    an_graph graph;
+    runner gpu;
+    build(&v, &graph);
+    runner_make(&gpu, &graph, "cuda:0", AN_PRECISION_F32, false);
+    const an_op *lrn = op_of(gpu.exec, "n0"), *pool = op_of(gpu.exec, "p1");
+    assert_int_equal(pool->output.parts, 2);
+    assert_null(lrn->pooled);
+    runner_free(&gpu);
+    compare(&v, AN_PRECISION_F32);
+    compare(&v, AN_PRECISION_BF16);
+}
+
+/* So many chunks that their sums are summed in slices first. */
+static void test_many_chunks(void **state)
+{
+    (void)state;
+    an_graph graph;
+    runner cpu, gpu;
+    an_exec_result result;
+    build_of_side(&variants[0], &graph, 72);
+    runner_make(&cpu, &graph, "cpu", AN_PRECISION_F32, false);
+    runner_make(&gpu, &graph, "cuda:0", AN_PRECISION_F32, false);
+    assert_non_null(op_of(gpu.exec, "conv")->slope->slices);
+    an_test_ok(an_exec_step(cpu.exec, &cpu.images, runner_labels, BATCH, 0, &result), "step");
+    an_test_ok(an_exec_step(gpu.exec, &gpu.images, runner_labels, BATCH, 0, &result), "step");
+    gradients_near(cpu.exec, gpu.exec, "many chunks");
+    runner_free(&cpu);
+    runner_free(&gpu);
+    runner_no_violations();
+}
+
 static void test_the_same_bits_again(void **state)
 {
     (void)state;
@@ -235,6 +297,8 @@ int main(void)
         cmocka_unit_test(test_training_matches_the_cpu),
         cmocka_unit_test(test_training_in_bf16),
         cmocka_unit_test(test_gradients),
+        cmocka_unit_test(test_halves_after_a_whole),
+        cmocka_unit_test(test_many_chunks),
         cmocka_unit_test(test_the_same_bits_again),
     };
     (void)emu_violations(NULL, 0); /* from now on collected */

@@ -381,6 +381,36 @@ static void test_bias_sums_of_lanes(void **state)
     expect(NULL);
 }
 
+/* Slices of 24, 24 and 22 chunks, and of a number of channels that does not divide into groups. */
+static void bias_slices(int channels)
+{
+    enum { SLICES = 3, EACH = 24 };
+    bench b;
+    float *x = an_test_random(COUNT, 1);
+    double expected[SLICES * CHANNELS] = {0};
+    an_bias_args args = {.channels = channels, .chunks = CHUNKS, .slices = SLICES};
+    bench_make(&b);
+    fill(&b, b.x, AN_STORED_F32, 1);
+    args.at = (an_kernel_places){
+        .out = {b.y}, .in = {b.x}, .items = (uint64_t)(SLICES * (channels % 4 ? channels : channels / 4))};
+    ok(an_kernel_bias(&args, b.stream));
+    float *got = fetch(&b, b.y, SLICES, sizeof *got, 1);
+    for (int i = 0; i < CHUNKS * channels; i++)
+        expected[i / channels / EACH * channels + i % channels] += (double)x[i];
+    an_test_close("slices", got, expected, (size_t)(SLICES * channels), 1e-5);
+    free(got);
+    free(x);
+    bench_free(&b);
+    expect(NULL);
+}
+
+static void test_bias_in_slices(void **state)
+{
+    (void)state;
+    bias_slices(CHANNELS);
+    bias_slices(CHANNELS - 2);
+}
+
 typedef struct {
     float probabilities[ROWS * CLASSES];
     an_row_result rows[ROWS];
@@ -457,6 +487,7 @@ int main(void)
         cmocka_unit_test(test_slope),
         cmocka_unit_test(test_groups_fill_sixteen_bytes),
         cmocka_unit_test(test_bias_sums_of_lanes),
+        cmocka_unit_test(test_bias_in_slices),
         cmocka_unit_test(test_loss_of_lanes),
     };
     (void)emu_violations(NULL, 0); /* from now on collected */

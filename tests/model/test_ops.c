@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "op_chain.h"
 #include "op_check.h"
 #include "op_rig.h"
 #include "reference.h"
@@ -131,6 +132,17 @@ static void test_ops_match_the_reference(void **state)
             an_test_op_check(&backends[b], &cases[i], true, false);
             an_test_op_check(&backends[b], &cases[i], true, true);
             an_test_op_check(&backends[b], &cases[i], false, false);
+        }
+}
+
+/* Layers that a backend may compute in one. */
+static void test_a_chain_matches_the_reference(void **state)
+{
+    (void)state;
+    for (size_t b = 0; b < BACKENDS; b++)
+        for (int groups = 1; groups <= 2; groups++) {
+            an_test_chain_check(&backends[b], 7, groups);
+            an_test_chain_check(&backends[b], 16, groups);
         }
 }
 
@@ -550,6 +562,7 @@ int main(void)
         return 77;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ops_match_the_reference),
+        cmocka_unit_test(test_a_chain_matches_the_reference),
         cmocka_unit_test(test_parameters_round_trip),
         cmocka_unit_test(test_update_follows_the_formula),
         cmocka_unit_test(test_loss_matches_the_reference),

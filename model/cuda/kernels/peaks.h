@@ -135,7 +135,7 @@ AN_BODY void an_peaks_of(an_stored stored, int count, const float *values, int p
     AN_UNROLL for (int k = 0; k < count; k += 2)
     {
         if (stored == AN_STORED_BF16) {
-            uint32_t pair = an_pair_order(an_pair_bits(values[k], values[k + 1]));
+            uint32_t pair = an_pair_order(an_bf16_pair(values[k], values[k + 1]));
             out[k].value = (int32_t)(pair << 16 | (uint32_t)rank);
             out[k + 1].value = (int32_t)((pair & 0xFFFF0000U) | (uint32_t)rank);
         } else {
@@ -149,10 +149,15 @@ AN_BODY void an_peaks_of(an_stored stored, int count, const float *values, int p
     }
 }
 
-/* What a thread makes: two rows of y and the channels from c on. */
+/* What a thread makes: two rows of y and the channels from c on. Rows and columns of x that do not exist are replaced
+ * by their neighbours, which the same window covers, with a rank so low that the neighbour's own position wins. */
+#define AN_PEAK_BEYOND 16 /* greater than any position */
+
 typedef struct {
-    int c, oy, top;
-    uint64_t first; /* row of x, as a tensor of pixels, of pixel 0 of the topmost row that the windows cover */
+    const char *from; /* the first value of the image in the group's first channel */
+    uint32_t rows[5]; /* where in the image the rows begin that the windows cover, in values */
+    int beyond[2];    /* AN_PEAK_BEYOND if row 0, or 1, is in the padding, else 0 */
+    int oy;
     an_sides sides;
 } an_peaks_place;
 
@@ -162,23 +167,14 @@ AN_BODY void an_peaks_column(const an_peaks_args *a, const an_peaks_place *p, in
                              int normalised, an_peak peaks[2][8])
 {
     uint32_t words[5][8];
-    int halo = normalised ? 2 : 0;
-    uint64_t top = an_rows_index(&a->from, p->first + (uint64_t)(int64_t)x, p->c);
-    uint64_t row_size = (uint64_t)a->w * (uint64_t)a->from.channels;
-    AN_UNROLL for (int k = 0; k < count; k++) peaks[0][k] = peaks[1][k] = an_peak_none(stored);
-    if (x < 0 || x >= a->w)
-        return;
+    int halo = normalised ? 2 : 0, beyond = x < 0 ? AN_PEAK_BEYOND : 0;
+    uint32_t column = (uint32_t)((x < 0 ? 0 : x < a->w ? x : a->w - 1) * a->from.channels);
     AN_UNROLL for (int row = 0; row < 5; row++)
-    {
-        if (p->top + row >= 0 && p->top + row < a->h)
-            an_halo_load(a->at.in[0], stored, top + (uint64_t)row * row_size, halo, p->sides, words[row]);
-    }
+        an_halo_load(p->from, stored, p->rows[row] + column, halo, p->sides, words[row]);
     AN_UNROLL for (int row = 0; row < 5; row++)
     {
         float values[12], sums[8], next;
         an_peak found[8];
-        if (p->top + row < 0 || p->top + row >= a->h)
-            continue;
         AN_UNROLL for (int k = 0; k < count + 2 * halo; k++) values[k] = an_word_value(words[row], stored, k);
         if (normalised) {
             an_lrn_squares(values, count, sums);
@@ -187,10 +183,12 @@ AN_BODY void an_peaks_column(const an_peaks_args *a, const an_peaks_place *p, in
         }
         AN_UNROLL for (int half = 0; half < 2; half++)
         {
+            int first = row == 2 * half;
             if (row < 2 * half || row > 2 * half + 2)
                 continue;
-            an_peaks_of(stored, count, values, (row - 2 * half) * 3, found);
-            AN_UNROLL for (int k = 0; k < count; k++) peaks[half][k] = an_peak_max(stored, peaks[half][k], found[k]);
+            an_peaks_of(stored, count, values, (row - 2 * half) * 3 + beyond + (row < 2 ? p->beyond[row] : 0), found);
+            AN_UNROLL for (int k = 0; k < count; k++) peaks[half][k] =
+                first ? found[k] : an_peak_max(stored, peaks[half][k], found[k]);
         }
     }
 }
@@ -252,19 +250,34 @@ AN_BODY void an_peaks_walk(const an_peaks_args *a, const an_peaks_place *p, int 
     }
 }
 
+/* The place of pair number pair of rows of y in image n, and the channels from c on. */
+AN_BODY an_peaks_place an_peaks_place_of(const an_peaks_args *a, uint32_t n, uint32_t pair, int c, an_stored stored,
+                                         int count)
+{
+    an_peaks_place p;
+    int top = (int)pair * 2 * 2 - a->pad;
+    uint64_t first = an_pixel_index(&a->from, n, 0, 0, c, a->h, a->w);
+    p.from = (const char *)a->at.in[0] + first * (stored == AN_STORED_F32 ? 4 : 2);
+    p.oy = (int)pair * 2;
+    p.sides = an_sides_of(c, count, a->width);
+    AN_UNROLL for (int row = 0; row < 5; row++)
+    {
+        int y = top + row;
+        p.rows[row] = (uint32_t)((y < 0 ? 0 : y < a->h ? y : a->h - 1) * a->w * a->from.channels);
+    }
+    AN_UNROLL for (int row = 0; row < 2; row++) p.beyond[row] = top + row < 0 ? AN_PEAK_BEYOND : 0;
+    return p;
+}
+
 AN_BODY void an_peaks_group(const an_peaks_args *a, uint64_t item, an_stored stored, int count, int normalised)
 {
     uint32_t i = (uint32_t)item, groups = (uint32_t)(a->channels / count), pairs = (uint32_t)(a->oh + 1) / 2;
-    uint32_t parts = (uint32_t)(a->ow + a->across - 1) / (uint32_t)a->across, part = i / groups % parts;
+    uint32_t parts = (uint32_t)(a->ow + a->across - 1) / (uint32_t)a->across;
     uint32_t pair = i / groups / parts % pairs, n = i / groups / parts / pairs;
-    an_peaks_place p;
-    p.c = (int)(i % groups) * count;
-    p.oy = (int)pair * 2;
-    p.top = p.oy * 2 - a->pad;
-    p.first = ((uint64_t)n * (uint64_t)a->h + (uint64_t)(int64_t)p.top) * (uint64_t)a->w;
-    p.sides = an_sides_of(p.c, count, a->width);
-    int ox = (int)part * a->across, windows = ox + a->across < a->ow ? a->across : a->ow - ox;
-    uint64_t to = an_pixel_index(&a->to, n, p.oy, ox, p.c, a->oh, a->ow);
+    int c = (int)(i % groups) * count, ox = (int)(i / groups % parts) * a->across;
+    int windows = ox + a->across < a->ow ? a->across : a->ow - ox;
+    an_peaks_place p = an_peaks_place_of(a, n, pair, c, stored, count);
+    uint64_t to = an_pixel_index(&a->to, n, p.oy, ox, c, a->oh, a->ow);
     an_peaks_walk(a, &p, ox, windows, to, stored, count, normalised);
 }
 

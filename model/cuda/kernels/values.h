@@ -76,19 +76,6 @@ AN_BODY uint32_t an_stored_bits(an_stored stored, float value)
     return (bits + 0x7FFF + (bits >> 16 & 1)) >> 16;
 }
 
-/* Two values as bf16 in one word, the first in its lower half. Devices from compute capability 8.0 on have an
- * instruction that rounds as an_stored_bits does. */
-AN_BODY uint32_t an_pair_bits(float low, float high)
-{
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
-    uint32_t pair;
-    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
-    return pair;
-#else
-    return an_stored_bits(AN_STORED_BF16, low) | an_stored_bits(AN_STORED_BF16, high) << 16;
-#endif
-}
-
 /* Value number k of words in memory. */
 AN_BODY float an_word_value(const uint32_t *words, an_stored stored, int k)
 {
@@ -162,7 +149,7 @@ AN_BODY void an_group_store(void *to, an_stored stored, uint64_t first, int coun
         AN_UNROLL for (int k = 0; k < 4; k++)
         {
             v.words[k] = stored == AN_STORED_F32 ? an_stored_bits(stored, values[g + k])
-                                                 : an_pair_bits(values[g + 2 * k], values[g + 2 * k + 1]);
+                                                 : an_bf16_pair(values[g + 2 * k], values[g + 2 * k + 1]);
         }
         an_sixteen_store(to, stored, first + (uint64_t)g, v);
     }
