@@ -80,6 +80,7 @@ static an_backend_options device_options(const an_exec_options *o, const device_
                                 .seed = o->seed,
                                 .precision = o->precision,
                                 .choices = o->choices,
+                                .notes = o->notes,
                                 .direct = o->direct,
                                 .conversion = o->conversion};
 }

@@ -43,8 +43,10 @@ ROOMS = {
     "model/cpu": {"base", "model", "model/graph", "model/cpu/kernels"},
     "model/cuda/kernels": {"base"},
     "model/cuda/library": {"base", "model/graph"},
+    "model/cuda/proof": {"base", "model/graph", "model/cuda/kernels", "model/cuda/library"},
     "model/cuda/module": {"base", "model", "model/graph"},
-    "model/cuda": {"base", "model", "model/graph", "model/cuda/kernels", "model/cuda/library"},
+    "model/cuda": {"base", "model", "model/graph", "model/cuda/kernels", "model/cuda/library",
+                   "model/cuda/proof"},
 
     "train/state": {"base", "base/text", "model", "model/graph"},
     "train/watch": {"base", "base/text", "model", "train/state"},

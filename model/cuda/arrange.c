@@ -17,6 +17,7 @@
 #define CLEARLY 0.98 /* as in conv_ways.c */
 #define VECTOR 16    /* bytes that kernels read at once: a group of channels lies within one part */
 
+/* A pooling that computes the normalisation before it (peaks.c) cannot write parts if that is over all channels. */
 static bool takes_parts(const an_op *op)
 {
     switch (op->node.kind) {
@@ -25,7 +26,7 @@ static bool takes_parts(const an_op *op)
     case AN_OP_LRN:
         return op->node.groups == 2;
     case AN_OP_POOL:
-        return true;
+        return op->input->node.kind != AN_OP_LRN || op->input->node.groups == 2;
     default:
         return false;
     }

@@ -272,6 +272,7 @@ int an_cuda_open(an_backend **out, const an_backend_options *options)
     cuda->seed = options->seed;
     cuda->processors = processors;
     cuda->choices = options->choices;
+    cuda->notes = options->notes;
     cuda->conversion = options->conversion ? *options->conversion : (an_conversion){.side = 1, .scale = 1};
     cuda->precision = precisions[options->precision];
     cuda->stored = cuda->precision == AN_CUDA_BF16 ? AN_STORED_BF16 : AN_STORED_F32;

@@ -200,13 +200,15 @@ static int input_prepare(an_op *op)
     args->at.items = an_cuda_tensor_items(y) * bytes / 16;
     args->h = y->h;
     args->w = y->w;
+    args->row = COLOURS * y->w;
+    args->image_bytes = (uint32_t)((COLOURS * y->w) * y->h);
     args->side = blocks.side;
     args->pad = blocks.pad;
     args->rows = an_divisor_of((uint32_t)blocks.rows);
     args->columns = an_divisor_of((uint32_t)blocks.columns);
     args->groups = an_divisor_of((uint32_t)((size_t)y->stored_c * bytes / 16));
     args->line = an_divisor_of((uint32_t)line);
-    args->words = line % 4 == 0 && COLOURS * blocks.pad % 4 == 0 && COLOURS * y->w % 4 == 0;
+    args->words = line % 4 == 0 && COLOURS * blocks.pad % 4 == 0 && args->row % 4 == 0;
     args->scale = (float)op->cuda->conversion.scale;
     args->stored = y->stored;
     return AN_OK;

@@ -12,6 +12,11 @@ static cudaDataType_t type_of(an_stored stored)
     return stored == AN_STORED_BF16 ? CUDA_R_16BF : CUDA_R_32F;
 }
 
+static cublasComputeType_t compute_of(an_cuda_precision precision)
+{
+    return precision == AN_CUDA_TF32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
+}
+
 static int layout(cublasLtMatrixLayout_t *out, const an_matmul *matmul, cudaDataType_t type, bool turned, int64_t rows,
                   int64_t columns)
 {
@@ -27,14 +32,18 @@ static int attribute(const an_matmul *matmul, cublasLtMatmulDescAttributes_t nam
                            matmul->subject);
 }
 
+int an_matmul_bias_set(an_matmul *matmul, const void *bias)
+{
+    return attribute(matmul, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias, sizeof bias);
+}
+
 static int operation_make(an_matmul *matmul, an_cuda_precision precision)
 {
     const an_matmul_spec *spec = &matmul->spec;
-    cublasComputeType_t compute = precision == AN_CUDA_TF32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
     cublasOperation_t a = spec->turn_a ? CUBLAS_OP_T : CUBLAS_OP_N, b = spec->turn_b ? CUBLAS_OP_T : CUBLAS_OP_N;
     cublasLtEpilogue_t epilogue = spec->relu ? CUBLASLT_EPILOGUE_RELU_BIAS : CUBLASLT_EPILOGUE_BIAS;
-    int rc = an_cublas_check(cublasLtMatmulDescCreate(&matmul->operation, compute, CUDA_R_32F), "describe %s",
-                             matmul->subject);
+    int rc = an_cublas_check(cublasLtMatmulDescCreate(&matmul->operation, compute_of(precision), CUDA_R_32F),
+                             "describe %s", matmul->subject);
     if (rc)
         return rc;
     rc = attribute(matmul, CUBLASLT_MATMUL_DESC_TRANSA, &a, sizeof a);
@@ -48,60 +57,30 @@ static int operation_make(an_matmul *matmul, an_cuda_precision precision)
     rc = attribute(matmul, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof epilogue);
     if (rc)
         return rc;
-    return attribute(matmul, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &spec->bias, sizeof spec->bias);
+    return an_matmul_bias_set(matmul, spec->bias);
 }
 
-/* Keeps the results that the heuristic has not marked as failed, and returns their number. */
-static int valid_keep(cublasLtMatmulHeuristicResult_t *results, int found)
+void an_matmul_take(an_matmul *matmul, const an_algorithm *algorithm)
 {
-    int kept = 0;
-    for (int i = 0; i < found; i++)
-        if (results[i].state == CUBLAS_STATUS_SUCCESS)
-            results[kept++] = results[i];
-    return kept;
-}
-
-/* Asks the heuristic for algorithms, best first. Reductions whose order depends on timing are excluded, so every run
- * gives the same bits. */
-static int algorithms_ask(const an_matmul *matmul, const an_backend *cuda, int room,
-                          cublasLtMatmulHeuristicResult_t *results, int *found)
-{
-    cublasLtMatmulPreference_t preference;
-    size_t workspace = AN_MATMUL_WORKSPACE;
-    uint32_t schemes = CUBLASLT_REDUCTION_SCHEME_NONE | CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
-    *found = 0;
-    int rc = an_cublas_check(cublasLtMatmulPreferenceCreate(&preference), "describe %s", matmul->subject);
-    if (rc)
-        return rc;
-    cublasStatus_t status = cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES,
-                                                                 &workspace, sizeof workspace);
-    if (status == CUBLAS_STATUS_SUCCESS)
-        status = cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &schemes,
-                                                      sizeof schemes);
-    if (status == CUBLAS_STATUS_SUCCESS)
-        status = cublasLtMatmulAlgoGetHeuristic(cuda->blas, matmul->operation, matmul->a, matmul->b, matmul->d,
-                                                matmul->d, preference, room, results, found);
-    rc = an_cublas_check(status, "find an algorithm for %s", matmul->subject);
-    *found = rc ? 0 : valid_keep(results, *found);
-    cublasStatus_t destroyed = cublasLtMatmulPreferenceDestroy(preference);
-    if (!rc)
-        rc = an_cublas_check(destroyed, "describe %s", matmul->subject);
-    if (!rc && !*found)
-        rc = an_error(AN_EUNSUPPORTED, "cuBLASLt has no algorithm for %s", matmul->subject);
-    return rc;
+    matmul->algorithm = algorithm->words;
+    matmul->workspace = algorithm->workspace;
 }
 
 static int algorithm_choose(an_matmul *matmul, an_backend *cuda)
 {
-    cublasLtMatmulHeuristicResult_t results[AN_TUNE_CANDIDATES];
-    int found, chosen = 0;
-    int rc = algorithms_ask(matmul, cuda, AN_TUNE_CANDIDATES, results, &found);
-    if (!rc && cuda->choices)
-        rc = an_tune_matmul(cuda, matmul, results, found, &chosen);
+    const an_product product = {.handle = cuda->blas,
+                                .operation = matmul->operation,
+                                .a = matmul->a,
+                                .b = matmul->b,
+                                .d = matmul->d,
+                                .compute = compute_of(cuda->precision),
+                                .type = type_of(cuda->stored),
+                                .type_d = type_of(matmul->spec.stored_d),
+                                .workspace = AN_MATMUL_WORKSPACE,
+                                .subject = matmul->subject};
+    int rc = an_tune_matmul(cuda, matmul, &product);
     if (rc)
-        return rc;
-    matmul->algorithm = results[chosen].algo;
-    matmul->workspace = results[chosen].workspaceSize;
+        return an_error_prefix(rc, "%s", matmul->subject);
     if (matmul->workspace > cuda->workspace_size)
         cuda->workspace_size = matmul->workspace;
     return AN_OK;

@@ -6,6 +6,7 @@
 #define AN_MODEL_CUDA_MATMUL_PRIVATE_H
 
 #include "model/cuda/cuda_private.h"
+#include "model/cuda/library/algorithm.h"
 
 typedef struct {
     int64_t m, n, k;     /* D is m x n, op(A) m x k, op(B) k x n */
@@ -39,9 +40,11 @@ typedef struct {
 } an_matmul_places;
 int an_matmul_run_on(const an_matmul *matmul, const an_backend *cuda, const an_matmul_places *at);
 int an_matmul_run(const an_matmul *matmul, const an_backend *cuda);
-void an_matmul_free(an_matmul *matmul); /* a zeroed one is fine */
-/* tune_matmul.c. Sets chosen to the number of the result that was chosen before, or is fastest now. */
-int an_tune_matmul(an_backend *cuda, an_matmul *matmul, const cublasLtMatmulHeuristicResult_t *results, int count,
-                   int *chosen);
+void an_matmul_free(an_matmul *matmul);                                /* a zeroed one is fine */
+void an_matmul_take(an_matmul *matmul, const an_algorithm *algorithm); /* sets the algorithm */
+int an_matmul_bias_set(an_matmul *matmul, const void *bias);           /* takes the bias from there */
+/* tune_matmul.c. Sets the algorithm: the one that was chosen before, or is fastest now. AN_EUNSUPPORTED if none passes
+ * its proof. */
+int an_tune_matmul(an_backend *cuda, an_matmul *matmul, const an_product *product);
 
 #endif

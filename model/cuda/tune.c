@@ -1,20 +1,18 @@
-/* Measuring kernels against each other on the device. */
+/* Proving kernels and measuring them against each other on the device. */
 #include "model/cuda/tune_private.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/error.h"
 
 #define RUNS 7
 #define ALIGNMENT ((size_t)256)
-#define ORDINARY                                                                                                       \
-    0x3c /* each byte of a small number in bf16 and fp32; with zeros a device saves power and runs faster */
 #define CLEARLY 0.98f /* a candidate must take at most this share of the best one's time; a smaller gain is noise */
 
 /* The driver's version in the key is the CUDA version that it supports, the only version that the runtime reports. */
-int an_tune_key(const an_backend *cuda, char key[AN_TUNE_KEY], const char *operation)
+int an_tune_key(const an_backend *cuda, an_tune_contest *contest)
 {
     struct cudaDeviceProp p;
     int driver = 0;
@@ -24,10 +22,13 @@ int an_tune_key(const an_backend *cuda, char key[AN_TUNE_KEY], const char *opera
         rc = an_cuda_check(cudaDriverGetVersion(&driver), "ask for the version of the driver");
     if (rc)
         return rc;
-    int length = snprintf(
-        key, AN_TUNE_KEY, "%s, compute capability %d.%d, %d processors, driver %d, cuDNN %zu, cuBLASLt %zu: %s", p.name,
-        p.major, p.minor, p.multiProcessorCount, driver, cudnnGetVersion(), cublasLtGetVersion(), operation);
-    return length < AN_TUNE_KEY ? AN_OK : an_error(AN_EINTERNAL, "the name of an operation is too long: %s", operation);
+    int length =
+        snprintf(contest->key, AN_TUNE_KEY,
+                 "%s, compute capability %d.%d, %d processors, driver %d, cuDNN %zu, cuBLASLt %zu: %s", p.name, p.major,
+                 p.minor, p.multiProcessorCount, driver, cudnnGetVersion(), cublasLtGetVersion(), contest->operation);
+    return length < AN_TUNE_KEY
+               ? AN_OK
+               : an_error(AN_EINTERNAL, "the name of an operation is too long: %s", contest->operation);
 }
 
 static size_t aligned(size_t size)
@@ -35,32 +36,104 @@ static size_t aligned(size_t size)
     return (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
 }
 
-int an_tune_scratch_make(an_tune_scratch *scratch, const an_backend *cuda, const size_t sizes[AN_TUNE_PARTS],
-                         void *parts[AN_TUNE_PARTS], const char *what)
+static int memory_make(void **out, const an_backend *cuda, size_t size, const char *what)
 {
-    size_t offset = 0;
+    return an_cuda_check(cudaMalloc(out, size),
+                         "allocate %zu bytes on cuda:%d to compare and measure kernels of %s (%llu bytes are in use by "
+                         "this network; a smaller batch needs less)",
+                         size, cuda->device, what, (unsigned long long)cuda->memory);
+}
+
+int an_tune_scratch_make(an_tune_scratch *scratch, const an_backend *cuda, const size_t sizes[AN_TUNE_PARTS],
+                         const char *what)
+{
+    size_t offset = 0, size = 0;
     *scratch = (an_tune_scratch){0};
     for (int i = 0; i < AN_TUNE_PARTS; i++)
-        scratch->size += aligned(sizes[i]);
-    int rc = an_cuda_check(cudaMalloc(&scratch->memory, scratch->size),
-                           "allocate %zu bytes on cuda:%d to measure kernels of %s (%llu bytes are in use by this "
-                           "network; a smaller batch needs less)",
-                           scratch->size, cuda->device, what, (unsigned long long)cuda->memory);
-    if (rc)
-        return rc;
-    for (int i = 0; i < AN_TUNE_PARTS; i++) {
-        parts[i] = sizes[i] ? (char *)scratch->memory + offset : NULL;
+        size += aligned(sizes[i]);
+    int rc = memory_make(&scratch->memory, cuda, size, what);
+    for (int i = 0; i < AN_TUNE_PARTS && !rc; i++) {
+        scratch->parts[i] = sizes[i] ? (char *)scratch->memory + offset : NULL;
         offset += aligned(sizes[i]);
     }
-    return an_cuda_check(cudaMemsetAsync(scratch->memory, ORDINARY, scratch->size, cuda->compute),
-                         "fill %zu bytes on cuda:%d", scratch->size, cuda->device);
+    return rc;
+}
+
+int an_tune_scratch_reserve(an_tune_scratch *scratch, const an_backend *cuda, size_t size, const char *what)
+{
+    if (scratch->workspace && size <= scratch->workspace_size)
+        return AN_OK;
+    (void)cudaFree(scratch->workspace);
+    scratch->workspace = NULL;
+    scratch->workspace_size = size ? size : 1;
+    return memory_make(&scratch->workspace, cuda, scratch->workspace_size, what);
 }
 
 /* A failure is ignored: if the device is lost, the next call reports it. */
 void an_tune_scratch_free(an_tune_scratch *scratch)
 {
     (void)cudaFree(scratch->memory);
+    (void)cudaFree(scratch->workspace);
     *scratch = (an_tune_scratch){0};
+}
+
+const an_choice *an_tune_kept(const an_backend *cuda, const an_tune_contest *contest)
+{
+    return cuda->choices ? an_choices_find(cuda->choices, contest->key) : NULL;
+}
+
+/* Adds a line to the notes, unless it is there: two devices of one kind, or two layers of one shape, find the same. */
+static int tell(const an_backend *cuda, const char *line)
+{
+    if (!cuda->notes || (cuda->notes->size && strstr((const char *)cuda->notes->data, line)))
+        return AN_OK;
+    return an_buffer_printf(cuda->notes, "%s\n", line);
+}
+
+#define LINE (AN_TUNE_OPERATION + AN_PLAN_ENGINE_NAME + AN_PROOF_WHY + 192)
+
+int an_tune_kept_tell(const an_backend *cuda, const an_tune_contest *contest, const an_choice *kept)
+{
+    char line[LINE];
+    snprintf(line, sizeof line,
+             "%s's kernel '%s', which was chosen before for %s, can no longer be used: another is chosen now, which "
+             "can change the last bits of results",
+             contest->library, kept->name, contest->operation);
+    return tell(cuda, line);
+}
+
+/* A candidate as the proof runs it. */
+typedef struct {
+    const an_tune_contest *contest;
+    int candidate;
+} entrant;
+
+static int entrant_run(void *context)
+{
+    const entrant *e = context;
+    return e->contest->run(e->contest->context, e->candidate);
+}
+
+int an_tune_prove(const an_backend *cuda, const an_tune_contest *contest, int candidate, bool *passed)
+{
+    entrant e = {contest, candidate};
+    an_proof_verdict verdict;
+    char why[AN_PROOF_WHY], line[LINE];
+    int rc = an_proof_try(&contest->proof, entrant_run, &e, &verdict, why);
+    *passed = !rc && verdict == AN_PROOF_PASSED;
+    if (rc || verdict != AN_PROOF_FAILED)
+        return rc;
+    snprintf(line, sizeof line, "%s's kernel '%s' is not used for %s: %s", contest->library,
+             contest->name(contest->context, candidate), contest->operation, why);
+    return tell(cuda, line);
+}
+
+int an_tune_none(const an_tune_contest *contest)
+{
+    return an_error(AN_EUNSUPPORTED,
+                    "no kernel that %s offers for %s runs, computes rightly and gives the same bits twice: take "
+                    "another --precision or --batch, or another version of %s",
+                    contest->library, contest->operation, contest->library);
 }
 
 static int ascending(const void *one, const void *other)
@@ -69,36 +142,16 @@ static int ascending(const void *one, const void *other)
     return (a > b) - (a < b);
 }
 
-/* Runs each candidate once, which may load its kernel. A candidate that its library refuses now drops out of the
- * contest; it is an error if all are refused, or if the device fails. */
-static int candidates_try(const an_backend *cuda, const an_tune_contest *contest, bool *usable)
-{
-    int refused = AN_OK;
-    bool any = false;
-    for (int i = 0; i < contest->count; i++) {
-        int rc = contest->run(contest->context, i);
-        cudaError_t waited = cudaStreamSynchronize(cuda->compute);
-        if (rc && waited != cudaSuccess)
-            return rc;
-        if (waited != cudaSuccess)
-            return an_cuda_check(waited, "measure kernels on cuda:%d", cuda->device);
-        usable[i] = !rc;
-        any = any || !rc;
-        refused = rc ? rc : refused;
-    }
-    return any ? AN_OK : refused;
-}
-
 typedef struct {
     cudaEvent_t events[RUNS][AN_TUNE_CANDIDATES + 1]; /* before each candidate, and after the last */
-    bool usable[AN_TUNE_CANDIDATES];
+    int count;
 } race;
 
-static int events_make(race *r, const an_backend *cuda, int count)
+static int events_make(race *r, const an_backend *cuda)
 {
     int rc = AN_OK;
     for (int round = 0; round < RUNS && !rc; round++)
-        for (int i = 0; i <= count && !rc; i++)
+        for (int i = 0; i <= r->count && !rc; i++)
             rc = an_cuda_check(cudaEventCreateWithFlags(&r->events[round][i], cudaEventDefault),
                                "make an event on cuda:%d", cuda->device);
     return rc;
@@ -115,9 +168,8 @@ static void events_free(race *r)
 static int round_run(const race *r, const an_backend *cuda, const an_tune_contest *contest, int round)
 {
     int rc = an_cuda_record(r->events[round][0], cuda->compute);
-    for (int i = 0; i < contest->count && !rc; i++) {
-        if (r->usable[i])
-            rc = contest->run(contest->context, i);
+    for (int i = 0; i < r->count && !rc; i++) {
+        rc = contest->run(contest->context, i);
         if (!rc)
             rc = an_cuda_record(r->events[round][i + 1], cuda->compute);
     }
@@ -152,46 +204,34 @@ static int rounds_run(race *r, const an_backend *cuda, const an_tune_contest *co
 }
 
 /* Runs all candidates in each round, so that a clock which rises with the load or falls with the heat does so for all
- * of them alike. The median of a candidate that dropped out is infinite. */
-static int contest_run(const an_backend *cuda, const an_tune_contest *contest, float *medians)
+ * of them alike. Their proofs have loaded the kernels. */
+static int contest_run(const an_backend *cuda, const an_tune_contest *contest, int count, float *medians)
 {
-    race r = {0};
-    int rc = candidates_try(cuda, contest, r.usable);
-    if (!rc)
-        rc = events_make(&r, cuda, contest->count);
+    race r = {.count = count};
+    int rc = events_make(&r, cuda);
     if (!rc)
         rc = rounds_run(&r, cuda, contest);
-    for (int i = 0; i < contest->count && !rc; i++) {
-        medians[i] = INFINITY;
-        if (r.usable[i])
-            rc = median_read(&r, cuda, i, &medians[i]);
-    }
+    for (int i = 0; i < count && !rc; i++)
+        rc = median_read(&r, cuda, i, &medians[i]);
     events_free(&r);
     return rc;
 }
 
-int an_tune_decide(an_backend *cuda, const an_tune_contest *contest, int *winner, double *microseconds)
+int an_tune_decide(an_backend *cuda, const an_tune_contest *contest, int count, int *winner, double *microseconds)
 {
     float times[AN_TUNE_CANDIDATES];
     char name[AN_PLAN_ENGINE_NAME], key[AN_TUNE_KEY];
-    int rc = contest_run(cuda, contest, times);
+    int rc = contest_run(cuda, contest, count, times);
     if (rc)
         return rc;
-    int first = 0;
-    while (isinf(times[first]))
-        first++;
-    *winner = first;
-    for (int i = first + 1; i < contest->count; i++)
+    *winner = 0;
+    for (int i = 1; i < count; i++)
         if (times[i] < CLEARLY * times[*winner])
             *winner = i;
     *microseconds = times[*winner];
     snprintf(name, sizeof name, "%s", contest->name(contest->context, *winner));
     snprintf(key, sizeof key, "%s", contest->key);
-    an_choice choice = {.key = key,
-                        .name = name,
-                        .microseconds = times[*winner],
-                        .first = times[first],
-                        .used = true,
-                        .measured = true};
+    an_choice choice = {
+        .key = key, .name = name, .microseconds = times[*winner], .first = times[0], .used = true, .measured = true};
     return an_choices_replace(cuda->choices, &choice);
 }

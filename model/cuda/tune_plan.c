@@ -1,5 +1,5 @@
 /* Choosing the engine of a convolution: the one chosen before for the same operation, or the fastest of those that the
- * heuristic proposes and that suit. They are measured on memory of their own, before the network's is filled. */
+ * heuristic proposes and that suit. They run on memory of their own. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -9,10 +9,15 @@
 /* Engines with a larger workspace are passed over: all plans share one workspace, as large as the largest. */
 #define WORKSPACE_MAX ((int64_t)512 << 20)
 
+enum { X, Y, W, B, ROOM }; /* the parts of the scratch memory */
+
 typedef struct {
     an_backend *cuda;
-    an_plan plans[AN_TUNE_CANDIDATES];
-    int count;
+    const an_plan_spec *spec;
+    an_tune_scratch scratch;
+    an_tune_contest contest;
+    an_plan plans[AN_TUNE_CANDIDATES + 1]; /* those that passed, and one on trial */
+    int count;                             /* that passed */
 } field;
 
 static const char *plan_name(const void *context, int candidate)
@@ -26,93 +31,143 @@ static int plan_run(void *context, int candidate)
     return an_plan_run(&f->plans[candidate], f->cuda->cudnn);
 }
 
-static int key_make(const an_backend *cuda, const an_plan_spec *spec, char key[AN_TUNE_KEY])
+static int scratch_make(field *f)
 {
-    char operation[AN_PLAN_SUBJECT + 32], subject[AN_PLAN_SUBJECT];
-    an_plan_subject(spec, subject, sizeof subject);
-    snprintf(operation, sizeof operation, "%s, activation %d", subject, (int)spec->activation);
-    return an_tune_key(cuda, key, operation);
-}
-
-static int plans_make(field *f, const an_plan_spec *spec)
-{
-    char names[AN_PLAN_PROPOSALS][AN_PLAN_ENGINE_NAME];
-    int count;
-    int rc = an_plan_engines(spec, f->cuda->properties, names, AN_PLAN_PROPOSALS, &count);
-    for (int i = 0; i < count && f->count < AN_TUNE_CANDIDATES && !rc; i++) {
-        an_plan *plan = &f->plans[f->count];
-        rc = an_plan_make(plan, spec, f->cuda->properties, names[i]);
-        if (rc == AN_EUNSUPPORTED)
-            rc = AN_OK; /* the heuristic also names engines that then refuse the graph */
-        else if (!rc && plan->workspace > WORKSPACE_MAX && f->count)
-            an_plan_free(plan);
-        else if (!rc)
-            f->count++;
-    }
-    return rc;
-}
-
-static int plans_bind(field *f, const an_plan_spec *spec, an_tune_scratch *scratch)
-{
-    size_t value = spec->precision == AN_CUDA_BF16 ? 2 : 4, workspace = 1;
+    const an_plan_spec *spec = f->spec;
+    size_t value = spec->precision == AN_CUDA_BF16 ? 2 : 4;
     size_t x = (size_t)spec->n * (size_t)spec->h * (size_t)spec->w * (size_t)an_plan_x_pitch(spec);
     size_t y = (size_t)spec->n * (size_t)spec->oh * (size_t)spec->ow * (size_t)an_plan_y_pitch(spec);
     size_t w = (size_t)spec->k * (size_t)spec->kernel * (size_t)spec->kernel * (size_t)(spec->c / spec->groups);
-    void *parts[AN_TUNE_PARTS];
-    for (int i = 0; i < f->count; i++)
-        if ((size_t)f->plans[i].workspace > workspace)
-            workspace = (size_t)f->plans[i].workspace;
-    const size_t sizes[AN_TUNE_PARTS] = {x * value, y * value, w * value, (size_t)spec->k * value, workspace};
-    int rc = an_tune_scratch_make(scratch, f->cuda, sizes, parts, f->plans[0].subject);
-    for (int i = 0; i < f->count && !rc; i++)
-        rc = an_plan_bind(&f->plans[i], spec, parts[0], parts[1], parts[2], parts[3], parts[4]);
+    const size_t sizes[AN_TUNE_PARTS] = {
+        [X] = x * value, [Y] = y * value, [W] = w * value, [B] = (size_t)spec->k * value, [ROOM] = AN_PROOF_ROOM};
+    return an_tune_scratch_make(&f->scratch, f->cuda, sizes, f->contest.operation);
+}
+
+/* Names the operation and begins the proof of its candidates. */
+static int field_begin(field *f, an_backend *cuda, const an_plan_spec *spec)
+{
+    char subject[AN_PLAN_SUBJECT];
+    f->cuda = cuda;
+    f->spec = spec;
+    f->contest = (an_tune_contest){.library = "cuDNN", .name = plan_name, .run = plan_run, .context = f};
+    an_plan_subject(spec, subject, sizeof subject);
+    snprintf(f->contest.operation, sizeof f->contest.operation, "%s, activation %d", subject, (int)spec->activation);
+    int rc = an_tune_key(cuda, &f->contest);
+    if (rc)
+        return rc;
+    rc = scratch_make(f);
+    if (rc)
+        return rc;
+    void *const *parts = f->scratch.parts;
+    f->contest.proof = (an_proof){.stream = cuda->compute, .room = parts[ROOM]};
+    return an_proof_conv(&f->contest.proof, spec, &(an_proof_tensors){parts[X], parts[W], parts[Y], parts[B]});
+}
+
+static int plan_bind(field *f, int number)
+{
+    void *const *parts = f->scratch.parts;
+    return an_plan_bind(&f->plans[number], f->spec, parts[X], parts[Y], parts[W], parts[B], f->scratch.workspace);
+}
+
+/* Tries the plan behind those that passed; it is freed if it does not pass. */
+static int plan_prove(field *f, bool *passed)
+{
+    an_plan *plan = &f->plans[f->count];
+    *passed = false;
+    int rc = an_tune_scratch_reserve(&f->scratch, f->cuda, (size_t)plan->workspace, f->contest.operation);
+    if (!rc)
+        rc = plan_bind(f, f->count);
+    if (!rc)
+        rc = an_tune_prove(f->cuda, &f->contest, f->count, passed);
+    if (*passed)
+        f->count++;
+    else
+        an_plan_free(plan);
     return rc;
 }
 
-static int plan_measure(field *f, an_plan *plan, const an_plan_spec *spec, const char *key)
+/* The engine that was chosen before, if it can still be made and passes. */
+static int kept_try(field *f, double *microseconds)
 {
-    an_tune_contest contest = {.key = key, .name = plan_name, .run = plan_run, .context = f};
-    an_tune_scratch scratch = {0};
-    double microseconds;
+    const an_choice *kept = an_tune_kept(f->cuda, &f->contest);
+    bool passed = false;
+    if (!kept)
+        return AN_OK;
+    *microseconds = kept->microseconds;
+    int rc = an_plan_make(&f->plans[0], f->spec, f->cuda->properties, kept->name);
+    if (rc && rc != AN_EUNSUPPORTED)
+        return rc;
+    rc = rc ? AN_OK : plan_prove(f, &passed);
+    if (rc || passed)
+        return rc;
+    return an_tune_kept_tell(f->cuda, &f->contest, kept);
+}
+
+/* The engine of that name. The heuristic also names some that then refuse the graph. */
+static int engine_try(field *f, const char *name)
+{
+    an_plan *plan = &f->plans[f->count];
+    bool passed;
+    int rc = an_plan_make(plan, f->spec, f->cuda->properties, name);
+    if (rc)
+        return rc == AN_EUNSUPPORTED ? AN_OK : rc;
+    if (plan->workspace <= WORKSPACE_MAX || !f->count)
+        return plan_prove(f, &passed);
+    an_plan_free(plan);
+    return AN_OK;
+}
+
+/* Collects up to enough engines that pass, in the heuristic's order. */
+static int engines_try(field *f, int enough)
+{
+    char names[AN_PLAN_PROPOSALS][AN_PLAN_ENGINE_NAME];
+    int count;
+    int rc = an_plan_engines(f->spec, f->cuda->properties, names, AN_PLAN_PROPOSALS, &count);
+    for (int i = 0; i < count && f->count < enough && !rc; i++)
+        rc = engine_try(f, names[i]);
+    if (rc)
+        return rc;
+    return f->count ? AN_OK : an_tune_none(&f->contest);
+}
+
+static int fastest_find(field *f, int *winner, double *microseconds)
+{
+    int rc = engines_try(f, AN_TUNE_CANDIDATES);
+    for (int i = 0; i < f->count && !rc; i++)
+        rc = plan_bind(f, i); /* the workspace may have moved */
+    if (rc)
+        return rc;
+    return an_tune_decide(f->cuda, &f->contest, f->count, winner, microseconds);
+}
+
+static int choose(field *f, an_plan *plan)
+{
+    double microseconds = 0;
     int winner = 0;
-    int rc = plans_make(f, spec);
-    if (!rc && !f->count) /* fails too, and its message says what is missing */
-        return an_plan_make(plan, spec, f->cuda->properties, NULL);
-    contest.count = f->count;
-    if (!rc)
-        rc = plans_bind(f, spec, &scratch);
-    if (!rc)
-        rc = an_tune_decide(f->cuda, &contest, &winner, &microseconds);
-    if (!rc) {
-        *plan = f->plans[winner];
-        plan->microseconds = microseconds;
-        f->plans[winner] = (an_plan){0};
-    }
-    for (int i = 0; i < f->count; i++)
-        an_plan_free(&f->plans[i]);
-    an_tune_scratch_free(&scratch);
-    return rc;
+    int rc = kept_try(f, &microseconds);
+    if (!rc && !f->count)
+        rc = f->cuda->choices ? fastest_find(f, &winner, &microseconds) : engines_try(f, 1);
+    if (rc)
+        return rc;
+    *plan = f->plans[winner];
+    plan->microseconds = microseconds;
+    f->plans[winner] = (an_plan){0};
+    return AN_OK;
 }
 
 int an_tune_plan(an_backend *cuda, an_plan *plan, const an_plan_spec *spec)
 {
-    char key[AN_TUNE_KEY];
-    if (!cuda->choices)
-        return an_plan_make(plan, spec, cuda->properties, NULL);
-    int rc = key_make(cuda, spec, key);
-    if (rc)
-        return rc;
-    const an_choice *kept = an_choices_find(cuda->choices, key);
-    rc = kept ? an_plan_make(plan, spec, cuda->properties, kept->name) : AN_EUNSUPPORTED;
-    if (!rc)
-        plan->microseconds = kept->microseconds;
-    if (rc != AN_EUNSUPPORTED)
-        return rc;
     field *f = calloc(1, sizeof *f);
     if (!f)
         return an_error(AN_ENOMEM, "out of memory");
-    f->cuda = cuda;
-    rc = plan_measure(f, plan, spec, key);
+    int rc = field_begin(f, cuda, spec);
+    if (!rc)
+        rc = choose(f, plan);
+    if (rc)
+        (void)cudaStreamSynchronize(cuda->compute); /* the reference may still be computed */
+    for (int i = 0; i <= AN_TUNE_CANDIDATES; i++)
+        an_plan_free(&f->plans[i]);
+    an_tune_scratch_free(&f->scratch);
     free(f);
     return rc;
 }

@@ -1,40 +1,59 @@
-/* Choosing among kernels that compute the same by measuring them on the device, while a network is made. The choices
- * are kept in the backend's an_choices, which the caller owns. All calls come from the thread that makes the network;
- * they wait for the compute stream. A candidate that its library refuses drops out; a device that fails is an error. */
+/* Choosing among kernels that compute the same. A kernel is a candidate only if it has passed its proof
+ * (proof/proof.h) on this device, whether it was chosen before, is the libraries' favourite or one of many; those that
+ * pass are measured, while a network is made. The choices are kept in the backend's an_choices, which the caller owns;
+ * without, the first that passes is taken. What is not used although a library offers it, and choices that no longer
+ * hold, are told in the backend's notes.
+ *
+ * All calls come from the thread that makes the network; they wait for the compute stream. A candidate that its library
+ * refuses drops out; a device that fails is an error. */
 #ifndef AN_MODEL_CUDA_TUNE_PRIVATE_H
 #define AN_MODEL_CUDA_TUNE_PRIVATE_H
 
 #include "model/cuda/cuda_private.h"
+#include "model/cuda/proof/proof.h"
 
 #define AN_TUNE_CANDIDATES 8
+#define AN_TUNE_OPERATION 224
 #define AN_TUNE_KEY 512
 
-/* Writes the key of a choice: the device and versions that it depends on, and the operation. */
-int an_tune_key(const an_backend *cuda, char key[AN_TUNE_KEY], const char *operation);
-
-/* Device memory filled with ordinary numbers, for kernels to run on. */
-typedef struct {
-    void *memory;
-    size_t size;
-} an_tune_scratch;
+/* Device memory of their own for kernels to run on. */
 #define AN_TUNE_PARTS 5
+typedef struct {
+    void *memory, *workspace;
+    size_t workspace_size;
+    void *parts[AN_TUNE_PARTS]; /* NULL where a size is 0 */
+} an_tune_scratch;
 int an_tune_scratch_make(an_tune_scratch *scratch, const an_backend *cuda, const size_t sizes[AN_TUNE_PARTS],
-                         void *parts[AN_TUNE_PARTS], const char *what);
+                         const char *what);
+/* Makes the workspace at least that large; it may move. */
+int an_tune_scratch_reserve(an_tune_scratch *scratch, const an_backend *cuda, size_t size, const char *what);
 void an_tune_scratch_free(an_tune_scratch *scratch); /* once the device no longer uses it; a zeroed one is fine */
 
-/* Finds the fastest of count candidates and enters it into the backend's choices. run queues one candidate once; each
- * is run several times. Among candidates that are equally fast within measuring noise, the first wins. */
+/* The candidates for an operation. run queues one of them once. */
 typedef struct {
-    const char *key;
-    int count;
+    const char *library;               /* "cuDNN" */
+    char operation[AN_TUNE_OPERATION]; /* in words, with its shape and types */
+    char key[AN_TUNE_KEY];             /* of the choice */
     const char *(*name)(const void *context, int candidate);
     int (*run)(void *context, int candidate);
     void *context;
+    an_proof proof; /* begun: its operands are filled and its reference is queued */
 } an_tune_contest;
-int an_tune_decide(an_backend *cuda, const an_tune_contest *contest, int *winner, double *microseconds);
+/* Writes the key: the device and versions that a choice depends on, and the operation. */
+int an_tune_key(const an_backend *cuda, an_tune_contest *contest);
+/* What was chosen before; NULL: nothing, or the backend keeps no choices. */
+const an_choice *an_tune_kept(const an_backend *cuda, const an_tune_contest *contest);
+/* Tells that a choice no longer holds. */
+int an_tune_kept_tell(const an_backend *cuda, const an_tune_contest *contest, const an_choice *kept);
+/* Compares a candidate with the reference. One that fails is told. */
+int an_tune_prove(const an_backend *cuda, const an_tune_contest *contest, int candidate, bool *passed);
+/* The error if no candidate passes. */
+int an_tune_none(const an_tune_contest *contest);
+/* Finds the fastest of count candidates, all of which have passed, and enters it into the backend's choices. Each is
+ * run several times. Among those that are equally fast within measuring noise, the first wins. */
+int an_tune_decide(an_backend *cuda, const an_tune_contest *contest, int count, int *winner, double *microseconds);
 
-/* tune_plan.c. Makes the plan that was chosen before, or is fastest now; if the backend keeps no choices, the one that
- * the heuristic proposes first. */
+/* tune_plan.c. Makes the plan that was chosen before, or is fastest now. AN_EUNSUPPORTED if none passes. */
 int an_tune_plan(an_backend *cuda, an_plan *plan, const an_plan_spec *spec);
 
 #endif

@@ -20,6 +20,7 @@
  * Environment: AN_EMU_DEVICES (2), AN_EMU_CAPTURE=0 refuses captures, AN_EMU_PEER=0 refuses peer access, AN_EMU_DELAY
  * (largest delay before an operation, in microseconds; 20), AN_EMU_LOST (all devices fail after so many operations),
  * AN_EMU_COST=2:500,3:500 (cuDNN's proposals take so many microseconds longer on the devices' clocks),
+ * AN_EMU_FAULT=0:1:3,1:0:4 (library, proposal and fault, by their numbers below), AN_EMU_LEFTOVERS=1f (hexadecimal),
  * AN_EMU_REPORT=1 prints the counters at exit. */
 #ifndef AN_TESTS_EMU_EMU_H
 #define AN_TESTS_EMU_EMU_H
@@ -80,6 +81,18 @@ void emu_price_set(unsigned (*price)(const emu_convolution *convolution));
 void emu_copy_cost(unsigned microseconds);
 /* From now on operations with a library's proposal of that number fail when they are run; -1: none do. */
 void emu_refuse(emu_library library, int proposal);
+/* What is wrong with a library's proposal of that number from now on, after what real ones were seen to do. */
+typedef enum {
+    EMU_SOUND,
+    EMU_WRONG_PADDED,  /* cuDNN: pads in front as much as behind, where that is not the same */
+    EMU_WRONG_GROUPED, /* cuDNN: all groups work on the input channels of the first */
+    EMU_WRONG,         /* leaves out the last product of each sum */
+    EMU_UNSTEADY,      /* gives other bits in every second run, without having said so */
+    EMU_UNWRITTEN      /* leaves the last value of the result as it was */
+} emu_fault;
+void emu_fault_set(emu_library library, int proposal, emu_fault fault);
+/* What the words of cuBLASLt's algorithms hold from now on beside what they mean; 0 at the start. */
+void emu_leftovers_set(uint32_t bits);
 void emu_driver_set(int version);
 /* All devices fail after so many operations from now on, and so does every call that follows. */
 #define EMU_NEVER UINT64_MAX

@@ -9,8 +9,30 @@
 #define ALIVE 0x414C4956u
 #define ALGORITHM 0x414E414Cu
 #define WORKSPACE 4096
-#define FAILED 1    /* the number of the heuristic's result that is marked as failed */
-#define PROPOSALS 3 /* how many algorithms the heuristic finds; all but the first sum in two halves */
+#define FAILED 1 /* the number of the heuristic's result that is marked as failed */
+
+/* What the words of an algorithm mean. */
+typedef struct {
+    int32_t id, split;
+    uint32_t tile, stages, reduction, swizzle, custom;
+    uint16_t inner, cluster;
+} config;
+
+/* What the heuristic finds; all but the first sum in two halves. Algorithm 21 knows neither inner shapes nor clusters,
+ * and is not made by its number. */
+static const config proposals[] = {{.id = 10, .split = 1, .tile = 15, .stages = 8, .cluster = 2},
+                                   {.id = 10, .split = 1, .tile = 20, .stages = 8, .cluster = 2},
+                                   {.id = 21, .split = 2, .tile = 20, .reduction = 2}};
+#define PROPOSALS (int)(sizeof proposals / sizeof *proposals)
+#define NEVER_MADE 21
+
+/* The words: what they mean, among bits that were left in memory. */
+typedef struct {
+    uint32_t magic, leftover;
+    config says;
+    uint32_t rest[5];
+} algorithm;
+_Static_assert(sizeof(algorithm) <= sizeof(cublasLtMatmulAlgo_t), "the words of an algorithm");
 
 typedef struct {
     unsigned alive;
@@ -39,6 +61,7 @@ typedef struct {
     void *dt;
     float beta;
     bool split; /* by the algorithm */
+    emu_flaw flaw;
 } product;
 
 static bool alive(const void *object, const char *what)
@@ -167,6 +190,111 @@ static bool shapes_fit(const operation *o, const layout *a, const layout *b, con
     return false;
 }
 
+static void words_write(cublasLtMatmulAlgo_t *to, const config *says)
+{
+    algorithm words = {.magic = ALGORITHM, .leftover = emu_leftovers(), .says = *says};
+    for (int i = 0; i < 5; i++)
+        words.rest[i] = emu_leftovers() * (uint32_t)i;
+    memcpy(to, &words, sizeof words);
+}
+
+/* The number of the proposal that an algorithm is; -1: none. */
+static int proposal_of(const cublasLtMatmulAlgo_t *algo)
+{
+    algorithm words;
+    memcpy(&words, algo, sizeof words);
+    for (int i = 0; i < PROPOSALS && words.magic == ALGORITHM; i++)
+        if (!memcmp(&words.says, &proposals[i], sizeof words.says))
+            return i;
+    return -1;
+}
+
+/* The place and the size of a setting; NULL: the algorithm does not have it. */
+static void *setting(config *c, cublasLtMatmulAlgoConfigAttributes_t name, size_t *size)
+{
+    *size = name >= CUBLASLT_ALGO_CONFIG_INNER_SHAPE_ID ? 2 : 4;
+    switch (name) {
+    case CUBLASLT_ALGO_CONFIG_ID:
+        return &c->id;
+    case CUBLASLT_ALGO_CONFIG_TILE_ID:
+        return &c->tile;
+    case CUBLASLT_ALGO_CONFIG_SPLITK_NUM:
+        return &c->split;
+    case CUBLASLT_ALGO_CONFIG_REDUCTION_SCHEME:
+        return &c->reduction;
+    case CUBLASLT_ALGO_CONFIG_CTA_SWIZZLING:
+        return &c->swizzle;
+    case CUBLASLT_ALGO_CONFIG_CUSTOM_OPTION:
+        return &c->custom;
+    case CUBLASLT_ALGO_CONFIG_STAGES_ID:
+        return &c->stages;
+    case CUBLASLT_ALGO_CONFIG_INNER_SHAPE_ID:
+        return c->id == NEVER_MADE ? NULL : &c->inner;
+    case CUBLASLT_ALGO_CONFIG_CLUSTER_SHAPE_ID:
+        return c->id == NEVER_MADE ? NULL : &c->cluster;
+    default:
+        return NULL;
+    }
+}
+
+cublasStatus_t cublasLtMatmulAlgoInit(cublasLtHandle_t h, cublasComputeType_t compute, cudaDataType_t scale,
+                                      cudaDataType_t a, cudaDataType_t b, cudaDataType_t c, cudaDataType_t d, int id,
+                                      cublasLtMatmulAlgo_t *algo)
+{
+    (void)compute;
+    if (!alive(h, "a handle") || scale != CUDA_R_32F || a != b || c != d)
+        return CUBLAS_STATUS_INVALID_VALUE;
+    if (id != proposals[0].id)
+        return CUBLAS_STATUS_NOT_SUPPORTED;
+    words_write(algo, &(config){.id = id, .split = 1});
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasLtMatmulAlgoConfigGetAttribute(const cublasLtMatmulAlgo_t *algo,
+                                                    cublasLtMatmulAlgoConfigAttributes_t name, void *buf, size_t size,
+                                                    size_t *written)
+{
+    algorithm words;
+    size_t has;
+    memcpy(&words, algo, sizeof words);
+    const void *at = words.magic == ALGORITHM ? setting(&words.says, name, &has) : NULL;
+    if (!at || size != has)
+        return CUBLAS_STATUS_INVALID_VALUE;
+    memcpy(buf, at, size);
+    *written = size;
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasLtMatmulAlgoConfigSetAttribute(cublasLtMatmulAlgo_t *algo,
+                                                    cublasLtMatmulAlgoConfigAttributes_t name, const void *buf,
+                                                    size_t size)
+{
+    algorithm words;
+    size_t has;
+    memcpy(&words, algo, sizeof words);
+    void *at = setting(&words.says, name, &has);
+    if (!at || size != has || name == CUBLASLT_ALGO_CONFIG_ID)
+        return CUBLAS_STATUS_INVALID_VALUE;
+    memcpy(at, buf, size);
+    memcpy(algo, &words, sizeof words);
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasLtMatmulAlgoCheck(cublasLtHandle_t h, cublasLtMatmulDesc_t o, cublasLtMatrixLayout_t a,
+                                       cublasLtMatrixLayout_t b, cublasLtMatrixLayout_t c, cublasLtMatrixLayout_t d,
+                                       const cublasLtMatmulAlgo_t *algo, cublasLtMatmulHeuristicResult_t *result)
+{
+    (void)c;
+    if (!alive(h, "a handle") || !alive(o, "an operation") ||
+        !shapes_fit((const operation *)o, (const layout *)a, (const layout *)b, (const layout *)d))
+        return CUBLAS_STATUS_INVALID_VALUE;
+    if (proposal_of(algo) < 0)
+        return CUBLAS_STATUS_NOT_SUPPORTED;
+    result->workspaceSize = WORKSPACE;
+    result->state = CUBLAS_STATUS_SUCCESS;
+    return CUBLAS_STATUS_SUCCESS;
+}
+
 cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t h, cublasLtMatmulDesc_t o, cublasLtMatrixLayout_t a,
                                               cublasLtMatrixLayout_t b, cublasLtMatrixLayout_t c,
                                               cublasLtMatrixLayout_t d, cublasLtMatmulPreference_t p, int wanted,
@@ -183,8 +311,7 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t h, cublasLtMatmul
             results[*found].state = CUBLAS_STATUS_NOT_SUPPORTED;
             continue;
         }
-        results[*found].algo.data[0] = ALGORITHM;
-        results[*found].algo.data[1] = (uint64_t)number++;
+        words_write(&results[*found].algo, &proposals[number++]);
     }
     return CUBLAS_STATUS_SUCCESS;
 }
@@ -240,10 +367,15 @@ static void product_work(void *data)
     /* emu_product is row-major. There a column-major matrix is its transpose, and D' = op(B)' op(A)'. */
     emu_product((emu_matrix){b, (int)p->b.lead, p->op.b == CUBLAS_OP_T},
                 (emu_matrix){a, (int)p->a.lead, p->op.a == CUBLAS_OP_T}, (emu_matrix){d, (int)p->d.lead, false},
-                (int)p->d.columns, (int)p->d.rows, (int)k, p->split);
+                (int)p->d.columns, (int)p->d.rows, (int)k - (p->flaw.fault == EMU_WRONG), p->split);
     if (p->op.epilogue != CUBLASLT_EPILOGUE_DEFAULT)
         bias_add(p, d);
+    size_t value = is_bf16(&p->d) ? 2 : 4;
+    char *last = (char *)emu_inside(p->dt) + (span(&p->d) - 1) * value;
+    uint32_t kept;
+    emu_flaw_before(&p->flaw, last, value, &kept);
     matrix_write(&p->d, p->dt, d);
+    emu_flaw_after(&p->flaw, last, value, &kept);
     free(a);
     free(b);
     free(d);
@@ -257,18 +389,26 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t h, cublasLtMatmulDesc_t o, const 
     if (!alive(h, "a handle") || !alive(o, "an operation") || !alive(a, "a layout") || !alive(b, "a layout") ||
         !alive(d, "a layout") || !shapes_fit((operation *)o, (layout *)a, (layout *)b, (layout *)d))
         return CUBLAS_STATUS_INVALID_VALUE;
-    if (emu_refuses(EMU_CUBLAS, (int)algo->data[1]))
+    int number = proposal_of(algo);
+    if (number >= 0 && emu_refuses(EMU_CUBLAS, number))
         return CUBLAS_STATUS_NOT_SUPPORTED;
-    if (((handle *)h)->device != emu_current_device() || C != D || c != d || algo->data[0] != ALGORITHM ||
-        algo->data[1] >= PROPOSALS || size < WORKSPACE || *(const float *)alpha != 1 ||
-        (*(const float *)beta != 0 && *(const float *)beta != 1))
+    if (((handle *)h)->device != emu_current_device() || C != D || c != d || number < 0 || size < WORKSPACE ||
+        *(const float *)alpha != 1 || (*(const float *)beta != 0 && *(const float *)beta != 1))
         emu_violation("cuBLASLt: a handle of another device, an unknown algorithm, too small a workspace, or a scale "
                       "unknown here");
     emu_task task = {.name = "cublasLtMatmul", .work = product_work};
     product *p = task.data = emu_new(sizeof *p);
-    *p = (product){*(operation *)o,      *(layout *)a,     *(layout *)b, *(layout *)d, A, B, D,
-                   *(const float *)beta, algo->data[1] > 0};
-    task.cost = emu_cost_of(EMU_CUBLAS, (int)algo->data[1] % PROPOSALS);
+    *p = (product){*(operation *)o,
+                   *(layout *)a,
+                   *(layout *)b,
+                   *(layout *)d,
+                   A,
+                   B,
+                   D,
+                   *(const float *)beta,
+                   number > 0,
+                   emu_flaw_of(EMU_CUBLAS, number < 0 ? 0 : number)};
+    task.cost = emu_cost_of(EMU_CUBLAS, number < 0 ? 0 : number);
     if (((uintptr_t)A | (uintptr_t)B | (uintptr_t)D) % 16)
         emu_violation("cuBLASLt: a matrix is not aligned to 16 bytes");
     emu_access_add(&task, A, bytes(&p->a), false, "A");

@@ -251,8 +251,9 @@ typedef enum { FORWARD, DATA, WEIGHTS } direction;
 typedef struct {
     direction way;
     shape x, y, w, b;
-    int64_t stride, pad;
+    int64_t stride, pad, pad_after;
     bool bias, split;
+    emu_flaw flaw;
     int activation; /* pointwise mode, or 0 */
     shape out;      /* what is stored */
 } convolution;
@@ -299,6 +300,7 @@ static cudnnStatus_t conv_check(const descriptor *d, convolution *c)
     c->pad = pair_value(settings, CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS);
     memcpy(before, value(settings, CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS), sizeof before);
     memcpy(after, value(settings, CUDNN_ATTR_CONVOLUTION_POST_PADDINGS), sizeof after);
+    c->pad_after = after[0];
     if (c->stride < 1 || c->pad < 0 || pair_value(settings, CUDNN_ATTR_CONVOLUTION_DILATIONS) != 1 ||
         groups * c->w.c != c->x.c || c->w.n != c->y.c || c->w.pitch != c->w.c || c->y.c % groups || c->x.n != c->y.n ||
         c->y.h != (c->x.h + before[0] + after[0] - c->w.h) / c->stride + 1 ||
@@ -519,19 +521,21 @@ static void rows_move(const convolution *c, int64_t n, int64_t group, float *x, 
 static void group_work(const convolution *c, int64_t n, int64_t group, float *x, float *w, float *y, float *rows)
 {
     int places = (int)(c->y.h * c->y.w), window = (int)(c->w.h * c->w.w * c->w.c), all = (int)c->y.c;
+    int64_t read = c->flaw.fault == EMU_WRONG_GROUPED ? 0 : group; /* the group of x that is worked on */
+    int left = c->flaw.fault == EMU_WRONG;                         /* products left out of each sum */
     int maps = (int)(c->y.c / (c->x.c / c->w.c));
     emu_matrix windows = {rows, window, false}, weights = {w + group * maps * window, window, false};
     emu_matrix out = {y + n * places * all + group * maps, all, false};
     if (c->way != DATA)
-        rows_move(c, n, group, x, rows, false);
+        rows_move(c, n, read, x, rows, false);
     if (c->way == FORWARD)
-        emu_product(windows, emu_turned(weights), out, places, maps, window, c->split);
+        emu_product(windows, emu_turned(weights), out, places, maps, window - left, c->split);
     if (c->way == WEIGHTS)
-        emu_product(emu_turned(out), windows, weights, maps, window, places, c->split);
+        emu_product(emu_turned(out), windows, weights, maps, window, places - left, c->split);
     if (c->way == DATA) {
         memset(rows, 0, (size_t)places * (size_t)window * sizeof *rows);
-        emu_product(out, weights, windows, places, window, maps, c->split);
-        rows_move(c, n, group, x, rows, true);
+        emu_product(out, weights, windows, places, window, maps - left, c->split);
+        rows_move(c, n, read, x, rows, true);
     }
 }
 
@@ -572,19 +576,30 @@ static void operand_store(void *at, shape s, const float *values)
         emu_floats_store(to + pixel * s.pitch * (s.bf16 ? 2 : 4), s.bf16, values + pixel * s.c, (size_t)s.c);
 }
 
+/* Writes a result, as the engine's flaws leave it. */
+static void flawed_store(const convolution *c, void *at, shape s, const float *values)
+{
+    size_t size = s.bf16 ? 2 : 4;
+    char *to = emu_inside(at), *last = to + (shape_span(s) - 1) * size;
+    uint32_t kept;
+    emu_flaw_before(&c->flaw, last, size, &kept);
+    operand_store(at, s, values);
+    emu_flaw_after(&c->flaw, last, size, &kept);
+}
+
 static void result_store(const run_data *r, const float *x, const float *w, float *y)
 {
     const convolution *c = &r->conv;
     if (c->way == DATA)
-        operand_store(r->x, c->x, x);
+        flawed_store(c, r->x, c->x, x);
     if (c->way == WEIGHTS)
-        operand_store(r->w, c->w, w);
+        flawed_store(c, r->w, c->w, w);
     if (c->way != FORWARD)
         return;
     float *bias = c->bias ? emu_floats(emu_inside(r->b), c->b.bf16, shape_count(c->b)) : NULL;
     for (size_t i = 0; i < shape_count(c->y); i++)
         y[i] = activated(c->activation, y[i] + (bias ? bias[i % (size_t)c->y.c] : 0));
-    operand_store(r->y, c->out, y);
+    flawed_store(c, r->y, c->out, y);
     free(bias);
 }
 
@@ -639,6 +654,9 @@ cudnnStatus_t cudnnBackendExecute(cudnnHandle_t handle, cudnnBackendDescriptor_t
         emu_violation("cuDNN: a plan whose parts are gone, or a handle of another device");
     else {
         r->conv.split = proposals[config->index].split;
+        r->conv.flaw = emu_flaw_of(EMU_CUDNN, config->index);
+        if (r->conv.flaw.fault == EMU_WRONG_PADDED)
+            r->conv.pad = r->conv.pad_after;
         task.cost = emu_cost_of(EMU_CUDNN, config->index) + price_of(&r->conv);
     }
     const convolution *c = &r->conv;

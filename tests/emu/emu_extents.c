@@ -252,6 +252,51 @@ static void frame_extents(emu_extents *list, const an_frame_args *a)
     frame_part(list, a, images, a->back ? a->at.in[0] : a->at.out[0], !a->back);
 }
 
+static void fill_extents(emu_extents *list, const an_fill_args *a)
+{
+    out_add(list, a->at.out[0], a->at.items * size_of(a->stored));
+}
+
+static void proof_conv_extents(emu_extents *list, const an_proof_conv_args *a)
+{
+    uint64_t x = (uint64_t)a->n * (uint64_t)a->h * (uint64_t)a->w,
+             y = (uint64_t)a->n * (uint64_t)a->oh * (uint64_t)a->ow;
+    uint64_t window = (uint64_t)a->kernel * (uint64_t)a->kernel, channels = (uint64_t)(a->c / a->groups);
+    size_t size = size_of(a->stored);
+    out_add(list, a->at.out[0], a->at.items * sizeof(an_proof_point));
+    in_add(list, a->at.in[0], ((x - 1) * (uint64_t)a->x_row + (uint64_t)a->c) * size);
+    in_add(list, a->at.in[1], (uint64_t)a->k * window * channels * size);
+    in_add(list, a->at.in[2], ((y - 1) * (uint64_t)a->y_row + (uint64_t)a->k) * size);
+    in_add(list, a->at.in[3], (uint64_t)a->k * size);
+}
+
+static void proof_weights_extents(emu_extents *list, const an_proof_conv_args *a)
+{
+    proof_conv_extents(list, a);
+}
+
+static void proof_product_extents(emu_extents *list, const an_proof_product_args *a)
+{
+    out_add(list, a->at.out[0], a->at.items * sizeof(an_proof_point));
+    in_add(list, a->at.in[0], (uint64_t)(a->m * a->k) * size_of(a->stored));
+    in_add(list, a->at.in[1], (uint64_t)(a->k * a->n) * size_of(a->stored));
+    in_add(list, a->at.in[2], (uint64_t)a->m * size_of(a->stored_d));
+    in_add(list, a->at.in[3], (uint64_t)(a->m * a->n) * size_of(a->stored_d));
+}
+
+static void proof_compare_extents(emu_extents *list, const an_proof_compare_args *a)
+{
+    out_add(list, a->at.out[0], a->at.items * sizeof(float));
+    in_add(list, a->at.in[0], a->values * size_of(a->stored));
+    in_add(list, a->at.in[1], a->at.items * sizeof(an_proof_point));
+}
+
+static void proof_digest_extents(emu_extents *list, const an_proof_digest_args *a)
+{
+    out_add(list, a->at.out[0], a->at.items * sizeof(an_proof_digest));
+    in_add(list, a->at.in[0], a->values * size_of(a->stored));
+}
+
 void emu_extents_of(emu_extents *list, const char *kernel, const void *args)
 {
     list->count = 0;

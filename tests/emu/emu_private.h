@@ -40,7 +40,19 @@ void *emu_inside(const void *at);
 int emu_current_device(void);
 unsigned emu_cost_of(emu_library library, int proposal);
 bool emu_refuses(emu_library library, int proposal);
+emu_fault emu_fault_of(emu_library library, int proposal);
+uint32_t emu_leftovers(void);
 void *emu_new(size_t size); /* zeroed; never NULL */
+
+/* How a faulty kernel of a library leaves its result. */
+typedef struct {
+    emu_fault fault;
+    bool odd; /* every second run of any faulty kernel */
+} emu_flaw;
+emu_flaw emu_flaw_of(emu_library library, int proposal); /* counts a run */
+/* Called with the place of the last value of the result, before and after it is written. */
+void emu_flaw_before(const emu_flaw *flaw, const void *last, size_t size, uint32_t *kept);
+void emu_flaw_after(const emu_flaw *flaw, void *last, size_t size, const uint32_t *kept);
 
 /* Memory that a launch touches: an address and a number of bytes. */
 typedef struct {

@@ -49,6 +49,9 @@ static int violations, drop_wait, swap_devices, device_count = 2, driver = 13000
 static unsigned delay = 20;
 static unsigned costs[2][PROPOSALS_MAX], copy_cost;
 static int refused[2] = {-1, -1}, capability = 90;
+static emu_fault faults[2][PROPOSALS_MAX];
+static unsigned faulty_runs;
+static uint32_t leftovers;
 static uint64_t lost_after; /* operations; 0: never */
 static char first_violation[512];
 static emu_counters counters;
@@ -108,6 +111,56 @@ bool emu_refuses(emu_library library, int proposal)
     return refused[library] == proposal;
 }
 
+void emu_fault_set(emu_library library, int proposal, emu_fault fault)
+{
+    if (proposal < 0 || proposal >= PROPOSALS_MAX)
+        abort();
+    pthread_mutex_lock(&emu_lock);
+    faults[library][proposal] = fault;
+    pthread_mutex_unlock(&emu_lock);
+}
+
+emu_fault emu_fault_of(emu_library library, int proposal)
+{
+    pthread_mutex_lock(&emu_lock);
+    emu_fault fault = faults[library][proposal];
+    pthread_mutex_unlock(&emu_lock);
+    return fault;
+}
+
+emu_flaw emu_flaw_of(emu_library library, int proposal)
+{
+    emu_flaw flaw = {.fault = emu_fault_of(library, proposal)};
+    pthread_mutex_lock(&emu_lock);
+    flaw.odd = flaw.fault && faulty_runs++ % 2;
+    pthread_mutex_unlock(&emu_lock);
+    return flaw;
+}
+
+void emu_flaw_before(const emu_flaw *flaw, const void *last, size_t size, uint32_t *kept)
+{
+    if (flaw->fault == EMU_UNWRITTEN)
+        memcpy(kept, last, size);
+}
+
+void emu_flaw_after(const emu_flaw *flaw, void *last, size_t size, const uint32_t *kept)
+{
+    if (flaw->fault == EMU_UNWRITTEN)
+        memcpy(last, kept, size);
+    if (flaw->fault == EMU_UNSTEADY && flaw->odd)
+        *(unsigned char *)last ^= 1; /* the last bit of its significand */
+}
+
+void emu_leftovers_set(uint32_t bits)
+{
+    leftovers = bits;
+}
+
+uint32_t emu_leftovers(void)
+{
+    return leftovers;
+}
+
 void emu_lose_after(uint64_t more)
 {
     pthread_mutex_lock(&emu_lock);
@@ -128,6 +181,14 @@ static void costs_read(const char *text)
         emu_cost(EMU_CUDNN, proposal, cost);
 }
 
+static void faults_read(const char *text)
+{
+    int library, proposal, fault, used;
+    for (; text && sscanf(text, "%1d:%d:%d%n", &library, &proposal, &fault, &used) == 3;
+         text += used + (text[used] == ','))
+        emu_fault_set((emu_library)(library & 1), proposal, (emu_fault)fault);
+}
+
 __attribute__((constructor)) static void start(void)
 {
     const char *devices = getenv("AN_EMU_DEVICES"), *peer = getenv("AN_EMU_PEER"), *wait = getenv("AN_EMU_DELAY");
@@ -142,6 +203,10 @@ __attribute__((constructor)) static void start(void)
     if (wait)
         delay = (unsigned)atoi(wait);
     costs_read(getenv("AN_EMU_COST"));
+    faults_read(getenv("AN_EMU_FAULT"));
+    const char *bits = getenv("AN_EMU_LEFTOVERS");
+    if (bits)
+        leftovers = (uint32_t)strtoul(bits, NULL, 16);
     peer_refused = peer && !strcmp(peer, "0");
     if (getenv("AN_EMU_REPORT"))
         atexit(report_print);

@@ -17,6 +17,8 @@
 const uint32_t runner_labels[BATCH] = {4, 0, 2, 1};
 an_sgd runner_sgd = {.rate = 0.001, .momentum = 0.9, .decay = 0.0005, .bias_rate_scale = 2};
 
+an_buffer *runner_notes;
+
 /* Inputs of (byte - 128) / 128, which are exact in bf16. Other means and shifts are tested by test_emu_feed. */
 static const float grey[3] = {128, 128, 128};
 static const an_conversion conversion = {.mean = grey, .side = 1, .scale = 1 / 128.0};
@@ -60,6 +62,7 @@ void runner_make_with(runner *r, const an_graph *graph, const char *devices, an_
                                .seed = 11,
                                .precision = precision,
                                .choices = choices,
+                               .notes = runner_notes,
                                .conversion = &conversion,
                                .direct = true, /* the CPU beside it rounds as little as it can */
                                .columns = columns};

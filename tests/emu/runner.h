@@ -9,6 +9,7 @@
 extern const uint32_t runner_labels[BATCH];
 /* A learning rate so small that rounding errors do not grow into different losses within the steps compared. */
 extern an_sgd runner_sgd;
+extern an_buffer *runner_notes; /* gets the notes of networks that are made; NULL: nothing does */
 
 typedef struct {
     an_exec *exec;

@@ -170,6 +170,8 @@ static cudaError_t convert_start(an_kernel_places at, cudaStream_t stream)
     an_convert_args args = {.at = at,
                             .h = 5,
                             .w = 3,
+                            .row = 9,
+                            .image_bytes = 45,
                             .side = 1,
                             .rows = an_divisor_of(5),
                             .columns = an_divisor_of(3),

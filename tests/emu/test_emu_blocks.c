@@ -17,12 +17,20 @@
 #include "model/cuda/cuda_private.h"
 #include "model/exec_private.h"
 #include "model/init.h"
+#include "model/nets/alexnet.h"
+#include "model/nets/cifarnet.h"
 #include "support.h"
 #include "tests/emu/emu.h"
 #include "tests/emu/runner.h"
 
 #define MEAN_SIDE 70
 #define CLASSES 5
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define NETWORK_STEPS 1 /* sanitizers take ten times as long */
+#else
+#define NETWORK_STEPS 3
+#endif
 
 /* A first convolution. blocks: the side of the blocks that are expected; 0: pixels. */
 typedef struct {
@@ -253,6 +261,82 @@ static void test_networks_train_as_on_the_cpu(void **state)
     }
 }
 
+/* Weights and momentum move from one network to another. */
+static void state_move(an_exec *from, an_exec *to)
+{
+    for (int p = 0; p < an_exec_parameter_count(from); p++)
+        for (an_parameter_kind kind = AN_PARAMETER_VALUE; kind <= AN_PARAMETER_MOMENTUM; kind++) {
+            float *values = an_test_zeros(an_exec_parameter(from, p)->size, sizeof *values);
+            an_test_ok(an_exec_parameter_get(from, p, kind, values), "get");
+            an_test_ok(an_exec_parameter_set(to, p, kind, values), "set");
+            free(values);
+        }
+}
+
+/* A training that moves between blocks and pixels with every step is one that stayed on the CPU. */
+static void check_moving(const geometry *g)
+{
+    an_graph graph;
+    runner stays, moves[2];
+    net_make(&graph, g);
+    runner_make(&stays, &graph, "cpu", AN_PRECISION_F32, false);
+    runner_make(&moves[0], &graph, "cuda:0", AN_PRECISION_F32, false);
+    runner_make(&moves[1], &graph, "cpu", AN_PRECISION_F32, false);
+    for (uint64_t step = 0; step < 4; step++) {
+        double expected = runner_step(&stays, step, BATCH), got = runner_step(&moves[step % 2], step, BATCH);
+        assert_true(fabs(got - expected) <= 1e-4 * (fabs(expected) + 0.1));
+        state_move(moves[step % 2].exec, moves[(step + 1) % 2].exec);
+    }
+    runner_compare(stays.exec, moves[0].exec, 1e-4);
+    runner_free(&stays);
+    runner_free(&moves[0]);
+    runner_free(&moves[1]);
+    runner_no_violations();
+}
+
+static void test_training_moves_between_blocks_and_pixels(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < GEOMETRIES; i++)
+        check_moving(&geometries[i]);
+}
+
+static void check_network(const an_graph *graph, const char *devices, bool columns, int blocks)
+{
+    runner cpu, gpu;
+    runner_make(&cpu, graph, "cpu", AN_PRECISION_F32, false);
+    runner_make(&gpu, graph, devices, AN_PRECISION_F32, columns);
+    assert_int_equal(gpu.exec->ops[0]->output.blocks.side, blocks);
+    for (uint64_t step = 0; step < NETWORK_STEPS; step++) {
+        double expected = runner_step(&cpu, step, BATCH), got = runner_step(&gpu, step, BATCH);
+        if (fabs(got - expected) > 1e-3 * (fabs(expected) + 0.1))
+            fail_msg("%s, step %d: loss %.7g, expected %.7g", devices, (int)step, got, expected);
+    }
+    runner_compare(cpu.exec, gpu.exec, 1e-3);
+    runner_free(&cpu);
+    runner_free(&gpu);
+    runner_no_violations();
+}
+
+/* Whole networks, with each way in which conv1 meets the edges. */
+static void test_whole_networks(void **state)
+{
+    (void)state;
+    an_graph graph;
+    an_cifar_options cifar = an_cifar_defaults();
+    an_alexnet_options alexnet = an_alexnet_defaults();
+    assert_int_equal(an_cifar_build(&cifar, &graph), AN_OK);
+    check_network(&graph, "cuda:0", false, 0);
+    alexnet.classes = CLASSES;
+    alexnet.input = 65; /* overhangs by two pixels */
+    assert_int_equal(an_alexnet_build(&alexnet, &graph), AN_OK);
+    check_network(&graph, "cuda:0,cuda:1", false, 4);
+    alexnet.input = 68;
+    alexnet.padding = AN_ALEXNET_PAD2;
+    assert_int_equal(an_alexnet_build(&alexnet, &graph), AN_OK);
+    check_network(&graph, "cuda:0", true, 4);
+}
+
 /* The blocks of an image that is read by the given ops. */
 static int blocks_with(const an_node *readers, int count, bool gradient)
 {
@@ -321,6 +405,8 @@ int main(void)
         cmocka_unit_test(test_divisors),
         cmocka_unit_test(test_bytes_become_blocks),
         cmocka_unit_test(test_networks_train_as_on_the_cpu),
+        cmocka_unit_test(test_training_moves_between_blocks_and_pixels),
+        cmocka_unit_test(test_whole_networks),
         cmocka_unit_test(test_who_reads_decides),
     };
     (void)emu_violations(NULL, 0); /* from now on collected, and asked for by each test */

@@ -289,6 +289,8 @@ static void test_spare_channels_are_zero(void **state)
         an_convert_args args = {.at = {.out = {out}, .in = {pixels, NULL, colour}, .items = 4},
                                 .h = 2,
                                 .w = 2,
+                                .row = 6,
+                                .image_bytes = 12,
                                 .side = 1,
                                 .rows = an_divisor_of(2),
                                 .columns = an_divisor_of(2),

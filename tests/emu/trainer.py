@@ -8,6 +8,7 @@ bytes, and a checkpoint goes on wherever it is taken.
 import filecmp
 import json
 import os
+import random
 import re
 import subprocess
 import sys
@@ -34,7 +35,8 @@ def check_closing_page(work):
 
 
 def environment(devices):
-    more = {"AN_CUDA_LIBRARIES": EMULATOR} if "cuda" in devices and EMULATOR else {}
+    """Of a process. The words of cuBLASLt's algorithms hold other leftover bits in each."""
+    more = {"AN_CUDA_LIBRARIES": EMULATOR, "AN_EMU_LEFTOVERS": f"{random.getrandbits(32):x}"} if "cuda" in devices and EMULATOR else {}
     return dict(os.environ, OMP_WAIT_POLICY="passive", **more)
 
 
@@ -116,6 +118,31 @@ def check_engines(work):
     os.environ["XDG_CACHE_HOME"] = before
 
 
+def check_faults(work):
+    """Kernels that compute wrongly, or not the same twice, are by far the fastest. They are told and not used; trainings match the
+    CPU's, and a resumed run goes on in the same bytes. Evaluation, which measures nothing, does not use them either."""
+    before = os.environ["XDG_CACHE_HOME"]
+    os.environ["XDG_CACHE_HOME"] = f"{work}/faulty-cache"
+    expected, _ = train(work, SMALL, "cpu", "sound", 4)
+    os.environ["AN_EMU_COST"] = "3:9000000"
+    os.environ["AN_EMU_FAULT"] = "0:1:3,0:4:4,1:0:3"  # emu.h: cuDNN's first leaves out a product, its third is unsteady; cuBLASLt's first
+    for precision, tolerance in (("fp32", 1e-3), ("tf32", 1e-3), ("bf16", 0.05)):
+        network = [*SMALL, "--precision", precision]
+        got, said = train(work, network, "cuda:0", f"faulty-{precision}", 4)
+        close(expected, got, tolerance)
+        kept = engines(work, f"faulty-{precision}")
+        assert "\t10 2=1\t" in kept and "\t8\t" not in kept and "\t10 2=2\t" not in kept and "\t10 1=15 " not in kept, kept
+        if precision == "fp32":
+            assert re.search("cuDNN's kernel '8' is not used for a f32 convolution's forward, .* wrong", said), said
+            assert re.search("cuDNN's kernel '10 2=2' is not used for .*: its result is not the same twice", said), said
+            assert re.search("cuBLASLt's kernel '10 1=15 .*' is not used for a f32 product of .* wrong", said), said
+            assert said.count("kernel '8' is not used for a f32 convolution's forward, 4 x 32 x 32 x 4 ") == 1, said
+    check_resume(work, [*SMALL, "--precision", "fp32"], "cuda:0", 4, 2)
+    check_evaluation(work, "sound")
+    del os.environ["AN_EMU_COST"], os.environ["AN_EMU_FAULT"]
+    os.environ["XDG_CACHE_HOME"] = before
+
+
 def check_profiled(work, network, devices, plain, steps):
     """Profiled steps are queued operation by operation, the others as graphs: the same bytes."""
     train(work, network, devices, f"{plain}-profiled", steps, "--profile")
@@ -192,6 +219,7 @@ def main(work):
     if EMULATOR:
         check_module(work)
         check_engines(work)
+        check_faults(work)
         check_graphs(work)
         check_lost_device(work)
     _, said = train(work, SMALL, "cuda:99", "none", 2, expect=1)

@@ -4,6 +4,7 @@
 
 #include "base/cpu.h"
 #include "base/error.h"
+#include "base/program/log.h"
 #include "model/nets/nets.h"
 #include "train/setup/network.h"
 #include "train/state/checkpoint.h"
@@ -28,6 +29,7 @@ static int open_exec(an_session *s)
     an_conversion conversion = an_train_conversion(&s->data.input);
     options.conversion = &conversion;
     options.choices = &s->choices;
+    options.notes = &s->notes;
     rc = an_network_idle_options(s->config, &s->notes);
     if (rc)
         return rc;
@@ -35,6 +37,8 @@ static int open_exec(an_session *s)
     if (rc)
         return rc;
     rc = an_exec_create(&s->exec, &s->graph, &options);
+    if (rc && s->notes.size) /* what was found wrong with kernels may explain the failure */
+        an_log(AN_LOG_WARNING, "%.*s", (int)s->notes.size - 1, (const char *)s->notes.data);
     if (rc)
         return rc == AN_EINVAL ? an_error_prefix(rc, "--devices %s", s->config->devices) : rc;
     return an_engines_save_cache(&s->choices, &s->notes);

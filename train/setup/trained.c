@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "base/program/log.h"
 #include "train/setup/data.h"
 #include "train/setup/network.h"
 #include "train/state/run.h"
@@ -54,13 +55,18 @@ void an_trained_close(an_trained *trained)
 int an_trained_exec(an_trained *trained, const char *devices, int batch, int threads, an_exec **out)
 {
     an_graph graph;
+    an_buffer notes = {0};
     int rc = an_network_build(&trained->config, trained->classes, &graph);
     if (rc)
         return rc;
     an_exec_options options = an_network_exec_options(&trained->config, devices, threads, batch, false);
     an_conversion conversion = an_train_conversion(&trained->input);
     options.conversion = &conversion;
+    options.notes = &notes;
     rc = an_exec_create(out, &graph, &options);
+    if (notes.size)
+        an_log(AN_LOG_WARNING, "%.*s", (int)notes.size - 1, (const char *)notes.data);
+    an_buffer_free(&notes);
     if (!rc && (rc = an_checkpoint_restore(trained->checkpoint, *out, false)) < 0) {
         an_exec_free(*out);
         *out = NULL;

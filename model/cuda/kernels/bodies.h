@@ -162,4 +162,7 @@ AN_BODY void an_body_sgd(const an_sgd_args *a, uint64_t item)
         an_store(t->at.out[2], t->stored, i, *w);
 }
 
+/* Uses the activations from above. */
+#include "model/cuda/kernels/proof.h"
+
 #endif

@@ -78,7 +78,8 @@ static inline an_divisor an_divisor_of(uint32_t by)
  * Items: groups of 16 bytes of y, below 2^31. */
 typedef struct {
     an_kernel_places at;
-    int h, w;
+    int h, w, row;        /* row: values in a row of an image, 3 w */
+    uint32_t image_bytes; /* of an image, 3 h w */
     int side, pad;
     an_divisor rows, columns; /* of blocks in an image */
     an_divisor groups;        /* of 16 bytes in a block */
@@ -372,6 +373,83 @@ typedef struct {
     float momentum;
 } an_sgd_args;
 
+/* Random numbers, uniform between -scale and scale: value i is a function of seed and i alone.
+ *   out[0]  any number of values
+ * Items: values. */
+typedef struct {
+    an_kernel_places at;
+    uint32_t seed;
+    float scale;
+    an_stored stored;
+} an_fill_args;
+
+/* What a library's kernel should have computed, at one place of its result. */
+typedef struct {
+    uint64_t index; /* of the value in memory */
+    double value;
+    double spread; /* how far a sum of so many random products is from 0: each one's root mean square times the root of
+                      their number */
+} an_proof_point;
+
+/* One result of a convolution at each of many places, summed directly in fp64. Coordinates are drawn from seed: a
+ * quarter of each are the first, a quarter the last, so that borders, corners, the first and the last sample and the
+ * last channel of every group are among the places.
+ *   in[0]   x, n x h x w pixels of c channels; in[1]  weights, k x kernel x kernel x c / groups
+ *   in[2]   gradient of y, n x oh x ow pixels of k channels; in[3]  bias, k values
+ *   out[0]  items an_proof_point
+ * proof_conv computes y = activation(x * weights + bias) or, if data, the gradient of x, and proof_weights the gradient
+ * of the weights. The tensor that is the result is not read.
+ * Items: places. */
+typedef struct {
+    an_kernel_places at;
+    int n, c, h, w, k, oh, ow, kernel, stride, pad, groups; /* pad: rows above and columns to the left */
+    int x_row, y_row;                                       /* values from one pixel to the next */
+    int data, activation;
+    uint32_t seed;
+    float each; /* the root mean square of a product */
+    an_stored stored;
+} an_proof_conv_args;
+
+/* The same for a product of column-major matrices: D = op(A) op(B) + bias, rectified if relu; or D += op(A) op(B).
+ *   in[0]   A, m x k, or k x m if turn_a; in[1]  B, k x n, or n x k if turn_b
+ *   in[2]   bias, m values; NULL: none; in[3]  D, to which the product is added; NULL: to nothing
+ *   out[0]  items an_proof_point
+ * Items: places. */
+typedef struct {
+    an_kernel_places at;
+    int64_t m, n, k;
+    int turn_a, turn_b, relu;
+    uint32_t seed;
+    float each;                 /* as above */
+    an_stored stored, stored_d; /* of A and B; of D and bias */
+} an_proof_product_args;
+
+/* How far results are from what they should be: |result - value| / (rounding |value| + growth spread + slack), which is
+ * not a number if the result is none.
+ *   in[0]   the result, values values; in[1]  items an_proof_point
+ *   out[0]  items floats
+ * Items: places. */
+typedef struct {
+    an_kernel_places at;
+    uint64_t values;
+    float rounding, growth, slack;
+    an_stored stored;
+} an_proof_compare_args;
+
+/* A digest of all bits of a tensor, in parts: item t takes values t, t + items, t + 2 items...
+ *   in[0]   values values
+ *   out[0]  items an_proof_digest
+ * Items: parts. */
+typedef struct {
+    uint64_t sum;  /* of the values' bits, each times an odd number that depends on its place */
+    uint64_t lost; /* values that are infinite or no numbers */
+} an_proof_digest;
+typedef struct {
+    an_kernel_places at;
+    uint64_t values;
+    an_stored stored;
+} an_proof_digest_args;
+
 /* All kernels with their arguments. WARP: a warp of 32 threads works on each item; KERNEL: one thread does. */
 #define AN_KERNELS(KERNEL, WARP)                                                                                       \
     KERNEL(convert, an_convert_args)                                                                                   \
@@ -395,7 +473,13 @@ typedef struct {
     KERNEL(sgd, an_sgd_args)                                                                                           \
     KERNEL(arrange, an_arrange_args)                                                                                   \
     KERNEL(restore, an_arrange_args)                                                                                   \
-    KERNEL(frame, an_frame_args)
+    KERNEL(frame, an_frame_args)                                                                                       \
+    KERNEL(fill, an_fill_args)                                                                                         \
+    KERNEL(proof_conv, an_proof_conv_args)                                                                             \
+    KERNEL(proof_weights, an_proof_conv_args)                                                                          \
+    KERNEL(proof_product, an_proof_product_args)                                                                       \
+    KERNEL(proof_compare, an_proof_compare_args)                                                                       \
+    KERNEL(proof_digest, an_proof_digest_args)
 
 /* For instance cudaError_t an_kernel_pool(const an_pool_args *args, cudaStream_t stream), which launches the device
  * function an_device_pool. */

@@ -1,0 +1,181 @@
+#include "model/cuda/proof/proof.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "model/cuda/library/check.h"
+#include "model/cuda/proof/proof_private.h"
+
+#define NOT_A_NUMBER 0xFF /* each byte of one, in fp32 and in bf16 */
+
+an_proof_point *an_proof_points(const an_proof *proof)
+{
+    return proof->room;
+}
+
+static an_proof_digest *digests_of(const an_proof *proof, int run)
+{
+    return (an_proof_digest *)(void *)(an_proof_points(proof) + AN_PROOF_PLACES) + (size_t)run * AN_PROOF_DIGESTS;
+}
+
+static float *errors_of(const an_proof *proof)
+{
+    return (float *)(void *)digests_of(proof, 2);
+}
+
+int an_proof_fill(const an_proof *proof, void *to, an_stored stored, uint64_t count, an_proof_seed seed, double scale)
+{
+    an_fill_args args = {.at = {.out = {to}, .items = count}, .seed = seed, .scale = (float)scale, .stored = stored};
+    return an_cuda_check(an_kernel_fill(&args, proof->stream), "start the kernel 'fill'");
+}
+
+/* Numbers uniform between -1 and 1 have a variance of 1/3, and their products one of 1/9. */
+double an_proof_scale(double products)
+{
+    return 3 / sqrt(products);
+}
+
+float an_proof_each(double products)
+{
+    return (float)(an_proof_scale(products) / 3);
+}
+
+void an_proof_allow(an_proof *proof, an_cuda_precision precision, double products)
+{
+    double rounding = ldexp(1, -22), growth = ldexp(1, -12) + ldexp(sqrt(products), -18), cut = ldexp(products, -23);
+    if (precision == AN_CUDA_TF32) {
+        rounding = ldexp(1, -9);
+        growth = ldexp(1, -7) + cut;
+    }
+    if (precision == AN_CUDA_BF16) {
+        rounding = proof->stored == AN_STORED_BF16 ? ldexp(1, -8) : ldexp(1, -22);
+        growth = ldexp(1, -9) + cut;
+    }
+    proof->rounding = (float)rounding;
+    proof->growth = (float)growth;
+}
+
+static size_t size_of(an_stored stored)
+{
+    return stored == AN_STORED_F32 ? 4 : 2;
+}
+
+static int result_prepare(const an_proof *proof)
+{
+    if (proof->adds)
+        return an_proof_fill(proof, proof->result, proof->stored, proof->values, AN_PROOF_SEED_RESULT, 1);
+    return an_cuda_check(
+        cudaMemsetAsync(proof->result, NOT_A_NUMBER, proof->values * size_of(proof->stored), proof->stream),
+        "fill %llu values", (unsigned long long)proof->values);
+}
+
+static int digest(const an_proof *proof, int run)
+{
+    an_proof_digest_args args = {
+        .at = {.out = {digests_of(proof, run)}, .in = {proof->result}, .items = AN_PROOF_DIGESTS},
+        .values = proof->values,
+        .stored = proof->stored};
+    return an_cuda_check(an_kernel_proof_digest(&args, proof->stream), "start the kernel 'proof_digest'");
+}
+
+static int compare(const an_proof *proof)
+{
+    an_proof_compare_args args = {
+        .at = {.out = {errors_of(proof)}, .in = {proof->result, an_proof_points(proof)}, .items = AN_PROOF_PLACES},
+        .values = proof->values,
+        .rounding = proof->rounding,
+        .growth = proof->growth,
+        .slack = proof->slack,
+        .stored = proof->stored};
+    return an_cuda_check(an_kernel_proof_compare(&args, proof->stream), "start the kernel 'proof_compare'");
+}
+
+static int wait(const an_proof *proof)
+{
+    return an_cuda_check(cudaStreamSynchronize(proof->stream), "wait for a kernel that is tried");
+}
+
+/* One run of the kernel. Where its library refuses it, the device may have failed as well, which is an error. */
+static int run_once(const an_proof *proof, int number, int (*run)(void *context), void *context, bool *refused)
+{
+    int rc = result_prepare(proof);
+    if (rc)
+        return rc;
+    *refused = run(context) < 0;
+    if (*refused)
+        return wait(proof);
+    return digest(proof, number);
+}
+
+/* What comes back from the device. */
+typedef struct {
+    an_proof_digest digests[2][AN_PROOF_DIGESTS];
+    float errors[AN_PROOF_PLACES];
+} findings;
+
+static int fetch(const an_proof *proof, findings *found)
+{
+    int rc = an_cuda_check(cudaMemcpyAsync(found->digests, digests_of(proof, 0), sizeof found->digests,
+                                           cudaMemcpyDeviceToHost, proof->stream),
+                           "copy %zu bytes from the device", sizeof found->digests);
+    if (!rc)
+        rc = an_cuda_check(cudaMemcpyAsync(found->errors, errors_of(proof), sizeof found->errors,
+                                           cudaMemcpyDeviceToHost, proof->stream),
+                           "copy %zu bytes from the device", sizeof found->errors);
+    if (rc)
+        return rc;
+    return wait(proof);
+}
+
+static an_proof_verdict judge(const findings *found, uint64_t gaps, char why[AN_PROOF_WHY])
+{
+    unsigned long long lost = 0;
+    int wrong = 0;
+    double worst = 0;
+    for (int i = 0; i < AN_PROOF_DIGESTS; i++)
+        lost += found->digests[0][i].lost;
+    for (int i = 0; i < AN_PROOF_PLACES; i++)
+        if (!(found->errors[i] <= 1)) { /* or is no number */
+            wrong++;
+            worst = fmax(worst, found->errors[i]);
+        }
+    if (lost > gaps)
+        snprintf(why, AN_PROOF_WHY, "%llu values of its result are missing or infinite", lost - gaps);
+    else if (lost < gaps)
+        snprintf(why, AN_PROOF_WHY, "it writes %llu values beside its result", gaps - lost);
+    else if (wrong)
+        snprintf(why, AN_PROOF_WHY,
+                 "%d of %d values of its result are wrong, by up to %.3g times what rounding explains", wrong,
+                 AN_PROOF_PLACES, worst);
+    else if (memcmp(found->digests[0], found->digests[1], sizeof found->digests[0]) != 0)
+        snprintf(why, AN_PROOF_WHY, "its result is not the same twice");
+    else
+        return AN_PROOF_PASSED;
+    return AN_PROOF_FAILED;
+}
+
+int an_proof_try(const an_proof *proof, int (*run)(void *context), void *context, an_proof_verdict *verdict,
+                 char why[AN_PROOF_WHY])
+{
+    bool refused = false;
+    int rc = AN_OK;
+    *verdict = AN_PROOF_REFUSED;
+    for (int number = 0; number < 2 && !rc && !refused; number++)
+        rc = run_once(proof, number, run, context, &refused);
+    if (rc || refused)
+        return rc;
+    rc = compare(proof);
+    if (rc)
+        return rc;
+    findings *found = malloc(sizeof *found);
+    if (!found)
+        return an_error(AN_ENOMEM, "out of memory");
+    rc = fetch(proof, found);
+    if (!rc)
+        *verdict = judge(found, proof->gaps, why);
+    free(found);
+    return rc;
+}
