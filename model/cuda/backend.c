@@ -22,6 +22,8 @@ int an_cuda_op_new(void *out, an_backend *cuda, const an_op_spec *spec, const an
     op->input = spec->inputs[0];
     op->input_gradient = spec->input_gradient && cuda->training;
     op->accumulate = spec->accumulate;
+    for (int i = 0; i < spec->node->input_count; i++)
+        spec->inputs[i]->readers++;
     *cuda->ops_end = op;
     cuda->ops_end = &op->next;
     *(void **)out = place;
@@ -44,6 +46,12 @@ static int cuda_synchronize(an_backend *cuda)
     return an_cuda_time_end(cuda);
 }
 
+static int op_prepare(an_op *op)
+{
+    int rc = op->methods->prepare ? op->methods->prepare(op) : AN_OK;
+    return rc ? an_error_prefix(rc, "%s", op->node.name) : AN_OK;
+}
+
 static int op_bind(an_op *op)
 {
     int rc = op->methods->bind ? op->methods->bind(op) : AN_OK;
@@ -53,6 +61,14 @@ static int op_bind(an_op *op)
 static int cuda_finish(an_backend *cuda)
 {
     int rc = an_cuda_use(cuda);
+    if (!rc)
+        rc = an_cuda_arrange(cuda);
+    an_cuda_fuse(cuda);
+    an_cuda_blocks_choose(cuda);
+    for (an_op *op = cuda->ops; op && !rc; op = op->next)
+        rc = op->pooled ? AN_OK : an_cuda_tensor_make(&op->output, op->node.name);
+    for (an_op *op = cuda->ops; op && !rc; op = op->next)
+        rc = op_prepare(op);
     if (!rc && cuda->workspace_size)
         rc = an_cuda_alloc(cuda, &cuda->workspace, cuda->workspace_size, "workspaces");
     for (an_op *op = cuda->ops; op && !rc; op = op->next)
@@ -199,6 +215,9 @@ static int cuda_op_describe(const an_op *op, an_buffer *out)
 
 static int cuda_output_get(an_op *op, bool gradient, uint32_t count, float *out)
 {
+    int rc = op->pooled && !gradient ? an_cuda_lrn_output(op) : AN_OK;
+    if (rc)
+        return rc;
     return an_cuda_tensor_get(&op->output, gradient, count, out);
 }
 
@@ -214,7 +233,7 @@ static int cuda_parameter_get(an_op *op, bool bias, an_parameter_kind kind, floa
 
 static int cuda_parameter_set(an_op *op, bool bias, an_parameter_kind kind, const float *values)
 {
-    return an_cuda_weights_set(bias ? &op->bias : &op->weights, op->cuda, kind, values);
+    return an_cuda_weights_set(bias ? &op->bias : &op->weights, op, kind, values);
 }
 
 const an_backend_api an_backend_cuda = {

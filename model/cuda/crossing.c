@@ -260,5 +260,6 @@ int an_cuda_join_create(an_op **out, an_backend *cuda, const an_op_spec *spec)
         return rc;
     if (channels != op->node.channels)
         return an_error(AN_EUNSUPPORTED, "inputs with padded channels side by side");
-    return an_cuda_tensor_make(&op->output, cuda, &op->node, channels, spec->inputs[0]->output.stored);
+    an_cuda_tensor_describe(&op->output, cuda, &op->node, channels, spec->inputs[0]->output.stored);
+    return AN_OK;
 }

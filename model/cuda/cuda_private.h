@@ -62,6 +62,7 @@ struct an_backend {
     cudnnBackendDescriptor_t properties; /* of the device, for plans */
     an_cuda_owned *owned;
     an_op *ops, **ops_end; /* in order of creation */
+    int processors;        /* multiprocessors of the device */
     void *workspace;       /* of the libraries; one is enough, as kernels on the compute stream never overlap */
     size_t workspace_size;
     uint64_t memory;          /* bytes allocated on the device */
@@ -93,17 +94,32 @@ int an_cuda_wait(cudaStream_t stream, cudaEvent_t event);
 int an_cuda_record(cudaEvent_t event, cudaStream_t stream);
 int an_cuda_launched(cudaError_t status, const an_op *op, const char *what);
 
-/* tensor.c. The output of an op: N x H x W x C in memory. */
+/* An image in memory as blocks of side x side pixels, rows x columns of them, the first of which begins pad pixels
+ * above and to the left of the image. A block holds its pixels row by row with their channels, and zeros outside of the
+ * image (an_convert_args in kernels.h). All zero: no blocks, but pixels. */
+typedef struct {
+    int side, pad, rows, columns;
+} an_cuda_blocks;
+
+/* tensor.c. The output of an op. In memory it lies N x H x W x C or, in two parts, as two such tensors behind each
+ * other, each with half of the channels: a layer whose halves see only their own half then reads and writes what is
+ * contiguous. */
 typedef struct {
     an_backend *cuda;
     int n, c, h, w;
-    int stored_c;                   /* channels in memory; those beyond c are zero */
+    int stored_c;                   /* channels in memory, of all parts; those beyond c are zero */
+    int parts;                      /* 1 or 2 */
+    an_cuda_blocks blocks;          /* of an image; stored_c are then values of a block */
     an_stored stored, slope_stored; /* of values (fp32 for logits and probabilities) and of gradients */
     void *data, *slope;             /* values; gradient, NULL without training */
 } an_cuda_tensor;
 
-int an_cuda_tensor_make(an_cuda_tensor *tensor, an_backend *cuda, const an_node *node, int stored_c, an_stored stored);
+/* States what a tensor is, in one part. Its memory is made later, by finish. */
+void an_cuda_tensor_describe(an_cuda_tensor *tensor, an_backend *cuda, const an_node *node, int stored_c,
+                             an_stored stored);
+int an_cuda_tensor_make(an_cuda_tensor *tensor, const char *name);
 uint64_t an_cuda_tensor_items(const an_cuda_tensor *tensor); /* number of values in memory, padding included */
+an_rows an_cuda_tensor_rows(const an_cuda_tensor *tensor);
 size_t an_stored_size(an_stored stored);
 float an_stored_get(const void *values, an_stored stored, size_t i);
 void an_stored_put(void *values, an_stored stored, size_t i, float value);
@@ -115,22 +131,30 @@ int an_cuda_fetch(an_backend *cuda, void *out, const void *from, size_t size);
 int an_cuda_put(an_backend *cuda, void *to, const void *values, size_t size);
 
 /* weights.c. O x H x W x I in memory, where I includes the input's padding; O x I x H x W in canonical order. A bias is
- * O x 1 x 1 x 1. */
+ * O x 1 x 1 x 1. A convolution may compute with its weights in another form (an_form in kernels.h): then it reads copy
+ * and writes written in that form, while all else stays in plain order. Either may have a form without the other. */
 typedef struct {
     int o, i, h, w, stored_i;
     uint64_t items;
     an_stored stored, slope_stored;
     float *master, *velocity;
-    void *copy;  /* in the type that the layer computes with; the master itself if that is fp32 */
+    void *copy;  /* in the type and form that the layer computes with; the master itself if that is plain fp32 */
     void *slope; /* gradient; fp32, except bf16 for bf16 convolutions: cuDNN has no deterministic engines for these with
                     an fp32 result */
+    void *written; /* gradient as the layer writes it: slope itself, or a place of its own if it has a form */
+    an_form form, written_form; /* of copy and of written; all zero: plain order */
 } an_cuda_weights;
 
+/* form, written: of the copy and of the gradient as it is written; NULL for plain order. */
 int an_cuda_weights_make(an_cuda_weights *weights, an_backend *cuda, const int shape[4], int stored_i,
-                         an_stored slope_stored, const char *name);
+                         an_stored slope_stored, const an_form *form, const an_form *written, const char *name);
+/* Queue the work that a form needs, and do nothing in plain order: arrange writes the copy once the masters have
+ * changed; restore takes the gradient out of the form once it is written. */
+int an_cuda_weights_arrange(const an_cuda_weights *weights, const an_op *op);
+int an_cuda_weights_restore(const an_cuda_weights *weights, const an_op *op);
 int an_cuda_bias_make(an_cuda_weights *bias, an_backend *cuda, const an_node *node, an_stored copy);
 int an_cuda_weights_get(const an_cuda_weights *weights, an_backend *cuda, an_parameter_kind kind, float *out);
-int an_cuda_weights_set(const an_cuda_weights *weights, an_backend *cuda, an_parameter_kind kind, const float *values);
+int an_cuda_weights_set(const an_cuda_weights *weights, const an_op *op, an_parameter_kind kind, const float *values);
 
 /* crossing.c. The way of one source's output into a join, and of its gradient back. */
 typedef struct {
@@ -144,11 +168,15 @@ typedef struct {
     cudaEvent_t packed, sent; /* the gradient is in the outbox; it is in returned */
 } an_crossing;
 
-/* What a kind of op does. Called with the op's device as the current one, except release. */
+/* What a kind of op does. Called with the op's device as the current one, except release. An op is created before those
+ * that read it are known. So its create function only states shapes and makes what depends on nothing else; finish then
+ * arranges (arrange.c) and makes the outputs of all ops, calls prepare of each in order, makes the workspace, and calls
+ * bind. */
 typedef struct {
+    int (*prepare)(an_op *op); /* makes plans and what else depends on other ops; may be NULL */
     int (*forward)(an_op *op, const an_run *run);
     int (*backward)(an_op *op, const an_run *run);
-    int (*bind)(an_op *op);                           /* called by finish, once there is a workspace; may be NULL */
+    int (*bind)(an_op *op);                           /* once there is a workspace; may be NULL */
     int (*describe)(const an_op *op, an_buffer *out); /* may be NULL */
     void (*release)(an_op *op);                       /* frees what is not registered; may be NULL */
 } an_op_methods;
@@ -161,7 +189,11 @@ struct an_op {
     an_op *next;
     const an_op_methods *methods;
     an_node node;
-    an_op *input;                    /* NULL: it has none, or is a join */
+    an_op *input;           /* NULL: it has none, or is a join */
+    int readers;            /* ops that have it as an input, joins included */
+    struct an_slope *slope; /* of its bias; NULL: it has none */
+    bool peaks;             /* this and the next two: an_cuda_fuse */
+    an_op *pooled, *sloped;
     bool input_gradient, accumulate; /* backward computes the input's gradient; adds it to what is there */
     an_cuda_tensor output;
     an_cuda_weights weights, bias;
@@ -173,6 +205,10 @@ struct an_op {
 
 /* backend.c. Makes a zeroed struct of size bytes, whose first member is the op, and appends it to the backend's ops. */
 int an_cuda_op_new(void *out, an_backend *cuda, const an_op_spec *spec, const an_op_methods *methods, size_t size);
+/* arrange.c. Decides in how many parts the ops' outputs lie; finish calls it first. */
+int an_cuda_arrange(an_backend *cuda);
+/* blocks.c. Decides which images lie in blocks; finish calls it before outputs are made. */
+void an_cuda_blocks_choose(an_backend *cuda);
 /* The functions of the backend's table (model/backend.h), each in the file of its layer. */
 int an_cuda_input_create(an_op **out, an_backend *cuda, const an_op_spec *spec);
 int an_cuda_conv_create(an_op **out, an_backend *cuda, const an_op_spec *spec);
@@ -212,12 +248,30 @@ void an_cuda_recordings_free(an_backend *cuda);
 int an_cuda_record_for_host(an_backend *cuda, cudaEvent_t event);
 
 /* slope.c. Replaces the gradient of an op's output by the gradient before its activation, and sums that over all rows
- * into the bias's gradient. */
-typedef struct {
+ * into the bias's gradient. If the op is sloped, the first has been done by then, and the sums over chunks as well. */
+typedef struct an_slope {
     float *partial; /* chunks x channels sums */
+    float *slices;  /* sums of slices of the chunks; NULL: they are few */
     int chunks;     /* of rows */
 } an_slope;
+/* How many chunks occupy the device, if a thread works on one of so many groups of channels; blocks: of 4 pixels, of
+ * which the chunks are made. */
+int an_cuda_chunks(const an_backend *cuda, uint64_t groups, uint64_t blocks);
 int an_cuda_slope(an_slope *slope, an_op *op); /* makes it, once the output is made */
 int an_cuda_slope_run(const an_slope *slope, const an_op *op);
+
+/* peaks.c. What pooling computes along with itself: the normalisation that it reads, and the gradient before the
+ * activation of the convolution before that.
+ *
+ * fuse finds the poolings that can (op->peaks), before outputs are made. A normalisation that only such a pooling reads
+ * is computed by it (op->pooled): its output has no memory, and it does nothing forward. A convolution that only the
+ * pooling, or the normalisation before it, reads gets its gradient before the activation and the sums for its bias from
+ * their backward pass (op->sloped: the pooling). */
+void an_cuda_fuse(an_backend *cuda);
+int an_cuda_peaks_forward(const an_op *pool, void *taken);
+int an_cuda_peaks_backward(const an_op *pool, const void *taken);
+uint64_t an_cuda_peaks_blocks(const an_op *pool); /* of an_peaks_back_args */
+int an_cuda_pool_backward(const an_op *pool);     /* pool.c: with that of the normalisation that it computes */
+int an_cuda_lrn_output(an_op *lrn); /* lrn.c: makes and computes the output that no step has computed, for the host */
 
 #endif

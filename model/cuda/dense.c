@@ -70,9 +70,9 @@ static void dense_release(an_op *op)
     an_matmul_free(&dense->weights);
 }
 
-static int products_make(dense_op *dense)
+static int dense_prepare(an_op *op)
 {
-    an_op *op = &dense->op;
+    dense_op *dense = (dense_op *)op;
     an_backend *cuda = op->cuda;
     const an_cuda_tensor *x = &op->input->output, *y = &op->output;
     const void *values = dense->rounded ? dense->rounded : x->data;
@@ -117,8 +117,11 @@ static int products_make(dense_op *dense)
 
 int an_cuda_dense_create(an_op **out, an_backend *cuda, const an_op_spec *spec)
 {
-    static const an_op_methods methods = {
-        .forward = dense_forward, .backward = dense_backward, .describe = dense_describe, .release = dense_release};
+    static const an_op_methods methods = {.prepare = dense_prepare,
+                                          .forward = dense_forward,
+                                          .backward = dense_backward,
+                                          .describe = dense_describe,
+                                          .release = dense_release};
     dense_op *dense;
     int rc = an_cuda_op_new(&dense, cuda, spec, &methods, sizeof *dense);
     if (rc)
@@ -128,19 +131,15 @@ int an_cuda_dense_create(an_op **out, an_backend *cuda, const an_op_spec *spec)
     int shape[] = {op->node.channels, x->c, x->h, x->w};
     an_stored stored = op->node.activation == AN_ACTIVATION_NONE ? AN_STORED_F32 : cuda->stored; /* logits: fp32 */
     *out = op;
-    rc = an_cuda_weights_make(&op->weights, cuda, shape, x->stored_c, AN_STORED_F32, op->node.name);
+    rc = an_cuda_weights_make(&op->weights, cuda, shape, x->stored_c, AN_STORED_F32, NULL, NULL, op->node.name);
     if (rc)
         return rc;
     rc = an_cuda_bias_make(&op->bias, cuda, &op->node, stored);
     if (rc)
         return rc;
-    rc = an_cuda_tensor_make(&op->output, cuda, &op->node, op->node.channels, stored);
-    if (rc)
-        return rc;
+    an_cuda_tensor_describe(&op->output, cuda, &op->node, op->node.channels, stored);
     if (x->stored != cuda->stored)
         rc =
             an_cuda_alloc(cuda, &dense->rounded, an_cuda_tensor_items(x) * an_stored_size(cuda->stored), op->node.name);
-    if (rc)
-        return rc;
-    return products_make(dense);
+    return rc;
 }

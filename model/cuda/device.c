@@ -155,12 +155,13 @@ static int device_check(int device)
 
 /* Refuses a device that is too old, before anything is made on it: the libraries would only report that they have no
  * kernel. */
-static int device_suits(int device, an_cuda_precision precision)
+static int device_suits(int device, an_cuda_precision precision, int *processors)
 {
     struct cudaDeviceProp p;
     int rc = an_cuda_check(cudaGetDeviceProperties(&p, device), "ask for the properties of cuda:%d", device);
     if (rc)
         return rc;
+    *processors = p.multiProcessorCount;
     if (p.major * 10 + p.minor < 75)
         return an_error(AN_EUNSUPPORTED, "cuda:%d (%s) has compute capability %d.%d: it must be 7.5 or later", device,
                         p.name, p.major, p.minor);
@@ -253,13 +254,13 @@ int an_cuda_open(an_backend **out, const an_backend_options *options)
 {
     static const an_cuda_precision precisions[] = {
         [AN_PRECISION_F32] = AN_CUDA_F32, [AN_PRECISION_TF32] = AN_CUDA_TF32, [AN_PRECISION_BF16] = AN_CUDA_BF16};
-    int device, rc = device_parse(options->device, &device);
+    int device, processors, rc = device_parse(options->device, &device);
     if (rc)
         return rc;
     rc = device_check(device);
     if (rc)
         return rc;
-    rc = device_suits(device, precisions[options->precision]);
+    rc = device_suits(device, precisions[options->precision], &processors);
     if (rc)
         return rc;
     an_backend *cuda = calloc(1, sizeof *cuda);
@@ -269,6 +270,7 @@ int an_cuda_open(an_backend **out, const an_backend_options *options)
     cuda->batch = options->batch;
     cuda->training = options->training;
     cuda->seed = options->seed;
+    cuda->processors = processors;
     cuda->choices = options->choices;
     cuda->notes = options->notes;
     cuda->conversion = options->conversion ? *options->conversion : (an_conversion){.side = 1, .scale = 1};

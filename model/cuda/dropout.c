@@ -72,9 +72,7 @@ int an_cuda_dropout_create(an_op **out, an_backend *cuda, const an_op_spec *spec
         return rc;
     an_op *op = &dropout->op;
     *out = op;
-    rc = an_cuda_tensor_make(&op->output, cuda, &op->node, op->input->output.stored_c, cuda->stored);
-    if (rc)
-        return rc;
+    an_cuda_tensor_describe(&op->output, cuda, &op->node, op->input->output.stored_c, cuda->stored);
     if (!cuda->numbers)
         rc = an_cuda_alloc(cuda, &cuda->numbers, 4 * sizeof(uint32_t), op->node.name);
     if (rc)

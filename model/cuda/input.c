@@ -1,11 +1,15 @@
 /* The image batch. Its pixels are copied to the device as bytes, together with the draws (crop, flip and colour shift
- * of each image), on a stream of their own. A kernel then converts them to the network's type, with as many channels as
- * tensor cores need. Two slots on the device take turns, so that a batch can arrive while the one before is read. */
+ * of each image), on a stream of their own. A kernel then converts them to the network's type, in blocks (blocks.c) or
+ * with as many channels as tensor cores need. Two slots on the device take turns, so that a batch can arrive while the
+ * one before is read. */
+#include <stdlib.h>
+
 #include "base/error.h"
 #include "model/cuda/cuda_private.h"
 
 #define COLOURS 3
 #define SLOTS 2
+#define MEAN_SHIFTS 4 /* copies of the mean image, each of which begins one value later */
 
 typedef struct {
     an_op op;
@@ -16,7 +20,7 @@ typedef struct {
     an_images fetched;                        /* the images that were prefetched into it; no pixels: none were */
     uint32_t fetched_count;
     size_t image_bytes;
-    float *mean;
+    an_convert_args args; /* but for the slot's places */
 } input_op;
 
 an_format an_cuda_input_format(const an_backend *cuda)
@@ -27,19 +31,10 @@ an_format an_cuda_input_format(const an_backend *cuda)
 
 static int convert(input_op *input)
 {
-    const an_cuda_tensor *y = &input->op.output;
-    const an_conversion *conversion = &input->op.cuda->conversion;
     int slot = input->slot;
-    an_convert_args args = {
-        .at = {.out = {y->data},
-               .in = {input->pixels[slot], input->drawn[slot] ? input->draws[slot] : NULL, input->mean},
-               .items = an_cuda_tensor_items(y) * an_stored_size(y->stored) / sizeof(uint64_t)},
-        .h = y->h,
-        .w = y->w,
-        .channels = y->stored_c,
-        .mean_side = conversion->side,
-        .scale = (float)conversion->scale,
-        .stored = y->stored};
+    an_convert_args args = input->args;
+    args.at.in[0] = input->pixels[slot];
+    args.at.in[1] = input->drawn[slot] ? input->draws[slot] : NULL;
     return an_cuda_launched(an_kernel_convert(&args, input->op.cuda->compute), &input->op, "convert");
 }
 
@@ -138,22 +133,88 @@ static int slot_make(input_op *input, int slot)
     return an_cuda_event(cuda, &input->taken[slot]);
 }
 
+/* The mean image's copies (an_convert_args in kernels.h). */
+typedef struct {
+    const float *mean; /* NULL: zeros */
+    int side, width;   /* side 0: one mean, for a row of width pixels */
+    uint32_t plane, copies;
+} mean_image;
+
+static float mean_value(const mean_image *m, uint32_t i, bool mirrored)
+{
+    if (!m->mean)
+        return 0;
+    if (!m->side)
+        return m->mean[i % COLOURS];
+    uint32_t side = (uint32_t)m->side, pixel = i / COLOURS, column = pixel % side;
+    uint32_t from = mirrored ? pixel - column + side - 1 - column : pixel;
+    return m->mean[from * COLOURS + i % COLOURS];
+}
+
+static void mean_copies(const mean_image *m, float *out)
+{
+    uint32_t count = (uint32_t)(m->side ? m->side * m->side : m->width) * COLOURS;
+    for (uint32_t copy = 0; copy < m->copies; copy++)
+        for (uint32_t i = copy % MEAN_SHIFTS; i < count; i++)
+            out[copy * m->plane + i - copy % MEAN_SHIFTS] = mean_value(m, i, copy >= MEAN_SHIFTS);
+}
+
 static int mean_make(input_op *input)
 {
     an_backend *cuda = input->op.cuda;
     const an_conversion *conversion = &cuda->conversion;
-    size_t size = (size_t)conversion->side * (size_t)conversion->side * COLOURS * sizeof(float);
+    mean_image m = {.mean = conversion->mean, .width = input->op.node.width};
     void *place;
+    if (m.mean && conversion->side > 1)
+        m.side = conversion->side;
+    m.copies = m.side ? 2 * MEAN_SHIFTS : MEAN_SHIFTS;
+    m.plane = (uint32_t)(m.side ? m.side * m.side : m.width) * COLOURS + MEAN_SHIFTS - 1;
+    m.plane -= m.plane % MEAN_SHIFTS;
+    size_t size = (size_t)m.copies * m.plane * sizeof(float);
     int rc = an_cuda_alloc(cuda, &place, size, "the mean image");
     if (rc)
         return rc;
-    input->mean = place;
-    return conversion->mean ? an_cuda_put(cuda, place, conversion->mean, size) : AN_OK;
+    float *copies = calloc(1, size);
+    if (!copies)
+        return an_error(AN_ENOMEM, "out of memory");
+    mean_copies(&m, copies);
+    rc = an_cuda_put(cuda, place, copies, size);
+    free(copies);
+    input->args.at.in[2] = place;
+    input->args.mean_side = m.side;
+    input->args.mean_plane = m.plane;
+    return rc;
+}
+
+/* Once it is known how the images lie. */
+static int input_prepare(an_op *op)
+{
+    an_convert_args *args = &((input_op *)op)->args;
+    const an_cuda_tensor *y = &op->output;
+    an_cuda_blocks blocks = {.side = 1, .rows = y->h, .columns = y->w};
+    if (y->blocks.side)
+        blocks = y->blocks;
+    size_t bytes = an_stored_size(y->stored);
+    int line = COLOURS * blocks.side;
+    args->at.out[0] = y->data;
+    args->at.items = an_cuda_tensor_items(y) * bytes / 16;
+    args->h = y->h;
+    args->w = y->w;
+    args->side = blocks.side;
+    args->pad = blocks.pad;
+    args->rows = an_divisor_of((uint32_t)blocks.rows);
+    args->columns = an_divisor_of((uint32_t)blocks.columns);
+    args->groups = an_divisor_of((uint32_t)((size_t)y->stored_c * bytes / 16));
+    args->line = an_divisor_of((uint32_t)line);
+    args->words = line % 4 == 0 && COLOURS * blocks.pad % 4 == 0 && COLOURS * y->w % 4 == 0;
+    args->scale = (float)op->cuda->conversion.scale;
+    args->stored = y->stored;
+    return AN_OK;
 }
 
 int an_cuda_input_create(an_op **out, an_backend *cuda, const an_op_spec *spec)
 {
-    static const an_op_methods methods = {.forward = input_run, .backward = input_run};
+    static const an_op_methods methods = {.prepare = input_prepare, .forward = input_run, .backward = input_run};
     input_op *input;
     int rc = an_cuda_op_new(&input, cuda, spec, &methods, sizeof *input);
     if (rc)
@@ -162,9 +223,7 @@ int an_cuda_input_create(an_op **out, an_backend *cuda, const an_op_spec *spec)
     *out = op;
     input->image_bytes = (size_t)op->node.height * (size_t)op->node.width * COLOURS;
     int channels = an_plan_image_channels(op->node.channels, cuda->precision);
-    rc = an_cuda_tensor_make(&op->output, cuda, &op->node, channels, cuda->stored);
-    if (rc)
-        return rc;
+    an_cuda_tensor_describe(&op->output, cuda, &op->node, channels, cuda->stored);
     rc = mean_make(input);
     if (rc)
         return rc;

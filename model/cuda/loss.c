@@ -96,9 +96,7 @@ int an_cuda_loss_create(an_op **out, an_backend *cuda, const an_op_spec *spec)
     *out = op;
     if (x->h != 1 || x->w != 1 || x->stored_c != x->c)
         return an_error(AN_EUNSUPPORTED, "the loss follows a fully connected layer only");
-    rc = an_cuda_tensor_make(&op->output, cuda, &op->node, op->node.channels, AN_STORED_F32);
-    if (rc)
-        return rc;
+    an_cuda_tensor_describe(&op->output, cuda, &op->node, op->node.channels, AN_STORED_F32);
     rc = an_cuda_alloc(cuda, &loss->labels, batch * sizeof(uint32_t), op->node.name);
     if (rc)
         return rc;

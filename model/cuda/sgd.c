@@ -6,15 +6,16 @@
 static void tensor_add(an_sgd_args *args, const an_cuda_weights *weights, const an_sgd *sgd, bool bias)
 {
     float rate = (float)(bias ? sgd->rate * sgd->bias_rate_scale : sgd->rate);
-    args->tensors[args->count++] = (an_sgd_tensor){
-        .at = {.out = {weights->master, weights->velocity, weights->copy == weights->master ? NULL : weights->copy},
-               .in = {weights->slope},
-               .items = weights->items},
-        .first = args->at.items,
-        .shrink = rate * (float)(bias ? sgd->bias_decay : sgd->decay),
-        .rate = rate,
-        .stored = weights->stored,
-        .gradient = weights->slope_stored};
+    bool writes_copy = weights->copy != weights->master && !weights->form.side;
+    args->tensors[args->count++] =
+        (an_sgd_tensor){.at = {.out = {weights->master, weights->velocity, writes_copy ? weights->copy : NULL},
+                               .in = {weights->slope},
+                               .items = weights->items},
+                        .first = args->at.items,
+                        .shrink = rate * (float)(bias ? sgd->bias_decay : sgd->decay),
+                        .rate = rate,
+                        .stored = weights->stored,
+                        .gradient = weights->slope_stored};
     args->at.items += weights->items;
 }
 
@@ -39,6 +40,12 @@ static int op_add(an_sgd_args *args, const an_op *op, const an_sgd *sgd)
     return rc;
 }
 
+/* Writes the copies of updated weights that are in another form than the masters. */
+static int copies_arrange(const an_op *op)
+{
+    return op->node.has_weights ? an_cuda_weights_arrange(&op->weights, op) : AN_OK;
+}
+
 int an_cuda_update(an_op *op, const an_sgd *sgd)
 {
     an_sgd_args args = {.momentum = (float)sgd->momentum};
@@ -47,7 +54,10 @@ int an_cuda_update(an_op *op, const an_sgd *sgd)
         rc = op_add(&args, op, sgd);
     if (rc)
         return rc;
-    return tensors_launch(op->cuda, &args);
+    rc = tensors_launch(op->cuda, &args);
+    if (rc)
+        return rc;
+    return copies_arrange(op);
 }
 
 int an_cuda_update_all(an_backend *cuda, const an_sgd *sgd)
@@ -59,6 +69,8 @@ int an_cuda_update_all(an_backend *cuda, const an_sgd *sgd)
     if (rc)
         return rc;
     rc = tensors_launch(cuda, &args);
+    for (const an_op *op = cuda->ops; op && !rc; op = op->next)
+        rc = copies_arrange(op);
     if (rc)
         return rc;
     return an_cuda_time_end(cuda);

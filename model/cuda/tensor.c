@@ -29,10 +29,20 @@ void an_stored_put(void *values, an_stored stored, size_t i, float value)
 
 uint64_t an_cuda_tensor_items(const an_cuda_tensor *tensor)
 {
+    const an_cuda_blocks *blocks = &tensor->blocks;
+    if (blocks->side)
+        return (uint64_t)tensor->n * (uint64_t)blocks->rows * (uint64_t)blocks->columns * (uint64_t)tensor->stored_c;
     return (uint64_t)tensor->n * (uint64_t)tensor->h * (uint64_t)tensor->w * (uint64_t)tensor->stored_c;
 }
 
-int an_cuda_tensor_make(an_cuda_tensor *tensor, an_backend *cuda, const an_node *node, int stored_c, an_stored stored)
+an_rows an_cuda_tensor_rows(const an_cuda_tensor *tensor)
+{
+    uint64_t rows = (uint64_t)tensor->n * (uint64_t)tensor->h * (uint64_t)tensor->w;
+    return an_rows_of(rows, tensor->stored_c, tensor->parts);
+}
+
+void an_cuda_tensor_describe(an_cuda_tensor *tensor, an_backend *cuda, const an_node *node, int stored_c,
+                             an_stored stored)
 {
     *tensor = (an_cuda_tensor){.cuda = cuda,
                                .n = cuda->batch,
@@ -40,13 +50,19 @@ int an_cuda_tensor_make(an_cuda_tensor *tensor, an_backend *cuda, const an_node 
                                .h = node->height,
                                .w = node->width,
                                .stored_c = stored_c,
+                               .parts = 1,
                                .stored = stored,
                                .slope_stored = cuda->stored};
+}
+
+int an_cuda_tensor_make(an_cuda_tensor *tensor, const char *name)
+{
+    an_backend *cuda = tensor->cuda;
     uint64_t items = an_cuda_tensor_items(tensor);
-    int rc = an_cuda_alloc(cuda, &tensor->data, items * an_stored_size(stored), node->name);
+    int rc = an_cuda_alloc(cuda, &tensor->data, items * an_stored_size(tensor->stored), name);
     if (rc || !cuda->training)
         return rc;
-    return an_cuda_alloc(cuda, &tensor->slope, items * an_stored_size(tensor->slope_stored), node->name);
+    return an_cuda_alloc(cuda, &tensor->slope, items * an_stored_size(tensor->slope_stored), name);
 }
 
 int an_cuda_fetch(an_backend *cuda, void *out, const void *from, size_t size)
@@ -71,12 +87,27 @@ int an_cuda_put(an_backend *cuda, void *to, const void *values, size_t size)
     return an_cuda_check(cudaStreamSynchronize(cuda->compute), "wait for cuda:%d", cuda->device);
 }
 
-/* The place in memory (N x H x W x C, padded channels) of canonical value number k (N x C x H x W). */
-static size_t place_of(const an_cuda_tensor *tensor, size_t k)
+/* The place in blocks of a channel of a pixel. */
+static size_t block_place(const an_cuda_tensor *tensor, size_t n, size_t pixel, size_t channel)
+{
+    const an_cuda_blocks *blocks = &tensor->blocks;
+    size_t side = (size_t)blocks->side, pad = (size_t)blocks->pad, width = (size_t)tensor->w;
+    size_t y = pixel / width + pad, x = pixel % width + pad;
+    size_t block = (n * (size_t)blocks->rows + y / side) * (size_t)blocks->columns + x / side;
+    return block * (size_t)tensor->stored_c + (y % side * side + x % side) * (size_t)tensor->c + channel;
+}
+
+/* The place of canonical value number k (N x C x H x W) among count samples: N x H x W x C with padded channels, in one
+ * part or two. */
+static size_t place_of(const an_cuda_tensor *tensor, uint32_t count, size_t k)
 {
     size_t plane = (size_t)tensor->h * (size_t)tensor->w, channels = (size_t)tensor->c;
+    size_t stored = (size_t)tensor->stored_c / (size_t)tensor->parts; /* of a part */
     size_t pixel = k % plane, channel = k / plane % channels, n = k / (plane * channels);
-    return (n * plane + pixel) * (size_t)tensor->stored_c + channel;
+    size_t part = channel / stored;
+    if (tensor->blocks.side)
+        return block_place(tensor, n, pixel, channel);
+    return ((part * count + n) * plane + pixel) * stored + channel % stored;
 }
 
 static size_t canonical_count(const an_cuda_tensor *tensor, uint32_t count)
@@ -84,52 +115,46 @@ static size_t canonical_count(const an_cuda_tensor *tensor, uint32_t count)
     return (size_t)count * (size_t)tensor->c * (size_t)tensor->h * (size_t)tensor->w;
 }
 
-static int staging(const an_cuda_tensor *tensor, an_stored stored, uint32_t count, void **out, size_t *size)
-{
-    *size = an_cuda_tensor_items(tensor) / (uint64_t)tensor->n * count * an_stored_size(stored);
-    *out = calloc(1, *size);
-    return *out ? AN_OK : an_error(AN_ENOMEM, "out of memory");
-}
+/* Copies of the first count samples on the host, and where they lie on the device. */
+typedef struct {
+    void *host;
+    char *device;
+    an_stored stored;
+    size_t size, apart; /* bytes of these samples in a part; from the first part on the device to the second */
+} staging;
 
-static int place(const an_cuda_tensor *tensor, bool gradient, void **out, an_stored *stored)
+static int staging_make(staging *s, const an_cuda_tensor *tensor, bool gradient, uint32_t count)
 {
-    *stored = gradient ? tensor->slope_stored : tensor->stored;
-    *out = gradient ? tensor->slope : tensor->data;
-    return *out ? AN_OK : an_error(AN_EINVAL, "no gradient without training");
+    *s = (staging){.device = gradient ? tensor->slope : tensor->data,
+                   .stored = gradient ? tensor->slope_stored : tensor->stored};
+    if (!s->device)
+        return an_error(AN_EINVAL, "no gradient without training");
+    s->apart = an_cuda_tensor_items(tensor) / (size_t)tensor->parts * an_stored_size(s->stored);
+    s->size = s->apart / (size_t)tensor->n * count;
+    s->host = calloc((size_t)tensor->parts, s->size);
+    return s->host ? AN_OK : an_error(AN_ENOMEM, "out of memory");
 }
 
 int an_cuda_tensor_get(const an_cuda_tensor *tensor, bool gradient, uint32_t count, float *out)
 {
-    void *from, *values;
-    size_t size;
-    an_stored stored;
-    int rc = place(tensor, gradient, &from, &stored);
-    if (rc)
-        return rc;
-    rc = staging(tensor, stored, count, &values, &size);
-    if (rc)
-        return rc;
-    rc = an_cuda_fetch(tensor->cuda, values, from, size);
+    staging s;
+    int rc = staging_make(&s, tensor, gradient, count);
+    for (size_t part = 0; part < (size_t)tensor->parts && !rc; part++)
+        rc = an_cuda_fetch(tensor->cuda, (char *)s.host + part * s.size, s.device + part * s.apart, s.size);
     for (size_t k = 0; k < canonical_count(tensor, count) && !rc; k++)
-        out[k] = an_stored_get(values, stored, place_of(tensor, k));
-    free(values);
+        out[k] = an_stored_get(s.host, s.stored, place_of(tensor, count, k));
+    free(s.host);
     return rc;
 }
 
 int an_cuda_tensor_set(const an_cuda_tensor *tensor, bool gradient, uint32_t count, const float *given)
 {
-    void *to, *values;
-    size_t size;
-    an_stored stored;
-    int rc = place(tensor, gradient, &to, &stored);
-    if (rc)
-        return rc;
-    rc = staging(tensor, stored, count, &values, &size);
-    if (rc)
-        return rc;
-    for (size_t k = 0; k < canonical_count(tensor, count); k++)
-        an_stored_put(values, stored, place_of(tensor, k), given[k]);
-    rc = an_cuda_put(tensor->cuda, to, values, size);
-    free(values);
+    staging s;
+    int rc = staging_make(&s, tensor, gradient, count);
+    for (size_t k = 0; k < canonical_count(tensor, count) && !rc; k++)
+        an_stored_put(s.host, s.stored, place_of(tensor, count, k), given[k]);
+    for (size_t part = 0; part < (size_t)tensor->parts && !rc; part++)
+        rc = an_cuda_put(tensor->cuda, s.device + part * s.apart, (char *)s.host + part * s.size, s.size);
+    free(s.host);
     return rc;
 }

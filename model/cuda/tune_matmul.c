@@ -151,7 +151,7 @@ int an_tune_matmul(an_backend *cuda, an_matmul *matmul, const an_product *produc
     int rc = field_begin(&f);
     if (!rc)
         rc = choose(&f);
-    an_tune_scratch_free(&f.scratch);
+    an_tune_scratch_free(&f.scratch, cuda);
     if (rc)
         return rc;
     return matmul->spec.bias ? an_matmul_bias_set(matmul, matmul->spec.bias) : AN_OK;

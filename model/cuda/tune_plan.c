@@ -35,8 +35,8 @@ static int scratch_make(field *f)
 {
     const an_plan_spec *spec = f->spec;
     size_t value = spec->precision == AN_CUDA_BF16 ? 2 : 4;
-    size_t x = (size_t)spec->n * (size_t)spec->h * (size_t)spec->w * (size_t)spec->c;
-    size_t y = (size_t)spec->n * (size_t)spec->oh * (size_t)spec->ow * (size_t)spec->k;
+    size_t x = (size_t)spec->n * (size_t)spec->h * (size_t)spec->w * (size_t)an_plan_x_pitch(spec);
+    size_t y = (size_t)spec->n * (size_t)spec->oh * (size_t)spec->ow * (size_t)an_plan_y_pitch(spec);
     size_t w = (size_t)spec->k * (size_t)spec->kernel * (size_t)spec->kernel * (size_t)(spec->c / spec->groups);
     const size_t sizes[AN_TUNE_PARTS] = {
         [X] = x * value, [Y] = y * value, [W] = w * value, [B] = (size_t)spec->k * value, [ROOM] = AN_PROOF_ROOM};
@@ -165,7 +165,7 @@ int an_tune_plan(an_backend *cuda, an_plan *plan, const an_plan_spec *spec)
         rc = choose(f, plan);
     for (int i = 0; i <= AN_TUNE_CANDIDATES; i++)
         an_plan_free(&f->plans[i]);
-    an_tune_scratch_free(&f->scratch);
+    an_tune_scratch_free(&f->scratch, cuda);
     free(f);
     return rc;
 }

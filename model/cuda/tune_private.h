@@ -13,7 +13,7 @@
 #include "model/cuda/proof/proof.h"
 
 #define AN_TUNE_CANDIDATES 8
-#define AN_TUNE_OPERATION 224
+#define AN_TUNE_OPERATION 256
 #define AN_TUNE_KEY 512
 
 /* Device memory of their own for kernels to run on. */
@@ -27,7 +27,8 @@ int an_tune_scratch_make(an_tune_scratch *scratch, const an_backend *cuda, const
                          const char *what);
 /* Makes the workspace at least that large; it may move. */
 int an_tune_scratch_reserve(an_tune_scratch *scratch, const an_backend *cuda, size_t size, const char *what);
-void an_tune_scratch_free(an_tune_scratch *scratch); /* once the device no longer uses it; a zeroed one is fine */
+/* Waits until the device no longer uses it. A zeroed one is fine. */
+void an_tune_scratch_free(an_tune_scratch *scratch, const an_backend *cuda);
 
 /* The candidates for an operation. run queues one of them once. */
 typedef struct {

@@ -1,8 +1,34 @@
-/* Weights and biases in device memory, and copies of them in canonical order (O x I x H x W) for the host. */
+/* Weights and biases in device memory, the forms that convolutions compute with, and copies in canonical order
+ * (O x I x H x W) for the host. */
 #include <stdlib.h>
 
 #include "base/error.h"
 #include "model/cuda/cuda_private.h"
+
+/* Places of a window in a form, along one side of it. */
+static int places_along(int window, const an_form *form)
+{
+    return (window + form->side - 1) / form->side;
+}
+
+/* Values in memory. */
+static uint64_t items_in(const an_cuda_weights *weights, const an_form *form)
+{
+    if (!form->side)
+        return weights->items;
+    return (uint64_t)weights->o * (uint64_t)places_along(weights->h, form) * (uint64_t)places_along(weights->w, form) *
+           (uint64_t)form->channels;
+}
+
+static int gradient_make(an_cuda_weights *weights, an_backend *cuda, const char *name)
+{
+    size_t value = an_stored_size(weights->slope_stored);
+    int rc = an_cuda_alloc(cuda, &weights->slope, weights->items * value, name);
+    weights->written = weights->slope;
+    if (rc || !weights->written_form.side)
+        return rc;
+    return an_cuda_alloc(cuda, &weights->written, items_in(weights, &weights->written_form) * value, name);
+}
 
 static int places_make(an_cuda_weights *weights, an_backend *cuda, const char *name)
 {
@@ -13,25 +39,62 @@ static int places_make(an_cuda_weights *weights, an_backend *cuda, const char *n
         return rc;
     weights->master = master;
     weights->copy = master;
-    if (weights->stored != AN_STORED_F32)
-        rc = an_cuda_alloc(cuda, &weights->copy, weights->items * an_stored_size(weights->stored), name);
+    size_t copy = items_in(weights, &weights->form) * an_stored_size(weights->stored);
+    if (weights->stored != AN_STORED_F32 || weights->form.side)
+        rc = an_cuda_alloc(cuda, &weights->copy, copy, name);
     if (rc || !cuda->training)
         return rc;
     rc = an_cuda_alloc(cuda, &velocity, masters, name);
     if (rc)
         return rc;
     weights->velocity = velocity;
-    return an_cuda_alloc(cuda, &weights->slope, weights->items * an_stored_size(weights->slope_stored), name);
+    return gradient_make(weights, cuda, name);
 }
 
 int an_cuda_weights_make(an_cuda_weights *weights, an_backend *cuda, const int shape[4], int stored_i,
-                         an_stored slope_stored, const char *name)
+                         an_stored slope_stored, const an_form *form, const an_form *written, const char *name)
 {
     *weights = (an_cuda_weights){.o = shape[0], .i = shape[1], .h = shape[2], .w = shape[3], .stored_i = stored_i};
     weights->stored = cuda->stored;
     weights->slope_stored = slope_stored;
     weights->items = (uint64_t)shape[0] * (uint64_t)shape[2] * (uint64_t)shape[3] * (uint64_t)stored_i;
+    if (form)
+        weights->form = *form;
+    if (written)
+        weights->written_form = *written;
     return places_make(weights, cuda, name);
+}
+
+static an_arrange_args form_arguments(const an_cuda_weights *weights, const an_form *form)
+{
+    return (an_arrange_args){.form = *form,
+                             .h = weights->h,
+                             .w = weights->w,
+                             .channels = weights->stored_i,
+                             .rows = places_along(weights->h, form),
+                             .columns = places_along(weights->w, form),
+                             .group_outputs = weights->o / form->groups};
+}
+
+int an_cuda_weights_arrange(const an_cuda_weights *weights, const an_op *op)
+{
+    const an_form *form = &weights->form;
+    if (!form->side)
+        return AN_OK;
+    an_arrange_args args = form_arguments(weights, form);
+    args.at = (an_kernel_places){.out = {weights->copy}, .in = {weights->master}, .items = items_in(weights, form)};
+    args.stored = weights->stored;
+    return an_cuda_launched(an_kernel_arrange(&args, op->cuda->compute), op, "arrange");
+}
+
+int an_cuda_weights_restore(const an_cuda_weights *weights, const an_op *op)
+{
+    if (!weights->written_form.side)
+        return AN_OK;
+    an_arrange_args args = form_arguments(weights, &weights->written_form);
+    args.at = (an_kernel_places){.out = {weights->slope}, .in = {weights->written}, .items = weights->items};
+    args.stored = weights->slope_stored;
+    return an_cuda_launched(an_kernel_restore(&args, op->cuda->compute), op, "restore");
 }
 
 int an_cuda_bias_make(an_cuda_weights *bias, an_backend *cuda, const an_node *node, an_stored copy)
@@ -95,7 +158,23 @@ static int values_put(const an_cuda_weights *weights, an_backend *cuda, void *to
     return an_cuda_put(cuda, to, values, weights->items * an_stored_size(stored));
 }
 
-int an_cuda_weights_set(const an_cuda_weights *weights, an_backend *cuda, an_parameter_kind kind, const float *given)
+/* The copy that the layer computes with follows the masters. */
+static int copy_set(const an_cuda_weights *weights, const an_op *op, const float *given)
+{
+    void *values;
+    if (weights->form.side)
+        return an_cuda_weights_arrange(weights, op);
+    if (weights->copy == weights->master)
+        return AN_OK;
+    int rc = staging(weights, &values);
+    if (rc)
+        return rc;
+    rc = values_put(weights, op->cuda, weights->copy, weights->stored, given, values);
+    free(values);
+    return rc;
+}
+
+int an_cuda_weights_set(const an_cuda_weights *weights, const an_op *op, an_parameter_kind kind, const float *given)
 {
     void *to, *values;
     an_stored stored;
@@ -105,16 +184,9 @@ int an_cuda_weights_set(const an_cuda_weights *weights, an_backend *cuda, an_par
     rc = staging(weights, &values);
     if (rc)
         return rc;
-    rc = values_put(weights, cuda, to, stored, given, values);
+    rc = values_put(weights, op->cuda, to, stored, given, values);
     free(values);
     if (rc)
         return rc;
-    if (kind != AN_PARAMETER_VALUE || weights->copy == weights->master)
-        return AN_OK;
-    rc = staging(weights, &values);
-    if (rc)
-        return rc;
-    rc = values_put(weights, cuda, weights->copy, weights->stored, given, values);
-    free(values);
-    return rc;
+    return kind == AN_PARAMETER_VALUE ? copy_set(weights, op, given) : AN_OK;
 }

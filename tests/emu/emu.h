@@ -67,6 +67,16 @@ void emu_extra_item(const char *name);
  * the devices' clocks. */
 typedef enum { EMU_CUDNN, EMU_CUBLAS } emu_library;
 void emu_cost(emu_library library, int proposal, unsigned microseconds);
+/* A convolution as the emulated cuDNN is asked to run it. */
+typedef struct {
+    enum { EMU_FORWARD, EMU_DATA, EMU_WEIGHTS } pass;
+    int channels, maps, groups; /* of x; of y */
+    bool x_view, y_view;        /* some of a tensor's channels */
+} emu_convolution;
+/* From now on convolutions take as many microseconds longer on the devices' clocks as price says, and no engine accepts
+ * those of which it says EMU_REFUSED; NULL: as before. */
+#define EMU_REFUSED 0xffffffffU
+void emu_price_set(unsigned (*price)(const emu_convolution *convolution));
 /* The same for each byte that is copied from the host to a device. */
 void emu_copy_cost(unsigned microseconds);
 /* From now on operations with a library's proposal of that number fail when they are run; -1: none do. */

@@ -186,21 +186,25 @@ cudnnStatus_t cudnnBackendSetAttribute(cudnnBackendDescriptor_t at, cudnnBackend
 
 /* Tensors. */
 typedef struct {
-    int64_t id, n, c, h, w;
+    int64_t id, n, c, h, w, pitch; /* pitch: values from one pixel to the next */
     bool bf16, virtual;
 } shape;
 
 static shape shape_of(const descriptor *d)
 {
-    int64_t dims[4] = {0};
+    int64_t dims[4] = {0}, strides[4] = {0};
     const void *at = value(d, CUDNN_ATTR_TENSOR_DIMENSIONS), *is_virtual = value(d, CUDNN_ATTR_TENSOR_IS_VIRTUAL);
+    const void *apart = value(d, CUDNN_ATTR_TENSOR_STRIDES);
     if (at)
         memcpy(dims, at, sizeof dims);
+    if (apart)
+        memcpy(strides, apart, sizeof strides);
     return (shape){number(d, CUDNN_ATTR_TENSOR_UNIQUE_ID),
                    dims[0],
                    dims[1],
                    dims[2],
                    dims[3],
+                   strides[3],
                    word(d, CUDNN_ATTR_TENSOR_DATA_TYPE) == CUDNN_DATA_BFLOAT16,
                    is_virtual && *(const bool *)is_virtual};
 }
@@ -210,16 +214,23 @@ static size_t shape_count(shape s)
     return (size_t)(s.n * s.c * s.h * s.w);
 }
 
-static size_t shape_bytes(shape s)
+/* From the first value to the last, those of the channels in between that a view leaves out among them. */
+static size_t shape_span(shape s)
 {
-    return shape_count(s) * (s.bf16 ? 2 : 4);
+    return (size_t)((s.n * s.h * s.w - 1) * s.pitch + s.c);
 }
 
-/* Accepts only the layout that the backend always uses: channels innermost, no gaps. */
+static size_t shape_bytes(shape s)
+{
+    return shape_span(s) * (s.bf16 ? 2 : 4);
+}
+
+/* Accepts only the layouts that the backend uses: channels innermost, and nothing or the same number of values between
+ * any two pixels. */
 static cudnnStatus_t tensor_check(const descriptor *d)
 {
     shape s = shape_of(d);
-    int64_t strides[4] = {0}, wanted[] = {s.h * s.w * s.c, 1, s.w * s.c, s.c};
+    int64_t strides[4] = {0}, wanted[] = {s.h * s.w * s.pitch, 1, s.w * s.pitch, s.pitch};
     const void *at = value(d, CUDNN_ATTR_TENSOR_STRIDES);
     int type = word(d, CUDNN_ATTR_TENSOR_DATA_TYPE);
     if (at)
@@ -227,7 +238,7 @@ static cudnnStatus_t tensor_check(const descriptor *d)
     if (s.n < 1 || s.c < 1 || s.h < 1 || s.w < 1 || (type != CUDNN_DATA_FLOAT && type != CUDNN_DATA_BFLOAT16))
         return refuse(CUDNN_STATUS_BAD_PARAM, "a tensor of %lld x %lld x %lld x %lld of type %d", (long long)s.n,
                       (long long)s.c, (long long)s.h, (long long)s.w, type);
-    if (memcmp(strides, wanted, sizeof strides) != 0)
+    if (s.pitch < s.c || memcmp(strides, wanted, sizeof strides) != 0)
         return refuse(CUDNN_STATUS_BAD_PARAM, "a tensor's strides %lld %lld %lld %lld do not fit its dimensions",
                       (long long)strides[0], (long long)strides[1], (long long)strides[2], (long long)strides[3]);
     if (number(d, CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT) < 4 || !s.id)
@@ -291,7 +302,7 @@ static cudnnStatus_t conv_check(const descriptor *d, convolution *c)
     memcpy(after, value(settings, CUDNN_ATTR_CONVOLUTION_POST_PADDINGS), sizeof after);
     c->pad_after = after[0];
     if (c->stride < 1 || c->pad < 0 || pair_value(settings, CUDNN_ATTR_CONVOLUTION_DILATIONS) != 1 ||
-        groups * c->w.c != c->x.c || c->w.n != c->y.c || c->y.c % groups || c->x.n != c->y.n ||
+        groups * c->w.c != c->x.c || c->w.n != c->y.c || c->w.pitch != c->w.c || c->y.c % groups || c->x.n != c->y.n ||
         c->y.h != (c->x.h + before[0] + after[0] - c->w.h) / c->stride + 1 ||
         c->y.w != (c->x.w + before[1] + after[1] - c->w.w) / c->stride + 1)
         return refuse(CUDNN_STATUS_BAD_PARAM, "a convolution whose shapes do not fit");
@@ -349,6 +360,41 @@ static const struct {
                  {10, true, true, true, 2}};
 #define PROPOSALS (int)(sizeof proposals / sizeof *proposals)
 
+static unsigned (*price)(const emu_convolution *convolution);
+
+void emu_price_set(unsigned (*set)(const emu_convolution *convolution))
+{
+    price = set;
+}
+
+static unsigned price_of(const convolution *c)
+{
+    emu_convolution asked = {.pass = c->way == FORWARD ? EMU_FORWARD
+                                     : c->way == DATA  ? EMU_DATA
+                                                       : EMU_WEIGHTS,
+                             .channels = (int)c->x.c,
+                             .maps = (int)c->y.c,
+                             .groups = (int)(c->x.c / c->w.c),
+                             .x_view = c->x.pitch != c->x.c,
+                             .y_view = c->y.pitch != c->y.c};
+    return price ? price(&asked) : 0;
+}
+
+static cudnnStatus_t plan_check(const descriptor *d)
+{
+    const descriptor *config = part(d, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, 0);
+    const descriptor *graph = config ? part(config, CUDNN_ATTR_ENGINE_OPERATION_GRAPH, 0) : NULL;
+    convolution c;
+    if (!graph || !part(d, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, 0))
+        return refuse(CUDNN_STATUS_BAD_PARAM, "a plan without engine or device");
+    cudnnStatus_t status = graph_check(graph, &c);
+    if (status != CUDNN_STATUS_SUCCESS)
+        return status;
+    if (!proposals[config->index].taken || price_of(&c) == EMU_REFUSED)
+        return refuse(CUDNN_STATUS_NOT_SUPPORTED, "an engine that does not take the graph after all");
+    return CUDNN_STATUS_SUCCESS;
+}
+
 cudnnStatus_t cudnnBackendFinalize(cudnnBackendDescriptor_t at)
 {
     descriptor *d = at;
@@ -372,10 +418,7 @@ cudnnStatus_t cudnnBackendFinalize(cudnnBackendDescriptor_t at)
         status = pack_check(d);
         break;
     case CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR:
-        if (!part(d, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, 0) || !part(d, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, 0))
-            status = refuse(CUDNN_STATUS_BAD_PARAM, "a plan without engine or device");
-        else if (!proposals[part(d, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, 0)->index].taken)
-            status = refuse(CUDNN_STATUS_NOT_SUPPORTED, "an engine that does not take the graph after all");
+        status = plan_check(d);
         break;
     default:
         break;
@@ -510,14 +553,37 @@ static float activated(int mode, float v)
     }
 }
 
+/* The values of a tensor, without those between its pixels; zeros for a result. */
+static float *operand(const void *at, shape s, bool result)
+{
+    if (result)
+        return emu_new(shape_count(s) * sizeof(float));
+    float *all = emu_floats(emu_inside(at), s.bf16, shape_span(s));
+    for (int64_t pixel = 1; pixel < s.n * s.h * s.w && s.pitch != s.c; pixel++)
+        memmove(all + pixel * s.c, all + pixel * s.pitch, (size_t)s.c * sizeof *all);
+    return all;
+}
+
+/* Leaves the values between the pixels as they are. */
+static void operand_store(void *at, shape s, const float *values)
+{
+    char *to = emu_inside(at);
+    if (s.pitch == s.c) {
+        emu_floats_store(to, s.bf16, values, shape_count(s));
+        return;
+    }
+    for (int64_t pixel = 0; pixel < s.n * s.h * s.w; pixel++)
+        emu_floats_store(to + pixel * s.pitch * (s.bf16 ? 2 : 4), s.bf16, values + pixel * s.c, (size_t)s.c);
+}
+
 /* Writes a result, as the engine's flaws leave it. */
 static void flawed_store(const convolution *c, void *at, shape s, const float *values)
 {
     size_t size = s.bf16 ? 2 : 4;
-    char *to = emu_inside(at), *last = to + (shape_count(s) - 1) * size;
+    char *last = (char *)emu_inside(at) + (shape_span(s) - 1) * size;
     uint32_t kept;
     emu_flaw_before(&c->flaw, last, size, &kept);
-    emu_floats_store(to, s.bf16, values, shape_count(s));
+    operand_store(at, s, values);
     emu_flaw_after(&c->flaw, last, size, &kept);
 }
 
@@ -535,11 +601,6 @@ static void result_store(const run_data *r, const float *x, const float *w, floa
         y[i] = activated(c->activation, y[i] + (bias ? bias[i % (size_t)c->y.c] : 0));
     flawed_store(c, r->y, c->out, y);
     free(bias);
-}
-
-static float *operand(const void *at, shape s, bool result)
-{
-    return result ? emu_new(shape_count(s) * sizeof(float)) : emu_floats(emu_inside(at), s.bf16, shape_count(s));
 }
 
 static void run_work(void *data)
@@ -596,7 +657,7 @@ cudnnStatus_t cudnnBackendExecute(cudnnHandle_t handle, cudnnBackendDescriptor_t
         r->conv.flaw = emu_flaw_of(EMU_CUDNN, config->index);
         if (r->conv.flaw.fault == EMU_WRONG_PADDED)
             r->conv.pad = r->conv.pad_after;
-        task.cost = emu_cost_of(EMU_CUDNN, config->index);
+        task.cost = emu_cost_of(EMU_CUDNN, config->index) + price_of(&r->conv);
     }
     const convolution *c = &r->conv;
     r->x = pack_place(pack, c->x.id);

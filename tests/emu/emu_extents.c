@@ -34,12 +34,12 @@ static void in_add(emu_extents *list, const void *at, uint64_t size)
 
 static void convert_extents(emu_extents *list, const an_convert_args *a)
 {
-    uint64_t bytes = a->at.items * 8, pixels = bytes / size_of(a->stored) / (uint64_t)a->channels;
-    uint64_t images = pixels / ((uint64_t)a->h * (uint64_t)a->w), side = (uint64_t)a->mean_side;
-    out_add(list, a->at.out[0], bytes);
-    in_add(list, a->at.in[0], pixels * 3);
+    uint64_t blocks = a->at.items / a->groups.by, images = blocks / a->rows.by / a->columns.by;
+    uint64_t copies = a->mean_side ? 8 : 4;
+    out_add(list, a->at.out[0], a->at.items * 16);
+    in_add(list, a->at.in[0], images * (uint64_t)a->h * (uint64_t)a->w * 3);
     in_add(list, a->at.in[1], images * sizeof(an_image_draw));
-    in_add(list, a->at.in[2], side * side * 3 * sizeof(float));
+    in_add(list, a->at.in[2], copies * a->mean_plane * sizeof(float));
 }
 
 static void activate_extents(emu_extents *list, const an_activate_args *a)
@@ -51,14 +51,14 @@ static void slope_extents(emu_extents *list, const an_slope_args *a)
 {
     uint64_t size = a->rows * (uint64_t)a->channels * size_of(a->stored);
     out_add(list, a->at.out[0], size);
-    out_add(list, a->at.out[1], a->at.items * sizeof(float));
+    out_add(list, a->at.out[1], (uint64_t)a->chunks * (uint64_t)a->channels * sizeof(float));
     if (a->activation)
         in_add(list, a->at.in[0], size);
 }
 
 static void bias_extents(emu_extents *list, const an_bias_args *a)
 {
-    out_add(list, a->at.out[0], a->at.items * size_of(a->stored));
+    out_add(list, a->at.out[0], (uint64_t)a->slices * (uint64_t)a->channels * size_of(a->stored));
     in_add(list, a->at.in[0], (uint64_t)a->chunks * (uint64_t)a->channels * sizeof(float));
 }
 
@@ -98,6 +98,49 @@ static void lrn_back_extents(emu_extents *list, const an_lrn_back_args *args)
     in_add(list, a->at.in[0], values * size_of(a->stored));
     in_add(list, a->at.in[1], values * sizeof(float));
     in_add(list, a->at.in[2], values * size_of(a->stored));
+}
+
+/* Values of x or of y. */
+static uint64_t peaks_values(const an_peaks_args *a, int h, int w)
+{
+    return (uint64_t)a->n * (uint64_t)h * (uint64_t)w * (uint64_t)a->channels;
+}
+
+static size_t peaks_size(const an_peaks_args *a)
+{
+    return a->group == 4 ? 4 : 2;
+}
+
+static void peaks_extents(emu_extents *list, const an_peaks_args *a)
+{
+    uint64_t outputs = peaks_values(a, a->oh, a->ow);
+    out_add(list, a->at.out[0], outputs * peaks_size(a));
+    out_add(list, a->at.out[1], outputs);
+    in_add(list, a->at.in[0], peaks_values(a, a->h, a->w) * peaks_size(a));
+}
+
+static void lrn_peaks_extents(emu_extents *list, const an_peaks_args *a)
+{
+    peaks_extents(list, a);
+}
+
+static void lrn_peaks_back_extents(emu_extents *list, const an_peaks_back_args *args)
+{
+    const an_peaks_args *a = &args->peaks;
+    uint64_t inputs = peaks_values(a, a->h, a->w) * peaks_size(a), outputs = peaks_values(a, a->oh, a->ow);
+    out_add(list, a->at.out[0], inputs);
+    out_add(list, a->at.out[1], (uint64_t)args->chunks * (uint64_t)a->channels * sizeof(float));
+    in_add(list, a->at.in[0], inputs);
+    in_add(list, a->at.in[1], outputs * peaks_size(a));
+    in_add(list, a->at.in[2], outputs);
+}
+
+static void peaks_back_extents(emu_extents *list, const an_peaks_back_args *args)
+{
+    an_peaks_back_args read = *args;
+    if (!args->activation)
+        read.peaks.at.in[0] = NULL;
+    lrn_peaks_back_extents(list, &read);
 }
 
 static void numbers_extents(emu_extents *list, const an_numbers_args *a)
@@ -210,6 +253,48 @@ static void proof_digest_extents(emu_extents *list, const an_proof_digest_args *
 {
     out_add(list, a->at.out[0], a->at.items * sizeof(an_proof_digest));
     in_add(list, a->at.in[0], a->values * size_of(a->stored));
+}
+
+static uint64_t form_values(const an_arrange_args *a, uint64_t outputs)
+{
+    return outputs * (uint64_t)a->rows * (uint64_t)a->columns * (uint64_t)a->form.channels;
+}
+
+static uint64_t plain_values(const an_arrange_args *a, uint64_t outputs)
+{
+    return outputs * (uint64_t)a->h * (uint64_t)a->w * (uint64_t)a->channels;
+}
+
+static void arrange_extents(emu_extents *list, const an_arrange_args *a)
+{
+    uint64_t outputs = a->at.items / form_values(a, 1);
+    out_add(list, a->at.out[0], a->at.items * size_of(a->stored));
+    in_add(list, a->at.in[0], plain_values(a, outputs) * sizeof(float));
+}
+
+static void restore_extents(emu_extents *list, const an_arrange_args *a)
+{
+    uint64_t outputs = a->at.items / plain_values(a, 1);
+    out_add(list, a->at.out[0], a->at.items * size_of(a->stored));
+    in_add(list, a->at.in[0], form_values(a, outputs) * size_of(a->stored));
+}
+
+/* Bytes from a frame's first pixel of the tensor to its last one. */
+static void frame_part(emu_extents *list, const an_frame_args *a, uint64_t images, const void *frame, bool write)
+{
+    uint64_t row = (uint64_t)a->frame_w, first = (uint64_t)a->pad * row + (uint64_t)a->pad;
+    uint64_t last =
+        (images * (uint64_t)a->frame_h - (uint64_t)(a->frame_h - a->h - a->pad) - 1) * row + (uint64_t)(a->pad + a->w);
+    uint64_t pixel = (uint64_t)a->channels * size_of(a->stored);
+    part_add(list, frame, first * pixel, last * pixel, write);
+}
+
+static void frame_extents(emu_extents *list, const an_frame_args *a)
+{
+    uint64_t values = a->at.items * (uint64_t)a->group;
+    uint64_t images = values / ((uint64_t)a->h * (uint64_t)a->w * (uint64_t)a->channels);
+    part_add(list, a->back ? a->at.out[0] : a->at.in[0], 0, values * size_of(a->stored), a->back);
+    frame_part(list, a, images, a->back ? a->at.in[0] : a->at.out[0], !a->back);
 }
 
 void emu_extents_of(emu_extents *list, const char *kernel, const void *args)

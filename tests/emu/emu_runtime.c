@@ -561,6 +561,7 @@ cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *p, int device)
     p->major = capability / 10;
     p->minor = capability % 10;
     p->totalGlobalMem = (size_t)16 << 30;
+    p->multiProcessorCount = 2;
     return device < device_count ? cudaSuccess : emu_failed(cudaErrorInvalidDevice);
 }
 

@@ -167,7 +167,17 @@ static void exact_free(exact *e)
 
 static cudaError_t convert_start(an_kernel_places at, cudaStream_t stream)
 {
-    an_convert_args args = {.at = at, .h = 5, .w = 3, .channels = 4, .mean_side = 5, .scale = 1};
+    an_convert_args args = {.at = at,
+                            .h = 5,
+                            .w = 3,
+                            .side = 1,
+                            .rows = an_divisor_of(5),
+                            .columns = an_divisor_of(3),
+                            .groups = an_divisor_of(1),
+                            .line = an_divisor_of(3),
+                            .mean_side = 5,
+                            .mean_plane = 76,
+                            .scale = 1};
     return an_kernel_convert(&args, stream);
 }
 
@@ -179,13 +189,19 @@ static cudaError_t activate_start(an_kernel_places at, cudaStream_t stream)
 
 static cudaError_t slope_start(an_kernel_places at, cudaStream_t stream)
 {
-    an_slope_args args = {.at = at, .rows = ROWS, .channels = CHANNELS, .chunk = 8, .activation = 1};
+    an_slope_args args = {.at = at,
+                          .rows = ROWS,
+                          .channels = CHANNELS,
+                          .chunks = 4,
+                          .group = 1,
+                          .y = an_rows_of(ROWS, CHANNELS, 1),
+                          .activation = 1};
     return an_kernel_slope(&args, stream);
 }
 
 static cudaError_t bias_start(an_kernel_places at, cudaStream_t stream)
 {
-    an_bias_args args = {.at = at, .channels = CHANNELS, .chunks = 41};
+    an_bias_args args = {.at = at, .channels = CHANNELS, .chunks = 41, .slices = 1};
     return an_kernel_bias(&args, stream);
 }
 
@@ -196,6 +212,8 @@ static cudaError_t pool_start(an_kernel_places at, cudaStream_t stream)
 {
     an_pool_args args = pool;
     args.at = at;
+    args.from = an_rows_of(ROWS, CHANNELS, 1);
+    args.to = an_rows_of(2 * 6, CHANNELS, 1);
     return an_kernel_pool(&args, stream);
 }
 
@@ -203,6 +221,8 @@ static cudaError_t pool_back_start(an_kernel_places at, cudaStream_t stream)
 {
     an_pool_back_args args = {.pool = pool};
     args.pool.at = at;
+    args.pool.from = an_rows_of(ROWS, CHANNELS, 1);
+    args.pool.to = an_rows_of(2 * 6, CHANNELS, 1);
     return an_kernel_pool_back(&args, stream);
 }
 
@@ -212,6 +232,7 @@ static cudaError_t lrn_start(an_kernel_places at, cudaStream_t stream)
 {
     an_lrn_args args = lrn;
     args.at = at;
+    args.from = args.to = an_rows_of(3, 8, 1);
     return an_kernel_lrn(&args, stream);
 }
 
@@ -219,7 +240,52 @@ static cudaError_t lrn_back_start(an_kernel_places at, cudaStream_t stream)
 {
     an_lrn_back_args args = {.lrn = lrn};
     args.lrn.at = at;
+    args.lrn.from = args.lrn.to = an_rows_of(3, 8, 1);
     return an_kernel_lrn_back(&args, stream);
+}
+
+/* 5 x 3 pixels of 2 images and 8 channels, of which 4 are normalised together. */
+static an_peaks_args peaks(an_kernel_places at)
+{
+    return (an_peaks_args){.at = at,
+                           .n = 2,
+                           .channels = 8,
+                           .h = 5,
+                           .w = 3,
+                           .oh = 3,
+                           .ow = 2,
+                           .pad = 1,
+                           .across = 1,
+                           .width = 4,
+                           .alpha = 1,
+                           .k = 2,
+                           .from = an_rows_of(ROWS, 8, 1),
+                           .to = an_rows_of(2 * 6, 8, 1),
+                           .group = 4};
+}
+
+static cudaError_t peaks_start(an_kernel_places at, cudaStream_t stream)
+{
+    const an_peaks_args args = peaks(at);
+    return an_kernel_peaks(&args, stream);
+}
+
+static cudaError_t lrn_peaks_start(an_kernel_places at, cudaStream_t stream)
+{
+    const an_peaks_args args = peaks(at);
+    return an_kernel_lrn_peaks(&args, stream);
+}
+
+static cudaError_t peaks_back_start(an_kernel_places at, cudaStream_t stream)
+{
+    const an_peaks_back_args args = {.peaks = peaks(at), .chunks = 3};
+    return an_kernel_peaks_back(&args, stream);
+}
+
+static cudaError_t lrn_peaks_back_start(an_kernel_places at, cudaStream_t stream)
+{
+    const an_peaks_back_args args = {.peaks = peaks(at), .chunks = 3, .activation = 1};
+    return an_kernel_lrn_peaks_back(&args, stream);
 }
 
 static cudaError_t numbers_start(an_kernel_places at, cudaStream_t stream)
@@ -277,13 +343,56 @@ static cudaError_t sgd_start(an_kernel_places at, cudaStream_t stream)
     return an_kernel_sgd(&args, stream);
 }
 
+/* 3 x 3 weights of 3 channels in blocks of 2 x 2. */
+static const an_arrange_args arrange = {.form = {.side = 2, .groups = 1, .channels = 12},
+                                        .h = 3,
+                                        .w = 3,
+                                        .channels = 3,
+                                        .rows = 2,
+                                        .columns = 2,
+                                        .group_outputs = 2,
+                                        .stored = AN_STORED_BF16};
+
+static cudaError_t arrange_start(an_kernel_places at, cudaStream_t stream)
+{
+    an_arrange_args args = arrange;
+    args.at = at;
+    return an_kernel_arrange(&args, stream);
+}
+
+static cudaError_t restore_start(an_kernel_places at, cudaStream_t stream)
+{
+    an_arrange_args args = arrange;
+    args.at = at;
+    return an_kernel_restore(&args, stream);
+}
+
+/* The images in frames of 8 x 6 pixels. */
+static const an_frame_args frame = {
+    .h = 5, .w = 3, .pad = 1, .frame_h = 8, .frame_w = 6, .channels = CHANNELS, .group = 1};
+
+static cudaError_t frame_start(an_kernel_places at, cudaStream_t stream)
+{
+    an_frame_args args = frame;
+    args.at = at;
+    return an_kernel_frame(&args, stream);
+}
+
+static cudaError_t frame_back_start(an_kernel_places at, cudaStream_t stream)
+{
+    an_frame_args args = frame;
+    args.at = at;
+    args.back = 1;
+    return an_kernel_frame(&args, stream);
+}
+
 static const struct {
     const char *name;
     cudaError_t (*start)(an_kernel_places at, cudaStream_t stream);
     uint64_t items;
     size_t sizes[AN_KERNEL_OUT + AN_KERNEL_IN]; /* bytes of out[0], ..., in[0], ... */
 } launches[] = {
-    {"convert", convert_start, ROWS * 2, {ROWS * 16, 0, 0, 0, ROWS * 3, 2 * sizeof(an_image_draw), 25 * 12}},
+    {"convert", convert_start, ROWS, {ROWS * 16, 0, 0, 0, ROWS * 3, 2 * sizeof(an_image_draw), 8 * 76 * 4}},
     {"activate", activate_start, 31, {62}},
     {"slope", slope_start, 4 * CHANNELS, {ROWS * 12, 4 * 12, 0, 0, ROWS * 12}},
     {"bias", bias_start, CHANNELS, {12, 0, 0, 0, 41 * 12}},
@@ -291,6 +400,10 @@ static const struct {
     {"pool_back", pool_back_start, ROWS *CHANNELS, {ROWS * 12, 0, 0, 0, 2 * 6 * 12, 2 * 6 * 3}},
     {"lrn", lrn_start, 6, {96, 96, 0, 0, 96}},
     {"lrn_back", lrn_back_start, 6, {96, 0, 0, 0, 96, 96, 96}},
+    {"peaks", peaks_start, 2 * 2 * 2 * 2, {2 * 6 * 32, 2 * 6 * 8, 0, 0, ROWS * 32}},
+    {"lrn_peaks", lrn_peaks_start, 2 * 2 * 2 * 2, {2 * 6 * 32, 2 * 6 * 8, 0, 0, ROWS * 32}},
+    {"peaks_back", peaks_back_start, 3 * 2, {ROWS * 32, 3 * 32, 0, 0, 0, 2 * 6 * 32, 2 * 6 * 8}},
+    {"lrn_peaks_back", lrn_peaks_back_start, 3 * 2, {ROWS * 32, 3 * 32, 0, 0, ROWS * 32, 2 * 6 * 32, 2 * 6 * 8}},
     {"numbers", numbers_start, 4, {16}},
     {"dropout", dropout_start, ROWS *CHANNELS, {ROWS * 6, ROWS * 3, 0, 0, ROWS * 12, 16}},
     {"dropout_back", dropout_back_start, 31, {124, 0, 0, 0, 124, 31}},
@@ -298,6 +411,10 @@ static const struct {
     {"loss_back", loss_back_start, 3 * 37, {3 * 37 * 4, 0, 0, 0, 2 * 37 * 4, 8}},
     {"window", window_start, 10 * CHANNELS, {(9 * 6 + 5) * 2, 0, 0, 0, (9 * 5 + 4) * 4}},
     {"sgd", sgd_start, 31, {124, 124, 62, 0, 124}},
+    {"arrange", arrange_start, 2 * 4 * 12, {2 * 4 * 12 * 2, 0, 0, 0, 2 * 9 * 3 * 4}},
+    {"restore", restore_start, 2 * 9 * 3, {2 * 9 * 3 * 2, 0, 0, 0, 2 * 4 * 12 * 2}},
+    {"frame", frame_start, ROWS *CHANNELS, {(13 * 6 + 4) * 12, 0, 0, 0, ROWS * 12}},
+    {"frame back", frame_back_start, ROWS *CHANNELS, {ROWS * 12, 0, 0, 0, (13 * 6 + 4) * 12}},
 };
 #define LAUNCHES (sizeof launches / sizeof *launches)
 

@@ -283,21 +283,26 @@ static void test_spare_channels_are_zero(void **state)
 {
     (void)state;
     uint8_t pixels[2 * 2 * 3];
-    float colour[3] = {1, 2, 3}, out[4 * 4];
+    float colour[4 * 8] = {1, 2, 3, 1, 2, 3}, out[4 * 4] __attribute__((aligned(16)));
     memset(pixels, 200, sizeof pixels);
     for (int half = 0; half < 2; half++) {
-        an_convert_args args = {.at = {.out = {out}, .in = {pixels, NULL, colour}, .items = 4 * 2},
+        an_convert_args args = {.at = {.out = {out}, .in = {pixels, NULL, colour}, .items = 4},
                                 .h = 2,
                                 .w = 2,
-                                .channels = half ? 8 : 4,
-                                .mean_side = 1,
+                                .side = 1,
+                                .rows = an_divisor_of(2),
+                                .columns = an_divisor_of(2),
+                                .groups = an_divisor_of(1),
+                                .line = an_divisor_of(3),
+                                .mean_plane = 8,
                                 .scale = 1,
                                 .stored = half ? AN_STORED_BF16 : AN_STORED_F32};
+        uint64_t channels = half ? 8 : 4;
         memset(out, 0xFF, sizeof out);
         for (uint64_t i = 0; i < args.at.items; i++)
             an_body_convert(&args, i);
-        for (uint64_t i = 0; i < 4 * (uint64_t)args.channels; i++) {
-            int c = (int)(i % (uint64_t)args.channels);
+        for (uint64_t i = 0; i < 4 * channels; i++) {
+            int c = (int)(i % channels);
             assert_true(an_load(out, args.stored, i) == (c < 3 ? 199 - c : 0));
         }
     }

@@ -20,7 +20,8 @@
 
 #define CHANNELS 48
 #define SIDE 7
-#define COUNT ((size_t)2 * SIDE * SIDE * CHANNELS)
+#define ROWS_X ((size_t)2 * SIDE * SIDE)
+#define COUNT (ROWS_X * CHANNELS)
 #define FLOATS (COUNT * sizeof(float))
 
 typedef struct {
@@ -28,19 +29,57 @@ typedef struct {
     void *x, *y, *more, *dy, *dx;
 } bench;
 
-/* Fills a buffer with random fp32 values, or with their upper halves as bf16. */
-static void fill(const bench *b, void *to, an_stored stored, uint64_t stream)
+/* How a run computes: the type in memory, the values of an item, and the parts in which x and y lie. */
+typedef struct {
+    an_stored stored;
+    int group, from, to;
+} variant;
+
+static size_t size_of(an_stored stored)
 {
-    float *values = an_test_random(COUNT, stream);
-    uint16_t *halves = an_test_zeros(COUNT, sizeof *halves);
-    for (size_t i = 0; i < COUNT; i++)
+    return stored == AN_STORED_BF16 ? 2 : 4;
+}
+
+static float value_of(const void *values, an_stored stored, size_t i)
+{
+    float value = 0;
+    if (stored == AN_STORED_F32)
+        return ((const float *)values)[i];
+    memcpy((char *)&value + 2, (const uint16_t *)values + i, 2);
+    return value;
+}
+
+/* Copies rows of CHANNELS values of size bytes each from one part into parts, or back. */
+static void lay(void *to, const void *from, size_t rows, size_t size, int parts, bool back)
+{
+    size_t channels = CHANNELS / (size_t)parts;
+    for (size_t i = 0; i < rows * CHANNELS; i++) {
+        size_t row = i / CHANNELS, c = i % CHANNELS;
+        size_t place = (c / channels * rows + row) * channels + c % channels;
+        memcpy((char *)to + (back ? i : place) * size, (const char *)from + (back ? place : i) * size, size);
+    }
+}
+
+/* Fills a buffer with as many rows of random fp32 values as given, or with their upper halves as bf16, in parts. */
+static void fill_parts(const bench *b, void *to, an_stored stored, uint64_t stream, size_t rows, int parts)
+{
+    size_t count = rows * CHANNELS, size = count * size_of(stored);
+    float *values = an_test_random(count, stream);
+    uint16_t *halves = an_test_zeros(count, sizeof *halves);
+    void *laid = an_test_zeros(1, size);
+    for (size_t i = 0; i < count; i++)
         memcpy(&halves[i], (const char *)&values[i] + 2, sizeof *halves);
-    bool bf16 = stored == AN_STORED_BF16;
-    ok(cudaMemcpyAsync(to, bf16 ? (void *)halves : values, bf16 ? FLOATS / 2 : FLOATS, cudaMemcpyHostToDevice,
-                       b->stream));
+    lay(laid, stored == AN_STORED_BF16 ? (void *)halves : values, rows, size_of(stored), parts, false);
+    ok(cudaMemcpyAsync(to, laid, size, cudaMemcpyHostToDevice, b->stream));
     ok(cudaStreamSynchronize(b->stream));
+    free(laid);
     free(values);
     free(halves);
+}
+
+static void fill(const bench *b, void *to, an_stored stored, uint64_t stream)
+{
+    fill_parts(b, to, stored, stream, ROWS_X, 1);
 }
 
 static void bench_make(bench *b)
@@ -60,116 +99,208 @@ static void bench_free(bench *b)
     ok(cudaStreamDestroy(b->stream));
 }
 
-/* A buffer's contents; the caller frees it. */
-static void *fetch(const bench *b, const void *from)
+/* The contents of rows of values of size bytes that lie in parts, as if they lay in one; the caller frees them. */
+static void *fetch(const bench *b, const void *from, size_t rows, size_t size, int parts)
 {
-    void *out = an_test_zeros(1, FLOATS);
-    ok(cudaMemcpyAsync(out, from, FLOATS, cudaMemcpyDeviceToHost, b->stream));
+    void *laid = an_test_zeros(rows * CHANNELS, size), *out = an_test_zeros(rows * CHANNELS, size);
+    ok(cudaMemcpyAsync(laid, from, rows * CHANNELS * size, cudaMemcpyDeviceToHost, b->stream));
     ok(cudaStreamSynchronize(b->stream));
+    lay(out, laid, rows, size, parts, true);
+    free(laid);
     return out;
 }
 
-static void bench_fill(const bench *b, an_stored stored)
+/* Forward and backward of a kind of layer: its rows of y, and the bytes of each value that forward keeps. */
+typedef struct {
+    void (*run)(const bench *b, const variant *v);
+    size_t rows, kept;
+} passes;
+
+static void bench_fill(const bench *b, const passes *p, const variant *v)
 {
-    fill(b, b->x, stored, 1);
-    fill(b, b->dy, stored, 2);
-    fill(b, b->dx, stored, 3); /* another layer's gradient, to which the kernel adds */
+    fill_parts(b, b->x, v->stored, 1, ROWS_X, v->from);
+    fill_parts(b, b->dy, v->stored, 2, p->rows, v->to);
+    fill_parts(b, b->dx, v->stored, 3, ROWS_X, v->from); /* another layer's gradient, to which the kernel adds */
     ok(cudaMemsetAsync(b->y, 0, FLOATS, b->stream));
     ok(cudaMemsetAsync(b->more, 0, FLOATS, b->stream));
 }
 
-typedef void (*passes)(const bench *b, an_stored stored, int group);
-
-/* Runs forward and backward in groups and channel by channel, and compares y, what forward keeps, and dx. */
-static void same_bits(passes run, an_stored stored)
+/* y, what forward keeps, and dx. */
+static void passes_run(const bench *b, const passes *p, const variant *v, void *results[3])
 {
-    bench b;
-    void *results[2][3];
-    bench_make(&b);
-    for (int i = 0; i < 2; i++) {
-        bench_fill(&b, stored);
-        run(&b, stored, i ? an_kernel_group(stored, CHANNELS) : 1);
-        const void *const places[] = {b.y, b.more, b.dx};
-        for (int k = 0; k < 3; k++)
-            results[i][k] = fetch(&b, places[k]);
-    }
-    for (int k = 0; k < 3; k++) {
-        assert_memory_equal(results[0][k], results[1][k], FLOATS);
-        free(results[0][k]);
-        free(results[1][k]);
-    }
-    bench_free(&b);
-    char text[512];
-    if (emu_violations(text, sizeof text))
-        fail_msg("%s", text);
+    bench_fill(b, p, v);
+    p->run(b, v);
+    results[0] = fetch(b, b->y, p->rows, size_of(v->stored), v->to);
+    results[1] = p->kept ? fetch(b, b->more, p->rows, p->kept, v->to) : NULL;
+    results[2] = fetch(b, b->dx, ROWS_X, size_of(v->stored), v->from);
 }
 
-static void lrn_passes(const bench *b, an_stored stored, int group)
+static void results_free(void *results[3])
 {
-    an_lrn_args forward = {.at = {.out = {b->y, b->more}, .in = {b->x}, .items = COUNT / (size_t)group},
+    for (int k = 0; k < 3; k++)
+        free(results[k]);
+}
+
+/* Whatever the groups and parts, the bits are the same. */
+static void same_bits(const passes *p, an_stored stored)
+{
+    const int group = an_kernel_group(stored, CHANNELS / 2);
+    const variant variants[] = {
+        {stored, group, 1, 1}, {stored, group, 2, 2}, {stored, group, 1, 2},
+        {stored, group, 2, 1}, {stored, 1, 2, 1},     {stored, 1, 1, 2},
+    };
+    bench b;
+    void *expected[3], *got[3];
+    bench_make(&b);
+    passes_run(&b, p, &(variant){stored, 1, 1, 1}, expected);
+    for (size_t i = 0; i < sizeof variants / sizeof *variants; i++) {
+        passes_run(&b, p, &variants[i], got);
+        assert_memory_equal(got[0], expected[0], p->rows * CHANNELS * size_of(stored));
+        if (p->kept)
+            assert_memory_equal(got[1], expected[1], p->rows * CHANNELS * p->kept);
+        assert_memory_equal(got[2], expected[2], COUNT * size_of(stored));
+        results_free(got);
+    }
+    results_free(expected);
+    bench_free(&b);
+    expect(NULL);
+}
+
+static void lrn_passes(const bench *b, const variant *v)
+{
+    size_t items = COUNT / (size_t)v->group;
+    an_lrn_args forward = {.at = {.out = {b->y, b->more}, .in = {b->x}, .items = items},
                            .channels = CHANNELS,
                            .width = CHANNELS / 2,
                            .size = 5,
-                           .group = group,
+                           .group = v->group,
                            .alpha = 0.1F,
                            .beta = 0.75F,
                            .k = 2,
-                           .stored = stored};
+                           .from = an_rows_of(ROWS_X, CHANNELS, v->from),
+                           .to = an_rows_of(ROWS_X, CHANNELS, v->to),
+                           .stored = v->stored};
     an_lrn_back_args backward = {.lrn = forward, .accumulate = 1};
-    backward.lrn.at = (an_kernel_places){.out = {b->dx}, .in = {b->x, b->more, b->dy}, .items = COUNT / (size_t)group};
+    backward.lrn.at = (an_kernel_places){.out = {b->dx}, .in = {b->x, b->more, b->dy}, .items = items};
     ok(an_kernel_lrn(&forward, b->stream));
     ok(an_kernel_lrn_back(&backward, b->stream));
 }
 
 /* Windows of 3 x 3 that overlap, begin in the padding and extend beyond the right and lower edge. */
-static void pool_passes_of(const bench *b, an_stored stored, int group, int average)
+#define POOLED ((SIDE + 2) / 2)
+#define ROWS_POOLED ((size_t)2 * POOLED * POOLED)
+
+static void pool_passes_of(const bench *b, const variant *v, int average)
 {
-    int out = (SIDE + 2) / 2;
-    size_t outputs = (size_t)(2 * out * out * CHANNELS);
-    an_pool_args forward = {
-        .at = {.out = {b->y, average ? NULL : b->more}, .in = {b->x}, .items = outputs / (size_t)group},
-        .channels = CHANNELS,
-        .h = SIDE,
-        .w = SIDE,
-        .oh = out,
-        .ow = out,
-        .window = 3,
-        .stride = 2,
-        .pad = 1,
-        .average = average,
-        .group = group,
-        .stored = stored};
+    an_pool_args forward = {.at = {.out = {b->y, average ? NULL : b->more},
+                                   .in = {b->x},
+                                   .items = ROWS_POOLED * CHANNELS / (size_t)v->group},
+                            .channels = CHANNELS,
+                            .h = SIDE,
+                            .w = SIDE,
+                            .oh = POOLED,
+                            .ow = POOLED,
+                            .window = 3,
+                            .stride = 2,
+                            .pad = 1,
+                            .average = average,
+                            .group = v->group,
+                            .from = an_rows_of(ROWS_X, CHANNELS, v->from),
+                            .to = an_rows_of(ROWS_POOLED, CHANNELS, v->to),
+                            .stored = v->stored};
     an_pool_back_args backward = {.pool = forward, .accumulate = 1};
     backward.pool.at =
-        (an_kernel_places){.out = {b->dx}, .in = {b->dy, average ? NULL : b->more}, .items = COUNT / (size_t)group};
+        (an_kernel_places){.out = {b->dx}, .in = {b->dy, average ? NULL : b->more}, .items = COUNT / (size_t)v->group};
     ok(an_kernel_pool(&forward, b->stream));
     ok(an_kernel_pool_back(&backward, b->stream));
 }
 
-static void maximum_passes(const bench *b, an_stored stored, int group)
+static void maximum_passes(const bench *b, const variant *v)
 {
-    pool_passes_of(b, stored, group, 0);
+    pool_passes_of(b, v, 0);
 }
 
-static void mean_passes(const bench *b, an_stored stored, int group)
+static void mean_passes(const bench *b, const variant *v)
 {
-    pool_passes_of(b, stored, group, 1);
+    pool_passes_of(b, v, 1);
 }
 
 static void test_pooling(void **state)
 {
     (void)state;
-    same_bits(maximum_passes, AN_STORED_F32);
-    same_bits(maximum_passes, AN_STORED_BF16);
-    same_bits(mean_passes, AN_STORED_F32);
-    same_bits(mean_passes, AN_STORED_BF16);
+    static const passes maximum = {maximum_passes, ROWS_POOLED, 1}, mean = {mean_passes, ROWS_POOLED, 0};
+    same_bits(&maximum, AN_STORED_F32);
+    same_bits(&maximum, AN_STORED_BF16);
+    same_bits(&mean, AN_STORED_F32);
+    same_bits(&mean, AN_STORED_BF16);
 }
 
 static void test_normalisation(void **state)
 {
     (void)state;
-    same_bits(lrn_passes, AN_STORED_F32);
-    same_bits(lrn_passes, AN_STORED_BF16);
+    static const passes lrn = {lrn_passes, ROWS_X, sizeof(float)};
+    same_bits(&lrn, AN_STORED_F32);
+    same_bits(&lrn, AN_STORED_BF16);
+}
+
+/* The gradient before a rectifier and its sums over chunks of rows, which are not all of the same size. */
+#define CHUNKS_OF_ROWS 3
+
+static void slope_passes(const bench *b, const variant *v)
+{
+    an_slope_args args = {.at = {.out = {b->dx, b->more},
+                                 .in = {b->x},
+                                 .items = (uint64_t)CHUNKS_OF_ROWS * CHANNELS / (uint64_t)v->group},
+                          .rows = ROWS_X,
+                          .channels = CHANNELS,
+                          .chunks = CHUNKS_OF_ROWS,
+                          .group = v->group,
+                          .y = an_rows_of(ROWS_X, CHANNELS, v->from),
+                          .activation = 1,
+                          .stored = v->stored};
+    ok(an_kernel_slope(&args, b->stream));
+}
+
+/* out: the gradient. sums: of chunks x channels. */
+static void slope_expected(float out[COUNT], double sums[CHUNKS_OF_ROWS * CHANNELS])
+{
+    float *x = an_test_random(COUNT, 1), *dx = an_test_random(COUNT, 3);
+    for (size_t i = 0; i < COUNT; i++) {
+        out[i] = x[i] > 0 ? dx[i] : 0;
+        sums[i / CHANNELS % CHUNKS_OF_ROWS * CHANNELS + i % CHANNELS] += (double)out[i];
+    }
+    free(x);
+    free(dx);
+}
+
+static void slopes_right(an_stored stored)
+{
+    static const passes slope = {slope_passes, ROWS_X, sizeof(float)};
+    const int group = an_kernel_group(stored, CHANNELS / 2);
+    const variant variants[] = {{stored, 1, 1, 1}, {stored, group, 1, 1}, {stored, group, 2, 1}, {stored, 1, 2, 1}};
+    double sums[CHUNKS_OF_ROWS * CHANNELS] = {0};
+    float *expected = an_test_zeros(COUNT, sizeof *expected);
+    bench b;
+    bench_make(&b);
+    slope_expected(expected, sums);
+    for (size_t i = 0; i < sizeof variants / sizeof *variants; i++) {
+        void *results[3];
+        passes_run(&b, &slope, &variants[i], results);
+        for (size_t k = 0; k < COUNT; k++)
+            assert_true(value_of(results[2], stored, k) == expected[k]);
+        an_test_close("sums", results[1], sums, CHUNKS_OF_ROWS * CHANNELS, 1e-5);
+        results_free(results);
+    }
+    free(expected);
+    bench_free(&b);
+    expect(NULL);
+}
+
+static void test_slope(void **state)
+{
+    (void)state;
+    slopes_right(AN_STORED_F32);
+    slopes_right(AN_STORED_BF16);
 }
 
 static void test_groups_fill_sixteen_bytes(void **state)
@@ -197,8 +328,10 @@ static double shuffled_sum(double lanes[LANES])
 
 static void bias_run(const bench *b, float sums[CHANNELS])
 {
-    an_bias_args args = {
-        .at = {.out = {b->y}, .in = {b->x}, .items = CHANNELS}, .channels = CHANNELS, .chunks = CHUNKS};
+    an_bias_args args = {.at = {.out = {b->y}, .in = {b->x}, .items = CHANNELS / 4},
+                         .channels = CHANNELS,
+                         .chunks = CHUNKS,
+                         .slices = 1};
     ok(an_kernel_bias(&args, b->stream));
     ok(cudaMemcpyAsync(sums, b->y, CHANNELS * sizeof *sums, cudaMemcpyDeviceToHost, b->stream));
 }
@@ -321,6 +454,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_normalisation),
         cmocka_unit_test(test_pooling),
+        cmocka_unit_test(test_slope),
         cmocka_unit_test(test_groups_fill_sixteen_bytes),
         cmocka_unit_test(test_bias_sums_of_lanes),
         cmocka_unit_test(test_loss_of_lanes),

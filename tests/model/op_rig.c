@@ -67,6 +67,7 @@ void an_test_rig_make(an_test_rig *r, const an_test_target *t, const an_test_cas
                                   .training = training,
                                   .seed = 3,
                                   .precision = t->precision,
+                                  .choices = t->choices,
                                   .direct = t->direct,
                                   .winograd = t->winograd};
     graph_make(r, c);

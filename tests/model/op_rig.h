@@ -11,6 +11,7 @@ typedef struct {
     bool direct, winograd;
     double tolerance; /* relative to the largest value; the case's applies if larger */
     int threads;      /* 0: 2 */
+    an_choices *choices;
 } an_test_target;
 
 typedef enum { FROM_IMAGE, FROM_CONV, FROM_HALVES, FROM_DENSE } an_test_source;

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "op_check.h"
 #include "op_rig.h"
 #include "reference.h"
 #include "support.h"
@@ -63,6 +64,15 @@ static const an_test_case cases[] = {
     {"conv plain input", FROM_IMAGE, 2, 3, 12, CONV(16, 5, 1, 2, 2, 1, AN_ACTIVATION_RELU), 1e-5, false},
     {"conv1", FROM_IMAGE, 2, 3, 24, CONV(96, 11, 4, 0, 3, 1, AN_ACTIVATION_RELU), 1e-5, true},
     {"conv1 padded", FROM_IMAGE, 2, 3, 21, CONV(32, 11, 4, 2, 2, 1, AN_ACTIVATION_RELU), 1e-5, true},
+    {"conv of image blocks of 2 x 2", FROM_IMAGE, 2, 3, 19, CONV(16, 7, 2, 3, 3, 1, AN_ACTIVATION_RELU), 1e-5, true},
+    {"conv of image blocks of 3 x 3", FROM_IMAGE, 2, 3, 20, CONV(24, 8, 3, 2, 0, 1, AN_ACTIVATION_TANH), 1e-5, true},
+    {"conv of an image padded unequally", FROM_IMAGE, 2, 3, 11, CONV(16, 5, 1, 1, 2, 1, AN_ACTIVATION_RELU), 1e-5,
+     true},
+    {"conv of an image and its gradient", FROM_IMAGE, 2, 3, 11, CONV(16, 5, 1, 1, 2, 1, AN_ACTIVATION_RELU), 1e-5,
+     false},
+    {"conv 5x5, stride 2", FROM_CONV, 2, 32, 9, CONV(48, 5, 2, 2, 1, 1, AN_ACTIVATION_RELU), 1e-5, false},
+    {"conv 5x5 padded before, odd channels", FROM_CONV, 2, 7, 8, CONV(5, 5, 1, 3, 0, 1, AN_ACTIVATION_RELU), 1e-5,
+     false},
     {"conv 5x5", FROM_CONV, 2, 32, 9, CONV(48, 5, 1, 2, 1, 1, AN_ACTIVATION_RELU), 1e-5, false},
     {"conv 6x6 unpadded", FROM_CONV, 2, 16, 9, CONV(16, 6, 1, 0, 0, 1, AN_ACTIVATION_RELU), 1e-5, false},
     {"conv odd channels", FROM_CONV, 2, 6, 7, CONV(10, 3, 2, 1, 0, 1, AN_ACTIVATION_NONE), 1e-5, false},
@@ -113,120 +123,14 @@ static const an_test_case cases[] = {
 };
 #define CASES (sizeof cases / sizeof *cases)
 
-/* The same case in the reference. */
-typedef struct {
-    an_reference_shape shape;
-    an_reference_weights weights;
-    double *x, *y, *dy, *dx;
-    uint8_t *kept;
-} expectation;
-
-static void expect(expectation *e, const an_test_rig *r, const an_test_case *c, const float *x, const float *weight,
-                   const float *bias, uint64_t step)
-{
-    size_t outputs = (size_t)r->node->channels;
-    e->shape = (an_reference_shape){c->n, c->c, c->side, c->side};
-    e->x = an_test_doubles(x, r->inputs);
-    e->y = an_test_zeros(r->outputs, sizeof(double));
-    e->dx = an_test_zeros(r->inputs, sizeof(double));
-    e->kept = an_test_zeros(r->outputs, 1);
-    e->weights.weight = an_test_doubles(weight, r->weights);
-    e->weights.bias = an_test_doubles(bias, outputs);
-    e->weights.weight_gradient = an_test_zeros(r->weights + 1, sizeof(double));
-    e->weights.bias_gradient = an_test_zeros(outputs, sizeof(double));
-    if (r->node->kind == AN_OP_DROPOUT)
-        an_reference_mask(r->node, c->n, 3, step, e->kept);
-    an_reference_forward(r->node, e->shape, e->x, &e->weights, e->kept, e->y);
-}
-
-static void expectation_free(expectation *e)
-{
-    free(e->x);
-    free(e->y);
-    free(e->dx);
-    free(e->kept);
-    free(e->weights.weight);
-    free(e->weights.bias);
-    free(e->weights.weight_gradient);
-    free(e->weights.bias_gradient);
-}
-
-static void check_parameters(an_test_rig *r, const an_test_case *c, const expectation *e)
-{
-    float *got = an_test_zeros(r->weights + (size_t)r->node->channels, sizeof *got);
-    if (r->weights) {
-        an_test_ok(r->api->parameter_get(r->op, false, AN_PARAMETER_GRADIENT, got), c->name);
-        an_test_close(c->name, got, e->weights.weight_gradient, r->weights, r->tolerance);
-        an_test_ok(r->api->parameter_get(r->op, true, AN_PARAMETER_GRADIENT, got), c->name);
-        an_test_close(c->name, got, e->weights.bias_gradient, (size_t)r->node->channels, r->tolerance);
-    }
-    free(got);
-}
-
-static void check_backward(an_test_rig *r, const an_test_case *c, expectation *e, const an_run *run, bool accumulate)
-{
-    float *dy = an_test_random(r->outputs, 4), *before = an_test_random(r->inputs, 5);
-    float *got = an_test_zeros(r->inputs, sizeof *got);
-    double *slope = an_test_doubles(dy, r->outputs);
-    an_test_ok(r->api->output_set(r->op, true, (uint32_t)c->n, dy), c->name);
-    an_test_ok(r->api->output_set(r->source, true, (uint32_t)c->n, before), c->name);
-    an_test_ok(r->api->backward(r->op, run), c->name);
-    for (size_t i = 0; i < r->inputs && accumulate; i++)
-        e->dx[i] = before[i];
-    an_reference_backward(r->node, e->shape, e->x, e->y, slope, &e->weights, e->kept, e->dx);
-    an_test_ok(r->api->output_get(r->source, true, (uint32_t)c->n, got), c->name);
-    if (!c->first)
-        an_test_close(c->name, got, e->dx, r->inputs, r->tolerance);
-    check_parameters(r, c, e);
-    free(dy);
-    free(before);
-    free(got);
-    free(slope);
-}
-
-static int op_forward(const an_backend_api *api, an_backend *backend, an_op *op, const an_run *run)
-{
-    int rc = api->begin ? api->begin(backend, run) : AN_OK;
-    if (rc)
-        return rc;
-    return api->forward(op, run);
-}
-
-static void check_case(const an_test_target *t, const an_test_case *c, bool training, bool accumulate)
-{
-    an_test_rig r;
-    expectation e;
-    const an_backend_api *api = t->api;
-    an_run run = {.step = 7, .count = (uint32_t)c->n, .training = true};
-    an_test_rig_make(&r, t, c, training, accumulate);
-    float *x = an_test_random(r.inputs, 1), *weight = an_test_random(r.weights, 2);
-    float *bias = an_test_random((size_t)r.node->channels, 3), *y = an_test_zeros(r.outputs, sizeof *y);
-    an_test_rig_weights(&r, weight, bias);
-    an_test_ok(api->output_set(r.source, false, (uint32_t)c->n, x), c->name);
-    an_test_ok(op_forward(api, r.backend, r.op, &run), c->name);
-    an_test_ok(api->output_get(r.op, false, (uint32_t)c->n, y), c->name);
-    expect(&e, &r, c, x, weight, bias, run.step);
-    an_test_close(c->name, y, e.y, r.outputs, r.tolerance);
-    for (size_t i = 0; i < r.outputs && r.node->activation == AN_ACTIVATION_RELU; i++)
-        e.y[i] = y[i]; /* ReLU backward uses the computed output, whose sign rounding may have changed */
-    if (training)
-        check_backward(&r, c, &e, &run, accumulate);
-    expectation_free(&e);
-    free(x);
-    free(weight);
-    free(bias);
-    free(y);
-    api->close(r.backend);
-}
-
 static void test_ops_match_the_reference(void **state)
 {
     (void)state;
     for (size_t b = 0; b < BACKENDS; b++)
         for (size_t i = 0; i < CASES; i++) {
-            check_case(&backends[b], &cases[i], true, false);
-            check_case(&backends[b], &cases[i], true, true);
-            check_case(&backends[b], &cases[i], false, false);
+            an_test_op_check(&backends[b], &cases[i], true, false);
+            an_test_op_check(&backends[b], &cases[i], true, true);
+            an_test_op_check(&backends[b], &cases[i], false, false);
         }
 }
 
@@ -320,7 +224,7 @@ static void check_loss(const an_test_target *t, uint32_t count)
     double *logits = an_test_doubles(x, r.inputs);
     an_test_ok(api->output_set(r.source, false, LOSS_ROWS, x), "logits");
     an_test_ok(api->labels(r.op, labels, count), "labels");
-    an_test_ok(op_forward(api, r.backend, r.op, &run), "forward");
+    an_test_ok(an_test_op_forward(api, r.backend, r.op, &run), "forward");
     an_test_ok(api->backward(r.op, &run), "backward");
     an_test_ok(api->result(r.op, &result), "result");
     double loss = an_reference_loss(shape, logits, labels, (int)count, probability, slope);
@@ -356,7 +260,7 @@ static void test_top_counts(void **state)
         an_test_rig_make(&r, &backends[b], &loss_case, false, false);
         an_test_ok(r.api->output_set(r.source, false, LOSS_ROWS, logits), "logits");
         an_test_ok(r.api->labels(r.op, labels, LOSS_ROWS), "labels");
-        an_test_ok(op_forward(r.api, r.backend, r.op, &run), "forward");
+        an_test_ok(an_test_op_forward(r.api, r.backend, r.op, &run), "forward");
         an_test_ok(r.api->result(r.op, &result), "result");
         assert_int_equal(result.top1, 2);
         assert_int_equal(result.top5, 3);
@@ -389,7 +293,7 @@ static void test_ties_are_broken_by_class_number(void **state)
             an_test_rig_make(&r, &backends[b], &loss_case, false, false);
             an_test_ok(r.api->output_set(r.source, false, LOSS_ROWS, logits), "logits");
             an_test_ok(r.api->labels(r.op, labels, LOSS_ROWS), "labels");
-            an_test_ok(op_forward(r.api, r.backend, r.op, &run), "forward");
+            an_test_ok(an_test_op_forward(r.api, r.backend, r.op, &run), "forward");
             an_test_ok(r.api->result(r.op, &result), "result");
             an_test_ok(r.api->output_get(r.op, false, LOSS_ROWS, probabilities), "probabilities");
             for (uint32_t row = 0; row < LOSS_ROWS; row++) {
@@ -413,7 +317,7 @@ static void dropout_output(const an_test_target *t, uint64_t step, bool training
     for (size_t i = 0; i < count; i++)
         out[i] = 3;
     an_test_ok(api->output_set(r.source, false, 16, out), "input");
-    an_test_ok(op_forward(api, r.backend, r.op, &run), "forward");
+    an_test_ok(an_test_op_forward(api, r.backend, r.op, &run), "forward");
     an_test_ok(api->output_get(r.op, false, 16, out), "output");
     api->close(r.backend);
 }
@@ -555,7 +459,7 @@ static int graph_try(const an_test_target *t, const an_graph *graph)
     if (!rc)
         rc = t->api->finish(backend);
     if (!rc)
-        rc = op_forward(t->api, backend, ops[graph->count - 1], &run);
+        rc = an_test_op_forward(t->api, backend, ops[graph->count - 1], &run);
     if (!rc)
         rc = t->api->synchronize(backend);
     t->api->close(backend);

@@ -16,107 +16,18 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "model/cuda/kernels/arrange.h"
+#include "model/cuda/kernels/convert.h"
 #include "model/cuda/kernels/kernels.h"
 #include "model/cuda/kernels/lrn.h"
+#include "model/cuda/kernels/peaks.h"
+#include "model/cuda/kernels/peaks_back.h"
 #include "model/cuda/kernels/pool.h"
-
-/* activation is an an_activation: 0 none, 1 ReLU, 2 tanh, 3 sigmoid. ReLU passes NaN on, so that a diverged network is
- * noticed. */
-AN_BODY float an_activation_value(int activation, float x)
-{
-    switch (activation) {
-    case 1:
-        return x < 0 ? 0 : x;
-    case 2:
-        return tanhf(x);
-    case 3:
-        return 1 / (1 + expf(-x));
-    default:
-        return x;
-    }
-}
-
-/* The derivative of an activation, computed from its result y. */
-AN_BODY float an_activation_slope(int activation, float y)
-{
-    switch (activation) {
-    case 1:
-        return y > 0 ? 1.0F : 0.0F;
-    case 2:
-        return 1 - y * y;
-    case 3:
-        return y * (1 - y);
-    default:
-        return 1;
-    }
-}
+#include "model/cuda/kernels/slope.h"
 
 AN_BODY void an_body_activate(const an_activate_args *a, uint64_t i)
 {
     an_store(a->at.out[0], a->stored, i, an_activation_value(a->activation, an_load(a->at.out[0], a->stored, i)));
-}
-
-AN_BODY void an_body_slope(const an_slope_args *a, uint64_t i)
-{
-    uint64_t channels = (uint64_t)a->channels, channel = i % channels, first = i / channels * (uint64_t)a->chunk;
-    uint64_t end = first + (uint64_t)a->chunk;
-    float sum = 0;
-    for (uint64_t row = first; row < end && row < a->rows; row++) {
-        uint64_t place = row * channels + channel;
-        float slope = an_load(a->at.out[0], a->stored, place);
-        if (a->activation) {
-            slope *= an_activation_slope(a->activation, an_load(a->at.in[0], a->stored, place));
-            an_store(a->at.out[0], a->stored, place, slope);
-        }
-        sum += slope;
-    }
-    an_store(a->at.out[1], AN_STORED_F32, i, sum);
-}
-
-AN_BODY void an_body_bias(const an_bias_args *a, uint64_t i)
-{
-    float sum = 0;
-    for (int chunk = AN_LANE; chunk < a->chunks; chunk += AN_LANES)
-        sum += an_load(a->at.in[0], AN_STORED_F32, (uint64_t)chunk * (uint64_t)a->channels + i);
-    sum = (float)AN_LANES_SUM(sum);
-    if (AN_LANE == 0)
-        an_store(a->at.out[0], a->stored, i, sum);
-}
-
-/* Where the mean of pixel y, x of an image begins: one colour for all pixels, or the pixel of the mean image that lies
- * below it, mirrored if the image is. */
-AN_BODY const float *an_convert_mean(const an_convert_args *a, const an_image_draw *draw, int y, int x)
-{
-    const float *mean = (const float *)a->at.in[2];
-    if (a->mean_side == 1)
-        return mean;
-    uint64_t row = (uint64_t)y + (draw ? draw->y : 0);
-    uint64_t column = draw ? draw->x + (uint64_t)(draw->flip ? a->w - 1 - x : x) : (uint64_t)x;
-    return mean + (row * (uint64_t)a->mean_side + column) * 3;
-}
-
-/* Performs the operations of augment/pixels.c in the same order, without fused multiply-add, so both give the same
- * bits. */
-AN_BODY void an_body_convert(const an_convert_args *a, uint64_t i)
-{
-    int values = a->stored == AN_STORED_F32 ? 2 : 4, words = a->channels / values;
-    int first = (int)(i % (uint64_t)words) * values;
-    uint64_t pixel = i / (uint64_t)words, word = 0;
-    an_place p = an_place_of(pixel, a->h, a->w, 1);
-    const an_image_draw *draw = a->at.in[1] ? (const an_image_draw *)a->at.in[1] + p.n : 0;
-    if (draw)
-        AN_TOUCH(draw, sizeof *draw);
-    const uint8_t *bytes = (const uint8_t *)a->at.in[0] + pixel * 3;
-    const float *mean = an_convert_mean(a, draw, p.y, p.x);
-    for (int k = 0; k < values && first + k < 3; k++) {
-        int c = first + k;
-        AN_TOUCH(&bytes[c], sizeof *bytes);
-        AN_TOUCH(&mean[c], sizeof *mean);
-        float value = (((float)bytes[c] - mean[c]) + (draw ? draw->shift[c] : 0.0F)) * a->scale;
-        word |= (uint64_t)an_stored_bits(a->stored, value) << (k * (64 / values));
-    }
-    AN_TOUCH((uint64_t *)a->at.out[0] + i, 8);
-    ((uint64_t *)a->at.out[0])[i] = word;
 }
 
 AN_BODY void an_body_numbers(const an_numbers_args *a, uint64_t i)

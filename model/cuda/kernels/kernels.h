@@ -33,17 +33,60 @@ typedef struct {
 
 typedef enum { AN_STORED_F32, AN_STORED_BF16 } an_stored; /* the type of values in memory */
 
-/* Images from bytes to inputs of the network: y = ((byte - mean) + shift) * scale, as in augment/pixels.c.
+/* How a tensor of rows x C values lies in memory: in one part, or in two parts behind each other, each with half of the
+ * channels of all rows. The value of row r and channel c lies at r * channels + c, and by second further if c is at
+ * least channels. */
+typedef struct {
+    uint64_t second; /* (rows - 1) * channels */
+    int channels;    /* of a part */
+} an_rows;
+
+static inline an_rows an_rows_of(uint64_t rows, int channels, int parts)
+{
+    an_rows lie = {0, channels / parts};
+    lie.second = (rows - 1) * (uint64_t)lie.channels;
+    return lie;
+}
+
+/* Division of a number below 2^31 by one that is known at the launch, by a multiplication (Granlund and Montgomery
+ * 1994): with 2^(s-1) < by <= 2^s and factor = floor(2^(31+s) / by) + 1, n / by = n factor / 2^(31+s), rounded down. */
+typedef struct {
+    uint32_t by, factor, shift;
+} an_divisor;
+
+static inline an_divisor an_divisor_of(uint32_t by)
+{
+    uint32_t shift = 0;
+    while (((uint64_t)1 << shift) < by)
+        shift++;
+    an_divisor divisor = {by, (uint32_t)((((uint64_t)1 << 31) << shift) / by + 1), shift};
+    return divisor;
+}
+
+/* Images from bytes to inputs of the network: y = ((byte - mean) + shift) * scale, as in augment/pixels.c. They are
+ * written as blocks of side x side pixels, the first of which begins pad pixels above and to the left of the image:
+ *   y[n][row][column][(dy * side + dx) * 3 + c] = colour c of pixel (row * side + dy - pad, column * side + dx - pad)
+ * of image n, or 0 outside of the image. side 1 and pad 0: pixel by pixel.
  *   in[0]   images, N x h x w x 3 bytes, RGB
  *   in[1]   N an_image_draw: the crop's place in the mean image, mirroring, and colour shift;
  *           NULL: crops at 0, 0, not mirrored, no shift
- *   in[2]   the mean, mean_side x mean_side x 3 floats
- *   out[0]  y, N x h x w x channels; channels beyond 3 are zero; a pixel fills whole words of 8 bytes
- * Items: words of 8 bytes of y. */
+ *   in[2]   copies of the mean image, mean_plane floats each. Copy k holds the image from its value number k on, so
+ *           that four neighbouring values begin on 16 bytes in one of the first four copies. Copies 4 to 7 are the same
+ *           of the image mirrored left to right. If all pixels have one mean, the image is a row of w pixels, and there
+ *           are four copies
+ *   out[0]  y, N x rows x columns x values of a block; values beyond side * side * 3 are zero
+ * Items: groups of 16 bytes of y, below 2^31. */
 typedef struct {
     an_kernel_places at;
-    int h, w, channels;
-    int mean_side; /* 1: one colour for all pixels */
+    int h, w;
+    int side, pad;
+    an_divisor rows, columns; /* of blocks in an image */
+    an_divisor groups;        /* of 16 bytes in a block */
+    an_divisor line;          /* values in a row of a block, 3 side */
+    int mean_side;            /* of the mean image; 0: one mean for all pixels */
+    uint32_t mean_plane;
+    int words; /* runs of four values that begin at multiples of four values of a block's row lie at multiples of four
+                  bytes of the images */
     float scale;
     an_stored stored;
 } an_convert_args;
@@ -59,29 +102,34 @@ typedef struct {
 
 /* The gradient before an activation, dy activation'(y), and its sums over chunks of rows, which bias adds up.
  *   in[0]   y, rows x channels, the activation's result; not read if activation is 0
- *   out[0]  dy, rows x channels, replaced in place
- *   out[1]  sums, chunks x channels floats, where chunks = rows / chunk rounded up
- * Items: chunks x channels. */
+ *   out[0]  dy, rows x channels, replaced in place; it lies as y does
+ *   out[1]  sums, chunks x channels floats: chunk k sums the rows k, k + chunks, k + 2 chunks...
+ * Items: chunks x groups of channels. */
 typedef struct {
     an_kernel_places at;
     uint64_t rows;
-    int channels, chunk; /* rows in a chunk */
+    int channels;
+    uint32_t chunks;
+    int group; /* values of an item: an_kernel_group, or 1 */
+    an_rows y;
     int activation;
     an_stored stored;
 } an_slope_args;
 
-/* The gradient of a bias: for each channel the sum over all chunks.
+/* The gradient of a bias: for each channel the sum over all chunks. Where there are many, a first launch sums slices
+ * of them, and a second one the slices.
  *   in[0]   sums, chunks x channels floats
- *   out[0]  channels values
- * Items: channels, one warp each: a lane sums every 32nd chunk in fp32, then the lanes' sums are added in fp64. */
+ *   out[0]  slices x channels values; slice k is the sum of chunks / slices (rounded up) of them from its k-fold on
+ * Items: slices x channels if channels is not a multiple of 4, else x groups of 4 channels. One warp each: a lane sums
+ * every 32nd chunk in fp32, then the lanes' sums are added in fp64. */
 typedef struct {
     an_kernel_places at;
-    int channels, chunks;
+    int channels, chunks, slices;
     an_stored stored;
 } an_bias_args;
 
 /* How many neighbouring channels one thread works on: as many as 16 bytes hold, or 1 if the channels do not divide into
- * such groups. */
+ * such groups. A group must lie within one part of each tensor: channels are those of a part. */
 static inline int an_kernel_group(an_stored stored, int channels)
 {
     int values = stored == AN_STORED_F32 ? 4 : 8;
@@ -100,6 +148,7 @@ typedef struct {
     int channels, h, w, oh, ow;
     int window, stride, pad, average; /* pad: rows above and columns to the left; average: else the maximum */
     int group;                        /* values of an item: an_kernel_group, or 1 */
+    an_rows from, to;                 /* of x; of y and the positions */
     an_stored stored;
 } an_pool_args;
 
@@ -115,7 +164,8 @@ typedef struct {
 
 /* Local response normalisation across channels (Krizhevsky et al. 2012, section 3.3, with alpha divided by size):
  *   s_i = k + alpha / size * sum_j x_j^2,  y_i = x_i s_i^-beta
- * where j runs over the size channels around i, as far as they are normalised together with i.
+ * where j runs over the size channels around i, as far as they are normalised together with i. Channels that are
+ * normalised together must lie in one part.
  *   in[0]   x, rows x channels
  *   out[0]  y, rows x channels
  *   out[1]  s, rows x channels floats; may be NULL
@@ -127,6 +177,7 @@ typedef struct {
     int size;             /* of a window */
     int group;            /* values of an item: an_kernel_group of width, or 1; 1 if size is above 5 */
     float alpha, beta, k; /* alpha already divided by size */
+    an_rows from, to;     /* of x; of y and s */
     an_stored stored;
 } an_lrn_args;
 
@@ -138,6 +189,43 @@ typedef struct {
     an_lrn_args lrn;
     int accumulate;
 } an_lrn_back_args;
+
+/* Local response normalisation (size 5, beta 3/4) and maximum pooling in one: windows of 3 x 3 pixels, stride 2. The
+ * normalised values are not kept. Without normalisation it is the same pooling.
+ *   in[0]   x, N x h x w x channels
+ *   out[0]  y, N x oh x ow x channels
+ *   out[1]  positions of the maxima as pool writes them; NULL: not wanted
+ * Items: N x oh / 2 (rounded up) x ow / across (rounded up) x groups of channels. */
+typedef struct {
+    an_kernel_places at;
+    int n, channels, h, w, oh, ow;
+    int pad;        /* rows above and columns to the left: 0 to 2 */
+    int across;     /* columns of y that an item makes, of two rows */
+    int width;      /* as in an_lrn_args; not used without normalisation */
+    float alpha, k; /* alpha already divided by size */
+    an_rows from, to;
+    int group; /* an_kernel_group of width; not 1 */
+} an_peaks_args;
+
+/* The gradient of both, and of the activation before them. The s of an_lrn_args are computed again.
+ *   in[0]   x; not read without normalisation and activation
+ *   in[1]   gradient of y; in[2]  positions
+ *   out[0]  gradient of x, or before the activation that x is the result of; added to what is there if accumulate
+ *   out[1]  sums of out[0] over pixels, chunks x channels floats, which bias adds up; NULL: not wanted, or accumulate
+ * A block is 2 x 2 pixels of x, which begin where windows do. Chunk k sums the blocks k, k + chunks, k + 2 chunks...
+ * Items: chunks x groups of channels. */
+typedef struct {
+    an_peaks_args peaks;
+    uint32_t chunks;
+    int activation; /* an_activation: ReLU, or none */
+    int accumulate;
+} an_peaks_back_args;
+
+/* How many blocks there are. */
+static inline uint64_t an_peaks_blocks(const an_peaks_args *a)
+{
+    return (uint64_t)a->n * (uint64_t)((a->h + 1 + a->pad) / 2) * (uint64_t)((a->w + 1 + a->pad) / 2);
+}
 
 /* Writes four words to device memory. A recorded graph launches its kernels with the same arguments in each step; what
  * differs between steps they read from there.
@@ -217,6 +305,51 @@ typedef struct {
     int accumulate;
     an_stored from, to;
 } an_window_args;
+
+/* Copies a tensor into a frame, a larger tensor with rows and columns of zeros around it, or its gradient back. What
+ * lies around the tensor in a frame is neither written nor read.
+ *   in[0]   x, N x h x w x channels; with back: gradient of the frame, N x frame_h x frame_w x channels
+ *   out[0]  the frame; with back: gradient of x, added to what is there if accumulate
+ * Pixel (y, x) of the tensor is pixel (y + pad, x + pad) of the frame. Items: groups of values of x. */
+typedef struct {
+    an_kernel_places at;
+    int h, w, pad, frame_h, frame_w, channels;
+    int group; /* values of an item: an_kernel_group */
+    int back, accumulate;
+    an_stored stored;
+} an_frame_args;
+
+/* The form in which a convolution computes with its weights. Masters, momentum and the gradient that updates read lie
+ * in plain order, O x h x w x channels, where channels are those that one output reads. Other forms hold the same
+ * weights at other places, and zeros between them:
+ *   - blocks, side above 1: a convolution of stride `side` over pixels becomes one of stride 1 over blocks of side x
+ *     side pixels. Weight o, y, x, c lies in row y / side, column x / side and channel ((y % side) * side + x % side) *
+ *     channels + c;
+ *   - dense, groups above 1: a grouped convolution becomes one that reads all channels. Weight o, y, x, c lies in row
+ * y, column x and channel g * channels + c, where g is the group of output o. A form has h / side x w / side places
+ * (rounded up) of `channels` values for each output. All zero: plain order. */
+typedef struct {
+    int side, groups; /* one of them is above 1, the other is 1 */
+    int channels;     /* values of a place in memory: those that the formulas need, or more, which are zero */
+} an_form;
+
+/* arrange: weights from plain order into a form, with all zeros.
+ *   in[0]   masters, O x h x w x channels floats
+ *   out[0]  the form, O x rows x columns x form.channels
+ * Items: values of the form.
+ *
+ * restore: the gradient from a form into plain order. Zeros that the form added have no place there, so they are never
+ * updated, decayed or carried on by momentum, and stay zero.
+ *   in[0]   gradient in the form, O x rows x columns x form.channels
+ *   out[0]  gradient in plain order, O x h x w x channels, of the same type
+ * Items: values in plain order. */
+typedef struct {
+    an_kernel_places at;
+    an_form form;
+    int h, w, channels, rows, columns;
+    int group_outputs; /* outputs of a group */
+    an_stored stored;  /* of values in the form */
+} an_arrange_args;
 
 /* SGD with momentum and weight decay (Krizhevsky et al. 2012, section 5), of one tensor:
  *   v <- momentum v - shrink w - rate g,  w <- w + v
@@ -326,6 +459,10 @@ typedef struct {
     KERNEL(pool_back, an_pool_back_args)                                                                               \
     KERNEL(lrn, an_lrn_args)                                                                                           \
     KERNEL(lrn_back, an_lrn_back_args)                                                                                 \
+    KERNEL(peaks, an_peaks_args)                                                                                       \
+    KERNEL(peaks_back, an_peaks_back_args)                                                                             \
+    KERNEL(lrn_peaks, an_peaks_args)                                                                                   \
+    KERNEL(lrn_peaks_back, an_peaks_back_args)                                                                         \
     KERNEL(numbers, an_numbers_args)                                                                                   \
     KERNEL(dropout, an_dropout_args)                                                                                   \
     KERNEL(dropout_back, an_dropout_back_args)                                                                         \
@@ -333,6 +470,9 @@ typedef struct {
     KERNEL(loss_back, an_loss_back_args)                                                                               \
     KERNEL(window, an_window_args)                                                                                     \
     KERNEL(sgd, an_sgd_args)                                                                                           \
+    KERNEL(arrange, an_arrange_args)                                                                                   \
+    KERNEL(restore, an_arrange_args)                                                                                   \
+    KERNEL(frame, an_frame_args)                                                                                       \
     KERNEL(fill, an_fill_args)                                                                                         \
     KERNEL(proof_conv, an_proof_conv_args)                                                                             \
     KERNEL(proof_weights, an_proof_conv_args)                                                                          \

@@ -10,8 +10,8 @@ AN_BODY float an_lrn_power(float s, float beta, float *next)
 {
     float power;
     if (beta == 0.75F) {
-        float root = AN_ROOT(s);
-        power = root * root * AN_ROOT(root);
+        float root = an_root(s);
+        power = root * root * an_root(root);
         *next = power * (root * root);
     } else {
         power = powf(s, -beta);
@@ -28,21 +28,35 @@ AN_BODY void an_lrn_range(const an_lrn_args *a, int channel, int *first, int *la
     *last = channel + half >= start + a->width ? start + a->width - 1 : channel + half;
 }
 
+/* The channels of a window in the order in which they are summed: how far number step is from the middle. Of windows of
+ * 5, those around an even channel and the next one begin with the same four, whose sum a thread that works on both
+ * takes once (an_lrn_sums). */
+AN_BODY int an_lrn_away(int channel, int half, int step)
+{
+    if (half == 2 && channel % 2 == 0)
+        return step == 4 ? -2 : step - 1;
+    return step - half;
+}
+
 AN_BODY void an_lrn_one(const an_lrn_args *a, uint64_t i)
 {
     int channel = (int)(i % (uint64_t)a->channels), first, last;
-    uint64_t row = i - (uint64_t)channel;
+    uint64_t row = i / (uint64_t)a->channels, to = an_rows_index(&a->to, row, channel);
     float sum = 0, next;
     an_lrn_range(a, channel, &first, &last);
-    for (int c = first; c <= last; c++) {
-        float x = an_load(a->at.in[0], a->stored, row + (uint64_t)c);
+    for (int step = 0; step < a->size; step++) {
+        int c = channel + an_lrn_away(channel, a->size / 2, step);
+        if (c < first || c > last)
+            continue;
+        float x = an_load(a->at.in[0], a->stored, an_rows_index(&a->from, row, c));
         sum += x * x;
     }
     sum = a->k + a->alpha * sum;
     float power = an_lrn_power(sum, a->beta, &next);
-    an_store(a->at.out[0], a->stored, i, an_load(a->at.in[0], a->stored, i) * power);
+    an_store(a->at.out[0], a->stored, to,
+             an_load(a->at.in[0], a->stored, an_rows_index(&a->from, row, channel)) * power);
     if (a->at.out[1])
-        an_store(a->at.out[1], AN_STORED_F32, i, sum);
+        an_store(a->at.out[1], AN_STORED_F32, to, sum);
 }
 
 /* The derivative of the formula with an_lrn_args in kernels.h, where s_j is the sum of channel j:
@@ -53,17 +67,22 @@ AN_BODY void an_lrn_back_one(const an_lrn_back_args *args, uint64_t i)
     const an_lrn_args *a = &args->lrn;
     int channel = (int)(i % (uint64_t)a->channels), first, last;
     const void *sums = a->at.in[1];
-    uint64_t row = i - (uint64_t)channel;
+    uint64_t row = i / (uint64_t)a->channels;
+    uint64_t x = an_rows_index(&a->from, row, channel), y = an_rows_index(&a->to, row, channel);
     float through = 0, next;
     an_lrn_range(a, channel, &first, &last);
-    for (int c = first; c <= last; c++) {
-        uint64_t j = row + (uint64_t)c;
+    for (int step = 0; step < a->size; step++) {
+        int c = channel + an_lrn_away(channel, a->size / 2, step);
+        if (c < first || c > last)
+            continue;
+        uint64_t j = an_rows_index(&a->to, row, c);
         (void)an_lrn_power(an_load(sums, AN_STORED_F32, j), a->beta, &next);
-        through += an_load(a->at.in[2], a->stored, j) * an_load(a->at.in[0], a->stored, j) * next;
+        through += an_load(a->at.in[2], a->stored, j) *
+                   an_load(a->at.in[0], a->stored, an_rows_index(&a->from, row, c)) * next;
     }
-    float direct = an_load(a->at.in[2], a->stored, i) * an_lrn_power(an_load(sums, AN_STORED_F32, i), a->beta, &next);
-    float slope = direct - 2 * a->alpha * a->beta * an_load(a->at.in[0], a->stored, i) * through;
-    an_put(a->at.out[0], a->stored, i, slope, args->accumulate);
+    float direct = an_load(a->at.in[2], a->stored, y) * an_lrn_power(an_load(sums, AN_STORED_F32, y), a->beta, &next);
+    float slope = direct - 2 * a->alpha * a->beta * an_load(a->at.in[0], a->stored, x) * through;
+    an_put(a->at.out[0], a->stored, x, slope, args->accumulate);
 }
 
 /* The group variant loads a group of channels together with the two channels before and after it, which is as far as a
@@ -72,10 +91,9 @@ AN_BODY void an_lrn_back_one(const an_lrn_back_args *args, uint64_t i)
 #define AN_LRN_HALF 2
 #define AN_LRN_ROOM (8 + 2 * AN_LRN_HALF)
 
-AN_BODY void an_lrn_load(const an_lrn_args *a, const void *from, an_stored stored, uint64_t first, int count,
-                         float beyond, float *out)
+AN_BODY void an_lrn_load(const an_lrn_args *a, const void *from, an_stored stored, uint64_t first, int channel,
+                         int count, float beyond, float *out)
 {
-    int channel = (int)(first % (uint64_t)a->width);
     AN_UNROLL for (int k = 0; k < AN_LRN_HALF; k++)
     {
         out[k] = channel ? an_load(from, stored, first - (uint64_t)(AN_LRN_HALF - k)) : beyond;
@@ -85,12 +103,21 @@ AN_BODY void an_lrn_load(const an_lrn_args *a, const void *from, an_stored store
     an_group_load(from, stored, first, count, out + AN_LRN_HALF);
 }
 
+/* The row of group i and its first channel. */
+AN_BODY uint64_t an_lrn_row(const an_lrn_args *a, uint64_t i, int count, int *channel)
+{
+    uint64_t groups = (uint64_t)(a->channels / count);
+    *channel = (int)(i % groups) * count;
+    return i / groups;
+}
+
 /* The sum over the window around value k of a group. */
 AN_BODY float an_lrn_sum(const float *values, int k, int half)
 {
     float sum = 0;
-    AN_UNROLL for (int away = -AN_LRN_HALF; away <= AN_LRN_HALF; away++)
+    AN_UNROLL for (int step = 0; step < 5; step++)
     {
+        int away = an_lrn_away(k, AN_LRN_HALF, step);
         if (away >= -half && away <= half)
             sum += values[AN_LRN_HALF + k + away];
     }
@@ -100,27 +127,31 @@ AN_BODY float an_lrn_sum(const float *values, int k, int half)
 AN_BODY void an_lrn_group(const an_lrn_args *a, uint64_t i, an_stored stored, int count)
 {
     float x[AN_LRN_ROOM], squares[AN_LRN_ROOM], y[8], sums[8], next;
-    uint64_t first = i * (uint64_t)count;
-    an_lrn_load(a, a->at.in[0], stored, first, count, 0, x);
+    int channel;
+    uint64_t row = an_lrn_row(a, i, count, &channel), to = an_rows_index(&a->to, row, channel);
+    an_lrn_load(a, a->at.in[0], stored, an_rows_index(&a->from, row, channel), channel % a->width, count, 0, x);
     AN_UNROLL for (int k = 0; k < count + 2 * AN_LRN_HALF; k++) squares[k] = x[k] * x[k];
     AN_UNROLL for (int k = 0; k < count; k++)
     {
         sums[k] = a->k + a->alpha * an_lrn_sum(squares, k, a->size / 2);
         y[k] = x[AN_LRN_HALF + k] * an_lrn_power(sums[k], a->beta, &next);
     }
-    an_group_store(a->at.out[0], stored, first, count, y);
+    an_group_store(a->at.out[0], stored, to, count, y);
     if (a->at.out[1])
-        an_group_store(a->at.out[1], AN_STORED_F32, first, count, sums);
+        an_group_store(a->at.out[1], AN_STORED_F32, to, count, sums);
 }
 
 AN_BODY void an_lrn_back_group(const an_lrn_back_args *args, uint64_t i, an_stored stored, int count)
 {
     const an_lrn_args *a = &args->lrn;
     float x[AN_LRN_ROOM], dy[AN_LRN_ROOM], sums[AN_LRN_ROOM], through[AN_LRN_ROOM], powers[AN_LRN_ROOM], slope[8];
-    uint64_t first = i * (uint64_t)count;
-    an_lrn_load(a, a->at.in[0], stored, first, count, 0, x);
-    an_lrn_load(a, a->at.in[2], stored, first, count, 0, dy);
-    an_lrn_load(a, a->at.in[1], AN_STORED_F32, first, count, 1, sums);
+    int channel;
+    uint64_t row = an_lrn_row(a, i, count, &channel);
+    int within = channel % a->width;
+    uint64_t from = an_rows_index(&a->from, row, channel), to = an_rows_index(&a->to, row, channel);
+    an_lrn_load(a, a->at.in[0], stored, from, within, count, 0, x);
+    an_lrn_load(a, a->at.in[2], stored, to, within, count, 0, dy);
+    an_lrn_load(a, a->at.in[1], AN_STORED_F32, to, within, count, 1, sums);
     AN_UNROLL for (int k = 0; k < count + 2 * AN_LRN_HALF; k++)
     {
         float next;
@@ -132,7 +163,7 @@ AN_BODY void an_lrn_back_group(const an_lrn_back_args *args, uint64_t i, an_stor
         float direct = dy[AN_LRN_HALF + k] * powers[AN_LRN_HALF + k];
         slope[k] = direct - 2 * a->alpha * a->beta * x[AN_LRN_HALF + k] * an_lrn_sum(through, k, a->size / 2);
     }
-    an_group_put(a->at.out[0], stored, first, count, slope, args->accumulate);
+    an_group_put(a->at.out[0], stored, from, count, slope, args->accumulate);
 }
 
 AN_BODY void an_body_lrn(const an_lrn_args *a, uint64_t i)

@@ -17,15 +17,6 @@ AN_BODY float an_pool_share(const an_pool_args *a, int y, int x)
     return 1.0F / (float)(an_pool_covered(a, y, a->h) * an_pool_covered(a, x, a->w));
 }
 
-AN_BODY void an_pool_load(const an_pool_args *a, const void *from, an_stored stored, uint64_t first, int count,
-                          float *out)
-{
-    if (count == 1)
-        out[0] = an_load(from, a->stored, first);
-    else
-        an_group_load(from, stored, first, count, out);
-}
-
 /* For each value of a group, the position within its window that held the maximum: one byte each. */
 AN_BODY void an_taken_load(const void *from, uint64_t first, int count, int *taken)
 {
@@ -82,18 +73,16 @@ AN_BODY void an_pool_group(const an_pool_args *a, uint64_t i, an_stored stored, 
     }
     for (int y = top < 0 ? 0 : top; y < top + a->window && y < a->h; y++)
         for (int x = left < 0 ? 0 : left; x < left + a->window && x < a->w; x++) {
-            uint64_t first = an_place_index(p.n, y, x, p.c * count, a->h, a->w, a->channels);
-            an_pool_load(a, a->at.in[0], stored, first, count, values);
+            uint64_t first = an_pixel_index(&a->from, p.n, y, x, p.c * count, a->h, a->w);
+            an_values_load(a->at.in[0], stored, first, count, values);
             an_pool_take(a->average, (y - top) * a->window + x - left, count, values, result, taken);
         }
     float share = a->average ? an_pool_share(a, p.y, p.x) : 1;
     AN_UNROLL for (int c = 0; c < count; c++) result[c] *= share;
-    if (count == 1)
-        an_store(a->at.out[0], a->stored, i, result[0]);
-    else
-        an_group_store(a->at.out[0], stored, i * (uint64_t)count, count, result);
+    uint64_t to = an_pixel_index(&a->to, p.n, p.y, p.x, p.c * count, a->oh, a->ow);
+    an_values_store(a->at.out[0], stored, to, count, result);
     if (a->at.out[1])
-        an_taken_store(a->at.out[1], i * (uint64_t)count, count, taken);
+        an_taken_store(a->at.out[1], to, count, taken);
 }
 
 /* The first and the last window along one axis that cover a place on it. */
@@ -119,10 +108,10 @@ AN_BODY void an_pool_back_group(const an_pool_back_args *args, uint64_t i, an_st
     AN_UNROLL for (int c = 0; c < count; c++) sum[c] = 0;
     for (int y = bottom; y >= top; y--)
         for (int x = right; x >= left; x--) {
-            uint64_t from = an_place_index(p.n, y, x, p.c * count, a->oh, a->ow, a->channels);
+            uint64_t from = an_pixel_index(&a->to, p.n, y, x, p.c * count, a->oh, a->ow);
             int place = (p.y + a->pad - y * a->stride) * a->window + p.x + a->pad - x * a->stride;
             float share = a->average ? an_pool_share(a, y, x) : 1;
-            an_pool_load(a, a->at.in[0], stored, from, count, slopes);
+            an_values_load(a->at.in[0], stored, from, count, slopes);
             if (!a->average)
                 an_taken_load(a->at.in[1], from, count, taken);
             AN_UNROLL for (int c = 0; c < count; c++)
@@ -131,10 +120,11 @@ AN_BODY void an_pool_back_group(const an_pool_back_args *args, uint64_t i, an_st
                     sum[c] += share * slopes[c];
             }
         }
+    uint64_t to = an_pixel_index(&a->from, p.n, p.y, p.x, p.c * count, a->h, a->w);
     if (count == 1)
-        an_put(a->at.out[0], a->stored, i, sum[0], args->accumulate);
+        an_put(a->at.out[0], a->stored, to, sum[0], args->accumulate);
     else
-        an_group_put(a->at.out[0], stored, i * (uint64_t)count, count, sum, args->accumulate);
+        an_group_put(a->at.out[0], stored, to, count, sum, args->accumulate);
 }
 
 AN_BODY void an_body_pool(const an_pool_args *a, uint64_t i)

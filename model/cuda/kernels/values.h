@@ -11,10 +11,8 @@
 
 #ifdef __CUDACC__
 #define AN_UNROLL _Pragma("unroll")
-#define AN_ROOT(x) rsqrtf(x)
 #else
 #define AN_UNROLL
-#define AN_ROOT(x) (1 / sqrtf(x))
 #endif
 
 /* Told of every access to memory: its address and size. A device compiles it to nothing; the tests' emulator compares
@@ -31,7 +29,12 @@ typedef struct {
     uint32_t words[4];
 } __attribute__((aligned(16), may_alias)) an_sixteen;
 
+typedef struct {
+    uint32_t words[2];
+} __attribute__((aligned(8), may_alias)) an_eight;
+
 typedef uint32_t __attribute__((may_alias)) an_word;
+typedef uint16_t __attribute__((may_alias)) an_half;
 
 AN_BODY float an_bits_float(uint32_t bits)
 {
@@ -49,7 +52,19 @@ AN_BODY float an_load(const void *from, an_stored stored, uint64_t i)
     return an_bits_float((uint32_t)((const uint16_t *)from)[i] << 16);
 }
 
-/* The bits that represent a value in memory. bf16 is rounded to nearest, ties to even; a NaN stays a NaN. */
+/* 1 / sqrt(x). A device takes one instruction, for which values below the smallest normal one are zero. */
+AN_BODY float an_root(float x)
+{
+#ifdef __CUDA_ARCH__
+    float root;
+    asm("rsqrt.approx.ftz.f32 %0, %1;" : "=f"(root) : "f"(x));
+    return root;
+#else
+    return 1 / sqrtf(x);
+#endif
+}
+
+/* The bits that represent a value in memory. bf16 is rounded to nearest, ties to even; there is one bf16 NaN. */
 AN_BODY uint32_t an_stored_bits(an_stored stored, float value)
 {
     uint32_t bits;
@@ -57,10 +72,29 @@ AN_BODY uint32_t an_stored_bits(an_stored stored, float value)
     if (stored == AN_STORED_F32)
         return bits;
     if (value != value)
-        bits |= 0x400000;
-    else
-        bits += 0x7FFF + (bits >> 16 & 1);
-    return bits >> 16;
+        return 0x7FFF;
+    return (bits + 0x7FFF + (bits >> 16 & 1)) >> 16;
+}
+
+/* Two values as bf16 in one word, the first in its lower half. Devices from compute capability 8.0 on have an
+ * instruction that rounds as an_stored_bits does. */
+AN_BODY uint32_t an_pair_bits(float low, float high)
+{
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+    uint32_t pair;
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
+    return pair;
+#else
+    return an_stored_bits(AN_STORED_BF16, low) | an_stored_bits(AN_STORED_BF16, high) << 16;
+#endif
+}
+
+/* Value number k of words in memory. */
+AN_BODY float an_word_value(const uint32_t *words, an_stored stored, int k)
+{
+    if (stored == AN_STORED_F32)
+        return an_bits_float(words[k]);
+    return an_bits_float(k % 2 ? words[k / 2] & 0xFFFF0000U : words[k / 2] << 16);
 }
 
 AN_BODY void an_store(void *to, an_stored stored, uint64_t i, float value)
@@ -101,6 +135,13 @@ AN_BODY const an_sixteen *an_sixteen_at(const void *from, an_stored stored, uint
     return (const an_sixteen *)(const void *)((const char *)from + i * (stored == AN_STORED_F32 ? 4 : 2));
 }
 
+AN_BODY void an_sixteen_store(void *to, an_stored stored, uint64_t i, an_sixteen v)
+{
+    an_sixteen *at = (an_sixteen *)(void *)((char *)to + i * (stored == AN_STORED_F32 ? 4 : 2));
+    AN_TOUCH(at, 16);
+    *at = v;
+}
+
 AN_BODY void an_group_load(const void *from, an_stored stored, uint64_t first, int count, float *out)
 {
     int values = stored == AN_STORED_F32 ? 4 : 8;
@@ -108,11 +149,7 @@ AN_BODY void an_group_load(const void *from, an_stored stored, uint64_t first, i
     {
         AN_TOUCH(an_sixteen_at(from, stored, first + (uint64_t)g), 16);
         an_sixteen v = *an_sixteen_at(from, stored, first + (uint64_t)g);
-        AN_UNROLL for (int k = 0; k < values; k++)
-        {
-            uint32_t word = v.words[stored == AN_STORED_F32 ? k : k / 2];
-            out[g + k] = an_bits_float(stored == AN_STORED_F32 ? word : k % 2 ? word & 0xFFFF0000U : word << 16);
-        }
+        AN_UNROLL for (int k = 0; k < values; k++) out[g + k] = an_word_value(v.words, stored, k);
     }
 }
 
@@ -125,11 +162,9 @@ AN_BODY void an_group_store(void *to, an_stored stored, uint64_t first, int coun
         AN_UNROLL for (int k = 0; k < 4; k++)
         {
             v.words[k] = stored == AN_STORED_F32 ? an_stored_bits(stored, values[g + k])
-                                                 : an_stored_bits(stored, values[g + 2 * k]) |
-                                                       an_stored_bits(stored, values[g + 2 * k + 1]) << 16;
+                                                 : an_pair_bits(values[g + 2 * k], values[g + 2 * k + 1]);
         }
-        AN_TOUCH(an_sixteen_at(to, stored, first + (uint64_t)g), 16);
-        *(an_sixteen *)(uintptr_t)an_sixteen_at(to, stored, first + (uint64_t)g) = v;
+        an_sixteen_store(to, stored, first + (uint64_t)g, v);
     }
 }
 
@@ -141,6 +176,29 @@ AN_BODY void an_group_put(void *to, an_stored stored, uint64_t first, int count,
         AN_UNROLL for (int k = 0; k < count; k++) values[k] = before[k] + values[k];
     }
     an_group_store(to, stored, first, count, values);
+}
+
+/* A group, or a single value if count is 1. */
+AN_BODY void an_values_load(const void *from, an_stored stored, uint64_t first, int count, float *out)
+{
+    if (count == 1)
+        out[0] = an_load(from, stored, first);
+    else
+        an_group_load(from, stored, first, count, out);
+}
+
+AN_BODY void an_values_store(void *to, an_stored stored, uint64_t first, int count, const float *values)
+{
+    if (count == 1)
+        an_store(to, stored, first, values[0]);
+    else
+        an_group_store(to, stored, first, count, values);
+}
+
+/* Sums are fp32 whatever the values are. */
+AN_BODY void an_sums_store(void *to, uint64_t first, int count, const float *sums)
+{
+    an_values_store(to, AN_STORED_F32, first, count, sums);
 }
 
 /* The sample, row, column and channel of item i of an N x H x W x C tensor. */
@@ -161,10 +219,22 @@ AN_BODY an_place an_place_of(uint64_t i, int h, int w, int channels)
     return p;
 }
 
-/* The inverse: the index of a value in memory. */
+/* The inverse. */
 AN_BODY uint64_t an_place_index(uint64_t n, int y, int x, int c, int h, int w, int channels)
 {
     return ((n * (uint64_t)h + (uint64_t)y) * (uint64_t)w + (uint64_t)x) * (uint64_t)channels + (uint64_t)c;
+}
+
+/* The index in memory of channel c of a row. */
+AN_BODY uint64_t an_rows_index(const an_rows *lie, uint64_t row, int c)
+{
+    return row * (uint64_t)lie->channels + (uint64_t)c + (c >= lie->channels ? lie->second : 0);
+}
+
+/* The same of the row that is pixel y, x of sample n. */
+AN_BODY uint64_t an_pixel_index(const an_rows *lie, uint64_t n, int y, int x, int c, int h, int w)
+{
+    return an_rows_index(lie, (n * (uint64_t)h + (uint64_t)y) * (uint64_t)w + (uint64_t)x, c);
 }
 
 #endif

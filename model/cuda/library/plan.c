@@ -44,10 +44,19 @@ an_plan_spec an_plan_spec_of(an_plan_kind kind, an_cuda_precision precision, con
                           .ow = node->width,
                           .kernel = node->kernel,
                           .stride = node->stride,
-                          .pad_before = node->pad_before,
-                          .pad_after = node->pad_after,
+                          .pad = node->pad_before,
                           .groups = node->groups,
                           .activation = node->activation};
+}
+
+int an_plan_x_pitch(const an_plan_spec *spec)
+{
+    return spec->x_pitch ? spec->x_pitch : spec->c;
+}
+
+int an_plan_y_pitch(const an_plan_spec *spec)
+{
+    return spec->y_pitch ? spec->y_pitch : spec->k;
 }
 
 int an_plan_part(an_plan *plan, cudnnBackendDescriptorType_t type, descriptor *out)
@@ -88,13 +97,13 @@ int an_plan_finalize(an_plan_setter *s)
 typedef struct {
     int64_t id;
     cudnnDataType_t type;
-    int64_t n, c, h, w; /* channels innermost in memory */
+    int64_t n, c, h, w, pitch; /* channels innermost in memory; values from one pixel to the next */
     bool virtual;
 } tensor_spec;
 
 static int tensor(an_plan *plan, const tensor_spec *t, descriptor *out)
 {
-    int64_t dims[] = {t->n, t->c, t->h, t->w}, strides[] = {t->h * t->w * t->c, 1, t->w * t->c, t->c};
+    int64_t dims[] = {t->n, t->c, t->h, t->w}, strides[] = {t->h * t->w * t->pitch, 1, t->w * t->pitch, t->pitch};
     int64_t alignment = ALIGNMENT;
     int rc = an_plan_part(plan, CUDNN_BACKEND_TENSOR_DESCRIPTOR, out);
     an_plan_setter s = {plan, *out, rc};
@@ -110,7 +119,7 @@ static int tensor(an_plan *plan, const tensor_spec *t, descriptor *out)
 static int convolution(an_plan *plan, const an_plan_spec *spec, descriptor *out)
 {
     int64_t spatial = 2, dilations[] = {1, 1}, strides[] = {spec->stride, spec->stride};
-    int64_t before[] = {spec->pad_before, spec->pad_before}, after[] = {spec->pad_after, spec->pad_after};
+    int64_t padding[] = {spec->pad, spec->pad};
     cudnnDataType_t compute = CUDNN_DATA_FLOAT;
     cudnnConvolutionMode_t mode = CUDNN_CROSS_CORRELATION;
     int rc = an_plan_part(plan, CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR, out);
@@ -120,8 +129,8 @@ static int convolution(an_plan *plan, const an_plan_spec *spec, descriptor *out)
     an_plan_set(&s, CUDNN_ATTR_CONVOLUTION_SPATIAL_DIMS, CUDNN_TYPE_INT64, 1, &spatial);
     an_plan_set(&s, CUDNN_ATTR_CONVOLUTION_DILATIONS, CUDNN_TYPE_INT64, 2, dilations);
     an_plan_set(&s, CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, CUDNN_TYPE_INT64, 2, strides);
-    an_plan_set(&s, CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, CUDNN_TYPE_INT64, 2, before);
-    an_plan_set(&s, CUDNN_ATTR_CONVOLUTION_POST_PADDINGS, CUDNN_TYPE_INT64, 2, after);
+    an_plan_set(&s, CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, CUDNN_TYPE_INT64, 2, padding);
+    an_plan_set(&s, CUDNN_ATTR_CONVOLUTION_POST_PADDINGS, CUDNN_TYPE_INT64, 2, padding);
     return an_plan_finalize(&s);
 }
 
@@ -159,8 +168,9 @@ static int conv_operation(an_plan *plan, const an_plan_spec *spec, descriptor y,
                               : spec->kind == AN_PLAN_WEIGHTS ? &names_weights
                                                               : &names_forward;
     cudnnDataType_t type = spec->precision == AN_CUDA_BF16 ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT;
-    tensor_spec x = {AN_PLAN_X, type, spec->n, spec->c, spec->h, spec->w, false};
-    tensor_spec w = {AN_PLAN_W, type, spec->k, spec->c / spec->groups, spec->kernel, spec->kernel, false};
+    int inputs = spec->c / spec->groups;
+    tensor_spec x = {AN_PLAN_X, type, spec->n, spec->c, spec->h, spec->w, an_plan_x_pitch(spec), false};
+    tensor_spec w = {AN_PLAN_W, type, spec->k, inputs, spec->kernel, spec->kernel, inputs, false};
     descriptor conv, from, weights;
     float alpha = 1, beta = 0;
     int rc = convolution(plan, spec, &conv);
@@ -217,8 +227,8 @@ static int operations(an_plan *plan, const an_plan_spec *spec, descriptor ops[3]
                                                  [AN_ACTIVATION_TANH] = CUDNN_POINTWISE_TANH_FWD,
                                                  [AN_ACTIVATION_SIGMOID] = CUDNN_POINTWISE_SIGMOID_FWD};
     cudnnDataType_t type = spec->precision == AN_CUDA_BF16 ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT;
-    tensor_spec y = {AN_PLAN_Y, type, spec->n, spec->k, spec->oh, spec->ow, false};
-    tensor_spec product = y, sum = y, b = {AN_PLAN_B, type, 1, spec->k, 1, 1, false};
+    tensor_spec y = {AN_PLAN_Y, type, spec->n, spec->k, spec->oh, spec->ow, an_plan_y_pitch(spec), false};
+    tensor_spec product = y, sum = y, b = {AN_PLAN_B, type, 1, spec->k, 1, 1, spec->k, false};
     descriptor out, products, sums, bias;
     bool activated = spec->activation != AN_ACTIVATION_NONE;
     *count = 1;
@@ -252,16 +262,32 @@ static int operations(an_plan *plan, const an_plan_spec *spec, descriptor ops[3]
 
 void an_plan_subject(const an_plan_spec *spec, char *text, size_t size)
 {
-    snprintf(
-        text, size,
-        "a %s convolution's %s, %d x %d x %d x %d to %d channels, window %d, stride %d, padding %d and %d, %d group%s",
-        an_cuda_precision_name(spec->precision), an_plan_kind_name(spec->kind), spec->n, spec->h, spec->w, spec->c,
-        spec->k, spec->kernel, spec->stride, spec->pad_before, spec->pad_after, spec->groups,
-        spec->groups > 1 ? "s" : "");
+    char view[64] = "";
+    if (spec->x_pitch || spec->y_pitch)
+        snprintf(view, sizeof view, ", pixels of %d and %d channels", an_plan_x_pitch(spec), an_plan_y_pitch(spec));
+    snprintf(text, size,
+             "a %s convolution's %s, %d x %d x %d x %d to %d channels, window %d, stride %d, padding %d, %d "
+             "group%s%s",
+             an_cuda_precision_name(spec->precision), an_plan_kind_name(spec->kind), spec->n, spec->h, spec->w, spec->c,
+             spec->k, spec->kernel, spec->stride, spec->pad, spec->groups, spec->groups > 1 ? "s" : "", view);
 }
 
 static const cudnnBackendHeurMode_t modes[] = {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK};
 #define MODES 2
+
+static int outputs_of(const an_plan_spec *spec, int inputs)
+{
+    return (inputs + 2 * spec->pad - spec->kernel) / spec->stride + 1;
+}
+
+/* Unequal padding, for instance, is no spec: it would compute other outputs than are asked for. */
+static int spec_check(const an_plan *plan, const an_plan_spec *spec)
+{
+    if (outputs_of(spec, spec->h) == spec->oh && outputs_of(spec, spec->w) == spec->ow)
+        return AN_OK;
+    return an_error(AN_EINTERNAL, "%s has %d x %d outputs, not %d x %d", plan->subject, outputs_of(spec, spec->h),
+                    outputs_of(spec, spec->w), spec->oh, spec->ow);
+}
 
 static int graph_build(an_plan *plan, const an_plan_spec *spec, descriptor *graph)
 {
@@ -269,7 +295,10 @@ static int graph_build(an_plan *plan, const an_plan_spec *spec, descriptor *grap
     int64_t count;
     memset(plan, 0, sizeof *plan);
     an_plan_subject(spec, plan->subject, sizeof plan->subject);
-    int rc = operations(plan, spec, ops, &count);
+    int rc = spec_check(plan, spec);
+    if (rc)
+        return rc;
+    rc = operations(plan, spec, ops, &count);
     if (rc)
         return rc;
     rc = an_plan_part(plan, CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR, graph);
@@ -338,17 +367,27 @@ void an_plan_free(an_plan *plan)
 {
     while (plan->made_count)
         an_plan_part_drop(plan);
-    plan->plan = plan->pack = NULL;
+    plan->plan = NULL;
+    plan->pack_count = 0;
 }
 
 int an_plan_bind(an_plan *plan, const an_plan_spec *spec, void *x, void *y, void *w, void *b, void *workspace)
 {
+    for (; plan->pack_count; plan->pack_count--)
+        an_plan_part_drop(plan);
+    return an_plan_bind_second(plan, spec, x, y, w, b, workspace);
+}
+
+int an_plan_bind_second(an_plan *plan, const an_plan_spec *spec, void *x, void *y, void *w, void *b, void *workspace)
+{
     int64_t ids[] = {AN_PLAN_X, AN_PLAN_Y, AN_PLAN_W, AN_PLAN_B}, count = spec->kind == AN_PLAN_FORWARD ? 4 : 3;
     void *addresses[] = {x, y, w, b};
-    if (plan->pack)
-        an_plan_part_drop(plan);
-    int rc = an_plan_part(plan, CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR, &plan->pack);
-    an_plan_setter s = {plan, plan->pack, rc};
+    descriptor *pack = &plan->packs[plan->pack_count];
+    int rc = an_plan_part(plan, CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR, pack);
+    if (rc)
+        return rc;
+    plan->pack_count++;
+    an_plan_setter s = {plan, *pack, AN_OK};
     an_plan_set(&s, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, count, ids);
     an_plan_set(&s, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, count, addresses);
     an_plan_set(&s, CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, 1, &workspace);
@@ -357,7 +396,10 @@ int an_plan_bind(an_plan *plan, const an_plan_spec *spec, void *x, void *y, void
 
 int an_plan_run(const an_plan *plan, cudnnHandle_t handle)
 {
-    return an_cudnn_check(cudnnBackendExecute(handle, plan->plan, plan->pack), "run %s", plan->subject);
+    int rc = AN_OK;
+    for (int i = 0; i < plan->pack_count && !rc; i++)
+        rc = an_cudnn_check(cudnnBackendExecute(handle, plan->plan, plan->packs[i]), "run %s", plan->subject);
+    return rc;
 }
 
 static int device_make(cudnnBackendDescriptor_t *out, cudnnBackendAttributeName_t name,

@@ -1,9 +1,9 @@
 /* Convolutions as cuDNN operation graphs. A plan is made for the properties of a device, which are read from a device
  * that is present or from a description of one. So cuDNN can be asked on any machine whether it accepts a plan.
  *
- * Layouts: activations N x H x W x C, weights O x H x W x I/groups. Intermediate results are virtual and fp32. A plan
- * owns its descriptors until an_plan_free; the memory that it is bound to is the caller's. A plan belongs to one thread
- * and runs on the stream of the handle. */
+ * Layouts: activations N x H x W x C, or a view of neighbouring channels of such a tensor; weights O x H x W x
+ * I/groups. Intermediate results are virtual and fp32. A plan owns its descriptors until an_plan_free; the memory that
+ * it is bound to is the caller's. A plan belongs to one thread and runs on the stream of the handle. */
 #ifndef AN_MODEL_CUDA_LIBRARY_PLAN_H
 #define AN_MODEL_CUDA_LIBRARY_PLAN_H
 
@@ -32,14 +32,23 @@ typedef struct {
     int n;         /* samples */
     int c, h, w;   /* of the input; c includes padding */
     int k, oh, ow; /* of the output */
-    int kernel, stride, pad_before, pad_after, groups;
+    int kernel, stride, groups;
+    int pad; /* on all sides: engines were seen to compute something else where padding is unequal */
     an_activation activation;
+    /* Of a view of some of a tensor's channels: how many values lie from one pixel to the next. 0: c and k, the pixels
+     * follow each other. */
+    int x_pitch, y_pitch;
 } an_plan_spec;
+
+/* How many values lie from one pixel to the next. */
+int an_plan_x_pitch(const an_plan_spec *spec);
+int an_plan_y_pitch(const an_plan_spec *spec);
 
 /* The channels of an image in memory: padded so that a pixel takes a multiple of 16 bytes, which the engines read at
  * once. */
 int an_plan_image_channels(int channels, an_cuda_precision precision);
-/* The spec of a convolution node for n samples of h x w pixels with stored_c channels in memory. */
+/* The spec of a convolution node for n samples of h x w pixels with stored_c channels in memory. Padding that is
+ * unequal has no spec: an_plan_make fails with AN_EINTERNAL. */
 an_plan_spec an_plan_spec_of(an_plan_kind kind, an_cuda_precision precision, const an_node *node, int n, int stored_c,
                              int h, int w);
 
@@ -53,11 +62,12 @@ int an_plan_device_described(cudnnBackendDescriptor_t *out, const char *json);
 
 #define AN_PLAN_DESCRIPTORS 128
 #define AN_PLAN_ENGINE_NAME 384
-#define AN_PLAN_SUBJECT 160
+#define AN_PLAN_SUBJECT 208
 typedef struct {
     cudnnBackendDescriptor_t made[AN_PLAN_DESCRIPTORS]; /* all descriptors, in the order in which they were made */
     int made_count;
-    cudnnBackendDescriptor_t plan, pack;
+    cudnnBackendDescriptor_t plan, packs[2]; /* packs: the sets of addresses that it is bound to */
+    int pack_count;
     int64_t workspace, engine;      /* bytes; the engine's number within its graph */
     char name[AN_PLAN_ENGINE_NAME]; /* the engine with its settings; given to an_plan_make, it makes the same plan */
     double microseconds;            /* as measured when the engine was chosen; 0: it was not measured */
@@ -77,7 +87,9 @@ void an_plan_subject(const an_plan_spec *spec, char *text, size_t size);
 /* Sets the addresses that a run uses: x, y, w and, for AN_PLAN_FORWARD, b. They replace earlier ones. For the gradients
  * x, y or w is the gradient of that tensor. */
 int an_plan_bind(an_plan *plan, const an_plan_spec *spec, void *x, void *y, void *w, void *b, void *workspace);
-/* Queues the plan on the handle's stream. */
+/* Adds a second set, of other tensors of the same shape. */
+int an_plan_bind_second(an_plan *plan, const an_plan_spec *spec, void *x, void *y, void *w, void *b, void *workspace);
+/* Queues the plan on the handle's stream: once for each set of addresses. */
 int an_plan_run(const an_plan *plan, cudnnHandle_t handle);
 
 #endif

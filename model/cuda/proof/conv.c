@@ -22,8 +22,8 @@ static problem problem_of(const an_plan_spec *s, const an_proof_tensors *at)
                  .stored = s->precision == AN_CUDA_BF16 ? AN_STORED_BF16 : AN_STORED_F32,
                  .x_pixels = (uint64_t)s->n * (uint64_t)s->h * (uint64_t)s->w,
                  .y_pixels = (uint64_t)s->n * (uint64_t)s->oh * (uint64_t)s->ow};
-    p.x_row = s->c;
-    p.y_row = s->k;
+    p.x_row = an_plan_x_pitch(s);
+    p.y_row = an_plan_y_pitch(s);
     p.weights = (uint64_t)s->k * window * (uint64_t)(s->c / s->groups);
     p.products = s->kind == AN_PLAN_WEIGHTS ? (double)p.y_pixels
                                             : (double)window * (s->kind == AN_PLAN_DATA ? s->k : s->c) / s->groups;
@@ -86,7 +86,7 @@ static int reference(const an_proof *proof, const problem *p)
                                .ow = s->ow,
                                .kernel = s->kernel,
                                .stride = s->stride,
-                               .pad = s->pad_before,
+                               .pad = s->pad,
                                .groups = s->groups,
                                .x_row = p->x_row,
                                .y_row = p->y_row,

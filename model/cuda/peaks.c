@@ -1,0 +1,128 @@
+/* Which poolings compute more than themselves, and how their kernels are called. */
+#include "model/cuda/cuda_private.h"
+
+#define THREADS 1024 /* that are wanted for each processor of the device, when pooling forward */
+
+/* The normalisation that a pooling computes, or NULL. */
+static const an_op *normalisation_of(const an_op *pool)
+{
+    return pool->input->pooled ? pool->input : NULL;
+}
+
+/* The op whose output a pooling's kernels read. */
+static an_op *source_of(const an_op *pool)
+{
+    return pool->input->pooled ? pool->input->input : pool->input;
+}
+
+static int group_of(const an_op *pool)
+{
+    const an_op *lrn = normalisation_of(pool);
+    const an_cuda_tensor *x = &source_of(pool)->output, *y = &pool->output;
+    int parts = x->parts > y->parts ? x->parts : y->parts;
+    return an_kernel_group(y->stored, y->stored_c / (lrn && lrn->node.groups > parts ? lrn->node.groups : parts));
+}
+
+/* More items than the device needs would only read more columns twice. */
+static int across_of(const an_op *pool, const an_peaks_args *args)
+{
+    uint64_t whole = (uint64_t)args->n * (uint64_t)((args->oh + 1) / 2) * (uint64_t)(args->channels / args->group);
+    uint64_t parts = ((uint64_t)pool->cuda->processors * THREADS + whole - 1) / whole, columns = (uint64_t)args->ow;
+    return parts < columns ? (int)((columns + parts - 1) / parts) : 1;
+}
+
+static an_peaks_args arguments(const an_op *pool)
+{
+    const an_cuda_tensor *x = &source_of(pool)->output, *y = &pool->output;
+    const an_op *lrn = normalisation_of(pool);
+    an_peaks_args args = {.n = x->n,
+                          .channels = y->stored_c,
+                          .h = x->h,
+                          .w = x->w,
+                          .oh = y->h,
+                          .ow = y->w,
+                          .pad = pool->node.pad_before,
+                          .width = y->stored_c,
+                          .from = an_cuda_tensor_rows(x),
+                          .to = an_cuda_tensor_rows(y),
+                          .group = group_of(pool)};
+    if (lrn) {
+        args.width = y->stored_c / lrn->node.groups;
+        args.alpha = (float)(lrn->node.lrn_alpha / lrn->node.lrn_size);
+        args.k = (float)lrn->node.lrn_k;
+    }
+    args.across = across_of(pool, &args);
+    return args;
+}
+
+int an_cuda_peaks_forward(const an_op *pool, void *taken)
+{
+    an_peaks_args args = arguments(pool);
+    uint64_t parts = (uint64_t)((args.ow + args.across - 1) / args.across);
+    args.at = (an_kernel_places){.out = {pool->output.data, taken},
+                                 .in = {source_of(pool)->output.data},
+                                 .items = (uint64_t)args.n * (uint64_t)((args.oh + 1) / 2) * parts *
+                                          (uint64_t)(args.channels / args.group)};
+    if (normalisation_of(pool))
+        return an_cuda_launched(an_kernel_lrn_peaks(&args, pool->cuda->compute), pool, "lrn_peaks");
+    return an_cuda_launched(an_kernel_peaks(&args, pool->cuda->compute), pool, "peaks");
+}
+
+uint64_t an_cuda_peaks_blocks(const an_op *pool)
+{
+    const an_peaks_args args = arguments(pool);
+    return an_peaks_blocks(&args);
+}
+
+int an_cuda_peaks_backward(const an_op *pool, const void *taken)
+{
+    const an_op *lrn = normalisation_of(pool), *source = source_of(pool);
+    const an_slope *slope = source->sloped ? source->slope : NULL;
+    an_peaks_back_args args = {.peaks = arguments(pool),
+                               .activation = slope ? (int)source->node.activation : AN_ACTIVATION_NONE,
+                               .accumulate = lrn ? lrn->accumulate : pool->accumulate};
+    uint64_t groups = (uint64_t)(args.peaks.channels / args.peaks.group);
+    args.chunks = (uint32_t)(slope ? slope->chunks : an_cuda_chunks(pool->cuda, groups, an_peaks_blocks(&args.peaks)));
+    args.peaks.at = (an_kernel_places){.out = {source->output.slope, slope ? slope->partial : NULL},
+                                       .in = {source->output.data, pool->output.slope, taken},
+                                       .items = args.chunks * groups};
+    if (lrn)
+        return an_cuda_launched(an_kernel_lrn_peaks_back(&args, pool->cuda->compute), pool, "lrn_peaks_back");
+    return an_cuda_launched(an_kernel_peaks_back(&args, pool->cuda->compute), pool, "peaks_back");
+}
+
+static bool pooling_suits(const an_op *op)
+{
+    const an_node *node = &op->node;
+    return node->kind == AN_OP_POOL && !node->average && node->kernel == 3 && node->stride == 2 &&
+           node->pad_before <= 2 && group_of(op) > 1;
+}
+
+/* A normalisation that its only reader, a pooling, can compute. */
+static bool normalisation_suits(const an_op *op)
+{
+    const an_node *node = &op->node;
+    return node->kind == AN_OP_LRN && op->readers == 1 && node->lrn_size == 5 && node->lrn_beta == 0.75 &&
+           an_kernel_group(op->output.stored, op->output.stored_c / node->groups) > 1;
+}
+
+/* A convolution whose gradient before the activation its only reader can compute. */
+static bool convolution_suits(const an_op *op)
+{
+    an_activation activation = op->node.activation;
+    return op->node.kind == AN_OP_CONV && op->readers == 1 &&
+           (activation == AN_ACTIVATION_NONE || activation == AN_ACTIVATION_RELU);
+}
+
+void an_cuda_fuse(an_backend *cuda)
+{
+    for (an_op *op = cuda->ops; op; op = op->next) {
+        op->peaks = pooling_suits(op);
+        if (!op->peaks)
+            continue;
+        if (normalisation_suits(op->input))
+            op->input->pooled = op;
+        if (cuda->training && convolution_suits(source_of(op)))
+            source_of(op)->sloped = op;
+    }
+}
