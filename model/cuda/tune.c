@@ -69,11 +69,11 @@ int an_tune_scratch_reserve(an_tune_scratch *scratch, const an_backend *cuda, si
     return memory_make(&scratch->workspace, cuda, scratch->workspace_size, what);
 }
 
-/* Failures are ignored: if the device is lost, the next call reports it. */
+/* Waits, as a reference may be queued that no candidate was compared with. Failures are ignored: if the device is lost,
+ * the next call reports it. */
 void an_tune_scratch_free(an_tune_scratch *scratch, const an_backend *cuda)
 {
-    (void)cudaStreamSynchronize(
-        cuda->compute); /* a reference is queued that no candidate may have been compared with */
+    (void)cudaStreamSynchronize(cuda->compute);
     (void)cudaFree(scratch->memory);
     (void)cudaFree(scratch->workspace);
     *scratch = (an_tune_scratch){0};
