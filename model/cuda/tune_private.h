@@ -13,7 +13,7 @@
 #include "model/cuda/proof/proof.h"
 
 #define AN_TUNE_CANDIDATES 8
-#define AN_TUNE_OPERATION 224
+#define AN_TUNE_OPERATION 256
 #define AN_TUNE_KEY 512
 
 /* Device memory of their own for kernels to run on. */

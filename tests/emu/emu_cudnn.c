@@ -580,7 +580,7 @@ static void operand_store(void *at, shape s, const float *values)
 static void flawed_store(const convolution *c, void *at, shape s, const float *values)
 {
     size_t size = s.bf16 ? 2 : 4;
-    char *to = emu_inside(at), *last = to + (shape_span(s) - 1) * size;
+    char *last = (char *)emu_inside(at) + (shape_span(s) - 1) * size;
     uint32_t kept;
     emu_flaw_before(&c->flaw, last, size, &kept);
     operand_store(at, s, values);
