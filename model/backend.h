@@ -86,7 +86,9 @@ typedef struct an_backend_api {
     int (*collect)(an_op *op);
     int (*update)(an_op *op, const an_sgd *sgd);
     int (*update_all)(an_backend *backend,
-                      const an_sgd *sgd);                /* optional: update of all ops of the device in one call */
+                      const an_sgd *sgd);   /* optional: update of all ops of the device in one call */
+    uint64_t (*op_memory)(const an_op *op); /* optional: bytes that were allocated for it until finish; else what
+                                               op_create added to memory counts */
     int (*op_describe)(const an_op *op, an_buffer *out); /* appends the chosen kernels, without a newline */
 
     /* Optional, both or none: times on the device's own clock. mark queues one of the op's marks behind all work queued

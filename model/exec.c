@@ -147,6 +147,8 @@ static int devices_finish(an_exec *exec)
     int rc = AN_OK;
     for (int i = 0; i < exec->device_count && !rc; i++)
         rc = exec->api->finish(exec->devices[i]);
+    for (int i = 0; i < exec->graph.count && !rc && exec->api->op_memory; i++)
+        exec->op_memory[i] = exec->api->op_memory(exec->ops[i]);
     return rc;
 }
 

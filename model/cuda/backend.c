@@ -46,9 +46,19 @@ static int cuda_synchronize(an_backend *cuda)
     return an_cuda_time_end(cuda);
 }
 
+static int op_output(an_op *op)
+{
+    uint64_t before = op->cuda->memory;
+    int rc = op->pooled ? AN_OK : an_cuda_tensor_make(&op->output, op->node.name);
+    op->memory += op->cuda->memory - before;
+    return rc;
+}
+
 static int op_prepare(an_op *op)
 {
+    uint64_t before = op->cuda->memory;
     int rc = op->methods->prepare ? op->methods->prepare(op) : AN_OK;
+    op->memory += op->cuda->memory - before;
     return rc ? an_error_prefix(rc, "%s", op->node.name) : AN_OK;
 }
 
@@ -66,7 +76,7 @@ static int cuda_finish(an_backend *cuda)
     an_cuda_fuse(cuda);
     an_cuda_blocks_choose(cuda);
     for (an_op *op = cuda->ops; op && !rc; op = op->next)
-        rc = op->pooled ? AN_OK : an_cuda_tensor_make(&op->output, op->node.name);
+        rc = op_output(op);
     for (an_op *op = cuda->ops; op && !rc; op = op->next)
         rc = op_prepare(op);
     if (!rc && cuda->workspace_size)
@@ -173,7 +183,17 @@ static int cuda_op_create(an_op **out, an_backend *cuda, const an_op_spec *spec)
 {
     if (reads_fp32_as_bf16(cuda, spec))
         return an_error(AN_EUNSUPPORTED, "only fully connected layers, dropout and the loss can follow fp32 logits");
-    return creators[spec->node->kind](out, cuda, spec);
+    uint64_t before = cuda->memory;
+    int rc = creators[spec->node->kind](out, cuda, spec);
+    if (rc)
+        return rc;
+    (*out)->memory = cuda->memory - before;
+    return AN_OK;
+}
+
+static uint64_t cuda_op_memory(const an_op *op)
+{
+    return op->memory;
 }
 
 /* Begins a named range for NVIDIA's profilers. Without a profiler attached this does nothing. */
@@ -256,6 +276,7 @@ const an_backend_api an_backend_cuda = {
     .collect = an_cuda_collect,
     .update = an_cuda_update,
     .update_all = an_cuda_update_all,
+    .op_memory = cuda_op_memory,
     .op_describe = cuda_op_describe,
     .mark = an_cuda_mark,
     .between = an_cuda_between,

@@ -190,6 +190,7 @@ struct an_op {
     const an_op_methods *methods;
     an_node node;
     an_op *input;           /* NULL: it has none, or is a join */
+    uint64_t memory;        /* bytes that were allocated for it on its device */
     int readers;            /* ops that have it as an input, joins included */
     struct an_slope *slope; /* of its bias; NULL: it has none */
     bool peaks;             /* this and the next two: an_cuda_fuse */

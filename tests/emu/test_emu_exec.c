@@ -317,6 +317,30 @@ static void test_devices_are_listed(void **state)
     an_buffer_free(&text);
 }
 
+/* A layer's memory holds its output, weights and what training needs, although they are made at different times. */
+static void test_layers_know_their_memory(void **state)
+{
+    (void)state;
+    an_graph graph;
+    runner r;
+    uint64_t sum = 0;
+    an_small_net(&graph, AN_ACTIVATION_RELU);
+    runner_make(&r, &graph, "cuda:0", AN_PRECISION_F32, false);
+    for (int i = 0; i < an_exec_layer_count(r.exec); i++) {
+        an_exec_layer layer;
+        const an_node *node = &r.exec->graph.nodes[i];
+        uint64_t values = (uint64_t)(BATCH * node->channels * node->height * node->width);
+        an_exec_layer_get(r.exec, i, &layer);
+        if (node->has_weights && layer.memory < (2 * values + 3 * layer.parameters) * sizeof(float))
+            fail_msg("%s: %llu bytes", layer.name, (unsigned long long)layer.memory);
+        sum += layer.memory;
+    }
+    assert_true(sum <= an_exec_memory(r.exec));
+    assert_true(sum > an_exec_memory(r.exec) / 2); /* the rest is the libraries' workspace */
+    runner_free(&r);
+    runner_no_violations();
+}
+
 static void test_messages(void **state)
 {
     (void)state;
@@ -498,6 +522,7 @@ int main(void)
         cmocka_unit_test(test_every_missing_wait_is_caught),
         cmocka_unit_test(test_a_swapped_device_is_caught),
         cmocka_unit_test(test_devices_are_listed),
+        cmocka_unit_test(test_layers_know_their_memory),
         cmocka_unit_test(test_messages),
         cmocka_unit_test(test_training_moves_between_placements),
         cmocka_unit_test(test_choices_are_measured_once),
