@@ -193,8 +193,8 @@ struct an_op {
     uint64_t memory;        /* bytes that were allocated for it on its device */
     int readers;            /* ops that have it as an input, joins included */
     struct an_slope *slope; /* of its bias; NULL: it has none */
-    bool peaks;             /* this and the next two: an_cuda_fuse */
-    an_op *pooled, *sloped;
+    bool peaks;             /* this and the next two say what pooling computes along with itself: an_cuda_fuse */
+    an_op *pooled, *sloped; /* the pooling that does it; NULL: none */
     bool input_gradient, accumulate; /* backward computes the input's gradient; adds it to what is there */
     an_cuda_tensor output;
     an_cuda_weights weights, bias;

@@ -13,8 +13,7 @@
 #include "model/cuda/kernels/lrn.h"
 #include "model/cuda/kernels/pool.h"
 
-/* Reads count values with halo values before and after them, which belong to other groups of channels. Those that do
- * not exist are zero. */
+/* 4, 8 or 16 bytes. */
 AN_BODY void an_words_load(const char *at, int words, uint32_t *out)
 {
     AN_TOUCH(at, (size_t)words * 4);
@@ -41,6 +40,8 @@ AN_BODY an_sides an_sides_of(int channel, int count, int width)
     return sides;
 }
 
+/* Reads 16 bytes of values, the group that begins at first, and halo values before and after them, which belong to the
+ * groups beside it. Those that do not exist are zero. */
 AN_BODY void an_halo_load(const void *from, an_stored stored, uint64_t first, int halo, an_sides sides, uint32_t *out)
 {
     int size = stored == AN_STORED_F32 ? 4 : 2, words = halo * size / 4;

@@ -47,7 +47,7 @@ AN_BODY int an_peaks_was_at(const an_peaks_window *w, int k, int halo, int count
 {
     int own = k - halo, byte = own < 0 ? k : own < count ? own % 4 : 2 + own - count;
     uint32_t word = own < 0 || own >= count ? w->beyond : w->taken[own / 4];
-    return ((word ^ (uint32_t)position * 0x01010101U) & 0xFFU << 8 * byte) == 0;
+    return (int)(word >> 8 * byte & 0xFF) == position;
 }
 
 /* Adds a window's gradients to those of the pixels that held its maxima. bottom, right: the window is the one that
