@@ -71,7 +71,7 @@ static int chain_time(const an_backend *cuda, const an_op *chain, int parts, dou
             continue;
         int rc = an_conv_fastest((an_conv_op *)op, reads ? parts : 1, writes ? parts : 1, ways, &time);
         if (rc)
-            return rc;
+            return an_error_prefix(rc, "%s", op->node.name);
         *microseconds += time;
         ++*tied;
     }

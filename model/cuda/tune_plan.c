@@ -163,8 +163,6 @@ int an_tune_plan(an_backend *cuda, an_plan *plan, const an_plan_spec *spec)
     int rc = field_begin(f, cuda, spec);
     if (!rc)
         rc = choose(f, plan);
-    if (rc)
-        (void)cudaStreamSynchronize(cuda->compute); /* the reference may still be computed */
     for (int i = 0; i <= AN_TUNE_CANDIDATES; i++)
         an_plan_free(&f->plans[i]);
     an_tune_scratch_free(&f->scratch, cuda);

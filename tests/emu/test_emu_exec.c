@@ -358,9 +358,13 @@ static void test_messages(void **state)
     assert_int_equal(an_exec_create(&exec, &graph, &options), AN_EINVAL);
     assert_non_null(strstr(an_error_message(), "cuda:x"));
     options.devices = "cuda:0";
+    emu_memory_set(12000);
+    assert_int_equal(an_exec_create(&exec, &graph, &options), AN_ENOMEM);
+    assert_non_null(strstr(an_error_message(), " bytes on cuda:0 for fc5 ("));
     emu_memory_set(300000);
     assert_int_equal(an_exec_create(&exec, &graph, &options), AN_ENOMEM);
-    assert_non_null(strstr(an_error_message(), "bytes on cuda:0 for conv"));
+    assert_non_null(strstr(an_error_message(), "conv2: cannot allocate "));
+    assert_non_null(strstr(an_error_message(), " bytes on cuda:0 to compare and measure kernels of "));
     emu_memory_set(0);
     assert_null(exec);
     runner_no_violations();
