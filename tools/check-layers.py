@@ -47,6 +47,7 @@ ROOMS = {
     "model/cuda/module": {"base", "model", "model/graph"},
     "model/cuda": {"base", "model", "model/graph", "model/cuda/kernels", "model/cuda/library",
                    "model/cuda/proof"},
+    "model/cuda/layers": {"base", "model", "model/graph", "model/cuda", "model/cuda/kernels", "model/cuda/library"},
 
     "train/state": {"base", "base/text", "model", "model/graph"},
     "train/watch": {"base", "base/text", "model", "train/state"},

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "model/cuda/cuda_private.h"
+#include "model/cuda/cuda.h"
 
 int an_cuda_op_new(void *out, an_backend *cuda, const an_op_spec *spec, const an_op_methods *methods, size_t size)
 {
@@ -72,7 +72,7 @@ static int cuda_finish(an_backend *cuda)
 {
     int rc = an_cuda_use(cuda);
     if (!rc)
-        rc = an_cuda_arrange(cuda);
+        rc = an_cuda_parts_choose(cuda);
     an_cuda_fuse(cuda);
     an_cuda_blocks_choose(cuda);
     for (an_op *op = cuda->ops; op && !rc; op = op->next)

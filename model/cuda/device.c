@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "model/cuda/tune_private.h"
+#include "model/cuda/tune.h"
 
 /* One thing that the backend frees when it closes; all other members are NULL. */
 struct an_cuda_owned {

@@ -1,11 +1,11 @@
 /* Making and running products of matrices through cuBLASLt. */
-#include "model/cuda/matmul_private.h"
+#include "model/cuda/matmul.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
-#include "model/cuda/tune_private.h"
+#include "model/cuda/tune.h"
 
 static cudaDataType_t type_of(an_stored stored)
 {

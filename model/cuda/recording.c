@@ -15,7 +15,7 @@
 #include <stdlib.h>
 
 #include "base/error.h"
-#include "model/cuda/cuda_private.h"
+#include "model/cuda/cuda.h"
 
 struct an_recording {
     an_recording *next;

@@ -1,7 +1,7 @@
 /* SGD with momentum (Krizhevsky et al. 2012, section 5). One launch updates all tensors of a device, each with its own
  * rate and decay: for the small biases, a launch each would take longer than the arithmetic. */
 #include "base/error.h"
-#include "model/cuda/cuda_private.h"
+#include "model/cuda/cuda.h"
 
 static void tensor_add(an_sgd_args *args, const an_cuda_weights *weights, const an_sgd *sgd, bool bias)
 {

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "model/cuda/cuda_private.h"
+#include "model/cuda/cuda.h"
 
 struct an_cuda_snapshot {
     an_snapshot_part *parts;

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "model/cuda/cuda_private.h"
+#include "model/cuda/cuda.h"
 
 #define AN_BODY static inline __attribute__((unused))
 #define AN_LANES 1

@@ -4,7 +4,7 @@
  * host has queued the next batch, and `begun` after the wait for that batch's images. From done to asked the device
  * waits for the host, from asked to begun for the copy of the images. */
 #include "base/error.h"
-#include "model/cuda/cuda_private.h"
+#include "model/cuda/cuda.h"
 
 static int elapsed(const an_backend *cuda, cudaEvent_t from, cudaEvent_t to, double *sum)
 {

@@ -1,5 +1,5 @@
 /* Proving kernels and measuring them against each other on the device. */
-#include "model/cuda/tune_private.h"
+#include "model/cuda/tune.h"
 
 #include <stdio.h>
 #include <stdlib.h>

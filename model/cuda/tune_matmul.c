@@ -3,8 +3,8 @@
 #include <stdio.h>
 
 #include "base/error.h"
-#include "model/cuda/matmul_private.h"
-#include "model/cuda/tune_private.h"
+#include "model/cuda/matmul.h"
+#include "model/cuda/tune.h"
 
 enum { A, B, D, BIAS, ROOM }; /* the parts of the scratch memory */
 

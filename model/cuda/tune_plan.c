@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "base/error.h"
-#include "model/cuda/tune_private.h"
+#include "model/cuda/tune.h"
 
 /* Engines with a larger workspace are passed over: all plans share one workspace, as large as the largest. */
 #define WORKSPACE_MAX ((int64_t)512 << 20)

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "base/error.h"
-#include "model/cuda/cuda_private.h"
+#include "model/cuda/cuda.h"
 
 /* Places of a window in a form, along one side of it. */
 static int places_along(int window, const an_form *form)

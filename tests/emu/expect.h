@@ -6,7 +6,7 @@
 
 #include <cuda_runtime_api.h>
 
-#include "tests/emu/emu.h"
+#include "tests/emu/emulator/emu.h"
 
 static inline void ok(cudaError_t status)
 {

@@ -11,7 +11,7 @@
 #include "base/rng.h"
 #include "model/init.h"
 #include "support.h"
-#include "tests/emu/emu.h"
+#include "tests/emu/emulator/emu.h"
 #include "tests/emu/runner.h"
 
 const uint32_t runner_labels[BATCH] = {4, 0, 2, 1};

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "model/cuda/kernels/kernels.h"
-#include "tests/emu/emu.h"
+#include "tests/emu/emulator/emu.h"
 #include "tests/emu/expect.h"
 
 #define COUNT 1000

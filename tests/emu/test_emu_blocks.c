@@ -14,13 +14,13 @@
 
 #include "base/error.h"
 #include "base/rng.h"
-#include "model/cuda/cuda_private.h"
+#include "model/cuda/cuda.h"
 #include "model/exec_private.h"
 #include "model/init.h"
 #include "model/nets/alexnet.h"
 #include "model/nets/cifarnet.h"
 #include "support.h"
-#include "tests/emu/emu.h"
+#include "tests/emu/emulator/emu.h"
 #include "tests/emu/runner.h"
 
 #define MEAN_SIDE 70

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "model/cuda/kernels/kernels.h"
-#include "tests/emu/emu.h"
+#include "tests/emu/emulator/emu.h"
 #include "tests/emu/expect.h"
 
 #define COUNT 64

@@ -14,7 +14,7 @@
 #include "model/exec.h"
 #include "small_net.h"
 #include "support.h"
-#include "tests/emu/emu.h"
+#include "tests/emu/emulator/emu.h"
 
 #define BATCH 2
 

@@ -15,7 +15,7 @@
 #include "model/init.h"
 #include "small_net.h"
 #include "support.h"
-#include "tests/emu/emu.h"
+#include "tests/emu/emulator/emu.h"
 
 #define AN_BODY static inline __attribute__((unused))
 #define AN_LANES 1

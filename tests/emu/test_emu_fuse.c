@@ -11,10 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/cuda/cuda_private.h"
+#include "model/cuda/cuda.h"
 #include "model/exec_private.h"
 #include "support.h"
-#include "tests/emu/emu.h"
+#include "tests/emu/emulator/emu.h"
 #include "tests/emu/runner.h"
 
 #define SIDE 19

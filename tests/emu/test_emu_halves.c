@@ -13,13 +13,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/cuda/cuda_private.h"
+#include "model/cuda/cuda.h"
 #include "model/exec_private.h"
 #include "model/nets/alexnet.h"
 #include "op_check.h"
 #include "small_net.h"
 #include "support.h"
-#include "tests/emu/emu.h"
+#include "tests/emu/emulator/emu.h"
 #include "tests/emu/runner.h"
 
 #define DEAR 1000000

@@ -15,7 +15,7 @@
 
 #include "model/cuda/kernels/kernels.h"
 #include "support.h"
-#include "tests/emu/emu.h"
+#include "tests/emu/emulator/emu.h"
 #include "tests/emu/expect.h"
 
 #define CHANNELS 48

@@ -16,7 +16,7 @@
 #include "base/error.h"
 #include "small_net.h"
 #include "support.h"
-#include "tests/emu/emu.h"
+#include "tests/emu/emulator/emu.h"
 #include "tests/emu/runner.h"
 
 #define CUDNN_FIRST 1 /* the numbers of cuDNN's proposals that suit: engine 8; engine 10 with two settings */

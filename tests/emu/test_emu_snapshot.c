@@ -16,7 +16,7 @@
 #include "model/snapshot.h"
 #include "small_net.h"
 #include "support.h"
-#include "tests/emu/emu.h"
+#include "tests/emu/emulator/emu.h"
 #include "tests/emu/expect.h"
 #include "tests/emu/runner.h"
 

@@ -19,7 +19,7 @@
 #include "model/init.h"
 #include "small_net.h"
 #include "support.h"
-#include "tests/emu/emu.h"
+#include "tests/emu/emulator/emu.h"
 
 #define BATCH 4
 #define DEEP 20 /* layers, of two tensors each */

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "model/cuda/conv_private.h"
+#include "model/cuda/layers/conv_private.h"
 #include "model/cuda/library/plan_private.h"
 #include "model/graph/lower.h"
 #include "model/nets/alexnet.h"

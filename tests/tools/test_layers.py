@@ -22,7 +22,7 @@ GOOD = {
     "ingest/run/run.c": ['"store/dataset/writer.h"', '"ingest/run/run.h"', '"base/program/progress.h"'],
     "augment/loader.h": ['"store/reader/reader.h"'],
     "model/cpu/conv.c": ['<oneapi/dnnl/dnnl.h>', '"model/backend.h"'],
-    "model/cuda/conv.c": ['<cudnn.h>', '<cuda_runtime.h>', '<nvtx3/nvToolsExt.h>', '"model/cuda/library/plan.h"'],
+    "model/cuda/layers/conv.c": ['<cudnn.h>', '<cuda_runtime.h>', '<nvtx3/nvToolsExt.h>', '"model/cuda/library/plan.h"'],
     "train/setup/data.c": ['"augment/loader.h"', '"model/graph/graph.h"', '"train/state/run.h"'],
     "tools/show/views/draw.c": ['"train/state/run.h"', '"tools/show/content/viewer.h"'],
     "benchmarks/io/io.c": ['"augment/loader.h"', '<jpeglib.h>'],
@@ -86,7 +86,7 @@ BAD = [
     ("model/cpu/conv.c", '<cuda_runtime.h>'),
     ("model/exec.c", '<cudnn.h>'),
     ("model/exec.c", '<nvtx3/nvToolsExt.h>'),
-    ("model/cuda/conv.c", '<nccl.h>'),
+    ("model/cuda/layers/conv.c", '<nccl.h>'),
     ("train/loop/trainer.c", '<mpi.h>'),
     ("tools/show/views/draw.c", '<cblas.h>'),
 ]

@@ -3,7 +3,7 @@
  *
  * Sums and maxima over the lanes of a warp are butterflies: each lane adds the value of the lane 16 away (lane number
  * XOR 16), then that of the lane 8, 4, 2 and 1 away. The order is fixed, so every run gives the same bits, and all
- * lanes end with the same result. tests/emu/emu_bodies.c repeats this order on the host. */
+ * lanes end with the same result. tests/emu/emulator/emu_bodies.c repeats this order on the host. */
 #define AN_BODY static __device__ __forceinline__
 #define AN_LANES 32
 #define AN_LANE ((int)(threadIdx.x & 31))

@@ -1,5 +1,5 @@
 /* Which poolings compute more than themselves, and how their kernels are called. */
-#include "model/cuda/cuda_private.h"
+#include "model/cuda/cuda.h"
 
 #define THREADS 1024 /* that are wanted for each processor of the device, when pooling forward */
 

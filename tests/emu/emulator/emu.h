@@ -22,8 +22,8 @@
  * AN_EMU_COST=2:500,3:500 (cuDNN's proposals take so many microseconds longer on the devices' clocks),
  * AN_EMU_FAULT=0:1:3,1:0:4 (library, proposal and fault, by their numbers below), AN_EMU_LEFTOVERS=1f (hexadecimal),
  * AN_EMU_REPORT=1 prints the counters at exit. */
-#ifndef AN_TESTS_EMU_EMU_H
-#define AN_TESTS_EMU_EMU_H
+#ifndef AN_TESTS_EMU_EMULATOR_EMU_H
+#define AN_TESTS_EMU_EMULATOR_EMU_H
 
 #include <stdbool.h>
 #include <stddef.h>

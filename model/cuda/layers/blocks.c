@@ -18,7 +18,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "model/cuda/conv_private.h"
+#include "model/cuda/layers/conv_private.h"
 
 #define COLOURS 3
 

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/emu/emu_math.h"
-#include "tests/emu/emu_private.h"
+#include "tests/emu/emulator/emu_math.h"
+#include "tests/emu/emulator/emu_private.h"
 
 #define ATTRIBUTES 16
 #define ALIVE 0x4E4E4455u

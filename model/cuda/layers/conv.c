@@ -1,7 +1,7 @@
 /* Convolutions through cuDNN: a plan for forward, with bias and activation fused into it, and one each for the
  * gradients of the input and of the weights. */
 #include "base/error.h"
-#include "model/cuda/conv_private.h"
+#include "model/cuda/layers/conv_private.h"
 
 /* Pass by pass the form of weights that a convolution computes with; NULL: plain order. */
 static const an_form *form_of(const an_conv_op *conv, an_plan_kind kind, an_form *form)

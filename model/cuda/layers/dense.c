@@ -1,7 +1,7 @@
 /* Fully connected layers through cuBLASLt. In memory a sample is a row of H x W x C values, and so are the weights of
  * one output. cuBLAS counts column-major, so it sees these rows as columns. */
 #include "base/error.h"
-#include "model/cuda/matmul_private.h"
+#include "model/cuda/matmul.h"
 
 typedef struct {
     an_op op;

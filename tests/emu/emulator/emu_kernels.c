@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "model/cuda/kernels/kernels.h"
-#include "tests/emu/emu_private.h"
+#include "tests/emu/emulator/emu_private.h"
 
 #define KERNELS_MAX 64
 

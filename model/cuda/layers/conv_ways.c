@@ -10,8 +10,8 @@
 #include <math.h>
 
 #include "base/error.h"
-#include "model/cuda/conv_private.h"
-#include "model/cuda/tune_private.h"
+#include "model/cuda/layers/conv_private.h"
+#include "model/cuda/tune.h"
 
 #define CLEARLY 0.98 /* a way must take at most this share of the time of those before it; a smaller gain is noise */
 #define VECTOR 16    /* bytes that libraries read at once; halves must begin on such boundaries */

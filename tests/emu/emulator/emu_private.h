@@ -1,13 +1,13 @@
 /* What the files of the emulator share. One lock, emu_lock, guards all its state; a function that needs it held says
  * so. */
-#ifndef AN_TESTS_EMU_EMU_PRIVATE_H
-#define AN_TESTS_EMU_EMU_PRIVATE_H
+#ifndef AN_TESTS_EMU_EMULATOR_EMU_PRIVATE_H
+#define AN_TESTS_EMU_EMULATOR_EMU_PRIVATE_H
 
 #include <cuda_runtime_api.h>
 #include <pthread.h>
 #include <time.h>
 
-#include "tests/emu/emu.h"
+#include "tests/emu/emulator/emu.h"
 
 #define EMU_ACCESSES 132 /* SGD touches four places of many tensors */
 

@@ -2,10 +2,10 @@
  * column-major, as cuBLAS counts, without gaps between columns. The matrices are the caller's; the descriptors belong
  * to the product until an_matmul_free. It runs on the backend's compute stream. AN_EUNSUPPORTED: cuBLASLt has no
  * deterministic algorithm. */
-#ifndef AN_MODEL_CUDA_MATMUL_PRIVATE_H
-#define AN_MODEL_CUDA_MATMUL_PRIVATE_H
+#ifndef AN_MODEL_CUDA_MATMUL_H
+#define AN_MODEL_CUDA_MATMUL_H
 
-#include "model/cuda/cuda_private.h"
+#include "model/cuda/cuda.h"
 #include "model/cuda/library/algorithm.h"
 
 typedef struct {

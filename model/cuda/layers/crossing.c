@@ -2,7 +2,7 @@
  * first copied whole into the join's inbox on the join's device. Backward, the channels of the join's gradient that
  * belong to such a source are packed into the outbox and copied back to the source's device. */
 #include "base/error.h"
-#include "model/cuda/cuda_private.h"
+#include "model/cuda/cuda.h"
 
 typedef struct {
     an_op op;

@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "tests/emu/emu_private.h"
+#include "tests/emu/emulator/emu_private.h"
 
 #define DEVICES_MAX 8
 #define SPACE ((size_t)1 << 38) /* bytes of addresses for the program; the emulator's own addresses follow them */

@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/emu/emu_private.h"
+#include "tests/emu/emulator/emu_private.h"
 
 #define CHAINS 16
 #define NODES_STEP 64

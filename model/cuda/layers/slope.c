@@ -2,7 +2,7 @@
  * The sum is taken in steps of fixed order: over chunks of rows, over slices of the chunks if these are many, and over
  * what is left. */
 #include "base/error.h"
-#include "model/cuda/cuda_private.h"
+#include "model/cuda/cuda.h"
 
 #define THREADS 512 /* of each processor of the device: the registers do not allow for more */
 #define LEAST 2     /* blocks of a chunk; fewer would write as many sums as values */

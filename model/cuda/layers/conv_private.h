@@ -1,10 +1,10 @@
 /* Convolutions: what conv.c, which runs them, conv_ways.c, which finds the fastest way of each pass, blocks.c, which
- * puts images into blocks and padding into memory, and arrange.c, which decides how the tensors between them lie,
+ * puts images into blocks and padding into memory, and parts.c, which decides how the tensors between them lie,
  * share. */
-#ifndef AN_MODEL_CUDA_CONV_PRIVATE_H
-#define AN_MODEL_CUDA_CONV_PRIVATE_H
+#ifndef AN_MODEL_CUDA_LAYERS_CONV_PRIVATE_H
+#define AN_MODEL_CUDA_LAYERS_CONV_PRIVATE_H
 
-#include "model/cuda/cuda_private.h"
+#include "model/cuda/cuda.h"
 
 #define AN_CONV_PASSES 3 /* an_plan_kind */
 

@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 #include "base/rng.h"
-#include "model/cuda/cuda_private.h"
+#include "model/cuda/cuda.h"
 
 typedef struct {
     an_op op;

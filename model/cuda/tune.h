@@ -6,10 +6,10 @@
  *
  * All calls come from the thread that makes the network; they wait for the compute stream. A candidate that its library
  * refuses drops out; a device that fails is an error. */
-#ifndef AN_MODEL_CUDA_TUNE_PRIVATE_H
-#define AN_MODEL_CUDA_TUNE_PRIVATE_H
+#ifndef AN_MODEL_CUDA_TUNE_H
+#define AN_MODEL_CUDA_TUNE_H
 
-#include "model/cuda/cuda_private.h"
+#include "model/cuda/cuda.h"
 #include "model/cuda/proof/proof.h"
 
 #define AN_TUNE_CANDIDATES 8

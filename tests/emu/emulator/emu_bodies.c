@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/emu/emu_private.h"
+#include "tests/emu/emulator/emu_private.h"
 
 #define LANES_MAX 32
 #define SUMS_MAX 8        /* sums and maxima in a body */

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/emu/emu_math.h"
-#include "tests/emu/emu_private.h"
+#include "tests/emu/emulator/emu_math.h"
+#include "tests/emu/emulator/emu_private.h"
 
 #define ALIVE 0x414C4956u
 #define ALGORITHM 0x414E414Cu

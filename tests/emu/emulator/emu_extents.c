@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "model/cuda/kernels/kernels.h"
-#include "tests/emu/emu_private.h"
+#include "tests/emu/emulator/emu_private.h"
 
 static size_t size_of(an_stored stored)
 {

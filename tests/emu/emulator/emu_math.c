@@ -1,9 +1,9 @@
-#include "tests/emu/emu_math.h"
+#include "tests/emu/emulator/emu_math.h"
 
 #include <cblas.h>
 #include <string.h>
 
-#include "tests/emu/emu_private.h"
+#include "tests/emu/emulator/emu_private.h"
 
 float *emu_floats(const void *from, bool bf16, size_t count)
 {

@@ -1,7 +1,7 @@
 /* Local response normalisation through own kernels. cuDNN's is documented without bf16, does not know groups of
  * channels and cannot be tried without a device. */
 #include "base/error.h"
-#include "model/cuda/cuda_private.h"
+#include "model/cuda/cuda.h"
 
 typedef struct {
     an_op op;

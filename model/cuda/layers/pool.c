@@ -1,7 +1,7 @@
 /* Pooling through own kernels. cuDNN's graphs have no engine for maximum pooling that could be tried without a driver
  * (docs/gpu.md), and its older interface is deprecated. */
 #include "base/error.h"
-#include "model/cuda/cuda_private.h"
+#include "model/cuda/cuda.h"
 
 typedef struct {
     an_op op;

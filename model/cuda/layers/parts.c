@@ -14,7 +14,7 @@
 #include <math.h>
 
 #include "base/error.h"
-#include "model/cuda/conv_private.h"
+#include "model/cuda/layers/conv_private.h"
 
 #define CLEARLY 0.98 /* as in conv_ways.c */
 #define VECTOR 16    /* bytes that kernels read at once: a group of channels lies within one part */
@@ -95,7 +95,7 @@ static int parts_choose(const an_backend *cuda, const an_op *chain, int *parts)
     return rc;
 }
 
-int an_cuda_arrange(an_backend *cuda)
+int an_cuda_parts_choose(an_backend *cuda)
 {
     for (const an_op *chain = cuda->ops; chain; chain = chain->next) {
         int parts;

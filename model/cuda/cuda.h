@@ -36,8 +36,8 @@
  * The host's thread waits in three places: for the loss of a step, which is known before its backward pass is done; in
  * synchronize; and in the functions that read or write values in canonical order. Another thread may wait for a
  * snapshot (snapshot.c), which has a stream of its own. */
-#ifndef AN_MODEL_CUDA_CUDA_PRIVATE_H
-#define AN_MODEL_CUDA_CUDA_PRIVATE_H
+#ifndef AN_MODEL_CUDA_CUDA_H
+#define AN_MODEL_CUDA_CUDA_H
 
 #include "model/backend.h"
 #include "model/choices.h"
@@ -161,7 +161,7 @@ int an_cuda_weights_set(const an_cuda_weights *weights, const an_op *op, an_para
 /* The kernel's arguments but for the places that it writes. */
 an_canonical_args an_cuda_weights_canonical(const an_cuda_weights *weights);
 
-/* crossing.c. The way of one source's output into a join, and of its gradient back. */
+/* layers/crossing.c. The way of one source's output into a join, and of its gradient back. */
 typedef struct {
     an_op *join;
     int offset;               /* of the source's channels in the join */
@@ -175,8 +175,8 @@ typedef struct {
 
 /* What a kind of op does. Called with the op's device as the current one, except release. An op is created before those
  * that read it are known. So its create function only states shapes and makes what depends on nothing else; finish then
- * arranges (arrange.c) and makes the outputs of all ops, calls prepare of each in order, makes the workspace, and calls
- * bind. */
+ * chooses their parts (layers/parts.c) and makes the outputs of all ops, calls prepare of each in order, makes the
+ * workspace, and calls bind. */
 typedef struct {
     int (*prepare)(an_op *op); /* makes plans and what else depends on other ops; may be NULL */
     int (*forward)(an_op *op, const an_run *run);
@@ -211,9 +211,9 @@ struct an_op {
 
 /* backend.c. Makes a zeroed struct of size bytes, whose first member is the op, and appends it to the backend's ops. */
 int an_cuda_op_new(void *out, an_backend *cuda, const an_op_spec *spec, const an_op_methods *methods, size_t size);
-/* arrange.c. Decides in how many parts the ops' outputs lie; finish calls it first. */
-int an_cuda_arrange(an_backend *cuda);
-/* blocks.c. Decides which images lie in blocks; finish calls it before outputs are made. */
+/* layers/parts.c. Decides in how many parts the ops' outputs lie; finish calls it first. */
+int an_cuda_parts_choose(an_backend *cuda);
+/* layers/blocks.c. Decides which images lie in blocks; finish calls it before outputs are made. */
 void an_cuda_blocks_choose(an_backend *cuda);
 /* The functions of the backend's table (model/backend.h), each in the file of its layer. */
 int an_cuda_input_create(an_op **out, an_backend *cuda, const an_op_spec *spec);
@@ -259,8 +259,9 @@ void an_cuda_snapshot_close(an_backend *cuda); /* nothing if none is open */
 int an_cuda_snapshot_take(an_backend *cuda);
 int an_cuda_snapshot_wait(an_backend *cuda);
 
-/* slope.c. Replaces the gradient of an op's output by the gradient before its activation, and sums that over all rows
- * into the bias's gradient. If the op is sloped, the first has been done by then, and the sums over chunks as well. */
+/* layers/slope.c. Replaces the gradient of an op's output by the gradient before its activation, and sums that over all
+ * rows into the bias's gradient. If the op is sloped, the first has been done by then, and the sums over chunks as
+ * well. */
 typedef struct an_slope {
     float *partial; /* chunks x channels sums */
     float *slices;  /* sums of slices of the chunks; NULL: they are few */
@@ -272,7 +273,7 @@ int an_cuda_chunks(const an_backend *cuda, uint64_t groups, uint64_t blocks);
 int an_cuda_slope(an_slope *slope, an_op *op); /* makes it, once the output is made */
 int an_cuda_slope_run(const an_slope *slope, const an_op *op);
 
-/* peaks.c. What pooling computes along with itself: the normalisation that it reads, and the gradient before the
+/* layers/peaks.c. What pooling computes along with itself: the normalisation that it reads, and the gradient before the
  * activation of the convolution before that.
  *
  * fuse finds the poolings that can (op->peaks), before outputs are made. A normalisation that only such a pooling reads

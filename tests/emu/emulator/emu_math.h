@@ -1,6 +1,6 @@
 /* Arithmetic of the emulated libraries: matrices in fp32, which are read from and rounded to fp32 or bf16. */
-#ifndef AN_TESTS_EMU_EMU_MATH_H
-#define AN_TESTS_EMU_EMU_MATH_H
+#ifndef AN_TESTS_EMU_EMULATOR_EMU_MATH_H
+#define AN_TESTS_EMU_EMULATOR_EMU_MATH_H
 
 #include <stdbool.h>
 #include <stddef.h>
