@@ -7,8 +7,7 @@
  *
  * Each chain lies apart or together, whichever makes the sum of the passes of all convolutions that read or write it
  * faster; conv_ways.c asks for their times. These are what the backend's choices keep, so a run with the same choices
- * arranges its outputs in the same way. Without choices a chain lies apart. Own kernels do not count, although a
- * normalisation over all channels is not fused with a pooling that writes parts (peaks.c).
+ * arranges its outputs in the same way. Without choices a chain lies apart.
  *
  * Called by the thread that makes the network, once all ops are known and before their outputs are made. */
 #include <math.h>
@@ -19,6 +18,7 @@
 #define CLEARLY 0.98 /* as in conv_ways.c */
 #define VECTOR 16    /* bytes that kernels read at once: a group of channels lies within one part */
 
+/* A pooling that computes the normalisation before it (peaks.c) cannot write parts if that is over all channels. */
 static bool takes_parts(const an_op *op)
 {
     switch (op->node.kind) {
@@ -27,7 +27,7 @@ static bool takes_parts(const an_op *op)
     case AN_OP_LRN:
         return op->node.groups == 2;
     case AN_OP_POOL:
-        return true;
+        return op->input->node.kind != AN_OP_LRN || op->input->node.groups == 2;
     default:
         return false;
     }
