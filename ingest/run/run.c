@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/program/progress.h"
+#include "base/program/stop.h"
 #include "ingest/run/manifest_private.h"
 #include "ingest/run/report_private.h"
 #include "ingest/run/setup_private.h"
@@ -99,11 +100,13 @@ static int write_dataset(run *r, const char *manifest)
 static int run_all(run *r, const char *source)
 {
     char *manifest = NULL;
+    an_stop_at_once(true); /* looking at the source takes long and leaves nothing behind */
     int rc = an_setup_options(&r->setup, r->config);
     if (!rc && access(r->destination, F_OK) == 0)
         rc = an_error(AN_EINVAL, "'%s' exists: remove it or choose another name", r->destination);
     if (!rc)
         rc = an_setup_source(&r->setup, r->config, source);
+    an_stop_at_once(false);
     if (rc)
         return rc;
     r->outcome->classes = r->setup.source->classes.count;

@@ -1,13 +1,13 @@
 #include "ingest/sources/members_private.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "ingest/sources/tar_walk_private.h"
 
 const char *an_members_text(const an_members *members, uint64_t position)
@@ -128,9 +128,9 @@ int an_members_add(an_members *members, const char *path, uint32_t container, co
     if (rc)
         return rc;
     members->inner_class = *prefix ? members->prefix : AN_MEMBER_NO_CLASS;
-    members->fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (members->fd < 0)
-        return an_error_errno(errno, "cannot open '%s'", path);
+    rc = an_file_open(&members->fd, path);
+    if (rc)
+        return rc;
     if (fstat(members->fd, &status))
         rc = an_error_errno(errno, "cannot look at '%s'", path);
     else

@@ -7,6 +7,7 @@
 #include <zlib.h>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "ingest/sources/source_private.h"
 
 bool an_source_ends_with(const char *text, const char *end)
@@ -95,5 +96,10 @@ int an_source_look(an_source_probe *out, const char *path)
         return an_error_errno(errno, "cannot open source '%s'", path);
     out->folder = S_ISDIR(status.st_mode);
     out->size = (uint64_t)status.st_size;
+    int fd, rc = out->folder ? AN_OK : an_file_open(&fd, path);
+    if (rc)
+        return rc;
+    if (!out->folder)
+        close(fd);
     return out->folder ? look_into(path, out) : read_head(path, out);
 }

@@ -5,8 +5,6 @@
  *   - a folder of tars without .cls files: the tar
  *   - files in no folder (ILSVRC2012_img_val.tar): --devkit or --labels */
 #include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -108,10 +106,11 @@ static int read_cls(const char *path, const an_member *member, char *out)
 {
     if (!member->size || member->size >= CLS_MAX)
         return an_error(AN_ECORRUPT, "a .cls file of %llu bytes", (unsigned long long)member->size);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return an_error_errno(errno, "cannot open '%s'", path);
-    int rc = an_file_pread(fd, out, member->size, member->offset, path);
+    int fd;
+    int rc = an_file_open(&fd, path);
+    if (rc)
+        return rc;
+    rc = an_file_pread(fd, out, member->size, member->offset, path);
     close(fd);
     out[rc ? 0 : member->size] = 0;
     return rc;

@@ -276,15 +276,17 @@ static void test_unreadable_files_are_set_aside(void **state)
     add_pictures(2, 8);
     assert_int_equal(mkdir(fixture_path(&f, "source/folder"), 0755), 0);
     assert_int_equal(symlink("loop", fixture_path(&f, "source/loop")), 0);
+    assert_int_equal(mkfifo(fixture_path(&f, "source/pipe"), 0600), 0);
     const char list[] = "source/class-0/000.jpg\ta\nsource/class-0/001.jpg\ta\nsource/class-0/002.jpg\ta\n"
-                        "source/folder\ta\nsource/loop\ta\nsource/class-0/000.jpg/x\ta\n";
+                        "source/folder\ta\nsource/pipe\ta\nsource/loop\ta\nsource/class-0/000.jpg/x\ta\n";
     fixture_write(fixture_path(&f, "list"), list, sizeof(list) - 1);
     snprintf(source, sizeof(source), "%s", fixture_path(&f, "list"));
-    config.max_bad = "3";
+    config.max_bad = "4";
     ingest_ok();
     an_dataset *dataset = support_open(destination);
     assert_int_equal(an_dataset_count(dataset), 3);
-    assert_rejected(dataset, "source/folder", "cannot read it: Is a directory");
+    assert_rejected(dataset, "source/folder", "a folder, not a regular file");
+    assert_rejected(dataset, "source/pipe", "a named pipe, not a regular file");
     assert_rejected(dataset, "source/loop", "cannot open it: Too many levels of symbolic links");
     assert_rejected(dataset, "source/class-0/000.jpg/x", "cannot open it: Not a directory");
     an_dataset_free(dataset);
