@@ -3,12 +3,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/program/progress.h"
 #include "base/program/stop.h"
+#include "ingest/run/destination_private.h"
 #include "ingest/run/manifest_private.h"
 #include "ingest/run/report_private.h"
 #include "ingest/run/setup_private.h"
@@ -102,8 +102,8 @@ static int run_all(run *r, const char *source)
     char *manifest = NULL;
     an_stop_at_once(true); /* looking at the source takes long and leaves nothing behind */
     int rc = an_setup_options(&r->setup, r->config);
-    if (!rc && access(r->destination, F_OK) == 0)
-        rc = an_error(AN_EINVAL, "'%s' exists: remove it or choose another name", r->destination);
+    if (!rc)
+        rc = an_destination_check(source, r->destination);
     if (!rc)
         rc = an_setup_source(&r->setup, r->config, source);
     an_stop_at_once(false);

@@ -12,6 +12,11 @@
 
 typedef struct an_writer an_writer;
 
+/* Could a dataset be written to path? Looks only: AN_EINVAL if path is empty, exists or names no folder that can be new,
+ * other codes if the system refuses. Folders on the way that are missing are made by an_writer_open, which checks all
+ * this itself. For programs that have long work to do before. */
+int an_writer_check_path(const char *path);
+
 /* manifest: the text of a JSON object that says what is written from what; the dataset keeps it. A .partial with
  * another manifest is AN_EINVAL, and the message gives the first key that differs and both values. A path that exists
  * is refused. side: the width and height of every record, in pixels. sums: the caller's, who initialises them and adds

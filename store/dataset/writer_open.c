@@ -45,23 +45,12 @@ static int get_meta_u64(an_writer *w, const char *key, uint64_t *out)
 
 static int make_paths(an_writer *w, const char *path)
 {
-    size_t size = strlen(path);
-    while (size > 1 && path[size - 1] == '/')
-        size--;
-    w->path = strndup(path, size);
-    if (!w->path || asprintf(&w->partial, "%s.partial", w->path) < 0)
-        w->partial = NULL; /* asprintf leaves it undefined */
-    if (w->partial && asprintf(&w->data, "%s/" AN_DATASET_LAYOUT_DATA, w->partial) < 0)
-        w->data = NULL;
-    return w->data ? AN_OK : an_error(AN_ENOMEM, "out of memory: opening '%s'", path);
-}
-
-static int check_destination(const an_writer *w)
-{
-    struct stat info;
-    if (lstat(w->path, &info) == 0)
-        return an_error(AN_EINVAL, "'%s' exists already: remove it or choose another destination", w->path);
-    return errno == ENOENT ? AN_OK : an_error_errno(errno, "cannot use '%s' as destination", w->path);
+    int rc = an_writer_make_paths(path, &w->path, &w->partial);
+    if (!rc && asprintf(&w->data, "%s/" AN_DATASET_LAYOUT_DATA, w->partial) < 0) {
+        w->data = NULL; /* asprintf leaves it undefined */
+        rc = an_error(AN_ENOMEM, "out of memory: opening '%s'", path);
+    }
+    return rc;
 }
 
 static int lock_data(an_writer *w)
@@ -282,13 +271,13 @@ static int open_all(an_writer *w, const char *path, const char *manifest)
     if (!rc)
         rc = make_paths(w, path);
     if (!rc)
-        rc = check_destination(w);
+        rc = an_writer_check_path(path);
     if (!rc)
         rc = an_file_make_folder(w->partial);
     if (!rc)
         rc = lock_data(w);
     if (!rc)
-        rc = check_destination(w); /* again: another writer may have finished before we had the lock */
+        rc = an_writer_check_absent(w->path); /* again: another writer may have finished before we had the lock */
     if (!rc)
         rc = check_leftover(w);
     if (!rc)

@@ -1,5 +1,5 @@
-/* What the parts of the writer share: writer.c (what is written), writer_open.c (opening, and going on after an
- * interruption), writer_transaction.c (LMDB's transactions) and writer_finish.c (the end). */
+/* What the parts of the writer share: writer.c (what is written), writer_path.c (names), writer_open.c (opening, and
+ * going on after an interruption), writer_transaction.c (LMDB's transactions) and writer_finish.c (the end). */
 #ifndef AN_STORE_DATASET_WRITER_PRIVATE_H
 #define AN_STORE_DATASET_WRITER_PRIVATE_H
 
@@ -25,6 +25,11 @@ struct an_writer {
     uint64_t expected_records, expected_rejects; /* seen by an_writer_expect so far */
     an_buffer scratch;
 };
+
+/* path without slashes at its end, and the name of the folder that is written to. The caller frees both, also after a
+ * failure. */
+int an_writer_make_paths(const char *path, char **whole, char **partial);
+int an_writer_check_absent(const char *path); /* AN_EINVAL if path exists */
 
 /* Abort the transaction, set the message for an errno (positive) or a code of LMDB (negative), and return our code. */
 int an_writer_fail(an_writer *writer, int rc);

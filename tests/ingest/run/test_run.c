@@ -381,9 +381,55 @@ static void test_destination_refusals(void **state)
     (void)state;
     add_pictures(1, 2);
     assert_int_equal(mkdir(destination, 0755), 0);
+    ingest_fails(AN_EINVAL, "exists"); /* even an empty folder */
+    fixture_write(fixture_path(&f, "file"), "x", 1);
+    snprintf(destination, sizeof(destination), "%s", fixture_path(&f, "file"));
     ingest_fails(AN_EINVAL, "exists");
     snprintf(destination, sizeof(destination), "%s", fixture_path(&f, "source/class-0/000.jpg/out"));
     ingest_fails(AN_EIO, "class-0/000.jpg/out");
+}
+
+static void set_destination(const char *name)
+{
+    snprintf(destination, sizeof(destination), "%s/%s", f.root, name);
+}
+
+/* What would fail at the end, after all the work, is refused before the source is looked at: here there is none. */
+static void test_destination_is_checked_first(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *message;
+    } wrong[] = {
+        {".", "no new folder"}, {"new/..", "no new folder"}, {"new/.", "no new folder"}, {"in-the-way", "in the way"}};
+    fixture_write(fixture_path(&f, "in-the-way.partial"), "x", 1);
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
+        set_destination(wrong[i].name);
+        ingest_fails(AN_EINVAL, wrong[i].message);
+    }
+    strcpy(destination, "");
+    ingest_fails(AN_EINVAL, "destination is empty");
+    memset(destination, 'x', 240);
+    destination[240] = '\0';
+    ingest_fails(AN_EIO, "File name too long");
+    assert_int_equal(access(fixture_path(&f, "new"), F_OK), -1);
+}
+
+static void test_destination_in_the_source(void **state)
+{
+    (void)state;
+    static const char *const inside[] = {"source/out", "source/class-0/out", "source/new/folder/out", "link/out",
+                                         "source/../source/out/"};
+    add_pictures(1, 2);
+    assert_int_equal(symlink("source", fixture_path(&f, "link")), 0);
+    for (size_t i = 0; i < sizeof(inside) / sizeof(*inside); i++) {
+        set_destination(inside[i]);
+        ingest_fails(AN_EINVAL, "choose one outside");
+    }
+    assert_int_equal(access(fixture_path(&f, "source/new"), F_OK), -1);
+    snprintf(destination, sizeof(destination), "%s", fixture_path(&f, "source-beside/deeper/out/"));
+    ingest_ok(); /* missing folders are made, slashes at the end mean nothing */
+    assert_int_equal(access(fixture_path(&f, "source-beside/deeper/out/data.mdb"), F_OK), 0);
 }
 
 /* --- stopping and continuing ----------------------------------------------------------------------------------- */
@@ -581,6 +627,8 @@ int main(void)
         CASE(test_nothing_usable),
         CASE(test_too_many_pixels),
         CASE(test_destination_refusals),
+        CASE(test_destination_is_checked_first),
+        CASE(test_destination_in_the_source),
         CASE(test_stopped_and_continued),
         CASE(test_classes_and_names),
         CASE(test_dataset_as_source),
