@@ -29,6 +29,7 @@ struct an_listing {
     uint32_t file_count;
     an_item_kind kind;
     uint32_t width, height;
+    uint64_t contents; /* as given to an_listing_seal */
 };
 
 static void listing_free(an_source *source)
@@ -91,9 +92,53 @@ static int listing_skip(an_source *source, uint64_t items)
     return AN_OK;
 }
 
+static uint64_t identify(const an_listing *listing, const entry *entries)
+{
+    uint64_t hash = listing->contents; /* each hash is the seed of the next one */
+    for (uint64_t i = 0; i < listing->count; i++) {
+        const entry *one = &entries[i];
+        const char *name = (const char *)listing->names.data + one->name;
+        hash = XXH3_64bits_withSeed(name, strlen(name) + 1, hash);
+        hash = XXH3_64bits_withSeed(&(uint64_t[2]){one->label, one->size}, 2 * sizeof(uint64_t), hash);
+    }
+    return hash;
+}
+
+/* Names were appended one after another: their positions tell the order in which the entries came, before the shuffle.
+ */
+static int by_arrival(const void *a, const void *b)
+{
+    const entry *x = a, *y = b;
+    return (x->name > y->name) - (x->name < y->name);
+}
+
+static int listing_identity_with(const an_source *source, const uint64_t *sizes, uint64_t *identity, uint64_t *bytes)
+{
+    const an_listing *listing = (const an_listing *)source;
+    entry *entries = malloc((listing->count + 1) * sizeof(*entries));
+    if (!entries)
+        return an_error(AN_ENOMEM, "out of memory for a list of %llu images", (unsigned long long)listing->count);
+    memcpy(entries, listing->entries, listing->count * sizeof(*entries));
+    *bytes = 0;
+    for (uint64_t i = 0; i < listing->count; i++)
+        *bytes += entries[i].size = sizes[i];
+    qsort(entries, listing->count, sizeof(*entries), by_arrival);
+    *identity = identify(listing, entries);
+    free(entries);
+    return AN_OK;
+}
+
+static const char *listing_input(const an_source *source, uint64_t i, uint64_t *size)
+{
+    const an_listing *listing = (const an_listing *)source;
+    *size = listing->entries[i].size;
+    return (const char *)listing->names.data + listing->entries[i].name;
+}
+
 int an_listing_create(an_listing **out, const char *kind, const char *root)
 {
-    static const an_source_operations operations = {listing_next, listing_skip, listing_free};
+    static const an_source_operations operations = {listing_next, listing_skip, listing_free, listing_input,
+                                                    listing_identity_with};
     an_listing *listing = calloc(1, sizeof(*listing));
     if (!listing)
         return an_error(AN_ENOMEM, "out of memory for a list of images");
@@ -187,18 +232,6 @@ int an_listing_resolve_classes(an_listing *listing, const an_classes *given, boo
     return rc;
 }
 
-static uint64_t identify(const an_listing *listing, uint64_t contents)
-{
-    uint64_t hash = contents; /* each hash is the seed of the next one */
-    for (uint64_t i = 0; i < listing->count; i++) {
-        const entry *one = &listing->entries[i];
-        const char *name = (const char *)listing->names.data + one->name;
-        hash = XXH3_64bits_withSeed(name, strlen(name) + 1, hash);
-        hash = XXH3_64bits_withSeed(&(uint64_t[2]){one->label, one->size}, 2 * sizeof(uint64_t), hash);
-    }
-    return hash;
-}
-
 static int shuffle(an_listing *listing, uint64_t seed)
 {
     int rc = an_source_check_shuffle(listing->count);
@@ -221,6 +254,7 @@ int an_listing_seal(an_listing *listing, const an_source_options *options, uint6
     listing->source.items = listing->count;
     for (uint64_t i = 0; i < listing->count; i++)
         listing->source.bytes += listing->entries[i].size;
-    listing->source.identity = identify(listing, contents);
+    listing->contents = contents;
+    listing->source.identity = identify(listing, listing->entries);
     return options->shuffle ? shuffle(listing, options->seed) : AN_OK;
 }

@@ -43,6 +43,11 @@ typedef struct {
     int (*next)(an_source *source, an_item *item);  /* AN_END after the last */
     int (*skip)(an_source *source, uint64_t items); /* AN_ECORRUPT if fewer are left; NULL if not supported */
     void (*free)(an_source *source);                /* everything but classes, which an_source_free frees */
+
+    /* Of sources that are listed before they are read, and NULL in others. input: the name of item i, counted in the
+     * order of next, and its size. identity_with: what identity and bytes would be if the items had these sizes. */
+    const char *(*input)(const an_source *source, uint64_t i, uint64_t *size);
+    int (*identity_with)(const an_source *source, const uint64_t *sizes, uint64_t *identity, uint64_t *bytes);
 } an_source_operations;
 
 struct an_source {

@@ -207,7 +207,7 @@ static int open_stream(an_source **out, const an_source_options *options)
 {
     if (strcmp(options->path, "-") != 0)
         return an_error(AN_EINVAL, "a source of the kind stream is given as '-', not '%s'", options->path);
-    static const an_source_operations operations = {stream_next, NULL, stream_free};
+    static const an_source_operations operations = {stream_next, NULL, stream_free, NULL, NULL};
     stream_source *s = calloc(1, sizeof(*s));
     if (!s)
         return an_error(AN_ENOMEM, "out of memory for a stream");
