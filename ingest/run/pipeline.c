@@ -71,7 +71,7 @@ static void *list_items(void *argument)
     int rc = AN_OK;
     for (uint64_t number = p->next; !rc && !atomic_load(&p->stop) && !an_stop_requested(); number++)
         rc = list_one(p, number);
-    if (rc < 0)
+    if (rc < 0 && !an_stop_requested()) /* a stream that waits ends with an error when the user stops it */
         an_error_save(&p->list_error, rc);
     an_queue_close(p->work);
     return NULL;
@@ -256,12 +256,14 @@ static int pass_over(an_source *source, an_writer *writer, uint64_t items, an_ag
         return an_again_collect(again, source, writer, items);
     if (source->operations->skip)
         return an_source_skip(source, items);
-    for (uint64_t i = 0; i < items && !rc; i++) {
+    for (uint64_t i = 0; i < items && !rc && !an_stop_requested(); i++) {
         rc = an_source_next(source, &item);
         if (!rc)
             rc = an_writer_expect(writer, item.label, (const char *)item.name.data);
     }
     an_item_free(&item);
+    if (an_stop_requested())
+        return AN_STOPPED;
     return rc == AN_END ? an_error(AN_ECORRUPT, "the stream holds fewer images than were read from it before") : rc;
 }
 

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/program/stop.h"
 #include "base/thread.h"
 
 int an_setup_options(an_setup *setup, const an_ingest_config *config)
@@ -52,7 +53,8 @@ int an_setup_source(an_setup *setup, const an_ingest_config *config, const char 
                                  .synsets = config->synsets,
                                  .devkit = config->devkit,
                                  .shuffle = config->order == AN_INGEST_ORDER_SHUFFLED,
-                                 .seed = config->seed};
+                                 .seed = config->seed,
+                                 .stopped = an_stop_requested};
     int rc = AN_OK;
     if (config->classes_from) {
         options.classes = &given;

@@ -66,6 +66,7 @@ typedef struct {
     const char *synsets, *devkit; /* paths, see labels/truth_private.h; or NULL */
     bool shuffle;
     uint64_t seed;
+    bool (*stopped)(void); /* asked while a stream waits; once it is true the stream fails. NULL: it waits for ever */
 } an_source_options;
 
 /* The kinds, for help texts and tests. Names are what --kind takes; a description is one line. */

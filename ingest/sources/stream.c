@@ -199,7 +199,7 @@ static int start(stream_source *s, const an_source_options *options)
     s->window = calloc(WINDOW_ITEMS, sizeof(*s->window));
     if (!s->window)
         return an_error(AN_ENOMEM, "out of memory for a stream");
-    int rc = an_tar_stream_open(&s->tar, STDIN_FILENO);
+    int rc = an_tar_stream_open(&s->tar, STDIN_FILENO, options->stopped);
     return rc ? rc : an_classes_copy(&s->source.classes, options->classes);
 }
 

@@ -2,37 +2,66 @@
 
 #include <archive.h>
 #include <archive_entry.h>
+#include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/error.h"
 
 #define MEMBER_MAX ((int64_t)1 << 30)
 #define BLOCK ((size_t)64 << 10)
+#define LOOK_MS 100 /* the longest wait before stopped is asked */
 
 struct an_tar_stream {
+    int fd;
+    bool (*stopped)(void);
+    uint8_t block[BLOCK];
     struct archive *outer, *inner; /* inner: the tar inside the tar that is being read, or NULL */
     an_buffer inner_name;          /* without ".tar" */
 };
 
-static int open_outer(an_tar_stream *s, int fd)
+/* Whoever writes to a pipe may pause for as long as it likes, so the wait is cut into pieces. */
+static la_ssize_t read_input(struct archive *outer, void *context, const void **out)
+{
+    an_tar_stream *s = context;
+    struct pollfd input = {.fd = s->fd, .events = POLLIN};
+    *out = s->block;
+    while (!s->stopped || !s->stopped()) {
+        int ready = poll(&input, 1, LOOK_MS);
+        ssize_t got = ready > 0 ? read(s->fd, s->block, BLOCK) : ready;
+        if (ready > 0 && got >= 0)
+            return got;
+        if (got < 0 && errno != EINTR && errno != EAGAIN) {
+            archive_set_error(outer, errno, "%s", strerror(errno));
+            return ARCHIVE_FATAL;
+        }
+    }
+    archive_set_error(outer, EINTR, "interrupted");
+    return ARCHIVE_FATAL;
+}
+
+static int open_outer(an_tar_stream *s)
 {
     s->outer = archive_read_new();
     if (!s->outer)
         return an_error(AN_ENOMEM, "out of memory for a stream");
     archive_read_support_filter_all(s->outer);
     archive_read_support_format_tar(s->outer);
-    if (archive_read_open_fd(s->outer, fd, BLOCK) != ARCHIVE_OK)
+    if (archive_read_open(s->outer, s, NULL, read_input, NULL) != ARCHIVE_OK)
         return an_error(AN_ECORRUPT, "standard input is no tar: %s", archive_error_string(s->outer));
     return AN_OK;
 }
 
-int an_tar_stream_open(an_tar_stream **out, int fd)
+int an_tar_stream_open(an_tar_stream **out, int fd, bool (*stopped)(void))
 {
     an_tar_stream *s = calloc(1, sizeof(*s));
     if (!s)
         return an_error(AN_ENOMEM, "out of memory for a stream");
-    int rc = open_outer(s, fd);
+    s->fd = fd;
+    s->stopped = stopped;
+    int rc = open_outer(s);
     if (rc)
         an_tar_stream_free(s);
     else

@@ -2,14 +2,16 @@
 #ifndef AN_INGEST_SOURCES_TAR_STREAM_PRIVATE_H
 #define AN_INGEST_SOURCES_TAR_STREAM_PRIVATE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/buffer.h"
 
 typedef struct an_tar_stream an_tar_stream;
 
-/* fd stays the caller's. AN_ECORRUPT if it gives no tar. */
-int an_tar_stream_open(an_tar_stream **out, int fd);
+/* fd stays the caller's. AN_ECORRUPT if it gives no tar. stopped: the stream counts as cut short as soon as it says
+ * true; NULL if nobody stops it. */
+int an_tar_stream_open(an_tar_stream **out, int fd, bool (*stopped)(void));
 void an_tar_stream_free(an_tar_stream *stream); /* NULL is fine */
 
 /* The next visible regular file; the members of a tar inside the tar come in its place. *name is valid until the next
