@@ -61,6 +61,8 @@ int an_trained_exec(an_trained *trained, const char *devices, int batch, int thr
     an_conversion conversion = an_train_conversion(&trained->input);
     options.conversion = &conversion;
     rc = an_exec_create(out, &graph, &options);
+    if (rc == AN_EUNSUPPORTED)
+        return AN_EIO; /* it is this machine that lacks something, not the data */
     if (!rc && (rc = an_checkpoint_restore(trained->checkpoint, *out, false)) < 0) {
         an_exec_free(*out);
         *out = NULL;
