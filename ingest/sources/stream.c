@@ -11,9 +11,9 @@
 
 #include "base/error.h"
 #include "base/rng.h"
+#include "ingest/sources/archive/tar_stream_private.h"
+#include "ingest/sources/archive/webdataset_private.h"
 #include "ingest/sources/source_private.h"
-#include "ingest/sources/tar_stream_private.h"
-#include "ingest/sources/webdataset_private.h"
 
 #define WINDOW_ITEMS 4096u
 #define WINDOW_BYTES ((uint64_t)128 << 20)

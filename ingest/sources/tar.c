@@ -15,11 +15,11 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "ingest/sources/archive/members_private.h"
+#include "ingest/sources/archive/webdataset_private.h"
 #include "ingest/sources/labels/truth_private.h"
 #include "ingest/sources/listing_private.h"
-#include "ingest/sources/members_private.h"
 #include "ingest/sources/source_private.h"
-#include "ingest/sources/webdataset_private.h"
 
 #define CLS_MAX 64 /* bytes; a larger .cls file is refused */
 

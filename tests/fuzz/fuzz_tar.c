@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "ingest/sources/members_private.h"
+#include "ingest/sources/archive/members_private.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,6 +1,6 @@
 /* The list of files inside one or several tars. */
-#ifndef AN_INGEST_SOURCES_MEMBERS_PRIVATE_H
-#define AN_INGEST_SOURCES_MEMBERS_PRIVATE_H
+#ifndef AN_INGEST_SOURCES_ARCHIVE_MEMBERS_PRIVATE_H
+#define AN_INGEST_SOURCES_ARCHIVE_MEMBERS_PRIVATE_H
 
 #include <stdint.h>
 

@@ -1,4 +1,4 @@
-#include "ingest/sources/members_private.h"
+#include "ingest/sources/archive/members_private.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "ingest/sources/tar_walk_private.h"
+#include "ingest/sources/archive/tar_walk_private.h"
 
 const char *an_members_text(const an_members *members, uint64_t position)
 {

@@ -1,6 +1,6 @@
 /* Finds the files inside an uncompressed tar by reading its headers and skipping the contents. */
-#ifndef AN_INGEST_SOURCES_TAR_WALK_PRIVATE_H
-#define AN_INGEST_SOURCES_TAR_WALK_PRIVATE_H
+#ifndef AN_INGEST_SOURCES_ARCHIVE_TAR_WALK_PRIVATE_H
+#define AN_INGEST_SOURCES_ARCHIVE_TAR_WALK_PRIVATE_H
 
 #include <stdint.h>
 

@@ -1,6 +1,6 @@
 /* Names inside webdataset tars: the members of one sample share the key before the first dot of the last path part. */
-#ifndef AN_INGEST_SOURCES_WEBDATASET_PRIVATE_H
-#define AN_INGEST_SOURCES_WEBDATASET_PRIVATE_H
+#ifndef AN_INGEST_SOURCES_ARCHIVE_WEBDATASET_PRIVATE_H
+#define AN_INGEST_SOURCES_ARCHIVE_WEBDATASET_PRIVATE_H
 
 #include <stdbool.h>
 

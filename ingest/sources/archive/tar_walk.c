@@ -1,4 +1,4 @@
-#include "ingest/sources/tar_walk_private.h"
+#include "ingest/sources/archive/tar_walk_private.h"
 
 #include <archive.h>
 #include <archive_entry.h>

@@ -1,6 +1,6 @@
 /* A tar that can be read only once, front to back (standard input), with the tars inside it. One thread. */
-#ifndef AN_INGEST_SOURCES_TAR_STREAM_PRIVATE_H
-#define AN_INGEST_SOURCES_TAR_STREAM_PRIVATE_H
+#ifndef AN_INGEST_SOURCES_ARCHIVE_TAR_STREAM_PRIVATE_H
+#define AN_INGEST_SOURCES_ARCHIVE_TAR_STREAM_PRIVATE_H
 
 #include <stdint.h>
 

@@ -1,4 +1,4 @@
-#include "ingest/sources/webdataset_private.h"
+#include "ingest/sources/archive/webdataset_private.h"
 
 #include <string.h>
 #include <strings.h>
