@@ -84,6 +84,7 @@ void an_source_free(an_source *source)
     if (!source)
         return;
     an_classes_free(&source->classes);
+    an_buffer_free(&source->notes);
     source->operations->free(source);
 }
 
@@ -95,4 +96,22 @@ int an_source_next(an_source *source, an_item *item)
 int an_source_skip(an_source *source, uint64_t items)
 {
     return source->operations->skip(source, items);
+}
+
+#define NAMED_MAX 10u
+
+int an_source_note_empty_classes(an_source *source, const uint64_t *images)
+{
+    const an_classes *classes = &source->classes;
+    uint32_t empty = 0;
+    for (uint32_t i = 0; i < classes->count; i++)
+        empty += !images[i];
+    if (!empty)
+        return AN_OK;
+    int rc = an_buffer_printf(&source->notes, "%u of %u classes have no image:", empty, classes->count);
+    uint32_t named = 0;
+    for (uint32_t i = 0; i < classes->count && named < NAMED_MAX && !rc; i++)
+        if (!images[i])
+            rc = an_buffer_printf(&source->notes, "%s '%.100s'", named++ ? "," : "", classes->entries[i].id);
+    return rc ? rc : an_buffer_printf(&source->notes, "%s\n", empty > named ? " and others" : "");
 }
