@@ -28,7 +28,7 @@ ROOMS = {
     "store/reader": {"base", "base/text"},
 
     "ingest/sources/labels": {"base", "base/text", "store/dataset"},
-    "ingest/sources/archive": {"base"},
+    "ingest/sources/archive": {"base", "base/text", "ingest/sources/labels"},
     "ingest/sources": {"base", "base/text", "store", "store/dataset", "ingest/sources/labels", "ingest/sources/archive"},
     "ingest/picture": {"base", "base/text", "store", "store/image", "store/jpeg", "ingest/sources"},
     "ingest/run": {"base", "base/text", "base/program", *STORE, "ingest/sources", "ingest/picture"},

@@ -33,6 +33,9 @@ bool an_source_holds(const an_source_probe *found, const char *name);
 int an_source_each_file(const char *folder, int (*wanted)(const struct dirent *entry),
                         int (*visit)(void *context, const char *path, const char *name), void *context);
 
+/* Are these the first bytes of a tar of any format? */
+bool an_source_is_tar(const uint8_t *head, size_t size);
+
 bool an_source_ends_with(const char *text, const char *end);
 
 /* Append a note that names the classes for which images[label] is 0. */

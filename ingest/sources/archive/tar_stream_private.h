@@ -5,6 +5,8 @@
 #include <stdint.h>
 
 #include "base/buffer.h"
+#include "ingest/sources/archive/place.h"
+#include "ingest/sources/archive/tar_entry_private.h"
 
 typedef struct an_tar_stream an_tar_stream;
 
@@ -12,15 +14,16 @@ typedef struct an_tar_stream an_tar_stream;
 int an_tar_stream_open(an_tar_stream **out, int fd);
 void an_tar_stream_free(an_tar_stream *stream); /* NULL is fine */
 
-/* The next visible regular file; the members of a tar inside the tar come in its place. *name is valid until the next
- * call. AN_END after the last; AN_ECORRUPT if the tar is damaged or cut short. */
-int an_tar_stream_next(an_tar_stream *stream, const char **name, int64_t *size);
+/* The next member that is no folder and not left out; the members of a tar inside the tar come in its place, with its
+ * path, without ".tar", before theirs. entry->name is normalised and valid until the next call. *boundary: how many
+ * bytes of it are the path of the tar inside the tar; 0 if it lies in none. What is left out is counted in left. AN_END
+ * after the last; AN_ECORRUPT if the tar is damaged or cut short. */
+int an_tar_stream_next(an_tar_stream *stream, an_tar_entry *entry, size_t *boundary, an_place_left_out *left);
 
-/* Name of the inner tar, without ".tar", that the member given last lies in; NULL if it lies in the outer one. */
-const char *an_tar_stream_inner(const an_tar_stream *stream);
+/* Read the member that was given last. The bytes replace what out holds, a terminator is added and not counted. */
+int an_tar_stream_read(an_tar_stream *stream, const an_tar_entry *entry, an_buffer *out);
 
-/* Read the member that was given last; name and size as given. The bytes replace what out holds, a terminator is added
- * and not counted. */
-int an_tar_stream_read(an_tar_stream *stream, const char *name, int64_t size, an_buffer *out);
+/* After AN_END: is the mark missing that ends every complete tar? */
+bool an_tar_stream_unended(const an_tar_stream *stream);
 
 #endif
