@@ -88,6 +88,9 @@ class Paths(Case):
         tar = self.tar(member("3/1.png", png(1)), member("1/2.png", png(2)))
         for stream in (False, True):
             self.assertRegex(self.run_on(tar, classes="abcd", stream=stream)[3], "class '[31]' is not among")
+        tar = self.tar(member("a/1.png", png(1)), member("3/2.png", png(2)))
+        for stream in (False, True):
+            self.assertIn("class '3' is not among", self.run_on(tar, classes="abcd", stream=stream)[3])
 
     def test_odd_parts(self):
         names = ["dog//1.png", "./dog/2.png", "/dog/3.png", "../dog/4.png", "cat/./5.png", "cat/x/../6.png", "cat/x/7.png"]
@@ -110,6 +113,15 @@ class Paths(Case):
         tar = self.tar(member("Data/ant/1.png", png(1)), member("Data/ant/2.png", png(2)))
         self.assertEqual(self.run_on(tar)[1], {"ant": 2})
         self.assertEqual(self.run_on(self.tar(member("ant/1.png", png(1))))[1], {"ant": 1})
+
+    def test_a_tar_inside_is_a_class_and_never_a_top_folder(self):
+        inner = self.tar(member("images/a/1.png", png(1)), member("images/b/2.png", png(2)), name="inner").read_bytes()
+        tar = self.tar(member("n01.tar", inner))
+        for found in (self.run_on(tar), self.both(tar, ["n01", "images"])):
+            self.assertEqual(found[1]["n01"], 2)
+        tar = self.tar(member("train/n01.tar", inner), member("train/n02.tar", inner))
+        for found in (self.run_on(tar), self.both(tar, ["n01", "n02"])):
+            self.assertEqual(found[:3], (0, {"n01": 2, "n02": 2}, {}))
 
     def test_junk_is_named_and_no_class(self):
         names = ["ant/1.png", "bee/2.png", "__MACOSX/ant/._1.png", "ant/@eaDir/1.png/thumb.png", "bee/.3.png", ".git/4.png"]
