@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "ingest/sources/archive/note.h"
 #include "ingest/sources/archive/place.h"
 #include "ingest/sources/labels/truth_private.h"
 #include "ingest/sources/listing_private.h"
@@ -194,11 +195,10 @@ static int note(walk *w)
     an_source *source = an_listing_source(w->listing);
     int rc = an_place_describe(&w->left_out, &source->notes);
     if (!rc && source->classes.count == 1 && w->deeper)
-        rc =
-            an_buffer_printf(&source->notes,
-                             "all images are of one class, '%s': if the folders in it are the classes, give '%s/%s' as "
-                             "SOURCE\n",
-                             source->classes.entries[0].id, w->root, source->classes.entries[0].id);
+        rc = an_note(&source->notes,
+                     "all images are of one class, '%s': if the folders in it are the classes, give '%s/%s' as "
+                     "SOURCE",
+                     source->classes.entries[0].id, w->root, source->classes.entries[0].id);
     return rc;
 }
 

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/text/utf8.h"
+#include "ingest/sources/archive/note.h"
 #include "ingest/sources/source_private.h"
 
 /* The first kind that matches is taken: the more particular ones stand first. */
@@ -108,10 +110,17 @@ int an_source_note_empty_classes(an_source *source, const uint64_t *images)
         empty += !images[i];
     if (!empty)
         return AN_OK;
-    int rc = an_buffer_printf(&source->notes, "%u of %u classes have no image:", empty, classes->count);
+    an_buffer names = {0};
     uint32_t named = 0;
-    for (uint32_t i = 0; i < classes->count && named < NAMED_MAX && !rc; i++)
+    int rc = AN_OK;
+    for (uint32_t i = 0; i < classes->count && named < NAMED_MAX && !rc; i++) {
+        const char *id = classes->entries[i].id;
         if (!images[i])
-            rc = an_buffer_printf(&source->notes, "%s '%.100s'", named++ ? "," : "", classes->entries[i].id);
-    return rc ? rc : an_buffer_printf(&source->notes, "%s\n", empty > named ? " and others" : "");
+            rc = an_buffer_printf(&names, "%s'%.*s'", named++ ? ", " : "", (int)an_utf8_cut(id, strlen(id), 100), id);
+    }
+    if (!rc)
+        rc = an_note(&source->notes, "%u of %u classes have no image: %s%s", empty, classes->count,
+                     (const char *)names.data, empty > named ? " and others" : "");
+    an_buffer_free(&names);
+    return rc;
 }

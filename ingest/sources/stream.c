@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "ingest/sources/archive/note.h"
 #include "ingest/sources/source_private.h"
 #include "ingest/sources/stream_private.h"
 
@@ -89,7 +90,7 @@ static int note(an_stream_source *s)
     if (!rc)
         rc = an_sample_describe(&s->sample, notes);
     if (!rc && an_tar_stream_unended(s->tar))
-        rc = an_buffer_printf(notes, "the tar on standard input has no mark at its end: it may be cut short\n");
+        rc = an_note(notes, "the tar on standard input has no mark at its end: it may be cut short");
     return rc ? rc : an_source_note_empty_classes(&s->source, s->images);
 }
 

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "ingest/sources/archive/note.h"
 #include "ingest/sources/archive/webdataset_private.h"
 #include "ingest/sources/source_private.h"
 #include "ingest/sources/tar_private.h"
@@ -189,8 +190,8 @@ static int note(an_tar_source *s)
     an_buffer *notes = &an_listing_source(s->listing)->notes;
     int rc = an_place_describe(&members->left, notes);
     if (!rc && members->unended)
-        rc = an_buffer_printf(notes, "tar '%s'%s has no mark at its end: it may be cut short\n", members->first_unended,
-                              members->unended > 1 ? " and others" : "");
+        rc = an_note(notes, "tar '%s'%s has no mark at its end: it may be cut short", members->first_unended,
+                     members->unended > 1 ? " and others" : "");
     return rc;
 }
 

@@ -212,6 +212,14 @@ class Damage(Case):
         for found in (self.run_on(both), self.both(both, "abc")):
             self.assertEqual(found[:3], (0, {"a": 2, "b": 2, "c": 2}, {}))
 
+    def test_other_bytes_behind_the_end(self):
+        tar = self.tar(*self.images("a"))
+        tar.write_bytes(tar.read_bytes() + b"?" * 5000)
+        for stream in (False, True):
+            rc, _, _, said = self.run_on(tar, classes="a", stream=stream)
+            self.assertEqual(rc, 3)
+            self.assertIn("is damaged or cut short", said)
+
     def test_without_its_end(self):
         tar = self.tar(*self.images("a", "b"))
         tar.write_bytes(tar.read_bytes()[:4 * 1024])

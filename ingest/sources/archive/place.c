@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/text/utf8.h"
+#include "ingest/sources/archive/note.h"
 
 enum { COUNT_OF_SYSTEMS = 7 };
 static const char *const systems[COUNT_OF_SYSTEMS] = {
@@ -132,23 +133,23 @@ static const char *plural(uint64_t count)
 
 static int describe_systems(uint32_t found, an_buffer *out)
 {
-    int rc =
-        found ? an_buffer_printf(out, "left out, for they are no classes but made by systems: folders called") : AN_OK;
-    for (int i = 0; i < COUNT_OF_SYSTEMS && !rc; i++)
+    char names[256] = "";
+    size_t used = 0;
+    for (int i = 0; i < COUNT_OF_SYSTEMS; i++)
         if (found >> i & 1)
-            rc = an_buffer_printf(out, "%s '%s'", found & ((1u << i) - 1) ? "," : "", systems[i]);
-    return rc || !found ? rc : an_buffer_printf(out, "\n");
+            used += (size_t)snprintf(names + used, sizeof(names) - used, "%s'%s'", used ? ", " : "", systems[i]);
+    return an_note(out, "left out, for they are no classes but made by systems: folders called %s", names);
 }
 
 int an_place_describe(const an_place_left_out *left, an_buffer *out)
 {
-    int rc = describe_systems(left->systems, out);
+    int rc = left->systems ? describe_systems(left->systems, out) : AN_OK;
     if (!rc && left->datasets)
-        rc = an_buffer_printf(out, "left out: %llu folder%s with a dataset of an-ingest, such as '%s'\n",
-                              (unsigned long long)left->datasets, plural(left->datasets), left->first_dataset);
+        rc = an_note(out, "left out: %llu folder%s with a dataset of an-ingest, such as '%s'",
+                     (unsigned long long)left->datasets, plural(left->datasets), left->first_dataset);
     if (!rc && left->hidden)
-        rc = an_buffer_printf(out, "left out: %llu hidden image%s, such as '%s'\n", (unsigned long long)left->hidden,
-                              plural(left->hidden), left->first_hidden);
+        rc = an_note(out, "left out: %llu hidden image%s, such as '%s'", (unsigned long long)left->hidden,
+                     plural(left->hidden), left->first_hidden);
     return rc;
 }
 

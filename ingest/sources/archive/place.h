@@ -40,7 +40,7 @@ bool an_place_is_system(const char *part, an_place_left_out *left);
 bool an_place_is_dataset_file(const char *path);
 void an_place_count_dataset(an_place_left_out *left, const char *folder);
 
-/* Append a line for each kind of thing that was left out. */
+/* Append a note for each kind of thing that was left out. */
 int an_place_describe(const an_place_left_out *left, an_buffer *out);
 
 /* The folder whose name is the class of path: the first one below base, which is the folder that holds the class

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/text/utf8.h"
+#include "ingest/sources/archive/note.h"
 #include "ingest/sources/archive/place.h"
 
 /* ".jpg", ".seg.png"; "" if there is none. */
@@ -144,13 +145,13 @@ int an_sample_describe(const an_sample *sample, an_buffer *out)
 {
     int rc = AN_OK;
     if (sample->lone)
-        rc = an_buffer_printf(out,
-                              "set aside: %llu members of a webdataset without their image or .cls, such as '%s': the "
-                              "members of a sample must stand together (tar --sort=name)\n",
-                              (unsigned long long)sample->lone, sample->first_lone);
+        rc = an_note(out,
+                     "set aside: %llu members of a webdataset without their image or .cls, such as '%s': the "
+                     "members of a sample must stand together (tar --sort=name)",
+                     (unsigned long long)sample->lone, sample->first_lone);
     if (!rc && sample->spare)
-        rc = an_buffer_printf(out, "left out: %llu further images of webdataset samples, such as '%s'\n",
-                              (unsigned long long)sample->spare, sample->first_spare);
+        rc = an_note(out, "left out: %llu further images of webdataset samples, such as '%s'",
+                     (unsigned long long)sample->spare, sample->first_spare);
     return rc;
 }
 

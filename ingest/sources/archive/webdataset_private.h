@@ -49,7 +49,7 @@ int an_sample_add(an_sample *sample, const char *path, an_sample_role *role);
  * path of the member until the next call. */
 int an_sample_finish(an_sample *sample, const char **reason);
 
-/* Append a line about what was left out. */
+/* Append notes about what was left out and what stood apart. */
 int an_sample_describe(const an_sample *sample, an_buffer *out);
 void an_sample_free(an_sample *sample);
 

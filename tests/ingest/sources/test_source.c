@@ -151,6 +151,10 @@ static void test_classes_without_an_image(void **state)
     source = support_open_source(&(an_source_options){.path = support_path("set")});
     assert_string_equal(source->notes.data, "1 of 3 classes have no image: 'bird'\n");
     an_source_free(source);
+    assert_int_equal(an_file_make_folder(support_path("set/b\n\33[1md")), AN_OK);
+    source = support_open_source(&(an_source_options){.path = support_path("set")});
+    assert_string_equal(source->notes.data, "2 of 4 classes have no image: 'b??[1md', 'bird'\n"); /* one line */
+    an_source_free(source);
     an_classes many = {0};
     for (int i = 0; i < 20; i++) {
         char id[16];
