@@ -125,10 +125,12 @@ static int run_all(run *r, const char *source)
     an_stop_at_once(false);
     if (rc)
         return rc;
+    an_setup_show_notes(&r->setup);
     r->outcome->classes = r->setup.source->classes.count;
     rc = an_ingest_manifest_make(r->config, r->setup.source, &manifest);
     if (!rc)
         rc = write_dataset(r, manifest);
+    an_setup_show_notes(&r->setup); /* of a stream: it has seen all by now */
     free(manifest);
     return rc;
 }

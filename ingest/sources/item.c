@@ -101,6 +101,8 @@ static int load_range(const an_item *item, an_buffer *out)
 int an_item_load(const an_item *item, size_t limit, an_buffer *out)
 {
     out->size = 0;
+    if (item->refusal.size)
+        return an_error(AN_ECORRUPT, "%s", (const char *)item->refusal.data);
     if (!item->whole && item->size > limit)
         return an_error(AN_EUNSUPPORTED, "%llu bytes are more than the limit of %zu", (unsigned long long)item->size,
                         limit);
@@ -116,4 +118,5 @@ void an_item_free(an_item *item)
     an_buffer_free(&item->name);
     an_buffer_free(&item->path);
     an_buffer_free(&item->bytes);
+    an_buffer_free(&item->refusal);
 }

@@ -14,6 +14,9 @@ typedef struct {
     uint32_t label, file;
 } entry;
 
+/* In place of a file: the item is refused, and offset is the position of the reason in names. */
+#define REFUSED (AN_LISTING_OWN_FILE - 1)
+
 typedef struct {
     char *path;
     int fd;
@@ -58,7 +61,9 @@ static int place(const an_listing *listing, const entry *from, an_item *item)
     item->offset = from->offset;
     item->whole = from->file == AN_LISTING_OWN_FILE;
     item->fd = -1;
-    item->path.size = 0;
+    item->path.size = item->refusal.size = 0;
+    if (from->file == REFUSED)
+        return set_text(&item->refusal, (const char *)listing->names.data + from->offset);
     if (item->whole && item->name.data[0] == '/')
         return set_text(&item->path, (const char *)item->name.data);
     if (item->whole)
@@ -206,6 +211,13 @@ int an_listing_add(an_listing *listing, const char *name, uint32_t label, uint32
     return AN_OK;
 }
 
+int an_listing_refuse(an_listing *listing, const char *name, uint64_t size, const char *reason)
+{
+    uint64_t at = listing->names.size;
+    int rc = an_buffer_append(&listing->names, reason, strlen(reason) + 1);
+    return rc ? rc : an_listing_add(listing, name, 0, REFUSED, at, size);
+}
+
 const char *an_listing_file(const an_listing *listing, uint32_t file)
 {
     return listing->files[file].path;
@@ -227,7 +239,8 @@ int an_listing_resolve_classes(an_listing *listing, const an_classes *given, boo
         return an_error(AN_ENOMEM, "out of memory for classes");
     int rc = an_classes_resolve(&listing->source.classes, given, numbers, map);
     for (uint64_t i = 0; i < listing->count && !rc; i++)
-        listing->entries[i].label = map[listing->entries[i].label];
+        if (listing->entries[i].file != REFUSED)
+            listing->entries[i].label = map[listing->entries[i].label];
     free(map);
     return rc;
 }
@@ -247,6 +260,19 @@ static int shuffle(an_listing *listing, uint64_t seed)
     return AN_OK;
 }
 
+static int note_empty_classes(an_listing *listing)
+{
+    uint64_t *images = calloc(listing->source.classes.count + 1, sizeof(*images));
+    if (!images)
+        return an_error(AN_ENOMEM, "out of memory for classes");
+    for (uint64_t i = 0; i < listing->count; i++)
+        if (listing->entries[i].file != REFUSED)
+            images[listing->entries[i].label]++;
+    int rc = an_source_note_empty_classes(&listing->source, images);
+    free(images);
+    return rc;
+}
+
 int an_listing_seal(an_listing *listing, const an_source_options *options, uint64_t contents)
 {
     if (!listing->count)
@@ -256,5 +282,8 @@ int an_listing_seal(an_listing *listing, const an_source_options *options, uint6
         listing->source.bytes += listing->entries[i].size;
     listing->contents = contents;
     listing->source.identity = identify(listing, listing->entries);
+    int rc = note_empty_classes(listing);
+    if (rc)
+        return rc;
     return options->shuffle ? shuffle(listing, options->seed) : AN_OK;
 }

@@ -34,7 +34,8 @@ typedef struct {
     int fd;         /* that file, already open; -1: it has to be opened */
     uint64_t offset;
     an_buffer bytes;
-    an_record record; /* RECORD: points into the source and lives as long as it does */
+    an_buffer refusal; /* not empty: the source knows that the item is unusable, and this is the reason */
+    an_record record;  /* RECORD: points into the source and lives as long as it does */
 } an_item;
 
 typedef struct an_source an_source;
@@ -56,6 +57,10 @@ struct an_source {
     an_classes classes;
     uint64_t items, bytes; /* 0: unknown */
     uint64_t identity;     /* hash of names, labels and sizes; 0: unknown */
+
+    /* Lines for the user about what the source leaves out without listing it, and about what is odd: classes without an
+     * image, a tar without its end. Complete when the source is open; of a stream, at its end. */
+    an_buffer notes;
 };
 
 typedef struct {
