@@ -123,6 +123,7 @@ int an_error_exit_code(int code)
     case AN_EINVAL:
         return AN_EXIT_USAGE;
     case AN_ECORRUPT:
+    case AN_EUNSUPPORTED:
         return AN_EXIT_DATA;
     default:
         return AN_EXIT_FAILURE;

@@ -20,9 +20,9 @@ enum {
     AN_ENOMEM = -3,   /* out of memory */
     AN_ECORRUPT = -4, /* data is not what it claims to be: bad magic, checksum, truncated, undecodable */
     AN_ENOTFOUND = -5,
-    AN_ENOSPC = -6, /* disk or map full */
-    AN_EUNSUPPORTED = -7,
-    AN_EINTERNAL = -8 /* a library or an invariant failed in a way that no input explains */
+    AN_ENOSPC = -6,       /* disk or map full */
+    AN_EUNSUPPORTED = -7, /* sound, but of a kind or version that is not read here; programs exit with AN_EXIT_DATA */
+    AN_EINTERNAL = -8     /* a library or an invariant failed in a way that no input explains */
 };
 
 /* Exit codes of all programs, documented in every man page. */

@@ -18,6 +18,54 @@ struct an_file_writer {
     char *path, *temporary; /* temporary is NULL where path is written in place */
 };
 
+static const char *kind_of(mode_t mode)
+{
+    switch (mode & S_IFMT) {
+    case S_IFDIR:
+        return "a folder";
+    case S_IFIFO:
+        return "a named pipe";
+    case S_IFSOCK:
+        return "a socket";
+    default:
+        return "a device";
+    }
+}
+
+static int close_with(int fd, int errnum)
+{
+    (void)close(fd);
+    errno = errnum;
+    return -1;
+}
+
+int an_file_open_kind(const char *path, const char **kind)
+{
+    struct stat info;
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0)
+        return -1;
+    if (fstat(fd, &info))
+        return close_with(fd, errno);
+    if (!S_ISREG(info.st_mode)) {
+        *kind = kind_of(info.st_mode);
+        return close_with(fd, 0);
+    }
+    /* A file system in user space may see O_NONBLOCK in its files, too. */
+    return fcntl(fd, F_SETFL, 0) ? close_with(fd, errno) : fd;
+}
+
+int an_file_open(int *fd, const char *path)
+{
+    const char *kind = NULL;
+    *fd = an_file_open_kind(path, &kind);
+    if (*fd >= 0)
+        return AN_OK;
+    if (!errno)
+        return an_error(AN_ECORRUPT, "'%s' is %s, not a regular file", path, kind);
+    return an_error_errno(errno, "cannot open '%s'", path);
+}
+
 static int read_all(int fd, const char *path, size_t limit, an_buffer *out)
 {
     size_t start = out->size;
@@ -40,11 +88,12 @@ static int read_all(int fd, const char *path, size_t limit, an_buffer *out)
 
 int an_file_read(const char *path, size_t limit, an_buffer *out)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return an_error_errno(errno, "cannot open '%s'", path);
+    int fd;
+    int rc = an_file_open(&fd, path);
+    if (rc)
+        return rc;
     size_t before = out->size;
-    int rc = read_all(fd, path, limit, out);
+    rc = read_all(fd, path, limit, out);
     if (rc)
         out->size = before;
     (void)close(fd); /* opened for reading: nothing to lose */
@@ -263,11 +312,12 @@ static int copy_all(int fd, const char *from, an_file_writer *writer, uint8_t *b
 int an_file_copy(const char *from, const char *to)
 {
     an_file_writer *writer = NULL;
-    int fd = open(from, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return an_error_errno(errno, "cannot open '%s'", from);
+    int fd;
+    int rc = an_file_open(&fd, from);
+    if (rc)
+        return rc;
     uint8_t *block = malloc(READ_CHUNK);
-    int rc = block ? an_file_writer_open(&writer, to) : an_error(AN_ENOMEM, "out of memory: copying '%s'", from);
+    rc = block ? an_file_writer_open(&writer, to) : an_error(AN_ENOMEM, "out of memory: copying '%s'", from);
     if (!rc)
         rc = copy_all(fd, from, writer, block);
     if (rc)

@@ -7,7 +7,16 @@
 
 #include "base/buffer.h"
 
-/* Append the whole file to out. AN_ECORRUPT if it is larger than limit bytes. On failure out is unchanged. */
+/* Open a regular file for reading. What a user names may be anything, and opening a named pipe would wait for a writer:
+ * whatever is no regular file is AN_ECORRUPT at once. The caller closes *fd. */
+int an_file_open(int *fd, const char *path);
+
+/* The same for callers with messages of their own. Returns the descriptor, or -1 and sets errno; errno is 0 if path is
+ * no regular file, and *kind then says what it is ("a named pipe"). */
+int an_file_open_kind(const char *path, const char **kind);
+
+/* Append the whole file to out. AN_ECORRUPT if it is no regular file or larger than limit bytes. On
+ * failure out is unchanged. */
 int an_file_read(const char *path, size_t limit, an_buffer *out);
 
 /* Atomic replacement: write to "<path>.tmp-<pid>", sync it, rename it to path, sync the folder. A process writes a path
@@ -23,7 +32,7 @@ int an_file_writer_write(an_file_writer *writer, const void *data, size_t size);
 int an_file_writer_commit(an_file_writer *writer);
 void an_file_writer_abort(an_file_writer *writer); /* NULL is fine */
 
-/* Each opens a writer, writes everything and commits it. */
+/* Each opens a writer, writes everything and commits it. from is a regular file. */
 int an_file_copy(const char *from, const char *to);
 int an_file_write_atomic(const char *path, const void *data, size_t size);
 

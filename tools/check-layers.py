@@ -28,7 +28,8 @@ ROOMS = {
     "store/reader": {"base", "base/text"},
 
     "ingest/sources/labels": {"base", "base/text", "store/dataset"},
-    "ingest/sources": {"base", "base/text", "store", "store/dataset", "ingest/sources/labels"},
+    "ingest/sources/archive": {"base", "base/text", "ingest/sources/labels"},
+    "ingest/sources": {"base", "base/text", "store", "store/dataset", "ingest/sources/labels", "ingest/sources/archive"},
     "ingest/picture": {"base", "base/text", "store", "store/image", "store/jpeg", "ingest/sources"},
     "ingest/run": {"base", "base/text", "base/program", *STORE, "ingest/sources", "ingest/picture"},
     "ingest/commands": {"base", "base/text", "base/program", *STORE, "ingest/sources", "ingest/picture", "ingest/run"},

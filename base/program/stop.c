@@ -3,14 +3,17 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <unistd.h>
 
 #include "base/error.h"
 
 /* Lock-free atomics: safe in a signal handler and between threads. */
-static atomic_bool stop, save;
+static atomic_bool stop, save, end_at_once;
 
 static void on_stop(int number)
 {
+    if (atomic_load(&end_at_once))
+        _exit(AN_EXIT_INTERRUPTED);
     if (!atomic_exchange(&stop, true))
         return;
     /* The second request: die as if no handler had been there. The signal is blocked while its handler runs and ends
@@ -45,6 +48,11 @@ int an_stop_install(void)
     return rc;
 }
 
+void an_stop_at_once(bool at_once)
+{
+    atomic_store(&end_at_once, at_once);
+}
+
 bool an_stop_requested(void)
 {
     return atomic_load(&stop);
@@ -64,4 +72,5 @@ void an_stop_reset(void)
 {
     atomic_store(&stop, false);
     atomic_store(&save, false);
+    atomic_store(&end_at_once, false);
 }

@@ -14,6 +14,7 @@
 #include "base/program/log.h"
 #include "base/program/options.h"
 #include "base/program/stop.h"
+#include "base/program/streams.h"
 #include "base/program/version.h"
 #include "base/thread.h"
 #include "store/dataset/dataset.h"
@@ -197,14 +198,20 @@ static an_version_libraries *const libraries[] = {an_dataset_libraries, NULL};
 int main(int argc, char **argv)
 {
     static bench_report report;
+    int rc = an_streams_open();
     an_fonts_install();
     an_version_declare(AN_COMMIT, libraries);
     an_log_init("an-bench-io", AN_LOG_INFO);
     an_fault_install("an-bench-io");
-    int rc = run(argc, argv, &report);
+    if (!rc)
+        rc = run(argc, argv, &report);
     for (int i = 0; i < report.full_count; i++)
         free(report.full[i].samples);
     if (rc < 0)
         an_log(AN_LOG_ERROR, "%s", an_error_message());
+    if (fflush(stdout) && rc >= 0) {
+        an_log(AN_LOG_ERROR, "cannot write to standard output");
+        return AN_EXIT_FAILURE;
+    }
     return an_error_exit_code(rc);
 }

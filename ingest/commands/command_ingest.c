@@ -19,6 +19,8 @@ static void print_summary(const an_ingest_outcome *outcome, const char *destinat
         printf("%llu kept the bytes or coefficients of the source\n", (unsigned long long)state->passed);
     if (state->warnings)
         printf("%llu images had harmless JPEG warnings\n", (unsigned long long)state->warnings);
+    if (state->mended)
+        printf("%llu inputs that had been set aside are mended and taken\n", (unsigned long long)state->mended);
     if (state->set_aside)
         printf("%llu inputs set aside: see %s\n", (unsigned long long)state->set_aside, outcome->report.data);
 }

@@ -9,7 +9,9 @@ int an_ingest_command_open(const an_options *spec, int argc, char **argv, void *
         rc = an_options_parse(spec, argc, argv, config, arguments);
     if (!rc)
         rc = an_stop_install();
+    an_stop_at_once(true);
     if (!rc)
         rc = an_dataset_open(dataset, (*arguments)[0]);
+    an_stop_at_once(false);
     return rc;
 }

@@ -6,6 +6,7 @@
 #include "base/program/fault.h"
 #include "base/program/fonts.h"
 #include "base/program/log.h"
+#include "base/program/streams.h"
 #include "base/program/version.h"
 #include "ingest/commands/commands.h"
 #include "store/dataset/dataset.h"
@@ -31,11 +32,13 @@ static an_version_libraries *const libraries[] = {an_dataset_libraries, NULL};
 
 int main(int argc, char **argv)
 {
+    int rc = an_streams_open();
     an_fonts_install();
     an_version_declare(AN_COMMIT, libraries);
     an_log_init("an-ingest", AN_LOG_INFO);
     an_fault_install("an-ingest");
-    int rc = run_command(argc, argv);
+    if (!rc)
+        rc = run_command(argc, argv);
     if (rc < 0)
         an_log(AN_LOG_ERROR, "%s", an_error_message());
     if (fflush(stdout) && rc >= 0) {

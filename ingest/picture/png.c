@@ -18,6 +18,7 @@ typedef struct {
     png_bytep *rows;
     uint32_t width, height;
     bool alpha;
+    bool out_of_memory;
     char message[160];
 } png_job;
 
@@ -26,6 +27,28 @@ static void on_error(png_structp png, png_const_charp message)
     png_job *job = png_get_error_ptr(png);
     snprintf(job->message, sizeof(job->message), "%s", message);
     longjmp(png_jmpbuf(png), 1);
+}
+
+/* libpng reports that it lacks memory like damage; but that is no fault of the file. */
+static png_voidp allocate(png_structp png, size_t size)
+{
+    png_job *job = png_get_mem_ptr(png);
+    void *memory = malloc(size);
+    job->out_of_memory |= !memory;
+    return memory;
+}
+
+static void release(png_structp png, png_voidp memory)
+{
+    (void)png;
+    free(memory);
+}
+
+static int failed(const png_job *job)
+{
+    if (job->out_of_memory)
+        return an_error(AN_ENOMEM, "out of memory for a PNG");
+    return an_error(AN_ECORRUPT, "damaged PNG: %s", job->message);
 }
 
 static void on_warning(png_structp png, png_const_charp message)
@@ -57,7 +80,7 @@ static void expand_to_rgb(png_job *job)
 static int read_header(png_job *job, uint64_t pixels_max)
 {
     if (setjmp(png_jmpbuf(job->png)))
-        return an_error(AN_ECORRUPT, "damaged PNG: %s", job->message);
+        return failed(job);
     png_set_read_fn(job->png, job, read_bytes);
     png_read_info(job->png, job->info);
     job->width = png_get_image_width(job->png, job->info);
@@ -72,7 +95,7 @@ static int read_header(png_job *job, uint64_t pixels_max)
 static int read_pixels(png_job *job, uint8_t *pixels)
 {
     if (setjmp(png_jmpbuf(job->png)))
-        return an_error(AN_ECORRUPT, "damaged PNG: %s", job->message);
+        return failed(job);
     size_t stride = png_get_rowbytes(job->png, job->info);
     for (uint32_t y = 0; y < job->height; y++)
         job->rows[y] = pixels + stride * y;
@@ -111,7 +134,7 @@ static int decode_body(png_job *job, an_buffer *scratch, an_image *out)
 int an_png_decode(const uint8_t *data, size_t size, uint64_t pixels_max, an_buffer *scratch, an_image *out)
 {
     png_job job = {.data = data, .size = size};
-    job.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &job, on_error, on_warning);
+    job.png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, &job, on_error, on_warning, &job, allocate, release);
     job.info = job.png ? png_create_info_struct(job.png) : NULL;
     int rc = job.info ? read_header(&job, pixels_max) : an_error(AN_ENOMEM, "out of memory for a PNG");
     if (!rc)

@@ -9,7 +9,8 @@
 #include "base/buffer.h"
 #include "store/image/image.h"
 
-/* scratch: working memory, reused by the caller. AN_EUNSUPPORTED beyond pixels_max, AN_ECORRUPT for damaged files. */
+/* scratch: working memory, reused by the caller. AN_EUNSUPPORTED beyond pixels_max, AN_ECORRUPT for damaged files,
+ * AN_ENOMEM. */
 int an_png_decode(const uint8_t *data, size_t size, uint64_t pixels_max, an_buffer *scratch, an_image *out);
 
 #endif

@@ -97,8 +97,10 @@ int an_ingest_estimate(const an_ingest_config *config, const char *source, an_bu
     int rc = an_setup_options(&setup, config);
     if (!rc)
         rc = an_setup_source(&setup, config, source);
+    if (!rc)
+        an_setup_show_notes(&setup);
     if (!rc && !setup.source->items)
-        rc = an_error(AN_EUNSUPPORTED, "--dry-run: a stream can be read only once");
+        rc = an_error(AN_EINVAL, "--dry-run: a stream can be read only once");
     if (!rc)
         rc = an_recorder_create(&recorder, &setup.pipeline.recorder);
     if (!rc)

@@ -7,7 +7,7 @@
 #include "base/buffer.h"
 #include "ingest/run/config.h"
 
-/* Append a description to out: what the source holds, size of the dataset, duration of the ingest. AN_EUNSUPPORTED for
+/* Append a description to out: what the source holds, size of the dataset, duration of the ingest. AN_EINVAL for
  * a stream. */
 int an_ingest_estimate(const an_ingest_config *config, const char *source, an_buffer *out);
 

@@ -7,12 +7,14 @@
 
 #include "base/error.h"
 #include "base/queue.h"
+#include "ingest/run/again_private.h"
 #include "ingest/run/pipeline.h"
 
 #define AN_PIPELINE_GROUP 1024u /* items */
 
 typedef struct {
-    uint64_t number;
+    uint64_t number;   /* counts the jobs of a run of the threads */
+    uint64_t position; /* of the item in the source */
     an_item item;
     an_recording made;
     an_error_state failure; /* code 0: none */
@@ -29,6 +31,7 @@ typedef struct {
 
 struct an_pipeline {
     an_source *source;
+    an_again *again; /* if not NULL, the threads work on these items instead of the source */
     an_writer *writer;
     an_statistics_sums *total;
     const an_pipeline_options *options;
@@ -42,7 +45,7 @@ struct an_pipeline {
     pthread_t lister;
     atomic_int running; /* number of workers that have not left */
     atomic_bool stop;
-    uint64_t next; /* number of the item to be written next */
+    uint64_t next; /* number of the job to be written next */
     uint64_t commit_due_ns;
     an_error_state failure;    /* of a worker or of writing; used by the calling thread only */
     an_error_state told;       /* code by which watch stopped the run; likewise */

@@ -1,8 +1,10 @@
 #include "ingest/run/report_private.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -23,13 +25,22 @@ static int write_line(void *context, const char *name, const char *reason, uint6
     return rc;
 }
 
-int an_ingest_report_write(an_writer *writer, const char *destination, an_buffer *path)
+/* All that an interrupted run listed there was mended. */
+static int remove_report(an_buffer *path)
 {
     path->size = 0;
-    if (!an_writer_rejects(writer))
-        return AN_OK;
+    if (unlink((const char *)path->data) && errno != ENOENT)
+        return an_error_errno(errno, "cannot remove '%s', which is out of date", (const char *)path->data);
+    return AN_OK;
+}
+
+int an_ingest_report_write(an_writer *writer, const char *destination, an_buffer *path)
+{
     an_file_writer *file;
+    path->size = 0;
     int rc = an_buffer_printf(path, "%s.rejected.ndjson", destination);
+    if (!rc && !an_writer_rejects(writer))
+        return remove_report(path);
     if (!rc)
         rc = an_file_writer_open(&file, (const char *)path->data);
     if (rc)

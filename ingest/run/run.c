@@ -3,11 +3,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/program/progress.h"
+#include "base/program/stop.h"
+#include "ingest/run/again_private.h"
+#include "ingest/run/destination_private.h"
 #include "ingest/run/manifest_private.h"
 #include "ingest/run/report_private.h"
 #include "ingest/run/setup_private.h"
@@ -25,11 +27,20 @@ static int over_limit(const run *r, const an_pipeline_state *state)
     uint64_t items = r->setup.source->items ? r->setup.source->items : state->consumed;
     if (state->set_aside <= an_bad_limit_of(&r->setup.limit, items))
         return AN_OK;
-    return an_error(
-        AN_ECORRUPT,
-        "%llu of %llu inputs are unusable, more than --max-bad %s allows: see '%s.rejected.ndjson', mend them "
-        "or run again with a higher limit (the work so far is kept)",
-        (unsigned long long)state->set_aside, (unsigned long long)state->consumed, r->config->max_bad, r->destination);
+    const char *limit = r->config->max_bad;
+    unsigned long long bad = state->set_aside, all = state->consumed;
+    if (r->setup.source->operations->skip)
+        return an_error(AN_ECORRUPT,
+                        "%llu of %llu inputs are unusable, more than --max-bad %s allows: see '%s.rejected.ndjson', "
+                        "mend them and run again, which reads them anew, or run again with a higher limit (the work so "
+                        "far is kept)",
+                        bad, all, limit, r->destination);
+    /* The bytes of a stream have passed: what was set aside stays so. */
+    return an_error(AN_ECORRUPT,
+                    "%llu of %llu inputs are unusable, more than --max-bad %s allows: see '%s.rejected.ndjson', mend "
+                    "them, remove '%s.partial' and start anew, or run again with a higher limit (the work so far is "
+                    "kept)",
+                    bad, all, limit, r->destination, r->destination);
 }
 
 static int watch(void *context, const an_pipeline_state *state)
@@ -84,9 +95,15 @@ static int write_dataset(run *r, const char *manifest)
     int rc = an_statistics_sums_init(&sums, r->setup.pipeline.recorder.picture.side);
     if (rc)
         return rc;
-    rc = an_writer_open(&writer, r->destination, manifest, r->setup.pipeline.recorder.picture.side, &sums);
+    an_mended mended = {.config = r->config, .source = r->setup.source, .destination = r->destination};
+    rc = an_writer_open_mended(&writer, r->destination, manifest, r->setup.pipeline.recorder.picture.side, &sums,
+                               &(an_writer_mending){an_mended_manifest, &mended});
     if (!rc) {
-        rc = fill(r, writer, &sums);
+        rc = an_mended_remember(&mended, writer);
+        if (!rc)
+            rc = fill(r, writer, &sums);
+        if (!rc)
+            rc = an_mended_forget(&mended);
         if (rc)
             an_writer_close(writer);
         else
@@ -99,17 +116,21 @@ static int write_dataset(run *r, const char *manifest)
 static int run_all(run *r, const char *source)
 {
     char *manifest = NULL;
+    an_stop_at_once(true); /* looking at the source takes long and leaves nothing behind */
     int rc = an_setup_options(&r->setup, r->config);
-    if (!rc && access(r->destination, F_OK) == 0)
-        rc = an_error(AN_EINVAL, "'%s' exists: remove it or choose another name", r->destination);
+    if (!rc)
+        rc = an_destination_check(source, r->destination);
     if (!rc)
         rc = an_setup_source(&r->setup, r->config, source);
+    an_stop_at_once(false);
     if (rc)
         return rc;
+    an_setup_show_notes(&r->setup);
     r->outcome->classes = r->setup.source->classes.count;
     rc = an_ingest_manifest_make(r->config, r->setup.source, &manifest);
     if (!rc)
         rc = write_dataset(r, manifest);
+    an_setup_show_notes(&r->setup); /* of a stream: it has seen all by now */
     free(manifest);
     return rc;
 }

@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/program/log.h"
+#include "base/program/stop.h"
 #include "base/thread.h"
 
 int an_setup_options(an_setup *setup, const an_ingest_config *config)
@@ -52,7 +54,8 @@ int an_setup_source(an_setup *setup, const an_ingest_config *config, const char 
                                  .synsets = config->synsets,
                                  .devkit = config->devkit,
                                  .shuffle = config->order == AN_INGEST_ORDER_SHUFFLED,
-                                 .seed = config->seed};
+                                 .seed = config->seed,
+                                 .stopped = an_stop_requested};
     int rc = AN_OK;
     if (config->classes_from) {
         options.classes = &given;
@@ -64,6 +67,17 @@ int an_setup_source(an_setup *setup, const an_ingest_config *config, const char 
         rc = name_classes(setup, config, path);
     an_classes_free(&given);
     return rc;
+}
+
+void an_setup_show_notes(an_setup *setup)
+{
+    an_buffer *notes = &setup->source->notes;
+    char *line = (char *)notes->data;
+    for (char *end; notes->size && (end = strchr(line, '\n')); line = end + 1) {
+        *end = 0;
+        an_log(AN_LOG_WARNING, "%s", line);
+    }
+    notes->size = 0;
 }
 
 void an_setup_free(an_setup *setup)

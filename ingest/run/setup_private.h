@@ -19,6 +19,9 @@ int an_setup_options(an_setup *setup, const an_ingest_config *config);
 /* Afterwards: open the source and name its classes (--class-names, or classes.tsv in the source folder). */
 int an_setup_source(an_setup *setup, const an_ingest_config *config, const char *path);
 
+/* Show what the source has to say about itself, each line as a warning, once. */
+void an_setup_show_notes(an_setup *setup);
+
 void an_setup_free(an_setup *setup);
 
 #endif

@@ -107,7 +107,7 @@ static int fill(dataset_source *s, const an_source_options *options)
 
 static int open_dataset(an_source **out, const an_source_options *options)
 {
-    static const an_source_operations operations = {source_next, source_skip, source_free};
+    static const an_source_operations operations = {source_next, source_skip, source_free, NULL, NULL};
     dataset_source *s = calloc(1, sizeof(*s));
     if (!s)
         return an_error(AN_ENOMEM, "out of memory for a source");

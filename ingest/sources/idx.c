@@ -1,7 +1,5 @@
 /* IDX files of the MNIST family: an images file (count x rows x columns bytes) and a labels file beside it, each
  * plain or compressed with gzip. A compressed images file is unpacked into an unnamed temporary file. */
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,15 +74,17 @@ static int read_through(gzFile file, const char *path, int into, uint64_t *size,
 /* Open path, or a temporary file with its unpacked bytes if it is compressed. The caller closes *fd. */
 static int open_unpacked(const char *path, int *fd, uint64_t *size, uint64_t *contents)
 {
-    gzFile file = gzopen(path, "rb");
-    if (!file)
-        return an_error_errno(errno, "cannot open '%s'", path);
+    int packed;
+    int rc = an_file_open(&packed, path);
+    if (rc)
+        return rc;
+    gzFile file = gzdopen(packed, "rb");
+    if (!file) {
+        close(packed);
+        return an_error(AN_ENOMEM, "out of memory reading '%s'", path);
+    }
     bool plain = gzdirect(file);
-    int rc = AN_OK;
-    if (!plain)
-        rc = an_temporary_open(fd);
-    else if ((*fd = open(path, O_RDONLY | O_CLOEXEC)) < 0)
-        rc = an_error_errno(errno, "cannot open '%s'", path);
+    rc = plain ? an_file_open(fd, path) : an_temporary_open(fd);
     if (!rc) {
         rc = read_through(file, path, plain ? -1 : *fd, size, contents);
         if (rc)

@@ -1,10 +1,10 @@
 /* Items: loading their bytes, freeing them. Messages do not name the file: they become reasons in the dataset, which
  * holds the item's name already and must not depend on where the source lies. */
 #include <errno.h>
-#include <fcntl.h>
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "ingest/sources/source.h"
 
 #define READ_CHUNK ((size_t)64 << 10)
@@ -73,7 +73,10 @@ static int read_range(int fd, const an_item *item, an_buffer *out)
 
 static int load_file(const an_item *item, size_t limit, an_buffer *out)
 {
-    int fd = open((const char *)item->path.data, O_RDONLY | O_CLOEXEC);
+    const char *kind = NULL;
+    int fd = an_file_open_kind((const char *)item->path.data, &kind);
+    if (fd < 0 && !errno)
+        return an_error(AN_ENOTFOUND, "%s, not a regular file", kind);
     if (fd < 0)
         return failed(errno, "cannot open it");
     int rc = read_to_end(fd, limit, out);
@@ -86,12 +89,11 @@ static int load_range(const an_item *item, an_buffer *out)
 {
     if (item->fd >= 0)
         return read_range(item->fd, item, out);
-    int fd = open((const char *)item->path.data, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        an_error_errno(errno, "cannot open '%s'", (const char *)item->path.data);
+    int fd;
+    int rc = an_file_open(&fd, (const char *)item->path.data);
+    if (rc)
         return AN_EIO;
-    }
-    int rc = read_range(fd, item, out);
+    rc = read_range(fd, item, out);
     close(fd);
     return rc;
 }
@@ -99,6 +101,8 @@ static int load_range(const an_item *item, an_buffer *out)
 int an_item_load(const an_item *item, size_t limit, an_buffer *out)
 {
     out->size = 0;
+    if (item->refusal.size)
+        return an_error(AN_ECORRUPT, "%s", (const char *)item->refusal.data);
     if (!item->whole && item->size > limit)
         return an_error(AN_EUNSUPPORTED, "%llu bytes are more than the limit of %zu", (unsigned long long)item->size,
                         limit);
@@ -114,4 +118,5 @@ void an_item_free(an_item *item)
     an_buffer_free(&item->name);
     an_buffer_free(&item->path);
     an_buffer_free(&item->bytes);
+    an_buffer_free(&item->refusal);
 }

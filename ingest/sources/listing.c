@@ -14,6 +14,9 @@ typedef struct {
     uint32_t label, file;
 } entry;
 
+/* In place of a file: the item is refused, and offset is the position of the reason in names. */
+#define REFUSED (AN_LISTING_OWN_FILE - 1)
+
 typedef struct {
     char *path;
     int fd;
@@ -29,6 +32,7 @@ struct an_listing {
     uint32_t file_count;
     an_item_kind kind;
     uint32_t width, height;
+    uint64_t contents; /* as given to an_listing_seal */
 };
 
 static void listing_free(an_source *source)
@@ -57,7 +61,9 @@ static int place(const an_listing *listing, const entry *from, an_item *item)
     item->offset = from->offset;
     item->whole = from->file == AN_LISTING_OWN_FILE;
     item->fd = -1;
-    item->path.size = 0;
+    item->path.size = item->refusal.size = 0;
+    if (from->file == REFUSED)
+        return set_text(&item->refusal, (const char *)listing->names.data + from->offset);
     if (item->whole && item->name.data[0] == '/')
         return set_text(&item->path, (const char *)item->name.data);
     if (item->whole)
@@ -91,9 +97,53 @@ static int listing_skip(an_source *source, uint64_t items)
     return AN_OK;
 }
 
+static uint64_t identify(const an_listing *listing, const entry *entries)
+{
+    uint64_t hash = listing->contents; /* each hash is the seed of the next one */
+    for (uint64_t i = 0; i < listing->count; i++) {
+        const entry *one = &entries[i];
+        const char *name = (const char *)listing->names.data + one->name;
+        hash = XXH3_64bits_withSeed(name, strlen(name) + 1, hash);
+        hash = XXH3_64bits_withSeed(&(uint64_t[2]){one->label, one->size}, 2 * sizeof(uint64_t), hash);
+    }
+    return hash;
+}
+
+/* Names were appended one after another: their positions tell the order in which the entries came, before the shuffle.
+ */
+static int by_arrival(const void *a, const void *b)
+{
+    const entry *x = a, *y = b;
+    return (x->name > y->name) - (x->name < y->name);
+}
+
+static int listing_identity_with(const an_source *source, const uint64_t *sizes, uint64_t *identity, uint64_t *bytes)
+{
+    const an_listing *listing = (const an_listing *)source;
+    entry *entries = malloc((listing->count + 1) * sizeof(*entries));
+    if (!entries)
+        return an_error(AN_ENOMEM, "out of memory for a list of %llu images", (unsigned long long)listing->count);
+    memcpy(entries, listing->entries, listing->count * sizeof(*entries));
+    *bytes = 0;
+    for (uint64_t i = 0; i < listing->count; i++)
+        *bytes += entries[i].size = sizes[i];
+    qsort(entries, listing->count, sizeof(*entries), by_arrival);
+    *identity = identify(listing, entries);
+    free(entries);
+    return AN_OK;
+}
+
+static const char *listing_input(const an_source *source, uint64_t i, uint64_t *size)
+{
+    const an_listing *listing = (const an_listing *)source;
+    *size = listing->entries[i].size;
+    return (const char *)listing->names.data + listing->entries[i].name;
+}
+
 int an_listing_create(an_listing **out, const char *kind, const char *root)
 {
-    static const an_source_operations operations = {listing_next, listing_skip, listing_free};
+    static const an_source_operations operations = {listing_next, listing_skip, listing_free, listing_input,
+                                                    listing_identity_with};
     an_listing *listing = calloc(1, sizeof(*listing));
     if (!listing)
         return an_error(AN_ENOMEM, "out of memory for a list of images");
@@ -161,6 +211,13 @@ int an_listing_add(an_listing *listing, const char *name, uint32_t label, uint32
     return AN_OK;
 }
 
+int an_listing_refuse(an_listing *listing, const char *name, uint64_t size, const char *reason)
+{
+    uint64_t at = listing->names.size;
+    int rc = an_buffer_append(&listing->names, reason, strlen(reason) + 1);
+    return rc ? rc : an_listing_add(listing, name, 0, REFUSED, at, size);
+}
+
 const char *an_listing_file(const an_listing *listing, uint32_t file)
 {
     return listing->files[file].path;
@@ -182,21 +239,10 @@ int an_listing_resolve_classes(an_listing *listing, const an_classes *given, boo
         return an_error(AN_ENOMEM, "out of memory for classes");
     int rc = an_classes_resolve(&listing->source.classes, given, numbers, map);
     for (uint64_t i = 0; i < listing->count && !rc; i++)
-        listing->entries[i].label = map[listing->entries[i].label];
+        if (listing->entries[i].file != REFUSED)
+            listing->entries[i].label = map[listing->entries[i].label];
     free(map);
     return rc;
-}
-
-static uint64_t identify(const an_listing *listing, uint64_t contents)
-{
-    uint64_t hash = contents; /* each hash is the seed of the next one */
-    for (uint64_t i = 0; i < listing->count; i++) {
-        const entry *one = &listing->entries[i];
-        const char *name = (const char *)listing->names.data + one->name;
-        hash = XXH3_64bits_withSeed(name, strlen(name) + 1, hash);
-        hash = XXH3_64bits_withSeed(&(uint64_t[2]){one->label, one->size}, 2 * sizeof(uint64_t), hash);
-    }
-    return hash;
 }
 
 static int shuffle(an_listing *listing, uint64_t seed)
@@ -214,6 +260,19 @@ static int shuffle(an_listing *listing, uint64_t seed)
     return AN_OK;
 }
 
+static int note_empty_classes(an_listing *listing)
+{
+    uint64_t *images = calloc(listing->source.classes.count + 1, sizeof(*images));
+    if (!images)
+        return an_error(AN_ENOMEM, "out of memory for classes");
+    for (uint64_t i = 0; i < listing->count; i++)
+        if (listing->entries[i].file != REFUSED)
+            images[listing->entries[i].label]++;
+    int rc = an_source_note_empty_classes(&listing->source, images);
+    free(images);
+    return rc;
+}
+
 int an_listing_seal(an_listing *listing, const an_source_options *options, uint64_t contents)
 {
     if (!listing->count)
@@ -221,6 +280,10 @@ int an_listing_seal(an_listing *listing, const an_source_options *options, uint6
     listing->source.items = listing->count;
     for (uint64_t i = 0; i < listing->count; i++)
         listing->source.bytes += listing->entries[i].size;
-    listing->source.identity = identify(listing, contents);
+    listing->contents = contents;
+    listing->source.identity = identify(listing, listing->entries);
+    int rc = note_empty_classes(listing);
+    if (rc)
+        return rc;
     return options->shuffle ? shuffle(listing, options->seed) : AN_OK;
 }

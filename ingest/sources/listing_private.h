@@ -23,6 +23,8 @@ int an_listing_add_file(an_listing *listing, const char *path, int fd, uint32_t 
 
 int an_listing_add(an_listing *listing, const char *name, uint32_t label, uint32_t file, uint64_t offset,
                    uint64_t size);
+/* Add an item that cannot be used, and why. It has no label. */
+int an_listing_refuse(an_listing *listing, const char *name, uint64_t size, const char *reason);
 const char *an_listing_file(const an_listing *listing, uint32_t file); /* path of a file added before */
 
 /* *label: a preliminary label for the class; a new class is added. an_listing_resolve_classes makes the final ones. */
@@ -31,8 +33,8 @@ int an_listing_class(an_listing *listing, const char *id, uint32_t *label);
 /* Replace the preliminary classes by the final ones, as an_classes_resolve says, and relabel all items. */
 int an_listing_resolve_classes(an_listing *listing, const an_classes *given, bool numbers);
 
-/* Call when everything is added: computes identity and totals, and shuffles if options say so. contents: a hash that
- * becomes part of the identity, 0 for none. */
+/* Call when everything is added: computes identity and totals, notes classes without an image, and shuffles if options
+ * say so. contents: a hash that becomes part of the identity, 0 for none. */
 int an_listing_seal(an_listing *listing, const an_source_options *options, uint64_t contents);
 
 #endif

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/text/utf8.h"
+#include "ingest/sources/archive/note.h"
 #include "ingest/sources/source_private.h"
 
 /* The first kind that matches is taken: the more particular ones stand first. */
@@ -84,6 +86,7 @@ void an_source_free(an_source *source)
     if (!source)
         return;
     an_classes_free(&source->classes);
+    an_buffer_free(&source->notes);
     source->operations->free(source);
 }
 
@@ -95,4 +98,29 @@ int an_source_next(an_source *source, an_item *item)
 int an_source_skip(an_source *source, uint64_t items)
 {
     return source->operations->skip(source, items);
+}
+
+#define NAMED_MAX 10u
+
+int an_source_note_empty_classes(an_source *source, const uint64_t *images)
+{
+    const an_classes *classes = &source->classes;
+    uint32_t empty = 0;
+    for (uint32_t i = 0; i < classes->count; i++)
+        empty += !images[i];
+    if (!empty)
+        return AN_OK;
+    an_buffer names = {0};
+    uint32_t named = 0;
+    int rc = AN_OK;
+    for (uint32_t i = 0; i < classes->count && named < NAMED_MAX && !rc; i++) {
+        const char *id = classes->entries[i].id;
+        if (!images[i])
+            rc = an_buffer_printf(&names, "%s'%.*s'", named++ ? ", " : "", (int)an_utf8_cut(id, strlen(id), 100), id);
+    }
+    if (!rc)
+        rc = an_note(&source->notes, "%u of %u classes have no image: %s%s", empty, classes->count,
+                     (const char *)names.data, empty > named ? " and others" : "");
+    an_buffer_free(&names);
+    return rc;
 }

@@ -34,7 +34,8 @@ typedef struct {
     int fd;         /* that file, already open; -1: it has to be opened */
     uint64_t offset;
     an_buffer bytes;
-    an_record record; /* RECORD: points into the source and lives as long as it does */
+    an_buffer refusal; /* not empty: the source knows that the item is unusable, and this is the reason */
+    an_record record;  /* RECORD: points into the source and lives as long as it does */
 } an_item;
 
 typedef struct an_source an_source;
@@ -43,6 +44,11 @@ typedef struct {
     int (*next)(an_source *source, an_item *item);  /* AN_END after the last */
     int (*skip)(an_source *source, uint64_t items); /* AN_ECORRUPT if fewer are left; NULL if not supported */
     void (*free)(an_source *source);                /* everything but classes, which an_source_free frees */
+
+    /* Of sources that are listed before they are read, and NULL in others. input: the name of item i, counted in the
+     * order of next, and its size. identity_with: what identity and bytes would be if the items had these sizes. */
+    const char *(*input)(const an_source *source, uint64_t i, uint64_t *size);
+    int (*identity_with)(const an_source *source, const uint64_t *sizes, uint64_t *identity, uint64_t *bytes);
 } an_source_operations;
 
 struct an_source {
@@ -51,6 +57,10 @@ struct an_source {
     an_classes classes;
     uint64_t items, bytes; /* 0: unknown */
     uint64_t identity;     /* hash of names, labels and sizes; 0: unknown */
+
+    /* Lines for the user about what the source leaves out without listing it, and about what is odd: classes without an
+     * image, a tar without its end. Complete when the source is open; of a stream, at its end. */
+    an_buffer notes;
 };
 
 typedef struct {
@@ -61,6 +71,7 @@ typedef struct {
     const char *synsets, *devkit; /* paths, see labels/truth_private.h; or NULL */
     bool shuffle;
     uint64_t seed;
+    bool (*stopped)(void); /* asked while a stream waits; once it is true the stream fails. NULL: it waits for ever */
 } an_source_options;
 
 /* The kinds, for help texts and tests. Names are what --kind takes; a description is one line. */

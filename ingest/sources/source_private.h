@@ -21,7 +21,8 @@ typedef struct {
     size_t head_size;
 } an_source_probe;
 
-/* Look at path. Fails if it cannot be read, or is a compressed tar, which no kind can read in place. */
+/* Look at path. Fails if it cannot be read, or is a compressed tar, which no kind can read in place: AN_EUNSUPPORTED.
+ */
 int an_source_look(an_source_probe *out, const char *path);
 
 /* Is there an entry of this name in the folder? */
@@ -32,7 +33,13 @@ bool an_source_holds(const an_source_probe *found, const char *name);
 int an_source_each_file(const char *folder, int (*wanted)(const struct dirent *entry),
                         int (*visit)(void *context, const char *path, const char *name), void *context);
 
+/* Are these the first bytes of a tar of any format? */
+bool an_source_is_tar(const uint8_t *head, size_t size);
+
 bool an_source_ends_with(const char *text, const char *end);
+
+/* Append a note that names the classes for which images[label] is 0. */
+int an_source_note_empty_classes(an_source *source, const uint64_t *images);
 
 /* Can this many items be shuffled? Positions are drawn as 32-bit numbers: AN_EUNSUPPORTED beyond UINT32_MAX items. */
 int an_source_check_shuffle(uint64_t items);

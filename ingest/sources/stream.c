@@ -1,7 +1,11 @@
 /* A tar on standard input, compressed or not. It can be read only once, from front to back, so that items hold their
- * bytes. A tar inside the tar, or a folder, names the class of its images; key.jpg with key.cls is a webdataset sample.
- * The classes must be given (--classes-from): labels are positions among all class ids in order, and a stream shows the
- * last id only at its end.
+ * bytes. The classes must be given (--classes-from): labels are positions among all class ids in order, and a stream
+ * shows the last id only at its end.
+ *
+ * Where classes come from shows at the beginning. Members are held, with those that have the same webdataset key, until
+ * there is a .cls (then the stream is a webdataset), or one of their folders is a given class (then the
+ * folder that this one lies in holds all class folders). Members before that, which can have no class, only wait by
+ * name; what they are is known then. Links cannot be followed: what they point to may have gone by.
  *
  * To shuffle, up to WINDOW_ITEMS items or WINDOW_BYTES are held. The next item is drawn from them at random, and its
  * place is filled from the stream. The order depends on the stream and the seed only. */
@@ -10,187 +14,154 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "base/rng.h"
+#include "ingest/sources/archive/note.h"
 #include "ingest/sources/source_private.h"
-#include "ingest/sources/tar_stream_private.h"
-#include "ingest/sources/webdataset_private.h"
+#include "ingest/sources/stream_private.h"
 
 #define WINDOW_ITEMS 4096u
 #define WINDOW_BYTES ((uint64_t)128 << 20)
-
-typedef struct {
-    an_source source; /* must be first: pointers to the two are cast into each other */
-    an_tar_stream *tar;
-    an_buffer class_id; /* that the folder or inner tar of the last member names */
-    an_item sample;     /* webdataset: what has been read of the current key */
-    an_buffer sample_class;
-    bool has_image, has_class;
-    bool shuffle, ended;
-    an_rng rng;
-    an_item *window;
-    uint32_t held;
-    uint64_t held_bytes;
-} stream_source;
+#define MEMBER_MAX ((uint64_t)1 << 30)
 
 static void stream_free(an_source *source)
 {
-    stream_source *s = (stream_source *)source;
+    an_stream_source *s = (an_stream_source *)source;
     an_tar_stream_free(s->tar);
     for (uint32_t i = 0; s->window && i < WINDOW_ITEMS; i++)
         an_item_free(&s->window[i]);
     free(s->window);
+    free(s->images);
+    an_item_list_free(&s->ready);
+    an_item_list_free(&s->held);
+    an_item_list_free(&s->waiting);
+    an_buffer_free(&s->base);
     an_buffer_free(&s->class_id);
-    an_buffer_free(&s->sample_class);
-    an_item_free(&s->sample);
+    an_seen_free(&s->paths);
+    an_sample_free(&s->sample);
+    an_item_free(&s->image);
+    an_buffer_free(&s->class_text);
     free(s);
 }
 
-static int set_text(an_buffer *buffer, const char *text, size_t length)
-{
-    buffer->size = 0;
-    return an_buffer_printf(buffer, "%.*s", (int)length, text);
-}
+/* --- members --------------------------------------------------------------------------------------------------- */
 
-/* --- items ----------------------------------------------------------------------------------------------------- */
-
-static int label_of(const stream_source *s, const char *class_id, uint32_t *label)
+/* Why a member cannot be read, or NULL. */
+static const char *fault_of(const an_tar_entry *entry)
 {
-    char *end;
-    if (!an_classes_find(&s->source.classes, class_id, label))
-        return AN_OK;
-    unsigned long number = strtoul(class_id, &end, 10);
-    *label = (uint32_t)number;
-    if (end != class_id && !*end && number < s->source.classes.count)
-        return AN_OK;
-    return an_error(AN_EINVAL, "class '%s' is not among the %u given classes", class_id, s->source.classes.count);
-}
-
-/* Set class_id to the class that a member's place names: the inner tar, else the innermost folder, else "". */
-static int class_of_place(stream_source *s, const char *name)
-{
-    const char *end = strrchr(name, '/'), *start = end;
-    const char *inner = an_tar_stream_inner(s->tar);
-    if (inner)
-        return set_text(&s->class_id, inner, strlen(inner));
-    while (start && start > name && start[-1] != '/')
-        start--;
-    if (!end || (end - start == 1 && *start == '.'))
-        return set_text(&s->class_id, "", 0);
-    return set_text(&s->class_id, start, (size_t)(end - start));
-}
-
-static int placed_item(stream_source *s, const char *name, int64_t size, an_item *item)
-{
-    item->name.size = 0;
-    const char *inner = an_tar_stream_inner(s->tar);
-    int rc = inner ? an_buffer_printf(&item->name, "%s/%s", inner, name) : an_buffer_printf(&item->name, "%s", name);
-    if (!rc)
-        rc = label_of(s, (const char *)s->class_id.data, &item->label);
-    return rc ? rc : an_tar_stream_read(s->tar, name, size, &item->bytes);
-}
-
-/* Add a member to the webdataset sample that has its key. */
-static int add_to_sample(stream_source *s, const char *name, int64_t size)
-{
-    if (s->sample.name.size && !an_webdataset_same_key((const char *)s->sample.name.data, name)) {
-        if (s->has_image && !s->has_class)
-            return an_error(AN_ECORRUPT, "'%s' has no .cls beside it", (const char *)s->sample.name.data);
-        s->has_image = s->has_class = false;
+    switch (entry->kind) {
+    case AN_TAR_HARD_LINK:
+    case AN_TAR_SYMBOLIC_LINK:
+        return "a link, which a stream cannot follow: give the tar as a file, or pack it with tar --dereference "
+               "--hard-dereference";
+    case AN_TAR_SPARSE:
+        return AN_TAR_SPARSE_REFUSED;
+    case AN_TAR_SPECIAL:
+        return AN_TAR_SPECIAL_REFUSED;
+    default:
+        return entry->size > MEMBER_MAX ? "more than 1,073,741,824 bytes" : NULL;
     }
-    bool image = an_webdataset_is_image(name);
-    int rc = image || !s->has_image ? set_text(&s->sample.name, name, strlen(name)) : AN_OK;
-    if (!rc && image)
-        rc = an_tar_stream_read(s->tar, name, size, &s->sample.bytes);
-    else if (!rc && an_webdataset_is_class(name))
-        rc = an_tar_stream_read(s->tar, name, size, &s->sample_class);
-    s->has_image |= image;
-    s->has_class |= an_webdataset_is_class(name);
-    return rc;
 }
 
-static void swap_items(an_item *a, an_item *b)
+/* Bytes are read of what may become an item: in a webdataset, of images and .cls files. */
+static int read_bytes(an_stream_source *s, const an_tar_entry *entry, an_item *item)
 {
-    an_item swapped = *a;
-    *a = *b;
-    *b = swapped;
+    bool of_use = an_place_is_image(entry->name) || an_webdataset_is_class(entry->name);
+    if (s->mode == AN_STREAM_SAMPLES && !of_use)
+        return AN_OK;
+    return an_tar_stream_read(s->tar, entry, &item->bytes);
 }
 
-static int finish_sample(stream_source *s, an_item *item)
+static int add_member(an_stream_source *s, const an_tar_entry *entry, size_t boundary, an_item *item)
 {
-    const char *class_id;
-    int rc = an_webdataset_class((char *)s->sample_class.data, &class_id);
-    if (!rc)
-        rc = label_of(s, class_id, &s->sample.label);
-    swap_items(&s->sample, item);
-    s->has_image = s->has_class = false;
-    s->sample.name.size = 0;
-    return rc;
-}
-
-/* Read the next member. It is an item of its own if its place names a class, otherwise a part of a webdataset sample.
- * AN_AGAIN if that sample is not complete yet. */
-static int take_member(stream_source *s, an_item *item)
-{
-    const char *name;
-    int64_t size;
-    int rc = an_tar_stream_next(s->tar, &name, &size);
-    if (rc == AN_END && s->has_image)
-        return an_error(AN_ECORRUPT, "'%s' has no .cls beside it", (const char *)s->sample.name.data);
-    if (!rc)
-        rc = class_of_place(s, name);
-    if (rc)
-        return rc;
-    if (s->class_id.size)
-        return placed_item(s, name, size, item);
-    rc = add_to_sample(s, name, size);
-    if (rc)
-        return rc;
-    return s->has_image && s->has_class ? finish_sample(s, item) : AN_AGAIN;
-}
-
-static int read_item(stream_source *s, an_item *item)
-{
-    int rc = AN_AGAIN;
-    while (rc == AN_AGAIN)
-        rc = take_member(s, item);
+    const char *fault = fault_of(entry);
     item->kind = AN_ITEM_FILE;
-    item->size = item->bytes.size;
-    item->path.size = 0;
+    item->path.size = item->name.size = item->bytes.size = item->refusal.size = 0;
     item->fd = -1;
+    item->size = entry->size;
+    int rc = an_buffer_printf(&item->name, "%s", entry->name);
+    if (!rc)
+        rc = fault ? an_buffer_printf(&item->refusal, "%s", fault) : read_bytes(s, entry, item);
+    return rc ? rc : an_stream_add(s, item, boundary);
+}
+
+static int note(an_stream_source *s)
+{
+    an_buffer *notes = &s->source.notes;
+    int rc = an_place_describe(&s->left_out, notes);
+    if (!rc)
+        rc = an_sample_describe(&s->sample, notes);
+    if (!rc && an_tar_stream_unended(s->tar))
+        rc = an_note(notes, "the tar on standard input has no mark at its end: it may be cut short");
+    return rc ? rc : an_source_note_empty_classes(&s->source, s->images);
+}
+
+/* The files of a dataset that was written before are no class. */
+static bool is_dataset_file(an_stream_source *s, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    if (!slash || !an_place_is_dataset_file(path))
+        return false;
+    s->class_id.size = 0;
+    int rc = an_buffer_printf(&s->class_id, "%.*s", (int)(slash - path), path);
+    if (!rc && strcmp(slash, "/data.mdb") == 0)
+        an_place_count_dataset(&s->left_out, (const char *)s->class_id.data);
+    return true;
+}
+
+static int take_member(an_stream_source *s, an_item *item)
+{
+    an_tar_entry entry;
+    size_t boundary;
+    int rc = an_tar_stream_next(s->tar, &entry, &boundary, &s->left_out);
+    if (rc == AN_END) {
+        s->ended = true;
+        rc = an_stream_finish(s);
+        return rc ? rc : note(s);
+    }
+    if (rc || is_dataset_file(s, entry.name))
+        return rc;
+    return add_member(s, &entry, boundary, item);
+}
+
+static int read_item(an_stream_source *s, an_item *item)
+{
+    int rc = AN_OK;
+    while (!rc && !an_item_list_pop(&s->ready, item)) {
+        if (s->ended)
+            return AN_END;
+        rc = take_member(s, item);
+    }
     return rc;
 }
 
 /* --- window ---------------------------------------------------------------------------------------------------- */
 
-static int fill_window(stream_source *s)
+static int fill_window(an_stream_source *s)
 {
-    while (!s->ended && s->held < WINDOW_ITEMS && (s->held_bytes < WINDOW_BYTES || !s->held)) {
-        int rc = read_item(s, &s->window[s->held]);
-        s->ended = rc == AN_END;
-        if (rc < 0)
-            return rc;
+    int rc = AN_OK;
+    while (!rc && s->in_window < WINDOW_ITEMS && (s->window_bytes < WINDOW_BYTES || !s->in_window)) {
+        rc = read_item(s, &s->window[s->in_window]);
         if (!rc)
-            s->held_bytes += s->window[s->held++].size;
+            s->window_bytes += s->window[s->in_window++].size;
     }
-    return s->held ? AN_OK : AN_END;
+    return rc == AN_END && s->in_window ? AN_OK : rc;
 }
 
 static int stream_next(an_source *source, an_item *item)
 {
-    stream_source *s = (stream_source *)source;
+    an_stream_source *s = (an_stream_source *)source;
     if (!s->shuffle)
         return read_item(s, item);
     int rc = fill_window(s);
     if (rc)
         return rc;
-    uint32_t drawn = an_rng_below(&s->rng, s->held);
-    s->held_bytes -= s->window[drawn].size;
-    swap_items(&s->window[drawn], &s->window[--s->held]);
-    swap_items(&s->window[s->held], item);
+    uint32_t drawn = an_rng_below(&s->rng, s->in_window);
+    s->window_bytes -= s->window[drawn].size;
+    an_item_swap(&s->window[drawn], &s->window[--s->in_window]);
+    an_item_swap(&s->window[s->in_window], item);
     return AN_OK;
 }
 
-static int start(stream_source *s, const an_source_options *options)
+static int start(an_stream_source *s, const an_source_options *options)
 {
     if (!options->classes)
         return an_error(AN_EINVAL, "reading from standard input needs --classes-from: labels cannot wait for its end");
@@ -199,7 +170,10 @@ static int start(stream_source *s, const an_source_options *options)
     s->window = calloc(WINDOW_ITEMS, sizeof(*s->window));
     if (!s->window)
         return an_error(AN_ENOMEM, "out of memory for a stream");
-    int rc = an_tar_stream_open(&s->tar, STDIN_FILENO);
+    s->images = calloc(options->classes->count + 1, sizeof(*s->images));
+    if (!s->images)
+        return an_error(AN_ENOMEM, "out of memory for classes");
+    int rc = an_tar_stream_open(&s->tar, STDIN_FILENO, options->stopped);
     return rc ? rc : an_classes_copy(&s->source.classes, options->classes);
 }
 
@@ -207,8 +181,8 @@ static int open_stream(an_source **out, const an_source_options *options)
 {
     if (strcmp(options->path, "-") != 0)
         return an_error(AN_EINVAL, "a source of the kind stream is given as '-', not '%s'", options->path);
-    static const an_source_operations operations = {stream_next, NULL, stream_free};
-    stream_source *s = calloc(1, sizeof(*s));
+    static const an_source_operations operations = {stream_next, NULL, stream_free, NULL, NULL};
+    an_stream_source *s = calloc(1, sizeof(*s));
     if (!s)
         return an_error(AN_ENOMEM, "out of memory for a stream");
     s->source.operations = &operations;

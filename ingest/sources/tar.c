@@ -1,43 +1,35 @@
 /* Tars, read in place and never unpacked. A first pass over their headers gives the names, classes and sizes; then each
  * image is read from the tar as any file is. Where the class of an image comes from depends on what the tar holds:
- *   - tars inside the tar (ILSVRC2012_img_train.tar), or files in folders: the inner tar or folder
+ *   - tars inside the tar (ILSVRC2012_img_train.tar), or files in folders: the inner tar, or the folder that is one of
+ *     several at the top (archive/place.h)
  *   - key.jpg with key.cls: webdataset, one tar or a folder of tars (shards): the .cls file
  *   - a folder of tars without .cls files: the tar
  *   - files in no folder (ILSVRC2012_img_val.tar): --devkit or --labels */
 #include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/error.h"
-#include "base/file.h"
-#include "ingest/sources/labels/truth_private.h"
-#include "ingest/sources/listing_private.h"
-#include "ingest/sources/members_private.h"
+#include "ingest/sources/archive/note.h"
+#include "ingest/sources/archive/webdataset_private.h"
 #include "ingest/sources/source_private.h"
-#include "ingest/sources/webdataset_private.h"
+#include "ingest/sources/tar_private.h"
 
-#define CLS_MAX 64 /* bytes; a larger .cls file is refused */
-
-typedef struct {
-    const an_source_options *options;
-    an_listing *listing;
-    an_members members;
-    an_truth truth;
-} tar_source;
-
-static const char *name_of(const tar_source *s, uint64_t i)
+const char *an_tar_name(const an_tar_source *s, uint64_t i)
 {
-    return an_members_text(&s->members, s->members.entries[i].name);
+    return an_members_path(&s->members, i);
+}
+
+bool an_tar_is_input(const an_member *member)
+{
+    return !member->left_out && (member->kind == AN_MEMBER_FILE || member->kind == AN_MEMBER_REFUSED);
 }
 
 /* --- containers ------------------------------------------------------------------------------------------------ */
 
-static int add_container(tar_source *s, const char *path, const char *prefix)
+static int add_container(an_tar_source *s, const char *path, const char *prefix)
 {
     uint32_t container;
     int rc = an_listing_add_file(s->listing, path, -1, &container);
@@ -60,126 +52,130 @@ static int add_tar(void *context, const char *path, const char *name)
 
 /* --- items ----------------------------------------------------------------------------------------------------- */
 
-static int add_item(tar_source *s, uint64_t i, const char *class_id)
+int an_tar_add(an_tar_source *s, uint64_t i, const char *class_id)
 {
     const an_member *member = &s->members.entries[i];
     uint32_t label;
+    if (member->kind == AN_MEMBER_REFUSED)
+        return an_listing_refuse(s->listing, an_tar_name(s, i), member->size, an_members_text(&s->members, i));
     int rc = an_listing_class(s->listing, class_id, &label);
-    return rc ? rc : an_listing_add(s->listing, name_of(s, i), label, member->container, member->offset, member->size);
+    return rc ? rc
+              : an_listing_add(s->listing, an_tar_name(s, i), label, member->container, member->offset, member->size);
 }
 
-static int add_by_folder(tar_source *s)
+int an_tar_refuse(an_tar_source *s, uint64_t i, const char *reason)
 {
-    int rc = AN_OK;
+    return an_listing_refuse(s->listing, an_tar_name(s, i), s->members.entries[i].size, reason);
+}
+
+/* --- classes from folders -------------------------------------------------------------------------------------- */
+
+/* Find the folder that holds the class folders. With given classes it is the one that the first known class lies in, as
+ * in a stream. */
+static int find_base(an_tar_source *s, an_buffer *base)
+{
+    int rc = AN_END;
+    if (!s->options->classes)
+        return an_members_base(&s->members, base);
+    for (uint64_t i = 0; i < s->members.count && rc == AN_END; i++)
+        if (an_tar_is_input(&s->members.entries[i]))
+            rc = an_place_learn(base, an_tar_name(s, i), s->members.entries[i].boundary, s->options->classes);
+    return rc == AN_END ? an_members_base(&s->members, base) : rc;
+}
+
+/* Add the member, or only its class if it is a folder. */
+static int place_member(an_tar_source *s, uint64_t i, const char *base, an_buffer *class_id)
+{
+    const an_member *member = &s->members.entries[i];
+    const char *start;
+    size_t length;
+    uint32_t label;
+    bool input = an_tar_is_input(member), folder = member->kind == AN_MEMBER_FOLDER && !member->left_out;
+    if (!input && !folder)
+        return AN_OK;
+    int rc = an_place_class(base, an_tar_name(s, i), &start, &length);
+    if (rc == AN_END && member->kind == AN_MEMBER_REFUSED) /* a link may have stood for a class */
+        return an_tar_add(s, i, "");
+    if (rc == AN_END)
+        return input && an_place_is_image(an_tar_name(s, i)) ? an_tar_refuse(s, i, AN_PLACE_BESIDE) : AN_OK;
+    class_id->size = 0;
+    rc = an_buffer_printf(class_id, "%.*s", (int)length, start);
+    if (rc)
+        return rc;
+    rc = an_listing_class(s->listing, (const char *)class_id->data, &label);
+    return rc || folder ? rc : an_tar_add(s, i, (const char *)class_id->data);
+}
+
+static int add_by_folder(an_tar_source *s)
+{
+    an_buffer base = {0}, class_id = {0};
+    int rc = an_members_refuse_repeated(&s->members);
+    if (!rc)
+        rc = find_base(s, &base);
     for (uint64_t i = 0; i < s->members.count && !rc; i++)
-        if (s->members.entries[i].class_id != AN_MEMBER_NO_CLASS)
-            rc = add_item(s, i, an_members_text(&s->members, s->members.entries[i].class_id));
+        rc = place_member(s, i, (const char *)base.data, &class_id);
+    an_buffer_free(&base);
+    an_buffer_free(&class_id);
     return rc;
 }
 
+/* --- classes from a list --------------------------------------------------------------------------------------- */
+
 static int by_member_name(const void *a, const void *b, void *context)
 {
-    const tar_source *s = context;
-    return strcmp(name_of(s, *(const uint64_t *)a), name_of(s, *(const uint64_t *)b));
+    const an_tar_source *s = context;
+    return strcmp(an_tar_name(s, *(const uint64_t *)a), an_tar_name(s, *(const uint64_t *)b));
 }
 
-static int add_by_truth(tar_source *s)
+static int add_by_truth(an_tar_source *s)
 {
-    uint64_t *order = malloc((s->members.count + 1) * sizeof(*order));
+    uint64_t count = 0, *order = malloc((s->members.count + 1) * sizeof(*order));
     if (!order)
         return an_error(AN_ENOMEM, "out of memory for the list of '%s'", s->options->path);
+    int rc = an_members_refuse_repeated(&s->members);
     for (uint64_t i = 0; i < s->members.count; i++)
-        order[i] = i;
-    qsort_r(order, s->members.count, sizeof(*order), by_member_name, s);
-    int rc = an_truth_check_count(&s->truth, s->options->path, s->members.count);
-    for (uint64_t i = 0; i < s->members.count && !rc; i++) {
+        if (an_tar_is_input(&s->members.entries[i]))
+            order[count++] = i;
+    qsort_r(order, count, sizeof(*order), by_member_name, s);
+    if (!rc)
+        rc = an_truth_check_count(&s->truth, s->options->path, count);
+    for (uint64_t i = 0; i < count && !rc; i++) {
         const char *label;
-        rc = an_truth_find(&s->truth, name_of(s, order[i]), i, &label);
+        rc = an_truth_find(&s->truth, an_tar_name(s, order[i]), i, &label);
         if (!rc)
-            rc = add_item(s, order[i], label);
+            rc = an_tar_add(s, order[i], label);
     }
     free(order);
     return rc;
 }
 
-/* --- webdataset ------------------------------------------------------------------------------------------------ */
-
-static int read_cls(const char *path, const an_member *member, char *out)
-{
-    if (!member->size || member->size >= CLS_MAX)
-        return an_error(AN_ECORRUPT, "a .cls file of %llu bytes", (unsigned long long)member->size);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return an_error_errno(errno, "cannot open '%s'", path);
-    int rc = an_file_pread(fd, out, member->size, member->offset, path);
-    close(fd);
-    out[rc ? 0 : member->size] = 0;
-    return rc;
-}
-
-/* Add the sample made of the members from first to end, which share a key. They may stand in any order. */
-static int add_sample(tar_source *s, uint64_t first, uint64_t end)
-{
-    uint64_t image = end, cls = end;
-    for (uint64_t i = first; i < end; i++) {
-        if (an_webdataset_is_class(name_of(s, i)))
-            cls = i;
-        else if (an_webdataset_is_image(name_of(s, i)))
-            image = i;
-    }
-    if (image == end)
-        return AN_OK;
-    if (cls == end)
-        return an_error(AN_ECORRUPT, "'%s' has no .cls beside it", name_of(s, image));
-    char text[CLS_MAX];
-    const char *id = "";
-    int rc = read_cls(an_listing_file(s->listing, s->members.entries[cls].container), &s->members.entries[cls], text);
-    if (!rc)
-        rc = an_webdataset_class(text, &id);
-    return rc ? an_error_prefix(rc, "'%s'", name_of(s, cls)) : add_item(s, image, id);
-}
-
-static bool same_sample(const tar_source *s, uint64_t a, uint64_t b)
-{
-    return s->members.entries[a].container == s->members.entries[b].container &&
-           an_webdataset_same_key(name_of(s, a), name_of(s, b));
-}
-
-static int add_samples(tar_source *s)
-{
-    int rc = AN_OK;
-    for (uint64_t first = 0, end; first < s->members.count && !rc; first = end) {
-        for (end = first + 1; end < s->members.count && same_sample(s, first, end);)
-            end++;
-        rc = add_sample(s, first, end);
-    }
-    return rc;
-}
-
 /* --- together -------------------------------------------------------------------------------------------------- */
 
-static bool is_webdataset(const tar_source *s)
+static bool is_webdataset(const an_tar_source *s)
 {
     for (uint64_t i = 0; i < s->members.count; i++)
-        if (an_webdataset_is_class(name_of(s, i)))
+        if (an_tar_is_input(&s->members.entries[i]) && an_webdataset_is_class(an_tar_name(s, i)))
             return true;
     return false;
 }
 
-static bool any_class(const tar_source *s)
+static bool any_folder(const an_tar_source *s)
 {
     for (uint64_t i = 0; i < s->members.count; i++)
-        if (s->members.entries[i].class_id != AN_MEMBER_NO_CLASS)
+        if (an_tar_is_input(&s->members.entries[i]) && strchr(an_tar_name(s, i), '/'))
             return true;
     return false;
 }
 
-static int add_items(tar_source *s)
+static int add_items(an_tar_source *s)
 {
+    s->numbers = true;
     if (is_webdataset(s))
-        return add_samples(s);
-    if (!s->options->labels && any_class(s))
+        return an_tar_add_samples(s);
+    if (!s->options->labels && any_folder(s)) {
+        s->numbers = false;
         return add_by_folder(s);
+    }
     if (s->truth.count)
         return add_by_truth(s);
     return an_error(AN_EINVAL,
@@ -188,7 +184,18 @@ static int add_items(tar_source *s)
                     s->options->path);
 }
 
-static int fill(tar_source *s, bool folder)
+static int note(an_tar_source *s)
+{
+    const an_members *members = &s->members;
+    an_buffer *notes = &an_listing_source(s->listing)->notes;
+    int rc = an_place_describe(&members->left, notes);
+    if (!rc && members->unended)
+        rc = an_note(notes, "tar '%s'%s has no mark at its end: it may be cut short", members->first_unended,
+                     members->unended > 1 ? " and others" : "");
+    return rc;
+}
+
+static int fill(an_tar_source *s, bool folder)
 {
     const an_source_options *options = s->options;
     int rc = an_truth_open(&s->truth, options->labels, options->synsets, options->devkit);
@@ -196,12 +203,16 @@ static int fill(tar_source *s, bool folder)
         rc =
             folder ? an_source_each_file(s->options->path, is_tar, add_tar, s) : add_container(s, s->options->path, "");
     if (!rc)
+        rc = an_members_finish(&s->members);
+    if (!rc)
+        rc = note(s);
+    if (!rc)
         rc = add_items(s);
     const an_classes *given = s->options->classes      ? s->options->classes
                               : s->truth.classes.count ? &s->truth.classes
                                                        : NULL;
     if (!rc) {
-        rc = an_listing_resolve_classes(s->listing, given, true);
+        rc = an_listing_resolve_classes(s->listing, given, s->numbers);
         if (rc)
             an_error_prefix(rc, "'%s'", s->options->path);
     }
@@ -210,7 +221,7 @@ static int fill(tar_source *s, bool folder)
 
 static int open_source(an_source **out, const an_source_options *options, bool folder)
 {
-    tar_source s = {.options = options};
+    an_tar_source s = {.options = options};
     int rc = an_listing_create(&s.listing, "tar", "");
     if (rc)
         return rc;
@@ -236,7 +247,7 @@ static int open_shards(an_source **out, const an_source_options *options)
 
 static bool matches_tar(const an_source_probe *found)
 {
-    return found->head_size == 512 && memcmp(found->head + 257, "ustar", 5) == 0;
+    return an_source_is_tar(found->head, found->head_size);
 }
 
 const an_source_kind an_source_tar = {

@@ -14,7 +14,6 @@
 #include "store/dataset/lmdb_file_private.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -23,6 +22,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "base/file.h"
 
 enum {
     PAGE_HEADER = 16,
@@ -72,7 +72,7 @@ static int map_file(an_lmdb_file *file, int fd)
     struct stat info;
     if (fstat(fd, &info))
         return an_error_errno(errno, "cannot stat '%s'", file->path);
-    if (!S_ISREG(info.st_mode) || info.st_size < PAGE_MIN)
+    if (info.st_size < PAGE_MIN)
         return an_error(AN_ECORRUPT, "'%s' is not an LMDB data file", file->path);
     file->size = (uint64_t)info.st_size;
     void *data = mmap(NULL, file->size, PROT_READ, MAP_SHARED, fd, 0);
@@ -85,10 +85,11 @@ static int map_file(an_lmdb_file *file, int fd)
 int an_lmdb_file_open(an_lmdb_file *out, const char *path)
 {
     *out = (an_lmdb_file){.path = path};
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return an_error_errno(errno, "cannot open '%s'", path);
-    int rc = map_file(out, fd);
+    int fd;
+    int rc = an_file_open(&fd, path);
+    if (rc)
+        return rc;
+    rc = map_file(out, fd);
     (void)close(fd);
     if (rc)
         an_lmdb_file_close(out);

@@ -32,14 +32,9 @@ uint64_t an_writer_count(const an_writer *w)
     return w->count;
 }
 
-uint64_t an_writer_rejects(const an_writer *w)
-{
-    return w->rejects;
-}
-
 uint64_t an_writer_position(const an_writer *w)
 {
-    return w->count + w->rejects;
+    return w->count + an_writer_rejects(w);
 }
 
 static int put_record(an_writer *w, const uint8_t key[8], an_record_header *header, const uint8_t *payload)
@@ -88,23 +83,29 @@ int an_writer_put(an_writer *w, an_record_header *header, const uint8_t *payload
     return rc;
 }
 
-int an_writer_reject(an_writer *w, const char *name, const char *reason, uint64_t bytes)
+int an_writer_put_reject(an_writer *w, uint64_t number, const char *name, const char *reason, uint64_t bytes)
 {
     size_t name_size = strnlen(name, AN_DATASET_LAYOUT_NAME_MAX), reason_size = strnlen(reason, AN_ERROR_MAX);
     int rc = an_writer_make_room(w, an_writer_footprint(w, 8 + name_size + 1 + reason_size));
     if (rc)
         return rc;
     uint8_t key[8], *out;
-    an_bytes_put_key(key, sizeof key, w->rejects);
-    rc = an_writer_reserve(w, w->rejected, key, sizeof key, 8 + name_size + 1 + reason_size, true, &out);
+    bool last = number == w->rejects;
+    an_bytes_put_key(key, sizeof key, number);
+    rc = an_writer_reserve(w, w->rejected, key, sizeof key, 8 + name_size + 1 + reason_size, last, &out);
     if (rc)
         return rc;
     an_bytes_put_u64(out, bytes);
     memcpy(out + 8, name, name_size);
     out[8 + name_size] = '\0';
     memcpy(out + 8 + name_size + 1, reason, reason_size);
-    w->rejects++;
+    w->rejects += last;
     return AN_OK;
+}
+
+int an_writer_reject(an_writer *w, const char *name, const char *reason, uint64_t bytes)
+{
+    return an_writer_put_reject(w, w->rejects, name, reason, bytes);
 }
 
 int an_writer_rejects_visit(an_writer *w,
@@ -196,6 +197,7 @@ void an_writer_close(an_writer *w)
     if (w->lock >= 0)
         (void)close(w->lock);
     an_buffer_free(&w->scratch);
+    an_buffer_free(&w->accepted);
     free(w->path);
     free(w->partial);
     free(w->data);

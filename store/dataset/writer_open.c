@@ -45,23 +45,12 @@ static int get_meta_u64(an_writer *w, const char *key, uint64_t *out)
 
 static int make_paths(an_writer *w, const char *path)
 {
-    size_t size = strlen(path);
-    while (size > 1 && path[size - 1] == '/')
-        size--;
-    w->path = strndup(path, size);
-    if (!w->path || asprintf(&w->partial, "%s.partial", w->path) < 0)
-        w->partial = NULL; /* asprintf leaves it undefined */
-    if (w->partial && asprintf(&w->data, "%s/" AN_DATASET_LAYOUT_DATA, w->partial) < 0)
-        w->data = NULL;
-    return w->data ? AN_OK : an_error(AN_ENOMEM, "out of memory: opening '%s'", path);
-}
-
-static int check_destination(const an_writer *w)
-{
-    struct stat info;
-    if (lstat(w->path, &info) == 0)
-        return an_error(AN_EINVAL, "'%s' exists already: remove it or choose another destination", w->path);
-    return errno == ENOENT ? AN_OK : an_error_errno(errno, "cannot use '%s' as destination", w->path);
+    int rc = an_writer_make_paths(path, &w->path, &w->partial);
+    if (!rc && asprintf(&w->data, "%s/" AN_DATASET_LAYOUT_DATA, w->partial) < 0) {
+        w->data = NULL; /* asprintf leaves it undefined */
+        rc = an_error(AN_ENOMEM, "out of memory: opening '%s'", path);
+    }
+    return rc;
 }
 
 static int lock_data(an_writer *w)
@@ -146,24 +135,33 @@ static int start_fresh(an_writer *w, const char *manifest)
     return rc ? rc : an_writer_commit(w);
 }
 
-static int compare_manifests(an_writer *w, const char *manifest)
+static int compare_manifests(an_writer *w, const char *manifest, const an_writer_mending *mending)
 {
     MDB_val value;
-    int rc = get_meta(w, AN_DATASET_LAYOUT_MANIFEST, 0, &value);
+    int rc = get_meta_u64(w, AN_DATASET_LAYOUT_REJECTS, &w->rejects);
+    if (!rc)
+        rc = get_meta_u64(w, AN_DATASET_LAYOUT_COUNT, &w->count);
+    if (!rc)
+        rc = get_meta(w, AN_DATASET_LAYOUT_MANIFEST, 0, &value);
     if (rc)
         return rc;
     char *before = strndup(value.mv_data, value.mv_size);
     if (!before)
         return an_error(AN_ENOMEM, "out of memory: reading the manifest of '%s'", w->partial);
     rc = an_manifest_compare(before, manifest);
+    if (rc == AN_EINVAL && mending)
+        rc = an_writer_adopt_mended(w, before, manifest, mending);
     free(before);
+    if (rc == AN_EINVAL)
+        return an_error_prefix(
+            rc, "'%s' holds an interrupted run with other options or another source (give the same, or remove it)",
+            w->partial);
     if (rc)
-        return an_error_prefix(rc, "'%s' holds an interrupted run with other options (use the same, or remove it)",
-                               w->partial);
+        return rc;
     return AN_OK;
 }
 
-static int check_same(an_writer *w, const char *manifest)
+static int check_same(an_writer *w, const char *manifest, const an_writer_mending *mending)
 {
     MDB_val value;
     int rc = get_meta(w, AN_DATASET_LAYOUT_FORMAT, 4, &value);
@@ -172,7 +170,7 @@ static int check_same(an_writer *w, const char *manifest)
     if (an_bytes_u32(value.mv_data) != AN_DATASET_VERSION)
         return an_error(AN_EINVAL, "'%s' is of format %u, this program writes %d: remove it to start over", w->partial,
                         an_bytes_u32(value.mv_data), AN_DATASET_VERSION);
-    rc = compare_manifests(w, manifest);
+    rc = compare_manifests(w, manifest, mending);
     if (!rc)
         rc = get_meta(w, AN_DATASET_LAYOUT_SIDE, 4, &value);
     if (rc)
@@ -241,9 +239,9 @@ static int reopen_finished(an_writer *w)
     return rc && rc != MDB_NOTFOUND ? an_writer_fail(w, rc) : AN_OK;
 }
 
-static int resume(an_writer *w, const char *manifest)
+static int resume(an_writer *w, const char *manifest, const an_writer_mending *mending)
 {
-    int rc = check_same(w, manifest);
+    int rc = check_same(w, manifest, mending);
     if (!rc)
         rc = load_state(w);
     if (!rc)
@@ -255,7 +253,7 @@ static int resume(an_writer *w, const char *manifest)
     return rc ? rc : drop_from(w, w->rejected, w->rejects);
 }
 
-static int begin_or_resume(an_writer *w, const char *manifest)
+static int begin_or_resume(an_writer *w, const char *manifest, const an_writer_mending *mending)
 {
     MDB_stat stat;
     int rc = an_writer_begin(w, 0);
@@ -270,10 +268,10 @@ static int begin_or_resume(an_writer *w, const char *manifest)
     rc = open_databases(w);
     if (rc)
         return rc;
-    return stat.ms_entries ? resume(w, manifest) : start_fresh(w, manifest);
+    return stat.ms_entries ? resume(w, manifest, mending) : start_fresh(w, manifest);
 }
 
-static int open_all(an_writer *w, const char *path, const char *manifest)
+static int open_all(an_writer *w, const char *path, const char *manifest, const an_writer_mending *mending)
 {
     int rc = an_manifest_check(manifest);
     if (!rc)
@@ -282,21 +280,22 @@ static int open_all(an_writer *w, const char *path, const char *manifest)
     if (!rc)
         rc = make_paths(w, path);
     if (!rc)
-        rc = check_destination(w);
+        rc = an_writer_check_path(path);
     if (!rc)
         rc = an_file_make_folder(w->partial);
     if (!rc)
         rc = lock_data(w);
     if (!rc)
-        rc = check_destination(w); /* again: another writer may have finished before we had the lock */
+        rc = an_writer_check_absent(w->path); /* again: another writer may have finished before we had the lock */
     if (!rc)
         rc = check_leftover(w);
     if (!rc)
         rc = open_environment(w);
-    return rc ? rc : begin_or_resume(w, manifest);
+    return rc ? rc : begin_or_resume(w, manifest, mending);
 }
 
-int an_writer_open(an_writer **out, const char *path, const char *manifest, uint32_t side, an_statistics_sums *sums)
+int an_writer_open_mended(an_writer **out, const char *path, const char *manifest, uint32_t side,
+                          an_statistics_sums *sums, const an_writer_mending *mending)
 {
     *out = NULL;
     an_writer *w = calloc(1, sizeof *w);
@@ -305,10 +304,15 @@ int an_writer_open(an_writer **out, const char *path, const char *manifest, uint
     w->lock = -1;
     w->side = side;
     w->sums = sums;
-    int rc = open_all(w, path, manifest);
+    int rc = open_all(w, path, manifest, mending);
     if (rc)
         an_writer_close(w);
     else
         *out = w;
     return rc;
+}
+
+int an_writer_open(an_writer **out, const char *path, const char *manifest, uint32_t side, an_statistics_sums *sums)
+{
+    return an_writer_open_mended(out, path, manifest, side, sums, NULL);
 }

@@ -1,5 +1,6 @@
-/* What the parts of the writer share: writer.c (what is written), writer_open.c (opening, and going on after an
- * interruption), writer_transaction.c (LMDB's transactions) and writer_finish.c (the end). */
+/* What the parts of the writer share: writer.c (what is written), writer_path.c (names), writer_mend.c (inputs
+ * that are tried again), writer_open.c (opening, and
+ * going on after an interruption), writer_transaction.c (LMDB's transactions) and writer_finish.c (the end). */
 #ifndef AN_STORE_DATASET_WRITER_PRIVATE_H
 #define AN_STORE_DATASET_WRITER_PRIVATE_H
 
@@ -23,8 +24,14 @@ struct an_writer {
     an_statistics_sums *sums; /* the caller's */
     uint64_t count, rejects, headers;
     uint64_t expected_records, expected_rejects; /* seen by an_writer_expect so far */
+    an_buffer accepted;                          /* uint64_t: entries of rejected that the next commit removes */
     an_buffer scratch;
 };
+
+/* path without slashes at its end, and the name of the folder that is written to. The caller frees both, also after a
+ * failure. */
+int an_writer_make_paths(const char *path, char **whole, char **partial);
+int an_writer_check_absent(const char *path); /* AN_EINVAL if path exists */
 
 /* Abort the transaction, set the message for an errno (positive) or a code of LMDB (negative), and return our code. */
 int an_writer_fail(an_writer *writer, int rc);
@@ -43,6 +50,16 @@ int an_writer_make_room(an_writer *writer, uint64_t need);
  * is larger than all others. */
 int an_writer_reserve(an_writer *writer, MDB_dbi dbi, const void *key, size_t key_size, size_t size, bool append,
                       uint8_t **out);
+
+/* Entry `number` of what was set aside: a new one at the end, or one in place of another. */
+int an_writer_put_reject(an_writer *writer, uint64_t number, const char *name, const char *reason, uint64_t bytes);
+
+/* Remove what an_writer_accept named; the entries behind move up. Only right before the counts are stored. */
+int an_writer_drop_accepted(an_writer *writer);
+
+/* The interrupted run's manifest differs from this one: put this one in its place if the source was only mended. */
+int an_writer_adopt_mended(an_writer *writer, const char *before, const char *manifest,
+                           const an_writer_mending *mending);
 
 /* Values of the meta database. */
 int an_writer_put_meta(an_writer *writer, const char *key, const void *data, size_t size);

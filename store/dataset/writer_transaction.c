@@ -155,6 +155,8 @@ int an_writer_commit(an_writer *w)
 {
     int rc = an_writer_check(w);
     if (!rc)
+        rc = an_writer_drop_accepted(w);
+    if (!rc)
         rc = store_state(w);
     if (!rc)
         rc = an_writer_end(w);

@@ -124,6 +124,9 @@ static void test_exit_codes(void **state)
     assert_int_equal(an_error_exit_code(AN_STOPPED), 130);
     assert_int_equal(an_error_exit_code(AN_EINVAL), 2);
     assert_int_equal(an_error_exit_code(AN_ECORRUPT), 3);
+    assert_int_equal(an_error_exit_code(AN_EUNSUPPORTED), 3);
+    assert_int_equal(an_error_exit_code(AN_EIO), 1);
+    assert_int_equal(an_error_exit_code(AN_ENOMEM), 1);
     assert_int_equal(an_error_exit_code(AN_ENOTFOUND), 1);
     assert_int_equal(an_error_exit_code(AN_ENOSPC), 1);
     assert_int_equal(an_error_exit_code(AN_EINTERNAL), 1);

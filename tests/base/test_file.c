@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <string.h>
@@ -172,8 +173,40 @@ static void test_read_appends_and_limits(void **state)
     assert_int_equal(buffer.size, 6);
     assert_int_equal(an_file_read("/nowhere/at/all", 4, &buffer), AN_ENOTFOUND);
     assert_non_null(strstr(an_error_message(), "/nowhere/at/all"));
-    assert_int_equal(an_file_read(here->folder, 4, &buffer), AN_EIO); /* a folder opens, but cannot be read */
+    assert_int_equal(an_file_read(here->folder, 4, &buffer), AN_ECORRUPT);
+    assert_non_null(strstr(an_error_message(), "a folder"));
     an_buffer_free(&buffer);
+}
+
+/* Opening a named pipe would wait for ever: nobody writes to it. */
+static void test_only_regular_files_are_opened(void **state)
+{
+    place *here = *state;
+    char copy[sizeof here->path + 8], link[sizeof here->path + 8];
+    an_buffer buffer = {0};
+    int fd;
+    const char *kind = NULL;
+    snprintf(copy, sizeof copy, "%s.copy", here->path);
+    snprintf(link, sizeof link, "%s.link", here->path);
+    assert_int_equal(mkfifo(here->path, 0600), 0);
+    assert_int_equal(symlink("file", link), 0);
+    assert_int_equal(an_file_open(&fd, link), AN_ECORRUPT);
+    assert_non_null(strstr(an_error_message(), "a named pipe"));
+    assert_non_null(strstr(an_error_message(), link));
+    assert_int_equal(an_file_read(here->path, 10, &buffer), AN_ECORRUPT);
+    assert_int_equal(an_file_copy(here->path, copy), AN_ECORRUPT);
+    assert_int_equal(an_file_open_kind("/dev/null", &kind), -1);
+    assert_int_equal(errno, 0);
+    assert_string_equal(kind, "a device");
+    assert_int_equal(an_file_open_kind("/nowhere/at/all", &kind), -1);
+    assert_int_equal(errno, ENOENT);
+    assert_int_equal(remove(here->path), 0);
+    assert_int_equal(an_file_write_atomic(here->path, "abc", 3), AN_OK);
+    assert_int_equal(an_file_open(&fd, link), AN_OK);
+    assert_int_equal(fcntl(fd, F_GETFL) & O_NONBLOCK, 0);
+    assert_int_equal(fcntl(fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+    assert_int_equal(close(fd), 0);
+    assert_int_equal(buffer.size, 0);
 }
 
 static void test_read_of_a_large_file(void **state)
@@ -268,7 +301,7 @@ static void test_copy(void **state)
     assert_holds(copy, data);
     assert_int_equal(an_file_copy("no such file", copy), AN_ENOTFOUND);
     assert_holds(copy, data);
-    assert_int_equal(an_file_copy(here->folder, copy), AN_EIO);
+    assert_int_equal(an_file_copy(here->folder, copy), AN_ECORRUPT);
     assert_holds(copy, data);
     assert_int_equal(scratch_count(here->folder), 2);
 }
@@ -288,6 +321,7 @@ int main(void)
         TEST(test_pipe_is_written_in_place),
         TEST(test_name_without_folder),
         TEST(test_read_appends_and_limits),
+        TEST(test_only_regular_files_are_opened),
         TEST(test_read_of_a_large_file),
         TEST(test_pread),
         TEST(test_copy),

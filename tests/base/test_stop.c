@@ -55,6 +55,24 @@ static void test_request_without_a_signal(void **state)
     assert_false(an_stop_requested());
 }
 
+static void test_at_once(void **state)
+{
+    (void)state;
+    int status;
+    pid_t child = fork();
+    if (child == 0) {
+        an_stop_at_once(true);
+        raise(SIGINT);
+        _exit(42);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 130);
+    an_stop_at_once(true);
+    an_stop_at_once(false);
+    check_first_signal(SIGINT);
+}
+
 /* How a child ends that gets these signals from outside, one after another. */
 static int status_after(const int *numbers, int count)
 {
@@ -109,6 +127,7 @@ int main(void)
         cmocka_unit_test_setup(test_first_signal_sets_the_flag, setup),
         cmocka_unit_test_setup(test_save_is_seen_once, setup),
         cmocka_unit_test_setup(test_request_without_a_signal, setup),
+        cmocka_unit_test_setup(test_at_once, setup),
         cmocka_unit_test_setup(test_child_ends_in_order_after_one_signal, setup),
         cmocka_unit_test_setup(test_second_signal_ends_the_process, setup),
     };

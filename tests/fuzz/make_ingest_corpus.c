@@ -28,6 +28,14 @@ static void make_tars(void)
     tar = fixture_tar_open(path_of("tar", "nested"));
     fixture_tar_add(tar, "n01.tar", inner.data, inner.size);
     fixture_tar_close(tar);
+    tar = fixture_tar_open(path_of("tar", "links"));
+    fixture_tar_add(tar, "a/1.jpg", "some bytes", 10);
+    fixture_tar_link(tar, "b/2.jpg", "a/1.jpg", false);
+    fixture_tar_link(tar, "b/3.jpg", "2.jpg", true);
+    fixture_tar_link(tar, "b/c", "../a", true);
+    fixture_tar_link(tar, "d", "b", true);
+    fixture_tar_add(tar, "e/data.mdb", "x", 1);
+    fixture_tar_close(tar);
     an_buffer_free(&inner);
 }
 

@@ -134,6 +134,20 @@ void fixture_tar_add(fixture_tar *tar, const char *name, const void *data, size_
     archive_entry_free(entry);
 }
 
+void fixture_tar_link(fixture_tar *tar, const char *name, const char *target, bool symbolic)
+{
+    struct archive_entry *entry = archive_entry_new();
+    archive_entry_set_pathname(entry, name);
+    archive_entry_set_perm(entry, 0644);
+    archive_entry_set_filetype(entry, symbolic ? AE_IFLNK : AE_IFREG);
+    if (symbolic)
+        archive_entry_set_symlink(entry, target);
+    else
+        archive_entry_set_hardlink(entry, target);
+    assert_int_equal(archive_write_header(tar, entry), ARCHIVE_OK);
+    archive_entry_free(entry);
+}
+
 void fixture_tar_add_jpeg(fixture_tar *tar, const char *name, uint32_t seed)
 {
     an_buffer bytes = {0};

@@ -2,6 +2,7 @@
 #ifndef AN_TESTS_INGEST_FIXTURE_H
 #define AN_TESTS_INGEST_FIXTURE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/buffer.h"
@@ -36,6 +37,8 @@ void fixture_write_jpeg(const char *path, uint32_t width, uint32_t height, uint3
 typedef struct archive fixture_tar;
 fixture_tar *fixture_tar_open(const char *path);
 void fixture_tar_add(fixture_tar *tar, const char *name, const void *data, size_t size);
+/* A symbolic link, or a hard one. */
+void fixture_tar_link(fixture_tar *tar, const char *name, const char *target, bool symbolic);
 void fixture_tar_add_jpeg(fixture_tar *tar, const char *name, uint32_t seed); /* 40 x 30 pixels */
 void fixture_tar_close(fixture_tar *tar);
 

@@ -19,15 +19,16 @@ def idx_set(folder, count, side=28, seed=1):
     return images
 
 
-def png():
-    """A grey 8 x 8 PNG, by hand."""
+def png(seed=None):
+    """A grey 8 x 8 PNG, by hand: a ramp, or random pixels."""
     import struct
     import zlib
 
     def chunk(kind, data):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    rows = b"".join(b"\0" + bytes(range(y, y + 8)) for y in range(8))
+    rng = random.Random(seed)
+    rows = b"".join(b"\0" + (bytes(range(y, y + 8)) if seed is None else rng.randbytes(8)) for y in range(8))
     header = struct.pack(">IIBBBBB", 8, 8, 8, 0, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 

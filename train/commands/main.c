@@ -9,6 +9,7 @@
 #include "base/program/commit.h"
 #include "base/program/fault.h"
 #include "base/program/log.h"
+#include "base/program/streams.h"
 #include "base/program/version.h"
 #include "model/backend.h"
 #include "train/commands/commands.h"
@@ -70,11 +71,12 @@ static an_version_libraries *const libraries[] = {an_dataset_libraries, an_backe
 
 int main(int argc, char **argv)
 {
+    int rc = an_streams_open();
     let_idle_threads_sleep(argv);
     an_version_declare(AN_COMMIT, libraries);
     an_log_init("an-train", AN_LOG_INFO);
     an_fault_install("an-train");
-    int code = run_command(argc, argv);
+    int code = rc ? an_train_command_failed(rc) : run_command(argc, argv);
     if ((fflush(stdout) || ferror(stdout)) && code == AN_EXIT_OK) {
         an_log(AN_LOG_ERROR, "cannot write to standard output");
         return AN_EXIT_FAILURE;

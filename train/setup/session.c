@@ -39,6 +39,8 @@ static int open_exec(an_session *s)
     rc = an_exec_create(&s->exec, &s->graph, &options);
     if (rc && s->notes.size) /* what was found wrong with kernels may explain the failure */
         an_log(AN_LOG_WARNING, "%.*s", (int)s->notes.size - 1, (const char *)s->notes.data);
+    if (rc == AN_EUNSUPPORTED)
+        return AN_EIO; /* it is this machine that lacks something, not the data */
     if (rc)
         return rc == AN_EINVAL ? an_error_prefix(rc, "--devices %s", s->config->devices) : rc;
     return an_engines_save_cache(&s->choices, &s->notes);

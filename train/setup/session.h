@@ -17,7 +17,8 @@ typedef struct {
     uint64_t steps_per_epoch, total_steps;
 } an_session;
 
-/* validation may be NULL. config must outlive the session. */
+/* validation may be NULL. config must outlive the session. AN_EIO where the machine lacks what a device or the
+ * precision needs; the message says what. */
 int an_session_open(an_session *out, const an_train_config *config, const char *training, const char *validation);
 void an_session_close(an_session *session); /* zeroed is fine */
 

@@ -67,6 +67,8 @@ int an_trained_exec(an_trained *trained, const char *devices, int batch, int thr
     if (notes.size)
         an_log(AN_LOG_WARNING, "%.*s", (int)notes.size - 1, (const char *)notes.data);
     an_buffer_free(&notes);
+    if (rc == AN_EUNSUPPORTED)
+        return AN_EIO; /* it is this machine that lacks something, not the data */
     if (!rc && (rc = an_checkpoint_restore(trained->checkpoint, *out, false)) < 0) {
         an_exec_free(*out);
         *out = NULL;

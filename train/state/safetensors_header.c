@@ -152,12 +152,8 @@ static int read_header(an_safetensors *file)
     struct stat st;
     if (fstat(file->fd, &st) < 0)
         return an_error_errno(errno, "cannot examine '%s'", file->path);
-    if (S_ISDIR(st.st_mode))
-        return an_error(AN_ECORRUPT,
-                        "'%s' is a folder: name a safetensors file, such as the checkpoints in a run's folder",
-                        file->path);
     uint64_t size = (uint64_t)st.st_size, length = 0;
-    if (!S_ISREG(st.st_mode) || size < sizeof(length) + 2)
+    if (size < sizeof(length) + 2)
         return an_safetensors_damaged(file, NULL, "too short to be a safetensors file");
     int rc = an_file_pread(file->fd, &length, sizeof(length), 0, file->path);
     if (rc)

@@ -1,7 +1,5 @@
 #include "train/state/safetensors_private.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,8 +16,11 @@ int an_safetensors_open(an_safetensors **out, const char *path)
         free(file);
         return an_error(AN_ENOMEM, "out of memory for '%s'", path);
     }
-    file->fd = open(path, O_RDONLY | O_CLOEXEC);
-    int rc = file->fd < 0 ? an_error_errno(errno, "cannot open '%s'", path) : an_safetensors_header(file);
+    int rc = an_file_open(&file->fd, path);
+    if (rc == AN_ECORRUPT)
+        rc = an_error(rc, "%s: name a safetensors file, such as the checkpoints in a run's folder", an_error_message());
+    if (!rc)
+        rc = an_safetensors_header(file);
     if (rc) {
         an_safetensors_free(file);
         return rc;

@@ -2,7 +2,6 @@
  * data/ILSVRC2012_validation_ground_truth.txt (one ILSVRC2012_ID a line, in the order of the images' names). */
 #include <archive.h>
 #include <archive_entry.h>
-#include <errno.h>
 #include <matio.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/temporary.h"
 #include "ingest/sources/labels/lines_private.h"
 #include "ingest/sources/labels/truth_private.h"
@@ -178,17 +178,21 @@ static int read_members(struct archive *tar, an_buffer *meta, an_buffer *truth)
 
 static int open_archive(const char *path, an_buffer *meta, an_buffer *truth)
 {
-    if (access(path, R_OK))
-        return an_error_errno(errno, "cannot open it");
+    int fd;
+    int rc = an_file_open(&fd, path);
+    if (rc)
+        return rc;
     struct archive *tar = archive_read_new();
-    if (!tar)
+    if (!tar) {
+        close(fd);
         return an_error(AN_ENOMEM, "out of memory reading '%s'", path);
+    }
     archive_read_support_filter_gzip(tar);
     archive_read_support_format_tar(tar);
-    int rc = archive_read_open_filename(tar, path, 1 << 16) == ARCHIVE_OK
-                 ? read_members(tar, meta, truth)
-                 : an_error(AN_ECORRUPT, "%s", archive_error_string(tar));
+    rc = archive_read_open_fd(tar, fd, 1 << 16) == ARCHIVE_OK ? read_members(tar, meta, truth)
+                                                              : an_error(AN_ECORRUPT, "%s", archive_error_string(tar));
     archive_read_free(tar);
+    close(fd);
     return rc;
 }
 

@@ -1,4 +1,5 @@
 /* Every format has the outcome that docs/ingest.md promises. Every kind of PNG gives the right pixels, to the bit. */
+#include <malloc.h>
 #include <png.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -6,6 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -130,6 +134,52 @@ static void test_png_kinds_to_the_bit(void **state)
     an_buffer_free(&scratch);
     an_image_free(&image);
 }
+
+#ifndef __SANITIZE_ADDRESS__ /* it needs more address space than the limit leaves */
+static size_t address_space(void)
+{
+    unsigned long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%lu", &pages), 1);
+    fclose(file);
+    return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* In a child: a row of 3 MB where 1 MB can be had. */
+static int decode_with_little_memory(const an_buffer *file)
+{
+    an_buffer scratch = {0};
+    an_image image = {0};
+    struct rlimit limit;
+    malloc_trim(0);
+    if (getrlimit(RLIMIT_AS, &limit))
+        return 1;
+    if (setrlimit(RLIMIT_AS, &(struct rlimit){address_space() + (1u << 20), limit.rlim_max}))
+        return 1;
+    if (an_png_decode(file->data, file->size, 8 * LIMIT, &scratch, &image) != AN_ENOMEM)
+        return 2;
+    if (setrlimit(RLIMIT_AS, &limit))
+        return 1;
+    return an_png_decode(file->data, file->size, 8 * LIMIT, &scratch, &image) ? 3 : 0;
+}
+
+/* Want of memory is no damage: it must not set an image aside. */
+static void test_png_without_memory(void **state)
+{
+    (void)state;
+    int status;
+    an_buffer file = {0};
+    fixture_png(&file, 1000000, 1, 1);
+    pid_t child = fork();
+    if (child == 0)
+        _exit(decode_with_little_memory(&file));
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+    an_buffer_free(&file);
+}
+#endif
 
 static void test_png_damage(void **state)
 {
@@ -382,6 +432,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_png_kinds_to_the_bit),
         cmocka_unit_test(test_png_damage),
+#ifndef __SANITIZE_ADDRESS__
+        cmocka_unit_test(test_png_without_memory),
+#endif
         cmocka_unit_test(test_kind_of_file),
         cmocka_unit_test(test_square_equals_whole),
         cmocka_unit_test(test_square_notices_truncation),

@@ -1,4 +1,5 @@
 /* Whole ingests: what ends up in the dataset, for good and bad input, any number of threads, stopped and continued. */
+#include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -276,15 +277,17 @@ static void test_unreadable_files_are_set_aside(void **state)
     add_pictures(2, 8);
     assert_int_equal(mkdir(fixture_path(&f, "source/folder"), 0755), 0);
     assert_int_equal(symlink("loop", fixture_path(&f, "source/loop")), 0);
+    assert_int_equal(mkfifo(fixture_path(&f, "source/pipe"), 0600), 0);
     const char list[] = "source/class-0/000.jpg\ta\nsource/class-0/001.jpg\ta\nsource/class-0/002.jpg\ta\n"
-                        "source/folder\ta\nsource/loop\ta\nsource/class-0/000.jpg/x\ta\n";
+                        "source/folder\ta\nsource/pipe\ta\nsource/loop\ta\nsource/class-0/000.jpg/x\ta\n";
     fixture_write(fixture_path(&f, "list"), list, sizeof(list) - 1);
     snprintf(source, sizeof(source), "%s", fixture_path(&f, "list"));
-    config.max_bad = "3";
+    config.max_bad = "4";
     ingest_ok();
     an_dataset *dataset = support_open(destination);
     assert_int_equal(an_dataset_count(dataset), 3);
-    assert_rejected(dataset, "source/folder", "cannot read it: Is a directory");
+    assert_rejected(dataset, "source/folder", "a folder, not a regular file");
+    assert_rejected(dataset, "source/pipe", "a named pipe, not a regular file");
     assert_rejected(dataset, "source/loop", "cannot open it: Too many levels of symbolic links");
     assert_rejected(dataset, "source/class-0/000.jpg/x", "cannot open it: Not a directory");
     an_dataset_free(dataset);
@@ -335,6 +338,165 @@ static void test_too_many_bad_files_stop_it_and_a_higher_limit_continues(void **
     an_dataset_free(dataset);
 }
 
+static void write_bad(int i, const char *text)
+{
+    fixture_write(fixture_path(&f, "source/class-0/bad-%02d.jpg", i), text, strlen(text));
+}
+
+/* Ten bad files among pictures; the run fails. */
+static void fail_with_bad_files(void)
+{
+    add_pictures(2, 30);
+    for (int i = 0; i < 10; i++)
+        write_bad(i, "bad");
+    config.max_bad = "5";
+    ingest_fails(AN_ECORRUPT, "mend them and run again, which reads them anew");
+    assert_int_equal(access(destination, F_OK), -1);
+}
+
+static int count_name(void *context, const char *name, const char *reason, uint64_t bytes)
+{
+    (void)reason, (void)bytes;
+    const char *const *wanted = context;
+    assert_string_not_equal(name, wanted[0]);
+    return AN_OK;
+}
+
+/* How often a record has this name; what was set aside must not have it. */
+static int records_named(const an_dataset *dataset, const char *wanted)
+{
+    int found = 0;
+    for (uint64_t i = 0; i < an_dataset_count(dataset); i++) {
+        const char *name;
+        size_t length;
+        assert_int_equal(an_dataset_name(dataset, i, &name, &length), AN_OK);
+        found += length == strlen(wanted) && memcmp(name, wanted, length) == 0;
+    }
+    assert_int_equal(an_dataset_rejects(dataset, count_name, &wanted), AN_OK);
+    return found;
+}
+
+static void check_mended(int mended, const char *still_bad)
+{
+    an_verify_faults faults;
+    an_dataset *dataset = support_open(destination);
+    assert_int_equal(an_dataset_count(dataset), 60 + mended);
+    assert_int_equal(an_dataset_reject_count(dataset), 10 - mended);
+    if (still_bad)
+        assert_rejected(dataset, still_bad, "");
+    for (int i = 0; i < mended; i++) {
+        char name[64];
+        snprintf(name, sizeof(name), "class-0/bad-%02d.jpg", i);
+        assert_int_equal(records_named(dataset, name), 1);
+    }
+    assert_int_equal(an_verify(dataset, 2, true, &faults), AN_OK);
+    assert_int_equal(faults.count, 0);
+    an_verify_faults_free(&faults);
+    an_dataset_free(dataset);
+}
+
+/* A mended file is read again whether its size is another one or not. */
+static void test_mended_files_are_read_again(void **state)
+{
+    (void)state;
+    fail_with_bad_files();
+    for (int i = 0; i < 6; i++)
+        fixture_write_jpeg(fixture_path(&f, "source/class-0/bad-%02d.jpg", i), 40 + i, 50, 100 + i);
+    write_bad(6, "bad in another way, and longer");
+    ingest_ok();
+    check_mended(6, "class-0/bad-06.jpg");
+}
+
+static void test_mending_that_keeps_the_size(void **state)
+{
+    (void)state;
+    an_buffer jpeg = {0};
+    add_pictures(2, 30);
+    fixture_jpeg(&jpeg, 60, 50, 3, AN_JPEG_420);
+    char *zeros = calloc(1, jpeg.size);
+    assert_non_null(zeros);
+    for (int i = 0; i < 10; i++)
+        fixture_write(fixture_path(&f, "source/class-0/bad-%02d.jpg", i), zeros, jpeg.size);
+    config.max_bad = "5";
+    ingest_fails(AN_ECORRUPT, "--max-bad 5");
+    for (int i = 0; i < 10; i++)
+        fixture_write(fixture_path(&f, "source/class-0/bad-%02d.jpg", i), jpeg.data, jpeg.size);
+    ingest_ok();
+    check_mended(10, NULL);
+    assert_int_equal(access(fixture_path(&f, "out.rejected.ndjson"), F_OK), -1); /* the failed run's list is gone */
+    free(zeros);
+    an_buffer_free(&jpeg);
+}
+
+/* Mended in two steps, with a stop between them: nothing is lost, nothing taken twice. */
+static void test_mended_step_by_step(void **state)
+{
+    (void)state;
+    an_ingest_outcome outcome;
+    fail_with_bad_files();
+    for (int i = 0; i < 3; i++)
+        fixture_write_jpeg(fixture_path(&f, "source/class-0/bad-%02d.jpg", i), 40 + i, 50, 100 + i);
+    an_stop_request();
+    assert_int_equal(ingest(&outcome), AN_STOPPED);
+    an_ingest_outcome_free(&outcome);
+    an_stop_reset();
+    config.max_bad = "0";
+    ingest_fails(AN_ECORRUPT, "--max-bad 0");
+    for (int i = 3; i < 10; i++)
+        fixture_write_jpeg(fixture_path(&f, "source/class-0/bad-%02d.jpg", i), 40 + i, 50, 100 + i);
+    ingest_ok();
+    check_mended(10, NULL);
+}
+
+static int entries_of(const char *folder)
+{
+    int count = 0;
+    DIR *opened = opendir(folder);
+    assert_non_null(opened);
+    while (readdir(opened))
+        count++;
+    closedir(opened);
+    return count - 2; /* without . and .. */
+}
+
+/* What became a record must stay as it was, and so must the list of inputs; what was not read yet may change. */
+static void test_other_changes_are_refused(void **state)
+{
+    (void)state;
+    an_buffer first = {0};
+    config.order = AN_INGEST_ORDER_SOURCE;
+    fail_with_bad_files();
+    assert_int_equal(an_file_read(fixture_path(&f, "source/class-0/000.jpg"), 100000, &first), AN_OK);
+    fixture_write_jpeg(fixture_path(&f, "source/class-0/bad-00.jpg"), 40, 50, 100);
+    fixture_write_jpeg(fixture_path(&f, "source/class-0/000.jpg"), 148, 50, 100);
+    ingest_fails(AN_EINVAL, "'class-0/000.jpg' was read when it had");
+    fixture_write(fixture_path(&f, "source/class-0/000.jpg"), first.data, first.size);
+    fixture_write(fixture_path(&f, "source/class-0/more.jpg"), first.data, first.size);
+    ingest_fails(AN_EINVAL, "another source (give the same, or remove it)");
+    unlink(fixture_path(&f, "source/class-0/more.jpg"));
+    for (int i = 0; i < 10; i++) /* the last ones were not read yet */
+        fixture_write_jpeg(fixture_path(&f, "source/class-0/bad-%02d.jpg", i), 40 + i, 50, 100);
+    fixture_write_jpeg(fixture_path(&f, "source/class-1/029.jpg"), 148, 50, 100);
+    ingest_ok();
+    check_mended(10, NULL);
+    assert_int_equal(entries_of(destination), 1); /* data.mdb and nothing else */
+    an_buffer_free(&first);
+}
+
+/* What was not mended is set aside as before: a run that was stopped gives what an undisturbed one gives. */
+static void test_trying_again_changes_nothing(void **state)
+{
+    (void)state;
+    char whole[512];
+    fail_with_bad_files();
+    config.max_bad = "10";
+    ingest_ok();
+    snprintf(whole, sizeof(whole), "%s", destination);
+    snprintf(destination, sizeof(destination), "%s", fixture_path(&f, "undisturbed"));
+    ingest_ok();
+    assert_same(whole, destination);
+}
+
 static void test_limits_of_bad_files(void **state)
 {
     (void)state;
@@ -379,9 +541,55 @@ static void test_destination_refusals(void **state)
     (void)state;
     add_pictures(1, 2);
     assert_int_equal(mkdir(destination, 0755), 0);
+    ingest_fails(AN_EINVAL, "exists"); /* even an empty folder */
+    fixture_write(fixture_path(&f, "file"), "x", 1);
+    snprintf(destination, sizeof(destination), "%s", fixture_path(&f, "file"));
     ingest_fails(AN_EINVAL, "exists");
     snprintf(destination, sizeof(destination), "%s", fixture_path(&f, "source/class-0/000.jpg/out"));
     ingest_fails(AN_EIO, "class-0/000.jpg/out");
+}
+
+static void set_destination(const char *name)
+{
+    snprintf(destination, sizeof(destination), "%s/%s", f.root, name);
+}
+
+/* What would fail at the end, after all the work, is refused before the source is looked at: here there is none. */
+static void test_destination_is_checked_first(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *message;
+    } wrong[] = {
+        {".", "no new folder"}, {"new/..", "no new folder"}, {"new/.", "no new folder"}, {"in-the-way", "in the way"}};
+    fixture_write(fixture_path(&f, "in-the-way.partial"), "x", 1);
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
+        set_destination(wrong[i].name);
+        ingest_fails(AN_EINVAL, wrong[i].message);
+    }
+    strcpy(destination, "");
+    ingest_fails(AN_EINVAL, "destination is empty");
+    memset(destination, 'x', 240);
+    destination[240] = '\0';
+    ingest_fails(AN_EIO, "File name too long");
+    assert_int_equal(access(fixture_path(&f, "new"), F_OK), -1);
+}
+
+static void test_destination_in_the_source(void **state)
+{
+    (void)state;
+    static const char *const inside[] = {"source/out", "source/class-0/out", "source/new/folder/out", "link/out",
+                                         "source/../source/out/"};
+    add_pictures(1, 2);
+    assert_int_equal(symlink("source", fixture_path(&f, "link")), 0);
+    for (size_t i = 0; i < sizeof(inside) / sizeof(*inside); i++) {
+        set_destination(inside[i]);
+        ingest_fails(AN_EINVAL, "choose one outside");
+    }
+    assert_int_equal(access(fixture_path(&f, "source/new"), F_OK), -1);
+    snprintf(destination, sizeof(destination), "%s", fixture_path(&f, "source-beside/deeper/out/"));
+    ingest_ok(); /* missing folders are made, slashes at the end mean nothing */
+    assert_int_equal(access(fixture_path(&f, "source-beside/deeper/out/data.mdb"), F_OK), 0);
 }
 
 /* --- stopping and continuing ----------------------------------------------------------------------------------- */
@@ -575,10 +783,17 @@ int main(void)
         CASE(test_names_that_are_not_utf8),
         CASE(test_info_of_a_reason_that_is_not_utf8),
         CASE(test_too_many_bad_files_stop_it_and_a_higher_limit_continues),
+        CASE(test_mended_files_are_read_again),
+        CASE(test_mending_that_keeps_the_size),
+        CASE(test_mended_step_by_step),
+        CASE(test_other_changes_are_refused),
+        CASE(test_trying_again_changes_nothing),
         CASE(test_limits_of_bad_files),
         CASE(test_nothing_usable),
         CASE(test_too_many_pixels),
         CASE(test_destination_refusals),
+        CASE(test_destination_is_checked_first),
+        CASE(test_destination_in_the_source),
         CASE(test_stopped_and_continued),
         CASE(test_classes_and_names),
         CASE(test_dataset_as_source),

@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "ingest/sources/listing_private.h"
 #include "ingest/sources/source_private.h"
 #include "tests/ingest/sources/source_support.h"
 
@@ -137,6 +138,66 @@ static void test_given_classes(void **state)
     support_expect_items(source, (const char *const[]){"cat/deep/er/c.jpg=2", "dog/a.jpg=0", "dog/b.jpg=0", NULL});
     an_source_free(source);
     an_classes_free(&given);
+}
+
+static void test_classes_without_an_image(void **state)
+{
+    (void)state;
+    make_folders();
+    an_source *source = support_open_source(&(an_source_options){.path = support_path("set")});
+    assert_int_equal(source->notes.size, 0);
+    an_source_free(source);
+    assert_int_equal(an_file_make_folder(support_path("set/bird")), AN_OK);
+    source = support_open_source(&(an_source_options){.path = support_path("set")});
+    assert_string_equal(source->notes.data, "1 of 3 classes have no image: 'bird'\n");
+    an_source_free(source);
+    assert_int_equal(an_file_make_folder(support_path("set/b\n\33[1md")), AN_OK);
+    source = support_open_source(&(an_source_options){.path = support_path("set")});
+    assert_string_equal(source->notes.data, "2 of 4 classes have no image: 'b??[1md', 'bird'\n"); /* one line */
+    an_source_free(source);
+    an_classes many = {0};
+    for (int i = 0; i < 20; i++) {
+        char id[16];
+        snprintf(id, sizeof(id), "c%02d", i);
+        assert_int_equal(an_classes_add(&many, id, NULL), AN_OK);
+    }
+    support_put("few/c03/1.jpg", "x");
+    source = support_open_source(&(an_source_options){.path = support_path("few"), .classes = &many});
+    assert_string_equal(source->notes.data, "19 of 20 classes have no image: 'c00', 'c01', 'c02', 'c04', 'c05', 'c06', "
+                                            "'c07', 'c08', 'c09', 'c10' and others\n");
+    an_source_free(source);
+    an_classes_free(&many);
+}
+
+/* What a source refuses is an item like the others, but loading it gives the reason. */
+static void test_refused_items(void **state)
+{
+    (void)state;
+    an_listing *listing;
+    uint32_t label;
+    an_item item = {0};
+    an_buffer bytes = {0};
+    support_put("r/good", "G");
+    assert_int_equal(an_listing_create(&listing, "folder", support_path("r")), AN_OK);
+    an_source *source = an_listing_source(listing);
+    assert_int_equal(an_listing_class(listing, "a", &label), AN_OK);
+    assert_int_equal(an_listing_refuse(listing, "bad", 7, "a link to nothing"), AN_OK);
+    assert_int_equal(an_listing_add(listing, "good", label, AN_LISTING_OWN_FILE, 0, 1), AN_OK);
+    assert_int_equal(an_listing_resolve_classes(listing, NULL, false), AN_OK);
+    assert_int_equal(an_listing_seal(listing, &(an_source_options){.path = "r"}, 0), AN_OK);
+    assert_int_equal(source->items, 2);
+    assert_int_equal(source->notes.size, 0);
+    assert_int_equal(an_source_next(source, &item), AN_OK);
+    assert_string_equal(item.name.data, "bad");
+    assert_int_equal(item.size, 7);
+    assert_int_equal(an_item_load(&item, LIMIT, &bytes), AN_ECORRUPT);
+    assert_string_equal(an_error_message(), "a link to nothing");
+    assert_int_equal(an_source_next(source, &item), AN_OK); /* the same item, reused */
+    assert_int_equal(an_item_load(&item, LIMIT, &bytes), AN_OK);
+    assert_int_equal(bytes.size, 1);
+    an_item_free(&item);
+    an_buffer_free(&bytes);
+    an_source_free(source);
 }
 
 static void test_folder_refusals(void **state)
@@ -301,6 +362,8 @@ int main(void)
         CASE(test_shuffle_is_a_function_of_the_seed),
         CASE(test_too_many_to_shuffle),
         CASE(test_given_classes),
+        CASE(test_classes_without_an_image),
+        CASE(test_refused_items),
         CASE(test_folder_refusals),
         CASE(test_kinds),
         CASE(test_idx),

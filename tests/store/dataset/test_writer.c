@@ -213,6 +213,122 @@ static void rejects_are_visited_before_and_after_commit(void **state)
     an_statistics_sums_free(&sums);
 }
 
+#define AGAIN 3000
+
+/* Every third entry was taken off, and the one after it got another reason. context: the number in the next name. */
+static int check_again(void *context, const char *name, const char *reason, uint64_t bytes)
+{
+    int *next = context;
+    char expected[32];
+    if (*next % 3 == 0)
+        ++*next;
+    snprintf(expected, sizeof expected, "input %d", *next);
+    assert_string_equal(name, expected);
+    bool changed = *next % 3 == 1;
+    assert_string_equal(reason, changed ? "still bad, in another way than before" : "bad");
+    assert_int_equal(bytes, changed ? 7 : 5);
+    ++*next;
+    return AN_OK;
+}
+
+static void give_again(an_writer *writer, an_statistics_sums *sums, int first)
+{
+    uint64_t position = an_writer_position(writer);
+    for (int i = AGAIN - 1; i >= 0; i--) {
+        char name[32];
+        snprintf(name, sizeof name, "input %d", i);
+        if (i % 3 == 0) {
+            test_put(writer, sums, &raw, (uint64_t)first++);
+            assert_int_equal(an_writer_accept(writer, (uint64_t)i), AN_OK);
+        } else if (i % 3 == 1) {
+            assert_int_equal(
+                an_writer_reject_again(writer, (uint64_t)i, name, "still bad, in another way than before", 7), AN_OK);
+        }
+    }
+    assert_int_equal(an_writer_position(writer), position);
+}
+
+/* Records that were set aside before come off the list with the commit that counts them, and not earlier: 1000 of them
+ * take three transactions. */
+static void inputs_that_were_set_aside_are_given_again(void **state)
+{
+    an_statistics_sums sums;
+    const char *path = test_path(state, "set");
+    an_writer *writer = test_writer_open(path, &sums);
+    for (int i = 0; i < AGAIN; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "input %d", i);
+        assert_int_equal(an_writer_reject(writer, name, "bad", 5), AN_OK);
+    }
+    assert_int_equal(an_writer_commit(writer), AN_OK);
+    give_again(writer, &sums, 0);
+    an_writer_close(writer); /* not committed: as if it had been killed */
+    an_statistics_sums_free(&sums);
+    writer = test_writer_open(path, &sums);
+    assert_int_equal(an_writer_rejects(writer), AGAIN);
+    assert_int_equal(an_writer_count(writer), 0);
+    give_again(writer, &sums, 0);
+    assert_int_equal(an_writer_commit(writer), AN_OK);
+    an_writer_close(writer);
+    an_statistics_sums_free(&sums);
+    writer = test_writer_open(path, &sums);
+    assert_int_equal(an_writer_rejects(writer), AGAIN - AGAIN / 3);
+    assert_int_equal(an_writer_count(writer), AGAIN / 3);
+    int next = 0;
+    assert_int_equal(an_writer_rejects_visit(writer, check_again, &next), AN_OK);
+    assert_int_equal(next, AGAIN);
+    test_classes(writer);
+    assert_int_equal(an_writer_finish(writer), AN_OK);
+    an_statistics_sums_free(&sums);
+    an_dataset *dataset;
+    assert_int_equal(an_dataset_open(&dataset, path), AN_OK);
+    assert_int_equal(an_dataset_reject_count(dataset), AGAIN - AGAIN / 3);
+    next = 0;
+    assert_int_equal(an_dataset_rejects(dataset, check_again, &next), AN_OK);
+    an_dataset_free(dataset);
+}
+
+typedef struct {
+    const char *then;
+    uint64_t position;
+} mending_answer;
+
+static int answer(void *context, an_writer *writer, const char *before, char **out)
+{
+    mending_answer *a = context;
+    assert_string_equal(before, TEST_MANIFEST);
+    a->position = an_writer_position(writer);
+    *out = strdup(a->then);
+    return *out ? AN_OK : AN_ENOMEM;
+}
+
+static void mended_source_takes_the_new_manifest(void **state)
+{
+    static const char mended[] = "{\"quality\":90,\"source\":\"mended\"}";
+    an_statistics_sums sums;
+    mending_answer wrong = {mended, 0}, right = {TEST_MANIFEST, 0};
+    const char *path = test_path(state, "set");
+    an_writer *writer = test_writer_open(path, &sums);
+    assert_int_equal(an_writer_reject(writer, "a", "b", 1), AN_OK);
+    test_put(writer, &sums, &test_small, 0);
+    assert_int_equal(an_writer_commit(writer), AN_OK);
+    an_writer_close(writer);
+    assert_int_equal(
+        an_writer_open_mended(&writer, path, mended, TEST_SIDE, &sums, &(an_writer_mending){answer, &wrong}),
+        AN_EINVAL);
+    assert_message("source was");
+    assert_int_equal(
+        an_writer_open_mended(&writer, path, mended, TEST_SIDE, &sums, &(an_writer_mending){answer, &right}), AN_OK);
+    assert_int_equal(right.position, 2);
+    assert_int_equal(an_writer_commit(writer), AN_OK);
+    an_writer_close(writer);
+    assert_int_equal(an_writer_open(&writer, path, TEST_MANIFEST, TEST_SIDE, &sums), AN_EINVAL);
+    assert_int_equal(an_writer_open(&writer, path, mended, TEST_SIDE, &sums), AN_OK);
+    assert_int_equal(an_writer_position(writer), 2);
+    an_writer_close(writer);
+    an_statistics_sums_free(&sums);
+}
+
 static void read_only_folder_is_named(void **state)
 {
     const char *folder = test_path(state, "closed");
@@ -322,6 +438,8 @@ int main(void)
         IN_FOLDER(large_uncommitted_tail_is_dropped),
         IN_FOLDER(complete_but_not_renamed_goes_on),
         IN_FOLDER(rejects_are_visited_before_and_after_commit),
+        IN_FOLDER(inputs_that_were_set_aside_are_given_again),
+        IN_FOLDER(mended_source_takes_the_new_manifest),
         IN_FOLDER(read_only_folder_is_named),
         IN_FOLDER(foreign_leftover_is_refused),
         IN_FOLDER(killed_anywhere_ends_the_same),

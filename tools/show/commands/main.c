@@ -10,6 +10,7 @@
 #include "base/program/log.h"
 #include "base/program/options.h"
 #include "base/program/stop.h"
+#include "base/program/streams.h"
 #include "base/program/version.h"
 #include "model/backend.h"
 #include "store/dataset/dataset.h"
@@ -76,12 +77,14 @@ static an_version_libraries *const libraries[] = {an_dataset_libraries, an_backe
 
 int main(int argc, char **argv)
 {
+    int rc = an_streams_open();
     let_idle_threads_sleep(argv);
     an_fonts_install();
     an_version_declare(AN_COMMIT, libraries);
     an_log_init("an-show", AN_LOG_INFO);
     an_fault_install("an-show");
-    int rc = an_stop_install();
+    if (!rc)
+        rc = an_stop_install();
     if (!rc)
         rc = run_command(argc, argv);
     if (rc < 0)

@@ -1,4 +1,4 @@
-#include "ingest/sources/tar_walk_private.h"
+#include "ingest/sources/archive/tar_walk_private.h"
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -43,55 +43,58 @@ static la_int64_t skip_range(struct archive *tar, void *context, la_int64_t requ
     return (la_int64_t)step;
 }
 
-static int damaged(const range *r, struct archive *tar)
+static int damaged(const range *r)
 {
-    const char *why = archive_error_string(tar);
-    return an_error(AN_ECORRUPT, "tar '%s' is damaged or cut short near byte %llu: %s", r->path,
-                    (unsigned long long)r->position, why ? why : "unknown reason");
+    return an_error_prefix(AN_ECORRUPT, "tar '%s' is damaged or cut short near byte %llu", r->path,
+                           (unsigned long long)r->position);
 }
 
 static int visit_entry(const range *r, struct archive *tar, struct archive_entry *entry, an_tar_visit visit,
                        void *context)
 {
-    const char *name = archive_entry_pathname(entry);
-    if (archive_entry_filetype(entry) != AE_IFREG || archive_entry_hardlink(entry))
-        return AN_OK;
-    uint64_t offset = r->start + (uint64_t)archive_filter_bytes(tar, 0), size = (uint64_t)archive_entry_size(entry);
-    if (!name || archive_entry_sparse_count(entry))
-        return an_error(AN_EUNSUPPORTED, "tar '%s' holds a sparse or nameless file near byte %llu", r->path,
-                        (unsigned long long)offset);
-    if (archive_entry_size(entry) < 0 || offset > r->end || size > r->end - offset)
-        return an_error(AN_ECORRUPT, "tar '%s' is cut short: '%s' reaches beyond its end", r->path, name);
-    return visit(context, name, offset, size);
+    an_tar_entry found;
+    int rc = an_tar_entry_take(&found, entry);
+    if (rc)
+        return damaged(r);
+    found.offset = r->start + (uint64_t)archive_filter_bytes(tar, 0);
+    bool here = found.kind == AN_TAR_FILE;
+    if (here && (found.offset > r->end || found.size > r->end - found.offset))
+        return an_error(AN_ECORRUPT, "tar '%s' is cut short: '%s' reaches beyond its end", r->path, found.name);
+    return visit(context, &found);
 }
 
-static int walk_entries(const range *r, struct archive *tar, an_tar_visit visit, void *context)
+static int walk_entries(const range *r, struct archive *tar, an_tar_visit visit, void *context, bool *unended)
 {
     struct archive_entry *entry;
     for (;;) {
-        int status = archive_read_next_header(tar, &entry);
-        if (status == ARCHIVE_EOF)
-            return AN_OK;
-        if (status != ARCHIVE_OK && status != ARCHIVE_WARN)
-            return damaged(r, tar);
-        int rc = visit_entry(r, tar, entry, visit, context);
+        int rc = an_tar_entry_next(tar, &entry, unended);
+        if (rc)
+            return rc == AN_END ? AN_OK : damaged(r);
+        rc = visit_entry(r, tar, entry, visit, context);
         if (rc)
             return rc;
     }
 }
 
-int an_tar_walk(int fd, const char *path, uint64_t offset, uint64_t size, an_tar_visit visit, void *context)
+int an_tar_walk(int fd, const char *path, uint64_t offset, uint64_t size, an_tar_visit visit, void *context,
+                bool *unended)
 {
     range r = {.fd = fd, .path = path, .start = offset, .position = offset, .end = offset + size};
     struct archive *tar = archive_read_new();
+    *unended = false;
     if (!tar)
         return an_error(AN_ENOMEM, "out of memory walking '%s'", path);
-    archive_read_support_format_tar(tar);
-    archive_read_support_format_empty(tar);
+    an_tar_entry_formats(tar);
     archive_read_set_read_callback(tar, read_range);
     archive_read_set_skip_callback(tar, skip_range);
     archive_read_set_callback_data(tar, &r);
-    int rc = archive_read_open1(tar) == ARCHIVE_OK ? walk_entries(&r, tar, visit, context) : damaged(&r, tar);
+    int rc;
+    if (archive_read_open1(tar) == ARCHIVE_OK) {
+        rc = walk_entries(&r, tar, visit, context, unended);
+    } else {
+        an_error(AN_ECORRUPT, "%s", archive_error_string(tar));
+        rc = damaged(&r);
+    }
     archive_read_free(tar);
     return rc;
 }

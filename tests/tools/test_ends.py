@@ -1,0 +1,181 @@
+#!/usr/bin/env python3
+"""How the programs end: the exit code for each kind of failure, and that closed standard streams do no harm."""
+import os
+import pathlib
+import signal
+import struct
+import subprocess
+import tempfile
+import time
+import unittest
+
+BIN = os.environ["AN_BIN_DIR"]
+OK, SYSTEM, USAGE, DATA, INTERRUPTED = 0, 1, 2, 3, 130
+
+# {} is a folder with: set, a dataset; idx, its source; text and noise, files that are nothing; pipe, a named pipe; empty,
+# a folder; damaged, half of a dataset; piped, a folder whose data.mdb is a named pipe.
+CASES = {
+    "an-ingest": [
+        (USAGE, "", "too few"), (USAGE, "--frob", "--frob"),
+        (USAGE, "--size 4 {}/idx/train-images-idx3-ubyte {}/new", "--size"), (USAGE, "{}/idx/train-images-idx3-ubyte", "DESTINATION"),
+        (USAGE, "{}/idx/train-images-idx3-ubyte {}/empty", "exists"), (USAGE, "{}/idx/train-images-idx3-ubyte {}/text", "exists"),
+        (USAGE, "--kind zip {}/idx/train-images-idx3-ubyte {}/new", "no such kind"), (USAGE, "- {}/new", "--classes-from"),
+        (USAGE, "--max-bad x {}/idx/train-images-idx3-ubyte {}/new", "--max-bad"), (USAGE, "--codec x {}/idx/train-images-idx3-ubyte {}/new", "--codec"),
+        (SYSTEM, "{}/absent {}/new", "absent"), (SYSTEM, "{}/idx/train-images-idx3-ubyte {}/text/new", "text/new"),
+        (SYSTEM, "--classes-from {}/absent {}/idx/train-images-idx3-ubyte {}/new", "absent"), (SYSTEM, "info {}/absent", "absent"),
+        (SYSTEM, "sheet {}/set {}/absent/a.png", "absent"), (SYSTEM, "export {}/set {}/text/new", "text"),
+        (DATA, "{}/noise {}/new", "no source of images"), (DATA, "{}/empty {}/new", "no class folders"),
+        (DATA, "{}/pipe {}/new", "a named pipe"), (DATA, "--class-names {}/pipe {}/idx/train-images-idx3-ubyte {}/new", "a named pipe"),
+        (DATA, "--classes-from {}/pipe {}/idx/train-images-idx3-ubyte {}/new", "pipe"), (DATA, "--labels {}/pipe {}/idx/train-images-idx3-ubyte {}/new", "a named pipe"),
+        (DATA, "--labels {}/text {}/idx/train-images-idx3-ubyte {}/new", "text"), (DATA, "--devkit {}/pipe {}/empty {}/new", "a named pipe"),
+        (DATA, "--devkit {}/text {}/empty {}/new", "devkit"), (DATA, "info {}/text", "no dataset"),
+        (DATA, "verify {}/damaged", "damaged"), (DATA, "info {}/piped", "a named pipe"),
+        (DATA, "transcode {}/empty {}/new", "no dataset"), (USAGE, "transcode {}/set", "too few"),
+        (USAGE, "info --frob {}/set", "--frob")],
+    "an-train": [
+        (USAGE, "", "too few"), (USAGE, "--frob {}/set", "--frob"), (USAGE, "--rate 0 {}/set", "--rate"),
+        (USAGE, "--network x {}/set", "--network"), (USAGE, "{}/set", "--crop"), (USAGE, "eval {}/set", "--weights"),
+        (USAGE, "--network cifar --crop 24 --batch 8 --devices quantum {}/set", "--devices quantum"),
+        (SYSTEM, "{}/absent", "absent"), (SYSTEM, "--recipe {}/absent {}/set", "absent"),
+        (SYSTEM, "eval --weights {}/absent {}/set", "absent"), (SYSTEM, "export --weights {}/absent {}/new", "absent"),
+        (DATA, "{}/empty", "no dataset"), (DATA, "{}/damaged", "damaged"), (DATA, "--recipe {}/pipe {}/set", "a named pipe"),
+        (DATA, "eval --weights {}/pipe {}/set", "a named pipe"), (DATA, "eval --weights {}/text {}/set", "text"),
+        (DATA, "export --weights {}/text {}/new", "text")],
+    "an-bench-io": [
+        (USAGE, "", "too few"), (USAGE, "--stage x {}/set", "--stage"), (USAGE, "--crop 99 {}/set", "crop 99"),
+        (SYSTEM, "{}/absent", "absent"), (DATA, "{}/empty", "no dataset"), (DATA, "{}/piped", "a named pipe")],
+    "an-show": [
+        (USAGE, "", "too few"), (USAGE, "draw", "draw"), (USAGE, "network {}/x.gif", ".png, .svg or .pdf"),
+        (SYSTEM, "network {}/absent/x.svg", "absent"), (SYSTEM, "filters --weights {}/absent {}/x.svg", "absent"),
+        (DATA, "filters --weights {}/text {}/x.svg", "text"), (DATA, "filters --weights {}/pipe {}/x.svg", "a named pipe"),
+        (DATA, "augment {}/empty {}/x.svg", "no dataset")],
+}
+
+
+def make_images(folder):
+    folder.mkdir()
+    images = folder / "train-images-idx3-ubyte"
+    images.write_bytes(struct.pack(">IIII", 0x803, 64, 28, 28) +
+                       bytes((i * 7 + p) % 256 for i in range(64) for p in range(28 * 28)))
+    (folder / "train-labels-idx1-ubyte").write_bytes(struct.pack(">II", 0x801, 64) + bytes(i % 10 for i in range(64)))
+    return images
+
+
+class Files(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.temporary = tempfile.TemporaryDirectory(prefix="an-ends-")
+        cls.root = root = pathlib.Path(cls.temporary.name)
+        cls.source = make_images(root / "idx")
+        subprocess.run([f"{BIN}/an-ingest", "--quiet", "--size", "32", cls.source, root / "set"], check=True)
+        (root / "text").write_text("This is no image, no list, no weights.\n" * 20)
+        (root / "noise").write_bytes(bytes(range(200, 256)) * 20)
+        (root / "empty").mkdir()
+        os.mkfifo(root / "pipe")
+        for name in ("piped", "damaged"):
+            (root / name).mkdir()
+        os.mkfifo(root / "piped" / "data.mdb")
+        whole = (root / "set" / "data.mdb").read_bytes()
+        (root / "damaged" / "data.mdb").write_bytes(whole[:len(whole) // 2])
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.temporary.cleanup()
+
+
+class Codes(Files):
+    def check_program(self, program):
+        for code, line, text in CASES[program]:
+            words = [word.replace("{}", str(self.root)) for word in line.split()]
+            with self.subTest(program=program, line=line):
+                result = subprocess.run([f"{BIN}/{program}", *words], capture_output=True, text=True, timeout=100,
+                                        stdin=subprocess.DEVNULL)
+                self.assertEqual(result.returncode, code, result.stderr)
+                self.assertIn(text, result.stderr)
+                self.assertRegex(result.stderr, rf"(?m)^{program}: error: ")
+        self.assertFalse((self.root / "new").exists())
+
+    def test_ingest(self):
+        self.check_program("an-ingest")
+
+    def test_train(self):
+        self.check_program("an-train")
+
+    def test_bench(self):
+        self.check_program("an-bench-io")
+
+    def test_show(self):
+        self.check_program("an-show")
+
+    def test_help_says_the_codes(self):
+        for program in CASES:
+            text = subprocess.run([f"{BIN}/{program}", "--help"], capture_output=True, text=True, check=True).stdout
+            words = [line.split() for line in text.partition("Exit status:")[2].partition("\n\n")[0].splitlines()]
+            codes = [int(line[0]) for line in words if line and line[0].isdigit()]
+            self.assertEqual(codes, [OK, SYSTEM, USAGE, DATA, INTERRUPTED])
+
+
+class ClosedStreams(Files):
+    """Each program runs until it is told to end, so that one can look at its descriptors meanwhile."""
+
+    def start(self, program, *words):
+        return subprocess.Popen([f"{BIN}/{program}", *map(str, words)], preexec_fn=lambda: os.closerange(0, 3))
+
+    def check_streams(self, process):
+        """Descriptor 2 is the last to be opened: once it is there, all three must be the null device."""
+        link = f"/proc/{process.pid}/fd/2"
+        while process.poll() is None and not os.path.lexists(link):
+            time.sleep(0.005)
+        self.assertIsNone(process.poll(), "it ended too early")
+        for fd in range(3):
+            self.assertEqual(os.readlink(f"/proc/{process.pid}/fd/{fd}"), "/dev/null")
+
+    def check_interrupted(self, process):
+        try:
+            self.check_streams(process)
+            while process.poll() is None and not self.caught(process) >> (signal.SIGINT - 1) & 1:
+                time.sleep(0.005)
+            self.assertIsNone(process.poll(), "it ended too early")
+            process.send_signal(signal.SIGINT)
+            self.assertEqual(process.wait(timeout=100), INTERRUPTED)
+        finally:
+            process.kill()
+            process.wait()
+
+    def caught(self, process):
+        for line in pathlib.Path(f"/proc/{process.pid}/status").read_text().splitlines():
+            if line.startswith("SigCgt:"):
+                return int(line.split()[1], 16)
+        self.fail("the process is gone")
+
+    def test_ingest_writes_a_sound_dataset(self):
+        out = self.root / "closed"
+        self.assertEqual(self.start("an-ingest", "--size", 32, self.source, out).wait(timeout=100), OK)
+        self.assertEqual((out / "data.mdb").read_bytes(), (self.root / "set" / "data.mdb").read_bytes())
+
+    def test_bench_streams(self):
+        self.check_interrupted(self.start("an-bench-io", "--crop", 24, "--seconds", 1000, self.root / "set"))
+
+    def test_train_streams(self):
+        self.check_interrupted(self.start("an-train", "--network", "cifar", "--crop", 24, "--batch", 8, "--epochs", 100000,
+                                          "--run", self.root / "run", self.root / "set"))
+        for line in (self.root / "run" / "metrics.jsonl").read_text().splitlines():
+            self.assertTrue(line.startswith("{"), line)
+
+    def test_show_streams(self):
+        picture = self.root / "network.svg"
+        os.mkfifo(picture)  # the program waits until somebody reads it
+        process = self.start("an-show", "network", picture)
+        try:
+            self.check_streams(process)
+            with open(picture, "rb") as file:
+                text = file.read()
+            self.assertTrue(text.startswith(b"<?xml") and text.rstrip().endswith(b"</svg>"))
+            self.assertEqual(process.wait(timeout=100), OK)
+        finally:
+            process.kill()
+            process.wait()
+
+
+if __name__ == "__main__":
+    unittest.main()
