@@ -18,7 +18,8 @@ static void count_scans(j_common_ptr jpeg)
         an_jpeg_escape(&d->errors, an_error(AN_ECORRUPT, "JPEG: more than %d scans", SCANS_MAX));
 }
 
-static int create(void *context)
+/* Fails where the library is of another version than its headers: better now than at every file. */
+static int try_library(void *context)
 {
     an_jpeg_decoder *d = context;
     jpeg_create_decompress(&d->jpeg);
@@ -34,13 +35,13 @@ int an_jpeg_decoder_create_plain(an_jpeg_decoder **out)
     an_jpeg_errors_init(&d->errors);
     d->jpeg.err = &d->errors.manager;
     d->jpeg.client_data = d;
-    int rc = an_jpeg_guard(&d->errors, create, d);
+    d->progress.progress_monitor = count_scans;
+    int rc = an_jpeg_guard(&d->errors, try_library, d);
+    an_jpeg_close(&d->jpeg);
     if (rc) {
         an_jpeg_decoder_free(d);
         return rc;
     }
-    d->progress.progress_monitor = count_scans;
-    d->jpeg.progress = &d->progress;
     *out = d;
     return AN_OK;
 }
@@ -61,7 +62,6 @@ void an_jpeg_decoder_free(an_jpeg_decoder *decoder)
 {
     if (!decoder)
         return;
-    jpeg_destroy_decompress(&decoder->jpeg);
     an_jpeg_fast_free(decoder);
     an_buffer_free(&decoder->row);
     free(decoder);
@@ -69,10 +69,8 @@ void an_jpeg_decoder_free(an_jpeg_decoder *decoder)
 
 void an_jpeg_read_header(an_jpeg_decoder *d, const uint8_t *data, size_t size)
 {
-    an_jpeg_errors_reset(&d->errors);
-    jpeg_mem_src(&d->jpeg, data, size);
-    /* TRUE makes a file without an image an error, so the result is always JPEG_HEADER_OK. */
-    (void)jpeg_read_header(&d->jpeg, TRUE);
+    an_jpeg_open(&d->jpeg, &d->errors, data, size);
+    d->jpeg.progress = &d->progress;
 }
 
 void an_jpeg_set_output(an_jpeg_decoder *d)
@@ -144,7 +142,7 @@ int an_jpeg_info_read(an_jpeg_decoder *decoder, const uint8_t *data, size_t size
 {
     whole w = {.decoder = decoder, .data = data, .size = size, .info = info};
     int rc = an_jpeg_guard(&decoder->errors, read_info, &w);
-    jpeg_abort_decompress(&decoder->jpeg);
+    an_jpeg_close(&decoder->jpeg);
     return rc;
 }
 
@@ -265,7 +263,7 @@ int an_jpeg_decode(an_jpeg_decoder *decoder, const uint8_t *data, size_t size, u
     an_jpeg_info unused;
     whole w = {decoder, data, size, min_side, pixels_max, out, info ? info : &unused, false, 0};
     int rc = an_jpeg_guard(&decoder->errors, decode_whole, &w);
-    jpeg_abort_decompress(&decoder->jpeg);
+    an_jpeg_close(&decoder->jpeg);
     return rc;
 }
 
@@ -275,7 +273,7 @@ int an_jpeg_decode_square(an_jpeg_decoder *decoder, const uint8_t *data, size_t 
     an_jpeg_info unused;
     whole w = {decoder, data, size, min_side, pixels_max, out, info ? info : &unused, true, margin};
     int rc = an_jpeg_guard(&decoder->errors, decode_whole, &w);
-    jpeg_abort_decompress(&decoder->jpeg);
+    an_jpeg_close(&decoder->jpeg);
     return rc;
 }
 

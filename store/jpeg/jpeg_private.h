@@ -6,12 +6,13 @@
 #include "base/buffer.h"
 #include "store/image/planes/planes.h"
 #include "store/jpeg/errors.h"
+#include "store/jpeg/header.h"
 #include "store/jpeg/jpeg.h"
 #include "store/jpeg/scan.h"
 
 struct an_jpeg_decoder {
     an_jpeg_errors errors;
-    struct jpeg_decompress_struct jpeg;
+    struct jpeg_decompress_struct jpeg; /* open during a call, between an_jpeg_read_header and an_jpeg_close */
     struct jpeg_progress_mgr progress;
     an_buffer row;      /* for rows that cannot be decoded straight into the caller's image */
     an_jpeg_scan *scan; /* these two are fast.c's; NULL where it is not used */
@@ -25,7 +26,8 @@ int an_jpeg_fast_create(an_jpeg_decoder *decoder);
 void an_jpeg_fast_free(an_jpeg_decoder *decoder);
 int an_jpeg_fast_decode(an_jpeg_decoder *decoder, const an_window *window, bool all, uint8_t *out, size_t stride);
 
-/* Reset the errors and read the header. To be called under an_jpeg_guard. */
+/* an_jpeg_open, and a limit to the number of scans. To be called under an_jpeg_guard, and to be followed by
+ * an_jpeg_close. */
 void an_jpeg_read_header(an_jpeg_decoder *decoder, const uint8_t *data, size_t size);
 
 /* Ask libjpeg-turbo for its exact inverse DCT, fancy upsampling, and RGB, or CMYK for files of four components. */

@@ -119,6 +119,6 @@ int an_jpeg_decode_window(an_jpeg_decoder *decoder, const uint8_t *data, size_t 
         return rc;
     job j = {decoder, data, size, window, out, stride};
     rc = an_jpeg_guard(&decoder->errors, decode, &j);
-    jpeg_abort_decompress(&decoder->jpeg);
+    an_jpeg_close(&decoder->jpeg);
     return rc;
 }

@@ -350,16 +350,6 @@ static void test_truncated_window(void **state)
     an_buffer_free(&file);
 }
 
-static void insert(an_buffer *file, size_t at, const void *bytes, size_t size)
-{
-    an_buffer out = {0};
-    assert_int_equal(an_buffer_append(&out, file->data, at), AN_OK);
-    assert_int_equal(an_buffer_append(&out, bytes, size), AN_OK);
-    assert_int_equal(an_buffer_append(&out, file->data + at, file->size - at), AN_OK);
-    an_buffer_free(file);
-    *file = out;
-}
-
 /* Neither a damaged EXIF block nor bytes between markers harm the picture; the latter are a warning. */
 static void test_harmless(void **state)
 {
@@ -371,11 +361,11 @@ static void test_harmless(void **state)
     decode(&file, &whole, NULL);
     static const uint8_t exif[] = "\xff\xe1\x00\x18"
                                   "Exif\0\0MM\0*\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff";
-    insert(&file, 2, exif, 0x18 + 2);
+    test_jpeg_insert(&file, 2, exif, 0x18 + 2);
     decode(&file, &image, &info);
     assert_int_equal(info.warnings, 0);
     assert_memory_equal(image.pixels, whole.pixels, 61 * 45 * 3);
-    insert(&file, file.size - 2, "garbage", 7);
+    test_jpeg_insert(&file, file.size - 2, "garbage", 7);
     decode(&file, &image, &info);
     assert_int_equal(info.warnings, 1);
     assert_false(info.truncated);
