@@ -87,12 +87,11 @@ static inline uint8_t scale(unsigned a, unsigned b)
     return (uint8_t)((t + (t >> 8)) >> 8);
 }
 
-void an_jpeg_from_cmyk(const an_jpeg_decoder *d, const uint8_t *cmyk, size_t pixels, uint8_t *rgb)
+void an_jpeg_from_cmyk(const uint8_t *cmyk, size_t pixels, uint8_t *rgb)
 {
-    uint8_t invert = d->jpeg.saw_Adobe_marker ? 0 : 255;
     for (size_t i = 0; i < pixels; i++, cmyk += 4, rgb += 3)
         for (int c = 0; c < 3; c++)
-            rgb[c] = scale(cmyk[c] ^ invert, cmyk[3] ^ invert);
+            rgb[c] = scale(cmyk[c], cmyk[3]);
 }
 
 static bool has_sampling(const jpeg_component_info *component, int h, int v)
@@ -205,7 +204,7 @@ static int read_rows(an_jpeg_decoder *d, an_image *out, uint32_t x)
         JSAMPROW row = cmyk ? d->row.data : target;
         (void)jpeg_read_scanlines(jpeg, &row, 1); /* reads one row: a source in memory never suspends */
         if (cmyk)
-            an_jpeg_from_cmyk(d, row, jpeg->output_width, target);
+            an_jpeg_from_cmyk(row, jpeg->output_width, target);
     }
     return rc;
 }

@@ -34,6 +34,6 @@ void an_jpeg_read_header(an_jpeg_decoder *decoder, const uint8_t *data, size_t s
 void an_jpeg_set_output(an_jpeg_decoder *decoder);
 
 /* CMYK pixels as libjpeg-turbo gave them to RGB. */
-void an_jpeg_from_cmyk(const an_jpeg_decoder *decoder, const uint8_t *cmyk, size_t pixels, uint8_t *rgb);
+void an_jpeg_from_cmyk(const uint8_t *cmyk, size_t pixels, uint8_t *rgb);
 
 #endif
