@@ -141,11 +141,97 @@ static void test_without_quantisation_tables(void **state)
     }
 }
 
+/* --- ends and damage ------------------------------------------------------------------------------------------- */
+
+enum { DAMAGED = 6, CUT = 4 };
+
+/* Of FILES files, DAMAGED have a code that does not exist and CUT end early; the others end in a trailer in place of
+ * the end marker, or without anything. All are larger than they are wanted, so they are decoded at half the size. */
+static void put_ends(void)
+{
+    static const uint8_t ones[] = {0xff, 0, 0xff, 0, 0xff, 0, 0xff, 0};
+    for (uint32_t i = 0; i < FILES; i++) {
+        test_jpeg spec = {.width = 2 * SIDE + 9, .height = 2 * SIDE, .space = TEST_YCC, .horizontal = 2, .vertical = 2};
+        an_buffer file = {0};
+        spec.progressive = i % 2;
+        test_jpeg_make(&spec, i, &file);
+        if (i < DAMAGED)
+            test_jpeg_insert(&file, file.size - 40, ones, sizeof ones);
+        else
+            file.size -= i < DAMAGED + CUT ? file.size / 2 : 2;
+        if (i >= FILES - 6)
+            assert_int_equal(an_buffer_append(&file, "\xff\2 panorama", 11), AN_OK);
+        fixture_write(fixture_path(&f, "ends/c/%02u.jpg", i), file.data, file.size);
+        an_buffer_free(&file);
+    }
+}
+
+static int expect_end(void *context, const char *name, const char *reason, uint64_t bytes)
+{
+    int *count = context, number = atoi(name + 2); /* "c/05.jpg" */
+    (void)bytes;
+    const char *wanted = number < DAMAGED ? "damaged JPEG: corrupt JPEG data: " : "truncated JPEG: its data ends early";
+    if (number >= DAMAGED + CUT || !strstr(reason, wanted))
+        fail_msg("'%s' was set aside: %s", name, reason);
+    ++*count;
+    return AN_OK;
+}
+
+static int ingest_ends(const char *max_bad, bool accept_truncated, const char *out, an_ingest_outcome *outcome)
+{
+    an_ingest_config config;
+    char in[512];
+    support_config(&config, SIDE);
+    config.codec = "rgb";
+    config.max_bad = max_bad;
+    config.accept_truncated = accept_truncated;
+    snprintf(in, sizeof in, "%s", fixture_path(&f, "ends"));
+    return an_ingest_run(&config, in, out, outcome);
+}
+
+static void test_ends_and_damage(void **state)
+{
+    (void)state;
+    an_ingest_outcome outcome;
+    char out[512], accepting[512];
+    snprintf(out, sizeof out, "%s", fixture_path(&f, "ends-out"));
+    snprintf(accepting, sizeof accepting, "%s", fixture_path(&f, "ends-accepting"));
+    put_ends();
+    assert_int_equal(ingest_ends("10", false, out, &outcome), AN_OK);
+    assert_int_equal(outcome.state.images, FILES - DAMAGED - CUT);
+    assert_int_equal(outcome.state.warnings, FILES - DAMAGED - CUT);
+    an_ingest_outcome_free(&outcome);
+    int count = 0;
+    an_dataset *dataset = support_open(out);
+    assert_int_equal(an_dataset_rejects(dataset, expect_end, &count), AN_OK);
+    assert_int_equal(count, DAMAGED + CUT);
+    an_dataset_free(dataset);
+    /* Files that were cut can be accepted, damaged ones cannot. */
+    assert_int_equal(ingest_ends("6", true, accepting, &outcome), AN_OK);
+    assert_int_equal(outcome.state.images, FILES - DAMAGED);
+    an_ingest_outcome_free(&outcome);
+}
+
+/* Damaged files count against --max-bad. */
+static void test_damage_counts(void **state)
+{
+    (void)state;
+    an_ingest_outcome outcome;
+    char out[512];
+    snprintf(out, sizeof out, "%s", fixture_path(&f, "ends-limited"));
+    put_ends();
+    int rc = ingest_ends("5", true, out, &outcome);
+    an_ingest_outcome_free(&outcome);
+    assert_int_equal(rc, AN_ECORRUPT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_without_huffman_tables),
         cmocka_unit_test(test_without_quantisation_tables),
+        cmocka_unit_test(test_ends_and_damage),
+        cmocka_unit_test(test_damage_counts),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
