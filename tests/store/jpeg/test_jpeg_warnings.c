@@ -190,6 +190,11 @@ static void test_no_end_marker(void **state)
         }
 }
 
+#define TRAILER(bytes)                                                                                                 \
+    {                                                                                                                  \
+        bytes, sizeof(bytes) - 1                                                                                       \
+    }
+
 /* What phones put in place of the end marker, or behind it: text, zeros, markers of their own, another JPEG. */
 static void test_trailers(void **state)
 {
@@ -197,11 +202,8 @@ static void test_trailers(void **state)
     static const struct {
         const char *bytes;
         size_t size;
-    } trailers[] = {{"\0\0\1\x0a\x0e\0\0\0Panorama_Shot_InfoSEFHe\0\0\0\1\0\0\0SEFT", 44},
-                    {"\xff\2\xff\3", 4},
-                    {"\xff\xc4\0\3\1", 5},
-                    {"\xff\xe1\xff\xff", 4},
-                    {"\0\0\0\0\0\0\0\0", 8}};
+    } trailers[] = {TRAILER("\0\0\1\x0a\x0e\0\0\0Panorama_Shot_InfoSEFHe\0\0\0\1\0\0\0SEFT"), TRAILER("\xff\2\xff\3"),
+                    TRAILER("\xff\xc4\0\3\1"), TRAILER("\xff\xe1\xff\xff"), TRAILER("\0\0\0\0\0\0\0\0")};
     an_buffer other = {0};
     make(&kinds[1], &other);
     for (size_t k = 0; k < KINDS; k++)
