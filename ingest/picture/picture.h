@@ -19,7 +19,7 @@ typedef struct {
 } an_picture_options;
 
 typedef struct {
-    int warnings; /* number of harmless warnings of the JPEG decoder */
+    int warnings; /* of the JPEG decoder: harmless ones, unless the image was cut and is kept all the same */
 
     /* Bytes that can be a record's payload as they are, in the codec fit_codec: a baseline 4:2:0 JPEG file, or another
      * dataset's record, of side x side. NULL otherwise. */

@@ -228,8 +228,7 @@ static int encode(void *context)
     const job *j = context;
     an_coef_encoder *e = j->encoder;
     an_buffer *out = j->out;
-    jpeg_mem_src(&e->reader, j->jpeg, j->size);
-    jpeg_read_header(&e->reader, TRUE);
+    an_jpeg_open(&e->reader, &e->errors, j->jpeg, j->size);
     an_blocks blocks;
     if (!an_jpeg_blocks(&e->reader, &blocks))
         return an_error(AN_EUNSUPPORTED,
@@ -250,9 +249,8 @@ int an_coef_encode_jpeg(an_coef_encoder *encoder, const uint8_t *jpeg, size_t si
 {
     const size_t before = out->size;
     job j = {encoder, jpeg, size, out};
-    an_jpeg_errors_reset(&encoder->errors);
     int rc = an_jpeg_guard(&encoder->errors, encode, &j);
-    jpeg_abort_decompress(&encoder->reader);
+    an_jpeg_close(&encoder->reader);
     if (rc)
         out->size = before;
     return rc;

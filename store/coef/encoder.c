@@ -7,7 +7,6 @@
 static int create(void *context)
 {
     an_coef_encoder *e = context;
-    jpeg_create_decompress(&e->reader);
     jpeg_create_compress(&e->writer);
     return AN_OK;
 }
@@ -19,7 +18,7 @@ int an_coef_encoder_create(an_coef_encoder **out)
     if (!e)
         return an_error(AN_ENOMEM, "out of memory");
     an_jpeg_errors_init(&e->errors);
-    e->reader.err = e->writer.err = &e->errors.manager;
+    e->writer.err = &e->errors.manager;
     e->writer.client_data = e;
     an_coef_packer_init(&e->packer, an_cpu_simd());
     int rc = an_jpeg_guard(&e->errors, create, e);
@@ -38,7 +37,6 @@ void an_coef_encoder_free(an_coef_encoder *encoder)
 {
     if (!encoder)
         return;
-    jpeg_destroy_decompress(&encoder->reader);
     jpeg_destroy_compress(&encoder->writer);
     an_buffer_free(&encoder->jpeg);
     an_jpeg_scan_free(encoder->scan);

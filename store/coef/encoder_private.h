@@ -8,11 +8,12 @@
 #include "store/coef/pack_private.h"
 #include "store/coef/unpack.h"
 #include "store/jpeg/errors.h"
+#include "store/jpeg/header.h"
 #include "store/jpeg/scan.h"
 
 struct an_coef_encoder {
     an_jpeg_errors errors;
-    struct jpeg_decompress_struct reader;
+    struct jpeg_decompress_struct reader; /* open during an_coef_encode_jpeg */
     struct jpeg_compress_struct writer;
     struct jpeg_destination_mgr destination; /* the writer's: appends to jpeg */
     an_buffer jpeg;

@@ -46,15 +46,60 @@ static void on_error(j_common_ptr jpeg)
     an_jpeg_escape(errors_of(jpeg), an_error(code_of(jpeg->err->msg_code), "JPEG: %s", text));
 }
 
+static void set_damage(j_common_ptr jpeg)
+{
+    an_jpeg_errors *errors = errors_of(jpeg);
+    if (!errors->cut && errors->damage[0] == '\0') /* behind the end of the data, filler is decoded */
+        format(jpeg, errors->damage);
+}
+
+static void judge_end_of_data(j_common_ptr jpeg, int marker)
+{
+    if (marker == JPEG_EOI)
+        errors_of(jpeg)->cut = true;
+    else
+        set_damage(jpeg);
+}
+
+/* Only decoders warn. */
+static void judge(j_common_ptr jpeg)
+{
+    an_jpeg_errors *errors = errors_of(jpeg);
+    const struct jpeg_decompress_struct *reader = (const struct jpeg_decompress_struct *)jpeg;
+    const int *values = jpeg->err->msg_parm.i;
+    switch (jpeg->err->msg_code) {
+    case JWRN_JFIF_MAJOR:
+    case JWRN_ADOBE_XFORM:
+    case JWRN_NOT_SEQUENTIAL:
+        break;
+    case JWRN_EXTRANEOUS_DATA: /* values: number of bytes, marker behind them */
+        errors->surplus |= reader->input_scan_number > 0;
+        if (values[1] >= JPEG_RST0 && values[1] <= JPEG_RST0 + 7)
+            set_damage(jpeg);
+        break;
+    case JWRN_JPEG_EOF:
+        errors->no_end = true;
+        errors->cut |= reader->arith_code; /* its data may end anywhere, so nothing else would tell */
+        break;
+    case JWRN_HIT_MARKER:
+        judge_end_of_data(jpeg, reader->unread_marker);
+        break;
+    case JWRN_MUST_RESYNC: /* values: marker found, number of the restart marker wanted */
+        judge_end_of_data(jpeg, values[0]);
+        break;
+    default:
+        set_damage(jpeg);
+    }
+}
+
 static void on_message(j_common_ptr jpeg, int level)
 {
     an_jpeg_errors *errors = errors_of(jpeg);
     if (level >= 0)
         return; /* a trace message */
-    int message = jpeg->err->msg_code;
-    errors->truncated |= message == JWRN_JPEG_EOF || message == JWRN_HIT_MARKER;
     if (errors->warnings++ == 0)
         format(jpeg, errors->warning);
+    judge(jpeg);
 }
 
 static void be_silent(j_common_ptr jpeg)
@@ -74,8 +119,8 @@ void an_jpeg_errors_init(an_jpeg_errors *errors)
 void an_jpeg_errors_reset(an_jpeg_errors *errors)
 {
     errors->warnings = 0;
-    errors->truncated = false;
-    errors->warning[0] = '\0';
+    errors->surplus = errors->no_end = errors->cut = false;
+    errors->warning[0] = errors->damage[0] = '\0';
 }
 
 int an_jpeg_guard(an_jpeg_errors *errors, int (*work)(void *context), void *context)

@@ -54,7 +54,7 @@ static uint32_t ac_entry(uint32_t bits, unsigned length, unsigned symbol)
 }
 
 /* Call put for each prefix of `bits` bits that begins with a code, and fill in `codes`. False if source is no prefix
- * code. */
+ * code, or uses the code of ones only, which JPEG forbids. */
 static bool for_codes(an_huffman_codes *codes, const JHUFF_TBL *source, int bits,
                       void (*put)(void *table, uint32_t prefix, unsigned length, unsigned symbol), void *table)
 {
@@ -68,6 +68,8 @@ static bool for_codes(an_huffman_codes *codes, const JHUFF_TBL *source, int bits
             for (uint32_t j = 0; length <= bits && j < 1u << (bits - length); j++)
                 put(table, first + j, (unsigned)length, source->huffval[symbol]);
         }
+        if (symbol > 0 && code == 1u << length)
+            return false;
         codes->limit[length] = code << (16 - length);
     }
     codes->source = *source;

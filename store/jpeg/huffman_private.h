@@ -43,7 +43,7 @@ typedef struct {
 } an_huffman_dc;
 
 /* Make a table, unless it was made from the same source the last time: most files of a dataset share their tables.
- * False when the source is no prefix code, or a DC table has symbols beyond 15. */
+ * False when the source is no prefix code of JPEG, or a DC table has symbols beyond 15. */
 bool an_huffman_ac_set(an_huffman_ac *table, const JHUFF_TBL *source);
 bool an_huffman_dc_set(an_huffman_dc *table, const JHUFF_TBL *source);
 

@@ -28,17 +28,19 @@ typedef struct {
     uint32_t width, height; /* of the file, before scaling */
     int components;         /* 1 grey, 3 YCbCr or RGB, 4 CMYK or YCCK */
     bool baseline_420;      /* sequential Huffman 8-bit YCbCr with 2x2,1x1,1x1 sampling */
-    int warnings;           /* libjpeg-turbo's warnings during this decode */
-    bool truncated;         /* one of them said that the data ends early: part of the picture may be filler */
+    int warnings;           /* of libjpeg-turbo: harmless ones, unless truncated (errors.h lists them) */
+    bool truncated;         /* the data end early: part of the picture is filler. Only known after decoding */
 } an_jpeg_info;
 
 /* Parse the header only. AN_ECORRUPT if it is no usable JPEG, AN_EUNSUPPORTED if 12-bit, lossless ... */
 int an_jpeg_info_read(an_jpeg_decoder *decoder, const uint8_t *data, size_t size, an_jpeg_info *info);
 
-/* Decode a whole file of any colour space into RGB (CMYK without a profile: red = (255 - cyan) * (255 - black) / 255;
- * Adobe's files hold the inverse of ink), at the smallest of 1/8, 1/4, 1/2, 1/1 scale whose shorter side is still at
+/* Decode a whole file of any colour space into RGB (CMYK without a profile: red = (255 - cyan) * (255 - black) / 255.
+ * Stored is 255 - ink, as Adobe's programs do, in files without Adobe's marker too; Pillow reads both so since version
+ * 0.6), at the smallest of 1/8, 1/4, 1/2, 1/1 scale whose shorter side is still at
  * least min_side (0: full size). pixels_max bounds width * height of the file (decompression bombs): beyond it
- * AN_EUNSUPPORTED. info may be NULL. */
+ * AN_EUNSUPPORTED. Data that are damaged, so that pixels are wrong, are AN_ECORRUPT as far as libjpeg-turbo notices; a
+ * missing end marker, and anything in its place, is no damage. info may be NULL. */
 int an_jpeg_decode(an_jpeg_decoder *decoder, const uint8_t *data, size_t size, uint32_t min_side, uint64_t pixels_max,
                    an_image *out, an_jpeg_info *info);
 

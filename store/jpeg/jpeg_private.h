@@ -1,20 +1,24 @@
-/* The JPEG decoder's handle and the steps that jpeg.c (whole files), window.c (windows) and fast.c (our own decoder)
- * share. */
+/* The JPEG decoder's handle and the steps that jpeg.c (the handle, headers), whole.c (whole files), window.c (windows)
+ * and fast.c (our own decoder) share. */
 #ifndef AN_STORE_JPEG_JPEG_PRIVATE_H
 #define AN_STORE_JPEG_JPEG_PRIVATE_H
 
 #include "base/buffer.h"
 #include "store/image/planes/planes.h"
 #include "store/jpeg/errors.h"
+#include "store/jpeg/header.h"
 #include "store/jpeg/jpeg.h"
 #include "store/jpeg/scan.h"
 
+enum { AN_JPEG_SCANS_MAX = 500 }; /* progressive files have about ten; each scan costs a pass over all coefficients */
+
 struct an_jpeg_decoder {
     an_jpeg_errors errors;
-    struct jpeg_decompress_struct jpeg;
+    struct jpeg_decompress_struct jpeg; /* open during a call, between an_jpeg_read_header and an_jpeg_close */
     struct jpeg_progress_mgr progress;
-    an_buffer row;      /* for rows that cannot be decoded straight into the caller's image */
-    an_jpeg_scan *scan; /* these two are fast.c's; NULL where it is not used */
+    const uint8_t *step, *end; /* whole.c's: where the next step of the file begins, and where the file ends */
+    an_buffer row;             /* for rows that cannot be decoded straight into the caller's image */
+    an_jpeg_scan *scan;        /* these two are fast.c's; NULL where it is not used */
     an_planes *planes;
 };
 
@@ -25,13 +29,17 @@ int an_jpeg_fast_create(an_jpeg_decoder *decoder);
 void an_jpeg_fast_free(an_jpeg_decoder *decoder);
 int an_jpeg_fast_decode(an_jpeg_decoder *decoder, const an_window *window, bool all, uint8_t *out, size_t stride);
 
-/* Reset the errors and read the header. To be called under an_jpeg_guard. */
+/* an_jpeg_open, and a limit to the number of scans. To be called under an_jpeg_guard, and to be followed by
+ * an_jpeg_close. */
 void an_jpeg_read_header(an_jpeg_decoder *decoder, const uint8_t *data, size_t size);
+
+/* What the header says; no warnings. */
+void an_jpeg_describe(const an_jpeg_decoder *decoder, an_jpeg_info *info);
 
 /* Ask libjpeg-turbo for its exact inverse DCT, fancy upsampling, and RGB, or CMYK for files of four components. */
 void an_jpeg_set_output(an_jpeg_decoder *decoder);
 
 /* CMYK pixels as libjpeg-turbo gave them to RGB. */
-void an_jpeg_from_cmyk(const an_jpeg_decoder *decoder, const uint8_t *cmyk, size_t pixels, uint8_t *rgb);
+void an_jpeg_from_cmyk(const uint8_t *cmyk, size_t pixels, uint8_t *rgb);
 
 #endif

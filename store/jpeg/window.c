@@ -84,7 +84,7 @@ static int read_rows(const job *j, uint32_t x)
         uint8_t *target = j->out + i * j->stride;
         read_row(jpeg, direct ? target : row);
         if (cmyk)
-            an_jpeg_from_cmyk(d, row + x * pixel, w->width, target);
+            an_jpeg_from_cmyk(row + x * pixel, w->width, target);
         else if (!direct)
             memcpy(target, row + x * pixel, w->width * pixel);
     }
@@ -119,6 +119,6 @@ int an_jpeg_decode_window(an_jpeg_decoder *decoder, const uint8_t *data, size_t 
         return rc;
     job j = {decoder, data, size, window, out, stride};
     rc = an_jpeg_guard(&decoder->errors, decode, &j);
-    jpeg_abort_decompress(&decoder->jpeg);
+    an_jpeg_close(&decoder->jpeg);
     return rc;
 }

@@ -112,6 +112,10 @@ class Pillow(unittest.TestCase):
         whole.save(self.path("progressive.jpg"), quality=92, progressive=True)
         whole.convert("L").save(self.path("grey.jpg"), quality=92)
         whole.convert("CMYK").save(self.path("cmyk.jpg"), quality=92)
+        adobe = self.path("cmyk.jpg").read_bytes()
+        at = adobe.index(b"\xff\xee\x00\x0eAdobe")
+        self.path("cmyk-bare.jpg").write_bytes(adobe[:at] + adobe[at + 16:])  # without Adobe's marker
+        self.path("ycck.jpg").write_bytes(adobe[:at + 15] + b"\2" + adobe[at + 16:])  # other colours, for both
         self.compare(list(self.path("").iterdir()))
 
     def test_large_jpegs_are_decoded_scaled(self):

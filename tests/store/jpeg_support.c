@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 #include <jpeglib.h>
@@ -68,6 +69,7 @@ static void set_coding(struct jpeg_compress_struct *jpeg, const test_jpeg *spec)
         jpeg->scan_info = &dc;
         jpeg->num_scans = 1;
     }
+    jpeg->optimize_coding = spec->optimized;
     jpeg->arith_code = spec->arithmetic;
     jpeg->restart_interval = (unsigned)spec->restart;
     if (spec->without_adobe)
@@ -109,4 +111,26 @@ size_t test_jpeg_marker(const an_buffer *file, uint8_t code)
             return i;
     fail_msg("no marker ff%02x", code);
     return 0;
+}
+
+void test_jpeg_strip(an_buffer *file, uint8_t code, int keep)
+{
+    size_t at = 2;
+    while (file->data[at + 1] != 0xda) {
+        size_t size = 2 + ((size_t)file->data[at + 2] << 8 | file->data[at + 3]);
+        if (file->data[at + 1] != code || keep-- > 0) {
+            at += size;
+            continue;
+        }
+        file->size -= size;
+        memmove(file->data + at, file->data + at + size, file->size - at);
+    }
+}
+
+void test_jpeg_insert(an_buffer *file, size_t at, const void *bytes, size_t size)
+{
+    assert_int_equal(an_buffer_reserve(file, file->size + size), AN_OK);
+    memmove(file->data + at + size, file->data + at, file->size - at);
+    memcpy(file->data + at, bytes, size);
+    file->size += size;
 }

@@ -15,9 +15,10 @@ typedef struct {
     test_jpeg_space space;
     int horizontal, vertical; /* sampling factors of the first component; the others have 1 */
     bool progressive, arithmetic, without_adobe;
-    bool dc_only; /* progressive, and only the first scan is there (three components) */
-    int restart;  /* MCUs between restart markers; 0: none */
-    int quality;  /* 0: 90 */
+    bool dc_only;   /* progressive, and only the first scan is there (three components) */
+    bool optimized; /* Huffman tables made for this picture */
+    int restart;    /* MCUs between restart markers; 0: none */
+    int quality;    /* 0: 90 */
 } test_jpeg;
 
 /* Append the file; the picture depends on the size and seed alone. */
@@ -31,5 +32,11 @@ void test_image_make(an_image *image, uint32_t width, uint32_t height, uint32_t 
 
 /* Position of the first marker 0xff `code` in the file. */
 size_t test_jpeg_marker(const an_buffer *file, uint8_t code);
+
+/* Remove every segment 0xff `code` before the first scan's data, all but the first `keep` of them. */
+void test_jpeg_strip(an_buffer *file, uint8_t code, int keep);
+
+/* Insert bytes before position `at`. */
+void test_jpeg_insert(an_buffer *file, size_t at, const void *bytes, size_t size);
 
 #endif
