@@ -32,7 +32,7 @@ static int name_classes(an_setup *setup, const an_ingest_config *config, const c
     int rc = config->class_names ? an_buffer_printf(&path, "%s", config->class_names)
                                  : an_buffer_printf(&path, "%s/classes.tsv", source);
     if (!rc && (config->class_names || access((char *)path.data, R_OK) == 0)) {
-        rc = an_classes_read(&names, (char *)path.data);
+        rc = an_classes_read(&names, (char *)path.data, &setup->source->classes);
         if (!rc)
             rc = an_classes_name(&setup->source->classes, &names, &named);
         if (!rc && config->class_names && !named)

@@ -32,6 +32,8 @@ bool an_webdataset_is_class(const char *path)
 
 int an_webdataset_class(char *text, const char **class_id)
 {
+    if (strncmp(text, "\xef\xbb\xbf", 3) == 0) /* a byte order mark */
+        text += 3;
     text += strspn(text, " \t\r\n");
     text[strcspn(text, " \t\r\n")] = 0;
     *class_id = text;
