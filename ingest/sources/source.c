@@ -174,3 +174,19 @@ int an_source_note_empty_classes(an_source *source, const uint64_t *images)
     an_buffer_free(&names);
     return rc;
 }
+
+int an_source_note_class_order(an_source *source, const an_classes *listed, const char *path)
+{
+    uint32_t label, highest = 0;
+    for (uint32_t i = 0; i < listed->count; i++) {
+        if (an_classes_find(&source->classes, listed->entries[i].id, &label))
+            continue;
+        if (label < highest)
+            return an_note(&source->notes,
+                           "'%s' lists the classes in another order than that of their names: give --classes-from '%s' "
+                           "for labels in that order",
+                           path, path);
+        highest = label;
+    }
+    return AN_OK;
+}

@@ -8,6 +8,7 @@
 #include "base/program/log.h"
 #include "train/setup/data.h"
 #include "train/setup/network.h"
+#include "train/state/text.h"
 
 static int names_alloc(an_viewer *v)
 {
@@ -16,14 +17,15 @@ static int names_alloc(an_viewer *v)
     return v->ids && v->names ? AN_OK : an_error(AN_ENOMEM, "out of memory for %u class names", v->classes);
 }
 
+/* The list holds ids as state/text.h escapes them. */
 static int names_from_ids(an_viewer *v, const char *ids)
 {
     json_t *list = json_loads(ids, 0, NULL);
     bool whole = true;
     for (uint32_t i = 0; i < v->classes; i++) {
         const char *id = json_string_value(json_array_get(list, i));
-        v->ids[i] = strdup(id ? id : "?");
-        v->names[i] = strdup(id ? id : "?");
+        v->ids[i] = an_text_unescape(id ? id : "?");
+        v->names[i] = an_text_unescape(id ? id : "?");
         whole = whole && v->ids[i] && v->names[i];
     }
     json_decref(list);
