@@ -226,8 +226,7 @@ static int run(const neighbors_options *o, an_canvas_kind kind, char *const *pat
     if (!rc)
         rc = an_viewer_open(&viewer, &o->viewer, training, true);
     if (!rc)
-        rc = an_train_class_check(queries, an_checkpoint_identity(viewer.trained.checkpoint)->classes,
-                                  an_checkpoint_path(viewer.trained.checkpoint));
+        rc = an_train_class_check(queries, viewer.trained.class_ids, viewer.trained.path);
     if (!rc && (uint64_t)o->nearest > an_dataset_count(training))
         rc = an_error(AN_EINVAL, "--nearest %d: '%s' holds only %" PRIu64 " images", o->nearest, paths[0],
                       an_dataset_count(training));
