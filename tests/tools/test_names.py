@@ -45,7 +45,8 @@ class Names(unittest.TestCase):
 
     @classmethod
     def call(cls, program, *arguments):
-        return subprocess.run([BIN + b"/" + program.encode(), *map(os.fsencode, arguments)], capture_output=True)
+        return subprocess.run([BIN + b"/" + program.encode(), *map(os.fsencode, arguments)], capture_output=True,
+                              cwd=cls.root)
 
     def output(self, result, code=0):
         """What was printed and logged, which must be fit for a terminal."""

@@ -65,7 +65,8 @@ class Weights(unittest.TestCase):
 
     @classmethod
     def call(cls, program, *arguments):
-        return subprocess.run([BIN / program, *map(str, arguments)], capture_output=True, text=True)
+        return subprocess.run([BIN / program, *map(str, arguments)], capture_output=True, text=True,
+                              cwd=cls.root)
 
     @classmethod
     def must(cls, *arguments):
