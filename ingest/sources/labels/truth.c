@@ -66,13 +66,18 @@ static int by_name(const void *a, const void *b, void *context)
     return order ? order : (left->line > right->line) - (left->line < right->line);
 }
 
-/* First entry whose file name is equal to or greater than that of name. */
-static uint64_t lower_bound(const an_truth *truth, const char *name)
+static int compare_last_parts(const char *a, const char *b)
+{
+    return strcmp(last_part(a), last_part(b));
+}
+
+/* First entry that is equal to or greater than name. */
+static uint64_t lower_bound(const an_truth *truth, const char *name, int (*order)(const char *a, const char *b))
 {
     uint64_t low = 0, high = truth->count;
     while (low < high) {
         uint64_t middle = low + (high - low) / 2;
-        if (strcmp(last_part(name_of(truth, middle)), last_part(name)) < 0)
+        if (order(name_of(truth, middle), name) < 0)
             low = middle + 1;
         else
             high = middle;
@@ -89,15 +94,13 @@ static bool is_end_of(const char *a, const char *b)
     return strcmp(longer + more, shorter) == 0 && (!more || longer[more - 1] == '/');
 }
 
-/* The entry among those from first to end, which have the file name of name, that is meant for it: the same path, else
- * the only one that is an end of it or of which it is the end, else the only one at all. NULL: none, or several. */
+/* The entry among those from first to end, which have the file name of name, that is meant for it: the only one that is
+ * an end of it or of which it is the end, else the only one at all. NULL: none, or several. */
 static an_truth_entry *choose(const an_truth *truth, uint64_t first, uint64_t end, const char *name)
 {
     an_truth_entry *found = NULL;
     uint64_t fitting = 0;
     for (uint64_t i = first; i < end; i++) {
-        if (strcmp(name_of(truth, i), name) == 0)
-            return &truth->entries[i];
         if (!is_end_of(name_of(truth, i), name))
             continue;
         found = &truth->entries[i];
@@ -128,7 +131,12 @@ int an_truth_find(an_truth *truth, const char *name, uint64_t position, const an
         *entry = &truth->entries[position];
         return AN_OK;
     }
-    uint64_t first = lower_bound(truth, name), end = first;
+    uint64_t same = lower_bound(truth, name, compare);
+    if (same < truth->count && strcmp(name_of(truth, same), name) == 0) {
+        *entry = &truth->entries[same];
+        return take(&truth->entries[same], name);
+    }
+    uint64_t first = lower_bound(truth, name, compare_last_parts), end = first;
     while (end < truth->count && strcmp(last_part(name_of(truth, end)), last_part(name)) == 0)
         end++;
     an_truth_entry *found = choose(truth, first, end, name);
@@ -182,19 +190,24 @@ static int read_line(an_truth *truth, char *line, uint32_t number, const an_clas
     return rc ? rc : an_truth_add(truth, name, label, number);
 }
 
-/* Sort by name. One image must not have two classes. */
+/* Sort by name. A name that comes again with the same class counts once; with another class it is refused. */
 static int sort(an_truth *truth)
 {
     if (!truth->named)
         return AN_OK;
     qsort_r(truth->entries, truth->count, sizeof(*truth->entries), by_name, truth->texts.data);
+    uint64_t kept = 0;
     for (uint64_t i = 1; i < truth->count; i++) {
-        const an_truth_entry *before = &truth->entries[i - 1], *now = &truth->entries[i];
-        if (strcmp(name_of(truth, i - 1), name_of(truth, i)) == 0 &&
-            strcmp(an_truth_label(truth, before), an_truth_label(truth, now)) != 0)
+        const an_truth_entry *before = &truth->entries[kept], *now = &truth->entries[i];
+        if (strcmp(name_of(truth, kept), name_of(truth, i)) != 0) {
+            truth->entries[++kept] = *now;
+            continue;
+        }
+        if (strcmp(an_truth_label(truth, before), an_truth_label(truth, now)) != 0)
             return an_error(AN_EINVAL, "'%s' has class '%s' in line %u, but '%s' in line %u", name_of(truth, i),
                             an_truth_label(truth, before), before->line, an_truth_label(truth, now), now->line);
     }
+    truth->count = kept + 1;
     return AN_OK;
 }
 

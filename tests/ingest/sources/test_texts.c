@@ -276,6 +276,7 @@ static void test_equal_file_names(void **state)
         const char *const items[] = {"a/1.jpg=2", "b/1.jpg=1", "b/c/1.jpg=0", NULL};
         expect_labelled(source, "b/c/1.jpg\tant\nb/1.jpg\tcat\n./a/1.jpg\tdog\n", items);
         expect_labelled(source, "in/tree/b/c/1.jpg\tant\nin/tree/b/1.jpg\tcat\nin/tree/a/1.jpg\tdog\n", items);
+        expect_labelled(source, "t/b/c/1.jpg\tant\nt/b/1.jpg\tcat\nt/a/1.jpg\tdog\nt/b/1.jpg\tcat\n", items);
         expect_labels_refused(source, "1.jpg\tdog\n", AN_EINVAL, "line 1 fits 'b/1.jpg'");
         expect_labels_refused(source, "a/1.jpg\tdog\nb/1.jpg\tcat\n", AN_ENOTFOUND, "no label for 'b/c/1.jpg'");
         expect_labels_refused(source, "a/1.jpg\tdog\nx/1.jpg\tcat\n", AN_ENOTFOUND, "no label for 'b/1.jpg': line 1");
