@@ -62,7 +62,7 @@ LIBRARIES = set(ROOMS)
 SHOW = {f"tools/show/{room}" for room in ("canvas", "content", "views")}
 ROOMS |= {
     "tools/packaging": set(),
-    "tools/show/canvas": {"base", "store/image"},
+    "tools/show/canvas": {"base", "base/text", "store/image"},
     "tools/show/content": LIBRARIES | {"tools/show/canvas"},
     "tools/show/views": LIBRARIES | {"tools/show/canvas", "tools/show/content"},
     "tools/show/commands": LIBRARIES | SHOW,

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/program/print.h"
+
 static const char *const level_names[] = {"error", "warning", "info", "debug"};
 
 /* Written by an_log_init before threads start, read-only afterwards. */
@@ -36,7 +38,7 @@ void an_log(an_log_level level, const char *format, ...)
     fprintf(stderr, "%s%s: ", log_terminal ? "\r\033[K" : "", log_program);
     if (level != AN_LOG_INFO)
         fprintf(stderr, "%s: ", level_names[level]);
-    vfprintf(stderr, format, arguments);
+    an_print_to(stderr, format, arguments);
     fputc('\n', stderr);
     funlockfile(stderr);
     va_end(arguments);

@@ -2,9 +2,12 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/cpu.h"
 #include "base/error.h"
+#include "base/program/print.h"
+#include "base/text/utf8.h"
 #include "benchmarks/io/bench_io.h"
 
 double bench_rate(const bench_result *result)
@@ -75,9 +78,9 @@ int bench_print_text(const bench_config *config, const an_dataset *dataset, cons
 {
     char text[256];
     const an_format format = {(an_dtype)config->dtype, (an_layout)config->layout, config->channels};
-    printf("%s: %llu records of %u px, %.1f kB each; %s\n", an_dataset_path(dataset),
-           (unsigned long long)an_dataset_count(dataset), an_dataset_side(dataset),
-           (double)an_dataset_file_size(dataset) / (double)an_dataset_count(dataset) * 1e-3, an_cpu_describe());
+    an_print("%s: %llu records of %u px, %.1f kB each; %s\n", an_dataset_path(dataset),
+             (unsigned long long)an_dataset_count(dataset), an_dataset_side(dataset),
+             (double)an_dataset_file_size(dataset) / (double)an_dataset_count(dataset) * 1e-3, an_cpu_describe());
     printf("batch %d, crop %d, %s %s, %d channels\n\n", config->batch, config->crop, an_dtype_name(format.dtype),
            an_layout_name(format.layout), format.channels);
     print_line("read", &report->read);
@@ -136,14 +139,24 @@ static json_t *json_verdict(const bench_verdict *v)
     return object;
 }
 
+/* A path may be any bytes. */
+static json_t *json_path(const char *path)
+{
+    an_buffer escaped = {0};
+    int rc = an_utf8_escape(path, strlen(path), &escaped);
+    json_t *text = rc ? NULL : json_string((const char *)escaped.data);
+    an_buffer_free(&escaped);
+    return text;
+}
+
 int bench_print_json(const bench_config *config, const an_dataset *dataset, const bench_report *report)
 {
     json_t *full = json_array();
-    json_t *root = json_pack("{s:s, s:I, s:i, s:s, s:i, s:i, s:s, s:s, s:i}", "dataset", an_dataset_path(dataset),
-                             "records", (json_int_t)an_dataset_count(dataset), "side", (int)an_dataset_side(dataset),
-                             "processor", an_cpu_describe(), "batch", config->batch, "crop", config->crop, "dtype",
-                             an_dtype_name((an_dtype)config->dtype), "layout",
-                             an_layout_name((an_layout)config->layout), "channels", config->channels);
+    json_t *root = json_pack("{s:o, s:I, s:i, s:s, s:i, s:i, s:s, s:s, s:i}", "dataset",
+                             json_path(an_dataset_path(dataset)), "records", (json_int_t)an_dataset_count(dataset),
+                             "side", (int)an_dataset_side(dataset), "processor", an_cpu_describe(), "batch",
+                             config->batch, "crop", config->crop, "dtype", an_dtype_name((an_dtype)config->dtype),
+                             "layout", an_layout_name((an_layout)config->layout), "channels", config->channels);
     if (report->read.threads)
         json_object_set_new(root, "read", json_result(&report->read));
     if (report->decode.threads)

@@ -1,6 +1,8 @@
 #include <stdio.h>
 
 #include "base/error.h"
+#include "base/program/log.h"
+#include "base/program/print.h"
 #include "ingest/commands/commands.h"
 #include "ingest/commands/export.h"
 
@@ -18,7 +20,11 @@ static const an_option table[] = {
      .initial = "0",
      .offset = offsetof(an_export_options, count),
      .help = "number of records, 0: to the end"},
-    {.name = "quiet", .type = AN_OPTION_FLAG, .offset = offsetof(an_export_options, quiet), .help = "no progress"},
+    {.name = "quiet",
+     .key = 'q',
+     .type = AN_OPTION_FLAG,
+     .offset = offsetof(an_export_options, quiet),
+     .help = "no progress"},
     {0},
 };
 
@@ -44,7 +50,15 @@ int an_ingest_command_export(int argc, char **argv)
         return rc;
     rc = an_export(dataset, arguments[1], &options, &written);
     if (!rc && !options.quiet)
-        printf("%s: %llu records\n", arguments[1], (unsigned long long)written);
+        an_print("%s: %llu records\n", arguments[1], (unsigned long long)written);
+    bool keeps = true;
+    if (!rc)
+        rc = an_export_keeps_labels(dataset, &keeps);
+    if (!rc && !keeps)
+        an_log(AN_LOG_WARNING,
+               "the order of the classes is not that of their names: to keep the labels when '%s' is ingested again, "
+               "give --classes-from '%s/classes.tsv'",
+               arguments[1], arguments[1]);
     an_dataset_free(dataset);
     return rc;
 }

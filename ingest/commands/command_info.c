@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/program/options.h"
+#include "base/program/print.h"
 #include "ingest/commands/commands.h"
 #include "ingest/commands/info.h"
 
@@ -47,7 +48,7 @@ static int print_text(const an_dataset *dataset, bool classes)
     an_buffer text = {0};
     int rc = an_info_text(dataset, classes, &text);
     if (!rc)
-        fwrite(text.data, 1, text.size, stdout);
+        an_print("%s", (const char *)text.data);
     an_buffer_free(&text);
     return rc;
 }

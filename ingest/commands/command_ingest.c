@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/program/log.h"
+#include "base/program/print.h"
 #include "base/program/stop.h"
 #include "ingest/commands/commands.h"
 #include "ingest/run/estimate.h"
@@ -12,9 +13,9 @@ static void print_summary(const an_ingest_outcome *outcome, const char *destinat
 {
     const an_pipeline_state *state = &outcome->state;
     uint64_t now = state->consumed - outcome->first;
-    printf("%s: %llu images of %u classes, %.1f MB written in %.1f s (%.0f images/s)\n", destination,
-           (unsigned long long)state->images, outcome->classes, (double)state->payload_bytes / 1e6, outcome->seconds,
-           outcome->seconds > 0 ? (double)now / outcome->seconds : 0);
+    an_print("%s: %llu images of %u classes, %.1f MB written in %.1f s (%.0f images/s)\n", destination,
+             (unsigned long long)state->images, outcome->classes, (double)state->payload_bytes / 1e6, outcome->seconds,
+             outcome->seconds > 0 ? (double)now / outcome->seconds : 0);
     if (state->passed)
         printf("%llu kept the bytes or coefficients of the source\n", (unsigned long long)state->passed);
     if (state->warnings)
@@ -22,7 +23,7 @@ static void print_summary(const an_ingest_outcome *outcome, const char *destinat
     if (state->mended)
         printf("%llu inputs that had been set aside are mended and taken\n", (unsigned long long)state->mended);
     if (state->set_aside)
-        printf("%llu inputs set aside: see %s\n", (unsigned long long)state->set_aside, outcome->report.data);
+        an_print("%llu inputs set aside: see %s\n", (unsigned long long)state->set_aside, outcome->report.data);
 }
 
 int an_ingest_command_run(const an_ingest_config *config, const char *source, const char *destination)
@@ -46,7 +47,7 @@ static int estimate(const an_ingest_config *config, const char *source)
     an_buffer text = {0};
     int rc = an_ingest_estimate(config, source, &text);
     if (!rc)
-        fwrite(text.data, 1, text.size, stdout);
+        an_print("%s", (const char *)text.data);
     an_buffer_free(&text);
     return rc;
 }
@@ -64,7 +65,9 @@ static int parse(int argc, char **argv, an_ingest_config *config, char ***argume
 {
     an_options spec = an_ingest_options;
     an_buffer epilogue = {0};
-    int rc = add_epilogue(&epilogue);
+    int rc = an_ingest_command_check_quiet(argc, argv);
+    if (!rc)
+        rc = add_epilogue(&epilogue);
     spec.epilogue = (const char *)epilogue.data;
     if (!rc)
         rc = an_options_init(&spec, config);

@@ -22,7 +22,11 @@ static const an_option table[] = {
      .offset = offsetof(stats_config, threads),
      .help = "0: one for each processor"},
     {.name = "json", .type = AN_OPTION_FLAG, .offset = offsetof(stats_config, json), .help = "as one JSON object"},
-    {.name = "quiet", .type = AN_OPTION_FLAG, .offset = offsetof(stats_config, quiet), .help = "no progress"},
+    {.name = "quiet",
+     .key = 'q',
+     .type = AN_OPTION_FLAG,
+     .offset = offsetof(stats_config, quiet),
+     .help = "no progress"},
     {0},
 };
 

@@ -18,7 +18,7 @@ static const an_option table[] = {
      .help = "how pixels are stored, or mixed:P. Records that have it already are copied; between jpeg and coef the "
              "coefficients stay the same, bit for bit"},
     {.name = "quality",
-     .key = 'q',
+     .key = 'Q',
      .type = AN_OPTION_INT,
      .metavar = "N",
      .initial = "90",
@@ -41,7 +41,7 @@ static const an_option table[] = {
      .max = 1024,
      .offset = FIELD(threads),
      .help = "0: one for each processor"},
-    {.name = "quiet", .type = AN_OPTION_FLAG, .offset = FIELD(quiet), .help = "no progress, no summary"},
+    {.name = "quiet", .key = 'q', .type = AN_OPTION_FLAG, .offset = FIELD(quiet), .help = "no progress, no summary"},
     {0},
 };
 
@@ -75,7 +75,9 @@ int an_ingest_command_transcode(int argc, char **argv)
 {
     an_ingest_config config;
     char **arguments;
-    int rc = an_options_init(&an_ingest_options, &config);
+    int rc = an_ingest_command_check_quiet(argc, argv);
+    if (!rc)
+        rc = an_options_init(&an_ingest_options, &config);
     if (!rc)
         rc = an_options_init(&spec, &config);
     if (!rc)

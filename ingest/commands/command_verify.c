@@ -1,6 +1,8 @@
 #include <stdio.h>
 
 #include "base/error.h"
+#include "base/program/print.h"
+#include "base/text/utf8.h"
 #include "ingest/commands/commands.h"
 #include "ingest/commands/verify.h"
 
@@ -19,7 +21,11 @@ static const an_option table[] = {
      .max = 1024,
      .offset = offsetof(verify_config, threads),
      .help = "0: one for each processor"},
-    {.name = "quiet", .type = AN_OPTION_FLAG, .offset = offsetof(verify_config, quiet), .help = "print faults only"},
+    {.name = "quiet",
+     .key = 'q',
+     .type = AN_OPTION_FLAG,
+     .offset = offsetof(verify_config, quiet),
+     .help = "print faults only"},
     {0},
 };
 
@@ -41,8 +47,8 @@ static void print_faults(const an_dataset *dataset, const an_verify_faults *faul
         size_t length = 1;
         if (an_dataset_name(dataset, faults->entries[i].index, &name, &length))
             name = "?", length = 1;
-        printf("record %llu (%.*s): %s\n", (unsigned long long)faults->entries[i].index, (int)length, name,
-               faults->entries[i].reason);
+        an_print("record %llu (%s): %s\n", (unsigned long long)faults->entries[i].index,
+                 an_shown_make_sized(name, length).text, faults->entries[i].reason);
     }
 }
 
@@ -56,7 +62,7 @@ static int verify(const an_dataset *dataset, const verify_config *config)
         rc = an_error(AN_ECORRUPT, "'%s': %llu of %llu records are damaged", an_dataset_path(dataset),
                       (unsigned long long)faults.count, (unsigned long long)count);
     if (!rc && !config->quiet)
-        printf("%s: all %llu records are sound\n", an_dataset_path(dataset), (unsigned long long)count);
+        an_print("%s: all %llu records are sound\n", an_dataset_path(dataset), (unsigned long long)count);
     an_verify_faults_free(&faults);
     return rc;
 }

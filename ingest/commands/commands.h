@@ -20,6 +20,9 @@ int an_ingest_command_transcode(int argc, char **argv);
 int an_ingest_command_open(const an_options *spec, int argc, char **argv, void *config, char ***arguments,
                            an_dataset **dataset);
 
+/* AN_EINVAL if the arguments use -q as it was used once, for --quality, which is -Q now; -q is --quiet everywhere. */
+int an_ingest_command_check_quiet(int argc, char **argv);
+
 /* Run an ingest, with signals caught, and print a summary. For ingest and transcode. */
 int an_ingest_command_run(const an_ingest_config *config, const char *source, const char *destination);
 

@@ -1,6 +1,7 @@
 #include "ingest/commands/export.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,22 +20,34 @@ typedef struct {
     const char *folder;
     an_each_worker worker; /* decoder and image buffer */
     an_encoder *encoder;   /* for its conversions */
-    an_buffer path, bytes;
+    an_buffer path, bytes, name;
 } exporter;
 
-/* Can the class id be a folder's name? One with a slash, for example, could lead out of the export folder. */
+/* Can the class id be a folder's name, and an id in classes.tsv? One with a slash, for example, could lead out of the
+ * export folder; a hidden folder would be left out, and a line that begins with "#" would be a comment. */
 static bool is_plain_name(const char *id)
 {
-    return *id && *id != '.' && !strchr(id, '/');
+    size_t length = strlen(id);
+    return length && length <= NAME_MAX && !strchr(".# ", *id) && id[length - 1] != ' ' && !strpbrk(id, "/\t\r\n");
+}
+
+/* The name of a class's folder: it stays valid until the next call. */
+static int name_class(const an_dataset *dataset, uint32_t label, an_buffer *name)
+{
+    const an_class *one = an_dataset_class(dataset, label);
+    name->size = 0;
+    if (one && is_plain_name(one->id))
+        return an_buffer_printf(name, "%s", one->id);
+    return an_buffer_printf(name, "class-%u", label);
 }
 
 static int class_folder(exporter *e, uint32_t label)
 {
-    const an_class *one = an_dataset_class(e->dataset, label);
+    int rc = name_class(e->dataset, label, &e->name);
     e->path.size = 0;
-    if (one && is_plain_name(one->id))
-        return an_buffer_printf(&e->path, "%s/%s", e->folder, one->id);
-    return an_buffer_printf(&e->path, "%s/class-%u", e->folder, label);
+    if (!rc)
+        rc = an_buffer_printf(&e->path, "%s/%s", e->folder, (const char *)e->name.data);
+    return rc ? rc : an_file_make_folder((char *)e->path.data);
 }
 
 /* Put the file's bytes into e->bytes. *suffix: "jpg" or "png". */
@@ -74,20 +87,22 @@ static int export_record(exporter *e, uint64_t index)
         return an_error_prefix(rc, "record %llu", (unsigned long long)index);
     rc = class_folder(e, an_dataset_index(e->dataset)[index].label);
     if (!rc)
-        rc = an_file_make_folder((char *)e->path.data);
-    if (!rc)
         rc = an_buffer_printf(&e->path, "/%08llu.%s", (unsigned long long)index, suffix);
     return rc ? rc : write_file((char *)e->path.data, &e->bytes);
 }
 
+/* Every class gets its folder, also without an image: labels are positions among the folders. */
 static int write_classes(exporter *e)
 {
     int rc = AN_OK;
-    e->bytes.size = e->path.size = 0;
+    e->bytes.size = 0;
     for (uint32_t i = 0; i < an_dataset_class_count(e->dataset) && !rc; i++) {
         const an_class *one = an_dataset_class(e->dataset, i);
-        rc = an_buffer_printf(&e->bytes, "%s\t%s\n", one->id, one->name);
+        rc = class_folder(e, i);
+        if (!rc)
+            rc = an_buffer_printf(&e->bytes, "%s\t%s\n", (const char *)e->name.data, one->name);
     }
+    e->path.size = 0;
     if (!rc)
         rc = an_buffer_printf(&e->path, "%s/classes.tsv", e->folder);
     return rc ? rc : write_file((char *)e->path.data, &e->bytes);
@@ -131,5 +146,23 @@ int an_export(const an_dataset *dataset, const char *folder, const an_export_opt
     an_encoder_free(e.encoder);
     an_buffer_free(&e.path);
     an_buffer_free(&e.bytes);
+    an_buffer_free(&e.name);
+    return rc;
+}
+
+int an_export_keeps_labels(const an_dataset *dataset, bool *keeps)
+{
+    an_buffer before = {0}, now = {0};
+    int rc = AN_OK;
+    *keeps = true;
+    for (uint32_t i = 0; i < an_dataset_class_count(dataset) && !rc && *keeps; i++) {
+        rc = name_class(dataset, i, &now);
+        *keeps = !rc && (i == 0 || strcmp((const char *)before.data, (const char *)now.data) < 0);
+        an_buffer swapped = before;
+        before = now;
+        now = swapped;
+    }
+    an_buffer_free(&before);
+    an_buffer_free(&now);
     return rc;
 }

@@ -1,8 +1,10 @@
 #include "ingest/commands/info.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/error.h"
+#include "base/text/utf8.h"
 #include "ingest/run/json.h"
 
 enum { CODEC_NUMBERS = 256 }; /* a record's header gives its codec one byte */
@@ -143,7 +145,8 @@ static int text_classes(const an_dataset *dataset, bool all, an_buffer *out)
                               (unsigned long long)(count ? least : 0), (unsigned long long)most);
     for (uint32_t i = 0; i < count && all && !rc; i++) {
         const an_class *one = an_dataset_class(dataset, i);
-        rc = an_buffer_printf(out, "    %5u  %7llu  %s  %s\n", i, (unsigned long long)one->count, one->id, one->name);
+        rc = an_buffer_printf(out, "    %5u  %7llu  %s  %s\n", i, (unsigned long long)one->count,
+                              an_shown_make(one->id).text, an_shown_make(one->name).text);
     }
     return rc;
 }
@@ -178,7 +181,12 @@ static int text_manifest(const an_dataset *dataset, an_buffer *out)
 
 static int text_reject(void *context, const char *name, const char *reason, uint64_t bytes)
 {
-    return an_buffer_printf(context, "    %s: %s (%llu bytes)\n", name, reason, (unsigned long long)bytes);
+    an_buffer *out = context;
+    int rc = an_buffer_printf(out, "    ");
+    if (!rc)
+        rc = an_utf8_show(name, strlen(name), out);
+    return rc ? rc
+              : an_buffer_printf(out, ": %s (%llu bytes)\n", an_shown_make(reason).text, (unsigned long long)bytes);
 }
 
 int an_info_text(const an_dataset *dataset, bool classes, an_buffer *out)

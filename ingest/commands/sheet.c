@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/png.h"
 #include "base/rng.h"
+#include "base/text/utf8.h"
 #include "ingest/commands/each.h"
 #include "store/image/resize.h"
 
@@ -67,7 +68,7 @@ static void draw_caption(sheet *s, const char *text, double x, double y)
     cairo_clip(s->cairo);
     cairo_set_source_rgb(s->cairo, 0.1, 0.1, 0.1);
     cairo_move_to(s->cairo, x, y + CAPTION - 5);
-    cairo_show_text(s->cairo, text);
+    cairo_show_text(s->cairo, an_shown_make(text).text);
     cairo_restore(s->cairo);
 }
 

@@ -32,7 +32,7 @@ static const an_option options[] = {
      .help = "how pixels are stored. coef is jpeg's coefficients unpacked: a little larger, several times faster to "
              "read. mixed:P is a share P (0 to 1) of the records as yuv420, the rest as jpeg"},
     {.name = "quality",
-     .key = 'q',
+     .key = 'Q',
      .type = AN_OPTION_INT,
      .metavar = "N",
      .initial = "90",
@@ -134,7 +134,7 @@ static const an_option options[] = {
      .type = AN_OPTION_FLAG,
      .offset = FIELD(dry_run),
      .help = "list the source, try a sample, estimate size and time; write nothing (no DESTINATION needed)"},
-    {.name = "quiet", .type = AN_OPTION_FLAG, .offset = FIELD(quiet), .help = "no progress, no summary"},
+    {.name = "quiet", .key = 'q', .type = AN_OPTION_FLAG, .offset = FIELD(quiet), .help = "no progress, no summary"},
     {0},
 };
 

@@ -29,8 +29,9 @@ static uint64_t space_of(uint64_t record)
 static void describe_bad(const an_item *item, const char *reason, sample *out)
 {
     const char *name = (const char *)item->name.data;
-    int name_length = (int)an_utf8_cut(name, strlen(name), 150), length = (int)an_utf8_cut(reason, strlen(reason), 200);
-    snprintf(out->first_bad, sizeof(out->first_bad), "%.*s: %.*s", name_length, name, length, reason);
+    an_shown shown_name = an_shown_make_sized(name, an_utf8_cut(name, strlen(name), 150));
+    an_shown shown_reason = an_shown_make_sized(reason, an_utf8_cut(reason, strlen(reason), 200));
+    snprintf(out->first_bad, sizeof(out->first_bad), "%.190s: %.200s", shown_name.text, shown_reason.text);
 }
 
 static int try_item(an_recorder *recorder, const an_item *item, uint64_t number, an_recording *made, sample *out)

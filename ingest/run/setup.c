@@ -33,9 +33,11 @@ static int name_classes(an_setup *setup, const an_ingest_config *config, const c
     int rc = config->class_names ? an_buffer_printf(&path, "%s", config->class_names)
                                  : an_buffer_printf(&path, "%s/classes.tsv", source);
     if (!rc && (config->class_names || access((char *)path.data, R_OK) == 0)) {
-        rc = an_classes_read(&names, (char *)path.data);
+        rc = an_classes_read(&names, (char *)path.data, &setup->source->classes);
         if (!rc)
             rc = an_classes_name(&setup->source->classes, &names, &named);
+        if (!rc && !config->class_names && !config->classes_from)
+            rc = an_source_note_class_order(setup->source, &names, (char *)path.data);
         if (!rc && config->class_names && !named)
             rc = an_error(AN_EINVAL, "--class-names '%s' has a name for none of the %u classes, such as '%s'",
                           config->class_names, setup->source->classes.count, setup->source->classes.entries[0].id);

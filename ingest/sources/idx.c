@@ -244,6 +244,7 @@ static bool matches(const an_source_probe *found)
 const an_source_kind an_source_idx = {
     .name = "idx",
     .description = "MNIST's images file, plain or gzip, with its labels file",
+    .labels = true,
     .matches = matches,
     .open = open_idx,
 };

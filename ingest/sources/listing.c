@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/rng.h"
+#include "ingest/sources/archive/note.h"
 #include "ingest/sources/source_private.h"
 
 typedef struct {
@@ -232,12 +233,45 @@ int an_listing_class(an_listing *listing, const char *id, uint32_t *label)
     return an_classes_add(classes, id, NULL);
 }
 
+int an_listing_class_at(an_listing *listing, const char *id, uint32_t line, uint32_t *label)
+{
+    int rc = an_listing_class(listing, id, label);
+    if (rc)
+        return rc;
+    an_class_entry *met = &listing->source.classes.entries[*label];
+    met->line = met->line ? met->line : line;
+    return AN_OK;
+}
+
+/* Labels that are numbers make a class of each number up to the highest: say so if some do not occur. */
+static int note_gaps(an_listing *listing, const uint32_t *map, uint32_t met)
+{
+    uint32_t lowest = UINT32_MAX, occur = 0, count = listing->source.classes.count;
+    uint8_t *seen = calloc(count + 1, 1);
+    if (!seen)
+        return an_error(AN_ENOMEM, "out of memory for classes");
+    for (uint32_t i = 0; i < met; i++) {
+        lowest = map[i] < lowest ? map[i] : lowest;
+        occur += !seen[map[i]];
+        seen[map[i]] = 1;
+    }
+    free(seen);
+    if (occur == count)
+        return AN_OK;
+    return an_note(&listing->source.notes,
+                   "labels are the numbers from %u to %u, of which %u occur: %u classes are made; to have %u, give "
+                   "--classes-from FILE with the numbers that occur, one a line",
+                   lowest, count - 1, occur, count, occur);
+}
+
 int an_listing_resolve_classes(an_listing *listing, const an_classes *given, bool numbers)
 {
-    uint32_t *map = malloc((listing->source.classes.count + 1) * sizeof(*map));
+    uint32_t met = listing->source.classes.count, *map = malloc((met + 1) * sizeof(*map));
     if (!map)
         return an_error(AN_ENOMEM, "out of memory for classes");
     int rc = an_classes_resolve(&listing->source.classes, given, numbers, map);
+    if (!rc && numbers && !given)
+        rc = note_gaps(listing, map, met);
     for (uint64_t i = 0; i < listing->count && !rc; i++)
         if (listing->entries[i].file != REFUSED)
             listing->entries[i].label = map[listing->entries[i].label];

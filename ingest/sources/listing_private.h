@@ -30,6 +30,9 @@ const char *an_listing_file(const an_listing *listing, uint32_t file); /* path o
 /* *label: a preliminary label for the class; a new class is added. an_listing_resolve_classes makes the final ones. */
 int an_listing_class(an_listing *listing, const char *id, uint32_t *label);
 
+/* The same for a class that is named in a line of a text file, which messages will name. */
+int an_listing_class_at(an_listing *listing, const char *id, uint32_t line, uint32_t *label);
+
 /* Replace the preliminary classes by the final ones, as an_classes_resolve says, and relabel all items. */
 int an_listing_resolve_classes(an_listing *listing, const an_classes *given, bool numbers);
 

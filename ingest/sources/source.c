@@ -61,6 +61,44 @@ static int refuse(const an_source_options *options)
                     options->path, names);
 }
 
+static int unused(const char *option, const char *value, const an_source_kind *kind)
+{
+    return an_error(AN_EINVAL, "--%s '%s' has no effect on a source of the kind '%s': leave it out", option, value,
+                    kind->name);
+}
+
+/* An option that would be ignored is a mistake. */
+static int check_options(const an_source_kind *kind, const an_source_options *options)
+{
+    if (options->labels && !kind->labels)
+        return unused("labels", options->labels, kind);
+    if (options->devkit && !kind->devkit)
+        return unused("devkit", options->devkit, kind);
+    if (options->synsets && !kind->devkit)
+        return unused("synsets", options->synsets, kind);
+    if (options->synsets && !options->labels)
+        return an_error(AN_EINVAL, "--synsets '%s' has no effect without --labels", options->synsets);
+    if (options->labels && options->devkit)
+        return an_error(AN_EINVAL, "--labels and --devkit both say the labels: give one of them");
+    return AN_OK;
+}
+
+/* Folders that hold parts of a data set are no classes. */
+static int note_splits(an_source *source)
+{
+    static const char *const splits[] = {"train", "training", "val", "valid", "validation", "test", "testing"};
+    uint32_t found = 0, label;
+    for (size_t i = 0; i < sizeof(splits) / sizeof(splits[0]); i++)
+        found += !an_classes_find(&source->classes, splits[i], &label);
+    if (!found || found < source->classes.count)
+        return AN_OK;
+    return an_note(&source->notes,
+                   "the classes are called as if they were the splits of a data set: '%s'%s%s%s: give each of them as "
+                   "a SOURCE of its own, and the second one with --classes-from",
+                   source->classes.entries[0].id, found > 1 ? ", '" : "",
+                   found > 1 ? source->classes.entries[1].id : "", found > 1 ? "'" : "");
+}
+
 int an_source_open(an_source **out, const an_source_options *options)
 {
     an_source_probe found;
@@ -70,7 +108,19 @@ int an_source_open(an_source **out, const an_source_options *options)
     /* Standard input is always a stream: it can be looked at only once. */
     bool named = options->kind && !found.standard_input;
     const an_source_kind *kind = named ? kind_called(options->kind) : kind_of(&found);
-    return kind ? kind->open(out, options) : refuse(options);
+    if (!kind)
+        return refuse(options);
+    rc = check_options(kind, options);
+    if (!rc)
+        rc = kind->open(out, options);
+    if (rc)
+        return rc;
+    rc = note_splits(*out);
+    if (rc) {
+        an_source_free(*out);
+        *out = NULL;
+    }
+    return rc;
 }
 
 int an_source_check_shuffle(uint64_t items)
@@ -123,4 +173,20 @@ int an_source_note_empty_classes(an_source *source, const uint64_t *images)
                      (const char *)names.data, empty > named ? " and others" : "");
     an_buffer_free(&names);
     return rc;
+}
+
+int an_source_note_class_order(an_source *source, const an_classes *listed, const char *path)
+{
+    uint32_t label, highest = 0;
+    for (uint32_t i = 0; i < listed->count; i++) {
+        if (an_classes_find(&source->classes, listed->entries[i].id, &label))
+            continue;
+        if (label < highest)
+            return an_note(&source->notes,
+                           "'%s' lists the classes in another order than that of their names: give --classes-from '%s' "
+                           "for labels in that order",
+                           path, path);
+        highest = label;
+    }
+    return AN_OK;
 }

@@ -83,6 +83,10 @@ const char *an_source_kind_description(size_t i);
 int an_source_open(an_source **out, const an_source_options *options);
 void an_source_free(an_source *source); /* NULL is fine */
 
+/* Note if listed, the classes of the file at path, has them in another order than their labels: that of the labels
+ * which they had where a folder was exported, for example. */
+int an_source_note_class_order(an_source *source, const an_classes *listed, const char *path);
+
 /* Fill item with the next one. The caller owns item, reuses it for every call and frees it with an_item_free at the
  * end. AN_END after the last. */
 int an_source_next(an_source *source, an_item *item);

@@ -47,6 +47,7 @@ int an_source_check_shuffle(uint64_t items);
 typedef struct {
     const char *name;                              /* for --kind */
     const char *description;                       /* for --help: one line, what such a source looks like */
+    bool labels, devkit;                           /* does it use --labels, --devkit? */
     bool (*matches)(const an_source_probe *found); /* the kind of a source is the first that says yes */
     int (*open)(an_source **out, const an_source_options *options);
 } an_source_kind;

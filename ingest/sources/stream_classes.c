@@ -93,10 +93,9 @@ static void swap_buffers(an_buffer *a, an_buffer *b)
 static int finish_labelled(an_stream_source *s)
 {
     const char *class_id;
-    if (s->class_text.size >= AN_WEBDATASET_CLASS_MAX)
-        return refuse(s, &s->image, AN_WEBDATASET_LARGE);
-    if (an_webdataset_class((char *)s->class_text.data, &class_id))
-        return refuse(s, &s->image, AN_WEBDATASET_EMPTY);
+    const char *reason = an_webdataset_class((char *)s->class_text.data, s->class_text.size, &class_id);
+    if (reason)
+        return refuse(s, &s->image, reason);
     int rc = label_of(s, class_id, true, &s->image.label);
     return rc ? rc : accept(s, &s->image);
 }

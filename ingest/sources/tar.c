@@ -119,36 +119,6 @@ static int add_by_folder(an_tar_source *s)
     return rc;
 }
 
-/* --- classes from a list --------------------------------------------------------------------------------------- */
-
-static int by_member_name(const void *a, const void *b, void *context)
-{
-    const an_tar_source *s = context;
-    return strcmp(an_tar_name(s, *(const uint64_t *)a), an_tar_name(s, *(const uint64_t *)b));
-}
-
-static int add_by_truth(an_tar_source *s)
-{
-    uint64_t count = 0, *order = malloc((s->members.count + 1) * sizeof(*order));
-    if (!order)
-        return an_error(AN_ENOMEM, "out of memory for the list of '%s'", s->options->path);
-    int rc = an_members_refuse_repeated(&s->members);
-    for (uint64_t i = 0; i < s->members.count; i++)
-        if (an_tar_is_input(&s->members.entries[i]))
-            order[count++] = i;
-    qsort_r(order, count, sizeof(*order), by_member_name, s);
-    if (!rc)
-        rc = an_truth_check_count(&s->truth, s->options->path, count);
-    for (uint64_t i = 0; i < count && !rc; i++) {
-        const char *label;
-        rc = an_truth_find(&s->truth, an_tar_name(s, order[i]), i, &label);
-        if (!rc)
-            rc = an_tar_add(s, order[i], label);
-    }
-    free(order);
-    return rc;
-}
-
 /* --- together -------------------------------------------------------------------------------------------------- */
 
 static bool is_webdataset(const an_tar_source *s)
@@ -170,14 +140,21 @@ static bool any_folder(const an_tar_source *s)
 static int add_items(an_tar_source *s)
 {
     s->numbers = true;
+    if (is_webdataset(s) && s->options->labels)
+        return an_error(AN_EINVAL, "--labels '%s': '%s' is a webdataset, whose classes are in its .cls files",
+                        s->options->labels, s->options->path);
     if (is_webdataset(s))
         return an_tar_add_samples(s);
-    if (!s->options->labels && any_folder(s)) {
+    bool flat = s->options->labels != NULL;
+    int rc = s->options->devkit && !flat ? an_tar_is_flat_within(s, &flat) : AN_OK;
+    if (rc)
+        return rc;
+    if (!flat && any_folder(s)) {
         s->numbers = false;
         return add_by_folder(s);
     }
     if (s->truth.count)
-        return add_by_truth(s);
+        return an_tar_add_by_truth(s);
     return an_error(AN_EINVAL,
                     "the files in '%s' lie in no class folders: say their labels with --labels FILE or, for ImageNet's "
                     "validation set, --devkit ILSVRC2012_devkit_t12.tar.gz",
@@ -253,6 +230,8 @@ static bool matches_tar(const an_source_probe *found)
 const an_source_kind an_source_tar = {
     .name = "tar",
     .description = "class folders, tars or webdataset in a tar; flat with --labels",
+    .labels = true,
+    .devkit = true,
     .matches = matches_tar,
     .open = open_tar,
 };
@@ -265,6 +244,8 @@ static bool matches_shards(const an_source_probe *found)
 const an_source_kind an_source_shards = {
     .name = "shards",
     .description = "a folder of tars: webdataset shards, or one tar for each class",
+    .labels = true,
+    .devkit = true,
     .matches = matches_shards,
     .open = open_shards,
 };

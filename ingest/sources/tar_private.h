@@ -1,4 +1,5 @@
-/* Shared by tar.c, which makes a source of tars, and tar_samples.c, which finds a webdataset's samples in them. */
+/* Shared by tar.c, which makes a source of tars, tar_samples.c, which finds a webdataset's samples in them, and
+ * tar_labels.c, which takes labels from elsewhere. */
 #ifndef AN_INGEST_SOURCES_TAR_PRIVATE_H
 #define AN_INGEST_SOURCES_TAR_PRIVATE_H
 
@@ -27,5 +28,12 @@ int an_tar_refuse(an_tar_source *s, uint64_t i, const char *reason);
 
 /* Add the samples of a webdataset. */
 int an_tar_add_samples(an_tar_source *s);
+
+/* Add all files with the labels of s->truth. */
+int an_tar_add_by_truth(an_tar_source *s);
+
+/* Do all files lie in one folder that is no class of the devkit? Then validation images were packed with their folder.
+ */
+int an_tar_is_flat_within(const an_tar_source *s, bool *flat);
 
 #endif

@@ -36,9 +36,8 @@ static int add_labelled(an_tar_source *s, const samples *all)
     int rc = read_cls(an_listing_file(s->listing, member->container), member, text);
     if (rc)
         return rc;
-    if (an_webdataset_class(text, &id))
-        return an_tar_refuse(s, all->image, AN_WEBDATASET_EMPTY);
-    return an_tar_add(s, all->image, id);
+    const char *reason = an_webdataset_class(text, member->size, &id);
+    return reason ? an_tar_refuse(s, all->image, reason) : an_tar_add(s, all->image, id);
 }
 
 static int finish_sample(an_tar_source *s, samples *all)

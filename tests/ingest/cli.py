@@ -91,6 +91,55 @@ class Commands(unittest.TestCase):
         self.assertRegex(result.stdout, r"record \d+ \(train-images-idx3-ubyte/\d+\): ")
         self.assertIn("1 of 40 records are damaged", result.stderr)
 
+    def test_quiet_and_quality(self):
+        """-q was --quality once."""
+        for number, command in enumerate(((), ("transcode", "--codec", "jpeg"))):
+            source = self.data if command else self.source
+            out = self.root / f"quiet{number}"
+            for old in (("-q", "85"), ("-q85",)):
+                self.fails(2, "-q is --quiet: for a JPEG quality of 85 write -Q 85", *command, *old, source, out)
+            result = run(*command, "-q", "-Q", 30, source, out)
+            self.assertEqual((result.returncode, result.stdout, result.stderr), (0, "", ""))
+            self.assertEqual(json.loads(self.ok("info", "--json", out))["manifest"]["quality"], 30)
+        self.assertEqual(self.ok("verify", "-q", self.data), "")
+        self.assertEqual(self.ok("export", "-q", self.data, self.root / "quiet-files"), "")
+        folder = self.root / "85" # a source may be called like a number
+        self.ok("export", "-q", self.data, folder)
+        result = run("-q", "85", "from-85", cwd=self.root)
+        self.assertEqual((result.returncode, result.stdout), (0, ""), result.stderr)
+
+    def test_export_and_labels(self):
+        """Labels of folders go by names: an export says when they are others, and an ingest of it, too."""
+        folder, ids = self.root / "numbers", self.root / "ids.txt"
+        ids.write_text("".join(f"{i}\n" for i in (*range(10), 10, 11)))
+        data, files = self.root / "eleven", self.root / "eleven-files"
+        self.ok("--classes-from", ids, self.source, data)
+        exported = run("export", data, files)
+        self.assertIn(f"give --classes-from '{files}/classes.tsv'", exported.stderr)
+        self.assertEqual(len(list(files.glob("*/"))), 12, "classes without an image have folders, too")
+        plain, kept = self.root / "plain", self.root / "kept"
+        made = run("--kind", "folder", files, plain)
+        self.assertEqual(made.returncode, 0, made.stderr)
+        self.assertIn(f"give --classes-from '{files}/classes.tsv'", made.stderr)
+        ids_of = lambda dataset: [c["id"] for c in json.loads(self.ok("info", "--json", dataset))["classes"]]
+        self.assertEqual(ids_of(plain)[:3], ["0", "1", "10"])
+        made = run("--classes-from", files / "classes.tsv", files, kept)
+        self.assertEqual(made.returncode, 0, made.stderr)
+        self.assertNotIn("another order", made.stderr)
+        self.assertEqual(ids_of(kept), ids_of(data))
+        self.assertNotIn("warning", run("export", self.data, folder).stderr, "0 to 9 are in order")
+
+    def test_export_of_ids_that_are_no_folder_names(self):
+        images, ids, data, files = (self.root / name for name in ("odd.txt", "odd.ids", "odd", "odd-files"))
+        names = ["#tag", "../up", ".hidden", "plain"]
+        self.ok("export", self.data, self.root / "odd-in")
+        found = sorted((self.root / "odd-in").glob("*/*.jpg"))[:4]
+        images.write_text("".join(f"{path}\t{name}\n" for path, name in zip(found, names)))
+        self.ok(images, data)
+        self.ok("export", data, files)
+        self.assertEqual(sorted(path.name for path in files.glob("*/")), ["class-0", "class-1", "class-2", "plain"])
+        self.ok("--classes-from", files / "classes.tsv", files, self.root / "odd-again")
+
     def test_export_transcode_sheet(self):
         out = self.root / "files"
         self.ok("export", "--count", 5, self.data, out)

@@ -319,6 +319,19 @@ class Webdataset(Case):
         self.assertIn("too large", aside["l.jpg"])
         self.assertEqual(self.run_on(tar, "--max-bad", "3", classes="a")[0], 3)
 
+    def test_what_a_cls_may_hold(self):
+        """A line, which may hold blanks; not several lines, and no binary numbers."""
+        texts = {"a": b"great owl", "b": b"\xef\xbb\xbf great shark \r\n\n", "c": b"great owl\ngreat shark\n", "d": b"\x05\0\0\0",
+                 "e": "great owl".encode("utf-16"), "f": b"great owl\n", "g": b"\xef\xbb\xbf"}
+        tar = self.tar(*(m for i, (key, text) in enumerate(texts.items()) for m in (member(f"{key}.png", png(i)), member(f"{key}.cls", text))))
+        rc, found, aside, _ = self.both(tar, ["great owl", "great shark"])
+        self.assertEqual((rc, found), (0, {"great owl": 2, "great shark": 1}))
+        self.assertEqual(sorted(aside), ["c.png", "d.png", "e.png", "g.png"])
+        self.assertIn("several lines", aside["c.png"])
+        self.assertIn("no text", aside["d.png"])
+        self.assertIn("no text", aside["e.png"])
+        self.assertIn("empty", aside["g.png"])
+
     def test_a_mixture_is_refused_in_a_stream(self):
         tar = self.tar(member("a/1.png", png(1)), member("a/2.png", png(2)), *self.sample("3", 0, 3))
         rc, _, _, said = self.run_on(tar, classes="a", stream=True)

@@ -8,7 +8,7 @@
 #include "train/setup/trained.h"
 
 typedef struct {
-    const char *run, *weights, *devices;
+    const char *run, *weights, *recipe, *devices;
     int batch, loader_threads, compute_threads, show, pairs;
     bool ten_crop, per_class, json;
 } eval_options;
@@ -26,7 +26,12 @@ static const an_option options[] = {
      .type = AN_OPTION_STRING,
      .metavar = "FILE",
      .offset = offsetof(eval_options, weights),
-     .help = "use this file: a checkpoint or an export"},
+     .help = "use this file: a checkpoint or an export, or weights alone with --recipe"},
+    {.name = "recipe",
+     .type = AN_OPTION_STRING,
+     .metavar = "FILE",
+     .offset = offsetof(eval_options, recipe),
+     .help = "of weights that another program wrote: network, crop and all else that a checkpoint would tell"},
     {.name = "show",
      .key = 's',
      .type = AN_OPTION_INT,
@@ -131,8 +136,8 @@ static int open_gallery(gallery *g, uint64_t wanted, uint64_t images, uint32_t c
 static int print(const eval_options *o, const an_trained *trained, const an_dataset *dataset, const gallery *g,
                  const an_evaluation *result)
 {
-    an_eval_report report = {.weights = an_checkpoint_path(trained->checkpoint),
-                             .step = an_checkpoint_state(trained->checkpoint)->step,
+    an_eval_report report = {.weights = trained->path,
+                             .step = trained->step,
                              .dataset = dataset,
                              .view = o->ten_crop ? "ten-crop" : "centre",
                              .result = *result,
@@ -172,25 +177,29 @@ static int check(const eval_options *o)
     return AN_OK;
 }
 
-static int open_dataset(const an_trained *trained, const char *path, an_dataset **out)
+static int open_dataset(const char *path, an_dataset **out)
 {
     int rc = an_dataset_open(out, path);
-    if (rc)
-        return rc;
-    if (an_dataset_count(*out) == 0)
-        return an_error(AN_EINVAL, "'%s' holds no images", path);
-    return an_train_class_check(*out, an_checkpoint_identity(trained->checkpoint)->classes,
-                                an_checkpoint_path(trained->checkpoint));
+    if (!rc && an_dataset_count(*out) == 0)
+        rc = an_error(AN_EINVAL, "'%s' holds no images", path);
+    return rc;
+}
+
+static int open_trained(an_trained *out, const eval_options *o, const an_dataset *dataset)
+{
+    const an_trained_source source = {o->run, o->weights, o->recipe, dataset};
+    int rc = an_trained_open_source(out, &source);
+    return rc ? rc : an_train_class_check(dataset, out->class_ids, out->path);
 }
 
 static int run(const eval_options *o, const char *path)
 {
-    an_trained trained;
+    an_trained trained = {0};
     an_dataset *dataset = NULL;
     an_exec *exec = NULL;
-    int rc = an_trained_open(&trained, o->run, o->weights);
+    int rc = open_dataset(path, &dataset);
     if (!rc)
-        rc = open_dataset(&trained, path, &dataset);
+        rc = open_trained(&trained, o, dataset);
     if (!rc)
         rc = an_trained_exec(&trained, o->devices, o->batch, an_train_compute_threads(o->compute_threads), &exec);
     if (!rc)

@@ -1,6 +1,7 @@
 #include <stdio.h>
 
 #include "base/error.h"
+#include "base/program/print.h"
 #include "train/commands/commands.h"
 #include "train/setup/trained.h"
 
@@ -45,7 +46,7 @@ static int run(const export_options *o, const char *path)
             an_checkpoint_save(path, &(an_checkpoint_parameters){.exec = exec}, an_checkpoint_state(trained.checkpoint),
                                an_checkpoint_identity(trained.checkpoint), &trained.input);
     if (!rc)
-        printf("%s: weights of '%s'\n", path, an_checkpoint_path(trained.checkpoint));
+        an_print("%s: weights of '%s'\n", path, an_checkpoint_path(trained.checkpoint));
     an_exec_free(exec);
     an_trained_close(&trained);
     return rc;

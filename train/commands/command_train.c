@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/program/log.h"
+#include "base/program/print.h"
 #include "base/program/stop.h"
 #include "train/commands/commands.h"
 #include "train/commands/console.h"
@@ -54,7 +55,7 @@ static int print_description(an_trainer *trainer, const an_train_config *config)
     an_buffer text = {0};
     int rc = an_trainer_describe(trainer, &text);
     if (!rc)
-        printf("%s\n", (const char *)text.data);
+        an_print("%s\n", (const char *)text.data);
     fflush(stdout);
     an_buffer_free(&text);
     return rc;
@@ -66,7 +67,7 @@ static int print_profile(an_trainer *trainer, int rc)
     an_buffer text = {0};
     int failed = an_trainer_profile(trainer, &text);
     if (text.size)
-        printf("\n%s", (const char *)text.data);
+        an_print("\n%s", (const char *)text.data);
     an_buffer_free(&text);
     return failed < 0 ? failed : rc;
 }
@@ -80,7 +81,7 @@ static int dry_run(an_session *session)
     if (!rc)
         rc = an_session_dry_run(session, &text);
     if (!rc)
-        printf("%s", (const char *)text.data);
+        an_print("%s", (const char *)text.data);
     an_buffer_free(&text);
     return rc;
 }

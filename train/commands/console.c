@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/program/log.h"
+#include "base/program/print.h"
 
 static void duration(double seconds, char *out, size_t size)
 {
@@ -57,10 +58,10 @@ static void print_text(const an_train_event *event)
         print_validation(event);
         break;
     case AN_EVENT_SAVED:
-        printf("saved %s in %.1f s, of which training waited %.3f s\n", event->text, event->seconds, event->held);
+        an_print("saved %s in %.1f s, of which training waited %.3f s\n", event->text, event->seconds, event->held);
         break;
     case AN_EVENT_NOTE:
-        printf("%s\n", event->text);
+        an_print("%s\n", event->text);
         break;
     case AN_EVENT_WARNING:
         break; /* shown by an_log, also when quiet */
@@ -125,5 +126,5 @@ void an_console_summary(const an_console *console, const an_train_summary *s)
     if (s->best_top1 > 0)
         printf("best        top-1 %.2f %% at step %" PRIu64 "\n", 100 * s->best_top1, s->best_step);
     if (s->checkpoint)
-        printf("checkpoint  %s\n", s->checkpoint);
+        an_print("checkpoint  %s\n", s->checkpoint);
 }

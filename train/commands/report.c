@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/program/print.h"
+#include "base/text/utf8.h"
 #include "train/state/text.h"
 
 static const char *class_name(const an_eval_report *r, uint32_t label)
@@ -37,10 +39,10 @@ static int print_prediction(const an_eval_report *r, const an_prediction *p)
     int rc = an_dataset_name(r->dataset, p->index, &name, &length);
     if (rc)
         return rc;
-    printf("%.*s: %s\n", (int)length, name, class_name(r, p->label));
+    printf("%s: %s\n", an_shown_make_sized(name, length).text, an_shown_make(class_name(r, p->label)).text);
     for (uint32_t i = 0; i < p->count; i++)
         printf("  %s %5.1f %%  %s\n", p->top[i] == p->label ? "*" : " ", 100 * (double)p->probability[i],
-               class_name(r, p->top[i]));
+               an_shown_make(class_name(r, p->top[i])).text);
     printf("\n");
     return AN_OK;
 }
@@ -51,7 +53,7 @@ static void print_classes(const an_eval_report *r)
     for (uint32_t c = 0; c < r->confusion->classes; c++) {
         uint64_t total = an_confusion_total(r->confusion, c), correct = an_confusion_correct(r->confusion, c);
         printf("  %6.2f %%  %6" PRIu64 " of %-6" PRIu64 "  %s\n", 100 * share(correct, total), correct, total,
-               class_name(r, c));
+               an_shown_make(class_name(r, c)).text);
     }
     printf("\n");
 }
@@ -65,8 +67,8 @@ static int print_pairs(const an_eval_report *r)
         return rc;
     printf("most frequent confusions:\n");
     for (size_t i = 0; i < count; i++)
-        printf("  %6" PRIu64 "  %s taken for %s\n", pairs[i].count, class_name(r, pairs[i].label),
-               class_name(r, pairs[i].predicted));
+        printf("  %6" PRIu64 "  %s taken for %s\n", pairs[i].count, an_shown_make(class_name(r, pairs[i].label)).text,
+               an_shown_make(class_name(r, pairs[i].predicted)).text);
     printf("\n");
     free(pairs);
     return AN_OK;
@@ -76,9 +78,9 @@ static void print_totals(const an_eval_report *r)
 {
     const an_evaluation *e = &r->result;
     double top1 = 100 * share(e->top1, e->images), top5 = 100 * share(e->top5, e->images);
-    printf("weights     %s, step %" PRIu64 "\n", r->weights, r->step);
-    printf("dataset     %s: %" PRIu64 " images, %u classes, %s\n", an_dataset_path(r->dataset), e->images,
-           an_dataset_class_count(r->dataset), r->view);
+    an_print("weights     %s, step %" PRIu64 "\n", r->weights, r->step);
+    an_print("dataset     %s: %" PRIu64 " images, %u classes, %s\n", an_dataset_path(r->dataset), e->images,
+             an_dataset_class_count(r->dataset), r->view);
     printf("top-1       %.2f %% (error %.2f %%)\n", top1, 100 - top1);
     printf("top-5       %.2f %% (error %.2f %%)\n", top5, 100 - top5);
     printf("loss        %.4f\n", e->loss);

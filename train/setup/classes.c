@@ -32,8 +32,11 @@ static int check_class(const an_dataset *dataset, uint32_t label, const json_t *
     const char *id = json_string_value(expected);
     int rc = AN_OK;
     if (!id || strcmp(id, json_string_value(ours)) != 0)
-        rc = an_error(AN_EINVAL, "class %u is '%s' in '%s' but '%s' in '%s': they do not belong together", label,
-                      json_string_value(ours), an_dataset_path(dataset), id ? id : "?", origin);
+        rc = an_error(AN_EINVAL,
+                      "class %u is '%s' in '%s' but '%s' in '%s': they do not belong together; ingest '%s' again, with "
+                      "--classes-from and the training set",
+                      label, json_string_value(ours), an_dataset_path(dataset), id ? id : "?", origin,
+                      an_dataset_path(dataset));
     json_decref(ours);
     return rc;
 }
@@ -48,8 +51,10 @@ int an_train_class_check(const an_dataset *dataset, const char *ids, const char 
     int rc = AN_OK;
     size_t count = json_array_size(list), here = an_dataset_class_count(dataset);
     if (count != here)
-        rc = an_error(AN_EINVAL, "'%s' has %zu classes, '%s' has %zu: they do not belong together",
-                      an_dataset_path(dataset), here, origin, count);
+        rc = an_error(AN_EINVAL,
+                      "'%s' has %zu classes, '%s' has %zu: they do not belong together; ingest '%s' again, with "
+                      "--classes-from and the training set",
+                      an_dataset_path(dataset), here, origin, count, an_dataset_path(dataset));
     for (size_t i = 0; !rc && i < count; i++)
         rc = check_class(dataset, (uint32_t)i, json_array_get(list, i), origin);
     json_decref(list);

@@ -73,18 +73,17 @@ static double unit_scale(const an_statistics *statistics)
     return deviation > 0 ? 1.0 / deviation : 1.0;
 }
 
-/* input.mean_image is what --mean subtracts: the mean image, its mean colour everywhere, or zero. */
-static int derive_input(an_train_data *data, const an_train_config *config)
+/* mean_image is what --mean subtracts: the mean image, its mean colour everywhere, or zero. */
+int an_train_input_derive(const an_statistics *s, const an_train_config *config, an_train_input *out)
 {
-    const an_statistics *s = an_dataset_statistics(data->training);
     size_t values = (size_t)s->side * s->side * 3;
-    data->input.side = s->side;
-    data->input.scale = an_train_config_scale(config) == AN_SCALE_UNIT ? unit_scale(s) : 1.0;
-    data->input.mean_image = calloc(values, sizeof(float));
-    if (!data->input.mean_image)
+    out->side = s->side;
+    out->scale = an_train_config_scale(config) == AN_SCALE_UNIT ? unit_scale(s) : 1.0;
+    out->mean_image = calloc(values, sizeof(float));
+    if (!out->mean_image)
         return an_error(AN_ENOMEM, "out of memory for the mean image");
     for (size_t i = 0; i < values && config->mean != AN_MEAN_NONE; i++)
-        data->input.mean_image[i] = config->mean == AN_MEAN_PIXEL ? s->mean_image[i] : (float)s->mean[i % 3];
+        out->mean_image[i] = config->mean == AN_MEAN_PIXEL ? s->mean_image[i] : (float)s->mean[i % 3];
     return AN_OK;
 }
 
@@ -101,7 +100,7 @@ int an_train_data_open(an_train_data *out, const an_train_config *config, const 
     if (!rc && config->overfit)
         rc = choose_subset(out, (uint64_t)config->overfit);
     if (!rc)
-        rc = derive_input(out, config);
+        rc = an_train_input_derive(an_dataset_statistics(out->training), config, &out->input);
     if (rc) {
         an_train_data_close(out);
         return rc;

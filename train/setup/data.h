@@ -27,6 +27,10 @@ typedef struct {
 int an_train_data_open(an_train_data *out, const an_train_config *config, const char *training, const char *validation);
 void an_train_data_close(an_train_data *data); /* zeroed is fine */
 
+/* How images of a training set with these statistics become inputs, as config says. The caller frees out->mean_image.
+ */
+int an_train_input_derive(const an_statistics *statistics, const an_train_config *config, an_train_input *out);
+
 /* JSON array of a dataset's class ids, escaped as state/text.h says; the caller frees it. */
 int an_train_class_ids(const an_dataset *dataset, char **out);
 

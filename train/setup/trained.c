@@ -7,7 +7,9 @@
 #include "base/program/log.h"
 #include "train/setup/data.h"
 #include "train/setup/network.h"
+#include "train/setup/trained_private.h"
 #include "train/state/run.h"
+#include "train/state/safetensors.h"
 
 static int count_classes(an_trained *t)
 {
@@ -28,12 +30,51 @@ static int read_recipe(an_trained *t)
                                  an_checkpoint_path(t->checkpoint));
 }
 
+static int open_checkpoint(an_trained *out, const char *run, const char *weights)
+{
+    int rc = run ? an_run_weights(&out->checkpoint, run) : an_checkpoint_open(&out->checkpoint, weights);
+    if (rc)
+        return rc;
+    out->path = an_checkpoint_path(out->checkpoint);
+    out->class_ids = an_checkpoint_identity(out->checkpoint)->classes;
+    out->step = an_checkpoint_state(out->checkpoint)->step;
+    return AN_OK;
+}
+
+/* Without a recipe only what an-train wrote can be used. */
+static int refuse_weights_alone(const char *path)
+{
+    an_safetensors *file = NULL;
+    int rc = an_safetensors_open(&file, path);
+    if (!rc && !an_safetensors_metadata(file, "format"))
+        rc = an_error(AN_EINVAL, "'%s' holds weights alone: say with --recipe FILE which network they are for", path);
+    an_safetensors_free(file);
+    return rc;
+}
+
+int an_trained_open_source(an_trained *out, const an_trained_source *source)
+{
+    *out = (an_trained){0};
+    if (!source->run == !source->weights)
+        return an_error(AN_EINVAL, "give the weights by --run FOLDER or --weights FILE, one of the two");
+    if (!source->recipe)
+        return an_trained_open(out, source->run, source->weights);
+    if (source->run)
+        return an_error(AN_EINVAL, "--recipe is for --weights FILE: the run '%s' has its own", source->run);
+    int rc = an_trained_open_alone(out, source);
+    if (rc)
+        an_trained_close(out);
+    return rc;
+}
+
 int an_trained_open(an_trained *out, const char *run, const char *weights)
 {
     *out = (an_trained){0};
     if (!run == !weights)
         return an_error(AN_EINVAL, "give the weights by --run FOLDER or --weights FILE, one of the two");
-    int rc = run ? an_run_weights(&out->checkpoint, run) : an_checkpoint_open(&out->checkpoint, weights);
+    int rc = weights ? refuse_weights_alone(weights) : AN_OK;
+    if (!rc)
+        rc = open_checkpoint(out, run, weights);
     if (!rc)
         rc = count_classes(out);
     if (!rc)
@@ -49,6 +90,8 @@ void an_trained_close(an_trained *trained)
 {
     an_checkpoint_free(trained->checkpoint);
     free(trained->input.mean_image);
+    free(trained->own_path);
+    free(trained->own_class_ids);
     *trained = (an_trained){0};
 }
 
@@ -56,6 +99,11 @@ int an_trained_exec(an_trained *trained, const char *devices, int batch, int thr
 {
     an_graph graph;
     an_buffer notes = {0};
+    if (!trained->input.mean_image)
+        return an_error(AN_EINVAL,
+                        "'%s' lacks input.mean_image and input.scale: take images from a dataset, whose statistics "
+                        "replace them",
+                        trained->path);
     int rc = an_network_build(&trained->config, trained->classes, &graph);
     if (rc)
         return rc;
@@ -69,7 +117,11 @@ int an_trained_exec(an_trained *trained, const char *devices, int batch, int thr
     an_buffer_free(&notes);
     if (rc == AN_EUNSUPPORTED)
         return AN_EIO; /* it is this machine that lacks something, not the data */
-    if (!rc && (rc = an_checkpoint_restore(trained->checkpoint, *out, false)) < 0) {
+    if (rc)
+        return rc;
+    rc = trained->checkpoint ? an_checkpoint_restore(trained->checkpoint, *out, false)
+                             : an_checkpoint_load_weights(trained->path, *out);
+    if (rc) {
         an_exec_free(*out);
         *out = NULL;
     }

@@ -1,5 +1,6 @@
 /* A trained network, ready to be used: its weights, its recipe, its classes and how images become its input. Comes from
- * a run's folder or from a file. */
+ * a run's folder, from a file that an-train wrote, or from weights alone: any safetensors file that has the parameters'
+ * names and shapes (docs/training.md), with a recipe. One thread uses it. */
 #ifndef AN_TRAIN_SETUP_TRAINED_H
 #define AN_TRAIN_SETUP_TRAINED_H
 
@@ -7,14 +8,28 @@
 #include "train/state/checkpoint.h"
 
 typedef struct {
-    an_checkpoint *checkpoint; /* also holds the class ids, the step and the path */
+    an_checkpoint *checkpoint; /* NULL: weights alone */
+    const char *path;          /* of the file */
+    const char *class_ids;     /* JSON array in the order of labels, escaped as state/text.h says */
+    uint64_t step;             /* 0: weights alone, where it is not known */
     an_train_config config;    /* the recipe it was made with */
-    an_train_input input;
+    an_train_input input;      /* mean_image is NULL if it is not known: it can then be looked at, but not run */
     int classes;
+    char *own_path, *own_class_ids; /* of weights alone */
 } an_trained;
 
-/* From a run's best checkpoint (else the newest), or from a file that an-train wrote. Exactly one of run and weights
- * must be given: else AN_EINVAL. */
+/* Where it comes from. */
+typedef struct {
+    const char *run, *weights; /* exactly one of the two: else AN_EINVAL */
+    const char *recipe;        /* a recipe file, which makes weights be weights alone; or NULL */
+    /* For weights alone, or NULL. Its classes are the network's: AN_EINVAL if they are not as many. Without it they are
+     * called 0, 1, 2 ... If the file lacks input.mean_image and input.scale, its statistics take their place. */
+    const an_dataset *dataset;
+} an_trained_source;
+
+int an_trained_open_source(an_trained *out, const an_trained_source *source);
+
+/* From a run's best checkpoint (else the newest), or from a file that an-train wrote. */
 int an_trained_open(an_trained *out, const char *run, const char *weights);
 void an_trained_close(an_trained *trained); /* zeroed is fine */
 

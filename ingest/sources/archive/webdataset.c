@@ -7,6 +7,8 @@
 #include "ingest/sources/archive/note.h"
 #include "ingest/sources/archive/place.h"
 
+#define BLANKS " \t\r\n"
+
 /* ".jpg", ".seg.png"; "" if there is none. */
 static const char *extension_of(const char *path)
 {
@@ -30,12 +32,23 @@ bool an_webdataset_is_class(const char *path)
     return strcmp(extension_of(path), ".cls") == 0;
 }
 
-int an_webdataset_class(char *text, const char **class_id)
+const char *an_webdataset_class(char *text, size_t size, const char **class_id)
 {
-    text += strspn(text, " \t\r\n");
-    text[strcspn(text, " \t\r\n")] = 0;
+    if (size >= AN_WEBDATASET_CLASS_MAX)
+        return AN_WEBDATASET_LARGE;
+    if (memchr(text, 0, size))
+        return AN_WEBDATASET_NO_TEXT;
+    if (strncmp(text, "\xef\xbb\xbf", 3) == 0) /* a byte order mark */
+        text += 3;
+    text += strspn(text, BLANKS);
+    size_t length = strcspn(text, "\r\n");
+    if (text[length + strspn(text + length, BLANKS)])
+        return AN_WEBDATASET_LINES;
+    while (length && strchr(BLANKS, text[length - 1]))
+        length--;
+    text[length] = 0;
     *class_id = text;
-    return *text ? AN_OK : an_error(AN_ECORRUPT, "an empty .cls file");
+    return length ? NULL : AN_WEBDATASET_EMPTY;
 }
 
 static void keep(uint64_t *count, char *first, size_t room, const char *path)

@@ -18,6 +18,8 @@
 /* Why an image is set aside. */
 #define AN_WEBDATASET_SECOND "the sample has another image already"
 #define AN_WEBDATASET_EMPTY "the .cls beside it is empty"
+#define AN_WEBDATASET_LINES "the .cls beside it has several lines"
+#define AN_WEBDATASET_NO_TEXT "the .cls beside it is no text: it holds null bytes"
 #define AN_WEBDATASET_LARGE "the .cls beside it is too large for a class"
 
 typedef struct {
@@ -53,7 +55,8 @@ int an_sample_finish(an_sample *sample, const char **reason);
 int an_sample_describe(const an_sample *sample, an_buffer *out);
 void an_sample_free(an_sample *sample);
 
-/* *class_id: the first word of a .cls file's text; text is changed. AN_ECORRUPT if there is no word. */
-int an_webdataset_class(char *text, const char **class_id);
+/* *class_id: the line that a .cls file of size bytes holds, within text, which is changed; text has a 0 behind it. Else
+ * the reason why the image beside it is set aside; NULL: none. */
+const char *an_webdataset_class(char *text, size_t size, const char **class_id);
 
 #endif

@@ -220,8 +220,8 @@ static int fill(an_truth *truth, synsets *list, const an_buffer *ground_truth)
     for (size_t i = 0; i < list->count && !rc; i++)
         rc = an_classes_add(&truth->classes, list->entries[i].wnid, list->entries[i].words);
     while (!rc && an_lines_next(&lines, &line)) {
-        const char *wnid = wnid_of(list, strtoul(line, NULL, 10));
-        rc = wnid ? an_truth_add(truth, "", wnid)
+        const char *wnid = line[strspn(line, "0123456789")] ? NULL : wnid_of(list, strtoul(line, NULL, 10));
+        rc = wnid ? an_truth_add(truth, "", wnid, lines.number)
                   : an_error(AN_ECORRUPT, "ground truth, line %u: '%s' is no class of meta.mat", lines.number, line);
     }
     an_lines_free(&lines);

@@ -10,10 +10,14 @@
 
 typedef struct {
     uint64_t name, label; /* positions in texts; label is a class id or a label number */
+    uint32_t line;        /* of the file */
+    bool used;            /* an image was given this label by its name */
 } an_truth_entry;
 
 typedef struct {
-    an_truth_entry *entries; /* sorted by name; if not named: the i-th is for the i-th image in the order of names */
+    /* Sorted by the last parts of their names, then by the whole; if not named: the i-th is for the i-th image in the
+     * order of names. */
+    an_truth_entry *entries;
     uint64_t count, capacity;
     bool named;
     an_buffer texts;
@@ -32,13 +36,16 @@ int an_truth_read_devkit(an_truth *truth, const char *path);
 int an_truth_open(an_truth *truth, const char *labels, const char *synsets, const char *devkit);
 
 void an_truth_free(an_truth *truth);
-int an_truth_add(an_truth *truth, const char *name, const char *label); /* name: "" if there is none */
+/* name: "" if there is none. line: where it stands. */
+int an_truth_add(an_truth *truth, const char *name, const char *label, uint32_t line);
+const char *an_truth_label(const an_truth *truth, const an_truth_entry *entry);
 
 /* Labels without image names must be as many as the images; AN_EINVAL otherwise. */
 int an_truth_check_count(const an_truth *truth, const char *path, uint64_t images);
 
-/* *label: class of the image called name (folders in it are ignored), which is the position-th image in the order of
- * names. AN_ENOTFOUND, with a message, if there is none. */
-int an_truth_find(const an_truth *truth, const char *name, uint64_t position, const char **label);
+/* *entry: the label of the image called name, which is the position-th image in the order of names. The folders in the
+ * name tell images with equal file names apart; where only one line has the file name, they do not matter. Call it once
+ * for each image: AN_EINVAL if one line would be the label of two. AN_ENOTFOUND, with a message, if there is none. */
+int an_truth_find(an_truth *truth, const char *name, uint64_t position, const an_truth_entry **entry);
 
 #endif

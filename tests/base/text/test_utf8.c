@@ -101,13 +101,52 @@ static void test_escaping_loses_nothing(void **state)
     }
 }
 
+static void expect_shown(const char *text, const char *expected)
+{
+    an_buffer out = {0};
+    assert_int_equal(an_utf8_show(text, strlen(text), &out), AN_OK);
+    assert_string_equal((const char *)out.data, expected);
+    assert_int_equal(out.size, strlen(expected));
+    assert_string_equal(an_shown_make(text).text, expected);
+    an_buffer_free(&out);
+}
+
+static void test_showing(void **state)
+{
+    (void)state;
+    expect_shown("", "");
+    expect_shown("plain, b\xc3\xa4r, \xf0\x9f\x90\xb1 \\x1b", "plain, b\xc3\xa4r, \xf0\x9f\x90\xb1 \\x1b");
+    expect_shown("\x1b[31mRED\r\n\t\x7f", "\\x1b[31mRED\\x0d\\x0a\\x09\\x7f");
+    expect_shown("caf\xe9", "caf\\xe9");
+    expect_shown("\xc2\x9b"
+                 "31m",
+                 "\\xc2\\x9b31m"); /* CSI as one character */
+    expect_shown("\xe2\x80\xae"
+                 "gpj",
+                 "\\xe2\\x80\\xaegpj");                                /* right to left from here */
+    expect_shown("\xe2\x81\xa6\xd8\x9c", "\\xe2\\x81\\xa6\\xd8\\x9c"); /* an isolate, a mark */
+    expect_shown("\xe2\x80\x8d\xc2\xa0", "\xe2\x80\x8d\xc2\xa0");      /* joins emoji; a space: neither controls */
+}
+
+static void test_showing_in_little_room(void **state)
+{
+    (void)state;
+    char text[2000];
+    memset(text, 'a', sizeof(text));
+    memcpy(text + AN_SHOWN_MAX - 3, "\xf0\x9f\x90\xb1", 4);
+    an_shown shown = an_shown_make_sized(text, sizeof(text));
+    assert_int_equal(strlen(shown.text), AN_SHOWN_MAX - 3);
+    memset(text, '\x1b', sizeof(text));
+    shown = an_shown_make_sized(text, sizeof(text));
+    assert_int_equal(strlen(shown.text), AN_SHOWN_MAX / 4 * 4 - 4);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_characters),
-        cmocka_unit_test(test_cutting),
-        cmocka_unit_test(test_escaping),
-        cmocka_unit_test(test_escaping_loses_nothing),
+        cmocka_unit_test(test_characters), cmocka_unit_test(test_cutting),
+        cmocka_unit_test(test_showing),    cmocka_unit_test(test_showing_in_little_room),
+        cmocka_unit_test(test_escaping),   cmocka_unit_test(test_escaping_loses_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

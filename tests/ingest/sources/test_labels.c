@@ -125,6 +125,37 @@ static void test_val_with_devkit(void **state)
     support_refused(&options, AN_ECORRUPT, "devkit");
 }
 
+/* The validation images, packed or unpacked with the folder that they lay in. */
+static void test_val_in_its_folder(void **state)
+{
+    (void)state;
+    char kit[512];
+    snprintf(kit, sizeof(kit), "%s", support_path("devkit.tar.gz"));
+    make_devkit();
+    pack_devkit("1\n2\n1\n");
+    fixture_tar *tar = fixture_tar_open(support_path("val.tar"));
+    for (int i = 3; i >= 1; i--) {
+        const char *path = fixture_path(&support_files, "set/val/%d.JPEG", i);
+        fixture_write(path, "x", 1);
+        fixture_tar_add(tar, strstr(path, "val/"), "x", 1);
+    }
+    fixture_tar_close(tar);
+    for (int i = 0; i < 2; i++) {
+        an_source *source =
+            support_open_source(&(an_source_options){.path = support_path(i ? "val.tar" : "set"), .devkit = kit});
+        assert_int_equal(source->classes.count, 2);
+        support_expect_items(source, (const char *const[]){"val/1.JPEG=1", "val/2.JPEG=0", "val/3.JPEG=1", NULL});
+        an_source_free(source);
+    }
+    /* A folder that is a class of the devkit is one, even alone. */
+    fixture_write(support_path("one/n02/1.JPEG"), "x", 1);
+    an_source *source = support_open_source(&(an_source_options){.path = support_path("one"), .devkit = kit});
+    support_expect_items(source, (const char *const[]){"n02/1.JPEG=1", NULL});
+    an_source_free(source);
+    pack_devkit("1\n2x\n1\n");
+    support_refused(&(an_source_options){.path = support_path("set"), .devkit = kit}, AN_ECORRUPT, "line 2: '2x'");
+}
+
 static void test_flat_folder(void **state)
 {
     (void)state;
@@ -181,6 +212,7 @@ int main(void)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, support_set_up, support_tear_down)
     const struct CMUnitTest tests[] = {
         CASE(test_val_with_devkit),
+        CASE(test_val_in_its_folder),
         CASE(test_flat_folder),
         CASE(test_val_with_lists),
     };

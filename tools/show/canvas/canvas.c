@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/png.h"
+#include "base/text/utf8.h"
 #include "tools/show/canvas/canvas_private.h"
 
 #define SIDE_MAX 16000 /* points: twice as many pixels are still a cairo image */
@@ -191,17 +192,16 @@ void an_canvas_image(an_canvas *c, const an_image *image, double x, double y, do
 /* The layout holds text afterwards; returns its width, which an ellipsis keeps within room. */
 static double layout_fit(an_canvas *c, const char *text, double room, double size, bool bold)
 {
-    char *valid = g_utf8_make_valid(text, -1);
+    an_shown shown = an_shown_make(text);
     PangoFontDescription *font = pango_font_description_from_string("DejaVu Sans, sans-serif");
     PangoRectangle ink, logical;
     pango_font_description_set_absolute_size(font, size * PANGO_SCALE);
     pango_font_description_set_weight(font, bold ? PANGO_WEIGHT_BOLD : PANGO_WEIGHT_NORMAL);
     pango_layout_set_font_description(c->layout, font);
     pango_layout_set_width(c->layout, room > 0 ? (int)(room * PANGO_SCALE) : -1);
-    pango_layout_set_text(c->layout, valid, -1);
+    pango_layout_set_text(c->layout, shown.text, -1);
     pango_layout_get_extents(c->layout, &ink, &logical);
     pango_font_description_free(font);
-    g_free(valid);
     return (double)logical.width / PANGO_SCALE;
 }
 

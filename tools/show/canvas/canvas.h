@@ -46,7 +46,7 @@ void an_canvas_rectangle(an_canvas *c, double x, double y, double width, double 
 void an_canvas_frame(an_canvas *c, double x, double y, double width, double height, an_colour colour, double line);
 void an_canvas_dot(an_canvas *c, double x, double y, double radius, an_colour colour);
 
-/* text may be any bytes: what is not UTF-8 is shown as replacement characters. */
+/* text may be any bytes: it is drawn as base/text/utf8.h shows it. */
 void an_canvas_text(an_canvas *c, const char *text, const an_text_style *style);
 double an_canvas_text_width(an_canvas *c, const char *text, double size, bool bold);
 

@@ -7,7 +7,7 @@
 
 typedef struct {
     an_train_config config;   /* first: options of the recipe keep their offsets */
-    an_viewer_options source; /* only run and weights */
+    an_viewer_options source; /* only run, weights and recipe */
     uint64_t record;
     int epochs;
 } augment_options;
@@ -60,7 +60,7 @@ static int configure(augment_options *o, const an_dataset *dataset, double *scal
 {
     an_trained trained = {0};
     *scale = 1;
-    if (!o->source.run && !o->source.weights) {
+    if (!o->source.run && !o->source.weights && !o->source.recipe) {
         if (an_train_config_scale(&o->config) == AN_SCALE_UNIT) {
             const double *d = an_dataset_statistics(dataset)->deviation;
             double mean = (d[0] + d[1] + d[2]) / 3;
@@ -68,7 +68,8 @@ static int configure(augment_options *o, const an_dataset *dataset, double *scal
         }
         return AN_OK;
     }
-    int rc = an_trained_open(&trained, o->source.run, o->source.weights);
+    const an_trained_source source = an_viewer_source(&o->source, dataset);
+    int rc = an_trained_open_source(&trained, &source);
     if (!rc) {
         o->config = trained.config;
         *scale = trained.input.scale;

@@ -5,7 +5,7 @@
 #include "tools/show/views/filters.h"
 
 typedef struct {
-    an_viewer_options source; /* only run and weights */
+    an_viewer_options source; /* only run, weights and recipe */
     int scale;
 } filters_options;
 
@@ -47,8 +47,9 @@ int an_show_filters(int argc, char **argv)
         rc = an_options_parse(&spec, argc, argv, &o, &arguments);
     if (!rc)
         rc = an_canvas_kind_of(arguments[0], &kind);
+    const an_trained_source source = an_viewer_source(&o.source, NULL);
     if (!rc)
-        rc = an_filters_load(&filters, o.source.run, o.source.weights);
+        rc = an_filters_load(&filters, &source);
     if (!rc)
         rc = an_filters_draw(&canvas, kind, &filters, o.scale == 1);
     if (!rc)

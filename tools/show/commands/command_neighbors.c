@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/program/log.h"
 #include "base/program/options.h"
+#include "base/text/utf8.h"
 #include "tools/show/commands/commands.h"
 #include "tools/show/views/neighbors_draw.h"
 #include "train/setup/data.h"
@@ -101,7 +102,8 @@ static void print(const finder *f, uint32_t q)
     for (uint32_t i = 0; i < nearest; i++) {
         const an_neighbor *n = &f->found[(size_t)q * nearest + i];
         printf("%" PRIu64 "\t%u\t%" PRIu64 "\t%.6g\t%s\t%s\n", f->indices[q], i + 1, n->index, n->distance,
-               class_of(f->queries, f->indices[q]), class_of(f->training, n->index));
+               an_shown_make(class_of(f->queries, f->indices[q])).text,
+               an_shown_make(class_of(f->training, n->index)).text);
     }
 }
 
@@ -224,8 +226,7 @@ static int run(const neighbors_options *o, an_canvas_kind kind, char *const *pat
     if (!rc)
         rc = an_viewer_open(&viewer, &o->viewer, training, true);
     if (!rc)
-        rc = an_train_class_check(queries, an_checkpoint_identity(viewer.trained.checkpoint)->classes,
-                                  an_checkpoint_path(viewer.trained.checkpoint));
+        rc = an_train_class_check(queries, viewer.trained.class_ids, viewer.trained.path);
     if (!rc && (uint64_t)o->nearest > an_dataset_count(training))
         rc = an_error(AN_EINVAL, "--nearest %d: '%s' holds only %" PRIu64 " images", o->nearest, paths[0],
                       an_dataset_count(training));

@@ -12,7 +12,7 @@
 
 typedef struct {
     an_train_config config;   /* first: options of the recipe keep their offsets */
-    an_viewer_options source; /* only run and weights */
+    an_viewer_options source; /* only run, weights and recipe */
     int classes;
 } network_options;
 
@@ -78,7 +78,8 @@ static int make_table(void)
 static int graph_of_run(const network_options *o, an_graph *graph)
 {
     an_trained trained;
-    int rc = an_trained_open(&trained, o->source.run, o->source.weights);
+    const an_trained_source source = an_viewer_source(&o->source, NULL);
+    int rc = an_trained_open_source(&trained, &source);
     if (!rc)
         rc = an_network_build(&trained.config, trained.classes, graph);
     an_trained_close(&trained);
@@ -102,8 +103,8 @@ int an_show_network(int argc, char **argv)
     if (!rc)
         rc = an_canvas_kind_of(arguments[0], &kind);
     if (!rc)
-        rc = o.source.run || o.source.weights ? graph_of_run(&o, &graph)
-                                              : an_network_build(&o.config, o.classes, &graph);
+        rc = o.source.run || o.source.weights || o.source.recipe ? graph_of_run(&o, &graph)
+                                                                 : an_network_build(&o.config, o.classes, &graph);
     if (!rc)
         rc = an_network_draw(&canvas, kind, &graph, "What the network is made of");
     if (!rc)

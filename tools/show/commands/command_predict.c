@@ -2,12 +2,15 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "base/program/log.h"
 #include "base/program/options.h"
+#include "base/text/utf8.h"
 #include "tools/show/commands/commands.h"
 #include "tools/show/views/predict.h"
+#include "train/state/text.h"
 
 #define SHOWN_MAX 64 /* images on a panel */
 
@@ -90,16 +93,24 @@ typedef struct {
 
 static void print_text(const an_viewer *v, const an_subject *s)
 {
-    printf("%s%s%s\n", s->name, s->label < 0 ? "" : ": ", s->label < 0 ? "" : v->names[s->label]);
+    printf("%s%s%s\n", an_shown_make(s->name).text, s->label < 0 ? "" : ": ",
+           s->label < 0 ? "" : an_shown_make(v->names[s->label]).text);
     for (uint32_t i = 0; i < s->said.count; i++)
         printf("  %s %5.1f %%  %s\n", (int)s->said.top[i] == s->label ? "*" : " ", 100 * (double)s->said.probability[i],
-               v->names[s->said.top[i]]);
+               an_shown_make(v->names[s->said.top[i]]).text);
     printf("\n");
+}
+
+/* Names may be any bytes: they are escaped. */
+static json_t *text_json(const char *text)
+{
+    return an_text_json(text, strlen(text));
 }
 
 static json_t *class_json(const an_viewer *v, int label)
 {
-    return json_pack("{s:i, s:s, s:s}", "label", label, "id", v->ids[label], "name", v->names[label]);
+    return json_pack("{s:i, s:o, s:o}", "label", label, "id", text_json(v->ids[label]), "name",
+                     text_json(v->names[label]));
 }
 
 static int print_json(const an_viewer *v, const an_subject *s, bool first)
@@ -112,14 +123,14 @@ static int print_json(const an_viewer *v, const an_subject *s, bool first)
         whole = whole && !json_array_append(top, one);
         json_decref(one);
     }
-    json_t *object = json_pack("{s:s, s:I, s:o?, s:o?}", "name", s->name, "index", (json_int_t)s->index, "true",
-                               s->label < 0 ? NULL : class_json(v, s->label), "top", top);
+    json_t *object = json_pack("{s:o, s:I, s:o?, s:o?}", "name", text_json(s->name), "index", (json_int_t)s->index,
+                               "true", s->label < 0 ? NULL : class_json(v, s->label), "top", top);
     char *text = whole && object ? json_dumps(object, JSON_REAL_PRECISION(7)) : NULL;
     if (text)
         printf("%s%s", first ? "" : ",\n", text);
     free(text);
     json_decref(object);
-    return text ? AN_OK : an_error(AN_EINVAL, "'%s': a name is not UTF-8 and cannot stand in JSON", s->name);
+    return text ? AN_OK : an_error(AN_ENOMEM, "out of memory for the predictions");
 }
 
 static int tell(void *context, an_subject *s)

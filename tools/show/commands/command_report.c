@@ -68,7 +68,7 @@ static int report(const report_options *o, const char *dataset_path)
     if (!rc)
         rc = an_viewer_open(&viewer, &o->viewer, dataset, dataset != NULL);
     if (!rc)
-        rc = an_filters_load(&filters, o->viewer.run, NULL);
+        rc = an_filters_load(&filters, &(an_trained_source){.run = o->viewer.run});
     if (!rc && dataset)
         rc = an_findings_make(&findings, &viewer, dataset, (uint32_t)o->mistakes);
     an_report_page page = {o->viewer.run, &viewer, &history, &filters, dataset, dataset ? &findings : NULL};

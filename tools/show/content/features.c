@@ -146,7 +146,7 @@ static int identity_make(identity *id, const an_viewer *v, const an_dataset *dat
     int rc = an_features_layer(&v->graph, &id->layer, &id->units);
     if (rc)
         return rc;
-    rc = an_safetensors_open(&file, an_checkpoint_path(v->trained.checkpoint));
+    rc = an_safetensors_open(&file, v->trained.path);
     if (rc)
         return rc;
     const char *checksum = an_safetensors_metadata(file, "xxh3");

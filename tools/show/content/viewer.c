@@ -8,6 +8,7 @@
 #include "base/program/log.h"
 #include "train/setup/data.h"
 #include "train/setup/network.h"
+#include "train/state/text.h"
 
 static int names_alloc(an_viewer *v)
 {
@@ -16,14 +17,15 @@ static int names_alloc(an_viewer *v)
     return v->ids && v->names ? AN_OK : an_error(AN_ENOMEM, "out of memory for %u class names", v->classes);
 }
 
+/* The list holds ids as state/text.h escapes them. */
 static int names_from_ids(an_viewer *v, const char *ids)
 {
     json_t *list = json_loads(ids, 0, NULL);
     bool whole = true;
     for (uint32_t i = 0; i < v->classes; i++) {
         const char *id = json_string_value(json_array_get(list, i));
-        v->ids[i] = strdup(id ? id : "?");
-        v->names[i] = strdup(id ? id : "?");
+        v->ids[i] = an_text_unescape(id ? id : "?");
+        v->names[i] = an_text_unescape(id ? id : "?");
         whole = whole && v->ids[i] && v->names[i];
     }
     json_decref(list);
@@ -57,20 +59,27 @@ static int names_from_training(an_viewer *v, const an_train_identity *identity)
 
 static int names_find(an_viewer *v, const an_dataset *dataset)
 {
-    const an_train_identity *identity = an_checkpoint_identity(v->trained.checkpoint);
     int rc = names_alloc(v);
     if (!rc)
-        rc = names_from_ids(v, identity->classes);
-    if (rc < 0 || !dataset)
-        return rc < 0 ? rc : names_from_training(v, identity);
-    rc = an_train_class_check(dataset, identity->classes, an_checkpoint_path(v->trained.checkpoint));
+        rc = names_from_ids(v, v->trained.class_ids);
+    if (rc < 0)
+        return rc;
+    if (!dataset)
+        return v->trained.checkpoint ? names_from_training(v, an_checkpoint_identity(v->trained.checkpoint)) : AN_OK;
+    rc = an_train_class_check(dataset, v->trained.class_ids, v->trained.path);
     return rc < 0 ? rc : names_from_dataset(v, dataset);
+}
+
+an_trained_source an_viewer_source(const an_viewer_options *options, const an_dataset *dataset)
+{
+    return (an_trained_source){options->run, options->weights, options->recipe, dataset};
 }
 
 int an_viewer_open(an_viewer *out, const an_viewer_options *options, const an_dataset *dataset, bool exec)
 {
     *out = (an_viewer){.options = *options};
-    int rc = an_trained_open(&out->trained, options->run, options->weights);
+    const an_trained_source source = an_viewer_source(options, dataset);
+    int rc = an_trained_open_source(&out->trained, &source);
     if (!rc) {
         out->classes = (uint32_t)out->trained.classes;
         rc = an_network_build(&out->trained.config, out->trained.classes, &out->graph);

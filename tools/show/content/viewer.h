@@ -11,7 +11,7 @@
 
 /* What every command that runs a network lets the user choose. */
 typedef struct {
-    const char *run, *weights, *devices;
+    const char *run, *weights, *recipe, *devices;
     int batch, compute_threads, loader_threads;
 } an_viewer_options;
 
@@ -23,9 +23,15 @@ typedef struct {
      .metavar = "FOLDER",                                                                                              \
      .offset = offsetof(owner, member.run),                                                                            \
      .help = "the best checkpoint of this run (the newest, if it never validated)"},                                   \
+        {.name = "weights",                                                                                            \
+         .key = 'w',                                                                                                   \
+         .type = AN_OPTION_STRING,                                                                                     \
+         .metavar = "FILE",                                                                                            \
+         .offset = offsetof(owner, member.weights),                                                                    \
+         .help = "this file: a checkpoint or an export, or weights alone with --recipe"},                              \
     {                                                                                                                  \
-        .name = "weights", .key = 'w', .type = AN_OPTION_STRING, .metavar = "FILE",                                    \
-        .offset = offsetof(owner, member.weights), .help = "this file: a checkpoint or an export"                      \
+        .name = "recipe", .type = AN_OPTION_STRING, .metavar = "FILE", .offset = offsetof(owner, member.recipe),       \
+        .help = "of weights that another program wrote: network, crop and all else that a checkpoint would tell"       \
     }
 #define AN_VIEWER_MACHINE(owner, member)                                                                               \
     {.heading = "Machine:"},                                                                                           \
@@ -54,6 +60,9 @@ typedef struct {
         .name = "threads", .key = 'j', .type = AN_OPTION_INT, .metavar = "N", .initial = "0", .min = 0, .max = 1024,   \
         .offset = offsetof(owner, member.loader_threads), .help = "loader threads (0: chosen)"                         \
     }
+
+/* Where the network comes from. dataset: see an_trained_source; NULL is fine. */
+an_trained_source an_viewer_source(const an_viewer_options *options, const an_dataset *dataset);
 
 typedef struct {
     an_viewer_options options;

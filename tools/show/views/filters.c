@@ -56,13 +56,13 @@ static int find_split(an_filters *f, an_trained *trained)
     return rc;
 }
 
-int an_filters_load(an_filters *out, const char *run, const char *weights)
+int an_filters_load(an_filters *out, const an_trained_source *source)
 {
     an_trained trained;
     *out = (an_filters){0};
-    int rc = an_trained_open(&trained, run, weights);
+    int rc = an_trained_open_source(&trained, source);
     if (!rc)
-        rc = read_tensor(out, an_checkpoint_path(trained.checkpoint));
+        rc = read_tensor(out, trained.path);
     if (!rc)
         rc = find_split(out, &trained);
     an_trained_close(&trained);

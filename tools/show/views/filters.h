@@ -3,6 +3,7 @@
 #define AN_TOOLS_SHOW_VIEWS_FILTERS_H
 
 #include "tools/show/canvas/canvas.h"
+#include "train/setup/trained.h"
 
 typedef struct {
     float *values; /* count x 3 x side x side */
@@ -10,9 +11,8 @@ typedef struct {
     int split; /* kernels of the first device; count if there is one device */
 } an_filters;
 
-/* Read the kernels from a run's best checkpoint, or from a file of weights that has a tensor "conv1.weight". Exactly
- * one of run and weights is given. */
-int an_filters_load(an_filters *out, const char *run, const char *weights);
+/* Read the kernels from a run's best checkpoint, or from a file of weights that has a tensor "conv1.weight". */
+int an_filters_load(an_filters *out, const an_trained_source *source);
 void an_filters_free(an_filters *filters); /* zeroed is fine */
 
 /* Draw the kernels with zero as middle grey. together: one scale for all, so that weak kernels look weak; otherwise
