@@ -43,3 +43,11 @@ void an_log(an_log_level level, const char *format, ...)
     funlockfile(stderr);
     va_end(arguments);
 }
+
+void an_log_lines(an_log_level level, const char *text, size_t size)
+{
+    for (const char *end; size && (end = memchr(text, '\n', size)); text = end + 1) {
+        an_log(level, "%.*s", (int)(end - text), text);
+        size -= (size_t)(end - text) + 1;
+    }
+}

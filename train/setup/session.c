@@ -37,8 +37,8 @@ static int open_exec(an_session *s)
     if (rc)
         return rc;
     rc = an_exec_create(&s->exec, &s->graph, &options);
-    if (rc && s->notes.size) /* what was found wrong with kernels may explain the failure */
-        an_log(AN_LOG_WARNING, "%.*s", (int)s->notes.size - 1, (const char *)s->notes.data);
+    if (rc) /* what was found wrong with kernels may explain the failure */
+        an_log_lines(AN_LOG_WARNING, (const char *)s->notes.data, s->notes.size);
     if (rc == AN_EUNSUPPORTED)
         return AN_EIO; /* it is this machine that lacks something, not the data */
     if (rc)

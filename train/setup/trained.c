@@ -112,8 +112,7 @@ int an_trained_exec(an_trained *trained, const char *devices, int batch, int thr
     options.conversion = &conversion;
     options.notes = &notes;
     rc = an_exec_create(out, &graph, &options);
-    if (notes.size)
-        an_log(AN_LOG_WARNING, "%.*s", (int)notes.size - 1, (const char *)notes.data);
+    an_log_lines(AN_LOG_WARNING, (const char *)notes.data, notes.size);
     an_buffer_free(&notes);
     if (rc == AN_EUNSUPPORTED)
         return AN_EIO; /* it is this machine that lacks something, not the data */
