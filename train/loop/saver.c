@@ -10,11 +10,13 @@
 #include "train/watch/board.h"
 
 /* DESIGN. Two threads hand one job to and fro: the caller's, which trains, and the saver's. The stage says whose turn
- * it is; it changes under the lock, and each change wakes whoever waits. IDLE     the caller may take a snapshot and
- * begin a job; WRITING  the saver's thread waits for the snapshot's values and writes them; snapshot, job, run and
- * result are its own meanwhile; WRITTEN  the caller may take the result. The caller waits only if it asks to, in
- * an_saver_take, and in an_saver_free. Without a snapshot there is no thread, and the caller goes through the same
- * stages in an_saver_begin. */
+ * it is. It changes under the lock, and each change wakes whoever waits.
+ *   - IDLE: the caller may take a snapshot and begin a job.
+ *   - WRITING: the saver's thread waits for the snapshot's values and writes them. Snapshot, job, run and result are
+ * its own meanwhile.
+ *   - WRITTEN: the caller may take the result.
+ * The caller waits only if it asks to, in an_saver_take, and in an_saver_free. Without a snapshot there is no thread,
+ * and the caller goes through the same stages in an_saver_begin. */
 typedef enum { IDLE, WRITING, WRITTEN } stage;
 
 struct an_saver {
