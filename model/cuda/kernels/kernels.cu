@@ -44,7 +44,7 @@ static cudaError_t launch(const void *function, const void *args, uint64_t threa
 
 /* Two blocks of each kernel fit on a processor: no kernel takes more than 128 registers. */
 #define KERNEL(name, type)                                                                                             \
-    extern "C" __global__ void __launch_bounds__(THREADS, 2) an_device_##name(const __grid_constant__ type args)                                     \
+    extern "C" __global__ void __launch_bounds__(THREADS, 2) an_device_##name(const __grid_constant__ type args)       \
     {                                                                                                                  \
         const uint64_t items = ((const an_kernel_places *)&args)->items;                                               \
         for (uint64_t i = FIRST; i < items; i += STEP)                                                                 \
