@@ -5,9 +5,10 @@
 
 Needs the CUDA toolkit's cuobjdump: on PATH, or the file that $CUOBJDUMP names. Counted is the longest way through a kernel that an item
 can go, with its loops as often as the table KERNELS says. Left out are ways that call a subroutine (division of numbers beyond 32 bits,
-roots of denormal numbers), unless there is no other, and, where a kernel stores 16 bytes at once, ways that do not. bf16 takes longer ways
-than fp32, as its 16 bytes hold twice as many values. Times are those of AlexNet at batch 128 in bf16: an instruction of a warp a cycle in each of an H100's 528 schedulers, and the bytes of tools/gpu-model.py.
-Both are what the hardware can do at best: a kernel that is far slower than both waits, because too few loads are on their way.
+roots of denormal numbers), unless there is no other, and, where a kernel stores 16 bytes at once, ways that do not. bf16 takes longer
+ways than fp32, as its 16 bytes hold twice as many values. Times are those of AlexNet at batch 128 in bf16: an instruction of a warp a
+cycle in each of an H100's 528 schedulers, and the bytes of tools/gpu-model.py. Both are what the hardware can do at best: a kernel that
+is far slower than both waits, because too few loads are on their way.
 """
 import importlib.machinery
 import importlib.util
