@@ -117,6 +117,14 @@ class Count(unittest.TestCase):
         self.assertEqual(count.longest(tiny, through=("LDG.E.128", 1)), 9)
         self.assertEqual(count.longest(tiny, through=("LDG.E.128", 2)), float("-inf"))
 
+    def test_loops_that_are_left_out(self):
+        """A loop that holds the instruction is not gone through, not even past it."""
+        count = load("gpu-count")
+        code = [(0, "@P0 BRA 0x60"), (0x10, "@P1 BRA 0x30"), (0x20, "ISETP R1"), (0x30, "LDG R1"), (0x40, "@P2 BRA 0x10"), (0x50, "NOP"),
+                (0x60, "STG.E desc[UR4][R2.64], R8"), (0x70, "EXIT")]
+        self.assertEqual(count.longest(code), 8)
+        self.assertEqual(count.longest(code, never="ISETP"), 3)
+
     def test_divergence_is_no_jump(self):
         """BRA.DIV leaves only where lanes have parted; the way goes on behind it."""
         count = load("gpu-count")
