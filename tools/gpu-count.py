@@ -5,9 +5,10 @@
 
 Needs the CUDA toolkit's cuobjdump: on PATH, or the file that $CUOBJDUMP names. Counted is the longest way through a kernel that an item
 can go, with its loops as often as the table KERNELS says. Left out are ways that call a subroutine (division of numbers beyond 32 bits,
-roots of denormal numbers), unless there is no other, and, where a kernel stores 16 bytes at once, ways that do not. Times are those of
-AlexNet at batch 128 in bf16: an instruction of a warp a cycle in each of an H100's 528 schedulers, and the bytes of tools/gpu-model.py.
-Both are what the hardware can do at best: a kernel that is far slower than both waits, because too few loads are on their way.
+roots of denormal numbers), unless there is no other, and, where a kernel stores 16 bytes at once, ways that do not. bf16 takes longer
+ways than fp32, as its 16 bytes hold twice as many values. Times are those of AlexNet at batch 128 in bf16: an instruction of a warp a
+cycle in each of an H100's 528 schedulers, and the bytes of tools/gpu-model.py. Both are what the hardware can do at best: a kernel that
+is far slower than both waits, because too few loads are on their way.
 """
 import importlib.machinery
 import importlib.util
@@ -22,21 +23,50 @@ ISSUED = 528 * 32 * 1.98e9  # instructions/s of threads, at the highest clock
 BATCH = 128
 Loop = namedtuple("Loop", "begin end")
 
-# Kernel; part and row of the model; items of a launch and values of an item; loads that an item makes in its innermost loops, and how
-# often it goes through the loops around these; instructions that are only on ways that AlexNet never goes (powf, where beta is not 3/4).
-CONV1, CONV2, POOL1, POOL2 = BATCH * 96 * 55 * 55, BATCH * 256 * 27 * 27, BATCH * 96 * 27 * 27, BATCH * 256 * 13 * 13
+# row: part and row of the model; items: of a launch; values: that the table counts instructions for; loads: that an item makes in its
+# innermost loops; turns: how often it goes through the loops around these; never: instructions that are only on ways, and in loops, that
+# AlexNet in bf16 does not take; through: an instruction that the way meets, and how often.
+Kernel = namedtuple("Kernel", "name row items values loads turns never through", defaults=(1, 1, None, None))
+PROCESSORS, SUMMING = 132, 132 * 512  # threads that the kernels with sums are made for (model/cuda/layers/slope.c)
+GROUP = 8  # channels of a thread
+
+
+def peaks(name, row, channels, h, oh):
+    """Two rows of y, across columns of it (model/cuda/layers/peaks.c), in 2 windows + 1 steps; normalised, a step loads neighbours too."""
+    whole = BATCH * ((oh + 1) // 2) * channels // GROUP
+    wanted = -(-PROCESSORS * 1024 // whole)
+    across = -(-oh // wanted) if wanted < oh else 1
+    parts = -(-oh // across)
+    steps = (2 * oh + parts) / parts
+    return Kernel(name, row, whole * parts, BATCH * channels * h * h, steps * (15 if name == "lrn_peaks" else 5))
+
+
+def peaks_back(name, row, channels, h):
+    """Chunks of blocks of 2 x 2 pixels, each of which loads 4 pixels, and 4 windows with their positions."""
+    blocks, groups = BATCH * ((h + 1) // 2) ** 2, channels // GROUP
+    chunks = min(SUMMING // groups, (blocks + 1) // 2)
+    return Kernel(name, row, chunks * groups, BATCH * channels * h * h, blocks / chunks * (40 if name == "lrn_peaks_back" else 16))
+
+
+def slope(row, channels, h):
+    """Four rows of y and of its gradient a step. Activations other than ReLU are told apart in the loop."""
+    rows, groups = BATCH * h * h, channels // GROUP
+    chunks = SUMMING // groups
+    return Kernel("slope", row, chunks * groups, rows * channels, 8 * -(-rows // (4 * chunks)), 1, r"ISETP\.NE.*, 0x[23], PT")
+
+
+GRADIENT, CONVERTED = "gradient of both, slope, bias sums", BATCH * 57 * 57 * 48
 KERNELS = [
-    ("convert", ("input", "bytes to values"), BATCH * 224 * 224 * 2, 4, 1, 1, None),
-    ("lrn", ("conv1", "normalisation"), CONV1 // 8, 8, 1, 1, "FRND"),
-    ("lrn_back", ("conv1", "normalisation's gradient"), CONV1 // 8, 8, 1, 1, "FRND"),
-    ("pool", ("conv1", "pooling"), POOL1 // 8, 8, 9, 3, None),
-    ("pool_back", ("conv1", "pooling's gradient"), CONV1 // 8, 8, 4, 2, None),
-    ("lrn", ("conv2", "normalisation"), CONV2 // 8, 8, 1, 1, "FRND"),
-    ("lrn_back", ("conv2", "normalisation's gradient"), CONV2 // 8, 8, 1, 1, "FRND"),
-    ("pool", ("conv2", "pooling"), POOL2 // 8, 8, 9, 3, None),
-    ("pool_back", ("conv2", "pooling's gradient"), CONV2 // 8, 8, 4, 2, None),
-    ("slope", ("conv1", "slope, bias sums"), CONV1 // 128, 128, 256, 1, None),
-    ("sgd", ("update", "fc6"), 9216 * 4096, 1, 4, 1, None),
+    # in the middle of an image: two runs of four means
+    Kernel("convert", ("input", "bytes to blocks of values"), CONVERTED // GROUP, CONVERTED, 1, 1, r"LD\.E\.U8", ("LD.E.128", 2)),
+    peaks("lrn_peaks", ("conv1", "normalisation, pooling"), 96, 55, 27),
+    peaks_back("lrn_peaks_back", ("conv1", GRADIENT), 96, 55),
+    peaks("lrn_peaks", ("conv2", "normalisation, pooling"), 256, 27, 13),
+    peaks_back("lrn_peaks_back", ("conv2", GRADIENT), 256, 27),
+    slope(("conv3", "slope, bias sums"), 384, 13),
+    peaks("peaks", ("conv5", "pooling"), 256, 13, 6),
+    peaks_back("peaks_back", ("conv5", "pooling's gradient, slope, bias sums"), 256, 13),
+    Kernel("sgd", ("update", "fc6"), 9216 * 4096, 9216 * 4096, 4),
 ]
 
 
@@ -63,7 +93,7 @@ def target(words):
 
 
 def is_conditional(words):
-    return words.startswith("@") or bool(re.search(r"\b(BRA|EXIT)\S* !?U?P\d", words))
+    return words.startswith("@") or "BRA.DIV" in words or bool(re.search(r"\b(BRA|EXIT)\S* !?U?P\d", words))
 
 
 def loops_of(code):
@@ -95,27 +125,31 @@ def is_within(loop, loops):
     return any(other != loop and other.begin <= loop.begin and loop.end <= other.end for other in loops)
 
 
-def longest(code, loads=1, turns=1, never=None, calls=False):
+def longest(code, loads=1, turns=1, never=None, through=None, calls=False):
     """The instructions of the longest way from the first to an end that stores (16 bytes at once, where any do)."""
     weight, place = weights_of(code, loads, turns), {address: i for i, (address, _) in enumerate(code)}
     wanted, none = "STG.E.128" if any("STG.E.128" in words for _, words in code) else "STG", float("-inf")
-    best = [[none, none] for _ in range(len(code) + 1)]  # from an instruction on: whether it was stored before
+    met, often = through or ("", 0)
+    left_out = [loop for loop, words in loops_of(code).items() if never and any(re.search(never, word) for word in words)]
+    states = [(stored, times) for stored in (0, 1) for times in range(often + 1)]
+    best = [dict.fromkeys(states, none) for _ in range(len(code) + 1)]  # from an instruction on: by what the way has met before
     for i in range(len(code) - 1, -1, -1):
         address, words = code[i]
         to, ends = target(words), re.search(r"\b(EXIT|RET)\b", words)
-        if (not calls and "CALL" in words) or "RET" in words or (never and never in words):
+        if (not calls and "CALL" in words) or "RET" in words or (never and re.search(never, words)) or \
+                any(loop.begin <= address <= loop.end for loop in left_out):
             continue
-        for seen in (0, 1):
-            now = int(seen or wanted in words)
-            ways = [0.0] if ends and now else []
+        for stored, times in states:
+            now = int(stored or wanted in words), min(often, times + (met in words))
+            ways = [0.0] if ends and now == (1, often) else []
             if to is not None and to > address:
                 ways.append(best[place[to]][now])
             if is_conditional(words) or not (ends or to is not None):
                 ways.append(best[i + 1][now])
-            best[i][seen] = weight[address] + max(ways, default=none)
-    if best[0][0] == none and not calls:
-        return longest(code, loads, turns, never, calls=True)
-    return best[0][0]
+            best[i][stored, times] = weight[address] + max(ways, default=none)
+    if best[0][0, 0] == none and not calls:
+        return longest(code, loads, turns, never, through, calls=True)
+    return best[0][0, 0]
 
 
 def disassemble(path, architecture):
@@ -131,13 +165,13 @@ def rows(kernels):
     """A row for each line of KERNELS whose kernel exists, and one for each kernel without a line."""
     module = model()
     known = {(row.part, row.what): row for design in (module.first, module.second) for row in design("bf16", BATCH)}
-    for name, which, items, values, loads, turns, never in KERNELS:
-        if name in kernels:
-            count, size = longest(kernels[name], loads, turns, never), known[which].bytes
-            issued, moved = count * items / ISSUED * 1e6, module.us(size)
-            yield (name, ": ".join(which), f"{count:.0f}", f"{count / values:.0f}", f"{issued:.0f} us",
+    for kernel in KERNELS:
+        if kernel.name in kernels:
+            count, size = longest(kernels[kernel.name], *kernel[4:]), known[kernel.row].bytes
+            issued, moved = count * kernel.items / ISSUED * 1e6, module.us(size)
+            yield (kernel.name, ": ".join(kernel.row), f"{count:.0f}", f"{count * kernel.items / kernel.values:.1f}", f"{issued:.1f} us",
                    f"{size / 1e6:.1f} MB, {moved:.0f} us", "instructions" if issued > moved else "bytes")
-    for name in sorted(set(kernels) - {row[0] for row in KERNELS}):
+    for name in sorted(set(kernels) - {kernel.name for kernel in KERNELS}):
         yield name, "", f"{longest(kernels[name]):.0f}, loops once", "", "", "", ""
 
 

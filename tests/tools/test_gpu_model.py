@@ -45,11 +45,11 @@ class Model(unittest.TestCase):
     def test_bytes(self):
         """By hand, in bf16 at batch 128."""
         rows = {(row.part, row.what): row.bytes for row in load("gpu-model").second("bf16", 128)}
-        conv, pooled = 128 * 55 * 55 * 96, 128 * 27 * 27 * 96
+        conv, pooled, sums = 128 * 55 * 55 * 96, 128 * 27 * 27 * 96, 2 * 132 * 512 * 8 * 4
         self.assertEqual(rows["input", "bytes to blocks of values"], 128 * 224 * 224 * 3 + 256 * 256 * 3 * 4 + 128 * 57 * 57 * 48 * 2)
         self.assertEqual(rows["conv1", "normalisation, pooling"], 2 * conv + 2 * pooled + pooled)
-        self.assertEqual(rows["conv1", "gradient of both, slope, bias sums"], 2 * conv + 2 * pooled + pooled + 2 * conv)
-        self.assertEqual(rows["conv3", "slope, bias sums"], 3 * 2 * 128 * 13 * 13 * 384)
+        self.assertEqual(rows["conv1", "gradient of both, slope, bias sums"], 2 * conv + 2 * pooled + pooled + 2 * conv + sums)
+        self.assertEqual(rows["conv3", "slope, bias sums"], 3 * 2 * 128 * 13 * 13 * 384 + sums)
         self.assertEqual(rows["update", "fc6"], 9216 * 4096 * 22)
 
     def test_timed_kernels_are_what_was_measured(self):
@@ -109,14 +109,37 @@ class Count(unittest.TestCase):
         self.assertEqual(count.longest(kernels["bare"]), 2)
         self.assertEqual(count.longest(kernels["tiny"], loads=1), 3 + 3 + 3)
 
+    def test_ways_that_are_left_out(self):
+        """never leaves out ways with an instruction, through those that lack one."""
+        count = load("gpu-count")
+        tiny = dict(count.functions(LISTING))["tiny"]
+        self.assertEqual(count.longest(tiny, never=r"LDG\.E|FADD"), float("-inf"))
+        self.assertEqual(count.longest(tiny, through=("LDG.E.128", 1)), 9)
+        self.assertEqual(count.longest(tiny, through=("LDG.E.128", 2)), float("-inf"))
+
+    def test_loops_that_are_left_out(self):
+        """A loop that holds the instruction is not gone through, not even past it."""
+        count = load("gpu-count")
+        code = [(0, "@P0 BRA 0x60"), (0x10, "@P1 BRA 0x30"), (0x20, "ISETP R1"), (0x30, "LDG R1"), (0x40, "@P2 BRA 0x10"), (0x50, "NOP"),
+                (0x60, "STG.E desc[UR4][R2.64], R8"), (0x70, "EXIT")]
+        self.assertEqual(count.longest(code), 8)
+        self.assertEqual(count.longest(code, never="ISETP"), 3)
+
+    def test_divergence_is_no_jump(self):
+        """BRA.DIV leaves only where lanes have parted; the way goes on behind it."""
+        count = load("gpu-count")
+        code = [(0, "BRA.DIV UR4, 0x40"), (0x10, "STG.E desc[UR4][R2.64], R8"), (0x20, "EXIT"), (0x40, "BRA 0x10")]
+        self.assertEqual(count.longest(code), 3)
+
     def test_command(self):
-        """A stand-in for cuobjdump, which not every machine has; without it the tool says what to install."""
+        """A stand-in for cuobjdump, which not every machine has; without it the tool says what to install. The inner loop is gone through
+        as often as pool5's loads say: 15 times."""
         with tempfile.TemporaryDirectory() as folder:
-            (Path(folder) / "dump").write_text(f"#!/bin/sh\ncat <<'END'\n{LISTING.replace('tiny', 'pool')}\nEND\n")
+            (Path(folder) / "dump").write_text(f"#!/bin/sh\ncat <<'END'\n{LISTING.replace('tiny', 'peaks')}\nEND\n")
             (Path(folder) / "dump").chmod(0o755)
             said = run("gpu-count", "kernels.o", CUOBJDUMP=f"{folder}/dump")
             self.assertEqual(said.returncode, 0, said.stderr)
-            self.assertRegex(said.stdout, r"(?m)^\| pool \| conv1: pooling \| 33 \| 4 \| 1 us \| 101\.2 MB, 34 us \| bytes \|$")
+            self.assertRegex(said.stdout, r"(?m)^\| peaks \| conv5: pooling \| 51 \| 0\.7 \| 0\.1 us \| 14\.6 MB, 5 us \| bytes \|$")
             self.assertRegex(said.stdout, r"(?m)^\| bare \|  \| 2, loops once \|")
             missing = run("gpu-count", "kernels.o", CUOBJDUMP=f"{folder}/none")
         self.assertEqual(missing.returncode, 77)
