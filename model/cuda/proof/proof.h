@@ -12,11 +12,11 @@
  * case. A weight's gradient adds some 400,000 products: there the roundings of TF32 times that sum are as large as the
  * gradient, and any result would pass.) With k the number of products:
  *
- *   fp32   rounding 2^-22, growth 2^-12 + 2^-18 sqrt(k): much more than roundings in fp32, about 2^-24 sqrt(k),
- *          because transforms (Winograd's, Fourier's) magnify them. One product left out shows as 1 / sqrt(k).
- *   tf32   rounding 2^-9, growth 2^-7 + 2^-23 k: a factor that is cut, not rounded, to 10 bits is up to 2^-10 too
- * small, and so are products and sums; tensor cores cut partial sums as well. bf16   rounding 2^-8 (the result's,
- * twice; 2^-22 if the result is fp32), growth 2^-9 + 2^-23 k.
+ * - fp32: rounding 2^-22, growth 2^-12 + 2^-18 sqrt(k). This is much more than roundings in fp32, about 2^-24 sqrt(k),
+ *   because transforms (Winograd's, Fourier's) magnify them. One product left out shows as 1 / sqrt(k).
+ * - tf32: rounding 2^-9, growth 2^-7 + 2^-23 k. A factor that is cut, not rounded, to 10 bits is up to 2^-10 too small,
+ *   and so are products and sums; tensor cores cut partial sums as well.
+ * - bf16: rounding 2^-8 (the result's, twice; 2^-22 if the result is fp32), growth 2^-9 + 2^-23 k.
  *
  * slack is 2^-10 behind tanh and the sigmoid, which devices have instructions for that are not exact, else 0.
  *
