@@ -639,7 +639,7 @@ static void test_classes_and_names(void **state)
     config.classes_from = train;
     config.class_names = strcpy(wrong, fixture_path(&f, "wrong.tsv"));
     fixture_write(wrong, "other\tname\n", 11);
-    ingest_fails(AN_EINVAL, "none of the 3 classes");
+    ingest_fails(AN_ECORRUPT, "none of the 3 classes");
     config.class_names = NULL;
     ingest_ok();
     dataset = support_open(destination);

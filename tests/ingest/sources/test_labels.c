@@ -120,7 +120,7 @@ static void test_val_with_devkit(void **state)
     pack_devkit("1\n2\n3\n"); /* 3 is the synset with children */
     support_refused(&options, AN_ECORRUPT, "is no class of meta.mat");
     pack_devkit("1\n2\n");
-    support_refused(&options, AN_EINVAL, "3 files, but there are 2 labels");
+    support_refused(&options, AN_ECORRUPT, "3 files, but there are 2 labels");
     fixture_write(kit, "nonsense", 8);
     support_refused(&options, AN_ECORRUPT, "devkit");
 }
@@ -176,9 +176,9 @@ static void test_flat_folder(void **state)
     support_put("labels.txt", "n02\nn01\nn02\n");
     expect_val(&options, 2);
     support_put("labels.txt", "1\n0\n");
-    support_refused(&options, AN_ENOTFOUND, "there are only 2");
+    support_refused(&options, AN_ECORRUPT, "there are only 2");
     support_put("labels.txt", "1\n0\n1\n0\n");
-    support_refused(&options, AN_EINVAL, "3 files, but there are 4 labels");
+    support_refused(&options, AN_ECORRUPT, "3 files, but there are 4 labels");
 }
 
 static void test_val_with_lists(void **state)
@@ -190,7 +190,7 @@ static void test_val_with_lists(void **state)
     snprintf(synsets, sizeof(synsets), "%s", support_path("synsets.txt"));
     make_val_tar();
     an_source_options options = {.path = tar};
-    support_refused(&options, AN_EINVAL, "--devkit");
+    support_refused(&options, AN_ECORRUPT, "--devkit");
     options.labels = labels;
     support_put("labels.txt", "n02\nn01\nn02\n"); /* ids in the order of names */
     expect_val(&options, 2);
@@ -204,7 +204,7 @@ static void test_val_with_lists(void **state)
     support_put("labels.txt", "1\n2\n1\n"); /* lines of the list of ids */
     expect_val(&options, 2);
     support_put("labels.txt", "1\n2\n3\n");
-    support_refused(&options, AN_EINVAL, "line 3");
+    support_refused(&options, AN_ECORRUPT, "line 3");
 }
 
 int main(void)
