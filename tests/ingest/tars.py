@@ -113,6 +113,8 @@ class Paths(Case):
         tar = self.tar(member("Data/ant/1.png", png(1)), member("Data/ant/2.png", png(2)))
         self.assertEqual(self.run_on(tar)[1], {"ant": 2})
         self.assertEqual(self.run_on(self.tar(member("ant/1.png", png(1))))[1], {"ant": 1})
+        tar = self.tar(member("ant/1.png", png(1)), folder("ant/empty"))  # an empty folder does not make a top folder of it
+        self.assertEqual(self.run_on(tar)[:3], (0, {"ant": 1}, {}))
 
     def test_a_tar_inside_is_a_class_and_never_a_top_folder(self):
         inner = self.tar(member("images/a/1.png", png(1)), member("images/b/2.png", png(2)), name="inner").read_bytes()
