@@ -135,7 +135,7 @@ int an_sheet_make(const an_dataset *dataset, const an_sheet_options *options, an
     sheet s = {.dataset = dataset, .cell = options->cell};
     s.count = total < options->images ? (uint32_t)total : options->images;
     if (!s.count || !s.cell)
-        return an_error(AN_EINVAL, "no images for a sheet of '%s'", an_dataset_path(dataset));
+        return an_error(AN_ECORRUPT, "no images for a sheet of '%s'", an_dataset_path(dataset));
     s.chosen = malloc(s.count * sizeof(*s.chosen));
     int rc = s.chosen ? an_decoder_create(&s.worker.decoder) : an_error(AN_ENOMEM, "out of memory for the sheet");
     if (!rc)

@@ -77,10 +77,18 @@ static void expand_to_rgb(png_job *job)
     png_read_update_info(job->png, job->info);
 }
 
+/* Texts and profiles change no pixel, but a small file of compressed ones can fill gigabytes. */
+static void pass_over_texts(png_job *job)
+{
+    static const png_byte names[] = "tEXt\0zTXt\0iTXt\0iCCP"; /* each with its terminator */
+    png_set_keep_unknown_chunks(job->png, PNG_HANDLE_CHUNK_NEVER, names, sizeof(names) / 5);
+}
+
 static int read_header(png_job *job, uint64_t pixels_max)
 {
     if (setjmp(png_jmpbuf(job->png)))
         return failed(job);
+    pass_over_texts(job);
     png_set_read_fn(job->png, job, read_bytes);
     png_read_info(job->png, job->info);
     job->width = png_get_image_width(job->png, job->info);

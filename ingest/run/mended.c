@@ -35,6 +35,19 @@ static int listing_of(const char *manifest, an_buffer *out)
     return rc;
 }
 
+/* Of all that differs when inputs were added or removed, their number says most. */
+static int check_count(const an_mended *m, const char *manifest)
+{
+    json_t *object = json_loads(manifest, 0, NULL);
+    const json_t *items = json_object_get(object, "items");
+    json_int_t before = json_integer_value(items), now = (json_int_t)m->source->items;
+    bool differs = items && before != now;
+    json_decref(object);
+    if (!differs)
+        return AN_OK;
+    return an_error(AN_EINVAL, "the source had %lld inputs and has %lld now", (long long)before, (long long)now);
+}
+
 /* The sizes that the inputs had, in the order in which they are read. *out is empty if the file for this manifest is
  * not there or holds another number of inputs. */
 static int read_sizes(const an_mended *m, const char *before, an_buffer *out)
@@ -77,7 +90,9 @@ int an_mended_manifest(void *mended, an_writer *writer, const char *before, char
     m->changed = true;
     an_source then = *m->source; /* only what the manifest is made of is used */
     an_buffer sizes = {0}, was = {0}, is = {0};
-    int rc = m->source->operations->input ? read_sizes(m, before, &sizes) : AN_OK;
+    int rc = check_count(m, before);
+    if (!rc && m->source->operations->input)
+        rc = read_sizes(m, before, &sizes);
     const uint64_t *values = (const uint64_t *)(const void *)sizes.data;
     if (!rc && sizes.size)
         rc = m->source->operations->identity_with(m->source, values, &then.identity, &then.bytes);

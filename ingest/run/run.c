@@ -77,6 +77,8 @@ static int fill(run *r, an_writer *writer, an_statistics_sums *sums)
     an_progress_finish(&r->progress, state->consumed, NULL);
     if (!rc)
         rc = over_limit(r, state);
+    if (!rc && !state->consumed) /* of a stream: others are not opened without images */
+        rc = an_error(AN_ECORRUPT, "no images on standard input");
     if (!rc && !state->images)
         rc = an_error(AN_ECORRUPT, "none of %llu inputs is a usable image: see '%s.rejected.ndjson'",
                       (unsigned long long)state->consumed, r->destination);

@@ -39,7 +39,7 @@ static int name_classes(an_setup *setup, const an_ingest_config *config, const c
         if (!rc && !config->class_names && !config->classes_from)
             rc = an_source_note_class_order(setup->source, &names, (char *)path.data);
         if (!rc && config->class_names && !named)
-            rc = an_error(AN_EINVAL, "--class-names '%s' has a name for none of the %u classes, such as '%s'",
+            rc = an_error(AN_ECORRUPT, "--class-names '%s' has a name for none of the %u classes, such as '%s'",
                           config->class_names, setup->source->classes.count, setup->source->classes.entries[0].id);
     }
     an_classes_free(&names);

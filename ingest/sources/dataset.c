@@ -86,7 +86,7 @@ static int take_classes(dataset_source *s, const an_classes *given)
         if (!given)
             rc = an_classes_add(&s->source.classes, one->id, strcmp(one->id, one->name) ? one->name : NULL);
         else if (an_classes_find(given, one->id, &s->labels[i]))
-            rc = an_error(AN_EINVAL, "class '%s' is not among the %u given classes", one->id, given->count);
+            rc = an_error(AN_ECORRUPT, "class '%s' is not among the %u given classes", one->id, given->count);
     }
     return rc;
 }

@@ -74,10 +74,11 @@ static int add_file(an_folder_walk *w, const found_file *file, uint64_t position
     const char *name = (const char *)w->names.data + file->name;
     const an_truth_entry *entry;
     uint32_t label;
+    const char *labels = w->options->labels;
     int rc = an_truth_find(&w->truth, name, position, &entry);
-    if (!rc)
-        rc = an_listing_class_at(w->listing, an_truth_label(&w->truth, entry), w->options->labels ? entry->line : 0,
-                                 &label);
+    if (rc)
+        return an_error_prefix(rc, "'%s'", labels ? labels : w->options->devkit);
+    rc = an_listing_class_at(w->listing, an_truth_label(&w->truth, entry), labels ? entry->line : 0, &label);
     return rc ? rc : an_listing_add(w->listing, name, label, AN_LISTING_OWN_FILE, 0, file->size);
 }
 

@@ -56,7 +56,7 @@ static int check_path(reading *r, const char *name, uint32_t label, uint32_t num
     if (rc || known->label == label)
         return rc;
     const an_class_entry *classes = an_listing_source(r->listing)->classes.entries;
-    return an_error(AN_EINVAL, "'%.200s' is of class '%.100s', but line %u says '%.100s'", name, classes[label].id,
+    return an_error(AN_ECORRUPT, "'%.200s' is of class '%.100s', but line %u says '%.100s'", name, classes[label].id,
                     known->line, classes[known->label].id);
 }
 
@@ -74,9 +74,9 @@ static int add_line(reading *r, char *line, uint32_t number)
         return AN_OK;
     }
     if (!*class_id)
-        return an_error(AN_EINVAL, "'%.200s' has no class: expected image path, tab, class", line);
+        return an_error(AN_ECORRUPT, "'%.200s' has no class: expected image path, tab, class", line);
     if (!exists && ambiguous)
-        return an_error(AN_EINVAL,
+        return an_error(AN_ECORRUPT,
                         "no file '%.200s', but the line has several tabs or blanks: expected image path, "
                         "tab, class",
                         line);
@@ -95,7 +95,7 @@ static int read_lines(reading *r, const char *path)
     while (!rc && an_lines_next(&lines, &line)) {
         rc = add_line(r, line, lines.number);
         if (rc)
-            an_error_prefix(rc, "'%s', line %u", path, lines.number);
+            an_error_prefix(rc, "'%s': line %u", path, lines.number);
     }
     an_lines_free(&lines);
     if (!rc && r->comments)

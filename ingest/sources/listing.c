@@ -34,6 +34,7 @@ struct an_listing {
     an_item_kind kind;
     uint32_t width, height;
     uint64_t contents; /* as given to an_listing_seal */
+    uint32_t gaps;     /* classes that note_gaps told of */
 };
 
 static void listing_free(an_source *source)
@@ -256,7 +257,8 @@ static int note_gaps(an_listing *listing, const uint32_t *map, uint32_t met)
         seen[map[i]] = 1;
     }
     free(seen);
-    if (occur == count)
+    listing->gaps = count - occur;
+    if (!listing->gaps)
         return AN_OK;
     return an_note(&listing->source.notes,
                    "labels are the numbers from %u to %u, of which %u occur: %u classes are made; to have %u, give "
@@ -302,7 +304,11 @@ static int note_empty_classes(an_listing *listing)
     for (uint64_t i = 0; i < listing->count; i++)
         if (listing->entries[i].file != REFUSED)
             images[listing->entries[i].label]++;
-    int rc = an_source_note_empty_classes(&listing->source, images);
+    uint32_t empty = 0;
+    for (uint32_t i = 0; i < listing->source.classes.count; i++)
+        empty += !images[i];
+    bool noted = empty == listing->gaps; /* by note_gaps */
+    int rc = noted ? AN_OK : an_source_note_empty_classes(&listing->source, images);
     free(images);
     return rc;
 }

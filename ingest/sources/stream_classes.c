@@ -21,7 +21,7 @@ static int label_of(const an_stream_source *s, const char *class_id, bool number
     *label = (uint32_t)number;
     if (numbers && end != class_id && !*end && number < s->source.classes.count)
         return AN_OK;
-    return an_error(AN_EINVAL, "class '%s' is not among the %u given classes", class_id, s->source.classes.count);
+    return an_error(AN_ECORRUPT, "class '%s' is not among the %u given classes", class_id, s->source.classes.count);
 }
 
 /* Add the item that *item is to the list; *item gets an unused one. reason: why it is refused, or NULL. */
@@ -146,7 +146,7 @@ static int no_class(an_stream_source *s)
     const char *name = (const char *)s->waiting.items[s->waiting.first].name.data;
     if (!strchr(name, '/'))
         return an_error(AN_ECORRUPT, "'%s' has no .cls beside it, and lies in no folder that could be its class", name);
-    return an_error(AN_EINVAL, "class '%.*s' is not among the %u given classes: none of them is a folder of '%s'",
+    return an_error(AN_ECORRUPT, "class '%.*s' is not among the %u given classes: none of them is a folder of '%s'",
                     (int)strcspn(name, "/"), name, s->source.classes.count, name);
 }
 
@@ -216,7 +216,7 @@ int an_stream_add(an_stream_source *s, an_item *item, size_t boundary)
     if (s->mode == AN_STREAM_SAMPLES)
         return add_to_sample(s, item);
     if (an_webdataset_is_class(name))
-        return an_error(AN_EINVAL,
+        return an_error(AN_ECORRUPT,
                         "'%s' would make a webdataset of a tar whose first images have no .cls: give the tar as a file",
                         name);
     return place(s, item);

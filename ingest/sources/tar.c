@@ -155,7 +155,7 @@ static int add_items(an_tar_source *s)
     }
     if (s->truth.count)
         return an_tar_add_by_truth(s);
-    return an_error(AN_EINVAL,
+    return an_error(AN_ECORRUPT,
                     "the files in '%s' lie in no class folders: say their labels with --labels FILE or, for ImageNet's "
                     "validation set, --devkit ILSVRC2012_devkit_t12.tar.gz",
                     s->options->path);

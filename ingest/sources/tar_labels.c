@@ -19,10 +19,11 @@ static int add_labelled(an_tar_source *s, uint64_t i, uint64_t position)
     if (s->members.entries[i].kind == AN_MEMBER_REFUSED) /* it is set aside, whatever its label */
         return an_tar_add(s, i, "");
     int rc = an_truth_find(&s->truth, an_tar_name(s, i), position, &entry);
+    const char *labels = s->options->labels;
     if (rc)
-        return rc;
+        return an_error_prefix(rc, "'%s'", labels ? labels : s->options->devkit);
     const char *class_id = an_truth_label(&s->truth, entry);
-    rc = an_listing_class_at(s->listing, class_id, s->options->labels ? entry->line : 0, &label);
+    rc = an_listing_class_at(s->listing, class_id, labels ? entry->line : 0, &label);
     return rc ? rc : an_tar_add(s, i, class_id);
 }
 

@@ -90,7 +90,8 @@ class Pillow(unittest.TestCase):
         for name, image in kinds.items():
             image.save(self.path(f"{name}.png"))
         palette.save(self.path("transparent.png"), transparency=3)
-        whole.convert("L").convert("I").point(lambda v: v * 257).save(self.path("sixteen.png"))
+        deep = whole.convert("L").convert("I").point(lambda v: v * 257).convert("I;16")
+        deep.save(self.path("sixteen.png"))
         files = [p for p in self.path("").iterdir() if p.name != "sixteen.png"]
         # Pillow cuts 16-bit grey off at 255 when it converts: compare that one with what it was made from.
         whole.convert("L").save(self.root / "sixteen.png")

@@ -113,6 +113,8 @@ class Paths(Case):
         tar = self.tar(member("Data/ant/1.png", png(1)), member("Data/ant/2.png", png(2)))
         self.assertEqual(self.run_on(tar)[1], {"ant": 2})
         self.assertEqual(self.run_on(self.tar(member("ant/1.png", png(1))))[1], {"ant": 1})
+        tar = self.tar(member("ant/1.png", png(1)), folder("ant/empty"))  # an empty folder does not make a top folder of it
+        self.assertEqual(self.run_on(tar)[:3], (0, {"ant": 1}, {}))
 
     def test_a_tar_inside_is_a_class_and_never_a_top_folder(self):
         inner = self.tar(member("images/a/1.png", png(1)), member("images/b/2.png", png(2)), name="inner").read_bytes()
@@ -143,7 +145,7 @@ class Paths(Case):
         tar = self.tar(member("x/wolf/1.png", png(1)), member("x/ant/2.png", png(2)))
         for stream in (False, True):
             rc, _, _, said = self.run_on(tar, classes=["ant"], stream=stream)
-            self.assertEqual(rc, 2)
+            self.assertEqual(rc, 3)
             self.assertIn("class 'wolf' is not among the 1 given classes", said)
 
     def test_folders_with_one_class_too_many(self):
@@ -335,7 +337,7 @@ class Webdataset(Case):
     def test_a_mixture_is_refused_in_a_stream(self):
         tar = self.tar(member("a/1.png", png(1)), member("a/2.png", png(2)), *self.sample("3", 0, 3))
         rc, _, _, said = self.run_on(tar, classes="a", stream=True)
-        self.assertEqual(rc, 2)
+        self.assertEqual(rc, 3)
         self.assertIn("give the tar as a file", said)
         self.assertEqual(sorted(self.run_on(tar, classes="a")[2]), ["a/1.png", "a/2.png"])
 

@@ -5,6 +5,7 @@ import pathlib
 import signal
 import struct
 import subprocess
+import tarfile
 import tempfile
 import time
 import unittest
@@ -13,7 +14,8 @@ BIN = os.environ["AN_BIN_DIR"]
 OK, SYSTEM, USAGE, DATA, INTERRUPTED = 0, 1, 2, 3, 130
 
 # {} is a folder with: set, a dataset; idx, its source; text and noise, files that are nothing; pipe, a named pipe; empty,
-# a folder; damaged, half of a dataset; piped, a folder whose data.mdb is a named pipe.
+# a folder; one, a dataset with one class; flat and flat.tar, an image without a class; ids, blank, mixed, twice and other, texts;
+# damaged, half of a dataset; piped, a folder whose data.mdb is a named pipe.
 CASES = {
     "an-ingest": [
         (USAGE, "", "too few"), (USAGE, "--frob", "--frob"),
@@ -28,7 +30,16 @@ CASES = {
         (DATA, "{}/pipe {}/new", "a named pipe"), (DATA, "--class-names {}/pipe {}/idx/train-images-idx3-ubyte {}/new", "a named pipe"),
         (DATA, "--classes-from {}/pipe {}/idx/train-images-idx3-ubyte {}/new", "pipe"), (DATA, "--labels {}/pipe {}/idx/train-images-idx3-ubyte {}/new", "a named pipe"),
         (DATA, "--labels {}/text {}/idx/train-images-idx3-ubyte {}/new", "text"), (DATA, "--devkit {}/pipe {}/empty {}/new", "a named pipe"),
-        (DATA, "--devkit {}/text {}/empty {}/new", "devkit"), (DATA, "info {}/text", "no dataset"),
+        (DATA, "--devkit {}/text {}/empty {}/new", "devkit"), (DATA, "{}/text {}/new", "line 1: no file 'This is no image"),
+        (DATA, "{}/mixed {}/new", "line 2: class 'cat' is no number"), (DATA, "{}/twice {}/new", "line 2: 'a.jpg' is of class"),
+        (DATA, "--classes-from {}/blank {}/idx/train-images-idx3-ubyte {}/new", "no classes in"),
+        (DATA, "--classes-from {}/blank - {}/new", "no classes in"), (DATA, "--classes-from {}/ids - {}/new", "no images on standard input"),
+        (DATA, "--classes-from {}/ids {}/mixed {}/new", "line 2: class 'cat' is not among the 2 given classes"),
+        (DATA, "--classes-from {}/ids {}/set {}/new", "is not among the 2 given classes"),
+        (DATA, "--class-names {}/ids {}/idx/train-images-idx3-ubyte {}/new", "a name for none of the 10 classes"),
+        (DATA, "--labels {}/blank {}/flat {}/new", "no labels in it"), (DATA, "--labels {}/ids {}/flat {}/new", "2 labels"),
+        (DATA, "--labels {}/other {}/flat {}/new", "other': no label for 'a.jpg'"), (DATA, "--labels {}/mixed {}/flat.tar {}/new", "mixed': no label for 'c.jpg'"),
+        (DATA, "{}/flat.tar {}/new", "--devkit"), (DATA, "info {}/text", "no dataset"),
         (DATA, "verify {}/damaged", "damaged"), (DATA, "info {}/piped", "a named pipe"),
         (DATA, "transcode {}/empty {}/new", "no dataset"), (USAGE, "transcode {}/set", "too few"),
         (USAGE, "info --frob {}/set", "--frob")],
@@ -38,7 +49,7 @@ CASES = {
         (USAGE, "--network cifar --crop 24 --batch 8 --devices quantum {}/set", "--devices quantum"),
         (SYSTEM, "{}/absent", "absent"), (SYSTEM, "--recipe {}/absent {}/set", "absent"),
         (SYSTEM, "eval --weights {}/absent {}/set", "absent"), (SYSTEM, "export --weights {}/absent {}/new", "absent"),
-        (DATA, "{}/empty", "no dataset"), (DATA, "{}/damaged", "damaged"), (DATA, "--recipe {}/pipe {}/set", "a named pipe"),
+        (DATA, "{}/empty", "no dataset"), (DATA, "{}/damaged", "damaged"), (DATA, "--crop 24 {}/one", "1 class:"), (DATA, "--recipe {}/pipe {}/set", "a named pipe"),
         (DATA, "eval --weights {}/pipe {}/set", "a named pipe"), (DATA, "eval --weights {}/text {}/set", "text"),
         (DATA, "export --weights {}/text {}/new", "text")],
     "an-bench-io": [
@@ -52,12 +63,12 @@ CASES = {
 }
 
 
-def make_images(folder):
+def make_images(folder, classes=10):
     folder.mkdir()
     images = folder / "train-images-idx3-ubyte"
     images.write_bytes(struct.pack(">IIII", 0x803, 64, 28, 28) +
                        bytes((i * 7 + p) % 256 for i in range(64) for p in range(28 * 28)))
-    (folder / "train-labels-idx1-ubyte").write_bytes(struct.pack(">II", 0x801, 64) + bytes(i % 10 for i in range(64)))
+    (folder / "train-labels-idx1-ubyte").write_bytes(struct.pack(">II", 0x801, 64) + bytes(i % classes for i in range(64)))
     return images
 
 
@@ -71,6 +82,15 @@ class Files(unittest.TestCase):
         (root / "text").write_text("This is no image, no list, no weights.\n" * 20)
         (root / "noise").write_bytes(bytes(range(200, 256)) * 20)
         (root / "empty").mkdir()
+        for name, content in {"ids": "ant\nbee\n", "blank": "\n", "mixed": "a.jpg\t1\nb.jpg\tcat\n",
+                              "twice": "a.jpg\t1\na.jpg\t2\n", "other": "b.jpg\tant\n"}.items():
+            (root / name).write_text(content)
+        (root / "flat").mkdir()
+        (root / "flat" / "a.jpg").write_bytes(b"\xff\xd8\xff")
+        with tarfile.open(root / "flat.tar", "w") as tar:
+            tar.add(root / "flat" / "a.jpg", "c.jpg")
+        make_images(root / "idx1", 1)
+        subprocess.run([f"{BIN}/an-ingest", "--quiet", "--size", "32", root / "idx1" / "train-images-idx3-ubyte", root / "one"], check=True)
         os.mkfifo(root / "pipe")
         for name in ("piped", "damaged"):
             (root / name).mkdir()

@@ -9,7 +9,7 @@ static int check_dataset(const an_dataset *dataset, const an_train_config *confi
 {
     const char *path = an_dataset_path(dataset);
     if (an_dataset_count(dataset) == 0)
-        return an_error(AN_EINVAL, "'%s' holds no images", path);
+        return an_error(AN_ECORRUPT, "'%s' holds no images", path);
     if ((uint32_t)config->crop > an_dataset_side(dataset))
         return an_error(AN_EINVAL,
                         "--crop %d is larger than the %u x %u images of '%s': use --crop %u or less, or ingest "
@@ -27,7 +27,7 @@ static int check_training(const an_dataset *dataset, const an_train_config *conf
     const char *path = an_dataset_path(dataset);
     uint64_t count = an_dataset_count(dataset);
     if (an_dataset_class_count(dataset) < 2)
-        return an_error(AN_EINVAL, "'%s' has %u class: there is nothing to tell apart", path,
+        return an_error(AN_ECORRUPT, "'%s' has %u class: there is nothing to tell apart", path,
                         an_dataset_class_count(dataset));
     if ((uint64_t)config->overfit > count)
         return an_error(AN_EINVAL, "--overfit %d: '%s' holds only %" PRIu64 " images", config->overfit, path, count);

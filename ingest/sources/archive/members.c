@@ -213,8 +213,8 @@ int an_members_refuse_repeated(an_members *members)
 
 /* --- base ------------------------------------------------------------------------------------------------------ */
 
-/* Look at the folders that lie directly in base: is there one only, with folders inside, that is no tar? Then add it to
- * base; AN_END otherwise. */
+/* Look at the folders that lie directly in base: is there one only, with files in folders inside, that is no tar? Then
+ * add it to base; AN_END otherwise. */
 static int descend(const an_members *members, an_buffer *base)
 {
     const char *only = NULL;
@@ -233,7 +233,7 @@ static int descend(const an_members *members, an_buffer *base)
             return AN_END;
         only = part;
         length = end;
-        deeper |= strchr(slash + 1, '/') != NULL;
+        deeper |= members->entries[i].kind != AN_MEMBER_FOLDER && strchr(slash + 1, '/');
     }
     return deeper ? an_buffer_printf(base, "%.*s", (int)length, only) : AN_END;
 }

@@ -54,8 +54,8 @@ int an_members_finish(an_members *members);
 /* Refuse each file whose path came before. */
 int an_members_refuse_repeated(an_members *members);
 
-/* Set base to the folder that holds the class folders: the one that all members lie in, as long as it has folders
- * inside and is no tar. */
+/* Set base to the folder that holds the class folders: the one that all members lie in, as long as there are
+ * files in folders in it and it is no tar. */
 int an_members_base(const an_members *members, an_buffer *base);
 
 const char *an_members_path(const an_members *members, uint64_t i);

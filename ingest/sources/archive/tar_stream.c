@@ -21,6 +21,7 @@ struct an_tar_stream {
     an_buffer prefix;              /* path of the inner tar, with "/" at its end; "" */
     an_buffer path;                /* of the member that was given last */
     bool unended;
+    int failed; /* errno of a read that the system refused; 0: none */
 };
 
 /* Whoever writes to a pipe may pause for as long as it likes, so the wait is cut into pieces. */
@@ -35,12 +36,19 @@ static la_ssize_t read_input(struct archive *outer, void *context, const void **
         if (ready > 0 && got >= 0)
             return got;
         if (got < 0 && errno != EINTR && errno != EAGAIN) {
+            s->failed = errno;
             archive_set_error(outer, errno, "%s", strerror(errno));
             return ARCHIVE_FATAL;
         }
     }
     archive_set_error(outer, EINTR, "interrupted");
     return ARCHIVE_FATAL;
+}
+
+/* What libarchive takes for damage is the system's failure if a read failed before. */
+static int failure(const an_tar_stream *s, int rc)
+{
+    return rc < 0 && s->failed ? an_error_errno(s->failed, "cannot read standard input") : rc;
 }
 
 static int open_outer(an_tar_stream *s)
@@ -51,7 +59,7 @@ static int open_outer(an_tar_stream *s)
     archive_read_support_filter_all(s->outer);
     an_tar_entry_formats(s->outer);
     if (archive_read_open(s->outer, s, NULL, read_input, NULL) != ARCHIVE_OK)
-        return an_error(AN_ECORRUPT, "standard input is no tar: %s", archive_error_string(s->outer));
+        return failure(s, an_error(AN_ECORRUPT, "standard input is no tar: %s", archive_error_string(s->outer)));
     return AN_OK;
 }
 
@@ -114,7 +122,7 @@ static int open_inner(an_tar_stream *s)
     archive_read_set_read_callback(s->inner, read_outer);
     archive_read_set_callback_data(s->inner, s);
     if (archive_read_open1(s->inner) != ARCHIVE_OK)
-        return an_error(AN_ECORRUPT, "'%s' is no tar: %s", path, archive_error_string(s->inner));
+        return failure(s, an_error(AN_ECORRUPT, "'%s' is no tar: %s", path, archive_error_string(s->inner)));
     s->prefix.size = 0;
     return an_buffer_printf(&s->prefix, "%.*s/", (int)(s->path.size - strlen(".tar")), path);
 }
@@ -138,7 +146,7 @@ static int next_header(an_tar_stream *s, struct archive_entry **entry)
         rc = an_tar_entry_next(s->outer, entry, &unended);
     }
     s->unended |= unended;
-    return rc < 0 ? an_error_prefix(rc, "the tar on standard input is damaged or cut short") : rc;
+    return failure(s, rc < 0 ? an_error_prefix(rc, "the tar on standard input is damaged or cut short") : rc);
 }
 
 static bool is_tar(const an_tar_stream *s)
@@ -182,7 +190,8 @@ int an_tar_stream_read(an_tar_stream *s, const an_tar_entry *entry, an_buffer *o
         return rc;
     la_ssize_t got = archive_read_data(from, out->data, (size_t)entry->size);
     if (got < 0 || (uint64_t)got != entry->size)
-        return an_error(AN_ECORRUPT, "the tar on standard input is damaged or cut short in '%s'", entry->name);
+        return failure(s,
+                       an_error(AN_ECORRUPT, "the tar on standard input is damaged or cut short in '%s'", entry->name));
     out->size = (size_t)entry->size;
     out->data[out->size] = 0;
     return AN_OK;

@@ -11,8 +11,8 @@
 
 typedef struct an_tar_stream an_tar_stream;
 
-/* fd stays the caller's. AN_ECORRUPT if it gives no tar. stopped: the stream counts as cut short as soon as it says
- * true; NULL if nobody stops it. */
+/* fd stays the caller's. AN_ECORRUPT if it gives no tar; AN_EIO, here and below, if it cannot be read. stopped: the
+ * stream counts as cut short as soon as it says true; NULL if nobody stops it. */
 int an_tar_stream_open(an_tar_stream **out, int fd, bool (*stopped)(void));
 void an_tar_stream_free(an_tar_stream *stream); /* NULL is fine */
 

@@ -70,7 +70,7 @@ int an_classes_add(an_classes *classes, const char *id, const char *name)
 {
     uint32_t label;
     if (!an_classes_find(classes, id, &label))
-        return an_error(AN_EINVAL, "class '%s' appears twice", id);
+        return an_error(AN_ECORRUPT, "class '%s' appears twice", id);
     int rc = grow(classes);
     if (rc)
         return rc;
@@ -142,10 +142,10 @@ int an_classes_read(an_classes *classes, const char *path, const an_classes *kno
         if (!rc)
             rc = an_classes_add(classes, line, *name ? name : NULL);
         if (rc)
-            an_error_prefix(rc, "'%s', line %u", path, lines.number);
+            an_error_prefix(rc, "'%s': line %u", path, lines.number);
     }
     if (!rc && !classes->count)
-        rc = an_error(AN_EINVAL, "no classes in '%s': expected lines of class id, tab, name", path);
+        rc = an_error(AN_ECORRUPT, "no classes in '%s': expected lines of class id, tab, name", path);
     an_lines_free(&lines);
     return rc;
 }

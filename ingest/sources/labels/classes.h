@@ -19,7 +19,7 @@ typedef struct {
 
 void an_classes_free(an_classes *classes);
 int an_classes_add(an_classes *classes, const char *id,
-                   const char *name); /* copies; name may be NULL; AN_EINVAL if the id is there */
+                   const char *name); /* copies; name may be NULL; AN_ECORRUPT if the id is there */
 int an_classes_copy(an_classes *into, const an_classes *from);
 
 /* Sort them by id, bytewise. map[old label] = new label. */
@@ -29,10 +29,10 @@ int an_classes_sort(an_classes *classes, uint32_t *map);
 #define AN_CLASSES_NUMBER_MAX 999999u
 
 /* Replace the classes that were met while listing a source by the final ones. These are the given classes (an id that
- * is not among them is AN_EINVAL), or, if given is NULL, the same ids in bytewise order. numbers: an id may also be the
- * number of a given class; without given classes, if all ids are numbers, the classes are 0 to the highest, which is at
- * most AN_CLASSES_NUMBER_MAX, and a mixture of numbers and other ids is AN_EINVAL. map[old label] = new label; the
- * caller provides room for classes->count. On failure classes keeps what it held. */
+ * is not among them is AN_ECORRUPT), or, if given is NULL, the same ids in bytewise order. numbers: an id may also be
+ * the number of a given class; without given classes, if all ids are numbers, the classes are 0 to the highest, which
+ * is at most AN_CLASSES_NUMBER_MAX, and a mixture of numbers and other ids is AN_ECORRUPT. map[old label] = new label;
+ * the caller provides room for classes->count. On failure classes keeps what it held. */
 int an_classes_resolve(an_classes *classes, const an_classes *given, bool numbers, uint32_t *map);
 
 /* *label: of the class with this id. AN_ENOTFOUND, without a message, if there is none. */

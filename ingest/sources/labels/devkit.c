@@ -96,11 +96,26 @@ static int add_synset(matvar_t *array, size_t i, synsets *out)
     return AN_OK;
 }
 
+/* Of a damaged array matio may read only a part, and then reads through null pointers when it is asked for fields. */
+static bool has_fields(const matvar_t *array, size_t count)
+{
+    unsigned fields = Mat_VarGetNumberOfFields((matvar_t *)array);
+    char *const *names = Mat_VarGetStructFieldnames(array);
+    if (!array->data || !names || array->nbytes / sizeof(matvar_t *) < count)
+        return false;
+    for (unsigned i = 0; i < fields; i++)
+        if (!names[i])
+            return false;
+    return true;
+}
+
 static int read_synsets(matvar_t *array, synsets *out)
 {
     if (!array || array->class_type != MAT_C_STRUCT || array->rank != 2)
         return an_error(AN_ECORRUPT, "meta.mat holds no struct array 'synsets'");
     size_t count = array->dims[0] * array->dims[1];
+    if (!has_fields(array, count))
+        return an_error(AN_ECORRUPT, "meta.mat is damaged: fields of 'synsets' are missing");
     out->entries = calloc(count + 1, sizeof(*out->entries));
     if (!out->entries)
         return an_error(AN_ENOMEM, "out of memory for synsets");

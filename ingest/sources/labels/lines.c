@@ -102,7 +102,7 @@ int an_line_check_mark(const char *line)
 {
     if (line[0] != '#')
         return AN_OK;
-    return an_error(AN_EINVAL,
+    return an_error(AN_ECORRUPT,
                     "'%.200s' may be a comment or not: begin a comment with '# ', and the path of an image with './#'",
                     line);
 }

@@ -28,7 +28,7 @@ void an_lines_free(an_lines *lines);
  * an_lines_free. false after the last. */
 bool an_lines_next(an_lines *lines, char **line);
 
-/* AN_EINVAL if the line may be a comment or not. */
+/* AN_ECORRUPT if the line may be a comment or not. */
 int an_line_check_mark(const char *line);
 
 /* Could a line of two columns be cut at several places: has it several tabs or, without a tab, several blanks? */

@@ -29,11 +29,12 @@ static int unknown(const an_class_entry *met, const an_classes *given)
     const char *first = given->count ? given->entries[0].id : "";
     size_t length = strlen(met->id);
     if (strncmp(first, met->id, length) == 0 && first[length] == ' ')
-        an_error(AN_EINVAL, "class '%s' is not among the %u given classes, but '%s' is: put a tab between id and name",
-                 met->id, given->count, first);
+        an_error(AN_ECORRUPT,
+                 "class '%s' is not among the %u given classes, but '%s' is: put a tab between id and name", met->id,
+                 given->count, first);
     else
-        an_error(AN_EINVAL, "class '%s' is not among the %u given classes", met->id, given->count);
-    return at_line(AN_EINVAL, met);
+        an_error(AN_ECORRUPT, "class '%s' is not among the %u given classes", met->id, given->count);
+    return at_line(AN_ECORRUPT, met);
 }
 
 static int map_to_given(const an_classes *met, const an_classes *given, bool numbers, uint32_t *map)
@@ -50,11 +51,11 @@ static int map_to_given(const an_classes *met, const an_classes *given, bool num
 
 static int refuse_mixture(const an_class_entry *number, const an_class_entry *other)
 {
-    an_error(AN_EINVAL,
+    an_error(AN_ECORRUPT,
              "class '%s' is no number, but '%s' is: use numbers alone, or ids alone with --classes-from FILE, which "
              "lists them",
              other->id, number->id);
-    return at_line(AN_EINVAL, other);
+    return at_line(AN_ECORRUPT, other);
 }
 
 /* *numbers: how many of the ids are numbers: all or none of them. Their values are put into map. */
@@ -66,11 +67,11 @@ static int count_numbers(const an_classes *met, uint32_t *map, uint32_t *numbers
         const an_class_entry *one = &met->entries[i];
         int kind = kind_of(one->id, &map[i]);
         if (kind == TOO_LARGE) {
-            an_error(AN_EINVAL,
+            an_error(AN_ECORRUPT,
                      "class '%s': a number stands for a label, which is at most %u: if it is an id, give the ids with "
                      "--classes-from FILE",
                      one->id, AN_CLASSES_NUMBER_MAX);
-            return at_line(AN_EINVAL, one);
+            return at_line(AN_ECORRUPT, one);
         }
         if (kind == NUMBER && !number)
             number = one;

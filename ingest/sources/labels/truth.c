@@ -115,7 +115,7 @@ static an_truth_entry *choose(const an_truth *truth, uint64_t first, uint64_t en
 static int take(an_truth_entry *entry, const char *name)
 {
     if (entry->used)
-        return an_error(AN_EINVAL,
+        return an_error(AN_ECORRUPT,
                         "line %u fits '%s', but also another image before: write the folders of the images in front "
                         "of their names",
                         entry->line, name);
@@ -126,7 +126,7 @@ static int take(an_truth_entry *entry, const char *name)
 int an_truth_find(an_truth *truth, const char *name, uint64_t position, const an_truth_entry **entry)
 {
     if (!truth->named && position >= truth->count)
-        return an_error(AN_ENOTFOUND, "no label for '%s': there are only %llu", name, (unsigned long long)truth->count);
+        return an_error(AN_ECORRUPT, "no label for '%s': there are only %llu", name, (unsigned long long)truth->count);
     if (!truth->named) {
         *entry = &truth->entries[position];
         return AN_OK;
@@ -144,8 +144,8 @@ int an_truth_find(an_truth *truth, const char *name, uint64_t position, const an
     if (found)
         return take(found, name);
     if (first == end)
-        return an_error(AN_ENOTFOUND, "no label for '%s'", name);
-    return an_error(AN_ENOTFOUND, "no label for '%s': line %u and others name such a file in other folders", name,
+        return an_error(AN_ECORRUPT, "no label for '%s'", name);
+    return an_error(AN_ECORRUPT, "no label for '%s': line %u and others name such a file in other folders", name,
                     truth->entries[first].line);
 }
 
@@ -159,7 +159,7 @@ static int through_synsets(const an_classes *synsets, const char **label)
     if (!synsets->count || *end || end == *label)
         return AN_OK;
     if (number < 1 || number > synsets->count)
-        return an_error(AN_EINVAL, "class %lu is not among the %u of the synset list", number, synsets->count);
+        return an_error(AN_ECORRUPT, "class %lu is not among the %u of the synset list", number, synsets->count);
     *label = synsets->entries[number - 1].id;
     return AN_OK;
 }
@@ -176,7 +176,7 @@ static int read_line(an_truth *truth, char *line, uint32_t number, const an_clas
 {
     int rc = an_line_check_mark(line);
     if (!rc && an_line_is_ambiguous(line))
-        rc = an_error(AN_EINVAL, "'%.200s' has several tabs or blanks: expected image name, tab, class", line);
+        rc = an_error(AN_ECORRUPT, "'%.200s' has several tabs or blanks: expected image name, tab, class", line);
     if (rc)
         return rc;
     const char *label = an_line_cut_last(line), *name = plain_name(line);
@@ -184,7 +184,7 @@ static int read_line(an_truth *truth, char *line, uint32_t number, const an_clas
     if (!named)
         label = line, name = "";
     if (truth->count && named != truth->named)
-        return an_error(AN_EINVAL, "some lines have an image name and some have none");
+        return an_error(AN_ECORRUPT, "some lines have an image name and some have none");
     truth->named = named;
     rc = through_synsets(synsets, &label);
     return rc ? rc : an_truth_add(truth, name, label, number);
@@ -204,7 +204,7 @@ static int sort(an_truth *truth)
             continue;
         }
         if (strcmp(an_truth_label(truth, before), an_truth_label(truth, now)) != 0)
-            return an_error(AN_EINVAL, "'%s' has class '%s' in line %u, but '%s' in line %u", name_of(truth, i),
+            return an_error(AN_ECORRUPT, "'%s' has class '%s' in line %u, but '%s' in line %u", name_of(truth, i),
                             an_truth_label(truth, before), before->line, an_truth_label(truth, now), now->line);
     }
     truth->count = kept + 1;
@@ -219,7 +219,7 @@ static int read_labels(an_truth *truth, an_lines *lines, const an_classes *synse
         if (rc)
             return an_error_prefix(rc, "line %u", lines->number);
     }
-    return truth->count ? sort(truth) : an_error(AN_EINVAL, "no labels in it");
+    return truth->count ? sort(truth) : an_error(AN_ECORRUPT, "no labels in it");
 }
 
 int an_truth_read(an_truth *truth, const char *labels, const char *synsets)
@@ -250,6 +250,6 @@ int an_truth_check_count(const an_truth *truth, const char *path, uint64_t image
 {
     if (truth->named || truth->count == images)
         return AN_OK;
-    return an_error(AN_EINVAL, "'%s' holds %llu files, but there are %llu labels", path, (unsigned long long)images,
+    return an_error(AN_ECORRUPT, "'%s' holds %llu files, but there are %llu labels", path, (unsigned long long)images,
                     (unsigned long long)truth->count);
 }

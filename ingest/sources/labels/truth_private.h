@@ -40,12 +40,12 @@ void an_truth_free(an_truth *truth);
 int an_truth_add(an_truth *truth, const char *name, const char *label, uint32_t line);
 const char *an_truth_label(const an_truth *truth, const an_truth_entry *entry);
 
-/* Labels without image names must be as many as the images; AN_EINVAL otherwise. */
+/* Labels without image names must be as many as the images; AN_ECORRUPT otherwise. */
 int an_truth_check_count(const an_truth *truth, const char *path, uint64_t images);
 
 /* *entry: the label of the image called name, which is the position-th image in the order of names. The folders in the
  * name tell images with equal file names apart; where only one line has the file name, they do not matter. Call it once
- * for each image: AN_EINVAL if one line would be the label of two. AN_ENOTFOUND, with a message, if there is none. */
+ * for each image: AN_ECORRUPT if there is none, or if one line would be the label of two. */
 int an_truth_find(an_truth *truth, const char *name, uint64_t position, const an_truth_entry **entry);
 
 #endif

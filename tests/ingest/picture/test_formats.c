@@ -179,6 +179,62 @@ static void test_png_without_memory(void **state)
     assert_int_equal(WEXITSTATUS(status), 0);
     an_buffer_free(&file);
 }
+
+#define TEXTS 40
+#define TEXT_SIZE ((size_t)4 << 20)
+
+/* One pixel and 40 compressed texts of 4 MB each. */
+static void make_png_of_texts(an_buffer *out)
+{
+    png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, NULL, NULL, NULL);
+    png_infop info = png_create_info_struct(png);
+    char key[] = "Comment", *text = malloc(TEXT_SIZE + 1);
+    assert_non_null(text);
+    memset(text, 'x', TEXT_SIZE);
+    text[TEXT_SIZE] = 0;
+    png_set_write_fn(png, out, append, flush);
+    png_set_IHDR(png, info, 1, 1, 8, PNG_COLOR_TYPE_GRAY, PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
+                 PNG_FILTER_TYPE_DEFAULT);
+    png_text one = {.compression = PNG_TEXT_COMPRESSION_zTXt, .key = key, .text = text, .text_length = TEXT_SIZE};
+    for (int i = 0; i < TEXTS; i++)
+        png_set_text(png, info, &one, 1);
+    png_write_info(png, info);
+    png_write_row(png, (png_const_bytep) "\x55");
+    png_write_end(png, NULL);
+    png_destroy_write_struct(&png, &info);
+    free(text);
+}
+
+/* In a child, whose most memory so far is what it has now. */
+static int decode_texts(const an_buffer *file)
+{
+    an_buffer scratch = {0};
+    an_image image = {0};
+    struct rusage before, after;
+    malloc_trim(0);
+    if (getrusage(RUSAGE_SELF, &before))
+        return 1;
+    if (an_png_decode(file->data, file->size, LIMIT, &scratch, &image) || image.pixels[0] != 0x55)
+        return 2;
+    if (getrusage(RUSAGE_SELF, &after))
+        return 1;
+    return after.ru_maxrss - before.ru_maxrss > (long)(2 * TEXT_SIZE >> 10) ? 3 : 0; /* kilobytes */
+}
+
+static void test_png_texts_take_no_memory(void **state)
+{
+    (void)state;
+    int status;
+    an_buffer file = {0};
+    make_png_of_texts(&file);
+    pid_t child = fork();
+    if (child == 0)
+        _exit(decode_texts(&file));
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+    an_buffer_free(&file);
+}
 #endif
 
 static void test_png_damage(void **state)
@@ -434,6 +490,7 @@ int main(void)
         cmocka_unit_test(test_png_damage),
 #ifndef __SANITIZE_ADDRESS__
         cmocka_unit_test(test_png_without_memory),
+        cmocka_unit_test(test_png_texts_take_no_memory),
 #endif
         cmocka_unit_test(test_kind_of_file),
         cmocka_unit_test(test_square_equals_whole),

@@ -65,7 +65,7 @@ static void compress_mat(const char *path)
 
 /* Two classes, whose ILSVRC ids and wnids have different orders, and a synset that is no class because it has children.
  */
-static void make_devkit(void)
+static void make_plain_devkit(void)
 {
     static const struct {
         double id, children;
@@ -85,6 +85,11 @@ static void make_devkit(void)
     assert_int_equal(Mat_VarWrite(file, array, MAT_COMPRESSION_NONE), 0);
     Mat_VarFree(array);
     Mat_Close(file);
+}
+
+static void make_devkit(void)
+{
+    make_plain_devkit();
     compress_mat(support_path("meta.mat"));
 }
 
@@ -100,6 +105,26 @@ static void pack_devkit(const char *truth)
     assert_int_equal(an_file_read(support_path("devkit.tar"), LIMIT, &bytes), AN_OK);
     support_put_gz("devkit.tar.gz", bytes.data, bytes.size);
     an_buffer_free(&bytes);
+}
+
+/* The size of the list of field names claims more names than there are: matio leaves the rest null. */
+static void test_damaged_devkit(void **state)
+{
+    (void)state;
+    char tar[512], kit[512];
+    snprintf(tar, sizeof(tar), "%s", support_path("val.tar"));
+    snprintf(kit, sizeof(kit), "%s", support_path("devkit.tar.gz"));
+    make_val_tar();
+    make_plain_devkit();
+    an_buffer bytes = {0};
+    assert_int_equal(an_file_read(support_path("meta.mat"), LIMIT, &bytes), AN_OK);
+    uint8_t *names = memmem(bytes.data, bytes.size, "ILSVRC2012_ID", 13);
+    assert_non_null(names);
+    memcpy(names - 4, &(uint32_t){0x10002}, 4);
+    fixture_write(support_path("meta.mat"), bytes.data, bytes.size);
+    an_buffer_free(&bytes);
+    pack_devkit("1\n2\n1\n");
+    support_refused(&(an_source_options){.path = tar, .devkit = kit}, AN_ECORRUPT, "devkit.tar.gz': meta.mat");
 }
 
 static void test_val_with_devkit(void **state)
@@ -120,7 +145,7 @@ static void test_val_with_devkit(void **state)
     pack_devkit("1\n2\n3\n"); /* 3 is the synset with children */
     support_refused(&options, AN_ECORRUPT, "is no class of meta.mat");
     pack_devkit("1\n2\n");
-    support_refused(&options, AN_EINVAL, "3 files, but there are 2 labels");
+    support_refused(&options, AN_ECORRUPT, "3 files, but there are 2 labels");
     fixture_write(kit, "nonsense", 8);
     support_refused(&options, AN_ECORRUPT, "devkit");
 }
@@ -176,9 +201,9 @@ static void test_flat_folder(void **state)
     support_put("labels.txt", "n02\nn01\nn02\n");
     expect_val(&options, 2);
     support_put("labels.txt", "1\n0\n");
-    support_refused(&options, AN_ENOTFOUND, "there are only 2");
+    support_refused(&options, AN_ECORRUPT, "there are only 2");
     support_put("labels.txt", "1\n0\n1\n0\n");
-    support_refused(&options, AN_EINVAL, "3 files, but there are 4 labels");
+    support_refused(&options, AN_ECORRUPT, "3 files, but there are 4 labels");
 }
 
 static void test_val_with_lists(void **state)
@@ -190,7 +215,7 @@ static void test_val_with_lists(void **state)
     snprintf(synsets, sizeof(synsets), "%s", support_path("synsets.txt"));
     make_val_tar();
     an_source_options options = {.path = tar};
-    support_refused(&options, AN_EINVAL, "--devkit");
+    support_refused(&options, AN_ECORRUPT, "--devkit");
     options.labels = labels;
     support_put("labels.txt", "n02\nn01\nn02\n"); /* ids in the order of names */
     expect_val(&options, 2);
@@ -204,17 +229,15 @@ static void test_val_with_lists(void **state)
     support_put("labels.txt", "1\n2\n1\n"); /* lines of the list of ids */
     expect_val(&options, 2);
     support_put("labels.txt", "1\n2\n3\n");
-    support_refused(&options, AN_EINVAL, "line 3");
+    support_refused(&options, AN_ECORRUPT, "line 3");
 }
 
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, support_set_up, support_tear_down)
     const struct CMUnitTest tests[] = {
-        CASE(test_val_with_devkit),
-        CASE(test_val_in_its_folder),
-        CASE(test_flat_folder),
-        CASE(test_val_with_lists),
+        CASE(test_val_with_devkit), CASE(test_damaged_devkit), CASE(test_val_in_its_folder),
+        CASE(test_flat_folder),     CASE(test_val_with_lists),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

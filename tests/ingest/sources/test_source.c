@@ -131,7 +131,7 @@ static void test_given_classes(void **state)
     an_classes given = {0};
     assert_int_equal(an_classes_add(&given, "dog", NULL), AN_OK);
     an_source_options options = {.path = support_path("set"), .classes = &given};
-    support_refused(&options, AN_EINVAL, "class 'cat' is not among the 1 given classes");
+    support_refused(&options, AN_ECORRUPT, "class 'cat' is not among the 1 given classes");
     assert_int_equal(an_classes_add(&given, "horse", NULL), AN_OK);
     assert_int_equal(an_classes_add(&given, "cat", NULL), AN_OK);
     an_source *source = support_open_source(&options);
@@ -349,7 +349,7 @@ static void test_list(void **state)
     support_expect_items(source, (const char *const[]){"img/a b.jpg=12", "b.jpg=3", NULL});
     an_source_free(source);
     support_put("l/list.txt", "lonely.jpg\n");
-    support_refused(&(an_source_options){.path = support_path("l/list.txt")}, AN_EINVAL, "line 1");
+    support_refused(&(an_source_options){.path = support_path("l/list.txt")}, AN_ECORRUPT, "line 1");
 }
 
 int main(void)

@@ -167,6 +167,22 @@ static void test_refusals(void **state)
     refuses("alone.tar", "'a.jpg' has no .cls");
 }
 
+/* A folder can be opened, but each read fails. */
+static void test_input_that_cannot_be_read(void **state)
+{
+    char text[4096];
+    (void)state;
+    feed(".");
+    an_source *source = NULL;
+    an_source_options options = {.path = "-", .classes = &classes};
+    int rc = an_source_open(&source, &options);
+    if (!rc)
+        rc = read_all(source, text, sizeof(text));
+    assert_int_equal(rc, AN_EIO);
+    assert_non_null(strstr(an_error_message(), "cannot read standard input: Is a directory"));
+    an_source_free(source);
+}
+
 static void read_shuffled(uint64_t seed, char *out, size_t size)
 {
     feed("folders.tar");
@@ -273,6 +289,7 @@ int main(void)
         CASE(test_tar_of_tars),
         CASE(test_webdataset),
         CASE(test_refusals),
+        CASE(test_input_that_cannot_be_read),
         CASE(test_shuffling_in_a_window),
         CASE(test_an_interrupted_stream),
         CASE(test_ingest_from_standard_input),
