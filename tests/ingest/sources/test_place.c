@@ -15,7 +15,7 @@ static void expect_path(const char *prefix, const char *name, bool folder, const
 {
     an_buffer path = {0};
     assert_int_equal(an_place_normalise(&path, prefix, name, folder), AN_OK);
-    assert_string_equal(path.data, wanted);
+    assert_string_equal((const char *)path.data, wanted);
     assert_int_equal(path.size, strlen(wanted));
     an_buffer_free(&path);
 }
@@ -69,13 +69,13 @@ static void test_learning(void **state)
     an_classes classes = {0};
     assert_int_equal(an_classes_add(&classes, "ant", NULL), AN_OK);
     assert_int_equal(an_place_learn(&base, "x/ant/ant/1.jpg", 0, &classes), AN_OK);
-    assert_string_equal(base.data, "x/");
+    assert_string_equal((const char *)base.data, "x/");
     assert_int_equal(an_place_learn(&base, "ant/1.jpg", 0, &classes), AN_OK);
-    assert_string_equal(base.data, "");
+    assert_string_equal((const char *)base.data, "");
     assert_int_equal(an_place_learn(&base, "x/ants/ant", 0, &classes), AN_END);
     assert_int_equal(an_place_learn(&base, "n1/ant/1.jpg", strlen("n1/"), &classes), AN_END);
     assert_int_equal(an_place_learn(&base, "x/ant/1.jpg", strlen("x/ant/"), &classes), AN_OK);
-    assert_string_equal(base.data, "x/");
+    assert_string_equal((const char *)base.data, "x/");
     an_classes_free(&classes);
     an_buffer_free(&base);
 }
@@ -96,7 +96,7 @@ static void test_left_out(void **state)
     assert_true(an_place_is_left_out("ant/.DS_Store", &left));
     an_place_count_dataset(&left, "packed");
     assert_int_equal(an_place_describe(&left, &text), AN_OK);
-    assert_string_equal(text.data,
+    assert_string_equal((const char *)text.data,
                         "left out, for they are no classes but made by systems: folders called 'lost+found', '@eaDir'\n"
                         "left out: 1 folder with a dataset of an-ingest, such as 'packed'\n"
                         "left out: 1 hidden image, such as '.git/1.jpg'\n");

@@ -149,11 +149,12 @@ static void test_classes_without_an_image(void **state)
     an_source_free(source);
     assert_int_equal(an_file_make_folder(support_path("set/bird")), AN_OK);
     source = support_open_source(&(an_source_options){.path = support_path("set")});
-    assert_string_equal(source->notes.data, "1 of 3 classes have no image: 'bird'\n");
+    assert_string_equal((const char *)source->notes.data, "1 of 3 classes have no image: 'bird'\n");
     an_source_free(source);
     assert_int_equal(an_file_make_folder(support_path("set/b\n\33[1md")), AN_OK);
     source = support_open_source(&(an_source_options){.path = support_path("set")});
-    assert_string_equal(source->notes.data, "2 of 4 classes have no image: 'b??[1md', 'bird'\n"); /* one line */
+    assert_string_equal((const char *)source->notes.data,
+                        "2 of 4 classes have no image: 'b??[1md', 'bird'\n"); /* one line */
     an_source_free(source);
     an_classes many = {0};
     for (int i = 0; i < 20; i++) {
@@ -163,8 +164,9 @@ static void test_classes_without_an_image(void **state)
     }
     support_put("few/c03/1.jpg", "x");
     source = support_open_source(&(an_source_options){.path = support_path("few"), .classes = &many});
-    assert_string_equal(source->notes.data, "19 of 20 classes have no image: 'c00', 'c01', 'c02', 'c04', 'c05', 'c06', "
-                                            "'c07', 'c08', 'c09', 'c10' and others\n");
+    assert_string_equal((const char *)source->notes.data,
+                        "19 of 20 classes have no image: 'c00', 'c01', 'c02', 'c04', 'c05', 'c06', "
+                        "'c07', 'c08', 'c09', 'c10' and others\n");
     an_source_free(source);
     an_classes_free(&many);
 }
@@ -188,7 +190,7 @@ static void test_refused_items(void **state)
     assert_int_equal(source->items, 2);
     assert_int_equal(source->notes.size, 0);
     assert_int_equal(an_source_next(source, &item), AN_OK);
-    assert_string_equal(item.name.data, "bad");
+    assert_string_equal((const char *)item.name.data, "bad");
     assert_int_equal(item.size, 7);
     assert_int_equal(an_item_load(&item, LIMIT, &bytes), AN_ECORRUPT);
     assert_string_equal(an_error_message(), "a link to nothing");

@@ -107,7 +107,7 @@ static void test_webdataset(void **state)
     an_item item = {0};
     an_buffer bytes = {0};
     assert_int_equal(an_source_next(source, &item), AN_OK);
-    assert_string_equal(item.name.data, "shard-2/k3.jpg");
+    assert_string_equal((const char *)item.name.data, "shard-2/k3.jpg");
     assert_int_equal(an_item_load(&item, LIMIT, &bytes), AN_ECORRUPT);
     assert_non_null(strstr(an_error_message(), "no .cls beside"));
     an_item_free(&item);
