@@ -115,6 +115,17 @@ void runner_compare(an_exec *one, an_exec *two, double tolerance)
     }
 }
 
+void runner_copy(an_exec *from, an_exec *to)
+{
+    for (int p = 0; p < an_exec_parameter_count(from); p++)
+        for (an_parameter_kind kind = AN_PARAMETER_VALUE; kind <= AN_PARAMETER_MOMENTUM; kind++) {
+            float *values = an_test_zeros(an_exec_parameter(from, p)->size, sizeof *values);
+            an_test_ok(an_exec_parameter_get(from, p, kind, values), "get");
+            an_test_ok(an_exec_parameter_set(to, p, kind, values), "set");
+            free(values);
+        }
+}
+
 void runner_no_violations(void)
 {
     char text[512];

@@ -25,6 +25,7 @@ void runner_make_with(runner *r, const an_graph *graph, const char *devices, an_
 void runner_free(runner *r);
 double runner_step(runner *r, uint64_t step, uint32_t count);      /* with update; returns the loss */
 void runner_compare(an_exec *one, an_exec *two, double tolerance); /* their weights */
+void runner_copy(an_exec *from, an_exec *to);                      /* weights and momentum */
 void runner_no_violations(void);
 
 #endif

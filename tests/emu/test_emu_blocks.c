@@ -261,18 +261,6 @@ static void test_networks_train_as_on_the_cpu(void **state)
     }
 }
 
-/* Weights and momentum move from one network to another. */
-static void state_move(an_exec *from, an_exec *to)
-{
-    for (int p = 0; p < an_exec_parameter_count(from); p++)
-        for (an_parameter_kind kind = AN_PARAMETER_VALUE; kind <= AN_PARAMETER_MOMENTUM; kind++) {
-            float *values = an_test_zeros(an_exec_parameter(from, p)->size, sizeof *values);
-            an_test_ok(an_exec_parameter_get(from, p, kind, values), "get");
-            an_test_ok(an_exec_parameter_set(to, p, kind, values), "set");
-            free(values);
-        }
-}
-
 /* A training that moves between blocks and pixels with every step is one that stayed on the CPU. */
 static void check_moving(const geometry *g)
 {
@@ -285,7 +273,7 @@ static void check_moving(const geometry *g)
     for (uint64_t step = 0; step < 4; step++) {
         double expected = runner_step(&stays, step, BATCH), got = runner_step(&moves[step % 2], step, BATCH);
         assert_true(fabs(got - expected) <= 1e-4 * (fabs(expected) + 0.1));
-        state_move(moves[step % 2].exec, moves[(step + 1) % 2].exec);
+        runner_copy(moves[step % 2].exec, moves[(step + 1) % 2].exec);
     }
     runner_compare(stays.exec, moves[0].exec, 1e-4);
     runner_free(&stays);

@@ -149,17 +149,6 @@ static void test_replays_without_updates(void **state)
     pair_free(&walks, &replays);
 }
 
-static void state_copy(an_exec *from, an_exec *to)
-{
-    for (int p = 0; p < an_exec_parameter_count(from); p++)
-        for (an_parameter_kind kind = AN_PARAMETER_VALUE; kind <= AN_PARAMETER_MOMENTUM; kind++) {
-            float *values = an_test_zeros(an_exec_parameter(from, p)->size, sizeof *values);
-            an_test_ok(an_exec_parameter_get(from, p, kind, values), "get");
-            an_test_ok(an_exec_parameter_set(to, p, kind, values), "set");
-            free(values);
-        }
-}
-
 /* A resumed run queues its first step op by op, where the uninterrupted run replays it. */
 static void test_a_resumed_run_ends_in_the_same_bits(void **state)
 {
@@ -172,7 +161,7 @@ static void test_a_resumed_run_ends_in_the_same_bits(void **state)
         (void)step(&straight, i, BATCH);
         (void)step(&first, i, BATCH);
     }
-    state_copy(first.exec, second.exec);
+    runner_copy(first.exec, second.exec);
     memcpy(second.pixels, first.pixels, first.size);
     for (uint64_t i = 4; i < 8; i++)
         assert_true(step(&straight, i, BATCH) == step(&second, i, BATCH));
