@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import xml.etree.ElementTree
 import zlib
 from pathlib import Path
 
@@ -175,6 +176,20 @@ class Show(Trained):
         self.draws("predict", *self.weights, "--dataset", self.root / "val", "--records", "3,17,9",
                    ending=lambda path: ["--output", path])
 
+    def test_text_of_svg_is_text(self):
+        """Text can be searched and edited, in any alphabet; the file is sound XML and asks for nothing else."""
+        picture = self.out("panel.svg")
+        run("an-show", "predict", *self.weights, "--dataset", self.root / "val", "-o", picture)
+        root = xml.etree.ElementTree.parse(picture).getroot()
+        texts = ["".join(e.itertext()) for e in root.iter("{http://www.w3.org/2000/svg}text")]
+        for name in (NAMES[0], NAMES[2], "The most probable classes"):
+            self.assertIn(name, texts)
+        self.assertTrue(any(t.endswith("\u2026") and NAMES[1].startswith(t[:-1]) for t in texts))
+        images = list(root.iter("{http://www.w3.org/2000/svg}image"))
+        self.assertEqual(len(images), 8)
+        for image in images:
+            self.assertTrue(image.get("{http://www.w3.org/1999/xlink}href").startswith("data:image/png;base64,iVBOR"))
+
     def test_predict_errors(self):
         broken, empty = self.root / "broken", self.root / "empty"
         for folder in (broken, empty):
@@ -227,6 +242,16 @@ class Show(Trained):
         self.fails(2, "has logged no step yet", "curves", cut, "-o", self.out("x.svg"))
         (cut / "metrics.jsonl").write_text("nonsense\n" + lines)
         run("an-show", "curves", cut, "-o", self.out("x.svg"))
+        twin = cut / "relu"
+        twin.mkdir()
+        (twin / "metrics.jsonl").write_text(lines[:len(lines) // 2])
+        run("an-show", "curves", self.root / "relu", twin, "-o", self.out("x.svg"))
+        text = self.out("x.svg").read_text()
+        self.assertRegex(text, r">cut/relu \(ends at [\d.]+\)</text>")
+        self.assertRegex(text, rf">{self.root.name}/relu</text>")
+        run("an-show", "curves", self.root / "relu", twin, "--smooth", 0, "-o", self.out("y.svg"))
+        self.assertIn("stroke-opacity", text)
+        self.assertNotIn("stroke-opacity", self.out("y.svg").read_text())
 
     def features(self, name):
         data = (self.root / name).read_bytes()

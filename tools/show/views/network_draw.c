@@ -113,8 +113,8 @@ static void body_draw(const picture *p, int at, const an_node *node)
                    (an_point[]){{right, b.y}, {right + dx, b.y + dy}, {right + dx, bottom + dy}, {right, bottom}}, 4,
                    colour, 0.40);
     an_canvas_frame(p->canvas, b.x, b.y, b.width, b.height, colour, 1);
-    an_canvas_line(p->canvas, (an_point[]){{b.x, b.y}, outline[1], outline[2], {right, b.y}}, 4, colour, 1, false);
-    an_canvas_line(p->canvas, (an_point[]){outline[2], outline[3], {right, bottom}}, 3, colour, 1, false);
+    an_canvas_line(p->canvas, (an_point[]){{b.x, b.y}, outline[1], outline[2], {right, b.y}}, 4, colour, 1);
+    an_canvas_line(p->canvas, (an_point[]){outline[2], outline[3], {right, bottom}}, 3, colour, 1);
 }
 
 /* The window that one output sees, on the face of what it looks at, with lines that meet in the output. */
@@ -128,7 +128,7 @@ static void window_draw(const picture *p, const body *from, const body *to, cons
     double y = from->y + (from->height - side) * (down ? 0.88 : up ? 0.12 : 0.42);
     an_point tip = {to->x + to->width * 0.22, to->y + to->height * (down ? 0.25 : up ? 0.75 : 0.5)};
     an_canvas_frame(p->canvas, x, y, side, side, colour, 1);
-    an_canvas_line(p->canvas, (an_point[]){{x + side, y}, tip, {x + side, y + side}}, 3, colour, 0.8, false);
+    an_canvas_line(p->canvas, (an_point[]){{x + side, y}, tip, {x + side, y + side}}, 3, colour, 0.8);
     an_canvas_dot(p->canvas, tip.x, tip.y, 1.8, colour);
 }
 
@@ -139,7 +139,7 @@ static void arrow_draw(const picture *p, const body *from, const body *to, an_co
     double shift = b > a + LANE / 4 ? half : b < a - LANE / 4 ? -half : 0;
     an_point start = {from->x + from->width + from->depth * 0.7, a + shift}, end = {to->x - 2, b - shift};
     double angle = atan2(end.y - start.y, end.x - start.x);
-    an_canvas_line(p->canvas, (an_point[]){start, end}, 2, colour, 1.2, false);
+    an_canvas_line(p->canvas, (an_point[]){start, end}, 2, colour, 1.2);
     an_canvas_fill(p->canvas,
                    (an_point[]){end,
                                 {end.x - 7 * cos(angle - 0.4), end.y - 7 * sin(angle - 0.4)},

@@ -12,6 +12,7 @@
 #include "base/version.h"
 #include "tools/show/canvas/html.h"
 #include "tools/show/content/subjects.h"
+#include "tools/show/views/curves_draw.h"
 #include "tools/show/views/network_draw.h"
 #include "tools/show/views/report_style.h"
 
@@ -109,22 +110,13 @@ static void verdict_write(writer *w)
 
 static void curves_write(writer *w)
 {
-    static const struct {
-        an_curve_kind kinds[2];
-        const char *title, *y_format;
-        bool logarithmic;
-        double least_top;
-    } charts[] = {
-        {{AN_CURVE_ERROR, AN_CURVE_VALIDATION_ERROR}, "Top-1 error", "%g %%", false, 0},
-        {{AN_CURVE_LOSS, AN_CURVE_VALIDATION_LOSS}, "Loss (cross entropy)", "%g", false, 0},
-        {{AN_CURVE_RATE, AN_CURVES}, "Learning rate", "%g", true, 0},
-        {{AN_CURVE_WAIT, AN_CURVES}, "Time spent waiting for data", "%g %%", false, 5},
-    };
+    const an_history *history = w->page->history;
     put(w, "<h2>How training went</h2>\n<div class=\"two\">\n");
-    for (size_t i = 0; i < sizeof(charts) / sizeof(charts[0]); i++) {
+    for (int i = 0; i < AN_CURVES_CHARTS; i++) {
         an_canvas *canvas = NULL;
-        int rc = an_curves_chart(&canvas, AN_CANVAS_PAGE, w->page->history, charts[i].kinds, charts[i].title,
-                                 charts[i].y_format, charts[i].logarithmic, charts[i].least_top);
+        if (!an_curves_has(history, 1, i))
+            continue;
+        int rc = an_curves_chart(&canvas, AN_CANVAS_PAGE, history, i);
         put_canvas(w, rc, canvas);
     }
     put(w, "</div>\n");
