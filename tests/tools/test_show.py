@@ -118,6 +118,20 @@ class Show(Trained):
             seen.add(self.out("x.svg").read_bytes())
         self.assertEqual(len(seen), 9)
         self.fails(2, "input side 20", "network", "--crop", 20, self.out("x.svg"))
+        run("an-show", "network", "--network", "cifar", self.out("x.svg"))
+        run("an-show", "network", "--network", "cifar", "--crop", 32, "--classes", 10, self.out("y.svg"))
+        self.assertEqual(self.out("x.svg").read_bytes(), self.out("y.svg").read_bytes())
+        self.assertIn(">3 \u00d7 32 \u00d7 32</text>", self.out("x.svg").read_text())
+        run("an-show", "network", self.out("x.svg"))
+        text = self.out("x.svg").read_text()
+        self.assertIn("1000 classes</text>", text)
+        self.assertEqual(text.count(">ReLU</text>"), 7)
+        for padding in ("0; right and below 3", "2", "1"):
+            self.assertIn(f">{padding}</text>", text)
+        run("an-show", "network", "--activation", "tanh", "--padding", "pad2", self.out("x.svg"))
+        text = self.out("x.svg").read_text()
+        self.assertEqual((text.count(">tanh</text>"), text.count(">2</text>")), (7, 2)) # conv1 and conv2
+        self.assertNotIn("below", text)
         self.assertIn("--lrn-alpha", run("an-show", "network", "--help"))  # AlexNet reads it
         self.fails(2, ".png, .svg or .pdf", "network", self.out("x.gif"))
 
