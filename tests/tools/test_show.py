@@ -240,6 +240,20 @@ class Show(Trained):
             run("an-show", "augment", *options, self.root / "train", self.out("x.svg"))
             seen.add(self.out("x.svg").read_bytes())
         self.assertEqual(len(seen), 6)
+        for options, there, missing in (([], ["Subtracted", "the mean image", "each also mirrored"], []),
+                                        (["--mean", "channel"], ["Subtracted", "the mean colour"], []),
+                                        (["--mean", "none"], ["each also mirrored"], ["Subtracted"]),
+                                        (["--epochs", 6], ["Subtracted", "The ten crops"], ["each also mirrored"])):
+            run("an-show", "augment", "--crop", 32, *options, self.root / "train", self.out("x.svg"))
+            text = self.out("x.svg").read_text()
+            for word in there:
+                self.assertIn(f">{word}</text>", text)
+            for word in missing:
+                self.assertNotIn(f">{word}</text>", text)
+            beside = "each also mirrored" in there  # each place is told at the crop and its mirror image, and there
+            for place in ("top left", "top right", "bottom left", "bottom right", "centre"):
+                self.assertEqual(text.count(f">{place}</text>"), 3 if beside or "channel" in options else 2, place)
+            self.assertEqual(text.count(">mirrored</text>"), 5)
         self.fails(2, "no record 72", "augment", "--crop", 32, "--record", 72, self.root / "train", self.out("x.svg"))
         self.fails(2, "crop 224", "augment", self.root / "train", self.out("x.svg"))
 
