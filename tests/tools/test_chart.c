@@ -76,6 +76,40 @@ static void test_text_stays_text(void **state)
     }
 }
 
+/* What stands in a file fits the room that it was given, as in pictures where Pango shortens it. */
+static void test_long_text_is_shortened(void **state)
+{
+    (void)state;
+    static const char text[] = "a class with a name that goes on, in every alphabet: ΑΒΓ Жук 鳥, and on and on";
+    for (int i = 0; i < 60; i++) {
+        const an_text_style style = {200, 50, 20 + 6 * i, 10 + i % 4, (an_align)(i % 3), AN_COLOUR_INK, i % 2};
+        char shown[256] = "";
+        an_canvas *canvas;
+        an_buffer svg = {0};
+        assert_int_equal(an_canvas_create(&canvas, AN_CANVAS_SVG, 400, 100, "x"), AN_OK);
+        an_canvas_text(canvas, text, &style);
+        assert_int_equal(an_canvas_finish(canvas, &svg), AN_OK);
+        assert_int_equal(an_buffer_append(&svg, "", 1), AN_OK);
+        const char *at = strstr(text_of(&svg), "<text");
+        assert_non_null(at);
+        assert_int_equal(sscanf(strchr(at, '>') + 1, "%255[^<]", shown), 1);
+        assert_true(an_canvas_text_width(canvas, shown, style.size, style.bold) <= style.room);
+        char *ellipsis = strstr(shown, "\u2026");
+        if (ellipsis) { /* one character more would not fit */
+            size_t kept = (size_t)(ellipsis - shown), more = kept + 1;
+            assert_memory_equal(shown, text, kept);
+            while (((unsigned char)text[more] & 0xc0) == 0x80)
+                more++;
+            snprintf(shown, sizeof shown, "%.*s\u2026", (int)more, text);
+            assert_true(an_canvas_text_width(canvas, shown, style.size, style.bold) > style.room);
+        } else {
+            assert_string_equal(shown, text);
+        }
+        an_buffer_free(&svg);
+        an_canvas_free(canvas);
+    }
+}
+
 static void test_smoothing(void **state)
 {
     (void)state;
@@ -262,6 +296,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_text_stays_text),
+        cmocka_unit_test(test_long_text_is_shortened),
         cmocka_unit_test(test_smoothing),
         cmocka_unit_test(test_steps),
         cmocka_unit_test(test_the_rate_has_no_ramp),

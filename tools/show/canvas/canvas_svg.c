@@ -2,10 +2,13 @@
  * dark; those of a file stand where they are used, because not every program knows variables. */
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "tools/show/canvas/canvas_private.h"
 #include "tools/show/canvas/html.h"
+
+#define ENLARGED 8
 
 static void put(an_canvas *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -67,16 +70,32 @@ static void dot(an_canvas *c, double x, double y, double radius, an_colour colou
     put(c, "/>\n");
 }
 
-/* As much of text as the layout shows, with the ellipsis that it put there. */
-static int shown(an_canvas *c, const char *text)
+/* As many characters of text as fit with an ellipsis behind them. The caller frees it. */
+static gchar *shorten(an_canvas *c, const char *text, const an_text_style *style)
+{
+    long low = 0, high = g_utf8_strlen(text, -1);
+    gchar *best = g_strdup("\u2026");
+    while (low < high) {
+        long middle = (low + high + 1) / 2;
+        int bytes = (int)(g_utf8_offset_to_pointer(text, middle) - text);
+        gchar *tried = g_strdup_printf("%.*s\u2026", bytes, text);
+        bool fits = an_canvas_text_width(c, tried, style->size, style->bold) <= style->room;
+        low = fits ? middle : low;
+        high = fits ? high : middle - 1;
+        g_free(fits ? best : tried);
+        best = fits ? tried : best;
+    }
+    return best;
+}
+
+/* The layout holds text as it is shown. */
+static int shown(an_canvas *c, const char *text, const an_text_style *style)
 {
     if (!pango_layout_is_ellipsized(c->layout))
         return an_html_text(&c->bytes, text);
-    int index = 0, trailing = 0;
-    double size = (double)pango_font_description_get_size(pango_layout_get_font_description(c->layout));
-    pango_layout_xy_to_index(c->layout, pango_layout_get_width(c->layout) - (int)size, 0, &index, &trailing);
-    char *cut = g_strdup_printf("%.*s\u2026", index, pango_layout_get_text(c->layout));
+    gchar *whole = g_strdup(pango_layout_get_text(c->layout)), *cut = shorten(c, whole, style);
     int rc = an_html_text(&c->bytes, cut);
+    g_free(whole);
     g_free(cut);
     return rc;
 }
@@ -90,8 +109,33 @@ static void text(an_canvas *c, const char *string, double x, const an_text_style
     paint(c, "fill", style->colour, 1);
     put(c, "%s>", style->bold ? " font-weight=\"bold\"" : "");
     if (!c->code)
-        c->code = shown(c, string);
+        c->code = shown(c, string, style);
     put(c, "</text>\n");
+}
+
+/* Each pixel becomes a square of pixels: not every program leaves the edges sharp that it enlarges. */
+static int enlarge(const an_image *image, an_image *out)
+{
+    int rc = an_image_set_size(out, image->width * ENLARGED, image->height * ENLARGED);
+    if (rc)
+        return rc;
+    for (size_t y = 0; y < out->height; y++)
+        for (size_t x = 0; x < out->width; x++)
+            memcpy(out->pixels + 3 * (y * out->width + x),
+                   image->pixels + 3 * (y / ENLARGED * image->width + x / ENLARGED), 3);
+    return AN_OK;
+}
+
+static int image_png(const an_canvas *c, const an_image *image, bool sharp, an_buffer *png)
+{
+    an_image large = {0};
+    if (!sharp || c->kind == AN_CANVAS_PAGE) /* browsers do as they are told */
+        return an_canvas_png(image, png);
+    int rc = enlarge(image, &large);
+    if (!rc)
+        rc = an_canvas_png(&large, png);
+    an_image_free(&large);
+    return rc;
 }
 
 static void image(an_canvas *c, const an_image *pixels, double x, double y, double width, double height, bool sharp)
@@ -99,11 +143,11 @@ static void image(an_canvas *c, const an_image *pixels, double x, double y, doub
     an_buffer png = {0};
     put(c, "<image x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\" preserveAspectRatio=\"none\"", x, y, width,
         height);
-    if (sharp) /* the attribute is for programs that know no style */
-        put(c, " image-rendering=\"optimizeSpeed\" style=\"image-rendering:pixelated\"");
+    if (sharp)
+        put(c, " style=\"image-rendering:pixelated\"");
     put(c, " %s=\"data:image/png;base64,", c->kind == AN_CANVAS_PAGE ? "href" : "xlink:href");
     if (!c->code)
-        c->code = an_canvas_png(pixels, &png);
+        c->code = image_png(c, pixels, sharp, &png);
     if (!c->code)
         c->code = an_html_base64(&c->bytes, &png);
     put(c, "\"/>\n");
