@@ -366,7 +366,7 @@ class Show(Trained):
         self.assertNotRegex(text, r"(src|href)=\"(?!data:)")
         measured = json.loads(run("an-train", "eval", *self.weights, "--json", self.root / "val"))
         self.assertIn(f"<b>{100 * measured['top1']:.2f} %</b><span>top-1", text)
-        self.assertIn(f"of the weights after step {measured['step']} ({measured['step'] / 6:.3g} epochs), those with the best validation", text)
+        self.assertIn(f"of the weights after step {measured['step']} (epoch {measured['step'] / 6:.3g}), those with the best validation", text)
         self.assertIn("<b>12</b><span>steps in all", text)
         self.assertIn(f"{self.root / 'train'} VALIDATION</pre>", text)  # the evaluated set may be any
         self.assertNotIn("training set itself", text)

@@ -75,7 +75,7 @@ static void weights_write(an_report_writer *w)
     an_report_put(w, "<p>Filters and everything that was evaluated are of the weights after step %" PRIu64,
                   trained->step);
     if (h->steps > 0)
-        an_report_put(w, " (%.3g epochs)", (double)trained->step * h->epochs / h->steps);
+        an_report_put(w, " (epoch %.3g)", (double)trained->step * h->epochs / h->steps);
     an_report_put(w, best ? ", those with the best validation.</p>\n" : ", the newest that were kept.</p>\n");
 }
 
