@@ -110,7 +110,7 @@ class AlexNet(nn.Module):
 
 
 class CifarNet(nn.Module):
-    """The small four-layer network of the paper's Figure 1. Windows of its pools overhang right and bottom; what lies outside does not count."""
+    """The small four-layer network of the paper's Figure 1. Its pools' windows overhang right and bottom, where nothing counts."""
 
     def __init__(self, classes=10, crop=32, side=32, activation="relu"):
         super().__init__()

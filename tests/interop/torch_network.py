@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """docs/alexnet_torch.py builds the network that a recipe describes: an-show's probabilities and those of its logits agree for every switch.
 
-The dataset has three classes, so that an-show tells every probability, and the logits but for a constant. Weights are random, of a size that
-makes every layer matter; each switch also changes the result. Needs PyTorch; without it only the list of options is checked."""
+The dataset has three classes, so that an-show tells every probability, and the logits but for a constant. Weights are random, of a size
+that makes every layer matter; each switch also changes the result. Needs PyTorch; without it only the list of options is checked."""
 import ast
 import json
 import os
@@ -166,8 +166,8 @@ class Network(unittest.TestCase):
 
     def trained(self, name, *options):
         folder, path = self.root / name, self.root / f"{name}.safetensors"
-        run(BIN / "an-train", "--run", folder, "--batch", 3, "--steps", 2, "--init", "he", "--rate", 0.001, "--compute-threads", 1, *options,
-            self.root / "data")
+        run(BIN / "an-train", "--run", folder, "--batch", 3, "--steps", 2, "--init", "he", "--rate", 0.001, "--compute-threads", 1,
+            *options, self.root / "data")
         run(BIN / "an-train", "export", "--run", folder, path)
         return path, folder
 

@@ -187,12 +187,29 @@ static void test_top5(void **state)
     an_history_free(&history);
 }
 
+/* Stopped at step 55 with a line every 50 steps. */
+static void test_a_stopped_run_ends_at_its_checkpoint(void **state)
+{
+    (void)state;
+    an_history history;
+    history_of("{\"type\":\"train\",\"step\":50,\"epoch\":2,\"loss\":1}\n"
+               "{\"type\":\"saved\",\"step\":40,\"text\":\"a\"}\n"
+               "{\"type\":\"saved\",\"step\":55,\"text\":\"b\"}\n",
+               &history);
+    assert_true(history.steps == 55);
+    assert_true(fabs(history.epochs - 2.2) < 1e-12);
+    an_history_free(&history);
+    history_of(LINE(3, 1) "{\"type\":\"saved\",\"step\":2,\"text\":\"a\"}\n", &history);
+    assert_true(history.steps == 3 && history.epochs == 3);
+    an_history_free(&history);
+}
+
 static void test_runs_of_one_name(void **state)
 {
     (void)state;
     static const char *const paths[] = {"/data/old/first", "/data/new/first",  "first",
                                         "third",           "/other/old/first", "new/first"};
-    static const char *const names[] = {"data/old/first", "data/new/first", "first",
+    static const char *const names[] = {"data/old/first", "data/new/first",  "first",
                                         "third",          "other/old/first", "new/first"};
     an_history runs[6] = {0};
     for (int i = 0; i < 6; i++) {
@@ -229,6 +246,7 @@ int main(void)
         cmocka_unit_test(test_mean_of_a_thinned_curve),
         cmocka_unit_test(test_a_long_rate_keeps_its_steps),
         cmocka_unit_test(test_top5),
+        cmocka_unit_test(test_a_stopped_run_ends_at_its_checkpoint),
         cmocka_unit_test(test_runs_of_one_name),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

@@ -359,14 +359,16 @@ class Show(Trained):
         run("an-show", "report", self.root / "relu", self.root / "val", "--mistakes", 24, "-o", again)
         text = page.read_text()
         self.assertEqual(text, again.read_text())
-        for word in ("top-1 accuracy", " of 24 images</span>", " of 8</td>", "At the centre of each image", "Recognised worst", "Most confident mistakes", "an-train --recipe", "seed = 1",
+        for word in ("top-1 accuracy", " of 24 images</span>", " of 8</td>", "At the centre of each image",
+                     "Recognised worst", "Most confident mistakes", "an-train --recipe", "seed = 1",
                      "The device waited for data", "First-layer kernels", "&lt;b&gt;&amp;"):
             self.assertIn(word, text)
         self.assertNotIn(NAMES[2], text)
         self.assertNotRegex(text, r"(src|href)=\"(?!data:)")
         measured = json.loads(run("an-train", "eval", *self.weights, "--json", self.root / "val"))
         self.assertIn(f"<b>{100 * measured['top1']:.2f} %</b><span>top-1", text)
-        self.assertIn(f"of the weights after step {measured['step']} (epoch {measured['step'] / 6:.3g}), those with the best validation", text)
+        step = measured["step"]
+        self.assertIn(f"of the weights after step {step} (epoch {step / 6:.3g}), those with the best validation", text)
         self.assertIn("<b>12</b><span>steps in all", text)
         self.assertIn(f"{self.root / 'train'} VALIDATION</pre>", text)  # the evaluated set may be any
         self.assertNotIn("training set itself", text)

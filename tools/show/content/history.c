@@ -1,6 +1,7 @@
 #include "tools/show/content/history.h"
 
 #include <jansson.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,6 +37,8 @@ static int event_add(an_history *h, const json_t *event)
 {
     const char *type = json_string_value(json_object_get(event, "type"));
     bool train = type && strcmp(type, "train") == 0, validation = type && strcmp(type, "validation") == 0;
+    if (type && strcmp(type, "saved") == 0)
+        h->saved = fmax(h->saved, json_number_value(json_object_get(event, "step")));
     if (!train && !validation)
         return AN_OK;
     h->epochs = json_number_value(json_object_get(event, "epoch"));
@@ -74,6 +77,15 @@ static int lines_read(an_history *h, const an_buffer *file)
         at = newline + 1;
     }
     return rc;
+}
+
+/* A run that is stopped logs no more, but saves what it has reached. Each step is the same part of an epoch. */
+static void end_extend(an_history *h)
+{
+    if (h->steps <= 0 || h->saved <= h->steps)
+        return;
+    h->epochs *= h->saved / h->steps;
+    h->steps = h->saved;
 }
 
 /* Of all points alike: groups of thinned points need not be equally large. */
@@ -174,6 +186,7 @@ int an_history_load(an_history *out, const char *run)
         rc = an_error_prefix(rc, "'%s' is no run of an-train", run);
     if (!rc)
         rc = lines_read(out, &file);
+    end_extend(out);
     for (int i = 0; i < AN_CURVES; i++) {
         average(&out->curves[i]);
         if (i == AN_CURVE_RATE)

@@ -27,7 +27,8 @@ typedef struct {
     char *path; /* of the run, without slashes at its end */
     char *name; /* its folder's */
     an_curve curves[AN_CURVES];
-    double epochs, steps; /* done at the last line */
+    double epochs, steps; /* done at the last line, or at the last checkpoint, where that is later */
+    double saved;         /* step of the last checkpoint; 0: none */
 } an_history;
 
 /* Read the metrics of the folder run. A curve keeps at most 600 points: neighbours are averaged. Of the rate, which
