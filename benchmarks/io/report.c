@@ -35,6 +35,15 @@ static double megabytes(const bench_result *result)
     return result->seconds > 0 ? (double)result->bytes / result->seconds * 1e-6 : 0;
 }
 
+/* Mean bytes of a payload, as "an-ingest info" tells them. */
+static double payload_mean(const an_dataset *dataset)
+{
+    uint64_t sum = 0, count = an_dataset_count(dataset);
+    for (uint64_t i = 0; i < count; i++)
+        sum += an_dataset_index(dataset)[i].length - AN_RECORD_HEADER_SIZE;
+    return count ? (double)sum / (double)count : 0;
+}
+
 static double percent(uint64_t part, double whole_ns)
 {
     return whole_ns > 0 ? 100 * (double)part / whole_ns : 0;
@@ -79,8 +88,8 @@ int bench_print_text(const bench_config *config, const an_dataset *dataset, cons
     char text[256];
     const an_format format = {(an_dtype)config->dtype, (an_layout)config->layout, config->channels};
     an_print("%s: %llu records of %u px, %.1f kB each; %s\n", an_dataset_path(dataset),
-             (unsigned long long)an_dataset_count(dataset), an_dataset_side(dataset),
-             (double)an_dataset_file_size(dataset) / (double)an_dataset_count(dataset) * 1e-3, an_cpu_describe());
+             (unsigned long long)an_dataset_count(dataset), an_dataset_side(dataset), payload_mean(dataset) * 1e-3,
+             an_cpu_describe());
     printf("batch %d, crop %d, %s %s, %d channels\n\n", config->batch, config->crop, an_dtype_name(format.dtype),
            an_layout_name(format.layout), format.channels);
     print_line("read", &report->read);

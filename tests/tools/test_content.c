@@ -141,6 +141,88 @@ static void test_mean_of_a_thinned_curve(void **state)
     an_buffer_free(&text);
 }
 
+/* A mean of two rates is a rate that never was. 3000 values in three steps keep their ends. */
+static void test_a_long_rate_keeps_its_steps(void **state)
+{
+    (void)state;
+    an_buffer text = {0};
+    an_history history;
+    for (int i = 1; i <= 3000; i++)
+        assert_int_equal(
+            an_buffer_printf(&text, "{\"type\":\"train\",\"step\":%d,\"epoch\":%d,\"loss\":1,\"rate\":%g}\n", i, i,
+                             i <= 1001   ? 0.01
+                             : i <= 2002 ? 0.001
+                                         : 0.0001),
+            AN_OK);
+    history_of((char *)text.data, &history);
+    const an_curve *rate = &history.curves[AN_CURVE_RATE];
+    const an_point corners[] = {{1, 0.01}, {1001, 0.01}, {1002, 0.001}, {2002, 0.001}, {2003, 0.0001}, {3000, 0.0001}};
+    assert_int_equal(rate->count, 6);
+    for (int i = 0; i < 6; i++)
+        assert_true(rate->points[i].x == corners[i].x && rate->points[i].y == corners[i].y);
+    an_history_free(&history);
+    text.size = 0;
+    for (int i = 1; i <= 3000; i++)
+        assert_int_equal(
+            an_buffer_printf(&text, "{\"type\":\"train\",\"step\":%d,\"epoch\":%d,\"loss\":1,\"rate\":%d}\n", i, i, i),
+            AN_OK);
+    history_of((char *)text.data, &history);
+    assert_in_range(history.curves[AN_CURVE_RATE].count, 300, 600);
+    for (int i = 0; i < history.curves[AN_CURVE_RATE].count; i++)
+        assert_true(history.curves[AN_CURVE_RATE].points[i].x == history.curves[AN_CURVE_RATE].points[i].y);
+    assert_true(history.curves[AN_CURVE_RATE].points[history.curves[AN_CURVE_RATE].count - 1].x == 3000);
+    an_history_free(&history);
+    an_buffer_free(&text);
+}
+
+static void test_top5(void **state)
+{
+    (void)state;
+    an_history history;
+    history_of("{\"type\":\"train\",\"step\":1,\"epoch\":1,\"loss\":1,\"top5\":0.75}\n"
+               "{\"type\":\"validation\",\"step\":1,\"epoch\":1,\"loss\":1,\"top5\":0.5}\n",
+               &history);
+    assert_true(an_history_mean(&history, AN_CURVE_TOP5) == 25);
+    assert_true(an_history_mean(&history, AN_CURVE_VALIDATION_TOP5) == 50);
+    an_history_free(&history);
+}
+
+/* Stopped at step 55 with a line every 50 steps. */
+static void test_a_stopped_run_ends_at_its_checkpoint(void **state)
+{
+    (void)state;
+    an_history history;
+    history_of("{\"type\":\"train\",\"step\":50,\"epoch\":2,\"loss\":1}\n"
+               "{\"type\":\"saved\",\"step\":40,\"text\":\"a\"}\n"
+               "{\"type\":\"saved\",\"step\":55,\"text\":\"b\"}\n",
+               &history);
+    assert_true(history.steps == 55);
+    assert_true(fabs(history.epochs - 2.2) < 1e-12);
+    an_history_free(&history);
+    history_of(LINE(3, 1) "{\"type\":\"saved\",\"step\":2,\"text\":\"a\"}\n", &history);
+    assert_true(history.steps == 3 && history.epochs == 3);
+    an_history_free(&history);
+}
+
+static void test_runs_of_one_name(void **state)
+{
+    (void)state;
+    static const char *const paths[] = {"/data/old/first", "/data/new/first",  "first",
+                                        "third",           "/other/old/first", "new/first"};
+    static const char *const names[] = {"data/old/first", "data/new/first",  "first",
+                                        "third",          "other/old/first", "new/first"};
+    an_history runs[6] = {0};
+    for (int i = 0; i < 6; i++) {
+        runs[i].path = strdup(paths[i]);
+        runs[i].name = strdup("?");
+    }
+    assert_int_equal(an_history_distinguish(runs, 6), AN_OK);
+    for (int i = 0; i < 6; i++) {
+        assert_string_equal(runs[i].name, names[i]);
+        an_history_free(&runs[i]);
+    }
+}
+
 static int make_folder(void **state)
 {
     (void)state;
@@ -162,6 +244,10 @@ int main(void)
         cmocka_unit_test(test_features_that_have_no_order),
         cmocka_unit_test(test_damaged_lines_are_passed_over),
         cmocka_unit_test(test_mean_of_a_thinned_curve),
+        cmocka_unit_test(test_a_long_rate_keeps_its_steps),
+        cmocka_unit_test(test_top5),
+        cmocka_unit_test(test_a_stopped_run_ends_at_its_checkpoint),
+        cmocka_unit_test(test_runs_of_one_name),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

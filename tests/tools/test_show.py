@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import xml.etree.ElementTree
 import zlib
 from pathlib import Path
 
@@ -117,6 +118,20 @@ class Show(Trained):
             seen.add(self.out("x.svg").read_bytes())
         self.assertEqual(len(seen), 9)
         self.fails(2, "input side 20", "network", "--crop", 20, self.out("x.svg"))
+        run("an-show", "network", "--network", "cifar", self.out("x.svg"))
+        run("an-show", "network", "--network", "cifar", "--crop", 32, "--classes", 10, self.out("y.svg"))
+        self.assertEqual(self.out("x.svg").read_bytes(), self.out("y.svg").read_bytes())
+        self.assertIn(">3 \u00d7 32 \u00d7 32</text>", self.out("x.svg").read_text())
+        run("an-show", "network", self.out("x.svg"))
+        text = self.out("x.svg").read_text()
+        self.assertIn("1000 classes</text>", text)
+        self.assertEqual(text.count(">ReLU</text>"), 7)
+        for padding in ("0; right and below 3", "2", "1"):
+            self.assertIn(f">{padding}</text>", text)
+        run("an-show", "network", "--activation", "tanh", "--padding", "pad2", self.out("x.svg"))
+        text = self.out("x.svg").read_text()
+        self.assertEqual((text.count(">tanh</text>"), text.count(">2</text>")), (7, 2)) # conv1 and conv2
+        self.assertNotIn("below", text)
         self.assertIn("--lrn-alpha", run("an-show", "network", "--help"))  # AlexNet reads it
         self.fails(2, ".png, .svg or .pdf", "network", self.out("x.gif"))
 
@@ -175,6 +190,20 @@ class Show(Trained):
         self.draws("predict", *self.weights, "--dataset", self.root / "val", "--records", "3,17,9",
                    ending=lambda path: ["--output", path])
 
+    def test_text_of_svg_is_text(self):
+        """Text can be searched and edited, in any alphabet; the file is sound XML and asks for nothing else."""
+        picture = self.out("panel.svg")
+        run("an-show", "predict", *self.weights, "--dataset", self.root / "val", "-o", picture)
+        root = xml.etree.ElementTree.parse(picture).getroot()
+        texts = ["".join(e.itertext()) for e in root.iter("{http://www.w3.org/2000/svg}text")]
+        for name in (NAMES[0], NAMES[2], "The most probable classes"):
+            self.assertIn(name, texts)
+        self.assertTrue(any(t.endswith("\u2026") and NAMES[1].startswith(t[:-1]) for t in texts))
+        images = list(root.iter("{http://www.w3.org/2000/svg}image"))
+        self.assertEqual(len(images), 8)
+        for image in images:
+            self.assertTrue(image.get("{http://www.w3.org/1999/xlink}href").startswith("data:image/png;base64,iVBOR"))
+
     def test_predict_errors(self):
         broken, empty = self.root / "broken", self.root / "empty"
         for folder in (broken, empty):
@@ -211,6 +240,20 @@ class Show(Trained):
             run("an-show", "augment", *options, self.root / "train", self.out("x.svg"))
             seen.add(self.out("x.svg").read_bytes())
         self.assertEqual(len(seen), 6)
+        for options, there, missing in (([], ["Subtracted", "the mean image", "each also mirrored"], []),
+                                        (["--mean", "channel"], ["Subtracted", "the mean colour"], []),
+                                        (["--mean", "none"], ["each also mirrored"], ["Subtracted"]),
+                                        (["--epochs", 6], ["Subtracted", "The ten crops"], ["each also mirrored"])):
+            run("an-show", "augment", "--crop", 32, *options, self.root / "train", self.out("x.svg"))
+            text = self.out("x.svg").read_text()
+            for word in there:
+                self.assertIn(f">{word}</text>", text)
+            for word in missing:
+                self.assertNotIn(f">{word}</text>", text)
+            beside = "each also mirrored" in there  # each place is told at the crop and its mirror image, and there
+            for place in ("top left", "top right", "bottom left", "bottom right", "centre"):
+                self.assertEqual(text.count(f">{place}</text>"), 3 if beside or "channel" in options else 2, place)
+            self.assertEqual(text.count(">mirrored</text>"), 5)
         self.fails(2, "no record 72", "augment", "--crop", 32, "--record", 72, self.root / "train", self.out("x.svg"))
         self.fails(2, "crop 224", "augment", self.root / "train", self.out("x.svg"))
 
@@ -227,6 +270,16 @@ class Show(Trained):
         self.fails(2, "has logged no step yet", "curves", cut, "-o", self.out("x.svg"))
         (cut / "metrics.jsonl").write_text("nonsense\n" + lines)
         run("an-show", "curves", cut, "-o", self.out("x.svg"))
+        twin = cut / "relu"
+        twin.mkdir()
+        (twin / "metrics.jsonl").write_text(lines[:len(lines) // 2])
+        run("an-show", "curves", self.root / "relu", twin, "-o", self.out("x.svg"))
+        text = self.out("x.svg").read_text()
+        self.assertRegex(text, r">cut/relu \(ends at [\d.]+\)</text>")
+        self.assertRegex(text, rf">{self.root.name}/relu</text>")
+        run("an-show", "curves", self.root / "relu", twin, "--smooth", 0, "-o", self.out("y.svg"))
+        self.assertIn("stroke-opacity", text)
+        self.assertNotIn("stroke-opacity", self.out("y.svg").read_text())
 
     def features(self, name):
         data = (self.root / name).read_bytes()
@@ -306,13 +359,22 @@ class Show(Trained):
         run("an-show", "report", self.root / "relu", self.root / "val", "--mistakes", 24, "-o", again)
         text = page.read_text()
         self.assertEqual(text, again.read_text())
-        for word in ("top-1 accuracy", "Recognised worst", "Most confident mistakes", "an-train --recipe", "seed = 1",
+        for word in ("top-1 accuracy", " of 24 images</span>", " of 8</td>", "At the centre of each image",
+                     "Recognised worst", "Most confident mistakes", "an-train --recipe", "seed = 1",
                      "The device waited for data", "First-layer kernels", "&lt;b&gt;&amp;"):
             self.assertIn(word, text)
         self.assertNotIn(NAMES[2], text)
         self.assertNotRegex(text, r"(src|href)=\"(?!data:)")
         measured = json.loads(run("an-train", "eval", *self.weights, "--json", self.root / "val"))
         self.assertIn(f"<b>{100 * measured['top1']:.2f} %</b><span>top-1", text)
+        step = measured["step"]
+        self.assertIn(f"of the weights after step {step} (epoch {step / 6:.3g}), those with the best validation", text)
+        self.assertIn("<b>12</b><span>steps in all", text)
+        self.assertIn(f"{self.root / 'train'} VALIDATION</pre>", text)  # the evaluated set may be any
+        self.assertNotIn("training set itself", text)
+        run("an-show", "report", self.root / "relu", self.root / "train", "-o", page)
+        self.assertIn("the training set itself</strong>", page.read_text())
+        self.assertIn(": the training set</td>", page.read_text())
         run("an-show", "report", self.root / "relu", "-o", page)
         self.assertNotIn("accuracy", page.read_text())
         before = page.read_bytes()

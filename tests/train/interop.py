@@ -80,7 +80,7 @@ def main(work):
     evaluate = [f"{BIN}/an-train", "eval", "--weights", f"{work}/weights.safetensors"]
     for view, options in (("centre", []), ("ten-crop", ["--ten-crop", "--batch", "25"])):
         report = json.loads(run(*evaluate, *options, "--json", "--per-class", "--confusions", "4", "--show", "2", f"{work}/data"))
-        assert report["view"] == view and report["images"] == 12 and report["step"] == 3
+        assert report["training_set"] and report["view"] == view and report["images"] == 12 and report["step"] == 3
         assert sum(c["images"] for c in report["classes"]) == 12
         assert sum(c["correct"] for c in report["classes"]) == round(12 * report["top1"])
         wrong = sum(c["images"] for c in report["confusions"])
@@ -88,7 +88,13 @@ def main(work):
         for shown in report["shown"]:
             p = [item["probability"] for item in shown["predictions"]]
             assert p == sorted(p, reverse=True) and abs(sum(p) - 1) < 1e-4 and len(p) == 3
-    assert "top-1" in run(*evaluate, "--per-class", "--confusions", "2", "--show", "1", f"{work}/data")
+    told = run(*evaluate, "--per-class", "--confusions", "2", "--show", "1", f"{work}/data")
+    assert "top-1" in told and "/data (the training set): 12 images" in told and "the centre of each image" in told, told
+    assert "ten crops of each image, averaged" in run(*evaluate, "--ten-crop", "--batch", "25", f"{work}/data")
+    pictures.write(f"{work}/others", 12, 3, seed=2)
+    run(f"{BIN}/an-ingest", "--size", str(pictures.SIDE), "--codec", "rgb", f"{work}/others", f"{work}/other")
+    assert "(the training set)" not in run(*evaluate, f"{work}/other")
+    assert json.loads(run(*evaluate, "--json", f"{work}/other"))["training_set"] is False
     run(*evaluate, "--ten-crop", "--batch", "9", f"{work}/data", expect=2)
     run(f"{BIN}/an-train", "eval", f"{work}/data", expect=2)
     odd = os.fsencode(work) + b"/donn\xe9es"  # a path is bytes, JSON is UTF-8

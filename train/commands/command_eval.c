@@ -133,6 +133,13 @@ static int open_gallery(gallery *g, uint64_t wanted, uint64_t images, uint32_t c
     return !rc && !g->shown ? an_error(AN_ENOMEM, "out of memory for predictions") : rc;
 }
 
+/* Of weights alone it is not known. */
+static bool is_training_set(const an_trained *trained, const an_dataset *dataset)
+{
+    return trained->checkpoint &&
+           an_checkpoint_identity(trained->checkpoint)->fingerprint == an_dataset_fingerprint(dataset);
+}
+
 static int print(const eval_options *o, const an_trained *trained, const an_dataset *dataset, const gallery *g,
                  const an_evaluation *result)
 {
@@ -140,6 +147,7 @@ static int print(const eval_options *o, const an_trained *trained, const an_data
                              .step = trained->step,
                              .dataset = dataset,
                              .view = o->ten_crop ? "ten-crop" : "centre",
+                             .training_set = is_training_set(trained, dataset),
                              .result = *result,
                              .shown = g->shown,
                              .shown_count = g->found,

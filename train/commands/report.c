@@ -79,8 +79,10 @@ static void print_totals(const an_eval_report *r)
     const an_evaluation *e = &r->result;
     double top1 = 100 * share(e->top1, e->images), top5 = 100 * share(e->top5, e->images);
     an_print("weights     %s, step %" PRIu64 "\n", r->weights, r->step);
-    an_print("dataset     %s: %" PRIu64 " images, %u classes, %s\n", an_dataset_path(r->dataset), e->images,
-             an_dataset_class_count(r->dataset), r->view);
+    an_print("dataset     %s%s: %" PRIu64 " images, %u classes\n", an_dataset_path(r->dataset),
+             r->training_set ? " (the training set)" : "", e->images, an_dataset_class_count(r->dataset));
+    printf("view        %s\n",
+           strcmp(r->view, "centre") == 0 ? "the centre of each image" : "ten crops of each image, averaged");
     printf("top-1       %.2f %% (error %.2f %%)\n", top1, 100 - top1);
     printf("top-5       %.2f %% (error %.2f %%)\n", top5, 100 - top5);
     printf("loss        %.4f\n", e->loss);
@@ -166,10 +168,10 @@ static json_t *pairs_json(const an_eval_report *r)
 int an_eval_report_print_json(const an_eval_report *r)
 {
     const an_evaluation *e = &r->result;
-    json_t *object = json_pack("{s:o, s:I, s:o, s:s, s:I, s:f, s:f, s:f}", "weights", text_json(r->weights), "step",
-                               (json_int_t)r->step, "dataset", text_json(an_dataset_path(r->dataset)), "view", r->view,
-                               "images", (json_int_t)e->images, "top1", share(e->top1, e->images), "top5",
-                               share(e->top5, e->images), "loss", e->loss);
+    json_t *object = json_pack("{s:o, s:I, s:o, s:b, s:s, s:I, s:f, s:f, s:f}", "weights", text_json(r->weights),
+                               "step", (json_int_t)r->step, "dataset", text_json(an_dataset_path(r->dataset)),
+                               "training_set", (int)r->training_set, "view", r->view, "images", (json_int_t)e->images,
+                               "top1", share(e->top1, e->images), "top5", share(e->top5, e->images), "loss", e->loss);
     int failed = object ? 0 : -1;
     if (!failed && r->shown_count)
         failed |= json_object_set_new(object, "shown", predictions_json(r));

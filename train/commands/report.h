@@ -9,7 +9,8 @@ typedef struct {
     const char *weights;
     uint64_t step;
     const an_dataset *dataset;
-    const char *view; /* "centre" or "ten-crop" */
+    const char *view;  /* "centre" or "ten-crop" */
+    bool training_set; /* dataset is what the weights were trained on */
     an_evaluation result;
     const an_prediction *shown;
     size_t shown_count;

@@ -33,6 +33,13 @@ def bench(dataset, *options):
     return json.loads(run("an-bench-io", *QUICK, "--json", *options, dataset).stdout)
 
 
+def test_size_of_records(dataset):
+    """The same number as an-ingest info's: the payloads alone, not the file with its pages divided by the records."""
+    told = run("an-bench-io", *QUICK, "--stage", "read", dataset).stdout.splitlines()[0]
+    counted = run("an-ingest", "info", dataset).stdout.split(" kB a record")[0].split()[-1]
+    assert f", {counted} kB each;" in told, (counted, told)
+
+
 def test_all_stages_and_verdict(dataset):
     report = bench(dataset, "--threads", "2")
     for stage in ("read", "decode", "sample", "memory"):

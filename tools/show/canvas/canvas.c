@@ -1,7 +1,6 @@
 #include "tools/show/canvas/canvas.h"
 
 #include <cairo-pdf.h>
-#include <cairo-svg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -38,14 +37,20 @@ cairo_status_t an_canvas_append(void *buffer, const unsigned char *data, unsigne
     return an_buffer_append(buffer, data, length) ? CAIRO_STATUS_NO_MEMORY : CAIRO_STATUS_SUCCESS;
 }
 
+const double an_dash_lengths[AN_DASHES][2] = {
+    [AN_DASH_NONE] = {0, 0}, [AN_DASH_SHORT] = {5, 3}, [AN_DASH_DOTS] = {1.5, 2.5}, [AN_DASH_LONG] = {10, 3}};
+
+static bool is_svg(const an_canvas *c)
+{
+    return c->kind == AN_CANVAS_SVG || c->kind == AN_CANVAS_PAGE;
+}
+
 static cairo_surface_t *surface_create(an_canvas *c)
 {
-    if (c->kind == AN_CANVAS_SVG)
-        return cairo_svg_surface_create_for_stream(an_canvas_append, &c->bytes, c->width, c->height);
     if (c->kind == AN_CANVAS_PNG)
         return cairo_image_surface_create(CAIRO_FORMAT_RGB24, (int)(c->width * PNG_SCALE),
                                           (int)(c->height * PNG_SCALE));
-    if (c->kind == AN_CANVAS_PAGE)
+    if (is_svg(c))
         return cairo_image_surface_create(CAIRO_FORMAT_A8, 1, 1);
     cairo_surface_t *pdf = cairo_pdf_surface_create_for_stream(an_canvas_append, &c->bytes, c->width, c->height);
     cairo_pdf_surface_set_metadata(pdf, CAIRO_PDF_METADATA_CREATE_DATE, ""); /* the same picture, the same bytes */
@@ -79,10 +84,10 @@ static int canvas_open(an_canvas *c, const char *title)
     c->layout = pango_cairo_create_layout(c->cairo);
     pango_layout_set_single_paragraph_mode(c->layout, TRUE);
     pango_layout_set_ellipsize(c->layout, PANGO_ELLIPSIZE_END);
-    if (c->kind == AN_CANVAS_PAGE)
-        return an_canvas_page_begin(c, title);
-    an_canvas_rectangle(c, 0, 0, c->width, c->height, AN_COLOUR_PAPER);
-    return AN_OK;
+    rc = is_svg(c) ? an_canvas_svg_begin(c, title) : AN_OK;
+    if (!rc && c->kind != AN_CANVAS_PAGE)
+        an_canvas_rectangle(c, 0, 0, c->width, c->height, AN_COLOUR_PAPER);
+    return rc;
 }
 
 int an_canvas_create(an_canvas **out, an_canvas_kind kind, double width, double height, const char *title)
@@ -93,8 +98,8 @@ int an_canvas_create(an_canvas **out, an_canvas_kind kind, double width, double 
     an_canvas *c = calloc(1, sizeof(*c));
     if (!c)
         return an_error(AN_ENOMEM, "out of memory for a picture");
-    c->api = kind == AN_CANVAS_PAGE ? &an_canvas_page : &an_canvas_cairo;
     c->kind = kind;
+    c->api = is_svg(c) ? &an_canvas_svg : &an_canvas_cairo;
     c->width = width;
     c->height = height;
     int rc = canvas_open(c, title);
@@ -144,7 +149,7 @@ int an_canvas_finish(an_canvas *c, an_buffer *out)
 {
     int rc = c->code;
     if (!rc)
-        rc = c->kind == AN_CANVAS_PAGE ? an_canvas_page_end(c) : file_finish(c);
+        rc = is_svg(c) ? an_canvas_svg_end(c) : file_finish(c);
     return rc < 0 ? rc : an_buffer_append(out, c->bytes.data, c->bytes.size);
 }
 
@@ -163,9 +168,14 @@ void an_canvas_fill(an_canvas *c, const an_point *points, int count, an_colour c
     c->api->fill(c, points, count, colour, alpha);
 }
 
-void an_canvas_line(an_canvas *c, const an_point *points, int count, an_colour colour, double width, bool dashed)
+void an_canvas_stroke(an_canvas *c, const an_point *points, int count, const an_stroke *stroke)
 {
-    c->api->line(c, points, count, colour, width, dashed);
+    c->api->line(c, points, count, stroke);
+}
+
+void an_canvas_line(an_canvas *c, const an_point *points, int count, an_colour colour, double width)
+{
+    an_canvas_stroke(c, points, count, &(an_stroke){colour, width, 1, AN_DASH_NONE});
 }
 
 void an_canvas_dot(an_canvas *c, double x, double y, double radius, an_colour colour)
@@ -181,7 +191,7 @@ void an_canvas_rectangle(an_canvas *c, double x, double y, double width, double 
 void an_canvas_frame(an_canvas *c, double x, double y, double width, double height, an_colour colour, double line)
 {
     const an_point corners[] = {{x, y}, {x + width, y}, {x + width, y + height}, {x, y + height}, {x, y}};
-    c->api->line(c, corners, 5, colour, line, false);
+    an_canvas_line(c, corners, 5, colour, line);
 }
 
 void an_canvas_image(an_canvas *c, const an_image *image, double x, double y, double width, double height, bool sharp)

@@ -1,6 +1,7 @@
-/* A picture under construction: PNG, SVG and PDF files through cairo and Pango, or SVG text for a web page, whose
- * colours and fonts are the page's. Units are points from the top left corner; a PNG has two pixels a point. The first
- * failure is kept and returned by an_canvas_finish, so that drawing need not look at every call. */
+/* A picture under construction: PNG and PDF files through cairo and Pango, SVG files, or SVG text for a web page, whose
+ * colours and fonts are the page's. SVG keeps text as text, which can be searched, read aloud and edited. Units are
+ * points from the top left corner; a PNG has two pixels a point. The first failure is kept and returned by
+ * an_canvas_finish, so that drawing need not look at every call. */
 #ifndef AN_TOOLS_SHOW_CANVAS_CANVAS_H
 #define AN_TOOLS_SHOW_CANVAS_CANVAS_H
 
@@ -26,6 +27,15 @@ typedef struct {
     bool bold;
 } an_text_style;
 
+typedef enum { AN_DASH_NONE, AN_DASH_SHORT, AN_DASH_DOTS, AN_DASH_LONG, AN_DASHES } an_dash;
+
+typedef struct {
+    an_colour colour;
+    double width;
+    double alpha; /* 0..1 */
+    an_dash dash;
+} an_stroke;
+
 typedef struct an_canvas an_canvas;
 
 /* The kind that a file's name asks for: AN_EINVAL unless it ends in .png, .svg or .pdf. */
@@ -41,7 +51,8 @@ int an_canvas_finish(an_canvas *canvas, an_buffer *out);
 int an_canvas_save(an_canvas *canvas, const char *path);
 
 void an_canvas_fill(an_canvas *c, const an_point *points, int count, an_colour colour, double alpha);
-void an_canvas_line(an_canvas *c, const an_point *points, int count, an_colour colour, double width, bool dashed);
+void an_canvas_line(an_canvas *c, const an_point *points, int count, an_colour colour, double width);
+void an_canvas_stroke(an_canvas *c, const an_point *points, int count, const an_stroke *stroke);
 void an_canvas_rectangle(an_canvas *c, double x, double y, double width, double height, an_colour colour);
 void an_canvas_frame(an_canvas *c, double x, double y, double width, double height, an_colour colour, double line);
 void an_canvas_dot(an_canvas *c, double x, double y, double radius, an_colour colour);

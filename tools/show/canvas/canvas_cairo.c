@@ -25,14 +25,13 @@ static void fill(an_canvas *c, const an_point *points, int count, an_colour colo
     cairo_fill(c->cairo);
 }
 
-static void line(an_canvas *c, const an_point *points, int count, an_colour colour, double width, bool dashed)
+static void line(an_canvas *c, const an_point *points, int count, const an_stroke *stroke)
 {
-    const double dashes[] = {4, 3};
     path(c, points, count);
-    ink(c, colour, 1);
-    cairo_set_line_width(c->cairo, width);
+    ink(c, stroke->colour, stroke->alpha);
+    cairo_set_line_width(c->cairo, stroke->width);
     cairo_set_line_join(c->cairo, CAIRO_LINE_JOIN_ROUND);
-    cairo_set_dash(c->cairo, dashes, dashed ? 2 : 0, 0);
+    cairo_set_dash(c->cairo, an_dash_lengths[stroke->dash], stroke->dash ? 2 : 0, 0);
     cairo_stroke(c->cairo);
 }
 

@@ -16,11 +16,15 @@ static const an_palette_entry entries[AN_COLOURS] = {
     {"series5", 0x1f8a99, 0x5cc6d4},
     {"series6", 0x8a6d1f, 0xd1b25a},
     {"series7", 0x5b6475, 0xa3abba},
+    {"series8", 0xd163a7, 0xf3a3d0},
+    {"series9", 0x7a9a01, 0xb9d84a},
+    {"series10", 0x1b2a6b, 0xcfd6ff},
+    {"series11", 0x8b4a2b, 0xd9a184},
 };
 
 an_colour an_palette_series(int number)
 {
-    return (an_colour)(AN_COLOUR_SERIES + number % (AN_COLOURS - AN_COLOUR_SERIES));
+    return (an_colour)(AN_COLOUR_SERIES + number % AN_PALETTE_SERIES);
 }
 
 const an_palette_entry *an_palette(an_colour colour)

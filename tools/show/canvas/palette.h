@@ -3,6 +3,8 @@
 #ifndef AN_TOOLS_SHOW_CANVAS_PALETTE_H
 #define AN_TOOLS_SHOW_CANVAS_PALETTE_H
 
+#define AN_PALETTE_SERIES 12 /* colours of series */
+
 typedef enum {
     AN_COLOUR_PAPER,
     AN_COLOUR_PANEL, /* areas on paper */
@@ -12,7 +14,7 @@ typedef enum {
     AN_COLOUR_RIGHT, /* the true class */
     AN_COLOUR_WRONG, /* every other class */
     AN_COLOUR_SERIES,
-    AN_COLOURS = AN_COLOUR_SERIES + 8
+    AN_COLOURS = AN_COLOUR_SERIES + AN_PALETTE_SERIES
 } an_colour;
 
 /* Each logical device has a colour, and so have the values that go from one to the other. */
@@ -24,7 +26,7 @@ typedef struct {
     unsigned light, dark; /* 0xRRGGBB */
 } an_palette_entry;
 
-/* The colour of series number 0, 1, ...; the eight colours repeat. */
+/* The colour of series number 0, 1, ...; the twelve colours repeat. */
 an_colour an_palette_series(int number);
 const an_palette_entry *an_palette(an_colour colour);
 

@@ -3,10 +3,11 @@
 #include "base/error.h"
 #include "base/program/options.h"
 #include "tools/show/commands/commands.h"
-#include "tools/show/content/history.h"
+#include "tools/show/views/curves_draw.h"
 
 typedef struct {
     const char *output;
+    double smooth;
 } curves_options;
 
 static const an_option table[] = {
@@ -18,6 +19,14 @@ static const an_option table[] = {
      .initial = "curves.svg",
      .offset = offsetof(curves_options, output),
      .help = "the file to draw: .png, .svg or .pdf"},
+    {.name = "smooth",
+     .type = AN_OPTION_DOUBLE,
+     .metavar = "PERCENT",
+     .initial = "2",
+     .min = 0,
+     .max = 100,
+     .offset = offsetof(curves_options, smooth),
+     .help = "average training over this much of the longest run, and show what was logged behind it (0: do not)"},
     {0},
 };
 
@@ -26,7 +35,8 @@ static const an_options spec = {
     .usage = "RUN...",
     .summary =
         "Draw how runs went, a line for each: training and validation error by epoch (the paper's Figure 1 compares "
-        "two activations so), loss, learning rate, and the time spent waiting for data.",
+        "two activations so), top-5 error, loss, learning rate, and the time spent waiting for data. Lines with dots "
+        "are validation; a ring ends a run that is shorter than the longest.",
     .epilogue = "Examples:\n"
                 "  $ an-show curves runs/first\n"
                 "  $ an-show curves -o relu-or-tanh.png runs/relu runs/tanh",
@@ -43,7 +53,7 @@ static int count_of(char *const *paths)
     return count;
 }
 
-static int draw(const char *output, an_canvas_kind kind, char *const *paths)
+static int draw(const curves_options *o, an_canvas_kind kind, char *const *paths)
 {
     int count = count_of(paths), loaded = 0;
     an_canvas *canvas = NULL;
@@ -54,9 +64,11 @@ static int draw(const char *output, an_canvas_kind kind, char *const *paths)
         loaded += !rc;
     }
     if (!rc)
-        rc = an_curves_draw(&canvas, kind, runs, count);
+        rc = an_history_distinguish(runs, count);
     if (!rc)
-        rc = an_canvas_save(canvas, output);
+        rc = an_curves_draw(&canvas, kind, runs, count, o->smooth);
+    if (!rc)
+        rc = an_canvas_save(canvas, o->output);
     an_canvas_free(canvas);
     for (int i = 0; i < loaded; i++)
         an_history_free(&runs[i]);
@@ -74,5 +86,5 @@ int an_show_curves(int argc, char **argv)
         rc = an_options_parse(&spec, argc, argv, &o, &paths);
     if (!rc)
         rc = an_canvas_kind_of(o.output, &kind);
-    return rc ? rc : draw(o.output, kind, paths);
+    return rc ? rc : draw(&o, kind, paths);
 }

@@ -22,11 +22,10 @@ static const an_option own[] = {
     {.name = "classes",
      .type = AN_OPTION_INT,
      .metavar = "N",
-     .initial = "1000",
      .min = 2,
      .max = 1 << 20,
      .offset = offsetof(network_options, classes),
-     .help = "classes that it tells apart"},
+     .help = "classes that it tells apart; as many as the network was published with, if not given"},
 };
 #define OWN (sizeof(own) / sizeof(own[0]))
 
@@ -44,6 +43,7 @@ static const an_options spec = {
     .epilogue = "Examples:\n"
                 "  $ an-show network alexnet.svg\n"
                 "  $ an-show network --one-column --crop 227 one-column.pdf\n"
+                "  $ an-show network --network cifar --activation tanh figure1.svg\n"
                 "  $ an-show network --run runs/first network.png",
     .options = table,
     .arguments_min = 1,
@@ -72,7 +72,23 @@ static int make_table(void)
             names[count++] = *name;
         }
     an_recipe_options(table, own, OWN, names, count);
+    table[OWN].initial = NULL;
+    table[OWN].help = "side of the network's input; that which it was published with, if not given";
     return AN_OK;
+}
+
+/* What was not given, as the network was published. */
+static void complete(network_options *o)
+{
+    const an_net_options *usual = &an_net_at(o->config.network)->rules->defaults;
+    o->config.crop = o->config.crop ? o->config.crop : usual->crop;
+    o->classes = o->classes ? o->classes : usual->classes;
+}
+
+static int graph_of_options(network_options *o, an_graph *graph)
+{
+    complete(o);
+    return an_network_build(&o->config, o->classes, graph);
 }
 
 static int graph_of_run(const network_options *o, an_graph *graph)
@@ -98,13 +114,14 @@ int an_show_network(int argc, char **argv)
         rc = an_options_init(an_train_recipe_spec(), &o.config);
     if (!rc)
         rc = an_options_init(&spec, &o);
+    o.config.crop = o.classes = 0;
     if (!rc)
         rc = an_options_parse(&spec, argc, argv, &o, &arguments);
     if (!rc)
         rc = an_canvas_kind_of(arguments[0], &kind);
     if (!rc)
         rc = o.source.run || o.source.weights || o.source.recipe ? graph_of_run(&o, &graph)
-                                                                 : an_network_build(&o.config, o.classes, &graph);
+                                                                 : graph_of_options(&o, &graph);
     if (!rc)
         rc = an_network_draw(&canvas, kind, &graph, "What the network is made of");
     if (!rc)

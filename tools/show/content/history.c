@@ -1,6 +1,7 @@
 #include "tools/show/content/history.h"
 
 #include <jansson.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,12 +37,16 @@ static int event_add(an_history *h, const json_t *event)
 {
     const char *type = json_string_value(json_object_get(event, "type"));
     bool train = type && strcmp(type, "train") == 0, validation = type && strcmp(type, "validation") == 0;
+    if (type && strcmp(type, "saved") == 0)
+        h->saved = fmax(h->saved, json_number_value(json_object_get(event, "step")));
     if (!train && !validation)
         return AN_OK;
     h->epochs = json_number_value(json_object_get(event, "epoch"));
     h->steps = json_number_value(json_object_get(event, "step"));
     an_curve *curves = h->curves;
     int rc = value_add(&curves[train ? AN_CURVE_ERROR : AN_CURVE_VALIDATION_ERROR], event, "top1", -100, 100);
+    if (!rc)
+        rc = value_add(&curves[train ? AN_CURVE_TOP5 : AN_CURVE_VALIDATION_TOP5], event, "top5", -100, 100);
     if (!rc)
         rc = value_add(&curves[train ? AN_CURVE_LOSS : AN_CURVE_VALIDATION_LOSS], event, "loss", 1, 0);
     if (!rc && train)
@@ -74,6 +79,15 @@ static int lines_read(an_history *h, const an_buffer *file)
     return rc;
 }
 
+/* A run that is stopped logs no more, but saves what it has reached. Each step is the same part of an epoch. */
+static void end_extend(an_history *h)
+{
+    if (h->steps <= 0 || h->saved <= h->steps)
+        return;
+    h->epochs *= h->saved / h->steps;
+    h->steps = h->saved;
+}
+
 /* Of all points alike: groups of thinned points need not be equally large. */
 static void average(an_curve *c)
 {
@@ -98,31 +112,87 @@ static void thin(an_curve *c)
     c->count = group > 1 ? out : c->count;
 }
 
-/* The last part of a path, whatever slashes end it. */
-static char *name_of(const char *run)
+/* The mean of steps would be values that never were. */
+static void thin_steps(an_curve *c)
 {
-    size_t end = strlen(run), start;
+    int out = 0, group;
+    for (int i = 0; i < c->count; i++) {
+        bool between = i > 0 && i + 1 < c->count && c->points[i - 1].y == c->points[i].y;
+        if (!between || c->points[i + 1].y != c->points[i].y)
+            c->points[out++] = c->points[i];
+    }
+    c->count = out;
+    group = (c->count + POINTS_MAX - 1) / POINTS_MAX;
+    out = 0;
+    for (int i = 0; group > 1 && i < c->count; i += group)
+        c->points[out++] = c->points[i + group - 1 < c->count ? i + group - 1 : c->count - 1];
+    c->count = group > 1 ? out : c->count;
+}
+
+/* Where the last parts of a path begin. */
+static const char *tail(const char *path, int parts)
+{
+    const char *at = path + strlen(path);
+    while (at > path && (at[-1] != '/' || --parts > 0))
+        at--;
+    return at;
+}
+
+static int names_set(an_history *h, const char *run)
+{
+    size_t end = strlen(run);
     while (end > 1 && run[end - 1] == '/')
         end--;
-    for (start = end; start > 0 && run[start - 1] != '/';)
-        start--;
-    return strndup(run + start, end - start);
+    h->path = strndup(run, end);
+    h->name = h->path ? strdup(tail(h->path, 1)) : NULL;
+    return h->name ? AN_OK : an_error(AN_ENOMEM, "out of memory for a name");
+}
+
+/* Whether another run's path ends in the same parts. */
+static bool ambiguous(const an_history *runs, int count, int number, int parts)
+{
+    const char *name = tail(runs[number].path, parts);
+    for (int i = 0; i < count; i++)
+        if (i != number && strcmp(tail(runs[i].path, parts), name) == 0)
+            return true;
+    return false;
+}
+
+int an_history_distinguish(an_history *runs, int count)
+{
+    for (int i = 0; i < count; i++) {
+        int parts = 1;
+        while (ambiguous(runs, count, i, parts) && tail(runs[i].path, parts) > runs[i].path)
+            parts++;
+        char *name = strdup(tail(runs[i].path, parts));
+        if (!name)
+            return an_error(AN_ENOMEM, "out of memory for a name");
+        free(runs[i].name);
+        runs[i].name = name;
+    }
+    return AN_OK;
 }
 
 int an_history_load(an_history *out, const char *run)
 {
     an_buffer path = {0}, file = {0};
-    *out = (an_history){.name = name_of(run)};
-    int rc = out->name ? an_buffer_printf(&path, "%s/metrics.jsonl", run) : an_error(AN_ENOMEM, "out of memory");
+    *out = (an_history){0};
+    int rc = names_set(out, run);
+    if (!rc)
+        rc = an_buffer_printf(&path, "%s/metrics.jsonl", run);
     if (!rc)
         rc = an_file_read((char *)path.data, FILE_MAX_BYTES, &file);
     if (rc == AN_ENOTFOUND)
         rc = an_error_prefix(rc, "'%s' is no run of an-train", run);
     if (!rc)
         rc = lines_read(out, &file);
+    end_extend(out);
     for (int i = 0; i < AN_CURVES; i++) {
         average(&out->curves[i]);
-        thin(&out->curves[i]);
+        if (i == AN_CURVE_RATE)
+            thin_steps(&out->curves[i]);
+        else
+            thin(&out->curves[i]);
     }
     if (!rc && !out->curves[AN_CURVE_LOSS].count)
         rc = an_error(AN_EINVAL, "'%s' has logged no step yet: let it train for --log-every steps first", run);
@@ -142,6 +212,7 @@ void an_history_free(an_history *h)
 {
     for (int i = 0; i < AN_CURVES; i++)
         free(h->curves[i].points);
+    free(h->path);
     free(h->name);
     *h = (an_history){0};
 }

@@ -7,29 +7,15 @@
 
 #include "augment/loader.h"
 #include "base/error.h"
+#include "tools/show/views/augment_private.h"
 
-#define MARGIN 24.0
-#define TOP 72.0
-#define STORED 256.0 /* the record's picture */
 #define CELL 118.0
 #define CAPTION 32.0
 #define GAP 12.0
-#define COLUMNS 6
-#define HEADING 30.0
+#define TEN 104.0 /* ten crops in a row, with captions */
+#define TEN_GAP 6.0
 
-typedef struct {
-    const an_augment_sheet *sheet;
-    an_canvas *canvas;
-    an_sampler *seen;  /* crop, mirror, colours: still a picture */
-    an_sampler *input; /* what the network gets */
-    an_sample_scratch *seen_scratch, *input_scratch;
-    an_sample_draw *draws; /* of each epoch */
-    an_record record;
-    float *values; /* crop x crop x 3 */
-    an_image image;
-} artist;
-
-static int samplers_create(artist *a)
+static int samplers_create(an_augment_artist *a)
 {
     const an_augment_sheet *s = a->sheet;
     uint32_t side = an_dataset_side(s->dataset);
@@ -47,9 +33,23 @@ static int samplers_create(artist *a)
     return rc;
 }
 
-static int artist_open(artist *a, const an_augment_sheet *sheet)
+static int whole_decode(an_augment_artist *a)
 {
-    *a = (artist){.sheet = sheet};
+    an_decoder *decoder = NULL;
+    an_image *whole = &a->whole;
+    int rc = an_decoder_create(&decoder);
+    if (!rc)
+        rc = an_image_set_size(whole, a->record.header.width, a->record.header.height);
+    if (!rc)
+        rc = an_decoder_window(decoder, &a->record, 0, 0, whole->width, whole->height, whole->pixels,
+                               (size_t)3 * whole->width);
+    an_decoder_free(decoder);
+    return rc;
+}
+
+static int artist_open(an_augment_artist *a, const an_augment_sheet *sheet)
+{
+    *a = (an_augment_artist){.sheet = sheet};
     size_t values = (size_t)sheet->sample.crop * sheet->sample.crop * 3;
     int rc = samplers_create(a);
     if (!rc)
@@ -58,6 +58,8 @@ static int artist_open(artist *a, const an_augment_sheet *sheet)
         rc = an_record_verify(&a->record);
     if (!rc)
         rc = an_image_set_size(&a->image, sheet->sample.crop, sheet->sample.crop);
+    if (!rc)
+        rc = whole_decode(a);
     if (rc < 0)
         return rc;
     a->values = aligned_alloc(64, (values * sizeof(float) + 63) / 64 * 64);
@@ -69,19 +71,20 @@ static int artist_open(artist *a, const an_augment_sheet *sheet)
     return AN_OK;
 }
 
-static void artist_close(artist *a)
+static void artist_close(an_augment_artist *a)
 {
     an_sample_scratch_free(a->seen_scratch);
     an_sample_scratch_free(a->input_scratch);
     an_sampler_free(a->seen);
     an_sampler_free(a->input);
     an_image_free(&a->image);
+    an_image_free(&a->whole);
     free(a->values);
     free(a->draws);
 }
 
 /* offset and factor bring values to 0..255. */
-static int sample_paint(artist *a, bool input, const an_sample_draw *draw, float offset, float factor)
+static int sample_paint(an_augment_artist *a, bool input, const an_sample_draw *draw, float offset, float factor)
 {
     int rc = an_sampler_make(input ? a->input : a->seen, input ? a->input_scratch : a->seen_scratch, &a->record, draw,
                              a->values);
@@ -91,12 +94,12 @@ static int sample_paint(artist *a, bool input, const an_sample_draw *draw, float
     return rc;
 }
 
-static void caption(const artist *a, double x, double y, const char *text, an_colour colour)
+static void caption(const an_augment_artist *a, double x, double y, const char *text, an_colour colour)
 {
     an_canvas_text(a->canvas, text, &(an_text_style){x + CELL / 2, y, CELL, 9, AN_ALIGN_CENTRE, colour, false});
 }
 
-static void draw_captions(const artist *a, const an_sample_draw *d, int epoch, double x, double y)
+static void draw_captions(const an_augment_artist *a, const an_sample_draw *d, int epoch, double x, double y)
 {
     char text[96];
     snprintf(text, sizeof(text), "%d: at %u, %u%s", epoch, d->x, d->y, d->flip ? ", mirrored" : "");
@@ -108,24 +111,19 @@ static void draw_captions(const artist *a, const an_sample_draw *d, int epoch, d
     }
 }
 
-static void heading(const artist *a, double x, double y, const char *text)
-{
-    an_canvas_text(a->canvas, text, &(an_text_style){x, y + 18, 0, 12, AN_ALIGN_LEFT, AN_COLOUR_INK, true});
-}
-
 static double left_of_grid(void)
 {
-    return MARGIN + STORED + 28;
+    return AN_AUGMENT_MARGIN + AN_AUGMENT_STORED + 28;
 }
 
-static int epochs_draw(artist *a, double top, bool input)
+static int epochs_draw(an_augment_artist *a, double top, bool input)
 {
     /* Inputs are shown as training scales them, on a grey zero: one deviation of an image is about 64 of 255. */
     float factor = input ? 1 / (float)a->sheet->sample.scale * 0.5f : 1, offset = input ? 127.5f : 0;
     int rc = AN_OK;
     for (int i = 0; !rc && i < a->sheet->epochs; i++) {
-        double x = left_of_grid() + (CELL + GAP) * (i % COLUMNS);
-        double y = top + HEADING + (CELL + (input ? GAP : CAPTION)) * (i / COLUMNS);
+        double x = left_of_grid() + (CELL + GAP) * (i % AN_AUGMENT_COLUMNS);
+        double y = top + AN_AUGMENT_HEADING + (CELL + (input ? GAP : CAPTION)) * (i / AN_AUGMENT_COLUMNS);
         rc = sample_paint(a, input, &a->draws[i], offset, factor);
         if (rc < 0)
             break;
@@ -136,111 +134,74 @@ static int epochs_draw(artist *a, double top, bool input)
     return rc;
 }
 
-static int ten_draw(artist *a, double top)
+static int ten_draw(an_augment_artist *a, double top)
 {
     an_sample_draw ten[AN_SAMPLE_TEN];
-    double cell = (COLUMNS * (CELL + GAP) - GAP - 9 * 6) / 10;
+    double cell = (AN_AUGMENT_COLUMNS * (CELL + GAP) - GAP - 9 * TEN_GAP) / 10;
     int rc = AN_OK;
     an_sampler_ten_crop(a->seen, ten);
     for (int i = 0; !rc && i < AN_SAMPLE_TEN; i++) {
+        double x = left_of_grid() + (cell + TEN_GAP) * i, y = top + AN_AUGMENT_HEADING;
         rc = sample_paint(a, false, &ten[i], 0, 1);
-        if (!rc)
-            an_canvas_image(a->canvas, &a->image, left_of_grid() + (cell + 6) * i, top + HEADING, cell, cell, false);
+        if (rc)
+            break;
+        an_canvas_image(a->canvas, &a->image, x, y, cell, cell, false);
+        an_canvas_text(
+            a->canvas, an_augment_place(a, &ten[i]),
+            &(an_text_style){x + cell / 2, y + cell + 12, cell + TEN_GAP, 9, AN_ALIGN_CENTRE, AN_COLOUR_INK, false});
+        if (ten[i].flip)
+            an_canvas_text(a->canvas, "mirrored",
+                           &(an_text_style){x + cell / 2, y + cell + 23, cell + TEN_GAP, 9, AN_ALIGN_CENTRE,
+                                            AN_COLOUR_MUTED, false});
     }
     return rc;
 }
 
-static int stored_draw(artist *a)
-{
-    const an_augment_sheet *s = a->sheet;
-    double scale = STORED / an_dataset_side(s->dataset);
-    an_image whole = {0};
-    an_decoder *decoder = NULL;
-    int rc = an_decoder_create(&decoder);
-    if (!rc)
-        rc = an_image_set_size(&whole, a->record.header.width, a->record.header.height);
-    if (!rc)
-        rc = an_decoder_window(decoder, &a->record, 0, 0, whole.width, whole.height, whole.pixels,
-                               (size_t)3 * whole.width);
-    if (!rc) {
-        an_canvas_image(a->canvas, &whole, MARGIN, TOP + HEADING, STORED, STORED, false);
-        for (int i = 0; i < s->epochs; i++)
-            an_canvas_frame(a->canvas, MARGIN + scale * a->draws[i].x, TOP + HEADING + scale * a->draws[i].y,
-                            scale * s->sample.crop, scale * s->sample.crop, an_palette_series(i), 1);
-    }
-    an_decoder_free(decoder);
-    an_image_free(&whole);
-    return rc;
-}
-
-/* What the record is, under its picture. */
-static int stored_describe(artist *a)
-{
-    const an_augment_sheet *s = a->sheet;
-    const char *name;
-    char text[4][160];
-    size_t length;
-    int rc = an_dataset_name(s->dataset, s->record, &name, &length);
-    if (rc < 0)
-        return rc;
-    snprintf(text[0], sizeof(text[0]), "%s", an_dataset_class(s->dataset, a->record.header.label)->name);
-    snprintf(text[1], sizeof(text[1]), "%.*s", (int)(length < 120 ? length : 120), name);
-    snprintf(text[2], sizeof(text[2]), "record %" PRIu64 ", %u \u00d7 %u, %s, %u bytes", s->record,
-             a->record.header.width, a->record.header.height, an_codec_name(a->record.header.codec),
-             a->record.header.length);
-    snprintf(text[3], sizeof(text[3]), "frames: where the crops were cut");
-    for (int i = 0; i < 4; i++)
-        an_canvas_text(a->canvas, text[i],
-                       &(an_text_style){MARGIN, TOP + HEADING + STORED + 20 + 17 * i, STORED, i ? 10 : 12,
-                                        AN_ALIGN_LEFT, i ? AN_COLOUR_MUTED : AN_COLOUR_INK, i == 0});
-    return AN_OK;
-}
-
-static int sections_draw(artist *a, int rows)
+static int sections_draw(an_augment_artist *a, int rows)
 {
     static const char *const means[] = {"no mean", "the mean colour", "the mean image"};
     char text[128];
-    double x = left_of_grid(), second = TOP + HEADING + rows * (CELL + CAPTION) + 8;
-    double third = second + HEADING + rows * (CELL + GAP) + 4;
-    heading(a, MARGIN, TOP, "As stored");
-    heading(a, x, TOP, "As cut, mirrored and coloured, epoch by epoch");
+    double x = left_of_grid(), second = AN_AUGMENT_TOP + AN_AUGMENT_HEADING + rows * (CELL + CAPTION) + 8;
+    double third = second + AN_AUGMENT_HEADING + rows * (CELL + GAP) + 4;
+    an_augment_heading(a, x, AN_AUGMENT_TOP, "As cut, mirrored and coloured, epoch by epoch");
     snprintf(text, sizeof(text), "The same minus %s: what the first layer gets (grey is zero)",
              means[a->sheet->sample.mean]);
-    heading(a, x, second, text);
-    heading(a, x, third, "At test time: ten crops, whose predictions are averaged");
-    int rc = stored_draw(a);
+    an_augment_heading(a, x, second, text);
+    an_augment_heading(a, x, third, "At test time: ten crops, whose predictions are averaged");
+    int rc = an_augment_stored_draw(a);
     if (!rc)
-        rc = stored_describe(a);
-    if (!rc)
-        rc = epochs_draw(a, TOP, false);
+        rc = epochs_draw(a, AN_AUGMENT_TOP, false);
     if (!rc)
         rc = epochs_draw(a, second, true);
     return rc ? rc : ten_draw(a, third);
 }
 
-static int sheet_draw(artist *a, an_canvas_kind kind)
+static int sheet_draw(an_augment_artist *a, an_canvas_kind kind)
 {
     char text[160];
     const an_sample_options *o = &a->sheet->sample;
-    int rows = (a->sheet->epochs + COLUMNS - 1) / COLUMNS;
-    double width = left_of_grid() + COLUMNS * (CELL + GAP) - GAP + MARGIN;
-    double height = TOP + 3 * HEADING + rows * (2 * CELL + CAPTION + GAP) + 12 + 78 + MARGIN;
+    int rows = (a->sheet->epochs + AN_AUGMENT_COLUMNS - 1) / AN_AUGMENT_COLUMNS;
+    double width = left_of_grid() + AN_AUGMENT_COLUMNS * (CELL + GAP) - GAP + AN_AUGMENT_MARGIN;
+    double right = AN_AUGMENT_TOP + 3 * AN_AUGMENT_HEADING + rows * (2 * CELL + CAPTION + GAP) + 12 + TEN;
+    double height = fmax(right, an_augment_stored_bottom(a->sheet)) + AN_AUGMENT_MARGIN;
     int rc = an_canvas_create(&a->canvas, kind, width, height, "What training makes of one image");
     if (rc < 0)
         return rc;
     snprintf(text, sizeof(text), "crop %u of %u, %s, %s, colour jitter %g, seed %" PRIu64, o->crop,
              an_dataset_side(a->sheet->dataset), o->random_crop ? "at random" : "from the centre",
              o->flip ? "mirrored half the time" : "never mirrored", o->jitter, a->sheet->seed);
-    an_canvas_text(a->canvas, "What training makes of one image",
-                   &(an_text_style){MARGIN, 34, width - 2 * MARGIN, 17, AN_ALIGN_LEFT, AN_COLOUR_INK, true});
+    an_canvas_text(
+        a->canvas, "What training makes of one image",
+        &(an_text_style){AN_AUGMENT_MARGIN, 34, width - 2 * AN_AUGMENT_MARGIN, 17, AN_ALIGN_LEFT, AN_COLOUR_INK, true});
     an_canvas_text(a->canvas, text,
-                   &(an_text_style){MARGIN, 54, width - 2 * MARGIN, 11.5, AN_ALIGN_LEFT, AN_COLOUR_MUTED, false});
+                   &(an_text_style){AN_AUGMENT_MARGIN, 54, width - 2 * AN_AUGMENT_MARGIN, 11.5, AN_ALIGN_LEFT,
+                                    AN_COLOUR_MUTED, false});
     return sections_draw(a, rows);
 }
 
 int an_augment_sheet_draw(an_canvas **out, an_canvas_kind kind, const an_augment_sheet *sheet)
 {
-    artist a;
+    an_augment_artist a = {0};
     if (sheet->record >= an_dataset_count(sheet->dataset))
         return an_error(AN_EINVAL, "'%s' has no record %" PRIu64 ": it holds %" PRIu64, an_dataset_path(sheet->dataset),
                         sheet->record, an_dataset_count(sheet->dataset));

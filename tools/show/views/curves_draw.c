@@ -1,77 +1,203 @@
+#include "tools/show/views/curves_draw.h"
+
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/error.h"
 #include "tools/show/canvas/chart.h"
-#include "tools/show/content/history.h"
 
 #define MARGIN 24.0
 #define TOP 52.0
 #define WIDTH 1000.0
 #define LARGE 380.0
 #define SMALL 230.0
+#define NAME_MAX_BYTES 256
 
-static an_series series_of(const an_history *run, an_curve_kind kind, an_colour colour, const char *name, bool dashed)
+typedef struct {
+    an_curve_kind training, validation; /* AN_CURVES: there is none */
+    bool stepping;
+    an_chart chart;
+} curves_chart;
+
+static const curves_chart charts[AN_CURVES_CHARTS] = {
+    {AN_CURVE_ERROR, AN_CURVE_VALIDATION_ERROR, false, {.title = "Top-1 error", .y_format = "%g %%"}},
+    {AN_CURVE_TOP5, AN_CURVE_VALIDATION_TOP5, false, {.title = "Top-5 error", .y_format = "%g %%"}},
+    {AN_CURVE_LOSS, AN_CURVE_VALIDATION_LOSS, false, {.title = "Loss (cross entropy)", .y_format = "%g"}},
+    {AN_CURVE_RATE, AN_CURVES, true, {.title = "Learning rate", .logarithmic = true}},
+    {AN_CURVE_WAIT, AN_CURVES, false, {.title = "Time spent waiting for data", .y_format = "%g %%", .least_top = 5}},
+};
+
+bool an_curves_has(const an_history *runs, int count, int chart)
 {
-    return (an_series){name, colour, dashed, run->curves[kind].points, run->curves[kind].count};
+    if (charts[chart].training != AN_CURVE_TOP5)
+        return true;
+    for (int i = 0; i < count; i++)
+        if (an_history_mean(&runs[i], AN_CURVE_TOP5) > 0 || an_history_mean(&runs[i], AN_CURVE_VALIDATION_TOP5) > 0)
+            return true;
+    return false;
 }
 
-/* Two curves of every run. The legend names each run, and says once what dashed lines are. */
-static void runs_chart(an_canvas *c, const an_history *runs, int count, an_series *space, const an_curve_kind kinds[2],
-                       an_chart chart, bool named, const double area[4])
+static double longest(const an_history *runs, int count)
 {
-    int filled = 0;
-    bool explained = false;
+    double most = 0;
     for (int i = 0; i < count; i++)
-        space[filled++] = series_of(&runs[i], kinds[0], an_palette_series(i), named ? runs[i].name : NULL, false);
-    for (int i = 0; i < count && kinds[1] != AN_CURVES; i++) {
-        bool here = runs[i].curves[kinds[1]].count > 0;
-        space[filled++] = series_of(&runs[i], kinds[1], an_palette_series(i),
-                                    named && here && !explained ? "dashed: validation" : NULL, true);
-        explained = explained || here;
-    }
+        most = fmax(most, runs[i].epochs);
+    return most;
+}
+
+/* Runs beyond the number of colours repeat them with dashes. */
+static an_stroke stroke_of(int run)
+{
+    static const an_dash dashes[] = {AN_DASH_NONE, AN_DASH_DOTS, AN_DASH_LONG};
+    return (an_stroke){an_palette_series(run), 1.8, 1, dashes[run / AN_PALETTE_SERIES % 3]};
+}
+
+static an_series training_of(const an_history *run, const curves_chart *chart, int number, double smooth)
+{
+    const an_curve *curve = &run->curves[chart->training];
+    an_stroke stroke = stroke_of(number);
+    return (an_series){.colour = stroke.colour,
+                       .dash = stroke.dash,
+                       .points = curve->points,
+                       .count = curve->count,
+                       .stepping = chart->stepping,
+                       .smooth = chart->stepping ? 0 : smooth};
+}
+
+static an_series validation_of(const an_history *run, const curves_chart *chart, int number)
+{
+    an_series series = training_of(run, chart, number, 0);
+    const an_curve *curve = &run->curves[chart->validation];
+    series.points = curve->points;
+    series.count = curve->count;
+    series.dotted = true;
+    series.dash = series.dash ? series.dash : AN_DASH_SHORT;
+    return series;
+}
+
+/* Two curves of every run. smooth: epochs. */
+static void runs_chart(an_canvas *c, const an_history *runs, int count, an_series *space, const curves_chart *from,
+                       const an_legend_entry *legend, int entries, double smooth, const double area[4])
+{
+    an_chart chart = from->chart;
+    double most = longest(runs, count);
+    chart.x_label = "epochs";
     chart.series = space;
-    chart.count = filled;
+    chart.legend = legend;
+    chart.entries = entries;
+    for (int i = 0; i < count; i++) {
+        space[chart.count] = training_of(&runs[i], from, i, smooth);
+        space[chart.count++].ended = runs[i].epochs < most;
+    }
+    for (int i = 0; i < count && from->validation != AN_CURVES; i++)
+        space[chart.count++] = validation_of(&runs[i], from, i);
     an_chart_draw(c, &chart, area[0], area[1], area[2], area[3]);
 }
 
-int an_curves_draw(an_canvas **out, an_canvas_kind kind, const an_history *runs, int count)
+/* The runs, and what dots are. Shorter runs than the longest say where they end. Returns how many entries there are. */
+static int legend_fill(const an_history *runs, int count, an_legend_entry *out, char (*names)[NAME_MAX_BYTES])
 {
-    static const an_curve_kind kinds[][2] = {{AN_CURVE_ERROR, AN_CURVE_VALIDATION_ERROR},
-                                             {AN_CURVE_LOSS, AN_CURVE_VALIDATION_LOSS},
-                                             {AN_CURVE_RATE, AN_CURVES},
-                                             {AN_CURVE_WAIT, AN_CURVES}};
-    static const an_chart charts[] = {
-        {.title = "Top-1 error", .x_label = "epochs", .y_format = "%g %%"},
-        {.title = "Loss (cross entropy)", .x_label = "epochs", .y_format = "%g"},
-        {.title = "Learning rate", .x_label = "epochs", .y_format = "%g", .logarithmic = true},
-        {.title = "Time spent waiting for data", .x_label = "epochs", .y_format = "%g %%", .least_top = 5},
-    };
-    double third = (WIDTH - 2 * MARGIN) / 3;
-    an_series *space = calloc(2 * (size_t)count, sizeof(*space));
-    int rc = space ? an_canvas_create(out, kind, WIDTH, TOP + LARGE + SMALL + MARGIN, "Training curves")
-                   : an_error(AN_ENOMEM, "out of memory for curves");
-    if (!rc) {
-        an_canvas_text(*out, "How training went",
-                       &(an_text_style){MARGIN, 34, 0, 17, AN_ALIGN_LEFT, AN_COLOUR_INK, true});
-        runs_chart(*out, runs, count, space, kinds[0], charts[0], true,
-                   (double[]){MARGIN, TOP, WIDTH - 2 * MARGIN, LARGE});
-        for (int i = 1; i < 4; i++)
-            runs_chart(*out, runs, count, space, kinds[i], charts[i], false,
-                       (double[]){MARGIN + third * (i - 1), TOP + LARGE + 8, third, SMALL});
+    double most = longest(runs, count);
+    int entries = 0;
+    bool validated = false;
+    for (int i = 0; i < count; i++) {
+        int written = snprintf(names[i], NAME_MAX_BYTES, "%s", runs[i].name);
+        if (runs[i].epochs < most && written < NAME_MAX_BYTES)
+            snprintf(names[i] + written, (size_t)(NAME_MAX_BYTES - written), " (ends at %.4g)", runs[i].epochs);
+        out[entries++] = (an_legend_entry){names[i], stroke_of(i), false};
+        validated = validated || runs[i].curves[AN_CURVE_VALIDATION_ERROR].count > 0;
     }
-    free(space);
+    if (validated)
+        out[entries++] = (an_legend_entry){"with dots: validation", {AN_COLOUR_MUTED, 1.3, 1, AN_DASH_SHORT}, true};
+    return entries;
+}
+
+/* The height of a legend is known only when its texts are measured. */
+static int legend_measure(const an_legend_entry *legend, int entries, double *height)
+{
+    an_canvas *canvas = NULL;
+    int rc = an_canvas_create(&canvas, AN_CANVAS_PAGE, WIDTH, 1, "");
+    if (!rc)
+        *height = an_legend_height(canvas, legend, entries, WIDTH - 2 * MARGIN - 68);
+    an_canvas_free(canvas);
     return rc;
 }
 
-int an_curves_chart(an_canvas **out, an_canvas_kind kind, const an_history *run, const an_curve_kind kinds[2],
-                    const char *title, const char *y_format, bool logarithmic, double least_top)
+typedef struct {
+    an_series *series;
+    an_legend_entry *legend;
+    char (*names)[NAME_MAX_BYTES];
+} room;
+
+static int room_make(room *r, int count)
 {
-    bool both = kinds[1] != AN_CURVES && run->curves[kinds[1]].count > 0;
-    an_series series[2] = {series_of(run, kinds[0], an_palette_series(0), both ? "training" : NULL, false)};
+    size_t runs = (size_t)count;
+    *r = (room){calloc(2 * runs, sizeof(*r->series)), calloc(runs + 1, sizeof(*r->legend)),
+                calloc(runs, sizeof(*r->names))};
+    return r->series && r->legend && r->names ? AN_OK : an_error(AN_ENOMEM, "out of memory for curves");
+}
+
+static void room_free(room *r)
+{
+    free(r->series);
+    free(r->legend);
+    free(r->names);
+}
+
+/* Three small charts side by side, or four in two rows. */
+static void small_draw(an_canvas *c, const an_history *runs, int count, an_series *space, double smooth, double top)
+{
+    int columns = an_curves_has(runs, count, 1) ? 2 : 3, at = 0;
+    double width = (WIDTH - 2 * MARGIN) / columns;
+    for (int i = 1; i < AN_CURVES_CHARTS; i++) {
+        if (!an_curves_has(runs, count, i))
+            continue;
+        runs_chart(c, runs, count, space, &charts[i], NULL, 0, smooth,
+                   (double[]){MARGIN + width * (at % columns), top + (SMALL + 8) * (at / columns), width, SMALL});
+        at++;
+    }
+}
+
+int an_curves_draw(an_canvas **out, an_canvas_kind kind, const an_history *runs, int count, double smooth)
+{
+    room r;
+    double legend = 0, over = smooth / 100 * longest(runs, count);
+    int entries = 0, rows = an_curves_has(runs, count, 1) ? 2 : 1, rc = room_make(&r, count);
+    if (!rc) {
+        entries = legend_fill(runs, count, r.legend, r.names);
+        rc = legend_measure(r.legend, entries, &legend);
+    }
+    double large = LARGE + legend, height = TOP + large + (SMALL + 8) * rows + MARGIN;
+    if (!rc)
+        rc = an_canvas_create(out, kind, WIDTH, height, "Training curves");
+    if (!rc) {
+        an_canvas_text(*out, "How training went",
+                       &(an_text_style){MARGIN, 34, 0, 17, AN_ALIGN_LEFT, AN_COLOUR_INK, true});
+        runs_chart(*out, runs, count, r.series, &charts[0], r.legend, entries, over,
+                   (double[]){MARGIN, TOP, WIDTH - 2 * MARGIN, large});
+        small_draw(*out, runs, count, r.series, over, TOP + large + 8);
+    }
+    room_free(&r);
+    return rc;
+}
+
+int an_curves_chart(an_canvas **out, an_canvas_kind kind, const an_history *run, int number)
+{
+    const curves_chart *from = &charts[number];
+    bool both = from->validation != AN_CURVES && run->curves[from->validation].count > 0;
+    an_series series[2] = {training_of(run, from, 0, AN_CURVES_SMOOTH_USUAL / 100 * run->epochs)};
     if (both)
-        series[1] = series_of(run, kinds[1], an_palette_series(1), "validation", true);
-    an_chart chart = {title, "epochs", y_format, logarithmic, least_top, series, both ? 2 : 1};
-    int rc = an_canvas_create(out, kind, 480, 290, title);
+        series[1] = validation_of(run, from, 1);
+    const an_legend_entry legend[] = {{"training", stroke_of(0), false},
+                                      {"validation", {an_palette_series(1), 1.3, 1, AN_DASH_SHORT}, true}};
+    an_chart chart = from->chart;
+    chart.x_label = "epochs";
+    chart.series = series;
+    chart.count = both ? 2 : 1;
+    chart.legend = legend;
+    chart.entries = both ? 2 : 0;
+    int rc = an_canvas_create(out, kind, 480, 290, chart.title);
     if (!rc)
         an_chart_draw(*out, &chart, 0, 4, 480, 282);
     return rc;

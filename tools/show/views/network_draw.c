@@ -5,99 +5,88 @@
 #include <string.h>
 
 #include "base/error.h"
-
-/* A column for each layer that is a body of its own (the image, convolutions, fully connected layers); what stands
- * between them (normalisation, pooling, dropout, loss) is written under the one before. A lane for each device. */
-#define COLUMN 134.0
-#define MARGIN 28.0
-#define LABELS 92.0 /* left of the table */
-#define TOP 78.0
-#define LANE 232.0
-#define ROW 19.0
-#define NOTES_MAX 4
-
-typedef struct {
-    const an_node *nodes[AN_GRAPH_DEVICES]; /* of each device, or NULL */
-    char notes[NOTES_MAX][32];
-    int note_count;
-    int note_layer; /* of the last note */
-} column;
-
-typedef struct {
-    const an_graph *graph;
-    an_canvas *canvas;
-    column columns[AN_GRAPH_NODES_MAX];
-    int count;
-    int column_of[AN_GRAPH_NODES_MAX]; /* of each node: where it is drawn */
-    int lanes;
-    double largest_side, most_channels, most_units;
-} picture;
+#include "tools/show/views/network_private.h"
 
 /* A body's front face and how far it reaches back. */
 typedef struct {
     double x, y, width, height, depth;
 } body;
 
-static an_figure figure_of(const an_node *node)
+an_figure an_network_figure(const an_node *node)
 {
     return an_kind_find(node->kind)->figure;
 }
 
-static void note_add(column *c, const an_node *node)
+static void note_add(an_network_column *c, const an_node *node)
 {
-    if (c->note_count == NOTES_MAX || c->note_layer == node->layer)
+    if (c->note_count == AN_NETWORK_NOTES_MAX || c->note_layer == node->layer)
         return;
     an_kind_find(node->kind)->note(node, c->notes[c->note_count++], sizeof(c->notes[0]));
     c->note_layer = node->layer;
 }
 
-static void place(picture *p, int number)
+/* The nonlinearity comes before all else that follows a layer. */
+static void activation_note(an_network_column *c, const an_node *node)
+{
+    static const char *const names[] = {
+        [AN_ACTIVATION_RELU] = "ReLU", [AN_ACTIVATION_TANH] = "tanh", [AN_ACTIVATION_SIGMOID] = "sigmoid"};
+    if (node->activation != AN_ACTIVATION_NONE)
+        snprintf(c->notes[c->note_count++], sizeof(c->notes[0]), "%s", names[node->activation]);
+}
+
+static void place(an_network_picture *p, int number)
 {
     const an_node *node = &p->graph->nodes[number];
-    column *last = p->count ? &p->columns[p->count - 1] : NULL;
+    an_network_column *last = p->count ? &p->columns[p->count - 1] : NULL;
     int before = node->input_count ? p->column_of[node->inputs[0]] : 0;
-    if (figure_of(node) == AN_FIGURE_NOTE) {
+    if (an_network_figure(node) == AN_FIGURE_NOTE) {
         p->column_of[number] = before;
         note_add(&p->columns[before], node);
         return;
     }
     const an_node *sibling = last ? last->nodes[0] : NULL;
-    if (!sibling || sibling->layer != node->layer)
+    if (!sibling || sibling->layer != node->layer) {
         last = &p->columns[p->count++];
+        activation_note(last, node);
+    }
     last->nodes[node->device] = node;
     p->column_of[number] = p->count - 1;
     p->lanes = node->device + 1 > p->lanes ? node->device + 1 : p->lanes;
     p->largest_side = fmax(p->largest_side, node->height);
-    if (figure_of(node) == AN_FIGURE_PLANES)
+    if (an_network_figure(node) == AN_FIGURE_PLANES)
         p->most_channels = fmax(p->most_channels, node->channels);
-    if (figure_of(node) == AN_FIGURE_UNITS)
+    if (an_network_figure(node) == AN_FIGURE_UNITS)
         p->most_units = fmax(p->most_units, node->channels);
 }
 
-static body body_of(const picture *p, int at, const an_node *node)
+static body body_of(const an_network_picture *p, int at, const an_node *node)
 {
     body b;
-    if (figure_of(node) == AN_FIGURE_UNITS) {
+    if (an_network_figure(node) == AN_FIGURE_UNITS) {
         b.width = 9;
         b.height = 36 + 88 * sqrt(node->channels / p->most_units);
         b.depth = 7;
     } else {
         b.width = b.height = 24 + 60 * sqrt(node->height / p->largest_side);
-        b.depth = figure_of(node) == AN_FIGURE_IMAGE ? 4 : 8 + 22 * sqrt(node->channels / p->most_channels);
+        b.depth = an_network_figure(node) == AN_FIGURE_IMAGE ? 4 : 8 + 22 * sqrt(node->channels / p->most_channels);
     }
-    bool shared = figure_of(node) == AN_FIGURE_IMAGE && p->lanes > 1; /* both devices see the image */
-    double middle = TOP + LANE * (shared ? 1 : node->device + 0.5) + (shared ? -4 : node->device ? -18 : 16);
-    b.x = MARGIN + LABELS + COLUMN * at + (COLUMN - b.width - b.depth * 0.7) / 2 - 8;
+    bool shared = an_network_figure(node) == AN_FIGURE_IMAGE && p->lanes > 1; /* both devices see the image */
+    double middle = AN_NETWORK_TOP + AN_NETWORK_LANE * (shared ? 1 : node->device + 0.5) +
+                    (shared         ? -4
+                     : node->device ? -18
+                                    : 16);
+    b.x = AN_NETWORK_MARGIN + AN_NETWORK_LABELS + AN_NETWORK_COLUMN * at +
+          (AN_NETWORK_COLUMN - b.width - b.depth * 0.7) / 2 - 8;
     b.y = middle - b.height / 2 + b.depth * 0.2;
     return b;
 }
 
 static an_colour colour_of(const an_node *node)
 {
-    return figure_of(node) == AN_FIGURE_IMAGE ? AN_COLOUR_MUTED : AN_COLOUR_DEVICE(node->device);
+    return an_network_figure(node) == AN_FIGURE_IMAGE ? AN_COLOUR_MUTED : AN_COLOUR_DEVICE(node->device);
 }
 
-static void body_draw(const picture *p, int at, const an_node *node)
+static void body_draw(const an_network_picture *p, int at, const an_node *node)
 {
     body b = body_of(p, at, node);
     double dx = b.depth * 0.7, dy = -b.depth * 0.45, right = b.x + b.width, bottom = b.y + b.height;
@@ -113,33 +102,34 @@ static void body_draw(const picture *p, int at, const an_node *node)
                    (an_point[]){{right, b.y}, {right + dx, b.y + dy}, {right + dx, bottom + dy}, {right, bottom}}, 4,
                    colour, 0.40);
     an_canvas_frame(p->canvas, b.x, b.y, b.width, b.height, colour, 1);
-    an_canvas_line(p->canvas, (an_point[]){{b.x, b.y}, outline[1], outline[2], {right, b.y}}, 4, colour, 1, false);
-    an_canvas_line(p->canvas, (an_point[]){outline[2], outline[3], {right, bottom}}, 3, colour, 1, false);
+    an_canvas_line(p->canvas, (an_point[]){{b.x, b.y}, outline[1], outline[2], {right, b.y}}, 4, colour, 1);
+    an_canvas_line(p->canvas, (an_point[]){outline[2], outline[3], {right, bottom}}, 3, colour, 1);
 }
 
 /* The window that one output sees, on the face of what it looks at, with lines that meet in the output. */
-static void window_draw(const picture *p, const body *from, const body *to, const an_node *node, an_colour colour)
+static void window_draw(const an_network_picture *p, const body *from, const body *to, const an_node *node,
+                        an_colour colour)
 {
     const an_node *input = &p->graph->nodes[node->inputs[0]];
     double share = fmin(1, (double)node->kernel / input->height), side = share * from->width;
-    bool down = to->y + to->height / 2 > from->y + from->height / 2 + LANE / 4;
-    bool up = to->y + to->height / 2 < from->y + from->height / 2 - LANE / 4;
+    bool down = to->y + to->height / 2 > from->y + from->height / 2 + AN_NETWORK_LANE / 4;
+    bool up = to->y + to->height / 2 < from->y + from->height / 2 - AN_NETWORK_LANE / 4;
     double x = from->x + (from->width - side) * 0.72;
     double y = from->y + (from->height - side) * (down ? 0.88 : up ? 0.12 : 0.42);
     an_point tip = {to->x + to->width * 0.22, to->y + to->height * (down ? 0.25 : up ? 0.75 : 0.5)};
     an_canvas_frame(p->canvas, x, y, side, side, colour, 1);
-    an_canvas_line(p->canvas, (an_point[]){{x + side, y}, tip, {x + side, y + side}}, 3, colour, 0.8, false);
+    an_canvas_line(p->canvas, (an_point[]){{x + side, y}, tip, {x + side, y + side}}, 3, colour, 0.8);
     an_canvas_dot(p->canvas, tip.x, tip.y, 1.8, colour);
 }
 
-static void arrow_draw(const picture *p, const body *from, const body *to, an_colour colour)
+static void arrow_draw(const an_network_picture *p, const body *from, const body *to, an_colour colour)
 {
     double half = fmin(from->height, to->height) * 0.32;
     double a = from->y + from->height / 2, b = to->y + to->height / 2;
-    double shift = b > a + LANE / 4 ? half : b < a - LANE / 4 ? -half : 0;
+    double shift = b > a + AN_NETWORK_LANE / 4 ? half : b < a - AN_NETWORK_LANE / 4 ? -half : 0;
     an_point start = {from->x + from->width + from->depth * 0.7, a + shift}, end = {to->x - 2, b - shift};
     double angle = atan2(end.y - start.y, end.x - start.x);
-    an_canvas_line(p->canvas, (an_point[]){start, end}, 2, colour, 1.2, false);
+    an_canvas_line(p->canvas, (an_point[]){start, end}, 2, colour, 1.2);
     an_canvas_fill(p->canvas,
                    (an_point[]){end,
                                 {end.x - 7 * cos(angle - 0.4), end.y - 7 * sin(angle - 0.4)},
@@ -147,118 +137,48 @@ static void arrow_draw(const picture *p, const body *from, const body *to, an_co
                    3, colour, 1);
 }
 
-static void links_draw(const picture *p, int at, const an_node *node)
+static void links_draw(const an_network_picture *p, int at, const an_node *node)
 {
     body to = body_of(p, at, node);
     for (int i = 0; i < node->input_count; i++) {
         const an_node *input = &p->graph->nodes[node->inputs[i]];
-        const column *source = &p->columns[p->column_of[node->inputs[i]]];
+        const an_network_column *source = &p->columns[p->column_of[node->inputs[i]]];
         const an_node *seen = source->nodes[input->device];
         body from = body_of(p, p->column_of[node->inputs[i]], seen);
-        bool crosses = figure_of(seen) != AN_FIGURE_IMAGE && seen->device != node->device;
+        bool crosses = an_network_figure(seen) != AN_FIGURE_IMAGE && seen->device != node->device;
         an_colour colour = crosses ? AN_COLOUR_CROSSING : colour_of(node);
-        if (figure_of(node) == AN_FIGURE_PLANES)
+        if (an_network_figure(node) == AN_FIGURE_PLANES)
             window_draw(p, &from, &to, node, colour);
         else
             arrow_draw(p, &from, &to, colour);
     }
 }
 
-static void label(const picture *p, double x, double y, double size, an_colour colour, bool bold, const char *text)
+void an_network_label(const an_network_picture *p, double x, double y, double size, an_colour colour, bool bold,
+                      const char *text)
 {
-    an_canvas_text(p->canvas, text, &(an_text_style){x, y, COLUMN - 8, size, AN_ALIGN_CENTRE, colour, bold});
+    an_canvas_text(p->canvas, text, &(an_text_style){x, y, AN_NETWORK_COLUMN - 8, size, AN_ALIGN_CENTRE, colour, bold});
 }
 
-static void shape_draw(const picture *p, int at, const an_node *node)
+static void shape_draw(const an_network_picture *p, int at, const an_node *node)
 {
     char text[64];
     body b = body_of(p, at, node);
     double x = b.x + (b.width + b.depth * 0.7) / 2, y = b.y + b.height + 17;
     if (p->lanes > 1 && node->device == 0 &&
-        figure_of(node) != AN_FIGURE_IMAGE) /* lines to the other lane leave below */
-        y = b.y - b.depth * 0.45 - (figure_of(node) == AN_FIGURE_PLANES ? 22 : 8);
-    if (figure_of(node) == AN_FIGURE_UNITS)
+        an_network_figure(node) != AN_FIGURE_IMAGE) /* lines to the other lane leave below */
+        y = b.y - b.depth * 0.45 - (an_network_figure(node) == AN_FIGURE_PLANES ? 22 : 8);
+    if (an_network_figure(node) == AN_FIGURE_UNITS)
         snprintf(text, sizeof(text), "%d", node->channels);
     else
         snprintf(text, sizeof(text), "%d \u00d7 %d \u00d7 %d", node->channels, node->height, node->width);
-    label(p, x, y, 10.5, AN_COLOUR_INK, false, text);
-    if (figure_of(node) != AN_FIGURE_PLANES)
+    an_network_label(p, x, y, 10.5, AN_COLOUR_INK, false, text);
+    if (an_network_figure(node) != AN_FIGURE_PLANES)
         return;
     snprintf(text, sizeof(text), "%d\u00d7%d%s", node->kernel, node->kernel, node->stride > 1 ? ", stride " : "");
     if (node->stride > 1)
         snprintf(text + strlen(text), sizeof(text) - strlen(text), "%d", node->stride);
-    label(p, x, y + 14, 9.5, AN_COLOUR_MUTED, false, text);
-}
-
-static void count_write(double value, const char *unit, char *out, size_t size)
-{
-    static const char *const prefixes[] = {"", "k", "M", "G", "T"};
-    int i = 0;
-    while (value >= 1000 && i < 4) {
-        value /= 1000;
-        i++;
-    }
-    snprintf(out, size,
-             value < 10 && i    ? "%.2f %s%s"
-             : value < 100 && i ? "%.1f %s%s"
-                                : "%.0f %s%s",
-             value, prefixes[i], unit);
-}
-
-typedef struct {
-    double parameters, flop, outputs; /* of one image */
-} cost;
-
-static cost column_cost(const picture *p, int at)
-{
-    cost sum = {0};
-    for (int i = 0; i < p->graph->count; i++) {
-        const an_node *node = &p->graph->nodes[i];
-        if (p->column_of[i] != at)
-            continue;
-        sum.parameters += (double)an_graph_node_parameters(p->graph, node);
-        sum.flop += an_graph_node_flop(p->graph, node);
-        sum.outputs += (double)node->channels * node->height * node->width;
-    }
-    return sum;
-}
-
-/* Of both devices together: parameters, FLOP forward, bytes of outputs in fp32. */
-static void table_draw(const picture *p, double y, int notes)
-{
-    static const char *const names[] = {"after it", "parameters", "forward", "outputs"};
-    const int rows[] = {0, notes, notes + 1, notes + 2};
-    for (int i = notes ? 0 : 1; i < 4; i++)
-        an_canvas_text(
-            p->canvas, names[i],
-            &(an_text_style){MARGIN, y + ROW * rows[i], LABELS - 6, 10.5, AN_ALIGN_LEFT, AN_COLOUR_MUTED, false});
-    for (int at = 0; at < p->count; at++) {
-        char text[3][48];
-        cost sum = column_cost(p, at);
-        double x = MARGIN + LABELS + COLUMN * (at + 0.5);
-        count_write(sum.parameters, "", text[0], sizeof(text[0]));
-        count_write(sum.flop, "FLOP", text[1], sizeof(text[1]));
-        count_write(4 * sum.outputs, "B", text[2], sizeof(text[2]));
-        for (int i = 0; i < p->columns[at].note_count; i++)
-            label(p, x, y + ROW * i, 10.5, AN_COLOUR_INK, false, p->columns[at].notes[i]);
-        for (int i = 0; i < 3; i++)
-            if (i == 2 || sum.parameters > 0)
-                label(p, x, y + ROW * rows[i + 1], 10.5, AN_COLOUR_INK, false, text[i]);
-    }
-}
-
-static void title_draw(const picture *p, double width, const char *title)
-{
-    char parameters[32], flop[32], weights[32], text[160];
-    count_write((double)an_graph_parameters(p->graph), "", parameters, sizeof(parameters));
-    count_write(an_graph_flop(p->graph), "FLOP", flop, sizeof(flop));
-    count_write(4 * (double)an_graph_parameters(p->graph), "B", weights, sizeof(weights));
-    snprintf(text, sizeof(text), "%s parameters (%s in fp32), %s forward for an image of %d \u00d7 %d, %d classes",
-             parameters, weights, flop, p->graph->input_side, p->graph->input_side, p->graph->classes);
-    an_canvas_text(p->canvas, title,
-                   &(an_text_style){MARGIN, 32, width - 2 * MARGIN, 17, AN_ALIGN_LEFT, AN_COLOUR_INK, true});
-    an_canvas_text(p->canvas, text,
-                   &(an_text_style){MARGIN, 52, width - 2 * MARGIN, 11.5, AN_ALIGN_LEFT, AN_COLOUR_MUTED, false});
+    an_network_label(p, x, y + 14, 9.5, AN_COLOUR_MUTED, false, text);
 }
 
 static bool crosses_anywhere(const an_graph *graph)
@@ -266,30 +186,32 @@ static bool crosses_anywhere(const an_graph *graph)
     for (int i = 0; i < graph->count; i++)
         for (int k = 0; k < graph->nodes[i].input_count; k++) {
             const an_node *input = &graph->nodes[graph->nodes[i].inputs[k]];
-            if (figure_of(input) != AN_FIGURE_IMAGE && input->device != graph->nodes[i].device)
+            if (an_network_figure(input) != AN_FIGURE_IMAGE && input->device != graph->nodes[i].device)
                 return true;
         }
     return false;
 }
 
 /* A lane's panel and name; below, what the third colour means. */
-static void lanes_draw(const picture *p, double width)
+
+static void lanes_draw(const an_network_picture *p, double width)
 {
     for (int d = 0; d < p->lanes; d++) {
         char text[32];
         snprintf(text, sizeof(text), p->lanes > 1 ? "device %d" : "one device", d);
-        an_canvas_rectangle(p->canvas, MARGIN / 2, TOP + LANE * d, width - MARGIN, LANE - 8, AN_COLOUR_PANEL);
-        an_canvas_text(
-            p->canvas, text,
-            &(an_text_style){MARGIN, TOP + LANE * d + 22, LABELS, 12, AN_ALIGN_LEFT, AN_COLOUR_DEVICE(d), true});
+        an_canvas_rectangle(p->canvas, AN_NETWORK_MARGIN / 2, AN_NETWORK_TOP + AN_NETWORK_LANE * d,
+                            width - AN_NETWORK_MARGIN, AN_NETWORK_LANE - 8, AN_COLOUR_PANEL);
+        an_canvas_text(p->canvas, text,
+                       &(an_text_style){AN_NETWORK_MARGIN, AN_NETWORK_TOP + AN_NETWORK_LANE * d + 22, AN_NETWORK_LABELS,
+                                        12, AN_ALIGN_LEFT, AN_COLOUR_DEVICE(d), true});
     }
     if (crosses_anywhere(p->graph))
         an_canvas_text(p->canvas, "crosses between the devices",
-                       &(an_text_style){width - MARGIN, TOP + LANE * p->lanes - 16, 0, 11, AN_ALIGN_RIGHT,
-                                        AN_COLOUR_CROSSING, true});
+                       &(an_text_style){width - AN_NETWORK_MARGIN, AN_NETWORK_TOP + AN_NETWORK_LANE * p->lanes - 16, 0,
+                                        11, AN_ALIGN_RIGHT, AN_COLOUR_CROSSING, true});
 }
 
-static void bodies_draw(const picture *p)
+static void bodies_draw(const an_network_picture *p)
 {
     for (int at = 0; at < p->count; at++)
         for (int d = 0; d < AN_GRAPH_DEVICES; d++)
@@ -314,7 +236,7 @@ static int kinds_check(const an_graph *graph)
 
 int an_network_draw(an_canvas **out, an_canvas_kind kind, const an_graph *graph, const char *title)
 {
-    picture p = {.graph = graph, .most_channels = 1, .most_units = 1};
+    an_network_picture p = {.graph = graph, .most_channels = 1, .most_units = 1};
     int notes = 0, rc = kinds_check(graph);
     if (rc)
         return rc;
@@ -322,16 +244,19 @@ int an_network_draw(an_canvas **out, an_canvas_kind kind, const an_graph *graph,
         place(&p, i);
     for (int at = 0; at < p.count; at++)
         notes = p.columns[at].note_count > notes ? p.columns[at].note_count : notes;
-    double width = 2 * MARGIN + LABELS + COLUMN * p.count, names = TOP + LANE * p.lanes + 16;
-    rc = an_canvas_create(&p.canvas, kind, width, names + ROW * (notes + 4) + 8, title);
+    double width = 2 * AN_NETWORK_MARGIN + AN_NETWORK_LABELS + AN_NETWORK_COLUMN * p.count,
+           names = AN_NETWORK_TOP + AN_NETWORK_LANE * p.lanes + 16;
+    rc = an_canvas_create(&p.canvas, kind, width, names + AN_NETWORK_ROW * (notes + AN_NETWORK_TABLE_ROWS + 1) + 8,
+                          title);
     if (rc < 0)
         return rc;
-    title_draw(&p, width, title);
+    an_network_title_draw(&p, width, title);
     lanes_draw(&p, width);
     bodies_draw(&p);
     for (int at = 0; at < p.count; at++)
-        label(&p, MARGIN + LABELS + COLUMN * (at + 0.5), names, 12, AN_COLOUR_INK, true, p.columns[at].nodes[0]->name);
-    table_draw(&p, names + ROW + 3, notes);
+        an_network_label(&p, AN_NETWORK_MARGIN + AN_NETWORK_LABELS + AN_NETWORK_COLUMN * (at + 0.5), names, 12,
+                         AN_COLOUR_INK, true, p.columns[at].nodes[0]->name);
+    an_network_table_draw(&p, names + AN_NETWORK_ROW + 3, notes);
     *out = p.canvas;
     return AN_OK;
 }
