@@ -185,7 +185,7 @@ static int finish(const an_loader *l, an_loader_worker *w, an_loader_slot *s, co
                     an_codec_name(record->header.codec));
 }
 
-int an_loader_payload_make(an_loader *l, an_loader_worker *w, const an_loader_item *it, const an_loader_item *next,
+int an_loader_payload_make(an_loader *l, an_loader_worker *w, an_loader_item *it, const an_loader_item *next,
                            an_loader_slot *s)
 {
     an_record record;
