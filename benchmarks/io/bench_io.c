@@ -50,6 +50,7 @@ static bench_result median(bench_result *rounds, int count)
 typedef struct {
     bench_result read, decode, sample, memory;
     bench_full full[BENCH_THREADS_MAX], payload[BENCH_THREADS_MAX];
+    bench_device device;
 } bench_round;
 
 static int measure_read(const bench_config *config, const an_dataset *dataset, bench_round *out)
@@ -103,6 +104,8 @@ static int measure_full(const bench_config *config, const an_dataset *dataset, b
         rc = measure_loader(config, dataset, AN_DECODE_HOST, out->full);
     if (!rc && bench_decodes_there(config))
         rc = measure_loader(config, dataset, AN_DECODE_DEVICE, out->payload);
+    if (!rc && bench_decodes_there(config) && config->devices)
+        rc = bench_run_device(config, dataset, most_threads(config), &out->device);
     return rc;
 }
 
@@ -120,6 +123,18 @@ static int measure_round(const bench_config *config, const an_dataset *dataset, 
     if (rc)
         return rc;
     return measure_full(config, dataset, out);
+}
+
+static void take_device(const bench_round *rounds, int count, bench_device *out)
+{
+    bench_result decode[BENCH_ROUNDS_MAX];
+    bench_full full[BENCH_ROUNDS_MAX];
+    for (int i = 0; i < count; i++) {
+        decode[i] = rounds[i].device.decode;
+        full[i] = rounds[i].device.full;
+    }
+    *out = (bench_device){
+        .decode = median(decode, count), .full = median_full(full, count), .memory = rounds[0].device.memory};
 }
 
 static void take_medians(const bench_config *config, bench_round *rounds, bench_report *report)
@@ -144,6 +159,7 @@ static void take_medians(const bench_config *config, bench_round *rounds, bench_
             full[i] = rounds[i].payload[k];
         report->payload[k] = median_full(full, n);
     }
+    take_device(rounds, n, &report->device);
 }
 
 static int measure(const bench_config *config, const an_dataset *dataset, bench_report *report)
@@ -156,8 +172,12 @@ static int measure(const bench_config *config, const an_dataset *dataset, bench_
         rc = measure_round(config, dataset, &rounds[i]);
     take_medians(config, rounds, report);
     free(rounds);
-    if (rc || config->stage != BENCH_ALL || !report->full_count)
+    if (rc || !bench_last(report))
         return rc;
+    if (!report->full_count)
+        return bench_judge_device(config, report);
+    if (config->stage != BENCH_ALL)
+        return AN_OK;
     return bench_judge(config, dataset, report);
 }
 
@@ -172,6 +192,9 @@ static int check(bench_config *config, const an_dataset *dataset)
         return an_error(AN_EINVAL, "--devices %s decodes nothing with --decode host: leave one out", config->devices);
     if (config->epochs)
         config->warm_up = 0;
+    rc = bench_decodes_there(config) && config->devices ? bench_check_device(config, dataset) : AN_OK;
+    if (rc)
+        return rc;
     rc = an_sampler_create(&sampler, &loader.sample, an_dataset_side(dataset), an_dataset_statistics(dataset));
     if (rc)
         return rc;
@@ -230,6 +253,7 @@ int main(int argc, char **argv)
         free(report.full[i].samples);
     for (int i = 0; i < report.payload_count; i++)
         free(report.payload[i].samples);
+    free(report.device.full.samples);
     if (rc < 0)
         an_log(AN_LOG_ERROR, "%s", an_error_message());
     if (fflush(stdout) && rc >= 0) {

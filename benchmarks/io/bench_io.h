@@ -96,6 +96,27 @@ int bench_run_memory(const bench_config *config, const an_dataset *dataset, int 
 int bench_run_full(const bench_config *config, const an_dataset *dataset, an_decode_place decode, int threads,
                    bench_full *out);
 
+/* Who takes the loader's batches: take is called for each and sees to its release, end when the last was taken. */
+typedef struct {
+    int (*take)(void *context, an_loader *loader, const an_batch *batch);
+    int (*end)(void *context, an_loader *loader);
+    void *context;
+} bench_consumer;
+
+int bench_run_loader(const bench_config *config, const an_loader_options *options, const bench_consumer *consumer,
+                     bench_full *out);
+
+/* Decoding on a device. */
+typedef struct {
+    bench_result decode; /* alone, of batches that are there; threads 0: not measured */
+    bench_full full;     /* the loader of undecoded records, copies to the device and decoding there */
+    uint64_t memory;     /* bytes on the device */
+} bench_device;
+
+/* Whether config->devices can decode; the message says what is missing. */
+int bench_check_device(const bench_config *config, const an_dataset *dataset);
+int bench_run_device(const bench_config *config, const an_dataset *dataset, int threads, bench_device *out);
+
 /* Ask the kernel to drop the file's pages from the page cache. Errors are ignored. */
 void bench_drop_cache(const an_dataset *dataset);
 
@@ -120,6 +141,7 @@ typedef struct {
     bench_full full[BENCH_THREADS_MAX];
     bench_full payload[BENCH_THREADS_MAX]; /* the loader delivers undecoded records */
     int full_count, payload_count;
+    bench_device device;
     bench_verdict verdict; /* of the last full run; stage NULL: none */
 } bench_report;
 
@@ -128,6 +150,8 @@ const bench_full *bench_last(const bench_report *report);
 
 /* Needs every stage measured. Measures other codecs itself if decoding is the limit. */
 int bench_judge(const bench_config *config, const an_dataset *dataset, bench_report *report);
+/* The same where only a device decodes. */
+int bench_judge_device(const bench_config *config, bench_report *report);
 
 /* The remedy for slow decoding: measure the codecs and put what to propose into report->verdict. */
 int bench_find_codec(const bench_config *config, const an_dataset *dataset, bench_report *report);

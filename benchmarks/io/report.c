@@ -78,16 +78,34 @@ static void print_scaling(const bench_full *full, int count)
     }
 }
 
-/* What undecoded records cost the host, and the bus to a device. */
-static void print_payload(const bench_full *full, int count)
+static void print_cost(const char *stage, const bench_full *full)
 {
-    if (count)
+    double bus = bench_bus(full), payload = bench_payload(full);
+    printf("  %-8s %8d %28.2f %22.0f %15.3fx\n", stage, full->result.threads, bench_cpu_cost(&full->result) * 1e6, bus,
+           payload > 0 ? bus / payload : 0);
+}
+
+/* What undecoded records cost the host, and the bus to a device. */
+static void print_costs(const bench_report *report)
+{
+    if (report->payload_count)
         printf("\nundecoded  threads   us of a processor an image   bytes across the bus   of the payload\n");
-    for (int i = 0; i < count; i++) {
-        double bus = bench_bus(&full[i]), payload = bench_payload(&full[i]);
-        printf("         %9d %28.2f %22.0f %15.3fx\n", full[i].result.threads, bench_cpu_cost(&full[i].result) * 1e6,
-               bus, payload > 0 ? bus / payload : 0);
-    }
+    for (int i = 0; i < report->payload_count; i++)
+        print_cost("payload", &report->payload[i]);
+    if (report->device.decode.threads)
+        print_cost("device", &report->device.full);
+}
+
+/* Alone, and behind the loader. */
+static void print_device(const bench_config *config, const bench_device *device)
+{
+    const bench_result *decode = &device->decode;
+    if (!decode->threads)
+        return;
+    printf("  decoding on %-9s %10.0f images/s  %.1f us a batch of %d; %.0f MB there\n", config->devices,
+           bench_rate(decode), bench_rate(decode) > 0 ? config->batch / bench_rate(decode) * 1e6 : 0, config->batch,
+           (double)device->memory * 1e-6);
+    print_line("device", &device->full.result);
 }
 
 static void print_times(const bench_full *full)
@@ -133,9 +151,10 @@ int bench_print_text(const bench_config *config, const an_dataset *dataset, cons
         print_line("full", &report->full[i].result);
     for (int i = 0; i < report->payload_count; i++)
         print_line("payload", &report->payload[i].result);
+    print_device(config, &report->device);
     print_scaling(report->full, report->full_count);
     print_scaling(report->payload, report->payload_count);
-    print_payload(report->payload, report->payload_count);
+    print_costs(report);
     print_end(report);
     return fflush(stdout) == 0 ? AN_OK : an_error(AN_EIO, "cannot write to standard output");
 }
@@ -171,6 +190,22 @@ static json_t *json_payload(const bench_full *full)
     return object;
 }
 
+/* A path may be any bytes. */
+static json_t *json_path(const char *path)
+{
+    an_buffer escaped = {0};
+    int rc = an_utf8_escape(path, strlen(path), &escaped);
+    json_t *text = rc ? NULL : json_string((const char *)escaped.data);
+    an_buffer_free(&escaped);
+    return text;
+}
+
+static json_t *json_device(const bench_config *config, const bench_device *device)
+{
+    return json_pack("{s:o, s:I, s:o, s:o}", "name", json_path(config->devices), "memory", (json_int_t)device->memory,
+                     "decode", json_result(&device->decode), "full", json_payload(&device->full));
+}
+
 static void add_change(json_t *object, const char *key, const bench_change *change)
 {
     if (change->share > 0)
@@ -186,16 +221,6 @@ static json_t *json_verdict(const bench_verdict *v)
     add_change(object, "change", &v->change);
     add_change(object, "further", &v->further);
     return object;
-}
-
-/* A path may be any bytes. */
-static json_t *json_path(const char *path)
-{
-    an_buffer escaped = {0};
-    int rc = an_utf8_escape(path, strlen(path), &escaped);
-    json_t *text = rc ? NULL : json_string((const char *)escaped.data);
-    an_buffer_free(&escaped);
-    return text;
 }
 
 int bench_print_json(const bench_config *config, const an_dataset *dataset, const bench_report *report)
@@ -220,6 +245,8 @@ int bench_print_json(const bench_config *config, const an_dataset *dataset, cons
     for (int i = 0; i < report->payload_count; i++)
         json_array_append_new(payload, json_payload(&report->payload[i]));
     json_object_set_new(root, "payload", payload);
+    if (report->device.decode.threads)
+        json_object_set_new(root, "device", json_device(config, &report->device));
     if (report->verdict.stage)
         json_object_set_new(root, "verdict", json_verdict(&report->verdict));
     char *text = json_dumps(root, JSON_INDENT(2));

@@ -112,10 +112,18 @@ def test_undecoded_records(dataset):
         # Draws, places, the ends of lines and of the block.
         assert entry["bus_bytes_per_image"] - entry["payload_bytes_per_image"] < 24 + 16 + 64 + (64 + 64) / 16
     text = run("an-bench-io", *QUICK, "--decode", "device", coef).stdout
-    assert "bytes across the bus" in text and "payload" in text and "verdict:" in text
+    assert "bytes across the bus" in text and "payload" in text and "verdict: loader:" in text
+    assert report["verdict"]["stage"] == "loader" and "device" not in report
     mixed = bench(dataset, "--decode", "device", "--stage", "full")["payload"][0]
     assert mixed["payload_bytes_per_image"] == 24 * 24 * 3
     assert not bench(coef, "--stage", "full")["payload"]
+
+
+def test_a_device_that_is_not_there_is_refused(dataset):
+    """With the reason, before anything is measured, whether it was asked for alone or beside the host."""
+    for options in (["--decode", "device"], []):
+        error = run("an-bench-io", *QUICK, *options, "--devices", "cuda:99", as_coef(dataset), code=1)
+        assert "--devices cuda:99: " in error.stderr and not error.stdout
 
 
 def test_refusals(dataset):
