@@ -129,8 +129,8 @@ static int run_batch(ten *t, uint64_t first, uint32_t count, an_evaluation *sum)
         rc = make_crops(t, first + i, t->data + i * image_bytes);
     if (rc)
         return rc;
-    rc =
-        an_exec_evaluate(t->exec, &(an_images){t->data, t->crops}, NULL, count * AN_SAMPLE_TEN, t->probabilities, NULL);
+    rc = an_exec_evaluate(t->exec, &(an_images){.pixels = t->data, .draws = t->crops}, NULL, count * AN_SAMPLE_TEN,
+                          t->probabilities, NULL);
     sum->diverged = rc == AN_ECORRUPT;
     for (uint32_t i = 0; !rc && i < count; i++)
         rc = count_image(t, first + i, t->probabilities + (size_t)i * AN_SAMPLE_TEN * t->watcher->classes, sum);
