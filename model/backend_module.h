@@ -1,4 +1,4 @@
-/* Backends in modules (model/module/module.h): what a program and a module agree about.
+/* Backends in modules (base/module/module.h): what a program and a module agree about.
  *
  * The module exports one symbol, AN_BACKEND_MODULE. Its first member is a version that both must share. Whatever the
  * backend needs of the program is handed over in a table, for two reasons: there must be one copy of what has a state,
@@ -11,7 +11,7 @@
 #include "base/rng.h"
 #include "model/backend.h"
 #include "model/choices.h"
-#include "model/module/module.h"
+#include "base/module/module.h"
 
 /* To be raised with every change of what the two sides share: these tables, the meaning of an_backend_api's functions
  * and of the structs that they take. */
