@@ -32,6 +32,9 @@ def check_closing_page(work):
                       r"([0-9.]+) % for the host, with (the loader behind: (decode|read)|batches ready)$", said, re.M)
     assert found and float(found[1]) <= 100, said
     assert abs(float(found[1]) - float(found[2]) - float(found[3])) < 0.02, said
+    found = re.search(r"^processors  ([0-9.]+) at work while training, ([0-9.]+) us an image; the loader's workers were busy for "
+                      r"([0-9.]+) us an image$", said, re.M)
+    assert found and min(map(float, found.groups())) > 0, said
 
 
 def environment(devices):
