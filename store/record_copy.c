@@ -48,19 +48,19 @@ uint64_t an_xxh3_finish(const uint64_t sums[8], size_t size)
     return hash ^ hash >> 32;
 }
 
-uint64_t an_record_copy_bytes(an_simd_tier tier, uint8_t *out, const uint8_t *src, size_t size)
+uint64_t an_record_copy_bytes(an_simd_tier tier, uint8_t *out, const an_record_span *span)
 {
-    if (size > AN_RECORD_COPY_SHORT && tier == AN_SIMD_AVX512)
-        return an_record_copy_avx512(out, src, size);
-    if (size > AN_RECORD_COPY_SHORT && tier == AN_SIMD_AVX2)
-        return an_record_copy_avx2(out, src, size);
-    memcpy(out, src, size);
-    return XXH3_64bits(src, size);
+    if (span->size > AN_RECORD_COPY_SHORT && tier == AN_SIMD_AVX512)
+        return an_record_copy_avx512(out, span);
+    if (span->size > AN_RECORD_COPY_SHORT && tier == AN_SIMD_AVX2)
+        return an_record_copy_avx2(out, span);
+    memcpy(out, span->src, span->size);
+    return XXH3_64bits(span->src, span->size);
 }
 
-int an_record_copy(const an_record *record, uint8_t *out)
+int an_record_copy(const an_record *record, uint8_t *out, const uint8_t *next, size_t next_size)
 {
-    if (an_record_copy_bytes(an_cpu_simd(), out, record->payload, record->header.length) != record->header.checksum)
-        return an_record_damaged();
-    return AN_OK;
+    const an_record_span span = {record->payload, record->header.length, next, next_size};
+    bool same = an_record_copy_bytes(an_cpu_simd(), out, &span) == record->header.checksum;
+    return same ? AN_OK : an_record_damaged();
 }

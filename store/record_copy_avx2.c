@@ -52,14 +52,19 @@ TARGET static inline void add_last(const uint8_t *src, __m256i sums[2])
         sums[i] = add_half(sums[i], load(src + i * HALF), an_xxh3_secret + AN_XXH3_LAST + i * HALF);
 }
 
-TARGET static inline uint64_t copy(uint8_t *out, const uint8_t *src, size_t size, bool stream)
+TARGET static inline uint64_t copy(uint8_t *out, const an_record_span *span, bool stream)
 {
+    const uint8_t *src = span->src;
+    size_t size = span->size;
     __m256i sums[2] = {load((const uint8_t *)an_xxh3_start), load((const uint8_t *)an_xxh3_start + HALF)};
     uint64_t words[8];
     size_t i = 0, stripes = (size - 1) / AN_XXH3_STRIPE;
     for (size_t block = 0; block < stripes / AN_XXH3_STRIPES; block++) {
-        for (size_t k = 0; k < AN_XXH3_STRIPES; k++, i += AN_XXH3_STRIPE)
+        for (size_t k = 0; k < AN_XXH3_STRIPES; k++, i += AN_XXH3_STRIPE) {
+            if (i < span->next_size)
+                _mm_prefetch((const char *)span->next + i, _MM_HINT_T1);
             copy_stripe(out + i, src + i, stream, sums, k);
+        }
         scramble(sums);
     }
     for (size_t k = 0; k < stripes % AN_XXH3_STRIPES; k++, i += AN_XXH3_STRIPE)
@@ -70,11 +75,11 @@ TARGET static inline uint64_t copy(uint8_t *out, const uint8_t *src, size_t size
     return an_xxh3_finish(words, size);
 }
 
-TARGET uint64_t an_record_copy_avx2(uint8_t *out, const uint8_t *src, size_t size)
+TARGET uint64_t an_record_copy_avx2(uint8_t *out, const an_record_span *span)
 {
     if ((uintptr_t)out % HALF)
-        return copy(out, src, size, false);
-    uint64_t hash = copy(out, src, size, true);
+        return copy(out, span, false);
+    uint64_t hash = copy(out, span, true);
     _mm_sfence();
     return hash;
 }

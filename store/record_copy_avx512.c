@@ -39,14 +39,19 @@ TARGET static inline __m512i copy_stripe(uint8_t *out, const uint8_t *src, bool 
     return add_stripe(sums, stripe, secret_at(number * AN_XXH3_STEP));
 }
 
-TARGET static inline uint64_t copy(uint8_t *out, const uint8_t *src, size_t size, bool stream)
+TARGET static inline uint64_t copy(uint8_t *out, const an_record_span *span, bool stream)
 {
+    const uint8_t *src = span->src;
+    size_t size = span->size;
     __m512i sums = _mm512_loadu_si512(an_xxh3_start);
     uint64_t words[8];
     size_t i = 0, stripes = (size - 1) / AN_XXH3_STRIPE;
     for (size_t block = 0; block < stripes / AN_XXH3_STRIPES; block++) {
-        for (size_t k = 0; k < AN_XXH3_STRIPES; k++, i += AN_XXH3_STRIPE)
+        for (size_t k = 0; k < AN_XXH3_STRIPES; k++, i += AN_XXH3_STRIPE) {
+            if (i < span->next_size)
+                _mm_prefetch((const char *)span->next + i, _MM_HINT_T1);
             sums = copy_stripe(out + i, src + i, stream, sums, k);
+        }
         sums = scramble(sums);
     }
     for (size_t k = 0; k < stripes % AN_XXH3_STRIPES; k++, i += AN_XXH3_STRIPE)
@@ -57,11 +62,11 @@ TARGET static inline uint64_t copy(uint8_t *out, const uint8_t *src, size_t size
     return an_xxh3_finish(words, size);
 }
 
-TARGET uint64_t an_record_copy_avx512(uint8_t *out, const uint8_t *src, size_t size)
+TARGET uint64_t an_record_copy_avx512(uint8_t *out, const an_record_span *span)
 {
     if ((uintptr_t)out % AN_XXH3_STRIPE)
-        return copy(out, src, size, false);
-    uint64_t hash = copy(out, src, size, true);
+        return copy(out, span, false);
+    uint64_t hash = copy(out, span, true);
     _mm_sfence();
     return hash;
 }

@@ -48,6 +48,10 @@ const an_index_entry *an_dataset_index(const an_dataset *dataset);           /* 
 const an_statistics *an_dataset_statistics(const an_dataset *dataset);
 const char *an_dataset_manifest(const an_dataset *dataset); /* JSON text: source, options, program version */
 
+/* The codec of all records, as the manifest says. False if it names none, or several. It is a claim: each record's
+ * header says what the record is. */
+bool an_dataset_codec(const an_dataset *dataset, an_codec *out);
+
 /* Identifies the contents, for those who must know later whether the dataset is still the same: a checkpoint stores it,
  * and so does the manifest of a dataset that was made from this one. It changes with the records (all of their bytes
  * count, through the checksums in their headers), their names, labels and order, the classes' ids, the side and the
