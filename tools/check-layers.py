@@ -36,8 +36,9 @@ ROOMS = {
     "ingest/commands": {"base", "base/text", "base/program", *STORE, "ingest/sources", "ingest/picture", "ingest/run"},
 
     "augment": {"base", "base/module", "base/text", *STORE},
-    "augment/cuda/kernels": {"base", "augment", "store/image/planes", "store/coef"},
-    "augment/cuda": {"base", "augment", "augment/cuda/kernels"},
+    "augment/cuda/kernels": {"base", "augment", "store/image", "store/image/planes", "store/coef"},
+    "augment/cuda": {"base", "augment", "augment/cuda/kernels", "store/coef", "store/image"},
+    "augment/cuda/module": {"base", "augment", "augment/cuda"},
 
     "model/graph": {"base"},
     "model/nets": {"base", "model/graph"},

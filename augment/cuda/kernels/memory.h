@@ -1,0 +1,146 @@
+/* Part of bodies.h: reading and writing memory at any alignment. A device reads only aligned words, so unaligned ones
+ * are put together from two or three of them; up to three bytes before and four behind what is asked for are read. */
+#ifndef AN_AUGMENT_CUDA_KERNELS_MEMORY_H
+#define AN_AUGMENT_CUDA_KERNELS_MEMORY_H
+
+#include <stdint.h>
+#include <string.h>
+
+#ifdef __CUDACC__
+#define AN_UNROLL _Pragma("unroll")
+#else
+#define AN_UNROLL
+#endif
+
+/* Told of every access to memory: its address and size. */
+#ifndef AN_TOUCH
+#define AN_TOUCH(at, size) ((void)0)
+#endif
+
+typedef uint32_t __attribute__((may_alias)) an_decode_word;
+
+typedef struct {
+    uint32_t words[2];
+} __attribute__((aligned(8), may_alias)) an_decode_eight;
+
+typedef struct {
+    uint32_t words[4];
+} __attribute__((aligned(16), may_alias)) an_decode_sixteen;
+
+AN_BODY uint32_t an_at_u8(const uint8_t *at)
+{
+    AN_TOUCH(at, 1);
+    return *at;
+}
+
+/* at is even. */
+AN_BODY uint32_t an_at_u16(const uint8_t *at)
+{
+    AN_TOUCH(at, 2);
+    return *(const uint16_t __attribute__((may_alias)) *)(const void *)at;
+}
+
+/* at is a multiple of four. */
+AN_BODY uint32_t an_at_word(const uint8_t *at)
+{
+    AN_TOUCH(at, 4);
+    return *(const an_decode_word *)(const void *)at;
+}
+
+/* The low word of high:low >> bits; bits is below 32. */
+AN_BODY uint32_t an_funnel(uint32_t low, uint32_t high, uint32_t bits)
+{
+#ifdef __CUDA_ARCH__
+    return __funnelshift_r(low, high, bits);
+#else
+    return (uint32_t)(((uint64_t)high << 32 | low) >> bits);
+#endif
+}
+
+/* Four bytes at any address. */
+AN_BODY uint32_t an_at_four(const uint8_t *at)
+{
+    uint32_t off = (uint32_t)((uintptr_t)at & 3);
+    const uint8_t *from = at - off;
+    return an_funnel(an_at_word(from), an_at_word(from + 4), 8 * off);
+}
+
+/* 64 bits, from bit number `bit` behind `at`. */
+AN_BODY uint64_t an_at_bits(const uint8_t *at, uint32_t bit)
+{
+    const uint8_t *byte = at + bit / 8;
+    uint32_t off = (uint32_t)((uintptr_t)byte & 3), shift = 8 * off + bit % 8;
+    const uint8_t *from = byte - off;
+    uint32_t a = an_at_word(from), b = an_at_word(from + 4), c = an_at_word(from + 8);
+    return (uint64_t)an_funnel(b, c, shift) << 32 | an_funnel(a, b, shift);
+}
+
+AN_BODY void an_put_eight(uint8_t *at, uint32_t low, uint32_t high)
+{
+    an_decode_eight v = {{low, high}};
+    AN_TOUCH(at, 8);
+    *(an_decode_eight *)(void *)at = v;
+}
+
+AN_BODY void an_put_u8(uint8_t *at, uint32_t value)
+{
+    AN_TOUCH(at, 1);
+    *at = (uint8_t)value;
+}
+
+AN_BODY uint32_t an_ones(uint64_t bits)
+{
+#ifdef __CUDA_ARCH__
+    return (uint32_t)__popcll(bits);
+#else
+    return (uint32_t)__builtin_popcountll(bits);
+#endif
+}
+
+/* The number of the lowest one; bits is not 0. */
+AN_BODY uint32_t an_lowest(uint32_t bits)
+{
+#ifdef __CUDA_ARCH__
+    return (uint32_t)__ffs((int)bits) - 1;
+#else
+    return (uint32_t)__builtin_ctz(bits);
+#endif
+}
+
+/* The lowest n bits; n is at most 64. */
+AN_BODY uint64_t an_low(uint64_t bits, uint32_t n)
+{
+    return n < 64 ? bits & (((uint64_t)1 << n) - 1) : bits;
+}
+
+/* Four numbers as bytes, each the nearest that a byte can hold, in the order that they have in memory. */
+AN_BODY uint32_t an_four_bytes(int32_t a, int32_t b, int32_t c, int32_t d)
+{
+#ifdef __CUDA_ARCH__
+    uint32_t high, all;
+    asm("cvt.pack.sat.u8.s32.b32 %0, %1, %2, 0;" : "=r"(high) : "r"(d), "r"(c));
+    asm("cvt.pack.sat.u8.s32.b32 %0, %1, %2, %3;" : "=r"(all) : "r"(b), "r"(a), "r"(high));
+    return all;
+#else
+    int32_t values[4] = {a, b, c, d};
+    uint32_t all = 0;
+    for (int i = 0; i < 4; i++)
+        all |= (uint32_t)(values[i] < 0 ? 0 : values[i] > 255 ? 255 : values[i]) << (8 * i);
+    return all;
+#endif
+}
+
+/* The same of numbers that count from 128. */
+AN_BODY uint32_t an_four_centred(int32_t a, int32_t b, int32_t c, int32_t d)
+{
+#ifdef __CUDA_ARCH__
+    uint32_t high, all;
+    asm("cvt.pack.sat.s8.s32.b32 %0, %1, %2, 0;" : "=r"(high) : "r"(d), "r"(c));
+    asm("cvt.pack.sat.s8.s32.b32 %0, %1, %2, %3;" : "=r"(all) : "r"(b), "r"(a), "r"(high));
+    return all ^ 0x80808080u;
+#else
+    return an_four_bytes(a + 128, b + 128, c + 128, d + 128);
+#endif
+}
+
+#endif
