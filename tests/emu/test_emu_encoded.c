@@ -187,7 +187,8 @@ static void input_of(feeder *f, const an_images *images, uint32_t count, float *
 static const char *const placements[] = {"cuda:0", "cuda:0,cuda:1", "cuda:0,cuda:0"};
 enum { PLACEMENTS = sizeof placements / sizeof *placements };
 
-/* With the draws of its own block, in both slots, by whole and short batches, with batches of pixels between. */
+/* With the draws of its own block, in both slots, by whole and short batches, behind whose draws anything may lie, with
+ * batches of pixels between. */
 static void test_a_block_becomes_what_its_pixels_would(void **state)
 {
     (void)state;
@@ -199,6 +200,7 @@ static void test_a_block_becomes_what_its_pixels_would(void **state)
             an_images pixels = plain(&f, number % BLOCKS), whole = encoded(&f, number % BLOCKS);
             uint32_t count = (uint32_t)(BATCH - number / 2);
             input_of(&f, &pixels, count, a);
+            memset(&f.blocks[number % BLOCKS].draws[count], 0xFF, (BATCH - count) * sizeof(an_image_draw));
             input_of(&f, &whole, count, b);
             assert_memory_equal(a, b, count * SMALL_IMAGE * sizeof *a);
             if (number % 2)

@@ -27,7 +27,8 @@ typedef struct {
     an_images fetched;                        /* the images that were prefetched into it */
     uint32_t fetched_count;                   /* 0: none were */
     size_t image_bytes;
-    an_convert_args args; /* but for the slot's places */
+    uint64_t image_items; /* that an image is to the kernel */
+    an_convert_args args; /* but for the slot's places and the number of images */
 } input_op;
 
 an_format an_cuda_input_format(const an_backend *cuda)
@@ -36,10 +37,12 @@ an_format an_cuda_input_format(const an_backend *cuda)
     return (an_format){AN_DTYPE_U8, AN_LAYOUT_NHWC, COLOURS};
 }
 
-static int convert(input_op *input)
+/* Converts the images that there are: further places of the batch may hold nothing that could be read as a draw. */
+static int convert(input_op *input, uint32_t count)
 {
     int slot = input->slot;
     an_convert_args args = input->args;
+    args.at.items = input->image_items * count;
     args.at.in[0] = input->pixels[slot];
     args.at.in[1] = input->drawn[slot];
     return an_cuda_launched(an_kernel_convert(&args, input->op.cuda->compute), &input->op, "convert");
@@ -158,7 +161,7 @@ int an_cuda_feed(an_op *op, const an_images *images, uint32_t count)
     rc = an_cuda_time_begin(cuda);
     if (rc)
         return rc;
-    rc = convert(input);
+    rc = convert(input, count);
     if (rc)
         return rc;
     rc = an_cuda_record(input->taken[slot], cuda->compute);
@@ -258,7 +261,8 @@ static int mean_make(input_op *input)
 /* Once it is known how the images lie. */
 static int input_prepare(an_op *op)
 {
-    an_convert_args *args = &((input_op *)op)->args;
+    input_op *input = (input_op *)op;
+    an_convert_args *args = &input->args;
     const an_cuda_tensor *y = &op->output;
     an_cuda_blocks blocks = {.side = 1, .rows = y->h, .columns = y->w};
     if (y->blocks.side)
@@ -266,7 +270,7 @@ static int input_prepare(an_op *op)
     size_t bytes = an_stored_size(y->stored);
     int line = COLOURS * blocks.side;
     args->at.out[0] = y->data;
-    args->at.items = an_cuda_tensor_items(y) * bytes / 16;
+    input->image_items = an_cuda_tensor_items(y) / (uint64_t)y->n * bytes / 16;
     args->h = y->h;
     args->w = y->w;
     args->row = COLOURS * y->w;
