@@ -56,14 +56,22 @@ static int load(void)
     return AN_OK;
 }
 
-int an_batch_decoder_create(an_batch_decoder **out, const an_batch_decoder_options *options)
+int an_decoder_module_load(const an_decoder_api **out)
 {
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-    *out = NULL;
     pthread_mutex_lock(&lock);
     int rc = api ? AN_OK : load();
     pthread_mutex_unlock(&lock);
-    return rc ? rc : api->create(out, options);
+    *out = api;
+    return rc;
+}
+
+int an_batch_decoder_create(an_batch_decoder **out, const an_batch_decoder_options *options)
+{
+    const an_decoder_api *loaded;
+    *out = NULL;
+    int rc = an_decoder_module_load(&loaded);
+    return rc ? rc : loaded->create(out, options);
 }
 
 void an_batch_decoder_free(an_batch_decoder *decoder)

@@ -7,6 +7,7 @@
 #define AN_AUGMENT_DECODER_MODULE_H
 
 #include "augment/decoder.h"
+#include "augment/feed.h"
 
 /* To be raised with every change of what the two sides share: these tables, the functions of decoder.h and the structs
  * that they take. */
@@ -17,7 +18,20 @@ typedef struct {
     int (*error)(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 } an_decoder_host;
 
-/* The functions of decoder.h of the same names. */
+/* The functions of feed.h of the same names. */
+typedef struct {
+    int (*create)(an_batch_feed **out, const an_batch_feed_options *options);
+    void (*free)(an_batch_feed *feed);
+    uint64_t (*memory)(const an_batch_feed *feed);
+    int (*alloc)(void *feed, void **out, size_t size);
+    void (*release)(void *feed, void *memory, size_t size);
+    int (*put)(an_batch_feed *feed, uint32_t place, const void *block, size_t size, uint32_t count);
+    int (*again)(an_batch_feed *feed, uint32_t place);
+    int (*wait)(an_batch_feed *feed, uint32_t place);
+    int (*read)(an_batch_feed *feed, uint32_t place, void *samples);
+} an_feed_api;
+
+/* The functions of decoder.h of the same names, and those of feeds. */
 typedef struct {
     int (*create)(an_batch_decoder **out, const an_batch_decoder_options *options);
     void (*free)(an_batch_decoder *decoder);
@@ -26,6 +40,7 @@ typedef struct {
     int (*queue)(an_batch_decoder *decoder, const void *block, size_t size, uint32_t count, void *samples,
                  void *stream);
     int (*result)(an_batch_decoder *decoder, uint32_t *sample);
+    const an_feed_api *feed;
 } an_decoder_api;
 
 /* All that crosses. Its size catches a change after which raising the version was forgotten. */
@@ -33,6 +48,8 @@ typedef struct {
     an_decoder_api api;
     an_decoder_host host;
     an_batch_decoder_options options;
+    an_feed_api feed;
+    an_batch_feed_options feed_options;
     an_payload payload;
     an_image_draw draw;
 } an_decoder_shared;
@@ -42,6 +59,9 @@ typedef struct {
     uint32_t shared;  /* the size of an_decoder_shared */
     const an_decoder_api *(*begin)(const an_decoder_host *host); /* host lives as long as the process */
 } an_decoder_module;
+
+/* In the program: load the module, once. */
+int an_decoder_module_load(const an_decoder_api **out);
 
 #define AN_DECODER_MODULE_SYMBOL "an_decoder_module_row"
 extern const an_decoder_module an_decoder_module_row; /* in a module */

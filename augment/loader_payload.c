@@ -5,10 +5,10 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "augment/decoder.h"
 #include "augment/loader_private.h"
 #include "augment/sample_private.h"
 #include "base/buffer.h"
-#include "store/coef/coef.h"
 
 enum { LINE = 64 };
 
@@ -141,16 +141,11 @@ static uint8_t *take(const an_loader *l, an_loader_slot *s, const an_loader_item
 /* Whether a decoder takes the record as it is. */
 static bool takes(const an_loader *l, const an_record *record)
 {
-    an_coef_info info;
     const an_record_header *header = &record->header;
     uint32_t side = an_dataset_side(l->options.dataset);
     if (header->codec != AN_CODEC_COEF || header->width != side || header->height != side)
         return false;
-    if (l->options.sample.area_min > 0)
-        return false;
-    if (an_coef_info_read(record->payload, record->header.length, &info))
-        return false;
-    return info.width == side && info.height == side;
+    return l->options.sample.area_min <= 0 && an_batch_decoder_takes(record->payload, header->length, side);
 }
 
 static int move(const an_loader *l, an_loader_slot *s, const an_loader_item *it, const an_loader_item *next,
@@ -185,7 +180,7 @@ static int finish(const an_loader *l, an_loader_worker *w, an_loader_slot *s, co
                     an_codec_name(record->header.codec));
 }
 
-int an_loader_payload_make(an_loader *l, an_loader_worker *w, const an_loader_item *it, const an_loader_item *next,
+int an_loader_payload_make(an_loader *l, an_loader_worker *w, an_loader_item *it, const an_loader_item *next,
                            an_loader_slot *s)
 {
     an_record record;

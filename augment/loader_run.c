@@ -181,13 +181,6 @@ void *an_loader_reading_run(void *argument)
 
 /* ---- workers ---------------------------------------------------------------------------------------------------- */
 
-int an_loader_parse(const an_loader *l, const an_loader_item *it, an_record *out)
-{
-    if (it->read.status)
-        return an_reader_read_error(l->reader, &it->read);
-    return an_record_parse(it->read.data, it->read.length, out);
-}
-
 void an_loader_note_sample(const an_loader *l, const an_loader_item *it, an_loader_slot *s, const an_record *record,
                            an_sample_draw *draw)
 {
@@ -198,7 +191,7 @@ void an_loader_note_sample(const an_loader *l, const an_loader_item *it, an_load
         .shift = {draw->shift[0], draw->shift[1], draw->shift[2]}, .x = draw->x, .y = draw->y, .flip = draw->flip};
 }
 
-static int item_make(an_loader *l, an_loader_worker *w, const an_loader_item *it, an_loader_slot *s)
+static int item_make(an_loader *l, an_loader_worker *w, an_loader_item *it, an_loader_slot *s)
 {
     an_record record;
     an_sample_draw draw;
@@ -256,7 +249,7 @@ static an_loader_slot *slot_of(const an_loader *l, const an_loader_item *it)
 }
 
 /* next: what this worker does after it; NULL: not known. */
-static void work(an_loader *l, an_loader_worker *w, const an_loader_item *it, const an_loader_item *next)
+static void work(an_loader *l, an_loader_worker *w, an_loader_item *it, const an_loader_item *next)
 {
     an_loader_slot *s = slot_of(l, it);
     if (l->options.worker_hook)
@@ -271,6 +264,7 @@ static void give_back(an_loader *l, an_loader_item *mine[CHUNK], int count)
 {
     for (int i = 0; i < count; i++) {
         an_loader_slot *s = slot_of(l, mine[i]);
+        an_loader_count_in(l, mine[i]);
         if (--s->missing == 0) {
             s->done = true;
             if (l->block_size)

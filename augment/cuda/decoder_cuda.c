@@ -265,4 +265,9 @@ static int result(an_batch_decoder *d, uint32_t *sample)
     return an_decode_explain(&report, d->state.side);
 }
 
-const an_decoder_api an_decoder_cuda = {create, release, bytes, memory, queue, result};
+int an_decode_device(const an_batch_decoder *d)
+{
+    return d->device;
+}
+
+const an_decoder_api an_decoder_cuda = {create, release, bytes, memory, queue, result, &an_feed_cuda};

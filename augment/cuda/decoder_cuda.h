@@ -7,6 +7,9 @@
 #include "augment/decoder_module.h"
 
 extern const an_decoder_api an_decoder_cuda;
+extern const an_feed_api an_feed_cuda;
+
+int an_decode_device(const an_batch_decoder *decoder); /* the number of its device */
 
 /* The code and message for what a kernel reported, as the store's decoder would give them. */
 int an_decode_explain(const an_decode_report *report, uint32_t side);

@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include "augment/payload.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/program/stop.h"
@@ -68,7 +69,27 @@ static double processor_seconds(void)
            (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-6;
 }
 
-static int take_batch(const bench_config *config, const an_dataset *dataset, an_loader *loader)
+bool bench_decodes_here(const bench_config *config)
+{
+    return config->decode != AN_DECODE_DEVICE;
+}
+
+bool bench_decodes_there(const bench_config *config)
+{
+    return config->decode == AN_DECODE_DEVICE || (config->decode == BENCH_AUTO && config->devices);
+}
+
+/* Payloads lie in a block, whose beginning is the draws. */
+static void count_bytes(const an_batch *batch, bench_full *out)
+{
+    const uint8_t *block = batch->data;
+    const an_payload *places = (const void *)(block + an_payload_places_offset(batch->count));
+    out->bus_bytes += batch->size;
+    for (uint32_t i = 0; batch->data == (const void *)batch->draws && i < batch->count; i++)
+        out->payload_bytes += places[i].size;
+}
+
+static int take_batch(const bench_config *config, const an_dataset *dataset, an_loader *loader, bench_full *out)
 {
     an_batch batch;
     if (an_stop_requested())
@@ -76,6 +97,7 @@ static int take_batch(const bench_config *config, const an_dataset *dataset, an_
     int rc = an_loader_next(loader, &batch);
     if (rc)
         return rc;
+    count_bytes(&batch, out);
     compute(config->compute_ms);
     if (batch.last && config->cold)
         bench_drop_cache(dataset);
@@ -89,12 +111,13 @@ static int consume(const bench_config *config, const an_dataset *dataset, an_loa
     bool counting = config->warm_up <= 0;
     out->result.cpu_seconds = processor_seconds();
     for (;;) {
-        int rc = take_batch(config, dataset, loader);
+        int rc = take_batch(config, dataset, loader, out);
         if (rc)
             return rc == AN_END ? AN_OK : rc;
         if (!counting && an_clock_seconds_since(start) >= config->warm_up) {
             counting = true;
             an_loader_stats_reset(loader);
+            out->bus_bytes = out->payload_bytes = 0;
             out->result.cpu_seconds = processor_seconds();
             start = an_clock_ns();
         } else if (counting) {
@@ -110,9 +133,11 @@ static int consume(const bench_config *config, const an_dataset *dataset, an_loa
     }
 }
 
-int bench_run_full(const bench_config *config, const an_dataset *dataset, int threads, bench_full *out)
+int bench_run_full(const bench_config *config, const an_dataset *dataset, an_decode_place decode, int threads,
+                   bench_full *out)
 {
     an_loader_options options = bench_loader_options(config, dataset, threads);
+    options.decode = decode;
     an_loader *loader;
     *out = (bench_full){.samples = calloc(SAMPLES_MAX, sizeof *out->samples)};
     if (!out->samples)

@@ -127,7 +127,7 @@ static float rounded(float value, an_stored stored)
     return an_stored_get(&memory, stored, 0);
 }
 
-/* By augment/pixels.c. */
+/* By augment/pixels/pixels.c. */
 static float value_of(const batch *b, int n, int y, int x, int c, int crop, an_stored stored)
 {
     uint8_t byte = b->bytes[((n * crop + y) * crop + x) * 3 + c];

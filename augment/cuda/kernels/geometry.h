@@ -28,10 +28,14 @@ AN_BODY an_decode_sample an_sample_of(const an_decode_batch *b, const void *bloc
         s.code = AN_DECODE_PLACE;
     else if (s.kind > AN_PAYLOAD_PIXELS)
         s.code = AN_DECODE_KIND;
-    else if (s.x > free || s.y > free)
+    else if (s.kind == AN_PAYLOAD_COEF && (s.x > free || s.y > free))
         s.code = AN_DECODE_CROP;
     else if (s.kind == AN_PAYLOAD_PIXELS && s.size != b->crop * b->crop * 3)
         s.code = AN_DECODE_BYTES;
+    /* The host may have made the sample of a window of any size, which can begin further out. Its place matters for a
+     * mean image alone, and such samples have none. */
+    s.x = s.x < free ? s.x : free;
+    s.y = s.y < free ? s.y : free;
     return s;
 }
 

@@ -1,11 +1,11 @@
-/* Part of bodies.h: runs of pixels in all formats but plain RGB bytes. The operations of augment/pixels.c in the same
- * order, so that both give the same bits. */
+/* Part of bodies.h: runs of pixels in all formats but plain RGB bytes. The operations of augment/pixels/pixels.c in the
+ * same order, so that both give the same bits. */
 #ifndef AN_AUGMENT_CUDA_KERNELS_VALUES_H
 #define AN_AUGMENT_CUDA_KERNELS_VALUES_H
 
 #include "augment/cuda/kernels/pixels.h"
 #ifndef __CUDACC__
-#include "augment/narrow.h"
+#include "augment/pixels/narrow.h"
 #endif
 
 /* The bits of a value in a format's type. */

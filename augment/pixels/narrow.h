@@ -1,6 +1,6 @@
 /* From fp32 to the narrow types, rounded to nearest even, on processors that have no instruction for it. */
-#ifndef AN_AUGMENT_NARROW_H
-#define AN_AUGMENT_NARROW_H
+#ifndef AN_AUGMENT_PIXELS_NARROW_H
+#define AN_AUGMENT_PIXELS_NARROW_H
 
 #include <stdint.h>
 #include <string.h>

@@ -1,9 +1,9 @@
-#include "augment/pixels.h"
+#include "augment/pixels/pixels.h"
 
 #include <string.h>
 #include <xmmintrin.h>
 
-#include "augment/narrow.h"
+#include "augment/pixels/narrow.h"
 
 uint16_t an_pixels_bf16(float value)
 {
