@@ -143,4 +143,18 @@ AN_BODY uint32_t an_four_centred(int32_t a, int32_t b, int32_t c, int32_t d)
 #endif
 }
 
+/* Two numbers in 16 bits each, the nearest that these can hold. */
+AN_BODY uint32_t an_two_shorts(int32_t a, int32_t b)
+{
+#ifdef __CUDA_ARCH__
+    uint32_t both;
+    asm("cvt.pack.sat.s16.s32 %0, %1, %2;" : "=r"(both) : "r"(b), "r"(a));
+    return both;
+#else
+    int32_t low = a < INT16_MIN ? INT16_MIN : a > INT16_MAX ? INT16_MAX : a;
+    int32_t high = b < INT16_MIN ? INT16_MIN : b > INT16_MAX ? INT16_MAX : b;
+    return ((uint32_t)low & 0xffff) | (uint32_t)high << 16;
+#endif
+}
+
 #endif
