@@ -15,7 +15,7 @@
 
 /* To be raised with every change of what the two sides share: these tables, the meaning of an_backend_api's functions
  * and of the structs that they take. */
-#define AN_BACKEND_MODULE_VERSION 2
+#define AN_BACKEND_MODULE_VERSION 3
 
 /* Functions of the program. Each is the function of the same name with an_ before it. Texts that are formatted here
  * must not be formats again: pass them to "%s". */
@@ -37,6 +37,8 @@ typedef struct {
     an_backend_host host;
     an_backend_options options;
     an_conversion conversion;
+    an_image_decoder decoder;
+    an_image_decoding decoding;
     an_graph graph;
     an_op_spec spec;
     an_snapshot_part part;

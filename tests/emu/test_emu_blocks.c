@@ -188,7 +188,9 @@ static void check_conversion(const geometry *g, an_precision precision, bool dra
     batch b;
     batch_make(&b, g->crop, drawn, mean_side);
     exec_make(&exec, g, &b, precision);
-    an_test_ok(an_exec_evaluate(exec, &(an_images){b.bytes, drawn ? b.draws : NULL}, NULL, BATCH, NULL, NULL), "run");
+    an_test_ok(an_exec_evaluate(exec, &(an_images){.pixels = b.bytes, .draws = drawn ? b.draws : NULL}, NULL, BATCH,
+                                NULL, NULL),
+               "run");
     check_memory(exec, g, &b);
     check_canonical(exec, g, &b);
     an_exec_free(exec);

@@ -38,8 +38,11 @@ static int one_step(an_session *s, an_loader *loader, int number, double rate, d
         return rc;
     an_images images = an_train_images(&batch);
     rc = an_exec_step(s->exec, &images, batch.labels, batch.count, (uint64_t)number, &result);
+    bool damaged = an_exec_damaged(s->exec) >= 0;
+    if (damaged)
+        rc = an_train_name_damaged(s->exec, s->data.training, &batch, rc);
     int released = an_loader_release(loader, &batch);
-    if (rc == AN_ECORRUPT)
+    if (rc == AN_ECORRUPT && !damaged)
         return AN_END;
     if (!rc)
         rc = released;

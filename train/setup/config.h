@@ -21,6 +21,7 @@ typedef struct {
     bool quiet, json, tensorboard, dry_run, profile;
     int find_rate;
     int loader_threads, compute_threads, engine;
+    int decode; /* an_decode_place */
     const char *devices;
     int epochs;
     uint64_t steps;
@@ -44,6 +45,8 @@ typedef struct {
     int order_block;
     int overfit;
 } an_train_config;
+
+extern const char *const an_train_decode_names[];
 
 /* The whole table; and the part of it that is the recipe, which fills the same struct. */
 extern const an_option an_train_options[];

@@ -6,6 +6,7 @@
 #include "model/nets/nets.h"
 
 /* Names of choices, in the order of the type that stands beside each. */
+const char *const an_train_decode_names[] = {"host", "device", NULL}; /* an_decode_place */
 static const char *const schedules[] = {"constant", "steps", "plateau", "cosine", NULL}; /* an_schedule_kind */
 static const char *const inits[] = {"paper", "he", NULL};                                /* an_init_kind */
 static const char *const activations[] = {"relu", "tanh", "sigmoid", NULL};              /* network.c */
@@ -134,6 +135,12 @@ const an_option an_train_options[] = {
      .max = 1024,
      .offset = FIELD(loader_threads),
      .help = "loader threads (0: a quarter as many as processors; with GPUs all processors but one)"},
+    {.name = "decode",
+     .type = AN_OPTION_CHOICE,
+     .initial = "host",
+     .choices = an_train_decode_names,
+     .offset = FIELD(decode),
+     .help = "where records become images: on the host's processors, or on the GPUs of --devices"},
     {.name = "compute-threads",
      .type = AN_OPTION_INT,
      .metavar = "N",

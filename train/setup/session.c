@@ -19,6 +19,27 @@ static void count_steps(an_session *s)
         s->total_steps = s->config->steps;
 }
 
+static int open_decoding(an_session *s)
+{
+    an_train_decoding_options options = {.devices = s->config->devices,
+                                         .batch = (uint32_t)s->config->batch,
+                                         .side = an_dataset_side(s->data.training),
+                                         .crop = (uint32_t)s->config->crop};
+    if (s->config->decode != AN_DECODE_DEVICE)
+        return AN_OK;
+    int rc = an_train_data_block(&s->data, s->config, &options.block);
+    if (rc)
+        return rc;
+    rc = an_train_decoding_create(&s->decoding, &options);
+    return rc ? an_error_prefix(rc, "--decode device") : AN_OK;
+}
+
+an_decode_place an_session_decodes(const an_session *s, const an_dataset *dataset)
+{
+    bool same = an_dataset_side(dataset) == an_dataset_side(s->data.training);
+    return s->decoding && same ? AN_DECODE_DEVICE : AN_DECODE_HOST;
+}
+
 static int open_exec(an_session *s)
 {
     int rc = an_network_build(s->config, s->data.classes, &s->graph);
@@ -30,6 +51,7 @@ static int open_exec(an_session *s)
     options.conversion = &conversion;
     options.choices = &s->choices;
     options.notes = &s->notes;
+    options.decoder = an_train_decoding_decoder(s->decoding);
     rc = an_network_idle_options(s->config, &s->notes);
     if (rc)
         return rc;
@@ -53,7 +75,9 @@ int an_session_open(an_session *out, const an_train_config *config, const char *
     if (rc)
         return rc;
     count_steps(out);
-    rc = open_exec(out);
+    rc = open_decoding(out);
+    if (!rc)
+        rc = open_exec(out);
     if (rc) {
         an_session_close(out);
         return rc;
@@ -66,6 +90,8 @@ void an_session_close(an_session *session)
 {
     an_exec_free(session->exec);
     session->exec = NULL;
+    an_train_decoding_free(session->decoding);
+    session->decoding = NULL;
     an_choices_free(&session->choices);
     an_buffer_free(&session->notes);
     an_train_data_close(&session->data);
@@ -80,8 +106,11 @@ int an_session_start_weights(an_session *s)
 
 int an_session_loader(const an_session *s, uint64_t step, an_loader **out)
 {
-    int rc = an_train_data_loader(&s->data, s->config, s->exec, s->loader_threads, step / s->steps_per_epoch,
-                                  step % s->steps_per_epoch, out);
+    an_train_load load = {.threads = s->loader_threads,
+                          .decode = an_session_decodes(s, s->data.training),
+                          .epoch = step / s->steps_per_epoch,
+                          .step = step % s->steps_per_epoch};
+    int rc = an_train_data_loader(&s->data, s->config, s->exec, &load, out);
     if (rc || an_loader_steps_per_epoch(*out) == s->steps_per_epoch)
         return rc;
     rc = an_error(AN_EINTERNAL, "the loader counts %" PRIu64 " steps an epoch, the trainer %" PRIu64,
@@ -109,5 +138,8 @@ int an_session_describe(const an_session *s, an_buffer *out)
         rc = an_buffer_printf(out, "machine     %s; %d compute and %d loader threads; %.0f MB for the network\n",
                               an_cpu_describe(), s->compute_threads, s->loader_threads,
                               (double)an_exec_memory(s->exec) * 1e-6);
+    if (!rc && s->decoding)
+        rc = an_buffer_printf(out, "decoding    on %s, with %.0f MB there\n", s->config->devices,
+                              (double)an_train_decoding_memory(s->decoding) * 1e-6);
     return rc;
 }

@@ -44,17 +44,18 @@ static inline an_decode_launches an_decode_launches_of(const an_decode_state *s,
                                                        uint32_t count, void *samples)
 {
     uint32_t span = an_decode_span(s->crop), runs = (s->crop + AN_RUN - 1) / AN_RUN;
+    uint32_t patches = (s->crop + AN_PATCH - 1) / AN_PATCH;
     const an_format *f = &s->format;
     an_decode_batch b = {
         size, (uint32_t)an_payload_places_offset(count), count, s->side, s->crop, span, an_decode_stride(span)};
     an_decode_launches l = {.rows = {.batch = b, .rows = 3 * span},
-                            .pixels = {.batch = b, .runs = runs, .format = *f, .scale = s->scale}};
+                            .pixels = {.batch = b, .runs = runs, .patches = patches, .format = *f, .scale = s->scale}};
     l.pixels.mean_side = s->mean ? s->mean_side : 0;
     l.rows.at = (an_decode_places){.out = {s->planes, s->fault, s->details}, .in = {block}};
     l.rows.at.items = (uint64_t)count * l.rows.rows;
     l.pixels.at =
         (an_decode_places){.out = {samples, s->fault, s->report}, .in = {block, s->planes, s->mean, s->details}};
-    l.pixels.at.items = (uint64_t)count * s->crop * runs;
+    l.pixels.at.items = (uint64_t)count * patches * runs;
     l.plain = f->dtype == AN_DTYPE_U8 && f->layout == AN_LAYOUT_NHWC && f->channels == 3;
     return l;
 }

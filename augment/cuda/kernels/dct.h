@@ -1,5 +1,6 @@
-/* Part of bodies.h: the inverse DCT, libjpeg-turbo's "islow", with the same 16-bit intermediate values as
- * store/image/planes/kernels_scalar.c. Eight lanes do a block: first a column each, then a row each. */
+/* Part of bodies.h: the inverse DCT, libjpeg-turbo's "islow". What the host's SIMD tiers keep in 16 bits
+ * (store/image/planes/lanes_dct_private.h) is kept in 16 bits here, too: so blocks that no encoder makes give the same
+ * samples as well. Eight lanes do a block: first a column each, then a row each. */
 #ifndef AN_AUGMENT_CUDA_KERNELS_DCT_H
 #define AN_AUGMENT_CUDA_KERNELS_DCT_H
 
@@ -36,55 +37,57 @@ AN_BODY void an_dct_eight(const int32_t *v, uint32_t round, uint32_t *out)
     out[7] = a0 - o3;
 }
 
-/* The first pass: column c of a block, in place. */
-AN_BODY void an_dct_column(an_decode_value *block, uint32_t c)
+/* Eight values of 16 bits, one from every row of a block: column c of what lies there. */
+AN_BODY void an_dct_load(const uint32_t *block, uint32_t c, int32_t *v)
 {
-    int32_t v[8];
+    const an_decode_value *values = (const an_decode_value *)(const void *)block;
+    AN_UNROLL for (uint32_t r = 0; r < 8; r++) v[r] = values[8 * r + c];
+}
+
+/* The first pass, of column c. The results become row c, so that the second pass reads as the first one does. */
+AN_BODY void an_dct_column(const int32_t *v, uint32_t *block, uint32_t c)
+{
     uint32_t out[8];
-    AN_UNROLL for (int r = 0; r < 8; r++) v[r] = block[8 * r + (int)c];
     an_dct_eight(v, 1u << 10, out);
-    AN_UNROLL for (int r = 0; r < 8; r++) block[8 * r + (int)c] = (an_decode_value)((int32_t)out[r] >> 11);
+    AN_UNROLL for (uint32_t r = 0; r < 8; r += 2) block[4 * c + r / 2] =
+        an_two_shorts((int32_t)out[r] >> 11, (int32_t)out[r + 1] >> 11);
 }
 
-/* The second pass: row r of a block becomes eight samples, in the row's first two words. */
-AN_BODY void an_dct_row(uint32_t *block, uint32_t r)
+/* The second pass: row r of the block becomes eight samples, in two words. */
+AN_BODY void an_dct_row(const int32_t *v, uint32_t *block, uint32_t r)
 {
-    int32_t v[8];
-    uint32_t out[8];
-    AN_UNROLL for (int c = 0; c < 8; c += 2)
-    {
-        uint32_t pair = block[4 * (int)r + c / 2];
-        v[c] = (int16_t)pair;
-        v[c + 1] = (int32_t)pair >> 16;
-    }
-    an_dct_eight(v, 1u << 17, out);
-    AN_UNROLL for (int half = 0; half < 2; half++)
-    {
-        const uint32_t *o = out + 4 * half;
-        block[4 * (int)r + half] =
-            an_four_centred((int32_t)o[0] >> 18, (int32_t)o[1] >> 18, (int32_t)o[2] >> 18, (int32_t)o[3] >> 18);
-    }
+    uint32_t o[8];
+    an_dct_eight(v, 1u << 17, o);
+    AN_UNROLL for (int k = 0; k < 8; k++) o[k] = (uint32_t)((int32_t)o[k] >> 18);
+    block[4 * r] = an_four_centred((int32_t)o[0], (int32_t)o[1], (int32_t)o[2], (int32_t)o[3]);
+    block[4 * r + 1] = an_four_centred((int32_t)o[4], (int32_t)o[5], (int32_t)o[6], (int32_t)o[7]);
 }
 
-/* Transforms blocks begin to end - 1 of the room, four at once. */
+/* Transforms blocks begin to end - 1 of the room, four at once: eight lanes each. */
 AN_BODY void an_room_transform(an_decode_room *room, uint32_t begin, uint32_t end)
 {
     uint32_t quarter = (end - begin + 3) / 4;
-    for (uint32_t step = begin; step < begin + quarter; step++) {
-        AN_EACH(w)
+    int32_t v[AN_WIDTH][8];
+    for (uint32_t step = begin; step < begin + quarter; step++)
+        AN_UNROLL for (int pass = 0; pass < 2; pass++)
         {
-            uint32_t slot = step + quarter * (AN_LANE(w) / 8);
-            if (slot < end)
-                an_dct_column((an_decode_value *)(void *)(room->blocks + slot * AN_ROOM_BLOCK), AN_LANE(w) % 8);
+            AN_EACH(w)
+            {
+                uint32_t slot = step + quarter * (AN_LANE(w) / 8);
+                if (slot < end)
+                    an_dct_load(room->blocks + slot * AN_ROOM_BLOCK, AN_LANE(w) % 8, v[w]);
+            }
+            AN_SYNC();
+            AN_EACH(w)
+            {
+                uint32_t slot = step + quarter * (AN_LANE(w) / 8);
+                if (slot < end && !pass)
+                    an_dct_column(v[w], room->blocks + slot * AN_ROOM_BLOCK, AN_LANE(w) % 8);
+                else if (slot < end)
+                    an_dct_row(v[w], room->blocks + slot * AN_ROOM_BLOCK, AN_LANE(w) % 8);
+            }
+            AN_SYNC();
         }
-        AN_SYNC();
-        AN_EACH(w)
-        {
-            uint32_t slot = step + quarter * (AN_LANE(w) / 8);
-            if (slot < end)
-                an_dct_row(room->blocks + slot * AN_ROOM_BLOCK, AN_LANE(w) % 8);
-        }
-    }
 }
 
 /* Writes the samples of blocks begin to end - 1 of the room. to: the first row's sample of block `begin`. */

@@ -2,7 +2,7 @@
  * computes one item of each, and kernels.cu runs the items on a device.
  *
  *     rows      a warp for each row of blocks that a sample's crop needs: from the payload to samples of Y, Cb and Cr
- *     pixels    a thread for eight neighbouring pixels of a crop: from the samples to RGB bytes
+ *     pixels    a thread for a patch of a crop, eight pixels wide: from the samples to RGB bytes
  *     values    the same for all other formats
  *
  * The samples of a batch stay in the L2 cache of a large device between the two launches.
@@ -76,7 +76,8 @@ AN_DECODE_BOTH uint32_t an_decode_span(uint32_t crop)
 }
 
 enum {
-    AN_RUN = 8,            /* pixels that a thread makes */
+    AN_RUN = 8,            /* pixels in a row of a thread's patch */
+    AN_PATCH = 8,          /* rows of a patch */
     AN_PLANES_MARGIN = 32, /* bytes in front of all planes and behind them, which may be read */
 };
 
@@ -98,13 +99,13 @@ typedef struct {
     uint32_t rows; /* of blocks that a sample has at most: 3 x span */
 } an_decode_rows_args;
 
-/* Items: count x crop x runs. in[0], in[1]: the block, the planes. in[2]: mean image or colour, or NULL. in[3]: the
+/* Items: count x patches x runs. in[0], in[1]: the block, the planes. in[2]: mean image or colour, or NULL. in[3]: the
  * details. out[0]: the samples. out[1]: the smallest fault, which the first item reports and clears. out[2]: the
  * an_decode_report. Both pixels and values take these arguments; pixels writes RGB bytes, N x H x W x 3. */
 typedef struct {
     an_decode_places at;
     an_decode_batch batch;
-    uint32_t runs; /* of eight pixels in a row of the crop, the last perhaps shorter */
+    uint32_t runs, patches; /* AN_RUN pixels, AN_PATCH rows: how many the crop has, the last ones perhaps smaller */
     an_format format;
     uint32_t mean_side; /* side, or 1 */
     float scale;

@@ -57,6 +57,43 @@ AN_BODY uint32_t an_funnel(uint32_t low, uint32_t high, uint32_t bits)
 #endif
 }
 
+/* An address whose bytes are read by aligned words: the word that holds the first one, and its bits before that.
+ * Whoever reads at a distance that is a multiple of four finds it once. */
+typedef struct {
+    const uint8_t *word;
+    uint32_t shift;
+} an_decode_place;
+
+AN_BODY an_decode_place an_place_at(const uint8_t *at)
+{
+    uint32_t off = (uint32_t)((uintptr_t)at & 3);
+    an_decode_place place = {at - off, 8 * off};
+    return place;
+}
+
+/* Eight bytes, distance bytes behind a place. */
+AN_BODY void an_place_eight(const an_decode_place *place, int64_t distance, uint32_t *words)
+{
+    const uint8_t *from = place->word + distance;
+    uint32_t a = an_at_word(from), b = an_at_word(from + 4), c = an_at_word(from + 8);
+    words[0] = an_funnel(a, b, place->shift);
+    words[1] = an_funnel(b, c, place->shift);
+}
+
+/* Four bytes out of the eight of low and high: those that the nibbles of which name, the lowest first. */
+AN_BODY uint32_t an_pick(uint32_t low, uint32_t high, uint32_t which)
+{
+#ifdef __CUDA_ARCH__
+    return __byte_perm(low, high, which);
+#else
+    uint64_t all = (uint64_t)high << 32 | low;
+    uint32_t out = 0;
+    for (int i = 0; i < 4; i++)
+        out |= (uint32_t)(all >> (8 * (which >> 4 * i & 7)) & 255) << (8 * i);
+    return out;
+#endif
+}
+
 /* Four bytes at any address. */
 AN_BODY uint32_t an_at_four(const uint8_t *at)
 {
@@ -140,6 +177,20 @@ AN_BODY uint32_t an_four_centred(int32_t a, int32_t b, int32_t c, int32_t d)
     return all ^ 0x80808080u;
 #else
     return an_four_bytes(a + 128, b + 128, c + 128, d + 128);
+#endif
+}
+
+/* Two numbers in 16 bits each, the nearest that these can hold. */
+AN_BODY uint32_t an_two_shorts(int32_t a, int32_t b)
+{
+#ifdef __CUDA_ARCH__
+    uint32_t both;
+    asm("cvt.pack.sat.s16.s32 %0, %1, %2;" : "=r"(both) : "r"(b), "r"(a));
+    return both;
+#else
+    int32_t low = a < INT16_MIN ? INT16_MIN : a > INT16_MAX ? INT16_MAX : a;
+    int32_t high = b < INT16_MIN ? INT16_MIN : b > INT16_MAX ? INT16_MAX : b;
+    return ((uint32_t)low & 0xffff) | (uint32_t)high << 16;
 #endif
 }
 

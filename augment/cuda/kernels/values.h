@@ -28,112 +28,128 @@ AN_BODY uint32_t an_value_bits(an_dtype dtype, float value)
 #endif
 }
 
-/* n values that are neighbours in memory, as words of four bytes, two by two; to is a multiple of 8. */
-AN_BODY void an_values_whole(uint8_t *to, an_dtype dtype, const float *v, int n, int size)
+/* What the values of a row of a patch are made of. */
+typedef struct {
+    const uint32_t *words; /* the run's bytes in the order of the output */
+    const float *mean;     /* of its first pixel's red; NULL: none */
+    int32_t step;          /* from one pixel's mean to the next one's */
+    float shift[3], scale;
+    an_dtype dtype;
+    uint32_t count; /* pixels that are in the crop */
+} an_decode_line;
+
+/* Colour c of pixel k. */
+AN_BODY float an_line_value(const an_decode_line *l, int k, int c)
+{
+    int i = 3 * k + c;
+    float value = (float)(l->words[i / 4] >> (8 * (i % 4)) & 255), mean = 0;
+    if (l->dtype == AN_DTYPE_U8)
+        return value;
+    if (l->mean && (uint32_t)k < l->count) {
+        const float *at = l->mean + k * l->step + c;
+        AN_TOUCH(at, sizeof *at);
+        mean = *at;
+    }
+    return ((value - mean) + l->shift[c]) * l->scale;
+}
+
+/* Value i of a line's values in the order of the output, as bits: of `channels` interleaved ones, or of colour c alone
+ * if channels is 1. */
+AN_BODY uint32_t an_line_bits(const an_decode_line *l, an_dtype dtype, int channels, int c, int i)
+{
+    int colour = channels == 1 ? c : i % channels;
+    return colour < 3 ? an_value_bits(dtype, an_line_value(l, i / channels, colour)) : 0;
+}
+
+/* A whole run, eight bytes at once; to is a multiple of 8. */
+AN_BODY void an_line_whole(const an_decode_line *l, uint8_t *to, an_dtype dtype, int size, int channels, int c)
 {
     int each = 4 / size;
-    AN_UNROLL for (int i = 0; i < n; i += 2 * each)
+    AN_UNROLL for (int i = 0; i < AN_RUN * channels; i += 2 * each)
     {
         uint32_t words[2] = {0, 0};
-        AN_UNROLL for (int j = 0; j < 2 * each; j++) words[j / each] |= an_value_bits(dtype, v[i + j])
+        AN_UNROLL for (int j = 0; j < 2 * each; j++) words[j / each] |= an_line_bits(l, dtype, channels, c, i + j)
                                                                         << (8 * size * (j % each));
         an_put_eight(to + i * size, words[0], words[1]);
     }
 }
 
-/* Of n values the first count. */
-AN_BODY void an_values_some(uint8_t *to, an_dtype dtype, const float *v, int n, int count, int size)
+/* A run of which only some pixels are in the crop, or that is not aligned. */
+AN_BODY void an_line_some(const an_decode_line *l, uint8_t *to, int channels, int c)
 {
-    AN_UNROLL for (int i = 0; i < n; i++)
+    uint32_t size = an_decode_type_size(l->dtype);
+    AN_UNROLL for (int i = 0; i < AN_RUN * channels; i++)
     {
-        uint32_t bits = an_value_bits(dtype, v[i]);
-        for (int b = 0; b < size && i < count; b++)
-            an_put_u8(to + i * size + b, bits >> (8 * b) & 255);
+        uint32_t bits = an_line_bits(l, l->dtype, channels, c, i);
+        for (uint32_t b = 0; b < size && (uint32_t)(i / channels) < l->count; b++)
+            an_put_u8(to + (uint32_t)i * size + b, bits >> (8 * b) & 255);
     }
 }
 
-AN_BODY void an_values_put(uint8_t *to, an_dtype dtype, const float *v, int n, int count, int whole)
+AN_BODY void an_line_put(const an_decode_line *l, uint8_t *to, int whole, int channels, int c)
 {
     if (!whole)
-        an_values_some(to, dtype, v, n, count, (int)an_decode_type_size(dtype));
-    else if (dtype == AN_DTYPE_F32)
-        an_values_whole(to, dtype, v, n, 4);
-    else if (dtype == AN_DTYPE_BF16)
-        an_values_whole(to, AN_DTYPE_BF16, v, n, 2);
-    else if (dtype == AN_DTYPE_F16)
-        an_values_whole(to, AN_DTYPE_F16, v, n, 2);
+        an_line_some(l, to, channels, c);
+    else if (l->dtype == AN_DTYPE_F32)
+        an_line_whole(l, to, AN_DTYPE_F32, 4, channels, c);
+    else if (l->dtype == AN_DTYPE_BF16)
+        an_line_whole(l, to, AN_DTYPE_BF16, 2, channels, c);
+    else if (l->dtype == AN_DTYPE_F16)
+        an_line_whole(l, to, AN_DTYPE_F16, 2, channels, c);
     else
-        an_values_whole(to, AN_DTYPE_U8, v, n, 1);
+        an_line_whole(l, to, AN_DTYPE_U8, 1, channels, c);
 }
 
-/* Colour c of the run's eight pixels. */
-AN_BODY void an_run_colour(const an_decode_pixels_args *a, const an_decode_run *r, const uint32_t *words, int c,
-                           float *out)
+AN_BODY void an_line_planes(const an_decode_line *l, uint8_t *to, uint64_t plane, int whole, int channels)
 {
-    const float *mean = (const float *)a->at.in[2];
-    const an_image_draw *draw = (const an_image_draw *)a->at.in[0] + r->n;
-    float shift = draw->shift[c];
-    AN_UNROLL for (int k = 0; k < AN_RUN; k++)
-    {
-        int i = 3 * k + c;
-        float value = (float)(words[i / 4] >> (8 * (i % 4)) & 255), middle = 0;
-        int32_t x = r->left + (r->sample.flip ? AN_RUN - 1 - k : k);
-        if (mean && (uint32_t)k < r->count) {
-            const float *at = mean + c;
-            if (a->mean_side > 1)
-                at += ((uint64_t)(r->sample.y + r->y) * a->mean_side + (uint64_t)x) * 3;
-            AN_TOUCH(at, sizeof *at);
-            middle = *at;
-        }
-        out[k] = a->format.dtype == AN_DTYPE_U8 ? value : ((value - middle) + shift) * a->scale;
-    }
+    AN_UNROLL for (int c = 0; c < 3; c++) an_line_put(l, to + (uint64_t)c * plane, whole, 1, c);
+    if (channels > 3)
+        an_line_put(l, to + 3 * plane, whole, 1, 3);
 }
 
-AN_BODY void an_run_planes(const an_decode_pixels_args *a, const an_decode_run *r, const uint32_t *words, int whole)
+AN_BODY an_decode_line an_line_start(const an_decode_pixels_args *a, const an_decode_patch *p)
 {
-    uint32_t crop = a->batch.crop;
-    for (int c = 0; c < a->format.channels; c++) {
-        float v[AN_RUN] = {0};
-        uint64_t at = (((uint64_t)r->n * (uint32_t)a->format.channels + (uint32_t)c) * crop + r->y) * crop + r->first;
-        if (c == 0)
-            an_run_colour(a, r, words, 0, v);
-        else if (c == 1)
-            an_run_colour(a, r, words, 1, v);
-        else if (c == 2)
-            an_run_colour(a, r, words, 2, v);
-        an_values_put((uint8_t *)a->at.out[0] + at * an_decode_type_size(a->format.dtype), a->format.dtype, v, AN_RUN,
-                      (int)r->count, whole);
-    }
+    const an_image_draw *draw = (const an_image_draw *)a->at.in[0] + p->n;
+    an_decode_line l = {NULL, NULL, p->sample.flip ? -3 : 3, {0, 0, 0}, a->scale, a->format.dtype, p->count};
+    AN_TOUCH(draw, sizeof *draw);
+    AN_UNROLL for (int c = 0; c < 3; c++) l.shift[c] = draw->shift[c];
+    return l;
 }
 
-AN_BODY void an_run_interleaved(const an_decode_pixels_args *a, const an_decode_run *r, const uint32_t *words,
-                                int whole, int channels)
+/* The mean of the first pixel in row y of the crop. */
+AN_BODY void an_line_mean(const an_decode_pixels_args *a, const an_decode_patch *p, uint32_t y, an_decode_line *l)
 {
-    float colours[3][AN_RUN], v[4 * AN_RUN];
-    uint64_t at = (((uint64_t)r->n * a->batch.crop + r->y) * a->batch.crop + r->first) * (uint32_t)channels;
-    AN_UNROLL for (int c = 0; c < 3; c++) an_run_colour(a, r, words, c, colours[c]);
-    AN_UNROLL for (int k = 0; k < AN_RUN; k++) AN_UNROLL for (int c = 0; c < channels; c++) v[k * channels + c] =
-        c < 3 ? colours[c][k] : 0;
-    an_values_put((uint8_t *)a->at.out[0] + at * an_decode_type_size(a->format.dtype), a->format.dtype, v,
-                  AN_RUN * channels, (int)r->count * channels, whole);
+    int64_t x = p->left + (p->sample.flip ? AN_RUN - 1 : 0);
+    l->mean = (const float *)a->at.in[2];
+    if (a->mean_side > 1)
+        l->mean += ((int64_t)(p->sample.y + y) * a->mean_side + x) * 3;
+    else
+        l->step = 0;
 }
 
 AN_BODY void an_body_values(const an_decode_pixels_args *a, uint64_t item)
 {
-    an_decode_run r = an_run_of(a, (uint32_t)item);
-    uint32_t words[6];
-    int whole = a->batch.crop % AN_RUN == 0;
-    if (item == 0)
-        an_report_fault(a);
-    if (r.sample.code)
+    int whole = a->batch.crop % AN_RUN == 0, planar = a->format.layout == AN_LAYOUT_NCHW;
+    uint32_t words[6], size = an_decode_type_size(a->format.dtype), channels = (uint32_t)a->format.channels;
+    uint64_t crop = a->batch.crop, step = planar ? 1 : channels;
+    an_decode_patch p;
+    if (!an_patch_begin(a, item, &p))
         return;
-    an_run_bytes(a, &r, words);
-    if (a->format.layout == AN_LAYOUT_NCHW)
-        an_run_planes(a, &r, words, whole);
-    else if (a->format.channels == 3)
-        an_run_interleaved(a, &r, words, whole, 3);
-    else
-        an_run_interleaved(a, &r, words, whole, 4);
+    an_decode_line l = an_line_start(a, &p);
+    uint8_t *to = (uint8_t *)a->at.out[0] + p.n * crop * crop * channels * size;
+    l.words = words;
+    for (uint32_t y = p.y; y < p.end; y++) {
+        uint8_t *row = to + (y * crop + p.first) * step * size;
+        an_patch_row(a, &p, y, words);
+        if (a->at.in[2])
+            an_line_mean(a, &p, y, &l);
+        if (planar)
+            an_line_planes(&l, row, crop * crop * size, whole, (int)channels);
+        else if (channels == 3)
+            an_line_put(&l, row, whole, 3, 0);
+        else
+            an_line_put(&l, row, whole, 4, 0);
+    }
 }
 
 #endif

@@ -58,7 +58,7 @@ uint8_t *payload_batch_block(const payload_batch *b, size_t *size)
 {
     size_t first = an_payload_first_offset(b->count);
     *size = first + b->bytes.size + AN_PAYLOAD_SLACK;
-    uint8_t *block = aligned_alloc(16, (*size + 15) / 16 * 16);
+    uint8_t *block = malloc(*size); /* of exactly this size, and aligned to 16 bytes by malloc */
     assert_non_null(block);
     memset(block, 0xEE, *size);
     memcpy(block, b->draws, b->count * sizeof *b->draws);
