@@ -46,6 +46,20 @@ def check_resume(work, network, devices):
     same(work, "fp32-host", "moved", 9)
 
 
+def check_choice(work):
+    """auto measures where there is a choice, says what it found, and changes no byte."""
+    train(work, SMALL, "cuda:0", "chosen", 9, "--decode", "auto", data=("coef",))
+    same(work, "fp32-host", "chosen", 9)
+    for data, measured in (("coef", True), ("data", False)):
+        command = [f"{BIN}/an-train", *SMALL, "--devices", "cuda:0", "--steps", "2", "--compute-threads", "1", "-j", "1", f"{work}/{data}"]
+        said = subprocess.run(command, env=environment("cuda:0"), check=True, capture_output=True, text=True).stdout
+        found = re.search(r"^decoding    (on cuda:0|by the loader threads).*\n            chosen by measuring: the host decodes ([0-9]+) "
+                          r"images/s, the network takes about ([0-9]+)$", said, re.M)
+        assert bool(found) == measured and (measured or "decoding  " not in said), said
+        if found:
+            assert (found[1] != "on cuda:0") == (int(found[2]) >= 1.2 * int(found[3])), found[0]
+
+
 def check_validation(work):
     """The last batch of a validation is short, and it comes between two steps whose second batch had been announced."""
     network = [*SMALL, *BF16, "--mean", "pixel", "--jitter", "0.1"]
@@ -113,6 +127,7 @@ def main(work):
     make(work)
     check_training(work, "fp32", SMALL, "cuda:0", 9, ("coef",))
     check_resume(work, SMALL, "cuda:0")
+    check_choice(work)
     check_validation(work)
     check_evaluation(work, "fp32-host", "coef")
     check_training(work, "shared", ALEXNET, "cuda:0,cuda:0", 4, ("coef",))

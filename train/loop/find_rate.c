@@ -63,6 +63,8 @@ int an_find_rate(an_session *s, int steps, an_rate_point *points, int *count, do
     *count = 0;
     int rc = an_session_start_weights(s);
     if (!rc)
+        rc = an_session_choose_decoding(s, 0);
+    if (!rc)
         rc = an_session_loader(s, 0, &loader);
     for (int i = 0; !rc && i < steps; i++) {
         double rate = an_find_rate_at(i, steps);
