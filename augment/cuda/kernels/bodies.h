@@ -60,49 +60,53 @@ AN_BODY void an_fault_set(const an_decode_rows_args *a, uint32_t n, uint32_t cod
     }
 }
 
-/* How many bytes of the row's stream belong to blocks up to number last, which is one of the last 32. */
-AN_BODY uint32_t an_work_bytes(const an_decode_cursor *at, const an_decode_work *work, uint32_t last)
+/* Decodes the 32 blocks of a row from `first` on, those of them that the part needs. False when there are not enough
+ * words. */
+AN_BODY int an_row_blocks(const an_decode_streams *s, const an_decode_lanes *lanes, const an_decode_maps *maps,
+                          uint32_t first, const an_decode_blocks *columns, an_decode_cursor *at, uint8_t *to,
+                          uint32_t stride, an_decode_room *room)
 {
-    uint32_t next = (last + 1) % 32, byte[AN_WIDTH];
-    AN_EACH(w)
-    {
-        byte[w] = AN_LANE(w) == next ? work->byte[w] : 0;
+    uint32_t skipped = at->crumb % 4, count = an_work_records(s, first, maps, at, room), sound = 1;
+    uint32_t begin = columns->first > first ? columns->first - first : 0;
+    uint32_t end = columns->last - first < 31 ? columns->last - first + 1 : 32;
+    an_work_values(s, count, at, room);
+    AN_SYNC();
+    if (begin < 32 && !s->wide_bytes) {
+        an_work_place(s, at, lanes, skipped, begin, end, 0, room);
+    } else if (begin < 32) {
+        uint32_t behind = end < 32 ? room->records[end].starts & 0xffff : skipped + count;
+        an_work_place(s, at, lanes, skipped, begin, end, 1, room);
+        sound = s->wide_dc + at->wide + an_room_wide(room, skipped, behind) <= s->available;
     }
-    return next ? an_lanes_sum(byte) : at->byte;
+    if (s->wide_bytes)
+        at->wide += an_room_wide(room, skipped, skipped + count);
+    at->crumb += count;
+    AN_SYNC();
+    if (begin < 32) {
+        an_room_transform(room, begin, end);
+        an_room_write(room, begin, end, to + 8 * (first + begin - columns->first), stride);
+    }
+    AN_SYNC();
+    return (int)sound;
 }
 
 /* Decodes a row of blocks into its plane. False when it is damaged. */
-AN_BODY int an_row_decode(const an_decode_rows_args *a, an_decode_streams *s, const an_decode_row *row, uint8_t *plane,
-                          an_decode_room *room)
+AN_BODY int an_row_decode(const an_decode_rows_args *a, an_decode_streams *s, const an_decode_row *row,
+                          const uint8_t *quantisation, uint8_t *plane, an_decode_room *room)
 {
-    const an_decode_blocks *columns = &row->part.columns;
     uint32_t stride = a->batch.stride;
     uint8_t *to = plane + (uint64_t)(8 * (row->row - row->part.rows.first)) * stride;
-    an_decode_work work;
-    if (!an_streams_find(s, &work.maps))
-        return 0;
-    an_decode_cursor at = {s->maps, 0, 0, 0, 0, 0};
-    for (uint32_t first = 0; first <= columns->last; first += 32) {
+    an_decode_maps maps;
+    an_decode_lanes lanes;
+    int sound = an_streams_find(s, &maps);
+    an_decode_cursor at = {s->maps, 0, 0, 0, 0, 0, 0};
+    an_lanes_start(&lanes, quantisation);
+    for (uint32_t first = 0; sound && first <= row->part.columns.last; first += 32) {
         if (s->blocks > 32)
-            an_maps_read(s, first, &at.map, &work.maps);
-        an_work_crumbs(s, &at, &work);
-        an_work_dc(s, first, &at, &work);
-        if (columns->first >= first + 32)
-            continue;
-        uint32_t begin = columns->first > first ? columns->first - first : 0;
-        uint32_t end = columns->last - first < 31 ? columns->last - first + 1 : 32;
-        an_room_clear(room);
-        AN_SYNC();
-        an_work_place(s, &work, begin, end, room);
-        AN_SYNC();
-        an_room_transform(room, begin, end);
-        AN_SYNC();
-        an_room_write(room, begin, end, to + 8 * (first + begin - columns->first), stride);
-        AN_SYNC();
+            an_maps_read(s, first, &at.map, &maps);
+        sound = an_row_blocks(s, &lanes, &maps, first, &row->part.columns, &at, to, stride, room);
     }
-    if (!s->wide_bytes)
-        return 1;
-    return s->wide_dc + an_count_wide(s->row + s->bytes, an_work_bytes(&at, &work, columns->last)) <= s->available;
+    return sound;
 }
 
 AN_BODY void an_body_rows(const an_decode_rows_args *a, uint64_t item, an_decode_room *room)
@@ -130,8 +134,7 @@ AN_BODY void an_body_rows(const an_decode_rows_args *a, uint64_t item, an_decode
     an_decode_streams streams = {s.payload + begin, size, l.wide[row.component > 0], 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
     uint32_t table = row.component < l.tables ? row.component : l.tables - 1;
     uint8_t *plane = (uint8_t *)a->at.out[0] + AN_PLANES_MARGIN + an_plane_offset(&a->batch, n, row.component);
-    an_room_table(room, s.payload + AN_COEF_HEADER + 64 * table);
-    if (!an_row_decode(a, &streams, &row, plane, room))
+    if (!an_row_decode(a, &streams, &row, s.payload + AN_COEF_HEADER + 64 * table, plane, room))
         an_fault_set(a, n, AN_DECODE_STREAMS, &detail);
 }
 
