@@ -187,7 +187,7 @@ speed='s/^speed  *\(.*\)/\1/p'
 graphs='s/^speed .*: \([0-9.]* images.s\),.*/\1/p; s/^graphs  *\(.*\)/\1/p'
 loader='s/^  full  *\(.*\)/\1/p'
 alone='s/^u8 NHWC *batch *\([0-9]*: *[0-9.]* us (rows [0-9.]*, pixels [0-9.]*)\).*; \([0-9]* images.s\),.*/batch \1, \2/p'
-undecoded='s/^  \(full .*\)/\1/p; /^undecoded/,/^$/s/^  *\([0-9].*x\)$/\1/p'
+undecoded='s/^  decoding on  *//p; s/^  device  *//p'
 trained='s/^speed  *\(.*\)/\1/p; s/^data  *\(.*the network waited.*\)/\1/p; s/^devices  *\(idle.*\)/\1/p; s/^processors  *\(.*\)/\1/p'
 held='s/^time .*\(checkpoints .*\)/\1/p; s/^devices  *\(idle.*\)/\1/p'
 
@@ -240,7 +240,7 @@ done
         done
     fi
     [ -z "$coef" ] || gpu_step "the loader, decoding on the GPU" 30 "$undecoded" "$bin/an-bench-io" --decode device --devices cuda:0 \
-        --stage full --rounds 1 --seconds 1 --crop "$crop" "$coef"
+        --stage full --rounds 1 --seconds 1 --crop "$crop" --batch "${batches%% *}" "$coef"
     gpu_step "two logical devices on one GPU: bf16" 25 "$graphs" "$bin/an-train" $common --dry-run --devices cuda:0,cuda:0 --precision bf16 \
         "$@" "$dataset"
     gpu_step "40 steps, a checkpoint every 10: bf16" 35 "$held" "$bin/an-train" $common --devices cuda:0 --precision bf16 --steps 40 \

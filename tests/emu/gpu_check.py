@@ -35,7 +35,8 @@ def check(work, limit, *more, **environment):
 
 PYTHON = """#!/bin/sh
 case "$1" in
-*/gpu-torch.py) [ "$2" != nvjpeg ] || { echo "nvjpeg 128 5 images/s"; exit; }
+*/gpu-torch.py)
+    if [ "$2" = nvjpeg ]; then echo "nvjpeg 128 5 images/s"; exit; fi
     printf 'PyTorch\\nbf16 2 %s 0.02 ms: 1 images/s\\nfp32 3 %s 4000.00 ms: 1 images/s\\n' "$2" "$2" ;;
 */gpu-model.py) exec {python} "$@" ;;
 *) echo "all equal" ;;
@@ -52,7 +53,7 @@ def check_figures(work):
     os.chmod(f"{work}/stand-in/python3", 0o755)
     subprocess.run([f"{work}/an/bin/an-ingest", "--size", "224", f"{work}/images", f"{work}/large"], check=True, capture_output=True)
     options = ["--network", "cifar", "--crop", "32"]
-    _, rows, text = check(work, 120, f"{work}/large", *options, AN_CUDA_LIBRARIES=EMULATOR, AN_DECODE_MODULE=MODULE, AN_EMU_CAPTURE="0", BATCHES="2 3",
+    _, rows, text = check(work, 300, f"{work}/large", *options, AN_CUDA_LIBRARIES=EMULATOR, AN_DECODE_MODULE=MODULE, AN_EMU_CAPTURE="0", BATCHES="2 3",
                           PATH=f"{work}/stand-in:{os.environ['PATH']}")
     times = text.partition("== a step of ")[2]
     found = {case: figures.split() for case, figures in re.findall(r"^((?:bf16|tf32|fp32) [23]) +(.*)$", times, re.M)}
@@ -69,7 +70,8 @@ def check_figures(work):
     for where in ("host", "device"):
         result, figure = rows[f"200 steps, decoded by the {where}: bf16"]
         assert result == "ok" and re.search(r"images/s.*;the network waited.*;idle for .*;[0-9.]+ at work", figure), rows
-    assert rows["the loader, decoding on the GPU"][0] == "ok" and "1.0" in rows["the loader, decoding on the GPU"][1], rows
+    result, figure = rows["the loader, decoding on the GPU"]
+    assert result == "ok" and re.search(r"^cuda:0 .* images/s .* MB there;.*;.* [0-9.]+x$", figure), rows
     assert rows["nvJPEG, the same pictures whole"] == ("ok", "batch 128: 5 images/s"), rows
     assert re.match(r"checkpoints [0-9.]+ s;idle for ", rows["40 steps, a checkpoint every 10: bf16"][1]), rows
 
@@ -88,6 +90,8 @@ def check_paths(work):
 def main(work):
     subprocess.run(["cmake", "--install", BUILD, "--prefix", f"{work}/an"], check=True, capture_output=True)
     check_paths(work)
+    for file in glob.glob(f"{work}/an/lib/**/*gpu_decode", recursive=True):
+        os.remove(file)  # they have a CUDA runtime of their own, not the emulator's
     pictures.SIDE = 72
     pictures.write(f"{work}/images", 160, 3)
     subprocess.run([f"{work}/an/bin/an-ingest", "--size", "72", f"{work}/images", f"{work}/data"], check=True, capture_output=True)
