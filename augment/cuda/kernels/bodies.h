@@ -32,18 +32,20 @@ typedef struct {
 AN_BODY int an_row_of(const an_decode_batch *b, const an_decode_sample *s, const an_decode_layout *l, uint32_t number,
                       an_decode_row *out)
 {
-    for (uint32_t c = 0; c < l->components; c++) {
-        an_decode_part part = an_part_of(b, s, l->sampling, c);
-        uint32_t rows = part.rows.last - part.rows.first + 1;
-        if (number < rows) {
-            out->component = c;
-            out->row = part.rows.first + number;
-            out->part = part;
-            return 1;
-        }
-        number -= rows;
+    an_decode_part luma = an_part_of(b, s, l->sampling, 0), chroma = an_part_of(b, s, l->sampling, 1);
+    uint32_t luma_rows = luma.rows.last - luma.rows.first + 1, chroma_rows = chroma.rows.last - chroma.rows.first + 1;
+    out->component = 0;
+    out->part = luma;
+    if (number >= luma_rows) {
+        number -= luma_rows;
+        out->component = number < chroma_rows ? 1 : 2;
+        out->part = chroma;
+        number -= out->component == 2 ? chroma_rows : 0;
+        if (l->components == 1 || number >= chroma_rows)
+            return 0;
     }
-    return 0;
+    out->row = out->part.rows.first + number;
+    return 1;
 }
 
 AN_BODY void an_fault_set(const an_decode_rows_args *a, uint32_t n, uint32_t code, const an_decode_detail *detail)
@@ -101,9 +103,11 @@ AN_BODY int an_row_decode(const an_decode_rows_args *a, an_decode_streams *s, co
     int sound = an_streams_find(s, &maps);
     an_decode_cursor at = {s->maps, 0, 0, 0, 0, 0, 0};
     an_lanes_start(&lanes, quantisation);
-    for (uint32_t first = 0; sound && first <= row->part.columns.last; first += 32) {
-        if (s->blocks > 32)
-            an_maps_read(s, first, &at.map, &maps);
+    if (sound && s->blocks <= 32) /* nothing has to be kept while they are transformed */
+        return an_row_blocks(s, &lanes, &maps, 0, &row->part.columns, &at, to, stride, room);
+    AN_ROLLED for (uint32_t first = 0; sound && first <= row->part.columns.last; first += 32)
+    {
+        an_maps_read(s, first, &at.map, &maps);
         sound = an_row_blocks(s, &lanes, &maps, first, &row->part.columns, &at, to, stride, room);
     }
     return sound;
@@ -131,7 +135,8 @@ AN_BODY void an_body_rows(const an_decode_rows_args *a, uint64_t item, an_decode
             an_fault_set(a, n, code, &detail);
         return;
     }
-    an_decode_streams streams = {s.payload + begin, size, l.wide[row.component > 0], 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+    an_decode_streams streams = {
+        s.payload + begin, size, row.component ? l.wide[1] : l.wide[0], 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
     uint32_t table = row.component < l.tables ? row.component : l.tables - 1;
     uint8_t *plane = (uint8_t *)a->at.out[0] + AN_PLANES_MARGIN + an_plane_offset(&a->batch, n, row.component);
     if (!an_row_decode(a, &streams, &row, s.payload + AN_COEF_HEADER + 64 * table, plane, room))

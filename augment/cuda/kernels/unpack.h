@@ -15,11 +15,16 @@ typedef struct {
     uint32_t dc;
 } __attribute__((aligned(16))) an_decode_record;
 
-/* A warp's own memory. A block takes 33 words, so that eight lanes each of four blocks read from 32 banks. */
-enum { AN_ROOM_BLOCK = 33, AN_ROOM_VALUES = 2048 /* 63 for each block, and three before them */ };
+/* A warp's own memory. A block takes 33 words, so that eight lanes each of four blocks read from 32 banks. Behind the
+ * blocks come the values, a byte each. Once blocks are being transformed these are not needed any more: three blocks
+ * more than 32, which fill up the last group of four, may overwrite them. */
+enum {
+    AN_ROOM_BLOCK = 33,
+    AN_ROOM_BLOCKS = 32 * AN_ROOM_BLOCK,
+    AN_ROOM_VALUES = 512 /* words: 63 bytes for each block, and three before them */
+};
 typedef struct {
-    uint32_t blocks[32 * AN_ROOM_BLOCK];
-    uint32_t values[AN_ROOM_VALUES / 4]; /* bytes */
+    uint32_t words[AN_ROOM_BLOCKS + AN_ROOM_VALUES];
     an_decode_record records[32];
 } __attribute__((aligned(16))) an_decode_room;
 
@@ -101,17 +106,34 @@ AN_BODY uint32_t an_work_records(const an_decode_streams *s, uint32_t first, con
     return all;
 }
 
-/* The value of a crumb; *nibble and *byte, the positions of the next ones, move on. */
-AN_BODY int32_t an_crumb_value(const an_decode_streams *s, uint32_t crumb, uint32_t *nibble, uint32_t *byte)
+/* Four crumbs in a byte each. */
+AN_BODY uint32_t an_crumbs_spread(uint32_t crumbs)
 {
-    if (crumb == AN_COEF_NIBBLE) {
-        uint32_t at = (*nibble)++;
-        int32_t value = (int32_t)(an_at_u8(s->row + s->nibbles + at / 2) >> 4 * (at % 2) & 15);
-        return value < 8 ? value + 2 : 6 - value;
-    }
-    if (crumb == AN_COEF_BYTE)
-        return (int8_t)an_at_u8(s->row + s->bytes + (*byte)++);
-    return 1 - 2 * (int32_t)crumb;
+    uint32_t pairs = (crumbs | crumbs << 12) & 0x000f000fu;
+    return (pairs | pairs << 6) & 0x03030303u;
+}
+
+/* Four nibbles as the values that they stand for, in a byte each: 0 to 7 are 2 to 9, 8 to 15 are -2 to -9. */
+AN_BODY uint32_t an_nibbles_values(uint32_t nibbles)
+{
+    uint32_t pairs = (nibbles | nibbles << 8) & 0x00ff00ffu, each = (pairs | pairs << 4) & 0x0f0f0f0fu;
+    uint32_t size = (each & 0x07070707u) + 0x02020202u, negative = each >> 3 & 0x01010101u;
+    return (size ^ negative * 255) + negative;
+}
+
+/* The values of four crumbs, in a byte each. spread: the crumbs. nibbles, bytes: the next four of each stream, of which
+ * the first ones are used. */
+AN_BODY uint32_t an_crumbs_values(uint32_t spread, uint32_t nibbles, uint32_t bytes)
+{
+    const uint32_t ones = 0x01010101u, behind = 0x01010100u; /* a product with `behind`: sums of the bytes before */
+    uint32_t medium = spread >> 1 & ~spread & ones, large = spread >> 1 & spread & ones;
+    uint32_t small = ones + (spread & ones) * 254;
+    uint32_t is_medium = medium * 255, large_ranks = large * behind + 4 * ones;
+    uint32_t which = (medium * behind & is_medium) | (large_ranks & ~is_medium);
+    which = (which | which >> 4) & 0x00ff00ffu;
+    which = (which | which >> 8) & 0xffffu;
+    uint32_t larger = an_pick(an_nibbles_values(nibbles & 0xffff), bytes, which), is_larger = (medium | large) * 255;
+    return (larger & is_larger) | (small & ~is_larger);
 }
 
 /* The next `count` values, those of 32 blocks, into the room. */
@@ -119,38 +141,45 @@ AN_BODY void an_work_values(const an_decode_streams *s, uint32_t count, an_decod
 {
     uint32_t skipped = at->crumb % 4, end = skipped + count;
     const uint8_t *from = s->row + s->crumbs + at->crumb / 4;
-    for (uint32_t first = 0; first < end; first += 4 * 32) {
-        uint32_t crumbs[AN_WIDTH], larger[AN_WIDTH], before[AN_WIDTH];
+    AN_ROLLED for (uint32_t first = 0; first < end; first += 4 * 32)
+    {
+        uint32_t spread[AN_WIDTH], larger[AN_WIDTH], before[AN_WIDTH];
         AN_EACH(w)
         {
-            uint32_t i = first + 4 * AN_LANE(w);
-            crumbs[w] = i < end ? an_at_u8(from + i / 4) & (uint32_t)an_low(255, 2 * (end - i)) : 0;
+            uint32_t i = first + 4 * AN_LANE(w), left = end - i, crumbs = 0;
+            if (i < end)
+                crumbs = an_at_u8(from + i / 4) & (left < 4 ? (1u << 2 * left) - 1 : 255);
             if (i == 0)
-                crumbs[w] &= 255u << 2 * skipped;
-            uint32_t high = crumbs[w] >> 1 & 0x55, both = an_ones(high & crumbs[w]);
+                crumbs &= 255u << 2 * skipped;
+            spread[w] = an_crumbs_spread(crumbs);
+            uint32_t high = crumbs >> 1 & 0x55, both = an_ones(high & crumbs);
             larger[w] = both << 16 | (an_ones(high) - both);
         }
         uint32_t all = an_lanes_before(larger, before);
         AN_EACH(w)
         {
-            uint32_t nibble = at->nibble + (before[w] & 0xffff), byte = at->byte + (before[w] >> 16), values = 0;
-            AN_UNROLL for (uint32_t k = 0; k < 4; k++) values |=
-                ((uint32_t)an_crumb_value(s, crumbs[w] >> 2 * k & 3, &nibble, &byte) & 255) << (8 * k);
+            uint32_t nibble = at->nibble + (before[w] & 0xffff), byte = at->byte + (before[w] >> 16);
+            uint32_t nibbles = larger[w] & 0xffff ? an_at_four_bits(s->row + s->nibbles, 4 * nibble) : 0;
+            uint32_t bytes = larger[w] >> 16 ? an_at_four_bits(s->row + s->bytes, 8 * byte) : 0;
             if (first + 4 * AN_LANE(w) < end)
-                room->values[first / 4 + AN_LANE(w)] = values;
+                room->words[AN_ROOM_BLOCKS + first / 4 + AN_LANE(w)] = an_crumbs_values(spread[w], nibbles, bytes);
         }
         at->nibble += all & 0xffff;
         at->byte += all >> 16;
     }
 }
 
+AN_BODY const an_decode_small *an_room_values(const an_decode_room *room)
+{
+    return (const an_decode_small *)(const void *)(room->words + AN_ROOM_BLOCKS);
+}
+
 /* How many of the room's values from `first` to before `end` are AN_COEF_WIDE. Rarely called. */
 AN_BODY uint32_t an_room_wide(const an_decode_room *room, uint32_t first, uint32_t end)
 {
-    const an_decode_small *values = (const an_decode_small *)(const void *)room->values;
+    const an_decode_small *values = an_room_values(room);
     uint32_t count = 0;
-    for (uint32_t i = first; i < end; i++)
-        count += values[i] == AN_COEF_WIDE;
+    AN_ROLLED for (uint32_t i = first; i < end; i++) count += values[i] == AN_COEF_WIDE;
     return count;
 }
 
@@ -158,7 +187,7 @@ AN_BODY uint32_t an_room_wide(const an_decode_room *room, uint32_t first, uint32
 AN_BODY int32_t an_room_value(const an_decode_streams *s, const an_decode_cursor *at, const an_decode_room *room,
                               uint32_t skipped, uint32_t i, int wide)
 {
-    int32_t value = ((const an_decode_small *)(const void *)room->values)[i];
+    int32_t value = an_room_values(room)[i];
     if (wide && value == AN_COEF_WIDE) {
         uint32_t number = s->wide_dc + at->wide + an_room_wide(room, skipped, i);
         const uint8_t *word = s->row + s->words + 2 * number;
@@ -172,22 +201,21 @@ AN_BODY int32_t an_room_value(const an_decode_streams *s, const an_decode_cursor
 AN_BODY void an_work_place(const an_decode_streams *s, const an_decode_cursor *at, const an_decode_lanes *lanes,
                            uint32_t skipped, uint32_t begin, uint32_t end, int wide, an_decode_room *room)
 {
-    for (uint32_t b = begin; b < end; b++)
-        AN_EACH(w)
-        {
-            const an_decode_record r = room->records[b];
-            an_decode_value *block = (an_decode_value *)(void *)(room->blocks + b * AN_ROOM_BLOCK);
-            uint32_t lane = AN_LANE(w), bit = 1u << lane;
-            int32_t first = 0, second = 0;
-            if (r.low & bit)
-                first = an_room_value(s, at, room, skipped, (r.starts & 0xffff) + an_ones(r.low & (bit - 1)), wide);
-            if (r.high & bit)
-                second = an_room_value(s, at, room, skipped, (r.starts >> 16) + an_ones(r.high & (bit - 1)), wide);
-            if (lane == 31)
-                second = (int16_t)r.dc;
-            block[lanes->first[w]] = (an_decode_value)(first * lanes->first_factor[w]);
-            block[lanes->second[w]] = (an_decode_value)(second * lanes->second_factor[w]);
-        }
+    AN_ROLLED for (uint32_t b = begin; b < end; b++) AN_EACH(w)
+    {
+        const an_decode_record r = room->records[b];
+        an_decode_value *block = (an_decode_value *)(void *)(room->words + b * AN_ROOM_BLOCK);
+        uint32_t lane = AN_LANE(w), bit = 1u << lane;
+        int32_t first = 0, second = 0;
+        if (r.low & bit)
+            first = an_room_value(s, at, room, skipped, (r.starts & 0xffff) + an_ones(r.low & (bit - 1)), wide);
+        if (r.high & bit)
+            second = an_room_value(s, at, room, skipped, (r.starts >> 16) + an_ones(r.high & (bit - 1)), wide);
+        if (lane == 31)
+            second = (int16_t)r.dc;
+        block[lanes->first[w]] = (an_decode_value)(first * lanes->first_factor[w]);
+        block[lanes->second[w]] = (an_decode_value)(second * lanes->second_factor[w]);
+    }
 }
 
 #endif
