@@ -32,18 +32,20 @@ typedef struct {
 AN_BODY int an_row_of(const an_decode_batch *b, const an_decode_sample *s, const an_decode_layout *l, uint32_t number,
                       an_decode_row *out)
 {
-    for (uint32_t c = 0; c < l->components; c++) {
-        an_decode_part part = an_part_of(b, s, l->sampling, c);
-        uint32_t rows = part.rows.last - part.rows.first + 1;
-        if (number < rows) {
-            out->component = c;
-            out->row = part.rows.first + number;
-            out->part = part;
-            return 1;
-        }
-        number -= rows;
+    an_decode_part luma = an_part_of(b, s, l->sampling, 0), chroma = an_part_of(b, s, l->sampling, 1);
+    uint32_t luma_rows = luma.rows.last - luma.rows.first + 1, chroma_rows = chroma.rows.last - chroma.rows.first + 1;
+    out->component = 0;
+    out->part = luma;
+    if (number >= luma_rows) {
+        number -= luma_rows;
+        out->component = number < chroma_rows ? 1 : 2;
+        out->part = chroma;
+        number -= out->component == 2 ? chroma_rows : 0;
+        if (l->components == 1 || number >= chroma_rows)
+            return 0;
     }
-    return 0;
+    out->row = out->part.rows.first + number;
+    return 1;
 }
 
 AN_BODY void an_fault_set(const an_decode_rows_args *a, uint32_t n, uint32_t code, const an_decode_detail *detail)
@@ -60,49 +62,55 @@ AN_BODY void an_fault_set(const an_decode_rows_args *a, uint32_t n, uint32_t cod
     }
 }
 
-/* How many bytes of the row's stream belong to blocks up to number last, which is one of the last 32. */
-AN_BODY uint32_t an_work_bytes(const an_decode_cursor *at, const an_decode_work *work, uint32_t last)
+/* Decodes the 32 blocks of a row from `first` on, those of them that the part needs. False when there are not enough
+ * words. */
+AN_BODY int an_row_blocks(const an_decode_streams *s, const an_decode_lanes *lanes, const an_decode_maps *maps,
+                          uint32_t first, const an_decode_blocks *columns, an_decode_cursor *at, uint8_t *to,
+                          uint32_t stride, an_decode_room *room)
 {
-    uint32_t next = (last + 1) % 32, byte[AN_WIDTH];
-    AN_EACH(w)
-    {
-        byte[w] = AN_LANE(w) == next ? work->byte[w] : 0;
+    uint32_t skipped = at->crumb % 4, count = an_work_records(s, first, maps, at, room), sound = 1;
+    uint32_t begin = columns->first > first ? columns->first - first : 0;
+    uint32_t end = columns->last - first < 31 ? columns->last - first + 1 : 32;
+    an_work_values(s, count, at, room);
+    AN_SYNC();
+    if (begin < 32 && !s->wide_bytes) {
+        an_work_place(s, at, lanes, skipped, begin, end, 0, room);
+    } else if (begin < 32) {
+        uint32_t behind = end < 32 ? room->records[end].starts & 0xffff : skipped + count;
+        an_work_place(s, at, lanes, skipped, begin, end, 1, room);
+        sound = s->wide_dc + at->wide + an_room_wide(room, skipped, behind) <= s->available;
     }
-    return next ? an_lanes_sum(byte) : at->byte;
+    if (s->wide_bytes)
+        at->wide += an_room_wide(room, skipped, skipped + count);
+    at->crumb += count;
+    AN_SYNC();
+    if (begin < 32) {
+        an_room_transform(room, begin, end);
+        an_room_write(room, begin, end, to + 8 * (first + begin - columns->first), stride);
+    }
+    AN_SYNC();
+    return (int)sound;
 }
 
 /* Decodes a row of blocks into its plane. False when it is damaged. */
-AN_BODY int an_row_decode(const an_decode_rows_args *a, an_decode_streams *s, const an_decode_row *row, uint8_t *plane,
-                          an_decode_room *room)
+AN_BODY int an_row_decode(const an_decode_rows_args *a, an_decode_streams *s, const an_decode_row *row,
+                          const uint8_t *quantisation, uint8_t *plane, an_decode_room *room)
 {
-    const an_decode_blocks *columns = &row->part.columns;
     uint32_t stride = a->batch.stride;
     uint8_t *to = plane + (uint64_t)(8 * (row->row - row->part.rows.first)) * stride;
-    an_decode_work work;
-    if (!an_streams_find(s, &work.maps))
-        return 0;
-    an_decode_cursor at = {s->maps, 0, 0, 0, 0, 0};
-    for (uint32_t first = 0; first <= columns->last; first += 32) {
-        if (s->blocks > 32)
-            an_maps_read(s, first, &at.map, &work.maps);
-        an_work_crumbs(s, &at, &work);
-        an_work_dc(s, first, &at, &work);
-        if (columns->first >= first + 32)
-            continue;
-        uint32_t begin = columns->first > first ? columns->first - first : 0;
-        uint32_t end = columns->last - first < 31 ? columns->last - first + 1 : 32;
-        an_room_clear(room);
-        AN_SYNC();
-        an_work_place(s, &work, begin, end, room);
-        AN_SYNC();
-        an_room_transform(room, begin, end);
-        AN_SYNC();
-        an_room_write(room, begin, end, to + 8 * (first + begin - columns->first), stride);
-        AN_SYNC();
+    an_decode_maps maps;
+    an_decode_lanes lanes;
+    int sound = an_streams_find(s, &maps);
+    an_decode_cursor at = {s->maps, 0, 0, 0, 0, 0, 0};
+    an_lanes_start(&lanes, quantisation);
+    if (sound && s->blocks <= 32) /* nothing has to be kept while they are transformed */
+        return an_row_blocks(s, &lanes, &maps, 0, &row->part.columns, &at, to, stride, room);
+    AN_ROLLED for (uint32_t first = 0; sound && first <= row->part.columns.last; first += 32)
+    {
+        an_maps_read(s, first, &at.map, &maps);
+        sound = an_row_blocks(s, &lanes, &maps, first, &row->part.columns, &at, to, stride, room);
     }
-    if (!s->wide_bytes)
-        return 1;
-    return s->wide_dc + an_count_wide(s->row + s->bytes, an_work_bytes(&at, &work, columns->last)) <= s->available;
+    return sound;
 }
 
 AN_BODY void an_body_rows(const an_decode_rows_args *a, uint64_t item, an_decode_room *room)
@@ -127,11 +135,11 @@ AN_BODY void an_body_rows(const an_decode_rows_args *a, uint64_t item, an_decode
             an_fault_set(a, n, code, &detail);
         return;
     }
-    an_decode_streams streams = {s.payload + begin, size, l.wide[row.component > 0], 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+    an_decode_streams streams = {
+        s.payload + begin, size, row.component ? l.wide[1] : l.wide[0], 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
     uint32_t table = row.component < l.tables ? row.component : l.tables - 1;
     uint8_t *plane = (uint8_t *)a->at.out[0] + AN_PLANES_MARGIN + an_plane_offset(&a->batch, n, row.component);
-    an_room_table(room, s.payload + AN_COEF_HEADER + 64 * table);
-    if (!an_row_decode(a, &streams, &row, plane, room))
+    if (!an_row_decode(a, &streams, &row, s.payload + AN_COEF_HEADER + 64 * table, plane, room))
         an_fault_set(a, n, AN_DECODE_STREAMS, &detail);
 }
 

@@ -63,31 +63,32 @@ AN_BODY void an_dct_row(const int32_t *v, uint32_t *block, uint32_t r)
     block[4 * r + 1] = an_four_centred((int32_t)o[4], (int32_t)o[5], (int32_t)o[6], (int32_t)o[7]);
 }
 
-/* Transforms blocks begin to end - 1 of the room, four at once: eight lanes each. */
+/* Transforms blocks begin to end - 1 of the room, four at once: eight lanes each. Up to three blocks behind them, which
+ * mean nothing, are transformed as well. */
 AN_BODY void an_room_transform(an_decode_room *room, uint32_t begin, uint32_t end)
 {
     uint32_t quarter = (end - begin + 3) / 4;
     int32_t v[AN_WIDTH][8];
-    for (uint32_t step = begin; step < begin + quarter; step++)
+    AN_ROLLED for (uint32_t step = begin; step < begin + quarter; step++)
+    {
         AN_UNROLL for (int pass = 0; pass < 2; pass++)
         {
             AN_EACH(w)
             {
-                uint32_t slot = step + quarter * (AN_LANE(w) / 8);
-                if (slot < end)
-                    an_dct_load(room->blocks + slot * AN_ROOM_BLOCK, AN_LANE(w) % 8, v[w]);
+                an_dct_load(room->words + (step + quarter * (AN_LANE(w) / 8)) * AN_ROOM_BLOCK, AN_LANE(w) % 8, v[w]);
             }
             AN_SYNC();
             AN_EACH(w)
             {
-                uint32_t slot = step + quarter * (AN_LANE(w) / 8);
-                if (slot < end && !pass)
-                    an_dct_column(v[w], room->blocks + slot * AN_ROOM_BLOCK, AN_LANE(w) % 8);
-                else if (slot < end)
-                    an_dct_row(v[w], room->blocks + slot * AN_ROOM_BLOCK, AN_LANE(w) % 8);
+                uint32_t *block = room->words + (step + quarter * (AN_LANE(w) / 8)) * AN_ROOM_BLOCK;
+                if (pass)
+                    an_dct_row(v[w], block, AN_LANE(w) % 8);
+                else
+                    an_dct_column(v[w], block, AN_LANE(w) % 8);
             }
             AN_SYNC();
         }
+    }
 }
 
 /* Writes the samples of blocks begin to end - 1 of the room. to: the first row's sample of block `begin`. */
@@ -96,7 +97,7 @@ AN_BODY void an_room_write(const an_decode_room *room, uint32_t begin, uint32_t 
     AN_EACH(w)
     {
         uint32_t slot = begin + AN_LANE(w);
-        const uint32_t *block = room->blocks + slot * AN_ROOM_BLOCK;
+        const uint32_t *block = room->words + slot * AN_ROOM_BLOCK;
         if (slot < end)
             AN_UNROLL for (uint32_t r = 0; r < 8; r++)
                 an_put_eight(to + r * stride + 8 * AN_LANE(w), block[4 * r], block[4 * r + 1]);

@@ -1,5 +1,4 @@
-/* The kernels on a device, and their launches. A grid-stride loop distributes the items over the threads, or over the
- * warps. */
+/* The kernels on a device, and their launches: a thread or a warp for each item. */
 #define AN_BODY static __device__ __forceinline__
 #define AN_CONSTANT const
 #define AN_WIDTH 1
@@ -47,29 +46,26 @@ static __device__ __forceinline__ uint32_t an_lanes_before(const uint32_t v[1], 
 
 #define ROW_THREADS 128
 #define PIXEL_THREADS 256
-#define BLOCKS_MAX 1048576
 
 static cudaError_t launch(const void *function, const void *args, uint64_t threads, unsigned block, cudaStream_t stream)
 {
-    uint64_t blocks = (threads + block - 1) / block;
     void *list[] = {const_cast<void *>(args)};
-    if (!blocks)
-        return cudaSuccess;
-    unsigned grid = (unsigned)(blocks < BLOCKS_MAX ? blocks : BLOCKS_MAX);
-    return cudaLaunchKernel(function, dim3(grid), dim3(block), list, 0, stream);
+    unsigned grid = (unsigned)((threads + block - 1) / block); /* items are below 2^31 */
+    return grid ? cudaLaunchKernel(function, dim3(grid), dim3(block), list, 0, stream) : cudaSuccess;
 }
 
-#define FIRST ((uint64_t)blockIdx.x * blockDim.x + threadIdx.x)
-#define STEP ((uint64_t)gridDim.x * blockDim.x)
+/* Eight blocks of warps fit on a processor: of their 64 registers a thread, and of their memory. */
+#define ROW_BLOCKS 8
+#define NUMBER (blockIdx.x * blockDim.x + threadIdx.x)
 
 #define WARP(name, type)                                                                                               \
-    extern "C" __global__ void __launch_bounds__(ROW_THREADS) an_decode_##name(const __grid_constant__ type args)      \
+    extern "C" __global__ void __launch_bounds__(ROW_THREADS, ROW_BLOCKS)                                              \
+        an_decode_##name(const __grid_constant__ type args)                                                            \
     {                                                                                                                  \
         __shared__ an_decode_room rooms[ROW_THREADS / 32];                                                             \
-        for (uint64_t i = FIRST / 32; i < args.at.items; i += STEP / 32) {                                             \
-            an_body_##name(&args, i, &rooms[threadIdx.x / 32]);                                                        \
-            __syncwarp();                                                                                              \
-        }                                                                                                              \
+        uint32_t item = NUMBER / 32;                                                                                   \
+        if (item < args.at.items)                                                                                      \
+            an_body_##name(&args, item, &rooms[threadIdx.x / 32]);                                                     \
     }                                                                                                                  \
     extern "C" cudaError_t an_decode_launch_##name(const type *args, cudaStream_t stream)                              \
     {                                                                                                                  \
@@ -79,8 +75,8 @@ static cudaError_t launch(const void *function, const void *args, uint64_t threa
 #define THREAD(name, type)                                                                                             \
     extern "C" __global__ void __launch_bounds__(PIXEL_THREADS) an_decode_##name(const __grid_constant__ type args)    \
     {                                                                                                                  \
-        for (uint64_t i = FIRST; i < args.at.items; i += STEP)                                                         \
-            an_body_##name(&args, i);                                                                                  \
+        if (NUMBER < args.at.items)                                                                                    \
+            an_body_##name(&args, NUMBER);                                                                             \
     }                                                                                                                  \
     extern "C" cudaError_t an_decode_launch_##name(const type *args, cudaStream_t stream)                              \
     {                                                                                                                  \

@@ -8,8 +8,10 @@
 
 #ifdef __CUDACC__
 #define AN_UNROLL _Pragma("unroll")
+#define AN_ROLLED _Pragma("unroll 1")
 #else
 #define AN_UNROLL
+#define AN_ROLLED
 #endif
 
 /* Told of every access to memory: its address and size. */
@@ -110,6 +112,15 @@ AN_BODY uint64_t an_at_bits(const uint8_t *at, uint32_t bit)
     const uint8_t *from = byte - off;
     uint32_t a = an_at_word(from), b = an_at_word(from + 4), c = an_at_word(from + 8);
     return (uint64_t)an_funnel(b, c, shift) << 32 | an_funnel(a, b, shift);
+}
+
+/* 32 bits, from bit number `bit` behind `at`. */
+AN_BODY uint32_t an_at_four_bits(const uint8_t *at, uint32_t bit)
+{
+    const uint8_t *byte = at + bit / 8;
+    uint32_t off = (uint32_t)((uintptr_t)byte & 3), shift = 8 * off + bit % 8;
+    const uint8_t *from = byte - off;
+    return an_funnel(an_at_word(from), an_at_word(from + 4), shift);
 }
 
 AN_BODY void an_put_eight(uint8_t *at, uint32_t low, uint32_t high)

@@ -62,12 +62,9 @@ AN_BODY uint32_t an_layout_read(an_decode_layout *l, const an_decode_sample *s, 
 /* Each block takes at least a byte and a half. */
 AN_BODY uint32_t an_layout_least(const an_decode_layout *l)
 {
-    uint32_t least = 0;
-    for (uint32_t c = 0; c < l->components; c++) {
-        uint32_t wide = l->wide[c > 0];
-        least += l->high[c > 0] * (wide + (wide + 1) / 2);
-    }
-    return least;
+    uint32_t luma = l->high[0] * (l->wide[0] + (l->wide[0] + 1) / 2);
+    uint32_t chroma = l->high[1] * (l->wide[1] + (l->wide[1] + 1) / 2);
+    return luma + (l->components - 1) * chroma;
 }
 
 /* Where row number `number` begins, from the payload's beginning, and its size. Adds up the table of lengths, each lane
