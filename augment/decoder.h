@@ -7,7 +7,7 @@
  * Ownership. The caller owns the decoder, and the device memory that it hands over. Threads. One thread at a time uses
  * a decoder. Failures. AN_EUNSUPPORTED without module, driver or device, with the remedy; AN_EINVAL for options; the
  * device's own failures. A damaged payload is no failure of the call that queues the decoding: it shows in
- * an_decoder_result. */
+ * an_batch_decoder_result. */
 #ifndef AN_AUGMENT_DECODER_H
 #define AN_AUGMENT_DECODER_H
 
@@ -19,7 +19,7 @@
 #include "base/buffer.h"
 #include "base/format.h"
 
-typedef struct an_decoder an_decoder;
+typedef struct an_batch_decoder an_batch_decoder;
 
 typedef struct {
     const char *device; /* "cuda:0" */
@@ -31,27 +31,28 @@ typedef struct {
     const float *mean; /* mean_side x mean_side x 3, RGB, cropped and mirrored like the image; copied. NULL: none */
     uint32_t mean_side; /* side, or 1: one colour for all pixels */
     float scale;        /* ((byte - mean) + shift) * scale, in this order */
-} an_decoder_options;
+} an_batch_decoder_options;
 
-int an_decoder_create(an_decoder **out, const an_decoder_options *options);
-void an_decoder_free(an_decoder *decoder);             /* waits for its work; NULL is fine */
-size_t an_decoder_bytes(const an_decoder *decoder);    /* of one sample */
-uint64_t an_decoder_memory(const an_decoder *decoder); /* bytes that it holds on the device */
+int an_batch_decoder_create(an_batch_decoder **out, const an_batch_decoder_options *options);
+void an_batch_decoder_free(an_batch_decoder *decoder);             /* waits for its work; NULL is fine */
+size_t an_batch_decoder_bytes(const an_batch_decoder *decoder);    /* of one sample */
+uint64_t an_batch_decoder_memory(const an_batch_decoder *decoder); /* bytes that it holds on the device */
 
 /* Queue the decoding of a block of payloads on a stream of the device (a cudaStream_t). block and samples are device
  * memory, aligned to 16 bytes; block is size bytes as augment/payload.h describes; samples has room for count of them.
  * Both must stay until the work is done, block unchanged. The call neither waits nor allocates, and may be captured
  * into a graph. Successive calls must be ordered by the caller (one stream, or events). */
-int an_decoder_queue(an_decoder *decoder, const void *block, size_t size, uint32_t count, void *samples, void *stream);
+int an_batch_decoder_queue(an_batch_decoder *decoder, const void *block, size_t size, uint32_t count, void *samples,
+                           void *stream);
 
 /* Of the decodings whose work is done: the first damaged sample since the last call. AN_OK: none. AN_ECORRUPT: *sample
  * is its position in its batch, and the message says what is wrong, as the host's decoder would, without naming the
  * record. AN_EUNSUPPORTED: *sample has a form that devices do not decode. The pixels of such a sample are undefined.
  * Call it when the batch's work is done: it does not wait. */
-int an_decoder_result(an_decoder *decoder, uint32_t *sample);
+int an_batch_decoder_result(an_batch_decoder *decoder, uint32_t *sample);
 
 /* Whether a payload of a record is of a form that decoders take: any coef payload that the host decodes whose image is
  * side x side. For the loader, which decodes all else itself. */
-bool an_decoder_takes(const void *payload, size_t size, uint32_t side);
+bool an_batch_decoder_takes(const void *payload, size_t size, uint32_t side);
 
 #endif

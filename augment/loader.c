@@ -21,6 +21,11 @@
  * records in a window. So however many of a window's records are parked, an item is left for the next one, and every
  * record of the oldest open batch is read sooner or later: no deadlock.
  *
+ * Payloads. Where a device decodes, a slot holds a block of payloads (augment/payload.h). A worker takes the bytes that
+ * its payload needs from the block's end by an atomic addition, outside the lock, so payloads lie in the order in which
+ * workers came to them. A slot has room for the largest records together, so there is always enough. The worker that
+ * completes a batch fixes its size.
+ *
  * Leases. A slot that is lent carries a lease number that no other loan in the process has, and that names the slot. A
  * release must show it, so releasing twice, or to another loader, finds another number in the slot and is refused.
  *
@@ -80,6 +85,9 @@ void an_loader_open(an_loader *l, an_loader_slot *s)
     s->batch.epoch = an_loader_epoch_of(l, batch);
     s->batch.step = step_of(l, batch);
     s->batch.last = s->batch.step == l->steps_per_epoch - 1;
+    s->batch.size = s->batch.count * an_sampler_bytes(l->sampler);
+    if (l->block_size)
+        an_loader_payload_open(s);
     s->done = false;
     s->error.code = 0;
     l->open[batch % (uint64_t)l->options.slots] = s;
@@ -132,6 +140,7 @@ static void stop_threads(an_loader *l)
     for (int i = 0; i < l->workers_started; i++) {
         pthread_join(l->workers[i].thread, NULL);
         an_sample_scratch_free(l->workers[i].scratch);
+        free(l->workers[i].sample);
     }
 }
 
@@ -151,6 +160,7 @@ void an_loader_free(an_loader *loader)
     an_pages_free(l->record_memory, l->record_memory_size);
     if (l->advice_fd >= 0)
         (void)close(l->advice_fd); /* opened for reading: nothing to lose */
+    an_dataset_headers_free(l->headers);
     an_sampler_free(l->sampler);
     free(l->slots);
     free(l->open);

@@ -4,6 +4,12 @@
  *
  * A batch holds the same bytes for any number of threads, any reader engine and any depth.
  *
+ * Where a device decodes, the loader delivers payloads instead of samples: a batch is then one block
+ * (augment/payload.h) of undecoded records, and workers do nothing but move them and compare their checksums. Order,
+ * draws, labels and indices are the same in both modes, and so are the samples that come out of the block. Only where
+ * in the block a payload lies depends on timing. What a decoder does not take, resized crops and records of other
+ * codecs, is decoded by the workers and lies in the same block as a finished sample.
+ *
  * Ownership. The caller owns the loader (an_loader_create, an_loader_free). The loader owns the memory that batches are
  * made in: its slots. an_loader_next lends a slot to the caller, until an_loader_release. An an_batch is a plain value
  * that may be copied; its lease number says which loan it stands for. Batches are delivered in order and may be
@@ -15,7 +21,10 @@
  *
  * Failures. Negative codes, with a message in the calling thread (base/error.h). Once an_loader_next has reported that
  * reading or decoding failed, the failure stays: every later call of it, on every thread, gives the same code and
- * message, or AN_STOPPED while the loader is interrupted. Batches that are lent stay valid. */
+ * message, or AN_STOPPED while the loader is interrupted. Batches that are lent stay valid.
+ *
+ * Records are compared with the dataset's index: label, length and size of each one, and, once nearly all were read,
+ * whether each is the one that was written under its index. If not, an epoch's last batch is AN_ECORRUPT. */
 #ifndef AN_AUGMENT_LOADER_H
 #define AN_AUGMENT_LOADER_H
 
@@ -27,10 +36,17 @@
 #include "store/dataset/dataset.h"
 #include "store/reader/reader.h"
 
+/* Who decodes. */
+typedef enum {
+    AN_DECODE_HOST,  /* the loader's workers: batches are samples */
+    AN_DECODE_DEVICE /* whoever takes the batches: they are blocks of payloads */
+} an_decode_place;
+
 typedef struct {
     const an_dataset *dataset;       /* must outlive the loader */
     const an_statistics *statistics; /* of the training set; NULL: the dataset's own. Copied as far as needed */
-    an_sample_options sample;
+    an_sample_options sample;        /* with AN_DECODE_DEVICE the format must be u8, NHWC, 3 channels */
+    an_decode_place decode;
     an_reader_engine engine;
     int depth;      /* reads in flight, 1..4096 */
     int threads;    /* that decode and augment, 1..1024 */
@@ -58,10 +74,12 @@ typedef struct {
 /* A batch that the loader has lent. The arrays lie in its slot and hold count elements each. */
 typedef struct {
     uint64_t lease;       /* identifies the loan among those of all loaders of the process; 0: no batch */
-    void *data;           /* samples in options.sample.format */
+    void *data;           /* samples in options.sample.format; with AN_DECODE_DEVICE a block of payloads */
+    size_t size;          /* of data, bytes: what a copy to a device must take */
     uint32_t *labels;     /* classes */
     uint64_t *indices;    /* record numbers */
-    an_image_draw *draws; /* what was drawn for each sample; in the memory from memory_alloc, behind data */
+    an_image_draw *draws; /* what was drawn for each sample; in the memory from memory_alloc, behind data or, in a
+                             block of payloads, at its beginning */
     uint32_t count;       /* samples: options.batch, or fewer at an epoch's end without drop_last */
     uint64_t epoch, step; /* step counts within the epoch from 0 */
     bool last;            /* last batch of its epoch */
@@ -84,6 +102,12 @@ typedef struct an_loader an_loader;
 
 /* Check every option, make all memory, start the threads. AN_EINVAL names the option that is impossible. */
 int an_loader_create(an_loader **out, const an_loader_options *options);
+/* With AN_DECODE_DEVICE: bytes of a batch at most, to make place for it on a device. Exact where the dataset's manifest
+ * says that all records are coef; else there is room for a finished sample for each record. Only the options that say
+ * which records are in a batch are looked at, and sample.crop and sample.area_min. AN_EINVAL if that is 4 GiB or more,
+ * the most that an offset in a block can express. */
+int an_loader_block_size(const an_loader_options *options, size_t *out);
+
 /* Stop the threads, whatever they are doing, and free everything, lent batches included. NULL is fine. */
 void an_loader_free(an_loader *loader);
 

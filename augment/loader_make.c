@@ -18,6 +18,7 @@
 #define WINDOW_MAX 4096u
 #define WINDOW_BYTES ((size_t)256 << 20)
 #define ITEMS_PER_WORKER 16 /* records waiting beside those in flight */
+#define PAYLOADS_AHEAD 4    /* batches */
 
 static int check_range(const char *name, int64_t value, int64_t min, int64_t max)
 {
@@ -64,6 +65,9 @@ static int check_options(const an_loader_options *o)
     if (!o->memory_alloc != !o->memory_free)
         return an_error(AN_EINVAL, "memory_alloc and memory_free must be given together");
     int rc = check_numbers(o);
+    if (rc)
+        return rc;
+    rc = check_range("decode", (int64_t)o->decode, AN_DECODE_HOST, AN_DECODE_DEVICE);
     if (rc)
         return rc;
     rc = check_range("engine", (int64_t)o->engine, 0, (int64_t)an_reader_engine_count() - 1);
@@ -149,6 +153,14 @@ static int make_record_memory(an_loader *l, size_t capacity)
     return an_reader_buffers(l->reader, l->record_memory, l->record_memory_size);
 }
 
+/* More items where the reader maps the file: nothing is copied, so being a batch ahead costs no memory. Payloads go by
+ * so fast that waking the reading thread for each batch would cost a tenth of their time. */
+static int items_ahead(const an_loader *l)
+{
+    uint64_t wanted = (uint64_t)l->options.batch * (l->block_size ? PAYLOADS_AHEAD : 1);
+    return (int)(wanted < MAPPED_AHEAD_MAX ? wanted : MAPPED_AHEAD_MAX);
+}
+
 static int make_items(an_loader *l)
 {
     const an_loader_options *o = &l->options;
@@ -156,8 +168,8 @@ static int make_items(an_loader *l)
     size_t capacity = mapped ? 0 : round_up(an_reader_capacity(l->reader, an_dataset_record_max(o->dataset)), PAGE);
     l->window = window_size(l, capacity);
     l->item_count = o->depth + ITEMS_PER_WORKER * o->threads;
-    if (mapped) /* nothing is copied: being a batch ahead costs no memory */
-        l->item_count += (int)(o->batch < MAPPED_AHEAD_MAX ? o->batch : MAPPED_AHEAD_MAX);
+    if (mapped)
+        l->item_count += items_ahead(l);
     l->room_mark = l->item_count / 4;
     l->item_count += l->window - 1; /* these may all be parked */
     l->items = calloc((size_t)l->item_count, sizeof *l->items);
@@ -179,6 +191,21 @@ static void default_free(void *context, void *memory, size_t size)
 {
     (void)context;
     an_pages_free(memory, size);
+}
+
+/* A slot's bytes. *draws: where the draws begin in it. */
+static int slot_size(const an_loader *l, size_t *draws, size_t *out)
+{
+    *draws = 0;
+    *out = round_up(l->block_size, PAGE);
+    if (l->block_size)
+        return AN_OK;
+    int rc = an_size_multiply(an_sampler_bytes(l->sampler), l->options.batch, draws);
+    if (rc)
+        return rc;
+    *draws = round_up(*draws, alignof(an_image_draw));
+    *out = round_up(*draws + l->options.batch * sizeof(an_image_draw), PAGE);
+    return AN_OK;
 }
 
 /* The arrays of slot i; draws: where the draws begin in its memory. */
@@ -222,12 +249,10 @@ static int make_slots(an_loader *l)
     l->open = calloc((size_t)o->slots, sizeof(an_loader_slot *));
     if (!l->slots || !l->open)
         return an_error(AN_ENOMEM, "out of memory for %d slots", o->slots);
-    size_t draws = 0;
-    int rc = an_size_multiply(an_sampler_bytes(l->sampler), o->batch, &draws);
+    size_t draws;
+    int rc = slot_size(l, &draws, &l->slot_stride);
     if (rc)
         return rc;
-    draws = round_up(draws, alignof(an_image_draw));
-    l->slot_stride = round_up(draws + o->batch * sizeof(an_image_draw), PAGE);
     rc = make_slot_memory(l);
     if (rc)
         return rc;
@@ -244,11 +269,13 @@ static int start_worker(an_loader *l, int number)
     an_loader_worker *w = &l->workers[number];
     *w = (an_loader_worker){.loader = l, .number = number};
     int rc = an_sample_scratch_create(&w->scratch, l->sampler);
-    if (rc)
-        return rc;
-    rc = an_thread_start(&w->thread, "an-decode", an_loader_worker_run, w);
+    if (!rc && l->block_size)
+        rc = an_loader_payload_worker(l, w);
+    if (!rc)
+        rc = an_thread_start(&w->thread, "an-decode", an_loader_worker_run, w);
     if (rc) {
         an_sample_scratch_free(w->scratch);
+        free(w->sample);
         return rc;
     }
     l->workers_started++;
@@ -298,6 +325,9 @@ int an_loader_build(an_loader *l)
     if (rc)
         return rc;
     l->index = an_dataset_index(o->dataset);
+    rc = an_dataset_headers_create(&l->headers, o->dataset);
+    if (rc)
+        return rc;
     rc = take_subset(l);
     if (rc)
         return rc;
@@ -306,6 +336,9 @@ int an_loader_build(an_loader *l)
         return rc;
     const an_statistics *statistics = o->statistics ? o->statistics : an_dataset_statistics(o->dataset);
     rc = an_sampler_create(&l->sampler, &o->sample, an_dataset_side(o->dataset), statistics);
+    if (rc)
+        return rc;
+    rc = o->decode == AN_DECODE_DEVICE ? an_loader_payload_check(l) : AN_OK;
     if (rc)
         return rc;
     rc = open_reader(l);

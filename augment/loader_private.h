@@ -1,13 +1,17 @@
 /* What the files of the loader share. loader.c makes and frees it and holds the DESIGN, loader_make.c checks options
  * and makes memory and threads, loader_lend.c serves the callers of an_loader_next, loader_run.c is the threads,
- * loader_plan.c says what is read next. */
+ * loader_plan.c says what is read next, loader_check.c compares what was read with the index, loader_payload.c makes
+ * batches of payloads. */
 #ifndef AN_AUGMENT_LOADER_PRIVATE_H
 #define AN_AUGMENT_LOADER_PRIVATE_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "augment/loader.h"
+#include "augment/payload.h"
 #include "base/error.h"
+#include "store/dataset/headers.h"
 
 #define AN_LOADER_SLOTS_MAX 4096
 
@@ -19,6 +23,8 @@ typedef struct an_loader_item {
     uint64_t batch;    /* in order of delivery, from 0 */
     uint64_t record;   /* its number in the dataset */
     uint32_t position; /* in the batch */
+    bool parsed;       /* header_hash holds */
+    uint64_t header_hash;
 } an_loader_item;
 
 /* Where one record belongs. */
@@ -37,6 +43,8 @@ typedef struct {
     an_batch batch;          /* lease is 0 while it is not lent */
     uint32_t missing;        /* samples still to come */
     bool done;               /* nothing is missing: it can be delivered */
+    an_payload *places;      /* of a block of payloads; else NULL */
+    atomic_size_t used;      /* bytes of the block that are taken */
     uint32_t error_position; /* of the sample whose error is kept: the first in the batch */
     an_error_state error;    /* code 0: none */
 } an_loader_slot;
@@ -44,6 +52,7 @@ typedef struct {
 typedef struct {
     an_loader *loader;
     an_sample_scratch *scratch;
+    uint8_t *sample; /* place for one; NULL where batches are samples */
     pthread_t thread;
     int number;
 } an_loader_worker;
@@ -54,6 +63,7 @@ struct an_loader {
     an_reader *reader;
     int advice_fd; /* of the data file, for reading ahead in order block; else -1 */
     const an_index_entry *index;
+    an_dataset_headers *headers; /* of the records that were read; under the lock */
     uint64_t *subset;
     uint64_t count;           /* records of an epoch, all ranks */
     uint64_t steps_per_epoch; /* of this rank */
@@ -70,6 +80,8 @@ struct an_loader {
     an_loader_slot **open; /* batch b, once open and until delivered, lies in *open[b % slots] */
     uint8_t *slot_memory;
     size_t slot_stride, slot_memory_size;
+    size_t block_size;  /* of a batch of payloads at most; 0: batches are samples */
+    bool block_samples; /* a block has room for samples that workers finish */
 
     pthread_t reading_thread;
     bool reading_started;
@@ -99,6 +111,15 @@ an_loader_item *an_loader_list_pop(an_loader_list *list); /* NULL if empty */
 
 /* Check the options and make everything. What it made before a failure is freed by an_loader_free. */
 int an_loader_build(an_loader *loader);
+
+/* Parse what was read for an item and compare it with the index. The payload is not looked at: an_record_verify,
+ * an_record_copy. Without the lock. */
+int an_loader_parse(const an_loader *loader, an_loader_item *it, an_record *out);
+/* Count a record in that an_loader_parse was called for. The lock is held. */
+void an_loader_count_in(an_loader *loader, const an_loader_item *it);
+/* When an epoch's last batch is complete: does every index lead to the record that was written under it? AN_ECORRUPT.
+ * The lock is held. */
+int an_loader_check_epoch(an_loader *loader);
 
 /* Give a free slot to the next batch that has none, if there is one. The lock is held, or no thread runs yet. */
 void an_loader_open(an_loader *loader, an_loader_slot *s);
@@ -133,6 +154,19 @@ bool an_loader_plan_more(const an_loader *loader, const an_loader_plan *plan); /
 void an_loader_plan_aim(an_loader *loader, an_loader_plan *plan, an_loader_item *it);
 /* Ask the kernel to read ahead what is due; call it after aiming a few items. */
 void an_loader_plan_advise(const an_loader *loader, an_loader_plan *plan);
+
+/* Draw for the item's sample, and note in its batch what is known of it. */
+void an_loader_note_sample(const an_loader *loader, const an_loader_item *it, an_loader_slot *s,
+                           const an_record *record, an_sample_draw *draw);
+
+/* Blocks of payloads (loader_payload.c). */
+int an_loader_payload_check(an_loader *loader); /* its options; sets block_size */
+int an_loader_payload_worker(const an_loader *loader, an_loader_worker *w);
+void an_loader_payload_open(an_loader_slot *s);  /* for batch.count samples */
+void an_loader_payload_close(an_loader_slot *s); /* all payloads are there */
+/* Bring an item's payload into its batch. next: the worker's next item, or NULL. */
+int an_loader_payload_make(an_loader *loader, an_loader_worker *w, an_loader_item *it, const an_loader_item *next,
+                           an_loader_slot *s);
 
 /* Thread functions; the argument is the an_loader, or the worker. */
 void *an_loader_reading_run(void *argument);

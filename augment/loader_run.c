@@ -181,22 +181,26 @@ void *an_loader_reading_run(void *argument)
 
 /* ---- workers ---------------------------------------------------------------------------------------------------- */
 
-static int item_make(an_loader *l, an_loader_worker *w, const an_loader_item *it, an_loader_slot *s)
+void an_loader_note_sample(const an_loader *l, const an_loader_item *it, an_loader_slot *s, const an_record *record,
+                           an_sample_draw *draw)
+{
+    an_sampler_draw(l->sampler, l->options.seed, s->batch.epoch, it->record, draw);
+    s->batch.labels[it->position] = record->header.label;
+    s->batch.indices[it->position] = it->record;
+    s->batch.draws[it->position] = (an_image_draw){
+        .shift = {draw->shift[0], draw->shift[1], draw->shift[2]}, .x = draw->x, .y = draw->y, .flip = draw->flip};
+}
+
+static int item_make(an_loader *l, an_loader_worker *w, an_loader_item *it, an_loader_slot *s)
 {
     an_record record;
     an_sample_draw draw;
-    if (it->read.status)
-        return an_reader_read_error(l->reader, &it->read);
-    int rc = an_record_parse(it->read.data, it->read.length, &record);
+    int rc = an_loader_parse(l, it, &record);
     if (!rc && l->options.verify)
         rc = an_record_verify(&record);
     if (rc)
         return rc;
-    an_sampler_draw(l->sampler, l->options.seed, s->batch.epoch, it->record, &draw);
-    s->batch.labels[it->position] = record.header.label;
-    s->batch.indices[it->position] = it->record;
-    s->batch.draws[it->position] = (an_image_draw){
-        .shift = {draw.shift[0], draw.shift[1], draw.shift[2]}, .x = draw.x, .y = draw.y, .flip = draw.flip};
+    an_loader_note_sample(l, it, s, &record, &draw);
     uint8_t *out = (uint8_t *)s->batch.data + it->position * an_sampler_bytes(l->sampler);
     return an_sampler_make(l->sampler, w->scratch, &record, &draw, out);
 }
@@ -214,14 +218,16 @@ static void slot_fail(an_loader *l, an_loader_slot *s, const an_loader_item *it,
 }
 
 /* Items that a worker takes at a time: a few, because a sample may take only microseconds, and taking the lock for each
- * would cost too much; not many, lest other workers have nothing to do. */
-#define CHUNK 4
+ * would cost too much; not many, lest other workers have nothing to do. A payload takes a hundredth of the time. */
+#define CHUNK_SAMPLES 4
+#define CHUNK_PAYLOADS 16
+#define CHUNK CHUNK_PAYLOADS
 
 /* Take the next items, waiting for them. A wait is counted as one for a slot if records are parked for want of one,
  * else as one for records. Returns how many; 0: stop. The lock is held. */
 static int take(an_loader *l, an_loader_item *mine[CHUNK])
 {
-    int count = 0;
+    int count = 0, most = l->block_size ? CHUNK_PAYLOADS : CHUNK_SAMPLES;
     while (!l->stop && !l->ready.head) {
         uint64_t start = an_clock_ns();
         bool parked = l->parked.count > 0;
@@ -231,7 +237,7 @@ static int take(an_loader *l, an_loader_item *mine[CHUNK])
         *(parked ? &l->stats.worker_wait_slot_ns : &l->stats.worker_wait_read_ns) += an_loader_since(l, start);
     }
     int fair = l->ready.count / l->options.threads;
-    while (!l->stop && l->ready.head && count < CHUNK && (count == 0 || count < fair))
+    while (!l->stop && l->ready.head && count < most && (count == 0 || count < fair))
         mine[count++] = an_loader_list_pop(&l->ready);
     return count;
 }
@@ -242,12 +248,13 @@ static an_loader_slot *slot_of(const an_loader *l, const an_loader_item *it)
     return l->open[it->batch % (uint64_t)l->options.slots];
 }
 
-static void work(an_loader *l, an_loader_worker *w, const an_loader_item *it)
+/* next: what this worker does after it; NULL: not known. */
+static void work(an_loader *l, an_loader_worker *w, an_loader_item *it, const an_loader_item *next)
 {
     an_loader_slot *s = slot_of(l, it);
     if (l->options.worker_hook)
         l->options.worker_hook(l->options.worker_hook_context, w->number);
-    int rc = item_make(l, w, it, s);
+    int rc = l->block_size ? an_loader_payload_make(l, w, it, next, s) : item_make(l, w, it, s);
     if (rc)
         slot_fail(l, s, it, rc);
 }
@@ -257,8 +264,11 @@ static void give_back(an_loader *l, an_loader_item *mine[CHUNK], int count)
 {
     for (int i = 0; i < count; i++) {
         an_loader_slot *s = slot_of(l, mine[i]);
+        an_loader_count_in(l, mine[i]);
         if (--s->missing == 0) {
             s->done = true;
+            if (l->block_size)
+                an_loader_payload_close(s);
             if (l->consumers_waiting)
                 pthread_cond_broadcast(&l->delivery);
         }
@@ -278,7 +288,7 @@ void *an_loader_worker_run(void *argument)
         pthread_mutex_unlock(&l->lock);
         uint64_t start = an_clock_ns();
         for (int i = 0; i < count; i++)
-            work(l, w, mine[i]);
+            work(l, w, mine[i], i + 1 < count ? mine[i + 1] : NULL);
         pthread_mutex_lock(&l->lock);
         l->stats.worker_busy_ns += an_loader_since(l, start);
         give_back(l, mine, count);

@@ -29,6 +29,8 @@ typedef struct {
     uint32_t zero;
 } an_payload;
 
+size_t an_payload_align(size_t bytes); /* rounded up to AN_PAYLOAD_ALIGNMENT */
+
 /* Bytes from the block's beginning to places, and to the first payload, of a batch of count samples. */
 size_t an_payload_places_offset(uint32_t count);
 size_t an_payload_first_offset(uint32_t count);

@@ -2,7 +2,7 @@
 #ifndef AN_AUGMENT_SAMPLE_PRIVATE_H
 #define AN_AUGMENT_SAMPLE_PRIVATE_H
 
-#include "augment/pixels.h"
+#include "augment/pixels/pixels.h"
 #include "augment/sample.h"
 
 #define AN_SAMPLE_COLOURS 3

@@ -1,8 +1,8 @@
 /* Codec coef against libjpeg-turbo, on one core, from memory.
  *
  *     bench_coef FOLDER [SIDE [QUALITY]]    times and sizes; by default 256 and 90
- *     bench_coef FOLDER check [SIDE]        how many samples differ from libjpeg-turbo's, over all tiers, three
- *                                           samplings and three qualities
+ *     bench_coef FOLDER check [SIDE]        how many samples differ from libjpeg-turbo's, over all tiers and the
+ *                                           arithmetic of the kernels for devices, three samplings and three qualities
  *
  * Every JPEG file below FOLDER is decoded, its centre square scaled to SIDE x SIDE and encoded again, 4:2:0. What is
  * timed is decoding a random window of 7/8 of the side (224 of 256); coef mirrors every second one. All contenders take
@@ -24,6 +24,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/rng.h"
+#include "benchmarks/bench_coef_device.h"
 #include "store/coef/coef.h"
 #include "store/coef/format.h"
 #include "store/coef/unpack.h"
@@ -299,6 +300,28 @@ static int benchmark(uint32_t side, int quality)
     return rc ? rc : report(side, quality);
 }
 
+/* The same for the arithmetic of the kernels for devices: the whole picture, and a crop of it. */
+static int differing_on_devices(const sample *s, const an_image *expected, uint64_t *differing_sum, uint64_t *compared)
+{
+    uint32_t side = s->image.width, crop = side * 7 / 8;
+    for (int part = 0; part < 2; part++) {
+        uint32_t size = part ? crop : side;
+        an_image_draw draw = {.x = (uint32_t)s->coef.size % (side - size + 1), .flip = (uint32_t)part};
+        draw.y = (uint32_t)s->jpeg.size % (side - size + 1);
+        int rc = bench_coef_device(s->coef.data, s->coef.size, side, size, &draw, out);
+        if (rc)
+            return rc;
+        for (uint32_t i = 0; i < size * size; i++) {
+            uint32_t x = draw.flip ? size - 1 - i % size : i % size, y = i / size;
+            const uint8_t *pixel = expected->pixels + ((size_t)(draw.y + y) * side + draw.x + x) * 3;
+            for (int c = 0; c < 3; c++)
+                *differing_sum += out[3 * (size_t)i + (size_t)c] != pixel[c];
+        }
+        *compared += (uint64_t)size * size * 3;
+    }
+    return AN_OK;
+}
+
 /* Samples of the whole picture that differ, summed over the tiers and the store's JPEG decoder. */
 static int differing(const sample *s, const an_image *expected, uint64_t *differing_sum, uint64_t *compared)
 {
@@ -328,6 +351,7 @@ static int differing(const sample *s, const an_image *expected, uint64_t *differ
 static int check(void)
 {
     static const int qualities[] = {75, 90, 95};
+    uint64_t device_differ = 0, device_compared = 0;
     an_jpeg_encoder *jpeg = NULL;
     an_jpeg_decoder *decoder = NULL;
     an_image expected = {0};
@@ -342,13 +366,17 @@ static int check(void)
                 rc = an_jpeg_decode(decoder, samples[i].jpeg.data, samples[i].jpeg.size, 0, 1u << 28, &expected, NULL);
             if (!rc)
                 rc = differing(&samples[i], &expected, &differ, &compared);
+            if (!rc)
+                rc = differing_on_devices(&samples[i], &expected, &device_differ, &device_compared);
         }
     an_jpeg_encoder_free(jpeg);
     an_jpeg_decoder_free(decoder);
     an_image_free(&expected);
     printf("%llu pictures (%zu photographs), %llu samples compared, %llu differ\n", (unsigned long long)pictures, count,
            (unsigned long long)compared, (unsigned long long)differ);
-    return rc ? rc : differ ? an_error(AN_EINTERNAL, "samples differ") : AN_OK;
+    printf("arithmetic of the kernels for devices: %llu samples compared, %llu differ\n",
+           (unsigned long long)device_compared, (unsigned long long)device_differ);
+    return rc ? rc : differ || device_differ ? an_error(AN_EINTERNAL, "samples differ") : AN_OK;
 }
 
 static int set_up(uint32_t side)

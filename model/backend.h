@@ -38,6 +38,8 @@ typedef struct {
     an_buffer *notes;       /* as in an_exec_options; valid until finish */
     bool direct;
     const an_conversion *conversion; /* for devices that take bytes; valid until finish */
+    const an_image_decoder *decoder; /* for batches that arrive encoded; copied. NULL: none does */
+    int number;                      /* of the device in exec's list, for the decoder */
     bool winograd;                   /* for tests: use Winograd's transform wherever possible, not only where faster */
 } an_backend_options;
 
@@ -113,11 +115,15 @@ typedef struct an_backend_api {
     int (*record_end)(an_backend *const *devices, int count, an_recording **out);
     int (*replay)(an_recording *recording);
 
-    /* Hands images to an input op. Borrowed until result has returned the run's loss, or until synchronize. */
+    /* Hands images to an input op, pixels or an encoded batch. Borrowed until result has returned the run's loss, or
+     * until synchronize. */
     int (*feed)(an_op *op, const an_images *images, uint32_t count);
     /* Optional: announces the images of the next feed, so that they are copied while the device computes. They must not
      * change until then; the next feed may bring others instead. */
     int (*prefetch)(an_op *op, const an_images *images, uint32_t count);
+    /* Optional: devices without it take no encoded batches. What the decoder says of the input op's last feed, whose
+     * work the host has waited for: AN_OK also for pixels. */
+    int (*decoded)(an_op *op, uint32_t *sample);
     /* Sets the labels of a loss op, which are copied. NULL: none; forward then computes probabilities only. */
     int (*labels)(an_op *op, const uint32_t *labels, uint32_t count);
     int (*result)(an_op *op, an_exec_result *out); /* of the loss op's last forward with labels; waits for that only */

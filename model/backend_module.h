@@ -1,4 +1,4 @@
-/* Backends in modules (model/module/module.h): what a program and a module agree about.
+/* Backends in modules (base/module/module.h): what a program and a module agree about.
  *
  * The module exports one symbol, AN_BACKEND_MODULE. Its first member is a version that both must share. Whatever the
  * backend needs of the program is handed over in a table, for two reasons: there must be one copy of what has a state,
@@ -11,11 +11,11 @@
 #include "base/rng.h"
 #include "model/backend.h"
 #include "model/choices.h"
-#include "model/module/module.h"
+#include "base/module/module.h"
 
 /* To be raised with every change of what the two sides share: these tables, the meaning of an_backend_api's functions
  * and of the structs that they take. */
-#define AN_BACKEND_MODULE_VERSION 2
+#define AN_BACKEND_MODULE_VERSION 3
 
 /* Functions of the program. Each is the function of the same name with an_ before it. Texts that are formatted here
  * must not be formats again: pass them to "%s". */
@@ -37,6 +37,8 @@ typedef struct {
     an_backend_host host;
     an_backend_options options;
     an_conversion conversion;
+    an_image_decoder decoder;
+    an_image_decoding decoding;
     an_graph graph;
     an_op_spec spec;
     an_snapshot_part part;

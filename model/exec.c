@@ -82,7 +82,9 @@ static an_backend_options device_options(const an_exec_options *o, const device_
                                 .choices = o->choices,
                                 .notes = o->notes,
                                 .direct = o->direct,
-                                .conversion = o->conversion};
+                                .conversion = o->conversion,
+                                .decoder = o->decoder,
+                                .number = number};
 }
 
 /* A single device runs merged layers where the split ones have such a form. */
@@ -93,6 +95,14 @@ static int graph_place(an_exec *exec, const an_graph *graph, int devices)
     if (rc && rc != AN_EUNSUPPORTED)
         return rc;
     return an_graph_lower(rc ? graph : &fused, devices, &exec->graph);
+}
+
+static int decoder_check(const an_exec *exec, const device_list *list)
+{
+    if (!exec->options.decoder || list->api->decoded)
+        return AN_OK;
+    return an_error(AN_EINVAL, "device '%s' takes finished images: those that arrive encoded are for GPUs",
+                    list->names[0]);
 }
 
 /* Before any device is opened, so that a network that cannot run is refused early. */
@@ -174,6 +184,9 @@ static int exec_make(an_exec *exec, const an_graph *graph)
     int rc = devices_find(&list, exec->options.devices);
     if (rc)
         return rc;
+    rc = decoder_check(exec, &list);
+    if (rc)
+        return rc;
     rc = graph_place(exec, graph, list.count);
     if (rc)
         return rc;
@@ -206,13 +219,16 @@ int an_exec_create(an_exec **out, const an_graph *graph, const an_exec_options *
         return an_error(AN_ENOMEM, "out of memory");
     exec->options = *options;
     exec->mean_side = options->conversion ? options->conversion->side : 1;
+    exec->block_max = options->decoder ? options->decoder->size : 0;
+    exec->damaged = -1;
     rc = exec_make(exec, graph);
     if (rc) {
         an_exec_free(exec);
         return rc;
     }
-    exec->options.devices = NULL; /* both are the caller's memory */
+    exec->options.devices = NULL; /* these are the caller's memory */
     exec->options.conversion = NULL;
+    exec->options.decoder = NULL;
     *out = exec;
     return AN_OK;
 }

@@ -31,6 +31,31 @@ typedef struct {
     double scale;      /* above 0 */
 } an_conversion;
 
+/* What turns a batch that arrives encoded into the bytes that devices convert, on the device itself. A device keeps two
+ * batches in places that take turns, its slots. */
+#define AN_IMAGE_SLOTS 2
+
+typedef struct {
+    int device;        /* number in the list of devices, from 0. A device that is named twice has two numbers */
+    int slot;          /* below AN_IMAGE_SLOTS */
+    const void *block; /* the encoded batch, on the device */
+    size_t size;       /* of the block, bytes */
+    uint32_t count;    /* samples */
+    void *pixels;      /* on the device: place for the samples, in the input format */
+    void *stream;      /* of the device, all decodings of which are queued on this one */
+} an_image_decoding;
+
+/* queue queues the work on the stream and does not wait. result is asked for each decoding, once, when its work is done
+ * and before the next one is queued for its slot: AN_OK, or the code of what was wrong with its first damaged sample,
+ * with a message that does not name the sample; *sample is then its position in the batch. Both are called by the
+ * thread that calls exec. */
+typedef struct {
+    void *context;
+    size_t size; /* bytes of an encoded batch at most */
+    int (*queue)(void *context, const an_image_decoding *decoding);
+    int (*result)(void *context, int device, int slot, uint32_t *sample);
+} an_image_decoder;
+
 typedef struct {
     const char *devices; /* "cpu"; "cpu,cpu": the halves of split layers each on a share of the processors */
     int batch;           /* most samples of a step */
@@ -47,6 +72,8 @@ typedef struct {
                          that a library offers and that compute wrongly, choices that can no longer be kept. NULL: they
                          are not wanted */
     const an_conversion *conversion; /* NULL: bytes are not changed. Used during an_exec_create only */
+    const an_image_decoder *decoder; /* for batches that arrive encoded; AN_EINVAL where devices take finished values.
+                                        Copied; its context must outlive the exec. NULL: no batch is encoded */
     bool columns; /* for comparisons: do not merge the halves of split layers although one device runs both */
 } an_exec_options;
 
@@ -62,9 +89,13 @@ bool an_exec_on_processors(const an_exec *exec);
 /* The format in which step and evaluate take images: final values, or bytes that the device converts. */
 an_format an_exec_input_format(const an_exec *exec);
 
+/* A batch: pixels, or a block for the decoder. */
 typedef struct {
     const void *pixels;         /* samples in the input format */
     const an_image_draw *draws; /* for bytes: one per image, or NULL for no crop, flip and shift. Otherwise unused */
+    const void *block; /* NULL: the batch is pixels. Otherwise it is encoded: a block of memory that begins with
+                          the draws of its images, aligned for them; pixels and draws are unused */
+    size_t block_size; /* bytes */
 } an_images;
 
 /* The rank of a label is the number of classes with a higher probability, or with the same probability and a lower
@@ -79,9 +110,14 @@ typedef struct {
  * devices that queue their work may then still compute gradients, and after an_exec_update the update. Functions that
  * read their values wait for them. images: count samples in the input format, not needed after the call. count may be
  * smaller than batch; the mean is over count. step selects the random numbers of dropout. A loss that is not finite is
- * AN_ECORRUPT; the message names the first layer whose output is not finite. */
+ * AN_ECORRUPT; the message names the first layer whose output is not finite. A damaged sample of an encoded batch fails
+ * the step with the decoder's code and message (an_exec_damaged). */
 int an_exec_step(an_exec *exec, const an_images *images, const uint32_t *labels, uint32_t count, uint64_t step,
                  an_exec_result *out);
+
+/* The position in its batch of the damaged sample for which the last step or evaluation failed; -1 if it did not fail,
+ * or for another reason. */
+int64_t an_exec_damaged(const an_exec *exec);
 
 /* Announces the images of the step after the next one, so that they are copied to the devices while the next step runs.
  * They must not change until they have been stepped. This is a hint: a step may take other images instead. */
@@ -108,8 +144,8 @@ int an_exec_wait(an_exec *exec);
 
 /* Forward without dropout. probabilities: count x classes floats, row by row; may be NULL. labels and out may be NULL;
  * without labels out stays as it is. Waits for the result in any case, so images and labels may be overwritten when it
- * returns. A loss or, without labels, outputs that are not finite are AN_ECORRUPT as in
- * an_exec_step. */
+ * returns. A loss or, without labels, outputs that are not finite are AN_ECORRUPT as in an_exec_step, and so is a
+ * damaged sample. */
 int an_exec_evaluate(an_exec *exec, const an_images *images, const uint32_t *labels, uint32_t count,
                      float *probabilities, an_exec_result *out);
 
@@ -160,8 +196,8 @@ void an_exec_layers_reset(an_exec *exec);
 /* Seconds since the last call, by the clock of the device that was idle for the largest part of them. All 0 if devices
  * have no clocks. */
 typedef struct {
-    double idle;  /* the device waited for a batch: it was not queued yet, or its images had not arrived */
-    double copy;  /* the part of idle in which the batch was queued and its images were being copied */
+    double idle; /* the device waited for a batch: it was not queued yet, or its images had not arrived */
+    double copy; /* the part of idle in which the batch was queued and its images were being copied, or decoded there */
     double total; /* idle or not */
 } an_device_time;
 int an_exec_device_time(an_exec *exec, an_device_time *out);

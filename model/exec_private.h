@@ -22,11 +22,13 @@ struct an_exec {
     an_op *ops[AN_GRAPH_NODES_MAX];
     uint64_t op_memory[AN_GRAPH_NODES_MAX];
     an_lanes *lanes;
-    int loss;           /* number of the loss node */
-    float *outputs;     /* batch x classes: room for probabilities that are checked but not asked for */
-    int mean_side;      /* of the mean image that devices subtract; 1 if a colour or nothing is subtracted */
-    an_images prefetch; /* announced by an_exec_prefetch, for the next step's job; no pixels: none */
-    uint32_t prefetch_count;
+    int loss;                /* number of the loss node */
+    float *outputs;          /* batch x classes: room for probabilities that are checked but not asked for */
+    int mean_side;           /* of the mean image that devices subtract; 1 if a colour or nothing is subtracted */
+    size_t block_max;        /* bytes of an encoded batch at most; 0: there is no decoder */
+    int64_t damaged;         /* an_exec_damaged */
+    an_images prefetch;      /* announced by an_exec_prefetch, for the next step's job */
+    uint32_t prefetch_count; /* 0: none are announced */
     an_exec_parameter_place parameters[2 * AN_GRAPH_NODES_MAX];
     int parameter_count;
 };

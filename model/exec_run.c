@@ -6,16 +6,33 @@
 #include "base/error.h"
 #include "model/exec_private.h"
 
+static bool block_fits(const an_exec *exec, const an_images *images, uint32_t count)
+{
+    return !images->block ||
+           (images->block_size >= count * sizeof(an_image_draw) && images->block_size <= exec->block_max);
+}
+
+static int block_check(const an_exec *exec, const an_images *images, uint32_t count)
+{
+    if (block_fits(exec, images, count))
+        return AN_OK;
+    if (!exec->block_max)
+        return an_error(AN_EINVAL, "a batch is encoded, but this network was made without a decoder");
+    return an_error(AN_EINVAL, "an encoded batch of %u images in %zu bytes: it must be %zu to %zu", count,
+                    images->block_size, count * sizeof(an_image_draw), exec->block_max);
+}
+
 /* Devices read the mean image at the place of each crop, which must lie inside it. */
 static int draws_check(const an_exec *exec, const an_images *images, uint32_t count)
 {
-    if (exec->mean_side == 1 || !images->draws || an_exec_input_format(exec).dtype != AN_DTYPE_U8)
+    const an_image_draw *draws = images->block ? images->block : images->draws;
+    if (exec->mean_side == 1 || !draws || an_exec_input_format(exec).dtype != AN_DTYPE_U8)
         return AN_OK;
     uint32_t room = (uint32_t)(exec->mean_side - exec->graph.input_side);
     for (uint32_t i = 0; i < count; i++)
-        if (images->draws[i].x > room || images->draws[i].y > room)
+        if (draws[i].x > room || draws[i].y > room)
             return an_error(AN_EINVAL, "image %u lies at %u, %u: a crop of %d leaves the mean image of %d pixels", i,
-                            images->draws[i].x, images->draws[i].y, exec->graph.input_side, exec->mean_side);
+                            draws[i].x, draws[i].y, exec->graph.input_side, exec->mean_side);
     return AN_OK;
 }
 
@@ -27,6 +44,9 @@ static int batch_check(const an_exec *exec, const an_images *images, const uint3
         if (labels[i] >= (uint32_t)exec->graph.classes)
             return an_error(AN_EINVAL, "label %u of sample %u: the network has %d classes", labels[i], i,
                             exec->graph.classes);
+    int rc = block_check(exec, images, count);
+    if (rc)
+        return rc;
     return draws_check(exec, images, count);
 }
 
@@ -67,10 +87,29 @@ static int not_finite(an_exec *exec, uint32_t count, const char *noticed)
     return an_error(AN_ECORRUPT, "%s although every layer's output is finite", noticed);
 }
 
+/* What the decoder says of an encoded batch on each device that read it. The loss depends on all of them, so whoever
+ * waited for it may ask. */
+static int decoded_check(an_exec *exec)
+{
+    an_error_state first = {0};
+    for (int i = 0; i < exec->graph.count && exec->block_max; i++) {
+        uint32_t sample = 0;
+        int rc = exec->graph.nodes[i].kind == AN_OP_INPUT ? exec->api->decoded(exec->ops[i], &sample) : AN_OK;
+        if (!rc || first.code)
+            continue;
+        an_error_save(&first, rc);
+        exec->damaged = sample;
+    }
+    return first.code ? an_error_restore(&first) : AN_OK;
+}
+
 static int result_take(an_exec *exec, uint32_t count, an_exec_result *out)
 {
     char noticed[48];
     int rc = exec->api->result(exec->ops[exec->loss], out);
+    if (rc)
+        return rc;
+    rc = decoded_check(exec);
     if (rc || isfinite(out->loss))
         return rc;
     snprintf(noticed, sizeof noticed, "loss is %g", out->loss);
@@ -96,7 +135,8 @@ int an_exec_step(an_exec *exec, const an_images *images, const uint32_t *labels,
                         .queue = true,
                         .same = count == (uint32_t)exec->options.batch};
     int rc = batch_check(exec, images, labels, count);
-    exec->prefetch = (an_images){0}; /* the job has it now */
+    exec->prefetch_count = 0; /* the job has it now */
+    exec->damaged = -1;
     if (rc)
         return rc;
     if (!exec->options.training || !labels)
@@ -113,8 +153,14 @@ int an_exec_step(an_exec *exec, const an_images *images, const uint32_t *labels,
 
 void an_exec_prefetch(an_exec *exec, const an_images *images, uint32_t count)
 {
-    exec->prefetch = count && count <= (uint32_t)exec->options.batch ? *images : (an_images){0};
-    exec->prefetch_count = count;
+    bool fits = count <= (uint32_t)exec->options.batch && block_fits(exec, images, count);
+    exec->prefetch = *images;
+    exec->prefetch_count = fits ? count : 0;
+}
+
+int64_t an_exec_damaged(const an_exec *exec)
+{
+    return exec->damaged;
 }
 
 int an_exec_update(an_exec *exec, const an_sgd *sgd)
@@ -160,6 +206,7 @@ int an_exec_evaluate(an_exec *exec, const an_images *images, const uint32_t *lab
     an_exec_result result;
     float *outputs = probabilities ? probabilities : exec->outputs;
     int rc = batch_check(exec, images, labels, count);
+    exec->damaged = -1;
     if (rc)
         return rc;
     rc = exec->api->labels(loss, labels, count);
@@ -174,5 +221,8 @@ int an_exec_evaluate(an_exec *exec, const an_images *images, const uint32_t *lab
         return rc;
     if (labels)
         return result_take(exec, count, out ? out : &result);
+    rc = decoded_check(exec);
+    if (rc)
+        return rc;
     return outputs_check(exec, count, outputs);
 }

@@ -30,10 +30,10 @@ typedef struct {
     bool phases[AN_LANES_PHASES];           /* which to do; always in this order */
     int (*each)(void *context, int device); /* called after the phases, for each device by its lane; NULL: nothing is */
     void *context;
-    an_images next; /* images of a later job, to be sent to the devices after the phases; no pixels: none */
-    uint32_t next_count;
-    bool queue; /* do not wait at the end for devices that queue their work, unless the job fails */
-    bool same;  /* jobs with this set differ only in images, labels and run.step, so they may be recorded */
+    an_images next;      /* images of a later job, to be sent to the devices after the phases */
+    uint32_t next_count; /* 0: there are none */
+    bool queue;          /* do not wait at the end for devices that queue their work, unless the job fails */
+    bool same;           /* jobs with this set differ only in images, labels and run.step, so they may be recorded */
 } an_lanes_job;
 
 /* Lanes' threads, and the threads that those start, each keep to their own share of the processors. */

@@ -111,7 +111,7 @@ static int next_fetch(const an_lanes *lanes, int device, const an_lanes_job *job
 {
     const an_lanes_work *w = &lanes->work;
     int rc = AN_OK;
-    for (int i = 0; i < w->graph->count && !rc && job->next.pixels && w->api->prefetch; i++)
+    for (int i = 0; i < w->graph->count && !rc && job->next_count && w->api->prefetch; i++)
         if (w->graph->nodes[i].kind == AN_OP_INPUT &&
             (device == AN_LANES_ALL_DEVICES || w->graph->nodes[i].device == device))
             rc = w->api->prefetch(w->ops[i], &job->next, job->next_count);

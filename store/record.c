@@ -7,6 +7,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "store/image/image.h"
+#include "store/record_copy_private.h"
 
 enum { OFFSET_CHECK = 28 }; /* the header checksum covers everything before it */
 
@@ -69,9 +70,13 @@ int an_record_parse(const uint8_t *bytes, size_t size, an_record *out)
     return AN_OK;
 }
 
+int an_record_damaged(void)
+{
+    return an_error(AN_ECORRUPT, "damaged record payload: checksum differs");
+}
+
 int an_record_verify(const an_record *record)
 {
-    if (XXH3_64bits(record->payload, record->header.length) != record->header.checksum)
-        return an_error(AN_ECORRUPT, "damaged record payload: checksum differs");
-    return AN_OK;
+    bool same = XXH3_64bits(record->payload, record->header.length) == record->header.checksum;
+    return same ? AN_OK : an_record_damaged();
 }

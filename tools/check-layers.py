@@ -17,6 +17,7 @@ MODEL = {"model", "model/graph", "model/nets"}
 ROOMS = {
     "base": set(),
     "base/text": {"base"},
+    "base/module": {"base"},
     "base/program": {"base", "base/text"},
 
     "store/image": {"base"},
@@ -34,12 +35,15 @@ ROOMS = {
     "ingest/run": {"base", "base/text", "base/program", *STORE, "ingest/sources", "ingest/picture"},
     "ingest/commands": {"base", "base/text", "base/program", *STORE, "ingest/sources", "ingest/picture", "ingest/run"},
 
-    "augment": {"base", "base/text", *STORE},
+    "augment/pixels": {"base"},
+    "augment": {"base", "base/module", "base/text", "augment/pixels", *STORE},
+    "augment/cuda/kernels": {"base", "augment", "augment/pixels", "store/image", "store/image/planes", "store/coef"},
+    "augment/cuda": {"base", "augment", "augment/cuda/kernels", "store/coef", "store/image"},
+    "augment/cuda/module": {"base", "augment", "augment/cuda"},
 
     "model/graph": {"base"},
     "model/nets": {"base", "model/graph"},
-    "model/module": {"base"},
-    "model": {"base", "base/text", "model/graph", "model/module"},
+    "model": {"base", "base/module", "base/text", "model/graph"},
     "model/cpu/kernels": {"base"},
     "model/cpu": {"base", "model", "model/graph", "model/cpu/kernels"},
     "model/cuda/kernels": {"base"},
@@ -92,7 +96,7 @@ FENCED = [
     (r"(oneapi/)?(dnnl/)?dnnl.*\.h", r"model/cpu/.*", "model/cpu"),
     (r"nccl.*\.h|mpi\.h", r"train/group/.*", "train/group"),
     (r"(cuda|cublas|cudnn|curand|nvml|nvtx|nvToolsExt|driver_types|vector_types|cooperative_groups).*",
-     r"model/cuda/.*", "model/cuda"),
+     r"(model|augment)/cuda/.*", "model/cuda and augment/cuda"),
     (r"(cblas|fts)\.h", r"tools/show/content/.*", "tools/show/content"),
 ]
 SOURCES = {".c", ".h", ".cu", ".cuh", ".in", ".inc"}

@@ -52,7 +52,7 @@ step() {
     status=$? seconds=$(($(date +%s) - began))
     cat "$work/said" >>"$report"
     sed -n 's/^\(an-[a-z-]*: \)\{0,1\}warning: //p' "$work/said" >>"$work/warnings"
-    figure=$(sed -n "$pattern" "$work/said" | tail -3 | paste -s -d ';' -)
+    figure=$(sed -n "$pattern" "$work/said" | tail -4 | paste -s -d ';' -)
     case $status in
     0) result=ok ;;
     77) result=skipped figure=${figure:-$(tail -1 "$work/said")} skipped=$((skipped + 1)) ;;
@@ -80,8 +80,9 @@ if [ -f "$here/../CMakeLists.txt" ]; then
     step "configure" 600 '' cmake -S "$source" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DAN_CUDA=ON
     step "build" 3600 '' ninja -C "$build"
     step "tests, on emulated devices and on real ones" 1800 '/tests passed/p' ctest --test-dir "$build" --output-on-failure \
-        -R 'gpu_ops|cuda|emu_[^tg]|model|engines'
+        -R 'gpu_|cuda|emu_[^tg]|model|engines'
     bin=$build/bin tests=$build/tests/model python=$source/tests/emu model=$source/tools/gpu-model.py torch=$source/tools/gpu-torch.py
+    decode=$build/tests/augment/test_gpu_decode bench=$build/benchmarks/bench_gpu_decode
     export PYTHONPATH="$source/docs" AN_CUDA_MODULE="${AN_CUDA_MODULE:-$build/lib/an/an_cuda.so}"
 else
     prefix=$(cd "$here/../.." && pwd) && bin=$prefix/bin python=$here/tests model=$here/tests/gpu-model.py torch=$here/tests/gpu-torch.py
@@ -110,6 +111,22 @@ pictures() {
     step "make pictures" 60 '' "$bin/an-ingest" "$work/idx/train-images-idx3-ubyte" "$dataset"
     rm -rf "$work/idx" "$work/sixteen"
     [ -e "$dataset" ] || { say "no pictures: see $report"; exit 1; }
+}
+
+# The pictures as coefficients, which devices decode, in $coef. A large dataset is not written again.
+coefficients() {
+    coef=''
+    [ "$gpus" -gt 0 ] || return
+    "$bin/an-ingest" info --json "$dataset" >"$work/info"
+    count=$(sed -n 's/^  "records": \([0-9]*\).*/\1/p' "$work/info")
+    if [ "$(sed -n '/^  "codecs"/,/}/s/^ *"coef": \([0-9]*\).*/\1/p' "$work/info")" = "$count" ]; then
+        coef=$dataset
+    elif [ "$count" -gt 50000 ]; then
+        skip "the pictures as coefficients" "too many: give a dataset of codec coef"
+    else
+        step "the pictures as coefficients" 60 '' "$bin/an-ingest" transcode --quiet --codec coef "$dataset" "$work/coef"
+        [ ! -e "$work/coef" ] || coef=$work/coef
+    fi
 }
 
 # The largest usual crop that the images and AlexNet allow; sets crop and network, or ends with the remedy.
@@ -169,7 +186,9 @@ compare_times() {
 speed='s/^speed  *\(.*\)/\1/p'
 graphs='s/^speed .*: \([0-9.]* images.s\),.*/\1/p; s/^graphs  *\(.*\)/\1/p'
 loader='s/^  full  *\(.*\)/\1/p'
-trained='s/^speed  *\(.*\)/\1/p; s/^data  *\(.*the network waited.*\)/\1/p; s/^devices  *\(idle.*\)/\1/p'
+alone='s/^u8 NHWC *batch *\([0-9]*: *[0-9.]* us (rows [0-9.]*, pixels [0-9.]*)\).*; \([0-9]* images.s\),.*/batch \1, \2/p'
+undecoded='s/^  decoding on  *//p; s/^  device  *//p'
+trained='s/^speed  *\(.*\)/\1/p; s/^data  *\(.*the network waited.*\)/\1/p; s/^devices  *\(idle.*\)/\1/p; s/^processors  *\(.*\)/\1/p'
 held='s/^time .*\(checkpoints .*\)/\1/p; s/^devices  *\(idle.*\)/\1/p'
 
 step "the machine" 10 '' sh -c 'date -u; nproc; uname -sr; sed -n "s/^model name[^:]*: //p" /proc/cpuinfo | sort | uniq -c; free -g | head -2'
@@ -189,6 +208,17 @@ else
     skip "every operation against the reference" "no test_gpu_ops in '${tests:-}'"
 fi
 
+coefficients
+decode=${decode:-${tests:-}/test_gpu_decode} bench=${bench:-${tests:-}/bench_gpu_decode}
+if [ -x "$decode" ]; then
+    gpu_step "decoding on the GPU against the host" 45 's/^\[ *\(PASSED\|FAILED\) *\] \(.*test.*\)/\1 \2/p' "$decode"
+else
+    skip "decoding on the GPU against the host" "no test_gpu_decode in '${tests:-}'"
+fi
+
+[ -z "$coef" ] || [ ! -x "$bench" ] ||
+    gpu_step "decoding alone, from and to the GPU's memory" 40 "$alone" "$bench" "$coef"
+
 batches=${BATCHES:-128 512} cases=''
 common="--network $network --crop $crop --batch ${batches%% *} --rate 0.0001" # a rate at which no network diverges: speed is measured
 for batch in $batches; do
@@ -203,6 +233,14 @@ done
 {
     gpu_step "200 steps with loading: cuda:0, bf16" 30 "$trained" "$bin/an-train" $common --devices cuda:0 --precision bf16 --steps 200 \
         "$@" "$dataset"
+    if [ -n "$coef" ]; then
+        for where in host device; do
+            gpu_step "200 steps, decoded by the $where: bf16" 30 "$trained" "$bin/an-train" $common --devices cuda:0 \
+                --precision bf16 --steps 200 --decode $where "$@" "$coef"
+        done
+    fi
+    [ -z "$coef" ] || gpu_step "the loader, decoding on the GPU" 30 "$undecoded" "$bin/an-bench-io" --decode device --devices cuda:0 \
+        --stage full --rounds 1 --seconds 1 --crop "$crop" --batch "${batches%% *}" "$coef"
     gpu_step "two logical devices on one GPU: bf16" 25 "$graphs" "$bin/an-train" $common --dry-run --devices cuda:0,cuda:0 --precision bf16 \
         "$@" "$dataset"
     gpu_step "40 steps, a checkpoint every 10: bf16" 35 "$held" "$bin/an-train" $common --devices cuda:0 --precision bf16 --steps 40 \
@@ -220,17 +258,24 @@ rm -rf "$work/saved"
 
 if ! command -v python3 >/dev/null; then
     skip "training as on the CPU, resuming, moving" "no python3"
+    skip "decoding on the GPU: training, resuming" "no python3"
     skip "PyTorch, the same network" "no python3"
 elif [ "$gpus" -eq 0 ]; then
     skip "training as on the CPU, resuming, moving" "no GPU"
+    skip "decoding on the GPU: training, resuming" "no GPU"
     skip "PyTorch, the same network" "no GPU"
 else
     step "training as on the CPU, resuming, moving" 75 '$p' python3 "$python/trainer.py" real
+    step "decoding on the GPU: training, resuming" 60 '$p' python3 "$python/decode.py" real
     for how in eager compiled; do
         # shellcheck disable=SC2086
         step "PyTorch, the same network: $how" 60 '1p' python3 "$torch" $how 25 $cases
         sed -n "s/^\([a-z0-9]* [0-9]*\) $how \([0-9.]*\) ms.*/\1 $how \2/p" "$work/said" >>"$work/times"
     done
+    "$bin/an-ingest" export --quiet --count 2048 "$dataset" "$work/files" >/dev/null 2>&1 # as PNG where there are no JPEGs
+    step "nvJPEG, the same pictures whole" 30 's/^nvjpeg \([0-9]*\) \(.*\)/batch \1: \2/p' python3 "$torch" nvjpeg 6 "$work/files" \
+        128 512 2048
+    rm -rf "$work/files"
 fi
 
 # shellcheck disable=SC2086
@@ -244,15 +289,18 @@ fi
 
 PATH=$PATH:/usr/local/cuda/bin
 spare=yes # what is not done in time is skipped
-for tool in memcheck racecheck; do
-    if [ ! -x "$ops" ]; then
-        skip "compute-sanitizer, $tool" "no test_gpu_ops in '${tests:-}'"
-    elif ! command -v compute-sanitizer >/dev/null; then
-        skip "compute-sanitizer, $tool" "no compute-sanitizer"
-    else
-        gpu_step "compute-sanitizer, $tool" 60 's/.*ERROR SUMMARY: //p; s/.*RACECHECK SUMMARY: //p' compute-sanitizer --tool $tool --error-exitcode 1 \
-            "$ops"
-    fi
+for program in "$ops" "$decode"; do
+    for tool in memcheck racecheck; do
+        name="compute-sanitizer, $tool: ${program##*/test_}"
+        if [ ! -x "$program" ]; then
+            skip "$name" "no ${program##*/} in '${tests:-}'"
+        elif ! command -v compute-sanitizer >/dev/null; then
+            skip "$name" "no compute-sanitizer"
+        else
+            gpu_step "$name" 60 's/.*ERROR SUMMARY: //p; s/.*RACECHECK SUMMARY: //p' compute-sanitizer --tool $tool --error-exitcode 1 \
+                "$program"
+        fi
+    done
 done
 spare=''
 step "the loader alone" 25 "$loader" "$bin/an-bench-io" --rounds 1 --seconds 0.5 --warm-up 0.1 --crop "$crop" "$dataset"

@@ -3,10 +3,14 @@
 and fp32 by what products and convolutions may round.
 
 usage: gpu-torch.py eager|compiled SECONDS PRECISION:BATCH...      as in gpu-torch.py compiled 60 bf16:128 tf32:128
+       gpu-torch.py nvjpeg SECONDS FOLDER BATCH...                  images/s of nvJPEG, as torchvision calls it
 
-A line for each case, the faster of launching operation by operation and replaying a CUDA graph; no case is begun after SECONDS. Exit
-status: 0, or 77 where PyTorch or a GPU is missing.
+A line for each case, the faster of launching operation by operation and replaying a CUDA graph; no case is begun after SECONDS. nvjpeg decodes
+the JPEG files of FOLDER's subfolders, which are in memory, whole and in batches; SECONDS are those of all batches. Exit status: 0, or 77 where
+PyTorch, torchvision, files or a GPU are missing.
 """
+import glob
+import os
 import statistics
 import sys
 import time
@@ -86,8 +90,36 @@ def measure(how, precision, batch):
           (f", graph {graph:.2f} ms" if graph else ""), flush=True)
 
 
+def decode(seconds, folder, batches):
+    try:
+        from torchvision.io import decode_jpeg, read_file
+    except ImportError as missing:
+        print(f"no torchvision: {missing}")
+        sys.exit(77)
+    files = [read_file(path) for path in sorted(glob.glob(os.path.join(folder, "*", "*.jpg")))]
+    if not files:
+        print(f"no JPEG files in '{folder}'")
+        sys.exit(77)
+    for batch in batches:
+        def run(first, batch=batch):
+            decode_jpeg([files[(first + i) % len(files)] for i in range(batch)], device="cuda")
+
+        for warm in range(3):
+            run(warm * batch)
+        torch.cuda.synchronize()
+        began, done = time.monotonic(), 0
+        while time.monotonic() - began < seconds / len(batches):
+            run(done)
+            done += batch
+        torch.cuda.synchronize()
+        print(f"nvjpeg {batch} {done / (time.monotonic() - began):.0f} images/s", flush=True)
+
+
 def main(how, limit, cases):
     print(f"PyTorch {torch.__version__}, cuDNN {torch.backends.cudnn.version()}, {torch.cuda.get_device_name()}", flush=True)
+    if how == "nvjpeg":
+        decode(limit, cases[0], [int(batch) for batch in cases[1:]])
+        return
     torch.backends.cudnn.benchmark = True
     deadline = time.monotonic() + limit
     for case in cases:
@@ -99,7 +131,7 @@ def main(how, limit, cases):
         torch.cuda.empty_cache()
 
 
-if len(sys.argv) < 4 or sys.argv[1] not in ("eager", "compiled"):
+if len(sys.argv) < 4 or sys.argv[1] not in ("eager", "compiled", "nvjpeg"):
     print(__doc__, file=sys.stderr)
     sys.exit(2)
 main(sys.argv[1], float(sys.argv[2]), sys.argv[3:])

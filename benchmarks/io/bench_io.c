@@ -49,7 +49,8 @@ static bench_result median(bench_result *rounds, int count)
 /* The stages of one round. */
 typedef struct {
     bench_result read, decode, sample, memory;
-    bench_full full[BENCH_THREADS_MAX];
+    bench_full full[BENCH_THREADS_MAX], payload[BENCH_THREADS_MAX];
+    bench_device device;
 } bench_round;
 
 static int measure_read(const bench_config *config, const an_dataset *dataset, bench_round *out)
@@ -65,7 +66,7 @@ static int most_threads(const bench_config *config)
 
 static int measure_decode(const bench_config *config, const an_dataset *dataset, bench_round *out)
 {
-    if (!wants(config, BENCH_DECODE))
+    if (!wants(config, BENCH_DECODE) || !bench_decodes_here(config))
         return AN_OK;
     int rc = bench_run_decode(config, dataset, most_threads(config), &out->decode);
     if (rc)
@@ -75,21 +76,37 @@ static int measure_decode(const bench_config *config, const an_dataset *dataset,
 
 static int measure_memory(const bench_config *config, const an_dataset *dataset, bench_round *out)
 {
-    if (config->stage != BENCH_ALL)
+    if (config->stage != BENCH_ALL || !bench_decodes_here(config))
         return AN_OK;
     return bench_run_memory(config, dataset, most_threads(config), &out->memory);
 }
 
-static int measure_full(const bench_config *config, const an_dataset *dataset, bench_round *out)
+/* The loader with each number of threads. */
+static int measure_loader(const bench_config *config, const an_dataset *dataset, an_decode_place decode,
+                          bench_full out[BENCH_THREADS_MAX])
 {
-    for (int i = 0; wants(config, BENCH_FULL) && i < config->thread_counts; i++) {
+    for (int i = 0; i < config->thread_counts; i++) {
         if (config->cold)
             bench_drop_cache(dataset);
-        int rc = bench_run_full(config, dataset, config->threads[i], &out->full[i]);
+        int rc = bench_run_full(config, dataset, decode, config->threads[i], &out[i]);
         if (rc)
             return rc;
     }
     return AN_OK;
+}
+
+static int measure_full(const bench_config *config, const an_dataset *dataset, bench_round *out)
+{
+    int rc = AN_OK;
+    if (!wants(config, BENCH_FULL))
+        return AN_OK;
+    if (bench_decodes_here(config))
+        rc = measure_loader(config, dataset, AN_DECODE_HOST, out->full);
+    if (!rc && bench_decodes_there(config))
+        rc = measure_loader(config, dataset, AN_DECODE_DEVICE, out->payload);
+    if (!rc && bench_decodes_there(config) && config->devices)
+        rc = bench_run_device(config, dataset, most_threads(config), &out->device);
+    return rc;
 }
 
 static int measure_round(const bench_config *config, const an_dataset *dataset, bench_round *out)
@@ -108,22 +125,41 @@ static int measure_round(const bench_config *config, const an_dataset *dataset, 
     return measure_full(config, dataset, out);
 }
 
+static void take_device(const bench_round *rounds, int count, bench_device *out)
+{
+    bench_result decode[BENCH_ROUNDS_MAX];
+    bench_full full[BENCH_ROUNDS_MAX];
+    for (int i = 0; i < count; i++) {
+        decode[i] = rounds[i].device.decode;
+        full[i] = rounds[i].device.full;
+    }
+    *out = (bench_device){
+        .decode = median(decode, count), .full = median_full(full, count), .memory = rounds[0].device.memory};
+}
+
 static void take_medians(const bench_config *config, bench_round *rounds, bench_report *report)
 {
     bench_result results[BENCH_ROUNDS_MAX];
     bench_full full[BENCH_ROUNDS_MAX];
-    int n = config->rounds;
+    int n = config->rounds, loaders = wants(config, BENCH_FULL) ? config->thread_counts : 0;
     for (size_t stage = 0; stage < 4; stage++) {
         for (int i = 0; i < n; i++)
             results[i] = (&rounds[i].read)[stage];
         (&report->read)[stage] = median(results, n);
     }
-    report->full_count = wants(config, BENCH_FULL) ? config->thread_counts : 0;
+    report->full_count = bench_decodes_here(config) ? loaders : 0;
+    report->payload_count = bench_decodes_there(config) ? loaders : 0;
     for (int k = 0; k < report->full_count; k++) {
         for (int i = 0; i < n; i++)
             full[i] = rounds[i].full[k];
         report->full[k] = median_full(full, n);
     }
+    for (int k = 0; k < report->payload_count; k++) {
+        for (int i = 0; i < n; i++)
+            full[i] = rounds[i].payload[k];
+        report->payload[k] = median_full(full, n);
+    }
+    take_device(rounds, n, &report->device);
 }
 
 static int measure(const bench_config *config, const an_dataset *dataset, bench_report *report)
@@ -136,8 +172,12 @@ static int measure(const bench_config *config, const an_dataset *dataset, bench_
         rc = measure_round(config, dataset, &rounds[i]);
     take_medians(config, rounds, report);
     free(rounds);
-    if (rc || config->stage != BENCH_ALL)
+    if (rc || !bench_last(report))
         return rc;
+    if (!report->full_count)
+        return bench_judge_device(config, report);
+    if (config->stage != BENCH_ALL)
+        return AN_OK;
     return bench_judge(config, dataset, report);
 }
 
@@ -148,8 +188,13 @@ static int check(bench_config *config, const an_dataset *dataset)
     int rc = bench_parse_threads(config);
     if (rc)
         return rc;
+    if (config->devices && config->decode == AN_DECODE_HOST)
+        return an_error(AN_EINVAL, "--devices %s decodes nothing with --decode host: leave one out", config->devices);
     if (config->epochs)
         config->warm_up = 0;
+    rc = bench_decodes_there(config) && config->devices ? bench_check_device(config, dataset) : AN_OK;
+    if (rc)
+        return rc;
     rc = an_sampler_create(&sampler, &loader.sample, an_dataset_side(dataset), an_dataset_statistics(dataset));
     if (rc)
         return rc;
@@ -166,9 +211,8 @@ static int measure_and_print(bench_config *config, const an_dataset *dataset, be
     if (rc)
         return rc;
     rc = config->json ? bench_print_json(config, dataset, report) : bench_print_text(config, dataset, report);
-    if (rc || !config->chart || !report->full_count)
-        return rc;
-    return bench_write_chart(config->chart, &report->full[report->full_count - 1]);
+    const bench_full *drawn = bench_last(report);
+    return rc || !config->chart || !drawn ? rc : bench_write_chart(config->chart, drawn);
 }
 
 static int run(int argc, char **argv, bench_report *report)
@@ -207,6 +251,9 @@ int main(int argc, char **argv)
         rc = run(argc, argv, &report);
     for (int i = 0; i < report.full_count; i++)
         free(report.full[i].samples);
+    for (int i = 0; i < report.payload_count; i++)
+        free(report.payload[i].samples);
+    free(report.device.full.samples);
     if (rc < 0)
         an_log(AN_LOG_ERROR, "%s", an_error_message());
     if (fflush(stdout) && rc >= 0) {

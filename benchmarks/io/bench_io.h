@@ -13,9 +13,13 @@
 
 typedef enum { BENCH_ALL, BENCH_READ, BENCH_DECODE, BENCH_FULL } bench_stage;
 
+/* --decode: an_decode_place, or both. */
+enum { BENCH_AUTO = AN_DECODE_DEVICE + 1 };
+
 typedef struct {
     const char *threads_text; /* "2", "1,2,4" or "1..4" */
-    int stage, rounds, batch, crop, dtype, layout, channels, mean, engine, depth, slots, order;
+    const char *devices;      /* NULL: none */
+    int stage, decode, rounds, batch, crop, dtype, layout, channels, mean, engine, depth, slots, order;
     uint64_t block, seed, batches, epochs;
     double seconds, warm_up, resized, jitter, compute_ms;
     bool centre, no_flip, no_verify, cold, json;
@@ -43,8 +47,10 @@ typedef struct {
     an_loader_stats stats;
     an_reader_engine engine;
     char note[256];
-    double starved;        /* share of the time that the consumer waited */
-    bench_sample *samples; /* caller frees */
+    double starved;         /* share of the time that the consumer waited */
+    uint64_t bus_bytes;     /* of batches: what a device would be sent */
+    uint64_t payload_bytes; /* the payloads in them; 0: batches are samples */
+    bench_sample *samples;  /* caller frees */
     size_t sample_count;
 } bench_full;
 
@@ -57,6 +63,9 @@ double bench_cost(const bench_result *result); /* seconds of a thread for an ima
 /* Seconds of a processor for an image: other load on the machine changes them less than bench_cost. */
 double bench_cpu_cost(const bench_result *result);
 an_loader_options bench_loader_options(const bench_config *config, const an_dataset *dataset, int threads);
+/* Whether the loader is measured with samples; and with undecoded records. */
+bool bench_decodes_here(const bench_config *config);
+bool bench_decodes_there(const bench_config *config);
 
 /* Records in memory, to measure what a dataset's images would cost in another codec. */
 typedef struct {
@@ -83,7 +92,30 @@ int bench_run_sample(const bench_config *config, const an_dataset *dataset, cons
                      bench_result *out);
 /* A finished sample copied to such memory, again and again: as fast as memory takes batches. */
 int bench_run_memory(const bench_config *config, const an_dataset *dataset, int threads, bench_result *out);
-int bench_run_full(const bench_config *config, const an_dataset *dataset, int threads, bench_full *out);
+/* The loader. decode: what its batches hold. */
+int bench_run_full(const bench_config *config, const an_dataset *dataset, an_decode_place decode, int threads,
+                   bench_full *out);
+
+/* Who takes the loader's batches: take is called for each and sees to its release, end when the last was taken. */
+typedef struct {
+    int (*take)(void *context, an_loader *loader, const an_batch *batch);
+    int (*end)(void *context, an_loader *loader);
+    void *context;
+} bench_consumer;
+
+int bench_run_loader(const bench_config *config, const an_loader_options *options, const bench_consumer *consumer,
+                     bench_full *out);
+
+/* Decoding on a device. */
+typedef struct {
+    bench_result decode; /* alone, of batches that are there; threads 0: not measured */
+    bench_full full;     /* the loader of undecoded records, copies to the device and decoding there */
+    uint64_t memory;     /* bytes on the device */
+} bench_device;
+
+/* Whether config->devices can decode; the message says what is missing. */
+int bench_check_device(const bench_config *config, const an_dataset *dataset);
+int bench_run_device(const bench_config *config, const an_dataset *dataset, int threads, bench_device *out);
 
 /* Ask the kernel to drop the file's pages from the page cache. Errors are ignored. */
 void bench_drop_cache(const an_dataset *dataset);
@@ -107,18 +139,29 @@ typedef struct {
 typedef struct {
     bench_result read, decode, sample, memory;
     bench_full full[BENCH_THREADS_MAX];
-    int full_count;
+    bench_full payload[BENCH_THREADS_MAX]; /* the loader delivers undecoded records */
+    int full_count, payload_count;
+    bench_device device;
     bench_verdict verdict; /* of the last full run; stage NULL: none */
 } bench_report;
 
+/* The last run of the loader; NULL: none. */
+const bench_full *bench_last(const bench_report *report);
+
 /* Needs every stage measured. Measures other codecs itself if decoding is the limit. */
 int bench_judge(const bench_config *config, const an_dataset *dataset, bench_report *report);
+/* The same where only a device decodes. */
+int bench_judge_device(const bench_config *config, bench_report *report);
 
 /* The remedy for slow decoding: measure the codecs and put what to propose into report->verdict. */
 int bench_find_codec(const bench_config *config, const an_dataset *dataset, bench_report *report);
 
 /* Of the changes that were measured, the one to propose and the further step (choice.c has the rule). */
 void bench_choose(const bench_change *tried, int count, bench_verdict *out);
+
+/* Bytes that a device would be sent for an image, and those of its payload. */
+double bench_bus(const bench_full *full);
+double bench_payload(const bench_full *full);
 
 int bench_print_text(const bench_config *config, const an_dataset *dataset, const bench_report *report);
 int bench_print_json(const bench_config *config, const an_dataset *dataset, const bench_report *report);

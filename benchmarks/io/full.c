@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include "augment/payload.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/program/stop.h"
@@ -68,39 +69,70 @@ static double processor_seconds(void)
            (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-6;
 }
 
-static int take_batch(const bench_config *config, const an_dataset *dataset, an_loader *loader)
+bool bench_decodes_here(const bench_config *config)
+{
+    return config->decode != AN_DECODE_DEVICE;
+}
+
+bool bench_decodes_there(const bench_config *config)
+{
+    return config->decode == AN_DECODE_DEVICE || (config->decode == BENCH_AUTO && config->devices);
+}
+
+/* Payloads lie in a block, whose beginning is the draws. */
+static void count_bytes(const an_batch *batch, bench_full *out)
+{
+    const uint8_t *block = batch->data;
+    const an_payload *places = (const void *)(block + an_payload_places_offset(batch->count));
+    out->bus_bytes += batch->size;
+    for (uint32_t i = 0; batch->data == (const void *)batch->draws && i < batch->count; i++)
+        out->payload_bytes += places[i].size;
+}
+
+/* A run of the loader. */
+typedef struct {
+    const bench_config *config;
+    const an_loader_options *options;
+    const bench_consumer *consumer;
+    an_loader *loader;
+} loading;
+
+static int take_batch(const loading *l, bench_full *out)
 {
     an_batch batch;
     if (an_stop_requested())
         return AN_STOPPED;
-    int rc = an_loader_next(loader, &batch);
+    int rc = an_loader_next(l->loader, &batch);
     if (rc)
         return rc;
-    compute(config->compute_ms);
-    if (batch.last && config->cold)
-        bench_drop_cache(dataset);
-    return an_loader_release(loader, &batch);
+    count_bytes(&batch, out);
+    compute(l->config->compute_ms);
+    if (batch.last && l->config->cold)
+        bench_drop_cache(l->options->dataset);
+    return l->consumer->take(l->consumer->context, l->loader, &batch);
 }
 
 /* Take batches until enough of them or of seconds are done; the clock starts after the warm-up. */
-static int consume(const bench_config *config, const an_dataset *dataset, an_loader *loader, bench_full *out)
+static int consume(const loading *l, bench_full *out)
 {
+    const bench_config *config = l->config;
     uint64_t start = an_clock_ns(), done = 0, next_sample = 0;
     bool counting = config->warm_up <= 0;
     out->result.cpu_seconds = processor_seconds();
     for (;;) {
-        int rc = take_batch(config, dataset, loader);
+        int rc = take_batch(l, out);
         if (rc)
             return rc == AN_END ? AN_OK : rc;
         if (!counting && an_clock_seconds_since(start) >= config->warm_up) {
             counting = true;
-            an_loader_stats_reset(loader);
+            an_loader_stats_reset(l->loader);
+            out->bus_bytes = out->payload_bytes = 0;
             out->result.cpu_seconds = processor_seconds();
             start = an_clock_ns();
         } else if (counting) {
             done++;
             if (an_clock_ns() >= next_sample) {
-                take_sample(out, loader);
+                take_sample(out, l->loader);
                 next_sample = an_clock_ns() + (uint64_t)(SAMPLE_EVERY * 1e9);
             }
             if (config->batches ? done >= config->batches
@@ -110,28 +142,57 @@ static int consume(const bench_config *config, const an_dataset *dataset, an_loa
     }
 }
 
-int bench_run_full(const bench_config *config, const an_dataset *dataset, int threads, bench_full *out)
+/* The rest of the consumer's work is not counted. */
+static int run(const loading *l, bench_full *out)
 {
-    an_loader_options options = bench_loader_options(config, dataset, threads);
-    an_loader *loader;
-    *out = (bench_full){.samples = calloc(SAMPLES_MAX, sizeof *out->samples)};
-    if (!out->samples)
-        return an_error(AN_ENOMEM, "out of memory for samples");
-    int rc = an_loader_create(&loader, &options);
-    if (rc)
-        return rc;
-    const char *note = an_loader_note(loader);
+    const char *note = an_loader_note(l->loader);
     snprintf(out->note, sizeof out->note, "%s", note ? note : "");
-    out->engine = an_loader_engine(loader);
-    rc = consume(config, dataset, loader, out);
-    an_loader_stats_get(loader, &out->stats);
-    out->result = (bench_result){.threads = threads,
+    out->engine = an_loader_engine(l->loader);
+    int rc = consume(l, out);
+    an_loader_stats_get(l->loader, &out->stats);
+    out->result = (bench_result){.threads = l->options->threads,
                                  .seconds = (double)out->stats.elapsed_ns * 1e-9,
                                  .images = out->stats.samples,
                                  .bytes = out->stats.bytes_read,
                                  .cpu_seconds = processor_seconds() - out->result.cpu_seconds};
-    an_loader_free(loader);
     if (out->stats.elapsed_ns)
         out->starved = (double)out->stats.consumer_wait_ns / (double)out->stats.elapsed_ns;
+    int ended = l->consumer->end(l->consumer->context, l->loader);
+    return rc ? rc : ended;
+}
+
+int bench_run_loader(const bench_config *config, const an_loader_options *options, const bench_consumer *consumer,
+                     bench_full *out)
+{
+    loading l = {.config = config, .options = options, .consumer = consumer};
+    *out = (bench_full){.samples = calloc(SAMPLES_MAX, sizeof *out->samples)};
+    if (!out->samples)
+        return an_error(AN_ENOMEM, "out of memory for samples");
+    int rc = an_loader_create(&l.loader, options);
+    if (rc)
+        return rc;
+    rc = run(&l, out);
+    an_loader_free(l.loader);
     return rc;
+}
+
+static int give_back(void *context, an_loader *loader, const an_batch *batch)
+{
+    (void)context;
+    return an_loader_release(loader, batch);
+}
+
+static int nothing_left(void *context, an_loader *loader)
+{
+    (void)context, (void)loader;
+    return AN_OK;
+}
+
+int bench_run_full(const bench_config *config, const an_dataset *dataset, an_decode_place decode, int threads,
+                   bench_full *out)
+{
+    static const bench_consumer consumer = {.take = give_back, .end = nothing_left};
+    an_loader_options options = bench_loader_options(config, dataset, threads);
+    options.decode = decode;
+    return bench_run_loader(config, &options, &consumer, out);
 }

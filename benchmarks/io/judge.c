@@ -8,6 +8,7 @@
 
 #define STARVED 0.01 /* less waiting than this: the consumer is the limit */
 #define NEAR 0.85    /* a stage is the limit if the loader reaches this much of it */
+#define WORTH 1.05   /* gain below which a change is not worth naming */
 
 typedef struct {
     const char *name;
@@ -113,6 +114,16 @@ static int explain(const bench_config *config, const bench_report *report, const
     return explain_change(text, "further, where disk and memory have room, store", &v->further);
 }
 
+/* Decoding on the device instead, where that was measured and is faster. */
+static int explain_device(an_buffer *text, const bench_config *config, const bench_report *report, double rate)
+{
+    double there = bench_rate(&report->device.full.result);
+    if (there <= WORTH * rate)
+        return AN_OK;
+    return an_buffer_printf(text, "; let %s decode (--decode device): %.2fx, %.0f images/s", config->devices,
+                            there / rate, there);
+}
+
 int bench_judge(const bench_config *config, const an_dataset *dataset, bench_report *report)
 {
     const bench_full *full = &report->full[report->full_count - 1];
@@ -124,7 +135,37 @@ int bench_judge(const bench_config *config, const an_dataset *dataset, bench_rep
         return rc;
     rc = explain(config, report, full, &text);
     if (!rc)
+        rc = explain_device(&text, config, report, bench_rate(&full->result));
+    if (!rc)
         snprintf(report->verdict.text, sizeof report->verdict.text, "%s", (const char *)text.data);
     an_buffer_free(&text);
     return rc;
+}
+
+/* Which of the two is slower; neither, if the loader with the device stays well below both. */
+static const char *binding_there(double rate, double loader, double device)
+{
+    double slower = loader < device ? loader : device;
+    if (rate <= NEAR * slower)
+        return "copy";
+    return loader < device ? "loader" : "device";
+}
+
+int bench_judge_device(const bench_config *config, bench_report *report)
+{
+    bench_verdict *v = &report->verdict;
+    const bench_full *alone = &report->payload[report->payload_count - 1];
+    double loader = bench_rate(&alone->result), device = bench_rate(&report->device.decode);
+    double rate = bench_rate(&report->device.full.result);
+    if (!report->device.decode.threads) {
+        v->stage = "loader";
+        snprintf(v->text, sizeof v->text, "loader: %d thread%s can feed a device with %.0f images/s",
+                 alone->result.threads, alone->result.threads == 1 ? "" : "s", loader);
+        return AN_OK;
+    }
+    v->stage = binding_there(rate, loader, device);
+    snprintf(v->text, sizeof v->text,
+             "%s: %.0f images/s decoded on %s, which is %.0f %% of the loader alone, %.0f %% of decoding alone",
+             v->stage, rate, config->devices, 100 * rate / loader, 100 * rate / device);
+    return AN_OK;
 }

@@ -8,6 +8,7 @@
 #include "benchmarks/io/bench_io.h"
 
 static const char *const stages[] = {"all", "read", "decode", "full", NULL};
+static const char *const places[] = {"host", "device", "auto", NULL}; /* an_decode_place, BENCH_AUTO */
 static const char *const dtypes[] = {"u8", "f32", "bf16", "f16", NULL};
 static const char *const layouts[] = {"nhwc", "nchw", NULL};
 static const char *const means[] = {"none", "channel", "pixel", NULL};
@@ -24,12 +25,25 @@ static const an_option options[] = {
      .initial = "all",
      FIELD(stage),
      .help = "one stage alone, or all of them and the verdict"},
+    {.name = "decode",
+     .type = AN_OPTION_CHOICE,
+     .metavar = "WHO",
+     .choices = places,
+     .initial = "auto",
+     FIELD(decode),
+     .help = "who decodes: the loader's threads (host), or a GPU, for which the loader only moves undecoded records "
+             "(device); auto: both are measured if --devices names one"},
+    {.name = "devices",
+     .type = AN_OPTION_STRING,
+     .metavar = "DEVICE",
+     FIELD(devices),
+     .help = "the GPU that decodes, such as cuda:0; without one --decode device measures the loader alone"},
     {.name = "threads",
      .key = 't',
      .type = AN_OPTION_STRING,
      .metavar = "LIST",
      FIELD(threads_text),
-     .help = "decoding threads: 2, or 1,2,4, or 1..8 (default: every processor)"},
+     .help = "loader threads: 2, or 1,2,4, or 1..8 (default: every processor)"},
     {.name = "seconds",
      .type = AN_OPTION_DOUBLE,
      .metavar = "S",
@@ -223,7 +237,8 @@ const an_options bench_options = {
                 "  an-bench-io data/train\n"
                 "  an-bench-io --threads 1..8 --dtype f32 --layout nchw --mean pixel --jitter 0.1 data/train\n"
                 "  an-bench-io --stage read --engine uring-direct --depth 128 data/train\n"
-                "  an-bench-io --compute 20 --batches 2000 data/train",
+                "  an-bench-io --compute 20 --batches 2000 data/train\n"
+                "  an-bench-io --decode device --devices cuda:0 data/train",
     .options = options,
     .arguments_min = 1,
     .arguments_max = 1,

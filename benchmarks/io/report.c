@@ -30,6 +30,23 @@ double bench_cpu_cost(const bench_result *result)
     return result->images ? result->cpu_seconds / (double)result->images : 0;
 }
 
+double bench_bus(const bench_full *full)
+{
+    return full->result.images ? (double)full->bus_bytes / (double)full->result.images : 0;
+}
+
+double bench_payload(const bench_full *full)
+{
+    return full->result.images ? (double)full->payload_bytes / (double)full->result.images : 0;
+}
+
+const bench_full *bench_last(const bench_report *report)
+{
+    if (report->full_count)
+        return &report->full[report->full_count - 1];
+    return report->payload_count ? &report->payload[report->payload_count - 1] : NULL;
+}
+
 static double megabytes(const bench_result *result)
 {
     return result->seconds > 0 ? (double)result->bytes / result->seconds * 1e-6 : 0;
@@ -57,15 +74,47 @@ static void print_line(const char *stage, const bench_result *result)
            result->threads == 1 ? " " : "s", bench_rate(result), megabytes(result), bench_cost(result) * 1e6);
 }
 
-static void print_scaling(const bench_report *report)
+static void print_scaling(const bench_full *full, int count)
 {
-    double first = bench_rate(&report->full[0].result) / report->full[0].result.threads;
+    double first = bench_rate(&full[0].result) / full[0].result.threads;
+    if (count < 2)
+        return;
     printf("\nscaling    threads   images/s   speed-up   efficiency\n");
-    for (int i = 0; i < report->full_count; i++) {
-        const bench_result *r = &report->full[i].result;
+    for (int i = 0; i < count; i++) {
+        const bench_result *r = &full[i].result;
         printf("         %9d %10.0f %9.2fx %10.0f %%\n", r->threads, bench_rate(r),
-               bench_rate(r) / bench_rate(&report->full[0].result), 100 * bench_rate(r) / (first * r->threads));
+               bench_rate(r) / bench_rate(&full[0].result), 100 * bench_rate(r) / (first * r->threads));
     }
+}
+
+static void print_cost(const char *stage, const bench_full *full)
+{
+    double bus = bench_bus(full), payload = bench_payload(full);
+    printf("  %-8s %8d %28.2f %22.0f %15.3fx\n", stage, full->result.threads, bench_cpu_cost(&full->result) * 1e6, bus,
+           payload > 0 ? bus / payload : 0);
+}
+
+/* What undecoded records cost the host, and the bus to a device. */
+static void print_costs(const bench_report *report)
+{
+    if (report->payload_count)
+        printf("\nundecoded  threads   us of a processor an image   bytes across the bus   of the payload\n");
+    for (int i = 0; i < report->payload_count; i++)
+        print_cost("payload", &report->payload[i]);
+    if (report->device.decode.threads)
+        print_cost("device", &report->device.full);
+}
+
+/* Alone, and behind the loader. */
+static void print_device(const bench_config *config, const bench_device *device)
+{
+    const bench_result *decode = &device->decode;
+    if (!decode->threads)
+        return;
+    printf("  decoding on %-9s %10.0f images/s  %.1f us a batch of %d; %.0f MB there\n", config->devices,
+           bench_rate(decode), bench_rate(decode) > 0 ? config->batch / bench_rate(decode) * 1e6 : 0, config->batch,
+           (double)device->memory * 1e-6);
+    print_line("device", &device->full.result);
 }
 
 static void print_times(const bench_full *full)
@@ -83,9 +132,20 @@ static void print_times(const bench_full *full)
         printf("  note: %s\n", full->note);
 }
 
-int bench_print_text(const bench_config *config, const an_dataset *dataset, const bench_report *report)
+/* Where the time went, and what follows. */
+static void print_end(const bench_report *report)
 {
     char text[256];
+    const bench_full *last = bench_last(report);
+    if (!last)
+        return;
+    print_times(last);
+    an_loader_verdict(&last->stats, text, sizeof text);
+    printf("\nverdict: %s\n", report->verdict.stage ? report->verdict.text : text);
+}
+
+int bench_print_text(const bench_config *config, const an_dataset *dataset, const bench_report *report)
+{
     const an_format format = {(an_dtype)config->dtype, (an_layout)config->layout, config->channels};
     an_print("%s: %llu records of %u px, %.1f kB each; %s\n", an_dataset_path(dataset),
              (unsigned long long)an_dataset_count(dataset), an_dataset_side(dataset), payload_mean(dataset) * 1e-3,
@@ -98,14 +158,13 @@ int bench_print_text(const bench_config *config, const an_dataset *dataset, cons
     print_line("memory", &report->memory);
     for (int i = 0; i < report->full_count; i++)
         print_line("full", &report->full[i].result);
-    if (report->full_count > 1)
-        print_scaling(report);
-    if (report->full_count) {
-        const bench_full *last = &report->full[report->full_count - 1];
-        print_times(last);
-        an_loader_verdict(&last->stats, text, sizeof text);
-        printf("\nverdict: %s\n", report->verdict.stage ? report->verdict.text : text);
-    }
+    for (int i = 0; i < report->payload_count; i++)
+        print_line("payload", &report->payload[i].result);
+    print_device(config, &report->device);
+    print_scaling(report->full, report->full_count);
+    print_scaling(report->payload, report->payload_count);
+    print_costs(report);
+    print_end(report);
     return fflush(stdout) == 0 ? AN_OK : an_error(AN_EIO, "cannot write to standard output");
 }
 
@@ -131,6 +190,31 @@ static json_t *json_full(const bench_full *full)
     return object;
 }
 
+static json_t *json_payload(const bench_full *full)
+{
+    json_t *object = json_full(full);
+    json_object_set_new(object, "cpu_us_per_image", json_real(bench_cpu_cost(&full->result) * 1e6));
+    json_object_set_new(object, "bus_bytes_per_image", json_real(bench_bus(full)));
+    json_object_set_new(object, "payload_bytes_per_image", json_real(bench_payload(full)));
+    return object;
+}
+
+/* A path may be any bytes. */
+static json_t *json_path(const char *path)
+{
+    an_buffer escaped = {0};
+    int rc = an_utf8_escape(path, strlen(path), &escaped);
+    json_t *text = rc ? NULL : json_string((const char *)escaped.data);
+    an_buffer_free(&escaped);
+    return text;
+}
+
+static json_t *json_device(const bench_config *config, const bench_device *device)
+{
+    return json_pack("{s:o, s:I, s:o, s:o}", "name", json_path(config->devices), "memory", (json_int_t)device->memory,
+                     "decode", json_result(&device->decode), "full", json_payload(&device->full));
+}
+
 static void add_change(json_t *object, const char *key, const bench_change *change)
 {
     if (change->share > 0)
@@ -148,19 +232,9 @@ static json_t *json_verdict(const bench_verdict *v)
     return object;
 }
 
-/* A path may be any bytes. */
-static json_t *json_path(const char *path)
-{
-    an_buffer escaped = {0};
-    int rc = an_utf8_escape(path, strlen(path), &escaped);
-    json_t *text = rc ? NULL : json_string((const char *)escaped.data);
-    an_buffer_free(&escaped);
-    return text;
-}
-
 int bench_print_json(const bench_config *config, const an_dataset *dataset, const bench_report *report)
 {
-    json_t *full = json_array();
+    json_t *full = json_array(), *payload = json_array();
     json_t *root = json_pack("{s:o, s:I, s:i, s:s, s:i, s:i, s:s, s:s, s:i}", "dataset",
                              json_path(an_dataset_path(dataset)), "records", (json_int_t)an_dataset_count(dataset),
                              "side", (int)an_dataset_side(dataset), "processor", an_cpu_describe(), "batch",
@@ -177,6 +251,11 @@ int bench_print_json(const bench_config *config, const an_dataset *dataset, cons
     for (int i = 0; i < report->full_count; i++)
         json_array_append_new(full, json_full(&report->full[i]));
     json_object_set_new(root, "full", full);
+    for (int i = 0; i < report->payload_count; i++)
+        json_array_append_new(payload, json_payload(&report->payload[i]));
+    json_object_set_new(root, "payload", payload);
+    if (report->device.decode.threads)
+        json_object_set_new(root, "device", json_device(config, &report->device));
     if (report->verdict.stage)
         json_object_set_new(root, "verdict", json_verdict(&report->verdict));
     char *text = json_dumps(root, JSON_INDENT(2));

@@ -20,7 +20,7 @@ OURS = {codec: f"an-bench-io, {codec}" for codec in ("jpeg", "coef", "yuv420", "
 PEERS = {"dali": "DALI (CPU) `decoders.image_crop`", "tf.data": "tf.data `decode_and_crop_jpeg`, fast (inexact) DCT",
          "tf.data.exact": "tf.data, exact DCT (the same pixels as ours)", "ffcv": "FFCV, jpg, centre crop",
          "ffcv.raw": "FFCV, raw, centre crop", "spdl": "SPDL, centre crop", "simplejpeg": "simplejpeg in a torch DataLoader",
-         "torchvision": "torchvision, PIL, DataLoader"}
+         "torchvision": "torchvision, PIL, DataLoader", "nvjpeg": "nvJPEG on a GPU, by torchvision `decode_jpeg(device='cuda')`"}
 RESIZED = {"dali": "DALI (CPU) `decoders.image_random_crop`, `resize`",
            "tf.data": "tf.data `decode_and_crop_jpeg`, `resize` (no antialiasing), fast (inexact) DCT",
            "tf.data.exact": "tf.data, the same, exact DCT", "ffcv": "FFCV, jpg, `RandomResizedCropRGBImageDecoder`",
@@ -69,6 +69,8 @@ class Limit:
 class Peer:
     def __init__(self, args, dtype, name, folder):
         python = os.path.join(args.environments, "tf" if name.startswith("tf") else "main", "bin", "python")
+        if not os.path.exists(python):  # a machine's own PyTorch will do
+            python = sys.executable
         self.seconds = args.seconds
         self.log = open(folder + "." + name + "." + dtype + ".log", "w")
         self.child = subprocess.Popen([python, os.path.join(HERE, "peer.py"), name, folder, str(args.threads), dtype],
@@ -82,7 +84,9 @@ class Peer:
                     return float(line) if word is None else None
                 except ValueError:
                     continue
-        raise RuntimeError(f"ended early: see {self.log.name}")
+        with open(self.log.name) as log:
+            said = log.read().strip().splitlines() or ["ended early"]
+        raise RuntimeError(f"{said[-1]} ({self.log.name})")
 
     def measure(self):
         self.child.stdin.write(f"{self.seconds}\n")

@@ -217,9 +217,41 @@ def torchvision(folder, threads, dtype):
     return torch_loader(Images(), threads)
 
 
+def nvjpeg(folder, threads, dtype):
+    """Read by threads, decoded whole on the GPU in batches, cropped and mirrored there."""
+    import random
+    from concurrent.futures import ThreadPoolExecutor
+
+    import torch
+    from torchvision.io import decode_jpeg, read_file
+
+    if not torch.cuda.is_available():
+        sys.exit("PyTorch finds no CUDA device")
+    mean, deviation = (torch.tensor(values, device="cuda").view(3, 1, 1) for values in (MEAN, DEVIATION))
+    paths = files(folder)
+
+    def window(image):
+        x, y = random.randint(0, image.shape[2] - CROP), random.randint(0, image.shape[1] - CROP)
+        return image[:, y : y + CROP, x : x + CROP]
+
+    def finish(images):
+        batch = torch.stack([window(image) for image in images])
+        mirrored = torch.rand(len(batch), 1, 1, 1, device="cuda") < 0.5
+        batch = torch.where(mirrored, batch.flip(3), batch)
+        return (batch - mean) / deviation if dtype == "f32" else batch
+
+    with ThreadPoolExecutor(threads) as pool:
+        waiting = pool.map(read_file, random.sample(paths, BATCH))
+        while True:
+            encoded, waiting = list(waiting), pool.map(read_file, random.sample(paths, BATCH))
+            batch = finish(decode_jpeg(encoded, device="cuda"))
+            torch.cuda.synchronize()
+            yield len(batch)
+
+
 PEERS = {"dali": dali, "tf.data": tf_data, "tf.data.exact": functools.partial(tf_data, dct="INTEGER_ACCURATE"),
          "ffcv": ffcv, "ffcv.raw": functools.partial(ffcv, mode="raw"), "spdl": spdl, "simplejpeg": simplejpeg,
-         "torchvision": torchvision}
+         "torchvision": torchvision, "nvjpeg": nvjpeg}
 
 
 def main():

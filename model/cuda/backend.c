@@ -285,6 +285,7 @@ const an_backend_api an_backend_cuda = {
     .replay = an_cuda_replay,
     .feed = an_cuda_feed,
     .prefetch = an_cuda_prefetch,
+    .decoded = an_cuda_decoded,
     .labels = an_cuda_labels,
     .result = an_cuda_result,
     .output_get = cuda_output_get,

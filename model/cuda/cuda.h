@@ -12,7 +12,7 @@
  *
  * DESIGN. One host thread makes all calls and queues all work. Each device has three streams:
  *   - compute runs a device's kernels in the order of the calls;
- *   - images copies the next batch to the device;
+ *   - images copies the next batch to the device and, if it is encoded, decodes it there;
  *   - copy fetches what another device has computed. It may have to wait for that device, so images are not copied on
  *     it.
  *
@@ -58,6 +58,8 @@ struct an_backend {
     an_cuda_precision precision;
     an_stored stored;         /* of activations and of the weights that layers compute with */
     an_conversion conversion; /* of images; its mean is the caller's and valid until finish */
+    an_image_decoder decoder; /* size 0: there is none */
+    int number;               /* of this device in exec's list */
     cudaStream_t compute, images, copy;
     cudnnHandle_t cudnn;
     cublasLtHandle_t blas;
@@ -227,6 +229,7 @@ int an_cuda_join_create(an_op **out, an_backend *cuda, const an_op_spec *spec);
 int an_cuda_begin(an_backend *cuda, const an_run *run);
 int an_cuda_feed(an_op *op, const an_images *images, uint32_t count);
 int an_cuda_prefetch(an_op *op, const an_images *images, uint32_t count);
+int an_cuda_decoded(an_op *op, uint32_t *sample);
 int an_cuda_labels(an_op *op, const uint32_t *labels, uint32_t count);
 int an_cuda_result(an_op *op, an_exec_result *out);
 int an_cuda_collect(an_op *op);

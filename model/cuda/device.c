@@ -274,6 +274,8 @@ int an_cuda_open(an_backend **out, const an_backend_options *options)
     cuda->choices = options->choices;
     cuda->notes = options->notes;
     cuda->conversion = options->conversion ? *options->conversion : (an_conversion){.side = 1, .scale = 1};
+    cuda->decoder = options->decoder ? *options->decoder : (an_image_decoder){0};
+    cuda->number = options->number;
     cuda->precision = precisions[options->precision];
     cuda->stored = cuda->precision == AN_CUDA_BF16 ? AN_STORED_BF16 : AN_STORED_F32;
     cuda->ops_end = &cuda->ops;

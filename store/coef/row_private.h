@@ -25,7 +25,7 @@ typedef struct {
     const uint8_t *lengths; /* at the row's first block; the following at block `first` of an_coef_row_locate */
     const uint8_t *maps, *crumbs, *nibbles, *bytes;
     size_t crumb, nibble;       /* positions in crumbs and nibbles, in entries */
-    size_t values;              /* number of AC coefficients that are not zero in the blocks asked for */
+    size_t values;              /* AC coefficients that are not zero in the blocks asked for: 63 a block at most */
     const uint8_t *dc_words;    /* at the row's first block */
     const uint8_t *words, *end; /* the next word of an AC coefficient; the row's end */
 } an_coef_row_streams;
@@ -47,11 +47,29 @@ static inline size_t an_coef_popcount(uint64_t v)
 #endif
 }
 
-/* A block's map of n bytes (0 to 8) at p, shifted so that bit i is coefficient i in zigzag order. Without a branch,
- * because n cannot be predicted. */
+/* A block's map of n bytes (0 to 8) at p. A sound one has bit 63 clear; shifted left by one, its bit i is coefficient i
+ * in zigzag order. Without a branch, because n cannot be predicted. */
 static inline uint64_t an_coef_map(const uint8_t *p, size_t n)
 {
-    return (an_bytes_u64(p) & (((uint64_t)1 << 4 * n << 4 * n) - 1)) << 1;
+    return an_bytes_u64(p) & (((uint64_t)1 << 4 * n << 4 * n) - 1);
+}
+
+/* False when bit 63 of a map is set: there is no such coefficient. `seen` is all maps' bits. */
+static inline bool an_coef_maps_valid(uint64_t seen)
+{
+    return seen >> 63 == 0;
+}
+
+/* The bits that are set in the maps of blocks [first, end); `maps` is where the first one's begins. */
+static inline uint64_t an_coef_maps_seen(const uint8_t *lengths, const uint8_t *maps, size_t first, size_t end)
+{
+    uint64_t seen = 0;
+    for (size_t b = first; b < end; b++) {
+        size_t n = lengths[b / 2] >> 4 * (b % 2) & 15;
+        seen |= an_coef_map(maps, n);
+        maps += n;
+    }
+    return seen;
 }
 
 /* The sum of the first n nibbles; sets *bad when one is above 8. */
@@ -104,7 +122,9 @@ static inline size_t an_coef_count_wide(const uint8_t *p, size_t n)
 }
 
 /* Find the streams of a row of blocks, with positions at block `first`, and count the values of blocks [first, end).
- * False when the row is damaged. At most 8 bytes beyond the row are read. */
+ * False when the row is damaged. Of the maps of blocks [first, end) it only knows that they have not more ones than the
+ * caller has room for: who walks through them checks them with an_coef_maps_valid. At most 8 bytes beyond the row are
+ * read. */
 static inline bool an_coef_row_locate(an_coef_row_streams *s, const uint8_t *row, size_t size, size_t blocks,
                                       size_t first, size_t end)
 {
@@ -126,6 +146,10 @@ static inline bool an_coef_row_locate(an_coef_row_streams *s, const uint8_t *row
     s->crumbs = row + used;
     s->crumb = an_coef_count_ones(maps, before);
     s->values = an_coef_count_ones(s->maps, within - before);
+    uint64_t outside =
+        an_coef_maps_seen(s->lengths, maps, 0, first) | an_coef_maps_seen(s->lengths, maps + within, end, blocks);
+    if (s->values > 63 * (end - first) || !an_coef_maps_valid(outside))
+        return false;
     size_t crumbs = s->crumb + s->values + an_coef_count_ones(maps + within, all - within);
     used += (crumbs + 3) / 4;
     if (used > size)

@@ -85,9 +85,11 @@ bool an_coef_unpack_avx512(const uint8_t *row, size_t size, size_t blocks, size_
     const int8_t *value = work->values;
     const __m512i order = VEC_LOAD(natural);
     int16_t *out = work->coefficients;
+    uint64_t seen = 0;
     for (size_t b = first; b < end; b++, out += 64) {
         size_t map_length = an_coef_row_map_length(&s, b);
-        uint64_t map = an_coef_map(s.maps, map_length);
+        uint64_t bits = an_coef_map(s.maps, map_length), map = bits << 1;
+        seen |= bits;
         s.maps += map_length;
         __m512i zigzag = _mm512_maskz_expand_epi8(map, VEC_LOAD(value));
         value += an_coef_popcount(map);
@@ -98,5 +100,5 @@ bool an_coef_unpack_avx512(const uint8_t *row, size_t size, size_t blocks, size_
         if (wide && !an_coef_row_patch(&s, find_wide(zigzag), out))
             return false;
     }
-    return true;
+    return an_coef_maps_valid(seen);
 }

@@ -72,10 +72,12 @@ bool an_coef_unpack_scalar(const uint8_t *row, size_t size, size_t blocks, size_
     bool wide = memchr(work->values, AN_COEF_WIDE & 255, s.values) != NULL;
     const int8_t *value = work->values;
     int16_t *out = work->coefficients;
+    uint64_t seen = 0;
     memset(out, 0, (end - first) * 64 * sizeof *out);
     for (size_t b = first; b < end; b++, out += 64) {
         size_t length = an_coef_row_map_length(&s, b);
-        uint64_t map = an_coef_map(s.maps, length);
+        uint64_t bits = an_coef_map(s.maps, length), map = bits << 1;
+        seen |= bits;
         s.maps += length;
         out[0] = work->dc[b];
         place_values(map, value, out);
@@ -83,5 +85,5 @@ bool an_coef_unpack_scalar(const uint8_t *row, size_t size, size_t blocks, size_
             return false;
         value += an_coef_popcount(map);
     }
-    return true;
+    return an_coef_maps_valid(seen);
 }

@@ -48,6 +48,10 @@ const an_index_entry *an_dataset_index(const an_dataset *dataset);           /* 
 const an_statistics *an_dataset_statistics(const an_dataset *dataset);
 const char *an_dataset_manifest(const an_dataset *dataset); /* JSON text: source, options, program version */
 
+/* The codec of all records, as the manifest says. False if it names none, or several. It is a claim: each record's
+ * header says what the record is. */
+bool an_dataset_codec(const an_dataset *dataset, an_codec *out);
+
 /* Identifies the contents, for those who must know later whether the dataset is still the same: a checkpoint stores it,
  * and so does the manifest of a dataset that was made from this one. It changes with the records (all of their bytes
  * count, through the checksums in their headers), their names, labels and order, the classes' ids, the side and the
@@ -68,6 +72,9 @@ int an_dataset_fingerprint_matches(const an_dataset *dataset, uint64_t stored, b
 
 /* The record, in the memory map: nothing is copied. Its header is checked, its payload is not (an_record_verify). */
 int an_dataset_record(const an_dataset *dataset, uint64_t index, an_record *out);
+/* For those who read and parse a record themselves: is it the one of the index? AN_ECORRUPT if its label, length or
+ * size is another; the message does not name the record. index is below the number of records. */
+int an_dataset_record_matches(const an_dataset *dataset, uint64_t index, const an_record_header *header);
 /* The record's path in the source: length bytes, without a terminator. */
 int an_dataset_name(const an_dataset *dataset, uint64_t index, const char **name, size_t *length);
 

@@ -52,19 +52,29 @@ static void hash_text(XXH3_state_t *state, const char *text)
     (void)XXH3_64bits_update(state, text, strlen(text) + 1);
 }
 
+bool an_dataset_codec(const an_dataset *d, an_codec *out)
+{
+    char name[32];
+    size_t i = 0;
+    if (!an_manifest_string(d->manifest, "codec", name, sizeof name))
+        return false;
+    while (i < an_codec_count() && strcmp(an_codec_name(an_codec_at(i)), name) != 0)
+        i++;
+    if (i == an_codec_count())
+        return false;
+    *out = an_codec_at(i);
+    return true;
+}
+
 /* The first codec in the table that all the records can be turned into without loss, so that jpeg and coef give the
  * same; "" if the manifest does not name one codec for all records. */
 static const char *codec_kind(const an_dataset *d)
 {
-    char name[32];
-    size_t own = 0, first = 0;
-    if (!an_manifest_string(d->manifest, "codec", name, sizeof name))
+    an_codec own;
+    size_t first = 0;
+    if (!an_dataset_codec(d, &own))
         return "";
-    while (own < an_codec_count() && strcmp(an_codec_name(an_codec_at(own)), name) != 0)
-        own++;
-    if (own == an_codec_count())
-        return "";
-    while (!an_codec_lossless(an_codec_at(own), an_codec_at(first)))
+    while (!an_codec_lossless(own, an_codec_at(first)))
         first++;
     return an_codec_name(an_codec_at(first));
 }

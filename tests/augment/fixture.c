@@ -45,7 +45,8 @@ static void put(an_writer *writer, an_encoder *encoder, uint64_t i, an_codec cod
     assert_int_equal(an_writer_put(writer, &header, payload->data, name), AN_OK);
 }
 
-static void write_dataset(const fixture *f, uint64_t count, uint32_t side, const an_codec *codecs, size_t codec_count)
+static void write_dataset(const fixture *f, uint64_t count, uint32_t side, const an_codec *codecs, size_t codec_count,
+                          const char *manifest)
 {
     an_statistics_sums sums;
     an_writer *writer;
@@ -53,7 +54,7 @@ static void write_dataset(const fixture *f, uint64_t count, uint32_t side, const
     an_image image = {0};
     an_buffer payload = {0};
     assert_int_equal(an_statistics_sums_init(&sums, side), AN_OK);
-    assert_int_equal(an_writer_open(&writer, f->path, "{\"source\": \"fixture\"}", side, &sums), AN_OK);
+    assert_int_equal(an_writer_open(&writer, f->path, manifest, side, &sums), AN_OK);
     assert_int_equal(an_encoder_create(&encoder), AN_OK);
     for (uint32_t label = 0; label < 10; label++) {
         char id[16];
@@ -76,10 +77,16 @@ static void write_dataset(const fixture *f, uint64_t count, uint32_t side, const
 
 void fixture_make(fixture *f, uint64_t count, uint32_t side, const an_codec *codecs, size_t codec_count)
 {
+    fixture_make_with(f, count, side, codecs, codec_count, "{\"source\": \"fixture\"}");
+}
+
+void fixture_make_with(fixture *f, uint64_t count, uint32_t side, const an_codec *codecs, size_t codec_count,
+                       const char *manifest)
+{
     strcpy(f->folder, "/tmp/an-test-augment-XXXXXX");
     assert_non_null(mkdtemp(f->folder));
     snprintf(f->path, sizeof f->path, "%s/set", f->folder);
-    write_dataset(f, count, side, codecs, codec_count);
+    write_dataset(f, count, side, codecs, codec_count, manifest);
     if (an_dataset_open(&f->dataset, f->path))
         fail_msg("%s", an_error_message());
 }
@@ -98,8 +105,12 @@ void fixture_drop(fixture *f)
 
 void fixture_flip_byte(const fixture *f, uint64_t i)
 {
-    const an_index_entry *entry = &an_dataset_index(f->dataset)[i];
-    off_t at = (off_t)(entry->offset + AN_RECORD_HEADER_SIZE + entry->length / 2);
+    fixture_flip_byte_at(f, i, AN_RECORD_HEADER_SIZE + an_dataset_index(f->dataset)[i].length / 2);
+}
+
+void fixture_flip_byte_at(const fixture *f, uint64_t i, uint32_t number)
+{
+    off_t at = (off_t)(an_dataset_index(f->dataset)[i].offset + number);
     uint8_t byte;
     int fd = open(an_dataset_file(f->dataset), O_RDWR | O_CLOEXEC);
     assert_true(fd >= 0);

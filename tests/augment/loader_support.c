@@ -4,10 +4,12 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
 #include "base/error.h"
+#include "unpack.h"
 
 fixture set;
 static const an_codec all_codecs[] = {AN_CODEC_JPEG, AN_CODEC_RGB, AN_CODEC_YUV420, AN_CODEC_COEF};
@@ -51,6 +53,15 @@ an_loader_options plain(void)
     };
 }
 
+an_loader_options bytes_options(an_decode_place decode)
+{
+    an_loader_options o = plain();
+    o.sample.mean = AN_MEAN_NONE;
+    o.sample.format = (an_format){AN_DTYPE_U8, AN_LAYOUT_NHWC, 3};
+    o.decode = decode;
+    return o;
+}
+
 an_loader *start(const an_loader_options *options)
 {
     an_loader *loader;
@@ -65,9 +76,20 @@ size_t sample_bytes(const an_loader_options *o)
            an_dtype_size(o->sample.format.dtype);
 }
 
+static void hash_samples(XXH3_state_t *hash, const an_loader_options *o, const an_batch *batch)
+{
+    uint8_t *unpacked = NULL;
+    if (o->decode == AN_DECODE_DEVICE)
+        unpacked = unpack_batch(o, batch);
+    else
+        assert_int_equal(batch->size, batch->count * sample_bytes(o));
+    XXH3_128bits_update(hash, unpacked ? unpacked : batch->data, batch->count * sample_bytes(o));
+    free(unpacked);
+}
+
 static void hash_batch(XXH3_state_t *hash, const an_loader_options *o, const an_batch *batch)
 {
-    XXH3_128bits_update(hash, batch->data, batch->count * sample_bytes(o));
+    hash_samples(hash, o, batch);
     XXH3_128bits_update(hash, batch->labels, batch->count * sizeof *batch->labels);
     XXH3_128bits_update(hash, batch->indices, batch->count * sizeof *batch->indices);
     XXH3_128bits_update(hash, batch->draws, batch->count * sizeof *batch->draws);

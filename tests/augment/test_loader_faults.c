@@ -94,6 +94,19 @@ static void trouble_changes_no_byte(void **state)
     assert_true(same(digest_from(&o, 0), wanted));
 }
 
+static void trouble_changes_no_payload(void **state)
+{
+    (void)state;
+    an_loader_options o = bytes_options(AN_DECODE_HOST);
+    digest wanted = digest_from(&o, 0);
+    o.decode = AN_DECODE_DEVICE;
+    o.engine = AN_READER_PREAD;
+    faults.trouble_percent = 40;
+    faults.slow_us = 500;
+    o.threads = 3;
+    assert_true(same(digest_from(&o, 0), wanted));
+}
+
 static void a_refused_ring_is_noted_and_replaced(void **state)
 {
     (void)state;
@@ -110,12 +123,10 @@ static void a_refused_ring_is_noted_and_replaced(void **state)
 }
 
 /* A sector that cannot be read: everything before it arrives, then the record is named. */
-static void a_bad_sector_names_its_record(void **state)
+static void name_bad_sector(an_loader_options o)
 {
-    (void)state;
     const an_index_entry *entry = &an_dataset_index(set.dataset)[100];
     an_batch batch;
-    an_loader_options o = plain();
     o.engine = AN_READER_PREAD;
     o.order = AN_ORDER_SEQUENTIAL;
     faults.eio_from = entry->offset;
@@ -129,6 +140,13 @@ static void a_bad_sector_names_its_record(void **state)
     assert_non_null(strstr(an_error_message(), "record 100 ('class/100.png')"));
     assert_non_null(strstr(an_error_message(), set.path));
     an_loader_free(loader);
+}
+
+static void a_bad_sector_names_its_record(void **state)
+{
+    (void)state;
+    name_bad_sector(plain());
+    name_bad_sector(bytes_options(AN_DECODE_DEVICE));
 }
 
 static void stopping_does_not_wait_for_a_slow_disk_to_finish(void **state)
@@ -194,6 +212,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(trouble_changes_no_byte, no_faults),
+        cmocka_unit_test_setup(trouble_changes_no_payload, no_faults),
         cmocka_unit_test_setup(a_refused_ring_is_noted_and_replaced, no_faults),
         cmocka_unit_test_setup(a_bad_sector_names_its_record, no_faults),
         cmocka_unit_test_setup(a_failure_stays, no_faults),

@@ -58,10 +58,10 @@ static void no_batch_allocates(void **state)
 {
     (void)state;
     static const an_reader_engine engines[] = {AN_READER_PREAD, AN_READER_MMAP, AN_READER_URING};
-    for (size_t e = 0; e < 3; e++) {
-        an_loader_options o = plain();
+    for (size_t e = 0; e < 6; e++) {
+        an_loader_options o = e < 3 ? plain() : bytes_options(AN_DECODE_DEVICE);
         o.epochs = 0;
-        o.engine = engines[e];
+        o.engine = engines[e % 3];
         o.threads = 3;
         an_loader *loader = start(&o);
         take(loader, 10 * STEPS); /* every worker has met every codec */

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "augment/pixels.h"
+#include "augment/pixels/pixels.h"
 #include "base/rng.h"
 
 #define LONGEST 230

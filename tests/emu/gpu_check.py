@@ -2,7 +2,7 @@
 """tools/gpu-check.sh as it is installed, from an installation in another place than the build: without GPUs, with emulated ones and too
 little time, and with emulated ones that refuse to capture a step. Each must end in its table.
 
-    gpu_check.py BUILD EMULATOR     the build folder; the folder of the emulator's libraries
+    gpu_check.py BUILD EMULATOR MODULE      the build folder; the folder of the emulator's libraries; the decoder's module on it
 """
 import glob
 import os
@@ -15,7 +15,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "train"))
 import pictures  # noqa: E402
 
-BUILD, EMULATOR = (os.path.abspath(path) for path in sys.argv[1:])
+BUILD, EMULATOR, MODULE = (os.path.abspath(path) for path in sys.argv[1:])
 
 
 def check(work, limit, *more, **environment):
@@ -35,7 +35,9 @@ def check(work, limit, *more, **environment):
 
 PYTHON = """#!/bin/sh
 case "$1" in
-*/gpu-torch.py) printf 'PyTorch\\nbf16 2 %s 0.02 ms: 1 images/s\\nfp32 3 %s 4000.00 ms: 1 images/s\\n' "$2" "$2" ;;
+*/gpu-torch.py)
+    if [ "$2" = nvjpeg ]; then echo "nvjpeg 128 5 images/s"; exit; fi
+    printf 'PyTorch\\nbf16 2 %s 0.02 ms: 1 images/s\\nfp32 3 %s 4000.00 ms: 1 images/s\\n' "$2" "$2" ;;
 */gpu-model.py) exec {python} "$@" ;;
 *) echo "all equal" ;;
 esac
@@ -51,7 +53,7 @@ def check_figures(work):
     os.chmod(f"{work}/stand-in/python3", 0o755)
     subprocess.run([f"{work}/an/bin/an-ingest", "--size", "224", f"{work}/images", f"{work}/large"], check=True, capture_output=True)
     options = ["--network", "cifar", "--crop", "32"]
-    _, rows, text = check(work, 120, f"{work}/large", *options, AN_CUDA_LIBRARIES=EMULATOR, AN_EMU_CAPTURE="0", BATCHES="2 3",
+    _, rows, text = check(work, 300, f"{work}/large", *options, AN_CUDA_LIBRARIES=EMULATOR, AN_DECODE_MODULE=MODULE, AN_EMU_CAPTURE="0", BATCHES="2 3",
                           PATH=f"{work}/stand-in:{os.environ['PATH']}")
     times = text.partition("== a step of ")[2]
     found = {case: figures.split() for case, figures in re.findall(r"^((?:bf16|tf32|fp32) [23]) +(.*)$", times, re.M)}
@@ -65,6 +67,12 @@ def check_figures(work):
     assert len(re.findall(refused, warnings, re.M)) == 1, text
     for title in ("two logical devices on one GPU: bf16", "step without loading: bf16, batch 2"):
         assert rows[title][0] == "ok" and "none, steps are queued operation by operation" in rows[title][1], rows
+    for where in ("host", "device"):
+        result, figure = rows[f"200 steps, decoded by the {where}: bf16"]
+        assert result == "ok" and re.search(r"images/s.*;the network waited.*;idle for .*;[0-9.]+ at work", figure), rows
+    result, figure = rows["the loader, decoding on the GPU"]
+    assert result == "ok" and re.search(r"^cuda:0 .* images/s .* MB there;.*;.* [0-9.]+x$", figure), rows
+    assert rows["nvJPEG, the same pictures whole"] == ("ok", "batch 128: 5 images/s"), rows
     assert re.match(r"checkpoints [0-9.]+ s;idle for ", rows["40 steps, a checkpoint every 10: bf16"][1]), rows
 
 
@@ -72,7 +80,8 @@ def check_paths(work):
     """No path of the build machine in what the dynamic linker reads."""
     files = [f"{work}/an/bin/{name}" for name in os.listdir(f"{work}/an/bin")]
     files += glob.glob(f"{work}/an/lib/**/an_cuda.so", recursive=True) + glob.glob(f"{work}/an/lib/**/test_gpu_ops", recursive=True)
-    assert len(files) == 6, files
+    files += glob.glob(f"{work}/an/lib/**/*gpu_decode", recursive=True)
+    assert len(files) == 8, files
     for file in files:
         said = subprocess.run(["readelf", "-d", file], check=True, capture_output=True, text=True).stdout
         assert all(path.startswith("$ORIGIN/") for path in re.findall(r"R(?:UN)?PATH.*\[(.*)\]", said)), (file, said)
@@ -81,6 +90,8 @@ def check_paths(work):
 def main(work):
     subprocess.run(["cmake", "--install", BUILD, "--prefix", f"{work}/an"], check=True, capture_output=True)
     check_paths(work)
+    for file in glob.glob(f"{work}/an/lib/**/*gpu_decode", recursive=True):
+        os.remove(file)  # they have a CUDA runtime of their own, not the emulator's
     pictures.SIDE = 72
     pictures.write(f"{work}/images", 160, 3)
     subprocess.run([f"{work}/an/bin/an-ingest", "--size", "72", f"{work}/images", f"{work}/data"], check=True, capture_output=True)
@@ -91,7 +102,7 @@ def main(work):
     assert rows["every operation against the reference"][0] == "skipped" and rows["the loader alone"][0] == "ok", rows
 
     began = time.monotonic()
-    status, rows, _ = check(work, 20, f"{work}/data", AN_CUDA_LIBRARIES=EMULATOR, BATCHES="2")
+    status, rows, _ = check(work, 20, f"{work}/data", AN_CUDA_LIBRARIES=EMULATOR, AN_DECODE_MODULE=MODULE, BATCHES="2")
     assert status in (1, 77) and time.monotonic() - began < 60, (status, rows)
     assert rows["devices"][1].startswith("cuda:0"), rows
     assert rows["the loader alone"][0] == "skipped", rows  # no time is left for it

@@ -75,7 +75,7 @@ void runner_make_with(runner *r, const an_graph *graph, const char *devices, an_
     assert_int_equal(((const char *)r->pixels)[r->size - 1], 0);
     images_fill(r, (size_t)graph->input_side);
     r->draws = draws;
-    r->images = (an_images){r->pixels, r->draws};
+    r->images = (an_images){.pixels = r->pixels, .draws = r->draws};
 }
 
 void runner_make(runner *r, const an_graph *graph, const char *devices, an_precision precision, bool columns)

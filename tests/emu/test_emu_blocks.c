@@ -127,7 +127,7 @@ static float rounded(float value, an_stored stored)
     return an_stored_get(&memory, stored, 0);
 }
 
-/* By augment/pixels.c. */
+/* By augment/pixels/pixels.c. */
 static float value_of(const batch *b, int n, int y, int x, int c, int crop, an_stored stored)
 {
     uint8_t byte = b->bytes[((n * crop + y) * crop + x) * 3 + c];
@@ -188,7 +188,9 @@ static void check_conversion(const geometry *g, an_precision precision, bool dra
     batch b;
     batch_make(&b, g->crop, drawn, mean_side);
     exec_make(&exec, g, &b, precision);
-    an_test_ok(an_exec_evaluate(exec, &(an_images){b.bytes, drawn ? b.draws : NULL}, NULL, BATCH, NULL, NULL), "run");
+    an_test_ok(an_exec_evaluate(exec, &(an_images){.pixels = b.bytes, .draws = drawn ? b.draws : NULL}, NULL, BATCH,
+                                NULL, NULL),
+               "run");
     check_memory(exec, g, &b);
     check_canonical(exec, g, &b);
     an_exec_free(exec);

@@ -142,7 +142,8 @@ static void test_announced_batches(void **state)
     an_test_ok(an_exec_images_alloc(ahead.exec, &other, ahead.size), "images");
     uint64_t bytes = 2 * image_bytes(SMALL_SIDE) + BATCH * sizeof(uint32_t);
     for (uint64_t step = 0; step < 6; step++) {
-        an_exec_prefetch(ahead.exec, step == 3 ? &(an_images){other, ahead.draws} : &ahead.images, BATCH);
+        an_exec_prefetch(ahead.exec, step == 3 ? &(an_images){.pixels = other, .draws = ahead.draws} : &ahead.images,
+                         BATCH);
         emu_counters before = emu_count();
         double a = runner_step(&ahead, step, BATCH);
         /* The first step brings two batches, and the fifth finds another one than was announced. */
@@ -167,7 +168,7 @@ static void test_an_announced_batch_may_be_freed(void **state)
     runner_make(&r, &graph, "cuda:0,cuda:1", AN_PRECISION_F32, false);
     for (uint64_t step = 0; step < 3; step++) {
         an_test_ok(an_exec_images_alloc(r.exec, &other, r.size), "images");
-        an_exec_prefetch(r.exec, &(an_images){other, r.draws}, BATCH);
+        an_exec_prefetch(r.exec, &(an_images){.pixels = other, .draws = r.draws}, BATCH);
         runner_step(&r, step, BATCH);
         an_exec_images_free(r.exec, other, r.size);
     }

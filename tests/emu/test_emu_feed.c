@@ -140,7 +140,7 @@ static void feeder_make(feeder *f, const training_set *s, const recipe *r, const
     an_test_ok(an_exec_images_alloc(f->exec, &f->pixels, BATCH * SMALL_IMAGE), "pixels");
     an_test_ok(an_exec_images_alloc(f->exec, &draws, BATCH * sizeof *f->draws), "draws");
     f->draws = draws;
-    f->images = (an_images){f->pixels, f->draws};
+    f->images = (an_images){.pixels = f->pixels, .draws = f->draws};
     batch_make(s, r, an_exec_input_format(f->exec), f->pixels, f->draws);
 }
 
@@ -236,7 +236,7 @@ static void test_batches_without_draws(void **state)
     feeder_make(&f, s, &recipes[0], "cuda:0", AN_PRECISION_F32);
     for (int i = 0; i < 2; i++)
         feeder_input(&f, &f.images, BATCH, a);
-    feeder_input(&f, &(an_images){f.pixels, NULL}, BATCH, a);
+    feeder_input(&f, &(an_images){.pixels = f.pixels}, BATCH, a);
     memset(f.draws, 0, BATCH * sizeof *f.draws);
     feeder_input(&f, &f.images, BATCH, b);
     assert_memory_equal(a, b, BATCH * SMALL_IMAGE * sizeof *a);
@@ -259,14 +259,14 @@ static void test_announced_draws(void **state)
     set_make(s);
     feeder_make(&f, s, &recipes[0], "cuda:0,cuda:1", AN_PRECISION_F32);
     feeder_input(&f, &f.images, BATCH, a);
-    feeder_input(&f, &(an_images){f.pixels, NULL}, BATCH, b);
+    feeder_input(&f, &(an_images){.pixels = f.pixels}, BATCH, b);
     assert_memory_not_equal(a, b, BATCH * SMALL_IMAGE * sizeof *a);
     for (int same = 0; same < 2; same++) {
         float *got = an_test_zeros(BATCH * SMALL_IMAGE, sizeof *got);
         an_exec_prefetch(f.exec, &f.images, BATCH);
         an_test_ok(an_exec_step(f.exec, &f.images, labels, BATCH, 0, &result), "step");
         uint64_t before = emu_count().to_device;
-        feeder_input(&f, same ? &f.images : &(an_images){f.pixels, NULL}, BATCH, got);
+        feeder_input(&f, same ? &f.images : &(an_images){.pixels = f.pixels}, BATCH, got);
         assert_memory_equal(got, same ? a : b, BATCH * SMALL_IMAGE * sizeof *got);
         assert_int_equal(emu_count().to_device - before, same ? 0 : 2 * BATCH * SMALL_IMAGE);
         free(got);

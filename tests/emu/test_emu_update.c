@@ -74,7 +74,7 @@ static void exec_step(an_exec *exec, const uint8_t *bytes, uint64_t step)
 {
     static const uint32_t labels[BATCH] = {4, 0, 2, 1};
     an_exec_result result;
-    an_test_ok(an_exec_step(exec, &(an_images){bytes, NULL}, labels, BATCH, step, &result), "step");
+    an_test_ok(an_exec_step(exec, &(an_images){.pixels = bytes}, labels, BATCH, step, &result), "step");
 }
 
 /* As on the CPU, op by op. */
@@ -182,7 +182,7 @@ static void check_ahead(const char *devices)
     an_test_ok(an_exec_images_alloc(exec, &images, size), "images");
     for (uint64_t step = 0; step < 4; step++) {
         if (step % 2)
-            an_exec_prefetch(exec, &(an_images){images, NULL}, BATCH);
+            an_exec_prefetch(exec, &(an_images){.pixels = images}, BATCH);
         exec_step(exec, images, step);
         assert_true(emu_in_flight(false) > 0);
         assert_int_equal(emu_in_flight(true), step % 2);
@@ -232,7 +232,7 @@ static void test_a_loss_that_is_not_finite(void **state)
     exec_make(&spoilt, &graph, "cuda:0,cuda:1", AN_PRECISION_F32);
     exec_make(&other, &graph, "cuda:0,cuda:1", AN_PRECISION_F32);
     float before = weight_swap(spoilt, NAN);
-    assert_int_equal(an_exec_step(spoilt, &(an_images){images, NULL}, labels, BATCH, 0, &result), AN_ECORRUPT);
+    assert_int_equal(an_exec_step(spoilt, &(an_images){.pixels = images}, labels, BATCH, 0, &result), AN_ECORRUPT);
     (void)weight_swap(spoilt, before);
     for (uint64_t step = 0; step < 2; step++) {
         exec_step(spoilt, images, step);

@@ -32,6 +32,9 @@ def check_closing_page(work):
                       r"([0-9.]+) % for the host, with (the loader behind: (decode|read)|batches ready)$", said, re.M)
     assert found and float(found[1]) <= 100, said
     assert abs(float(found[1]) - float(found[2]) - float(found[3])) < 0.02, said
+    found = re.search(r"^processors  ([0-9.]+) at work while training, ([0-9.]+) us an image; the loader's workers were busy for "
+                      r"([0-9.]+) us an image$", said, re.M)
+    assert found and min(map(float, found.groups())) > 0, said
 
 
 def environment(devices):
@@ -40,10 +43,10 @@ def environment(devices):
     return dict(os.environ, OMP_WAIT_POLICY="passive", **more)
 
 
-def train(work, network, devices, run, steps, *more, expect=0):
-    """Runs an-train to a number of steps and returns its losses."""
+def train(work, network, devices, run, steps, *more, expect=0, data=("data",)):
+    """Runs an-train to a number of steps on a training set and, if data names two, a validation set. Returns its losses."""
     command = [f"{BIN}/an-train", *network, "--devices", devices, "--init", "he", "--epochs", "2", "--steps", str(steps), "--save-every",
-               "1000", "--log-every", "1", "--compute-threads", "1", "-j", "1", "--json", "--run", f"{work}/{run}", *more, f"{work}/data"]
+               "1000", "--log-every", "1", "--compute-threads", "1", "-j", "1", "--json", "--run", f"{work}/{run}", *more, *(f"{work}/{name}" for name in data)]
     done = subprocess.run(command, env=environment(devices), capture_output=True, text=True)
     assert done.returncode == expect, (command, done.returncode, done.stdout, done.stderr)
     lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
@@ -255,5 +258,6 @@ def main(work):
     print("all equal")
 
 
-with tempfile.TemporaryDirectory() as folder:
-    main(folder)
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as folder:
+        main(folder)

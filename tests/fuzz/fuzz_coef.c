@@ -1,6 +1,6 @@
 /* Codec coef both ways. Input: x, y, width, height of a window (a byte each, wrapped into the image), then a payload or
- * a JPEG file. Every tier must judge a payload alike; what is made from a JPEG must decode and turn back into the same
- * payload. */
+ * a JPEG file. Every tier must judge a payload alike and give the same pixels. A window has the pixels of the whole
+ * picture, and is refused only if that is. What is made from a JPEG must decode and turn back into the same payload. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,39 +25,64 @@ static void set_up(void)
         __builtin_trap();
 }
 
-/* The tiers' common answer. */
-static int decode(const uint8_t *payload, size_t size, const an_window *window)
+/* The tiers' common answer, and the pixels if there are any: *out is the caller's to free. */
+static int decode(const uint8_t *payload, size_t size, const an_window *window, uint8_t **out)
 {
     int answer = AN_OK;
-    size_t stride = 3 * (size_t)window->width;
-    uint8_t *out = malloc(stride * window->height); /* of exactly this size: the sanitizer sees a byte too many */
-    if (!out)
-        return AN_ENOMEM;
+    size_t stride = 3 * (size_t)window->width, bytes = stride * window->height;
+    uint8_t *made = malloc(bytes); /* of exactly this size: the sanitizer sees a byte too many */
+    *out = malloc(bytes);
+    if (!made || !*out)
+        __builtin_trap();
     for (int t = 0; t < TIERS; t++) {
         if (!decoders[t])
             continue;
-        int rc = an_coef_decode_window(decoders[t], payload, size, window, out, stride);
+        int rc = an_coef_decode_window(decoders[t], payload, size, window, t > 0 ? made : *out, stride);
         if (t > 0 && rc != answer)
+            __builtin_trap();
+        if (t > 0 && !rc && memcmp(made, *out, bytes) != 0)
             __builtin_trap();
         answer = rc;
     }
-    free(out);
+    free(made);
     if (answer && answer != AN_ECORRUPT && answer != AN_ENOMEM)
         __builtin_trap();
     return answer;
+}
+
+static void compare(const uint8_t *whole, uint32_t width, const uint8_t *part, const an_window *w)
+{
+    for (uint32_t y = 0; y < w->height; y++)
+        for (uint32_t x = 0; x < w->width; x++) {
+            uint32_t at = w->flip ? w->width - 1 - x : x;
+            const uint8_t *expected = whole + 3 * ((size_t)(w->y + y) * width + w->x + x);
+            if (memcmp(part + 3 * ((size_t)y * w->width + at), expected, 3) != 0)
+                __builtin_trap();
+        }
 }
 
 static void use_payload(const uint8_t *data, const uint8_t *payload, size_t size)
 {
     an_coef_info info;
     an_buffer jpeg = {0};
+    uint8_t *whole, *part;
     if (an_coef_info_read(payload, size, &info) || info.width > SIDE_MAX || info.height > SIDE_MAX)
         return;
     an_window window = {.x = data[0] % info.width, .y = data[1] % info.height, .flip = data[0] & 1};
     window.width = 1 + data[2] % (info.width - window.x);
     window.height = 1 + data[3] % (info.height - window.y);
-    (void)decode(payload, size, &window);
-    (void)an_coef_to_jpeg(encoder, payload, size, &jpeg);
+    int rc = decode(payload, size, &(an_window){0, 0, info.width, info.height, false}, &whole);
+    int rc_part = decode(payload, size, &window, &part);
+    if (!rc && rc_part)
+        __builtin_trap();
+    if (!rc)
+        compare(whole, info.width, part, &window);
+    if (rc && !an_coef_to_jpeg(encoder, payload, size, &jpeg))
+        __builtin_trap();
+    if (!rc)
+        (void)an_coef_to_jpeg(encoder, payload, size, &jpeg); /* refuses coefficients beyond what baseline can write */
+    free(whole);
+    free(part);
     an_buffer_free(&jpeg);
 }
 
@@ -65,10 +90,12 @@ static void use_jpeg(const uint8_t *file, size_t size)
 {
     an_buffer payload = {0}, jpeg = {0}, again = {0};
     an_coef_info info;
+    uint8_t *pixels;
     if (!an_coef_encode_jpeg(encoder, file, size, &payload)) {
         if (an_coef_info_read(payload.data, payload.size, &info) ||
-            decode(payload.data, payload.size, &(an_window){0, 0, info.width, info.height, false}))
+            decode(payload.data, payload.size, &(an_window){0, 0, info.width, info.height, false}, &pixels))
             __builtin_trap();
+        free(pixels);
         /* coefficients beyond what baseline can write are refused on the way back */
         if (!an_coef_to_jpeg(encoder, payload.data, payload.size, &jpeg) &&
             (an_coef_encode_jpeg(encoder, jpeg.data, jpeg.size, &again) || again.size != payload.size ||

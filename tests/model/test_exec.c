@@ -95,7 +95,7 @@ static void check_step(const char *placement, an_activation activation, uint32_t
     net_like(&net, &lowered, &graph, exec);
     float *images = an_test_random(BATCH * SMALL_IMAGE, 9);
     for (uint64_t step = 0; step < 3; step++) {
-        an_test_ok(an_exec_step(exec, &(an_images){images, NULL}, labels, count, step, &result), "step");
+        an_test_ok(an_exec_step(exec, &(an_images){.pixels = images}, labels, count, step, &result), "step");
         double loss = an_reference_net_run(&net, images, labels, (int)count, true, true, 11, step);
         assert_true(fabs(result.loss - loss) < 1e-5 * loss);
         check_gradients(exec, &net);
@@ -159,7 +159,7 @@ static void check_evaluation(const char *placement, bool training)
     an_exec *exec = exec_make(&graph, placement, training);
     net_like(&net, &lowered, &graph, exec);
     float *images = an_test_random(BATCH * SMALL_IMAGE, 9), *features = an_test_zeros(BATCH * 24, sizeof *features);
-    an_test_ok(an_exec_evaluate(exec, &(an_images){images, NULL}, labels, 3, probabilities, &result), "evaluate");
+    an_test_ok(an_exec_evaluate(exec, &(an_images){.pixels = images}, labels, 3, probabilities, &result), "evaluate");
     double loss = an_reference_net_run(&net, images, labels, 3, false, false, 0, 0);
     assert_true(fabs(result.loss - loss) < 1e-5 * loss);
     an_test_close("probabilities", probabilities, net.values[lowered.count - 1], 3 * SMALL_CLASSES, 1e-5);
@@ -170,7 +170,7 @@ static void check_evaluation(const char *placement, bool training)
             assert_true(fabs(features[place] - net.values[i][k]) < 1e-5);
         }
     an_test_refused(an_exec_activation_get(exec, "conv9", 1, features), "no layer 'conv9'");
-    an_test_ok(an_exec_evaluate(exec, &(an_images){images, NULL}, NULL, BATCH, NULL, NULL), "without labels");
+    an_test_ok(an_exec_evaluate(exec, &(an_images){.pixels = images}, NULL, BATCH, NULL, NULL), "without labels");
     an_reference_net_free(&net);
     free(images);
     free(features);
@@ -206,8 +206,8 @@ static void check_placement(const an_graph *graph, const char *placement, const 
     an_exec *one = exec_make(graph, "fused", true), *two = exec_make(graph, placement, true);
     for (uint64_t step = 0; step < 5; step++) {
         an_exec_result a, b;
-        an_test_ok(an_exec_step(one, &(an_images){images, NULL}, labels, BATCH, step, &a), "step");
-        an_test_ok(an_exec_step(two, &(an_images){images, NULL}, labels, BATCH, step, &b), "step");
+        an_test_ok(an_exec_step(one, &(an_images){.pixels = images}, labels, BATCH, step, &a), "step");
+        an_test_ok(an_exec_step(two, &(an_images){.pixels = images}, labels, BATCH, step, &b), "step");
         assert_true(fabs(a.loss - b.loss) < 1e-5 * a.loss);
         an_test_ok(an_exec_update(one, &sgd), "update");
         an_test_ok(an_exec_update(two, &sgd), "update");
@@ -237,7 +237,7 @@ static void check_alexnet(const an_alexnet_options *options, const char *placeme
     an_test_ok(an_alexnet_build(options, &graph), "build");
     an_exec *exec = exec_make(&graph, placement, false);
     float *images = an_test_random(BATCH * 3 * 64 * 64, 9);
-    an_test_ok(an_exec_evaluate(exec, &(an_images){images, NULL}, labels, BATCH, NULL, &result), placement);
+    an_test_ok(an_exec_evaluate(exec, &(an_images){.pixels = images}, labels, BATCH, NULL, &result), placement);
     assert_true(result.loss > 0);
     free(images);
     an_exec_free(exec);
@@ -282,12 +282,12 @@ static void check_learning(const char *devices, an_precision precision)
     bool half = an_exec_input_format(exec).dtype == AN_DTYPE_BF16;
     const void *input = half ? (const void *)narrow : images;
     assert_int_equal(half, precision == AN_PRECISION_BF16);
-    an_test_ok(an_exec_evaluate(exec, &(an_images){input, NULL}, labels, BATCH, NULL, &first), "evaluate");
+    an_test_ok(an_exec_evaluate(exec, &(an_images){.pixels = input}, labels, BATCH, NULL, &first), "evaluate");
     for (uint64_t step = 0; step < 300; step++) {
-        an_test_ok(an_exec_step(exec, &(an_images){input, NULL}, labels, BATCH, step, &last), "step");
+        an_test_ok(an_exec_step(exec, &(an_images){.pixels = input}, labels, BATCH, step, &last), "step");
         an_test_ok(an_exec_update(exec, &sgd), "update");
     }
-    an_test_ok(an_exec_evaluate(exec, &(an_images){input, NULL}, labels, BATCH, NULL, &last), "evaluate");
+    an_test_ok(an_exec_evaluate(exec, &(an_images){.pixels = input}, labels, BATCH, NULL, &last), "evaluate");
     assert_int_equal(last.top1, BATCH);
     assert_true(last.loss < first.loss / 4);
     free(images);
@@ -315,7 +315,7 @@ static void test_steps_repeat_exactly(void **state)
     for (int turn = 0; turn < 2; turn++) {
         an_exec *exec = exec_make(&graph, "fused", true);
         for (uint64_t step = 0; step < 3; step++) {
-            an_test_ok(an_exec_step(exec, &(an_images){images, NULL}, labels, BATCH, step, &result), "step");
+            an_test_ok(an_exec_step(exec, &(an_images){.pixels = images}, labels, BATCH, step, &result), "step");
             an_test_ok(an_exec_update(exec, &sgd), "update");
         }
         float *weights = parameter(exec, 0, AN_PARAMETER_VALUE);
@@ -434,11 +434,18 @@ static void test_bad_steps_are_refused(void **state)
     float *images = an_test_random(BATCH * SMALL_IMAGE, 9);
     an_small_net(&graph, AN_ACTIVATION_RELU);
     an_exec *exec = exec_make(&graph, "fused", true), *fixed = exec_make(&graph, "fused", false);
-    an_test_refused(an_exec_step(exec, &(an_images){images, NULL}, labels, 0, 0, &result), "0 samples");
-    an_test_refused(an_exec_step(exec, &(an_images){images, NULL}, labels, BATCH + 1, 0, &result), "5 samples");
-    an_test_refused(an_exec_step(exec, &(an_images){images, NULL}, wrong, BATCH, 0, &result), "label 5 of sample 1");
-    an_test_refused(an_exec_step(exec, &(an_images){images, NULL}, NULL, BATCH, 0, &result), "without labels");
-    an_test_refused(an_exec_step(fixed, &(an_images){images, NULL}, labels, BATCH, 0, &result), "made for evaluation");
+    an_test_refused(an_exec_step(exec, &(an_images){.pixels = images}, labels, 0, 0, &result), "0 samples");
+    an_test_refused(an_exec_step(exec, &(an_images){.pixels = images}, labels, BATCH + 1, 0, &result), "5 samples");
+    an_test_refused(an_exec_step(exec, &(an_images){.pixels = images}, wrong, BATCH, 0, &result),
+                    "label 5 of sample 1");
+    an_test_refused(an_exec_step(exec, &(an_images){.pixels = images}, NULL, BATCH, 0, &result), "without labels");
+    an_test_refused(an_exec_step(fixed, &(an_images){.pixels = images}, labels, BATCH, 0, &result),
+                    "made for evaluation");
+    an_test_refused(an_exec_step(exec, &(an_images){.block = images, .block_size = 1 << 10}, labels, BATCH, 0, &result),
+                    "made without a decoder");
+    an_exec_options options = {.devices = "cpu", .batch = BATCH, .decoder = &(an_image_decoder){.size = 1 << 20}};
+    an_exec *none;
+    an_test_refused(an_exec_create(&none, &graph, &options), "device 'cpu' takes finished images");
     an_test_refused(an_exec_update(fixed, &sgd), "made for evaluation");
     an_test_refused(an_exec_parameter_get(fixed, 0, AN_PARAMETER_MOMENTUM, images), "without training");
     free(images);
@@ -460,10 +467,10 @@ static void test_values_that_are_not_finite_are_named(void **state)
         bias[1] = INFINITY;
         assert_string_equal(an_exec_parameter(exec, 5)->name, "conv3.bias");
         an_test_ok(an_exec_parameter_set(exec, 5, AN_PARAMETER_VALUE, bias), "set");
-        assert_int_equal(an_exec_step(exec, &(an_images){images, NULL}, labels, BATCH, 0, &result), AN_ECORRUPT);
+        assert_int_equal(an_exec_step(exec, &(an_images){.pixels = images}, labels, BATCH, 0, &result), AN_ECORRUPT);
         assert_non_null(strstr(an_error_message(), "'conv3'"));
         images[7] = NAN;
-        assert_int_equal(an_exec_step(exec, &(an_images){images, NULL}, labels, BATCH, 0, &result), AN_ECORRUPT);
+        assert_int_equal(an_exec_step(exec, &(an_images){.pixels = images}, labels, BATCH, 0, &result), AN_ECORRUPT);
         assert_non_null(strstr(an_error_message(), "'input'"));
         free(images);
         free(bias);
@@ -473,7 +480,8 @@ static void test_values_that_are_not_finite_are_named(void **state)
 
 static void refuse_evaluation(an_exec *exec, const float *images, float *probabilities, const char *layer)
 {
-    assert_int_equal(an_exec_evaluate(exec, &(an_images){images, NULL}, NULL, BATCH, probabilities, NULL), AN_ECORRUPT);
+    assert_int_equal(an_exec_evaluate(exec, &(an_images){.pixels = images}, NULL, BATCH, probabilities, NULL),
+                     AN_ECORRUPT);
     if (!strstr(an_error_message(), layer))
         fail_msg("message '%s' does not name %s", an_error_message(), layer);
 }
@@ -495,7 +503,7 @@ static void test_evaluation_without_labels_sees_them_too(void **state)
         refuse_evaluation(exec, images, NULL, "'conv3'");
         bias[1] = before;
         an_test_ok(an_exec_parameter_set(exec, 5, AN_PARAMETER_VALUE, bias), "set");
-        an_test_ok(an_exec_evaluate(exec, &(an_images){images, NULL}, NULL, BATCH, NULL, NULL), "finite again");
+        an_test_ok(an_exec_evaluate(exec, &(an_images){.pixels = images}, NULL, BATCH, NULL, NULL), "finite again");
         free(images);
         free(bias);
         an_exec_free(exec);
@@ -555,7 +563,7 @@ static void test_layer_times(void **state)
     an_exec *exec = exec_make(&graph, "cpu,cpu", true);
     for (uint64_t step = 0; step < 2; step++) {
         an_exec_layers_reset(exec);
-        an_test_ok(an_exec_step(exec, &(an_images){images, NULL}, labels, BATCH, step, &result), "step");
+        an_test_ok(an_exec_step(exec, &(an_images){.pixels = images}, labels, BATCH, step, &result), "step");
         an_test_ok(an_exec_update(exec, &sgd), "update");
     }
     for (int i = 0; i < an_exec_layer_count(exec); i++) {

@@ -472,7 +472,7 @@ static void test_weights_that_are_not_finite_are_refused(void **state)
     an_exec *exec;
     const char *path = fixture_path(&files, "nan.safetensors");
     assert_int_equal(an_trained_open(&trained, straight, NULL), AN_OK);
-    assert_int_equal(an_trained_exec(&trained, "cpu", 1, 1, &exec), AN_OK);
+    assert_int_equal(an_trained_exec(&trained, "cpu", 1, 1, NULL, &exec), AN_OK);
     size_t count = (size_t)an_exec_parameter_count(exec);
     an_safetensor *tensors = calloc(count, sizeof(*tensors));
     for (size_t i = 0; i < count; i++) {

@@ -5,11 +5,12 @@
 #include "train/commands/commands.h"
 #include "train/commands/report.h"
 #include "train/loop/evaluate.h"
+#include "train/setup/decoding.h"
 #include "train/setup/trained.h"
 
 typedef struct {
     const char *run, *weights, *recipe, *devices;
-    int batch, loader_threads, compute_threads, show, pairs;
+    int batch, loader_threads, compute_threads, show, pairs, decode;
     bool ten_crop, per_class, json;
 } eval_options;
 
@@ -85,6 +86,12 @@ static const an_option options[] = {
      .max = 1024,
      .offset = offsetof(eval_options, loader_threads),
      .help = "loader threads (0: as in training)"},
+    {.name = "decode",
+     .type = AN_OPTION_CHOICE,
+     .initial = "host",
+     .choices = an_train_decode_names,
+     .offset = offsetof(eval_options, decode),
+     .help = "where records become images: on the host's processors, or on the GPUs of --devices"},
     {.name = "compute-threads",
      .type = AN_OPTION_INT,
      .metavar = "N",
@@ -157,22 +164,27 @@ static int print(const eval_options *o, const an_trained *trained, const an_data
     return o->json ? an_eval_report_print_json(&report) : an_eval_report_print(&report);
 }
 
-static int evaluate(const eval_options *o, const an_trained *trained, const an_dataset *dataset, an_exec *exec)
+/* All that an evaluation needs, in the order in which it is opened. */
+typedef struct {
+    an_dataset *dataset;
+    an_trained trained;
+    an_train_view_options view; /* threads are not known before exec is */
+    an_train_decoding *decoding;
+    an_exec *exec;
+} evaluation;
+
+static int evaluate(const eval_options *o, evaluation *e)
 {
     gallery g;
-    an_train_view_options view = {.dataset = dataset,
-                                  .input = &trained->input,
-                                  .crop = trained->config.crop,
-                                  .batch = o->batch,
-                                  .threads = an_train_loader_threads(exec, o->loader_threads)};
-    an_evaluate_watcher watcher = {look, &g, (uint32_t)trained->classes};
+    an_evaluate_watcher watcher = {look, &g, (uint32_t)e->trained.classes};
     an_evaluation result;
-    int rc = open_gallery(&g, (uint64_t)o->show, an_dataset_count(dataset), watcher.classes);
+    e->view.threads = an_train_loader_threads(e->exec, o->loader_threads);
+    int rc = open_gallery(&g, (uint64_t)o->show, an_dataset_count(e->dataset), watcher.classes);
     if (!rc)
-        rc = o->ten_crop ? an_evaluate_ten_crop(exec, &view, &watcher, &result)
-                         : an_evaluate_centre(exec, &view, &watcher, &result);
+        rc = o->ten_crop ? an_evaluate_ten_crop(e->exec, &e->view, &watcher, &result)
+                         : an_evaluate_centre(e->exec, &e->view, &watcher, &result);
     if (!rc)
-        rc = print(o, trained, dataset, &g, &result);
+        rc = print(o, &e->trained, e->dataset, &g, &result);
     an_confusion_free(&g.confusion);
     free(g.shown);
     return rc;
@@ -200,21 +212,44 @@ static int open_trained(an_trained *out, const eval_options *o, const an_dataset
     return rc ? rc : an_train_class_check(dataset, out->class_ids, out->path);
 }
 
+static int open_decoding(const eval_options *o, evaluation *e)
+{
+    an_train_decoding_options decoding = {.devices = o->devices,
+                                          .batch = (uint32_t)o->batch,
+                                          .side = an_dataset_side(e->dataset),
+                                          .crop = (uint32_t)e->trained.config.crop};
+    e->view = (an_train_view_options){.dataset = e->dataset,
+                                      .input = &e->trained.input,
+                                      .crop = e->trained.config.crop,
+                                      .batch = o->batch,
+                                      .decode = (an_decode_place)o->decode};
+    if (e->view.decode == AN_DECODE_HOST)
+        return AN_OK;
+    int rc = o->ten_crop ? an_evaluate_ten_crop_block(&e->view, &decoding.block)
+                         : an_train_view_block(&e->view, &decoding.block);
+    if (rc)
+        return rc;
+    rc = an_train_decoding_create(&e->decoding, &decoding);
+    return rc ? an_error_prefix(rc, "--decode device") : AN_OK;
+}
+
 static int run(const eval_options *o, const char *path)
 {
-    an_trained trained = {0};
-    an_dataset *dataset = NULL;
-    an_exec *exec = NULL;
-    int rc = open_dataset(path, &dataset);
+    evaluation e = {0};
+    int rc = open_dataset(path, &e.dataset);
     if (!rc)
-        rc = open_trained(&trained, o, dataset);
+        rc = open_trained(&e.trained, o, e.dataset);
     if (!rc)
-        rc = an_trained_exec(&trained, o->devices, o->batch, an_train_compute_threads(o->compute_threads), &exec);
+        rc = open_decoding(o, &e);
     if (!rc)
-        rc = evaluate(o, &trained, dataset, exec);
-    an_exec_free(exec);
-    an_dataset_free(dataset);
-    an_trained_close(&trained);
+        rc = an_trained_exec(&e.trained, o->devices, o->batch, an_train_compute_threads(o->compute_threads),
+                             an_train_decoding_decoder(e.decoding), &e.exec);
+    if (!rc)
+        rc = evaluate(o, &e);
+    an_exec_free(e.exec);
+    an_train_decoding_free(e.decoding);
+    an_dataset_free(e.dataset);
+    an_trained_close(&e.trained);
     return rc;
 }
 

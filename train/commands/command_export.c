@@ -40,7 +40,7 @@ static int run(const export_options *o, const char *path)
     an_exec *exec = NULL;
     int rc = an_trained_open(&trained, o->run, o->weights);
     if (!rc)
-        rc = an_trained_exec(&trained, "cpu", 1, 1, &exec);
+        rc = an_trained_exec(&trained, "cpu", 1, 1, NULL, &exec);
     if (!rc)
         rc =
             an_checkpoint_save(path, &(an_checkpoint_parameters){.exec = exec}, an_checkpoint_state(trained.checkpoint),

@@ -106,6 +106,17 @@ static void print_wait(const an_train_summary *s)
         print_devices(&s->devices, stage);
 }
 
+/* Of all threads, and how long the loader's workers were busy, waits for a processor included. */
+static void print_processors(const an_train_summary *s)
+{
+    if (!s->images || !s->loader.samples || s->training_seconds <= 0)
+        return;
+    printf("processors  %.2f at work while training, %.1f us an image; the loader's workers were busy for %.1f us an "
+           "image\n",
+           s->processor_seconds / s->training_seconds, s->processor_seconds * 1e6 / (double)s->images,
+           (double)s->loader.worker_busy_ns * 1e-3 / (double)s->loader.samples);
+}
+
 void an_console_summary(const an_console *console, const an_train_summary *s)
 {
     if (console->quiet || console->json)
@@ -123,6 +134,7 @@ void an_console_summary(const an_console *console, const an_train_summary *s)
         printf("speed       %.1f images/s, %" PRIu64 " images\n", (double)s->images / s->training_seconds, s->images);
     if (s->images)
         print_wait(s);
+    print_processors(s);
     if (s->best_top1 > 0)
         printf("best        top-1 %.2f %% at step %" PRIu64 "\n", 100 * s->best_top1, s->best_step);
     if (s->checkpoint)

@@ -26,38 +26,45 @@ static int look_at_rows(const an_evaluate_watcher *watcher, const an_batch *batc
     return AN_OK;
 }
 
-static int add_batch(an_exec *exec, const an_batch *batch, const an_evaluate_watcher *watcher, float *probabilities,
-                     an_evaluation *sum)
+/* What stays the same over all batches. */
+typedef struct {
+    an_exec *exec;
+    an_loader *loader;
+    const an_dataset *dataset;
+    const an_evaluate_watcher *watcher;
+    float *probabilities;
+} pass;
+
+static int add_batch(const pass *p, const an_batch *batch, an_evaluation *sum)
 {
     an_exec_result result;
     an_images images = an_train_images(batch);
-    int rc = an_exec_evaluate(exec, &images, batch->labels, batch->count, probabilities, &result);
-    sum->diverged = rc == AN_ECORRUPT;
+    int rc = an_exec_evaluate(p->exec, &images, batch->labels, batch->count, p->probabilities, &result);
+    sum->diverged = rc == AN_ECORRUPT && an_exec_damaged(p->exec) < 0;
     if (rc)
-        return rc;
+        return an_train_name_damaged(p->exec, p->dataset, batch, rc);
     sum->images += batch->count;
     sum->loss += result.loss * batch->count;
-    if (watcher)
-        return look_at_rows(watcher, batch, probabilities, sum);
+    if (p->watcher)
+        return look_at_rows(p->watcher, batch, p->probabilities, sum);
     sum->top1 += result.top1;
     sum->top5 += result.top5;
     return AN_OK;
 }
 
 /* All batches up to the last of a pass. */
-static int evaluate(an_exec *exec, an_loader *loader, const an_evaluate_watcher *watcher, float *probabilities,
-                    an_evaluation *out)
+static int evaluate(const pass *p, an_evaluation *out)
 {
     bool last = false;
     *out = (an_evaluation){0};
     while (!last) {
         an_batch batch;
-        int rc = an_stop_requested() ? AN_STOPPED : an_loader_next(loader, &batch);
+        int rc = an_stop_requested() ? AN_STOPPED : an_loader_next(p->loader, &batch);
         if (rc)
             return rc;
         last = batch.last;
-        rc = add_batch(exec, &batch, watcher, probabilities, out);
-        int released = an_loader_release(loader, &batch);
+        rc = add_batch(p, &batch, out);
+        int released = an_loader_release(p->loader, &batch);
         rc = rc ? rc : released;
         if (rc)
             return rc;
@@ -69,20 +76,19 @@ static int evaluate(an_exec *exec, an_loader *loader, const an_evaluate_watcher 
 int an_evaluate_centre(an_exec *exec, const an_train_view_options *options, const an_evaluate_watcher *watcher,
                        an_evaluation *out)
 {
-    an_loader *loader = NULL;
-    float *probabilities = NULL;
+    pass p = {.exec = exec, .dataset = options->dataset, .watcher = watcher};
     *out = (an_evaluation){0};
-    if (watcher && !(probabilities = calloc((size_t)options->batch * watcher->classes, sizeof(float))))
+    if (watcher && !(p.probabilities = calloc((size_t)options->batch * watcher->classes, sizeof(float))))
         return an_error(AN_ENOMEM, "out of memory for predictions");
-    int rc = an_train_view_loader(options, exec, &loader);
+    int rc = an_train_view_loader(options, exec, &p.loader);
     if (!rc)
-        rc = evaluate(exec, loader, watcher, probabilities, out);
-    an_loader_free(loader);
-    free(probabilities);
+        rc = evaluate(&p, out);
+    an_loader_free(p.loader);
+    free(p.probabilities);
     return rc;
 }
 
-int an_evaluate_pass(an_exec *exec, an_loader *loader, an_evaluation *out)
+int an_evaluate_pass(an_exec *exec, an_loader *loader, const an_dataset *dataset, an_evaluation *out)
 {
-    return evaluate(exec, loader, NULL, NULL, out);
+    return evaluate(&(pass){.exec = exec, .loader = loader, .dataset = dataset}, out);
 }

@@ -26,13 +26,15 @@ typedef struct {
 int an_evaluate_centre(an_exec *exec, const an_train_view_options *options, const an_evaluate_watcher *watcher,
                        an_evaluation *out);
 
-/* The same with a loader of an_train_view_loader that repeats and stands at the beginning of a pass: delivers one pass.
- * After a failure or a stop it stands somewhere within it. */
-int an_evaluate_pass(an_exec *exec, an_loader *loader, an_evaluation *out);
+/* The same with a loader of an_train_view_loader that repeats and stands at the beginning of a pass: delivers one pass
+ * of the dataset. After a failure or a stop it stands somewhere within it. */
+int an_evaluate_pass(an_exec *exec, an_loader *loader, const an_dataset *dataset, an_evaluation *out);
 
 /* Corners and centre, each also mirrored: the mean of the ten softmax outputs decides. options->batch is at least 10,
- * the watcher is not NULL. */
+ * the watcher is not NULL. Where the device decodes, exec has a decoder for blocks of an_evaluate_ten_crop_block bytes.
+ */
 int an_evaluate_ten_crop(an_exec *exec, const an_train_view_options *options, const an_evaluate_watcher *watcher,
                          an_evaluation *out);
+int an_evaluate_ten_crop_block(const an_train_view_options *options, size_t *out);
 
 #endif

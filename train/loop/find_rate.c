@@ -38,8 +38,11 @@ static int one_step(an_session *s, an_loader *loader, int number, double rate, d
         return rc;
     an_images images = an_train_images(&batch);
     rc = an_exec_step(s->exec, &images, batch.labels, batch.count, (uint64_t)number, &result);
+    bool damaged = an_exec_damaged(s->exec) >= 0;
+    if (damaged)
+        rc = an_train_name_damaged(s->exec, s->data.training, &batch, rc);
     int released = an_loader_release(loader, &batch);
-    if (rc == AN_ECORRUPT)
+    if (rc == AN_ECORRUPT && !damaged)
         return AN_END;
     if (!rc)
         rc = released;
@@ -59,6 +62,8 @@ int an_find_rate(an_session *s, int steps, an_rate_point *points, int *count, do
     double smooth = 0, loss = 0, start = HUGE_VAL;
     *count = 0;
     int rc = an_session_start_weights(s);
+    if (!rc)
+        rc = an_session_choose_decoding(s, 0);
     if (!rc)
         rc = an_session_loader(s, 0, &loader);
     for (int i = 0; !rc && i < steps; i++) {

@@ -26,6 +26,8 @@ static int train_batch(an_trainer *t, const an_batch *batch)
     an_exec_result result;
     an_images images = an_train_images(batch);
     int rc = an_exec_step(t->session.exec, &images, batch->labels, batch->count, t->state.step, &result);
+    if (an_exec_damaged(t->session.exec) >= 0)
+        return an_train_name_damaged(t->session.exec, t->session.data.training, batch, rc);
     if (rc == AN_ECORRUPT)
         return an_trainer_name_last_good(t, rc);
     an_sgd sgd = {.rate = an_schedule_rate(&t->schedule, &t->state.schedule, t->state.step),

@@ -14,9 +14,10 @@ typedef struct {
     uint64_t first_step, step, total_steps;
     uint64_t steps_per_epoch, images;
     double seconds, training_seconds, validation_seconds;
-    double saving_seconds;  /* this thread was held by checkpoints, the wait for the last one among them */
-    double wait_seconds;    /* the network waited for a batch */
-    an_device_time devices; /* while training, by the devices' own clocks; all 0 if they have none */
+    double saving_seconds;    /* this thread was held by checkpoints, the wait for the last one among them */
+    double wait_seconds;      /* the network waited for a batch */
+    double processor_seconds; /* that all threads together spent on processors while training */
+    an_device_time devices;   /* while training, by the devices' own clocks; all 0 if they have none */
     an_loader_stats loader;
     const char *starvation; /* why the devices starved and what would help, or NULL; lives as long as the trainer */
     double loss;            /* as the last line told it: the mean over its steps */

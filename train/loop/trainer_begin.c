@@ -183,6 +183,9 @@ int an_trainer_prepare(an_trainer *t, const char *training, const char *validati
     t->guard = an_guard_make(t->session.data.classes);
     t->watch = (an_starvation_watch){.period = AN_STARVATION_PERIOD};
     t->summary.first_step = t->profiled_step = t->state.step;
+    rc = an_session_choose_decoding(&t->session, t->state.step);
+    if (rc)
+        return rc;
     rc = an_session_loader(&t->session, t->state.step, &t->loader);
     if (rc)
         return rc;

@@ -16,7 +16,7 @@
 #include "train/watch/profile.h"
 
 typedef struct {
-    uint64_t start_ns, steps, images;
+    uint64_t start_ns, processors_ns, steps, images;
     double loss;
     uint64_t top1, top5;
     uint64_t wait_ns;

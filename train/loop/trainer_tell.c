@@ -48,7 +48,7 @@ void an_trainer_window_start(an_trainer *t)
 {
     an_device_time before;
     (void)device_time(t, &before); /* drops what belongs to the time before this window */
-    t->window = (an_trainer_window){.start_ns = an_clock_ns()};
+    t->window = (an_trainer_window){.start_ns = an_clock_ns(), .processors_ns = an_clock_process_ns()};
 }
 
 bool an_trainer_starved(const an_trainer *t, an_starvation *starvation, char *text, size_t size)
@@ -93,6 +93,7 @@ int an_trainer_tell_window(an_trainer *t)
     tell_devices(t, &event);
     t->summary.loss = event.loss;
     t->summary.training_seconds += seconds;
+    t->summary.processor_seconds += (double)(an_clock_process_ns() - w->processors_ns) * 1e-9;
     int rc = an_trainer_tell(t, &event);
     if (!rc)
         rc = tell_starvation(t, seconds, waited);

@@ -25,10 +25,16 @@ void an_trainer_profile_take(an_trainer *t)
     t->profiled_step = t->state.step;
 }
 
+static const an_dataset *viewed(const an_trainer *t)
+{
+    const an_train_data *data = &t->session.data;
+    return data->subset ? data->training : data->validation;
+}
+
 static int viewer_open(an_trainer *t)
 {
     const an_train_data *data = &t->session.data;
-    an_train_view_options options = {.dataset = data->subset ? data->training : data->validation,
+    an_train_view_options options = {.dataset = viewed(t),
                                      .input = &data->input,
                                      .subset = data->subset,
                                      .subset_count = data->subset_count,
@@ -36,6 +42,7 @@ static int viewer_open(an_trainer *t)
                                      .batch = t->config->batch,
                                      .threads = t->session.loader_threads,
                                      .engine = t->config->engine,
+                                     .decode = an_session_decodes(&t->session, viewed(t)),
                                      .repeat = true};
     return an_train_view_loader(&options, t->session.exec, &t->viewer);
 }
@@ -71,7 +78,7 @@ static int evaluate(an_trainer *t, an_evaluation *out)
     *out = (an_evaluation){0};
     int rc = t->viewer ? AN_OK : viewer_open(t);
     if (!rc)
-        rc = an_evaluate_pass(t->session.exec, t->viewer, out);
+        rc = an_evaluate_pass(t->session.exec, t->viewer, viewed(t), out);
     bool over = t->state.step == t->session.total_steps;
     if (rc || over) /* if it failed or was stopped, it stands within the pass */
         viewer_close(t);

@@ -12,6 +12,9 @@
 #include "model/init.h"
 #include "train/state/schedule.h"
 
+/* --decode auto: decode_choice.h has the rule. */
+enum { AN_TRAIN_DECODE_AUTO = AN_DECODE_DEVICE + 1 };
+
 typedef enum { AN_SCALE_AUTO, AN_SCALE_PAPER, AN_SCALE_UNIT } an_scale_kind;
 
 typedef struct {
@@ -21,6 +24,7 @@ typedef struct {
     bool quiet, json, tensorboard, dry_run, profile;
     int find_rate;
     int loader_threads, compute_threads, engine;
+    int decode; /* an_decode_place, or AN_TRAIN_DECODE_AUTO */
     const char *devices;
     int epochs;
     uint64_t steps;
@@ -44,6 +48,8 @@ typedef struct {
     int order_block;
     int overfit;
 } an_train_config;
+
+extern const char *const an_train_decode_names[]; /* of an_decode_place */
 
 /* The whole table; and the part of it that is the recipe, which fills the same struct. */
 extern const an_option an_train_options[];

@@ -6,6 +6,8 @@
 #include "model/nets/nets.h"
 
 /* Names of choices, in the order of the type that stands beside each. */
+const char *const an_train_decode_names[] = {"host", "device", NULL};  /* an_decode_place */
+static const char *const decodes[] = {"host", "device", "auto", NULL}; /* the same, and AN_TRAIN_DECODE_AUTO */
 static const char *const schedules[] = {"constant", "steps", "plateau", "cosine", NULL}; /* an_schedule_kind */
 static const char *const inits[] = {"paper", "he", NULL};                                /* an_init_kind */
 static const char *const activations[] = {"relu", "tanh", "sigmoid", NULL};              /* network.c */
@@ -134,6 +136,15 @@ const an_option an_train_options[] = {
      .max = 1024,
      .offset = FIELD(loader_threads),
      .help = "loader threads (0: a quarter as many as processors; with GPUs all processors but one)"},
+    {.name = "decode",
+     .type = AN_OPTION_CHOICE,
+     .initial = "auto",
+     .choices = decodes,
+     .offset = FIELD(decode),
+     .help =
+         "where records become images: on the host's processors, or on the GPUs of --devices. auto: coef records on "
+         "the GPUs, unless the loader threads decode at least 1.2 times as many images a second as the network "
+         "takes, which is measured for a second. The result is the same, so a run may change it"},
     {.name = "compute-threads",
      .type = AN_OPTION_INT,
      .metavar = "N",

@@ -2,7 +2,8 @@
  *
  * A network gets an image as (pixels - mean) * scale. Where it takes floats, the loader computes that; where it takes
  * bytes (GPUs), the loader hands over the pixels and the device computes it: an_train_conversion and
- * an_train_sample_format are the two halves of that. Everything here is used by one thread. */
+ * an_train_sample_format are the two halves of that. Where the device decodes as well (train/setup/decoding.h), the
+ * loader hands over undecoded records. Everything here is used by one thread. */
 #ifndef AN_TRAIN_SETUP_DATA_H
 #define AN_TRAIN_SETUP_DATA_H
 
@@ -38,13 +39,27 @@ int an_train_class_ids(const an_dataset *dataset, char **out);
  * origin says in messages where ids come from. */
 int an_train_class_check(const an_dataset *dataset, const char *ids, const char *origin);
 
+/* How the training set is loaded. */
+typedef struct {
+    int threads;
+    an_decode_place decode; /* AN_DECODE_DEVICE: exec has a decoder for blocks of an_train_data_block bytes */
+    uint64_t epoch, step;   /* the first, within its epoch */
+} an_train_load;
+
 /* A loader of shuffled and augmented batches without end, from a step of an epoch on, in the format that exec wants and
  * in memory that exec allocates: exec must outlive it. */
-int an_train_data_loader(const an_train_data *data, const an_train_config *config, an_exec *exec, int threads,
-                         uint64_t epoch, uint64_t step, an_loader **out);
+int an_train_data_loader(const an_train_data *data, const an_train_config *config, an_exec *exec,
+                         const an_train_load *load, an_loader **out);
+
+/* Bytes of a batch of undecoded records at most, of training and validation. */
+int an_train_data_block(const an_train_data *data, const an_train_config *config, size_t *out);
 
 /* A loader's batch in the form that an exec takes. */
 an_images an_train_images(const an_batch *batch);
+
+/* For a step or an evaluation of the batch that has failed with rc: if a record was damaged (an_exec_damaged), puts its
+ * name before the message, as the loader does where it decodes. Returns rc. */
+int an_train_name_damaged(const an_exec *exec, const an_dataset *dataset, const an_batch *batch, int rc);
 
 /* What a device that takes bytes computes itself. Borrows input's mean image. */
 an_conversion an_train_conversion(const an_train_input *input);
@@ -67,11 +82,15 @@ typedef struct {
     const uint64_t *subset; /* records to look at, or NULL */
     uint64_t subset_count;
     int crop, batch, threads, engine;
-    bool repeat; /* after the last image begin again, without end; every pass is the same */
+    an_decode_place decode; /* AN_DECODE_DEVICE: exec has a decoder for blocks of an_train_view_block bytes */
+    bool repeat;            /* after the last image begin again, without end; every pass is the same */
 } an_train_view_options;
 
 /* A loader of the centre of each image, once and in stored order. The last batch of a pass may be short. */
 int an_train_view_loader(const an_train_view_options *options, an_exec *exec, an_loader **out);
+
+/* Bytes of a batch of undecoded records at most. */
+int an_train_view_block(const an_train_view_options *options, size_t *out);
 
 /* an_train_input_sample for the dataset's images. statistics borrows options->input's mean image. */
 int an_train_view_sample(const an_train_view_options *options, an_format format, an_sample_options *sample,

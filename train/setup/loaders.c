@@ -47,9 +47,18 @@ static void use_memory_of(an_exec *exec, an_loader_options *options)
     options->memory_context = exec;
 }
 
+/* A block of undecoded records begins with the draws. */
 an_images an_train_images(const an_batch *batch)
 {
+    if ((const void *)batch->draws == batch->data)
+        return (an_images){.block = batch->data, .block_size = batch->size};
     return (an_images){.pixels = batch->data, .draws = batch->draws};
+}
+
+int an_train_name_damaged(const an_exec *exec, const an_dataset *dataset, const an_batch *batch, int rc)
+{
+    int64_t sample = an_exec_damaged(exec);
+    return sample < 0 ? rc : an_loader_name_error(dataset, rc, batch->indices[sample]);
 }
 
 void an_train_sample_format(an_sample_options *sample, an_format format)
@@ -76,10 +85,10 @@ an_conversion an_train_conversion(const an_train_input *input)
         .mean = input->mean_image, .side = one_colour(input) ? 1 : (int)input->side, .scale = input->scale};
 }
 
-int an_train_data_loader(const an_train_data *data, const an_train_config *config, an_exec *exec, int threads,
-                         uint64_t epoch, uint64_t step, an_loader **out)
+/* All but what an exec decides. */
+static an_loader_options data_options(const an_train_data *data, const an_train_config *config)
 {
-    an_loader_options options = {
+    return (an_loader_options){
         .dataset = data->training,
         .sample = {.crop = (uint32_t)config->crop,
                    .random_crop = !config->no_random_crop,
@@ -89,7 +98,6 @@ int an_train_data_loader(const an_train_data *data, const an_train_config *confi
                    .scale = data->input.scale},
         .engine = (an_reader_engine)config->engine,
         .depth = READ_DEPTH,
-        .threads = threads,
         .slots = SLOTS,
         .batch = (uint32_t)config->batch,
         .seed = config->seed,
@@ -98,14 +106,36 @@ int an_train_data_loader(const an_train_data *data, const an_train_config *confi
         .world = 1,
         .drop_last = true,
         .verify = true,
-        .first_epoch = epoch,
-        .first_step = step,
         .subset = data->subset,
         .subset_count = data->subset_count,
     };
+}
+
+int an_train_data_loader(const an_train_data *data, const an_train_config *config, an_exec *exec,
+                         const an_train_load *load, an_loader **out)
+{
+    an_loader_options options = data_options(data, config);
+    options.threads = load->threads;
+    options.decode = load->decode;
+    options.first_epoch = load->epoch;
+    options.first_step = load->step;
     an_train_sample_format(&options.sample, an_exec_input_format(exec));
     use_memory_of(exec, &options);
     return an_loader_create(out, &options);
+}
+
+int an_train_data_block(const an_train_data *data, const an_train_config *config, size_t *out)
+{
+    size_t validation = 0;
+    an_loader_options options = data_options(data, config);
+    int rc = an_loader_block_size(&options, out);
+    if (rc || !data->validation)
+        return rc;
+    options.dataset = data->validation;
+    options.subset = NULL;
+    rc = an_loader_block_size(&options, &validation);
+    *out = validation > *out ? validation : *out;
+    return rc;
 }
 
 int an_train_input_sample(const an_train_input *input, int crop, uint32_t side, an_format format,
@@ -135,12 +165,13 @@ int an_train_view_sample(const an_train_view_options *o, an_format format, an_sa
     return rc ? an_error_prefix(rc, "'%s'", an_dataset_path(o->dataset)) : AN_OK;
 }
 
-int an_train_view_loader(const an_train_view_options *o, an_exec *exec, an_loader **out)
+/* All but the sample's format. */
+static an_loader_options view_options(const an_train_view_options *o)
 {
-    an_statistics statistics;
-    an_loader_options options = {
+    return (an_loader_options){
         .dataset = o->dataset,
-        .statistics = &statistics,
+        .sample.crop = (uint32_t)o->crop,
+        .decode = o->decode,
         .engine = (an_reader_engine)o->engine,
         .depth = READ_DEPTH,
         .threads = o->threads,
@@ -154,7 +185,22 @@ int an_train_view_loader(const an_train_view_options *o, an_exec *exec, an_loade
         .subset = o->subset,
         .subset_count = o->subset_count,
     };
+}
+
+int an_train_view_loader(const an_train_view_options *o, an_exec *exec, an_loader **out)
+{
+    an_statistics statistics;
+    an_loader_options options = view_options(o);
+    options.statistics = &statistics;
     int rc = an_train_view_sample(o, an_exec_input_format(exec), &options.sample, &statistics);
+    if (rc)
+        return rc;
     use_memory_of(exec, &options);
-    return rc ? rc : an_loader_create(out, &options);
+    return an_loader_create(out, &options);
+}
+
+int an_train_view_block(const an_train_view_options *o, size_t *out)
+{
+    an_loader_options options = view_options(o);
+    return an_loader_block_size(&options, out);
 }

@@ -1,6 +1,7 @@
 #include "train/setup/session.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "base/cpu.h"
 #include "base/error.h"
@@ -19,6 +20,70 @@ static void count_steps(an_session *s)
         s->total_steps = s->config->steps;
 }
 
+/* Whether auto has a choice at all. Where devices cannot decode, nothing is said: it was not asked for. */
+static bool may_choose(const an_session *s)
+{
+    an_codec codec;
+    bool coef = an_dataset_codec(s->data.training, &codec) && codec == AN_CODEC_COEF;
+    return s->config->decode == AN_TRAIN_DECODE_AUTO && coef && strncmp(s->config->devices, "cuda", 4) == 0;
+}
+
+static int open_decoding(an_session *s)
+{
+    an_train_decoding_options options = {.devices = s->config->devices,
+                                         .batch = (uint32_t)s->config->batch,
+                                         .side = an_dataset_side(s->data.training),
+                                         .crop = (uint32_t)s->config->crop};
+    bool choose = may_choose(s);
+    if (s->config->decode != AN_DECODE_DEVICE && !choose)
+        return AN_OK;
+    int rc = an_train_data_block(&s->data, s->config, &options.block);
+    if (rc)
+        return rc;
+    rc = an_train_decoding_create(&s->decoding, &options);
+    return rc && !choose ? an_error_prefix(rc, "--decode device") : AN_OK;
+}
+
+int an_session_choose_decoding(an_session *s, uint64_t step)
+{
+    an_train_load load = {.threads = s->loader_threads,
+                          .decode = AN_DECODE_HOST,
+                          .epoch = step / s->steps_per_epoch,
+                          .step = step % s->steps_per_epoch};
+    an_loader *loader = NULL;
+    if (s->config->decode != AN_TRAIN_DECODE_AUTO || !s->decoding)
+        return AN_OK;
+    int rc = an_train_data_loader(&s->data, s->config, s->exec, &load, &loader);
+    if (rc)
+        return rc;
+    rc = an_decode_measure(loader, s->exec, &s->rates);
+    an_loader_free(loader);
+    s->host_decodes = an_decode_rule(&s->rates) == AN_DECODE_HOST;
+    return rc;
+}
+
+static int describe_decoding(const an_session *s, an_buffer *out)
+{
+    int rc = AN_OK;
+    if (s->decoding && !s->host_decodes)
+        rc = an_buffer_printf(out, "decoding    on %s, with %.0f MB there\n", s->config->devices,
+                              (double)an_train_decoding_memory(s->decoding) * 1e-6);
+    else if (s->decoding)
+        rc = an_buffer_printf(out, "decoding    by the loader threads\n");
+    if (rc || s->rates.host <= 0)
+        return rc;
+    return an_buffer_printf(out,
+                            "            chosen by measuring: the host decodes %.0f images/s, the network takes about "
+                            "%.0f\n",
+                            s->rates.host, s->rates.network);
+}
+
+an_decode_place an_session_decodes(const an_session *s, const an_dataset *dataset)
+{
+    bool same = an_dataset_side(dataset) == an_dataset_side(s->data.training);
+    return s->decoding && !s->host_decodes && same ? AN_DECODE_DEVICE : AN_DECODE_HOST;
+}
+
 static int open_exec(an_session *s)
 {
     int rc = an_network_build(s->config, s->data.classes, &s->graph);
@@ -30,6 +95,7 @@ static int open_exec(an_session *s)
     options.conversion = &conversion;
     options.choices = &s->choices;
     options.notes = &s->notes;
+    options.decoder = an_train_decoding_decoder(s->decoding);
     rc = an_network_idle_options(s->config, &s->notes);
     if (rc)
         return rc;
@@ -53,7 +119,9 @@ int an_session_open(an_session *out, const an_train_config *config, const char *
     if (rc)
         return rc;
     count_steps(out);
-    rc = open_exec(out);
+    rc = open_decoding(out);
+    if (!rc)
+        rc = open_exec(out);
     if (rc) {
         an_session_close(out);
         return rc;
@@ -66,6 +134,8 @@ void an_session_close(an_session *session)
 {
     an_exec_free(session->exec);
     session->exec = NULL;
+    an_train_decoding_free(session->decoding);
+    session->decoding = NULL;
     an_choices_free(&session->choices);
     an_buffer_free(&session->notes);
     an_train_data_close(&session->data);
@@ -80,8 +150,11 @@ int an_session_start_weights(an_session *s)
 
 int an_session_loader(const an_session *s, uint64_t step, an_loader **out)
 {
-    int rc = an_train_data_loader(&s->data, s->config, s->exec, s->loader_threads, step / s->steps_per_epoch,
-                                  step % s->steps_per_epoch, out);
+    an_train_load load = {.threads = s->loader_threads,
+                          .decode = an_session_decodes(s, s->data.training),
+                          .epoch = step / s->steps_per_epoch,
+                          .step = step % s->steps_per_epoch};
+    int rc = an_train_data_loader(&s->data, s->config, s->exec, &load, out);
     if (rc || an_loader_steps_per_epoch(*out) == s->steps_per_epoch)
         return rc;
     rc = an_error(AN_EINTERNAL, "the loader counts %" PRIu64 " steps an epoch, the trainer %" PRIu64,
@@ -109,5 +182,5 @@ int an_session_describe(const an_session *s, an_buffer *out)
         rc = an_buffer_printf(out, "machine     %s; %d compute and %d loader threads; %.0f MB for the network\n",
                               an_cpu_describe(), s->compute_threads, s->loader_threads,
                               (double)an_exec_memory(s->exec) * 1e-6);
-    return rc;
+    return rc ? rc : describe_decoding(s, out);
 }

@@ -5,14 +5,19 @@
 
 #include "model/exec.h"
 #include "train/setup/data.h"
+#include "train/setup/decode_choice.h"
+#include "train/setup/decoding.h"
 
 typedef struct {
     const an_train_config *config;
     an_train_data data;
     an_graph graph;
-    an_choices choices; /* of kernels; exec uses it, so it is freed after exec */
-    an_buffer notes;    /* warnings for the user, a line each; no zero at the end */
-    an_exec *exec;      /* its parameters are not set: an_session_start_weights or a checkpoint does that */
+    an_choices choices;          /* of kernels; exec uses it, so it is freed after exec */
+    an_buffer notes;             /* warnings for the user, a line each; no zero at the end */
+    an_train_decoding *decoding; /* on exec's devices, which uses it; NULL: the loaders decode */
+    an_decode_rates rates;       /* measured for --decode auto; 0: not measured */
+    bool host_decodes;           /* what auto chose, although the devices could */
+    an_exec *exec;               /* its parameters are not set: an_session_start_weights or a checkpoint does that */
     int compute_threads, loader_threads;
     uint64_t steps_per_epoch, total_steps;
 } an_session;
@@ -24,6 +29,14 @@ void an_session_close(an_session *session); /* zeroed is fine */
 
 /* Set the parameters: to random numbers, or to those of --weights. */
 int an_session_start_weights(an_session *session);
+
+/* For --decode auto, before the first loader: measure, and choose (decode_choice.h). step: the first of the run. The
+ * parameters are set, and stay. */
+int an_session_choose_decoding(an_session *session, uint64_t step);
+
+/* Where the records of one of the session's datasets are decoded: on the devices, if the session decodes there and the
+ * records are of the training set's size, which decoders are made for. */
+an_decode_place an_session_decodes(const an_session *session, const an_dataset *dataset);
 
 /* Shuffled and augmented batches without end, from a step of the whole run on. */
 int an_session_loader(const an_session *session, uint64_t step, an_loader **out);

@@ -95,7 +95,8 @@ void an_trained_close(an_trained *trained)
     *trained = (an_trained){0};
 }
 
-int an_trained_exec(an_trained *trained, const char *devices, int batch, int threads, an_exec **out)
+int an_trained_exec(an_trained *trained, const char *devices, int batch, int threads, const an_image_decoder *decoder,
+                    an_exec **out)
 {
     an_graph graph;
     an_buffer notes = {0};
@@ -111,6 +112,7 @@ int an_trained_exec(an_trained *trained, const char *devices, int batch, int thr
     an_conversion conversion = an_train_conversion(&trained->input);
     options.conversion = &conversion;
     options.notes = &notes;
+    options.decoder = decoder;
     rc = an_exec_create(out, &graph, &options);
     an_log_lines(AN_LOG_WARNING, (const char *)notes.data, notes.size);
     an_buffer_free(&notes);

@@ -47,8 +47,8 @@ AN_BODY an_convert_image an_convert_image_of(const an_convert_args *a, uint32_t 
     return image;
 }
 
-/* Performs the operations of augment/pixels.c in the same order, without fused multiply-add, so both give the same
- * bits. */
+/* Performs the operations of augment/pixels/pixels.c in the same order, without fused multiply-add, so both give the
+ * same bits. */
 AN_BODY float an_convert_value(const an_convert_args *a, uint32_t byte, float mean, float shift)
 {
     return (((float)byte - mean) + shift) * a->scale;

@@ -63,8 +63,8 @@ static inline an_divisor an_divisor_of(uint32_t by)
     return divisor;
 }
 
-/* Images from bytes to inputs of the network: y = ((byte - mean) + shift) * scale, as in augment/pixels.c. They are
- * written as blocks of side x side pixels, the first of which begins pad pixels above and to the left of the image:
+/* Images from bytes to inputs of the network: y = ((byte - mean) + shift) * scale, as in augment/pixels/pixels.c. They
+ * are written as blocks of side x side pixels, the first of which begins pad pixels above and to the left of the image:
  *   y[n][row][column][(dy * side + dx) * 3 + c] = colour c of pixel (row * side + dy - pad, column * side + dx - pad)
  * of image n, or 0 outside of the image. side 1 and pad 0: pixel by pixel.
  *   in[0]   images, N x h x w x 3 bytes, RGB

@@ -1,26 +1,34 @@
 /* The image batch. Its pixels are copied to the device as bytes, together with the draws (crop, flip and colour shift
  * of each image), on a stream of their own. A kernel then converts them to the network's type, in blocks (blocks.c) or
  * with as many channels as tensor cores need. Two slots on the device take turns, so that a batch can arrive while the
- * one before is read. */
+ * one before is read.
+ *
+ * An encoded batch is copied as one block. The decoder is queued behind the copy, on the same stream, and writes the
+ * slot's pixels; draws are read where they lie in the block. So a batch that was announced is decoded while the step
+ * before it computes. `taken` keeps block and pixels of a slot from being overwritten before they are converted;
+ * `arrived`, recorded behind the decoder, keeps the conversion from beginning too early. */
 #include <stdlib.h>
 
 #include "base/error.h"
 #include "model/cuda/cuda.h"
 
 #define COLOURS 3
-#define SLOTS 2
+#define SLOTS AN_IMAGE_SLOTS
 #define MEAN_SHIFTS 4 /* copies of the mean image, each of which begins one value later */
 
 typedef struct {
     an_op op;
     void *pixels[SLOTS], *draws[SLOTS];
-    bool drawn[SLOTS];                        /* the batch in the slot came with draws */
-    cudaEvent_t arrived[SLOTS], taken[SLOTS]; /* copied to the slot; converted from it */
-    int slot;                                 /* of the next batch */
-    an_images fetched;                        /* the images that were prefetched into it; no pixels: none were */
-    uint32_t fetched_count;
+    void *blocks[SLOTS];                      /* for encoded batches; NULL without a decoder */
+    const void *drawn[SLOTS];                 /* where the draws of the batch in the slot lie; NULL: it has none */
+    bool encoded[SLOTS];                      /* the batch in the slot came encoded */
+    cudaEvent_t arrived[SLOTS], taken[SLOTS]; /* its pixels are in the slot; they are converted */
+    int slot;                                 /* of the next batch; the one before it is the last that was fed */
+    an_images fetched;                        /* the images that were prefetched into it */
+    uint32_t fetched_count;                   /* 0: none were */
     size_t image_bytes;
-    an_convert_args args; /* but for the slot's places */
+    uint64_t image_items; /* that an image is to the kernel */
+    an_convert_args args; /* but for the slot's places and the number of images */
 } input_op;
 
 an_format an_cuda_input_format(const an_backend *cuda)
@@ -29,12 +37,14 @@ an_format an_cuda_input_format(const an_backend *cuda)
     return (an_format){AN_DTYPE_U8, AN_LAYOUT_NHWC, COLOURS};
 }
 
-static int convert(input_op *input)
+/* Converts the images that there are: further places of the batch may hold nothing that could be read as a draw. */
+static int convert(input_op *input, uint32_t count)
 {
     int slot = input->slot;
     an_convert_args args = input->args;
+    args.at.items = input->image_items * count;
     args.at.in[0] = input->pixels[slot];
-    args.at.in[1] = input->drawn[slot] ? input->draws[slot] : NULL;
+    args.at.in[1] = input->drawn[slot];
     return an_cuda_launched(an_kernel_convert(&args, input->op.cuda->compute), &input->op, "convert");
 }
 
@@ -44,23 +54,72 @@ static int copy(an_backend *cuda, void *to, const void *from, size_t size, uint3
                          "copy %s of %u images, %zu bytes, to cuda:%d", what, count, size, cuda->device);
 }
 
-/* Copies a batch to the slot whose turn it is, once the batch before it there has been converted. */
-static int images_copy(input_op *input, const an_images *images, uint32_t count)
+static int pixels_copy(input_op *input, const an_images *images, uint32_t count)
+{
+    an_backend *cuda = input->op.cuda;
+    int slot = input->slot;
+    int rc = copy(cuda, input->pixels[slot], images->pixels, count * input->image_bytes, count, "the pixels");
+    if (rc)
+        return rc;
+    input->drawn[slot] = images->draws ? input->draws[slot] : NULL;
+    if (!images->draws)
+        return AN_OK;
+    return copy(cuda, input->draws[slot], images->draws, count * sizeof *images->draws, count, "places and colours");
+}
+
+static int block_decode(input_op *input, const an_images *images, uint32_t count)
+{
+    an_backend *cuda = input->op.cuda;
+    int slot = input->slot;
+    int rc = copy(cuda, input->blocks[slot], images->block, images->block_size, count, "the records");
+    if (rc)
+        return rc;
+    input->drawn[slot] = input->blocks[slot];
+    return cuda->decoder.queue(cuda->decoder.context, &(an_image_decoding){.device = cuda->number,
+                                                                           .slot = slot,
+                                                                           .block = input->blocks[slot],
+                                                                           .size = images->block_size,
+                                                                           .count = count,
+                                                                           .pixels = input->pixels[slot],
+                                                                           .stream = cuda->images});
+}
+
+static int ask(const input_op *input, int slot, uint32_t *sample)
+{
+    const an_image_decoder *decoder = &input->op.cuda->decoder;
+    return input->encoded[slot] ? decoder->result(decoder->context, input->op.cuda->number, slot, sample) : AN_OK;
+}
+
+/* An announced batch gives way to another one. Whatever was wrong with it belongs to nobody. */
+static int fetched_drop(input_op *input)
+{
+    uint32_t sample;
+    int slot = input->slot;
+    if (!input->fetched_count || !input->encoded[slot])
+        return AN_OK;
+    int rc = an_cuda_check(cudaEventSynchronize(input->arrived[slot]), "wait for a batch that is not used");
+    if (rc)
+        return rc;
+    (void)ask(input, slot, &sample);
+    return AN_OK;
+}
+
+/* Brings a batch to the slot whose turn it is, once the batch before it there has been converted. */
+static int images_bring(input_op *input, const an_images *images, uint32_t count)
 {
     an_backend *cuda = input->op.cuda;
     int slot = input->slot;
     int rc = an_cuda_use(cuda);
     if (rc)
         return rc;
+    rc = fetched_drop(input);
+    if (rc)
+        return rc;
     rc = an_cuda_wait(cuda->images, input->taken[slot]);
     if (rc)
         return rc;
-    rc = copy(cuda, input->pixels[slot], images->pixels, count * input->image_bytes, count, "the pixels");
-    if (rc)
-        return rc;
-    input->drawn[slot] = images->draws;
-    if (images->draws)
-        rc = copy(cuda, input->draws[slot], images->draws, count * sizeof *images->draws, count, "places and colours");
+    input->encoded[slot] = images->block;
+    rc = images->block ? block_decode(input, images, count) : pixels_copy(input, images, count);
     if (rc)
         return rc;
     return an_cuda_record(input->arrived[slot], cuda->images);
@@ -69,16 +128,19 @@ static int images_copy(input_op *input, const an_images *images, uint32_t count)
 int an_cuda_prefetch(an_op *op, const an_images *images, uint32_t count)
 {
     input_op *input = (input_op *)op;
-    int rc = images_copy(input, images, count);
-    input->fetched = rc ? (an_images){0} : *images;
-    input->fetched_count = count;
+    int rc = images_bring(input, images, count);
+    input->fetched = *images;
+    input->fetched_count = rc ? 0 : count;
     return rc;
 }
 
 static bool is_fetched(const input_op *input, const an_images *images, uint32_t count)
 {
-    return input->fetched.pixels == images->pixels && input->fetched.draws == images->draws &&
-           input->fetched_count == count;
+    const an_images *fetched = &input->fetched;
+    if (input->fetched_count != count || fetched->block != images->block)
+        return false;
+    return images->block ? fetched->block_size == images->block_size
+                         : fetched->pixels == images->pixels && fetched->draws == images->draws;
 }
 
 int an_cuda_feed(an_op *op, const an_images *images, uint32_t count)
@@ -86,8 +148,8 @@ int an_cuda_feed(an_op *op, const an_images *images, uint32_t count)
     input_op *input = (input_op *)op;
     an_backend *cuda = op->cuda;
     int slot = input->slot;
-    int rc = is_fetched(input, images, count) ? an_cuda_use(cuda) : images_copy(input, images, count);
-    input->fetched = (an_images){0};
+    int rc = is_fetched(input, images, count) ? an_cuda_use(cuda) : images_bring(input, images, count);
+    input->fetched_count = 0;
     if (rc)
         return rc;
     rc = an_cuda_time_ask(cuda);
@@ -99,7 +161,7 @@ int an_cuda_feed(an_op *op, const an_images *images, uint32_t count)
     rc = an_cuda_time_begin(cuda);
     if (rc)
         return rc;
-    rc = convert(input);
+    rc = convert(input, count);
     if (rc)
         return rc;
     rc = an_cuda_record(input->taken[slot], cuda->compute);
@@ -107,6 +169,12 @@ int an_cuda_feed(an_op *op, const an_images *images, uint32_t count)
         return rc;
     input->slot = (slot + 1) % SLOTS;
     return AN_OK;
+}
+
+int an_cuda_decoded(an_op *op, uint32_t *sample)
+{
+    const input_op *input = (const input_op *)op;
+    return ask(input, (input->slot + SLOTS - 1) % SLOTS, sample);
 }
 
 static int input_run(an_op *op, const an_run *run)
@@ -125,6 +193,10 @@ static int slot_make(input_op *input, int slot)
     if (rc)
         return rc;
     rc = an_cuda_alloc(cuda, &input->draws[slot], batch * sizeof(an_image_draw), name);
+    if (rc)
+        return rc;
+    if (cuda->decoder.size)
+        rc = an_cuda_alloc(cuda, &input->blocks[slot], cuda->decoder.size, name);
     if (rc)
         return rc;
     rc = an_cuda_event(cuda, &input->arrived[slot]);
@@ -189,7 +261,8 @@ static int mean_make(input_op *input)
 /* Once it is known how the images lie. */
 static int input_prepare(an_op *op)
 {
-    an_convert_args *args = &((input_op *)op)->args;
+    input_op *input = (input_op *)op;
+    an_convert_args *args = &input->args;
     const an_cuda_tensor *y = &op->output;
     an_cuda_blocks blocks = {.side = 1, .rows = y->h, .columns = y->w};
     if (y->blocks.side)
@@ -197,7 +270,7 @@ static int input_prepare(an_op *op)
     size_t bytes = an_stored_size(y->stored);
     int line = COLOURS * blocks.side;
     args->at.out[0] = y->data;
-    args->at.items = an_cuda_tensor_items(y) * bytes / 16;
+    input->image_items = an_cuda_tensor_items(y) / (uint64_t)y->n * bytes / 16;
     args->h = y->h;
     args->w = y->w;
     args->row = COLOURS * y->w;

@@ -2,7 +2,7 @@
 #include <immintrin.h>
 #include <string.h>
 
-#include "store/image/planes/dct_constants_private.h"
+#include "store/image/planes/dct_constants.h"
 #include "store/image/planes/kernels.h"
 
 #define VECTOR __m512i

@@ -1,6 +1,6 @@
 /* The planes kernels in the compiler's own vectors of 16 bytes (vectors_private.h), which need no more than SSE2.
  * kernels_scalar.c says what they compute. */
-#include "store/image/planes/dct_constants_private.h"
+#include "store/image/planes/dct_constants.h"
 #include "store/image/planes/kernels.h"
 #include "store/image/planes/vectors_private.h"
 

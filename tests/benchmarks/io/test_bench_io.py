@@ -100,10 +100,44 @@ def test_charts(dataset):
     assert "x.gif" in error and ".svg" in error
 
 
+def as_coef(dataset):
+    coef = os.path.join(os.path.dirname(dataset), "coef")
+    if not os.path.exists(coef):
+        run("an-ingest", "transcode", "--quiet", "--codec", "coef", dataset, coef)
+    return coef
+
+
+def test_undecoded_records(dataset):
+    """What the host does where a device decodes: measured on any machine."""
+    coef = as_coef(dataset)
+    report = bench(coef, "--decode", "device", "--threads", "1,2")
+    assert not report["full"] and "decode" not in report and "sample" not in report
+    assert [entry["threads"] for entry in report["payload"]] == [1, 2]
+    for entry in report["payload"]:
+        assert entry["images"] > 0 and entry["cpu_us_per_image"] > 0
+        assert entry["payload_bytes_per_image"] <= entry["bus_bytes_per_image"]
+        # Draws, places, the ends of lines and of the block.
+        assert entry["bus_bytes_per_image"] - entry["payload_bytes_per_image"] < 24 + 16 + 64 + (64 + 64) / 16
+    text = run("an-bench-io", *QUICK, "--decode", "device", coef).stdout
+    assert "bytes across the bus" in text and "payload" in text and "verdict: loader:" in text
+    assert report["verdict"]["stage"] == "loader" and "device" not in report
+    mixed = bench(dataset, "--decode", "device", "--stage", "full")["payload"][0]
+    assert mixed["payload_bytes_per_image"] == 24 * 24 * 3
+    assert not bench(coef, "--stage", "full")["payload"]
+
+
+def test_a_device_that_is_not_there_is_refused(dataset):
+    """With the reason, before anything is measured, whether it was asked for alone or beside the host."""
+    for options in (["--decode", "device"], []):
+        error = run("an-bench-io", *QUICK, *options, "--devices", "cuda:99", as_coef(dataset), code=1)
+        assert "--devices cuda:99: " in error.stderr and not error.stdout
+
+
 def test_refusals(dataset):
     for options, word in ((["--threads", "0"], "--threads '0'"), (["--threads", "2,"], "--threads '2,'"),
                           (["--threads", "3..1"], "3..1"), (["--crop", "33"], "crop 33"),
-                          (["--mean", "pixel"], "u8"), (["--batch", "65"], "batch of 65")):
+                          (["--mean", "pixel"], "u8"), (["--decode", "host", "--devices", "cuda:0"], "--devices cuda:0"),
+                          (["--decode", "device", "--dtype", "f32"], "u8, NHWC"), (["--batch", "65"], "batch of 65")):
         error = run("an-bench-io", *QUICK, "--stage", "full", *options, dataset, code=2).stderr
         assert word in error, (options, error)
     missing = os.path.join(os.path.dirname(dataset), "nothing")

@@ -87,6 +87,11 @@ static inline void touch(const void *at, size_t size)
         touch_check(at, size);
 }
 
+void emu_touch(const void *at, size_t size)
+{
+    touch(at, size);
+}
+
 /* As in kernels.cu: halves of the warp exchange their values, then quarters, and so on. */
 static void combine(int sum)
 {
@@ -186,14 +191,16 @@ AN_KERNELS(RUN, RUN_WARP)
 #define ENTRY(name, type) {"an_device_" #name, sizeof(type), run_##name},
 static const emu_kernel kernels[] = {AN_KERNELS(ENTRY, ENTRY)};
 
+#define OWN ((int)(sizeof kernels / sizeof *kernels))
+
 int emu_kernel_count(void)
 {
-    return sizeof kernels / sizeof *kernels;
+    return OWN + EMU_DECODE_KERNELS;
 }
 
 const emu_kernel *emu_kernel_at(int number)
 {
-    return &kernels[number];
+    return number < OWN ? &kernels[number] : &emu_decode_kernels[number - OWN];
 }
 
 void emu_kernel_run(const emu_kernel *kernel, const void *args)

@@ -313,4 +313,5 @@ void emu_extents_of(emu_extents *list, const char *kernel, const void *args)
     if (!strcmp(kernel, "an_device_" #name))                                                                           \
         name##_extents(list, (const type *)args);
     AN_KERNELS(EXTENTS, EXTENTS)
+    emu_decode_extents(list, kernel, args);
 }

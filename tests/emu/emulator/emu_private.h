@@ -70,7 +70,7 @@ typedef struct {
 /* emu_extents.c: what a launch of the kernel with these arguments touches. */
 void emu_extents_of(emu_extents *list, const char *kernel, const void *args);
 
-/* emu_bodies.c: the backend's kernels. */
+/* emu_bodies.c: the backend's kernels, and behind them the decoder's. */
 typedef struct {
     const char *name; /* as registered with the runtime: an_device_... */
     size_t size;      /* of the arguments */
@@ -80,6 +80,13 @@ int emu_kernel_count(void);
 const emu_kernel *emu_kernel_at(int number);
 /* Runs all items. The places in the arguments are the emulator's own addresses. */
 void emu_kernel_run(const emu_kernel *kernel, const void *args);
+/* Reports an access that the arguments of the kernel which this thread runs do not describe. */
+void emu_touch(const void *at, size_t size);
+
+/* emu_decode.c: the kernels of the decoder of batches. Their arguments begin as those of the backend's do. */
+#define EMU_DECODE_KERNELS 3
+extern const emu_kernel emu_decode_kernels[EMU_DECODE_KERNELS];
+void emu_decode_extents(emu_extents *list, const char *kernel, const void *args);
 
 /* Vector clocks. The host, each stream, and each stream that was captured into a graph has a component. */
 #define EMU_CLOCKS 128

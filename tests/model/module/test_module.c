@@ -16,8 +16,8 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/module/module_private.h"
 #include "model/backend_module.h"
-#include "model/module/module_private.h"
 
 #define SONAME "liban_fake.so.1"
 

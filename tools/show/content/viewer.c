@@ -88,7 +88,7 @@ int an_viewer_open(an_viewer *out, const an_viewer_options *options, const an_da
         rc = names_find(out, dataset);
     if (!rc && exec)
         rc = an_trained_exec(&out->trained, options->devices, options->batch,
-                             an_train_compute_threads(options->compute_threads), &out->exec);
+                             an_train_compute_threads(options->compute_threads), NULL, &out->exec);
     if (rc < 0)
         an_viewer_close(out);
     return rc;

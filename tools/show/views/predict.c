@@ -89,7 +89,7 @@ static int outputs_check(const predictor *p)
 static int flush(predictor *p, const an_predict_watcher *watcher)
 {
     uint32_t classes = p->viewer->classes;
-    an_images images = {p->inputs, p->draws};
+    an_images images = {.pixels = p->inputs, .draws = p->draws};
     int rc = p->count ? an_exec_evaluate(p->viewer->exec, &images, NULL, p->count, p->probabilities, NULL) : AN_OK;
     if (!rc)
         rc = outputs_check(p);

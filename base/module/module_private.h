@@ -1,10 +1,10 @@
 /* The places where a module's libraries may lie. */
-#ifndef AN_MODEL_MODULE_MODULE_PRIVATE_H
-#define AN_MODEL_MODULE_MODULE_PRIVATE_H
+#ifndef AN_BASE_MODULE_MODULE_PRIVATE_H
+#define AN_BASE_MODULE_MODULE_PRIVATE_H
 
 #include <stdbool.h>
 
-#include "model/module/module.h"
+#include "base/module/module.h"
 
 /* Is asked with one file after another until it returns true. */
 typedef bool an_module_try(void *context, const char *file);

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "model/module/module_private.h"
+#include "base/module/module_private.h"
 
 /* From the folder of a program to that of modules: as installed, in the build's own folder or an unpacked archive, and
  * for a library that contains this code: beneath it, or beside it. */

@@ -1,8 +1,8 @@
 /* The inner loops of the sampler: they rearrange the bytes of one row into the order of the output and convert them.
  * One table for each SIMD tier. All give the same bits: they add and multiply in the same order, and the compiler may
  * not fuse the two. */
-#ifndef AN_AUGMENT_PIXELS_H
-#define AN_AUGMENT_PIXELS_H
+#ifndef AN_AUGMENT_PIXELS_PIXELS_H
+#define AN_AUGMENT_PIXELS_PIXELS_H
 
 #include <stdbool.h>
 #include <stddef.h>

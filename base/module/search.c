@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "model/module/module_private.h"
+#include "base/module/module_private.h"
 
 /* A search under way. */
 typedef struct {

@@ -1,4 +1,4 @@
-#include "augment/pixels.h"
+#include "augment/pixels/pixels.h"
 
 #include <immintrin.h>
 #include <string.h>

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "model/module/module_private.h"
+#include "base/module/module_private.h"
 
 /* What opening one library has come to. */
 typedef struct {

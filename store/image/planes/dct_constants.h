@@ -1,6 +1,6 @@
 /* The constants of the inverse DCT, as in libjpeg-turbo's jidctint.c, with 13 fractional bits. */
-#ifndef AN_STORE_IMAGE_PLANES_DCT_CONSTANTS_PRIVATE_H
-#define AN_STORE_IMAGE_PLANES_DCT_CONSTANTS_PRIVATE_H
+#ifndef AN_STORE_IMAGE_PLANES_DCT_CONSTANTS_H
+#define AN_STORE_IMAGE_PLANES_DCT_CONSTANTS_H
 
 enum {
     F_0_298 = 2446,

@@ -13,8 +13,8 @@
  * takes for the module's needs what is loaded already.
  *
  * Any thread may call these functions. What is loaded stays loaded. */
-#ifndef AN_MODEL_MODULE_MODULE_H
-#define AN_MODEL_MODULE_MODULE_H
+#ifndef AN_BASE_MODULE_MODULE_H
+#define AN_BASE_MODULE_MODULE_H
 
 #include <limits.h>
 

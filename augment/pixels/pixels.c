@@ -1,40 +1,18 @@
-#include "augment/pixels.h"
+#include "augment/pixels/pixels.h"
 
 #include <string.h>
 #include <xmmintrin.h>
 
-static uint32_t bits_of(float value)
-{
-    uint32_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    return bits;
-}
+#include "augment/pixels/narrow.h"
 
-/* Inputs are finite: bytes, means and shifts of that size. */
 uint16_t an_pixels_bf16(float value)
 {
-    uint32_t bits = bits_of(value);
-    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-}
-
-static uint32_t f16_subnormal(uint32_t magnitude)
-{
-    uint32_t shift = 126 - (magnitude >> 23); /* value = mantissa * 2^-shift in units of 2^-24 */
-    if (shift > 24)
-        return 0;
-    uint32_t mantissa = (magnitude & 0x7fffff) | 0x800000;
-    uint32_t value = mantissa >> shift, rest = mantissa & ((1u << shift) - 1), half = 1u << (shift - 1);
-    return value + (rest > half || (rest == half && (value & 1)));
+    return an_narrow_bf16(value);
 }
 
 uint16_t an_pixels_f16(float value)
 {
-    uint32_t bits = bits_of(value), sign = bits >> 16 & 0x8000, magnitude = bits & 0x7fffffff;
-    if (magnitude >= 0x47800000) /* 65536 and beyond: infinity */
-        return (uint16_t)(sign | 0x7c00);
-    if (magnitude < 0x38800000) /* below 2^-14 */
-        return (uint16_t)(sign | f16_subnormal(magnitude));
-    return (uint16_t)(sign | ((magnitude - 0x38000000 + 0xfff + (magnitude >> 13 & 1)) >> 13));
+    return an_narrow_f16(value);
 }
 
 static void copy(uint8_t *dst, const uint8_t *src, size_t bytes)

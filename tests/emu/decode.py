@@ -1,0 +1,150 @@
+#!/usr/bin/python3
+"""The unmodified an-train where GPUs decode the records: a run ends in the bytes of one whose records the host decodes, whatever is
+mixed or resumed, and a damaged record ends it in the same words.
+
+    decode.py FOLDER MODULE REMAKE      the emulator's libraries; the decoder's module on the emulator; the program that mixes datasets
+    decode.py real                      none: this machine's own GPUs
+"""
+import filecmp
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+import trainer
+from trainer import ALEXNET, BIN, EMULATOR, SMALL, checkpoint, environment, gpu_count, train
+
+REMAKE = os.path.abspath(sys.argv[3]) if EMULATOR else None
+HOST, DEVICE = ["--decode", "host"], ["--decode", "device"]
+BF16 = ["--precision", "bf16"]
+
+
+def same(work, one, other, step):
+    assert filecmp.cmp(checkpoint(work, one, step), checkpoint(work, other, step), shallow=False), (one, other)
+
+
+def validations(work, run):
+    with open(f"{work}/{run}/metrics.jsonl") as lines:
+        return [(line["loss"], line["top1"], line["top5"]) for line in map(json.loads, lines) if line["type"] == "validation"]
+
+
+def check_training(work, name, network, devices, steps, data):
+    """Decoded by the host and by the devices."""
+    expected, _ = train(work, network, devices, f"{name}-host", steps, *HOST, data=data)
+    got, said = train(work, network, devices, f"{name}-device", steps, *DEVICE, data=data)
+    assert got == expected and len(got) >= steps, (got, expected)
+    assert EMULATOR is None or "operation by operation" not in said, said
+    same(work, f"{name}-host", f"{name}-device", steps)
+
+
+def check_resume(work, network, devices):
+    """By the host, then by the devices, then by the host again."""
+    for stop, how, more in ((2, HOST, []), (7, DEVICE, ["--resume", "auto"]), (9, HOST, ["--resume", "auto"])):
+        train(work, network, devices, "moved", stop, *how, *more, data=("coef",))
+    same(work, "fp32-host", "moved", 9)
+
+
+def check_choice(work):
+    """auto measures where there is a choice, says what it found, and changes no byte."""
+    train(work, SMALL, "cuda:0", "chosen", 9, "--decode", "auto", data=("coef",))
+    same(work, "fp32-host", "chosen", 9)
+    for data, measured in (("coef", True), ("data", False)):
+        command = [f"{BIN}/an-train", *SMALL, "--devices", "cuda:0", "--steps", "2", "--compute-threads", "1", "-j", "1", f"{work}/{data}"]
+        said = subprocess.run(command, env=environment("cuda:0"), check=True, capture_output=True, text=True).stdout
+        found = re.search(r"^decoding    (on cuda:0|by the loader threads).*\n            chosen by measuring: the host decodes ([0-9]+) "
+                          r"images/s, the network takes about ([0-9]+)$", said, re.M)
+        assert bool(found) == measured and (measured or "decoding  " not in said), said
+        if found:
+            assert (found[1] != "on cuda:0") == (int(found[2]) >= 1.2 * int(found[3])), found[0]
+
+
+def check_validation(work):
+    """The last batch of a validation is short, and it comes between two steps whose second batch had been announced."""
+    network = [*SMALL, *BF16, "--mean", "pixel", "--jitter", "0.1"]
+    check_training(work, "bf16", network, "cuda:0", 9, ("coef", "few"))
+    assert validations(work, "bf16-host") == validations(work, "bf16-device") and validations(work, "bf16-host")
+
+
+def check_evaluation(work, run, data):
+    for more in ([], ["--ten-crop"]):
+        command = [f"{BIN}/an-train", "eval", "--json", "--batch", "23", "--run", f"{work}/{run}", "--devices", "cuda:0", *more, f"{work}/{data}"]
+        said = [json.loads(subprocess.run([*command, *how], env=environment("cuda:0"), check=True, capture_output=True, text=True).stdout)
+                for how in (HOST, DEVICE)]
+        assert said[0] == said[1], said
+
+
+def words(said):
+    """What an-train died of."""
+    return re.sub(r"^an-train: (error: )?", "", said.strip().splitlines()[-1])
+
+
+def check_damage(work):
+    """A record with a right checksum that is damaged inside, in training, validation and evaluation."""
+    for how in (HOST, DEVICE):
+        name = how[-1]
+        _, trained = train(work, ALEXNET, "cuda:0", f"damaged-{name}", 12, *how, expect=3, data=("damaged",))
+        _, validated = train(work, ALEXNET, "cuda:0", f"unseen-{name}", 12, *how, expect=3, data=("coef", "damaged"))
+        yield words(trained), words(validated)
+        for more in ([], ["--ten-crop"]):
+            done = subprocess.run([f"{BIN}/an-train", "eval", "--batch", "20", "--weights", checkpoint(work, "shared-host", 4), "--devices", "cuda:0",
+                                   *how, *more, f"{work}/damaged"], env=environment("cuda:0"), capture_output=True, text=True)
+            assert done.returncode == 3, done
+            yield words(done.stderr)
+
+
+def check_refusals(work):
+    said = train(work, SMALL, "cpu", "none", 2, *DEVICE, expect=2, data=("coef",))[1]
+    assert "--decode" in said or "cpu" in said, said
+    before = os.environ.get("AN_DECODE_MODULE")
+    os.environ["AN_DECODE_MODULE"] = f"{work}/no-module.so"
+    said = train(work, SMALL, "cuda:0", "none", 2, *DEVICE, expect=1, data=("coef",))[1]
+    assert "AN_DECODE_MODULE" in said, said
+    train(work, SMALL, "cuda:0", "none", 2, *HOST, data=("coef",))
+    if before:
+        os.environ["AN_DECODE_MODULE"] = before
+    else:
+        del os.environ["AN_DECODE_MODULE"]
+
+
+def make(work):
+    trainer.pictures.SIDE = 72
+    trainer.pictures.write(f"{work}/images", 24, 3)
+    trainer.pictures.write(f"{work}/fewer", 10, 3, seed=2)
+    for folder, codec, name in (("images", "coef", "coef"), ("images", "jpeg", "jpeg"), ("images", "rgb", "data"), ("fewer", "coef", "few")):
+        subprocess.run([f"{BIN}/an-ingest", "--size", "72", "--codec", codec, f"{work}/{folder}", f"{work}/{name}"], check=True,
+                       capture_output=True)
+    if REMAKE:
+        subprocess.run([REMAKE, f"{work}/coef", f"{work}/jpeg", f"{work}/mixed"], check=True)
+        subprocess.run([REMAKE, f"{work}/coef", f"{work}/coef", f"{work}/damaged", "13"], check=True)
+
+
+def main(work):
+    os.environ["XDG_CACHE_HOME"] = f"{work}/cache"
+    if EMULATOR:
+        os.environ["AN_DECODE_MODULE"] = os.path.abspath(sys.argv[2])
+    make(work)
+    check_training(work, "fp32", SMALL, "cuda:0", 9, ("coef",))
+    check_resume(work, SMALL, "cuda:0")
+    check_choice(work)
+    check_validation(work)
+    check_evaluation(work, "fp32-host", "coef")
+    check_training(work, "shared", ALEXNET, "cuda:0,cuda:0", 4, ("coef",))
+    if gpu_count() > 1:
+        check_training(work, "two", ALEXNET, "cuda:0,cuda:1", 3, ("coef",))
+    if REMAKE:
+        check_refusals(work)
+        check_training(work, "profiled", [*SMALL, "--profile"], "cuda:0", 3, ("coef",))
+        check_training(work, "pixels", SMALL, "cuda:0", 3, ("data",))  # nothing that a device decodes
+        check_training(work, "mixed", SMALL, "cuda:0", 6, ("mixed",))
+        check_evaluation(work, "mixed-host", "mixed")
+        said = list(check_damage(work))
+        assert said[:len(said) // 2] == said[len(said) // 2:], said
+        assert all("record 13" in text for texts in said for text in (texts if isinstance(texts, tuple) else [texts])), said
+    print("all equal")
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as folder:
+        main(folder)
