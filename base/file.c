@@ -39,12 +39,24 @@ static int close_with(int fd, int errnum)
     return -1;
 }
 
-int an_file_open_kind(const char *path, const char **kind)
+/* Sockets, and named pipes that nobody reads, refuse to be opened like devices that are not there. */
+static int explain(const char *path, int errnum, const char **kind)
 {
     struct stat info;
-    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    if (errnum == ENXIO && stat(path, &info) == 0 && !S_ISREG(info.st_mode)) {
+        *kind = kind_of(info.st_mode);
+        errnum = 0;
+    }
+    errno = errnum;
+    return -1;
+}
+
+int an_file_open_kind(const char *path, int flags, const char **kind)
+{
+    struct stat info;
+    int fd = open(path, flags | O_NONBLOCK | O_CLOEXEC, 0666);
     if (fd < 0)
-        return -1;
+        return explain(path, errno, kind);
     if (fstat(fd, &info))
         return close_with(fd, errno);
     if (!S_ISREG(info.st_mode)) {
@@ -52,18 +64,33 @@ int an_file_open_kind(const char *path, const char **kind)
         return close_with(fd, 0);
     }
     /* A file system in user space may see O_NONBLOCK in its files, too. */
-    return fcntl(fd, F_SETFL, 0) ? close_with(fd, errno) : fd;
+    return fcntl(fd, F_SETFL, flags & (O_APPEND | O_DIRECT)) ? close_with(fd, errno) : fd;
+}
+
+static int not_regular(const char *path, const char *kind)
+{
+    return an_error(AN_ECORRUPT, "'%s' is %s, not a regular file", path, kind);
+}
+
+int an_file_open_as(int *fd, const char *path, int flags)
+{
+    const char *kind = NULL;
+    *fd = an_file_open_kind(path, flags, &kind);
+    if (*fd >= 0)
+        return AN_OK;
+    return errno ? an_error_errno(errno, "cannot open '%s'", path) : not_regular(path, kind);
 }
 
 int an_file_open(int *fd, const char *path)
 {
-    const char *kind = NULL;
-    *fd = an_file_open_kind(path, &kind);
-    if (*fd >= 0)
-        return AN_OK;
-    if (!errno)
-        return an_error(AN_ECORRUPT, "'%s' is %s, not a regular file", path, kind);
-    return an_error_errno(errno, "cannot open '%s'", path);
+    return an_file_open_as(fd, path, O_RDONLY);
+}
+
+int an_file_check_name(const char *path)
+{
+    struct stat info;
+    bool there = stat(path, &info) == 0;
+    return there && !S_ISREG(info.st_mode) ? not_regular(path, kind_of(info.st_mode)) : AN_OK;
 }
 
 static int read_all(int fd, const char *path, size_t limit, an_buffer *out)
@@ -235,6 +262,12 @@ int an_file_write_atomic(const char *path, const void *data, size_t size)
     return rc;
 }
 
+int an_file_replace(const char *path, const void *data, size_t size)
+{
+    int rc = an_file_check_name(path);
+    return rc ? rc : an_file_write_atomic(path, data, size);
+}
+
 int an_file_pread(int fd, void *data, size_t size, uint64_t offset, const char *name)
 {
     uint8_t *next = data;
@@ -313,7 +346,9 @@ int an_file_copy(const char *from, const char *to)
 {
     an_file_writer *writer = NULL;
     int fd;
-    int rc = an_file_open(&fd, from);
+    int rc = an_file_check_name(to);
+    if (!rc)
+        rc = an_file_open(&fd, from);
     if (rc)
         return rc;
     uint8_t *block = malloc(READ_CHUNK);

@@ -11,9 +11,13 @@
  * whatever is no regular file is AN_ECORRUPT at once. The caller closes *fd. */
 int an_file_open(int *fd, const char *path);
 
+/* The same, for more than reading: flags as of open(2), such as O_RDONLY | O_DIRECT or O_WRONLY | O_APPEND | O_CREAT.
+ */
+int an_file_open_as(int *fd, const char *path, int flags);
+
 /* The same for callers with messages of their own. Returns the descriptor, or -1 and sets errno; errno is 0 if path is
  * no regular file, and *kind then says what it is ("a named pipe"). */
-int an_file_open_kind(const char *path, const char **kind);
+int an_file_open_kind(const char *path, int flags, const char **kind);
 
 /* Append the whole file to out. AN_ECORRUPT if it is no regular file or larger than limit bytes. On
  * failure out is unchanged. */
@@ -32,9 +36,16 @@ int an_file_writer_write(an_file_writer *writer, const void *data, size_t size);
 int an_file_writer_commit(an_file_writer *writer);
 void an_file_writer_abort(an_file_writer *writer); /* NULL is fine */
 
-/* Each opens a writer, writes everything and commits it. from is a regular file. */
-int an_file_copy(const char *from, const char *to);
+/* Opens a writer, writes everything and commits it. */
 int an_file_write_atomic(const char *path, const void *data, size_t size);
+
+/* For names that a program chooses itself. AN_ECORRUPT unless path is a regular file, leads to one, or can become one:
+ * a named pipe would be written in place, and opening it would wait for a reader. */
+int an_file_check_name(const char *path);
+
+/* Each checks the name, then writes atomically. from is a regular file. */
+int an_file_replace(const char *path, const void *data, size_t size);
+int an_file_copy(const char *from, const char *to);
 
 /* Read exactly size bytes at offset, with as many calls of pread as it takes. AN_ECORRUPT if the file ends before. name
  * is what messages call the file. */
