@@ -53,11 +53,36 @@ static int make_paths(an_writer *w, const char *path)
     return rc;
 }
 
+/* Make the folders on the way, and .partial itself unless a run of this user has left it. */
+static int make_partial(const an_writer *w)
+{
+    struct stat info;
+    char *slash = strrchr(w->partial, '/');
+    int rc = AN_OK;
+    if (slash && slash > w->partial) {
+        *slash = '\0';
+        rc = an_file_make_folder(w->partial);
+        *slash = '/';
+    }
+    if (rc)
+        return rc;
+    int failed = mkdir(w->partial, 0777) ? errno : 0;
+    if (failed == EEXIST)
+        failed = lstat(w->partial, &info) ? errno : 0;
+    else if (!failed)
+        return AN_OK; /* whatever owner the file system gives it */
+    return failed ? an_error_errno(failed, "cannot make folder '%s'", w->partial)
+                  : an_writer_check_ours(w->partial, &info);
+}
+
 static int lock_data(an_writer *w)
 {
-    w->lock = open(w->data, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    struct stat info;
+    w->lock = open(w->data, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0666);
     if (w->lock < 0)
         return an_error_errno(errno, "cannot create '%s'", w->data);
+    if (fstat(w->lock, &info) || !S_ISREG(info.st_mode))
+        return an_error(AN_EINVAL, "'%s' is no regular file: remove it to start over", w->data);
     if (flock(w->lock, LOCK_EX | LOCK_NB) == 0)
         return AN_OK;
     if (errno == EWOULDBLOCK)
@@ -282,7 +307,7 @@ static int open_all(an_writer *w, const char *path, const char *manifest, const 
     if (!rc)
         rc = an_writer_check_path(path);
     if (!rc)
-        rc = an_file_make_folder(w->partial);
+        rc = make_partial(w);
     if (!rc)
         rc = lock_data(w);
     if (!rc)

@@ -6,6 +6,7 @@
 
 #include <lmdb.h>
 #include <stddef.h>
+#include <sys/stat.h>
 
 #include "base/buffer.h"
 #include "store/dataset/writer.h"
@@ -32,6 +33,10 @@ struct an_writer {
  * failure. */
 int an_writer_make_paths(const char *path, char **whole, char **partial);
 int an_writer_check_absent(const char *path); /* AN_EINVAL if path exists */
+
+/* What was found under the name of the folder that is written to must be a folder of this user, and no link: somebody
+ * else who may write where it lies could have put it there. info: of lstat(2). */
+int an_writer_check_ours(const char *partial, const struct stat *info);
 
 /* Abort the transaction, set the message for an errno (positive) or a code of LMDB (negative), and return our code. */
 int an_writer_fail(an_writer *writer, int rc);
