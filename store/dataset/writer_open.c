@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "store/dataset/dataset.h"
 #include "store/dataset/layout_private.h"
+#include "store/dataset/lmdb_audit_private.h"
 #include "store/dataset/manifest_private.h"
 #include "store/dataset/writer_private.h"
 
@@ -91,13 +92,6 @@ static int lock_data(an_writer *w)
     return an_error_errno(errno, "cannot lock '%s'", w->data);
 }
 
-static int ignore_item(void *context, const an_lmdb_item *item)
-{
-    (void)context;
-    (void)item;
-    return AN_OK;
-}
-
 /* LMDB trusts its pages, so what an interrupted run left is checked before LMDB opens it. */
 static int check_leftover(const an_writer *w)
 {
@@ -110,9 +104,9 @@ static int check_leftover(const an_writer *w)
     int rc = an_lmdb_file_open(&file, w->data);
     if (rc)
         return rc;
-    rc = an_lmdb_file_walk(&file, NULL, ignore_item, NULL);
+    rc = an_lmdb_file_audit(&file);
     an_lmdb_file_close(&file);
-    return rc;
+    return rc ? an_error_prefix(rc, "'%s' cannot be continued: remove it to start over", w->partial) : AN_OK;
 }
 
 static int open_environment(an_writer *w)
@@ -269,6 +263,8 @@ static int resume(an_writer *w, const char *manifest, const an_writer_mending *m
     int rc = check_same(w, manifest, mending);
     if (!rc)
         rc = load_state(w);
+    if (!rc)
+        rc = an_writer_check_written(w);
     if (!rc)
         rc = reopen_finished(w);
     if (!rc)

@@ -1,6 +1,6 @@
 /* What the parts of the writer share: writer.c (what is written), writer_path.c (names), writer_mend.c (inputs
- * that are tried again), writer_open.c (opening, and
- * going on after an interruption), writer_transaction.c (LMDB's transactions) and writer_finish.c (the end). */
+ * that are tried again), writer_open.c (opening, and going on after an interruption), writer_check.c (whether what was
+ * written is sound), writer_transaction.c (LMDB's transactions) and writer_finish.c (the end). */
 #ifndef AN_STORE_DATASET_WRITER_PRIVATE_H
 #define AN_STORE_DATASET_WRITER_PRIVATE_H
 
@@ -55,6 +55,12 @@ int an_writer_make_room(an_writer *writer, uint64_t need);
  * is larger than all others. */
 int an_writer_reserve(an_writer *writer, MDB_dbi dbi, const void *key, size_t key_size, size_t size, bool append,
                       uint8_t **out);
+
+/* Is all that the counts cover sound, and what was written? For a run that goes on, once the state is loaded.
+ * AN_ECORRUPT. */
+int an_writer_check_written(an_writer *writer);
+/* The checksum of the whole dataset, as it was committed last. */
+int an_writer_checksum(const an_writer *writer, uint64_t *out);
 
 /* Entry `number` of what was set aside: a new one at the end, or one in place of another. */
 int an_writer_put_reject(an_writer *writer, uint64_t number, const char *name, const char *reason, uint64_t bytes);
