@@ -20,7 +20,6 @@ enum {
 
 /* Pages behind the end of the file that were allocated, freed again and never written. */
 #define UNWRITTEN_MAX (UINT64_C(1) << 20)
-#define TRANSACTION_MAX (UINT64_MAX >> 1)
 
 static bool take_bit(uint64_t *bits, uint64_t i)
 {
@@ -117,8 +116,6 @@ static int check_meta(const an_lmdb_audit *a)
     const an_lmdb_file *file = a->file;
     if (an_bytes_u16(file->meta + 28) & FIXED_MAP)
         return damaged(a, "it asks to be mapped at a fixed address");
-    if (an_bytes_u64(file->meta + 128) > TRANSACTION_MAX)
-        return damaged(a, "impossible number of transactions");
     if (file->last_page > file->size / file->page_size + UNWRITTEN_MAX)
         return damaged(a, "far shorter than its last page");
     return AN_OK;

@@ -21,6 +21,7 @@
     ((uint64_t)16 << 20) /* for the pages between root and leaves, and the lists of free pages; the sums come on top   \
                           */
 #define DROP_BATCH 1024  /* items removed in one transaction */
+#define TRANSACTION_MAX (UINT64_MAX >> 1) /* with so many made, none of those to come can overflow */
 
 /* A value of meta, valid until the next change in the transaction. size 0: of any size. */
 static int get_meta(an_writer *w, const char *key, size_t size, MDB_val *out)
@@ -105,6 +106,8 @@ static int check_leftover(const an_writer *w)
     if (rc)
         return rc;
     rc = an_lmdb_file_audit(&file);
+    if (!rc && an_bytes_u64(file.meta + 128) > TRANSACTION_MAX)
+        rc = an_error(AN_ECORRUPT, "'%s' is damaged: impossible number of transactions", w->data);
     an_lmdb_file_close(&file);
     return rc ? an_error_prefix(rc, "'%s' cannot be continued: remove it to start over", w->partial) : AN_OK;
 }
@@ -210,7 +213,10 @@ static int load_state(an_writer *w)
         rc = get_meta_u64(w, AN_DATASET_LAYOUT_HEADERS, &w->headers);
     if (!rc)
         rc = get_meta(w, AN_DATASET_LAYOUT_SUMS, 0, &sums);
-    return rc ? rc : an_statistics_sums_unpack(w->sums, sums.mv_data, sums.mv_size);
+    if (rc)
+        return rc;
+    rc = an_statistics_sums_unpack(w->sums, sums.mv_data, sums.mv_size);
+    return rc ? an_error_prefix(rc, "'%s' cannot be continued: remove it to start over", w->partial) : AN_OK;
 }
 
 /* Remove items with keys from `first` on, the last one first, DROP_BATCH at most. *more: there may be further ones. */
