@@ -25,7 +25,7 @@
 #include "tests/attack/mutate.h"
 
 enum { TIME_LIMIT = 10 /* seconds of one step */, CHANGES_MAX = 3, LEAK_CHECK_EVERY = 16, BATCH = 32, CROP = 24 };
-enum { REFUSED = 40, HARMLESS, FINDING }; /* exit codes of a variant's process, unlike those of sanitizers */
+enum { REFUSED = 40, HARMLESS, FINDING, BROKEN }; /* exit codes of a variant's process, unlike those of sanitizers */
 
 typedef struct {
     char folder[64], set[80], data[96], copy[80], partial[96], partial_data[128];
@@ -177,11 +177,19 @@ static bool continue_variant(const place *p)
     return true;
 }
 
+/* Without its files the attack says nothing. */
+static void need(bool done, const char *path)
+{
+    if (done)
+        return;
+    say("cannot write '%s'", path);
+    _exit(BROKEN);
+}
+
 static void write_file(const char *path, const an_buffer *bytes)
 {
     FILE *file = fopen(path, "wbe");
-    if (!file || fwrite(bytes->data, 1, bytes->size, file) != bytes->size || fclose(file))
-        found("cannot write '%s'", path);
+    need(file && fwrite(bytes->data, 1, bytes->size, file) == bytes->size && fclose(file) == 0, path);
 }
 
 static void run_variant(place *p, uint64_t seed, uint64_t variant)
@@ -196,8 +204,7 @@ static void run_variant(place *p, uint64_t seed, uint64_t variant)
     if (repaired)
         repaired = attack_dataset_repair(p->data, &p->base);
     say(repaired ? "checksum repaired; " : "");
-    if (mkdir(p->partial, 0777))
-        found("cannot make '%s'", p->partial);
+    need(mkdir(p->partial, 0777) == 0, p->partial);
     write_file(p->partial_data, &p->base);
     bool read = read_variant(p, repaired), continued = continue_variant(p);
     an_buffer_free(&p->base);
@@ -289,10 +296,10 @@ static void print_finding(uint64_t seed, uint64_t variant, int outcome, const ch
 
 static int attack(place *p, uint64_t seed, uint64_t first, uint64_t count)
 {
-    int refused = 0, harmless = 0, findings = 0;
+    int refused = 0, harmless = 0, findings = 0, outcome = REFUSED;
     char said[1000];
-    for (uint64_t variant = first; variant < first + count; variant++) {
-        int outcome = outcome_of(p, seed, variant, said, sizeof said);
+    for (uint64_t variant = first; variant < first + count && outcome != BROKEN; variant++) {
+        outcome = outcome_of(p, seed, variant, said, sizeof said);
         clear_run(p);
         refused += outcome == REFUSED;
         harmless += outcome == HARMLESS;
