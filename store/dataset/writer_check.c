@@ -61,6 +61,7 @@ static int check_record(an_writer *w, uint64_t number, const MDB_val *record, co
         return an_error(AN_ECORRUPT, "'%s' is damaged: record %llu: %s" REMEDY, w->partial, (unsigned long long)number,
                         an_error_message());
     *sum += an_dataset_layout_header_sum(record->mv_data, number);
+    w->names_sum += an_dataset_layout_name_sum(name->mv_data, name->mv_size, number);
     return AN_OK;
 }
 
@@ -134,18 +135,42 @@ static int check_classes(an_writer *w)
     return rc;
 }
 
+/* AN_END: there is no such value. */
+static int get_number(an_writer *w, const char *name, uint64_t *out)
+{
+    MDB_val key = {strlen(name), (void *)(uintptr_t)name}, value;
+    int rc = mdb_get(w->txn, w->meta, &key, &value);
+    if (rc)
+        return rc == MDB_NOTFOUND ? AN_END : an_writer_fail(w, rc);
+    *out = value.mv_size == 8 ? an_bytes_u64(value.mv_data) : 0;
+    return AN_OK;
+}
+
 /* A run that was killed right before the rename left the checksum of everything else. */
 static int check_checksum(an_writer *w)
 {
-    MDB_val key = {strlen(AN_DATASET_LAYOUT_CHECKSUM), (void *)(uintptr_t)AN_DATASET_LAYOUT_CHECKSUM}, value;
-    int rc = mdb_get(w->txn, w->meta, &key, &value);
+    uint64_t checksum = 0, stored;
+    int rc = get_number(w, AN_DATASET_LAYOUT_CHECKSUM, &stored);
     if (rc)
-        return rc == MDB_NOTFOUND ? AN_OK : an_writer_fail(w, rc);
-    uint64_t checksum = 0, stored = value.mv_size == 8 ? an_bytes_u64(value.mv_data) : 0;
+        return rc == AN_END ? AN_OK : rc;
     rc = an_writer_checksum(w, &checksum);
     if (rc)
         return rc;
     return checksum == stored ? AN_OK : damaged(w, "the checksum over index, names and classes does not match");
+}
+
+/* Every other one left this. Programs before it was stored did not: then names and statistics are believed. */
+static int check_names_and_sums(an_writer *w)
+{
+    uint64_t stored;
+    int rc = get_number(w, AN_DATASET_LAYOUT_WRITTEN, &stored);
+    if (rc)
+        return rc == AN_END ? AN_OK : rc;
+    rc = an_writer_pack_sums(w);
+    if (rc)
+        return rc;
+    uint64_t now = an_dataset_layout_written(w->names_sum, w->scratch.data, w->scratch.size);
+    return now == stored ? AN_OK : damaged(w, "the checksum over names and statistics does not match");
 }
 
 int an_writer_check_written(an_writer *w)
@@ -157,5 +182,7 @@ int an_writer_check_written(an_writer *w)
         rc = check_classes(w);
     if (!rc)
         rc = check_rejects(w);
-    return rc ? rc : check_records(w);
+    if (!rc)
+        rc = check_records(w);
+    return rc ? rc : check_names_and_sums(w);
 }

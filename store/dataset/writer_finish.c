@@ -58,6 +58,7 @@ static int extend_file(an_writer *w)
 static int complete(an_writer *w)
 {
     uint64_t checksum = 0;
+    w->complete = true;
     int rc = an_writer_commit(w);
     if (!rc)
         rc = an_writer_checksum(w, &checksum);

@@ -259,9 +259,7 @@ static int drop_from(an_writer *w, MDB_dbi dbi, uint64_t first)
  * mark. */
 static int reopen_finished(an_writer *w)
 {
-    MDB_val key = {strlen(AN_DATASET_LAYOUT_CHECKSUM), (void *)(uintptr_t)AN_DATASET_LAYOUT_CHECKSUM};
-    int rc = mdb_del(w->txn, w->meta, &key, NULL);
-    return rc && rc != MDB_NOTFOUND ? an_writer_fail(w, rc) : AN_OK;
+    return an_writer_drop_meta(w, AN_DATASET_LAYOUT_CHECKSUM);
 }
 
 static int resume(an_writer *w, const char *manifest, const an_writer_mending *mending)

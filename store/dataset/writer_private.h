@@ -23,7 +23,8 @@ struct an_writer {
     uint64_t reserve; /* bytes kept free in the map for what a commit itself writes */
     uint32_t side;
     an_statistics_sums *sums; /* the caller's */
-    uint64_t count, rejects, headers;
+    uint64_t count, rejects, headers, names_sum;
+    bool complete;                               /* the next commit is the last */
     uint64_t expected_records, expected_rejects; /* seen by an_writer_expect so far */
     an_buffer accepted;                          /* uint64_t: entries of rejected that the next commit removes */
     an_buffer scratch;
@@ -76,6 +77,7 @@ int an_writer_adopt_mended(an_writer *writer, const char *before, const char *ma
 int an_writer_put_meta(an_writer *writer, const char *key, const void *data, size_t size);
 int an_writer_put_u32(an_writer *writer, const char *key, uint32_t value);
 int an_writer_put_u64(an_writer *writer, const char *key, uint64_t value);
-int an_writer_pack_sums(an_writer *writer); /* into scratch */
+int an_writer_drop_meta(an_writer *writer, const char *key); /* also if it is not there */
+int an_writer_pack_sums(an_writer *writer);                  /* into scratch */
 
 #endif
