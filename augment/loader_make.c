@@ -2,13 +2,12 @@
  * memory, starts the threads. */
 #include "augment/loader_private.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdalign.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/buffer.h"
+#include "base/file.h"
 #include "base/thread.h"
 
 #define PAGE 4096u
@@ -304,8 +303,7 @@ static int open_advice(an_loader *l)
     const char *path = an_dataset_file(l->options.dataset);
     if (l->options.order != AN_ORDER_BLOCK || l->subset || an_reader_is_direct(l->reader))
         return AN_OK;
-    l->advice_fd = open(path, O_RDONLY | O_CLOEXEC);
-    return l->advice_fd >= 0 ? AN_OK : an_error_errno(errno, "cannot open '%s'", path);
+    return an_file_open(&l->advice_fd, path);
 }
 
 static int open_reader(an_loader *l)

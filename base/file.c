@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/temporary.h"
 
 #define READ_CHUNK ((size_t)64 << 10)
 
@@ -39,12 +40,24 @@ static int close_with(int fd, int errnum)
     return -1;
 }
 
-int an_file_open_kind(const char *path, const char **kind)
+/* Sockets, and named pipes that nobody reads, refuse to be opened like devices that are not there. */
+static int explain(const char *path, int errnum, const char **kind)
 {
     struct stat info;
-    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    if (errnum == ENXIO && stat(path, &info) == 0 && !S_ISREG(info.st_mode)) {
+        *kind = kind_of(info.st_mode);
+        errnum = 0;
+    }
+    errno = errnum;
+    return -1;
+}
+
+int an_file_open_kind(const char *path, int flags, const char **kind)
+{
+    struct stat info;
+    int fd = open(path, flags | O_NONBLOCK | O_CLOEXEC, 0666);
     if (fd < 0)
-        return -1;
+        return explain(path, errno, kind);
     if (fstat(fd, &info))
         return close_with(fd, errno);
     if (!S_ISREG(info.st_mode)) {
@@ -52,18 +65,54 @@ int an_file_open_kind(const char *path, const char **kind)
         return close_with(fd, 0);
     }
     /* A file system in user space may see O_NONBLOCK in its files, too. */
-    return fcntl(fd, F_SETFL, 0) ? close_with(fd, errno) : fd;
+    return fcntl(fd, F_SETFL, flags & (O_APPEND | O_DIRECT)) ? close_with(fd, errno) : fd;
+}
+
+static int not_regular(const char *path, const char *kind)
+{
+    return an_error(AN_ECORRUPT, "'%s' is %s, not a regular file", path, kind);
+}
+
+/* For writing: a link is followed if its target may be written, and nothing that takes its place meanwhile is. */
+static int open_target(int *fd, const char *path, int flags, const char **kind)
+{
+    char *target;
+    int rc = an_temporary_target(&target, path);
+    if (rc)
+        return rc;
+    *fd = an_file_open_kind(target, flags | O_NOFOLLOW, kind);
+    int errnum = errno;
+    free(target);
+    errno = errnum;
+    return AN_OK;
+}
+
+int an_file_open_as(int *fd, const char *path, int flags)
+{
+    const char *kind = NULL;
+    int rc = AN_OK;
+    *fd = -1;
+    if ((flags & O_ACCMODE) == O_RDONLY)
+        *fd = an_file_open_kind(path, flags, &kind);
+    else
+        rc = open_target(fd, path, flags, &kind);
+    if (rc)
+        return rc;
+    if (*fd >= 0)
+        return AN_OK;
+    return errno ? an_error_errno(errno, "cannot open '%s'", path) : not_regular(path, kind);
 }
 
 int an_file_open(int *fd, const char *path)
 {
-    const char *kind = NULL;
-    *fd = an_file_open_kind(path, &kind);
-    if (*fd >= 0)
-        return AN_OK;
-    if (!errno)
-        return an_error(AN_ECORRUPT, "'%s' is %s, not a regular file", path, kind);
-    return an_error_errno(errno, "cannot open '%s'", path);
+    return an_file_open_as(fd, path, O_RDONLY);
+}
+
+int an_file_check_name(const char *path)
+{
+    struct stat info;
+    bool there = stat(path, &info) == 0;
+    return there && !S_ISREG(info.st_mode) ? not_regular(path, kind_of(info.st_mode)) : AN_OK;
 }
 
 static int read_all(int fd, const char *path, size_t limit, an_buffer *out)
@@ -100,38 +149,31 @@ int an_file_read(const char *path, size_t limit, an_buffer *out)
     return rc;
 }
 
-/* Where a symbolic link leads, so that the file is replaced and not the link. */
-static char *target_of(const char *path)
-{
-    struct stat status;
-    char *target = lstat(path, &status) == 0 && S_ISLNK(status.st_mode) ? realpath(path, NULL) : NULL;
-    return target ? target : strdup(path);
-}
-
 static int open_in_place(an_file_writer *writer, const char *path)
 {
-    writer->path = strdup(path);
-    if (!writer->path)
-        return an_error(AN_ENOMEM, "out of memory: writing '%s'", path);
+    struct stat status;
+    int rc = an_temporary_target(&writer->path, path);
+    if (rc)
+        return rc;
+    /* By the name that was given: links in /proc/self/fd lead to what has no name. */
     writer->fd = open(path, O_WRONLY | O_CLOEXEC);
-    return writer->fd < 0 ? an_error_errno(errno, "cannot write '%s'", path) : AN_OK;
+    if (writer->fd < 0 || fstat(writer->fd, &status))
+        return an_error_errno(errno, "cannot write '%s'", path);
+    if (S_ISREG(status.st_mode))
+        return an_error(AN_EIO, "cannot write '%s': it was exchanged meanwhile", path);
+    return AN_OK;
 }
 
 static int create_temporary(an_file_writer *writer, const char *path)
 {
-    writer->path = target_of(path);
-    if (!writer->path || asprintf(&writer->temporary, "%s.tmp-%ld", writer->path, (long)getpid()) < 0) {
-        writer->temporary = NULL; /* asprintf leaves it undefined */
-        return an_error(AN_ENOMEM, "out of memory: writing '%s'", path);
-    }
-    writer->fd = open(writer->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (writer->fd < 0)
-        return an_error_errno(errno, "cannot create '%s'", writer->temporary);
-    return AN_OK;
+    int rc = an_temporary_target(&writer->path, path);
+    return rc ? rc : an_temporary_create(&writer->fd, &writer->temporary, writer->path);
 }
 
 static void writer_free(an_file_writer *writer)
 {
+    if (writer->fd >= 0)
+        (void)close(writer->fd); /* what was written is thrown away */
     free(writer->path);
     free(writer->temporary);
     free(writer);
@@ -143,6 +185,7 @@ int an_file_writer_open(an_file_writer **out, const char *path)
     an_file_writer *writer = calloc(1, sizeof *writer);
     if (!writer)
         return an_error(AN_ENOMEM, "out of memory: writing '%s'", path);
+    writer->fd = -1;
     struct stat status;
     bool there = stat(path, &status) == 0;
     int rc = there && S_ISDIR(status.st_mode)    ? an_error(AN_EINVAL, "'%s' is a folder: name a file", path)
@@ -215,8 +258,6 @@ void an_file_writer_abort(an_file_writer *writer)
 {
     if (!writer)
         return;
-    if (writer->fd >= 0)
-        (void)close(writer->fd); /* what was written is thrown away */
     if (writer->temporary)
         (void)unlink(writer->temporary);
     writer_free(writer);
@@ -233,6 +274,12 @@ int an_file_write_atomic(const char *path, const void *data, size_t size)
         return an_file_writer_commit(writer);
     an_file_writer_abort(writer);
     return rc;
+}
+
+int an_file_replace(const char *path, const void *data, size_t size)
+{
+    int rc = an_file_check_name(path);
+    return rc ? rc : an_file_write_atomic(path, data, size);
 }
 
 int an_file_pread(int fd, void *data, size_t size, uint64_t offset, const char *name)
@@ -313,7 +360,9 @@ int an_file_copy(const char *from, const char *to)
 {
     an_file_writer *writer = NULL;
     int fd;
-    int rc = an_file_open(&fd, from);
+    int rc = an_file_check_name(to);
+    if (!rc)
+        rc = an_file_open(&fd, from);
     if (rc)
         return rc;
     uint8_t *block = malloc(READ_CHUNK);

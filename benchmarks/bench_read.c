@@ -15,6 +15,7 @@
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "base/program/log.h"
 #include "base/program/options.h"
 #include "base/rng.h"
@@ -187,10 +188,10 @@ static void shuffle(bench *b)
 
 static int plain_pread(bench *b)
 {
-    int fd = open(b->path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return an_error_errno(errno, "cannot open '%s'", b->path);
-    int rc = AN_OK;
+    int fd;
+    int rc = an_file_open(&fd, b->path);
+    if (rc)
+        return rc;
     for (int i = 0; !rc && i < b->options.reads; i++) {
         uint64_t k = (uint64_t)i % b->count;
         uint8_t *to = b->memory + b->stride * (size_t)(i % b->options.depth);
@@ -239,10 +240,11 @@ static int plain_uring(bench *b)
 {
     struct io_uring ring;
     struct iovec all = {b->memory, b->stride * (size_t)b->options.depth};
-    int fd = open(b->path, O_RDONLY | O_DIRECT | O_CLOEXEC);
-    if (fd < 0)
-        return an_error_errno(errno, "cannot open '%s' for O_DIRECT", b->path);
-    int rc = io_uring_queue_init((unsigned)b->options.depth, &ring, 0);
+    int fd;
+    int rc = an_file_open_as(&fd, b->path, O_RDONLY | O_DIRECT);
+    if (rc)
+        return rc;
+    rc = io_uring_queue_init((unsigned)b->options.depth, &ring, 0);
     if (rc == 0) {
         rc = io_uring_register_files(&ring, &fd, 1);
         if (!rc)
@@ -358,10 +360,11 @@ static double cpu_seconds(void)
 
 static int forget_file(const bench *b)
 {
-    int fd = open(b->path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return an_error_errno(errno, "cannot open '%s'", b->path);
-    int rc = posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+    int fd;
+    int rc = an_file_open(&fd, b->path);
+    if (rc)
+        return rc;
+    rc = posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
     (void)close(fd);
     return rc ? an_error_errno(rc, "cannot drop '%s' from the page cache", b->path) : AN_OK;
 }

@@ -6,6 +6,7 @@
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "base/program/stop.h"
 #include "benchmarks/io/bench_io.h"
 
@@ -13,7 +14,8 @@
 
 void bench_drop_cache(const an_dataset *dataset)
 {
-    int fd = open(an_dataset_file(dataset), O_RDONLY | O_CLOEXEC);
+    const char *kind;
+    int fd = an_file_open_kind(an_dataset_file(dataset), O_RDONLY, &kind);
     if (fd < 0)
         return;
     posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);

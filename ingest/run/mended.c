@@ -117,7 +117,7 @@ static int write_sizes(const an_mended *m, const char *path)
         return an_error(AN_ENOMEM, "out of memory for the sizes of %" PRIu64 " inputs", items);
     for (uint64_t i = 0; i < items; i++)
         (void)m->source->operations->input(m->source, i, &sizes[i]);
-    int rc = an_file_write_atomic(path, sizes, items * sizeof(*sizes));
+    int rc = an_file_replace(path, sizes, items * sizeof(*sizes));
     free(sizes);
     return rc;
 }

@@ -42,6 +42,8 @@ int an_ingest_report_write(an_writer *writer, const char *destination, an_buffer
     if (!rc && !an_writer_rejects(writer))
         return remove_report(path);
     if (!rc)
+        rc = an_file_check_name((const char *)path->data);
+    if (!rc)
         rc = an_file_writer_open(&file, (const char *)path->data);
     if (rc)
         return rc;

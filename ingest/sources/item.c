@@ -1,6 +1,7 @@
 /* Items: loading their bytes, freeing them. Messages do not name the file: they become reasons in the dataset, which
  * holds the item's name already and must not depend on where the source lies. */
 #include <errno.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -74,7 +75,7 @@ static int read_range(int fd, const an_item *item, an_buffer *out)
 static int load_file(const an_item *item, size_t limit, an_buffer *out)
 {
     const char *kind = NULL;
-    int fd = an_file_open_kind((const char *)item->path.data, &kind);
+    int fd = an_file_open_kind((const char *)item->path.data, O_RDONLY, &kind);
     if (fd < 0 && !errno)
         return an_error(AN_ENOTFOUND, "%s, not a regular file", kind);
     if (fd < 0)

@@ -15,6 +15,8 @@
 #include "store/dataset/dataset_private.h"
 #include "store/dataset/headers.h"
 #include "store/dataset/layout_private.h"
+#include "store/dataset/lmdb_audit_private.h"
+#include "store/dataset/manifest_private.h"
 
 int an_dataset_damaged(const an_dataset *d, const char *what)
 {
@@ -213,6 +215,24 @@ int an_dataset_verify_headers(const an_dataset *d)
         rc = an_dataset_headers_compare(headers, d->count);
     an_dataset_headers_free(headers);
     return rc;
+}
+
+static int accept_reject(void *context, const char *name, const char *reason, uint64_t bytes)
+{
+    (void)context, (void)name, (void)reason, (void)bytes;
+    return AN_OK;
+}
+
+int an_dataset_verify_databases(const an_dataset *d)
+{
+    int rc = an_lmdb_file_audit(&d->file);
+    if (rc)
+        return rc;
+    rc = an_manifest_check(d->manifest);
+    if (rc)
+        return an_dataset_damaged(d, "its manifest is no JSON object");
+    rc = an_dataset_rejects(d, accept_reject, NULL);
+    return rc ? an_error_prefix(rc, "'%s' is damaged", d->data) : AN_OK;
 }
 
 int an_dataset_name(const an_dataset *d, uint64_t index, const char **name, size_t *length)

@@ -81,6 +81,10 @@ int an_dataset_name(const an_dataset *dataset, uint64_t index, const char **name
 /* Does every index lead to the record that was written under it? AN_ECORRUPT if not. Reads each record's first page. */
 int an_dataset_verify_headers(const an_dataset *dataset);
 
+/* What opening does not check because reading records does not need it: the pages as LMDB wants them when it writes,
+ * the manifest, every entry of the rejected inputs. AN_ECORRUPT. Reads each record's first page. */
+int an_dataset_verify_databases(const an_dataset *dataset);
+
 /* Call visit for each input that ingest set aside. What it returns other than 0 ends the walk and is returned. */
 int an_dataset_rejects(const an_dataset *dataset,
                        int (*visit)(void *context, const char *name, const char *reason, uint64_t bytes),

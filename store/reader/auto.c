@@ -46,7 +46,8 @@ static uint64_t memory_for_cache(void)
  * what is there. (mincore is no use: it reports every page as present if the user may not write the file.) */
 static double resident_share(const char *path, uint64_t size)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC), found = 0;
+    const char *kind;
+    int fd = an_file_open_kind(path, O_RDONLY, &kind), found = 0;
     if (fd < 0 || size == 0) {
         if (fd >= 0)
             (void)close(fd);

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "base/text/name_list.h"
 #include "store/reader/engine_private.h"
 
@@ -30,18 +31,20 @@ static int set_note(an_reader *reader, const char *what, const char *instead)
 
 static int open_file(an_reader *reader)
 {
-    int flags = O_RDONLY | O_CLOEXEC;
+    const char *kind;
     if (an_reader_is_direct(reader)) {
-        reader->fd = open(reader->path, flags | O_DIRECT);
-        if (reader->fd >= 0 || errno != EINVAL)
-            return reader->fd >= 0 ? AN_OK : an_error_errno(errno, "cannot open '%s'", reader->path);
+        reader->fd = an_file_open_kind(reader->path, O_RDONLY | O_DIRECT, &kind);
+        if (reader->fd >= 0)
+            return AN_OK;
+        if (errno != EINVAL)
+            return errno ? an_error_errno(errno, "cannot open '%s'", reader->path)
+                         : an_error(AN_ECORRUPT, "'%s' is %s, not a regular file", reader->path, kind);
         reader->used = an_reader_engine_row_of(reader->used)->buffered;
         int rc = set_note(reader, "the file system refuses O_DIRECT", "the page cache");
         if (rc)
             return rc;
     }
-    reader->fd = open(reader->path, flags);
-    return reader->fd >= 0 ? AN_OK : an_error_errno(errno, "cannot open '%s'", reader->path);
+    return an_file_open(&reader->fd, reader->path);
 }
 
 static int measure_file(an_reader *reader)

@@ -9,7 +9,9 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -195,10 +197,10 @@ static void test_only_regular_files_are_opened(void **state)
     assert_non_null(strstr(an_error_message(), link));
     assert_int_equal(an_file_read(here->path, 10, &buffer), AN_ECORRUPT);
     assert_int_equal(an_file_copy(here->path, copy), AN_ECORRUPT);
-    assert_int_equal(an_file_open_kind("/dev/null", &kind), -1);
+    assert_int_equal(an_file_open_kind("/dev/null", O_RDONLY, &kind), -1);
     assert_int_equal(errno, 0);
     assert_string_equal(kind, "a device");
-    assert_int_equal(an_file_open_kind("/nowhere/at/all", &kind), -1);
+    assert_int_equal(an_file_open_kind("/nowhere/at/all", O_RDONLY, &kind), -1);
     assert_int_equal(errno, ENOENT);
     assert_int_equal(remove(here->path), 0);
     assert_int_equal(an_file_write_atomic(here->path, "abc", 3), AN_OK);
@@ -306,6 +308,64 @@ static void test_copy(void **state)
     assert_int_equal(scratch_count(here->folder), 2);
 }
 
+/* Names that a program chooses itself: a pipe there is no place to write to. */
+static void test_own_names_are_regular_files(void **state)
+{
+    place *here = *state;
+    char link[sizeof here->path + 8], source[sizeof here->path + 8];
+    snprintf(link, sizeof link, "%s.link", here->path);
+    snprintf(source, sizeof source, "%s.source", here->path);
+    assert_int_equal(an_file_check_name(here->path), AN_OK);
+    assert_int_equal(an_file_replace(source, "abc", 3), AN_OK);
+    assert_int_equal(mkfifo(here->path, 0600), 0);
+    assert_int_equal(symlink("file", link), 0);
+    assert_int_equal(an_file_check_name(link), AN_ECORRUPT);
+    assert_int_equal(an_file_replace(here->path, "x", 1), AN_ECORRUPT);
+    assert_non_null(strstr(an_error_message(), here->path));
+    assert_non_null(strstr(an_error_message(), "a named pipe"));
+    assert_int_equal(an_file_copy(source, here->path), AN_ECORRUPT);
+    assert_int_equal(an_file_replace(here->folder, "x", 1), AN_ECORRUPT);
+    assert_non_null(strstr(an_error_message(), "a folder"));
+    assert_int_equal(unlink(here->path), 0);
+    assert_int_equal(an_file_check_name(link), AN_OK); /* it leads nowhere, and is replaced */
+    assert_int_equal(an_file_replace(here->path, "abc", 3), AN_OK);
+    assert_int_equal(an_file_replace(link, "def", 3), AN_OK);
+    assert_holds(here->path, "def");
+}
+
+/* Opening for writing does not wait for a reader either. */
+static void test_open_for_appending(void **state)
+{
+    place *here = *state;
+    int fd;
+    assert_int_equal(mkfifo(here->path, 0600), 0);
+    assert_int_equal(an_file_open_as(&fd, here->path, O_WRONLY | O_APPEND | O_CREAT), AN_ECORRUPT);
+    assert_non_null(strstr(an_error_message(), "a named pipe"));
+    assert_int_equal(unlink(here->path), 0);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(an_file_open_as(&fd, here->path, O_WRONLY | O_APPEND | O_CREAT), AN_OK);
+        assert_int_equal(fcntl(fd, F_GETFL) & (O_APPEND | O_NONBLOCK), O_APPEND);
+        assert_int_equal(write(fd, "ab", 2), 2);
+        assert_int_equal(close(fd), 0);
+    }
+    assert_holds(here->path, "abab");
+}
+
+/* connect() is the only way into a socket: open() says that there is no such device. */
+static void test_socket_is_named(void **state)
+{
+    place *here = *state;
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd, listening = socket(AF_UNIX, SOCK_STREAM, 0);
+    assert_true(listening >= 0);
+    assert_true(strlen(here->path) < sizeof address.sun_path);
+    memcpy(address.sun_path, here->path, strlen(here->path));
+    assert_int_equal(bind(listening, (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(an_file_open(&fd, here->path), AN_ECORRUPT);
+    assert_non_null(strstr(an_error_message(), "a socket"));
+    assert_int_equal(close(listening), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -322,6 +382,9 @@ int main(void)
         TEST(test_name_without_folder),
         TEST(test_read_appends_and_limits),
         TEST(test_only_regular_files_are_opened),
+        TEST(test_own_names_are_regular_files),
+        TEST(test_open_for_appending),
+        TEST(test_socket_is_named),
         TEST(test_read_of_a_large_file),
         TEST(test_pread),
         TEST(test_copy),

@@ -398,9 +398,11 @@ static void test_other_files_are_left_alone(void **state)
                                         "step-000000009.safetensors.bak",
                                         "step-000000009.safetensors.tmp-",
                                         "step-000000009.safetensors.tmp-mine",
-                                        "mine.safetensors.tmp-7",
+                                        "step-000000009.safetensors.tmp-123",
+                                        "step-000000009.safetensors.tmp-0123456789abcdef0",
+                                        "mine.safetensors.tmp-0123456789abcdef",
                                         "best.safetensors"};
-    static const char leftover[] = "strange/checkpoints/step-000000009.safetensors.tmp-123";
+    static const char leftover[] = "strange/checkpoints/step-000000009.safetensors.tmp-0123456789abcdef";
     const char *run = fixture_path(&files, "strange");
     char name[128];
     assert_int_equal(an_file_make_folder(fixture_path(&files, "strange/checkpoints/step-000000008.safetensors")),

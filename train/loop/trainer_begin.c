@@ -140,7 +140,7 @@ static int open_records(an_trainer *t)
 {
     if (!t->run)
         return AN_OK;
-    int rc = an_file_write_atomic(an_run_path(t->run, "recipe.txt"), t->recipe.data, t->recipe.size - 1);
+    int rc = an_file_replace(an_run_path(t->run, "recipe.txt"), t->recipe.data, t->recipe.size - 1);
     if (rc)
         return rc;
     rc = an_engines_save(&t->session.choices, an_run_path(t->run, "engines.txt"));

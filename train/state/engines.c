@@ -107,7 +107,7 @@ static int save(const an_choices *choices, bool used_only, const char *path)
     if (!rc)
         rc = an_buffer_append(&text, lines.data, lines.size);
     if (!rc)
-        rc = an_file_write_atomic(path, text.data, text.size);
+        rc = an_file_replace(path, text.data, text.size);
     an_buffer_free(&lines);
     an_buffer_free(&text);
     return rc;

@@ -1,10 +1,12 @@
 #include "train/watch/metrics.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -99,9 +101,23 @@ static int trim(const char *path, uint64_t step)
     if (!rc)
         rc = keep_until(&old, step, &kept);
     if (!rc && kept.size != old.size)
-        rc = an_file_write_atomic(path, kept.data, kept.size);
+        rc = an_file_replace(path, kept.data, kept.size);
     an_buffer_free(&old);
     an_buffer_free(&kept);
+    return rc;
+}
+
+static int open_file(an_metrics *metrics)
+{
+    int fd;
+    int rc = an_file_open_as(&fd, metrics->path, O_WRONLY | O_APPEND | O_CREAT);
+    if (rc)
+        return rc;
+    metrics->file = fdopen(fd, "a");
+    if (metrics->file)
+        return AN_OK;
+    rc = an_error_errno(errno, "cannot open '%s'", metrics->path);
+    close(fd);
     return rc;
 }
 
@@ -113,8 +129,8 @@ int an_metrics_open(an_metrics **out, const char *path, uint64_t step)
     an_metrics *metrics = calloc(1, sizeof(*metrics));
     if (!metrics || !(metrics->path = strdup(path)))
         rc = an_error(AN_ENOMEM, "out of memory for '%s'", path);
-    else if (!(metrics->file = fopen(path, "ae")))
-        rc = an_error_errno(errno, "cannot open '%s'", path);
+    else
+        rc = open_file(metrics);
     if (rc) {
         an_metrics_close(metrics);
         return rc;

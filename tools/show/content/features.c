@@ -1,7 +1,5 @@
 #include "tools/show/content/features.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <math.h>
@@ -236,9 +234,10 @@ static int place_rows(an_features *f)
     const an_safetensor *t = an_safetensors_find(f->file, "features");
     if (!t || t->rank != 2 || strcmp(t->dtype, "F32") != 0 || !t->shape[0] || !t->shape[1] || t->shape[1] > 1 << 20)
         return an_error(AN_ECORRUPT, "'%s' holds no features (a table of float32)", f->path);
-    if ((f->fd = open(f->path, O_RDONLY | O_CLOEXEC)) < 0)
-        return an_error_errno(errno, "cannot open '%s'", f->path);
-    int rc = an_file_pread(f->fd, length, sizeof(length), 0, f->path);
+    int rc = an_file_open(&f->fd, f->path);
+    if (rc)
+        return rc;
+    rc = an_file_pread(f->fd, length, sizeof(length), 0, f->path);
     f->offset = sizeof(length) + an_bytes_u64(length) + t->begin;
     f->count = t->shape[0];
     f->units = (uint32_t)t->shape[1];
