@@ -221,6 +221,7 @@ int an_train_command_eval(int argc, char **argv)
         rc = check(&o);
     if (!rc)
         rc = an_stop_install();
+    an_stop_at_once(true);
     if (!rc)
         rc = run(&o, arguments[0]);
     return rc < 0 ? an_train_command_failed(rc) : an_error_exit_code(rc);

@@ -216,15 +216,18 @@ static int features_save(const char *path, an_viewer *v, const an_dataset *datas
     rc = an_file_writer_open(&s.file, path);
     if (rc)
         return rc;
+    an_stop_at_once(false); /* a file that is begun is removed again */
     s.units = id.units;
     an_progress_start(&s.progress, "features", "images", 0, an_dataset_count(dataset), false);
     rc = header_write(&s, &id);
     if (!rc)
         rc = an_features_make(v, dataset, NULL, 0, &(an_features_watcher){save_rows, &s});
     an_progress_finish(&s.progress, s.done, NULL);
-    if (!rc)
-        return an_file_writer_commit(s.file);
-    an_file_writer_abort(s.file);
+    if (rc)
+        an_file_writer_abort(s.file);
+    else
+        rc = an_file_writer_commit(s.file);
+    an_stop_at_once(true);
     return rc;
 }
 

@@ -127,6 +127,7 @@ int an_predict(an_viewer *viewer, an_subjects *subjects, const an_predict_watche
     predictor p = {.viewer = viewer};
     *unusable = 0;
     int rc = open_predictor(&p);
+    an_stop_at_once(false); /* what was predicted is kept */
     while (!rc) {
         rc = an_stop_requested() ? AN_STOPPED : take(&p, subjects, unusable, reason);
         if (rc == AN_END || (!rc && p.count == (uint32_t)viewer->options.batch)) {
@@ -134,6 +135,7 @@ int an_predict(an_viewer *viewer, an_subjects *subjects, const an_predict_watche
             rc = flushed ? flushed : rc;
         }
     }
+    an_stop_at_once(true);
     close_predictor(&p);
     return rc == AN_END ? AN_OK : rc;
 }
