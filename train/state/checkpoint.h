@@ -17,9 +17,11 @@
 #include "model/snapshot.h"
 #include "train/state/schedule.h"
 
+#define AN_TRAIN_STEP_MAX (UINT64_MAX / 2)
+
 /* What changes from step to step, besides the tensors. */
 typedef struct {
-    uint64_t step;          /* steps done */
+    uint64_t step;          /* steps done; at most AN_TRAIN_STEP_MAX */
     uint64_t epochs_closed; /* epochs after whose end everything was done: validation, schedule, best checkpoint */
     double best_top1;       /* highest validation top-1, 0..1; 0 before the first validation */
     uint64_t best_step;
