@@ -163,6 +163,8 @@ static int evaluate(const eval_options *o, const an_trained *trained, const an_d
     if (!rc)
         rc = o->ten_crop ? an_evaluate_ten_crop(exec, &view, &watcher, &result)
                          : an_evaluate_centre(exec, &view, &watcher, &result);
+    if (rc == AN_ECORRUPT) /* the weights may be the reason as well as the images */
+        rc = an_error_prefix(rc, "evaluating '%s'", trained->path);
     if (!rc)
         rc = print(o, trained, dataset, &g, &result);
     an_confusion_free(&g.confusion);

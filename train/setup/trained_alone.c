@@ -91,7 +91,7 @@ static int read_input(an_trained *t, an_safetensors *file, const an_safetensor *
     t->input.scale = factor;
     if (!an_safetensors_finite(t->input.mean_image, side * side * 3))
         return an_safetensors_not_finite(t->path, mean->name);
-    return an_safetensors_finite(&factor, 1) ? AN_OK : an_safetensors_not_finite(t->path, scale->name);
+    return an_checkpoint_check_scale(t->path, factor);
 }
 
 static int find_input(an_trained *t, an_safetensors *file, const an_dataset *dataset)

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -181,6 +182,13 @@ static bool has_input_shape(const an_safetensor *mean, const an_safetensor *scal
     return side > 0 && side <= SIDE_MAX && mean->shape[1] == side && mean->shape[2] == 3 && scale->shape[0] == 1;
 }
 
+int an_checkpoint_check_scale(const char *path, double scale)
+{
+    if (isfinite(scale) && scale > 0)
+        return AN_OK;
+    return an_error(AN_ECORRUPT, "'%s': input.scale is %g: it must be finite and above 0", path, scale);
+}
+
 static int read_input(an_checkpoint *c, const an_safetensor *mean, const an_safetensor *scale, an_train_input *out)
 {
     float factor = 0;
@@ -193,7 +201,7 @@ static int read_input(an_checkpoint *c, const an_safetensor *mean, const an_safe
         return rc;
     if (!an_safetensors_finite(out->mean_image, (uint64_t)out->side * out->side * 3))
         return an_safetensors_not_finite(c->path, mean->name);
-    return an_safetensors_finite(&factor, 1) ? AN_OK : an_safetensors_not_finite(c->path, scale->name);
+    return an_checkpoint_check_scale(c->path, out->scale);
 }
 
 int an_checkpoint_input(an_checkpoint *c, an_train_input *out)

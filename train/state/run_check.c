@@ -12,15 +12,17 @@
 #include "base/file.h"
 #include "train/state/run_private.h"
 
+static int check_writable(const char *folder)
+{
+    if (faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) < 0)
+        return an_error_errno(errno, "cannot write into '%s'", folder);
+    return AN_OK;
+}
+
 int an_run_check_writable(an_run *run)
 {
-    static const char *const folders[] = {".", AN_RUN_CHECKPOINTS};
-    for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
-        const char *path = an_run_path(run, folders[i]);
-        if (faccessat(AT_FDCWD, path, W_OK | X_OK, AT_EACCESS) < 0)
-            return an_error_errno(errno, "cannot write into '%s'", path);
-    }
-    return AN_OK;
+    int rc = check_writable(run->folder);
+    return rc ? rc : check_writable(an_run_path(run, AN_RUN_CHECKPOINTS));
 }
 
 /* Names that resemble a checkpoint's, those set aside as damaged among them. */

@@ -62,6 +62,8 @@ static int batch_tell(an_viewer *v, const an_batch *batch, const char *layer, ui
 {
     an_images images = an_train_images(batch);
     int rc = an_exec_evaluate(v->exec, &images, NULL, batch->count, NULL, NULL);
+    if (rc == AN_ECORRUPT)
+        rc = an_error_prefix(rc, "'%s'", v->trained.path);
     if (!rc)
         rc = an_exec_activation_get(v->exec, layer, batch->count, rows);
     if (!rc)

@@ -91,6 +91,8 @@ static int flush(predictor *p, const an_predict_watcher *watcher)
     uint32_t classes = p->viewer->classes;
     an_images images = {p->inputs, p->draws};
     int rc = p->count ? an_exec_evaluate(p->viewer->exec, &images, NULL, p->count, p->probabilities, NULL) : AN_OK;
+    if (rc == AN_ECORRUPT)
+        rc = an_error_prefix(rc, "'%s'", p->viewer->trained.path);
     if (!rc)
         rc = outputs_check(p);
     for (uint32_t i = 0; !rc && i < p->count; i++) {
