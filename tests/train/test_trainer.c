@@ -490,11 +490,24 @@ static void test_no_new_start_beside_remains(void **state)
         assert_int_equal(unlink(told), 0);
         assert_int_not_equal(access(fixture_path(&files, "remains/recipe.txt"), F_OK), 0);
     }
+    /* From another file a run goes on there, but not over a best checkpoint that is not that file. */
+    fixture_write(best, "mine", 4);
+    config.resume = checkpoint_of(straight, STEPS_PER_EPOCH);
+    assert_refused(&config, best);
+    assert_mine(best);
+    listener l = {.stop_at = 4};
+    assert_int_equal(unlink(best), 0);
+    assert_int_equal(link(checkpoint_of(straight, STEPS_PER_EPOCH), best), 0);
+    config.resume = best;
+    assert_int_equal(train(&config, &l), AN_STOPPED);
+    fixture_remove(run);
+    assert_int_equal(an_file_make_folder(fixture_path(&files, "remains/checkpoints")), AN_OK);
+    config.resume = "auto";
     /* What a run leaves that ended before its first checkpoint, and what is of no run at all. */
     fixture_write(told, metrics, strchr(metrics, '\n') + 1 - metrics);
     fixture_write(strange_path(run, "notes.txt"), "mine", 4);
     fixture_write(strange_path(run, ".DS_Store"), "mine", 4);
-    listener l = {0};
+    l.stop_at = 0;
     assert_int_equal(train(&config, &l), AN_OK);
     assert_same_file(last_of(run), last_of(straight));
     assert_mine(strange_path(run, "notes.txt"));

@@ -115,8 +115,11 @@ static int open_checkpoint(an_trainer *t, an_checkpoint **out)
         int rc = an_run_newest(t->run, out, skipped, t);
         return rc || *out ? rc : check_fresh(t);
     }
-    if (resume)
-        return an_checkpoint_open(out, resume);
+    if (resume) {
+        int rc = an_checkpoint_open(out, resume);
+        bool elsewhere = t->run && !an_run_checkpoint_count(t->run);
+        return !rc && elsewhere ? an_run_check_best(t->run, resume) : rc;
+    }
     if (!t->run)
         return AN_OK;
     if (an_run_checkpoint_count(t->run))

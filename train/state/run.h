@@ -29,6 +29,7 @@ void an_run_close(an_run *run); /* NULL is fine */
  * run: best.safetensors, or anything in checkpoints/ that is called step-* or *.safetensors*. All other files are
  * nobody's business: a run that ended before its first checkpoint leaves recipe.txt and metrics.jsonl. */
 int an_run_check_fresh(an_run *run);
+int an_run_check_best(an_run *run, const char *from); /* best.safetensors alone, unless a run goes on from that file */
 
 /* AN_ECORRUPT if a folder, a pipe or a device bears a name that a run from step first to step last may write. */
 int an_run_check_names(an_run *run, uint64_t first, uint64_t last);

@@ -44,15 +44,27 @@ static int refuse_remains(an_run *run, int folder, const char *name, const void 
                     run->folder, name);
 }
 
+static bool is_same_file(const char *one, const char *two)
+{
+    struct stat a, b;
+    bool both = stat(one, &a) == 0 && stat(two, &b) == 0;
+    return both && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
 int an_run_check_fresh(an_run *run)
 {
-    struct stat status;
     int rc = an_run_walk(run, refuse_remains, NULL);
-    if (rc)
-        return rc;
+    return rc ? rc : an_run_check_best(run, NULL);
+}
+
+int an_run_check_best(an_run *run, const char *from)
+{
+    struct stat status;
     const char *best = an_run_path(run, AN_RUN_BEST);
     if (lstat(best, &status) < 0)
         return errno == ENOENT ? AN_OK : an_error_errno(errno, "cannot examine '%s'", best);
+    if (from && is_same_file(best, from))
+        return AN_OK;
     return an_error(AN_EINVAL,
                     "'%s' is left of a run without its checkpoints, and a new run would write over it: go on from it "
                     "with --resume FILE, move it away, or name another --run folder",
