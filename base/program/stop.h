@@ -1,6 +1,7 @@
 /* Orderly stop. SIGINT and SIGTERM set a flag that long loops read; a second such signal ends the process at once.
- * While a program has nothing to keep, the first one ends it at once, also while it waits inside a library. SIGUSR1
- * sets another flag: save and go on. Only programs install the handlers; any thread may read the flags. */
+ * While a program has nothing to keep, or waits for another one to read what it writes, the first one ends it at once,
+ * also while it waits inside a library: system calls that are interrupted are restarted. SIGUSR1 sets another flag:
+ * save and go on. Only programs install the handlers; any thread may read the flags. */
 #ifndef AN_BASE_PROGRAM_STOP_H
 #define AN_BASE_PROGRAM_STOP_H
 

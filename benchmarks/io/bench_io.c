@@ -229,6 +229,7 @@ static int run(int argc, char **argv, bench_report *report)
     rc = an_stop_install();
     if (rc)
         return rc;
+    an_stop_at_once(true);
     rc = an_dataset_open(&dataset, arguments[0]);
     if (rc)
         return rc;

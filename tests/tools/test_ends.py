@@ -150,9 +150,12 @@ class ClosedStreams(Files):
         for fd in range(3):
             self.assertEqual(os.readlink(f"/proc/{process.pid}/fd/{fd}"), "/dev/null")
 
-    def check_interrupted(self, process):
+    def check_interrupted(self, process, begun=None):
+        """begun: a file that is there once the program is at work."""
         try:
             self.check_streams(process)
+            while process.poll() is None and begun and not begun.exists():
+                time.sleep(0.005)
             while process.poll() is None and not self.caught(process) >> (signal.SIGINT - 1) & 1:
                 time.sleep(0.005)
             self.assertIsNone(process.poll(), "it ended too early")
@@ -177,9 +180,10 @@ class ClosedStreams(Files):
         self.check_interrupted(self.start("an-bench-io", "--crop", 24, "--seconds", 1000, self.root / "set"))
 
     def test_train_streams(self):
+        metrics = self.root / "run" / "metrics.jsonl"
         self.check_interrupted(self.start("an-train", "--network", "cifar", "--crop", 24, "--batch", 8, "--epochs", 100000,
-                                          "--run", self.root / "run", self.root / "set"))
-        for line in (self.root / "run" / "metrics.jsonl").read_text().splitlines():
+                                          "--run", self.root / "run", self.root / "set"), metrics)
+        for line in metrics.read_text().splitlines():
             self.assertTrue(line.startswith("{"), line)
 
     def test_show_streams(self):

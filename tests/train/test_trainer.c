@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -116,6 +117,8 @@ typedef struct {
     double top1;
 } listener;
 
+static const char *plant_at; /* where a named pipe appears after the first step */
+
 static void listen(void *context, const an_train_event *event)
 {
     listener *l = context;
@@ -133,6 +136,8 @@ static void listen(void *context, const an_train_event *event)
         snprintf(l->warning, sizeof(l->warning), "%s", event->text);
     if (event->kind == AN_EVENT_TRAIN && event->step == l->stop_at)
         an_stop_request();
+    if (event->kind == AN_EVENT_TRAIN && event->step == 1 && plant_at)
+        assert_int_equal(mkfifo(plant_at, 0600), 0);
     if (event->kind == AN_EVENT_TRAIN && event->step == l->signal_at)
         raise(SIGUSR1);
     if (event->kind == AN_EVENT_TRAIN)
@@ -389,48 +394,198 @@ static void test_checkpoints_that_lead_nowhere(void **state)
 }
 
 /* Names that only resemble a checkpoint's are somebody else's files: neither resumed from nor deleted nor renamed. */
+static const char *const strange[] = {"step-5000.safetensors",
+                                      "step-9.safetensors",
+                                      "step-0000000009.safetensors",
+                                      "step-+00000009.safetensors",
+                                      "step-18446744073709551615.safetensors",
+                                      "step-99999999999999999999999.safetensors",
+                                      "step-000000009.safetensors.bak",
+                                      "step-000000009.safetensors.tmp-",
+                                      "step-000000009.safetensors.tmp-mine",
+                                      "step-000000009.safetensors.tmp-123",
+                                      "step-000000009.safetensors.tmp-0123456789abcdef0",
+                                      "mine.safetensors.tmp-0123456789abcdef",
+                                      "best.safetensors"};
+enum { STRANGE = sizeof(strange) / sizeof(strange[0]) };
+
+static const char *strange_path(const char *run, const char *name)
+{
+    char path[512];
+    snprintf(path, sizeof(path), "%s/checkpoints/%s", run + strlen(files.root) + 1, name);
+    return fixture_path(&files, path);
+}
+
+static void assert_mine(const char *path)
+{
+    an_buffer bytes = {0};
+    fixture_read(path, &bytes);
+    assert_int_equal(bytes.size, 4);
+    assert_memory_equal(bytes.data, "mine", 4);
+    an_buffer_free(&bytes);
+}
+
 static void test_other_files_are_left_alone(void **state)
 {
     (void)state;
-    static const char *const names[] = {"step-9.safetensors",
-                                        "step-0000000009.safetensors",
-                                        "step-+00000009.safetensors",
-                                        "step-000000009.safetensors.bak",
-                                        "step-000000009.safetensors.tmp-",
-                                        "step-000000009.safetensors.tmp-mine",
-                                        "step-000000009.safetensors.tmp-123",
-                                        "step-000000009.safetensors.tmp-0123456789abcdef0",
-                                        "mine.safetensors.tmp-0123456789abcdef",
-                                        "best.safetensors"};
-    static const char leftover[] = "strange/checkpoints/step-000000009.safetensors.tmp-0123456789abcdef";
     const char *run = fixture_path(&files, "strange");
-    char name[128];
-    assert_int_equal(an_file_make_folder(fixture_path(&files, "strange/checkpoints/step-000000008.safetensors")),
-                     AN_OK);
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        snprintf(name, sizeof(name), "strange/checkpoints/%s", names[i]);
-        fixture_write(fixture_path(&files, name), "mine", 4);
-    }
-    fixture_write(fixture_path(&files, leftover), "half", 4);
     an_train_config config;
     config_for(&config, run);
     config.resume = "auto";
     config.save_every = 1;
     config.keep = 1;
-    listener l = {0};
+    listener l = {.stop_at = 2};
+    assert_int_equal(train(&config, &l), AN_STOPPED);
+    assert_int_equal(an_file_make_folder(strange_path(run, "step-000000008.safetensors")), AN_OK);
+    assert_int_equal(an_file_make_folder(strange_path(run, "step-000000007.safetensors.tmp-0123456789abcdef")), AN_OK);
+    for (size_t i = 0; i < STRANGE; i++)
+        fixture_write(strange_path(run, strange[i]), "mine", 4);
+    const char *leftover = strange_path(run, "step-000000009.safetensors.tmp-0123456789abcdef");
+    fixture_write(leftover, "half", 4);
+    l.stop_at = 0;
     assert_int_equal(train(&config, &l), AN_OK);
     assert_int_equal(l.warnings, 0);
     assert_same_file(last_of(run), last_of(straight));
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        an_buffer bytes = {0};
-        snprintf(name, sizeof(name), "strange/checkpoints/%s", names[i]);
-        fixture_read(fixture_path(&files, name), &bytes);
-        assert_int_equal(bytes.size, 4);
-        assert_memory_equal(bytes.data, "mine", 4);
-        an_buffer_free(&bytes);
+    for (size_t i = 0; i < STRANGE; i++)
+        assert_mine(strange_path(run, strange[i]));
+    assert_int_equal(access(strange_path(run, "step-000000008.safetensors"), F_OK), 0);
+    assert_int_equal(access(strange_path(run, "step-000000007.safetensors.tmp-0123456789abcdef"), F_OK), 0);
+    assert_int_not_equal(access(leftover, F_OK), 0); /* this one was ours */
+    assert_int_not_equal(access(checkpoint_of(run, 2), F_OK), 0);
+    fixture_remove(run);
+}
+
+static void assert_refused(const an_train_config *config, const char *subject)
+{
+    listener l = {0};
+    assert_int_equal(train(config, &l), AN_EINVAL);
+    assert_non_null(strstr(an_error_message(), subject));
+    assert_int_equal(l.steps, 0);
+}
+
+/* A run starts at step 0 only where nothing is left of another one, with --resume auto and without. */
+static void test_no_new_start_beside_remains(void **state)
+{
+    (void)state;
+    static const char damaged[] = "step-000000004.safetensors.damaged";
+    static const char metrics[] = "{\"type\":\"train\",\"step\":4}\n{\"type\":\"saved\",\"step\":4,\"text\":\"x\"}\n";
+    const char *run = fixture_path(&files, "remains"), *best = fixture_path(&files, "remains/best.safetensors");
+    const char *told = fixture_path(&files, "remains/metrics.jsonl");
+    an_train_config config;
+    assert_int_equal(an_file_make_folder(fixture_path(&files, "remains/checkpoints")), AN_OK);
+    config_for(&config, run);
+    for (int i = 0; i < 2; i++) {
+        config.resume = i ? "auto" : NULL;
+        for (size_t k = 0; k <= STRANGE; k++) {
+            const char *path = strange_path(run, k < STRANGE ? strange[k] : damaged);
+            fixture_write(path, "mine", 4);
+            assert_refused(&config, path);
+            assert_mine(path);
+            assert_int_equal(unlink(path), 0);
+        }
+        fixture_write(best, "mine", 4);
+        assert_refused(&config, best);
+        assert_mine(best);
+        assert_int_equal(unlink(best), 0);
+        fixture_write(told, metrics, strlen(metrics));
+        assert_refused(&config, told);
+        assert_int_equal(unlink(told), 0);
+        assert_int_not_equal(access(fixture_path(&files, "remains/recipe.txt"), F_OK), 0);
     }
-    assert_int_equal(access(fixture_path(&files, "strange/checkpoints/step-000000008.safetensors"), F_OK), 0);
-    assert_int_not_equal(access(fixture_path(&files, leftover), F_OK), 0); /* this one was ours */
+    /* From another file a run goes on there, but not over a best checkpoint that is not that file. */
+    fixture_write(best, "mine", 4);
+    config.resume = checkpoint_of(straight, STEPS_PER_EPOCH);
+    assert_refused(&config, best);
+    assert_mine(best);
+    listener l = {.stop_at = 4};
+    assert_int_equal(unlink(best), 0);
+    assert_int_equal(link(checkpoint_of(straight, STEPS_PER_EPOCH), best), 0);
+    config.resume = best;
+    assert_int_equal(train(&config, &l), AN_STOPPED);
+    fixture_remove(run);
+    assert_int_equal(an_file_make_folder(fixture_path(&files, "remains/checkpoints")), AN_OK);
+    config.resume = "auto";
+    /* What a run leaves that ended before its first checkpoint, and what is of no run at all. */
+    fixture_write(told, metrics, strchr(metrics, '\n') + 1 - metrics);
+    fixture_write(strange_path(run, "notes.txt"), "mine", 4);
+    fixture_write(strange_path(run, ".DS_Store"), "mine", 4);
+    l.stop_at = 0;
+    assert_int_equal(train(&config, &l), AN_OK);
+    assert_same_file(last_of(run), last_of(straight));
+    assert_mine(strange_path(run, "notes.txt"));
+    assert_mine(strange_path(run, ".DS_Store"));
+    fixture_remove(run);
+}
+
+/* A name counts for the step that the file holds: a copy under a later name neither leads anywhere nor makes --keep
+ * delete the others. */
+static void test_renamed_checkpoints_are_passed_over(void **state)
+{
+    (void)state;
+    char aside[512];
+    const char *run = fixture_path(&files, "renamed");
+    an_train_config config;
+    config_for(&config, run);
+    config.resume = "auto";
+    config.keep = 1;
+    listener l = {.stop_at = 2};
+    assert_int_equal(train(&config, &l), AN_STOPPED);
+    for (int i = 0; i < 2; i++) { /* what was set aside before is kept */
+        assert_int_equal(an_file_copy(checkpoint_of(run, 2 + i), checkpoint_of(run, 5000)), AN_OK);
+        l.stop_at = i ? 0 : 3;
+        assert_int_equal(train(&config, &l), i ? AN_OK : AN_STOPPED);
+        assert_int_equal(l.warnings, 1);
+        assert_non_null(strstr(l.warning, "step-000005000"));
+        assert_non_null(strstr(l.warning, i ? "holds step 3" : "holds step 2"));
+        snprintf(aside, sizeof(aside), "%s.damaged%s", checkpoint_of(run, 5000), i ? "-2" : "");
+        assert_int_equal(access(aside, F_OK), 0);
+        assert_int_not_equal(access(checkpoint_of(run, 5000), F_OK), 0);
+    }
+    assert_same_file(last_of(run), last_of(straight));
+    /* Exchanged: none is what it says. */
+    assert_int_equal(rename(last_of(run), checkpoint_of(run, 5)), 0);
+    assert_int_equal(train(&config, &l), AN_ECORRUPT);
+    assert_int_equal(access(checkpoint_of(run, 5), F_OK), 0);
+    fixture_remove(run);
+}
+
+/* Names that a run will write are free, or it does not begin: not at step 0, and not at the end of an epoch. */
+static void test_names_in_the_way_are_refused(void **state)
+{
+    (void)state;
+    const char *run = fixture_path(&files, "way");
+    const char *const taken[] = {checkpoint_of(run, 0), checkpoint_of(run, 6),
+                                 fixture_path(&files, "way/best.safetensors")};
+    an_train_config config;
+    config_for(&config, run);
+    for (int i = 0; i < 6; i++) {
+        const char *path = taken[i % 3];
+        config.resume = i == 5 ? NULL : "auto";
+        listener l = {0};
+        assert_int_equal(an_file_make_folder(fixture_path(&files, "way/checkpoints")), AN_OK);
+        assert_int_equal(i < 3 ? mkdir(path, 0777) : mkfifo(path, 0666), 0);
+        assert_true(train(&config, &l) < 0);
+        assert_non_null(strstr(an_error_message(), path));
+        assert_int_equal(l.steps, 0);
+        assert_int_equal(remove(path), 0);
+    }
+    fixture_remove(run);
+}
+
+/* While a run is under way, too: a pipe is no place for a checkpoint. */
+static void test_a_pipe_planted_meanwhile(void **state)
+{
+    (void)state;
+    const char *run = fixture_path(&files, "planted");
+    an_train_config config;
+    config_for(&config, run);
+    assert_int_equal(an_file_make_folder(fixture_path(&files, "planted/checkpoints")), AN_OK);
+    plant_at = checkpoint_of(run, 3);
+    listener l = {0};
+    assert_int_equal(train(&config, &l), AN_EIO);
+    assert_non_null(strstr(an_error_message(), checkpoint_of(run, 3)));
+    assert_non_null(strstr(an_error_message(), "a named pipe"));
+    plant_at = NULL;
     fixture_remove(run);
 }
 
@@ -496,6 +651,62 @@ static void test_weights_that_are_not_finite_are_refused(void **state)
     free(tensors);
     an_exec_free(exec);
     an_trained_close(&trained);
+}
+
+/* Make the last value of a checkpoint's tensor infinite, and the checksum right again. */
+static void poison(const char *path, const char *name)
+{
+    an_buffer bytes = {0};
+    an_safetensors *file;
+    char digits[17];
+    const float infinite = -INFINITY;
+    uint64_t length;
+    fixture_read(path, &bytes);
+    assert_int_equal(an_safetensors_open(&file, path), AN_OK);
+    memcpy(&length, bytes.data, 8);
+    memcpy(bytes.data + 8 + length + an_safetensors_find(file, name)->end - 4, &infinite, 4);
+    an_safetensors_free(file);
+    char *place = memmem(bytes.data, bytes.size, "\"xxh3\":\"", 8);
+    memset(place + 8, '0', 16);
+    snprintf(digits, sizeof(digits), "%016" PRIx64, (uint64_t)XXH3_64bits(bytes.data + 8, bytes.size - 8));
+    memcpy(place + 8, digits, 16);
+    assert_int_equal(an_file_write_atomic(path, bytes.data, bytes.size), AN_OK);
+    an_buffer_free(&bytes);
+}
+
+/* A right checksum is not enough: such a checkpoint is passed over like a damaged one, and refused by name. */
+static void test_not_finite_newest_falls_back(void **state)
+{
+    (void)state;
+    const char *run = fixture_path(&files, "poisoned"), *best = fixture_path(&files, "poisoned/best.safetensors");
+    an_train_config config;
+    config_for(&config, run);
+    config.resume = "auto";
+    listener l = {.stop_at = 2};
+    assert_int_equal(train(&config, &l), AN_STOPPED);
+    l.stop_at = 4;
+    assert_int_equal(train(&config, &l), AN_STOPPED);
+    poison(checkpoint_of(run, 4), "momentum.fc10.bias");
+    l.stop_at = 0;
+    assert_int_equal(train(&config, &l), AN_OK);
+    assert_int_equal(l.warnings, 1);
+    assert_non_null(strstr(l.warning, "step-000000004"));
+    assert_non_null(strstr(l.warning, "'momentum.fc10.bias' holds values that are not finite"));
+    assert_same_file(last_of(run), last_of(straight));
+    poison(best, "conv1.weight");
+    an_trained trained;
+    assert_int_equal(an_trained_open(&trained, run, NULL), AN_ECORRUPT);
+    assert_non_null(strstr(an_error_message(), best));
+    assert_non_null(strstr(an_error_message(), "'conv1.weight'"));
+    config_for(&config, NULL);
+    config.weights = best;
+    assert_int_equal(train(&config, &l), AN_ECORRUPT);
+    assert_non_null(strstr(an_error_message(), "'conv1.weight'"));
+    config.weights = NULL;
+    config.resume = best;
+    assert_int_equal(train(&config, &l), AN_ECORRUPT);
+    assert_non_null(strstr(an_error_message(), "'conv1.weight'"));
+    fixture_remove(run);
 }
 
 static void test_signal_saves_and_goes_on(void **state)
@@ -800,8 +1011,13 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_damaged_newest_falls_back),
         cmocka_unit_test(test_checkpoints_that_lead_nowhere),
         cmocka_unit_test(test_other_files_are_left_alone),
+        cmocka_unit_test(test_no_new_start_beside_remains),
+        cmocka_unit_test(test_renamed_checkpoints_are_passed_over),
+        cmocka_unit_test(test_names_in_the_way_are_refused),
+        cmocka_unit_test(test_a_pipe_planted_meanwhile),
         cmocka_unit_test(test_paths_that_are_not_utf8),
         cmocka_unit_test(test_weights_that_are_not_finite_are_refused),
+        cmocka_unit_test(test_not_finite_newest_falls_back),
         cmocka_unit_test(test_signal_saves_and_goes_on),
         cmocka_unit_test(test_training_goes_on_while_a_checkpoint_is_written),
         cmocka_unit_test(test_stopped_while_a_checkpoint_is_written),

@@ -58,6 +58,8 @@ class Weights(unittest.TestCase):
         broken = dict(tensors)
         broken["input.scale"] = ([1], struct.pack("<f", float("nan")))
         cls.broken = save(cls.root / "broken.safetensors", broken)
+        broken["input.scale"] = ([1], struct.pack("<f", -1))
+        cls.negative = save(cls.root / "negative.safetensors", broken)
 
     @classmethod
     def tearDownClass(cls):
@@ -109,10 +111,20 @@ class Weights(unittest.TestCase):
         self.fails(2, "leave out --recipe", *evaluate("--weights", self.export, "--recipe", self.recipe))
         self.fails(2, "--recipe is for --weights FILE", *evaluate("--run", self.run_folder, "--recipe", self.recipe))
         self.fails(2, "input.mean_image without input.scale", *evaluate("--weights", self.half, "--recipe", self.recipe))
-        self.fails(3, "not finite", *evaluate("--weights", self.broken, "--recipe", self.recipe))
+        self.fails(3, f"'{self.broken}': input.scale is nan", *evaluate("--weights", self.broken, "--recipe", self.recipe))
+        self.fails(3, f"'{self.negative}': input.scale is -1", *evaluate("--weights", self.negative, "--recipe", self.recipe))
         other = self.root / "other"
         other.write_text("crop = 67\n")
         self.fails(2, "lacks 'fc8.bias'", *evaluate("--weights", self.alone, "--recipe", other))
+        # A file gets no more memory than it could fill, and its crops lie within its mean image.
+        small = save(self.root / "small.safetensors", {"fc8.bias": ([3], bytes(12))})
+        other.write_text("crop = 67\n")
+        self.fails(2, f"'{small}' is too small for", *evaluate("--weights", small, "--recipe", other))
+        other.write_text(RECIPE.replace("crop = 32", "crop = 41").replace("channel", "none"))
+        large = dict(load(self.export))
+        large["fc10.weight"] = ([3, 64 * 5 * 5], bytes(3 * 64 * 5 * 5 * 4))
+        large = save(self.root / "large.safetensors", large)
+        self.fails(2, f"'{large}' is for crops of 41 pixels, but its mean image has only 40", *evaluate("--weights", large, "--recipe", other))
         other.write_text("crops = 67\n")
         self.fails(2, "line 1", *evaluate("--weights", self.alone, "--recipe", other))
         two = self.root / "two.data"

@@ -183,6 +183,8 @@ static int evaluate(const eval_options *o, evaluation *e)
     if (!rc)
         rc = o->ten_crop ? an_evaluate_ten_crop(e->exec, &e->view, &watcher, &result)
                          : an_evaluate_centre(e->exec, &e->view, &watcher, &result);
+    if (rc == AN_ECORRUPT) /* the weights may be the reason as well as the images */
+        rc = an_error_prefix(rc, "evaluating '%s'", e->trained.path);
     if (!rc)
         rc = print(o, &e->trained, e->dataset, &g, &result);
     an_confusion_free(&g.confusion);
@@ -264,6 +266,7 @@ int an_train_command_eval(int argc, char **argv)
         rc = check(&o);
     if (!rc)
         rc = an_stop_install();
+    an_stop_at_once(true);
     if (!rc)
         rc = run(&o, arguments[0]);
     return rc < 0 ? an_train_command_failed(rc) : an_error_exit_code(rc);

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/program/print.h"
+#include "base/program/stop.h"
 #include "train/commands/commands.h"
 #include "train/setup/trained.h"
 
@@ -59,6 +60,9 @@ int an_train_command_export(int argc, char **argv)
     int rc = an_options_init(&spec, &o);
     if (!rc)
         rc = an_options_parse(&spec, argc, argv, &o, &arguments);
+    if (!rc)
+        rc = an_stop_install();
+    an_stop_at_once(true);
     if (!rc)
         rc = run(&o, arguments[0]);
     return rc < 0 ? an_train_command_failed(rc) : an_error_exit_code(rc);

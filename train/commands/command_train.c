@@ -119,6 +119,7 @@ static int try_out(const an_train_config *config, char **arguments)
 {
     an_session session;
     int rc = an_stop_install();
+    an_stop_at_once(true);
     if (!rc)
         rc = an_session_open(&session, config, arguments[0], arguments[1]);
     if (rc)

@@ -41,6 +41,9 @@ static int write_all(an_saver *saver)
     int rc = saver->snapshot ? an_snapshot_wait(saver->snapshot) : AN_OK;
     if (rc)
         return rc;
+    rc = an_run_check_step(w->run, saver->job.state.step);
+    if (rc)
+        return rc;
     rc = an_checkpoint_save(saver->result.path, &from, &saver->job.state, w->identity, w->input);
     if (rc)
         return rc;

@@ -7,6 +7,7 @@
 #include "base/cpu.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/program/stop.h"
 #include "train/state/engines.h"
 
 static int refuse_other_recipe(const an_trainer *t, const an_checkpoint *c)
@@ -90,19 +91,41 @@ static void skipped(void *context, const char *reason)
     (void)an_trainer_tell_text(context, AN_EVENT_WARNING, text);
 }
 
+/* Nothing of an earlier run is written over. Its checkpoints may also lie on a disk that is not mounted. */
+static int check_fresh(an_trainer *t)
+{
+    uint64_t saved = 0;
+    int rc = an_run_check_fresh(t->run);
+    if (!rc)
+        rc = an_metrics_last_saved(an_run_path(t->run, "metrics.jsonl"), &saved);
+    if (rc || !saved)
+        return rc;
+    return an_error(AN_EINVAL,
+                    "'%s/metrics.jsonl' tells of a checkpoint at step %" PRIu64 ", but there is none: bring the "
+                    "checkpoints back, move the file away to start anew, or name another --run folder",
+                    t->config->run, saved);
+}
+
 /* The checkpoint that --resume means; *out is NULL for a fresh start. */
 static int open_checkpoint(an_trainer *t, an_checkpoint **out)
 {
     const char *resume = t->config->resume;
     *out = NULL;
-    if (resume && strcmp(resume, "auto") == 0)
-        return an_run_newest(t->run, out, skipped, t);
-    if (resume)
-        return an_checkpoint_open(out, resume);
-    if (t->run && an_run_checkpoint_count(t->run))
+    if (resume && strcmp(resume, "auto") == 0) {
+        int rc = an_run_newest(t->run, out, skipped, t);
+        return rc || *out ? rc : check_fresh(t);
+    }
+    if (resume) {
+        int rc = an_checkpoint_open(out, resume);
+        bool elsewhere = t->run && !an_run_checkpoint_count(t->run);
+        return !rc && elsewhere ? an_run_check_best(t->run, resume) : rc;
+    }
+    if (!t->run)
+        return AN_OK;
+    if (an_run_checkpoint_count(t->run))
         return an_error(AN_EINVAL, "'%s' already holds a run: go on with --resume auto, or name another --run folder",
                         t->config->run);
-    return AN_OK;
+    return check_fresh(t);
 }
 
 /* Fresh weights, or those of the checkpoint that --resume means. */
@@ -112,6 +135,8 @@ static int begin(an_trainer *t)
     int rc = open_checkpoint(t, &c);
     if (!rc)
         rc = c ? restore(t, c) : an_session_start_weights(&t->session);
+    if (!rc && t->run)
+        rc = an_run_check_names(t->run, t->state.step, t->session.total_steps);
     an_checkpoint_free(c);
     return rc;
 }
@@ -162,6 +187,7 @@ static int tell_notes(an_trainer *t)
 
 int an_trainer_prepare(an_trainer *t, const char *training, const char *validation)
 {
+    an_stop_at_once(true); /* reading data and weights, and measuring kernels, takes long and leaves nothing behind */
     int rc = an_session_open(&t->session, t->config, training, validation);
     if (rc)
         return rc;
@@ -189,6 +215,7 @@ int an_trainer_prepare(an_trainer *t, const char *training, const char *validati
     rc = an_session_loader(&t->session, t->state.step, &t->loader);
     if (rc)
         return rc;
+    an_stop_at_once(false);
     rc = open_records(t);
     if (rc)
         return rc;

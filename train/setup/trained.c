@@ -1,7 +1,10 @@
 #include "train/setup/trained.h"
 
+#include <errno.h>
+#include <inttypes.h>
 #include <jansson.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "base/error.h"
 #include "base/program/log.h"
@@ -95,6 +98,24 @@ void an_trained_close(an_trained *trained)
     *trained = (an_trained){0};
 }
 
+/* A file decides how large its network is, but gets no more memory for it than it fills with values itself. */
+static int check_size(const an_trained *t, const an_graph *graph)
+{
+    struct stat status;
+    uint64_t parameters = an_graph_parameters(graph);
+    if (stat(t->path, &status) < 0)
+        return an_error_errno(errno, "cannot examine '%s'", t->path);
+    if (parameters > (uint64_t)status.st_size / sizeof(float))
+        return an_error(AN_EINVAL,
+                        "'%s' is too small for the %" PRIu64
+                        " parameters of its network: made with other classes, crop or options",
+                        t->path, parameters);
+    if (t->input.side < (uint32_t)t->config.crop)
+        return an_error(AN_EINVAL, "'%s' is for crops of %d pixels, but its mean image has only %u", t->path,
+                        t->config.crop, t->input.side);
+    return AN_OK;
+}
+
 int an_trained_exec(an_trained *trained, const char *devices, int batch, int threads, const an_image_decoder *decoder,
                     an_exec **out)
 {
@@ -106,6 +127,9 @@ int an_trained_exec(an_trained *trained, const char *devices, int batch, int thr
                         "replace them",
                         trained->path);
     int rc = an_network_build(&trained->config, trained->classes, &graph);
+    if (rc)
+        return an_error_prefix(rc, "'%s'", trained->path);
+    rc = check_size(trained, &graph);
     if (rc)
         return rc;
     an_exec_options options = an_network_exec_options(&trained->config, devices, threads, batch, false);

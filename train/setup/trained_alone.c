@@ -1,5 +1,4 @@
 /* Weights alone, as another program wrote them: what a checkpoint would tell comes from a recipe and a dataset. */
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,13 +88,10 @@ static int read_input(an_trained *t, an_safetensors *file, const an_safetensor *
         rc = an_safetensors_read(file, scale, &factor);
     if (rc)
         return rc;
-    bool finite = isfinite(factor);
-    for (uint64_t i = 0; i < side * side * 3 && finite; i++)
-        finite = isfinite(t->input.mean_image[i]);
     t->input.scale = factor;
-    return finite ? AN_OK
-                  : an_error(AN_ECORRUPT, "'%s': input.mean_image or input.scale holds values that are not finite",
-                             t->path);
+    if (!an_safetensors_finite(t->input.mean_image, side * side * 3))
+        return an_safetensors_not_finite(t->path, mean->name);
+    return an_checkpoint_check_scale(t->path, factor);
 }
 
 static int find_input(an_trained *t, an_safetensors *file, const an_dataset *dataset)

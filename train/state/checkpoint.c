@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,16 +53,16 @@ static int get_double(const an_checkpoint *c, const char *key, double *out)
 static int read_state(an_checkpoint *c)
 {
     an_train_state *s = &c->state;
-    int rc = get_unsigned(c, "step", UINT64_MAX / 2, &s->step);
+    int rc = get_unsigned(c, "step", AN_TRAIN_STEP_MAX, &s->step);
     if (rc)
         return rc;
-    rc = get_unsigned(c, "epochs_closed", UINT64_MAX / 2, &s->epochs_closed);
+    rc = get_unsigned(c, "epochs_closed", AN_TRAIN_STEP_MAX, &s->epochs_closed);
     if (rc)
         return rc;
     rc = get_double(c, "best_top1", &s->best_top1);
     if (rc)
         return rc;
-    rc = get_unsigned(c, "best_step", UINT64_MAX / 2, &s->best_step);
+    rc = get_unsigned(c, "best_step", AN_TRAIN_STEP_MAX, &s->best_step);
     if (rc)
         return rc;
     rc = get_double(c, "schedule.best", &s->schedule.best);
@@ -98,7 +99,7 @@ static int read_identity(an_checkpoint *c)
     rc = get_string(c, "classes", &id->classes);
     if (rc)
         return rc;
-    rc = get_unsigned(c, "total_steps", UINT64_MAX / 2, &id->total_steps);
+    rc = get_unsigned(c, "total_steps", AN_TRAIN_STEP_MAX, &id->total_steps);
     if (rc)
         return rc;
     return get_string(c, "machine", &id->machine);
@@ -181,6 +182,13 @@ static bool has_input_shape(const an_safetensor *mean, const an_safetensor *scal
     return side > 0 && side <= SIDE_MAX && mean->shape[1] == side && mean->shape[2] == 3 && scale->shape[0] == 1;
 }
 
+int an_checkpoint_check_scale(const char *path, double scale)
+{
+    if (isfinite(scale) && scale > 0)
+        return AN_OK;
+    return an_error(AN_ECORRUPT, "'%s': input.scale is %g: it must be finite and above 0", path, scale);
+}
+
 static int read_input(an_checkpoint *c, const an_safetensor *mean, const an_safetensor *scale, an_train_input *out)
 {
     float factor = 0;
@@ -191,10 +199,9 @@ static int read_input(an_checkpoint *c, const an_safetensor *mean, const an_safe
     rc = an_safetensors_read(c->file, mean, out->mean_image);
     if (rc)
         return rc;
-    uint64_t values = (uint64_t)out->side * out->side * 3;
-    if (!an_checkpoint_finite(&factor, 1) || !an_checkpoint_finite(out->mean_image, values))
-        return an_error(AN_ECORRUPT, "'%s': input.mean_image or input.scale holds values that are not finite", c->path);
-    return AN_OK;
+    if (!an_safetensors_finite(out->mean_image, (uint64_t)out->side * out->side * 3))
+        return an_safetensors_not_finite(c->path, mean->name);
+    return an_checkpoint_check_scale(c->path, out->scale);
 }
 
 int an_checkpoint_input(an_checkpoint *c, an_train_input *out)

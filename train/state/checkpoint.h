@@ -17,9 +17,11 @@
 #include "model/snapshot.h"
 #include "train/state/schedule.h"
 
+#define AN_TRAIN_STEP_MAX (UINT64_MAX / 2)
+
 /* What changes from step to step, besides the tensors. */
 typedef struct {
-    uint64_t step;          /* steps done */
+    uint64_t step;          /* steps done; at most AN_TRAIN_STEP_MAX */
     uint64_t epochs_closed; /* epochs after whose end everything was done: validation, schedule, best checkpoint */
     double best_top1;       /* highest validation top-1, 0..1; 0 before the first validation */
     uint64_t best_step;
@@ -71,6 +73,9 @@ const char *an_checkpoint_path(const an_checkpoint *checkpoint);
 const an_train_state *an_checkpoint_state(const an_checkpoint *checkpoint);
 const an_train_identity *an_checkpoint_identity(const an_checkpoint *checkpoint); /* its strings live as long */
 int an_checkpoint_input(an_checkpoint *checkpoint, an_train_input *out);          /* caller frees out->mean_image */
+
+/* Whether images can be multiplied with it: else AN_ECORRUPT. path: of the file that it is from. */
+int an_checkpoint_check_scale(const char *path, double scale);
 
 /* Set exec's parameters, and their momentum if wanted. Each must be there with its exact shape: AN_EINVAL names the
  * first that is not. AN_ECORRUPT names the first that is not finite. Other tensors of the file are ignored. */

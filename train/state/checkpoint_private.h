@@ -26,6 +26,4 @@ typedef struct {
 /* Describe a parameter. prefix comes before its name: "" or AN_CHECKPOINT_MOMENTUM. */
 void an_checkpoint_name(an_named_tensor *out, const char *prefix, const an_parameter *parameter);
 
-bool an_checkpoint_finite(const float *values, uint64_t count); /* all of them */
-
 #endif

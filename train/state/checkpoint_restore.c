@@ -32,6 +32,7 @@ static int shape_error(const char *path, const an_safetensor *tensor, const an_n
                     tensor->name, has, wants);
 }
 
+/* A file with a checksum was looked at as a whole when that was verified. */
 static int load_one(an_safetensors *file, const char *path, an_exec *exec, int number, an_parameter_kind kind,
                     float *values)
 {
@@ -46,11 +47,8 @@ static int load_one(an_safetensors *file, const char *path, an_exec *exec, int n
     int rc = an_safetensors_read(file, tensor, values);
     if (rc)
         return rc;
-    if (!an_checkpoint_finite(values, p->size))
-        return an_error(AN_ECORRUPT,
-                        "'%s': tensor '%s' holds values that are not finite: they are of no use; take an earlier "
-                        "checkpoint",
-                        path, tensor->name);
+    if (!an_safetensors_guarded(file) && !an_safetensors_finite(values, p->size))
+        return an_safetensors_not_finite(path, tensor->name);
     return an_exec_parameter_set(exec, number, kind, values);
 }
 

@@ -16,18 +16,6 @@ void an_checkpoint_name(an_named_tensor *n, const char *prefix, const an_paramet
         n->tensor.shape[i] = (uint64_t)p->shape[i];
 }
 
-/* Compares bits, because compilers do not vectorise a loop over isfinite. */
-bool an_checkpoint_finite(const float *values, uint64_t count)
-{
-    uint32_t infinite = 0;
-    for (uint64_t i = 0; i < count; i++) {
-        uint32_t bits;
-        memcpy(&bits, &values[i], sizeof(bits));
-        infinite |= (bits & 0x7f800000) == 0x7f800000;
-    }
-    return !infinite;
-}
-
 typedef struct {
     char text[64];
 } small_text;
@@ -137,7 +125,7 @@ static int fetch_parameter(const origin *o, int number, an_parameter_kind kind, 
     if (rc)
         return rc;
     bool same = o->from->snapshot && o->written; /* they were looked at before, and cannot have changed */
-    if (!same && !an_checkpoint_finite(*out, p->size))
+    if (!same && !an_safetensors_finite(*out, p->size))
         return an_error(AN_ECORRUPT, "'%s' holds values that are not finite", p->name);
     return AN_OK;
 }
@@ -148,7 +136,7 @@ static int fetch_input(origin *o, bool mean, float *room, const float **out)
     *room = (float)o->input->scale;
     *out = mean ? o->input->mean_image : room;
     o->written = o->written || !mean; /* the scale is the last one */
-    if (!an_checkpoint_finite(*out, size))
+    if (!an_safetensors_finite(*out, size))
         return an_error(AN_ECORRUPT, "'input.mean_image' or 'input.scale' holds values that are not finite");
     return AN_OK;
 }

@@ -54,6 +54,8 @@ int an_run_open(an_run **out, const char *folder)
     if (!rc)
         rc = lock(run);
     if (!rc)
+        rc = an_run_check_writable(run);
+    if (!rc)
         rc = an_run_list(run, true);
     if (rc) {
         an_run_close(run);

@@ -1,5 +1,6 @@
 /* Which checkpoint of a run to use. */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -13,11 +14,38 @@ static bool is_unusable(int rc)
     return rc == AN_ECORRUPT || rc == AN_ENOTFOUND;
 }
 
+/* A checkpoint that holds another step than its name says was renamed or exchanged: whatever it is, the run did not
+ * write it there. */
+static int open_step(an_run *run, uint64_t step, an_checkpoint **out)
+{
+    an_checkpoint *found = NULL;
+    int rc = an_checkpoint_open(&found, an_run_checkpoint_path(run, step));
+    if (rc)
+        return rc;
+    uint64_t held = an_checkpoint_state(found)->step;
+    if (held != step) {
+        an_checkpoint_free(found);
+        return an_error(AN_ECORRUPT, "'%s' holds step %" PRIu64 ", not the one that its name says",
+                        an_run_checkpoint_path(run, step), held);
+    }
+    *out = found;
+    return AN_OK;
+}
+
+/* The first name of "<path>.damaged", "<path>.damaged-2" ... that is free: one that was set aside before is kept. */
+static void name_aside(char *out, size_t size, const char *path)
+{
+    struct stat status;
+    snprintf(out, size, "%s.damaged", path);
+    for (unsigned i = 2; lstat(out, &status) == 0; i++)
+        snprintf(out, size, "%s.damaged-%u", path, i);
+}
+
 static int set_aside(an_run *run, uint64_t step)
 {
-    char aside[PATH_MAX + 16];
+    char aside[PATH_MAX + 32];
     const char *path = an_run_checkpoint_path(run, step);
-    snprintf(aside, sizeof(aside), "%s.damaged", path);
+    name_aside(aside, sizeof(aside), path);
     if (rename(path, aside) < 0 && errno != ENOENT)
         return an_error_errno(errno, "cannot rename unusable checkpoint '%s'", path);
     return AN_OK;
@@ -55,7 +83,7 @@ int an_run_newest(an_run *run, an_checkpoint **out, void (*skipped)(void *contex
         return AN_OK;
     for (size_t i = run->count; i-- > 0;) {
         an_checkpoint *found = NULL;
-        int rc = an_checkpoint_open(&found, an_run_checkpoint_path(run, run->steps[i]));
+        int rc = open_step(run, run->steps[i], &found);
         if (!rc) {
             *out = found;
             return keep_first(run, i + 1);
@@ -74,7 +102,7 @@ static int read_newest(an_run *run, an_checkpoint **out)
 {
     int rc = an_error(AN_ENOTFOUND, "no checkpoint in '%s/" AN_RUN_CHECKPOINTS "'", run->folder);
     for (size_t i = run->count; i-- > 0;) {
-        rc = an_checkpoint_open(out, an_run_checkpoint_path(run, run->steps[i]));
+        rc = open_step(run, run->steps[i], out);
         if (!is_unusable(rc))
             break;
     }

@@ -30,11 +30,10 @@ const char *an_run_checkpoint_path(an_run *run, uint64_t step)
     return an_run_path(run, path);
 }
 
-/* "step-000001234.safetensors" to 1234. Any other way to write that step is not a checkpoint's name. */
-static bool parse_name(const char *name, uint64_t *step)
+bool an_run_parse_name(const char *name, uint64_t *step)
 {
     char exact[NAME_SIZE];
-    if (sscanf(name, "step-%" SCNu64, step) != 1)
+    if (sscanf(name, "step-%" SCNu64, step) != 1 || *step > AN_TRAIN_STEP_MAX)
         return false;
     make_name(exact, *step);
     return strcmp(name, exact) == 0;
@@ -49,17 +48,16 @@ static bool is_leftover(const char *name)
     if (!an_temporary_is_name(name, &size) || size >= sizeof(checkpoint))
         return false;
     snprintf(checkpoint, sizeof(checkpoint), "%.*s", (int)size, name);
-    return parse_name(checkpoint, &step);
+    return an_run_parse_name(checkpoint, &step);
 }
 
-/* A file, or a symbolic link wherever it leads: a link whose disk is not mounted still stands for a checkpoint. */
-static int is_file(int folder, const char *name, bool *out)
+int an_run_mode(int folder, const char *name, mode_t *out)
 {
     struct stat status;
-    *out = false;
+    *out = 0;
     if (fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
         return errno == ENOENT ? AN_OK : an_error_errno(errno, "cannot examine checkpoint '%s'", name);
-    *out = S_ISREG(status.st_mode) || S_ISLNK(status.st_mode);
+    *out = status.st_mode;
     return AN_OK;
 }
 
@@ -80,23 +78,32 @@ int an_run_list_add(an_run *run, uint64_t step)
     return AN_OK;
 }
 
-static int take_entry(an_run *run, int folder, const char *name, bool clean)
+/* A link stands for a checkpoint wherever it leads: its disk may not be mounted. What a killed run left is a file. */
+static int take_entry(an_run *run, int folder, const char *name, const void *context)
 {
-    uint64_t step;
-    bool file;
-    if (parse_name(name, &step)) {
-        int rc = is_file(folder, name, &file);
-        if (rc)
-            return rc;
-        return file ? an_run_list_add(run, step) : AN_OK;
-    }
-    if (clean && is_leftover(name) && unlinkat(folder, name, 0) < 0)
+    uint64_t step = 0;
+    mode_t mode;
+    const bool *clean = context;
+    bool checkpoint = an_run_parse_name(name, &step);
+    if (!checkpoint && !(*clean && is_leftover(name)))
+        return AN_OK;
+    int rc = an_run_mode(folder, name, &mode);
+    if (rc)
+        return rc;
+    if (checkpoint)
+        return S_ISREG(mode) || S_ISLNK(mode) ? an_run_list_add(run, step) : AN_OK;
+    if (S_ISREG(mode) && unlinkat(folder, name, 0) < 0)
         return an_error_errno(errno, "cannot remove '%s/" AN_RUN_CHECKPOINTS "/%s', left by a killed run", run->folder,
                               name);
     return AN_OK;
 }
 
 int an_run_list(an_run *run, bool clean)
+{
+    return an_run_walk(run, take_entry, &clean);
+}
+
+int an_run_walk(an_run *run, an_run_entry *entry_take, const void *context)
 {
     const char *path = an_run_path(run, AN_RUN_CHECKPOINTS);
     DIR *folder = opendir(path);
@@ -110,7 +117,7 @@ int an_run_list(an_run *run, bool clean)
             rc = errno ? an_error_errno(errno, "cannot read folder '%s'", path) : AN_OK;
             break;
         }
-        rc = take_entry(run, dirfd(folder), entry->d_name, clean);
+        rc = entry_take(run, dirfd(folder), entry->d_name, context);
     }
     (void)closedir(folder);
     return rc;

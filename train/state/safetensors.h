@@ -48,7 +48,12 @@ int an_safetensors_open(an_safetensors **out, const char *path);
 void an_safetensors_free(an_safetensors *file); /* NULL is fine */
 
 bool an_safetensors_guarded(const an_safetensors *file);
-int an_safetensors_verify(an_safetensors *file); /* AN_ECORRUPT if the checksum is wrong; a file without one passes */
+
+/* Read all data: AN_ECORRUPT if the checksum is wrong, or if it is right and a tensor of type F32 holds a value that is
+ * not finite. A file without a checksum passes unread. */
+int an_safetensors_verify(an_safetensors *file);
+bool an_safetensors_finite(const float *values, uint64_t count);   /* all of them */
+int an_safetensors_not_finite(const char *path, const char *name); /* AN_ECORRUPT, with its message */
 
 size_t an_safetensors_count(const an_safetensors *file);
 const an_safetensor *an_safetensors_at(const an_safetensors *file, size_t number);      /* owned by file */

@@ -47,18 +47,58 @@ bool an_safetensors_guarded(const an_safetensors *file)
     return an_safetensors_metadata(file, "xxh3") != NULL;
 }
 
-static int hash_data(const an_safetensors *file, XXH3_state_t *hash)
+/* Compares bits, because compilers do not vectorise a loop over isfinite. */
+bool an_safetensors_finite(const float *values, uint64_t count)
 {
-    enum { CHUNK = 1 << 20 };
-    uint8_t *chunk = malloc(CHUNK);
+    uint32_t infinite = 0;
+    for (uint64_t i = 0; i < count; i++) {
+        uint32_t bits;
+        memcpy(&bits, &values[i], sizeof(bits));
+        infinite |= (bits & 0x7f800000) == 0x7f800000;
+    }
+    return !infinite;
+}
+
+int an_safetensors_not_finite(const char *path, const char *name)
+{
+    return an_error(
+        AN_ECORRUPT,
+        "'%s': tensor '%s' holds values that are not finite: they are of no use; take an earlier checkpoint", path,
+        name);
+}
+
+#define CHUNK ((size_t)256 << 10) /* bytes: what is hashed and looked at is still in the processor's cache */
+
+/* finite: whether all of the tensor's values are, of type F32. */
+static int hash_tensor(const an_safetensors *file, const an_safetensor *t, XXH3_state_t *hash, void *chunk,
+                       bool *finite)
+{
+    bool numbers = strcmp(t->dtype, "F32") == 0;
+    *finite = true;
+    for (uint64_t at = t->begin; at < t->end; at += CHUNK) {
+        size_t size = t->end - at < CHUNK ? (size_t)(t->end - at) : CHUNK;
+        int rc = an_file_pread(file->fd, chunk, size, file->data_offset + at, file->path);
+        if (rc)
+            return rc;
+        XXH3_64bits_update(hash, chunk, size);
+        if (numbers && !an_safetensors_finite(chunk, size / sizeof(float)))
+            *finite = false;
+    }
+    return AN_OK;
+}
+
+/* The tensors lie one behind the other and are all of the data. *first becomes the first one that is not finite. */
+static int hash_data(const an_safetensors *file, XXH3_state_t *hash, const an_safetensor **first)
+{
+    void *chunk = malloc(CHUNK);
     if (!chunk)
         return an_error(AN_ENOMEM, "out of memory reading '%s'", file->path);
     int rc = AN_OK;
-    for (uint64_t at = 0; !rc && at < file->data_size; at += CHUNK) {
-        size_t size = file->data_size - at < CHUNK ? (size_t)(file->data_size - at) : CHUNK;
-        rc = an_file_pread(file->fd, chunk, size, file->data_offset + at, file->path);
-        if (!rc)
-            XXH3_64bits_update(hash, chunk, size);
+    for (size_t i = 0; !rc && i < file->count; i++) {
+        bool finite;
+        rc = hash_tensor(file, &file->tensors[i], hash, chunk, &finite);
+        if (!finite && !*first)
+            *first = &file->tensors[i];
     }
     free(chunk);
     return rc;
@@ -79,13 +119,14 @@ int an_safetensors_verify(an_safetensors *file)
     XXH3_64bits_update(hash, file->text, (size_t)(place + 8 - file->text));
     XXH3_64bits_update(hash, "0000000000000000", 16);
     XXH3_64bits_update(hash, place + 24, (size_t)(file->text + file->text_size - place - 24));
-    int rc = hash_data(file, hash);
+    const an_safetensor *unusable = NULL;
+    int rc = hash_data(file, hash, &unusable);
     char found[17];
     snprintf(found, sizeof(found), "%016" PRIx64, (uint64_t)XXH3_64bits_digest(hash));
     XXH3_freeState(hash);
     if (!rc && strcmp(found, digits) != 0)
         return an_safetensors_damaged(file, NULL, "checksum does not match: the file is damaged");
-    return rc;
+    return !rc && unusable ? an_safetensors_not_finite(file->path, unusable->name) : rc;
 }
 
 size_t an_safetensors_count(const an_safetensors *file)

@@ -72,14 +72,44 @@ int an_metrics_format(const an_train_event *event, an_buffer *out)
     return rc;
 }
 
+/* The step of a line that counts; -1: it does not. */
+static json_int_t step_of(const json_t *object)
+{
+    const json_t *at = json_object_get(object, "step");
+    return json_is_integer(at) && json_integer_value(at) >= 0 ? json_integer_value(at) : -1;
+}
+
 /* Whether a line counts and belongs to a step that the resumed run has behind it. */
 static bool keep_line(const char *line, size_t length, uint64_t step)
 {
     json_t *object = json_loadb(line, length, 0, NULL);
-    const json_t *at = json_object_get(object, "step");
-    bool keep = json_is_integer(at) && json_integer_value(at) >= 0 && (uint64_t)json_integer_value(at) <= step;
+    json_int_t at = step_of(object);
     json_decref(object);
-    return keep;
+    return at >= 0 && (uint64_t)at <= step;
+}
+
+static void see_saved(const char *line, size_t length, uint64_t *last)
+{
+    json_t *object = json_loadb(line, length, 0, NULL);
+    const char *type = json_string_value(json_object_get(object, "type"));
+    json_int_t at = step_of(object);
+    if (type && strcmp(type, kinds[AN_EVENT_SAVED]) == 0 && at > 0)
+        *last = (uint64_t)at;
+    json_decref(object);
+}
+
+int an_metrics_last_saved(const char *path, uint64_t *out)
+{
+    an_buffer text = {0};
+    *out = 0;
+    int rc = an_file_read(path, METRICS_MAX, &text);
+    if (!rc)
+        rc = an_buffer_append(&text, "", 1); /* so that there are bytes to point to */
+    const char *at = (const char *)text.data, *end = rc ? at : at + text.size;
+    for (const char *newline; at < end && (newline = memchr(at, '\n', (size_t)(end - at))); at = newline + 1)
+        see_saved(at, (size_t)(newline - at), out);
+    an_buffer_free(&text);
+    return rc == AN_ENOTFOUND ? AN_OK : rc;
 }
 
 static int keep_until(const an_buffer *old, uint64_t step, an_buffer *kept)

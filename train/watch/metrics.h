@@ -50,6 +50,9 @@ int an_metrics_format(const an_train_event *event, an_buffer *out);
 
 typedef struct an_metrics an_metrics;
 
+/* The last step whose checkpoint a file tells of; 0 if none, or without a file. */
+int an_metrics_last_saved(const char *path, uint64_t *out);
+
 /* Open for appending. Lines of later steps, which an interrupted run wrote after its last checkpoint, and lines that do
  * not count are dropped first, so that the file reads as if the run had never been interrupted. */
 int an_metrics_open(an_metrics **out, const char *path, uint64_t step);

@@ -85,6 +85,7 @@ int main(int argc, char **argv)
     an_fault_install("an-show");
     if (!rc)
         rc = an_stop_install();
+    an_stop_at_once(true); /* but for the loops that look at the flag */
     if (!rc)
         rc = run_command(argc, argv);
     if (rc < 0)

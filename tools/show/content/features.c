@@ -62,6 +62,8 @@ static int batch_tell(an_viewer *v, const an_batch *batch, const char *layer, ui
 {
     an_images images = an_train_images(batch);
     int rc = an_exec_evaluate(v->exec, &images, NULL, batch->count, NULL, NULL);
+    if (rc == AN_ECORRUPT)
+        rc = an_error_prefix(rc, "'%s'", v->trained.path);
     if (!rc)
         rc = an_exec_activation_get(v->exec, layer, batch->count, rows);
     if (!rc)
@@ -216,15 +218,18 @@ static int features_save(const char *path, an_viewer *v, const an_dataset *datas
     rc = an_file_writer_open(&s.file, path);
     if (rc)
         return rc;
+    an_stop_at_once(false); /* a file that is begun is removed again */
     s.units = id.units;
     an_progress_start(&s.progress, "features", "images", 0, an_dataset_count(dataset), false);
     rc = header_write(&s, &id);
     if (!rc)
         rc = an_features_make(v, dataset, NULL, 0, &(an_features_watcher){save_rows, &s});
     an_progress_finish(&s.progress, s.done, NULL);
-    if (!rc)
-        return an_file_writer_commit(s.file);
-    an_file_writer_abort(s.file);
+    if (rc)
+        an_file_writer_abort(s.file);
+    else
+        rc = an_file_writer_commit(s.file);
+    an_stop_at_once(true);
     return rc;
 }
 

@@ -87,6 +87,8 @@ static int entry_add(an_subjects *s, const FTSENT *entry)
     switch (entry->fts_info) {
     case FTS_F:
         return entry->fts_level == 0 || is_image_name(entry->fts_name) ? file_add(s, entry->fts_path) : AN_OK;
+    case FTS_DEFAULT:
+        return entry->fts_level == 0 ? an_file_check_name(entry->fts_path) : AN_OK; /* it is none */
     case FTS_NS:
     case FTS_DNR:
     case FTS_ERR:

@@ -91,6 +91,8 @@ static int flush(predictor *p, const an_predict_watcher *watcher)
     uint32_t classes = p->viewer->classes;
     an_images images = {.pixels = p->inputs, .draws = p->draws};
     int rc = p->count ? an_exec_evaluate(p->viewer->exec, &images, NULL, p->count, p->probabilities, NULL) : AN_OK;
+    if (rc == AN_ECORRUPT)
+        rc = an_error_prefix(rc, "'%s'", p->viewer->trained.path);
     if (!rc)
         rc = outputs_check(p);
     for (uint32_t i = 0; !rc && i < p->count; i++) {
@@ -127,6 +129,7 @@ int an_predict(an_viewer *viewer, an_subjects *subjects, const an_predict_watche
     predictor p = {.viewer = viewer};
     *unusable = 0;
     int rc = open_predictor(&p);
+    an_stop_at_once(false); /* what was predicted is kept */
     while (!rc) {
         rc = an_stop_requested() ? AN_STOPPED : take(&p, subjects, unusable, reason);
         if (rc == AN_END || (!rc && p.count == (uint32_t)viewer->options.batch)) {
@@ -134,6 +137,7 @@ int an_predict(an_viewer *viewer, an_subjects *subjects, const an_predict_watche
             rc = flushed ? flushed : rc;
         }
     }
+    an_stop_at_once(true);
     close_predictor(&p);
     return rc == AN_END ? AN_OK : rc;
 }
