@@ -168,6 +168,36 @@ static void test_refusals(void **state)
 }
 
 /* A folder can be opened, but each read fails. */
+/* Members of one key before the .cls are held, but not without end: an image whose sample is so large is set aside. */
+static void test_large_sample(void **state)
+{
+    (void)state;
+    enum { PART = 4 << 20, PARTS = 33 };
+    static const uint8_t part[PART];
+    fixture_tar *tar = fixture_tar_open(fixture_path(&f, "large.tar"));
+    fixture_tar_add(tar, "k.jpg", "x", 1);
+    for (int i = 0; i < PARTS; i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "k.%d.bin", i);
+        fixture_tar_add(tar, name, part, PART);
+    }
+    fixture_tar_add(tar, "k.cls", "0", 1);
+    fixture_tar_add(tar, "m.cls", "1", 1);
+    fixture_tar_add(tar, "m.jpg", "y", 1);
+    fixture_tar_close(tar);
+    feed("large.tar");
+    an_item item = {0};
+    an_buffer bytes = {0};
+    an_source *source = open_stream(false, 0);
+    assert_int_equal(an_source_next(source, &item), AN_OK);
+    assert_string_equal((char *)item.name.data, "k.jpg");
+    assert_int_equal(an_item_load(&item, 1000, &bytes), AN_ECORRUPT);
+    assert_non_null(strstr(an_error_message(), "no .cls beside it"));
+    an_item_free(&item);
+    an_buffer_free(&bytes);
+    an_source_free(source);
+}
+
 static void test_input_that_cannot_be_read(void **state)
 {
     char text[4096];
@@ -289,6 +319,7 @@ int main(void)
         CASE(test_tar_of_tars),
         CASE(test_webdataset),
         CASE(test_refusals),
+        CASE(test_large_sample),
         CASE(test_input_that_cannot_be_read),
         CASE(test_shuffling_in_a_window),
         CASE(test_an_interrupted_stream),
