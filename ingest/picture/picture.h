@@ -12,8 +12,8 @@
 #include "store/record.h"
 
 /* The usual limit to a source image's pixels: pictures of 61 and 64 megapixels, the most that usual cameras make, are
- * below it. The most that a picture can take then is 9 bytes for each (a progressive JPEG without subsampling that is
- * hardly made smaller), 600 MB. A macro, for help texts. */
+ * below it. Decoding takes at most 9 bytes for each (a progressive JPEG without subsampling that is hardly made
+ * smaller), 600 MB then. A macro, for help texts. */
 #define AN_PICTURE_PIXELS_MAX 67108864
 
 typedef struct {
