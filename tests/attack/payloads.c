@@ -19,7 +19,7 @@
 #include "base/error.h"
 #include "base/rng.h"
 #include "store/codec.h"
-#include "tests/attack/mutate.h"
+#include "tests/attack/payload_mutant.h"
 #include "tests/store/jpeg_support.h"
 
 enum { SEEDS = 48, SIDE_MAX = 512, WINDOWS = 3, SECONDS = 10, ROOM = 1 << 20 };

@@ -1,6 +1,6 @@
 /* Damages payloads at random, and keeps as much of their structure as makes decoders go on. */
-#ifndef AN_TESTS_ATTACK_MUTATE_H
-#define AN_TESTS_ATTACK_MUTATE_H
+#ifndef AN_TESTS_ATTACK_PAYLOAD_MUTANT_H
+#define AN_TESTS_ATTACK_PAYLOAD_MUTANT_H
 
 #include "base/buffer.h"
 #include "base/rng.h"

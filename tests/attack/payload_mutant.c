@@ -1,4 +1,4 @@
-#include "tests/attack/mutate.h"
+#include "tests/attack/payload_mutant.h"
 
 #include <string.h>
 
