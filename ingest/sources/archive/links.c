@@ -11,9 +11,9 @@
 
 #define HOPS_MAX 40   /* links followed for one path, as many as the kernel follows */
 #define NESTED_MAX 40 /* folders reached through links within each other */
-/* Copies of members: links to folders full of links to folders multiply. As many as for a training set of ImageNet, and
- * more where the tar itself has many. */
-#define COPIES_BASE ((uint64_t)1500000)
+/* Copies of members: links to folders full of links to folders multiply. Where the tar itself has many members, there
+ * may be more. */
+#define COPIES_BASE ((uint64_t)100000)
 #define COPIES_EACH 8
 
 typedef enum { NO_LINK, TO_FILE, TO_REFUSED, TO_FOLDER, TO_NOTHING, IN_CIRCLES } outcome;

@@ -22,7 +22,7 @@ void an_synsets_free(an_synsets *list)
 
 const an_synset *an_synsets_find(const an_synsets *list, unsigned long id)
 {
-    uint32_t at = id <= AN_SYNSETS_ID_MAX && list->by_id ? list->by_id[id] : 0;
+    uint32_t at = id <= list->id_max && list->by_id ? list->by_id[id] : 0;
     return at ? &list->entries[at - 1] : NULL;
 }
 
@@ -77,7 +77,9 @@ static int sort(an_synsets *list)
     if (!list->count)
         return an_error(AN_ECORRUPT, "it names no classes");
     qsort(list->entries, list->count, sizeof(*list->entries), by_wnid);
-    list->by_id = calloc((size_t)AN_SYNSETS_ID_MAX + 1, sizeof(*list->by_id));
+    for (size_t i = 0; i < list->count; i++)
+        list->id_max = list->entries[i].id > list->id_max ? list->entries[i].id : list->id_max;
+    list->by_id = calloc((size_t)list->id_max + 1, sizeof(*list->by_id));
     if (!list->by_id)
         return an_error(AN_ENOMEM, "out of memory for synsets");
     for (size_t i = 0; i < list->count; i++) {

@@ -14,6 +14,7 @@ typedef struct {
     an_synset *entries;
     size_t count;
     uint32_t *by_id; /* position of an entry plus 1; 0: no class has this id */
+    uint32_t id_max; /* the highest */
 } an_synsets;
 
 #define AN_SYNSETS_ID_MAX 1000000u

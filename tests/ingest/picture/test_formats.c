@@ -199,19 +199,6 @@ typedef struct {
 
 #define MIB ((size_t)1 << 20)
 
-static const png_extra png_extras[] = {
-    {"zTXt", "Comment\0\0", 9, 16 * MIB, true, 20, false},
-    {"zTXt", "Comment\0\0", 9, 16 * MIB, true, 20, true},
-    {"iTXt", "Comment\0\1\0\0\0", 12, 16 * MIB, true, 20, false},
-    {"iCCP", "profile\0\0", 9, 16 * MIB, true, 20, false},
-    {"tEXt", "Comment\0", 8, MIB, false, 20, false},
-    {"sPLT", "palette\0\10", 9, 6 * MIB, false, 4, false},
-    {"eXIf", "MM\0*", 4, 20 * MIB, false, 1, false},
-    {"fdAT", "\0\0\0\1", 4, 16 * MIB, true, 20, true},
-    {"abCd", "", 0, 20 * MIB, false, 1, false},
-    {"hIST", "", 0, 512, false, 1000, false},
-};
-
 static void put_chunk(an_buffer *out, const char *name, const void *data, size_t size)
 {
     uint8_t word[4];
@@ -265,6 +252,19 @@ static void make_png_with(const png_extra *extra, size_t surplus, an_buffer *out
 }
 
 #ifndef __SANITIZE_ADDRESS__
+static const png_extra png_extras[] = {
+    {"zTXt", "Comment\0\0", 9, 16 * MIB, true, 20, false},
+    {"zTXt", "Comment\0\0", 9, 16 * MIB, true, 20, true},
+    {"iTXt", "Comment\0\1\0\0\0", 12, 16 * MIB, true, 20, false},
+    {"iCCP", "profile\0\0", 9, 16 * MIB, true, 20, false},
+    {"tEXt", "Comment\0", 8, MIB, false, 20, false},
+    {"sPLT", "palette\0\10", 9, 6 * MIB, false, 4, false},
+    {"eXIf", "MM\0*", 4, 20 * MIB, false, 1, false},
+    {"fdAT", "\0\0\0\1", 4, 16 * MIB, true, 20, true},
+    {"abCd", "", 0, 20 * MIB, false, 1, false},
+    {"hIST", "", 0, 512, false, 1000, false},
+};
+
 /* In a child, whose most memory so far is what it has now. */
 static int decode_with_memory(const an_buffer *file, long kilobytes)
 {
