@@ -1,6 +1,7 @@
 /* Items: loading their bytes, freeing them. Messages do not name the file: they become reasons in the dataset, which
  * holds the item's name already and must not depend on where the source lies. */
 #include <errno.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -33,8 +34,16 @@ static int failed(int errnum, const char *what)
     return is_about_the_file(errnum) ? AN_ENOTFOUND : rc;
 }
 
+static int too_large(size_t limit)
+{
+    return an_error(AN_ECORRUPT, "larger than the limit of %zu bytes", limit);
+}
+
 static int read_to_end(int fd, size_t limit, an_buffer *out)
 {
+    struct stat status;
+    if (fstat(fd, &status) == 0 && status.st_size > 0 && (uint64_t)status.st_size > limit)
+        return too_large(limit);
     for (;;) {
         int rc = an_buffer_reserve(out, out->size + READ_CHUNK);
         if (rc)
@@ -48,7 +57,7 @@ static int read_to_end(int fd, size_t limit, an_buffer *out)
             return AN_OK;
         out->size += (size_t)got;
         if (out->size > limit)
-            return an_error(AN_ECORRUPT, "larger than the limit of %zu bytes", limit);
+            return too_large(limit);
     }
 }
 

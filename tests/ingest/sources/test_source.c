@@ -329,6 +329,24 @@ static void test_idx_bombs(void **state)
                     AN_EUNSUPPORTED, "holds 100663296 images: 100000000 are possible");
 }
 
+/* Files that are too large are refused by their size, before anything is read. */
+static void test_sizes_are_asked_first(void **state)
+{
+    (void)state;
+    an_buffer bytes = {0};
+    an_item item = {.whole = true, .fd = -1};
+    const char *path = support_path("huge");
+    fixture_write(path, "x", 1);
+    assert_int_equal(truncate(path, (off_t)1 << 40), 0);
+    assert_int_equal(an_buffer_printf(&item.path, "%s", path), AN_OK);
+    assert_int_equal(an_file_read(path, LIMIT, &bytes), AN_ECORRUPT);
+    assert_non_null(strstr(an_error_message(), "huge' is larger than the"));
+    assert_int_equal(an_item_load(&item, AN_ITEM_BYTES_MAX, &bytes), AN_ECORRUPT);
+    assert_non_null(strstr(an_error_message(), "larger than the limit of 268435456 bytes"));
+    assert_int_equal(bytes.capacity, 0);
+    an_item_free(&item);
+}
+
 /* --- CIFAR-10 and lists ---------------------------------------------------------------------------------------- */
 
 static void test_cifar(void **state)
@@ -397,6 +415,7 @@ int main(void)
         CASE(test_idx),
         CASE(test_idx_refusals),
         CASE(test_idx_bombs),
+        CASE(test_sizes_are_asked_first),
         CASE(test_cifar),
         CASE(test_list),
     };
