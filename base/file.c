@@ -115,9 +115,19 @@ int an_file_check_name(const char *path)
     return there && !S_ISREG(info.st_mode) ? not_regular(path, kind_of(info.st_mode)) : AN_OK;
 }
 
+static int too_large(const char *path, size_t limit)
+{
+    return an_error(AN_ECORRUPT, "'%s' is larger than the %zu bytes expected of it", path, limit);
+}
+
+/* The size is asked first: much of a file that is too large would be read for nothing. Files of the kernel have none,
+ * so that what is read counts. */
 static int read_all(int fd, const char *path, size_t limit, an_buffer *out)
 {
     size_t start = out->size;
+    struct stat status;
+    if (fstat(fd, &status) == 0 && status.st_size > 0 && (uint64_t)status.st_size > limit)
+        return too_large(path, limit);
     for (;;) {
         int rc = an_buffer_reserve(out, out->size + READ_CHUNK);
         if (rc)
@@ -131,7 +141,7 @@ static int read_all(int fd, const char *path, size_t limit, an_buffer *out)
             return AN_OK;
         out->size += (size_t)got;
         if (out->size - start > limit)
-            return an_error(AN_ECORRUPT, "'%s' is larger than the %zu bytes expected of it", path, limit);
+            return too_large(path, limit);
     }
 }
 

@@ -90,7 +90,7 @@ FENCED = [
     (r"(jpeglib|jerror|jmorecfg|jconfig|jpegint|turbojpeg)\.h", r"store/(jpeg|coef)/.*", "store/jpeg and store/coef"),
     (r"liburing(/.*)?\.h", r"store/reader/uring\.c", "store/reader/uring.c"),
     (r"lmdb\.h", r"store/dataset/.*", "store/dataset"),
-    (r"(archive|archive_entry|matio|zlib)\.h", r"ingest/sources/.*", "ingest/sources"),
+    (r"(archive|archive_entry|zlib)\.h", r"ingest/sources/.*", "ingest/sources"),
     (r"png\.h", r"base/png\.c|ingest/picture/.*", "base/png.c and ingest/picture"),
     (r"(cairo.*|pango/.*)\.h", r"(tools/show/canvas|ingest/commands)/.*", "tools/show/canvas and ingest/commands"),
     (r"(oneapi/)?(dnnl/)?dnnl.*\.h", r"model/cpu/.*", "model/cpu"),

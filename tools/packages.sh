@@ -20,10 +20,10 @@ build   | libjpeg-turbo                           | libjpeg62-turbo-dev | libjpe
 build   | liburing 2.1 or later                   | liburing-dev |
 build   | oneDNN 2.6 or later                     | libdnnl-dev |
 build   | xxHash, jansson                         | libxxhash-dev libjansson-dev |
-build   | zlib, libpng, libarchive, matio         | zlib1g-dev libpng-dev libarchive-dev libmatio-dev |
+build   | zlib, libpng, libarchive                | zlib1g-dev libpng-dev libarchive-dev |
 build   | Cairo, Pango and a font                 | libcairo2-dev libpango1.0-dev fonts-dejavu-core |
 build   | OpenBLAS                                | libopenblas-dev |
-build   | cmocka                                  | libcmocka-dev |
+build   | cmocka, matio (of the tests)            | libcmocka-dev libmatio-dev |
 build   | help2man                                | help2man |
 demo    | the Fashion-MNIST images                | dataset-fashion-mnist |
 test    | Clang with its sanitizers and libFuzzer | clang libclang-rt-dev | | clang

@@ -17,10 +17,12 @@ static uint32_t margin_of(const an_picture_options *options)
 
 static int decode(an_picture *picture, const an_buffer *bytes, an_picture_info *info)
 {
-    an_jpeg_info jpeg;
+    an_jpeg_info jpeg = {0};
     const an_picture_options *options = &picture->options;
     int rc = an_jpeg_decode_square(picture->jpeg, bytes->data, bytes->size, options->side, margin_of(options),
                                    options->pixels_max, &picture->decoded, &jpeg);
+    if (rc == AN_EUNSUPPORTED && (uint64_t)jpeg.width * jpeg.height > options->pixels_max)
+        return an_picture_beyond_limit(picture);
     if (rc)
         return rc;
     if (jpeg.truncated && !options->accept_truncated)

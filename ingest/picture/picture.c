@@ -64,6 +64,12 @@ static int refuse(const an_buffer *bytes)
     return an_error(AN_EUNSUPPORTED, "not a %s file (%s)", names, an_picture_describe(bytes->data, bytes->size));
 }
 
+int an_picture_beyond_limit(const an_picture *picture)
+{
+    const char *option = picture->options.pixels_option;
+    return option ? an_error(AN_EUNSUPPORTED, "%s (%s)", an_error_message(), option) : AN_EUNSUPPORTED;
+}
+
 static int decode_file(an_picture *picture, const an_buffer *bytes, an_picture_info *info)
 {
     if (!bytes->size)

@@ -11,11 +11,17 @@
 #include "store/image/resize.h"
 #include "store/record.h"
 
+/* The usual limit to a source image's pixels: pictures of 61 and 64 megapixels, the most that usual cameras make, are
+ * below it. Decoding takes at most 9 bytes for each (a progressive JPEG without subsampling that is hardly made
+ * smaller), 600 MB then. A macro, for help texts. */
+#define AN_PICTURE_PIXELS_MAX 67108864
+
 typedef struct {
     uint32_t side;
     an_filter filter;
-    uint64_t pixels_max;   /* a larger source image is refused, before it is decoded */
-    bool accept_truncated; /* keep images whose data ends early */
+    uint64_t pixels_max;       /* a larger source image is refused, before it is decoded */
+    const char *pixels_option; /* what sets it, for the message; NULL: nothing does */
+    bool accept_truncated;     /* keep images whose data ends early */
 } an_picture_options;
 
 typedef struct {

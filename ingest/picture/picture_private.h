@@ -26,6 +26,9 @@ typedef struct {
 
 extern const an_picture_format an_picture_jpeg, an_picture_png;
 
+/* AN_EUNSUPPORTED, for an image with more pixels than pixels_max: adds to the message how the limit is set. */
+int an_picture_beyond_limit(const an_picture *picture);
+
 /* The format by the first bytes, never by the name; NULL for one that is not known. */
 const an_picture_format *an_picture_format_of(const uint8_t *data, size_t size);
 

@@ -5,11 +5,14 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "ingest/picture/picture.h"
 
 static const char *const filters[] = {"triangle", "lanczos3", "box", NULL};
 static const char *const orders[] = {"shuffled", "source", NULL};
 
 #define FIELD(name) offsetof(an_ingest_config, name)
+#define TEXT_OF(token) #token
+#define TEXT(macro) TEXT_OF(macro)
 
 static const an_option options[] = {
     {.heading = "Records:"},
@@ -114,7 +117,7 @@ static const an_option options[] = {
     {.name = "max-pixels",
      .type = AN_OPTION_UINT64,
      .metavar = "N",
-     .initial = "150000000",
+     .initial = TEXT(AN_PICTURE_PIXELS_MAX),
      .offset = FIELD(pixels_max),
      .min = 1,
      .max = 1e12,

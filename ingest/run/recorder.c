@@ -9,7 +9,6 @@
 #include "store/codec.h"
 
 #define INPUT_KEEP ((size_t)4 << 20)  /* bytes; a larger input buffer is freed after use */
-#define INPUT_LIMIT ((size_t)1 << 30) /* bytes of the largest input file */
 
 struct an_recorder {
     an_recorder_options options;
@@ -109,7 +108,7 @@ static int encode(an_recorder *recorder, const an_item *item, uint64_t number, c
 int an_recorder_make(an_recorder *recorder, const an_item *item, uint64_t number, an_recording *out)
 {
     an_picture_info info;
-    int rc = an_item_load(item, INPUT_LIMIT, &recorder->input);
+    int rc = an_item_load(item, AN_ITEM_BYTES_MAX, &recorder->input);
     if (!rc)
         rc = an_picture_make(recorder->picture, item, &recorder->input, &recorder->square, &info);
     out->rejected = is_bad_input(rc);

@@ -16,6 +16,7 @@ int an_setup_options(an_setup *setup, const an_ingest_config *config)
         .recorder = {.picture = {.side = (uint32_t)config->size,
                                  .filter = (an_filter)config->filter,
                                  .pixels_max = config->pixels_max,
+                                 .pixels_option = "--max-pixels",
                                  .accept_truncated = config->accept_truncated},
                      .codec = {.quality = config->quality, .subsampling = (an_jpeg_subsampling)config->subsampling},
                      .seed = config->seed},

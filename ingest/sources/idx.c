@@ -15,6 +15,10 @@
 #include "ingest/sources/source_private.h"
 
 #define CHUNK ((size_t)1 << 18)
+/* gzip makes a thousandth of zeros: a small file can fill a disk. */
+#define UNPACKED_MAX ((uint64_t)16 << 30)
+/* Each is listed by name, whatever its size. The largest set of this family that is known has 8 million. */
+#define IMAGES_MAX 100000000u
 #define HEADER_MAX 16
 
 static uint32_t big_endian(const uint8_t *at)
@@ -43,12 +47,27 @@ int an_idx_parse(const uint8_t *data, size_t size, an_idx_header *out)
     return AN_OK;
 }
 
+/* How many bytes a compressed file unpacks to, by its header. */
+static int promised_size(const char *path, const uint8_t *data, size_t size, uint64_t *out)
+{
+    an_idx_header header;
+    int rc = an_idx_parse(data, size, &header);
+    if (rc)
+        return an_error_prefix(rc, "'%s'", path);
+    *out = header.header_size + header.data_size;
+    if (*out > UNPACKED_MAX)
+        return an_error(AN_EUNSUPPORTED, "'%s' unpacks to %llu bytes: unpack what is larger than %llu with gunzip",
+                        path, (unsigned long long)*out, (unsigned long long)UNPACKED_MAX);
+    return AN_OK;
+}
+
 /* Read a plain or gzip file to its end. Unless into is -1, write the unpacked bytes to it. *contents: hash of those
  * bytes. */
 static int read_through(gzFile file, const char *path, int into, uint64_t *size, uint64_t *contents)
 {
     uint8_t *chunk = malloc(CHUNK);
     int rc = chunk ? AN_OK : an_error(AN_ENOMEM, "out of memory reading '%s'", path), got = 1;
+    uint64_t promised = UINT64_MAX;
     *size = *contents = 0;
     while (!rc && got > 0) {
         int status = Z_OK;
@@ -57,6 +76,11 @@ static int read_through(gzFile file, const char *path, int into, uint64_t *size,
             gzerror(file, &status);
         if (got < 0 || (status != Z_OK && status != Z_STREAM_END))
             rc = an_error(AN_ECORRUPT, "'%s' is damaged or cut short (gzip)", path);
+        if (!rc && into >= 0 && *size == 0)
+            rc = promised_size(path, chunk, (size_t)got, &promised);
+        if (!rc && (uint64_t)got > promised - *size)
+            rc = an_error(AN_ECORRUPT, "'%s' unpacks to more than the %llu bytes that its header promises", path,
+                          (unsigned long long)promised);
         if (!rc && into >= 0) {
             rc = an_temporary_write(into, chunk, (size_t)got);
             if (rc)
@@ -146,7 +170,8 @@ static int find_labels(const char *images, an_buffer *out)
     return an_error(AN_ENOTFOUND, "cannot find the labels of '%s' beside it: name them with --labels FILE", images);
 }
 
-static int read_labels(const char *path, uint64_t *count, uint8_t **out, uint64_t *contents)
+/* count: of the images, for which there must be as many labels. */
+static int read_labels(const char *path, const char *images, uint64_t count, uint8_t **out, uint64_t *contents)
 {
     int fd;
     uint64_t size;
@@ -156,12 +181,13 @@ static int read_labels(const char *path, uint64_t *count, uint8_t **out, uint64_
         return rc;
     *out = NULL;
     rc = read_header(path, fd, size, 1, &header);
+    if (!rc && header.data_size != count)
+        rc = an_error(AN_ECORRUPT, "'%s' has %llu images but '%s' has %llu labels", images, (unsigned long long)count,
+                      path, (unsigned long long)header.data_size);
     if (!rc && !(*out = malloc(header.data_size + 1)))
         rc = an_error(AN_ENOMEM, "out of memory for the labels in '%s'", path);
     if (!rc)
         rc = an_file_pread(fd, *out, header.data_size, header.header_size, path);
-    if (!rc)
-        *count = header.data_size;
     close(fd);
     return rc;
 }
@@ -188,7 +214,7 @@ static int fill(an_listing *listing, const an_source_options *options, const cha
 {
     int fd;
     uint32_t file;
-    uint64_t size, contents, label_contents, count;
+    uint64_t size, contents, label_contents;
     uint8_t *labels = NULL;
     an_idx_header header;
     int rc = open_unpacked(options->path, &fd, &size, &contents);
@@ -198,16 +224,16 @@ static int fill(an_listing *listing, const an_source_options *options, const cha
     if (!rc && (!header.size[1] || !header.size[2] || header.size[1] > 16384 || header.size[2] > 16384))
         rc =
             an_error(AN_ECORRUPT, "'%s' holds images of %u x %u pixels", options->path, header.size[2], header.size[1]);
+    if (!rc && header.size[0] > IMAGES_MAX)
+        rc = an_error(AN_EUNSUPPORTED, "'%s' holds %u images: %u are possible", options->path, header.size[0],
+                      IMAGES_MAX);
     if (!rc)
         rc = an_listing_add_file(listing, options->path, fd, &file);
     if (rc) {
         close(fd);
         return rc;
     }
-    rc = read_labels(labels_path, &count, &labels, &label_contents);
-    if (!rc && count != header.size[0])
-        rc = an_error(AN_ECORRUPT, "'%s' has %u images but '%s' has %llu labels", options->path, header.size[0],
-                      labels_path, (unsigned long long)count);
+    rc = read_labels(labels_path, options->path, header.size[0], &labels, &label_contents);
     if (!rc)
         rc = add_items(listing, options->path, &header, file, labels);
     if (!rc)

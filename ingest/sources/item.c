@@ -2,6 +2,7 @@
  * holds the item's name already and must not depend on where the source lies. */
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -34,8 +35,16 @@ static int failed(int errnum, const char *what)
     return is_about_the_file(errnum) ? AN_ENOTFOUND : rc;
 }
 
+static int too_large(size_t limit)
+{
+    return an_error(AN_ECORRUPT, "larger than the limit of %zu bytes", limit);
+}
+
 static int read_to_end(int fd, size_t limit, an_buffer *out)
 {
+    struct stat status;
+    if (fstat(fd, &status) == 0 && status.st_size > 0 && (uint64_t)status.st_size > limit)
+        return too_large(limit);
     for (;;) {
         int rc = an_buffer_reserve(out, out->size + READ_CHUNK);
         if (rc)
@@ -49,7 +58,7 @@ static int read_to_end(int fd, size_t limit, an_buffer *out)
             return AN_OK;
         out->size += (size_t)got;
         if (out->size > limit)
-            return an_error(AN_ECORRUPT, "larger than the limit of %zu bytes", limit);
+            return too_large(limit);
     }
 }
 

@@ -74,6 +74,9 @@ typedef struct {
     bool (*stopped)(void); /* asked while a stream waits; once it is true the stream fails. NULL: it waits for ever */
 } an_source_options;
 
+/* The largest image file that is read: an uncompressed one of AN_PICTURE_PIXELS_MAX pixels is smaller. */
+#define AN_ITEM_BYTES_MAX ((size_t)256 << 20)
+
 /* The kinds, for help texts and tests. Names are what --kind takes; a description is one line. */
 size_t an_source_kind_count(void);
 const char *an_source_kind_name(size_t i);

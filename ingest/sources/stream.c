@@ -20,7 +20,6 @@
 
 #define WINDOW_ITEMS 4096u
 #define WINDOW_BYTES ((uint64_t)128 << 20)
-#define MEMBER_MAX ((uint64_t)1 << 30)
 
 static void stream_free(an_source *source)
 {
@@ -57,7 +56,7 @@ static const char *fault_of(const an_tar_entry *entry)
     case AN_TAR_SPECIAL:
         return AN_TAR_SPECIAL_REFUSED;
     default:
-        return entry->size > MEMBER_MAX ? "more than 1,073,741,824 bytes" : NULL;
+        return entry->size > AN_ITEM_BYTES_MAX ? "more than 268,435,456 bytes" : NULL;
     }
 }
 

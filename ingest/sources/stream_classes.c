@@ -6,7 +6,8 @@
 #include "ingest/sources/archive/members_private.h"
 #include "ingest/sources/stream_private.h"
 
-#define HELD_MAX 64u      /* members of one key that are held */
+#define HELD_MAX 64u                         /* members of one key that are held */
+#define HELD_BYTES_MAX ((uint64_t)128 << 20) /* after that, those that are held lose their bytes */
 #define WAITING_MAX 1000u /* members without a class, before anything shows where classes come from */
 
 /* --- items ----------------------------------------------------------------------------------------------------- */
@@ -173,6 +174,7 @@ static int decide(an_stream_source *s, an_stream_mode found)
 static int settle(an_stream_source *s)
 {
     an_item item = {0};
+    s->held_bytes = 0;
     if (!an_item_list_count(&s->held))
         return AN_OK;
     const char *name = (const char *)s->held.items[s->held.first].name.data;
@@ -193,18 +195,21 @@ static int settle(an_stream_source *s)
 static int hold(an_stream_source *s, an_item *item, size_t boundary)
 {
     uint32_t held = an_item_list_count(&s->held);
+    uint64_t bytes = item->refusal.size ? 0 : item->size;
     const char *name = (const char *)item->name.data;
     const char *first = held ? (const char *)s->held.items[s->held.first].name.data : NULL;
     int rc = AN_OK;
     if (an_webdataset_is_class(name))
         rc = decide(s, AN_STREAM_SAMPLES);
-    else if (held == HELD_MAX || (held && !an_webdataset_same_key(first, name)))
+    else if (held == HELD_MAX || s->held_bytes + bytes > HELD_BYTES_MAX ||
+             (held && !an_webdataset_same_key(first, name)))
         rc = settle(s);
     if (rc)
         return rc;
     if (s->mode != AN_STREAM_UNKNOWN)
         return an_stream_add(s, item, boundary);
     s->boundary = boundary;
+    s->held_bytes += bytes;
     return an_item_list_push(&s->held, item);
 }
 

@@ -228,7 +228,7 @@ static int encode(void *context)
     const job *j = context;
     an_coef_encoder *e = j->encoder;
     an_buffer *out = j->out;
-    an_jpeg_open(&e->reader, &e->errors, j->jpeg, j->size);
+    an_jpeg_open(&e->reader, &e->errors, &e->limits, j->jpeg, j->size);
     an_blocks blocks;
     if (!an_jpeg_blocks(&e->reader, &blocks))
         return an_error(AN_EUNSUPPORTED,

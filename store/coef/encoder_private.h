@@ -13,6 +13,7 @@
 
 struct an_coef_encoder {
     an_jpeg_errors errors;
+    an_jpeg_limits limits;
     struct jpeg_decompress_struct reader; /* open during an_coef_encode_jpeg */
     struct jpeg_compress_struct writer;
     struct jpeg_destination_mgr destination; /* the writer's: appends to jpeg */

@@ -1,11 +1,43 @@
 #include "store/jpeg/header.h"
 
-void an_jpeg_open(struct jpeg_decompress_struct *reader, an_jpeg_errors *errors, const uint8_t *data, size_t size)
+#include "base/error.h"
+
+/* Blocks in the rows of a scan that libjpeg-turbo reads before it calls again. */
+static uint64_t blocks_in_step(const struct jpeg_decompress_struct *reader)
+{
+    const jpeg_component_info *component = reader->cur_comp_info[0];
+    if (reader->comps_in_scan == 1)
+        return (uint64_t)component->width_in_blocks * (uint64_t)component->v_samp_factor;
+    return (uint64_t)reader->MCUs_per_row * (uint64_t)reader->blocks_in_MCU;
+}
+
+/* libjpeg-turbo calls this before each row of MCUs of a file with several scans, and for every row of pixels. */
+static void watch(j_common_ptr common)
+{
+    const struct jpeg_decompress_struct *reader = (const struct jpeg_decompress_struct *)common;
+    an_jpeg_limits *limits = (an_jpeg_limits *)(void *)common->progress;
+    if (reader->output_scanline > 0)
+        return;
+    if (reader->input_scan_number > AN_JPEG_SCANS_MAX)
+        an_jpeg_escape(limits->errors, an_error(AN_ECORRUPT, "JPEG: more than %d scans", AN_JPEG_SCANS_MAX));
+    limits->visits += blocks_in_step(reader) * (reader->arith_code ? AN_JPEG_VISIT_ARITHMETIC : 1);
+    if (limits->visits > AN_JPEG_VISITS_MAX)
+        an_jpeg_escape(limits->errors,
+                       an_error(AN_EUNSUPPORTED,
+                                "JPEG: decoding takes too long: %d scans of %u x %u pixels visit more than %d blocks",
+                                reader->input_scan_number, reader->image_width, reader->image_height,
+                                AN_JPEG_VISITS_MAX / (reader->arith_code ? AN_JPEG_VISIT_ARITHMETIC : 1)));
+}
+
+void an_jpeg_open(struct jpeg_decompress_struct *reader, an_jpeg_errors *errors, an_jpeg_limits *limits,
+                  const uint8_t *data, size_t size)
 {
     an_jpeg_errors_reset(errors);
     reader->err = &errors->manager;
     jpeg_create_decompress(reader);
     jpeg_mem_src(reader, data, size);
+    *limits = (an_jpeg_limits){.manager.progress_monitor = watch, .errors = errors};
+    reader->progress = &limits->manager;
     /* TRUE makes a file without an image an error, so the result is always JPEG_HEADER_OK. */
     (void)jpeg_read_header(reader, TRUE);
 }

@@ -12,9 +12,25 @@
 
 #include "store/jpeg/errors.h"
 
-/* Make `reader` anew, whatever it holds (client_data stays), reset the errors and read the header. To be called under
- * an_jpeg_guard, and to be followed by an_jpeg_close even after a failure. The bytes must remain until then. */
-void an_jpeg_open(struct jpeg_decompress_struct *reader, an_jpeg_errors *errors, const uint8_t *data, size_t size);
+/* Files with several scans: each scan is a pass over all coefficients of its components, however few bytes it has. A
+ * file is refused when it has more scans than any encoder makes, or when the passes become long: Huffman scans may
+ * visit AN_JPEG_VISITS_MAX blocks in all, which took 0.6 to 1.0 s where it was measured; for arithmetic ones, whose
+ * decoder makes values even of no bytes, a visit counts AN_JPEG_VISIT_ARITHMETIC (0.6 s). The ten scans of a usual
+ * progressive file visit each block four or five times: 16 million for 67 megapixels without subsampling. */
+enum { AN_JPEG_SCANS_MAX = 500, AN_JPEG_VISITS_MAX = 1 << 26, AN_JPEG_VISIT_ARITHMETIC = 16 };
+
+/* What a file has used of that. Zeros to begin with; it must stay where it is while a file is open. */
+typedef struct {
+    struct jpeg_progress_mgr manager; /* first: libjpeg-turbo passes a pointer to it */
+    an_jpeg_errors *errors;
+    uint64_t visits;
+} an_jpeg_limits;
+
+/* Make `reader` anew, whatever it holds (client_data stays), reset the errors and read the header; from then on
+ * `limits` are watched, and going beyond them is AN_ECORRUPT or AN_EUNSUPPORTED. To be called under an_jpeg_guard, and
+ * to be followed by an_jpeg_close even after a failure. The bytes must remain until then. */
+void an_jpeg_open(struct jpeg_decompress_struct *reader, an_jpeg_errors *errors, an_jpeg_limits *limits,
+                  const uint8_t *data, size_t size);
 
 /* Free what `reader` owns. It may be all zero, or closed already. */
 void an_jpeg_close(struct jpeg_decompress_struct *reader);

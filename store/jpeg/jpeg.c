@@ -5,13 +5,6 @@
 #include "base/error.h"
 #include "store/jpeg/jpeg_private.h"
 
-static void count_scans(j_common_ptr jpeg)
-{
-    an_jpeg_decoder *d = jpeg->client_data;
-    if (d->jpeg.input_scan_number > AN_JPEG_SCANS_MAX)
-        an_jpeg_escape(&d->errors, an_error(AN_ECORRUPT, "JPEG: more than %d scans", AN_JPEG_SCANS_MAX));
-}
-
 /* Fails where the library is of another version than its headers: better now than at every file. */
 static int try_library(void *context)
 {
@@ -29,7 +22,6 @@ int an_jpeg_decoder_create_plain(an_jpeg_decoder **out)
     an_jpeg_errors_init(&d->errors);
     d->jpeg.err = &d->errors.manager;
     d->jpeg.client_data = d;
-    d->progress.progress_monitor = count_scans;
     int rc = an_jpeg_guard(&d->errors, try_library, d);
     an_jpeg_close(&d->jpeg);
     if (rc) {
@@ -63,8 +55,7 @@ void an_jpeg_decoder_free(an_jpeg_decoder *decoder)
 
 void an_jpeg_read_header(an_jpeg_decoder *d, const uint8_t *data, size_t size)
 {
-    an_jpeg_open(&d->jpeg, &d->errors, data, size);
-    d->jpeg.progress = &d->progress;
+    an_jpeg_open(&d->jpeg, &d->errors, &d->limits, data, size);
 }
 
 void an_jpeg_set_output(an_jpeg_decoder *d)

@@ -40,7 +40,8 @@ int an_jpeg_info_read(an_jpeg_decoder *decoder, const uint8_t *data, size_t size
  * 0.6), at the smallest of 1/8, 1/4, 1/2, 1/1 scale whose shorter side is still at
  * least min_side (0: full size). pixels_max bounds width * height of the file (decompression bombs): beyond it
  * AN_EUNSUPPORTED. Data that are damaged, so that pixels are wrong, are AN_ECORRUPT as far as libjpeg-turbo notices; a
- * missing end marker, and anything in its place, is no damage. info may be NULL. */
+ * missing end marker, and anything in its place, is no damage. info may be NULL; it
+ * is set once the header was read, also where decoding then fails. */
 int an_jpeg_decode(an_jpeg_decoder *decoder, const uint8_t *data, size_t size, uint32_t min_side, uint64_t pixels_max,
                    an_image *out, an_jpeg_info *info);
 

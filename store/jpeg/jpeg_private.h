@@ -10,12 +10,10 @@
 #include "store/jpeg/jpeg.h"
 #include "store/jpeg/scan.h"
 
-enum { AN_JPEG_SCANS_MAX = 500 }; /* progressive files have about ten; each scan costs a pass over all coefficients */
-
 struct an_jpeg_decoder {
     an_jpeg_errors errors;
     struct jpeg_decompress_struct jpeg; /* open during a call, between an_jpeg_read_header and an_jpeg_close */
-    struct jpeg_progress_mgr progress;
+    an_jpeg_limits limits;
     const uint8_t *step, *end; /* whole.c's: where the next step of the file begins, and where the file ends */
     an_buffer row;             /* for rows that cannot be decoded straight into the caller's image */
     an_jpeg_scan *scan;        /* these two are fast.c's; NULL where it is not used */
@@ -29,8 +27,7 @@ int an_jpeg_fast_create(an_jpeg_decoder *decoder);
 void an_jpeg_fast_free(an_jpeg_decoder *decoder);
 int an_jpeg_fast_decode(an_jpeg_decoder *decoder, const an_window *window, bool all, uint8_t *out, size_t stride);
 
-/* an_jpeg_open, and a limit to the number of scans. To be called under an_jpeg_guard, and to be followed by
- * an_jpeg_close. */
+/* an_jpeg_open with what the handle has. To be called under an_jpeg_guard, and to be followed by an_jpeg_close. */
 void an_jpeg_read_header(an_jpeg_decoder *decoder, const uint8_t *data, size_t size);
 
 /* What the header says; no warnings. */

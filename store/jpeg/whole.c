@@ -179,6 +179,7 @@ static int decode_whole(void *context)
     whole *w = context;
     struct jpeg_decompress_struct *jpeg = &w->decoder->jpeg;
     an_jpeg_read_header(w->decoder, w->data, w->size);
+    an_jpeg_describe(w->decoder, w->info);
     if ((uint64_t)jpeg->image_width * jpeg->image_height > w->pixels_max)
         return an_error(AN_EUNSUPPORTED, "JPEG of %ux%u pixels: more than the limit of %llu pixels", jpeg->image_width,
                         jpeg->image_height, (unsigned long long)w->pixels_max);

@@ -1,10 +1,12 @@
-/* Seeds for the fuzzers of ingest: make_ingest_corpus FOLDER writes FOLDER/tar, FOLDER/idx and FOLDER/png. */
+/* Seeds for the fuzzers of ingest: make_ingest_corpus FOLDER writes FOLDER/tar, FOLDER/idx, FOLDER/png and
+ * FOLDER/devkit. */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "tests/ingest/fixture.h"
+#include "tests/ingest/mat.h"
 
 static char root[3000];
 
@@ -51,6 +53,17 @@ static void make_pngs(void)
     }
 }
 
+static void make_devkits(void)
+{
+    an_buffer file = {0}, packed = {0};
+    mat_file(&file, (mat_synset[2]){{0}}, 2, 2);
+    mat_compress(&packed, &file);
+    fixture_write(path_of("devkit", "plain"), file.data, file.size);
+    fixture_write(path_of("devkit", "packed"), packed.data, packed.size);
+    an_buffer_free(&file);
+    an_buffer_free(&packed);
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 2)
@@ -60,5 +73,6 @@ int main(int argc, char **argv)
     fixture_write(path_of("idx", "labels"), "\0\0\x8\1\0\0\0\2ab", 10);
     make_tars();
     make_pngs();
+    make_devkits();
     return 0;
 }

@@ -9,9 +9,12 @@
 #include "base/text/utf8.h"
 #include "ingest/sources/archive/members_private.h"
 
-#define HOPS_MAX 40                    /* links followed for one path, as many as the kernel follows */
-#define NESTED_MAX 40                  /* folders reached through links within each other */
-#define COPIES_MAX ((uint64_t)1 << 24) /* of members: links to folders full of links to folders multiply */
+#define HOPS_MAX 40   /* links followed for one path, as many as the kernel follows */
+#define NESTED_MAX 40 /* folders reached through links within each other */
+/* Copies of members: links to folders full of links to folders multiply. Where the tar itself has many members, there
+ * may be more. */
+#define COPIES_BASE ((uint64_t)100000)
+#define COPIES_EACH 8
 
 typedef enum { NO_LINK, TO_FILE, TO_REFUSED, TO_FOLDER, TO_NOTHING, IN_CIRCLES } outcome;
 
@@ -227,9 +230,10 @@ static int copy_folder(links *l, uint64_t link, const char *alias, const char *f
     size_t length = strlen(folder);
     uint32_t boundary = l->members->entries[link].boundary;
     int rc = check_circles(l, link, folder);
-    if (!rc && l->members->count - l->count > COPIES_MAX)
+    uint64_t most = COPIES_BASE + COPIES_EACH * l->count;
+    if (!rc && l->members->count - l->count > most)
         rc = an_error(AN_EUNSUPPORTED, "'%s': links to folders lead to more than %llu files", alias,
-                      (unsigned long long)COPIES_MAX);
+                      (unsigned long long)most);
     if (!rc)
         rc = an_buffer_printf(&path, "%s/", alias);
     size_t prefix = path.size;

@@ -143,8 +143,10 @@ static int visit(void *context, const an_tar_entry *entry)
     an_members *members = context;
     int rc = an_place_normalise(&members->path, (const char *)members->prefix.data, entry->name,
                                 entry->kind == AN_TAR_FOLDER);
-    if (rc || !members->path.size)
-        return rc;
+    if (rc)
+        return an_error_prefix(rc, "tar '%s'", members->file);
+    if (!members->path.size)
+        return AN_OK;
     const char *path = (const char *)members->path.data;
     bool left_out = an_place_is_left_out(path, &members->left);
     if (entry->kind == AN_TAR_FILE && is_tar(path) && !left_out && members->depth == 0)
@@ -173,26 +175,40 @@ int an_members_add(an_members *members, const char *file, uint32_t container, co
 
 /* --- finishing ------------------------------------------------------------------------------------------------- */
 
-/* A folder with a dataset that was written before is no class. */
-static void leave_out_folder(an_members *members, const char *path)
+/* Does the member lie in one of these folders? Their paths end with "/". */
+static bool lies_in(const an_seen *folders, const char *path)
 {
-    size_t length = (size_t)(strrchr(path, '/') + 1 - path);
-    char folder[256];
-    snprintf(folder, sizeof(folder), "%.*s", (int)length - 1, path);
-    an_place_count_dataset(&members->left, folder);
-    for (uint64_t i = 0; i < members->count; i++)
-        if (strncmp(an_members_path(members, i), path, length) == 0)
-            members->entries[i].left_out = true;
+    for (const char *slash = strchr(path, '/'); slash; slash = strchr(slash + 1, '/'))
+        if (an_seen_has(folders, path, (size_t)(slash + 1 - path)))
+            return true;
+    return false;
+}
+
+/* Collect the folders with a dataset that was written before: they are no classes. */
+static int find_datasets(an_members *members, an_seen *folders)
+{
+    int rc = AN_OK;
+    for (uint64_t i = 0; i < members->count && !rc; i++) {
+        const char *path = an_members_path(members, i), *slash = strrchr(path, '/');
+        if (members->entries[i].left_out || !slash || !an_place_is_dataset_file(path) || lies_in(folders, path))
+            continue;
+        char folder[256];
+        bool before;
+        snprintf(folder, sizeof(folder), "%.*s", (int)(slash - path), path);
+        an_place_count_dataset(&members->left, folder);
+        rc = an_seen_add(folders, path, (size_t)(slash + 1 - path), &before);
+    }
+    return rc;
 }
 
 int an_members_finish(an_members *members)
 {
-    for (uint64_t i = 0; i < members->count; i++) {
-        const char *path = an_members_path(members, i);
-        if (!members->entries[i].left_out && strchr(path, '/') && an_place_is_dataset_file(path))
-            leave_out_folder(members, path);
-    }
-    return an_members_resolve_links(members);
+    an_seen folders = {0};
+    int rc = find_datasets(members, &folders);
+    for (uint64_t i = 0; i < members->count && folders.count && !rc; i++)
+        members->entries[i].left_out |= lies_in(&folders, an_members_path(members, i));
+    an_seen_free(&folders);
+    return rc ? rc : an_members_resolve_links(members);
 }
 
 int an_members_refuse_repeated(an_members *members)

@@ -48,6 +48,10 @@ int an_place_normalise(an_buffer *out, const char *prefix, const char *name, boo
         return rc;
     add_parts(out, prefix);
     add_parts(out, name);
+    out->data[out->size] = 0;
+    if (out->size > AN_PLACE_PATH_MAX)
+        return an_error(AN_EUNSUPPORTED, "a path of %zu bytes, which begins '%.60s': %d are possible", out->size,
+                        (const char *)out->data, AN_PLACE_PATH_MAX);
     out->size -= out->size && !folder;
     out->data[out->size] = 0;
     return AN_OK;

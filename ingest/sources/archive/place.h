@@ -13,7 +13,11 @@
 #include "base/buffer.h"
 #include "ingest/sources/labels/classes.h"
 
-/* Replace out by the normalised form of prefix/name, terminated. A folder gets a "/" at its end. */
+/* Bytes of a path in a tar: as many as Linux opens. What looks at each folder of a path would take long otherwise. */
+enum { AN_PLACE_PATH_MAX = 4096 };
+
+/* Replace out by the normalised form of prefix/name, terminated. A folder gets a "/" at its end. AN_EUNSUPPORTED: it is
+ * longer than AN_PLACE_PATH_MAX. */
 int an_place_normalise(an_buffer *out, const char *prefix, const char *name, bool folder);
 
 /* Does the name end like an image's (.jpg, .PNG ...)? */

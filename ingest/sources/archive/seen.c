@@ -35,18 +35,29 @@ static int grow(an_seen *seen)
     return AN_OK;
 }
 
+static XXH128_hash_t hash_of(const char *text, size_t length)
+{
+    XXH128_hash_t hash = XXH3_128bits(text, length);
+    hash.low64 += is_free(&hash); /* all zeros marks a free place */
+    return hash;
+}
+
 int an_seen_add(an_seen *seen, const char *text, size_t length, bool *before)
 {
     int rc = grow(seen);
     if (rc)
         return rc;
-    XXH128_hash_t hash = XXH3_128bits(text, length);
-    hash.low64 += is_free(&hash); /* all zeros marks a free place */
+    XXH128_hash_t hash = hash_of(text, length);
     uint64_t at = place_of(seen, hash);
     *before = !is_free(&seen->slots[at]);
     seen->count += !*before;
     seen->slots[at] = hash;
     return AN_OK;
+}
+
+bool an_seen_has(const an_seen *seen, const char *text, size_t length)
+{
+    return seen->room && !is_free(&seen->slots[place_of(seen, hash_of(text, length))]);
 }
 
 void an_seen_free(an_seen *seen)

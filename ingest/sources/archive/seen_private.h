@@ -15,6 +15,7 @@ typedef struct {
 
 /* Add the text. *before: was it there already? */
 int an_seen_add(an_seen *seen, const char *text, size_t length, bool *before);
+bool an_seen_has(const an_seen *seen, const char *text, size_t length);
 void an_seen_free(an_seen *seen);
 
 #endif

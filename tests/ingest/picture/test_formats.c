@@ -10,9 +10,11 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #include <cmocka.h>
 
+#include "base/bytes.h"
 #include "base/error.h"
 #include "ingest/picture/describe_private.h"
 #include "ingest/picture/picture_private.h"
@@ -21,6 +23,7 @@
 #include "store/dataset/dataset.h"
 #include "tests/ingest/support.h"
 #include "tests/store/jpeg_support.h"
+#include "tests/store/message.h"
 
 #define LIMIT ((uint64_t)1 << 20)
 
@@ -180,33 +183,90 @@ static void test_png_without_memory(void **state)
     an_buffer_free(&file);
 }
 
-#define TEXTS 40
-#define TEXT_SIZE ((size_t)4 << 20)
+#endif
 
-/* One pixel and 40 compressed texts of 4 MB each. */
-static void make_png_of_texts(an_buffer *out)
+/* What a PNG may have beside its picture: each kind so often that a library which keeps it takes much more memory than
+ * the file. */
+typedef struct {
+    const char *name;
+    const char *head; /* of the contents, and its size */
+    size_t head_size;
+    size_t zeros; /* that follow, compressed if `packed` */
+    bool packed;
+    int times;
+    bool behind; /* the picture's data */
+} png_extra;
+
+#define MIB ((size_t)1 << 20)
+
+static void put_chunk(an_buffer *out, const char *name, const void *data, size_t size)
 {
-    png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, NULL, NULL, NULL);
-    png_infop info = png_create_info_struct(png);
-    char key[] = "Comment", *text = malloc(TEXT_SIZE + 1);
-    assert_non_null(text);
-    memset(text, 'x', TEXT_SIZE);
-    text[TEXT_SIZE] = 0;
-    png_set_write_fn(png, out, append, flush);
-    png_set_IHDR(png, info, 1, 1, 8, PNG_COLOR_TYPE_GRAY, PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
-                 PNG_FILTER_TYPE_DEFAULT);
-    png_text one = {.compression = PNG_TEXT_COMPRESSION_zTXt, .key = key, .text = text, .text_length = TEXT_SIZE};
-    for (int i = 0; i < TEXTS; i++)
-        png_set_text(png, info, &one, 1);
-    png_write_info(png, info);
-    png_write_row(png, (png_const_bytep) "\x55");
-    png_write_end(png, NULL);
-    png_destroy_write_struct(&png, &info);
-    free(text);
+    uint8_t word[4];
+    an_bytes_put_key(word, 4, size);
+    assert_int_equal(an_buffer_append(out, word, 4), AN_OK);
+    size_t start = out->size;
+    assert_int_equal(an_buffer_append(out, name, 4), AN_OK);
+    assert_int_equal(an_buffer_append(out, data, size), AN_OK);
+    an_bytes_put_key(word, 4, crc32(0, out->data + start, (uInt)(out->size - start)));
+    assert_int_equal(an_buffer_append(out, word, 4), AN_OK);
 }
 
+static void put_zeros(an_buffer *out, size_t size, bool packed)
+{
+    uint8_t *zeros = calloc(1, size + 1);
+    uLongf bound = compressBound(size);
+    assert_non_null(zeros);
+    assert_int_equal(an_buffer_reserve(out, out->size + bound + size), AN_OK);
+    if (packed)
+        assert_int_equal(compress2(out->data + out->size, &bound, zeros, size, 9), Z_OK);
+    else
+        memcpy(out->data + out->size, zeros, bound = size);
+    out->size += bound;
+    free(zeros);
+}
+
+/* A grey pixel of 0x55, with `surplus` more bytes of picture data, packed. */
+static void make_png_with(const png_extra *extra, size_t surplus, an_buffer *out)
+{
+    static const uint8_t header[13] = {0, 0, 0, 1, 0, 0, 0, 1, 8, 0, 0, 0, 0};
+    an_buffer contents = {0}, picture = {0};
+    uint8_t *raw = calloc(1, surplus + 2);
+    uLongf bound = compressBound(surplus + 2);
+    assert_non_null(raw);
+    raw[1] = 0x55;
+    assert_int_equal(an_buffer_reserve(&picture, bound), AN_OK);
+    assert_int_equal(compress2(picture.data, &bound, raw, surplus + 2, 9), Z_OK);
+    assert_int_equal(an_buffer_append(&contents, extra->head, extra->head_size), AN_OK);
+    put_zeros(&contents, extra->zeros, extra->packed);
+    assert_int_equal(an_buffer_append(out, "\x89PNG\r\n\x1a\n", 8), AN_OK);
+    put_chunk(out, "IHDR", header, sizeof(header));
+    for (int i = 0; i < extra->times && !extra->behind; i++)
+        put_chunk(out, extra->name, contents.data, contents.size);
+    put_chunk(out, "IDAT", picture.data, bound);
+    for (int i = 0; i < extra->times && extra->behind; i++)
+        put_chunk(out, extra->name, contents.data, contents.size);
+    put_chunk(out, "IEND", "", 0);
+    an_buffer_free(&contents);
+    an_buffer_free(&picture);
+    free(raw);
+}
+
+#ifndef __SANITIZE_ADDRESS__
+static const png_extra png_extras[] = {
+    {"zTXt", "Comment\0\0", 9, 16 * MIB, true, 20, false},
+    {"zTXt", "Comment\0\0", 9, 16 * MIB, true, 20, true},
+    {"iTXt", "Comment\0\1\0\0\0", 12, 16 * MIB, true, 20, false},
+    {"iCCP", "profile\0\0", 9, 16 * MIB, true, 20, false},
+    {"tEXt", "Comment\0", 8, MIB, false, 20, false},
+    {"sPLT", "palette\0\10", 9, 6 * MIB, false, 4, false},
+    {"eXIf", "MM\0*", 4, 20 * MIB, false, 1, false},
+    {"fdAT", "\0\0\0\1", 4, 16 * MIB, true, 20, true},
+    {"abCd", "", 0, 20 * MIB, false, 1, false},
+    {"hIST", "", 0, 512, false, 1000, false},
+};
+
 /* In a child, whose most memory so far is what it has now. */
-static int decode_texts(const an_buffer *file)
+static int decode_with_memory(const an_buffer *file, long kilobytes)
 {
     an_buffer scratch = {0};
     an_image image = {0};
@@ -218,24 +278,46 @@ static int decode_texts(const an_buffer *file)
         return 2;
     if (getrusage(RUSAGE_SELF, &after))
         return 1;
-    return after.ru_maxrss - before.ru_maxrss > (long)(2 * TEXT_SIZE >> 10) ? 3 : 0; /* kilobytes */
+    return after.ru_maxrss - before.ru_maxrss > kilobytes ? 3 : 0;
 }
 
-static void test_png_texts_take_no_memory(void **state)
+static void test_png_extras_take_no_memory(void **state)
 {
     (void)state;
-    int status;
-    an_buffer file = {0};
-    make_png_of_texts(&file);
-    pid_t child = fork();
-    if (child == 0)
-        _exit(decode_texts(&file));
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFEXITED(status));
-    assert_int_equal(WEXITSTATUS(status), 0);
-    an_buffer_free(&file);
+    for (size_t i = 0; i < sizeof(png_extras) / sizeof(png_extras[0]); i++) {
+        int status;
+        an_buffer file = {0};
+        make_png_with(&png_extras[i], 0, &file);
+        pid_t child = fork();
+        if (child == 0)
+            _exit(decode_with_memory(&file, 2048));
+        assert_int_equal(waitpid(child, &status, 0), child);
+        if (!WIFEXITED(status) || WEXITSTATUS(status))
+            fail_msg("%s: status %d", png_extras[i].name, status);
+        an_buffer_free(&file);
+    }
 }
+
 #endif
+
+/* Rows that the header does not tell of are not unpacked for ever: 100 kB of them would be 100 MB. */
+static void test_png_surplus(void **state)
+{
+    (void)state;
+    static const png_extra nothing = {"abCd", "", 0, 0, false, 0, false};
+    an_buffer file = {0}, scratch = {0};
+    an_image image = {0};
+    make_png_with(&nothing, 1000, &file);
+    assert_int_equal(an_png_decode(file.data, file.size, LIMIT, &scratch, &image), AN_OK);
+    file.size = 0;
+    make_png_with(&nothing, 100 * MIB, &file);
+    assert_in_range(file.size, 80000, 200000);
+    assert_int_equal(an_png_decode(file.data, file.size, LIMIT, &scratch, &image), AN_ECORRUPT);
+    assert_message("too much data behind the last row");
+    an_buffer_free(&file);
+    an_buffer_free(&scratch);
+    an_image_free(&image);
+}
 
 static void test_png_damage(void **state)
 {
@@ -486,15 +568,12 @@ static void test_one_of_each(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_png_kinds_to_the_bit),
-        cmocka_unit_test(test_png_damage),
+        cmocka_unit_test(test_png_kinds_to_the_bit), cmocka_unit_test(test_png_damage),
 #ifndef __SANITIZE_ADDRESS__
-        cmocka_unit_test(test_png_without_memory),
-        cmocka_unit_test(test_png_texts_take_no_memory),
+        cmocka_unit_test(test_png_without_memory),   cmocka_unit_test(test_png_extras_take_no_memory),
 #endif
-        cmocka_unit_test(test_kind_of_file),
-        cmocka_unit_test(test_square_equals_whole),
-        cmocka_unit_test(test_square_notices_truncation),
+        cmocka_unit_test(test_png_surplus),          cmocka_unit_test(test_kind_of_file),
+        cmocka_unit_test(test_square_equals_whole),  cmocka_unit_test(test_square_notices_truncation),
         cmocka_unit_test(test_one_of_each),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

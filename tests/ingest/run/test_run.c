@@ -549,7 +549,8 @@ static void test_too_many_pixels(void **state)
     ingest_ok();
     an_dataset *dataset = support_open(destination);
     assert_int_equal(an_dataset_reject_count(dataset), 1);
-    assert_rejected(dataset, "class-0/huge.jpg", "30000");
+    assert_rejected(dataset, "class-0/huge.jpg",
+                    "JPEG of 200x200 pixels: more than the limit of 30000 pixels (--max-pixels)");
     an_dataset_free(dataset);
 }
 

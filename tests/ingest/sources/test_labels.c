@@ -107,7 +107,7 @@ static void pack_devkit(const char *truth)
     an_buffer_free(&bytes);
 }
 
-/* The size of the list of field names claims more names than there are: matio leaves the rest null. */
+/* The size of the list of field names claims more names than there are: what follows is no field. */
 static void test_damaged_devkit(void **state)
 {
     (void)state;

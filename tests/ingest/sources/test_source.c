@@ -303,6 +303,50 @@ static void test_idx_refusals(void **state)
     support_refused(&options, AN_ECORRUPT, "impossibly large");
 }
 
+/* Compressed files that would fill a disk or the memory. */
+static void test_idx_bombs(void **state)
+{
+    (void)state;
+    static const uint8_t huge[20] = "\0\0\x8\3\0\0\xff\xff\0\0\x10\0\0\0\x10\0";
+    uint8_t surplus[sizeof(idx_images) + 1] = {0};
+    char images[512], labels[512];
+    snprintf(images, sizeof(images), "%s", support_path("a-images-idx3-ubyte.gz"));
+    snprintf(labels, sizeof(labels), "%s", support_path("a-labels-idx1-ubyte"));
+    const an_source_options options = {.path = images, .kind = "idx"};
+    fixture_write(labels, idx_labels, sizeof(idx_labels));
+    memcpy(surplus, idx_images, sizeof(idx_images));
+    support_put_gz("a-images-idx3-ubyte.gz", surplus, sizeof(surplus));
+    support_refused(&options, AN_ECORRUPT, "unpacks to more than the 34 bytes that its header promises");
+    support_put_gz("a-images-idx3-ubyte.gz", huge, sizeof(huge));
+    support_refused(&options, AN_EUNSUPPORTED, "unpacks to 1099494850576 bytes: unpack what is larger than");
+    support_put_gz("a-images-idx3-ubyte.gz", idx_images, sizeof(idx_images));
+    fixture_write(labels, "\0\0\x8\1\0\x10\0\0", 8); /* a million labels */
+    assert_int_equal(truncate(labels, 8 + 0x100000), 0);
+    support_refused(&options, AN_ECORRUPT, "has 3 images but");
+    fixture_write(support_path("b-images-idx3-ubyte"), "\0\0\x8\3\6\0\0\0\0\0\0\1\0\0\0\1", 16);
+    assert_int_equal(truncate(support_path("b-images-idx3-ubyte"), 16 + 0x06000000), 0);
+    support_refused(&(an_source_options){.path = support_path("b-images-idx3-ubyte"), .labels = labels},
+                    AN_EUNSUPPORTED, "holds 100663296 images: 100000000 are possible");
+}
+
+/* Files that are too large are refused by their size, before anything is read. */
+static void test_sizes_are_asked_first(void **state)
+{
+    (void)state;
+    an_buffer bytes = {0};
+    an_item item = {.whole = true, .fd = -1};
+    const char *path = support_path("huge");
+    fixture_write(path, "x", 1);
+    assert_int_equal(truncate(path, (off_t)1 << 40), 0);
+    assert_int_equal(an_buffer_printf(&item.path, "%s", path), AN_OK);
+    assert_int_equal(an_file_read(path, LIMIT, &bytes), AN_ECORRUPT);
+    assert_non_null(strstr(an_error_message(), "huge' is larger than the"));
+    assert_int_equal(an_item_load(&item, AN_ITEM_BYTES_MAX, &bytes), AN_ECORRUPT);
+    assert_non_null(strstr(an_error_message(), "larger than the limit of 268435456 bytes"));
+    assert_int_equal(bytes.capacity, 0);
+    an_item_free(&item);
+}
+
 /* --- CIFAR-10 and lists ---------------------------------------------------------------------------------------- */
 
 static void test_cifar(void **state)
@@ -370,6 +414,8 @@ int main(void)
         CASE(test_kinds),
         CASE(test_idx),
         CASE(test_idx_refusals),
+        CASE(test_idx_bombs),
+        CASE(test_sizes_are_asked_first),
         CASE(test_cifar),
         CASE(test_list),
     };

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -167,6 +168,58 @@ static void test_refusals(void **state)
     refuses("alone.tar", "'a.jpg' has no .cls");
 }
 
+/* libarchive hands some compressions to a program from PATH. Input must not start one. */
+static void test_no_program_is_started(void **state)
+{
+    (void)state;
+    static const char packed[64] = "LRZI\0\6", script[] = "#!/bin/sh\n: >\"${0%/*}/started\"\nexit 1\n";
+    char program[512], path[4096];
+    const char *before = getenv("PATH");
+    snprintf(program, sizeof(program), "%s", fixture_path(&f, "lrzip"));
+    fixture_write(program, script, strlen(script));
+    assert_int_equal(chmod(program, 0755), 0);
+    fixture_write(fixture_path(&f, "packed"), packed, sizeof(packed));
+    snprintf(path, sizeof(path), "%s:%s", f.root, before ? before : "");
+    assert_int_equal(setenv("PATH", path, 1), 0);
+    feed("packed");
+    an_source *source;
+    an_source_options options = {.path = "-", .classes = &classes};
+    int rc = an_source_open(&source, &options);
+    assert_int_equal(setenv("PATH", strchr(path, ':') + 1, 1), 0);
+    assert_int_equal(rc, AN_ECORRUPT);
+    assert_int_equal(access(fixture_path(&f, "started"), F_OK), -1);
+}
+
+/* Members of one key before the .cls are held, but not without end: an image whose sample is so large is set aside. */
+static void test_large_sample(void **state)
+{
+    (void)state;
+    enum { PART = 4 << 20, PARTS = 33 };
+    static const uint8_t part[PART];
+    fixture_tar *tar = fixture_tar_open(fixture_path(&f, "large.tar"));
+    fixture_tar_add(tar, "k.jpg", "x", 1);
+    for (int i = 0; i < PARTS; i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "k.%d.bin", i);
+        fixture_tar_add(tar, name, part, PART);
+    }
+    fixture_tar_add(tar, "k.cls", "0", 1);
+    fixture_tar_add(tar, "m.cls", "1", 1);
+    fixture_tar_add(tar, "m.jpg", "y", 1);
+    fixture_tar_close(tar);
+    feed("large.tar");
+    an_item item = {0};
+    an_buffer bytes = {0};
+    an_source *source = open_stream(false, 0);
+    assert_int_equal(an_source_next(source, &item), AN_OK);
+    assert_string_equal((char *)item.name.data, "k.jpg");
+    assert_int_equal(an_item_load(&item, 1000, &bytes), AN_ECORRUPT);
+    assert_non_null(strstr(an_error_message(), "no .cls beside it"));
+    an_item_free(&item);
+    an_buffer_free(&bytes);
+    an_source_free(source);
+}
+
 /* A folder can be opened, but each read fails. */
 static void test_input_that_cannot_be_read(void **state)
 {
@@ -289,6 +342,8 @@ int main(void)
         CASE(test_tar_of_tars),
         CASE(test_webdataset),
         CASE(test_refusals),
+        CASE(test_large_sample),
+        CASE(test_no_program_is_started),
         CASE(test_input_that_cannot_be_read),
         CASE(test_shuffling_in_a_window),
         CASE(test_an_interrupted_stream),

@@ -80,6 +80,53 @@ static void test_folder_of_class_tars(void **state)
     an_source_free(source);
 }
 
+/* What would take long or much memory, made of little. */
+static void test_tar_bombs(void **state)
+{
+    (void)state;
+    static char path[5000];
+    fixture_tar *tar = fixture_tar_open(support_path("deep.tar"));
+    for (size_t i = 0; i < 4200; i++)
+        path[i] = i % 2 ? '/' : 'a';
+    fixture_tar_add(tar, path, "x", 1);
+    fixture_tar_close(tar);
+    support_refused(&(an_source_options){.path = support_path("deep.tar")}, AN_EUNSUPPORTED,
+                    "deep.tar': a path of 4200 bytes, which begins 'a/a/a/");
+    tar = fixture_tar_open(support_path("links.tar"));
+    fixture_tar_add(tar, "0/a.jpg", "x", 1);
+    for (int i = 1; i < 30; i++) /* two links to all that came before */
+        for (int k = 0; k < 2; k++) {
+            char name[32], target[32];
+            snprintf(name, sizeof(name), "%d/%d", i, k);
+            snprintf(target, sizeof(target), "../%d", i - 1);
+            fixture_tar_link(tar, name, target, true);
+        }
+    fixture_tar_close(tar);
+    support_refused(&(an_source_options){.path = support_path("links.tar")}, AN_EUNSUPPORTED,
+                    "links to folders lead to more than 100472 files");
+}
+
+/* Folders of datasets are left out, however many: what lies in them, and in folders of them. */
+static void test_many_datasets(void **state)
+{
+    (void)state;
+    fixture_tar *tar = fixture_tar_open(support_path("train.tar"));
+    for (int i = 0; i < 3000; i++) {
+        char name[64];
+        snprintf(name, sizeof(name), "d%d/e/a.jpg", i);
+        fixture_tar_add(tar, name, "x", 1);
+        snprintf(name, sizeof(name), "d%d/data.mdb", i);
+        fixture_tar_add(tar, name, "x", 1);
+    }
+    fixture_tar_add(tar, "n0/a.jpg", "x", 1);
+    fixture_tar_add(tar, "n1/b.jpg", "x", 1);
+    fixture_tar_close(tar);
+    an_source *source = support_open_source(&(an_source_options){.path = support_path("train.tar")});
+    support_expect_items(source, (const char *const[]){"n0/a.jpg=0", "n1/b.jpg=1", NULL});
+    assert_non_null(strstr((const char *)source->notes.data, "3000"));
+    an_source_free(source);
+}
+
 static void test_webdataset(void **state)
 {
     (void)state;
@@ -119,10 +166,8 @@ int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, support_set_up, support_tear_down)
     const struct CMUnitTest tests[] = {
-        CASE(test_tar_of_tars),
-        CASE(test_tar_of_folders),
-        CASE(test_folder_of_class_tars),
-        CASE(test_webdataset),
+        CASE(test_tar_of_tars), CASE(test_tar_of_folders), CASE(test_folder_of_class_tars),
+        CASE(test_webdataset),  CASE(test_tar_bombs),      CASE(test_many_datasets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

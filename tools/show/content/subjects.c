@@ -13,7 +13,6 @@
 #include "ingest/picture/picture.h"
 
 #define FILE_MAX_BYTES ((size_t)1 << 30)
-#define PIXELS_MAX ((uint64_t)1 << 28)
 
 struct an_subjects {
     const an_viewer *viewer;
@@ -121,7 +120,7 @@ static int subjects_create(an_subjects **out, const an_viewer *viewer)
     if (!s)
         return an_error(AN_ENOMEM, "out of memory for images");
     s->viewer = viewer;
-    an_picture_options options = {.side = viewer->trained.input.side, .pixels_max = PIXELS_MAX};
+    an_picture_options options = {.side = viewer->trained.input.side, .pixels_max = AN_PICTURE_PIXELS_MAX};
     int rc = an_picture_create(&s->picture, &options);
     if (!rc)
         rc = an_decoder_create(&s->decoder);
