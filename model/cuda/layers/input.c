@@ -35,6 +35,8 @@ static int convert(input_op *input)
     an_convert_args args = input->args;
     args.at.in[0] = input->pixels[slot];
     args.at.in[1] = input->drawn[slot] ? input->draws[slot] : NULL;
+    if (an_convert_suits_pairs(&args))
+        return an_cuda_launched(an_kernel_convert_pairs(&args, input->op.cuda->compute), &input->op, "convert_pairs");
     return an_cuda_launched(an_kernel_convert(&args, input->op.cuda->compute), &input->op, "convert");
 }
 
@@ -211,6 +213,8 @@ static int input_prepare(an_op *op)
     args->words = line % 4 == 0 && COLOURS * blocks.pad % 4 == 0 && args->row % 4 == 0;
     args->scale = (float)op->cuda->conversion.scale;
     args->stored = y->stored;
+    if (an_convert_suits_pairs(args))
+        args->at.items = an_cuda_tensor_items(y) / (size_t)(2 * line);
     return AN_OK;
 }
 
