@@ -189,6 +189,8 @@ else
     skip "every operation against the reference" "no test_gpu_ops in '${tests:-}'"
 fi
 
+[ ! -x "${tests:-}/gpu_kernels" ] || gpu_step "own kernels of a step" 20 's/^sum  *\(.*\)/\1/p' "$tests/gpu_kernels"
+
 batches=${BATCHES:-128 512} cases=''
 common="--network $network --crop $crop --batch ${batches%% *} --rate 0.0001" # a rate at which no network diverges: speed is measured
 for batch in $batches; do
