@@ -43,9 +43,11 @@ typedef struct {
     an_choices *choices; /* names the kernels to take where there are several. Kernels that it does not name are chosen
                             by measuring, which takes a while, and added. Must outlive the exec. NULL: the first kernels
                             that the libraries advise and that compute rightly */
-    an_buffer *notes; /* an_exec_create appends warnings for the user, a line each, without a zero at the end: kernels
-                         that a library offers and that compute wrongly, choices that can no longer be kept. NULL: they
-                         are not wanted */
+    an_buffer *notes;   /* an_exec_create appends warnings for the user, a line each, without a zero at the end: kernels
+                           that a library offers and that compute wrongly, choices that can no longer be kept. NULL: they
+                           are not wanted */
+    an_buffer *remarks; /* the same for what is no reason to worry: kernels that are passed over because they sum less
+                           exactly than was asked for. NULL: they are not wanted */
     const an_conversion *conversion; /* NULL: bytes are not changed. Used during an_exec_create only */
     bool columns; /* for comparisons: do not merge the halves of split layers although one device runs both */
 } an_exec_options;
