@@ -200,8 +200,10 @@ static int run(const eval_options *o, const char *path)
     int rc = open_dataset(path, &dataset);
     if (!rc)
         rc = open_trained(&trained, o, dataset);
+    an_stop_at_once(true); /* proving kernels takes seconds and leaves nothing behind */
     if (!rc)
         rc = an_trained_exec(&trained, o->devices, o->batch, an_train_compute_threads(o->compute_threads), &exec);
+    an_stop_at_once(false);
     if (!rc)
         rc = evaluate(o, &trained, dataset, exec);
     an_exec_free(exec);
