@@ -32,10 +32,10 @@ typedef struct {
     int batch;
     int threads; /* CPU: at least 1 */
     bool training;
-    uint64_t seed;          /* of dropout */
-    an_precision precision; /* AN_EUNSUPPORTED from open where the device lacks it */
-    an_choices *choices;    /* as in an_exec_options */
-    an_buffer *notes;       /* as in an_exec_options; valid until finish */
+    uint64_t seed;              /* of dropout */
+    an_precision precision;     /* AN_EUNSUPPORTED from open where the device lacks it */
+    an_choices *choices;        /* as in an_exec_options */
+    an_buffer *notes, *remarks; /* as in an_exec_options; valid until finish */
     bool direct;
     const an_conversion *conversion; /* for devices that take bytes; valid until finish */
     const an_image_decoder *decoder; /* for batches that arrive encoded; copied. NULL: none does */

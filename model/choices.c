@@ -53,7 +53,7 @@ int an_choices_put(an_choices *choices, const an_choice *choice)
     return AN_OK;
 }
 
-int an_choices_replace(an_choices *choices, const an_choice *choice)
+static int replace(an_choices *choices, const an_choice *choice)
 {
     an_choice *found = find(choices, choice->key);
     if (!found)
@@ -68,6 +68,14 @@ int an_choices_replace(an_choices *choices, const an_choice *choice)
     found->used = choice->used;
     found->measured = choice->measured;
     return AN_OK;
+}
+
+int an_choices_replace(an_choices *choices, const an_choice *choice)
+{
+    int rc = replace(choices, choice);
+    if (!rc && choice->measured && choices->told)
+        choices->told(choices->context);
+    return rc;
 }
 
 void an_choices_free(an_choices *choices)

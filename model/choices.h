@@ -19,13 +19,15 @@ typedef struct {
 typedef struct {
     an_choice *items;
     size_t count, capacity;
+    void (*told)(void *context); /* called after each choice that was measured; NULL: nobody is told */
+    void *context;
 } an_choices; /* zero-initialise */
 
 /* The choice for key, marked as used; NULL if there is none. Valid until the next put. */
 const an_choice *an_choices_find(an_choices *choices, const char *key);
 /* Add a copy of choice. If its key is in the table already, nothing changes: the first choice counts. */
 int an_choices_put(an_choices *choices, const an_choice *choice);
-/* Replace the choice of the same key: for a kept choice whose kernel no longer exists. */
+/* Add a copy of choice, or replace the choice of the same key: for a kept choice whose kernel no longer exists. */
 int an_choices_replace(an_choices *choices, const an_choice *choice);
 void an_choices_free(an_choices *choices);
 

@@ -81,6 +81,7 @@ static an_backend_options device_options(const an_exec_options *o, const device_
                                 .precision = o->precision,
                                 .choices = o->choices,
                                 .notes = o->notes,
+                                .remarks = o->remarks,
                                 .direct = o->direct,
                                 .conversion = o->conversion,
                                 .decoder = o->decoder,

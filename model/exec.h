@@ -68,9 +68,11 @@ typedef struct {
     an_choices *choices; /* names the kernels to take where there are several. Kernels that it does not name are chosen
                             by measuring, which takes a while, and added. Must outlive the exec. NULL: the first kernels
                             that the libraries advise and that compute rightly */
-    an_buffer *notes; /* an_exec_create appends warnings for the user, a line each, without a zero at the end: kernels
-                         that a library offers and that compute wrongly, choices that can no longer be kept. NULL: they
-                         are not wanted */
+    an_buffer *notes;   /* an_exec_create appends warnings for the user, a line each, without a zero at the end: kernels
+                           that a library offers and that compute wrongly, choices that can no longer be kept. NULL: they
+                           are not wanted */
+    an_buffer *remarks; /* the same for what is no reason to worry: kernels that are passed over because they sum less
+                           exactly than was asked for. NULL: they are not wanted */
     const an_conversion *conversion; /* NULL: bytes are not changed. Used during an_exec_create only */
     const an_image_decoder *decoder; /* for batches that arrive encoded; AN_EINVAL where devices take finished values.
                                         Copied; its context must outlive the exec. NULL: no batch is encoded */

@@ -165,12 +165,12 @@ measure() {
     gpu_step "step without loading: $precision, batch $batch" 30 "$graphs" "$bin/an-train" $common --batch "$batch" --dry-run \
         --devices cuda:0 --precision "$precision" "$@" "$dataset"
     [ "$gpus" -eq 0 ] || sed -n "s/^graphs  *\([0-9.]*\) ms.*/$precision $batch ours \1/p
-        s/^speed  *\([0-9.]*\) s a step.*/$precision $batch slow \1/p" "$work/said" >>"$work/times"
+        s/^speed  *\([0-9.]*\) ms a step.*/$precision $batch slow \1/p" "$work/said" >>"$work/times"
 }
 
 # The table of times: ours, PyTorch's, and the model's for an H100, which knows AlexNet at 224 pixels only.
 compare_times() {
-    awk '{ time[$1 " " $2, $3] = $3 == "slow" ? 1000 * $4 : $4; if (!($1 " " $2 in seen)) { seen[$1 " " $2]; order[++n] = $1 " " $2 } }
+    awk '{ time[$1 " " $2, $3] = $4; if (!($1 " " $2 in seen)) { seen[$1 " " $2]; order[++n] = $1 " " $2 } }
         function cell(which) { return which ? sprintf("%.2f", which) : "-" }
         END {
             form = "%-12s %9s %14s %17s %14s %10s\n"
@@ -207,6 +207,8 @@ if [ -x "$ops" ]; then
 else
     skip "every operation against the reference" "no test_gpu_ops in '${tests:-}'"
 fi
+
+[ ! -x "${tests:-}/gpu_kernels" ] || gpu_step "own kernels of a step" 20 's/^sum  *\(.*\)/\1/p' "$tests/gpu_kernels"
 
 coefficients
 decode=${decode:-${tests:-}/test_gpu_decode} bench=${bench:-${tests:-}/bench_gpu_decode}

@@ -24,7 +24,7 @@ BATCH = 128
 Loop = namedtuple("Loop", "begin end")
 
 # row: part and row of the model; items: of a launch; values: that the table counts instructions for; loads: that an item makes in its
-# innermost loops; turns: how often it goes through the loops around these; never: instructions that are only on ways, and in loops, that
+# innermost loops; turns: how often it goes through the loops around these, or through loops from the outermost to the innermost; never: instructions that are only on ways, and in loops, that
 # AlexNet in bf16 does not take; through: an instruction that the way meets, and how often.
 Kernel = namedtuple("Kernel", "name row items values loads turns never through", defaults=(1, 1, None, None))
 PROCESSORS, SUMMING = 132, 132 * 512  # threads that the kernels with sums are made for (model/cuda/layers/slope.c)
@@ -34,18 +34,18 @@ GROUP = 8  # channels of a thread
 def peaks(name, row, channels, h, oh):
     """Two rows of y, across columns of it (model/cuda/layers/peaks.c), in 2 windows + 1 steps; normalised, a step loads neighbours too."""
     whole = BATCH * ((oh + 1) // 2) * channels // GROUP
-    wanted = -(-PROCESSORS * 1024 // whole)
-    across = -(-oh // wanted) if wanted < oh else 1
+    across = min(range(oh, 0, -1), key=lambda a: -(-whole * -(-oh // a) // SUMMING) * (2 * a + 1))
     parts = -(-oh // across)
     steps = (2 * oh + parts) / parts
     return Kernel(name, row, whole * parts, BATCH * channels * h * h, steps * (15 if name == "lrn_peaks" else 5))
 
 
 def peaks_back(name, row, channels, h):
-    """Chunks of blocks of 2 x 2 pixels, each of which loads 4 pixels, and 4 windows with their positions."""
+    """Chunks of blocks of 2 x 2 pixels, in each of which a row of pixels follows the other. They are covered by windows of two rows, and of
+    one. The way that adds to what is there is the longest; AlexNet takes the other one, which has 50 instructions less a row."""
     blocks, groups = BATCH * ((h + 1) // 2) ** 2, channels // GROUP
     chunks = min(SUMMING // groups, (blocks + 1) // 2)
-    return Kernel(name, row, chunks * groups, BATCH * channels * h * h, blocks / chunks * (40 if name == "lrn_peaks_back" else 16))
+    return Kernel(name, row, chunks * groups, BATCH * channels * h * h, 1, (blocks / chunks, 2, 1.5))
 
 
 def slope(row, channels, h):
@@ -57,8 +57,8 @@ def slope(row, channels, h):
 
 GRADIENT, CONVERTED = "gradient of both, slope, bias sums", BATCH * 57 * 57 * 48
 KERNELS = [
-    # in the middle of an image: two runs of four means
-    Kernel("convert", ("input", "bytes to blocks of values"), CONVERTED // GROUP, CONVERTED, 1, 1, r"LD\.E\.U8", ("LD.E.128", 2)),
+    # in the middle of an image: six times four means
+    Kernel("convert_pairs", ("input", "bytes to blocks of values"), CONVERTED // 24, CONVERTED, 1, 1, r"LD\.E\.U8", ("LD.E.128", 6)),
     peaks("lrn_peaks", ("conv1", "normalisation, pooling"), 96, 55, 27),
     peaks_back("lrn_peaks_back", ("conv1", GRADIENT), 96, 55),
     peaks("lrn_peaks", ("conv2", "normalisation, pooling"), 256, 27, 13),
@@ -111,7 +111,10 @@ def weights_of(code, loads, turns):
     """How often each instruction is executed."""
     loops, weight = loops_of(code), {address: 1.0 for address, _ in code}
     for loop, words in loops.items():
-        if any(other != loop and loop.begin <= other.begin and other.end <= loop.end for other in loops):
+        if isinstance(turns, tuple):
+            around = sum(other != loop and other.begin <= loop.begin and loop.end <= other.end for other in loops)
+            times = turns[around] if around < len(turns) else 1
+        elif any(other != loop and loop.begin <= other.begin and other.end <= loop.end for other in loops):
             times = turns
         else:
             times = loads / max(1, sum("LDG" in word for word in words)) / (turns if is_within(loop, loops) else 1)  # unrolled: more loads

@@ -54,7 +54,7 @@ struct an_backend {
     uint64_t seed;
     an_choices *choices; /* of kernels, the caller's; NULL: take the first that the libraries' heuristics propose and
                             that passes its proof */
-    an_buffer *notes;    /* warnings, the caller's, valid until finish; NULL: not wanted */
+    an_buffer *notes, *remarks; /* warnings, and what is none; the caller's, valid until finish; NULL: not wanted */
     an_cuda_precision precision;
     an_stored stored;         /* of activations and of the weights that layers compute with */
     an_conversion conversion; /* of images; its mean is the caller's and valid until finish */

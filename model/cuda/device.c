@@ -272,6 +272,7 @@ int an_cuda_open(an_backend **out, const an_backend_options *options)
     cuda->seed = options->seed;
     cuda->processors = processors;
     cuda->choices = options->choices;
+    cuda->remarks = options->remarks;
     cuda->notes = options->notes;
     cuda->conversion = options->conversion ? *options->conversion : (an_conversion){.side = 1, .scale = 1};
     cuda->decoder = options->decoder ? *options->decoder : (an_image_decoder){0};

@@ -9,6 +9,7 @@
 
 #define RUNS 7
 #define ALIGNMENT ((size_t)256)
+#define SLOW 2        /* times the best one's time: a candidate that takes longer is not measured further */
 #define CLEARLY 0.98f /* a candidate must take at most this share of the best one's time; a smaller gain is noise */
 
 /* The driver's version in the key is the CUDA version that it supports, the only version that the runtime reports. */
@@ -84,12 +85,12 @@ const an_choice *an_tune_kept(const an_backend *cuda, const an_tune_contest *con
     return cuda->choices ? an_choices_find(cuda->choices, contest->key) : NULL;
 }
 
-/* Adds a line to the notes, unless it is there: two devices of one kind, or two layers of one shape, find the same. */
-static int tell(const an_backend *cuda, const char *line)
+/* Adds a line, unless it is there: two devices of one kind, or two layers of one shape, find the same. */
+static int tell(an_buffer *to, const char *line)
 {
-    if (!cuda->notes || (cuda->notes->size && strstr((const char *)cuda->notes->data, line)))
+    if (!to || (to->size && strstr((const char *)to->data, line)))
         return AN_OK;
-    return an_buffer_printf(cuda->notes, "%s\n", line);
+    return an_buffer_printf(to, "%s\n", line);
 }
 
 #define LINE (AN_TUNE_OPERATION + AN_PLAN_ENGINE_NAME + AN_PROOF_WHY + 192)
@@ -101,7 +102,27 @@ int an_tune_kept_tell(const an_backend *cuda, const an_tune_contest *contest, co
              "%s's kernel '%s', which was chosen before for %s, can no longer be used: another is chosen now, which "
              "can change the last bits of results",
              contest->library, kept->name, contest->operation);
-    return tell(cuda, line);
+    return tell(cuda->notes, line);
+}
+
+int an_tune_clock_make(const an_backend *cuda, an_tune_contest *contest)
+{
+    for (int i = 0; i < 2; i++) {
+        int rc = an_cuda_check(cudaEventCreateWithFlags(&contest->proof.clock[i], cudaEventDefault),
+                               "make an event on cuda:%d", cuda->device);
+        if (rc)
+            return rc;
+    }
+    return AN_OK;
+}
+
+void an_tune_clock_free(an_tune_contest *contest)
+{
+    for (int i = 0; i < 2; i++) {
+        if (contest->proof.clock[i])
+            (void)cudaEventDestroy(contest->proof.clock[i]);
+        contest->proof.clock[i] = NULL;
+    }
 }
 
 /* A candidate as the proof runs it. */
@@ -116,18 +137,49 @@ static int entrant_run(void *context)
     return e->contest->run(e->contest->context, e->candidate);
 }
 
-int an_tune_prove(const an_backend *cuda, const an_tune_contest *contest, int candidate, bool *passed)
+/* Enters the time of a candidate that passed, or was too slow to be of interest. */
+static void time_enter(an_tune_contest *contest, int candidate, bool passed, double microseconds)
+{
+    if (passed)
+        contest->times[candidate] = microseconds;
+    if (!passed || (contest->best > 0 && microseconds >= CLEARLY * contest->best)) {
+        contest->stale++;
+        return;
+    }
+    contest->best = microseconds;
+    contest->stale = 0;
+}
+
+static int refusal_tell(const an_backend *cuda, const an_tune_contest *contest, int candidate, bool inexact,
+                        const char *why)
+{
+    char line[LINE];
+    const char *name = contest->name(contest->context, candidate);
+    if (inexact)
+        snprintf(line, sizeof line, "%s's kernel '%s' sums less exactly than asked for, so it is not used for %s: %s",
+                 contest->library, name, contest->operation, why);
+    else
+        snprintf(line, sizeof line, "%s's kernel '%s' is not used for %s: %s", contest->library, name,
+                 contest->operation, why);
+    return tell(inexact ? cuda->remarks : cuda->notes, line);
+}
+
+int an_tune_prove(const an_backend *cuda, an_tune_contest *contest, int candidate, bool *passed)
 {
     entrant e = {contest, candidate};
     an_proof_verdict verdict;
-    char why[AN_PROOF_WHY], line[LINE];
-    int rc = an_proof_try(&contest->proof, entrant_run, &e, &verdict, why);
+    double microseconds = 0;
+    char why[AN_PROOF_WHY];
+    contest->proof.most = SLOW * contest->best;
+    int rc = an_proof_try(&contest->proof, entrant_run, &e, &verdict, &microseconds, why);
     *passed = !rc && verdict == AN_PROOF_PASSED;
-    if (rc || verdict != AN_PROOF_FAILED)
+    if (rc)
         return rc;
-    snprintf(line, sizeof line, "%s's kernel '%s' is not used for %s: %s", contest->library,
-             contest->name(contest->context, candidate), contest->operation, why);
-    return tell(cuda, line);
+    if (contest->proof.clock[0] && (*passed || verdict == AN_PROOF_SLOW))
+        time_enter(contest, candidate, *passed, microseconds);
+    if (verdict != AN_PROOF_INEXACT && verdict != AN_PROOF_FAILED)
+        return AN_OK;
+    return refusal_tell(cuda, contest, candidate, verdict == AN_PROOF_INEXACT, why);
 }
 
 int an_tune_none(const an_tune_contest *contest)
@@ -147,6 +199,7 @@ static int ascending(const void *one, const void *other)
 typedef struct {
     cudaEvent_t events[RUNS][AN_TUNE_CANDIDATES + 1]; /* before each candidate, and after the last */
     int count;
+    bool out[AN_TUNE_CANDIDATES]; /* does not run: it is too slow */
 } race;
 
 static int events_make(race *r, const an_backend *cuda)
@@ -171,7 +224,7 @@ static int round_run(const race *r, const an_backend *cuda, const an_tune_contes
 {
     int rc = an_cuda_record(r->events[round][0], cuda->compute);
     for (int i = 0; i < r->count && !rc; i++) {
-        rc = contest->run(contest->context, i);
+        rc = r->out[i] ? AN_OK : contest->run(contest->context, i);
         if (!rc)
             rc = an_cuda_record(r->events[round][i + 1], cuda->compute);
     }
@@ -211,10 +264,15 @@ static int contest_run(const an_backend *cuda, const an_tune_contest *contest, i
 {
     race r = {.count = count};
     int rc = events_make(&r, cuda);
+    for (int i = 0; i < count; i++) {
+        medians[i] = (float)contest->times[i];
+        r.out[i] = contest->times[i] > SLOW * contest->best;
+    }
     if (!rc)
         rc = rounds_run(&r, cuda, contest);
     for (int i = 0; i < count && !rc; i++)
-        rc = median_read(&r, cuda, i, &medians[i]);
+        if (!r.out[i])
+            rc = median_read(&r, cuda, i, &medians[i]);
     events_free(&r);
     return rc;
 }

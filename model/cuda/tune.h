@@ -2,7 +2,10 @@
  * (proof/proof.h) on this device, whether it was chosen before, is the libraries' favourite or one of many; those that
  * pass are measured, while a network is made. The choices are kept in the backend's an_choices, which the caller owns;
  * without, the first that passes is taken. What is not used although a library offers it, and choices that no longer
- * hold, are told in the backend's notes.
+ * hold, are told in the backend's notes; kernels that are passed over because they sum less exactly, in its remarks.
+ *
+ * Measuring takes seconds for a network, so it stops early: a candidate that takes more than twice the time of the best
+ * one is not measured further, and after AN_TUNE_STALE in a row that were no faster than the best, no more are tried.
  *
  * All calls come from the thread that makes the network; they wait for the compute stream. A candidate that its library
  * refuses drops out; a device that fails is an error. */
@@ -13,6 +16,7 @@
 #include "model/cuda/proof/proof.h"
 
 #define AN_TUNE_CANDIDATES 8
+#define AN_TUNE_STALE 4
 #define AN_TUNE_OPERATION 256
 #define AN_TUNE_KEY 512
 
@@ -39,15 +43,22 @@ typedef struct {
     int (*run)(void *context, int candidate);
     void *context;
     an_proof proof; /* begun: its operands are filled and its reference is queued */
+    /* While candidates are proved: the microseconds of those that passed, and of the fastest (0: none); candidates
+     * since then that were no faster. */
+    double times[AN_TUNE_CANDIDATES], best;
+    int stale;
 } an_tune_contest;
+/* Candidates that are proved from now on are timed, too. an_tune_clock_free ends that; a zeroed contest is fine. */
+int an_tune_clock_make(const an_backend *cuda, an_tune_contest *contest);
+void an_tune_clock_free(an_tune_contest *contest);
 /* Writes the key: the device and versions that a choice depends on, and the operation. */
 int an_tune_key(const an_backend *cuda, an_tune_contest *contest);
 /* What was chosen before; NULL: nothing, or the backend keeps no choices. */
 const an_choice *an_tune_kept(const an_backend *cuda, const an_tune_contest *contest);
 /* Tells that a choice no longer holds. */
 int an_tune_kept_tell(const an_backend *cuda, const an_tune_contest *contest, const an_choice *kept);
-/* Compares a candidate with the reference. One that fails is told. */
-int an_tune_prove(const an_backend *cuda, const an_tune_contest *contest, int candidate, bool *passed);
+/* Compares a candidate with the reference. One that fails is told; one that is too slow has not passed. */
+int an_tune_prove(const an_backend *cuda, an_tune_contest *contest, int candidate, bool *passed);
 /* The error if no candidate passes. */
 int an_tune_none(const an_tune_contest *contest);
 /* Finds the fastest of count candidates, all of which have passed, and enters it into the backend's choices. Each is

@@ -119,7 +119,7 @@ static int algorithms_try(field *f, int enough)
     an_algorithm proposals[AN_TUNE_CANDIDATES];
     int found;
     int rc = an_algorithms_propose(&f->product, proposals, AN_TUNE_CANDIDATES, &found);
-    for (int i = 0; i < found && f->count < enough && !rc; i++) {
+    for (int i = 0; i < found && f->count < enough && f->contest.stale < AN_TUNE_STALE && !rc; i++) {
         f->algorithms[f->count] = proposals[i];
         rc = algorithm_prove(f);
     }
@@ -134,6 +134,8 @@ static int choose(field *f)
     int winner = 0;
     int rc = kept_try(f, &microseconds);
     bool measures = f->cuda->choices && !f->count;
+    if (!rc && measures)
+        rc = an_tune_clock_make(f->cuda, &f->contest);
     if (!rc && !f->count)
         rc = algorithms_try(f, measures ? AN_TUNE_CANDIDATES : 1);
     if (!rc && measures)
@@ -151,6 +153,7 @@ int an_tune_matmul(an_backend *cuda, an_matmul *matmul, const an_product *produc
     int rc = field_begin(&f);
     if (!rc)
         rc = choose(&f);
+    an_tune_clock_free(&f.contest);
     an_tune_scratch_free(&f.scratch, cuda);
     if (rc)
         return rc;

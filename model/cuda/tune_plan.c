@@ -123,7 +123,7 @@ static int engines_try(field *f, int enough)
     char names[AN_PLAN_PROPOSALS][AN_PLAN_ENGINE_NAME];
     int count;
     int rc = an_plan_engines(f->spec, f->cuda->properties, names, AN_PLAN_PROPOSALS, &count);
-    for (int i = 0; i < count && f->count < enough && !rc; i++)
+    for (int i = 0; i < count && f->count < enough && f->contest.stale < AN_TUNE_STALE && !rc; i++)
         rc = engine_try(f, names[i]);
     if (rc)
         return rc;
@@ -132,7 +132,9 @@ static int engines_try(field *f, int enough)
 
 static int fastest_find(field *f, int *winner, double *microseconds)
 {
-    int rc = engines_try(f, AN_TUNE_CANDIDATES);
+    int rc = an_tune_clock_make(f->cuda, &f->contest);
+    if (!rc)
+        rc = engines_try(f, AN_TUNE_CANDIDATES);
     for (int i = 0; i < f->count && !rc; i++)
         rc = plan_bind(f, i); /* the workspace may have moved */
     if (rc)
@@ -165,6 +167,7 @@ int an_tune_plan(an_backend *cuda, an_plan *plan, const an_plan_spec *spec)
         rc = choose(f, plan);
     for (int i = 0; i <= AN_TUNE_CANDIDATES; i++)
         an_plan_free(&f->plans[i]);
+    an_tune_clock_free(&f->contest);
     an_tune_scratch_free(&f->scratch, cuda);
     free(f);
     return rc;

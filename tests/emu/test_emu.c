@@ -183,6 +183,26 @@ static cudaError_t convert_start(an_kernel_places at, cudaStream_t stream)
     return an_kernel_convert(&args, stream);
 }
 
+/* 5 x 3 blocks of 4 x 4 pixels of 2 images. */
+static cudaError_t convert_pairs_start(an_kernel_places at, cudaStream_t stream)
+{
+    an_convert_args args = {.at = at,
+                            .h = 20,
+                            .w = 12,
+                            .row = 36,
+                            .image_bytes = 720,
+                            .side = 4,
+                            .rows = an_divisor_of(5),
+                            .columns = an_divisor_of(3),
+                            .groups = an_divisor_of(12),
+                            .line = an_divisor_of(12),
+                            .mean_side = 20,
+                            .mean_plane = 1200,
+                            .words = 1,
+                            .scale = 1};
+    return an_kernel_convert_pairs(&args, stream);
+}
+
 static cudaError_t activate_start(an_kernel_places at, cudaStream_t stream)
 {
     an_activate_args args = {.at = at, .activation = 3, .stored = AN_STORED_BF16};
@@ -395,6 +415,7 @@ static const struct {
     size_t sizes[AN_KERNEL_OUT + AN_KERNEL_IN]; /* bytes of out[0], ..., in[0], ... */
 } launches[] = {
     {"convert", convert_start, ROWS, {ROWS * 16, 0, 0, 0, ROWS * 3, 2 * sizeof(an_image_draw), 8 * 76 * 4}},
+    {"convert_pairs", convert_pairs_start, 2 * ROWS, {ROWS * 192, 0, 0, 0, 1440, 2 * sizeof(an_image_draw), 8 * 4800}},
     {"activate", activate_start, 31, {62}},
     {"slope", slope_start, 4 * CHANNELS, {ROWS * 12, 4 * 12, 0, 0, ROWS * 12}},
     {"bias", bias_start, CHANNELS, {12, 0, 0, 0, 41 * 12}},

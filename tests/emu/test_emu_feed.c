@@ -310,6 +310,76 @@ static void test_spare_channels_are_zero(void **state)
     }
 }
 
+/* Images of h x w pixels as blocks of 4 x 4 pixels that begin pad pixels above and to the left of them. */
+#define PAIR_IMAGES 3
+#define PAIR_SIDE 24 /* at most, of the images; the mean image has two pixels more */
+typedef struct {
+    int h, w, pad, rows, columns;
+    bool mean; /* a mean image, and draws; else one mean, and none */
+} block_case;
+
+static const block_case block_cases[] = {{20, 16, 0, 6, 5, true}, {20, 16, 4, 7, 6, true},  {18, 20, 0, 5, 6, true},
+                                         {17, 24, 4, 7, 8, true}, {19, 20, 8, 7, 9, false}, {24, 20, 0, 6, 5, false}};
+
+static an_convert_args blocks_args(const block_case *c, const uint8_t *pixels, const an_image_draw *draws,
+                                   const float *mean, an_stored stored)
+{
+    int mean_side = PAIR_SIDE + 2;
+    return (an_convert_args){.at = {.in = {pixels, c->mean ? draws : NULL, mean}},
+                             .h = c->h,
+                             .w = c->w,
+                             .row = 3 * c->w,
+                             .image_bytes = (uint32_t)(3 * c->h * c->w),
+                             .side = 4,
+                             .pad = c->pad,
+                             .rows = an_divisor_of((uint32_t)c->rows),
+                             .columns = an_divisor_of((uint32_t)c->columns),
+                             .groups = an_divisor_of(stored == AN_STORED_F32 ? 12 : 6),
+                             .line = an_divisor_of(12),
+                             .mean_side = c->mean ? mean_side : 0,
+                             .mean_plane = (uint32_t)(c->mean ? 3 * mean_side * mean_side : 3 * PAIR_SIDE),
+                             .words = 1,
+                             .scale = 1 / 57.3F,
+                             .stored = stored};
+}
+
+/* The kernel for blocks of 4 x 4 pixels gives the bits of the one for all shapes: also where images end within a block,
+ * and where blocks lie outside. */
+static void test_pairs_of_rows_have_the_same_bits(void **state)
+{
+    (void)state;
+    static uint8_t pixels[PAIR_IMAGES * PAIR_SIDE * PAIR_SIDE * 3] __attribute__((aligned(16)));
+    static float mean[8 * 3 * (PAIR_SIDE + 2) * (PAIR_SIDE + 2)] __attribute__((aligned(16)));
+    enum { MOST = PAIR_IMAGES * 9 * 9 * 48 };
+    static float out[2][MOST] __attribute__((aligned(16)));
+    an_image_draw draws[PAIR_IMAGES] = {{.shift = {1.5F, -2.25F, 0.3F}, .x = 1, .y = 2},
+                                        {.shift = {-0.1F, 0.2F, 7}, .x = 2, .y = 0, .flip = 1},
+                                        {.shift = {0, 0, -3.3F}, .x = 0, .y = 1}};
+    an_rng rng = an_rng_make(4, AN_RNG_TEST, 22, 0);
+    for (size_t i = 0; i < sizeof pixels; i++)
+        pixels[i] = (uint8_t)an_rng_below(&rng, 256);
+    for (size_t i = 0; i < sizeof mean / sizeof *mean; i++)
+        mean[i] = (float)(an_rng_uniform(&rng) * 255);
+    for (size_t k = 0; k < 2 * sizeof block_cases / sizeof *block_cases; k++) {
+        const block_case *c = &block_cases[k / 2];
+        an_convert_args args = blocks_args(c, pixels, draws, mean, k % 2 ? AN_STORED_BF16 : AN_STORED_F32);
+        size_t blocks = (size_t)(PAIR_IMAGES * c->rows * c->columns), size = blocks * 48 * (k % 2 ? 2 : 4);
+        assert_true(an_convert_suits_pairs(&args));
+        memset(out, 0xFF, sizeof out);
+        for (int pairs = 0; pairs < 2; pairs++) {
+            args.at.out[0] = out[pairs];
+            args.at.items = blocks * (pairs ? 2 : args.groups.by);
+            for (uint64_t i = 0; i < args.at.items; i++) {
+                if (pairs)
+                    an_body_convert_pairs(&args, i);
+                else
+                    an_body_convert(&args, i);
+            }
+        }
+        assert_memory_equal(out[0], out[1], size);
+    }
+}
+
 static void test_impossible_conversions_are_refused(void **state)
 {
     (void)state;
@@ -342,6 +412,7 @@ int main(void)
         cmocka_unit_test(test_batches_without_draws),
         cmocka_unit_test(test_announced_draws),
         cmocka_unit_test(test_spare_channels_are_zero),
+        cmocka_unit_test(test_pairs_of_rows_have_the_same_bits),
         cmocka_unit_test(test_impossible_conversions_are_refused),
     };
     (void)emu_violations(NULL, 0); /* from now on collected, and asked for by each test */

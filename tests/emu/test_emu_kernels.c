@@ -317,7 +317,7 @@ static void test_groups_fill_sixteen_bytes(void **state)
 #define ROWS 5
 #define CLASSES 83 /* not a multiple of the lanes */
 
-/* The sum over lanes in the order of kernels.cu: halves of the warp exchange their sums, then quarters, and so on. */
+/* The sum over lanes in the order of launch.h: halves of the warp exchange their sums, then quarters, and so on. */
 static double shuffled_sum(double lanes[LANES])
 {
     for (int half = LANES / 2; half; half /= 2)

@@ -24,7 +24,7 @@
 #define CUDNN_THIRD 4
 #define PROPOSALS 5
 
-static an_buffer notes;
+static an_buffer notes, remarks;
 
 /* Makes the faulty proposal by far the fastest. */
 static void fault_plant(emu_library library, int proposal, emu_fault fault)
@@ -49,6 +49,7 @@ static int clean(void **state)
     faults_clear();
     emu_leftovers_set(0);
     an_buffer_free(&notes);
+    an_buffer_free(&remarks);
     runner_notes = &notes;
     return 0;
 }
@@ -246,11 +247,55 @@ static void test_trainings_match_with_every_fault(void **state)
 static int create(const an_graph *graph, an_choices *choices)
 {
     an_exec *exec = NULL;
-    an_exec_options options = {
-        .devices = "cuda:0", .batch = BATCH, .threads = 1, .training = true, .choices = choices, .notes = &notes};
+    an_exec_options options = {.devices = "cuda:0",
+                               .batch = BATCH,
+                               .threads = 1,
+                               .training = true,
+                               .choices = choices,
+                               .notes = &notes,
+                               .remarks = &remarks};
     int rc = an_exec_create(&exec, graph, &options);
     an_exec_free(exec);
     return rc;
+}
+
+/* A kernel that sums with fewer bits than asked for is not wrong: it is passed over without a warning. */
+static void test_an_engine_that_sums_less_exactly(void **state)
+{
+    (void)state;
+    an_graph graph;
+    an_choices choices = {0};
+    net_make(&graph, 1, 1, 1);
+    fault_plant(EMU_CUDNN, CUDNN_FIRST, EMU_COARSE);
+    assert_int_equal(create(&graph, &choices), AN_OK);
+    assert_int_equal(notes.size, 0);
+    assert_int_equal(an_buffer_append(&remarks, "", 1), AN_OK);
+    assert_non_null(strstr((char *)remarks.data,
+                           "cuDNN's kernel '8' sums less exactly than asked for, so it is not used "
+                           "for a f32 convolution's forward, "));
+    for (size_t i = 0; i < choices.count; i++)
+        if (strstr(choices.items[i].key, "convolution"))
+            assert_string_not_equal(choices.items[i].name, "8");
+    an_choices_free(&choices);
+    runner_no_violations();
+}
+
+/* Ten times as slow: one run shows it if it takes long. Without that, each would run nine times. */
+static void test_slow_kernels_are_not_measured_further(void **state)
+{
+    (void)state;
+    an_graph graph;
+    an_choices choices = {0};
+    net_make(&graph, 1, 1, 1);
+    for (emu_library library = EMU_CUDNN; library <= EMU_CUBLAS; library++)
+        for (int i = 0; i < PROPOSALS; i++)
+            emu_cost(library, i, i == (library == EMU_CUDNN ? CUDNN_FIRST : 0) ? 20000 : 200000);
+    uint64_t before = emu_count().timings;
+    assert_int_equal(create(&graph, &choices), AN_OK);
+    assert_true(choices.count > 3);
+    assert_true(emu_count().timings - before <= choices.count * (2 + 7 + PROPOSALS));
+    an_choices_free(&choices);
+    runner_no_violations();
 }
 
 /* If nothing is right, the error names the operation and what to do. */
@@ -410,6 +455,8 @@ int main(void)
         cmocka_unit_test_setup(test_an_engine_that_leaves_a_value_out, clean),
         cmocka_unit_test_setup(test_a_wrong_algorithm, clean),
         cmocka_unit_test_setup(test_trainings_match_with_every_fault, clean),
+        cmocka_unit_test_setup(test_an_engine_that_sums_less_exactly, clean),
+        cmocka_unit_test_setup(test_slow_kernels_are_not_measured_further, clean),
         cmocka_unit_test_setup(test_nothing_is_used_if_all_are_wrong, clean),
         cmocka_unit_test_setup(test_a_kept_choice_is_compared_again, clean),
         cmocka_unit_test_setup(test_leftover_bits_do_not_matter, clean),

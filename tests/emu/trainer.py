@@ -10,6 +10,7 @@ import json
 import os
 import random
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -188,6 +189,22 @@ def check_graphs(work):
     assert f"{max(processors - 1, 1)} loader threads" in dry, dry  # GPUs leave them to the loader
 
 
+def check_stop(work):
+    """The first signal ends a program that chooses kernels, whether it trains, tries or evaluates, also while it waits for a device."""
+    run = ["--run", f"{work}/cuda"]
+    for command in (["--dry-run", *SMALL], SMALL, ["eval", *run]):
+        for number in (signal.SIGTERM, signal.SIGINT):
+            program = subprocess.Popen([f"{BIN}/an-train", *command, "--devices", "cuda:0", f"{work}/data"], stdout=subprocess.DEVNULL,
+                                       stderr=subprocess.PIPE, text=True, env=dict(environment("cuda:0"), AN_EMU_STALL="1"))
+            try:
+                assert "stalled" in program.stderr.readline(), command
+                program.send_signal(number)
+                assert program.wait(60) == 130, (command, program.returncode)
+            finally:
+                program.kill()
+                program.stderr.close()
+
+
 def check_module(work):
     """The programs do without the module and NVIDIA's libraries; who asks for a GPU then is told what is missing."""
     for program in ("an-ingest", "an-train", "an-show", "an-bench-io"):
@@ -251,6 +268,7 @@ def main(work):
         check_engines(work)
         check_faults(work)
         check_graphs(work)
+        check_stop(work)
         check_lost_device(work)
     _, said = train(work, SMALL, "cuda:99", "none", 2, expect=1)
     assert "no cuda:99: this machine has" in said, said

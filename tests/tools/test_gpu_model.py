@@ -125,6 +125,13 @@ class Count(unittest.TestCase):
         self.assertEqual(count.longest(code), 8)
         self.assertEqual(count.longest(code, never="ISETP"), 3)
 
+    def test_turns_of_nested_loops(self):
+        """From the outermost to the innermost: 2 times 3 times 1.5 loads, and what lies around them."""
+        count = load("gpu-count")
+        code = [(0, "MOV R1"), (0x10, "FADD R1"), (0x20, "LDG R1"), (0x30, "@P2 BRA 0x20"), (0x40, "@P2 BRA 0x10"), (0x50, "@P2 BRA 0x0"),
+                (0x60, "STG.E desc[UR4][R2.64], R8"), (0x70, "EXIT")]
+        self.assertEqual(count.longest(code, turns=(2, 3, 1.5)), 2 * (1 + 3 * (1 + 1.5 * 2 + 1) + 1) + 2)
+
     def test_divergence_is_no_jump(self):
         """BRA.DIV leaves only where lanes have parted; the way goes on behind it."""
         count = load("gpu-count")
@@ -133,13 +140,13 @@ class Count(unittest.TestCase):
 
     def test_command(self):
         """A stand-in for cuobjdump, which not every machine has; without it the tool says what to install. The inner loop is gone through
-        as often as pool5's loads say: 15 times."""
+        as often as pool5's loads say: 25 times."""
         with tempfile.TemporaryDirectory() as folder:
             (Path(folder) / "dump").write_text(f"#!/bin/sh\ncat <<'END'\n{LISTING.replace('tiny', 'peaks')}\nEND\n")
             (Path(folder) / "dump").chmod(0o755)
             said = run("gpu-count", "kernels.o", CUOBJDUMP=f"{folder}/dump")
             self.assertEqual(said.returncode, 0, said.stderr)
-            self.assertRegex(said.stdout, r"(?m)^\| peaks \| conv5: pooling \| 51 \| 0\.7 \| 0\.1 us \| 14\.6 MB, 5 us \| bytes \|$")
+            self.assertRegex(said.stdout, r"(?m)^\| peaks \| conv5: pooling \| 81 \| 0\.5 \| 0\.1 us \| 14\.6 MB, 5 us \| bytes \|$")
             self.assertRegex(said.stdout, r"(?m)^\| bare \|  \| 2, loops once \|")
             missing = run("gpu-count", "kernels.o", CUOBJDUMP=f"{folder}/none")
         self.assertEqual(missing.returncode, 77)

@@ -107,6 +107,29 @@ static void test_a_run_keeps_its_own(void **state)
     clean();
 }
 
+static void count_told(void *context)
+{
+    ++*(int *)context;
+}
+
+/* Whoever waits is told of what was measured, and of nothing else. */
+static void test_measured_choices_are_told(void **state)
+{
+    (void)state;
+    int told = 0;
+    an_choices choices = {.told = count_told, .context = &told};
+    char key[] = "a product", name[] = "7";
+    an_choice measured = {.key = key, .name = name, .used = true, .measured = true}, kept = measured;
+    kept.measured = false;
+    put(&choices, "from a file", "8", false);
+    assert_int_equal(an_choices_replace(&choices, &kept), AN_OK);
+    assert_int_equal(told, 0);
+    assert_int_equal(an_choices_replace(&choices, &measured), AN_OK);
+    assert_int_equal(an_choices_replace(&choices, &measured), AN_OK);
+    assert_int_equal(told, 2);
+    an_choices_free(&choices);
+}
+
 static void test_nothing_is_written_for_nothing(void **state)
 {
     (void)state;
@@ -168,6 +191,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_choices_come_back),
         cmocka_unit_test(test_a_run_keeps_its_own),
+        cmocka_unit_test(test_measured_choices_are_told),
         cmocka_unit_test(test_nothing_is_written_for_nothing),
         cmocka_unit_test(test_damage_is_survived),
         cmocka_unit_test(test_a_cache_that_cannot_be_written_is_noted),

@@ -296,6 +296,30 @@ static void test_dry_run_tells_parameters_and_speed(void **state)
     snprintf(parameters, sizeof(parameters), " %llu ", (unsigned long long)an_graph_parameters(&session.graph));
     assert_non_null(strstr((char *)text.data, parameters));
     assert_non_null(strstr((char *)text.data, "images/s"));
+    assert_non_null(strstr((char *)text.data, " ms a step of "));
+    an_buffer_free(&text);
+}
+
+static void test_dry_run_as_json(void **state)
+{
+    (void)state;
+    an_buffer text = {0};
+    an_train_config asked = *session.config;
+    const an_train_config *before = session.config;
+    asked.json = true;
+    session.config = &asked;
+    assert_int_equal(an_session_dry_run(&session, &text), AN_OK);
+    session.config = before;
+    assert_int_equal(an_buffer_append(&text, "", 1), AN_OK);
+    unsigned long long parameters;
+    double milliseconds, images;
+    const char *found = strstr((char *)text.data, "\"milliseconds\": ");
+    assert_int_equal(sscanf((char *)text.data, "{\"event\": \"dry_run\", \"parameters\": %llu,", &parameters), 1);
+    assert_int_equal(parameters, an_graph_parameters(&session.graph));
+    assert_non_null(found);
+    assert_int_equal(sscanf(found, "\"milliseconds\": %lf, \"images_per_second\": %lf", &milliseconds, &images), 2);
+    assert_true(fabs(images * milliseconds / config.batch - 1e3) < 10);
+    assert_null(strchr(strchr((char *)text.data, '\n') + 1, '\n'));
     an_buffer_free(&text);
 }
 
@@ -332,6 +356,7 @@ int main(void)
         cmocka_unit_test(test_rate_is_chosen_before_the_explosion),
         cmocka_unit_test(test_find_rate_walks_upwards),
         cmocka_unit_test(test_dry_run_tells_parameters_and_speed),
+        cmocka_unit_test(test_dry_run_as_json),
         cmocka_unit_test(test_profile_table),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

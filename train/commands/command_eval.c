@@ -243,9 +243,11 @@ static int run(const eval_options *o, const char *path)
         rc = open_trained(&e.trained, o, e.dataset);
     if (!rc)
         rc = open_decoding(o, &e);
+    an_stop_at_once(true); /* proving kernels takes seconds and leaves nothing behind */
     if (!rc)
         rc = an_trained_exec(&e.trained, o->devices, o->batch, an_train_compute_threads(o->compute_threads),
                              an_train_decoding_decoder(e.decoding), &e.exec);
+    an_stop_at_once(false);
     if (!rc)
         rc = evaluate(o, &e);
     an_exec_free(e.exec);

@@ -2,10 +2,13 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cpu.h"
 #include "base/error.h"
 #include "base/program/log.h"
+#include "base/program/progress.h"
+#include "base/program/stop.h"
 #include "model/nets/nets.h"
 #include "train/setup/network.h"
 #include "train/state/checkpoint.h"
@@ -84,6 +87,36 @@ an_decode_place an_session_decodes(const an_session *s, const an_dataset *datase
     return s->decoding && !s->host_decodes && same ? AN_DECODE_DEVICE : AN_DECODE_HOST;
 }
 
+/* On a terminal: how many operations' kernels have been chosen by measuring. */
+typedef struct {
+    an_progress progress;
+    uint64_t done;
+} choosing;
+
+static void choosing_told(void *context)
+{
+    choosing *c = context;
+    if (!c->done++)
+        an_progress_start(&c->progress, "choosing kernels", "operations", 0, 0, isatty(STDERR_FILENO) != 1);
+    an_progress_update(&c->progress, c->done, NULL);
+}
+
+static int create_exec(an_session *s, const an_exec_options *options)
+{
+    choosing c = {0};
+    if (!s->config->quiet) {
+        s->choices.told = choosing_told;
+        s->choices.context = &c;
+    }
+    an_stop_at_once(true); /* choosing kernels takes seconds and leaves nothing behind */
+    int rc = an_exec_create(&s->exec, &s->graph, options);
+    an_stop_at_once(false);
+    s->choices.told = NULL;
+    if (c.done)
+        an_progress_finish(&c.progress, c.done, NULL);
+    return rc;
+}
+
 static int open_exec(an_session *s)
 {
     int rc = an_network_build(s->config, s->data.classes, &s->graph);
@@ -96,13 +129,14 @@ static int open_exec(an_session *s)
     options.choices = &s->choices;
     options.notes = &s->notes;
     options.decoder = an_train_decoding_decoder(s->decoding);
+    options.remarks = &s->remarks;
     rc = an_network_idle_options(s->config, &s->notes);
     if (rc)
         return rc;
     rc = an_engines_load(&s->choices, s->config->run, &s->notes);
     if (rc)
         return rc;
-    rc = an_exec_create(&s->exec, &s->graph, &options);
+    rc = create_exec(s, &options);
     if (rc) /* what was found wrong with kernels may explain the failure */
         an_log_lines(AN_LOG_WARNING, (const char *)s->notes.data, s->notes.size);
     if (rc == AN_EUNSUPPORTED)
@@ -138,6 +172,7 @@ void an_session_close(an_session *session)
     session->decoding = NULL;
     an_choices_free(&session->choices);
     an_buffer_free(&session->notes);
+    an_buffer_free(&session->remarks);
     an_train_data_close(&session->data);
 }
 

@@ -14,6 +14,7 @@ typedef struct {
     an_graph graph;
     an_choices choices;          /* of kernels; exec uses it, so it is freed after exec */
     an_buffer notes;             /* warnings for the user, a line each; no zero at the end */
+    an_buffer remarks;           /* likewise, what is no reason to warn: the dry run prints it */
     an_train_decoding *decoding; /* on exec's devices, which uses it; NULL: the loaders decode */
     an_decode_rates rates;       /* measured for --decode auto; 0: not measured */
     bool host_decodes;           /* what auto chose, although the devices could */
@@ -45,7 +46,7 @@ int an_session_loader(const an_session *session, uint64_t step, an_loader **out)
 int an_session_describe(const an_session *session, an_buffer *out);
 
 /* Append parameters, FLOP and memory of each layer and device, the kernels chosen, and the speed of a few steps on
- * blank images. Sets the parameters. */
+ * blank images, queued as training queues them. With --json, parameters and speed as one line. Sets the parameters. */
 int an_session_dry_run(an_session *session, an_buffer *out);
 
 #endif

@@ -1,11 +1,12 @@
-/* Part of bodies.h: images from bytes to inputs of the network. A thread writes 16 bytes of a block. They are made of
- * runs of four values that are neighbours in a row of the image, wherever these lie inside the image and in one row of
- * the block: then their bytes are read at once, as are the four means.
+/* Part of bodies.h: images from bytes to inputs of the network.
  *
- * 128 images of 224 pixels, in blocks of 4 x 4 and bf16, take 19.3 MB of bytes and 39.9 MB of values, and from the
- * cache 77 MB of means. The machine code for compute capability 9.0 has 241 instructions for 16 bytes in the middle of
- * an image, 30 for a value; 132 multiprocessors that start four warps' instructions in each of 1.75e9 cycles a second
- * need 20 us for them, and memory of 3 TB/s 20 us for the bytes. */
+ * Blocks of 4 x 4 pixels, as conv1 reads them: a thread writes two rows of a block, 24 values. Their bytes and their
+ * means are neighbours, so it reads both rows with six loads of 4 bytes and six of 16 at once, and its neighbours read
+ * and write what lies beside that. Whatever else images lie in: a thread writes 16 bytes, made of runs of four values
+ * that are neighbours in a row of the image, wherever these lie inside the image and in one row of the block.
+ *
+ * 128 images of 224 pixels in bf16 take 19.3 MB of bytes, 39.9 MB of values, and 77 MB of means, which stay in the
+ * cache: the mean image's copies take 6.3 MB. */
 #ifndef AN_MODEL_CUDA_KERNELS_CONVERT_H
 #define AN_MODEL_CUDA_KERNELS_CONVERT_H
 
@@ -136,6 +137,67 @@ AN_BODY void an_convert_group(const an_convert_args *a, uint32_t item, an_stored
         p = an_convert_step(a, p, AN_RUN);
     }
     an_group_store(a->at.out[0], stored, (uint64_t)item * (uint64_t)count, count, values);
+}
+
+/* Byte number k of a word as a float. A device puts it below the bits of 2^23: the sum is exact, and so is the
+ * difference. */
+AN_BODY float an_byte_float(uint32_t word, int k)
+{
+#ifdef __CUDA_ARCH__
+    return __uint_as_float(__byte_perm(word, 0x4B000000U, 0x7440U | (uint32_t)k)) - 8388608.0F;
+#else
+    return (float)(word >> (8 * k) & 0xFF);
+#endif
+}
+
+#define AN_BLOCK_LINE 12 /* values in a row of a block of 4 x 4 pixels */
+
+/* Two rows of a block that lie in the image, from row y and value v on. Nothing is computed before all is asked for. */
+AN_BODY void an_convert_lines(const an_convert_args *a, const an_convert_image *image, int y, int v, float *out)
+{
+    float mean[2 * AN_BLOCK_LINE];
+    uint32_t words[2 * AN_BLOCK_LINE / 4];
+    AN_UNROLL for (int line = 0; line < 2; line++)
+    {
+        int f = image->mean_first + (y + line) * a->mean_side * 3 + v, copy = f & 3, first = line * AN_BLOCK_LINE;
+        const uint8_t *bytes = image->bytes + ((y + line) * a->row + v);
+        AN_UNROLL for (int k = 0; k < AN_BLOCK_LINE; k += 4) words[(first + k) / 4] = an_convert_bytes(bytes + k, 1);
+        an_group_load(image->mean, AN_STORED_F32, (uint64_t)copy * a->mean_plane + (uint64_t)(f - copy), AN_BLOCK_LINE,
+                      mean + first);
+    }
+    AN_UNROLL for (int k = 0; k < 2 * AN_BLOCK_LINE; k++)
+    {
+        out[k] = ((an_byte_float(words[k / 4], k % 4) - mean[k]) + image->shift[k % 3]) * a->scale;
+    }
+}
+
+/* Two rows of a block of 4 x 4 pixels. Where the image ends within them, they are converted group by group. */
+AN_BODY void an_convert_pair(const an_convert_args *a, uint32_t item, an_stored stored)
+{
+    uint32_t block = item / 2, line = an_divide(block, a->columns), column = block - line * a->columns.by;
+    uint32_t n = an_divide(line, a->rows), row = line - n * a->rows.by;
+    int y = (int)(row * 4 + item % 2 * 2) - a->pad, v = ((int)column * 4 - a->pad) * 3;
+    int count = stored == AN_STORED_F32 ? 4 : 8, groups = 2 * AN_BLOCK_LINE / count;
+    float values[2 * AN_BLOCK_LINE];
+    if (y >= 0 && y + 2 <= a->h && v >= 0 && v + AN_BLOCK_LINE <= a->row) {
+        an_convert_image image = an_convert_image_of(a, n, 0);
+        an_convert_lines(a, &image, y, v, values);
+    } else if (y + 2 <= 0 || y >= a->h || v + AN_BLOCK_LINE <= 0 || v >= a->row) {
+        AN_UNROLL for (int k = 0; k < 2 * AN_BLOCK_LINE; k++) values[k] = 0;
+    } else {
+        for (int g = 0; g < groups; g++)
+            an_convert_group(a, item * (uint32_t)groups + (uint32_t)g, stored, count, 1);
+        return;
+    }
+    an_group_store(a->at.out[0], stored, (uint64_t)item * (2 * AN_BLOCK_LINE), 2 * AN_BLOCK_LINE, values);
+}
+
+AN_BODY void an_body_convert_pairs(const an_convert_args *a, uint64_t i)
+{
+    if (a->stored == AN_STORED_F32)
+        an_convert_pair(a, (uint32_t)i, AN_STORED_F32);
+    else
+        an_convert_pair(a, (uint32_t)i, AN_STORED_BF16);
 }
 
 AN_BODY void an_body_convert(const an_convert_args *a, uint64_t i)

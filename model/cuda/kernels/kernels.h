@@ -75,7 +75,8 @@ static inline an_divisor an_divisor_of(uint32_t by)
  *           of the image mirrored left to right. If all pixels have one mean, the image is a row of w pixels, and there
  *           are four copies
  *   out[0]  y, N x rows x columns x values of a block; values beyond side * side * 3 are zero
- * Items: groups of 16 bytes of y, below 2^31. */
+ * Items: of convert groups of 16 bytes of y, of convert_pairs two rows of a block; below 2^31. convert_pairs is for
+ * images of which an_convert_suits_pairs says so. */
 typedef struct {
     an_kernel_places at;
     int h, w, row;        /* row: values in a row of an image, 3 w */
@@ -91,6 +92,12 @@ typedef struct {
     float scale;
     an_stored stored;
 } an_convert_args;
+
+/* Blocks of 4 x 4 pixels that hold nothing beside them, with bytes that can be read four at a time. */
+static inline int an_convert_suits_pairs(const an_convert_args *a)
+{
+    return a->words && a->side == 4 && (int)a->groups.by == (a->stored == AN_STORED_F32 ? 12 : 6);
+}
 
 /* y = activation(y), in place.
  *   out[0]  y, any shape
@@ -462,6 +469,7 @@ typedef struct {
 /* All kernels with their arguments. WARP: a warp of 32 threads works on each item; KERNEL: one thread does. */
 #define AN_KERNELS(KERNEL, WARP)                                                                                       \
     KERNEL(convert, an_convert_args)                                                                                   \
+    KERNEL(convert_pairs, an_convert_args)                                                                             \
     KERNEL(activate, an_activate_args)                                                                                 \
     KERNEL(slope, an_slope_args)                                                                                       \
     WARP(bias, an_bias_args)                                                                                           \

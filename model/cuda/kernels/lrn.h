@@ -4,11 +4,28 @@
 
 #include "model/cuda/kernels/values.h"
 
-/* Returns s^-beta and sets next to s^(-beta - 1). The usual beta of 3/4 takes two square roots instead of powf, whose
- * logarithm is slow on a device. */
+/* s^exponent on a device, by the instructions for logarithm and power of 2. s is at least about 1, so the error of
+ * either is a few units of the last place. */
+#ifdef __CUDA_ARCH__
+AN_BODY float an_lrn_device_power(float s, float exponent)
+{
+    float log, power;
+    asm("lg2.approx.ftz.f32 %0, %1;" : "=f"(log) : "f"(s));
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(power) : "f"(exponent * log));
+    return power;
+}
+#endif
+
+/* Returns s^-beta and sets next to s^(-beta - 1). The usual beta of 3/4 takes two square roots instead of powf. */
 AN_BODY float an_lrn_power(float s, float beta, float *next)
 {
     float power;
+#ifdef __CUDA_ARCH__
+    if (beta == 0.75F) {
+        *next = an_lrn_device_power(s, -1.75F);
+        return *next * s;
+    }
+#endif
     if (beta == 0.75F) {
         float root = an_root(s);
         power = root * root * an_root(root);
@@ -18,6 +35,32 @@ AN_BODY float an_lrn_power(float s, float beta, float *next)
         *next = power / s;
     }
     return power;
+}
+
+/* What a channel with the sum s, the value x and the gradient dy contributes to the formula below: dy s^-beta, and
+ * dy x s^(-beta - 1). */
+typedef struct {
+    float direct, through;
+} an_lrn_terms;
+
+AN_BODY an_lrn_terms an_lrn_terms_of(float s, float beta, float x, float dy)
+{
+    float next;
+    (void)an_lrn_power(s, beta, &next);
+    float slope = dy * next;
+    an_lrn_terms terms = {slope * s, slope * x};
+    return terms;
+}
+
+/* s^-3/4 alone. */
+AN_BODY float an_lrn_power_usual(float s)
+{
+#ifdef __CUDA_ARCH__
+    return an_lrn_device_power(s, -0.75F);
+#else
+    float next;
+    return an_lrn_power(s, 0.75F, &next);
+#endif
 }
 
 /* The first and the last channel whose normalisation window contains channel. */
@@ -68,19 +111,21 @@ AN_BODY void an_lrn_back_one(const an_lrn_back_args *args, uint64_t i)
     int channel = (int)(i % (uint64_t)a->channels), first, last;
     const void *sums = a->at.in[1];
     uint64_t row = i / (uint64_t)a->channels;
-    uint64_t x = an_rows_index(&a->from, row, channel), y = an_rows_index(&a->to, row, channel);
-    float through = 0, next;
+    uint64_t x = an_rows_index(&a->from, row, channel);
+    float through = 0, direct = 0;
     an_lrn_range(a, channel, &first, &last);
     for (int step = 0; step < a->size; step++) {
         int c = channel + an_lrn_away(channel, a->size / 2, step);
         if (c < first || c > last)
             continue;
         uint64_t j = an_rows_index(&a->to, row, c);
-        (void)an_lrn_power(an_load(sums, AN_STORED_F32, j), a->beta, &next);
-        through += an_load(a->at.in[2], a->stored, j) *
-                   an_load(a->at.in[0], a->stored, an_rows_index(&a->from, row, c)) * next;
+        an_lrn_terms terms = an_lrn_terms_of(an_load(sums, AN_STORED_F32, j), a->beta,
+                                             an_load(a->at.in[0], a->stored, an_rows_index(&a->from, row, c)),
+                                             an_load(a->at.in[2], a->stored, j));
+        through += terms.through;
+        if (c == channel)
+            direct = terms.direct;
     }
-    float direct = an_load(a->at.in[2], a->stored, y) * an_lrn_power(an_load(sums, AN_STORED_F32, y), a->beta, &next);
     float slope = direct - 2 * a->alpha * a->beta * an_load(a->at.in[0], a->stored, x) * through;
     an_put(a->at.out[0], a->stored, x, slope, args->accumulate);
 }
@@ -144,7 +189,7 @@ AN_BODY void an_lrn_group(const an_lrn_args *a, uint64_t i, an_stored stored, in
 AN_BODY void an_lrn_back_group(const an_lrn_back_args *args, uint64_t i, an_stored stored, int count)
 {
     const an_lrn_args *a = &args->lrn;
-    float x[AN_LRN_ROOM], dy[AN_LRN_ROOM], sums[AN_LRN_ROOM], through[AN_LRN_ROOM], powers[AN_LRN_ROOM], slope[8];
+    float x[AN_LRN_ROOM], dy[AN_LRN_ROOM], sums[AN_LRN_ROOM], through[AN_LRN_ROOM], direct[AN_LRN_ROOM], slope[8];
     int channel;
     uint64_t row = an_lrn_row(a, i, count, &channel);
     int within = channel % a->width;
@@ -154,14 +199,14 @@ AN_BODY void an_lrn_back_group(const an_lrn_back_args *args, uint64_t i, an_stor
     an_lrn_load(a, a->at.in[1], AN_STORED_F32, to, within, count, 1, sums);
     AN_UNROLL for (int k = 0; k < count + 2 * AN_LRN_HALF; k++)
     {
-        float next;
-        powers[k] = an_lrn_power(sums[k], a->beta, &next);
-        through[k] = dy[k] * x[k] * next;
+        an_lrn_terms terms = an_lrn_terms_of(sums[k], a->beta, x[k], dy[k]);
+        direct[k] = terms.direct;
+        through[k] = terms.through;
     }
     AN_UNROLL for (int k = 0; k < count; k++)
     {
-        float direct = dy[AN_LRN_HALF + k] * powers[AN_LRN_HALF + k];
-        slope[k] = direct - 2 * a->alpha * a->beta * x[AN_LRN_HALF + k] * an_lrn_sum(through, k, a->size / 2);
+        slope[k] =
+            direct[AN_LRN_HALF + k] - 2 * a->alpha * a->beta * x[AN_LRN_HALF + k] * an_lrn_sum(through, k, a->size / 2);
     }
     an_group_put(a->at.out[0], stored, from, count, slope, args->accumulate);
 }

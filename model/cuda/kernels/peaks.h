@@ -129,6 +129,16 @@ AN_BODY int32_t an_single_order(int32_t bits)
     return bits ^ (bits >> 31 & 0x7FFFFFFF);
 }
 
+/* The lower (or upper) half of a word, above a rank. */
+AN_BODY int32_t an_half_ranked(uint32_t pair, int upper, uint32_t rank)
+{
+#ifdef __CUDA_ARCH__
+    return (int32_t)__byte_perm(rank, pair, upper ? 0x7610 : 0x5410);
+#else
+    return (int32_t)((upper ? pair & 0xFFFF0000U : pair << 16) | rank);
+#endif
+}
+
 /* The peaks of count values at one position. */
 AN_BODY void an_peaks_of(an_stored stored, int count, const float *values, int position, an_peak *out)
 {
@@ -137,8 +147,8 @@ AN_BODY void an_peaks_of(an_stored stored, int count, const float *values, int p
     {
         if (stored == AN_STORED_BF16) {
             uint32_t pair = an_pair_order(an_bf16_pair(values[k], values[k + 1]));
-            out[k].value = (int32_t)(pair << 16 | (uint32_t)rank);
-            out[k + 1].value = (int32_t)((pair & 0xFFFF0000U) | (uint32_t)rank);
+            out[k].value = an_half_ranked(pair, 0, (uint32_t)rank);
+            out[k + 1].value = an_half_ranked(pair, 1, (uint32_t)rank);
         } else {
             AN_UNROLL for (int j = k; j < k + 2; j++)
             {
@@ -163,7 +173,9 @@ typedef struct {
 } an_peaks_place;
 
 /* Normalises the pixels of a column and takes their maximum for each of the two rows. Positions are those of a window
- * whose first column this is. */
+ * whose first column this is and whose first row is the upper one's, so in the lower row they are
+ * AN_PEAK_LOWER too great. */
+#define AN_PEAK_LOWER 6
 AN_BODY void an_peaks_column(const an_peaks_args *a, const an_peaks_place *p, int x, an_stored stored, int count,
                              int normalised, an_peak peaks[2][8])
 {
@@ -174,27 +186,29 @@ AN_BODY void an_peaks_column(const an_peaks_args *a, const an_peaks_place *p, in
         an_halo_load(p->from, stored, p->rows[row] + column, halo, p->sides, words[row]);
     AN_UNROLL for (int row = 0; row < 5; row++)
     {
-        float values[12], sums[8], next;
+        float values[12], sums[8];
         an_peak found[8];
         AN_UNROLL for (int k = 0; k < count + 2 * halo; k++) values[k] = an_word_value(words[row], stored, k);
         if (normalised) {
             an_lrn_squares(values, count, sums);
             AN_UNROLL for (int k = 0; k < count; k++) values[k] =
-                values[k + 2] * an_lrn_power(a->k + a->alpha * sums[k], 0.75F, &next);
+                values[k + 2] * an_lrn_power_usual(a->k + a->alpha * sums[k]);
         }
+        an_peaks_of(stored, count, values, row * 3 + beyond + (row < 2 ? p->beyond[row] : 0), found);
         AN_UNROLL for (int half = 0; half < 2; half++)
         {
             int first = row == 2 * half;
             if (row < 2 * half || row > 2 * half + 2)
                 continue;
-            an_peaks_of(stored, count, values, (row - 2 * half) * 3 + beyond + (row < 2 ? p->beyond[row] : 0), found);
             AN_UNROLL for (int k = 0; k < count; k++) peaks[half][k] =
                 first ? found[k] : an_peak_max(stored, peaks[half][k], found[k]);
         }
     }
 }
 
-AN_BODY void an_peaks_store(const an_peaks_args *a, uint64_t to, an_stored stored, int count, const an_peak *peaks)
+/* lower: the row is the lower one. */
+AN_BODY void an_peaks_store(const an_peaks_args *a, uint64_t to, int lower, an_stored stored, int count,
+                            const an_peak *peaks)
 {
     int taken[8];
     an_sixteen v;
@@ -208,7 +222,7 @@ AN_BODY void an_peaks_store(const an_peaks_args *a, uint64_t to, an_stored store
         }
     }
     AN_UNROLL for (int k = 0; k < count; k++) taken[k] =
-        AN_PEAK_RANK - ((stored == AN_STORED_BF16 ? peaks[k].value : peaks[k].rank) & 0xFF);
+        AN_PEAK_RANK - lower * AN_PEAK_LOWER - ((stored == AN_STORED_BF16 ? peaks[k].value : peaks[k].rank) & 0xFF);
     an_sixteen_store(a->at.out[0], stored, to, v);
     if (a->at.out[1])
         an_taken_store(a->at.out[1], to, count, taken);
@@ -222,7 +236,7 @@ AN_BODY void an_peaks_end(const an_peaks_args *a, const an_peaks_place *p, int s
     AN_UNROLL for (int half = 0; half < 2; half++)
     {
         if (stores && p->oy + half < a->oh)
-            an_peaks_store(a, to + (uint64_t)half * row_size, stored, count, best[half]);
+            an_peaks_store(a, to + (uint64_t)half * row_size, half, stored, count, best[half]);
         AN_UNROLL for (int k = 0; k < count; k++) best[half][k] = column[half][k];
     }
 }

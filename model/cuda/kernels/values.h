@@ -11,8 +11,10 @@
 
 #ifdef __CUDACC__
 #define AN_UNROLL _Pragma("unroll")
+#define AN_NO_UNROLL _Pragma("unroll 1")
 #else
 #define AN_UNROLL
+#define AN_NO_UNROLL
 #endif
 
 /* Told of every access to memory: its address and size. A device compiles it to nothing; the tests' emulator compares

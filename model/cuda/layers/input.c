@@ -45,6 +45,8 @@ static int convert(input_op *input, uint32_t count)
     args.at.items = input->image_items * count;
     args.at.in[0] = input->pixels[slot];
     args.at.in[1] = input->drawn[slot];
+    if (an_convert_suits_pairs(&args))
+        return an_cuda_launched(an_kernel_convert_pairs(&args, input->op.cuda->compute), &input->op, "convert_pairs");
     return an_cuda_launched(an_kernel_convert(&args, input->op.cuda->compute), &input->op, "convert");
 }
 
@@ -270,7 +272,6 @@ static int input_prepare(an_op *op)
     size_t bytes = an_stored_size(y->stored);
     int line = COLOURS * blocks.side;
     args->at.out[0] = y->data;
-    input->image_items = an_cuda_tensor_items(y) / (uint64_t)y->n * bytes / 16;
     args->h = y->h;
     args->w = y->w;
     args->row = COLOURS * y->w;
@@ -284,6 +285,11 @@ static int input_prepare(an_op *op)
     args->words = line % 4 == 0 && COLOURS * blocks.pad % 4 == 0 && args->row % 4 == 0;
     args->scale = (float)op->cuda->conversion.scale;
     args->stored = y->stored;
+    input->image_items = an_cuda_tensor_items(y) / (uint64_t)y->n;
+    if (an_convert_suits_pairs(args))
+        input->image_items /= (uint64_t)(2 * line);
+    else
+        input->image_items = input->image_items * bytes / 16;
     return AN_OK;
 }
 

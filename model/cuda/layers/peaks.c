@@ -1,7 +1,9 @@
 /* Which poolings compute more than themselves, and how their kernels are called. */
+#include <stdint.h>
+
 #include "model/cuda/cuda.h"
 
-#define THREADS 1024 /* that are wanted for each processor of the device, when pooling forward */
+#define THREADS 512 /* that the registers of a processor of the device have room for, when pooling forward */
 
 /* The normalisation that a pooling computes, or NULL. */
 static const an_op *normalisation_of(const an_op *pool)
@@ -23,12 +25,22 @@ static int group_of(const an_op *pool)
     return an_kernel_group(y->stored, y->stored_c / (lrn && lrn->node.groups > parts ? lrn->node.groups : parts));
 }
 
-/* More items than the device needs would only read more columns twice. */
+/* An item of k columns of y walks over 2 k + 1 of x, so fewer and longer items do less work; but each that does not
+ * find room at once waits for a whole one to end. Of all widths the one that ends first. */
 static int across_of(const an_op *pool, const an_peaks_args *args)
 {
     uint64_t whole = (uint64_t)args->n * (uint64_t)((args->oh + 1) / 2) * (uint64_t)(args->channels / args->group);
-    uint64_t parts = ((uint64_t)pool->cuda->processors * THREADS + whole - 1) / whole, columns = (uint64_t)args->ow;
-    return parts < columns ? (int)((columns + parts - 1) / parts) : 1;
+    uint64_t room = (uint64_t)pool->cuda->processors * THREADS, least = UINT64_MAX;
+    int best = args->ow;
+    for (int across = args->ow; across > 0; across--) {
+        uint64_t items = whole * (uint64_t)((args->ow + across - 1) / across);
+        uint64_t steps = (items + room - 1) / room * (uint64_t)(2 * across + 1);
+        if (steps < least) {
+            least = steps;
+            best = across;
+        }
+    }
+    return best;
 }
 
 static an_peaks_args arguments(const an_op *pool)

@@ -9,6 +9,10 @@
 #include "model/cuda/library/check.h"
 #include "model/cuda/proof/proof_private.h"
 
+/* What a kernel may be off by that only sums with fewer bits than asked for: proof.h. */
+#define INEXACT_MOST 4
+#define INEXACT_PLACES (AN_PROOF_PLACES / 8)
+
 #define NOT_A_NUMBER 0xFF /* each byte of one, in fp32 and in bf16 */
 
 an_proof_point *an_proof_points(const an_proof *proof)
@@ -98,16 +102,51 @@ static int wait(const an_proof *proof)
     return an_cuda_check(cudaStreamSynchronize(proof->stream), "wait for a kernel that is tried");
 }
 
+static int clock_record(const an_proof *proof, int number)
+{
+    return proof->clock[number] ? an_cuda_check(cudaEventRecord(proof->clock[number], proof->stream), "record an event")
+                                : AN_OK;
+}
+
+static int clock_read(const an_proof *proof, double *microseconds)
+{
+    float milliseconds = 0;
+    *microseconds = 0;
+    if (!proof->clock[0])
+        return AN_OK;
+    int rc = wait(proof);
+    if (!rc)
+        rc = an_cuda_check(cudaEventElapsedTime(&milliseconds, proof->clock[0], proof->clock[1]), "read a clock");
+    *microseconds = (double)milliseconds * 1e3;
+    return rc;
+}
+
+static bool is_too_slow(const an_proof *proof, int number, double microseconds)
+{
+    return proof->most > 0 && microseconds > proof->most && (number > 0 || microseconds > AN_PROOF_PATIENCE);
+}
+
 /* One run of the kernel. Where its library refuses it, the device may have failed as well, which is an error. */
-static int run_once(const an_proof *proof, int number, int (*run)(void *context), void *context, bool *refused)
+static int run_once(const an_proof *proof, int number, int (*run)(void *context), void *context,
+                    an_proof_verdict *verdict, double *microseconds)
 {
     int rc = result_prepare(proof);
+    if (!rc)
+        rc = clock_record(proof, 0);
     if (rc)
         return rc;
-    *refused = run(context) < 0;
-    if (*refused)
+    if (run(context) < 0) {
+        *verdict = AN_PROOF_REFUSED;
         return wait(proof);
-    return digest(proof, number);
+    }
+    rc = clock_record(proof, 1);
+    if (!rc)
+        rc = digest(proof, number);
+    if (!rc)
+        rc = clock_read(proof, microseconds);
+    if (is_too_slow(proof, number, *microseconds))
+        *verdict = AN_PROOF_SLOW;
+    return rc;
 }
 
 /* What comes back from the device. */
@@ -130,42 +169,56 @@ static int fetch(const an_proof *proof, findings *found)
     return wait(proof);
 }
 
+/* The places where a result is not what it should be. */
+typedef struct {
+    int count;
+    double worst; /* by how many times the bound */
+} faults;
+
+static faults faults_of(const findings *found)
+{
+    faults f = {0, 0};
+    for (int i = 0; i < AN_PROOF_PLACES; i++)
+        if (!(found->errors[i] <= 1)) { /* or is no number */
+            f.count++;
+            f.worst = isnan(found->errors[i]) ? INFINITY : fmax(f.worst, found->errors[i]);
+        }
+    return f;
+}
+
 static an_proof_verdict judge(const findings *found, uint64_t gaps, char why[AN_PROOF_WHY])
 {
     unsigned long long lost = 0;
-    int wrong = 0;
-    double worst = 0;
+    faults wrong = faults_of(found);
     for (int i = 0; i < AN_PROOF_DIGESTS; i++)
         lost += found->digests[0][i].lost;
-    for (int i = 0; i < AN_PROOF_PLACES; i++)
-        if (!(found->errors[i] <= 1)) { /* or is no number */
-            wrong++;
-            worst = fmax(worst, found->errors[i]);
-        }
     if (lost > gaps)
         snprintf(why, AN_PROOF_WHY, "%llu values of its result are missing or infinite", lost - gaps);
     else if (lost < gaps)
         snprintf(why, AN_PROOF_WHY, "it writes %llu values beside its result", gaps - lost);
-    else if (wrong)
+    else if (wrong.worst > INEXACT_MOST || wrong.count > INEXACT_PLACES)
         snprintf(why, AN_PROOF_WHY,
-                 "%d of %d values of its result are wrong, by up to %.3g times what rounding explains", wrong,
-                 AN_PROOF_PLACES, worst);
+                 "%d of %d values of its result are wrong, by up to %.3g times what rounding explains", wrong.count,
+                 AN_PROOF_PLACES, wrong.worst);
     else if (memcmp(found->digests[0], found->digests[1], sizeof found->digests[0]) != 0)
         snprintf(why, AN_PROOF_WHY, "its result is not the same twice");
-    else
+    else if (wrong.count) {
+        snprintf(why, AN_PROOF_WHY, "%d of %d values are off by up to %.3g times what is allowed", wrong.count,
+                 AN_PROOF_PLACES, wrong.worst);
+        return AN_PROOF_INEXACT;
+    } else
         return AN_PROOF_PASSED;
     return AN_PROOF_FAILED;
 }
 
 int an_proof_try(const an_proof *proof, int (*run)(void *context), void *context, an_proof_verdict *verdict,
-                 char why[AN_PROOF_WHY])
+                 double *microseconds, char why[AN_PROOF_WHY])
 {
-    bool refused = false;
     int rc = AN_OK;
-    *verdict = AN_PROOF_REFUSED;
-    for (int number = 0; number < 2 && !rc && !refused; number++)
-        rc = run_once(proof, number, run, context, &refused);
-    if (rc || refused)
+    *verdict = AN_PROOF_PASSED;
+    for (int number = 0; number < 2 && !rc && *verdict == AN_PROOF_PASSED; number++)
+        rc = run_once(proof, number, run, context, verdict, microseconds);
+    if (rc || *verdict != AN_PROOF_PASSED)
         return rc;
     rc = compare(proof);
     if (rc)

@@ -21,7 +21,8 @@
  * (largest delay before an operation, in microseconds; 20), AN_EMU_LOST (all devices fail after so many operations),
  * AN_EMU_COST=2:500,3:500 (cuDNN's proposals take so many microseconds longer on the devices' clocks),
  * AN_EMU_FAULT=0:1:3,1:0:4 (library, proposal and fault, by their numbers below), AN_EMU_LEFTOVERS=1f (hexadecimal),
- * AN_EMU_REPORT=1 prints the counters at exit. */
+ * AN_EMU_STALL=1 (a host that waits for a stream says so and waits for ever), AN_EMU_REPORT=1 prints the counters at
+ * exit. */
 #ifndef AN_TESTS_EMU_EMULATOR_EMU_H
 #define AN_TESTS_EMU_EMULATOR_EMU_H
 
@@ -90,7 +91,8 @@ typedef enum {
     EMU_WRONG_GROUPED, /* cuDNN: all groups work on the input channels of the first */
     EMU_WRONG,         /* leaves out the last product of each sum */
     EMU_UNSTEADY,      /* gives other bits in every second run, without having said so */
-    EMU_UNWRITTEN      /* leaves the last value of the result as it was */
+    EMU_UNWRITTEN,     /* leaves the last value of the result as it was */
+    EMU_COARSE         /* the last value of an fp32 result is off as if its sum had been kept with fewer bits */
 } emu_fault;
 void emu_fault_set(emu_library library, int proposal, emu_fault fault);
 /* What the words of cuBLASLt's algorithms hold from now on beside what they mean; 0 at the start. */

@@ -2,7 +2,7 @@
  *
  * DESIGN. A kernel that a warp works on runs with 32 lanes, one after another. A lane runs until it reaches a sum or
  * maximum over the lanes whose result is not known yet, and is stopped there by longjmp. When all lanes have stopped,
- * their values are combined as the shuffles of kernels.cu do it, and every lane starts again from the beginning, this
+ * their values are combined as the shuffles of launch.h do it, and every lane starts again from the beginning, this
  * time with the result at hand. This is repeated until the lanes reach the end. So a body must be repeatable: what it
  * computes before a sum must not depend on what it has written already. That is checked: a lane must bring the same
  * value to a sum each time. A violation is also reported if only some of the lanes reach a sum.
@@ -92,7 +92,7 @@ void emu_touch(const void *at, size_t size)
     touch(at, size);
 }
 
-/* As in kernels.cu: halves of the warp exchange their values, then quarters, and so on. */
+/* As in launch.h: halves of the warp exchange their values, then quarters, and so on. */
 static void combine(int sum)
 {
     double *results = warp->results[sum], before[LANES_MAX];

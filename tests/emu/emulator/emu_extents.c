@@ -32,14 +32,24 @@ static void in_add(emu_extents *list, const void *at, uint64_t size)
     part_add(list, at, 0, size, false);
 }
 
-static void convert_extents(emu_extents *list, const an_convert_args *a)
+static void blocks_extents(emu_extents *list, const an_convert_args *a, uint64_t blocks)
 {
-    uint64_t blocks = a->at.items / a->groups.by, images = blocks / a->rows.by / a->columns.by;
+    uint64_t images = blocks / a->rows.by / a->columns.by;
     uint64_t copies = a->mean_side ? 8 : 4;
-    out_add(list, a->at.out[0], a->at.items * 16);
+    out_add(list, a->at.out[0], blocks * a->groups.by * 16);
     in_add(list, a->at.in[0], images * (uint64_t)a->h * (uint64_t)a->w * 3);
     in_add(list, a->at.in[1], images * sizeof(an_image_draw));
     in_add(list, a->at.in[2], copies * a->mean_plane * sizeof(float));
+}
+
+static void convert_extents(emu_extents *list, const an_convert_args *a)
+{
+    blocks_extents(list, a, a->at.items / a->groups.by);
+}
+
+static void convert_pairs_extents(emu_extents *list, const an_convert_args *a)
+{
+    blocks_extents(list, a, a->at.items / 2);
 }
 
 static void activate_extents(emu_extents *list, const an_activate_args *a)

@@ -47,6 +47,7 @@ static buffer *buffers;
 static char *space;
 static size_t space_used, memory_used[DEVICES_MAX], memory_limit, pinned_limit;
 static bool peer_refused, peer_enabled[DEVICES_MAX][DEVICES_MAX], collecting;
+static bool stalled; /* a host that waits for a stream waits for ever */
 static int violations, drop_wait, swap_devices, device_count = 2, driver = 13000;
 static unsigned delay = 20;
 static unsigned costs[2][PROPOSALS_MAX], copy_cost;
@@ -152,6 +153,12 @@ void emu_flaw_after(const emu_flaw *flaw, void *last, size_t size, const uint32_
         memcpy(last, kept, size);
     if (flaw->fault == EMU_UNSTEADY && flaw->odd)
         *(unsigned char *)last ^= 1; /* the last bit of its significand */
+    if (flaw->fault == EMU_COARSE && size == sizeof(float)) {
+        float value;
+        memcpy(&value, last, size);
+        value += 5e-4F;
+        memcpy(last, &value, size);
+    }
 }
 
 void emu_leftovers_set(uint32_t bits)
@@ -211,6 +218,7 @@ __attribute__((constructor)) static void start(void)
     if (bits)
         leftovers = (uint32_t)strtoul(bits, NULL, 16);
     peer_refused = peer && !strcmp(peer, "0");
+    stalled = getenv("AN_EMU_STALL");
     if (getenv("AN_EMU_REPORT"))
         atexit(report_print);
 }
@@ -801,6 +809,14 @@ static void host_wait(struct CUstream_st *stream)
     emu_merge(&host, &stream->clock);
 }
 
+/* As if the work on a stream did not end. Says so first, for who waits to end the process. */
+static void stall(void)
+{
+    fputs("emu: stalled\n", stderr);
+    for (;;)
+        pause();
+}
+
 cudaError_t cudaStreamSynchronize(cudaStream_t stream)
 {
     pthread_mutex_lock(&emu_lock);
@@ -813,8 +829,10 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream)
     if (known)
         host_wait(stream);
     counters.host_waits++;
-    bool failing = emu_lost();
+    bool failing = emu_lost(), stalls = stalled;
     pthread_mutex_unlock(&emu_lock);
+    if (stalls)
+        stall();
     if (failing)
         return emu_failed(cudaErrorECCUncorrectable);
     return known ? cudaSuccess : emu_failed(cudaErrorInvalidResourceHandle);
