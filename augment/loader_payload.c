@@ -153,7 +153,8 @@ static int move(const an_loader *l, an_loader_slot *s, const an_loader_item *it,
     uint8_t *out = take(l, s, it, record->header.length, AN_PAYLOAD_COEF);
     if (!out)
         return an_error(AN_EINTERNAL, "a block of %zu bytes is too small for its batch", l->block_size);
-    int rc = an_record_copy(record, out, next ? next->read.data : NULL, next ? next->read.length : 0);
+    const uint8_t *ahead = next ? next->read.data : NULL; /* NULL too if it could not be read */
+    int rc = an_record_copy(record, out, ahead, ahead ? next->read.length : 0);
     return l->options.verify ? rc : AN_OK; /* memory is the limit: the checksum takes no time */
 }
 
