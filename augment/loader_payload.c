@@ -7,7 +7,6 @@
 
 #include "augment/decoder.h"
 #include "augment/loader_private.h"
-#include "augment/sample_private.h"
 #include "base/buffer.h"
 
 enum { LINE = 64 };
@@ -154,11 +153,9 @@ static int move(const an_loader *l, an_loader_slot *s, const an_loader_item *it,
     uint8_t *out = take(l, s, it, record->header.length, AN_PAYLOAD_COEF);
     if (!out)
         return an_error(AN_EINTERNAL, "a block of %zu bytes is too small for its batch", l->block_size);
-    if (l->options.verify)
-        return an_record_copy(record, out, next ? next->read.data : NULL, next ? next->read.length : 0);
-    l->sampler->pixels->copy(out, record->payload, record->header.length);
-    an_pixels_fence();
-    return AN_OK;
+    const uint8_t *ahead = next ? next->read.data : NULL; /* NULL too if it could not be read */
+    int rc = an_record_copy(record, out, ahead, ahead ? next->read.length : 0);
+    return l->options.verify ? rc : AN_OK; /* memory is the limit: the checksum takes no time */
 }
 
 /* A record that the manifest does not speak of has no place in the block. If it is damaged, that is said first. */

@@ -85,6 +85,8 @@ static int options_check(const an_batch_decoder_options *o)
     if ((uint64_t)o->batch * o->crop * ((o->crop + AN_RUN - 1) / AN_RUN) > INT32_MAX)
         return an_error(AN_EINVAL, "a batch of %u crops of %u pixels is more than devices decode at once", o->batch,
                         o->crop);
+    if ((uint64_t)o->batch * 3 * an_decode_span(o->crop) * 32 > INT32_MAX)
+        return an_error(AN_EINVAL, "a batch of %u samples is more than devices decode at once", o->batch);
     if (o->format.dtype != AN_DTYPE_U8 && !isfinite(o->scale))
         return an_error(AN_EINVAL, "scale %g is impossible", (double)o->scale);
     if (o->mean && o->mean_side != 1 && o->mean_side != o->side)

@@ -1,9 +1,11 @@
-/* Seeds for the fuzzers: make_corpus FOLDER writes FOLDER/record, FOLDER/window, FOLDER/coef and FOLDER/jpeg. */
+/* Seeds for the fuzzers: make_corpus FOLDER writes FOLDER/record, FOLDER/window, FOLDER/coef, FOLDER/decode and
+ * FOLDER/jpeg. */
 #include <stdio.h>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "store/codec.h"
+#include "store/coef/coef.h"
 #include "tests/store/jpeg_support.h"
 
 static const char *root;
@@ -74,9 +76,34 @@ static int save_jpegs(void)
     return rc;
 }
 
+/* Square payloads of all samplings, some of more than 32 blocks a row. */
+static int save_payloads(void)
+{
+    an_coef_encoder *encoder;
+    int rc = an_coef_encoder_create(&encoder);
+    for (uint32_t i = 0; !rc && i < 12; i++) {
+        an_buffer file = {0}, payload = {0};
+        uint32_t side = i < 8 ? 9 + 8 * i : 270;
+        test_jpeg kind = {.width = side, .height = side, .space = i % 4 ? TEST_YCC : TEST_GREY};
+        const uint8_t window[] = {3, 2, (uint8_t)(side / 3), (uint8_t)i};
+        kind.horizontal = i % 4 > 1 ? 2 : 1;
+        kind.vertical = i % 4 > 2 ? 2 : 1;
+        test_jpeg_make(&kind, i, &file);
+        rc = an_coef_encode_jpeg(encoder, file.data, file.size, &payload);
+        if (!rc)
+            rc = save("decode", (int)i, window, sizeof window, &payload);
+        an_buffer_free(&file);
+        an_buffer_free(&payload);
+    }
+    an_coef_encoder_free(encoder);
+    return rc;
+}
+
 static int save_all(an_encoder *encoder)
 {
     int rc = save_jpegs();
+    if (!rc)
+        rc = save_payloads();
     for (int i = 0; !rc && i < 12; i++)
         rc = save_encoded(encoder, i, an_codec_at((size_t)i % an_codec_count()), 5 + 7 * (uint32_t)i, 20 - (uint32_t)i);
     return rc;

@@ -80,6 +80,21 @@ static void test_only_cures_that_apply_are_named(void **state)
                     "is left for more threads");
 }
 
+/* Where devices could decode, that is named first; where they do, records are only moved. */
+static void test_devices_that_decode(void **state)
+{
+    (void)state;
+    an_starvation s = seen(6.2, 4, false);
+    s.jpegs = 0;
+    s.devices_could = true;
+    check_words(&s, "the devices waited 62 % of the time for images; decoding is too slow with -j 4: let the devices "
+                    "decode (--decode device), or give the loader more threads (-j 15)");
+    s.devices_could = false;
+    s.decode = AN_DECODE_DEVICE;
+    check_words(&s, "the devices waited 62 % of the time for images; moving records to the devices is too slow with -j "
+                    "4: give the loader more threads (-j 15)");
+}
+
 /* Neither more threads nor another codec make a disk faster. */
 static void test_reading_has_its_own_cure(void **state)
 {
@@ -228,10 +243,15 @@ static void test_the_summary_tells(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_loader_threads_by_need),   cmocka_unit_test(test_only_cures_that_apply_are_named),
-        cmocka_unit_test(test_reading_has_its_own_cure), cmocka_unit_test(test_short_waits_are_no_starvation),
-        cmocka_unit_test(test_the_share_of_jpegs),       cmocka_unit_test(test_periods),
-        cmocka_unit_test(test_a_run_warns_once),         cmocka_unit_test(test_the_summary_tells),
+        cmocka_unit_test(test_loader_threads_by_need),
+        cmocka_unit_test(test_only_cures_that_apply_are_named),
+        cmocka_unit_test(test_devices_that_decode),
+        cmocka_unit_test(test_reading_has_its_own_cure),
+        cmocka_unit_test(test_short_waits_are_no_starvation),
+        cmocka_unit_test(test_the_share_of_jpegs),
+        cmocka_unit_test(test_periods),
+        cmocka_unit_test(test_a_run_warns_once),
+        cmocka_unit_test(test_the_summary_tells),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

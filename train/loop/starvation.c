@@ -11,16 +11,26 @@
     "transcode the JPEG records to coef, which loses nothing and decodes several times as fast (an-ingest transcode "  \
     "SOURCE DESTINATION --codec coef)"
 
+#define THERE "let the devices decode (--decode device)"
+
 static void explain_decode(const an_starvation *s, char *text, size_t size)
 {
-    char more[64] = "";
-    bool idle = s->loader.threads < s->threads_most;
-    bool recode = s->jpegs > MOSTLY;
-    if (idle)
+    char more[64];
+    const char *cures[3];
+    int count = 0;
+    if (s->devices_could)
+        cures[count++] = THERE;
+    if (s->loader.threads < s->threads_most) {
         snprintf(more, sizeof more, "give the loader more threads (-j %d)", s->threads_most);
-    snprintf(text, size, "decoding is too slow with -j %d%s%s%s%s", s->loader.threads,
-             idle || recode ? ": " : ", and no processor is left for more threads", more, idle && recode ? ", or " : "",
-             recode ? RECODE : "");
+        cures[count++] = more;
+    }
+    if (s->jpegs > MOSTLY)
+        cures[count++] = RECODE;
+    int used = snprintf(text, size, "%s too slow with -j %d%s",
+                        s->decode == AN_DECODE_DEVICE ? "moving records to the devices is" : "decoding is",
+                        s->loader.threads, count ? "" : ", and no processor is left for more threads");
+    for (int i = 0; i < count && used >= 0 && (size_t)used < size; i++)
+        used += snprintf(text + used, size - (size_t)used, "%s%s", i ? ", or " : ": ", cures[i]);
 }
 
 static void explain_read(const an_starvation *s, char *text, size_t size)

@@ -11,6 +11,8 @@ typedef struct {
     an_loader_stats loader; /* over that time; only what its threads did counts */
     int threads_most;       /* loader threads that there are processors for */
     double jpegs;           /* share of the records that are JPEG, 0..1 */
+    an_decode_place decode; /* who decodes */
+    bool devices_could;     /* the host decodes what the devices could decode */
 } an_starvation;
 
 /* Whether they waited for a share of the time that is worth a word. Only seconds and waited count. */

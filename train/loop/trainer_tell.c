@@ -58,6 +58,8 @@ bool an_trainer_starved(const an_trainer *t, an_starvation *starvation, char *te
     starvation->threads_most =
         an_train_loader_threads_most(an_thread_cpu_count(), an_exec_on_processors(t->session.exec));
     starvation->jpegs = an_starvation_jpegs(t->session.data.training);
+    starvation->decode = an_session_decodes(&t->session, t->session.data.training);
+    starvation->devices_could = an_session_could_decode(&t->session);
     an_starvation_explain(starvation, text, size);
     return true;
 }

@@ -23,12 +23,18 @@ static void count_steps(an_session *s)
         s->total_steps = s->config->steps;
 }
 
-/* Whether auto has a choice at all. Where devices cannot decode, nothing is said: it was not asked for. */
-static bool may_choose(const an_session *s)
+/* Whether records and devices are of the kinds that decoders are for. */
+static bool suits_decoders(const an_session *s)
 {
     an_codec codec;
     bool coef = an_dataset_codec(s->data.training, &codec) && codec == AN_CODEC_COEF;
-    return s->config->decode == AN_TRAIN_DECODE_AUTO && coef && strncmp(s->config->devices, "cuda", 4) == 0;
+    return coef && strncmp(s->config->devices, "cuda", 4) == 0;
+}
+
+bool an_session_could_decode(const an_session *s)
+{
+    bool here = an_session_decodes(s, s->data.training) == AN_DECODE_HOST;
+    return here && suits_decoders(s);
 }
 
 static int open_decoding(an_session *s)
@@ -37,7 +43,8 @@ static int open_decoding(an_session *s)
                                          .batch = (uint32_t)s->config->batch,
                                          .side = an_dataset_side(s->data.training),
                                          .crop = (uint32_t)s->config->crop};
-    bool choose = may_choose(s);
+    /* Where devices cannot decode, auto says nothing: it was not asked for. */
+    bool choose = s->config->decode == AN_TRAIN_DECODE_AUTO && suits_decoders(s);
     if (s->config->decode != AN_DECODE_DEVICE && !choose)
         return AN_OK;
     int rc = an_train_data_block(&s->data, s->config, &options.block);

@@ -39,6 +39,9 @@ int an_session_choose_decoding(an_session *session, uint64_t step);
  * records are of the training set's size, which decoders are made for. */
 an_decode_place an_session_decodes(const an_session *session, const an_dataset *dataset);
 
+/* Whether the host decodes what the devices could decode, as far as the dataset's manifest and their kind tell. */
+bool an_session_could_decode(const an_session *session);
+
 /* Shuffled and augmented batches without end, from a step of the whole run on. */
 int an_session_loader(const an_session *session, uint64_t step, an_loader **out);
 

@@ -5,6 +5,7 @@
 #define AN_AUGMENT_CUDA_KERNELS_HOST_H
 
 #include <stdint.h>
+#include <stdlib.h>
 
 #define AN_BODY static inline __attribute__((unused))
 #define AN_CONSTANT const
@@ -59,6 +60,37 @@ static inline __attribute__((unused)) void an_decode_on_host(const an_decode_lau
             an_body_pixels(&l->pixels, i);
         else
             an_body_values(&l->pixels, i);
+}
+
+/* One payload as a batch of its own, in memory of exactly its size: a crop as RGB bytes. What is wrong with it is in
+ * *report. False: out of memory. */
+static inline __attribute__((unused)) bool an_decode_one_on_host(const uint8_t *payload, size_t size, uint32_t side,
+                                                                 uint32_t crop, const an_image_draw *draw, uint8_t *out,
+                                                                 an_decode_report *report)
+{
+    size_t first = an_payload_first_offset(1), whole = first + size + AN_PAYLOAD_SLACK;
+    uint64_t fault = AN_DECODE_NONE;
+    an_decode_detail detail;
+    an_payload place = {.offset = (uint32_t)first, .size = (uint32_t)size, .kind = AN_PAYLOAD_COEF};
+    an_decode_state state = {.side = side, .crop = crop, .format = {AN_DTYPE_U8, AN_LAYOUT_NHWC, 3}, .scale = 1};
+    uint8_t *block = malloc(whole), *planes = malloc(an_decode_planes_size(1, crop));
+    bool room = block && planes;
+    *report = (an_decode_report){.fault = AN_DECODE_NONE};
+    if (room) {
+        memset(block, 0, whole);
+        memcpy(block, draw, sizeof *draw);
+        memcpy(block + an_payload_places_offset(1), &place, sizeof place);
+        memcpy(block + first, payload, size);
+        state.planes = planes;
+        state.fault = &fault;
+        state.details = &detail;
+        state.report = report;
+        an_decode_launches launches = an_decode_launches_of(&state, block, whole, 1, out);
+        an_decode_on_host(&launches);
+    }
+    free(block);
+    free(planes);
+    return room;
 }
 
 #endif
