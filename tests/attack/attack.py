@@ -8,11 +8,13 @@ import pathlib
 import re
 import resource
 import shutil
+import signal
 import subprocess
 
 BIN = pathlib.Path(os.environ.get("AN_BIN_DIR", "build/release/bin")).resolve()
 FINDINGS = os.environ.get("AN_ATTACK_FINDINGS")
-SECONDS = 10  # an end later than that is a hang; under a sanitizer on a busy machine four times that
+SECONDS = 10  # of the processor's time: what takes more hangs; four times that under a sanitizer
+PATIENCE = 300  # seconds, on a busy machine; what uses no time either waits for ever
 MEMORY = 1 << 30
 CODES = (0, 1, 2, 3)
 
@@ -50,6 +52,7 @@ class Attack:
 
         def limits():
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+            resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 5))
             if not self.sanitized:
                 resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
 
@@ -57,13 +60,16 @@ class Attack:
             process = subprocess.Popen([BIN / command[0], *command[1:]], stdin=given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                        preexec_fn=limits)
             try:
-                text = process.communicate(timeout=seconds)[0].decode("utf-8", "replace")
+                text = process.communicate(timeout=PATIENCE)[0].decode("utf-8", "replace")
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.communicate()
-                self.find("hangs", number, f"no end in {seconds} s: {command}", files)
+                self.find("hangs", number, f"no end in {PATIENCE} s: {command}", files)
                 return None, ""
         code = process.returncode
+        if code in (-signal.SIGXCPU, -signal.SIGKILL):
+            self.find("hangs", number, f"no end in {seconds} s of the processor's time: {command}", files)
+            return None, ""
         if code not in CODES or "Sanitizer" in text or "runtime error" in text:
             self.find("crashes", number, f"exit code {code}: {command}\n{text[-2000:]}", files)
         elif code and not re.search(rf"(?m)^{command[0]}: error: ", text):

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 #include <unistd.h>
 #include <xxhash.h>
 
@@ -219,12 +220,15 @@ int main(int argc, char **argv)
     unsigned long long count = strtoull(argv[1], NULL, 10), seed = strtoull(argv[2], NULL, 10);
     FILE *digests = fopen(argv[4], "wb");
     check(digests ? AN_OK : an_error(AN_EIO, "cannot write it"), argv[4]);
+    (void)setvbuf(digests, NULL, _IONBF, 0); /* their number is that of the mutant which ended the program */
     check(an_decoder_create(&decoder), "a decoder");
     check(an_encoder_create(&encoder), "an encoder");
     open_current(argv[3]);
     make_seeds();
     for (number = 0; number < count && !faulty; number++) {
-        alarm(SECONDS); /* ends the program: a mutant that takes so long hangs */
+        /* Ends the program: a mutant that takes so much of the processor's time hangs. */
+        check(setitimer(ITIMER_PROF, &(struct itimerval){.it_value.tv_sec = SECONDS}, NULL) ? AN_EIO : AN_OK,
+              "a timer");
         work(seed);
         if (fwrite(&digest, sizeof(digest), 1, digests) != 1)
             check(an_error(AN_EIO, "cannot write it"), argv[4]);

@@ -33,7 +33,7 @@ def run(attack, tier, folder):
     result, current, digests = decode(attack, tier, folder, count)
     made = digests.read_bytes() if digests.exists() else b""
     number, files = len(made) // 8, [current] if current.exists() else []
-    if result.returncode == -signal.SIGALRM:
+    if result.returncode == -signal.SIGPROF:
         attack.find("hangs", number, f"{tier}: no end", files)
     elif result.returncode == 1 and "mutant " in result.stdout and "Sanitizer" not in result.stdout:
         attack.find("wrong results", number, f"{tier}: {result.stdout.strip()}", files)
