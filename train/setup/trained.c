@@ -13,10 +13,11 @@
 #include "train/setup/trained_private.h"
 #include "train/state/run.h"
 #include "train/state/safetensors.h"
+#include "train/state/text.h"
 
 static int count_classes(an_trained *t)
 {
-    json_t *list = json_loads(an_checkpoint_identity(t->checkpoint)->classes, 0, NULL);
+    json_t *list = an_text_json_classes(an_checkpoint_identity(t->checkpoint)->classes);
     t->classes = (int)json_array_size(list);
     json_decref(list);
     if (t->classes < 2)

@@ -20,7 +20,7 @@ static int names_alloc(an_viewer *v)
 /* The list holds ids as state/text.h escapes them. */
 static int names_from_ids(an_viewer *v, const char *ids)
 {
-    json_t *list = json_loads(ids, 0, NULL);
+    json_t *list = an_text_json_classes(ids);
     bool whole = true;
     for (uint32_t i = 0; i < v->classes; i++) {
         const char *id = json_string_value(json_array_get(list, i));
