@@ -14,6 +14,7 @@ import random
 import re
 import resource
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -33,7 +34,8 @@ import pictures
 BIN = pathlib.Path(os.environ.get("AN_BIN_DIR", "build/release/bin"))
 SANITIZED = any(name in (BIN / "an-train").read_bytes() for name in (b"__asan_init", b"__tsan_init"))  # these need far more memory
 CODES = (0, 1, 2, 3)
-SECONDS = 60
+SECONDS = 40 if SANITIZED else 10  # of the processor's time
+PATIENCE = 300  # seconds: whoever takes no time either waits for ever
 MEMORY = 1 << 30  # bytes that a program may hold; the networks of these files need a hundredth of it
 TRAIN = ["an-train", "--network", "cifar", "--crop", "32", "--batch", "4", "--init", "he", "--compute-threads", "1", "-j", "1", "--seed", "1"]
 NUMBERS = ["", "-1", "0", "1", "4294967296", "9223372036854775807", "18446744073709551615", "18446744073709551616", "9" * 400, "nan", "inf",
@@ -332,6 +334,7 @@ def glob_escape(name):
 
 def limits():
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS + 5))
 
 
 def run_program(command, environment):
@@ -339,13 +342,14 @@ def run_program(command, environment):
     process = subprocess.Popen([BIN / command[0], *map(str, command[1:])], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                preexec_fn=limits, env=environment)
     late = []
-    timer = threading.Timer(SECONDS, lambda: (late.append(1), process.kill()))
+    timer = threading.Timer(PATIENCE, lambda: (late.append(1), process.kill()))
     timer.start()
     text = process.stdout.read().decode("utf-8", "replace")
     _, status, usage = os.wait4(process.pid, 0)
     timer.cancel()
     process.returncode = os.waitstatus_to_exitcode(status)
     process.stdout.close()
+    late = late or -process.returncode == signal.SIGXCPU
     return None if late else process.returncode, text, usage.ru_maxrss << 10
 
 
@@ -353,7 +357,7 @@ def judge(command, culprit, mine, result):
     """What is wrong with how a program ended, as pairs of a kind and a text."""
     code, text, memory = result
     if code is None:
-        yield "hang", f"no end in {SECONDS} s"
+        yield "hang", f"no end in {SECONDS} s of work or {PATIENCE} s"
     elif code not in CODES or re.search("Sanitizer|runtime error:", text):
         yield "crash", f"exit code {code}"
     elif code and not re.search(rf"(?m)^{command[0]}: error: ", text):

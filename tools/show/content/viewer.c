@@ -7,7 +7,6 @@
 #include "base/error.h"
 #include "base/program/log.h"
 #include "train/setup/data.h"
-#include "train/setup/network.h"
 #include "train/state/text.h"
 
 static int names_alloc(an_viewer *v)
@@ -82,7 +81,7 @@ int an_viewer_open(an_viewer *out, const an_viewer_options *options, const an_da
     int rc = an_trained_open_source(&out->trained, &source);
     if (!rc) {
         out->classes = (uint32_t)out->trained.classes;
-        rc = an_network_build(&out->trained.config, out->trained.classes, &out->graph);
+        rc = an_trained_graph(&out->trained, &out->graph);
     }
     if (!rc)
         rc = names_find(out, dataset);
