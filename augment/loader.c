@@ -151,6 +151,7 @@ void an_loader_free(an_loader *loader)
     an_pages_free(l->record_memory, l->record_memory_size);
     if (l->advice_fd >= 0)
         (void)close(l->advice_fd); /* opened for reading: nothing to lose */
+    an_dataset_headers_free(l->headers);
     an_sampler_free(l->sampler);
     free(l->slots);
     free(l->open);

@@ -15,7 +15,10 @@
  *
  * Failures. Negative codes, with a message in the calling thread (base/error.h). Once an_loader_next has reported that
  * reading or decoding failed, the failure stays: every later call of it, on every thread, gives the same code and
- * message, or AN_STOPPED while the loader is interrupted. Batches that are lent stay valid. */
+ * message, or AN_STOPPED while the loader is interrupted. Batches that are lent stay valid.
+ *
+ * Records are compared with the dataset's index: label, length and size of each one, and, once nearly all were read,
+ * whether each is the one that was written under its index. If not, an epoch's last batch is AN_ECORRUPT. */
 #ifndef AN_AUGMENT_LOADER_H
 #define AN_AUGMENT_LOADER_H
 

@@ -36,6 +36,19 @@ static int fail_for_good(an_loader *l, const an_error_state *failure)
     return an_error_restore(&l->failure);
 }
 
+/* An epoch's last batch is delivered if the epoch's records are those that were written. The lock is held. */
+static int end_epoch(an_loader *l, an_loader_slot *due, an_loader_slot **out)
+{
+    an_error_state failure;
+    int rc = an_loader_check_epoch(l);
+    if (rc) {
+        an_error_save(&failure, rc);
+        return fail_for_good(l, &failure);
+    }
+    *out = due;
+    return AN_OK;
+}
+
 /* Whether the next batch is there. *out: its slot; NULL, with 0 returned: not yet. AN_AGAIN: all slots are lent. The
  * lock is held. */
 static int look(an_loader *l, uint64_t interruptions, an_loader_slot **out)
@@ -54,8 +67,11 @@ static int look(an_loader *l, uint64_t interruptions, an_loader_slot **out)
         return fail_for_good(l, &due->error);
     if (!due->done && l->reader_failure.code)
         return fail_for_good(l, &l->reader_failure);
-    if (due->done)
-        *out = due;
+    if (!due->done)
+        return AN_OK;
+    if (due->batch.last)
+        return end_epoch(l, due, out);
+    *out = due;
     return AN_OK;
 }
 

@@ -296,6 +296,9 @@ int an_loader_build(an_loader *l)
     if (rc)
         return rc;
     l->index = an_dataset_index(o->dataset);
+    rc = an_dataset_headers_create(&l->headers, o->dataset);
+    if (rc)
+        return rc;
     rc = take_subset(l);
     if (rc)
         return rc;

@@ -1,6 +1,6 @@
 /* What the files of the loader share. loader.c makes and frees it and holds the DESIGN, loader_make.c checks options
  * and makes memory and threads, loader_lend.c serves the callers of an_loader_next, loader_run.c is the threads,
- * loader_plan.c says what is read next. */
+ * loader_plan.c says what is read next, loader_check.c compares what was read with the index. */
 #ifndef AN_AUGMENT_LOADER_PRIVATE_H
 #define AN_AUGMENT_LOADER_PRIVATE_H
 
@@ -8,6 +8,7 @@
 
 #include "augment/loader.h"
 #include "base/error.h"
+#include "store/dataset/headers.h"
 
 #define AN_LOADER_SLOTS_MAX 4096
 
@@ -19,6 +20,8 @@ typedef struct an_loader_item {
     uint64_t batch;    /* in order of delivery, from 0 */
     uint64_t record;   /* its number in the dataset */
     uint32_t position; /* in the batch */
+    bool parsed;       /* header_hash holds */
+    uint64_t header_hash;
 } an_loader_item;
 
 /* Where one record belongs. */
@@ -54,6 +57,7 @@ struct an_loader {
     an_reader *reader;
     int advice_fd; /* of the data file, for reading ahead in order block; else -1 */
     const an_index_entry *index;
+    an_dataset_headers *headers; /* of the records that were read; under the lock */
     uint64_t *subset;
     uint64_t count;           /* records of an epoch, all ranks */
     uint64_t steps_per_epoch; /* of this rank */
@@ -99,6 +103,15 @@ an_loader_item *an_loader_list_pop(an_loader_list *list); /* NULL if empty */
 
 /* Check the options and make everything. What it made before a failure is freed by an_loader_free. */
 int an_loader_build(an_loader *loader);
+
+/* Parse what was read for an item, and compare it with the index and, if the options say so, with its checksum. Without
+ * the lock. */
+int an_loader_parse(const an_loader *loader, an_loader_item *it, an_record *out);
+/* Count a record in that an_loader_parse was called for. The lock is held. */
+void an_loader_count_in(an_loader *loader, const an_loader_item *it);
+/* When an epoch's last batch is complete: does every index lead to the record that was written under it? AN_ECORRUPT.
+ * The lock is held. */
+int an_loader_check_epoch(an_loader *loader);
 
 /* Give a free slot to the next batch that has none, if there is one. The lock is held, or no thread runs yet. */
 void an_loader_open(an_loader *loader, an_loader_slot *s);

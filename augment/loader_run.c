@@ -181,15 +181,11 @@ void *an_loader_reading_run(void *argument)
 
 /* ---- workers ---------------------------------------------------------------------------------------------------- */
 
-static int item_make(an_loader *l, an_loader_worker *w, const an_loader_item *it, an_loader_slot *s)
+static int item_make(an_loader *l, an_loader_worker *w, an_loader_item *it, an_loader_slot *s)
 {
     an_record record;
     an_sample_draw draw;
-    if (it->read.status)
-        return an_reader_read_error(l->reader, &it->read);
-    int rc = an_record_parse(it->read.data, it->read.length, &record);
-    if (!rc && l->options.verify)
-        rc = an_record_verify(&record);
+    int rc = an_loader_parse(l, it, &record);
     if (rc)
         return rc;
     an_sampler_draw(l->sampler, l->options.seed, s->batch.epoch, it->record, &draw);
@@ -242,7 +238,7 @@ static an_loader_slot *slot_of(const an_loader *l, const an_loader_item *it)
     return l->open[it->batch % (uint64_t)l->options.slots];
 }
 
-static void work(an_loader *l, an_loader_worker *w, const an_loader_item *it)
+static void work(an_loader *l, an_loader_worker *w, an_loader_item *it)
 {
     an_loader_slot *s = slot_of(l, it);
     if (l->options.worker_hook)
@@ -257,6 +253,7 @@ static void give_back(an_loader *l, an_loader_item *mine[CHUNK], int count)
 {
     for (int i = 0; i < count; i++) {
         an_loader_slot *s = slot_of(l, mine[i]);
+        an_loader_count_in(l, mine[i]);
         if (--s->missing == 0) {
             s->done = true;
             if (l->consumers_waiting)

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/temporary.h"
 
 #define READ_CHUNK ((size_t)64 << 10)
 
@@ -72,10 +73,31 @@ static int not_regular(const char *path, const char *kind)
     return an_error(AN_ECORRUPT, "'%s' is %s, not a regular file", path, kind);
 }
 
+/* For writing: a link is followed if its target may be written, and nothing that takes its place meanwhile is. */
+static int open_target(int *fd, const char *path, int flags, const char **kind)
+{
+    char *target;
+    int rc = an_temporary_target(&target, path);
+    if (rc)
+        return rc;
+    *fd = an_file_open_kind(target, flags | O_NOFOLLOW, kind);
+    int errnum = errno;
+    free(target);
+    errno = errnum;
+    return AN_OK;
+}
+
 int an_file_open_as(int *fd, const char *path, int flags)
 {
     const char *kind = NULL;
-    *fd = an_file_open_kind(path, flags, &kind);
+    int rc = AN_OK;
+    *fd = -1;
+    if ((flags & O_ACCMODE) == O_RDONLY)
+        *fd = an_file_open_kind(path, flags, &kind);
+    else
+        rc = open_target(fd, path, flags, &kind);
+    if (rc)
+        return rc;
     if (*fd >= 0)
         return AN_OK;
     return errno ? an_error_errno(errno, "cannot open '%s'", path) : not_regular(path, kind);
@@ -127,38 +149,31 @@ int an_file_read(const char *path, size_t limit, an_buffer *out)
     return rc;
 }
 
-/* Where a symbolic link leads, so that the file is replaced and not the link. */
-static char *target_of(const char *path)
-{
-    struct stat status;
-    char *target = lstat(path, &status) == 0 && S_ISLNK(status.st_mode) ? realpath(path, NULL) : NULL;
-    return target ? target : strdup(path);
-}
-
 static int open_in_place(an_file_writer *writer, const char *path)
 {
-    writer->path = strdup(path);
-    if (!writer->path)
-        return an_error(AN_ENOMEM, "out of memory: writing '%s'", path);
+    struct stat status;
+    int rc = an_temporary_target(&writer->path, path);
+    if (rc)
+        return rc;
+    /* By the name that was given: links in /proc/self/fd lead to what has no name. */
     writer->fd = open(path, O_WRONLY | O_CLOEXEC);
-    return writer->fd < 0 ? an_error_errno(errno, "cannot write '%s'", path) : AN_OK;
+    if (writer->fd < 0 || fstat(writer->fd, &status))
+        return an_error_errno(errno, "cannot write '%s'", path);
+    if (S_ISREG(status.st_mode))
+        return an_error(AN_EIO, "cannot write '%s': it was exchanged meanwhile", path);
+    return AN_OK;
 }
 
 static int create_temporary(an_file_writer *writer, const char *path)
 {
-    writer->path = target_of(path);
-    if (!writer->path || asprintf(&writer->temporary, "%s.tmp-%ld", writer->path, (long)getpid()) < 0) {
-        writer->temporary = NULL; /* asprintf leaves it undefined */
-        return an_error(AN_ENOMEM, "out of memory: writing '%s'", path);
-    }
-    writer->fd = open(writer->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (writer->fd < 0)
-        return an_error_errno(errno, "cannot create '%s'", writer->temporary);
-    return AN_OK;
+    int rc = an_temporary_target(&writer->path, path);
+    return rc ? rc : an_temporary_create(&writer->fd, &writer->temporary, writer->path);
 }
 
 static void writer_free(an_file_writer *writer)
 {
+    if (writer->fd >= 0)
+        (void)close(writer->fd); /* what was written is thrown away */
     free(writer->path);
     free(writer->temporary);
     free(writer);
@@ -170,6 +185,7 @@ int an_file_writer_open(an_file_writer **out, const char *path)
     an_file_writer *writer = calloc(1, sizeof *writer);
     if (!writer)
         return an_error(AN_ENOMEM, "out of memory: writing '%s'", path);
+    writer->fd = -1;
     struct stat status;
     bool there = stat(path, &status) == 0;
     int rc = there && S_ISDIR(status.st_mode)    ? an_error(AN_EINVAL, "'%s' is a folder: name a file", path)
@@ -242,8 +258,6 @@ void an_file_writer_abort(an_file_writer *writer)
 {
     if (!writer)
         return;
-    if (writer->fd >= 0)
-        (void)close(writer->fd); /* what was written is thrown away */
     if (writer->temporary)
         (void)unlink(writer->temporary);
     writer_free(writer);

@@ -23,10 +23,11 @@ int an_file_open_kind(const char *path, int flags, const char **kind);
  * failure out is unchanged. */
 int an_file_read(const char *path, size_t limit, an_buffer *out);
 
-/* Atomic replacement: write to "<path>.tmp-<pid>", sync it, rename it to path, sync the folder. A process writes a path
- * through one writer at a time, because the temporary's name depends on nothing else. If path is a symbolic link to a
- * file, that file is replaced and the link stays; a link that leads nowhere is itself replaced. A device or a pipe
- * (/dev/stdout) is written in place. AN_EINVAL for a folder. */
+/* Atomic replacement: write to a new file of a random name beside path (base/temporary.h), sync it, rename it to path,
+ * sync the folder. A killed process leaves that file. If path is a symbolic link to a file, that file is replaced and
+ * the link stays, unless the link is another user's in a folder that others may write (base/temporary.h), which is
+ * AN_EINVAL; a link that leads nowhere is itself replaced. A device or a pipe (/dev/stdout) is written in place.
+ * AN_EINVAL for a folder. */
 typedef struct an_file_writer an_file_writer;
 int an_file_writer_open(an_file_writer **out, const char *path);
 int an_file_writer_write(an_file_writer *writer, const void *data, size_t size);

@@ -33,8 +33,8 @@ static const an_options spec = {
     .program = "an-ingest verify",
     .usage = "DATASET",
     .summary =
-        "Check a dataset from end to end: the database's pages and checksum, and each record's header, label, checksum "
-        "and that it decodes. Every bad record is named.",
+        "Check a dataset from end to end: the file's pages, all five databases and their checksum, and each record's "
+        "header, label, checksum and that it decodes. Every bad record is named.",
     .options = table,
     .arguments_min = 1,
     .arguments_max = 1,

@@ -81,6 +81,16 @@ static json_t *json_codecs(const totals *t)
     return object;
 }
 
+static int load_manifest(const an_dataset *dataset, json_t **out)
+{
+    *out = json_loads(an_dataset_manifest(dataset), 0, NULL);
+    if (json_is_object(*out))
+        return AN_OK;
+    json_decref(*out);
+    *out = NULL;
+    return an_error(AN_ECORRUPT, "'%s' is damaged: its manifest is no JSON object", an_dataset_file(dataset));
+}
+
 static int add_reject(void *context, const char *name, const char *reason, uint64_t bytes)
 {
     json_t *object = json_pack("{so, so, sI}", "path", an_json_text(name), "reason", an_json_text(reason), "bytes",
@@ -91,23 +101,26 @@ static int add_reject(void *context, const char *name, const char *reason, uint6
 int an_info_json(const an_dataset *dataset, json_t **out)
 {
     totals t;
-    json_t *rejects = json_array();
+    json_t *rejects = json_array(), *manifest = NULL;
     int rc = count_records(dataset, &t);
+    if (!rc)
+        rc = load_manifest(dataset, &manifest);
     if (!rc)
         rc = an_dataset_rejects(dataset, add_reject, rejects);
     if (rc) {
         json_decref(rejects);
+        json_decref(manifest);
         return rc;
     }
     char fingerprint[17];
     snprintf(fingerprint, sizeof(fingerprint), "%016llx", (unsigned long long)an_dataset_fingerprint(dataset));
-    *out = json_pack(
-        "{so, sI, si, s{sI, sI, sI, sI}, so, so, so, so, so, ss}", "path", an_json_text(an_dataset_path(dataset)),
-        "records", (json_int_t)an_dataset_count(dataset), "side", (int)an_dataset_side(dataset), "bytes", "file",
-        (json_int_t)an_dataset_file_size(dataset), "payload", (json_int_t)t.payload, "smallest", (json_int_t)t.smallest,
-        "largest", (json_int_t)t.largest, "codecs", json_codecs(&t), "classes", json_classes(dataset), "statistics",
-        an_info_statistics_json(an_dataset_statistics(dataset)), "manifest",
-        json_loads(an_dataset_manifest(dataset), 0, NULL), "set_aside", rejects, "fingerprint", fingerprint);
+    *out = json_pack("{so, sI, si, s{sI, sI, sI, sI}, so, so, so, so, so, ss}", "path",
+                     an_json_text(an_dataset_path(dataset)), "records", (json_int_t)an_dataset_count(dataset), "side",
+                     (int)an_dataset_side(dataset), "bytes", "file", (json_int_t)an_dataset_file_size(dataset),
+                     "payload", (json_int_t)t.payload, "smallest", (json_int_t)t.smallest, "largest",
+                     (json_int_t)t.largest, "codecs", json_codecs(&t), "classes", json_classes(dataset), "statistics",
+                     an_info_statistics_json(an_dataset_statistics(dataset)), "manifest", manifest, "set_aside",
+                     rejects, "fingerprint", fingerprint);
     return *out ? AN_OK : an_error(AN_ENOMEM, "out of memory for the description of '%s'", an_dataset_path(dataset));
 }
 
@@ -165,9 +178,9 @@ int an_info_statistics_text(const an_statistics *s, an_buffer *out)
 
 static int text_manifest(const an_dataset *dataset, an_buffer *out)
 {
-    int rc = AN_OK;
     const char *key;
-    json_t *value, *manifest = json_loads(an_dataset_manifest(dataset), 0, NULL);
+    json_t *value, *manifest;
+    int rc = load_manifest(dataset, &manifest);
     json_object_foreach(manifest, key, value)
     {
         char *text = json_dumps(value, JSON_ENCODE_ANY);

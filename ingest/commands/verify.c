@@ -69,6 +69,9 @@ int an_verify(const an_dataset *dataset, int threads, bool quiet, an_verify_faul
     int rc = an_each_record(dataset, threads, "verify", quiet, visit, &v);
     if (faults->count)
         qsort(faults->entries, faults->count, sizeof(*faults->entries), by_index);
+    if (rc || faults->count)
+        return rc;
     /* Every record is sound by itself. Is each one also the record that was written under its index? */
-    return rc || faults->count ? rc : an_dataset_verify_headers(dataset);
+    rc = an_dataset_verify_headers(dataset);
+    return rc ? rc : an_dataset_verify_databases(dataset);
 }

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "base/error.h"
+#include "base/temporary.h"
 #include "store/dataset/writer.h"
 
 /* The longest name that a run makes, while it writes the list of what was set aside. */
@@ -15,7 +16,7 @@ static int check_length(const char *destination)
 {
     struct stat info;
     char *longest;
-    if (asprintf(&longest, "%s.rejected.ndjson.tmp-4194304", destination) < 0)
+    if (asprintf(&longest, "%s.rejected.ndjson%*s", destination, (int)AN_TEMPORARY_SUFFIX_SIZE, "") < 0)
         return an_error(AN_ENOMEM, "out of memory");
     int failed = lstat(longest, &info) ? errno : 0;
     free(longest);

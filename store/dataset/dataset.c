@@ -13,7 +13,10 @@
 #include "base/buffer.h"
 #include "base/error.h"
 #include "store/dataset/dataset_private.h"
+#include "store/dataset/headers.h"
 #include "store/dataset/layout_private.h"
+#include "store/dataset/lmdb_audit_private.h"
+#include "store/dataset/manifest_private.h"
 
 int an_dataset_damaged(const an_dataset *d, const char *what)
 {
@@ -177,6 +180,21 @@ static int check_index(const an_dataset *d, uint64_t index)
                                        (unsigned long long)d->count, (unsigned long long)index);
 }
 
+int an_dataset_record_matches(const an_dataset *d, uint64_t index, const an_record_header *h)
+{
+    const an_index_entry *entry = &d->index[index];
+    if (h->label != entry->label)
+        return an_error(AN_ECORRUPT, "its header contradicts the index: label %u, where the index has %u", h->label,
+                        entry->label);
+    if (AN_RECORD_HEADER_SIZE + h->length != entry->length)
+        return an_error(AN_ECORRUPT, "its header contradicts the index: %u bytes of payload, where the index has %u",
+                        h->length, entry->length - AN_RECORD_HEADER_SIZE);
+    if (h->width != d->side || h->height != d->side)
+        return an_error(AN_ECORRUPT, "its header contradicts the index: %u x %u pixels, where all records have side %u",
+                        h->width, h->height, d->side);
+    return AN_OK;
+}
+
 int an_dataset_record(const an_dataset *d, uint64_t index, an_record *out)
 {
     int rc = check_index(d, index);
@@ -184,23 +202,37 @@ int an_dataset_record(const an_dataset *d, uint64_t index, an_record *out)
         return rc;
     const an_index_entry *entry = &d->index[index];
     rc = an_record_parse(d->file.data + entry->offset, entry->length, out);
-    if (rc)
-        return an_error_prefix(rc, "'%s', record %llu", d->path, (unsigned long long)index);
-    const an_record_header *h = &out->header;
-    if (AN_RECORD_HEADER_SIZE + h->length != entry->length || h->label != entry->label || h->width != d->side ||
-        h->height != d->side)
-        return an_error(AN_ECORRUPT, "'%s', record %llu: its header contradicts the index", d->path,
-                        (unsigned long long)index);
-    return AN_OK;
+    if (!rc)
+        rc = an_dataset_record_matches(d, index, &out->header);
+    return rc ? an_error_prefix(rc, "'%s', record %llu", d->path, (unsigned long long)index) : AN_OK;
 }
 
 int an_dataset_verify_headers(const an_dataset *d)
 {
-    uint64_t sum = 0;
-    for (uint64_t i = 0; i < d->count; i++)
-        sum += an_dataset_layout_header_sum(d->file.data + d->index[i].offset, i);
-    return sum == d->headers ? AN_OK
-                             : an_dataset_damaged(d, "an index leads to another record than the one that was written");
+    an_dataset_headers *headers;
+    int rc = an_dataset_headers_create(&headers, d);
+    if (!rc)
+        rc = an_dataset_headers_compare(headers, d->count);
+    an_dataset_headers_free(headers);
+    return rc;
+}
+
+static int accept_reject(void *context, const char *name, const char *reason, uint64_t bytes)
+{
+    (void)context, (void)name, (void)reason, (void)bytes;
+    return AN_OK;
+}
+
+int an_dataset_verify_databases(const an_dataset *d)
+{
+    int rc = an_lmdb_file_audit(&d->file);
+    if (rc)
+        return rc;
+    rc = an_manifest_check(d->manifest);
+    if (rc)
+        return an_dataset_damaged(d, "its manifest is no JSON object");
+    rc = an_dataset_rejects(d, accept_reject, NULL);
+    return rc ? an_error_prefix(rc, "'%s' is damaged", d->data) : AN_OK;
 }
 
 int an_dataset_name(const an_dataset *d, uint64_t index, const char **name, size_t *length)

@@ -68,11 +68,18 @@ int an_dataset_fingerprint_matches(const an_dataset *dataset, uint64_t stored, b
 
 /* The record, in the memory map: nothing is copied. Its header is checked, its payload is not (an_record_verify). */
 int an_dataset_record(const an_dataset *dataset, uint64_t index, an_record *out);
+/* For those who read and parse a record themselves: is it the one of the index? AN_ECORRUPT if its label, length or
+ * size is another; the message does not name the record. index is below the number of records. */
+int an_dataset_record_matches(const an_dataset *dataset, uint64_t index, const an_record_header *header);
 /* The record's path in the source: length bytes, without a terminator. */
 int an_dataset_name(const an_dataset *dataset, uint64_t index, const char **name, size_t *length);
 
 /* Does every index lead to the record that was written under it? AN_ECORRUPT if not. Reads each record's first page. */
 int an_dataset_verify_headers(const an_dataset *dataset);
+
+/* What opening does not check because reading records does not need it: the pages as LMDB wants them when it writes,
+ * the manifest, every entry of the rejected inputs. AN_ECORRUPT. Reads each record's first page. */
+int an_dataset_verify_databases(const an_dataset *dataset);
 
 /* Call visit for each input that ingest set aside. What it returns other than 0 ends the walk and is returned. */
 int an_dataset_rejects(const an_dataset *dataset,

@@ -26,6 +26,16 @@ uint64_t an_dataset_layout_header_sum(const uint8_t *header, uint64_t index)
     return XXH3_64bits_withSeed(header, AN_RECORD_HEADER_SIZE, index);
 }
 
+uint64_t an_dataset_layout_name_sum(const uint8_t *value, size_t size, uint64_t index)
+{
+    return XXH3_64bits_withSeed(value, size, index);
+}
+
+uint64_t an_dataset_layout_written(uint64_t name_sum, const uint8_t *sums, size_t size)
+{
+    return XXH3_64bits_withSeed(sums, size, name_sum);
+}
+
 /* The handle is xxHash's own state under another name, so that xxhash.h is not needed to use it. */
 static XXH3_state_t *state_of(const an_dataset_layout_checksum *checksum)
 {

@@ -26,6 +26,7 @@
 #define AN_DATASET_LAYOUT_REJECTS "rejects"   /* u64 */
 #define AN_DATASET_LAYOUT_HEADERS "headers"   /* u64, an_dataset_layout_header_sum of all records, added up */
 #define AN_DATASET_LAYOUT_SUMS "sums"         /* an_statistics_sums_pack */
+#define AN_DATASET_LAYOUT_WRITTEN "written"   /* u64, an_dataset_layout_written; only while it is being written */
 /* u64, an_dataset_layout_checksum; present only when the dataset is complete */
 #define AN_DATASET_LAYOUT_CHECKSUM "checksum"
 
@@ -42,6 +43,13 @@ int an_dataset_layout_reject(const uint8_t *value, size_t size, an_buffer *scrat
  * if it is still the same, every index leads to the record that was written under it. A sum can be made in any order.
  */
 uint64_t an_dataset_layout_header_sum(const uint8_t *header, uint64_t index);
+
+/* The same of the value of a name. */
+uint64_t an_dataset_layout_name_sum(const uint8_t *value, size_t size, uint64_t index);
+
+/* What a run that goes on compares, because until a dataset is complete nothing else covers names and statistics: their
+ * sum, and the value of `sums`. */
+uint64_t an_dataset_layout_written(uint64_t name_sum, const uint8_t *sums, size_t size);
 
 /* XXH3-64 over everything in the environment, except the records' values, which have checksums of their own, and the
  * checksum itself. What is hashed, for each database in the order of names and each item in the order of keys: u32 key

@@ -23,6 +23,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "store/dataset/lmdb_audit_private.h"
 
 enum {
     PAGE_HEADER = 16,
@@ -37,6 +38,7 @@ enum {
 };
 enum { PAGE_BRANCH = 1, PAGE_LEAF = 2, PAGE_META = 8 };
 enum { NODE_OVERFLOW = 1, NODE_TREE = 2 };
+enum { TREE_NUMBERS = 8 };
 
 #define META_MAGIC 0xBEEFC0DEu
 #define META_VERSION 1u
@@ -117,6 +119,8 @@ typedef struct {
     void *context;
     const char *only;
     const char *database; /* NULL: the main tree, whose items are trees */
+    an_lmdb_audit *audit; /* or NULL */
+    bool numbers;         /* the tree of free pages: keys are u64, in the order of their values */
     tree declared, seen;  /* what the tree says of itself, and what the walk has counted */
     const uint8_t *last;  /* previous key, or the separator in the branch above */
     uint32_t last_size;
@@ -144,17 +148,30 @@ static bool tree_plausible(const walk *w, const tree *t)
 {
     uint64_t nodes_max = w->pages * (w->file->page_size / NODE_HEADER);
     bool empty = t->root == NO_PAGE;
-    return t->flags == 0 && t->depth <= DEPTH_MAX && empty == (t->depth == 0) && empty == (t->entries == 0) &&
-           t->branches <= w->pages && t->leaves <= w->pages && t->overflows <= w->pages && t->entries <= nodes_max;
+    return (t->flags == 0 || (w->numbers && t->flags & TREE_NUMBERS)) && t->depth <= DEPTH_MAX &&
+           empty == (t->depth == 0) && empty == (t->entries == 0) && t->branches <= w->pages && t->leaves <= w->pages &&
+           t->overflows <= w->pages && t->entries <= nodes_max;
+}
+
+static int compare_numbers(const uint8_t *a, const uint8_t *b)
+{
+    uint64_t x = an_bytes_u64(a), y = an_bytes_u64(b);
+    return (x > y) - (x < y);
+}
+
+static int compare_bytes(const uint8_t *a, uint32_t a_size, const uint8_t *b, uint32_t b_size)
+{
+    int order = memcmp(a, b, a_size < b_size ? a_size : b_size);
+    return order ? order : (a_size > b_size) - (a_size < b_size);
 }
 
 /* Keys ascend. The first key below a separator may equal it. */
 static bool key_follows(walk *w, const uint8_t *key, uint32_t size, bool separator)
 {
+    if (w->numbers && size != 8)
+        return false;
     if (w->last) {
-        int order = memcmp(w->last, key, w->last_size < size ? w->last_size : size);
-        if (order == 0)
-            order = (w->last_size > size) - (w->last_size < size);
+        int order = w->numbers ? compare_numbers(w->last, key) : compare_bytes(w->last, w->last_size, key, size);
         if (order > 0 || (order == 0 && !w->last_inclusive))
             return false;
     }
@@ -182,7 +199,8 @@ static int open_page(const walk *w, uint64_t number, int kind, const uint8_t **o
         if (node < upper || node > size - NODE_HEADER || an_bytes_u16(page + node + 6) > size - NODE_HEADER - node)
             return damaged(w, number, "a node outside its page");
     }
-    return AN_OK;
+    const char *wrong = w->audit ? an_lmdb_audit_page(w->audit, number, kind == PAGE_BRANCH) : NULL;
+    return wrong ? damaged(w, number, wrong) : AN_OK;
 }
 
 static const uint8_t *node_at(const uint8_t *page, uint32_t i)
@@ -205,6 +223,9 @@ static int locate_value(walk *w, uint64_t number, const uint8_t *page, const uin
     uint64_t first = an_bytes_u64(value), pages = ((uint64_t)item->length + PAGE_HEADER + size - 1) / size;
     if (first < 2 || first >= w->pages || pages > w->pages - first)
         return damaged(w, number, "a value beyond the end of the file: it was cut short or points astray");
+    const char *wrong = w->audit ? an_lmdb_audit_value(w->audit, first, &pages) : NULL;
+    if (wrong)
+        return damaged(w, first, wrong);
     w->seen.overflows += pages;
     item->offset = first * size + PAGE_HEADER;
     return AN_OK;
@@ -224,6 +245,7 @@ static int walk_database(const walk *parent, uint64_t number, const an_lmdb_item
               .pages = parent->pages,
               .visit = parent->visit,
               .context = parent->context,
+              .audit = parent->audit,
               .database = name};
     return walk_tree(&w, parent->file->data + item->offset);
 }
@@ -333,13 +355,44 @@ static int walk_tree(walk *w, const uint8_t *declared)
     return AN_OK;
 }
 
+/* The visited pages lie far apart: reading ahead would read the whole file. */
+static void begin(const an_lmdb_file *file)
+{
+    (void)madvise((void *)(uintptr_t)file->data, file->size, MADV_RANDOM);
+}
+
+static void end(const an_lmdb_file *file)
+{
+    release_pages(file);
+    (void)madvise((void *)(uintptr_t)file->data, file->size, MADV_NORMAL);
+}
+
 int an_lmdb_file_walk(const an_lmdb_file *file, const char *only, an_lmdb_visit visit, void *context)
 {
     walk w = {.file = file, .pages = file->size / file->page_size, .only = only, .visit = visit, .context = context};
-    /* The visited pages lie far apart: reading ahead would read the whole file. */
-    (void)madvise((void *)(uintptr_t)file->data, file->size, MADV_RANDOM);
+    begin(file);
     int rc = walk_tree(&w, file->meta + 72);
-    release_pages(file);
-    (void)madvise((void *)(uintptr_t)file->data, file->size, MADV_NORMAL);
+    end(file);
+    return rc;
+}
+
+static int ignore_item(void *context, const an_lmdb_item *item)
+{
+    (void)context, (void)item;
+    return AN_OK;
+}
+
+int an_lmdb_file_walk_audited(const an_lmdb_file *file, an_lmdb_audit *audit, an_lmdb_visit visit)
+{
+    uint64_t pages = file->size / file->page_size;
+    walk all = {.file = file, .pages = pages, .visit = ignore_item, .audit = audit};
+    walk unused = {.file = file, .pages = pages, .visit = visit, .context = audit, .audit = audit};
+    unused.database = "free pages";
+    unused.numbers = true;
+    begin(file);
+    int rc = walk_tree(&all, file->meta + 72);
+    if (!rc)
+        rc = walk_tree(&unused, file->meta + 24);
+    end(file);
     return rc;
 }

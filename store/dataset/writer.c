@@ -57,6 +57,7 @@ static int put_name(an_writer *w, const uint8_t key[8], uint32_t label, const ch
         return rc;
     an_bytes_put_u32(out, label);
     memcpy(out + 4, name, size);
+    w->names_sum += an_dataset_layout_name_sum(out, 4 + size, w->count);
     return AN_OK;
 }
 

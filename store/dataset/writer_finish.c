@@ -25,8 +25,7 @@ static int sum_item(void *context, const an_lmdb_item *item)
     return AN_OK;
 }
 
-/* The checksum over what was committed. */
-static int checksum_contents(const an_writer *w, uint64_t *out)
+int an_writer_checksum(const an_writer *w, uint64_t *out)
 {
     summing s;
     int rc = an_dataset_layout_checksum_create(&s.checksum);
@@ -59,9 +58,10 @@ static int extend_file(an_writer *w)
 static int complete(an_writer *w)
 {
     uint64_t checksum = 0;
+    w->complete = true;
     int rc = an_writer_commit(w);
     if (!rc)
-        rc = checksum_contents(w, &checksum);
+        rc = an_writer_checksum(w, &checksum);
     if (!rc)
         rc = an_writer_put_u64(w, AN_DATASET_LAYOUT_CHECKSUM, checksum);
     if (!rc)

@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "store/dataset/dataset.h"
 #include "store/dataset/layout_private.h"
+#include "store/dataset/lmdb_audit_private.h"
 #include "store/dataset/manifest_private.h"
 #include "store/dataset/writer_private.h"
 
@@ -20,6 +21,7 @@
     ((uint64_t)16 << 20) /* for the pages between root and leaves, and the lists of free pages; the sums come on top   \
                           */
 #define DROP_BATCH 1024  /* items removed in one transaction */
+#define TRANSACTION_MAX (UINT64_MAX >> 1) /* with so many made, none of those to come can overflow */
 
 /* A value of meta, valid until the next change in the transaction. size 0: of any size. */
 static int get_meta(an_writer *w, const char *key, size_t size, MDB_val *out)
@@ -53,24 +55,42 @@ static int make_paths(an_writer *w, const char *path)
     return rc;
 }
 
+/* Make the folders on the way, and .partial itself unless a run of this user has left it. */
+static int make_partial(const an_writer *w)
+{
+    struct stat info;
+    char *slash = strrchr(w->partial, '/');
+    int rc = AN_OK;
+    if (slash && slash > w->partial) {
+        *slash = '\0';
+        rc = an_file_make_folder(w->partial);
+        *slash = '/';
+    }
+    if (rc)
+        return rc;
+    int failed = mkdir(w->partial, 0777) ? errno : 0;
+    if (failed == EEXIST)
+        failed = lstat(w->partial, &info) ? errno : 0;
+    else if (!failed)
+        return AN_OK; /* whatever owner the file system gives it */
+    return failed ? an_error_errno(failed, "cannot make folder '%s'", w->partial)
+                  : an_writer_check_ours(w->partial, &info);
+}
+
 static int lock_data(an_writer *w)
 {
-    w->lock = open(w->data, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    struct stat info;
+    w->lock = open(w->data, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0666);
     if (w->lock < 0)
         return an_error_errno(errno, "cannot create '%s'", w->data);
+    if (fstat(w->lock, &info) || !S_ISREG(info.st_mode))
+        return an_error(AN_EINVAL, "'%s' is no regular file: remove it to start over", w->data);
     if (flock(w->lock, LOCK_EX | LOCK_NB) == 0)
         return AN_OK;
     if (errno == EWOULDBLOCK)
         return an_error(AN_EIO, "'%s' is being written by another process: wait for it or choose another destination",
                         w->partial);
     return an_error_errno(errno, "cannot lock '%s'", w->data);
-}
-
-static int ignore_item(void *context, const an_lmdb_item *item)
-{
-    (void)context;
-    (void)item;
-    return AN_OK;
 }
 
 /* LMDB trusts its pages, so what an interrupted run left is checked before LMDB opens it. */
@@ -85,9 +105,11 @@ static int check_leftover(const an_writer *w)
     int rc = an_lmdb_file_open(&file, w->data);
     if (rc)
         return rc;
-    rc = an_lmdb_file_walk(&file, NULL, ignore_item, NULL);
+    rc = an_lmdb_file_audit(&file);
+    if (!rc && an_bytes_u64(file.meta + 128) > TRANSACTION_MAX)
+        rc = an_error(AN_ECORRUPT, "'%s' is damaged: impossible number of transactions", w->data);
     an_lmdb_file_close(&file);
-    return rc;
+    return rc ? an_error_prefix(rc, "'%s' cannot be continued: remove it to start over", w->partial) : AN_OK;
 }
 
 static int open_environment(an_writer *w)
@@ -191,7 +213,10 @@ static int load_state(an_writer *w)
         rc = get_meta_u64(w, AN_DATASET_LAYOUT_HEADERS, &w->headers);
     if (!rc)
         rc = get_meta(w, AN_DATASET_LAYOUT_SUMS, 0, &sums);
-    return rc ? rc : an_statistics_sums_unpack(w->sums, sums.mv_data, sums.mv_size);
+    if (rc)
+        return rc;
+    rc = an_statistics_sums_unpack(w->sums, sums.mv_data, sums.mv_size);
+    return rc ? an_error_prefix(rc, "'%s' cannot be continued: remove it to start over", w->partial) : AN_OK;
 }
 
 /* Remove items with keys from `first` on, the last one first, DROP_BATCH at most. *more: there may be further ones. */
@@ -234,9 +259,7 @@ static int drop_from(an_writer *w, MDB_dbi dbi, uint64_t first)
  * mark. */
 static int reopen_finished(an_writer *w)
 {
-    MDB_val key = {strlen(AN_DATASET_LAYOUT_CHECKSUM), (void *)(uintptr_t)AN_DATASET_LAYOUT_CHECKSUM};
-    int rc = mdb_del(w->txn, w->meta, &key, NULL);
-    return rc && rc != MDB_NOTFOUND ? an_writer_fail(w, rc) : AN_OK;
+    return an_writer_drop_meta(w, AN_DATASET_LAYOUT_CHECKSUM);
 }
 
 static int resume(an_writer *w, const char *manifest, const an_writer_mending *mending)
@@ -244,6 +267,8 @@ static int resume(an_writer *w, const char *manifest, const an_writer_mending *m
     int rc = check_same(w, manifest, mending);
     if (!rc)
         rc = load_state(w);
+    if (!rc)
+        rc = an_writer_check_written(w);
     if (!rc)
         rc = reopen_finished(w);
     if (!rc)
@@ -282,7 +307,7 @@ static int open_all(an_writer *w, const char *path, const char *manifest, const 
     if (!rc)
         rc = an_writer_check_path(path);
     if (!rc)
-        rc = an_file_make_folder(w->partial);
+        rc = make_partial(w);
     if (!rc)
         rc = lock_data(w);
     if (!rc)

@@ -89,14 +89,29 @@ static int check_parent(const char *path, const char *partial, struct stat *pare
     return rc;
 }
 
-/* What an interrupted run may have left. A link to a folder is fine: it is the link that is renamed. */
+int an_writer_check_ours(const char *partial, const struct stat *info)
+{
+    if (S_ISLNK(info->st_mode))
+        return an_error(AN_EINVAL, "'%s' is a symbolic link: remove it or choose another destination", partial);
+    if (!S_ISDIR(info->st_mode))
+        return an_error(AN_EINVAL, "'%s' is in the way: remove it or choose another destination", partial);
+    if (info->st_uid != geteuid())
+        return an_error(AN_EINVAL,
+                        "'%s' belongs to another user (number %u): remove it, choose another destination, or go on as "
+                        "that user",
+                        partial, (unsigned)info->st_uid);
+    return AN_OK;
+}
+
+/* What an interrupted run may have left. */
 static int check_partial(const char *partial, const struct stat *parent)
 {
-    struct stat named, info;
+    struct stat named;
     if (lstat(partial, &named))
         return errno == ENOENT ? AN_OK : an_error_errno(errno, "cannot use '%s'", partial);
-    if (stat(partial, &info) || !S_ISDIR(info.st_mode))
-        return an_error(AN_EINVAL, "'%s' is in the way: remove it or choose another destination", partial);
+    int rc = an_writer_check_ours(partial, &named);
+    if (rc)
+        return rc;
     if (named.st_dev != parent->st_dev)
         return an_error(AN_EINVAL,
                         "'%s' is another file system than its folder and cannot be renamed: choose a destination in it",

@@ -137,11 +137,28 @@ int an_writer_pack_sums(an_writer *w)
     return an_statistics_sums_pack(w->sums, &w->scratch);
 }
 
+int an_writer_drop_meta(an_writer *w, const char *key)
+{
+    MDB_val k = {strlen(key), (void *)(uintptr_t)key};
+    int rc = mdb_del(w->txn, w->meta, &k, NULL);
+    return rc && rc != MDB_NOTFOUND ? an_writer_fail(w, rc) : AN_OK;
+}
+
+static int store_written(an_writer *w)
+{
+    if (w->complete)
+        return an_writer_drop_meta(w, AN_DATASET_LAYOUT_WRITTEN);
+    return an_writer_put_u64(w, AN_DATASET_LAYOUT_WRITTEN,
+                             an_dataset_layout_written(w->names_sum, w->scratch.data, w->scratch.size));
+}
+
 static int store_state(an_writer *w)
 {
     int rc = an_writer_pack_sums(w);
     if (!rc)
         rc = an_writer_put_meta(w, AN_DATASET_LAYOUT_SUMS, w->scratch.data, w->scratch.size);
+    if (!rc)
+        rc = store_written(w);
     if (!rc)
         rc = an_writer_put_u64(w, AN_DATASET_LAYOUT_COUNT, w->count);
     if (!rc)

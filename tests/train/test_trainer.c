@@ -403,7 +403,9 @@ static const char *const strange[] = {"step-5000.safetensors",
                                       "step-000000009.safetensors.bak",
                                       "step-000000009.safetensors.tmp-",
                                       "step-000000009.safetensors.tmp-mine",
-                                      "mine.safetensors.tmp-7",
+                                      "step-000000009.safetensors.tmp-123",
+                                      "step-000000009.safetensors.tmp-0123456789abcdef0",
+                                      "mine.safetensors.tmp-0123456789abcdef",
                                       "best.safetensors"};
 enum { STRANGE = sizeof(strange) / sizeof(strange[0]) };
 
@@ -435,10 +437,10 @@ static void test_other_files_are_left_alone(void **state)
     listener l = {.stop_at = 2};
     assert_int_equal(train(&config, &l), AN_STOPPED);
     assert_int_equal(an_file_make_folder(strange_path(run, "step-000000008.safetensors")), AN_OK);
-    assert_int_equal(an_file_make_folder(strange_path(run, "step-000000007.safetensors.tmp-12")), AN_OK);
+    assert_int_equal(an_file_make_folder(strange_path(run, "step-000000007.safetensors.tmp-0123456789abcdef")), AN_OK);
     for (size_t i = 0; i < STRANGE; i++)
         fixture_write(strange_path(run, strange[i]), "mine", 4);
-    const char *leftover = strange_path(run, "step-000000009.safetensors.tmp-123");
+    const char *leftover = strange_path(run, "step-000000009.safetensors.tmp-0123456789abcdef");
     fixture_write(leftover, "half", 4);
     l.stop_at = 0;
     assert_int_equal(train(&config, &l), AN_OK);
@@ -447,7 +449,7 @@ static void test_other_files_are_left_alone(void **state)
     for (size_t i = 0; i < STRANGE; i++)
         assert_mine(strange_path(run, strange[i]));
     assert_int_equal(access(strange_path(run, "step-000000008.safetensors"), F_OK), 0);
-    assert_int_equal(access(strange_path(run, "step-000000007.safetensors.tmp-12"), F_OK), 0);
+    assert_int_equal(access(strange_path(run, "step-000000007.safetensors.tmp-0123456789abcdef"), F_OK), 0);
     assert_int_not_equal(access(leftover, F_OK), 0); /* this one was ours */
     assert_int_not_equal(access(checkpoint_of(run, 2), F_OK), 0);
     fixture_remove(run);

@@ -13,8 +13,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
-
-#define TEMPORARY ".tmp-" /* of an_file_writer; the process's number follows */
+#include "base/temporary.h"
 
 enum { NAME_SIZE = 64 };
 
@@ -40,17 +39,16 @@ bool an_run_parse_name(const char *name, uint64_t *step)
     return strcmp(name, exact) == 0;
 }
 
-/* A checkpoint's name, TEMPORARY and digits. */
+/* The temporary name of a checkpoint's. */
 static bool is_leftover(const char *name)
 {
     char checkpoint[NAME_SIZE];
     uint64_t step;
-    const char *end = strstr(name, TEMPORARY);
-    if (!end || (size_t)(end - name) >= sizeof(checkpoint))
+    size_t size;
+    if (!an_temporary_is_name(name, &size) || size >= sizeof(checkpoint))
         return false;
-    snprintf(checkpoint, sizeof(checkpoint), "%.*s", (int)(end - name), name);
-    const char *digits = end + strlen(TEMPORARY);
-    return an_run_parse_name(checkpoint, &step) && *digits && digits[strspn(digits, "0123456789")] == '\0';
+    snprintf(checkpoint, sizeof(checkpoint), "%.*s", (int)size, name);
+    return an_run_parse_name(checkpoint, &step);
 }
 
 int an_run_mode(int folder, const char *name, mode_t *out)

@@ -364,6 +364,63 @@ static void foreign_leftover_is_refused(void **state)
     an_statistics_sums_free(&sums);
 }
 
+static void refuse(void **state, const char *word)
+{
+    an_writer *writer;
+    an_statistics_sums sums;
+    const char *path = test_path(state, "set");
+    assert_int_equal(an_statistics_sums_init(&sums, TEST_SIDE), AN_OK);
+    assert_int_equal(an_writer_check_path(path), AN_EINVAL);
+    assert_message(word);
+    assert_int_equal(an_writer_open(&writer, path, TEST_MANIFEST, TEST_SIDE, &sums), AN_EINVAL);
+    assert_message(word);
+    an_statistics_sums_free(&sums);
+}
+
+/* Where others may write they can put what they like under the name of the folder that will be written to. */
+static void a_planted_partial_is_refused(void **state)
+{
+    const char *partial = test_path(state, "set.partial"), *mine = test_path(state, "mine");
+    const char *inner = test_path(state, "mine/data.mdb");
+    assert_return_code(mkdir(mine, 0777), 0);
+    assert_int_equal(an_file_write_atomic(inner, "precious", 8), AN_OK);
+    assert_return_code(symlink(mine, partial), 0);
+    refuse(state, "is a symbolic link");
+    an_buffer bytes = {0};
+    assert_int_equal(an_file_read(inner, 64, &bytes), AN_OK);
+    assert_int_equal(bytes.size, 8);
+    assert_memory_equal(bytes.data, "precious", 8);
+    an_buffer_free(&bytes);
+    assert_return_code(unlink(partial), 0);
+    if (geteuid() != 0)
+        skip(); /* only the superuser can make a folder of somebody else's */
+    assert_return_code(mkdir(partial, 0777), 0);
+    assert_return_code(chown(partial, 65534, 65534), 0);
+    refuse(state, "belongs to another user (number 65534)");
+}
+
+/* In our own folder, if it was made writable for others. */
+static void a_planted_data_file_is_refused(void **state)
+{
+    const char *victim = test_path(state, "victim"), *data = test_path(state, "set.partial/data.mdb");
+    an_writer *writer;
+    an_statistics_sums sums;
+    struct stat info;
+    assert_int_equal(an_file_write_atomic(victim, "", 0), AN_OK);
+    assert_return_code(mkdir(test_path(state, "set.partial"), 0777), 0);
+    assert_return_code(symlink(victim, data), 0);
+    assert_int_equal(an_statistics_sums_init(&sums, TEST_SIDE), AN_OK);
+    assert_int_equal(an_writer_open(&writer, test_path(state, "set"), TEST_MANIFEST, TEST_SIDE, &sums), AN_EIO);
+    assert_message("set.partial/data.mdb");
+    assert_return_code(stat(victim, &info), 0);
+    assert_int_equal(info.st_size, 0);
+    assert_return_code(unlink(data), 0);
+    assert_return_code(mkfifo(data, 0600), 0);
+    assert_int_equal(an_writer_open(&writer, test_path(state, "set"), TEST_MANIFEST, TEST_SIDE, &sums), AN_EINVAL);
+    assert_message("no regular file");
+    an_statistics_sums_free(&sums);
+}
+
 /* ------------------------------------------------------------------------------------------------ kill -9 ---- */
 
 #define KILL_COUNT 150
@@ -442,6 +499,8 @@ int main(void)
         IN_FOLDER(mended_source_takes_the_new_manifest),
         IN_FOLDER(read_only_folder_is_named),
         IN_FOLDER(foreign_leftover_is_refused),
+        IN_FOLDER(a_planted_partial_is_refused),
+        IN_FOLDER(a_planted_data_file_is_refused),
         IN_FOLDER(killed_anywhere_ends_the_same),
     };
     return cmocka_run_group_tests_name("writer", tests, NULL, NULL);
