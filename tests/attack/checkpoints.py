@@ -14,6 +14,7 @@ import random
 import re
 import resource
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -31,14 +32,16 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "train"))
 import pictures
 
 BIN = pathlib.Path(os.environ.get("AN_BIN_DIR", "build/release/bin"))
+SANITIZED = any(name in (BIN / "an-train").read_bytes() for name in (b"__asan_init", b"__tsan_init"))  # these need far more memory
 CODES = (0, 1, 2, 3)
-SECONDS = 60
+SECONDS = 40 if SANITIZED else 10  # of the processor's time
+PATIENCE = 300  # seconds: whoever takes no time either waits for ever
 MEMORY = 1 << 30  # bytes that a program may hold; the networks of these files need a hundredth of it
 TRAIN = ["an-train", "--network", "cifar", "--crop", "32", "--batch", "4", "--init", "he", "--compute-threads", "1", "-j", "1", "--seed", "1"]
 NUMBERS = ["", "-1", "0", "1", "4294967296", "9223372036854775807", "18446744073709551615", "18446744073709551616", "9" * 400, "nan", "inf",
            "-inf", "1e999", "0x1p-1074", "0x1p+1023", " 4", "4 ", "+4", "4.5", "\u0664", "step"]
 TEXTS = ["", "[", "[]", "{}", "null", '"', "[" * 5000, '["class0"]', '["class0","class1",null]', '["a","b","c"]', "[1,2,3]", "\\x00\\xff\\", "\n" * 1000,
-         "%s%n" * 100, "\u0000", "\x1b]0;title\x07", "x" * 1000000, json.dumps([str(i) for i in range(200000)])]
+         "%s%n" * 100, "\u0000", "\x1b]0;title\x07", "x" * 1000000, "[" + "{}," * 10000000 + "0]", json.dumps([str(i) for i in range(200000)])]
 OPTIONS = {"network": ["alexnet", "resnet", ""], "crop": ["1", "4096", "0", "33", "2147483648"], "batch": ["65536", "0", "-1"], "classes": ["9"],
            "dropout": ["nan", "1", "0.99", "-1"], "lrn": ["conv1", "none", "x" * 10000], "pool": ["2", "9"], "precision": ["bf16", "fp8"],
            "mean": ["channel", "none", "?"], "input-scale": ["unit", "1e300"], "rate": ["nan", "inf", "1e999", "-1"], "activation": ["tanh", "gelu"],
@@ -259,7 +262,7 @@ def odd_metrics(rng, run):
     lines = [b'{"step":1e400,"type":"train"}', b'{"step":-1}', b"[" * 5000, b"\0" * 5000, b'{"step":99999999999999999999}', b'{"step":2,"type":7,"epoch":"x"}',
              b'{"type":"train","step":2,"epoch":1e308,"loss":-1e308,"top1":1e308,"rate":1e-320,"images_per_second":0,"wait":-5}',
              b'{"type":"train","step":3,"epoch":-1e308,"loss":1e308,"top1":-1e308,"rate":0,"images_per_second":1e308,"wait":5}',
-             b'{"type":"saved","step":9223372036854775807,"text":"x"}', b"\xff\xfe" * 100, b'{"type":"validation","step":4,"epoch":1e15,"loss":0,"top1":0.5}']
+             b'{"step":1,"type":[' + b"{}," * 3000000 + b"0]}", b'{"type":"saved","step":9223372036854775807,"text":"x"}', b"\xff\xfe" * 100, b'{"type":"validation","step":4,"epoch":1e15,"loss":0,"top1":0.5}']
     content = bytearray((run / "metrics.jsonl").read_bytes())
     for _ in range(rng.randrange(1, 5)):
         at = rng.choice([0, len(content), rng.randrange(len(content) + 1)])
@@ -331,6 +334,7 @@ def glob_escape(name):
 
 def limits():
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS + 5))
 
 
 def run_program(command, environment):
@@ -338,13 +342,14 @@ def run_program(command, environment):
     process = subprocess.Popen([BIN / command[0], *map(str, command[1:])], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                preexec_fn=limits, env=environment)
     late = []
-    timer = threading.Timer(SECONDS, lambda: (late.append(1), process.kill()))
+    timer = threading.Timer(PATIENCE, lambda: (late.append(1), process.kill()))
     timer.start()
     text = process.stdout.read().decode("utf-8", "replace")
     _, status, usage = os.wait4(process.pid, 0)
     timer.cancel()
     process.returncode = os.waitstatus_to_exitcode(status)
     process.stdout.close()
+    late = late or -process.returncode == signal.SIGXCPU
     return None if late else process.returncode, text, usage.ru_maxrss << 10
 
 
@@ -352,14 +357,14 @@ def judge(command, culprit, mine, result):
     """What is wrong with how a program ended, as pairs of a kind and a text."""
     code, text, memory = result
     if code is None:
-        yield "hang", f"no end in {SECONDS} s"
-    elif code not in CODES:
+        yield "hang", f"no end in {SECONDS} s of work or {PATIENCE} s"
+    elif code not in CODES or re.search("Sanitizer|runtime error:", text):
         yield "crash", f"exit code {code}"
     elif code and not re.search(rf"(?m)^{command[0]}: error: ", text):
         yield "silence", f"exit code {code} without a message"
     elif code and culprit not in text and not re.search("error: step [0-9]+: loss is ", text):  # a training that diverges
         yield "silence", f"the message does not name {culprit}"
-    if memory > MEMORY and "Sanitizer" not in text and not os.environ.get("ASAN_OPTIONS"):
+    if memory > MEMORY and not SANITIZED:
         yield "memory", f"{memory >> 20} MiB"
     if "--resume" in command and "auto" in command and code == 0 and re.search(r"(?m)^from +step 0 ", text):
         yield "loss", "began anew beside checkpoints"

@@ -189,6 +189,23 @@ static void test_deep_nesting_is_no_stack_overflow(void **state)
     free(deep);
 }
 
+/* A parser would take a hundred bytes and more for each. */
+static void test_too_many_values(void **state)
+{
+    (void)state;
+    size_t size = 4000000;
+    char *many = malloc(size + 1);
+    memset(many, '[', size);
+    for (size_t i = 5; i < size - 1; i += 3)
+        memcpy(many + i, "{},", i + 3 < size - 1 ? 3 : size - 1 - i);
+    memcpy(many, "{\"a\":", 5);
+    many[size - 1] = '}';
+    many[size] = '\0';
+    assert_int_equal(open_text(many, 0), AN_ECORRUPT);
+    assert_non_null(strstr(an_error_message(), "more values than any network's"));
+    free(many);
+}
+
 static void test_other_types_open_but_do_not_read(void **state)
 {
     (void)state;
@@ -237,6 +254,7 @@ int main(void)
         cmocka_unit_test(test_every_truncation_is_found),
         cmocka_unit_test(test_hostile_headers),
         cmocka_unit_test(test_deep_nesting_is_no_stack_overflow),
+        cmocka_unit_test(test_too_many_values),
         cmocka_unit_test(test_other_types_open_but_do_not_read),
         cmocka_unit_test(test_absent_and_odd_files),
         cmocka_unit_test(test_failed_write_leaves_nothing),

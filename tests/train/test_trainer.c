@@ -709,6 +709,28 @@ static void test_not_finite_newest_falls_back(void **state)
     fixture_remove(run);
 }
 
+/* Of a network that a file describes, the file is to blame. */
+static void test_impossible_networks_name_their_file(void **state)
+{
+    (void)state;
+    an_trained trained;
+    an_graph graph;
+    an_exec *exec;
+    assert_int_equal(an_trained_open(&trained, straight, NULL), AN_OK);
+    const int crop = trained.config.crop;
+    assert_int_equal(an_trained_graph(&trained, &graph), AN_OK);
+    trained.config.crop = 4;
+    assert_int_equal(an_trained_graph(&trained, &graph), AN_EINVAL);
+    assert_non_null(strstr(an_error_message(), trained.path));
+    assert_non_null(strstr(an_error_message(), "--crop 4"));
+    trained.config.crop = crop;
+    trained.classes = 1 << 20;
+    assert_int_equal(an_trained_exec(&trained, "cpu", 1, 1, &exec), AN_EINVAL);
+    assert_non_null(strstr(an_error_message(), trained.path));
+    assert_non_null(strstr(an_error_message(), "too small for"));
+    an_trained_close(&trained);
+}
+
 static void test_signal_saves_and_goes_on(void **state)
 {
     (void)state;
@@ -1018,6 +1040,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_paths_that_are_not_utf8),
         cmocka_unit_test(test_weights_that_are_not_finite_are_refused),
         cmocka_unit_test(test_not_finite_newest_falls_back),
+        cmocka_unit_test(test_impossible_networks_name_their_file),
         cmocka_unit_test(test_signal_saves_and_goes_on),
         cmocka_unit_test(test_training_goes_on_while_a_checkpoint_is_written),
         cmocka_unit_test(test_stopped_while_a_checkpoint_is_written),

@@ -43,11 +43,9 @@ static int check_class(const an_dataset *dataset, uint32_t label, const json_t *
 
 int an_train_class_check(const an_dataset *dataset, const char *ids, const char *origin)
 {
-    json_t *list = json_loads(ids, 0, NULL);
-    if (!json_is_array(list)) {
-        json_decref(list);
+    json_t *list = an_text_json_classes(ids);
+    if (!list)
         return an_error(AN_ECORRUPT, "'%s': its list of classes is unreadable", origin);
-    }
     int rc = AN_OK;
     size_t count = json_array_size(list), here = an_dataset_class_count(dataset);
     if (count != here)

@@ -44,7 +44,7 @@ static int batch_make(an_session *s, blank_batch *out)
     if (rc)
         return rc;
     memset(out->draws, 0, out->draws_size);
-    out->images = (an_images){out->pixels, out->draws};
+    out->images = (an_images){.pixels = out->pixels, .draws = out->draws};
     return AN_OK;
 }
 

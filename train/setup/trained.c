@@ -13,10 +13,11 @@
 #include "train/setup/trained_private.h"
 #include "train/state/run.h"
 #include "train/state/safetensors.h"
+#include "train/state/text.h"
 
 static int count_classes(an_trained *t)
 {
-    json_t *list = json_loads(an_checkpoint_identity(t->checkpoint)->classes, 0, NULL);
+    json_t *list = an_text_json_classes(an_checkpoint_identity(t->checkpoint)->classes);
     t->classes = (int)json_array_size(list);
     json_decref(list);
     if (t->classes < 2)
@@ -98,6 +99,12 @@ void an_trained_close(an_trained *trained)
     *trained = (an_trained){0};
 }
 
+int an_trained_graph(const an_trained *trained, an_graph *out)
+{
+    int rc = an_network_build(&trained->config, trained->classes, out);
+    return rc ? an_error_prefix(rc, "'%s'", trained->path) : AN_OK;
+}
+
 /* A file decides how large its network is, but gets no more memory for it than it fills with values itself. */
 static int check_size(const an_trained *t, const an_graph *graph)
 {
@@ -126,9 +133,9 @@ int an_trained_exec(an_trained *trained, const char *devices, int batch, int thr
                         "'%s' lacks input.mean_image and input.scale: take images from a dataset, whose statistics "
                         "replace them",
                         trained->path);
-    int rc = an_network_build(&trained->config, trained->classes, &graph);
+    int rc = an_trained_graph(trained, &graph);
     if (rc)
-        return an_error_prefix(rc, "'%s'", trained->path);
+        return rc;
     rc = check_size(trained, &graph);
     if (rc)
         return rc;

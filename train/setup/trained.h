@@ -33,6 +33,9 @@ int an_trained_open_source(an_trained *out, const an_trained_source *source);
 int an_trained_open(an_trained *out, const char *run, const char *weights);
 void an_trained_close(an_trained *trained); /* zeroed is fine */
 
+/* The layers of the network that the recipe describes. The message of a failure names the file. */
+int an_trained_graph(const an_trained *trained, an_graph *out);
+
 /* A network with these weights, for evaluation of batch images at a time. threads: on all devices together. decoder:
  * for batches that arrive encoded, or NULL. The caller frees it. */
 int an_trained_exec(an_trained *trained, const char *devices, int batch, int threads, const an_image_decoder *decoder,

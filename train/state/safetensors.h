@@ -14,6 +14,7 @@
 
 #define AN_SAFETENSORS_RANK_MAX 8
 #define AN_SAFETENSORS_HEADER_MAX 100000000 /* bytes, as the reference implementation allows */
+#define AN_SAFETENSORS_VALUES_MAX (1 << 18) /* JSON values in the header: some ten thousand tensors */
 
 typedef struct {
     const char *name;

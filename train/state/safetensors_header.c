@@ -9,6 +9,7 @@
 #include "base/buffer.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/text/json.h"
 
 static const struct {
     const char *name;
@@ -124,6 +125,8 @@ static int check_metadata(const an_safetensors *file)
 static int parse_header(an_safetensors *file)
 {
     json_error_t fault;
+    if (!an_json_within(file->text, file->text_size, AN_SAFETENSORS_VALUES_MAX))
+        return an_safetensors_damaged(file, NULL, "header holds more values than any network's");
     file->header = json_loadb(file->text, file->text_size, JSON_REJECT_DUPLICATES, &fault);
     if (!json_is_object(file->header))
         return an_error(AN_ECORRUPT, "'%s': header is no JSON object: %s", file->path, fault.text);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text/json.h"
 #include "base/text/utf8.h"
 
 /* The bytes of a buffer, or NULL if filling it failed. */
@@ -26,6 +27,16 @@ char *an_text_unescape(const char *text)
 {
     an_buffer out = {0};
     return taken(&out, an_utf8_unescape(text, strlen(text), &out));
+}
+
+struct json_t *an_text_json_classes(const char *text)
+{
+    enum { VALUES_MAX = 1 << 21 };
+    json_t *list = an_json_within(text, strlen(text), VALUES_MAX) ? json_loads(text, 0, NULL) : NULL;
+    if (json_is_array(list))
+        return list;
+    json_decref(list);
+    return NULL;
 }
 
 struct json_t *an_text_json(const char *bytes, size_t length)

@@ -16,4 +16,7 @@ char *an_text_unescape(const char *text);
 /* A JSON string of the escaped bytes; NULL without memory. */
 struct json_t *an_text_json(const char *bytes, size_t length);
 
+/* A checkpoint's list of classes, as an array; NULL if it is none, or longer than any network's. */
+struct json_t *an_text_json_classes(const char *text);
+
 #endif

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/text/json.h"
 #include "train/state/text.h"
 
 #define METRICS_MAX ((size_t)1 << 30)
@@ -72,29 +73,36 @@ int an_metrics_format(const an_train_event *event, an_buffer *out)
     return rc;
 }
 
-/* The step of a line that counts; -1: it does not. */
-static json_int_t step_of(const json_t *object)
+struct json_t *an_metrics_parse(const char *line, size_t length, uint64_t *step)
 {
+    enum { VALUES_MAX = 1000 };
+    json_t *object = an_json_within(line, length, VALUES_MAX) ? json_loadb(line, length, 0, NULL) : NULL;
     const json_t *at = json_object_get(object, "step");
-    return json_is_integer(at) && json_integer_value(at) >= 0 ? json_integer_value(at) : -1;
+    if (json_is_integer(at) && json_integer_value(at) >= 0) {
+        *step = (uint64_t)json_integer_value(at);
+        return object;
+    }
+    json_decref(object);
+    return NULL;
 }
 
 /* Whether a line counts and belongs to a step that the resumed run has behind it. */
 static bool keep_line(const char *line, size_t length, uint64_t step)
 {
-    json_t *object = json_loadb(line, length, 0, NULL);
-    json_int_t at = step_of(object);
+    uint64_t at = 0;
+    json_t *object = an_metrics_parse(line, length, &at);
+    bool keep = object && at <= step;
     json_decref(object);
-    return at >= 0 && (uint64_t)at <= step;
+    return keep;
 }
 
 static void see_saved(const char *line, size_t length, uint64_t *last)
 {
-    json_t *object = json_loadb(line, length, 0, NULL);
+    uint64_t at = 0;
+    json_t *object = an_metrics_parse(line, length, &at);
     const char *type = json_string_value(json_object_get(object, "type"));
-    json_int_t at = step_of(object);
-    if (type && strcmp(type, kinds[AN_EVENT_SAVED]) == 0 && at > 0)
-        *last = (uint64_t)at;
+    if (type && strcmp(type, kinds[AN_EVENT_SAVED]) == 0 && at)
+        *last = at;
     json_decref(object);
 }
 

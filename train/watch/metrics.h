@@ -48,6 +48,12 @@ typedef struct {
 /* One JSON object and a newline. */
 int an_metrics_format(const an_train_event *event, an_buffer *out);
 
+struct json_t;
+
+/* A line of metrics.jsonl, without its newline, as an object, and its step; NULL if it does not count. A line of more
+ * values than an event could ever have does not count either: it would take memory without bound. */
+struct json_t *an_metrics_parse(const char *line, size_t length, uint64_t *step);
+
 typedef struct an_metrics an_metrics;
 
 /* The last step whose checkpoint a file tells of; 0 if none, or without a file. */

@@ -97,7 +97,7 @@ static int graph_of_run(const network_options *o, an_graph *graph)
     const an_trained_source source = an_viewer_source(&o->source, NULL);
     int rc = an_trained_open_source(&trained, &source);
     if (!rc)
-        rc = an_network_build(&trained.config, trained.classes, graph);
+        rc = an_trained_graph(&trained, graph);
     an_trained_close(&trained);
     return rc;
 }

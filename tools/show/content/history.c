@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "train/watch/metrics.h"
 
 #define FILE_MAX_BYTES ((size_t)1 << 30)
 #define POINTS_MAX 600
@@ -58,12 +59,11 @@ static int event_add(an_history *h, const json_t *event)
     return rc;
 }
 
-/* A line counts if it is a JSON object with a step: the rule by which a resumed training keeps lines. */
 static int line_read(an_history *h, const char *line, size_t length)
 {
-    json_t *event = json_loadb(line, length, 0, NULL);
-    const json_t *step = json_object_get(event, "step");
-    int rc = json_is_integer(step) && json_integer_value(step) >= 0 ? event_add(h, event) : AN_OK;
+    uint64_t step;
+    json_t *event = an_metrics_parse(line, length, &step);
+    int rc = event ? event_add(h, event) : AN_OK;
     json_decref(event);
     return rc;
 }

@@ -7,7 +7,6 @@
 #include "base/error.h"
 #include "base/program/log.h"
 #include "train/setup/data.h"
-#include "train/setup/network.h"
 #include "train/state/text.h"
 
 static int names_alloc(an_viewer *v)
@@ -20,7 +19,7 @@ static int names_alloc(an_viewer *v)
 /* The list holds ids as state/text.h escapes them. */
 static int names_from_ids(an_viewer *v, const char *ids)
 {
-    json_t *list = json_loads(ids, 0, NULL);
+    json_t *list = an_text_json_classes(ids);
     bool whole = true;
     for (uint32_t i = 0; i < v->classes; i++) {
         const char *id = json_string_value(json_array_get(list, i));
@@ -82,7 +81,7 @@ int an_viewer_open(an_viewer *out, const an_viewer_options *options, const an_da
     int rc = an_trained_open_source(&out->trained, &source);
     if (!rc) {
         out->classes = (uint32_t)out->trained.classes;
-        rc = an_network_build(&out->trained.config, out->trained.classes, &out->graph);
+        rc = an_trained_graph(&out->trained, &out->graph);
     }
     if (!rc)
         rc = names_find(out, dataset);

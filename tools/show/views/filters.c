@@ -5,7 +5,6 @@
 #include <stdlib.h>
 
 #include "base/error.h"
-#include "train/setup/network.h"
 #include "train/setup/trained.h"
 #include "train/state/safetensors.h"
 
@@ -49,7 +48,7 @@ static int read_tensor(an_filters *f, const char *path)
 static int find_split(an_filters *f, an_trained *trained)
 {
     an_graph graph;
-    int rc = an_network_build(&trained->config, trained->classes, &graph);
+    int rc = an_trained_graph(trained, &graph);
     for (int i = 0; !rc && i < graph.count; i++)
         if (graph.nodes[i].kind == AN_OP_CONV && graph.nodes[i].device == 1 && graph.nodes[i].layer == 1)
             f->split = graph.nodes[i].channel_offset;
