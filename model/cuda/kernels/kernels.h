@@ -406,7 +406,7 @@ typedef struct {
  *   out[0]  items an_proof_point
  * proof_conv computes y = activation(x * weights + bias) or, if data, the gradient of x, and proof_weights the gradient
  * of the weights. The tensor that is the result is not read.
- * Items: places. */
+ * Items: places; of proof_weights one warp each. */
 typedef struct {
     an_kernel_places at;
     int n, c, h, w, k, oh, ow, kernel, stride, pad, groups; /* pad: rows above and columns to the left */
@@ -494,7 +494,7 @@ typedef struct {
     KERNEL(frame, an_frame_args)                                                                                       \
     KERNEL(fill, an_fill_args)                                                                                         \
     KERNEL(proof_conv, an_proof_conv_args)                                                                             \
-    KERNEL(proof_weights, an_proof_conv_args)                                                                          \
+    WARP(proof_weights, an_proof_conv_args)                                                                            \
     KERNEL(proof_product, an_proof_product_args)                                                                       \
     KERNEL(proof_compare, an_proof_compare_args)                                                                       \
     KERNEL(proof_digest, an_proof_digest_args)

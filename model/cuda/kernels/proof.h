@@ -151,10 +151,19 @@ AN_BODY void an_proof_row(an_proof_sum *sum, const an_proof_conv_args *a, uint64
             continue;
         sum->value += (double)an_load(a->at.in[0], a->stored, x_first + (uint64_t)ix * (uint64_t)a->x_row) *
                       an_load(a->at.in[2], a->stored, y_first + (uint64_t)ox * (uint64_t)a->y_row);
-        sum->products++;
     }
 }
 
+/* How many outputs along an axis read the image, not its padding, through that tap of the window. */
+AN_BODY uint64_t an_proof_readers(int outputs, int tap, int pad, int stride, int size)
+{
+    uint64_t count = 0;
+    for (int i = 0; i < outputs; i++)
+        count += i * stride - pad + tap >= 0 && i * stride - pad + tap < size;
+    return count;
+}
+
+/* The lanes share the rows, as a weight's gradient is the sum of up to some 400,000 products. */
 AN_BODY void an_body_proof_weights(const an_proof_conv_args *a, uint64_t place)
 {
     int each = a->c / a->groups, maps = a->k / a->groups, group = an_proof_draw(a->seed, place, 0, a->groups);
@@ -162,15 +171,19 @@ AN_BODY void an_body_proof_weights(const an_proof_conv_args *a, uint64_t place)
     int ky = an_proof_draw(a->seed, place, 2, a->kernel), kx = an_proof_draw(a->seed, place, 3, a->kernel);
     int channel = an_proof_draw(a->seed, place, 4, each);
     an_proof_sum sum = {0, 0};
-    for (uint64_t n = 0; n < (uint64_t)a->n; n++)
-        for (int oy = 0; oy < a->oh; oy++) {
-            int iy = oy * a->stride - a->pad + ky;
-            if (iy < 0 || iy >= a->h)
-                continue;
-            an_proof_row(&sum, a, an_proof_pixel(n, iy, 0, a->h, a->w, a->x_row) + (uint64_t)(group * each + channel),
-                         an_proof_pixel(n, oy, 0, a->oh, a->ow, a->y_row) + (uint64_t)o, kx);
-        }
-    an_proof_store(a->at.out[0], place, an_proof_weight(a, o, ky, kx, channel), &sum, a->each, sum.value);
+    for (uint64_t row = (uint64_t)AN_LANE; row < (uint64_t)a->n * (uint64_t)a->oh; row += AN_LANES) {
+        uint64_t n = row / (uint64_t)a->oh;
+        int oy = (int)(row % (uint64_t)a->oh), iy = oy * a->stride - a->pad + ky;
+        if (iy < 0 || iy >= a->h)
+            continue;
+        an_proof_row(&sum, a, an_proof_pixel(n, iy, 0, a->h, a->w, a->x_row) + (uint64_t)(group * each + channel),
+                     an_proof_pixel(n, oy, 0, a->oh, a->ow, a->y_row) + (uint64_t)o, kx);
+    }
+    sum.value = AN_LANES_SUM(sum.value);
+    sum.products = (uint64_t)a->n * an_proof_readers(a->oh, ky, a->pad, a->stride, a->h) *
+                   an_proof_readers(a->ow, kx, a->pad, a->stride, a->w);
+    if (AN_LANE == 0)
+        an_proof_store(a->at.out[0], place, an_proof_weight(a, o, ky, kx, channel), &sum, a->each, sum.value);
 }
 
 AN_BODY void an_body_proof_product(const an_proof_product_args *a, uint64_t place)
