@@ -725,7 +725,7 @@ static void test_impossible_networks_name_their_file(void **state)
     assert_non_null(strstr(an_error_message(), "--crop 4"));
     trained.config.crop = crop;
     trained.classes = 1 << 20;
-    assert_int_equal(an_trained_exec(&trained, "cpu", 1, 1, &exec), AN_EINVAL);
+    assert_int_equal(an_trained_exec(&trained, "cpu", 1, 1, NULL, &exec), AN_EINVAL);
     assert_non_null(strstr(an_error_message(), trained.path));
     assert_non_null(strstr(an_error_message(), "too small for"));
     an_trained_close(&trained);
