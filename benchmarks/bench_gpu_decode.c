@@ -40,6 +40,7 @@ typedef struct {
     size_t room; /* of a block */
     size_t sizes[BLOCKS_MAX];
     uint8_t *host, *device;
+    uint8_t *arriving[PIPELINE]; /* on the device: where batches that are copied first arrive */
 } blocks;
 
 typedef struct {
@@ -128,6 +129,8 @@ static int make_blocks(const work *w, blocks *b, uint32_t batch)
     for (uint32_t i = 0; i < b->count; i++)
         fill_block(w, b, i);
     rc = check(cudaMalloc((void **)&b->device, b->room * b->count), "memory for blocks");
+    for (int i = 0; !rc && i < PIPELINE; i++)
+        rc = check(cudaMalloc((void **)&b->arriving[i], b->room), "memory for blocks");
     for (uint32_t i = 0; !rc && i < b->count; i++)
         rc = check(cudaMemcpyAsync(b->device + i * b->room, b->host + i * b->room, b->sizes[i], cudaMemcpyHostToDevice,
                                    w->stream),
@@ -139,6 +142,8 @@ static void free_blocks(blocks *b)
 {
     (void)cudaFreeHost(b->host);
     (void)cudaFree(b->device);
+    for (int i = 0; i < PIPELINE; i++)
+        (void)cudaFree(b->arriving[i]);
 }
 
 static int make_target(const work *w, target *t, uint32_t batch, an_format format)
@@ -274,7 +279,7 @@ static int time_copied(const work *w, const blocks *b, const target *t, double *
     }
     for (int i = 0; !rc && i <= TIMED; i++) {
         uint32_t number = (uint32_t)i % b->count, slot = (uint32_t)i % PIPELINE;
-        uint8_t *to = b->device + slot * b->room;
+        uint8_t *to = b->arriving[slot];
         rc = check(cudaEventRecord(w->events[i], w->stream), "recording a time");
         if (!rc && i >= PIPELINE)
             rc = check(cudaStreamWaitEvent(w->copies, done[slot], 0), "waiting");

@@ -147,5 +147,31 @@ class Count(unittest.TestCase):
         self.assertIn("cuda-cuobjdump-13-0", missing.stdout)
 
 
+class CountDecode(unittest.TestCase):
+    ROWS = [(0, "@P0 EXIT"), (0x10, "LDS.S16 R1"), (0x20, "@P1 BRA 0x10"),  # an inverse DCT of four blocks
+            (0x30, "LDS.128 R4"), (0x40, "STS R4"), (0x50, "@P1 BRA 0x30"),  # a block
+            (0x60, "@P2 BRA 0xc0"), (0x70, "LDS.S16 R1"), (0x80, "LDS.128 R4"), (0x90, "@P1 BRA 0x70"),  # more than 32 blocks
+            (0xc0, "BRA.DIV UR4, 0x100"), (0xd0, "EXIT"), (0x100, "BRA 0x10")]  # the last one is no loop
+    PIXELS = [(0, "LDG.E.U8 R1"), (0x10, "@P0 BRA 0x40"), (0x20, "LDG.E.U8 R2"), (0x30, "NOP"), (0x40, "STG.E.64 R2"), (0x50, "@P1 BRA 0x10"),
+              (0x60, "EXIT")]
+
+    @staticmethod
+    def listing(name, code):
+        return f"\t\tFunction : {name}\n" + "".join(f"        /*{address:04x}*/  {words} ;  /* 0x0 */\n" for address, words in code)
+
+    def test_command(self):
+        """Loops as often as a photograph needs them: 8 and 4 times four blocks, 28.9 and 15 blocks, 8 rows of a patch."""
+        listing = self.listing("an_decode_rows", self.ROWS) + self.listing("an_decode_pixels", self.PIXELS)
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / "dump").write_text(f"#!/bin/sh\ncat <<'END'\n{listing}\nEND\n")
+            (Path(folder) / "dump").chmod(0o755)
+            said = run("gpu-count-decode", "kernels.o", CUOBJDUMP=f"{folder}/dump")
+        self.assertEqual(said.returncode, 0, said.stderr)
+        luma, chroma, pixels = 1 + 8 * 2 + 28.9 * 3 + 3, 1 + 4 * 2 + 15 * 3 + 3, 1 + 8 * 3 + 1
+        self.assertIn(f"| rows, luma | 28.9 warps | {luma:.0f} |", said.stdout)
+        self.assertIn(f"| rows, chroma | 30.0 warps | {chroma:.0f} |", said.stdout)
+        self.assertIn(f"| pixels | 24.5 warps | {pixels:.0f} |", said.stdout)
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -135,6 +135,7 @@ AN_BODY void an_body_rows(const an_decode_rows_args *a, uint64_t item, an_decode
             an_fault_set(a, n, code, &detail);
         return;
     }
+    an_prefetch(s.payload + begin, size);
     an_decode_streams streams = {
         s.payload + begin, size, row.component ? l.wide[1] : l.wide[0], 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
     uint32_t table = row.component < l.tables ? row.component : l.tables - 1;

@@ -86,9 +86,11 @@ AN_BODY void an_room_transform(an_decode_room *room, uint32_t begin, uint32_t en
                 else
                     an_dct_column(v[w], block, AN_LANE(w) % 8);
             }
-            AN_SYNC();
+            if (!pass)
+                AN_SYNC();
         }
     }
+    AN_SYNC();
 }
 
 /* Writes the samples of blocks begin to end - 1 of the room. to: the first row's sample of block `begin`. */

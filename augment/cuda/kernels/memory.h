@@ -136,6 +136,18 @@ AN_BODY void an_put_u8(uint8_t *at, uint32_t value)
     *at = (uint8_t)value;
 }
 
+/* Asks for the bytes of a row of blocks, a line of 128 for each lane, so that they arrive together and not one stream
+ * after the other. */
+AN_BODY void an_prefetch(const uint8_t *from, uint32_t size)
+{
+#ifdef __CUDA_ARCH__
+    if (128 * AN_LANE(0) < size)
+        asm volatile("prefetch.global.L2 [%0];" ::"l"(from + 128 * AN_LANE(0)));
+#else
+    (void)from, (void)size;
+#endif
+}
+
 AN_BODY uint32_t an_ones(uint64_t bits)
 {
 #ifdef __CUDA_ARCH__
