@@ -57,6 +57,10 @@ DEVICES = {
 }
 MARGIN = 0.7  # this much of the assumed shares brings the model to the paper's time on its two GTX 580
 LOADER = {"jpeg": 58480 / 16, "coef": 206580 / 16}  # images/s of one of the H100 machine's 16 processors, all at work
+RECORD = 23600          # bytes of a photograph of 256 pixels in codec coef, on the average
+DECODE_ISSUED = 32.3    # us of a batch of 128: its instructions at an instruction a cycle and scheduler (tools/gpu-count-decode.py)
+DECODE_AIM = 120        # us of a batch of 128, if nothing hides it
+HOST_AIM = 3            # us of a processor an image, for reading, checking and moving undecoded records
 CROSSING = 2 * 128 * 13 * 13 + 2 * 128 * 6 * 6 + 2 * 2048 + 2048  # values an image between two devices: conv3, fc6, fc7, fc8
 
 
@@ -187,6 +191,12 @@ def copy(batch, link=LINK):
     return batch * (SIDE**2 * 3 + 24) / link * 1e6
 
 
+def decoding(batch):
+    """Records to bytes on the device. What lies between the two kernels, samples of Y, Cb and Cr, stays in the cache: 22 MB at 128."""
+    return [moved("decode", "records, to samples of Y, Cb and Cr", batch * RECORD),
+            moved("decode", "samples, to bytes", batch * SIDE**2 * 3)]
+
+
 def step(rows, batch):
     """Milliseconds: the images' copy is hidden unless it is the longer of the two."""
     return max(sum(row.us for row in rows), copy(batch)) / 1e3
@@ -280,6 +290,22 @@ def totals():
     return table(*out)
 
 
+def decoded():
+    """The second design where the device decodes. Nothing is taken to hide the decoding: the step is the longer by all of it."""
+    out = [("second design, `--decode device`", "decoding by bytes", "by instructions", "a step then", "more", "images/s", "more with the aim",
+            "images' copy, hidden", "processors for coef")]
+    for precision, batch in AIMS:
+        rows, says = second(precision, batch), decoding(batch)
+        before, moves, issued = step(rows, batch), sum(row.us for row in says), DECODE_ISSUED * batch / BATCH
+        after, aim = before + max(moves, issued) / 1e3, DECODE_AIM * batch / BATCH / 1e3
+        block = batch * (RECORD + 40)
+        out.append((f"{precision}, {batch}", f"{sum(row.bytes for row in says) / 1e6:.1f} MB, {moves:.0f} us", f"{issued:.0f} us", f"{after:.2f} ms",
+                    f"{100 * (after / before - 1):.1f} %", f"{batch / after * 1e3:,.0f}", f"{100 * aim / before:.1f} %",
+                    f"{copy(batch) / 1e3:.2f} to {block / LINK * 1e3:.2f} ms",
+                    f"{batch / before * 1e3 / LOADER['coef']:.1f} to {batch / after * 1e3 * HOST_AIM / 1e6:.2f}"))
+    return table(*out)
+
+
 def estimates():
     """Devices that nobody measured, and the paper's."""
     out = [("estimate", "step, one", "images/s", "step, two", "images/s", "between devices", "images' copy")]
@@ -307,7 +333,7 @@ def main():
         precision, batch = case.split(":")
         print(f"{precision} {batch} {step(second(precision, int(batch)), int(batch)):.2f} ms")
     if len(sys.argv) == 1:
-        print(compared(), listed(), totals(), estimates(), check(), sep="\n\n")
+        print(compared(), listed(), totals(), decoded(), estimates(), check(), sep="\n\n")
 
 
 if __name__ == "__main__":

@@ -51,6 +51,7 @@ class Model(unittest.TestCase):
         self.assertEqual(rows["conv1", "gradient of both, slope, bias sums"], 2 * conv + 2 * pooled + pooled + 2 * conv + sums)
         self.assertEqual(rows["conv3", "slope, bias sums"], 3 * 2 * 128 * 13 * 13 * 384 + sums)
         self.assertEqual(rows["update", "fc6"], 9216 * 4096 * 22)
+        self.assertEqual([row.bytes for row in load("gpu-model").decoding(128)], [128 * 23600, 128 * 224 * 224 * 3])
 
     def test_timed_kernels_are_what_was_measured(self):
         rows = {(row.part, row.what): row for row in load("gpu-model").second("bf16", 128)}
@@ -63,7 +64,7 @@ class Model(unittest.TestCase):
         said = run("gpu-model")
         self.assertEqual((said.returncode, said.stderr), (0, ""))
         text, parts = (ROOT / "docs" / "gpu.md").read_text(), said.stdout.strip().split("\n\n")
-        self.assertEqual(len(parts), 5)
+        self.assertEqual(len(parts), 6)
         for part in parts:
             with self.subTest(part=part.splitlines()[0]):
                 self.assertTrue(part in text, f"docs/gpu.md lacks what tools/gpu-model.py prints:\n{part}")

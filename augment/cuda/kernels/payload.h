@@ -76,7 +76,8 @@ AN_BODY uint32_t an_layout_row(const an_decode_layout *l, const uint8_t *payload
     AN_EACH(w)
     {
         before[w] = all[w] = 0;
-        for (uint32_t r = AN_LANE(w); r < l->block_rows; r += 32) {
+        AN_ROLLED for (uint32_t r = AN_LANE(w); r < l->block_rows; r += 32)
+        {
             uint32_t length = an_at_u16(payload + l->lengths + 2 * r);
             before[w] += r < number ? length : 0;
             all[w] += length;

@@ -56,7 +56,8 @@ AN_BODY int an_streams_maps(an_decode_streams *s, an_decode_maps *maps)
     s->crumbs = s->maps;
     if (s->maps > s->size)
         return 0;
-    for (uint32_t first = 0; first < s->blocks; first += 32) {
+    AN_ROLLED for (uint32_t first = 0; first < s->blocks; first += 32)
+    {
         if (!an_maps_read(s, first, &s->crumbs, maps))
             return 0;
         AN_EACH(w)
@@ -76,7 +77,8 @@ AN_BODY int an_streams_crumbs(an_decode_streams *s)
     AN_EACH(w)
     {
         upper[w] = both[w] = 0;
-        for (uint32_t i = 16 * AN_LANE(w); i < s->crumb_count; i += 16 * 32) {
+        AN_ROLLED for (uint32_t i = 16 * AN_LANE(w); i < s->crumb_count; i += 16 * 32)
+        {
             uint32_t crumbs = (uint32_t)an_low(an_at_four(s->row + s->crumbs + i / 4), 2 * (s->crumb_count - i));
             uint32_t high = crumbs >> 1 & 0x55555555u;
             upper[w] += an_ones(high);
@@ -96,7 +98,8 @@ AN_BODY uint32_t an_count_wide(const uint8_t *at, uint32_t n)
     AN_EACH(w)
     {
         sum[w] = 0;
-        for (uint32_t i = 4 * AN_LANE(w); i < n; i += 4 * 32) {
+        AN_ROLLED for (uint32_t i = 4 * AN_LANE(w); i < n; i += 4 * 32)
+        {
             uint32_t v = (uint32_t)an_low(an_at_four(at + i), 8 * (n - i));
             sum[w] += an_ones(v & ~((v & 0x7f7f7f7fu) + 0x7f7f7f7fu) & 0x80808080u); /* top bit set, no other */
         }
