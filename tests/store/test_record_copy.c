@@ -13,7 +13,7 @@
 #include "store/record_copy_private.h"
 #include "tests/store/message.h"
 
-enum { LONGEST = 4 * 1024 + 130, MARGIN = 64, ROOM = LONGEST + 3 * MARGIN };
+enum { LONGEST = 4 * 1024 + 130, MARGIN = 64, ROOM = (LONGEST / MARGIN + 5) * MARGIN };
 
 static uint8_t *make_noise(size_t size)
 {
