@@ -35,7 +35,8 @@
  * Who wakes whom. The reading thread and an_loader_release wake workers when items became ready (work). A worker wakes
  * the reading thread when a quarter of the items is free (room): one at a time would wake it too often. The worker that
  * completes a batch wakes the consumers (delivery), all of them, because only the one that takes the batch that is due
- * can go on. So do a failure and an_loader_interrupt. Stopping wakes the reading thread and the workers.
+ * can go on. So do a failure and an_loader_interrupt. Workers wake others without the lock, lest those find it taken.
+ * Stopping wakes the reading thread and the workers.
  *
  * Failures. A record that cannot be read or decoded marks its batch, and an_loader_next fails when that batch is due:
  * the batches before it are delivered, whatever the timing. A failure of the reader as a whole is reported as soon as

@@ -259,9 +259,15 @@ static void work(an_loader *l, an_loader_worker *w, an_loader_item *it, const an
         slot_fail(l, s, it, rc);
 }
 
+/* Whom to wake. */
+typedef struct {
+    bool consumers, reader;
+} wakes;
+
 /* Count the samples as done and free their items. The lock is held. */
-static void give_back(an_loader *l, an_loader_item *mine[CHUNK], int count)
+static wakes give_back(an_loader *l, an_loader_item *mine[CHUNK], int count)
 {
+    wakes wanted = {0};
     for (int i = 0; i < count; i++) {
         an_loader_slot *s = slot_of(l, mine[i]);
         an_loader_count_in(l, mine[i]);
@@ -269,12 +275,20 @@ static void give_back(an_loader *l, an_loader_item *mine[CHUNK], int count)
             s->done = true;
             if (l->block_size)
                 an_loader_payload_close(s);
-            if (l->consumers_waiting)
-                pthread_cond_broadcast(&l->delivery);
+            wanted.consumers |= l->consumers_waiting > 0;
         }
         an_loader_list_push(&l->free, mine[i]);
     }
-    if (l->reader_waiting && l->free.count >= l->room_mark)
+    wanted.reader = l->reader_waiting && l->free.count >= l->room_mark;
+    return wanted;
+}
+
+/* Without the lock: the first thing that they do is to take it. */
+static void wake(an_loader *l, wakes wanted)
+{
+    if (wanted.consumers)
+        pthread_cond_broadcast(&l->delivery);
+    if (wanted.reader)
         pthread_cond_signal(&l->room);
 }
 
@@ -291,7 +305,12 @@ void *an_loader_worker_run(void *argument)
             work(l, w, mine[i], i + 1 < count ? mine[i + 1] : NULL);
         pthread_mutex_lock(&l->lock);
         l->stats.worker_busy_ns += an_loader_since(l, start);
-        give_back(l, mine, count);
+        wakes wanted = give_back(l, mine, count);
+        if (!wanted.consumers && !wanted.reader)
+            continue;
+        pthread_mutex_unlock(&l->lock);
+        wake(l, wanted);
+        pthread_mutex_lock(&l->lock);
     }
     pthread_mutex_unlock(&l->lock);
     return NULL;

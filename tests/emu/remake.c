@@ -90,6 +90,12 @@ static int fill(work *w)
     return rc;
 }
 
+/* Of two that are the same, the manifest says the same. */
+static const char *manifest(const work *w, char **paths)
+{
+    return strcmp(paths[0], paths[1]) == 0 ? an_dataset_manifest(w->from[0]) : "{\"source\":\"remake\"}";
+}
+
 static int make(work *w, char **paths)
 {
     int rc = an_dataset_open(&w->from[0], paths[0]);
@@ -100,7 +106,7 @@ static int make(work *w, char **paths)
     if (!rc)
         rc = an_statistics_sums_init(&w->sums, an_dataset_side(w->from[0]));
     if (!rc)
-        rc = an_writer_open(&w->writer, paths[2], "{\"source\":\"remake\"}", an_dataset_side(w->from[0]), &w->sums);
+        rc = an_writer_open(&w->writer, paths[2], manifest(w, paths), an_dataset_side(w->from[0]), &w->sums);
     if (!rc)
         rc = fill(w);
     return rc ? rc : an_writer_finish(w->writer);

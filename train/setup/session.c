@@ -68,8 +68,10 @@ int an_session_choose_decoding(an_session *s, uint64_t step)
         return rc;
     rc = an_decode_measure(loader, s->exec, &s->rates);
     an_loader_free(loader);
-    s->host_decodes = an_decode_rule(&s->rates) == AN_DECODE_HOST;
-    return rc;
+    if (rc) /* a damaged record, say: training is told of it at its own step */
+        s->rates = (an_decode_rates){0};
+    s->host_decodes = !rc && an_decode_rule(&s->rates) == AN_DECODE_HOST;
+    return AN_OK;
 }
 
 static int describe_decoding(const an_session *s, an_buffer *out)
