@@ -74,11 +74,10 @@ AN_BODY int an_row_blocks(const an_decode_streams *s, const an_decode_lanes *lan
     an_work_values(s, count, at, room);
     AN_SYNC();
     if (begin < 32 && !s->wide_bytes) {
-        an_work_place(s, at, lanes, skipped, begin, end, 0, room);
+        an_work_place(s, lanes, begin, end, 0, 0, room);
     } else if (begin < 32) {
-        uint32_t behind = end < 32 ? room->records[end].starts & 0xffff : skipped + count;
-        an_work_place(s, at, lanes, skipped, begin, end, 1, room);
-        sound = s->wide_dc + at->wide + an_room_wide(room, skipped, behind) <= s->available;
+        uint32_t word = at->wide + an_room_wide(room, skipped, room->records[begin].starts & 0xffff);
+        sound = s->wide_dc + an_work_place(s, lanes, begin, end, 1, word, room) <= s->available;
     }
     if (s->wide_bytes)
         at->wide += an_room_wide(room, skipped, skipped + count);

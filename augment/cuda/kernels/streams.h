@@ -91,6 +91,12 @@ AN_BODY int an_streams_crumbs(an_decode_streams *s)
     return s->words <= s->size;
 }
 
+/* How many of a word's bytes are AN_COEF_WIDE: the top bit is set, and no other. */
+AN_BODY uint32_t an_bytes_wide(uint32_t v)
+{
+    return an_ones(v & ~((v & 0x7f7f7f7fu) + 0x7f7f7f7fu) & 0x80808080u);
+}
+
 /* How many of the first n bytes at `at` are AN_COEF_WIDE. */
 AN_BODY uint32_t an_count_wide(const uint8_t *at, uint32_t n)
 {
@@ -100,8 +106,7 @@ AN_BODY uint32_t an_count_wide(const uint8_t *at, uint32_t n)
         sum[w] = 0;
         AN_ROLLED for (uint32_t i = 4 * AN_LANE(w); i < n; i += 4 * 32)
         {
-            uint32_t v = (uint32_t)an_low(an_at_four(at + i), 8 * (n - i));
-            sum[w] += an_ones(v & ~((v & 0x7f7f7f7fu) + 0x7f7f7f7fu) & 0x80808080u); /* top bit set, no other */
+            sum[w] += an_bytes_wide((uint32_t)an_low(an_at_four(at + i), 8 * (n - i)));
         }
     }
     return an_lanes_sum(sum);

@@ -174,48 +174,87 @@ AN_BODY const an_decode_small *an_room_values(const an_decode_room *room)
     return (const an_decode_small *)(const void *)(room->words + AN_ROOM_BLOCKS);
 }
 
-/* How many of the room's values from `first` to before `end` are AN_COEF_WIDE. Rarely called. */
+/* How many of the room's values from `first` to before `end` are AN_COEF_WIDE. */
 AN_BODY uint32_t an_room_wide(const an_decode_room *room, uint32_t first, uint32_t end)
 {
-    const an_decode_small *values = an_room_values(room);
-    uint32_t count = 0;
-    AN_ROLLED for (uint32_t i = first; i < end; i++) count += values[i] == AN_COEF_WIDE;
-    return count;
-}
-
-/* Value number i of the room, which may continue in a word. skipped: the number of the first one. */
-AN_BODY int32_t an_room_value(const an_decode_streams *s, const an_decode_cursor *at, const an_decode_room *room,
-                              uint32_t skipped, uint32_t i, int wide)
-{
-    int32_t value = an_room_values(room)[i];
-    if (wide && value == AN_COEF_WIDE) {
-        uint32_t number = s->wide_dc + at->wide + an_room_wide(room, skipped, i);
-        const uint8_t *word = s->row + s->words + 2 * number;
-        if (number < s->available)
-            value = (int16_t)(an_at_u8(word) | an_at_u8(word + 1) << 8);
+    uint32_t sum[AN_WIDTH];
+    AN_EACH(w)
+    {
+        sum[w] = 0;
+        AN_ROLLED for (uint32_t i = first / 4 + AN_LANE(w); 4 * i < end; i += 32)
+        {
+            uint32_t v = (uint32_t)an_low(room->words[AN_ROOM_BLOCKS + i], 8 * (end - 4 * i));
+            if (4 * i < first)
+                v &= 0xffffffffu << 8 * (first - 4 * i);
+            sum[w] += an_bytes_wide(v);
+        }
     }
-    return value;
+    return an_lanes_sum(sum);
 }
 
-/* Makes the coefficients of blocks begin to end - 1 of the 32. wide: some values continue in words. */
-AN_BODY void an_work_place(const an_decode_streams *s, const an_decode_cursor *at, const an_decode_lanes *lanes,
-                           uint32_t skipped, uint32_t begin, uint32_t end, int wide, an_decode_room *room)
+/* Word number `number` behind those of DC, as a value. Beyond the row's words it is not read: the row is damaged. */
+AN_BODY int32_t an_streams_word(const an_decode_streams *s, uint32_t number)
 {
-    AN_ROLLED for (uint32_t b = begin; b < end; b++) AN_EACH(w)
+    const uint8_t *word = s->row + s->words + 2 * (s->wide_dc + number);
+    if (s->wide_dc + number >= s->available)
+        return AN_COEF_WIDE;
+    return (int16_t)(an_at_u8(word) | an_at_u8(word + 1) << 8);
+}
+
+/* Values of one block that are AN_COEF_WIDE become their words, `before` words after the first. The lanes' first values
+ * come before their second ones. Returns how many there are. A row with such values is rare, but the whole batch waits
+ * for it: so lanes count together, and none looks at the values before its own. */
+AN_BODY uint32_t an_work_widen(const an_decode_streams *s, uint32_t before, int32_t *first, int32_t *second)
+{
+    uint32_t wide[AN_WIDTH], ranks[AN_WIDTH];
+    AN_EACH(w)
+    {
+        wide[w] = (uint32_t)(first[w] == AN_COEF_WIDE) | (uint32_t)(second[w] == AN_COEF_WIDE) << 16;
+    }
+    if (!an_lanes_any(wide))
+        return 0;
+    uint32_t all = an_lanes_before(wide, ranks);
+    AN_EACH(w)
+    {
+        if (wide[w] & 0xffff)
+            first[w] = an_streams_word(s, before + (ranks[w] & 0xffff));
+        if (wide[w] >> 16)
+            second[w] = an_streams_word(s, before + (all & 0xffff) + (ranks[w] >> 16));
+    }
+    return (all & 0xffff) + (all >> 16);
+}
+
+/* Makes the coefficients of blocks begin to end - 1 of the 32. widen: some values continue in words, the first of them
+ * in word number `word` behind those of DC. Returns the number of the word behind the last one. */
+AN_BODY uint32_t an_work_place(const an_decode_streams *s, const an_decode_lanes *lanes, uint32_t begin, uint32_t end,
+                               int widen, uint32_t word, an_decode_room *room)
+{
+    AN_ROLLED for (uint32_t b = begin; b < end; b++)
     {
         const an_decode_record r = room->records[b];
+        const an_decode_small *values = an_room_values(room);
         an_decode_value *block = (an_decode_value *)(void *)(room->words + b * AN_ROOM_BLOCK);
-        uint32_t lane = AN_LANE(w), bit = 1u << lane;
-        int32_t first = 0, second = 0;
-        if (r.low & bit)
-            first = an_room_value(s, at, room, skipped, (r.starts & 0xffff) + an_ones(r.low & (bit - 1)), wide);
-        if (r.high & bit)
-            second = an_room_value(s, at, room, skipped, (r.starts >> 16) + an_ones(r.high & (bit - 1)), wide);
-        if (lane == 31)
-            second = (int16_t)r.dc;
-        block[lanes->first[w]] = (an_decode_value)(first * lanes->first_factor[w]);
-        block[lanes->second[w]] = (an_decode_value)(second * lanes->second_factor[w]);
+        int32_t first[AN_WIDTH], second[AN_WIDTH];
+        AN_EACH(w)
+        {
+            uint32_t bit = 1u << AN_LANE(w);
+            first[w] = second[w] = 0;
+            if (r.low & bit)
+                first[w] = values[(r.starts & 0xffff) + an_ones(r.low & (bit - 1))];
+            if (r.high & bit)
+                second[w] = values[(r.starts >> 16) + an_ones(r.high & (bit - 1))];
+        }
+        if (widen)
+            word += an_work_widen(s, word, first, second);
+        AN_EACH(w)
+        {
+            if (AN_LANE(w) == 31)
+                second[w] = (int16_t)r.dc;
+            block[lanes->first[w]] = (an_decode_value)(first[w] * lanes->first_factor[w]);
+            block[lanes->second[w]] = (an_decode_value)(second[w] * lanes->second_factor[w]);
+        }
     }
+    return word;
 }
 
 #endif
