@@ -136,10 +136,13 @@ class Links(unittest.TestCase):
         folder = self.open / "run"
         (folder / "checkpoints").mkdir(parents=True)
         folder.chmod(0o777)
-        for name in ("best.safetensors", "best.safetensors.new"):
-            self.plant(folder / name)
-        result = run("an-train", "--network", "cifar", "--crop", "32", "--batch", "4", "--epochs", "1", "--compute-threads", "1", "-j", "1",
-                     "--quiet", "--run", folder, self.data, self.data)
+        command = ["an-train", "--network", "cifar", "--crop", "32", "--batch", "4", "--epochs", "1", "--compute-threads", "1", "-j", "1",
+                   "--quiet", "--run", folder, self.data, self.data]
+        self.plant(folder / "best.safetensors")
+        self.assert_refused(run(*command), folder / "best.safetensors")  # it stands for another run
+        (folder / "best.safetensors").unlink()
+        self.plant(folder / "best.safetensors.new")
+        result = run(*command)
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertFalse((folder / "best.safetensors").is_symlink())
         self.assertFalse(os.path.lexists(folder / "best.safetensors.new"))

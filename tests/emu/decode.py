@@ -19,6 +19,7 @@ from trainer import ALEXNET, BIN, EMULATOR, SMALL, checkpoint, environment, gpu_
 
 REMAKE = os.path.abspath(sys.argv[3]) if EMULATOR else None
 HOST, DEVICE = ["--decode", "host"], ["--decode", "device"]
+WIDE = [*SMALL, "--crop", "64"]  # windows that no damage of a record of 72 pixels escapes
 BF16 = ["--precision", "bf16"]
 
 
@@ -84,14 +85,14 @@ def words(said):
 def damages(work, how):
     """What becomes of trainings and evaluations that meet a damaged record: the losses before it, and the last words."""
     name = how[-1]
-    trained, said = train(work, ALEXNET, "cuda:0", f"damaged-{name}", 12, *how, expect=3, data=("damaged",))
-    validated, more = train(work, ALEXNET, "cuda:0", f"unseen-{name}", 12, *how, expect=3, data=("coef", "damaged"))
+    trained, said = train(work, WIDE, "cuda:0", f"damaged-{name}", 12, *how, expect=3, data=("damaged",))
+    validated, more = train(work, WIDE, "cuda:0", f"unseen-{name}", 12, *how, expect=3, data=("coef", "damaged"))
     return [(trained, words(said)), (validated, words(more))]
 
 
 def evaluations(work, how):
     for more in ([], ["--ten-crop"]):
-        done = subprocess.run([f"{BIN}/an-train", "eval", "--batch", "20", "--weights", checkpoint(work, "shared-host", 4), "--devices", "cuda:0",
+        done = subprocess.run([f"{BIN}/an-train", "eval", "--batch", "20", "--weights", checkpoint(work, "wide-host", 4), "--devices", "cuda:0",
                                *how, *more, f"{work}/damaged"], env=environment("cuda:0"), capture_output=True, text=True)
         assert done.returncode == 3, done
         yield words(done.stderr)
@@ -158,7 +159,7 @@ def main(work):
         os.environ["AN_DECODE_MODULE"] = os.path.abspath(sys.argv[2])
     make(work)
     if sys.argv[4:] == ["damage"]:
-        check_training(work, "shared", ALEXNET, "cuda:0,cuda:0", 4, ("coef",))
+        check_training(work, "wide", WIDE, "cuda:0", 4, ("coef",))
         check_damage(work)
     else:
         check_ways(work)
