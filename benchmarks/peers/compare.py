@@ -2,7 +2,7 @@
 """The loader beside its peers on the same images and the same number of threads, measured in turns: a Markdown table of
 medians, and one of the ratios that matter. setup.sh makes the environments first.
 
-    benchmarks/peers/compare.py DATASET [--threads 2] [--rounds 5] [--seconds 3] [--bin build/release/bin]
+    benchmarks/peers/compare.py DATASET [--threads 2] [--rounds 5] [--seconds 3] [--bin build/release/bin] [--devices cuda:0]
 
 DATASET is a jpeg dataset of 256 px images, made by an-ingest; its images are written as coef, yuv420 and rgb, too."""
 import argparse
@@ -30,7 +30,7 @@ OPTIONS = {"u8": ["--dtype", "u8"],
            "resized": ["--dtype", "u8", "--resized", "0.08"]}
 RATIOS = {"u8": (("jpeg", "limit", 0.95), ("jpeg", "dali", 1.25), ("jpeg", "tf.data", 1.8), ("jpeg", "tf.data.exact", 1.8),
                  ("jpeg", "ffcv", 1.8), ("coef", "limit", 4), ("coef", "dali", 5), ("coef", "ffcv.raw", 3),
-                 ("yuv420", "jpeg", 4), ("rgb", "copy", 0.8), ("rgb", "ffcv.raw", 4)),
+                 ("device", "nvjpeg", 30), ("yuv420", "jpeg", 4), ("rgb", "copy", 0.8), ("rgb", "ffcv.raw", 4)),
           "f32": (("jpeg", "limit", 0.85), ("jpeg", "dali", 1.8), ("coef", "jpeg", 3)),
           "resized": (("jpeg", "dali", None), ("jpeg", "tf.data.exact", None), ("jpeg", "ffcv", None), ("jpeg", "ffcv.raw", None),
                       ("coef", "ffcv.raw", None), ("rgb", "ffcv.raw", None))}
@@ -49,6 +49,20 @@ class Ours:
 
     def measure(self):
         return json.loads(output_of(self.command))["full"][0]["images_per_second"]
+
+    def stop(self):
+        pass
+
+
+class Device:
+    """The loader of undecoded records with a GPU that decodes them, bytes of crops at the end."""
+
+    def __init__(self, args, dataset):
+        self.command = [os.path.join(args.bin, "an-bench-io"), "--json", "--rounds", "1", "--stage", "full", "--decode", "device", "--devices",
+                        args.devices, "--threads", str(args.threads), "--seconds", str(args.seconds), "--crop", "224", dataset]
+
+    def measure(self):
+        return json.loads(output_of(self.command))["device"]["full"]["images_per_second"]
 
     def stop(self):
         pass
@@ -104,6 +118,8 @@ def start_all(args, dtype, folder, datasets):
     if dtype != "resized":  # the limits are for crops as they are
         runs |= {"limit": Limit(args, datasets["jpeg"]), "copy": Limit(args, datasets["rgb"])}
     runs |= {name: Ours(args, dtype, datasets[name]) for name in OURS}
+    if args.devices and dtype == "u8":
+        runs["device"] = Device(args, datasets["coef"])
     for name in filter(None, args.peers.split(",")):
         try:
             runs[name] = Peer(args, dtype, name, folder)
@@ -114,14 +130,14 @@ def start_all(args, dtype, folder, datasets):
 
 def print_tables(args, dtype, rates):
     medians = {name: statistics.median(values) for name, values in rates.items()}
-    labels = LIMITS | OURS | PEERS | (RESIZED if dtype == "resized" else {})
+    labels = LIMITS | OURS | {"device": f"an-bench-io, coef, decoded on {args.devices}"} | PEERS | (RESIZED if dtype == "resized" else {})
     print(f"\n{dtype}, {args.threads} threads, medians of {args.rounds} rounds in turns\n")
     print("| what | images/s | our jpeg is | our coef is |\n|---|---|---|---|")
     for name, value in medians.items():
         print(f"| {labels[name]} | {value:,.0f} | {medians['jpeg'] / value:.2f} x | {medians['coef'] / value:.2f} x |")
     print("\n| ratio, median of each round's | measured | wanted |\n|---|---|---|")
     for one, other, wanted in RATIOS[dtype]:
-        if other in rates:  # a peer may be left out
+        if one in rates and other in rates:  # a peer may be left out
             ratio = statistics.median(a / b for a, b in zip(rates[one], rates[other]))
             print(f"| {one} / {other} | {ratio:.2f} x | {f'{wanted} x' if wanted else '-'} |")
 
@@ -159,6 +175,7 @@ def main():
     parser.add_argument("--bin", default=os.path.join(ROOT, "build", "release", "bin"))
     parser.add_argument("--environments", default=os.path.join(ROOT, "build", "peers"), help="that setup.sh made")
     parser.add_argument("--work", default=os.path.join(ROOT, "build", "peers"), help="exported images, datasets, logs")
+    parser.add_argument("--devices", default="", help="the GPU that decodes for us as well, beside nvJPEG: cuda:0")
     parser.add_argument("--peers", default=",".join(PEERS))
     parser.add_argument("--dtypes", default="u8,f32,resized")
     args = parser.parse_args()

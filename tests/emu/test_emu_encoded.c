@@ -56,6 +56,7 @@ static int copier_queue(void *context, const an_image_decoding *d)
     assert_int_equal(cudaMemcpyAsync(d->pixels, from + offsetof(block, pixels), d->count * SMALL_IMAGE,
                                      cudaMemcpyDeviceToDevice, d->stream),
                      cudaSuccess);
+    assert_int_equal(cudaSetDevice(0), cudaSuccess); /* whatever device it was */
     return AN_OK;
 }
 

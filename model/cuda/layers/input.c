@@ -69,6 +69,7 @@ static int pixels_copy(input_op *input, const an_images *images, uint32_t count)
     return copy(cuda, input->draws[slot], images->draws, count * sizeof *images->draws, count, "places and colours");
 }
 
+/* The decoder may have a CUDA runtime of its own, and leave another device the thread's current one. */
 static int block_decode(input_op *input, const an_images *images, uint32_t count)
 {
     an_backend *cuda = input->op.cuda;
@@ -77,13 +78,14 @@ static int block_decode(input_op *input, const an_images *images, uint32_t count
     if (rc)
         return rc;
     input->drawn[slot] = input->blocks[slot];
-    return cuda->decoder.queue(cuda->decoder.context, &(an_image_decoding){.device = cuda->number,
-                                                                           .slot = slot,
-                                                                           .block = input->blocks[slot],
-                                                                           .size = images->block_size,
-                                                                           .count = count,
-                                                                           .pixels = input->pixels[slot],
-                                                                           .stream = cuda->images});
+    rc = cuda->decoder.queue(cuda->decoder.context, &(an_image_decoding){.device = cuda->number,
+                                                                         .slot = slot,
+                                                                         .block = input->blocks[slot],
+                                                                         .size = images->block_size,
+                                                                         .count = count,
+                                                                         .pixels = input->pixels[slot],
+                                                                         .stream = cuda->images});
+    return rc ? rc : an_cuda_use(cuda);
 }
 
 static int ask(const input_op *input, int slot, uint32_t *sample)
