@@ -8,10 +8,10 @@
 #define AN_MODEL_BACKEND_MODULE_H
 
 #include "base/buffer.h"
+#include "base/module/module.h"
 #include "base/rng.h"
 #include "model/backend.h"
 #include "model/choices.h"
-#include "base/module/module.h"
 
 /* To be raised with every change of what the two sides share: these tables, the meaning of an_backend_api's functions
  * and of the structs that they take. */

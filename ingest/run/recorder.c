@@ -8,7 +8,7 @@
 #include "base/text/utf8.h"
 #include "store/codec.h"
 
-#define INPUT_KEEP ((size_t)4 << 20)  /* bytes; a larger input buffer is freed after use */
+#define INPUT_KEEP ((size_t)4 << 20) /* bytes; a larger input buffer is freed after use */
 
 struct an_recorder {
     an_recorder_options options;

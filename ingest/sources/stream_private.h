@@ -24,7 +24,7 @@ typedef struct {
     /* AN_STREAM_UNKNOWN: members of one key, with their bytes; members that had no class, without bytes. */
     an_item_list held, waiting;
     uint64_t held_bytes; /* of those that are held, together */
-    size_t boundary; /* of those that are held: see an_tar_stream_next */
+    size_t boundary;     /* of those that are held: see an_tar_stream_next */
     /* AN_STREAM_FOLDERS: the folder that holds the class folders; the paths that have come. */
     an_buffer base, class_id;
     an_seen paths;

@@ -109,7 +109,9 @@ static void test_all_passes_are_the_same(void **state)
     an_trainer_prime(b.trainer);
     assert_non_null(b.trainer->viewer);
     for (int i = 0; i < 4; i++) {
-        assert_int_equal(an_evaluate_pass(b.trainer->session.exec, b.trainer->viewer, b.trainer->session.data.validation, &pass), AN_OK);
+        assert_int_equal(
+            an_evaluate_pass(b.trainer->session.exec, b.trainer->viewer, b.trainer->session.data.validation, &pass),
+            AN_OK);
         assert_true(pass.images == SHOWN && pass.loss == once.loss);
         assert_true(pass.top1 == once.top1 && pass.top5 == once.top5);
     }
