@@ -47,7 +47,8 @@ static int read_members(struct archive *tar, an_buffer *meta, an_buffer *truth)
     while (!rc && (status = archive_read_next_header(tar, &entry)) != ARCHIVE_EOF) {
         if (status < ARCHIVE_WARN)
             return an_error(AN_ECORRUPT, "%s", archive_error_string(tar));
-        if (archive_filter_bytes(tar, 0) > UNPACKED_MAX)
+        /* What is passed over is unpacked, too. */
+        if (archive_filter_bytes(tar, 0) > UNPACKED_MAX || archive_entry_size(entry) > UNPACKED_MAX)
             return an_error(AN_EUNSUPPORTED, "it unpacks to more than %d MB, which no devkit does",
                             (int)(UNPACKED_MAX >> 20));
         const char *name = archive_entry_pathname(entry);

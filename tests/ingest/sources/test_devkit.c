@@ -266,6 +266,28 @@ static void test_prints_nothing(void **state)
     close(to);
 }
 
+/* A member that is passed over, and would take long to unpack: it is refused by its header. */
+static void test_huge_member(void **state)
+{
+    (void)state;
+    uint8_t header[512] = "kit/data/huge"; /* name; 100 mode; 124 size; 148 checksum; 156 kind */
+    unsigned sum = 0;
+    memcpy(header + 100, "0000644", 7);
+    memcpy(header + 124, "20000000000", 11); /* 2 GB */
+    memset(header + 148, ' ', 8);
+    header[156] = '0';
+    memcpy(header + 257, "ustar\00000", 8);
+    for (size_t i = 0; i < sizeof(header); i++)
+        sum += header[i];
+    snprintf((char *)header + 148, 8, "%06o", sum);
+    support_put_gz("devkit.tar.gz", header, sizeof(header));
+    support_put("images/1.JPEG", "x");
+    char kit[512];
+    snprintf(kit, sizeof(kit), "%s", support_path("devkit.tar.gz"));
+    support_refused(&(an_source_options){.path = support_path("images"), .devkit = kit}, AN_EUNSUPPORTED,
+                    "unpacks to more than 1024 MB");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -276,6 +298,7 @@ int main(void)
         cmocka_unit_test(test_damage),
         cmocka_unit_test(test_headers),
         cmocka_unit_test(test_bomb),
+        cmocka_unit_test_setup_teardown(test_huge_member, support_set_up, support_tear_down),
         cmocka_unit_test_setup_teardown(test_prints_nothing, support_set_up, support_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
