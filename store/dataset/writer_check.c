@@ -17,6 +17,12 @@ static int damaged(const an_writer *w, const char *what)
     return an_error(AN_ECORRUPT, "'%s' is damaged: %s" REMEDY, w->partial, what);
 }
 
+/* The transaction must outlive the cursors, so it is not ended here as an_writer_fail does. */
+static int cannot_read(const an_writer *w, int rc)
+{
+    return rc > 0 ? an_error_errno(rc, "cannot read '%s'", w->data) : damaged(w, mdb_strerror(rc));
+}
+
 /* Go through the first `count` items of a database, which must be numbered from 0. */
 typedef struct {
     MDB_cursor *cursor;
@@ -29,7 +35,7 @@ static int open_items(an_writer *w, MDB_dbi dbi, items *out)
     int rc = mdb_cursor_open(w->txn, dbi, &out->cursor);
     if (rc)
         out->cursor = NULL;
-    return rc ? an_writer_fail(w, rc) : AN_OK;
+    return rc ? cannot_read(w, rc) : AN_OK;
 }
 
 static void close_items(items *list)
@@ -41,8 +47,8 @@ static void close_items(items *list)
 static int next_item(an_writer *w, items *list, uint64_t number, size_t key_size)
 {
     int rc = mdb_cursor_get(list->cursor, &list->key, &list->value, MDB_NEXT);
-    if (rc && rc != MDB_NOTFOUND) /* the transaction must outlive the cursors: it is not ended here */
-        return damaged(w, mdb_strerror(rc));
+    if (rc && rc != MDB_NOTFOUND)
+        return cannot_read(w, rc);
     if (rc || list->key.mv_size != key_size || an_bytes_key(list->key.mv_data, key_size) != number)
         return damaged(w, "its entries are fewer than it says, or not numbered in order");
     return AN_OK;

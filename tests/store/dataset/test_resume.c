@@ -1,5 +1,6 @@
 /* An interrupted run whose file was damaged before it is continued: either the writer refuses to go on, or it ends as a
  * dataset that is sound. */
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <lmdb.h>
 
 #include "base/bytes.h"
 #include "base/error.h"
@@ -339,14 +341,39 @@ static void a_complete_run_is_compared_with_its_checksum(void **state)
     an_buffer_free(&whole);
 }
 
+/* Which call of mdb_cursor_open finds no memory, counted from 0; negative: none does. */
+static int cursor_fails = -1;
+
+int __real_mdb_cursor_open(MDB_txn *txn, MDB_dbi dbi, MDB_cursor **cursor);
+int __wrap_mdb_cursor_open(MDB_txn *txn, MDB_dbi dbi, MDB_cursor **cursor);
+int __wrap_mdb_cursor_open(MDB_txn *txn, MDB_dbi dbi, MDB_cursor **cursor)
+{
+    return cursor_fails-- == 0 ? ENOMEM : __real_mdb_cursor_open(txn, dbi, cursor);
+}
+
+/* Classes, rejected inputs, records, names: with the last one another cursor is open. */
+static void memory_for_cursors_runs_out(void **state)
+{
+    enum { CURSORS = 4 };
+    an_buffer whole = {0};
+    char said[AN_ERROR_MAX];
+    interrupt(state, &whole);
+    for (int i = 0; i < CURSORS; i++) {
+        cursor_fails = i;
+        assert_int_equal(resume_with(state, &whole, said, sizeof said), REFUSED);
+        assert_non_null(strstr(said, "cannot read '"));
+    }
+    cursor_fails = -1;
+    an_buffer_free(&whole);
+}
+
 int main(void)
 {
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, test_folder_setup, test_folder_teardown)
     const struct CMUnitTest tests[] = {
-        IN_FOLDER(damaged_runs_are_refused_or_end_sound),
-        IN_FOLDER(pages_that_lmdb_would_reuse_are_checked),
-        IN_FOLDER(what_was_written_is_checked),
-        IN_FOLDER(a_complete_run_is_compared_with_its_checksum),
+        IN_FOLDER(damaged_runs_are_refused_or_end_sound), IN_FOLDER(pages_that_lmdb_would_reuse_are_checked),
+        IN_FOLDER(what_was_written_is_checked),           IN_FOLDER(a_complete_run_is_compared_with_its_checksum),
+        IN_FOLDER(memory_for_cursors_runs_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
