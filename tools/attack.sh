@@ -29,7 +29,7 @@ while [ $# -gt 0 ]; do
     --short) short=1 ;;
     --seed) seed=$2 && shift ;;
     --build) build=$2 && shift ;;
-    -*) sed -n '2,/^set/s/^# \{0,1\}//p' "$0" && exit 2 ;;
+    -*) sed -n '2,/^set/s/^# \{0,1\}//p' tools/attack.sh && exit 2 ;;
     *) wanted+=("$1") ;;
     esac
     shift

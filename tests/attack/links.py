@@ -160,7 +160,7 @@ def main():
     suite = unittest.defaultTestLoader.loadTestsFromTestCase(Links)
     result = unittest.TextTestRunner(verbosity=0).run(suite)
     findings = len(result.failures) + len(result.errors)
-    print(f"links: {result.testsRun} attacks, {findings} findings")
+    print(f"links: {result.testsRun} variants, {findings} findings")
     return 1 if findings else 0
 
 
