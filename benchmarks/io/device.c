@@ -48,10 +48,19 @@ int bench_check_device(const bench_config *config, const an_dataset *dataset)
     return rc;
 }
 
+/* Waits for a place. The feed does not say which record was damaged. */
+static int wait_for(an_batch_feed *feed, uint32_t place, const an_dataset *dataset)
+{
+    int rc = an_batch_feed_wait(feed, place);
+    if (rc != AN_ECORRUPT && rc != AN_EUNSUPPORTED)
+        return rc;
+    return an_error_prefix(rc, "'%s' (an-ingest verify names the record)", an_dataset_path(dataset));
+}
+
 /* ---- decoding alone --------------------------------------------------------------------------------------------- */
 
 /* A batch into each place. Returns how many images they are. */
-static int fill(an_batch_feed *feed, an_loader *loader, uint64_t *images)
+static int fill(an_batch_feed *feed, an_loader *loader, const an_dataset *dataset, uint64_t *images)
 {
     for (uint32_t i = 0; i < PLACES; i++) {
         an_batch batch;
@@ -60,7 +69,7 @@ static int fill(an_batch_feed *feed, an_loader *loader, uint64_t *images)
             return rc;
         rc = an_batch_feed_put(feed, i, batch.data, batch.size, batch.count);
         if (!rc)
-            rc = an_batch_feed_wait(feed, i);
+            rc = wait_for(feed, i, dataset);
         int released = an_loader_release(loader, &batch);
         if (rc || released)
             return rc ? rc : released;
@@ -88,10 +97,11 @@ static int repeat(an_batch_feed *feed, double seconds, uint64_t *rounds)
     return rc;
 }
 
-static int measure_decode(const bench_config *config, an_batch_feed *feed, an_loader *loader, bench_result *out)
+static int measure_decode(const bench_config *config, an_batch_feed *feed, an_loader *loader, const an_dataset *dataset,
+                          bench_result *out)
 {
     uint64_t images = 0, rounds;
-    int rc = fill(feed, loader, &images);
+    int rc = fill(feed, loader, dataset, &images);
     if (!rc)
         rc = repeat(feed, config->warm_up, &rounds);
     if (rc)
@@ -117,7 +127,7 @@ static int run_decode(const bench_config *config, an_loader_options options, an_
     int rc = an_loader_create(&loader, &options);
     if (rc)
         return rc;
-    rc = measure_decode(config, feed, loader, out);
+    rc = measure_decode(config, feed, loader, options.dataset, out);
     an_loader_free(loader);
     return rc;
 }
@@ -127,6 +137,7 @@ static int run_decode(const bench_config *config, an_loader_options options, an_
 /* The batch that is being copied and decoded, and the place where. */
 typedef struct {
     an_batch_feed *feed;
+    const an_dataset *dataset;
     an_batch batch; /* lease 0: none */
     uint32_t place;
 } sending;
@@ -135,7 +146,7 @@ static int finish_sending(sending *s, an_loader *loader)
 {
     if (!s->batch.lease)
         return AN_OK;
-    int rc = an_batch_feed_wait(s->feed, s->place);
+    int rc = wait_for(s->feed, s->place, s->dataset);
     int released = an_loader_release(loader, &s->batch);
     s->batch.lease = 0;
     return rc ? rc : released;
@@ -161,7 +172,7 @@ static int end(void *context, an_loader *loader)
 static int run_behind_loader(const bench_config *config, const an_loader_options *options, an_batch_feed *feed,
                              bench_full *out)
 {
-    sending s = {.feed = feed};
+    sending s = {.feed = feed, .dataset = options->dataset};
     const bench_consumer consumer = {.take = send, .end = end, .context = &s};
     return bench_run_loader(config, options, &consumer, out);
 }

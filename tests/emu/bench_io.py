@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
-"""an-bench-io with a device that decodes: an emulated one, whose module AN_DECODE_MODULE names."""
+"""an-bench-io with a device that decodes: an emulated one, whose module AN_DECODE_MODULE names.
+
+    bench_io.py REMAKE      the program that damages a record"""
 import os
+import subprocess
 import sys
 import tempfile
 
@@ -47,6 +50,14 @@ def test_other_records_are_finished_by_the_host(dataset):
     assert report["device"]["full"]["payload_bytes_per_image"] == 24 * 24 * 3
 
 
+def test_damage_is_named(coef, folder):
+    """A record with a right checksum that cannot be decoded: the device notices it, and the message says where."""
+    damaged = os.path.join(folder, "damaged")
+    subprocess.run([sys.argv[1], coef, coef, damaged, "13"], check=True)
+    said = run("an-bench-io", *QUICK, "--crop", "32", "--decode", "device", "--devices", "cuda:0", "--stage", "full", damaged, code=3).stderr
+    assert f"'{damaged}' (an-ingest verify names the record): coef payload" in said, said
+
+
 def main():
     with tempfile.TemporaryDirectory(prefix="an-bench-io-") as folder:
         dataset = make_dataset(folder)
@@ -55,6 +66,7 @@ def main():
         test_beside_the_host(coef)
         test_text(coef)
         test_other_records_are_finished_by_the_host(dataset)
+        test_damage_is_named(coef, folder)
     return 0
 
 
