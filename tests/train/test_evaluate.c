@@ -6,9 +6,12 @@
 #include <cmocka.h>
 
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/program/stop.h"
@@ -342,8 +345,36 @@ static void test_profile_table(void **state)
     an_profile_close(&profile);
 }
 
+/* Whoever opens a session says what a signal does, before and afterwards. Comes before the others: a process with
+ * OpenMP's threads cannot be forked. */
+static void test_a_signal_ends_what_follows_too(void **state)
+{
+    (void)state;
+    an_session other;
+    int status;
+    fixture_open(&files);
+    fixture_dataset(fixture_path(&files, "data"), IMAGES, FIXTURE_CLASSES, 1);
+    fixture_config(&config);
+    pid_t child = fork();
+    assert_return_code(child, 0);
+    if (child == 0) {
+        an_stop_at_once(true);
+        int rc = an_stop_install();
+        if (!rc)
+            rc = an_session_open(&other, &config, fixture_path(&files, "data"), NULL);
+        if (!rc)
+            (void)raise(SIGTERM);
+        _exit(rc ? AN_EXIT_FAILURE : AN_EXIT_OK);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), AN_EXIT_INTERRUPTED);
+    fixture_close(&files);
+}
+
 int main(void)
 {
+    const struct CMUnitTest first[] = {cmocka_unit_test(test_a_signal_ends_what_follows_too)};
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_centre_sees_every_image),
         cmocka_unit_test(test_ten_crop_is_the_mean_of_views),
@@ -359,5 +390,6 @@ int main(void)
         cmocka_unit_test(test_dry_run_as_json),
         cmocka_unit_test(test_profile_table),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    int failed = cmocka_run_group_tests(first, NULL, NULL);
+    return failed ? failed : cmocka_run_group_tests(tests, set_up, tear_down);
 }

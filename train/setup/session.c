@@ -8,7 +8,6 @@
 #include "base/error.h"
 #include "base/program/log.h"
 #include "base/program/progress.h"
-#include "base/program/stop.h"
 #include "model/nets/nets.h"
 #include "train/setup/network.h"
 #include "train/state/checkpoint.h"
@@ -117,9 +116,7 @@ static int create_exec(an_session *s, const an_exec_options *options)
         s->choices.told = choosing_told;
         s->choices.context = &c;
     }
-    an_stop_at_once(true); /* choosing kernels takes seconds and leaves nothing behind */
     int rc = an_exec_create(&s->exec, &s->graph, options);
-    an_stop_at_once(false);
     s->choices.told = NULL;
     if (c.done)
         an_progress_finish(&c.progress, c.done, NULL);

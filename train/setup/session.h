@@ -24,7 +24,8 @@ typedef struct {
 } an_session;
 
 /* validation may be NULL. config must outlive the session. AN_EIO where the machine lacks what a device or the
- * precision needs; the message says what. */
+ * precision needs; the message says what. It reads data and measures kernels, which takes seconds and leaves nothing
+ * behind: programs call it under an_stop_at_once. */
 int an_session_open(an_session *out, const an_train_config *config, const char *training, const char *validation);
 void an_session_close(an_session *session); /* zeroed is fine */
 
