@@ -82,7 +82,8 @@ typedef struct an_backend_api {
     int (*finish)(an_backend *backend);
     int (*synchronize)(an_backend *backend);
     int (*device_time)(an_backend *backend, an_device_time *out); /* optional: since the last call */
-    uint64_t (*memory)(const an_backend *backend);                /* bytes of tensors and workspaces */
+    void (*device_pause)(an_backend *backend);     /* optional: the time until the next batch does not count */
+    uint64_t (*memory)(const an_backend *backend); /* bytes of tensors and workspaces */
 
     /* Zeroed memory for images from which the device can copy while the host does other things. Both optional.
      * host_free may be called at any time, also after close. */

@@ -203,6 +203,8 @@ typedef struct {
     double total; /* idle or not */
 } an_device_time;
 int an_exec_device_time(an_exec *exec, an_device_time *out);
+/* The time until the next batch counts for nobody: the host does something else than training. */
+void an_exec_device_pause(an_exec *exec);
 
 /* Zeroed memory for the images of step and evaluate from which devices copy fastest; any other memory works too. Free
  * it before the exec. */

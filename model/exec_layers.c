@@ -18,6 +18,12 @@ int an_exec_device_time(an_exec *exec, an_device_time *out)
     return rc;
 }
 
+void an_exec_device_pause(an_exec *exec)
+{
+    for (int i = 0; i < exec->device_count && exec->api->device_pause; i++)
+        exec->api->device_pause(exec->devices[i]);
+}
+
 int an_exec_layer_count(const an_exec *exec)
 {
     return exec->graph.count;

@@ -203,7 +203,7 @@ choose_crop
 say "" "network $network, crop $crop, dataset $dataset"
 ops=${tests:-}/test_gpu_ops
 if [ -x "$ops" ]; then
-    gpu_step "every operation against the reference" 45 's/^\[ *\(PASSED\|FAILED\) *\] \(.*test.*\)/\1 \2/p' "$ops"
+    gpu_step "every operation against the reference" 90 's/^\[ *\(PASSED\|FAILED\) *\] \(.*test.*\)/\1 \2/p' "$ops"
 else
     skip "every operation against the reference" "no test_gpu_ops in '${tests:-}'"
 fi

@@ -266,6 +266,7 @@ const an_backend_api an_backend_cuda = {
     .finish = cuda_finish,
     .synchronize = cuda_synchronize,
     .device_time = an_cuda_time_get,
+    .device_pause = an_cuda_time_pause,
     .memory = cuda_memory,
     .host_alloc = cuda_host_alloc,
     .host_free = cuda_host_free,

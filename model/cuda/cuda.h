@@ -244,6 +244,7 @@ int an_cuda_time_ask(an_backend *cuda);
 int an_cuda_time_begin(an_backend *cuda);
 int an_cuda_time_end(an_backend *cuda);
 int an_cuda_time_get(an_backend *cuda, an_device_time *out);
+void an_cuda_time_pause(an_backend *cuda);
 int an_cuda_mark(an_op *op, int mark);
 int an_cuda_between(an_op *op, int from, int to, double *seconds);
 

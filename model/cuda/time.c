@@ -66,6 +66,11 @@ int an_cuda_time_get(an_backend *cuda, an_device_time *out)
     return rc;
 }
 
+void an_cuda_time_pause(an_backend *cuda)
+{
+    cuda->ended = false;
+}
+
 int an_cuda_mark(an_op *op, int mark)
 {
     int rc = an_cuda_use(op->cuda);

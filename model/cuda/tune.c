@@ -169,12 +169,14 @@ int an_tune_prove(const an_backend *cuda, an_tune_contest *contest, int candidat
     entrant e = {contest, candidate};
     an_proof_verdict verdict;
     double microseconds = 0;
-    char why[AN_PROOF_WHY];
+    char why[AN_PROOF_WHY] = "";
     contest->proof.most = SLOW * contest->best;
     int rc = an_proof_try(&contest->proof, entrant_run, &e, &verdict, &microseconds, why);
     *passed = !rc && verdict == AN_PROOF_PASSED;
     if (rc)
         return rc;
+    if (!*passed && ++contest->refused == 1)
+        snprintf(contest->reason, sizeof contest->reason, "'%s': %s", contest->name(contest->context, candidate), why);
     if (contest->proof.clock[0] && (*passed || verdict == AN_PROOF_SLOW))
         time_enter(contest, candidate, *passed, microseconds);
     if (verdict != AN_PROOF_INEXACT && verdict != AN_PROOF_FAILED)
@@ -184,10 +186,12 @@ int an_tune_prove(const an_backend *cuda, an_tune_contest *contest, int candidat
 
 int an_tune_none(const an_tune_contest *contest)
 {
-    return an_error(AN_EUNSUPPORTED,
-                    "no kernel that %s offers for %s runs, computes rightly and gives the same bits twice: take "
-                    "another --precision or --batch, or another version of %s",
-                    contest->library, contest->operation, contest->library);
+    return an_error(
+        AN_EUNSUPPORTED,
+        "no kernel that %s offers for %s runs, computes rightly and gives the same bits twice (%d tried%s%s): "
+        "take another --precision or --batch, or another version of %s",
+        contest->library, contest->operation, contest->refused, contest->refused ? "; the first, " : "",
+        contest->reason, contest->library);
 }
 
 static int ascending(const void *one, const void *other)

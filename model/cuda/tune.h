@@ -47,6 +47,9 @@ typedef struct {
      * since then that were no faster. */
     double times[AN_TUNE_CANDIDATES], best;
     int stale;
+    /* Candidates that did not pass; the first one's name, and why. */
+    int refused;
+    char reason[AN_PLAN_ENGINE_NAME + AN_PROOF_WHY + 8];
 } an_tune_contest;
 /* Candidates that are proved from now on are timed, too. an_tune_clock_free ends that; a zeroed contest is fine. */
 int an_tune_clock_make(const an_backend *cuda, an_tune_contest *contest);

@@ -211,6 +211,13 @@ static void test_idle_time_is_the_devices(void **state)
     assert_true(time.copy >= 0 && time.idle - time.copy >= 0.1); /* the host's: it had queued nothing */
     an_test_ok(an_exec_device_time(r.exec, &time), "time");
     assert_true(time.idle == 0 && time.copy == 0 && time.total == 0);
+    an_test_ok(an_exec_wait(r.exec), "wait");
+    an_exec_device_pause(r.exec);
+    assert_int_equal(usleep(100000), 0);
+    for (uint64_t i = 2; i < 4; i++)
+        runner_step(&r, i, BATCH);
+    an_test_ok(an_exec_device_time(r.exec, &time), "time");
+    assert_true(time.total > 0 && time.idle < 0.1);
     runner_free(&r);
     runner_no_violations();
 }

@@ -310,6 +310,8 @@ static void test_nothing_is_used_if_all_are_wrong(void **state)
     assert_int_equal(create(&graph, NULL), AN_EUNSUPPORTED);
     assert_non_null(strstr(an_error_message(), "conv1: no kernel that cuDNN offers for a f32 convolution's forward, "));
     assert_non_null(strstr(an_error_message(), "take another --precision or --batch, or another version of cuDNN"));
+    assert_non_null(strstr(an_error_message(), "tried; the first, '8': "));
+    assert_non_null(strstr(an_error_message(), "values of its result are wrong, by up to"));
     assert_int_equal(create(&graph, &choices), AN_EUNSUPPORTED);
     assert_int_equal(choices.count, 0);
     faults_clear();
@@ -318,6 +320,11 @@ static void test_nothing_is_used_if_all_are_wrong(void **state)
     assert_int_equal(create(&graph, NULL), AN_EUNSUPPORTED);
     assert_non_null(strstr(an_error_message(), "fc's f32 product of"));
     assert_non_null(strstr(an_error_message(), "another version of cuBLASLt"));
+    assert_non_null(strstr(an_error_message(), "values of its result are missing or infinite"));
+    emu_refuse(EMU_CUBLAS, 0);
+    assert_int_equal(create(&graph, NULL), AN_EUNSUPPORTED);
+    emu_refuse(EMU_CUBLAS, -1);
+    assert_non_null(strstr(an_error_message(), "': it does not run: "));
     an_choices_free(&choices);
     runner_no_violations();
 }

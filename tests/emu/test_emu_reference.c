@@ -158,6 +158,18 @@ static void check_points(const bench *b, const double *expected, uint64_t count,
     free(points);
 }
 
+/* What a product is added to comes after one rounding more, that of the product. */
+static void check_rounded(const bench *b, const double *expected, const float *added, bool bias)
+{
+    an_proof_point *points = fetch(b, b->at[RESULT], PLACES * sizeof *points);
+    for (int i = 0; i < PLACES && !(bias && added); i++) { /* no product of the network has both */
+        uint64_t at = points[i].index;
+        double product = added ? fabs(expected[at] - (double)added[at]) : 0;
+        assert_true(fabs(points[i].rounded - fabs(expected[at]) - product) < 1e-6);
+    }
+    free(points);
+}
+
 static void test_references_of_convolutions(void **state)
 {
     (void)state;
@@ -204,6 +216,7 @@ static void check_product(const bench *b, bool turn_a, bool turn_b, bool bias, b
     }
     ok(an_kernel_proof_product(&args, b->stream));
     check_points(b, expected, M * N, M * N, M * N);
+    check_rounded(b, expected, add ? b->values[DY] : NULL, bias);
 }
 
 static void test_references_of_products(void **state)

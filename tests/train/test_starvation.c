@@ -112,6 +112,8 @@ static void test_short_waits_are_no_starvation(void **state)
     (void)state;
     assert_false(an_starvation_found(&(an_starvation){.seconds = 10, .waited = 0.49}));
     assert_false(an_starvation_found(&(an_starvation){0}));
+    assert_true(an_starvation_found(&(an_starvation){.seconds = 1, .waited = 0.1, .held = 0.9}));
+    assert_false(an_starvation_found(&(an_starvation){.seconds = 1, .waited = 0.1, .held = 4})); /* by checkpoints */
 }
 
 /* The first period is left out, each later one counts for itself. */
@@ -236,6 +238,9 @@ static void test_the_summary_tells(void **state)
     an_trainer_summary(t, &summary);
     assert_non_null(summary.starvation);
     assert_non_null(strstr(summary.starvation, "the devices waited 50 % of the time for images; "));
+    t->summary.saving_seconds = 20 * t->summary.training_seconds;
+    an_trainer_summary(t, &summary);
+    assert_null(summary.starvation);
     an_trainer_free(t);
     fixture_close(&f);
 }

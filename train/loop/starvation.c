@@ -44,7 +44,7 @@ static void explain_read(const an_starvation *s, char *text, size_t size)
 
 bool an_starvation_found(const an_starvation *s)
 {
-    return s->seconds > 0 && s->waited >= STARVED * s->seconds;
+    return s->seconds > 0 && s->waited >= STARVED * (s->seconds + s->held);
 }
 
 void an_starvation_explain(const an_starvation *s, char *text, size_t size)
@@ -56,7 +56,8 @@ void an_starvation_explain(const an_starvation *s, char *text, size_t size)
     loader.consumer_wait_ns = (uint64_t)(1e9 * s->waited);
     const char *stage = an_loader_verdict(&loader, why, sizeof why);
     (strcmp(stage, "read") ? explain_decode : explain_read)(s, why, sizeof why);
-    snprintf(text, size, "the devices waited %.0f %% of the time for images; %s", 100 * s->waited / s->seconds, why);
+    snprintf(text, size, "the devices waited %.0f %% of the time for images; %s",
+             100 * s->waited / (s->seconds + s->held), why);
 }
 
 /* What was counted between two readings. */
@@ -81,6 +82,7 @@ bool an_starvation_add(an_starvation_watch *watch, double seconds, double waited
     out->seconds = watch->seconds;
     out->waited = watch->waited;
     out->loader = counted(now, &watch->before);
+    out->held = 0;
     *watch = (an_starvation_watch){.period = watch->period, .before = *now, .warm = true};
     return warm && an_starvation_found(out);
 }

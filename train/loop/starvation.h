@@ -8,6 +8,7 @@
 /* What is known of a time of training. */
 typedef struct {
     double seconds, waited; /* of training, and the part of it that was spent waiting for images */
+    double held;            /* seconds beside these in which checkpoints held training up */
     an_loader_stats loader; /* over that time; only what its threads did counts */
     int threads_most;       /* loader threads that there are processors for */
     double jpegs;           /* share of the records that are JPEG, 0..1 */
@@ -15,13 +16,15 @@ typedef struct {
     bool devices_could;     /* the host decodes what the devices could decode */
 } an_starvation;
 
-/* Whether they waited for a share of the time that is worth a word. Only seconds and waited count. */
+/* Whether they waited for a share of the time that is worth a word, that in which checkpoints held training up
+ * included. Only seconds, waited and held count. */
 bool an_starvation_found(const an_starvation *starvation);
 
 /* For how long the devices waited, why, and what would help: only what is still possible. */
 void an_starvation_explain(const an_starvation *starvation, char *text, size_t size);
 
-/* Cuts the time of training into periods. Zeroed at the start, with the length of a period set. */
+/* Cuts the time of training into periods, without what checkpoints hold up. Zeroed at the start, with the length of a
+ * period set. */
 typedef struct {
     double period;          /* seconds */
     double seconds, waited; /* of the period so far */

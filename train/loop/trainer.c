@@ -230,7 +230,10 @@ void an_trainer_summary(an_trainer *t, an_train_summary *out)
     out->best_top1 = t->state.best_top1;
     out->best_step = t->state.best_step;
     an_loader_stats_get(t->loader, &out->loader);
-    an_starvation whole = {.seconds = out->training_seconds, .waited = out->wait_seconds, .loader = out->loader};
+    an_starvation whole = {.seconds = out->training_seconds,
+                           .waited = out->wait_seconds,
+                           .held = out->saving_seconds,
+                           .loader = out->loader};
     out->starvation = an_trainer_starved(t, &whole, t->starvation, sizeof t->starvation) ? t->starvation : NULL;
 }
 

@@ -128,13 +128,18 @@ static int open_checkpoint(an_trainer *t, an_checkpoint **out)
     return check_fresh(t);
 }
 
-/* Fresh weights, or those of the checkpoint that --resume means. */
+/* Fresh weights, or those of the checkpoint that --resume means. What is measured for --decode auto clears the
+ * momentum, so it comes before a checkpoint brings its own, with fresh weights. */
 static int begin(an_trainer *t)
 {
     an_checkpoint *c = NULL;
     int rc = open_checkpoint(t, &c);
+    if (!rc && (!c || an_session_measures_decoding(&t->session)))
+        rc = an_session_start_weights(&t->session);
     if (!rc)
-        rc = c ? restore(t, c) : an_session_start_weights(&t->session);
+        rc = an_session_choose_decoding(&t->session, c ? an_checkpoint_state(c)->step : 0);
+    if (!rc && c)
+        rc = restore(t, c);
     if (!rc && t->run)
         rc = an_run_check_names(t->run, t->state.step, t->session.total_steps);
     an_checkpoint_free(c);
@@ -209,9 +214,6 @@ int an_trainer_prepare(an_trainer *t, const char *training, const char *validati
     t->guard = an_guard_make(t->session.data.classes);
     t->watch = (an_starvation_watch){.period = AN_STARVATION_PERIOD};
     t->summary.first_step = t->profiled_step = t->state.step;
-    rc = an_session_choose_decoding(&t->session, t->state.step);
-    if (rc)
-        return rc;
     rc = an_session_loader(&t->session, t->state.step, &t->loader);
     if (rc)
         return rc;

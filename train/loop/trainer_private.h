@@ -62,6 +62,7 @@ int an_trainer_tell_at(an_trainer *t, uint64_t step, an_train_event *event);
 int an_trainer_tell(an_trainer *t, an_train_event *event); /* at the present step */
 int an_trainer_tell_text(an_trainer *t, an_event_kind kind, const char *text);
 
+/* After what is no training, such as a checkpoint: neither the host's clock nor the devices' count it. */
 void an_trainer_window_start(an_trainer *t);
 int an_trainer_tell_window(an_trainer *t); /* nothing if no step was made since the last one */
 

@@ -44,11 +44,17 @@ static void tell_devices(an_trainer *t, an_train_event *event)
     event->device_copy = time.copy / time.total;
 }
 
+static void window_begin(an_trainer *t)
+{
+    t->window = (an_trainer_window){.start_ns = an_clock_ns(), .processors_ns = an_clock_process_ns()};
+}
+
 void an_trainer_window_start(an_trainer *t)
 {
     an_device_time before;
     (void)device_time(t, &before); /* drops what belongs to the time before this window */
-    t->window = (an_trainer_window){.start_ns = an_clock_ns(), .processors_ns = an_clock_process_ns()};
+    an_exec_device_pause(t->session.exec);
+    window_begin(t);
 }
 
 bool an_trainer_starved(const an_trainer *t, an_starvation *starvation, char *text, size_t size)
@@ -99,6 +105,6 @@ int an_trainer_tell_window(an_trainer *t)
     int rc = an_trainer_tell(t, &event);
     if (!rc)
         rc = tell_starvation(t, seconds, waited);
-    an_trainer_window_start(t);
+    window_begin(t);
     return rc;
 }

@@ -3,10 +3,10 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "train/setup/data.h"
+#include "train/setup/step_time.h"
 
-#define SECONDS 0.5
-#define PASSES_MIN 2  /* batches of either measurement, however long they take */
-#define STEP_PASSES 3 /* a step is a forward pass and two backward ones of about its length */
+#define SECONDS 0.2
+#define PASSES_MIN 2 /* batches, however long they take */
 #define DRAIN_SECONDS 0.1
 
 an_decode_place an_decode_rule(const an_decode_rates *rates)
@@ -24,32 +24,15 @@ static int take(an_loader *loader, uint64_t *images)
     return an_loader_release(loader, &batch);
 }
 
-/* The fastest evaluation of one batch. The first one warms up. */
-static int time_batch(const an_batch *batch, an_exec *exec, double *rate)
-{
-    uint64_t begin = an_clock_ns();
-    const an_images images = an_train_images(batch);
-    double best = 0;
-    for (int i = 0; i <= PASSES_MIN || an_clock_seconds_since(begin) < SECONDS; i++) {
-        uint64_t start = an_clock_ns();
-        int rc = an_exec_evaluate(exec, &images, NULL, batch->count, NULL, NULL);
-        if (rc)
-            return rc;
-        double took = an_clock_seconds_since(start);
-        if (i == 1 || (i > 1 && took < best))
-            best = took;
-    }
-    *rate = best > 0 ? batch->count / (STEP_PASSES * best) : 0;
-    return AN_OK;
-}
-
 static int measure_network(an_loader *loader, an_exec *exec, double *rate)
 {
     an_batch batch;
+    double seconds = 0;
     int rc = an_loader_next(loader, &batch);
     if (rc)
         return rc;
-    rc = time_batch(&batch, exec, rate);
+    rc = an_step_time(exec, &(an_step_batch){an_train_images(&batch), batch.labels, batch.count}, &seconds);
+    *rate = rc ? 0 : batch.count / seconds;
     int released = an_loader_release(loader, &batch);
     return rc ? rc : released;
 }

@@ -2,7 +2,7 @@
  *
  * The rule. Decoding on the device costs the network a little of its time, decoding on the host costs it nothing as
  * long as the host keeps up. So the host decodes if its loader threads decode at least AN_DECODE_MARGIN times as many
- * images a second as the network takes, else the device. Both are measured, for half a second each. Which one it is
+ * images a second as the network takes, else the device. Both are measured, for about 0.2 s each. Which one it is
  * changes no bit of the result, so a run that is resumed may choose again.
  *
  * One thread calls these. */
@@ -16,13 +16,13 @@
 
 typedef struct {
     double host;    /* images/s that the loader's threads decode, however fast the disk is */
-    double network; /* images/s that a training step takes: three times the time of an evaluation */
+    double network; /* images/s that training steps take */
 } an_decode_rates;
 
 an_decode_place an_decode_rule(const an_decode_rates *rates);
 
 /* loader: of samples, in the order and with the threads of training; some of its batches are taken. exec: its
- * parameters are set, and stay. */
+ * parameters are set, and stay; its momentum is 0 afterwards. */
 int an_decode_measure(an_loader *loader, an_exec *exec, an_decode_rates *out);
 
 #endif

@@ -4,23 +4,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/error.h"
+#include "base/rng.h"
+#include "train/setup/step_time.h"
 
 typedef struct {
     double seconds; /* of a step */
     double walked;  /* of a step queued operation by operation; 0 if all steps are queued like that */
 } step_times;
 
-/* A batch of blank images in the memory in which the loader would bring it. */
+/* A batch of random images in the memory in which the loader would bring it. On images that are all zero a device
+ * takes less power and can be faster than on real ones. */
 typedef struct {
     an_images images;
     void *pixels, *draws;
     size_t pixels_size, draws_size;
     uint32_t *labels;
-} blank_batch;
+} random_batch;
 
-static void batch_free(an_session *s, blank_batch *b)
+static void batch_free(an_session *s, random_batch *b)
 {
     if (b->pixels)
         an_exec_images_free(s->exec, b->pixels, b->pixels_size);
@@ -29,84 +31,55 @@ static void batch_free(an_session *s, blank_batch *b)
     free(b->labels);
 }
 
-static int batch_make(an_session *s, blank_batch *out)
+/* Pixels are bytes, or numbers between -1 and 1; of two bytes, between -2 and 2. */
+static void pixels_fill(const random_batch *b, an_dtype dtype)
+{
+    an_rng rng = an_rng_make(0, AN_RNG_TEST, 0, 0);
+    uint32_t *words = b->pixels;
+    for (size_t i = 0; i < b->pixels_size / sizeof *words; i++) {
+        uint32_t bits = an_rng_u32(&rng);
+        float value = (float)bits / 2147483648.0F - 1;
+        if (dtype == AN_DTYPE_F32)
+            memcpy(&bits, &value, sizeof bits);
+        words[i] = dtype == AN_DTYPE_BF16 || dtype == AN_DTYPE_F16 ? bits & 0xBFFFBFFFU : bits;
+    }
+}
+
+static int batch_make(an_session *s, random_batch *out)
 {
     an_format format = an_exec_input_format(s->exec);
     size_t side = (size_t)s->config->crop, batch = (size_t)s->config->batch;
-    *out = (blank_batch){.pixels_size = side * side * (size_t)format.channels * an_dtype_size(format.dtype) * batch,
-                         .draws_size = batch * sizeof(an_image_draw),
-                         .labels = calloc(batch, sizeof(*out->labels))};
+    *out = (random_batch){.pixels_size = side * side * (size_t)format.channels * an_dtype_size(format.dtype) * batch,
+                          .draws_size = batch * sizeof(an_image_draw),
+                          .labels = calloc(batch, sizeof(*out->labels))};
     if (!out->labels)
-        return an_error(AN_ENOMEM, "out of memory for blank images");
+        return an_error(AN_ENOMEM, "out of memory for random images");
     int rc = an_exec_images_alloc(s->exec, &out->pixels, out->pixels_size);
     if (!rc)
         rc = an_exec_images_alloc(s->exec, &out->draws, out->draws_size);
     if (rc)
         return rc;
     memset(out->draws, 0, out->draws_size);
+    pixels_fill(out, format.dtype);
     out->images = (an_images){.pixels = out->pixels, .draws = out->draws};
     return AN_OK;
 }
 
-/* A step as training takes it: the next one's images travel meanwhile, and the host does not wait for the update. */
-static int step(an_session *s, const blank_batch *b, uint64_t number)
+static int time_ways(an_session *s, const random_batch *b, step_times *out)
 {
-    an_exec_result result;
-    uint32_t batch = (uint32_t)s->config->batch;
-    an_exec_prefetch(s->exec, &b->images, batch);
-    int rc = an_exec_step(s->exec, &b->images, b->labels, batch, number, &result);
-    if (rc)
-        return rc;
-    return an_exec_update(s->exec, &(an_sgd){.rate = 1e-6, .bias_rate_scale = 1});
-}
-
-static int time_steps(an_session *s, const blank_batch *b, uint64_t first, int count, double *seconds)
-{
-    uint64_t start = an_clock_ns();
-    int rc = AN_OK;
-    for (int i = 0; i < count && !rc; i++)
-        rc = step(s, b, first + (uint64_t)i);
-    if (!rc)
-        rc = an_exec_wait(s->exec);
-    *seconds = an_clock_seconds_since(start) / count;
-    return rc;
-}
-
-#define ROUND_SECONDS 0.05
-#define ROUND_MOST 20
-
-/* The fastest of three rounds, each of one step if it takes long, else of several: what begins and ends a round, when
- * nothing overlaps, counts less then. Before them, a step that makes what is needed, and one that is recorded. */
-static int time_rounds(an_session *s, const blank_batch *b, double *seconds)
-{
-    double took = 0;
-    *seconds = 1e30;
-    int rc = time_steps(s, b, 0, 1, &took);
-    if (!rc)
-        rc = time_steps(s, b, 1, 1, &took);
-    int count = took * ROUND_MOST < ROUND_SECONDS ? ROUND_MOST : took < ROUND_SECONDS ? (int)(ROUND_SECONDS / took) : 1;
-    for (int i = 0; i < 3 && !rc; i++) {
-        rc = time_steps(s, b, 2 + (uint64_t)(i * count), count, &took);
-        if (took < *seconds)
-            *seconds = took;
-    }
-    return rc;
-}
-
-static int time_ways(an_session *s, const blank_batch *b, step_times *out)
-{
-    int rc = time_rounds(s, b, &out->seconds);
+    an_step_batch batch = {b->images, b->labels, (uint32_t)s->config->batch};
+    int rc = an_step_time(s->exec, &batch, &out->seconds);
     if (rc || !an_exec_replays(s->exec))
         return rc;
     an_exec_replay_set(s->exec, false);
-    rc = time_rounds(s, b, &out->walked);
+    rc = an_step_time(s->exec, &batch, &out->walked);
     an_exec_replay_set(s->exec, true);
     return rc;
 }
 
 static int measure(an_session *s, step_times *times)
 {
-    blank_batch b = {0};
+    random_batch b = {0};
     int rc = batch_make(s, &b);
     if (!rc)
         rc = an_session_start_weights(s);

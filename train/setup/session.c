@@ -53,6 +53,11 @@ static int open_decoding(an_session *s)
     return rc && !choose ? an_error_prefix(rc, "--decode device") : AN_OK;
 }
 
+bool an_session_measures_decoding(const an_session *s)
+{
+    return s->config->decode == AN_TRAIN_DECODE_AUTO && s->decoding;
+}
+
 int an_session_choose_decoding(an_session *s, uint64_t step)
 {
     an_train_load load = {.threads = s->loader_threads,
@@ -60,7 +65,7 @@ int an_session_choose_decoding(an_session *s, uint64_t step)
                           .epoch = step / s->steps_per_epoch,
                           .step = step % s->steps_per_epoch};
     an_loader *loader = NULL;
-    if (s->config->decode != AN_TRAIN_DECODE_AUTO || !s->decoding)
+    if (!an_session_measures_decoding(s))
         return AN_OK;
     int rc = an_train_data_loader(&s->data, s->config, s->exec, &load, &loader);
     if (rc)

@@ -32,8 +32,10 @@ void an_session_close(an_session *session); /* zeroed is fine */
 /* Set the parameters: to random numbers, or to those of --weights. */
 int an_session_start_weights(an_session *session);
 
+/* Whether the next function measures, and does not only return. */
+bool an_session_measures_decoding(const an_session *session);
 /* For --decode auto, before the first loader: measure, and choose (decode_choice.h). step: the first of the run. The
- * parameters are set, and stay. */
+ * parameters are set, and stay; their momentum is 0 afterwards. */
 int an_session_choose_decoding(an_session *session, uint64_t step);
 
 /* Where the records of one of the session's datasets are decoded: on the devices, if the session decodes there and the

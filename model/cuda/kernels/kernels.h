@@ -394,8 +394,9 @@ typedef struct {
 typedef struct {
     uint64_t index; /* of the value in memory */
     double value;
-    double spread; /* how far a sum of so many random products is from 0: each one's root mean square times the root of
-                      their number */
+    double spread;  /* how far a sum of so many random products is from 0: each one's root mean square times the root of
+                       their number */
+    double rounded; /* the sum of the magnitudes of what is rounded to the result's type */
 } an_proof_point;
 
 /* One result of a convolution at each of many places, summed directly in fp64. Coordinates are drawn from seed: a
@@ -420,8 +421,9 @@ typedef struct {
 /* The same for a product of column-major matrices: D = op(A) op(B) + bias, rectified if relu; or D += op(A) op(B).
  *   in[0]   A, m x k, or k x m if turn_a; in[1]  B, k x n, or n x k if turn_b
  *   in[2]   bias, m values; NULL: none; in[3]  D, to which the product is added; NULL: to nothing
- *   out[0]  items an_proof_point
- * Items: places. */
+ *   out[0]  items an_proof_point; where the product is added to D, it may be rounded to D's type before, so rounded is
+ *           |product| + |value| there
+ * Items: places, one warp each. */
 typedef struct {
     an_kernel_places at;
     int64_t m, n, k;
@@ -431,7 +433,7 @@ typedef struct {
     an_stored stored, stored_d; /* of A and B; of D and bias */
 } an_proof_product_args;
 
-/* How far results are from what they should be: |result - value| / (rounding |value| + growth spread + slack), which is
+/* How far results are from what they should be: |result - value| / (rounding rounded + growth spread + slack), which is
  * not a number if the result is none.
  *   in[0]   the result, values values; in[1]  items an_proof_point
  *   out[0]  items floats
@@ -495,7 +497,7 @@ typedef struct {
     KERNEL(fill, an_fill_args)                                                                                         \
     KERNEL(proof_conv, an_proof_conv_args)                                                                             \
     WARP(proof_weights, an_proof_conv_args)                                                                            \
-    KERNEL(proof_product, an_proof_product_args)                                                                       \
+    WARP(proof_product, an_proof_product_args)                                                                         \
     KERNEL(proof_compare, an_proof_compare_args)                                                                       \
     KERNEL(proof_digest, an_proof_digest_args)
 

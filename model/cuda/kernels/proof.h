@@ -58,14 +58,16 @@ AN_BODY void an_proof_dot(an_proof_sum *sum, an_stored stored, const void *a, ui
     sum->products += count;
 }
 
-/* The spread counts one product more, for results that no product reaches. */
-AN_BODY void an_proof_store(void *to, uint64_t place, uint64_t index, const an_proof_sum *sum, float each, double value)
+/* The spread counts one product more, for results that no product reaches. rounded: as in kernels.h. */
+AN_BODY void an_proof_store(void *to, uint64_t place, uint64_t index, const an_proof_sum *sum, float each, double value,
+                            double rounded)
 {
     an_proof_point *point = (an_proof_point *)to + place;
     AN_TOUCH(point, sizeof *point);
     point->index = index;
     point->value = value;
     point->spread = each * sqrt((double)(sum->products + 1));
+    point->rounded = rounded;
 }
 
 /* The index in memory of the first channel of a pixel. */
@@ -98,8 +100,9 @@ AN_BODY void an_proof_forward(const an_proof_conv_args *a, uint64_t place)
                          (uint64_t)each);
         }
     sum.value += an_load(a->at.in[3], a->stored, (uint64_t)o);
+    double value = an_activation_value(a->activation, (float)sum.value);
     an_proof_store(a->at.out[0], place, an_proof_pixel((uint64_t)n, y, x, a->oh, a->ow, a->y_row) + (uint64_t)o, &sum,
-                   a->each, an_activation_value(a->activation, (float)sum.value));
+                   a->each, value, fabs(value));
 }
 
 /* The output row (or column) that reads input row at through row tap of its window; -1: none. */
@@ -129,7 +132,8 @@ AN_BODY void an_proof_data(const an_proof_conv_args *a, uint64_t place)
                          an_proof_weight(a, group * maps, ky, kx, channel), next, (uint64_t)maps);
         }
     uint64_t pixel = an_proof_pixel((uint64_t)n, y, x, a->h, a->w, a->x_row);
-    an_proof_store(a->at.out[0], place, pixel + (uint64_t)(group * each + channel), &sum, a->each, sum.value);
+    an_proof_store(a->at.out[0], place, pixel + (uint64_t)(group * each + channel), &sum, a->each, sum.value,
+                   fabs(sum.value));
 }
 
 AN_BODY void an_body_proof_conv(const an_proof_conv_args *a, uint64_t place)
@@ -183,21 +187,33 @@ AN_BODY void an_body_proof_weights(const an_proof_conv_args *a, uint64_t place)
     sum.products = (uint64_t)a->n * an_proof_readers(a->oh, ky, a->pad, a->stride, a->h) *
                    an_proof_readers(a->ow, kx, a->pad, a->stride, a->w);
     if (AN_LANE == 0)
-        an_proof_store(a->at.out[0], place, an_proof_weight(a, o, ky, kx, channel), &sum, a->each, sum.value);
+        an_proof_store(a->at.out[0], place, an_proof_weight(a, o, ky, kx, channel), &sum, a->each, sum.value,
+                       fabs(sum.value));
 }
 
+/* The lanes share the products. */
 AN_BODY void an_body_proof_product(const an_proof_product_args *a, uint64_t place)
 {
     uint64_t row = (uint64_t)an_proof_draw(a->seed, place, 0, (int)a->m), m = (uint64_t)a->m, k = (uint64_t)a->k;
     uint64_t column = (uint64_t)an_proof_draw(a->seed, place, 1, (int)a->n), n = (uint64_t)a->n;
+    uint64_t lane = (uint64_t)AN_LANE, a_step = a->turn_a ? 1 : m, b_step = a->turn_b ? n : 1;
     an_proof_sum sum = {0, 0};
-    an_proof_dot(&sum, a->stored, a->at.in[0], a->turn_a ? row * k : row, a->turn_a ? 1 : m, a->at.in[1],
-                 a->turn_b ? column : column * k, a->turn_b ? n : 1, k);
+    if (lane < k)
+        an_proof_dot(&sum, a->stored, a->at.in[0], (a->turn_a ? row * k : row) + lane * a_step, a_step * AN_LANES,
+                     a->at.in[1], (a->turn_b ? column : column * k) + lane * b_step, b_step * AN_LANES,
+                     (k - lane + AN_LANES - 1) / AN_LANES);
+    sum.value = AN_LANES_SUM(sum.value);
+    sum.products = k;
+    double value = sum.value, product = fabs(sum.value);
     if (a->at.in[2])
-        sum.value += an_load(a->at.in[2], a->stored_d, row);
+        value += an_load(a->at.in[2], a->stored_d, row);
     if (a->at.in[3])
-        sum.value += an_load(a->at.in[3], a->stored_d, column * m + row);
-    an_proof_store(a->at.out[0], place, column * m + row, &sum, a->each, a->relu && sum.value < 0 ? 0 : sum.value);
+        value += an_load(a->at.in[3], a->stored_d, column * m + row);
+    if (a->relu && value < 0)
+        value = 0;
+    if (AN_LANE == 0)
+        an_proof_store(a->at.out[0], place, column * m + row, &sum, a->each, value,
+                       fabs(value) + (a->at.in[3] ? product : 0));
 }
 
 AN_BODY void an_body_proof_compare(const an_proof_compare_args *a, uint64_t place)
@@ -205,7 +221,7 @@ AN_BODY void an_body_proof_compare(const an_proof_compare_args *a, uint64_t plac
     const an_proof_point *point = (const an_proof_point *)a->at.in[1] + place;
     AN_TOUCH(point, sizeof *point);
     double away = (double)an_load(a->at.in[0], a->stored, point->index) - point->value;
-    double bound = a->rounding * fabs(point->value) + a->growth * point->spread + a->slack;
+    double bound = a->rounding * point->rounded + a->growth * point->spread + a->slack;
     an_store(a->at.out[0], AN_STORED_F32, place, (float)(fabs(away) / bound));
 }
 

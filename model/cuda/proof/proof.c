@@ -13,6 +13,7 @@
 #define INEXACT_MOST 4
 #define INEXACT_PLACES (AN_PROOF_PLACES / 8)
 
+#define PART 64           /* values of which at least a part of a digest is made */
 #define NOT_A_NUMBER 0xFF /* each byte of one, in fp32 and in bf16 */
 
 an_proof_point *an_proof_points(const an_proof *proof)
@@ -76,10 +77,17 @@ static int result_prepare(const an_proof *proof)
         "fill %llu values", (unsigned long long)proof->values);
 }
 
+/* Parts of which digests are made: many for a device to share, few to fetch of a small result. */
+static uint64_t parts_of(const an_proof *proof)
+{
+    uint64_t parts = (proof->values + PART - 1) / PART;
+    return parts < AN_PROOF_DIGESTS ? parts : AN_PROOF_DIGESTS;
+}
+
 static int digest(const an_proof *proof, int run)
 {
     an_proof_digest_args args = {
-        .at = {.out = {digests_of(proof, run)}, .in = {proof->result}, .items = AN_PROOF_DIGESTS},
+        .at = {.out = {digests_of(proof, run)}, .in = {proof->result}, .items = parts_of(proof)},
         .values = proof->values,
         .stored = proof->stored};
     return an_cuda_check(an_kernel_proof_digest(&args, proof->stream), "start the kernel 'proof_digest'");
@@ -128,7 +136,7 @@ static bool is_too_slow(const an_proof *proof, int number, double microseconds)
 
 /* One run of the kernel. Where its library refuses it, the device may have failed as well, which is an error. */
 static int run_once(const an_proof *proof, int number, int (*run)(void *context), void *context,
-                    an_proof_verdict *verdict, double *microseconds)
+                    an_proof_verdict *verdict, double *microseconds, char why[AN_PROOF_WHY])
 {
     int rc = result_prepare(proof);
     if (!rc)
@@ -137,6 +145,7 @@ static int run_once(const an_proof *proof, int number, int (*run)(void *context)
         return rc;
     if (run(context) < 0) {
         *verdict = AN_PROOF_REFUSED;
+        snprintf(why, AN_PROOF_WHY, "it does not run: %.*s", AN_PROOF_WHY - 20, an_error_message());
         return wait(proof);
     }
     rc = clock_record(proof, 1);
@@ -144,22 +153,29 @@ static int run_once(const an_proof *proof, int number, int (*run)(void *context)
         rc = digest(proof, number);
     if (!rc)
         rc = clock_read(proof, microseconds);
-    if (is_too_slow(proof, number, *microseconds))
-        *verdict = AN_PROOF_SLOW;
-    return rc;
+    if (rc || !is_too_slow(proof, number, *microseconds))
+        return rc;
+    *verdict = AN_PROOF_SLOW;
+    snprintf(why, AN_PROOF_WHY, "it takes %.0f us, more than %.0f", *microseconds, proof->most);
+    return AN_OK;
 }
 
 /* What comes back from the device. */
 typedef struct {
     an_proof_digest digests[2][AN_PROOF_DIGESTS];
+    uint64_t parts; /* of those */
     float errors[AN_PROOF_PLACES];
 } findings;
 
 static int fetch(const an_proof *proof, findings *found)
 {
-    int rc = an_cuda_check(cudaMemcpyAsync(found->digests, digests_of(proof, 0), sizeof found->digests,
-                                           cudaMemcpyDeviceToHost, proof->stream),
-                           "copy %zu bytes from the device", sizeof found->digests);
+    int rc = AN_OK;
+    found->parts = parts_of(proof);
+    size_t size = found->parts * sizeof **found->digests;
+    for (int run = 0; run < 2 && !rc; run++)
+        rc = an_cuda_check(
+            cudaMemcpyAsync(found->digests[run], digests_of(proof, run), size, cudaMemcpyDeviceToHost, proof->stream),
+            "copy %zu bytes from the device", size);
     if (!rc)
         rc = an_cuda_check(cudaMemcpyAsync(found->errors, errors_of(proof), sizeof found->errors,
                                            cudaMemcpyDeviceToHost, proof->stream),
@@ -190,7 +206,7 @@ static an_proof_verdict judge(const findings *found, uint64_t gaps, char why[AN_
 {
     unsigned long long lost = 0;
     faults wrong = faults_of(found);
-    for (int i = 0; i < AN_PROOF_DIGESTS; i++)
+    for (uint64_t i = 0; i < found->parts; i++)
         lost += found->digests[0][i].lost;
     if (lost > gaps)
         snprintf(why, AN_PROOF_WHY, "%llu values of its result are missing or infinite", lost - gaps);
@@ -200,7 +216,7 @@ static an_proof_verdict judge(const findings *found, uint64_t gaps, char why[AN_
         snprintf(why, AN_PROOF_WHY,
                  "%d of %d values of its result are wrong, by up to %.3g times what rounding explains", wrong.count,
                  AN_PROOF_PLACES, wrong.worst);
-    else if (memcmp(found->digests[0], found->digests[1], sizeof found->digests[0]) != 0)
+    else if (memcmp(found->digests[0], found->digests[1], found->parts * sizeof **found->digests) != 0)
         snprintf(why, AN_PROOF_WHY, "its result is not the same twice");
     else if (wrong.count) {
         snprintf(why, AN_PROOF_WHY, "%d of %d values are off by up to %.3g times what is allowed", wrong.count,
@@ -217,7 +233,7 @@ int an_proof_try(const an_proof *proof, int (*run)(void *context), void *context
     int rc = AN_OK;
     *verdict = AN_PROOF_PASSED;
     for (int number = 0; number < 2 && !rc && *verdict == AN_PROOF_PASSED; number++)
-        rc = run_once(proof, number, run, context, verdict, microseconds);
+        rc = run_once(proof, number, run, context, verdict, microseconds, why);
     if (rc || *verdict != AN_PROOF_PASSED)
         return rc;
     rc = compare(proof);

@@ -6,7 +6,8 @@
  *   - two runs give the same bits everywhere;
  *   - the whole result is finite. Before each run it is filled with what is no number, so values that a kernel leaves
  *     out are found, too, and values between pixels that are not its own to write;
- *   - at each place |result - value| <= rounding |value| + growth spread + slack.
+ *   - at each place |result - value| <= rounding |value| + growth spread + slack. A product that is added to the result
+ *     may be rounded to the result's type before and again after: there |value| + |product| counts instead of |value|.
  * spread is how far from 0 a sum of as many random products is. The errors of products and of partial sums are
  * independent of each other, so what they add up to grows like it. (The sum of the absolute products bounds the worst
  * case. A weight's gradient adds some 400,000 products: there the roundings of TF32 times that sum are as large as the
@@ -35,7 +36,7 @@
 #include "model/cuda/library/plan.h"
 
 #define AN_PROOF_PLACES 2048
-#define AN_PROOF_DIGESTS 8192
+#define AN_PROOF_DIGESTS 32768 /* the most parts of a tensor of which digests are made */
 /* Bytes of device memory that a proof needs beside the operands: points, their errors, digests of two runs. */
 #define AN_PROOF_ROOM                                                                                                  \
     (AN_PROOF_PLACES * (sizeof(an_proof_point) + sizeof(float)) + 2 * AN_PROOF_DIGESTS * sizeof(an_proof_digest))
@@ -78,7 +79,7 @@ typedef enum {
     AN_PROOF_FAILED
 } an_proof_verdict;
 
-/* Runs a kernel twice and compares. run queues it once. why says in words what is wrong, if it failed or is inexact.
+/* Runs a kernel twice and compares. run queues it once. why says in words what is wrong, unless it passed.
  * microseconds, with a clock: how long the second run took; the first may load the kernel. One that takes longer than
  * AN_PROOF_PATIENCE at once is not run again if it is too slow. */
 #define AN_PROOF_WHY 160

@@ -358,16 +358,31 @@ static void bias_add(const product *p, float *d)
     free(bias);
 }
 
+/* Adds what is in D to the product, which is rounded to D's type before, as real algorithms do. */
+static void result_add(const product *p, float *d)
+{
+    float *before = matrix_read(&p->d, p->dt);
+    char *room = emu_new(bytes(&p->d));
+    emu_floats_store(room, is_bf16(&p->d), d, span(&p->d));
+    float *rounded = emu_floats(room, is_bf16(&p->d), span(&p->d));
+    for (size_t i = 0; i < span(&p->d); i++)
+        d[i] = rounded[i] + before[i];
+    free(rounded);
+    free(room);
+    free(before);
+}
+
 static void product_work(void *data)
 {
     const product *p = data;
     uint64_t k = p->op.a == CUBLAS_OP_T ? p->a.rows : p->a.columns;
-    float *a = matrix_read(&p->a, p->at), *b = matrix_read(&p->b, p->bt);
-    float *d = p->beta == 0 ? emu_new(span(&p->d) * sizeof *d) : matrix_read(&p->d, p->dt);
+    float *a = matrix_read(&p->a, p->at), *b = matrix_read(&p->b, p->bt), *d = emu_new(span(&p->d) * sizeof *d);
     /* emu_product is row-major. There a column-major matrix is its transpose, and D' = op(B)' op(A)'. */
     emu_product((emu_matrix){b, (int)p->b.lead, p->op.b == CUBLAS_OP_T},
                 (emu_matrix){a, (int)p->a.lead, p->op.a == CUBLAS_OP_T}, (emu_matrix){d, (int)p->d.lead, false},
                 (int)p->d.columns, (int)p->d.rows, (int)k - (p->flaw.fault == EMU_WRONG), p->split);
+    if (p->beta != 0)
+        result_add(p, d);
     if (p->op.epilogue != CUBLASLT_EPILOGUE_DEFAULT)
         bias_add(p, d);
     size_t value = is_bf16(&p->d) ? 2 : 4;

@@ -19,8 +19,9 @@
 #define CLASSES 1000
 #define MEAN_SIDE 256
 
+cudaError_t an_kernel_convert_staged(const an_convert_args *args, cudaStream_t stream);
 cudaError_t an_kernel_lrn_peaks_narrow(const an_peaks_args *args, cudaStream_t stream);
-cudaError_t an_kernel_lrn_peaks_back_four(const an_peaks_back_args *args, cudaStream_t stream);
+cudaError_t an_kernel_lrn_peaks_back_rows(const an_peaks_back_args *args, cudaStream_t stream);
 cudaError_t an_kernel_lrn_peaks_back_one(const an_peaks_back_args *args, cudaStream_t stream);
 cudaError_t an_kernel_lrn_peaks_back_narrow(const an_peaks_back_args *args, cudaStream_t stream);
 
@@ -117,11 +118,12 @@ static void *words(size_t count, uint32_t below)
     }
 CASE(convert, an_convert_args)
 CASE(convert_pairs, an_convert_args)
+CASE(convert_staged, an_convert_args)
 CASE(lrn_peaks, an_peaks_args)
 CASE(lrn_peaks_narrow, an_peaks_args)
 CASE(peaks, an_peaks_args)
 CASE(lrn_peaks_back, an_peaks_back_args)
-CASE(lrn_peaks_back_four, an_peaks_back_args)
+CASE(lrn_peaks_back_rows, an_peaks_back_args)
 CASE(lrn_peaks_back_one, an_peaks_back_args)
 CASE(lrn_peaks_back_narrow, an_peaks_back_args)
 CASE(peaks_back, an_peaks_back_args)
@@ -160,6 +162,28 @@ static void draws_copy(void *to)
     must(cudaMemcpy(to, draws, sizeof draws, cudaMemcpyHostToDevice), "copy to the device");
 }
 
+/* The bits of the first set must be those of the kernel that is used. */
+static void check_staged(an_convert_args args[SETS], size_t blocks)
+{
+    size_t size = blocks * 96;
+    char *expected = malloc(size), *found = malloc(size);
+    if (!expected || !found)
+        exit(1);
+    must(cudaMemcpy(expected, args[0].at.out[0], size, cudaMemcpyDeviceToHost), "copy from the device");
+    must(cudaMemset(args[0].at.out[0], 0xFF, size), "clear");
+    for (int i = 0; i < SETS; i++)
+        args[i].at.items = blocks;
+    must(start_convert_staged(args, 0), "convert");
+    must(cudaStreamSynchronize(gpu.stream), "convert");
+    must(cudaMemcpy(found, args[0].at.out[0], size, cudaMemcpyDeviceToHost), "copy from the device");
+    if (memcmp(expected, found, size) != 0) {
+        printf("the kernel by way of shared memory gives other bits\n");
+        exit(1);
+    }
+    free(expected);
+    free(found);
+}
+
 static void measure_convert(void)
 {
     an_convert_args args[SETS];
@@ -190,6 +214,8 @@ static void measure_convert(void)
     for (int i = 0; i < SETS; i++)
         args[i].at.items = blocks * 6;
     tell("- the same by the kernel for all shapes", start_convert, args, bytes);
+    check_staged(args, blocks);
+    tell("- the same by way of shared memory", start_convert_staged, args, bytes);
 }
 
 /* Convolutions' outputs that are pooled. */
@@ -265,9 +291,9 @@ static void measure_backward(const pooling *p, an_peaks_back_args args[SETS], do
         return;
     }
     tell(what, start_lrn_peaks_back, args, bytes);
-    tell("- the same, four pixels at once", start_lrn_peaks_back_four, args, bytes);
+    tell("- the same, two pixels at a time", start_lrn_peaks_back_rows, args, bytes);
     chunks_set(args, 768);
-    tell("- the same, 80 registers", start_lrn_peaks_back_narrow, args, bytes);
+    tell("- the same, two pixels at a time, 80 registers", start_lrn_peaks_back_narrow, args, bytes);
     tell("- the same, a pixel at a time, 80 registers", start_lrn_peaks_back_one, args, bytes);
 }
 
