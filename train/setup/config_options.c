@@ -144,7 +144,7 @@ const an_option an_train_options[] = {
      .help =
          "where records become images: on the host's processors, or on the GPUs of --devices. auto: coef records on "
          "the GPUs, unless the loader threads decode at least 1.2 times as many images a second as the network "
-         "takes, which is measured for a second. The result is the same, so a run may change it"},
+         "takes, which is measured before the first step. The result is the same, so a run may change it"},
     {.name = "compute-threads",
      .type = AN_OPTION_INT,
      .metavar = "N",
