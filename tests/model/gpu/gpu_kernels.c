@@ -2,8 +2,6 @@
  * random data, launched as the network launches them. Printed are the median of 20 runs between events, the bytes that
  * the tensors have (each read or written once) by that time, and the share of the speed of a copy that this is. Inputs
  * of consecutive runs lie in different memory, three sets of them, so that caches do not hold them.
- *
- * Lines that begin with '-' are other ways to run the same (variants.cu); they are not in the sum.
  * Exit status: 0, 1 if something failed, 77 without a GPU. */
 #include <cuda_runtime_api.h>
 #include <stdbool.h>
@@ -18,12 +16,6 @@
 #define SETS 3
 #define CLASSES 1000
 #define MEAN_SIDE 256
-
-cudaError_t an_kernel_convert_staged(const an_convert_args *args, cudaStream_t stream);
-cudaError_t an_kernel_lrn_peaks_narrow(const an_peaks_args *args, cudaStream_t stream);
-cudaError_t an_kernel_lrn_peaks_back_rows(const an_peaks_back_args *args, cudaStream_t stream);
-cudaError_t an_kernel_lrn_peaks_back_one(const an_peaks_back_args *args, cudaStream_t stream);
-cudaError_t an_kernel_lrn_peaks_back_narrow(const an_peaks_back_args *args, cudaStream_t stream);
 
 static struct {
     cudaStream_t stream;
@@ -67,15 +59,13 @@ static double time_of(start run, const void *context, const char *what)
     return times[RUNS / 2] * 1e-3;
 }
 
-/* what: begins with '-' if it is not part of a step. */
 static void tell(const char *what, start run, const void *context, double bytes)
 {
     double seconds = time_of(run, context, what);
     printf("%-46s %8.1f us %8.0f GB/s %5.0f %%\n", what, seconds * 1e6, bytes / seconds * 1e-9,
            100 * bytes / seconds / gpu.copy);
     fflush(stdout);
-    if (*what != '-')
-        gpu.sum += seconds * 1e6;
+    gpu.sum += seconds * 1e6;
 }
 
 static void *place(size_t size)
@@ -116,16 +106,10 @@ static void *words(size_t count, uint32_t below)
     {                                                                                                                  \
         return an_kernel_##name((const type *)context + set, gpu.stream);                                              \
     }
-CASE(convert, an_convert_args)
 CASE(convert_pairs, an_convert_args)
-CASE(convert_staged, an_convert_args)
 CASE(lrn_peaks, an_peaks_args)
-CASE(lrn_peaks_narrow, an_peaks_args)
 CASE(peaks, an_peaks_args)
 CASE(lrn_peaks_back, an_peaks_back_args)
-CASE(lrn_peaks_back_rows, an_peaks_back_args)
-CASE(lrn_peaks_back_one, an_peaks_back_args)
-CASE(lrn_peaks_back_narrow, an_peaks_back_args)
 CASE(peaks_back, an_peaks_back_args)
 CASE(slope, an_slope_args)
 CASE(bias, an_bias_args)
@@ -162,28 +146,6 @@ static void draws_copy(void *to)
     must(cudaMemcpy(to, draws, sizeof draws, cudaMemcpyHostToDevice), "copy to the device");
 }
 
-/* The bits of the first set must be those of the kernel that is used. */
-static void check_staged(an_convert_args args[SETS], size_t blocks)
-{
-    size_t size = blocks * 96;
-    char *expected = malloc(size), *found = malloc(size);
-    if (!expected || !found)
-        exit(1);
-    must(cudaMemcpy(expected, args[0].at.out[0], size, cudaMemcpyDeviceToHost), "copy from the device");
-    must(cudaMemset(args[0].at.out[0], 0xFF, size), "clear");
-    for (int i = 0; i < SETS; i++)
-        args[i].at.items = blocks;
-    must(start_convert_staged(args, 0), "convert");
-    must(cudaStreamSynchronize(gpu.stream), "convert");
-    must(cudaMemcpy(found, args[0].at.out[0], size, cudaMemcpyDeviceToHost), "copy from the device");
-    if (memcmp(expected, found, size) != 0) {
-        printf("the kernel by way of shared memory gives other bits\n");
-        exit(1);
-    }
-    free(expected);
-    free(found);
-}
-
 static void measure_convert(void)
 {
     an_convert_args args[SETS];
@@ -211,23 +173,17 @@ static void measure_convert(void)
                                     .stored = AN_STORED_BF16};
     double bytes = (double)(blocks * 96 + BATCH * image);
     tell("input: bytes to blocks of values", start_convert_pairs, args, bytes);
-    for (int i = 0; i < SETS; i++)
-        args[i].at.items = blocks * 6;
-    tell("- the same by the kernel for all shapes", start_convert, args, bytes);
-    check_staged(args, blocks);
-    tell("- the same by way of shared memory", start_convert_staged, args, bytes);
 }
 
 /* Convolutions' outputs that are pooled. */
 typedef struct {
     const char *name;
     int channels, width, parts, side, pooled; /* width 0: not normalised */
-    int across[6];                            /* the first as the network takes it; until 0 */
+    int across; /* columns that a thread takes, as the network sets it on 132 multiprocessors */
 } pooling;
 
-static const pooling poolings[] = {{"conv1", 96, 48, 1, 55, 27, {9, 27, 14, 7, 4, 3}},
-                                   {"conv2", 256, 128, 2, 27, 13, {7, 13, 5, 4, 3, 2}},
-                                   {"conv5", 256, 0, 2, 13, 6, {2, 6, 3, 1}}};
+static const pooling poolings[] = {
+    {"conv1", 96, 48, 1, 55, 27, 9}, {"conv2", 256, 128, 2, 27, 13, 7}, {"conv5", 256, 0, 2, 13, 6, 2}};
 
 static an_peaks_args peaks_args(const pooling *p)
 {
@@ -250,33 +206,23 @@ static an_peaks_args peaks_args(const pooling *p)
                            .group = 8};
 }
 
-static void across_set(an_peaks_args *args, int across)
-{
-    int parts = (args->ow + across - 1) / across;
-    args->across = across;
-    args->at.items = (uint64_t)(args->n * ((args->oh + 1) / 2) * parts * (args->channels / args->group));
-}
-
 static void measure_forward(const pooling *p, an_peaks_args args[SETS], double bytes)
 {
     char what[80];
-    for (int k = 0; k < 6 && p->across[k]; k++) {
-        for (int i = 0; i < SETS; i++)
-            across_set(&args[i], p->across[k]);
-        snprintf(what, sizeof what, "%s%s: %spooling, %d columns", k ? "- " : "", p->name,
-                 p->width ? "normalisation, " : "", p->across[k]);
-        tell(what, p->width ? start_lrn_peaks : start_peaks, args, bytes);
-        snprintf(what, sizeof what, "- %s: the same, 80 registers", p->name);
-        if (p->width)
-            tell(what, start_lrn_peaks_narrow, args, bytes);
+    int parts = (p->pooled + p->across - 1) / p->across;
+    for (int i = 0; i < SETS; i++) {
+        args[i].across = p->across;
+        args[i].at.items = (uint64_t)(BATCH * ((p->pooled + 1) / 2) * parts * (p->channels / args[i].group));
     }
+    snprintf(what, sizeof what, "%s: %spooling", p->name, p->width ? "normalisation, " : "");
+    tell(what, p->width ? start_lrn_peaks : start_peaks, args, bytes);
 }
 
-static void chunks_set(an_peaks_back_args args[SETS], int threads)
+static void chunks_set(an_peaks_back_args args[SETS])
 {
     for (int i = 0; i < SETS; i++) {
         uint32_t groups = (uint32_t)(args[i].peaks.channels / args[i].peaks.group);
-        args[i].chunks = (uint32_t)(gpu.processors * threads) / groups;
+        args[i].chunks = (uint32_t)(gpu.processors * 512) / groups;
         args[i].peaks.at.items = (uint64_t)args[i].chunks * groups;
     }
 }
@@ -285,16 +231,8 @@ static void measure_backward(const pooling *p, an_peaks_back_args args[SETS], do
 {
     char what[80];
     snprintf(what, sizeof what, "%s: gradient of both, slope, bias sums", p->name);
-    chunks_set(args, 512);
-    if (!p->width) {
-        tell(what, start_peaks_back, args, bytes);
-        return;
-    }
-    tell(what, start_lrn_peaks_back, args, bytes);
-    tell("- the same, two pixels at a time", start_lrn_peaks_back_rows, args, bytes);
-    chunks_set(args, 768);
-    tell("- the same, two pixels at a time, 80 registers", start_lrn_peaks_back_narrow, args, bytes);
-    tell("- the same, a pixel at a time, 80 registers", start_lrn_peaks_back_one, args, bytes);
+    chunks_set(args);
+    tell(what, p->width ? start_lrn_peaks_back : start_peaks_back, args, bytes);
 }
 
 static void measure_bias(const char *name, int channels, int chunks, void *partial)
@@ -332,7 +270,7 @@ static void measure_pooling(const pooling *p)
         };
     }
     measure_backward(p, back, 4 * x + 3 * y);
-    chunks_set(back, 512);
+    chunks_set(back);
     measure_bias(p->name, p->channels, (int)back[0].chunks, partial);
     for (int i = 0; i < SETS; i++) {
         must(cudaFree(back[i].peaks.at.out[0]), "free");
@@ -446,6 +384,6 @@ int main(void)
     measure_loss();
     measure_sgd("update: fc6", (uint64_t)9216 * 4096);
     measure_sgd("update: fc7", (uint64_t)4096 * 4096);
-    printf("sum         %.1f us, without '-'\n", gpu.sum);
+    printf("sum         %.1f us\n", gpu.sum);
     return 0;
 }
