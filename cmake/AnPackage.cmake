@@ -34,10 +34,11 @@ set(CPACK_DEBIAN_CUDA_PACKAGE_NAME an-cuda)
 # Not by dpkg-shlibdeps: NVIDIA's libraries are in none of Debian's packages.
 set(CPACK_DEBIAN_CUDA_PACKAGE_SHLIBDEPS OFF)
 set(CPACK_DEBIAN_CUDA_PACKAGE_DEPENDS "an (= ${PROJECT_VERSION}), libc6 (>= 2.34)")
-set(CPACK_DEBIAN_CUDA_DESCRIPTION "This is the backend for NVIDIA GPUs.
-an-train loads this module when a device called cuda is asked for. It needs
-NVIDIA's driver, the CUDA 13 runtime, cuBLASLt and cuDNN 9, which are not
-part of Debian; an-train --devices list says which of them is missing.")
+set(CPACK_DEBIAN_CUDA_DESCRIPTION "This is the backend for NVIDIA GPUs,
+which an-train loads when a device called cuda is asked for, and the decoder
+that unpacks coefficients on them. The backend needs NVIDIA's driver, the
+CUDA 13 runtime, cuBLASLt and cuDNN 9, which are not part of Debian; an-train
+--devices list says which of them is missing. The decoder needs the driver.")
 
 install(FILES LICENSE README.md CHANGELOG.md DESTINATION "${CMAKE_INSTALL_DATADIR}/doc/an")
 install(DIRECTORY docs/ DESTINATION "${CMAKE_INSTALL_DATADIR}/doc/an/docs"

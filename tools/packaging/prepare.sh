@@ -50,8 +50,8 @@ license() {
     cp -L "/usr/share/doc/$package/copyright" "$licenses/$package"
 }
 
-# glibc's own libraries must be the machine's: they belong to its kernel, its loader and its name services. NVIDIA's are not ours to
-# hand on.
+# glibc's own libraries must be the machine's: they belong to its kernel, its loader and its name services. NVIDIA's are left
+# to its own packages; what is linked statically is named in the file copyright.
 glibc='/(ld-linux-x86-64|libc|libm|libdl|libpthread|librt|libresolv|libutil)\.so'
 nvidia='(libcuda|libcudart|libcudnn|libcublas|libcublasLt|libnv[A-Za-z]*)[_a-z]*\.so'
 mapfile -t programs < <(find "$root/bin" -type f)
