@@ -92,8 +92,8 @@ static void entries_of_rejected_inputs(void **state)
         size_t size;
     } values[] = {{"", 0}, {"1234567", 7}, {"12345678", 8}, {"12345678no end", 14}};
     for (size_t i = 0; i < sizeof values / sizeof *values; i++)
-        for (uint8_t number = 0; number < REJECTS; number += REJECTS - 1) {
-            const uint8_t key[8] = {0, 0, 0, 0, 0, 0, 0, number};
+        for (int number = 0; number < REJECTS; number += REJECTS - 1) {
+            const uint8_t key[8] = {0, 0, 0, 0, 0, 0, 0, (uint8_t)number};
             refused(state, AN_DATASET_LAYOUT_REJECTED, key, sizeof key, values[i].value, values[i].size,
                     "rejected inputs");
         }

@@ -127,9 +127,13 @@ static void even_ticks(const plot *p)
 /* A line and a number at each power of ten, and short marks at 2, 3 ... 9 times it. */
 static void decade_ticks(const plot *p)
 {
-    for (double decade = floor(p->y_min); decade <= p->y_max; decade++) {
+    int last = (int)floor(p->y_max);
+    for (int decade = (int)floor(p->y_min); decade <= last; decade++) {
         char text[32];
-        snprintf(text, sizeof(text), fabs(decade) < 5 ? "%g" : "1e%.0f", fabs(decade) < 5 ? pow(10, decade) : decade);
+        if (abs(decade) < 5)
+            snprintf(text, sizeof(text), "%g", pow(10, decade));
+        else
+            snprintf(text, sizeof(text), "1e%d", decade);
         if (decade >= p->y_min)
             y_tick(p, decade, text);
         for (int i = 2; i < 10; i++) {
