@@ -131,3 +131,12 @@ int payload_expect(const an_batch_decoder_options *o, const void *payload, size_
     an_sampler_free(sampler);
     return rc;
 }
+
+an_image_draw payload_draw(an_rng *rng, uint32_t side, uint32_t crop)
+{
+    an_image_draw draw = {
+        .x = an_rng_below(rng, side - crop + 1), .y = an_rng_below(rng, side - crop + 1), .flip = an_rng_below(rng, 2)};
+    for (int c = 0; c < 3; c++)
+        draw.shift[c] = (float)an_rng_normal(rng);
+    return draw;
+}

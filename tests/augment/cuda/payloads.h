@@ -6,6 +6,7 @@
 #include "augment/decoder.h"
 #include "augment/sample.h"
 #include "base/buffer.h"
+#include "base/rng.h"
 
 typedef enum { GREY, S444, S422, S420, SAMPLINGS } payload_kind;
 
@@ -34,5 +35,8 @@ int payload_decode_host(const an_batch_decoder_options *options, const void *blo
 int payload_expect(const an_batch_decoder_options *options, const void *payload, size_t size, const an_image_draw *draw,
                    void *sample);
 size_t payload_sample_bytes(const an_batch_decoder_options *options);
+
+/* Any crop of a record, mirrored or not, with any shift. */
+an_image_draw payload_draw(an_rng *rng, uint32_t side, uint32_t crop);
 
 #endif

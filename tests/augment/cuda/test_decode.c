@@ -44,15 +44,6 @@ static void compare(const an_batch_decoder_options *o, payload_batch *b)
     free(expected);
 }
 
-static an_image_draw draw_random(an_rng *rng, uint32_t side, uint32_t crop)
-{
-    an_image_draw draw = {
-        .x = an_rng_below(rng, side - crop + 1), .y = an_rng_below(rng, side - crop + 1), .flip = an_rng_below(rng, 2)};
-    for (int c = 0; c < 3; c++)
-        draw.shift[c] = (float)an_rng_normal(rng);
-    return draw;
-}
-
 /* A batch with a payload of each sampling, each used by several random crops. */
 static void check_crops(uint32_t side, uint32_t crop, int quality, uint32_t seed, int crops)
 {
@@ -63,10 +54,10 @@ static void check_crops(uint32_t side, uint32_t crop, int quality, uint32_t seed
     for (int kind = 0; kind < SAMPLINGS; kind++) {
         an_buffer payload = {0};
         payload_make((payload_kind)kind, side, quality, seed, &payload);
-        payload_batch_add(&b, AN_PAYLOAD_COEF, payload.data, payload.size, draw_random(&rng, side, crop));
+        payload_batch_add(&b, AN_PAYLOAD_COEF, payload.data, payload.size, payload_draw(&rng, side, crop));
         uint32_t first = b.count - 1;
         for (int i = 1; i < crops; i++)
-            payload_batch_add_again(&b, first, draw_random(&rng, side, crop));
+            payload_batch_add_again(&b, first, payload_draw(&rng, side, crop));
         an_buffer_free(&payload);
     }
     compare(&o, &b);
@@ -135,7 +126,7 @@ static void check_format(an_format format, uint32_t crop, const float *mean, uin
     for (uint32_t i = 0; i < SAMPLINGS * 2; i++) {
         an_buffer payload = {0};
         payload_make((payload_kind)(i / 2), SIDE, 90, i, &payload);
-        payload_batch_add(&b, AN_PAYLOAD_COEF, payload.data, payload.size, draw_random(&rng, SIDE, crop));
+        payload_batch_add(&b, AN_PAYLOAD_COEF, payload.data, payload.size, payload_draw(&rng, SIDE, crop));
         an_buffer_free(&payload);
     }
     compare(&o, &b);

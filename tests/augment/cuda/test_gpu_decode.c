@@ -100,15 +100,6 @@ static void compare(bench *b, const payload_batch *batch)
     free(expected);
 }
 
-static an_image_draw draw_random(an_rng *rng, uint32_t side, uint32_t crop)
-{
-    an_image_draw draw = {
-        .x = an_rng_below(rng, side - crop + 1), .y = an_rng_below(rng, side - crop + 1), .flip = an_rng_below(rng, 2)};
-    for (int c = 0; c < 3; c++)
-        draw.shift[c] = (float)an_rng_normal(rng);
-    return draw;
-}
-
 /* Payloads of all samplings; count is a multiple of their number. */
 static void fill(payload_batch *batch, uint32_t count, uint32_t side, uint32_t crop, int quality, an_rng *rng)
 {
@@ -116,7 +107,7 @@ static void fill(payload_batch *batch, uint32_t count, uint32_t side, uint32_t c
     for (uint32_t i = 0; i < count; i++) {
         an_buffer payload = {0};
         payload_make((payload_kind)(i % SAMPLINGS), side, quality, an_rng_u32(rng), &payload);
-        payload_batch_add(batch, AN_PAYLOAD_COEF, payload.data, payload.size, draw_random(rng, side, crop));
+        payload_batch_add(batch, AN_PAYLOAD_COEF, payload.data, payload.size, payload_draw(rng, side, crop));
         an_buffer_free(&payload);
     }
 }
