@@ -13,31 +13,9 @@
 #include "base/rng.h"
 #include "store/coef/coef.h"
 #include "store/jpeg/jpeg.h"
+#include "tests/store/coef/tiers.h"
 #include "tests/store/jpeg_support.h"
 #include "tests/store/message.h"
-
-enum { TIERS = 3 };
-
-static an_coef_encoder *encoder;
-static an_coef_decoder *decoders[TIERS]; /* NULL: not on this processor */
-
-static int set_up(void **state)
-{
-    (void)state;
-    for (int t = 0; t < TIERS; t++)
-        if (an_coef_decoder_create_tier(&decoders[t], (an_simd_tier)t))
-            assert_true((an_simd_tier)t > an_cpu_simd_best());
-    return an_coef_encoder_create(&encoder);
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    for (int t = 0; t < TIERS; t++)
-        an_coef_decoder_free(decoders[t]);
-    an_coef_encoder_free(encoder);
-    return 0;
-}
 
 /* The whole picture as libjpeg-turbo decodes it by default. */
 static uint8_t *reference(const an_buffer *file, uint32_t *width, uint32_t *height)
@@ -74,7 +52,7 @@ typedef struct {
 static void make_sample(sample *s)
 {
     an_buffer payload = {0};
-    assert_int_equal(an_coef_encode_jpeg(encoder, s->file.data, s->file.size, &payload), AN_OK);
+    assert_int_equal(an_coef_encode_jpeg(coef_encoder, s->file.data, s->file.size, &payload), AN_OK);
     s->payload = malloc(payload.size);
     s->size = payload.size;
     assert_non_null(s->payload);
@@ -116,11 +94,11 @@ static void check_window(const sample *s, const an_window *w)
     size_t stride = (size_t)w->width * 3 + GAP, size = stride * w->height - GAP;
     uint8_t *out = malloc(size);
     assert_non_null(out);
-    for (int t = 0; t < TIERS; t++) {
-        if (!decoders[t])
+    for (int t = 0; t < COEF_TIERS; t++) {
+        if (!coef_decoders[t])
             continue;
         memset(out, 0xa5, size);
-        assert_int_equal(an_coef_decode_window(decoders[t], s->payload, s->size, w, out, stride), AN_OK);
+        assert_int_equal(an_coef_decode_window(coef_decoders[t], s->payload, s->size, w, out, stride), AN_OK);
         for (uint32_t y = 0; y < w->height; y++) {
             compare_row(s, w, y, out + y * stride, t);
             for (size_t i = (size_t)w->width * 3; i < stride && y + 1 < w->height; i++)
@@ -253,12 +231,13 @@ static void test_rows(void **state)
     for (size_t k = 0; k < SAMPLINGS; k++) {
         test_jpeg spec = spec_of(k, 90, 60, 0);
         sample s = sample_of(&spec, 9);
-        for (int t = 0; t < TIERS; t++) {
+        for (int t = 0; t < COEF_TIERS; t++) {
             rows_context context = {&s, {13, 7, 70, 48, t % 2}, 0, t};
-            if (decoders[t])
+            if (coef_decoders[t])
                 assert_int_equal(
-                    an_coef_decode_rows(decoders[t], s.payload, s.size, &context.window, check_row, &context), AN_OK);
-            assert_int_equal(context.next, decoders[t] ? 48 : 0);
+                    an_coef_decode_rows(coef_decoders[t], s.payload, s.size, &context.window, check_row, &context),
+                    AN_OK);
+            assert_int_equal(context.next, coef_decoders[t] ? 48 : 0);
         }
         free_sample(&s);
     }
@@ -291,13 +270,13 @@ static void test_image_is_its_jpeg(void **state)
         fill_image(&image, size[0], size[1], i);
         file.size = expected.size = made.size = 0;
         assert_int_equal(an_jpeg_encode(jpeg, &image, quality, subsampling, &file), AN_OK);
-        assert_int_equal(an_coef_encode_jpeg(encoder, file.data, file.size, &expected), AN_OK);
-        assert_int_equal(an_coef_encode_image(encoder, &image, quality, subsampling, &made), AN_OK);
+        assert_int_equal(an_coef_encode_jpeg(coef_encoder, file.data, file.size, &expected), AN_OK);
+        assert_int_equal(an_coef_encode_image(coef_encoder, &image, quality, subsampling, &made), AN_OK);
         assert_int_equal(made.size, expected.size);
         assert_memory_equal(made.data, expected.data, made.size);
     }
-    assert_int_equal(an_coef_encode_image(encoder, &image, 101, AN_JPEG_420, &made), AN_EINVAL);
-    assert_int_equal(an_coef_encode_image(encoder, &image, 90, (an_jpeg_subsampling)3, &made), AN_EINVAL);
+    assert_int_equal(an_coef_encode_image(coef_encoder, &image, 101, AN_JPEG_420, &made), AN_EINVAL);
+    assert_int_equal(an_coef_encode_image(coef_encoder, &image, 90, (an_jpeg_subsampling)3, &made), AN_EINVAL);
     an_jpeg_encoder_free(jpeg);
     an_image_free(&image);
     an_buffer_free(&file);
@@ -316,10 +295,10 @@ static void test_to_jpeg(void **state)
             sample s = sample_of(&spec, side);
             an_buffer jpeg = {0}, again = {0};
             assert_int_equal(an_buffer_append(&jpeg, "before", 6), AN_OK);
-            assert_int_equal(an_coef_to_jpeg(encoder, s.payload, s.size, &jpeg), AN_OK);
+            assert_int_equal(an_coef_to_jpeg(coef_encoder, s.payload, s.size, &jpeg), AN_OK);
             assert_memory_equal(jpeg.data, "before", 6);
             an_buffer file = {.data = jpeg.data + 6, .size = jpeg.size - 6};
-            assert_int_equal(an_coef_encode_jpeg(encoder, file.data, file.size, &again), AN_OK);
+            assert_int_equal(an_coef_encode_jpeg(coef_encoder, file.data, file.size, &again), AN_OK);
             assert_int_equal(again.size, s.size);
             assert_memory_equal(again.data, s.payload, s.size);
             uint32_t width, height;
@@ -348,12 +327,12 @@ static void test_bytes(void **state)
     assert_int_equal(info.width, 8);
     assert_int_equal(info.height, 8);
     assert_int_equal(info.sampling, AN_SAMPLING_GREY);
-    for (int t = 0; t < TIERS; t++) {
+    for (int t = 0; t < COEF_TIERS; t++) {
         uint8_t out[8 * 8 * 3];
-        if (!decoders[t])
+        if (!coef_decoders[t])
             continue;
         assert_int_equal(
-            an_coef_decode_window(decoders[t], payload, sizeof payload, &(an_window){0, 0, 8, 8, false}, out, 24),
+            an_coef_decode_window(coef_decoders[t], payload, sizeof payload, &(an_window){0, 0, 8, 8, false}, out, 24),
             AN_OK);
         for (int i = 0; i < 64; i++) {
             /* 128 + 18 / 8 - 2 / sqrt(32) * cos((2 row + 1) pi / 16): 129.90 above to 130.60 below */
@@ -363,8 +342,8 @@ static void test_bytes(void **state)
         }
     }
     an_buffer jpeg = {0}, again = {0};
-    assert_int_equal(an_coef_to_jpeg(encoder, payload, sizeof payload, &jpeg), AN_OK);
-    assert_int_equal(an_coef_encode_jpeg(encoder, jpeg.data, jpeg.size, &again), AN_OK);
+    assert_int_equal(an_coef_to_jpeg(coef_encoder, payload, sizeof payload, &jpeg), AN_OK);
+    assert_int_equal(an_coef_encode_jpeg(coef_encoder, jpeg.data, jpeg.size, &again), AN_OK);
     assert_int_equal(again.size, sizeof payload);
     assert_memory_equal(again.data, payload, sizeof payload);
     an_buffer_free(&jpeg);
@@ -392,7 +371,7 @@ static void test_unsupported(void **state)
         an_buffer file = {0}, out = {0};
         test_jpeg_make(&kinds[i], 1, &file);
         assert_int_equal(an_buffer_append(&out, "kept", 4), AN_OK);
-        assert_int_equal(an_coef_encode_jpeg(encoder, file.data, file.size, &out), AN_EUNSUPPORTED);
+        assert_int_equal(an_coef_encode_jpeg(coef_encoder, file.data, file.size, &out), AN_EUNSUPPORTED);
         assert_message("keep it as jpeg");
         assert_int_equal(out.size, 4);
         an_buffer_free(&file);
@@ -407,11 +386,11 @@ static void test_damaged_jpeg(void **state)
     an_buffer file = {0}, out = {0};
     test_jpeg_make(&spec, 1, &file);
     for (size_t size = 0; size < file.size - 2; size += 1 + size / 5) {
-        assert_int_equal(an_coef_encode_jpeg(encoder, file.data, size, &out), AN_ECORRUPT);
+        assert_int_equal(an_coef_encode_jpeg(coef_encoder, file.data, size, &out), AN_ECORRUPT);
         assert_message("JPEG");
         assert_int_equal(out.size, 0);
     }
-    assert_int_equal(an_coef_encode_jpeg(encoder, file.data, file.size, &out), AN_OK); /* the handle survived */
+    assert_int_equal(an_coef_encode_jpeg(coef_encoder, file.data, file.size, &out), AN_OK); /* the handle survived */
     an_buffer_free(&file);
     an_buffer_free(&out);
 }
@@ -428,7 +407,7 @@ static void test_flipped_jpeg(void **state)
         an_buffer payload = {0};
         test_jpeg_make(&spec, 1, &s.file);
         s.file.data[an_rng_below(&rng, (uint32_t)s.file.size)] ^= (uint8_t)(1 << an_rng_below(&rng, 8));
-        int rc = an_coef_encode_jpeg(encoder, s.file.data, s.file.size, &payload);
+        int rc = an_coef_encode_jpeg(coef_encoder, s.file.data, s.file.size, &payload);
         assert_true(!rc || rc == AN_ECORRUPT || rc == AN_EUNSUPPORTED);
         if (!rc && payload.data[4] == 60 && payload.data[6] == 50) {
             make_sample(&s);
@@ -452,7 +431,7 @@ static void test_window_outside(void **state)
         {1, 0, 32, 1, false}, {1, 0, UINT32_MAX, 1, false}, {UINT32_MAX, 0, 2, 1, false}};
     uint8_t out[99];
     for (size_t i = 0; i < sizeof outside / sizeof *outside; i++) {
-        assert_int_equal(an_coef_decode_window(decoders[0], s.payload, s.size, &outside[i], out, 99), AN_EINVAL);
+        assert_int_equal(an_coef_decode_window(coef_decoders[0], s.payload, s.size, &outside[i], out, 99), AN_EINVAL);
         assert_message("not inside an image of 32x24");
     }
     free_sample(&s);
@@ -472,8 +451,9 @@ static void test_headers(void **state)
     for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
         uint8_t before = s.payload[changes[i].at], out[3];
         s.payload[changes[i].at] = changes[i].value;
-        assert_int_equal(an_coef_decode_window(decoders[0], s.payload, s.size, &(an_window){0, 0, 1, 1, false}, out, 3),
-                         changes[i].code);
+        assert_int_equal(
+            an_coef_decode_window(coef_decoders[0], s.payload, s.size, &(an_window){0, 0, 1, 1, false}, out, 3),
+            changes[i].code);
         s.payload[changes[i].at] = before;
     }
     free_sample(&s);
@@ -484,13 +464,13 @@ static void use(const uint8_t *payload, size_t size, an_rng *rng, uint8_t *out)
 {
     an_window w = {an_rng_below(rng, 50), an_rng_below(rng, 40), 20, 15, false};
     an_buffer jpeg = {0};
-    for (int t = 0; t < TIERS; t++) {
-        if (!decoders[t])
+    for (int t = 0; t < COEF_TIERS; t++) {
+        if (!coef_decoders[t])
             continue;
-        int rc = an_coef_decode_window(decoders[t], payload, size, &w, out, 60);
+        int rc = an_coef_decode_window(coef_decoders[t], payload, size, &w, out, 60);
         assert_true(!rc || rc == AN_ECORRUPT || rc == AN_EUNSUPPORTED || rc == AN_EINVAL);
     }
-    int rc = an_coef_to_jpeg(encoder, payload, size, &jpeg);
+    int rc = an_coef_to_jpeg(coef_encoder, payload, size, &jpeg);
     assert_true(!rc || rc == AN_ECORRUPT || rc == AN_EUNSUPPORTED);
     assert_true(!rc || jpeg.size == 0);
     an_buffer_free(&jpeg);
@@ -508,7 +488,7 @@ static void test_truncated(void **state)
         assert_non_null(copy);
         memcpy(copy, s.payload, size);
         an_window w = {0, 0, 20, 15, false};
-        assert_int_equal(an_coef_decode_window(decoders[0], copy, size, &w, out, 60), AN_ECORRUPT);
+        assert_int_equal(an_coef_decode_window(coef_decoders[0], copy, size, &w, out, 60), AN_ECORRUPT);
         use(copy, size, &rng, out);
         free(copy);
     }
@@ -534,7 +514,7 @@ static void test_bit_flips(void **state)
                 s.payload[at[f]] ^= (uint8_t)(1 << an_rng_below(&rng, 8));
             }
             an_window all = {0, 0, 20, 15, false};
-            damaged += an_coef_decode_window(decoders[0], s.payload, s.size, &all, out, 60) != 0;
+            damaged += an_coef_decode_window(coef_decoders[0], s.payload, s.size, &all, out, 60) != 0;
             use(s.payload, s.size, &rng, out);
             for (int f = flips; f-- > 0;)
                 s.payload[at[f]] = kept[f];
@@ -557,5 +537,5 @@ int main(void)
         cmocka_unit_test(test_headers),           cmocka_unit_test(test_truncated),
         cmocka_unit_test(test_bit_flips),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, coef_set_up, coef_tear_down);
 }

@@ -12,30 +12,10 @@
 #include "base/error.h"
 #include "store/coef/coef.h"
 #include "store/coef/format.h"
+#include "tests/store/coef/tiers.h"
 #include "tests/store/message.h"
 
-enum { TIERS = 3, BLOCKS = 5, HEAD = AN_COEF_HEADER + 64, ROWS = 3 };
-
-static an_coef_encoder *encoder;
-static an_coef_decoder *decoders[TIERS]; /* NULL: not on this processor */
-
-static int set_up(void **state)
-{
-    (void)state;
-    for (int t = 0; t < TIERS; t++)
-        if (an_coef_decoder_create_tier(&decoders[t], (an_simd_tier)t))
-            assert_true((an_simd_tier)t > an_cpu_simd_best());
-    return an_coef_encoder_create(&encoder);
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    for (int t = 0; t < TIERS; t++)
-        an_coef_decoder_free(decoders[t]);
-    an_coef_encoder_free(encoder);
-    return 0;
-}
+enum { BLOCKS = 5, HEAD = AN_COEF_HEADER + 64, ROWS = 3 };
 
 /* Header and quantisation table of a grey picture. */
 static size_t put_head(uint8_t *payload, uint32_t width, uint32_t height)
@@ -84,14 +64,14 @@ static size_t put_picture(uint8_t *payload, size_t marked, uint8_t last)
 static void check_windows(const uint8_t *payload, size_t size, uint32_t damaged)
 {
     static uint8_t out[8 * BLOCKS * 8 * ROWS * 3];
-    for (int t = 0; t < TIERS; t++)
-        for (uint32_t i = 0; decoders[t] && i < BLOCKS * BLOCKS * ROWS * ROWS; i++) {
+    for (int t = 0; t < COEF_TIERS; t++)
+        for (uint32_t i = 0; coef_decoders[t] && i < BLOCKS * BLOCKS * ROWS * ROWS; i++) {
             uint32_t x = i % BLOCKS, x1 = i / BLOCKS % BLOCKS, y = i / BLOCKS / BLOCKS % ROWS,
                      y1 = i / BLOCKS / BLOCKS / ROWS;
             if (x1 < x || y1 < y)
                 continue;
             const an_window w = {8 * x, 8 * y, 8 * (x1 - x + 1), 8 * (y1 - y + 1), i % 2};
-            int rc = an_coef_decode_window(decoders[t], payload, size, &w, out, 3 * (size_t)w.width);
+            int rc = an_coef_decode_window(coef_decoders[t], payload, size, &w, out, 3 * (size_t)w.width);
             assert_int_equal(rc, y <= damaged && y1 >= damaged ? AN_ECORRUPT : AN_OK);
         }
 }
@@ -104,7 +84,7 @@ static void test_bit_63(void **state)
     for (size_t marked = 0; marked < BLOCKS; marked++) {
         size_t size = put_picture(payload, marked, 0x80);
         check_windows(payload, size, 1);
-        assert_int_equal(an_coef_to_jpeg(encoder, payload, size, &jpeg), AN_ECORRUPT);
+        assert_int_equal(an_coef_to_jpeg(coef_encoder, payload, size, &jpeg), AN_ECORRUPT);
         assert_message("streams of a row of blocks");
     }
     assert_int_equal(jpeg.size, 0);
@@ -121,8 +101,8 @@ static void test_bit_62(void **state)
         size_t size = put_picture(payload, marked, 0x40);
         check_windows(payload, size, ROWS);
         jpeg.size = again.size = 0;
-        assert_int_equal(an_coef_to_jpeg(encoder, payload, size, &jpeg), AN_OK);
-        assert_int_equal(an_coef_encode_jpeg(encoder, jpeg.data, jpeg.size, &again), AN_OK);
+        assert_int_equal(an_coef_to_jpeg(coef_encoder, payload, size, &jpeg), AN_OK);
+        assert_int_equal(an_coef_encode_jpeg(coef_encoder, jpeg.data, jpeg.size, &again), AN_OK);
     }
     an_buffer_free(&jpeg);
     an_buffer_free(&again);
@@ -144,11 +124,11 @@ static void test_too_many_values(void **state)
     memset(row + 2 + WIDE, 0x88, WIDE / 2);
     memset(row + 2 + WIDE + WIDE / 2, 0xff, 8 * (size_t)WIDE);
     const an_window whole = {0, 0, AN_IMAGE_SIDE_MAX, 8, false};
-    assert_int_equal(an_coef_to_jpeg(encoder, payload, size, &jpeg), AN_ECORRUPT);
-    for (int t = 0; t < TIERS; t++)
-        if (decoders[t])
+    assert_int_equal(an_coef_to_jpeg(coef_encoder, payload, size, &jpeg), AN_ECORRUPT);
+    for (int t = 0; t < COEF_TIERS; t++)
+        if (coef_decoders[t])
             assert_int_equal(
-                an_coef_decode_window(decoders[t], payload, size, &whole, out, 3 * (size_t)AN_IMAGE_SIDE_MAX),
+                an_coef_decode_window(coef_decoders[t], payload, size, &whole, out, 3 * (size_t)AN_IMAGE_SIDE_MAX),
                 AN_ECORRUPT);
     an_buffer_free(&jpeg);
     free(payload);
@@ -162,5 +142,5 @@ int main(void)
         cmocka_unit_test(test_bit_62),
         cmocka_unit_test(test_too_many_values),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, coef_set_up, coef_tear_down);
 }
