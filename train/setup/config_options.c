@@ -100,7 +100,9 @@ const an_option an_train_options[] = {
     {.name = "json",
      .type = AN_OPTION_FLAG,
      .offset = FIELD(json),
-     .help = "print the lines of metrics.jsonl instead of text, for --dry-run one of its numbers"},
+     .help =
+         "print the lines of metrics.jsonl instead of text; for --dry-run a line of its numbers, for --find-lr a line "
+         "for each rate and one for the result"},
     {.name = "tensorboard",
      .type = AN_OPTION_FLAG,
      .offset = FIELD(tensorboard),
