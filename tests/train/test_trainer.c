@@ -80,6 +80,14 @@ static void use_plateau(an_train_config *config)
     config->rate = 1e-12;
 }
 
+/* Within the warm-up, and with a rate that depends on the length of the run. */
+static void use_warmup(an_train_config *config)
+{
+    config->schedule = AN_SCHEDULE_POLY;
+    config->power = 2;
+    config->warmup_epochs = 1.7;
+}
+
 static void test_resumed_in_bf16(void **state)
 {
     (void)state;
@@ -102,6 +110,12 @@ static void test_resumed_with_plateau(void **state)
 {
     (void)state;
     resume_equals(use_plateau);
+}
+
+static void test_resumed_with_warmup(void **state)
+{
+    (void)state;
+    resume_equals(use_warmup);
 }
 
 static void test_exploding_loss_stops_at_once(void **state)
@@ -172,7 +186,8 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_stopped_anywhere_and_resumed), cmocka_unit_test(test_resumed_on_two_devices),
         cmocka_unit_test(test_resumed_with_many_threads),    cmocka_unit_test(test_resumed_with_plateau),
-        cmocka_unit_test(test_exploding_loss_stops_at_once), cmocka_unit_test(test_learns_a_few_images_by_heart),
+        cmocka_unit_test(test_resumed_with_warmup),          cmocka_unit_test(test_exploding_loss_stops_at_once),
+        cmocka_unit_test(test_learns_a_few_images_by_heart),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

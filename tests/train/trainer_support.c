@@ -36,7 +36,10 @@ int __wrap_an_saver_take(an_saver *saver, bool wait, an_saver_result *out)
 {
     pthread_mutex_lock(&planted.lock);
     bool patient = planted.steps >= planted.patient_from;
+    bool stop = ++planted.takes == planted.stop_at_take;
     pthread_mutex_unlock(&planted.lock);
+    if (stop)
+        an_stop_request();
     return __real_an_saver_take(saver, wait || patient, out);
 }
 
@@ -123,7 +126,7 @@ int train_on(const an_train_config *config, const char *data, listener *l)
     an_trainer *trainer = NULL;
     an_train_observer observer = {listen, l};
     an_stop_reset();
-    int rc = an_trainer_create(&trainer, config, data, validation, &observer);
+    int rc = an_trainer_create(&trainer, config, data, l->alone ? NULL : validation, &observer);
     if (!rc)
         rc = an_trainer_run(trainer);
     an_trainer_free(trainer);
@@ -134,7 +137,7 @@ int train_on(const an_train_config *config, const char *data, listener *l)
 
 int train(const an_train_config *config, listener *l)
 {
-    *l = (listener){.stop_at = l->stop_at, .signal_at = l->signal_at};
+    *l = (listener){.stop_at = l->stop_at, .signal_at = l->signal_at, .alone = l->alone};
     return train_on(config, training, l);
 }
 

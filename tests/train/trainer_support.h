@@ -18,12 +18,14 @@ extern char straight[512];                  /* the folder of the undisturbed run
 
 /* What stands before the C library's functions, and before the saver's. steps: told since held_until was called, which
  * begins with a checkpoint's sync waiting until there are so many of them, or until a stop is requested. From
- * patient_from steps on, whoever asks whether a checkpoint is written waits until it is. full: syncs fail. no_links: as
+ * patient_from steps on, whoever asks whether a checkpoint is written waits until it is. stop_at_take: the time of
+ * asking, as the trainer does after each step, at which a stop is requested; 0: never. full: syncs fail. no_links: as
  * on a filesystem without hard links. no_memory: for a snapshot. */
 typedef struct {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     int steps, held_until, patient_from;
+    int takes, stop_at_take;
     bool full, no_links, no_memory;
 } planted_faults;
 
@@ -35,6 +37,7 @@ void held_until(int steps);
 /* What a run tells, and when it is interrupted. */
 typedef struct {
     uint64_t stop_at, signal_at; /* step, 0: never */
+    bool alone;                  /* without a validation set */
     int steps, validations, saves, warnings, notes;
     int steps_at_save;    /* steps told before the first checkpoint was */
     uint64_t first_saved; /* the step of that checkpoint */

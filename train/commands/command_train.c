@@ -156,8 +156,10 @@ int an_train_command_train(int argc, char **argv)
     an_train_config config;
     char **arguments;
     int rc = parse(argc, argv, &config, &arguments);
-    if (!rc)
+    if (!rc) {
+        an_train_config_imply(&config);
         rc = an_train_config_check(&config);
+    }
     if (!rc)
         rc = config.dry_run || config.find_rate ? try_out(&config, arguments) : train(&config, arguments);
     return rc < 0 ? an_train_command_failed(rc) : an_error_exit_code(rc);

@@ -24,15 +24,21 @@ bool an_guard_observe(an_guard *guard, double loss)
     return true;
 }
 
-void an_guard_explain(const an_guard *guard, bool paper_init, double rate, char *text, size_t size)
+void an_guard_explain(const an_guard *guard, const an_guard_setting *setting, char *text, size_t size)
 {
+    char labels[192] = "";
+    const char *init = setting->paper_init ? " --init he" : "";
+    if (!setting->overfit)
+        snprintf(labels, sizeof(labels),
+                 "; labels that do not belong to the images (give the same command --overfit 50%s, and no --run: a "
+                 "network that works learns these images by heart)",
+                 init);
     snprintf(
         text, size,
         "the loss has stayed at ln(%d) = %.3f, the loss of guessing, for %u steps: the network does not start. Likely "
-        "causes: %s; a rate too low or too high (now %g: try a third or three times of it); labels that do not "
-        "belong to the images (look with --overfit 50: a network that works learns them all)",
+        "causes: %s; a rate too low or too high (now %g: try a third or three times of it)%s",
         guard->classes, log(guard->classes), guard->flat_steps,
-        paper_init ? "the paper's initial weights let the signal die at small inputs (use --init he)"
-                   : "inputs far from unit deviation (use --input-scale unit)",
-        rate);
+        setting->paper_init ? "the paper's initial weights let the signal die at small inputs (use --init he)"
+                            : "inputs far from unit deviation (use --input-scale unit)",
+        setting->rate, labels);
 }

@@ -24,7 +24,14 @@ an_guard an_guard_make(int classes);
  * AN_GUARD_FLAT steps. */
 bool an_guard_observe(an_guard *guard, double loss);
 
+/* What the advice depends on. */
+typedef struct {
+    bool paper_init; /* --init paper */
+    bool overfit;    /* the run is the one that the advice would be */
+    double rate;
+} an_guard_setting;
+
 /* Write a warning for the user to text: likely causes, and what to try with this configuration. */
-void an_guard_explain(const an_guard *guard, bool paper_init, double rate, char *text, size_t size);
+void an_guard_explain(const an_guard *guard, const an_guard_setting *setting, char *text, size_t size);
 
 #endif

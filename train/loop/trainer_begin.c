@@ -24,13 +24,25 @@ static int refuse_other_recipe(const an_trainer *t, const an_checkpoint *c)
                       "'%s' was made with another recipe; give the same options, or another --run folder to "
                       "start anew:\n%.*s",
                       an_checkpoint_path(c), (int)difference.size - 1, (char *)difference.data);
-    else if (!rc && t->schedule.kind == AN_SCHEDULE_COSINE && theirs->total_steps != t->session.total_steps)
-        rc = an_error(AN_EINVAL,
-                      "'%s' was on its way to %" PRIu64 " steps, now it is %" PRIu64 ": a cosine schedule cannot "
-                      "change its length",
-                      an_checkpoint_path(c), theirs->total_steps, t->session.total_steps);
     an_buffer_free(&difference);
     return rc;
+}
+
+/* A schedule cannot change its length. It is that of all epochs, but earlier versions took --steps for it, if that was
+ * less: a run that one of them began goes on so, with the same --steps. */
+static int adopt_length(an_trainer *t, const an_checkpoint *c)
+{
+    uint64_t theirs = an_checkpoint_identity(c)->total_steps, ours = t->schedule.total_steps;
+    if (!an_schedule_has_length(&t->schedule) || theirs == ours)
+        return AN_OK;
+    if (theirs == t->config->steps) {
+        t->schedule.total_steps = t->identity.total_steps = theirs;
+        return AN_OK;
+    }
+    return an_error(AN_EINVAL,
+                    "'%s' was on its way to %" PRIu64 " steps, and these --epochs make %" PRIu64 ": a schedule that "
+                    "falls to 0 cannot change its length; --steps %" PRIu64 " ends the run where it was to end",
+                    an_checkpoint_path(c), theirs, ours, theirs);
 }
 
 static int refuse_other_data(const an_trainer *t, const an_checkpoint *c)
@@ -64,6 +76,9 @@ static int note_other_machine(an_trainer *t, const an_checkpoint *c)
 static int restore(an_trainer *t, an_checkpoint *c)
 {
     int rc = refuse_other_recipe(t, c);
+    if (rc)
+        return rc;
+    rc = adopt_length(t, c);
     if (rc)
         return rc;
     rc = refuse_other_data(t, c);
@@ -160,7 +175,7 @@ static int identify(an_trainer *t)
                                       .dataset = an_dataset_path(t->session.data.training),
                                       .fingerprint = an_dataset_fingerprint(t->session.data.training),
                                       .classes = t->session.data.class_ids,
-                                      .total_steps = t->session.total_steps,
+                                      .total_steps = t->session.all_steps,
                                       .machine = (const char *)t->machine.data};
     return rc;
 }
@@ -190,6 +205,24 @@ static int tell_notes(an_trainer *t)
     return rc;
 }
 
+/* What needs a validation set: stopping early, and schedule plateau, whose rate never falls without. */
+static int check_validation(an_trainer *t)
+{
+    char text[256];
+    if (an_trainer_can_validate(t))
+        return AN_OK;
+    if (t->config->stop_after)
+        return an_error(AN_EINVAL, "--stop-after %d needs a validation set: name one behind the training set",
+                        t->config->stop_after);
+    if (t->schedule.kind != AN_SCHEDULE_PLATEAU || t->schedule.drops_max == 0)
+        return AN_OK;
+    snprintf(text, sizeof(text),
+             "schedule plateau divides the rate when validation stops improving, but there is no validation set: the "
+             "rate stays at %g; name a set, or give --schedule steps, cosine or constant",
+             t->schedule.rate);
+    return an_trainer_tell_text(t, AN_EVENT_WARNING, text);
+}
+
 int an_trainer_prepare(an_trainer *t, const char *training, const char *validation)
 {
     an_stop_at_once(true); /* reading data and weights, and measuring kernels, takes long and leaves nothing behind */
@@ -202,7 +235,10 @@ int an_trainer_prepare(an_trainer *t, const char *training, const char *validati
     rc = identify(t);
     if (rc)
         return rc;
-    rc = an_train_config_schedule(t->config, t->session.steps_per_epoch, t->session.total_steps, &t->schedule);
+    rc = an_train_config_schedule(t->config, t->session.steps_per_epoch, t->session.all_steps, &t->schedule);
+    if (rc)
+        return rc;
+    rc = check_validation(t);
     if (rc)
         return rc;
     rc = t->config->run ? an_run_open(&t->run, t->config->run) : AN_OK;

@@ -7,6 +7,7 @@
 
 #include "train/loop/evaluate.h"
 #include "train/loop/guard.h"
+#include "train/loop/pace.h"
 #include "train/loop/saver.h"
 #include "train/loop/starvation.h"
 #include "train/loop/trainer.h"
@@ -44,6 +45,7 @@ struct an_trainer {
     char starvation[1024]; /* what the summary says about it */
     bool refusal_told;     /* an_exec_replay_refusal was told */
     an_trainer_window window;
+    an_pace pace;
     uint64_t saved_step, validated_step; /* saved: the checkpoint's writing may still be under way */
     bool saved_any;
     double held_seconds;       /* how long the last one held this thread */
@@ -83,12 +85,19 @@ int an_trainer_settle_last(an_trainer *t, int rc);
 bool an_trainer_epoch_is_due(const an_trainer *t); /* an epoch ended here and is not closed yet */
 int an_trainer_close_epoch(an_trainer *t);         /* tell its last line, validate, save */
 
+/* --stop-after: so many validations were in vain that the run ends here. */
+bool an_trainer_gives_up(const an_trainer *t);
+bool an_trainer_is_over(const an_trainer *t); /* no step is left to do */
+
 bool an_trainer_can_validate(const an_trainer *t); /* it has images for that */
 /* The step after which the next validation is due: one that this step does not end with. */
 uint64_t an_trainer_next_validation(const an_trainer *t);
+/* Validations that are still to come, if the run does not end early. */
+uint64_t an_trainer_validations_left(const an_trainer *t);
 /* If a validation comes near, start to load its images. To be called after each step. */
 void an_trainer_prime(an_trainer *t);
-int an_trainer_validate(an_trainer *t, an_evaluation *out);
+/* best: its top-1 is higher than that of every epoch before. */
+int an_trainer_validate(an_trainer *t, an_evaluation *out, bool *best);
 
 /* With --profile: add the layers' times since the last call. */
 void an_trainer_profile_take(an_trainer *t);

@@ -96,8 +96,9 @@ int an_trainer_tell_window(an_trainer *t)
                             .top5 = (double)w->top5 / images,
                             .rate = an_schedule_rate(&t->schedule, &t->state.schedule, t->state.step - 1),
                             .images_per_second = images / seconds,
-                            .wait = waited / seconds,
-                            .seconds = seconds / (double)w->steps * (double)(t->session.total_steps - t->state.step)};
+                            .wait = waited / seconds};
+    an_pace_steps(&t->pace, w->steps, seconds);
+    event.seconds = an_pace_left(&t->pace, t->session.total_steps - t->state.step, an_trainer_validations_left(t));
     tell_devices(t, &event);
     t->summary.loss = event.loss;
     t->summary.training_seconds += seconds;

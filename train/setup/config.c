@@ -1,9 +1,54 @@
 #include "train/setup/config.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
+
+/* Steps that AlexNet takes to learn some fifty images by heart, with some to spare (docs/training.md). */
+#define OVERFIT_STEPS 300
+#define OVERFIT_VALIDATE_STEPS 100
+
+static bool overfit_implies(const an_train_config *config, an_option_origin origin)
+{
+    return origin < config->origins.overfit;
+}
+
+/* Epochs of so many steps, rounded up. */
+static int epochs_of(const an_train_config *config, int steps)
+{
+    int per_epoch = config->overfit > config->batch ? config->overfit / config->batch : 1;
+    return (steps + per_epoch - 1) / per_epoch;
+}
+
+void an_train_config_imply(an_train_config *config)
+{
+    if (!config->overfit)
+        return;
+    if (overfit_implies(config, config->origins.batch) && config->batch > config->overfit)
+        config->batch = config->overfit;
+    if (overfit_implies(config, config->origins.schedule))
+        config->schedule = AN_SCHEDULE_CONSTANT;
+    if (overfit_implies(config, config->origins.epochs))
+        config->epochs = epochs_of(config, OVERFIT_STEPS);
+    if (overfit_implies(config, config->origins.validate_every))
+        config->validate_every = epochs_of(config, OVERFIT_VALIDATE_STEPS);
+    if (overfit_implies(config, config->origins.save_every))
+        config->save_every = 0;
+}
+
+/* A run that ends when the rate would fall for the first time has a schedule for nothing. */
+static int check_stop_after(const an_train_config *config)
+{
+    bool falls = config->schedule == AN_SCHEDULE_PLATEAU && config->rate_drops > 0;
+    if (!config->stop_after || !falls || config->stop_after > config->patience)
+        return AN_OK;
+    return an_error(AN_EINVAL,
+                    "--stop-after %d ends the run before schedule plateau divides the rate, after --patience %d: give "
+                    "it more, or --schedule constant",
+                    config->stop_after, config->patience);
+}
 
 int an_train_config_check(const an_train_config *config)
 {
@@ -19,6 +64,9 @@ int an_train_config_check(const an_train_config *config)
     if (config->overfit && config->overfit < config->batch)
         return an_error(AN_EINVAL, "--batch %d is more than the %d images of --overfit: use --batch %d or less",
                         config->batch, config->overfit, config->overfit);
+    int rc = check_stop_after(config);
+    if (rc)
+        return rc;
     an_schedule unused;
     return an_train_config_schedule(config, 1, 1, &unused);
 }
@@ -124,6 +172,12 @@ an_scale_kind an_train_config_scale(const an_train_config *config)
     return config->init == AN_INIT_HE ? AN_SCALE_UNIT : AN_SCALE_PAPER;
 }
 
+/* A warm-up, however short, takes one step at least, which is one of the whole rate. */
+static uint64_t warmup_steps(const an_train_config *config, uint64_t steps_per_epoch)
+{
+    return (uint64_t)ceil(config->warmup_epochs * (double)steps_per_epoch);
+}
+
 int an_train_config_schedule(const an_train_config *config, uint64_t steps_per_epoch, uint64_t total_steps,
                              an_schedule *out)
 {
@@ -132,7 +186,9 @@ int an_train_config_schedule(const an_train_config *config, uint64_t steps_per_e
                          .divisor = config->rate_divisor,
                          .patience = config->patience,
                          .drops_max = config->rate_drops,
+                         .power = config->power,
                          .steps_per_epoch = steps_per_epoch,
-                         .total_steps = total_steps};
+                         .total_steps = total_steps,
+                         .warmup_steps = warmup_steps(config, steps_per_epoch)};
     return an_schedule_parse_epochs(out, config->rate_epochs);
 }

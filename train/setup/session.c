@@ -17,7 +17,7 @@ static void count_steps(an_session *s)
 {
     uint64_t images = s->data.subset ? s->data.subset_count : an_dataset_count(s->data.training);
     s->steps_per_epoch = images / (uint64_t)s->config->batch;
-    s->total_steps = (uint64_t)s->config->epochs * s->steps_per_epoch;
+    s->all_steps = s->total_steps = (uint64_t)s->config->epochs * s->steps_per_epoch;
     if (s->config->steps && s->config->steps < s->total_steps)
         s->total_steps = s->config->steps;
 }

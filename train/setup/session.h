@@ -20,7 +20,9 @@ typedef struct {
     bool host_decodes;           /* what auto chose, although the devices could */
     an_exec *exec;               /* its parameters are not set: an_session_start_weights or a checkpoint does that */
     int compute_threads, loader_threads;
-    uint64_t steps_per_epoch, total_steps;
+    uint64_t steps_per_epoch;
+    uint64_t total_steps; /* that this run makes: as many as --steps allows of all_steps */
+    uint64_t all_steps;   /* of all --epochs, which the schedule stretches over */
 } an_session;
 
 /* validation may be NULL. config must outlive the session. AN_EIO where the machine lacks what a device or the

@@ -34,7 +34,7 @@ typedef struct {
     const char *dataset;  /* path of the training set */
     uint64_t fingerprint; /* of the training set */
     const char *classes;  /* JSON array of class ids in the order of their labels, escaped as text.h says */
-    uint64_t total_steps;
+    uint64_t total_steps; /* of all epochs, which the schedule stretches over */
     const char *machine; /* devices, threads and processor: they decide in which order sums are rounded */
 } an_train_identity;
 
