@@ -95,18 +95,33 @@ static void test_difference_names_each_value(void **state)
     an_buffer_free(&difference);
 }
 
-static void test_older_recipes_get_initial_values(void **state)
+/* Of an option that was once not there it is known what programs did then. */
+static void test_older_recipes_get_what_they_meant(void **state)
 {
     (void)state;
     an_train_config config;
     an_buffer old = {0}, now = {0}, difference = {0};
     defaults(&config);
     config.rate = 0.5;
+    config.last = AN_LAST_DROP;
     assert_int_equal(an_train_recipe_complete("rate = 0.5\n", "a test", &old), AN_OK);
     assert_int_equal(an_train_recipe_compare((char *)old.data, recipe(&config, &now), &difference), AN_OK);
     assert_int_equal(an_train_recipe_complete("colour = blue\n", "a test", &old), AN_EINVAL);
     an_buffer_free(&old);
     an_buffer_free(&now);
+}
+
+static void test_a_recipe_says_what_auto_stands_for(void **state)
+{
+    (void)state;
+    an_train_config config;
+    an_buffer text = {0};
+    defaults(&config);
+    assert_int_equal(config.last, AN_TRAIN_LAST_AUTO);
+    assert_non_null(strstr(recipe(&config, &text), "last = carry\n"));
+    assert_int_equal(an_train_recipe_parse(&config, "last = short\n", "a test"), AN_OK);
+    assert_int_equal(config.last, AN_LAST_SHORT);
+    an_buffer_free(&text);
 }
 
 static void refused(const an_train_config *config, const char *word)
@@ -306,7 +321,8 @@ int main(void)
         cmocka_unit_test(test_recipe_is_the_second_half),
         cmocka_unit_test(test_recipe_reads_back),
         cmocka_unit_test(test_difference_names_each_value),
-        cmocka_unit_test(test_older_recipes_get_initial_values),
+        cmocka_unit_test(test_older_recipes_get_what_they_meant),
+        cmocka_unit_test(test_a_recipe_says_what_auto_stands_for),
         cmocka_unit_test(test_impossible_combinations),
         cmocka_unit_test(test_options_without_effect_are_named),
         cmocka_unit_test(test_scale_follows_initialisation),

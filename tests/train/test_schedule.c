@@ -39,7 +39,8 @@ static void test_parse_epochs(void **state)
 static void test_steps(void **state)
 {
     (void)state;
-    an_schedule s = {.kind = AN_SCHEDULE_STEPS, .rate = 0.01, .divisor = 10, .steps_per_epoch = 7, .total_steps = 700};
+    an_schedule s = {
+        .kind = AN_SCHEDULE_STEPS, .rate = 0.01, .divisor = 10, .span = {70, 10, AN_LAST_DROP}, .total_steps = 700};
     an_schedule_state none = {0};
     assert_int_equal(an_schedule_parse_epochs(&s, "2,5"), AN_OK);
     assert_true(an_schedule_rate(&s, &none, 0) == 0.01);

@@ -55,8 +55,8 @@ static void viewer_close(an_trainer *t)
 
 uint64_t an_trainer_next_validation(const an_trainer *t)
 {
-    uint64_t between = t->session.steps_per_epoch * (uint64_t)t->config->validate_every;
-    uint64_t next = (t->state.step / between + 1) * between;
+    uint64_t every = (uint64_t)t->config->validate_every, done = an_epochs_done(&t->session.epochs, t->state.step);
+    uint64_t next = an_epochs_steps(&t->session.epochs, (done / every + 1) * every);
     return next < t->session.total_steps ? next : t->session.total_steps;
 }
 
@@ -124,7 +124,7 @@ static int judge_epoch(an_trainer *t, bool *best)
 
 int an_trainer_close_epoch(an_trainer *t)
 {
-    uint64_t epoch = t->state.step / t->session.steps_per_epoch;
+    uint64_t epoch = an_epochs_done(&t->session.epochs, t->state.step);
     bool best = false;
     if (epoch % (uint64_t)t->config->validate_every != 0) {
         t->state.epochs_closed = epoch;
@@ -143,6 +143,5 @@ int an_trainer_close_epoch(an_trainer *t)
 
 bool an_trainer_epoch_is_due(const an_trainer *t)
 {
-    return t->state.step % t->session.steps_per_epoch == 0 &&
-           t->state.step / t->session.steps_per_epoch > t->state.epochs_closed;
+    return an_epochs_done(&t->session.epochs, t->state.step) > t->state.epochs_closed;
 }

@@ -20,12 +20,14 @@ int an_train_config_check(const an_train_config *config)
         return an_error(AN_EINVAL, "--batch %d is more than the %d images of --overfit: use --batch %d or less",
                         config->batch, config->overfit, config->overfit);
     an_schedule unused;
-    return an_train_config_schedule(config, 1, 1, &unused);
+    return an_train_config_schedule(config, &(an_epochs){.images = 1, .batch = 1}, 1, &unused);
 }
 
 int an_train_config_recipe(const an_train_config *config, an_buffer *out)
 {
-    return an_options_write(an_train_recipe_spec(), config, out);
+    an_train_config resolved = *config;
+    resolved.last = (int)an_train_config_last(config);
+    return an_options_write(an_train_recipe_spec(), &resolved, out);
 }
 
 /* Find the next "name = value" line at *at, end name and value in place with zeros and move *at behind it. False if
@@ -59,13 +61,20 @@ int an_train_config_parse(an_train_config *config, const char *lines, const char
     return rc;
 }
 
+int an_train_recipe_parse(an_train_config *config, const char *lines, const char *where)
+{
+    const an_options *spec = an_train_recipe_spec();
+    int rc = an_options_init(spec, config);
+    for (const an_option *option = spec->options; !rc && (option->heading || option->name); option++)
+        if (option->before)
+            rc = an_options_set(spec, config, option->name, option->before, where);
+    return rc ? rc : an_train_config_parse(config, lines, where);
+}
+
 int an_train_recipe_complete(const char *lines, const char *where, an_buffer *out)
 {
     an_train_config config = {0};
-    int rc = an_options_init(an_train_recipe_spec(), &config);
-    if (rc)
-        return rc;
-    rc = an_train_config_parse(&config, lines, where);
+    int rc = an_train_recipe_parse(&config, lines, where);
     if (rc)
         return rc;
     rc = an_train_config_recipe(&config, out);
@@ -124,7 +133,12 @@ an_scale_kind an_train_config_scale(const an_train_config *config)
     return config->init == AN_INIT_HE ? AN_SCALE_UNIT : AN_SCALE_PAPER;
 }
 
-int an_train_config_schedule(const an_train_config *config, uint64_t steps_per_epoch, uint64_t total_steps,
+an_last_kind an_train_config_last(const an_train_config *config)
+{
+    return config->last == AN_TRAIN_LAST_AUTO ? AN_LAST_CARRY : (an_last_kind)config->last;
+}
+
+int an_train_config_schedule(const an_train_config *config, const an_epochs *epochs, uint64_t total_steps,
                              an_schedule *out)
 {
     *out = (an_schedule){.kind = (an_schedule_kind)config->schedule,
@@ -132,7 +146,7 @@ int an_train_config_schedule(const an_train_config *config, uint64_t steps_per_e
                          .divisor = config->rate_divisor,
                          .patience = config->patience,
                          .drops_max = config->rate_drops,
-                         .steps_per_epoch = steps_per_epoch,
+                         .span = *epochs,
                          .total_steps = total_steps};
     return an_schedule_parse_epochs(out, config->rate_epochs);
 }

@@ -5,11 +5,13 @@
 
 #include <stdint.h>
 
+#include "base/epochs/epochs.h"
+
 #define AN_SCHEDULE_STEPS_MAX 16
 
 typedef enum {
     AN_SCHEDULE_CONSTANT,
-    AN_SCHEDULE_STEPS,   /* divided at the start of given epochs */
+    AN_SCHEDULE_STEPS,   /* divided after given epochs, at the first step that begins in the next one */
     AN_SCHEDULE_PLATEAU, /* divided when validation stops improving (the paper) */
     AN_SCHEDULE_COSINE   /* from rate to 0 over the whole run */
 } an_schedule_kind;
@@ -20,9 +22,10 @@ typedef struct {
     double divisor;                    /* steps, plateau: 10 in the paper */
     int epochs[AN_SCHEDULE_STEPS_MAX]; /* steps: ascending */
     int epoch_count;
-    int patience;  /* plateau: epochs without improvement before a division */
-    int drops_max; /* plateau: divisions at most; 3 in the paper */
-    uint64_t steps_per_epoch, total_steps;
+    int patience;   /* plateau: epochs without improvement before a division */
+    int drops_max;  /* plateau: divisions at most; 3 in the paper */
+    an_epochs span; /* steps: when an epoch begins */
+    uint64_t total_steps;
 } an_schedule;
 
 /* What plateau remembers, part of every checkpoint. All zeros at the start of a run. */
