@@ -49,6 +49,11 @@ static void test_steps(void **state)
     assert_true(an_schedule_rate(&s, &none, 34) == 0.001);
     assert_true(an_schedule_rate(&s, &none, 35) == 0.0001);
     assert_true(an_schedule_rate(&s, &none, 699) == 0.0001);
+    s.span = (an_epochs){14, 4, AN_LAST_CARRY}; /* two epochs are over with step 6, five with step 17 */
+    assert_true(an_schedule_rate(&s, &none, 6) == 0.01);
+    assert_true(an_schedule_rate(&s, &none, 7) == 0.001);
+    assert_true(an_schedule_rate(&s, &none, 17) == 0.001);
+    assert_true(an_schedule_rate(&s, &none, 18) == 0.0001);
 }
 
 static void test_plateau(void **state)
