@@ -138,6 +138,15 @@ static void test_impossible_combinations(void **state)
     assert_int_equal(an_train_config_check(&config), AN_OK);
     config.resume = "auto";
     refused(&config, "--run");
+    config.resume = NULL;
+    config.resized = 0.08; /* the default is the mean image */
+    refused(&config, "add --mean channel");
+    config.mean = AN_MEAN_CHANNEL;
+    assert_int_equal(an_train_config_check(&config), AN_OK);
+    config.no_random_crop = true;
+    refused(&config, "--no-random-crop");
+    defaults(&config);
+    config.resume = "auto";
     config.resume = config.weights = "file";
     refused(&config, "--weights");
     config.run = "folder"; /* a command that can be repeated: from these weights, or from where it was */

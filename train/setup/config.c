@@ -19,6 +19,11 @@ int an_train_config_check(const an_train_config *config)
     if (config->overfit && config->overfit < config->batch)
         return an_error(AN_EINVAL, "--batch %d is more than the %d images of --overfit: use --batch %d or less",
                         config->batch, config->overfit, config->overfit);
+    if (config->resized > 0 && config->no_random_crop)
+        return an_error(AN_EINVAL, "--resized cuts at random places, --no-random-crop at the centre: leave one out");
+    if (config->resized > 0 && config->mean == AN_MEAN_PIXEL)
+        return an_error(AN_EINVAL, "--resized makes crops of every size, which the mean image does not lie under: add "
+                                   "--mean channel");
     an_schedule unused;
     return an_train_config_schedule(config, &(an_epochs){.images = 1, .batch = 1}, 1, &unused);
 }

@@ -47,6 +47,7 @@ typedef struct {
     const char *dropout_layers, *lrn;
     bool one_column, no_communication;
     bool no_flip, no_random_crop;
+    double resized;
     double jitter;
     int mean, scale, order;
     int order_block;

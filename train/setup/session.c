@@ -23,12 +23,12 @@ void an_session_count_steps(an_session *s)
         s->total_steps = s->config->steps;
 }
 
-/* Whether records and devices are of the kinds that decoders are for. */
+/* Whether records, crops and devices are of the kinds that decoders are for. */
 static bool suits_decoders(const an_session *s)
 {
     an_codec codec;
     bool coef = an_dataset_codec(s->data.training, &codec) && codec == AN_CODEC_COEF;
-    return coef && strncmp(s->config->devices, "cuda", 4) == 0;
+    return coef && s->config->resized <= 0 && strncmp(s->config->devices, "cuda", 4) == 0;
 }
 
 bool an_session_could_decode(const an_session *s)
