@@ -51,27 +51,6 @@
 
 #include "base/buffer.h"
 
-uint64_t an_loader_epoch_of(const an_loader *l, uint64_t batch)
-{
-    return l->options.first_epoch + (l->options.first_step + batch) / l->steps_per_epoch;
-}
-
-static uint64_t step_of(const an_loader *l, uint64_t batch)
-{
-    return (l->options.first_step + batch) % l->steps_per_epoch;
-}
-
-uint64_t an_loader_first_of(const an_loader *l, uint64_t batch)
-{
-    return (step_of(l, batch) * l->options.world + l->options.rank) * l->options.batch;
-}
-
-uint32_t an_loader_count_of(const an_loader *l, uint64_t batch)
-{
-    uint64_t left = l->count - an_loader_first_of(l, batch);
-    return left < l->options.batch ? (uint32_t)left : l->options.batch;
-}
-
 bool an_loader_is_open(const an_loader *l, uint64_t batch)
 {
     return batch < l->opened;
@@ -82,10 +61,12 @@ void an_loader_open(an_loader *l, an_loader_slot *s)
     uint64_t batch = l->opened;
     if (batch == l->total)
         return;
-    s->batch.count = s->missing = an_loader_count_of(l, batch);
-    s->batch.epoch = an_loader_epoch_of(l, batch);
-    s->batch.step = step_of(l, batch);
-    s->batch.last = s->batch.step == l->steps_per_epoch - 1;
+    an_loader_span span = an_loader_span_of(l, batch);
+    s->batch.count = s->missing = span.count;
+    s->batch.carried = span.carried;
+    s->batch.epoch = span.epoch;
+    s->batch.step = span.step;
+    s->batch.last = span.last;
     s->batch.size = s->batch.count * an_sampler_bytes(l->sampler);
     if (l->block_size)
         an_loader_payload_open(s);
@@ -178,7 +159,7 @@ void an_loader_free(an_loader *loader)
 
 uint64_t an_loader_steps_per_epoch(const an_loader *loader)
 {
-    return loader->steps_per_epoch;
+    return an_epochs_steps(&loader->epochs, 1);
 }
 
 const char *an_loader_note(const an_loader *loader)

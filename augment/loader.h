@@ -23,6 +23,10 @@
  * reading or decoding failed, the failure stays: every later call of it, on every thread, gives the same code and
  * message, or AN_STOPPED while the loader is interrupted. Batches that are lent stay valid.
  *
+ * An epoch's rest, fewer images than a batch, is left out, delivered as a short batch, or carried over: then a batch
+ * holds the rest and the first images of the next epoch. Each sample's place in the order and all that is drawn for it
+ * depend on the sample's own epoch.
+ *
  * Records are compared with the dataset's index: label, length and size of each one, and, once nearly all were read,
  * whether each is the one that was written under its index. If not, an epoch's last batch is AN_ECORRUPT. */
 #ifndef AN_AUGMENT_LOADER_H
@@ -33,6 +37,7 @@
 
 #include "augment/order.h"
 #include "augment/sample.h"
+#include "base/epochs/epochs.h"
 #include "store/dataset/dataset.h"
 #include "store/reader/reader.h"
 
@@ -56,10 +61,12 @@ typedef struct {
     an_order_kind order;
     uint64_t block;                   /* records, 1 or more; only for AN_ORDER_BLOCK */
     uint32_t rank, world;             /* batch b of the global order belongs to rank b % world */
-    bool drop_last;                   /* drop an incomplete last batch, as training does; else deliver it short */
+    an_last_kind last;                /* what becomes of an epoch's rest; with AN_LAST_CARRY batch x world is at most
+                                         an epoch */
     bool verify;                      /* check every payload's checksum */
-    uint64_t first_epoch, first_step; /* where to begin */
-    uint64_t epochs;                  /* how many to deliver; 0 = without end */
+    uint64_t first_epoch, first_step; /* where to begin: a step that begins in the epoch */
+    uint64_t epochs;                  /* how many to deliver; 0 = without end. Carried batches end
+                                         with the last one: it may be short */
     const uint64_t *subset;           /* record numbers to use instead of all, copied; NULL: all */
     uint64_t subset_count;            /* of subset; unused if that is NULL */
     /* Memory for the slots, so that a backend can give pinned pages. Both or neither; neither: an_pages_alloc. */
@@ -80,9 +87,11 @@ typedef struct {
     uint64_t *indices;    /* record numbers */
     an_image_draw *draws; /* what was drawn for each sample; in the memory from memory_alloc, behind data or, in a
                              block of payloads, at its beginning */
-    uint32_t count;       /* samples: options.batch, or fewer at an epoch's end without drop_last */
-    uint64_t epoch, step; /* step counts within the epoch from 0 */
-    bool last;            /* last batch of its epoch */
+    uint32_t count;       /* samples: options.batch, or fewer with AN_LAST_SHORT and at the end of options.epochs */
+    uint32_t carried;     /* the last so many of them belong to the next epoch; 0 but with AN_LAST_CARRY */
+    uint64_t epoch, step; /* step counts those of the epoch from 0; all ranks have the same for batches that belong to
+                             one step. AN_LAST_CARRY: the epoch in which the step of all ranks begins */
+    bool last;            /* this rank's last batch of the epoch */
 } an_batch;
 
 /* Where time went, in nanoseconds summed over the threads named. */
@@ -111,6 +120,7 @@ int an_loader_block_size(const an_loader_options *options, size_t *out);
 /* Stop the threads, whatever they are doing, and free everything, lent batches included. NULL is fine. */
 void an_loader_free(an_loader *loader);
 
+/* With AN_LAST_CARRY the most: an epoch may have one less. */
 uint64_t an_loader_steps_per_epoch(const an_loader *loader);
 
 /* Lend the next batch; waits until it is ready. Whatever else is returned, out->lease is 0.

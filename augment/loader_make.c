@@ -1,5 +1,5 @@
-/* Makes everything that a loader needs before its first batch: checks the options, counts the batches, makes the
- * memory, starts the threads. */
+/* Makes everything that a loader needs before its first batch: checks the options, makes the memory, starts the
+ * threads. */
 #include "augment/loader_private.h"
 
 #include <stdalign.h>
@@ -69,6 +69,9 @@ static int check_options(const an_loader_options *o)
     rc = check_range("decode", (int64_t)o->decode, AN_DECODE_HOST, AN_DECODE_DEVICE);
     if (rc)
         return rc;
+    rc = check_range("last", (int64_t)o->last, AN_LAST_DROP, AN_LAST_CARRY);
+    if (rc)
+        return rc;
     rc = check_range("engine", (int64_t)o->engine, 0, (int64_t)an_reader_engine_count() - 1);
     if (rc)
         return rc;
@@ -96,26 +99,6 @@ static int take_subset(an_loader *l)
         if (l->subset[i] >= records)
             return an_error(AN_EINVAL, "dataset '%s' has %llu records, the subset names record %llu",
                             an_dataset_path(o->dataset), (unsigned long long)records, (unsigned long long)l->subset[i]);
-    return AN_OK;
-}
-
-/* How many batches an epoch has, and the loader will deliver. */
-static int plan_epochs(an_loader *l)
-{
-    const an_loader_options *o = &l->options;
-    uint64_t batches = l->count / o->batch + (!o->drop_last && l->count % o->batch != 0);
-    l->steps_per_epoch = batches / o->world + (!o->drop_last && o->rank < batches % o->world);
-    if (l->steps_per_epoch == 0 && (o->drop_last || o->epochs == 0))
-        return an_error(AN_EINVAL, "dataset '%s': %llu records do not fill a batch of %u for each of %u ranks",
-                        an_dataset_path(o->dataset), (unsigned long long)l->count, o->batch, o->world);
-    if (o->first_step > l->steps_per_epoch)
-        return an_error(AN_EINVAL, "step %llu is beyond the %llu of an epoch", (unsigned long long)o->first_step,
-                        (unsigned long long)l->steps_per_epoch);
-    l->total = UINT64_MAX;
-    if (o->epochs > 0 && __builtin_mul_overflow(o->epochs, l->steps_per_epoch, &l->total))
-        return an_error(AN_EINVAL, "%llu epochs are more than can be counted", (unsigned long long)o->epochs);
-    if (o->epochs > 0)
-        l->total -= o->first_step;
     return AN_OK;
 }
 
@@ -329,7 +312,7 @@ int an_loader_build(an_loader *l)
     rc = take_subset(l);
     if (rc)
         return rc;
-    rc = plan_epochs(l);
+    rc = an_loader_plan_epochs(l);
     if (rc)
         return rc;
     const an_statistics *statistics = o->statistics ? o->statistics : an_dataset_statistics(o->dataset);

@@ -61,7 +61,26 @@ static void replace_smallest(heap *h, size_t size)
     h->sizes[at] = size;
 }
 
-/* The largest `batch` records together: no batch is larger, in whatever order they come. */
+static int larger_first(const void *a, const void *b)
+{
+    size_t left = *(const size_t *)a, right = *(const size_t *)b;
+    return (left < right) - (left > right);
+}
+
+/* What a batch takes at most, in whatever order the records come. A batch that lies in two epochs may hold records
+ * twice: at most the largest ones of its half. */
+static size_t largest_batch(const an_loader_options *o, size_t *sizes, uint32_t batch)
+{
+    size_t sum = 0;
+    uint32_t twice = o->last == AN_LAST_CARRY ? batch / 2 : 0, once = batch - 2 * twice;
+    qsort(sizes, batch, sizeof *sizes, larger_first);
+    for (uint32_t i = 0; i < twice; i++)
+        sum += 2 * sizes[i];
+    for (uint32_t i = 0; i < once; i++)
+        sum += sizes[twice + i];
+    return sum;
+}
+
 static int sum_of_largest(const an_loader_options *o, uint64_t records, uint32_t batch, size_t *out)
 {
     const an_index_entry *index = an_dataset_index(o->dataset);
@@ -75,9 +94,7 @@ static int sum_of_largest(const an_loader_options *o, uint64_t records, uint32_t
         if (size > largest.sizes[0])
             replace_smallest(&largest, size);
     }
-    *out = 0;
-    for (uint32_t i = 0; i < batch; i++)
-        *out += largest.sizes[i];
+    *out = largest_batch(o, largest.sizes, batch);
     free(largest.sizes);
     return AN_OK;
 }

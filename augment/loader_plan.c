@@ -15,6 +15,8 @@ void an_loader_plan_begin(const an_loader *l, an_loader_plan *plan)
         .block = UINT64_MAX,
         .ahead = UINT64_MAX,
         .order = {.kind = l->options.order, .count = l->count, .block = l->options.block, .seed = l->options.seed}};
+    if (l->total > 0)
+        plan->span = an_loader_span_of(l, 0);
 }
 
 bool an_loader_plan_more(const an_loader *l, const an_loader_plan *plan)
@@ -37,11 +39,13 @@ static void note_block(const an_loader *l, an_loader_plan *plan, uint64_t positi
  * is one. */
 static an_loader_place peek(const an_loader *l, an_loader_plan *plan, uint64_t *number)
 {
-    uint64_t epoch = an_loader_epoch_of(l, plan->batch);
+    const an_loader_span *span = &plan->span;
+    bool carried = plan->position >= span->count - span->carried;
+    uint64_t epoch = span->epoch + carried;
     if (epoch != plan->order.epoch)
         plan->block = UINT64_MAX;
     plan->order.epoch = epoch;
-    uint64_t position = an_loader_first_of(l, plan->batch) + plan->position;
+    uint64_t position = span->first + plan->position - (carried ? l->count : 0);
     *number = an_order_at(&plan->order, position);
     if (l->advice_fd >= 0)
         note_block(l, plan, position, *number);
@@ -50,10 +54,11 @@ static an_loader_place peek(const an_loader *l, an_loader_plan *plan, uint64_t *
 
 static void step(const an_loader *l, an_loader_plan *plan)
 {
-    if (++plan->position == an_loader_count_of(l, plan->batch)) {
-        plan->position = 0;
-        plan->batch++;
-    }
+    if (++plan->position < plan->span.count)
+        return;
+    plan->position = 0;
+    if (++plan->batch < l->total)
+        plan->span = an_loader_span_of(l, plan->batch);
 }
 
 /* Insert a place so that the window stays sorted by offset in the file. Windows are short enough for insertion. */

@@ -1,7 +1,7 @@
 /* What the files of the loader share. loader.c makes and frees it and holds the DESIGN, loader_make.c checks options
  * and makes memory and threads, loader_lend.c serves the callers of an_loader_next, loader_run.c is the threads,
- * loader_plan.c says what is read next, loader_check.c compares what was read with the index, loader_payload.c makes
- * batches of payloads. */
+ * loader_epochs.c says what each batch is made of, loader_plan.c what is read next, loader_check.c compares what was
+ * read with the index, loader_payload.c makes batches of payloads. */
 #ifndef AN_AUGMENT_LOADER_PRIVATE_H
 #define AN_AUGMENT_LOADER_PRIVATE_H
 
@@ -14,6 +14,14 @@
 #include "store/dataset/headers.h"
 
 #define AN_LOADER_SLOTS_MAX 4096
+
+/* What a batch is made of: positions in the order of an epoch from `first` on; where that reaches the epoch's end, it
+ * goes on at the beginning of the next one. */
+typedef struct {
+    uint64_t epoch, step, first;
+    uint32_t count, carried; /* carried: of the next epoch */
+    bool last;
+} an_loader_span;
 
 /* One record on its way from the disk into a batch. */
 typedef struct an_loader_item {
@@ -65,9 +73,10 @@ struct an_loader {
     const an_index_entry *index;
     an_dataset_headers *headers; /* of the records that were read; under the lock */
     uint64_t *subset;
-    uint64_t count;           /* records of an epoch, all ranks */
-    uint64_t steps_per_epoch; /* of this rank */
-    uint64_t total;           /* batches to deliver; UINT64_MAX: without end */
+    uint64_t count;   /* records of an epoch, all ranks */
+    an_epochs epochs; /* as far as this rank takes part in their steps */
+    uint64_t first;   /* number of the step that the first batch belongs to, counted from the beginning of epoch 0 */
+    uint64_t total;   /* batches to deliver; UINT64_MAX: without end */
 
     an_loader_item *items;
     int item_count, room_mark;
@@ -125,9 +134,10 @@ int an_loader_check_epoch(an_loader *loader);
 void an_loader_open(an_loader *loader, an_loader_slot *s);
 /* Does this batch, which was not delivered yet, have a slot that workers may write to? The lock is held. */
 bool an_loader_is_open(const an_loader *loader, uint64_t batch);
-uint64_t an_loader_epoch_of(const an_loader *loader, uint64_t batch);
-uint64_t an_loader_first_of(const an_loader *loader, uint64_t batch); /* position in the epoch of its first sample */
-uint32_t an_loader_count_of(const an_loader *loader, uint64_t batch);
+/* Where the loader begins, and how many batches it will deliver (loader_epochs.c): sets epochs, first and total.
+ * AN_EINVAL. */
+int an_loader_plan_epochs(an_loader *loader);
+an_loader_span an_loader_span_of(const an_loader *loader, uint64_t batch);
 
 /* Nanoseconds from start_ns, or from the last reset of the statistics if that was later, until now. The lock is held.
  */
@@ -141,6 +151,7 @@ void an_loader_wake_workers(an_loader *loader, int count);
 typedef struct {
     an_order order;
     uint64_t batch; /* of the first record that is not yet planned */
+    an_loader_span span;
     uint32_t position;
     int planned, next; /* of loader->places */
     uint64_t block;    /* that the last record lay in; UINT64_MAX: none yet */

@@ -184,7 +184,8 @@ void *an_loader_reading_run(void *argument)
 void an_loader_note_sample(const an_loader *l, const an_loader_item *it, an_loader_slot *s, const an_record *record,
                            an_sample_draw *draw)
 {
-    an_sampler_draw(l->sampler, l->options.seed, s->batch.epoch, it->record, draw);
+    uint64_t epoch = s->batch.epoch + (it->position >= s->batch.count - s->batch.carried);
+    an_sampler_draw(l->sampler, l->options.seed, epoch, it->record, draw);
     s->batch.labels[it->position] = record->header.label;
     s->batch.indices[it->position] = it->record;
     s->batch.draws[it->position] = (an_image_draw){

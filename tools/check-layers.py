@@ -18,6 +18,7 @@ ROOMS = {
     "base": set(),
     "base/text": {"base"},
     "base/module": {"base"},
+    "base/epochs": set(),
     "base/program": {"base", "base/text"},
 
     "store/image": {"base"},
@@ -36,7 +37,7 @@ ROOMS = {
     "ingest/commands": {"base", "base/text", "base/program", *STORE, "ingest/sources", "ingest/picture", "ingest/run"},
 
     "augment/pixels": {"base"},
-    "augment": {"base", "base/module", "base/text", "augment/pixels", *STORE},
+    "augment": {"base", "base/epochs", "base/module", "base/text", "augment/pixels", *STORE},
     "augment/cuda/kernels": {"base", "augment", "augment/pixels", "store/image", "store/image/planes", "store/coef"},
     "augment/cuda": {"base", "augment", "augment/cuda/kernels", "store/coef", "store/image"},
     "augment/cuda/module": {"base", "augment", "augment/cuda"},
@@ -54,11 +55,11 @@ ROOMS = {
                    "model/cuda/proof"},
     "model/cuda/layers": {"base", "model", "model/graph", "model/cuda", "model/cuda/kernels", "model/cuda/library"},
 
-    "train/state": {"base", "base/text", "model", "model/graph"},
+    "train/state": {"base", "base/epochs", "base/text", "model", "model/graph"},
     "train/watch": {"base", "base/text", "model", "train/state"},
-    "train/setup": {"base", "base/text", "base/program", "augment", *MODEL, "train/state"},
-    "train/loop": {"base", "base/text", "base/program", "augment", "model", "model/graph", "train/state", "train/watch",
-                   "train/setup"},
+    "train/setup": {"base", "base/epochs", "base/text", "base/program", "augment", *MODEL, "train/state"},
+    "train/loop": {"base", "base/epochs", "base/text", "base/program", "augment", "model", "model/graph", "train/state",
+                   "train/watch", "train/setup"},
     "train/commands": {"base", "base/text", "base/program", "augment", *MODEL, "train/state", "train/watch", "train/setup",
                        "train/loop"},
 }

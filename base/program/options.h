@@ -40,6 +40,8 @@ typedef struct {
     an_option_type type;
     const char *metavar;
     const char *initial; /* default as it would be typed; NULL: zeroed (string: NULL) */
+    const char *before;  /* what a written set of options that lacks this one means, where that is not `initial`: it was
+                            written before there was such a choice. For programs that complete one; NULL: initial */
     double min, max;     /* inclusive range of numbers; ignored when both are 0 */
     const char *const *choices;
     size_t offset;

@@ -123,7 +123,7 @@ static int run_decode(const bench_config *config, an_loader_options options, an_
 {
     an_loader *loader;
     options.epochs = 0;
-    options.drop_last = true;
+    options.last = AN_LAST_DROP;
     int rc = an_loader_create(&loader, &options);
     if (rc)
         return rc;

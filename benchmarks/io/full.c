@@ -34,7 +34,7 @@ an_loader_options bench_loader_options(const bench_config *config, const an_data
         .order = (an_order_kind)config->order,
         .block = config->block,
         .world = 1,
-        .drop_last = true,
+        .last = AN_LAST_DROP,
         .verify = !config->no_verify,
         .epochs = config->epochs,
     };

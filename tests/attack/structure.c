@@ -105,6 +105,7 @@ static int load(const an_dataset *dataset, an_reader_engine engine)
         .slots = 2,
         .batch = BATCH,
         .world = 1,
+        .last = AN_LAST_SHORT,
         .verify = true,
         .epochs = 1};
     if (an_dataset_count(dataset) == 0)

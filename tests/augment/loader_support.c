@@ -47,7 +47,7 @@ an_loader_options plain(void)
         .seed = 1234,
         .order = AN_ORDER_GLOBAL,
         .world = 1,
-        .drop_last = true,
+        .last = AN_LAST_DROP,
         .verify = true,
         .epochs = 1,
     };

@@ -18,7 +18,7 @@ static void an_epoch_delivers_every_record_once(void **state)
 {
     (void)state;
     an_loader_options o = plain();
-    o.drop_last = false;
+    o.last = AN_LAST_SHORT;
     o.epochs = 2;
     an_loader *loader = start(&o);
     an_batch batch;
@@ -193,7 +193,7 @@ static void ranks_cover_everything_without_drop_last(void **state)
     int seen[RECORDS] = {0};
     an_batch batch;
     an_loader_options o = plain();
-    o.drop_last = false;
+    o.last = AN_LAST_SHORT;
     o.order = AN_ORDER_SEQUENTIAL;
     o.world = 5;
     for (o.rank = 0; o.rank < o.world; o.rank++) {
@@ -224,7 +224,7 @@ static void a_subset_is_all_there_is(void **state)
     o.subset = subset;
     o.subset_count = 5;
     o.batch = 2;
-    o.drop_last = false;
+    o.last = AN_LAST_SHORT;
     an_loader *loader = start(&o);
     while (!an_loader_next(loader, &batch)) {
         for (uint32_t i = 0; i < batch.count; i++)

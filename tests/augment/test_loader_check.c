@@ -152,7 +152,7 @@ static void exchanged_records_end_the_epoch(void **state)
             an_loader_options o = plain();
             o.engine = (an_reader_engine)e;
             refused(&o, STEPS - 1, words);
-            o.drop_last = false;
+            o.last = AN_LAST_SHORT;
             o.threads = 4;
             refused(&o, STEPS, words);
         }

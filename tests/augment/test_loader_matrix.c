@@ -108,7 +108,7 @@ static void blocks_read_in_the_order_of_the_file_arrive_in_theirs(void **state)
         o.subset_count = COUNT(odd);
         o.world = 1 + 2 * (uint32_t)(k / COUNT(blocks) / 2);
         o.epochs = 2;
-        o.drop_last = false;
+        o.last = AN_LAST_SHORT;
         for (o.rank = 0; o.rank < o.world; o.rank++) {
             o.engine = AN_READER_PREAD;
             digest wanted = digest_from(&o, 0);

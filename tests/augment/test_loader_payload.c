@@ -95,7 +95,7 @@ static void short_batches_subsets_and_ranks_are_the_same(void **state)
         o.subset = k / 2 % 2 ? odd : NULL;
         o.subset_count = COUNT(odd);
         o.world = 1 + 2 * (uint32_t)(k / 4);
-        o.drop_last = false;
+        o.last = AN_LAST_SHORT;
         o.epochs = 2;
         o.first_epoch = 3;
         for (o.rank = 0; o.rank < o.world; o.rank++)
@@ -110,7 +110,7 @@ static void views_without_augmentation_are_the_same(void **state)
     o.sample.random_crop = o.sample.flip = false;
     o.sample.jitter = 0;
     o.order = AN_ORDER_SEQUENTIAL;
-    o.drop_last = false;
+    o.last = AN_LAST_SHORT;
     assert_same_in_both(o);
     o.sample.crop = SIDE;
     o.verify = false;

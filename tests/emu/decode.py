@@ -151,6 +151,9 @@ def check_ways(work):
         check_training(work, "pixels", SMALL, "cuda:0", 3, ("data",))  # nothing that a device decodes
         check_training(work, "mixed", SMALL, "cuda:0", 6, ("mixed",))
         check_evaluation(work, "mixed-host", "mixed")
+        # 10 images in batches of 4: the rest of an epoch in a batch of its own, and together with the next epoch's first images
+        check_training(work, "resized", [*SMALL, "--resized", "0.3", "--mean", "channel", "--last", "short"], "cuda:0", 4, ("few",))
+        check_training(work, "carried", [*SMALL, "--last", "carry"], "cuda:0", 4, ("few",))
 
 
 def main(work):

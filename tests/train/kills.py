@@ -45,7 +45,7 @@ def main(work):
         assert code in (0, -signal.SIGKILL), code
         if code == 0:
             finished += 1
-            name = "checkpoints/step-000000015.safetensors"
+            name = "checkpoints/step-000000016.safetensors"
             assert filecmp.cmp(f"{work}/straight/{name}", f"{work}/killed/{name}", shallow=False), "the weights differ"
             leftovers = [n for n in os.listdir(f"{work}/killed/checkpoints") if not n.endswith(".safetensors")]
             assert not leftovers, leftovers

@@ -95,18 +95,33 @@ static void test_difference_names_each_value(void **state)
     an_buffer_free(&difference);
 }
 
-static void test_older_recipes_get_initial_values(void **state)
+/* Of an option that was once not there it is known what programs did then. */
+static void test_older_recipes_get_what_they_meant(void **state)
 {
     (void)state;
     an_train_config config;
     an_buffer old = {0}, now = {0}, difference = {0};
     defaults(&config);
     config.rate = 0.5;
+    config.last = AN_LAST_DROP;
     assert_int_equal(an_train_recipe_complete("rate = 0.5\n", "a test", &old), AN_OK);
     assert_int_equal(an_train_recipe_compare((char *)old.data, recipe(&config, &now), &difference), AN_OK);
     assert_int_equal(an_train_recipe_complete("colour = blue\n", "a test", &old), AN_EINVAL);
     an_buffer_free(&old);
     an_buffer_free(&now);
+}
+
+static void test_a_recipe_says_what_auto_stands_for(void **state)
+{
+    (void)state;
+    an_train_config config;
+    an_buffer text = {0};
+    defaults(&config);
+    assert_int_equal(config.last, AN_TRAIN_LAST_AUTO);
+    assert_non_null(strstr(recipe(&config, &text), "last = carry\n"));
+    assert_int_equal(an_train_recipe_parse(&config, "last = short\n", "a test"), AN_OK);
+    assert_int_equal(config.last, AN_LAST_SHORT);
+    an_buffer_free(&text);
 }
 
 static void refused(const an_train_config *config, const char *word)
@@ -123,6 +138,15 @@ static void test_impossible_combinations(void **state)
     assert_int_equal(an_train_config_check(&config), AN_OK);
     config.resume = "auto";
     refused(&config, "--run");
+    config.resume = NULL;
+    config.resized = 0.08; /* the default is the mean image */
+    refused(&config, "add --mean channel");
+    config.mean = AN_MEAN_CHANNEL;
+    assert_int_equal(an_train_config_check(&config), AN_OK);
+    config.no_random_crop = true;
+    refused(&config, "--no-random-crop");
+    defaults(&config);
+    config.resume = "auto";
     config.resume = config.weights = "file";
     refused(&config, "--weights");
     config.run = "folder"; /* a command that can be repeated: from these weights, or from where it was */
@@ -182,8 +206,8 @@ static void test_overfit_implies(void **state)
     PARSE(&config, "batch = 16\nschedule = steps\nvalidate-every = 2\nsave-every = 7\nepochs = 9\n", "--overfit=50");
     assert_int_equal(config.batch, 16); /* small enough */
     assert_int_equal(config.schedule, AN_SCHEDULE_CONSTANT);
-    assert_int_equal(config.epochs, 100); /* of three steps */
-    assert_int_equal(config.validate_every, 34);
+    assert_int_equal(config.epochs, 96); /* of three steps and a rest */
+    assert_int_equal(config.validate_every, 32);
     assert_int_equal(config.save_every, 0);
 }
 
@@ -234,12 +258,15 @@ static void test_warmup_in_epochs(void **state)
     an_schedule schedule;
     static const struct {
         double epochs;
+        an_last_kind last;
         uint64_t steps;
-    } cases[] = {{0, 0}, {1, 7}, {0.5, 4}, {0.001, 1}, {2.5, 18}};
+    } cases[] = {{0, AN_LAST_CARRY, 0},   {1, AN_LAST_DROP, 7},   {0.5, AN_LAST_DROP, 4}, {0.001, AN_LAST_DROP, 1},
+                 {2.5, AN_LAST_DROP, 18}, {2, AN_LAST_SHORT, 16}, {2, AN_LAST_CARRY, 15}};
     defaults(&config);
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         config.warmup_epochs = cases[i].epochs;
-        assert_int_equal(an_train_config_schedule(&config, 7, 70, &schedule), AN_OK);
+        an_epochs epochs = {.images = 29, .batch = 4, .last = cases[i].last};
+        assert_int_equal(an_train_config_schedule(&config, &epochs, 70, &schedule), AN_OK);
         assert_int_equal(schedule.warmup_steps, cases[i].steps);
     }
 }
@@ -411,7 +438,8 @@ int main(void)
         cmocka_unit_test(test_recipe_is_the_second_half),
         cmocka_unit_test(test_recipe_reads_back),
         cmocka_unit_test(test_difference_names_each_value),
-        cmocka_unit_test(test_older_recipes_get_initial_values),
+        cmocka_unit_test(test_older_recipes_get_what_they_meant),
+        cmocka_unit_test(test_a_recipe_says_what_auto_stands_for),
         cmocka_unit_test(test_impossible_combinations),
         cmocka_unit_test(test_overfit_implies),
         cmocka_unit_test(test_overfit_implies_nothing_against_the_user),

@@ -40,7 +40,8 @@ static void test_parse_epochs(void **state)
 static void test_steps(void **state)
 {
     (void)state;
-    an_schedule s = {.kind = AN_SCHEDULE_STEPS, .rate = 0.01, .divisor = 10, .steps_per_epoch = 7, .total_steps = 700};
+    an_schedule s = {
+        .kind = AN_SCHEDULE_STEPS, .rate = 0.01, .divisor = 10, .span = {70, 10, AN_LAST_DROP}, .total_steps = 700};
     an_schedule_state none = {0};
     assert_int_equal(an_schedule_parse_epochs(&s, "2,5"), AN_OK);
     assert_true(an_schedule_rate(&s, &none, 0) == 0.01);
@@ -49,6 +50,11 @@ static void test_steps(void **state)
     assert_true(an_schedule_rate(&s, &none, 34) == 0.001);
     assert_true(an_schedule_rate(&s, &none, 35) == 0.0001);
     assert_true(an_schedule_rate(&s, &none, 699) == 0.0001);
+    s.span = (an_epochs){14, 4, AN_LAST_CARRY}; /* two epochs are over with step 6, five with step 17 */
+    assert_true(an_schedule_rate(&s, &none, 6) == 0.01);
+    assert_true(an_schedule_rate(&s, &none, 7) == 0.001);
+    assert_true(an_schedule_rate(&s, &none, 17) == 0.001);
+    assert_true(an_schedule_rate(&s, &none, 18) == 0.0001);
 }
 
 static void test_plateau(void **state)
@@ -102,7 +108,7 @@ static void test_warmup(void **state)
     an_schedule s = {.rate = 0.02,
                      .divisor = 10,
                      .power = 1,
-                     .steps_per_epoch = 5,
+                     .span = {5, 1, AN_LAST_DROP},
                      .total_steps = 100,
                      .patience = 1,
                      .drops_max = 1};
@@ -124,7 +130,8 @@ static void test_divisions_are_told(void **state)
 {
     (void)state;
     char text[200];
-    an_schedule s = {.kind = AN_SCHEDULE_STEPS, .rate = 0.01, .divisor = 10, .steps_per_epoch = 7, .warmup_steps = 99};
+    an_schedule s = {
+        .kind = AN_SCHEDULE_STEPS, .rate = 0.01, .divisor = 10, .span = {7, 1, AN_LAST_DROP}, .warmup_steps = 99};
     an_schedule_state seen = {.drops = 2};
     assert_int_equal(an_schedule_parse_epochs(&s, "2,5"), AN_OK);
     assert_int_equal(an_schedule_divisions(&s, &seen, 13), 0);

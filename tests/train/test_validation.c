@@ -177,7 +177,7 @@ static void test_the_next_validation(void **state)
 {
     (void)state;
     an_train_config config = {.validate_every = 3};
-    an_trainer t = {.config = &config, .session = {.steps_per_epoch = 100, .total_steps = 750}};
+    an_trainer t = {.config = &config, .session = {.epochs = {100, 1, AN_LAST_DROP}, .total_steps = 750}};
     const uint64_t steps[][2] = {{0, 300}, {1, 300}, {299, 300}, {300, 600}, {599, 600}, {600, 750}, {749, 750}};
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
         t.state.step = steps[i][0];
@@ -191,7 +191,7 @@ static void test_validations_that_are_left(void **state)
     (void)state;
     an_train_config config = {.validate_every = 3};
     an_dataset *any = (an_dataset *)&config; /* only that there is one matters */
-    an_trainer t = {.config = &config, .session = {.steps_per_epoch = 100, .data = {.validation = any}}};
+    an_trainer t = {.config = &config, .session = {.epochs = {100, 1, AN_LAST_DROP}, .data = {.validation = any}}};
     const uint64_t cases[][3] = {{750, 0, 3}, {750, 6, 1}, {900, 0, 3}, {900, 3, 2}, {900, 9, 0}, {1000, 9, 1}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         t.session.total_steps = cases[i][0];

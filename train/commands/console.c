@@ -127,7 +127,7 @@ void an_console_summary(const an_console *console, const an_train_summary *s)
     duration(s->validation_seconds, validation, sizeof(validation));
     printf("\n");
     printf("done        step %" PRIu64 " of %" PRIu64 " (%.2f epochs), %" PRIu64 " of them now\n", s->step,
-           s->total_steps, (double)s->step / (double)s->steps_per_epoch, s->step - s->first_step);
+           s->total_steps, s->epochs, s->step - s->first_step);
     printf("time        %s: training %s, validation %s, checkpoints %.2f s\n", all, training, validation,
            s->saving_seconds);
     if (s->training_seconds > 0)

@@ -1,6 +1,7 @@
 #include "train/loop/trainer_private.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,10 @@
 /* DESIGN: state.step alone says where a run stands. Order, crops and dropout masks are functions of it (the loader
  * takes epoch and step within the epoch, exec takes the step), so a checkpoint after any step holds everything that the
  * next step depends on.
+ *
+ * An epoch is over when a step has taken its last image (base/epochs/epochs.h); where --last carries an epoch's rest
+ * over, that step also takes the first images of the next epoch. The run's last step does so, too: it is a whole batch,
+ * so that a run goes on with more --epochs as if it had had them from the start.
  *
  * An epoch is closed (validation, schedule, best checkpoint) at the top of the loop, whenever state.epochs_closed says
  * that this has not been done yet. A run that was stopped before or during it therefore repeats it whole.
@@ -225,7 +230,8 @@ int an_trainer_create(an_trainer **out, const an_train_config *config, const cha
     an_trainer *t = calloc(1, sizeof(*t));
     if (!t)
         return an_error(AN_ENOMEM, "out of memory for a trainer");
-    t->config = config;
+    t->own = *config;
+    t->config = &t->own;
     t->observer = observer;
     int rc = an_trainer_prepare(t, training, validation);
     if (rc) {
@@ -258,7 +264,7 @@ void an_trainer_summary(an_trainer *t, an_train_summary *out)
     *out = t->summary;
     out->step = t->state.step;
     out->total_steps = t->session.total_steps;
-    out->steps_per_epoch = t->session.steps_per_epoch;
+    out->epochs = an_epochs_at(&t->session.epochs, t->state.step);
     if (t->state.best_top1 >= out->best_top1) {
         out->best_top1 = t->state.best_top1;
         out->best_step = t->state.best_step;
@@ -294,6 +300,7 @@ int an_trainer_describe(an_trainer *t, an_buffer *out)
         return an_buffer_printf(
             out, "from        step %" PRIu64 ": nothing is left to do, --epochs and --steps end at %" PRIu64 "\n",
             t->state.step, t->session.total_steps);
-    return an_buffer_printf(out, "from        step %" PRIu64 " to %" PRIu64 ", %" PRIu64 " an epoch\n", t->state.step,
-                            t->session.total_steps, t->session.steps_per_epoch);
+    double each = an_epochs_each(&t->session.epochs);
+    return an_buffer_printf(out, "from        step %" PRIu64 " to %" PRIu64 ", %.*f an epoch\n", t->state.step,
+                            t->session.total_steps, each == floor(each) ? 0 : 2, each);
 }

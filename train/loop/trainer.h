@@ -12,7 +12,8 @@
  * count. */
 typedef struct {
     uint64_t first_step, step, total_steps;
-    uint64_t steps_per_epoch, images;
+    double epochs; /* that step has made */
+    uint64_t images;
     double seconds, training_seconds, validation_seconds;
     double saving_seconds;    /* this thread was held by checkpoints, the wait for the last one among them */
     double wait_seconds;      /* the network waited for a batch */
@@ -28,8 +29,8 @@ typedef struct {
 
 typedef struct an_trainer an_trainer;
 
-/* Open data and run folder, build the network, and load the checkpoint that --resume means. config and observer must
- * outlive the trainer. */
+/* Open data and run folder, build the network, and load the checkpoint that --resume means. observer must outlive
+ * the trainer, and so must what config points to. */
 int an_trainer_create(an_trainer **out, const an_train_config *config, const char *training, const char *validation,
                       const an_train_observer *observer);
 void an_trainer_free(an_trainer *trainer); /* NULL is fine */

@@ -143,13 +143,26 @@ static int open_checkpoint(an_trainer *t, an_checkpoint **out)
     return check_fresh(t);
 }
 
-/* Fresh weights, or those of the checkpoint that --resume means. What is measured for --decode auto clears the
- * momentum, so it comes before a checkpoint brings its own, with fresh weights. */
-static int begin(an_trainer *t)
+/* --last auto goes on as the run was begun. */
+static int adopt_last(an_trainer *t, const an_checkpoint *c)
 {
-    an_checkpoint *c = NULL;
-    int rc = open_checkpoint(t, &c);
-    if (!rc && (!c || an_session_measures_decoding(&t->session)))
+    an_train_config theirs = {0};
+    if (!c || t->config->last != AN_TRAIN_LAST_AUTO)
+        return AN_OK;
+    int rc = an_train_recipe_parse(&theirs, an_checkpoint_identity(c)->recipe, an_checkpoint_path(c));
+    if (rc)
+        return rc;
+    t->own.last = theirs.last;
+    an_session_count_steps(&t->session);
+    return AN_OK;
+}
+
+/* Fresh weights, or those of the checkpoint that --resume means; c NULL: none. What is measured for --decode auto
+ * clears the momentum, so it comes before a checkpoint brings its own, with fresh weights. */
+static int begin(an_trainer *t, an_checkpoint *c)
+{
+    int rc = AN_OK;
+    if (!c || an_session_measures_decoding(&t->session))
         rc = an_session_start_weights(&t->session);
     if (!rc)
         rc = an_session_choose_decoding(&t->session, c ? an_checkpoint_state(c)->step : 0);
@@ -157,7 +170,6 @@ static int begin(an_trainer *t)
         rc = restore(t, c);
     if (!rc && t->run)
         rc = an_run_check_names(t->run, t->state.step, t->session.total_steps);
-    an_checkpoint_free(c);
     return rc;
 }
 
@@ -223,6 +235,25 @@ static int check_validation(an_trainer *t)
     return an_trainer_tell_text(t, AN_EVENT_WARNING, text);
 }
 
+/* What the run is, which depends on the checkpoint that it goes on from, and its first weights. */
+static int start(an_trainer *t)
+{
+    an_checkpoint *c = NULL;
+    int rc = open_checkpoint(t, &c);
+    if (!rc)
+        rc = adopt_last(t, c);
+    if (!rc)
+        rc = identify(t);
+    if (!rc)
+        rc = an_train_config_schedule(t->config, &t->session.epochs, t->session.all_steps, &t->schedule);
+    if (!rc)
+        rc = check_validation(t);
+    if (!rc)
+        rc = begin(t, c);
+    an_checkpoint_free(c);
+    return rc;
+}
+
 int an_trainer_prepare(an_trainer *t, const char *training, const char *validation)
 {
     an_stop_at_once(true); /* reading data and weights, and measuring kernels, takes long and leaves nothing behind */
@@ -232,19 +263,10 @@ int an_trainer_prepare(an_trainer *t, const char *training, const char *validati
     rc = tell_notes(t);
     if (rc)
         return rc;
-    rc = identify(t);
-    if (rc)
-        return rc;
-    rc = an_train_config_schedule(t->config, t->session.steps_per_epoch, t->session.all_steps, &t->schedule);
-    if (rc)
-        return rc;
-    rc = check_validation(t);
-    if (rc)
-        return rc;
     rc = t->config->run ? an_run_open(&t->run, t->config->run) : AN_OK;
     if (rc)
         return rc;
-    rc = begin(t);
+    rc = start(t);
     if (rc)
         return rc;
     t->guard = an_guard_make(t->session.data.classes);

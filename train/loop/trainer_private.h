@@ -24,7 +24,8 @@ typedef struct {
 } an_trainer_window; /* sums since the last line was told */
 
 struct an_trainer {
-    const an_train_config *config;
+    an_train_config own;           /* --last is as the run was begun, once that is known */
+    const an_train_config *config; /* own */
     const an_train_observer *observer;
     an_session session;
     an_loader *loader;

@@ -58,8 +58,8 @@ static void viewer_close(an_trainer *t)
 
 uint64_t an_trainer_next_validation(const an_trainer *t)
 {
-    uint64_t between = t->session.steps_per_epoch * (uint64_t)t->config->validate_every;
-    uint64_t next = (t->state.step / between + 1) * between;
+    uint64_t every = (uint64_t)t->config->validate_every, done = an_epochs_done(&t->session.epochs, t->state.step);
+    uint64_t next = an_epochs_steps(&t->session.epochs, (done / every + 1) * every);
     return next < t->session.total_steps ? next : t->session.total_steps;
 }
 
@@ -134,7 +134,7 @@ static int judge_epoch(an_trainer *t, bool *best)
 
 static uint64_t epochs_done(const an_trainer *t, uint64_t step)
 {
-    return step / t->session.steps_per_epoch;
+    return an_epochs_done(&t->session.epochs, step);
 }
 
 /* Validations at the ends of epochs since the best one. */
@@ -148,7 +148,7 @@ uint64_t an_trainer_validations_left(const an_trainer *t)
 {
     uint64_t every = (uint64_t)t->config->validate_every, last = t->session.total_steps;
     uint64_t epochs = epochs_done(t, last);
-    bool at_an_end = last % t->session.steps_per_epoch == 0 && epochs % every == 0;
+    bool at_an_end = epochs > epochs_done(t, last - 1) && epochs % every == 0;
     if (!an_trainer_can_validate(t))
         return 0;
     return epochs / every - t->state.epochs_closed / every + !at_an_end;
@@ -201,6 +201,5 @@ int an_trainer_close_epoch(an_trainer *t)
 
 bool an_trainer_epoch_is_due(const an_trainer *t)
 {
-    return t->state.step % t->session.steps_per_epoch == 0 &&
-           t->state.step / t->session.steps_per_epoch > t->state.epochs_closed;
+    return an_epochs_done(&t->session.epochs, t->state.step) > t->state.epochs_closed;
 }

@@ -15,11 +15,10 @@ static bool overfit_implies(const an_train_config *config, an_option_origin orig
     return origin < config->origins.overfit;
 }
 
-/* Epochs of so many steps, rounded up. */
+/* Epochs that make so many steps, rounded up. */
 static int epochs_of(const an_train_config *config, int steps)
 {
-    int per_epoch = config->overfit > config->batch ? config->overfit / config->batch : 1;
-    return (steps + per_epoch - 1) / per_epoch;
+    return (int)ceil((double)steps * fmin(1, (double)config->batch / config->overfit));
 }
 
 void an_train_config_imply(an_train_config *config)
@@ -64,16 +63,23 @@ int an_train_config_check(const an_train_config *config)
     if (config->overfit && config->overfit < config->batch)
         return an_error(AN_EINVAL, "--batch %d is more than the %d images of --overfit: use --batch %d or less",
                         config->batch, config->overfit, config->overfit);
+    if (config->resized > 0 && config->no_random_crop)
+        return an_error(AN_EINVAL, "--resized cuts at random places, --no-random-crop at the centre: leave one out");
+    if (config->resized > 0 && config->mean == AN_MEAN_PIXEL)
+        return an_error(AN_EINVAL, "--resized makes crops of every size, which the mean image does not lie under: add "
+                                   "--mean channel");
     int rc = check_stop_after(config);
     if (rc)
         return rc;
     an_schedule unused;
-    return an_train_config_schedule(config, 1, 1, &unused);
+    return an_train_config_schedule(config, &(an_epochs){.images = 1, .batch = 1}, 1, &unused);
 }
 
 int an_train_config_recipe(const an_train_config *config, an_buffer *out)
 {
-    return an_options_write(an_train_recipe_spec(), config, out);
+    an_train_config resolved = *config;
+    resolved.last = (int)an_train_config_last(config);
+    return an_options_write(an_train_recipe_spec(), &resolved, out);
 }
 
 /* Find the next "name = value" line at *at, end name and value in place with zeros and move *at behind it. False if
@@ -107,13 +113,20 @@ int an_train_config_parse(an_train_config *config, const char *lines, const char
     return rc;
 }
 
+int an_train_recipe_parse(an_train_config *config, const char *lines, const char *where)
+{
+    const an_options *spec = an_train_recipe_spec();
+    int rc = an_options_init(spec, config);
+    for (const an_option *option = spec->options; !rc && (option->heading || option->name); option++)
+        if (option->before)
+            rc = an_options_set(spec, config, option->name, option->before, where);
+    return rc ? rc : an_train_config_parse(config, lines, where);
+}
+
 int an_train_recipe_complete(const char *lines, const char *where, an_buffer *out)
 {
     an_train_config config = {0};
-    int rc = an_options_init(an_train_recipe_spec(), &config);
-    if (rc)
-        return rc;
-    rc = an_train_config_parse(&config, lines, where);
+    int rc = an_train_recipe_parse(&config, lines, where);
     if (rc)
         return rc;
     rc = an_train_config_recipe(&config, out);
@@ -173,12 +186,17 @@ an_scale_kind an_train_config_scale(const an_train_config *config)
 }
 
 /* A warm-up, however short, takes one step at least, which is one of the whole rate. */
-static uint64_t warmup_steps(const an_train_config *config, uint64_t steps_per_epoch)
+static uint64_t warmup_steps(const an_train_config *config, const an_epochs *epochs)
 {
-    return (uint64_t)ceil(config->warmup_epochs * (double)steps_per_epoch);
+    return (uint64_t)ceil(config->warmup_epochs * an_epochs_each(epochs));
 }
 
-int an_train_config_schedule(const an_train_config *config, uint64_t steps_per_epoch, uint64_t total_steps,
+an_last_kind an_train_config_last(const an_train_config *config)
+{
+    return config->last == AN_TRAIN_LAST_AUTO ? AN_LAST_CARRY : (an_last_kind)config->last;
+}
+
+int an_train_config_schedule(const an_train_config *config, const an_epochs *epochs, uint64_t total_steps,
                              an_schedule *out)
 {
     *out = (an_schedule){.kind = (an_schedule_kind)config->schedule,
@@ -187,8 +205,8 @@ int an_train_config_schedule(const an_train_config *config, uint64_t steps_per_e
                          .patience = config->patience,
                          .drops_max = config->rate_drops,
                          .power = config->power,
-                         .steps_per_epoch = steps_per_epoch,
+                         .span = *epochs,
                          .total_steps = total_steps,
-                         .warmup_steps = warmup_steps(config, steps_per_epoch)};
+                         .warmup_steps = warmup_steps(config, epochs)};
     return an_schedule_parse_epochs(out, config->rate_epochs);
 }

@@ -15,6 +15,9 @@
 /* --decode auto: decode_choice.h has the rule. */
 enum { AN_TRAIN_DECODE_AUTO = AN_DECODE_DEVICE + 1 };
 
+/* --last auto: as the run that is resumed was begun; else carry. */
+enum { AN_TRAIN_LAST_AUTO = AN_LAST_CARRY + 1 };
+
 typedef enum { AN_SCALE_AUTO, AN_SCALE_PAPER, AN_SCALE_UNIT } an_scale_kind;
 
 typedef struct {
@@ -31,6 +34,7 @@ typedef struct {
 
     /* The recipe. */
     int batch, crop;
+    int last; /* an_last_kind, or AN_TRAIN_LAST_AUTO */
     uint64_t seed;
     double rate, momentum, decay, bias_rate, bias_decay;
     int schedule;
@@ -43,6 +47,7 @@ typedef struct {
     const char *dropout_layers, *lrn;
     bool one_column, no_communication;
     bool no_flip, no_random_crop;
+    double resized;
     double jitter;
     int mean, scale, order;
     int order_block;
@@ -66,14 +71,17 @@ void an_train_config_imply(an_train_config *config);
 /* Check what concerns several options at once. AN_EINVAL names the option and the remedy. */
 int an_train_config_check(const an_train_config *config);
 
-/* The recipe as "name = value" lines. */
+/* The recipe as "name = value" lines. --last auto is written as what it stands for. */
 int an_train_config_recipe(const an_train_config *config, an_buffer *out);
 
 /* Set the recipe part of config from such lines. Messages call their origin where. */
 int an_train_config_parse(an_train_config *config, const char *lines, const char *where);
 
-/* Append the same recipe with every option that this program has: those that lines lack, because an older program wrote
- * them, get their initial values. */
+/* Set the recipe part of config from the lines of a whole recipe. Options that they lack, because an older program
+ * wrote them, get what that program did: their initial values, or an_option.before. */
+int an_train_recipe_parse(an_train_config *config, const char *lines, const char *where);
+
+/* Append the same recipe with every option that this program has. */
 int an_train_recipe_complete(const char *lines, const char *where, an_buffer *out);
 
 /* Compare two recipes. AN_OK if they are equal. Else AN_END, and a line "name: old -> new" is appended for each
@@ -81,8 +89,9 @@ int an_train_recipe_complete(const char *lines, const char *where, an_buffer *ou
 int an_train_recipe_compare(const char *before, const char *now, an_buffer *difference);
 
 an_scale_kind an_train_config_scale(const an_train_config *config); /* what AUTO stands for is resolved */
+an_last_kind an_train_config_last(const an_train_config *config);   /* the same, for a run that begins */
 /* total_steps: of all epochs. */
-int an_train_config_schedule(const an_train_config *config, uint64_t steps_per_epoch, uint64_t total_steps,
+int an_train_config_schedule(const an_train_config *config, const an_epochs *epochs, uint64_t total_steps,
                              an_schedule *out);
 
 #endif

@@ -13,7 +13,8 @@ static const char *const inits[] = {"paper", "he", NULL};                       
 static const char *const activations[] = {"relu", "tanh", "sigmoid", NULL};                      /* network.c */
 static const char *const means[] = {"none", "channel", "pixel", NULL};                           /* an_mean_kind */
 static const char *const scales[] = {"auto", "paper", "unit", NULL};                             /* an_scale_kind */
-static const char *const orders[] = {"global", "block", "sequential", NULL};                     /* an_order_kind */
+static const char *const lasts[] = {"drop", "short", "carry", "auto", NULL}; /* an_last_kind, and AN_TRAIN_LAST_AUTO */
+static const char *const orders[] = {"global", "block", "sequential", NULL}; /* an_order_kind */
 
 /* The rows of AN_NETS, in their order. */
 #define NET_NAME(symbol, title, help) #symbol,
@@ -62,7 +63,7 @@ const an_option an_train_options[] = {
      .max = 1000000,
      .offset = FIELD(epochs),
      .origin = FIELD(origins.epochs),
-     .help = "times that every training image is seen"},
+     .help = "times that every training image is seen, as --last has it"},
     {.name = "steps",
      .type = AN_OPTION_UINT64,
      .metavar = "N",
@@ -186,6 +187,16 @@ const an_option an_train_options[] = {
      .offset = FIELD(batch),
      .origin = FIELD(origins.batch),
      .help = "images in a step"},
+    {.name = "last",
+     .type = AN_OPTION_CHOICE,
+     .initial = "auto",
+     .before = "drop",
+     .choices = lasts,
+     .offset = FIELD(last),
+     .help =
+         "an epoch's rest, fewer images than a step takes: left out; a smaller step; or carried over into a step with "
+         "the first images of the next epoch, which shows every image equally often. auto: as the run that is resumed "
+         "was begun, else carry"},
     {.name = "crop",
      .key = 'c',
      .type = AN_OPTION_INT,
@@ -391,6 +402,15 @@ const an_option an_train_options[] = {
      .type = AN_OPTION_FLAG,
      .offset = FIELD(no_random_crop),
      .help = "train on the centre of each image"},
+    {.name = "resized",
+     .type = AN_OPTION_DOUBLE,
+     .metavar = "AREA",
+     .initial = "0",
+     .min = 0,
+     .max = 1,
+     .offset = FIELD(resized),
+     .help = "train on random resized crops of at least this share of the image, such as 0.08, and an aspect of 3:4 to "
+             "4:3 (0: crops as stored). Needs --mean channel or none"},
     {.name = "jitter",
      .type = AN_OPTION_DOUBLE,
      .metavar = "X",

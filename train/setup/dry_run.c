@@ -1,6 +1,7 @@
 #include "train/setup/session.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -145,12 +146,13 @@ static step_rates rates_of(const an_session *s, double seconds)
 static int print_speed(const an_session *s, const step_times *times, an_buffer *out)
 {
     step_rates rates = rates_of(s, times->seconds);
-    bool long_one = rates.hours >= 1;
+    double each = an_epochs_each(&s->epochs);
+    bool long_one = rates.hours >= 1, whole = each == floor(each);
     int rc = an_buffer_printf(
         out,
-        "\nsteps       %" PRIu64 ", %" PRIu64 " an epoch\nspeed       %.*f ms a step of %d images without loading: "
+        "\nsteps       %" PRIu64 ", %.*f an epoch\nspeed       %.*f ms a step of %d images without loading: "
         "%.1f images/s, %.0f GFLOP/s; all steps in %.1f %s\n",
-        s->total_steps, s->steps_per_epoch, digits_of(times->seconds), times->seconds * 1e3, s->config->batch,
+        s->total_steps, whole ? 0 : 2, each, digits_of(times->seconds), times->seconds * 1e3, s->config->batch,
         rates.images, rates.gflop, long_one ? rates.hours : 60 * rates.hours, long_one ? "hours" : "minutes");
     return rc ? rc : print_replays(s, times, out);
 }
@@ -159,13 +161,12 @@ static int print_speed(const an_session *s, const step_times *times, an_buffer *
 static int print_json(const an_session *s, const step_times *times, an_buffer *out)
 {
     step_rates rates = rates_of(s, times->seconds);
-    int rc =
-        an_buffer_printf(out,
-                         "{\"event\": \"dry_run\", \"parameters\": %" PRIu64 ", \"batch\": %d, \"steps\": %" PRIu64
-                         ", \"steps_per_epoch\": %" PRIu64 ", \"milliseconds\": %.4f, \"images_per_second\": %.1f, "
-                         "\"gflop_per_second\": %.0f, \"hours\": %.4f",
-                         an_graph_parameters(&s->graph), s->config->batch, s->total_steps, s->steps_per_epoch,
-                         times->seconds * 1e3, rates.images, rates.gflop, rates.hours);
+    int rc = an_buffer_printf(out,
+                              "{\"event\": \"dry_run\", \"parameters\": %" PRIu64 ", \"batch\": %d, \"steps\": %" PRIu64
+                              ", \"steps_per_epoch\": %.10g, \"milliseconds\": %.4f, \"images_per_second\": %.1f, "
+                              "\"gflop_per_second\": %.0f, \"hours\": %.4f",
+                              an_graph_parameters(&s->graph), s->config->batch, s->total_steps,
+                              an_epochs_each(&s->epochs), times->seconds * 1e3, rates.images, rates.gflop, rates.hours);
     if (!rc && times->walked > 0)
         rc = an_buffer_printf(out, ", \"milliseconds_without_graphs\": %.4f", times->walked * 1e3);
     return rc ? rc : an_buffer_printf(out, "}\n");

@@ -92,6 +92,7 @@ static an_loader_options data_options(const an_train_data *data, const an_train_
         .dataset = data->training,
         .sample = {.crop = (uint32_t)config->crop,
                    .random_crop = !config->no_random_crop,
+                   .area_min = config->resized,
                    .flip = !config->no_flip,
                    .jitter = config->jitter,
                    .mean = (an_mean_kind)config->mean,
@@ -104,7 +105,7 @@ static an_loader_options data_options(const an_train_data *data, const an_train_
         .order = (an_order_kind)config->order,
         .block = (uint64_t)config->order_block,
         .world = 1,
-        .drop_last = true,
+        .last = an_train_config_last(config),
         .verify = true,
         .subset = data->subset,
         .subset_count = data->subset_count,
@@ -131,9 +132,9 @@ int an_train_data_block(const an_train_data *data, const an_train_config *config
     int rc = an_loader_block_size(&options, out);
     if (rc || !data->validation)
         return rc;
-    options.dataset = data->validation;
-    options.subset = NULL;
-    rc = an_loader_block_size(&options, &validation);
+    rc = an_train_view_block(
+        &(an_train_view_options){.dataset = data->validation, .crop = config->crop, .batch = config->batch},
+        &validation);
     *out = validation > *out ? validation : *out;
     return rc;
 }
@@ -181,6 +182,7 @@ static an_loader_options view_options(const an_train_view_options *o)
         .block = 1,
         .verify = true,
         .world = 1,
+        .last = AN_LAST_SHORT,
         .epochs = o->repeat ? 0 : 1,
         .subset = o->subset,
         .subset_count = o->subset_count,

@@ -13,21 +13,22 @@
 #include "train/state/checkpoint.h"
 #include "train/state/engines.h"
 
-static void count_steps(an_session *s)
+void an_session_count_steps(an_session *s)
 {
-    uint64_t images = s->data.subset ? s->data.subset_count : an_dataset_count(s->data.training);
-    s->steps_per_epoch = images / (uint64_t)s->config->batch;
-    s->all_steps = s->total_steps = (uint64_t)s->config->epochs * s->steps_per_epoch;
+    s->epochs = (an_epochs){.images = s->data.subset ? s->data.subset_count : an_dataset_count(s->data.training),
+                            .batch = (uint64_t)s->config->batch,
+                            .last = an_train_config_last(s->config)};
+    s->all_steps = s->total_steps = an_epochs_steps(&s->epochs, (uint64_t)s->config->epochs);
     if (s->config->steps && s->config->steps < s->total_steps)
         s->total_steps = s->config->steps;
 }
 
-/* Whether records and devices are of the kinds that decoders are for. */
+/* Whether records, crops and devices are of the kinds that decoders are for. */
 static bool suits_decoders(const an_session *s)
 {
     an_codec codec;
     bool coef = an_dataset_codec(s->data.training, &codec) && codec == AN_CODEC_COEF;
-    return coef && strncmp(s->config->devices, "cuda", 4) == 0;
+    return coef && s->config->resized <= 0 && strncmp(s->config->devices, "cuda", 4) == 0;
 }
 
 bool an_session_could_decode(const an_session *s)
@@ -58,12 +59,18 @@ bool an_session_measures_decoding(const an_session *s)
     return s->config->decode == AN_TRAIN_DECODE_AUTO && s->decoding;
 }
 
+static an_train_load load_from(const an_session *s, an_decode_place decode, uint64_t step)
+{
+    uint64_t epoch = an_epochs_done(&s->epochs, step);
+    return (an_train_load){.threads = s->loader_threads,
+                           .decode = decode,
+                           .epoch = epoch,
+                           .step = step - an_epochs_steps(&s->epochs, epoch)};
+}
+
 int an_session_choose_decoding(an_session *s, uint64_t step)
 {
-    an_train_load load = {.threads = s->loader_threads,
-                          .decode = AN_DECODE_HOST,
-                          .epoch = step / s->steps_per_epoch,
-                          .step = step % s->steps_per_epoch};
+    an_train_load load = load_from(s, AN_DECODE_HOST, step);
     an_loader *loader = NULL;
     if (!an_session_measures_decoding(s))
         return AN_OK;
@@ -163,7 +170,7 @@ int an_session_open(an_session *out, const an_train_config *config, const char *
     int rc = an_train_data_open(&out->data, config, training, validation);
     if (rc)
         return rc;
-    count_steps(out);
+    an_session_count_steps(out);
     rc = open_decoding(out);
     if (!rc)
         rc = open_exec(out);
@@ -196,15 +203,13 @@ int an_session_start_weights(an_session *s)
 
 int an_session_loader(const an_session *s, uint64_t step, an_loader **out)
 {
-    an_train_load load = {.threads = s->loader_threads,
-                          .decode = an_session_decodes(s, s->data.training),
-                          .epoch = step / s->steps_per_epoch,
-                          .step = step % s->steps_per_epoch};
+    an_train_load load = load_from(s, an_session_decodes(s, s->data.training), step);
+    uint64_t steps = an_epochs_steps(&s->epochs, 1);
     int rc = an_train_data_loader(&s->data, s->config, s->exec, &load, out);
-    if (rc || an_loader_steps_per_epoch(*out) == s->steps_per_epoch)
+    if (rc || an_loader_steps_per_epoch(*out) == steps)
         return rc;
     rc = an_error(AN_EINTERNAL, "the loader counts %" PRIu64 " steps an epoch, the trainer %" PRIu64,
-                  an_loader_steps_per_epoch(*out), s->steps_per_epoch);
+                  an_loader_steps_per_epoch(*out), steps);
     an_loader_free(*out);
     *out = NULL;
     return rc;

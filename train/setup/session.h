@@ -20,7 +20,7 @@ typedef struct {
     bool host_decodes;           /* what auto chose, although the devices could */
     an_exec *exec;               /* its parameters are not set: an_session_start_weights or a checkpoint does that */
     int compute_threads, loader_threads;
-    uint64_t steps_per_epoch;
+    an_epochs epochs;
     uint64_t total_steps; /* that this run makes: as many as --steps allows of all_steps */
     uint64_t all_steps;   /* of all --epochs, which the schedule stretches over */
 } an_session;
@@ -30,6 +30,9 @@ typedef struct {
  * behind: programs call it under an_stop_at_once. */
 int an_session_open(an_session *out, const an_train_config *config, const char *training, const char *validation);
 void an_session_close(an_session *session); /* zeroed is fine */
+
+/* Count epochs and total_steps anew: config's --last has changed. */
+void an_session_count_steps(an_session *session);
 
 /* Set the parameters: to random numbers, or to those of --weights. */
 int an_session_start_weights(an_session *session);

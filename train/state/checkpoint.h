@@ -35,7 +35,7 @@ typedef struct {
     uint64_t fingerprint; /* of the training set */
     const char *classes;  /* JSON array of class ids in the order of their labels, escaped as text.h says */
     uint64_t total_steps; /* of all epochs, which the schedule stretches over */
-    const char *machine; /* devices, threads and processor: they decide in which order sums are rounded */
+    const char *machine;  /* devices, threads and processor: they decide in which order sums are rounded */
 } an_train_identity;
 
 /* How images become inputs: (pixels - mean_image) * scale. */

@@ -31,7 +31,7 @@ int an_schedule_parse_epochs(an_schedule *schedule, const char *text)
 
 static int epochs_passed(const an_schedule *schedule, uint64_t step)
 {
-    uint64_t epoch = schedule->steps_per_epoch ? step / schedule->steps_per_epoch : 0;
+    uint64_t epoch = an_epochs_done(&schedule->span, step);
     int passed = 0;
     while (passed < schedule->epoch_count && epoch >= (uint64_t)schedule->epochs[passed])
         passed++;

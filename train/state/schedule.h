@@ -7,11 +7,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/epochs/epochs.h"
+
 #define AN_SCHEDULE_STEPS_MAX 16
 
 typedef enum {
     AN_SCHEDULE_CONSTANT,
-    AN_SCHEDULE_STEPS,   /* divided at the start of given epochs */
+    AN_SCHEDULE_STEPS,   /* divided after given epochs, at the first step that begins in the next one */
     AN_SCHEDULE_PLATEAU, /* divided when validation stops improving (the paper) */
     AN_SCHEDULE_COSINE,  /* from rate to 0 over the whole run, as half a cosine */
     AN_SCHEDULE_POLY     /* the same as a power of the share that is left: rate * (1 - step / total_steps)^power */
@@ -23,10 +25,10 @@ typedef struct {
     double divisor;                    /* steps, plateau: 10 in the paper */
     int epochs[AN_SCHEDULE_STEPS_MAX]; /* steps: ascending */
     int epoch_count;
-    int patience;  /* plateau: epochs without improvement before a division */
-    int drops_max; /* plateau: divisions at most; 3 in the paper */
-    double power;  /* poly */
-    uint64_t steps_per_epoch;
+    int patience;          /* plateau: epochs without improvement before a division */
+    int drops_max;         /* plateau: divisions at most; 3 in the paper */
+    double power;          /* poly */
+    an_epochs span;        /* steps: when an epoch begins */
     uint64_t total_steps;  /* cosine, poly: over how many steps the rate falls, wherever the run may stop before */
     uint64_t warmup_steps; /* the first steps multiply the rate by 1/n, 2/n, ... n/n; 0: no warm-up */
 } an_schedule;

@@ -34,9 +34,9 @@ typedef struct {
     double device_idle; /* share of the time, by the devices' own clocks, that they had no work; negative: no clock */
     double device_copy; /* the part of device_idle in which images were being copied to them */
     double wait;        /* share of the time spent waiting for data, 0..1 */
-    double seconds;     /* train: left until the end, with validations (loop/pace.h); validation, saved: how long it took */
-    double held;        /* saved: seconds that training stood still for it */
-    bool best;          /* validation: the highest top-1 so far */
+    double seconds; /* train: left until the end, with validations (loop/pace.h); validation, saved: how long it took */
+    double held;    /* saved: seconds that training stood still for it */
+    bool best;      /* validation: the highest top-1 so far */
     const char *text;
 } an_train_event;
 

@@ -104,7 +104,7 @@ static void an_epoch_decoded_there_is_the_host_s(void **state)
 {
     (void)state;
     an_loader_options o = bytes_options(AN_DECODE_DEVICE);
-    o.drop_last = false;
+    o.last = AN_LAST_SHORT;
     compare_epoch(o);
     o.dataset = coef.dataset;
     compare_epoch(o);

@@ -1,0 +1,81 @@
+/* Which positions of which epoch a batch is made of, and how many batches there are. */
+#include "augment/loader_private.h"
+
+/* A step's images are dealt out to the ranks in order, a batch to each. */
+an_loader_span an_loader_span_of(const an_loader *l, uint64_t batch)
+{
+    const an_loader_options *o = &l->options;
+    uint64_t number = l->first + batch, epoch = an_epochs_done(&l->epochs, number);
+    uint64_t first = an_epochs_offset(&l->epochs, number) + (uint64_t)o->rank * o->batch;
+    an_loader_span span = {.epoch = epoch,
+                           .step = number - an_epochs_steps(&l->epochs, epoch),
+                           .first = first,
+                           .count = o->batch,
+                           .last = an_epochs_done(&l->epochs, number + 1) > epoch || batch + 1 == l->total};
+    uint64_t over = first + o->batch > l->count ? first + o->batch - l->count : 0;
+    if (over > o->batch)
+        over = o->batch;
+    if (o->last == AN_LAST_CARRY && !(o->epochs && epoch + 1 == o->first_epoch + o->epochs))
+        span.carried = (uint32_t)over;
+    else
+        span.count -= (uint32_t)over;
+    return span;
+}
+
+/* With AN_LAST_SHORT an epoch's last step may have a batch for some ranks only: for the others it is none. */
+static an_epochs rank_epochs(const an_loader_options *o, uint64_t records)
+{
+    an_epochs epochs = {.images = records, .batch = (uint64_t)o->batch * o->world, .last = o->last};
+    uint64_t rest = records % epochs.batch;
+    if (o->last == AN_LAST_SHORT && rest <= (uint64_t)o->rank * o->batch)
+        epochs.images -= rest;
+    return epochs;
+}
+
+/* Whether every epoch has a step. Of epochs that end, a rank may have none. */
+static int check_steps(const an_loader *l)
+{
+    const an_loader_options *o = &l->options;
+    bool filled = l->count >= l->epochs.batch;
+    bool some = o->last == AN_LAST_SHORT && (o->epochs > 0 || an_epochs_steps(&l->epochs, 1) > 0);
+    if (filled || some)
+        return AN_OK;
+    return an_error(AN_EINVAL, "dataset '%s': %llu records do not fill a batch of %u for each of %u ranks",
+                    an_dataset_path(o->dataset), (unsigned long long)l->count, o->batch, o->world);
+}
+
+/* Batches of this rank up to the end of the last epoch. */
+static int count_batches(an_loader *l)
+{
+    const an_loader_options *o = &l->options;
+    uint64_t epochs, end = UINT64_MAX;
+    l->total = UINT64_MAX;
+    if (o->epochs == 0)
+        return AN_OK;
+    if (!__builtin_add_overflow(o->first_epoch, o->epochs, &epochs))
+        end = an_epochs_steps(&l->epochs, epochs);
+    if (end == UINT64_MAX)
+        return an_error(AN_EINVAL, "%llu epochs are more than can be counted", (unsigned long long)o->epochs);
+    l->total = end - l->first;
+    if (l->total > 0 && o->last == AN_LAST_CARRY && an_loader_span_of(l, l->total - 1).count == 0)
+        l->total--; /* the last step's images are all of other ranks */
+    return AN_OK;
+}
+
+int an_loader_plan_epochs(an_loader *l)
+{
+    const an_loader_options *o = &l->options;
+    l->epochs = rank_epochs(o, l->count);
+    int rc = check_steps(l);
+    if (rc)
+        return rc;
+    uint64_t begin = an_epochs_steps(&l->epochs, o->first_epoch);
+    uint64_t steps = an_epochs_steps(&l->epochs, o->first_epoch + 1) - begin;
+    if (o->first_epoch == UINT64_MAX || begin > UINT64_MAX / 2)
+        return an_error(AN_EINVAL, "epoch %llu is more than can be counted", (unsigned long long)o->first_epoch);
+    if (o->first_step > steps)
+        return an_error(AN_EINVAL, "step %llu is beyond the %llu of an epoch", (unsigned long long)o->first_step,
+                        (unsigned long long)steps);
+    l->first = begin + o->first_step;
+    return count_batches(l);
+}
