@@ -175,7 +175,7 @@ static int steps_until_told(an_guard *guard, double loss, int most)
 static void test_guard_tells_once(void **state)
 {
     (void)state;
-    an_guard guard = an_guard_make(10);
+    an_guard guard = an_guard_make(10, log(10));
     assert_int_equal(steps_until_told(&guard, log(10) * 1.005, 10000), AN_GUARD_FLAT);
     assert_int_equal(steps_until_told(&guard, log(10), 10000), 0);
     char text[1024];
@@ -186,18 +186,54 @@ static void test_guard_tells_once(void **state)
     an_guard_explain(&guard, &(an_guard_setting){.rate = 0.01}, text, sizeof(text));
     assert_null(strstr(text, "--init he"));
     assert_non_null(strstr(text, "--overfit 50"));
-    an_guard_explain(&guard, &(an_guard_setting){.paper_init = true, .overfit = true}, text, sizeof(text));
+    an_guard_explain(&guard, &(an_guard_setting){.paper_init = true, .overfit = 50}, text, sizeof(text));
     assert_null(strstr(text, "--overfit"));
+}
+
+/* A network that has only learned how frequent the classes are guesses, too. */
+static void test_guard_knows_unequal_classes(void **state)
+{
+    (void)state;
+    const uint64_t equal[] = {7, 7, 7, 7}, unequal[] = {2, 1, 1, 0};
+    char text[1024];
+    assert_float_equal(an_guard_guessing(equal, 4), log(4), 1e-12);
+    assert_float_equal(an_guard_guessing(unequal, 4), 1.5 * log(2), 1e-12);
+    an_guard guard = an_guard_make(4, 1.5 * log(2));
+    assert_int_equal(steps_until_told(&guard, 1.5 * log(2) * 0.995, 10000), AN_GUARD_FLAT);
+    an_guard_explain(&guard, &(an_guard_setting){.rate = 0.01}, text, sizeof(text));
+    assert_non_null(strstr(text, "at the entropy of the labels = 1.040"));
+    guard = an_guard_make(4, 1.5 * log(2));
+    assert_int_equal(steps_until_told(&guard, log(4), 10000), AN_GUARD_FLAT);
+    an_guard_explain(&guard, &(an_guard_setting){.rate = 0.01}, text, sizeof(text));
+    assert_non_null(strstr(text, "at ln(4) = 1.386"));
+    guard = an_guard_make(4, 1.5 * log(2));
+    assert_int_equal(steps_until_told(&guard, 1.2, 10000), 0); /* on its way from one to the other */
+}
+
+static void test_overfit_is_judged(void **state)
+{
+    (void)state;
+    char text[512];
+    an_guard_setting setting = {.paper_init = true, .overfit = 50, .rate = 0.02};
+    assert_true(an_guard_judge_overfit(&setting, 0.98, text, sizeof(text)));
+    assert_string_equal(text, "the network has learned 98 % of its 50 images by heart, as one that works does");
+    assert_false(an_guard_judge_overfit(&setting, 0.14, text, sizeof(text)));
+    assert_non_null(strstr(text, "only 14 % of its 50 images"));
+    assert_non_null(strstr(text, "--init he"));
+    assert_non_null(strstr(text, "--rate 0.02"));
+    setting.paper_init = false;
+    assert_false(an_guard_judge_overfit(&setting, 0.14, text, sizeof(text)));
+    assert_null(strstr(text, "--init he"));
 }
 
 static void test_guard_is_quiet_when_it_learns(void **state)
 {
     (void)state;
-    an_guard guard = an_guard_make(10);
+    an_guard guard = an_guard_make(10, log(10));
     assert_int_equal(steps_until_told(&guard, log(10), AN_GUARD_FLAT - AN_GUARD_WINDOW), 0);
     assert_int_equal(steps_until_told(&guard, log(10) * 0.8, AN_GUARD_WINDOW), 0); /* leaves */
     assert_int_equal(steps_until_told(&guard, log(10), 10000), AN_GUARD_FLAT);     /* and comes back */
-    guard = an_guard_make(10);
+    guard = an_guard_make(10, log(10));
     assert_int_equal(steps_until_told(&guard, 1.0, 10000), 0);
 }
 
@@ -213,6 +249,8 @@ int main(void)
         cmocka_unit_test(test_pace),
         cmocka_unit_test(test_cosine_and_constant),
         cmocka_unit_test(test_guard_tells_once),
+        cmocka_unit_test(test_guard_knows_unequal_classes),
+        cmocka_unit_test(test_overfit_is_judged),
         cmocka_unit_test(test_guard_is_quiet_when_it_learns),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

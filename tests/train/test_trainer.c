@@ -149,6 +149,13 @@ static void test_learns_a_few_images_by_heart(void **state)
     listener l = {0};
     assert_int_equal(train(&config, &l), AN_OK);
     assert_true(l.top1 == 1.0);
+    assert_int_equal(l.warnings, 0);
+    assert_non_null(strstr(l.note, "learned 100 % of its 6 images"));
+    config.rate = 1e-9;
+    config.epochs = 1;
+    assert_int_equal(train(&config, &l), AN_OK);
+    assert_int_equal(l.warnings, 1);
+    assert_non_null(strstr(l.warning, "learned only"));
 }
 
 /* Whether this processor can train in bf16. */

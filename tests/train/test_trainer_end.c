@@ -146,7 +146,7 @@ static void test_what_needs_a_validation_set(void **state)
     config.rate_drops = 3;
     config.overfit = 6; /* it validates on these */
     assert_int_equal(train(&config, &l), AN_OK);
-    assert_int_equal(l.warnings, 0);
+    assert_null(strstr(l.warning, "schedule plateau"));
 }
 
 /* Each time that the rate falls is told: by plateau, and at an epoch of schedule steps, whether it is validated or not.

@@ -1,7 +1,6 @@
 #include "train/loop/trainer_private.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +25,11 @@
  * is there; the run ends only when the last one is.
  *
  * Numbers that only appear in events and summaries are not part of the state. */
+
+static an_guard_setting setting_of(const an_trainer *t, double rate)
+{
+    return (an_guard_setting){t->config->init == AN_INIT_PAPER, t->config->overfit, rate};
+}
 
 static int train_batch(an_trainer *t, const an_batch *batch)
 {
@@ -55,7 +59,7 @@ static int train_batch(an_trainer *t, const an_batch *batch)
     if (!an_guard_observe(&t->guard, result.loss))
         return AN_OK;
     char text[1024];
-    an_guard_setting setting = {t->config->init == AN_INIT_PAPER, t->config->overfit > 0, sgd.rate};
+    an_guard_setting setting = setting_of(t, sgd.rate);
     an_guard_explain(&t->guard, &setting, text, sizeof(text));
     return an_trainer_tell_text(t, AN_EVENT_WARNING, text);
 }
@@ -136,6 +140,17 @@ static int save_if_due(an_trainer *t)
     return rc;
 }
 
+/* What --overfit was meant to find out. */
+static int tell_overfit(an_trainer *t)
+{
+    char text[512];
+    if (!t->config->overfit || !t->summary.images)
+        return AN_OK;
+    an_guard_setting setting = setting_of(t, t->config->rate);
+    bool sound = an_guard_judge_overfit(&setting, t->validated_top1, text, sizeof(text));
+    return an_trainer_tell_text(t, sound ? AN_EVENT_NOTE : AN_EVENT_WARNING, text);
+}
+
 /* After the last step: validate if it did not end an epoch. Neither the schedule nor the state sees the result, so a
  * run that --steps ended here goes on as if it had not been. */
 static int finish(an_trainer *t)
@@ -146,6 +161,8 @@ static int finish(an_trainer *t)
         an_evaluation result;
         rc = an_trainer_validate(t, &result, &best);
     }
+    if (!rc)
+        rc = tell_overfit(t);
     if (!rc && (best || t->saved_step != t->state.step || !t->saved_any))
         rc = an_trainer_save(t, best, false);
     return rc;
@@ -257,50 +274,4 @@ void an_trainer_free(an_trainer *t)
     an_profile_close(&t->profile);
     an_session_close(&t->session);
     free(t);
-}
-
-void an_trainer_summary(an_trainer *t, an_train_summary *out)
-{
-    *out = t->summary;
-    out->step = t->state.step;
-    out->total_steps = t->session.total_steps;
-    out->epochs = an_epochs_at(&t->session.epochs, t->state.step);
-    if (t->state.best_top1 >= out->best_top1) {
-        out->best_top1 = t->state.best_top1;
-        out->best_step = t->state.best_step;
-    }
-    an_loader_stats_get(t->loader, &out->loader);
-    an_starvation whole = {.seconds = out->training_seconds,
-                           .waited = out->wait_seconds,
-                           .held = out->saving_seconds,
-                           .loader = out->loader};
-    out->starvation = an_trainer_starved(t, &whole, t->starvation, sizeof t->starvation) ? t->starvation : NULL;
-}
-
-int an_trainer_profile(an_trainer *t, an_buffer *out)
-{
-    return an_profile_print(&t->profile, t->config->batch, out);
-}
-
-int an_trainer_describe(an_trainer *t, an_buffer *out)
-{
-    int rc = an_session_describe(&t->session, out);
-    if (!rc && t->saver && an_saver_memory(t->saver))
-        rc =
-            an_buffer_printf(out, "checkpoints %.0f MB of memory, from which they are written while training goes on\n",
-                             (double)an_saver_memory(t->saver) * 1e-6);
-    if (!rc && an_loader_note(t->loader))
-        rc = an_buffer_printf(out, "            %s\n", an_loader_note(t->loader));
-    if (rc)
-        return rc;
-    if (an_trainer_gives_up(t))
-        return an_buffer_printf(out, "from        step %" PRIu64 ": nothing is left to do, --stop-after %d ended it\n",
-                                t->state.step, t->config->stop_after);
-    if (t->state.step >= t->session.total_steps)
-        return an_buffer_printf(
-            out, "from        step %" PRIu64 ": nothing is left to do, --epochs and --steps end at %" PRIu64 "\n",
-            t->state.step, t->session.total_steps);
-    double each = an_epochs_each(&t->session.epochs);
-    return an_buffer_printf(out, "from        step %" PRIu64 " to %" PRIu64 ", %.*f an epoch\n", t->state.step,
-                            t->session.total_steps, each == floor(each) ? 0 : 2, each);
 }

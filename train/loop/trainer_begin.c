@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/cpu.h"
@@ -217,6 +218,21 @@ static int tell_notes(an_trainer *t)
     return rc;
 }
 
+static int make_guard(an_trainer *t)
+{
+    const an_train_data *data = &t->session.data;
+    const an_index_entry *index = an_dataset_index(data->training);
+    uint64_t count = data->subset ? data->subset_count : an_dataset_count(data->training);
+    uint64_t *of_class = calloc((size_t)data->classes, sizeof(*of_class));
+    if (!of_class)
+        return an_error(AN_ENOMEM, "out of memory for %d classes", data->classes);
+    for (uint64_t i = 0; i < count; i++)
+        of_class[index[data->subset ? data->subset[i] : i].label]++;
+    t->guard = an_guard_make(data->classes, an_guard_guessing(of_class, data->classes));
+    free(of_class);
+    return AN_OK;
+}
+
 /* What needs a validation set: stopping early, and schedule plateau, whose rate never falls without. */
 static int check_validation(an_trainer *t)
 {
@@ -269,7 +285,9 @@ int an_trainer_prepare(an_trainer *t, const char *training, const char *validati
     rc = start(t);
     if (rc)
         return rc;
-    t->guard = an_guard_make(t->session.data.classes);
+    rc = make_guard(t);
+    if (rc)
+        return rc;
     t->watch = (an_starvation_watch){.period = AN_STARVATION_PERIOD};
     t->summary.first_step = t->profiled_step = t->state.step;
     rc = an_session_loader(&t->session, t->state.step, &t->loader);

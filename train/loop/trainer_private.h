@@ -1,5 +1,6 @@
 /* The trainer's state, shared by its parts: trainer.c (the loop), trainer_begin.c (what a run starts from),
- * trainer_validate.c (the end of an epoch), trainer_save.c (checkpoints) and trainer_tell.c (events). */
+ * trainer_validate.c (the end of an epoch), trainer_save.c (checkpoints) and trainer_tell.c (events,
+ * beginning and end in words). */
 #ifndef AN_TRAIN_LOOP_TRAINER_PRIVATE_H
 #define AN_TRAIN_LOOP_TRAINER_PRIVATE_H
 
@@ -47,6 +48,7 @@ struct an_trainer {
     bool refusal_told;     /* an_exec_replay_refusal was told */
     an_trainer_window window;
     an_pace pace;
+    double validated_top1;               /* of the last validation, after validated_step */
     uint64_t saved_step, validated_step; /* saved: the checkpoint's writing may still be under way */
     bool saved_any;
     double held_seconds;       /* how long the last one held this thread */

@@ -110,6 +110,7 @@ int an_trainer_validate(an_trainer *t, an_evaluation *out, bool *best)
         t->summary.best_step = t->state.step;
     }
     t->validated_step = t->state.step;
+    t->validated_top1 = event.top1;
     return an_trainer_tell(t, &event);
 }
 
