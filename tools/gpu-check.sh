@@ -222,7 +222,7 @@ fi
     gpu_step "decoding alone, from and to the GPU's memory" 40 "$alone" "$bench" "$coef"
 
 batches=${BATCHES:-128 512} cases=''
-common="--network $network --crop $crop --batch ${batches%% *} --rate 0.0001" # a rate at which no network diverges: speed is measured
+common="--network $network --crop $crop --batch ${batches%% *} --rate 0.0001 --schedule constant" # a rate at which no network diverges: speed is measured
 for batch in $batches; do
     for precision in bf16 tf32 fp32; do
         cases="$cases $precision:$batch"

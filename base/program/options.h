@@ -3,7 +3,8 @@
  * and --version without a row; the help states ranges, choices, defaults and exit codes by itself. For the main thread,
  * before others start.
  *
- * An option is given once: a second time on the command line, or in one file, is an error. For unknown names the
+ * An option that stands twice on a command line has its last value, as scripts rely on, and a warning says so if the
+ * values differ. Twice in one file is an error. For unknown names the
  * message suggests what may have been meant: the name that other programs' word stands for, or the nearest one.
  *
  *     static const an_option options[] = {
@@ -58,6 +59,7 @@ typedef struct {
         *epilogue; /* last, likewise; may be NULL: "Examples:\n  $ an-ingest ...". Exit codes come by themselves */
     const an_option *options;
     int arguments_min, arguments_max; /* positional; max -1: any number */
+    bool silent;                      /* parse without warnings: for a command line that is parsed a second time */
 } an_options;
 
 /* Fill target with the initial values. Fails only on a table that contradicts itself (AN_EINTERNAL). */

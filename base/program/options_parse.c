@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/program/log.h"
 #include "base/program/options_private.h"
 
 enum { KEY_USAGE = 1 << 20, KEY_VERSION }; /* beyond every row's key */
@@ -13,7 +14,7 @@ enum { KEY_USAGE = 1 << 20, KEY_VERSION }; /* beyond every row's key */
 typedef struct {
     struct option *longs;
     char *shorts;
-    bool *given; /* for each row: it was there already */
+    const char **given; /* for each row the value that was there before; NULL: none was */
 } syntax;
 
 static void syntax_free(syntax *s)
@@ -95,20 +96,20 @@ static int missing_value(const an_options *spec)
     return rc;
 }
 
-static int set_option(const an_options *spec, const an_option *option, bool *given, void *target)
+static int set_option(const an_options *spec, const an_option *option, const char **given, void *target)
 {
-    bool *before = &given[option - spec->options];
-    if (*before)
-        return an_error(AN_EINVAL, "option '--%s' is given twice: give it once", option->name);
-    *before = true;
-    int rc = an_options_assign(option, target, option->type == AN_OPTION_FLAG ? "true" : optarg, "--");
+    const char **before = &given[option - spec->options], *value = option->type == AN_OPTION_FLAG ? "true" : optarg;
+    int rc = an_options_assign(option, target, value, "--");
     if (rc)
         return rc;
+    if (*before && strcmp(*before, value) != 0 && !spec->silent)
+        an_log(AN_LOG_WARNING, "option '--%s' is given twice: '%s' counts, not '%s'", option->name, value, *before);
+    *before = value;
     an_options_set_origin(option, target, AN_ORIGIN_COMMAND_LINE);
     return AN_OK;
 }
 
-static int take(const an_options *spec, int key, char **argv, bool *given, void *target)
+static int take(const an_options *spec, int key, char **argv, const char **given, void *target)
 {
     switch (key) {
     case 'h':

@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/program/log.h"
 #include "base/program/options.h"
 #include "base/program/version.h"
 #include "base/version.h"
@@ -237,14 +238,45 @@ static void test_unknown_names_suggest_others(void **state)
     }
 }
 
-static void test_options_are_given_once(void **state)
+/* What a child that parses a command line writes to standard error. */
+static void warned(const an_options *by, char *const *words, int count, char *output, size_t size)
+{
+    int ends[2], status;
+    assert_int_equal(pipe(ends), 0);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        config c;
+        dup2(ends[1], STDERR_FILENO);
+        an_log_init("an-test", AN_LOG_WARNING);
+        int rc = an_options_init(&spec, &c);
+        if (!rc)
+            rc = an_options_parse(by, count, (char **)words, &c, NULL);
+        _exit(rc || c.size != 65 ? 99 : 0);
+    }
+    close(ends[1]);
+    ssize_t used = read(ends[0], output, size - 1);
+    assert_true(used >= 0);
+    output[used] = '\0';
+    close(ends[0]);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void test_the_last_value_counts_with_a_warning(void **state)
 {
     (void)state;
-    config c;
-    assert_refused(PARSE(&c, NULL, "a", "--size=64", "--size=64"), "option '--size' is given twice: give it once");
-    assert_refused(PARSE(&c, NULL, "a", "-s64", "--seed=1", "--siz=65"),
-                   "option '--size' is given twice: give it once");
-    assert_refused(PARSE(&c, NULL, "a", "-qq"), "option '--quiet' is given twice: give it once");
+    char program[] = "an-test", a[] = "a", long_form[] = "--size=64", key[] = "-s65", flag[] = "-qq", text[1024];
+    char *const differ[] = {program, a, long_form, flag, key, NULL}, *const same[] = {program, a, key, flag, key, NULL};
+    warned(&spec, differ, 5, text, sizeof text);
+    assert_string_equal(text, "an-test: warning: option '--size' is given twice: '65' counts, not '64'\n");
+    warned(&spec, same, 5, text, sizeof text);
+    assert_string_equal(text, "");
+    an_options silent = spec;
+    silent.silent = true;
+    warned(&silent, differ, 5, text, sizeof text);
+    assert_string_equal(text, "");
 }
 
 /* Of the initial value, a file's and the command line's the last one counts, and the target knows which it was. */
@@ -531,7 +563,7 @@ int main(void)
         cmocka_unit_test(test_bad_values),
         cmocka_unit_test(test_bad_options),
         cmocka_unit_test(test_unknown_names_suggest_others),
-        cmocka_unit_test(test_options_are_given_once),
+        cmocka_unit_test(test_the_last_value_counts_with_a_warning),
         cmocka_unit_test(test_values_know_their_origin),
         cmocka_unit_test(test_help),
         cmocka_unit_test(test_help_that_cannot_be_written),

@@ -353,6 +353,13 @@ class Show(Trained):
         self.fails(1, "nowhere", "neighbors", "-f", self.root / "nowhere/f", *common)
         self.assertIn(NAMES[0], (self.root / "names.tsv").read_text())
 
+    def test_report_of_a_run_that_steps_ended(self):
+        page, folder = self.out("page.html"), self.root / "short"
+        self.addCleanup(shutil.rmtree, folder)
+        run("an-train", "--recipe", self.root / "relu/recipe.txt", "--run", folder, "--epochs", 2, "--steps", 4, self.root / "train")
+        run("an-show", "report", folder, self.root / "val", "-o", page)
+        self.assertIn("--run again --epochs 2 --steps 4 ", page.read_text())
+
     def test_report(self):
         page, again = self.out("1.html"), self.out("2.html")
         run("an-show", "report", self.root / "relu", self.root / "val", "--mistakes", 24, "-o", page)
@@ -370,6 +377,7 @@ class Show(Trained):
         step = measured["step"]
         self.assertIn(f"of the weights after step {step} (epoch {step / 6:.3g}), those with the best validation", text)
         self.assertIn("<b>12</b><span>steps in all", text)
+        self.assertIn("--run again --epochs 2 --steps 12 ", text)
         self.assertIn(f"{self.root / 'train'} VALIDATION</pre>", text)  # the evaluated set may be any
         self.assertNotIn("training set itself", text)
         run("an-show", "report", self.root / "relu", self.root / "train", "-o", page)

@@ -39,11 +39,13 @@ static int parse(int argc, char **argv, an_train_config *config, char ***argumen
     const char *recipe = config->recipe;
     if (rc || !recipe)
         return rc;
+    an_options again = spec;
+    again.silent = true;
     rc = an_options_init(&spec, config);
     if (!rc)
         rc = an_options_read_file(&spec, recipe, config);
     if (!rc)
-        rc = an_options_parse(&spec, argc, argv, config, arguments);
+        rc = an_options_parse(&again, argc, argv, config, arguments);
     return rc;
 }
 

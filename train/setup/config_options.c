@@ -42,8 +42,7 @@ const an_option an_train_options[] = {
      .metavar = "FILE",
      .offset = FIELD(recipe),
      .not_in_files = true,
-     .help = "read options from FILE (name = value lines) first: those given here take precedence. Each is given once, "
-             "in FILE and here"},
+     .help = "read options from FILE (name = value lines, each name once) first: those given here take precedence"},
     {.name = "resume",
      .type = AN_OPTION_STRING,
      .metavar = "auto|FILE",

@@ -155,8 +155,9 @@ static void reproduce_write(an_report_writer *w)
         shell_word(w, (char *)path.data);
     an_buffer_free(&path);
     bool validated = w->page->history->curves[AN_CURVE_VALIDATION_ERROR].count > 0;
-    an_report_put(w, " --run again --epochs %.0f --steps %" PRIu64, epochs_of(w->page->history, identity->total_steps),
-                  identity->total_steps);
+    const an_history *h = w->page->history;
+    double steps = h->steps > 0 ? h->steps : (double)identity->total_steps; /* as far as it went */
+    an_report_put(w, " --run again --epochs %.0f --steps %.0f", epochs_of(h, identity->total_steps), steps);
     shell_word(w, identity->dataset);
     an_report_put(
         w, validated
