@@ -292,6 +292,22 @@ static void test_many_runs(void **state)
     an_buffer_free(&svg);
 }
 
+/* A mean of the last points lies before the end of the run; the axis does not. */
+static void test_the_axis_reaches_the_end(void **state)
+{
+    (void)state;
+    const an_point points[] = {{0, 1}, {39.9, 2}};
+    an_series series = {.points = points, .count = 2};
+    an_chart chart = chart_of(&series);
+    an_buffer svg = chart_svg(&chart);
+    assert_null(strstr(text_of(&svg), ">40<"));
+    an_buffer_free(&svg);
+    chart.least_end = 40;
+    svg = chart_svg(&chart);
+    assert_non_null(strstr(text_of(&svg), ">40<"));
+    an_buffer_free(&svg);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -306,6 +322,7 @@ int main(void)
         cmocka_unit_test(test_a_legend_is_not_cut),
         cmocka_unit_test(test_colours_differ),
         cmocka_unit_test(test_many_runs),
+        cmocka_unit_test(test_the_axis_reaches_the_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

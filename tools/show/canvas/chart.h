@@ -21,6 +21,7 @@ typedef struct {
     const char *y_format; /* of numbers at the axis: "%g %%"; not used where it is logarithmic */
     bool logarithmic;     /* y, over six powers of ten at most; lower points are left out, and those at or below 0 */
     double least_top;     /* the y axis reaches at least this value; 0: as far as the data */
+    double least_end;     /* the same of the x axis */
     const an_series *series;
     int count;
     const an_legend_entry *legend; /* NULL: none */
@@ -29,6 +30,10 @@ typedef struct {
 
 /* Height includes the legend. */
 void an_chart_draw(an_canvas *canvas, const an_chart *chart, double x, double y, double width, double height);
+
+/* From one number at an axis to the next: 1, 2 or 5 times a power of ten, so that about wanted of them fill the range.
+ */
+double an_chart_tick_step(double range, double wanted);
 
 /* Each y becomes the mean of those at most width / 2 away in x. out may not be in. */
 void an_chart_smooth(const an_point *in, int count, double width, an_point *out);

@@ -83,6 +83,7 @@ static void runs_chart(an_canvas *c, const an_history *runs, int count, an_serie
     an_chart chart = from->chart;
     double most = longest(runs, count);
     chart.x_label = "epochs";
+    chart.least_end = most; /* also where the last points were averaged */
     chart.series = space;
     chart.legend = legend;
     chart.entries = entries;
@@ -193,6 +194,7 @@ int an_curves_chart(an_canvas **out, an_canvas_kind kind, const an_history *run,
                                       {"validation", {an_palette_series(1), 1.3, 1, AN_DASH_SHORT}, true}};
     an_chart chart = from->chart;
     chart.x_label = "epochs";
+    chart.least_end = run->epochs;
     chart.series = series;
     chart.count = both ? 2 : 1;
     chart.legend = legend;
