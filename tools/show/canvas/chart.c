@@ -211,7 +211,7 @@ static void dots_draw(const plot *p, const an_series *s, const an_point *at, int
     const an_point *last = NULL;
     for (int i = count - 1; i >= 0 && (s->dotted || count == 1); i--)
         if (!last || hypot(last->x - at[i].x, last->y - at[i].y) >= DOT_ROOM) {
-            an_canvas_dot(p->canvas, at[i].x, at[i].y, 2.6, s->colour);
+            an_mark_draw(p->canvas, s->mark, at[i].x, at[i].y, s->colour);
             last = &at[i];
         }
     if (s->ended && count) {

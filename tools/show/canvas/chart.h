@@ -10,7 +10,8 @@ typedef struct {
     an_dash dash;
     const an_point *points; /* x rising; y finite */
     int count;
-    bool dotted;   /* thinner, with dots at points, as many as leave room between them; the last always has one */
+    bool dotted; /* thinner, with marks at points, as many as leave room between them; the last always has one */
+    an_mark mark;
     bool stepping; /* each y holds from the point before it on; the first from x = 0 on */
     bool ended;    /* a ring around the last point */
     double smooth; /* y is averaged over this much of x, and the points themselves are a pale line behind; 0: not */
