@@ -51,6 +51,8 @@ static void print_json(const an_train_event *event)
 static void print_text(const an_train_event *event)
 {
     switch (event->kind) {
+    case AN_EVENT_START:
+        break; /* an_trainer_describe says it in words */
     case AN_EVENT_TRAIN:
         print_train(event);
         break;

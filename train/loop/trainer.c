@@ -187,6 +187,8 @@ int an_trainer_run(an_trainer *t)
     if (rc == AN_STOPPED)
         rc = stop(t);
     rc = an_trainer_settle_last(t, rc);
+    if (!rc && t->board)
+        rc = an_board_end(t->board, t->state.step);
     an_trainer_profile_take(t);
     t->summary.seconds = an_clock_seconds_since(start);
     return rc;

@@ -244,6 +244,9 @@ int an_trainer_prepare(an_trainer *t, const char *training, const char *validati
     rc = open_records(t);
     if (rc)
         return rc;
+    rc = an_trainer_tell_start(t);
+    if (rc)
+        return rc;
     rc = an_trainer_saver_make(t);
     if (rc || !t->config->profile)
         return rc;

@@ -1,5 +1,6 @@
 /* The trainer's state, shared by its parts: trainer.c (the loop), trainer_begin.c (what a run starts from),
- * trainer_validate.c (the end of an epoch), trainer_save.c (checkpoints) and trainer_tell.c (events). */
+ * trainer_validate.c (the end of an epoch), trainer_save.c (checkpoints) and trainer_tell.c (events), trainer_start.c
+ * (the first one). */
 #ifndef AN_TRAIN_LOOP_TRAINER_PRIVATE_H
 #define AN_TRAIN_LOOP_TRAINER_PRIVATE_H
 
@@ -62,6 +63,9 @@ int an_trainer_prepare(an_trainer *t, const char *training, const char *validati
 int an_trainer_tell_at(an_trainer *t, uint64_t step, an_train_event *event);
 int an_trainer_tell(an_trainer *t, an_train_event *event); /* at the present step */
 int an_trainer_tell_text(an_trainer *t, an_event_kind kind, const char *text);
+
+/* Tell program, machine, data and recipe: the first event that this process adds to the run's records. */
+int an_trainer_tell_start(an_trainer *t);
 
 /* After what is no training, such as a checkpoint: neither the host's clock nor the devices' count it. */
 void an_trainer_window_start(an_trainer *t);
