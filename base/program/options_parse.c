@@ -98,7 +98,7 @@ static int missing_value(const an_options *spec)
 static int set_option(const an_options *spec, const an_option *option, bool *given, void *target)
 {
     bool *before = &given[option - spec->options];
-    if (*before)
+    if (*before && option->type != AN_OPTION_LIST)
         return an_error(AN_EINVAL, "option '--%s' is given twice: give it once", option->name);
     *before = true;
     int rc = an_options_assign(option, target, option->type == AN_OPTION_FLAG ? "true" : optarg, "--");
