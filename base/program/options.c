@@ -1,5 +1,5 @@
 /* Sets single options of a table from text. options_parse.c reads command lines, options_file.c reads and writes files,
- * options_help.c writes help. */
+ * options_help.c writes help, options_suggest.c knows what unknown names may mean. */
 #include "base/program/options.h"
 
 #include <ctype.h>
@@ -93,6 +93,16 @@ static int keep_string(const char *text, const char **out)
     return AN_OK;
 }
 
+static int list_add(const char *text, an_option_list *list)
+{
+    if (list->count == AN_OPTION_LIST_MAX)
+        return AN_EINVAL;
+    int rc = keep_string(text, &list->items[list->count]);
+    if (!rc)
+        list->count++;
+    return rc;
+}
+
 static int parse_value(const an_option *option, void *target, const char *text)
 {
     switch (option->type) {
@@ -108,6 +118,8 @@ static int parse_value(const an_option *option, void *target, const char *text)
         return keep_string(text, field(option, target));
     case AN_OPTION_CHOICE:
         return parse_choice(option, text, field(option, target));
+    case AN_OPTION_LIST:
+        return list_add(text, field(option, target));
     }
     return an_error(AN_EINTERNAL, "option '%s' has no known type", option->name);
 }
@@ -115,6 +127,8 @@ static int parse_value(const an_option *option, void *target, const char *text)
 static int describe_range(const an_option *option, an_buffer *out)
 {
     double type_max = option->type == AN_OPTION_INT ? INT_MAX : option->type == AN_OPTION_UINT64 ? 0x1p63 : 1e300;
+    if (option->type == AN_OPTION_LIST)
+        return an_buffer_printf(out, "at most %d times", AN_OPTION_LIST_MAX);
     if (option->min == 0 && option->max == 0)
         return AN_OK;
     if (option->max >= type_max)
@@ -143,6 +157,7 @@ static const char *expected(const an_option *option)
     case AN_OPTION_DOUBLE:
         return "a number";
     case AN_OPTION_STRING:
+    case AN_OPTION_LIST:
         return "text";
     case AN_OPTION_CHOICE:
         return "one of";
@@ -164,7 +179,7 @@ int an_options_assign(const an_option *option, void *target, const char *text, c
     return rc;
 }
 
-static const an_option *find(const an_options *spec, const char *name)
+const an_option *an_options_find(const an_options *spec, const char *name)
 {
     for (const an_option *option = spec->options; !an_options_is_last(option); option++)
         if (!option->heading && strcmp(option->name, name) == 0)
@@ -177,20 +192,36 @@ bool an_options_is_last(const an_option *option)
     return !option->heading && !option->name;
 }
 
+size_t an_options_rows(const an_options *spec)
+{
+    size_t rows = 0;
+    while (!an_options_is_last(&spec->options[rows]))
+        rows++;
+    return rows;
+}
+
+void an_options_set_origin(const an_option *option, void *target, an_option_origin origin)
+{
+    if (option->origin)
+        *(an_option_origin *)(void *)((char *)target + option->origin) = origin;
+}
+
 static bool contradicts_itself(const an_options *spec, const an_option *option)
 {
     for (const an_option *other = spec->options; other != option; other++)
         if (!other->heading && (strcmp(other->name, option->name) == 0 || (option->key && other->key == option->key)))
             return true;
     return option->key == 'h' || !option->help || option->min > option->max ||
+           (option->type == AN_OPTION_LIST && (option->initial || !option->not_in_files)) ||
            (option->type == AN_OPTION_CHOICE && (!option->choices || !option->choices[0]));
 }
 
 static void zero(const an_option *option, void *target)
 {
-    static const size_t sizes[] = {
-        [AN_OPTION_FLAG] = sizeof(bool),     [AN_OPTION_INT] = sizeof(int),       [AN_OPTION_UINT64] = sizeof(uint64_t),
-        [AN_OPTION_DOUBLE] = sizeof(double), [AN_OPTION_STRING] = sizeof(char *), [AN_OPTION_CHOICE] = sizeof(int)};
+    static const size_t sizes[] = {[AN_OPTION_FLAG] = sizeof(bool),          [AN_OPTION_INT] = sizeof(int),
+                                   [AN_OPTION_UINT64] = sizeof(uint64_t),    [AN_OPTION_DOUBLE] = sizeof(double),
+                                   [AN_OPTION_STRING] = sizeof(char *),      [AN_OPTION_CHOICE] = sizeof(int),
+                                   [AN_OPTION_LIST] = sizeof(an_option_list)};
     memset(field(option, target), 0, sizes[option->type]);
 }
 
@@ -203,6 +234,7 @@ int an_options_init(const an_options *spec, void *target)
             return an_error(AN_EINTERNAL, "options of %s: the entry of '%s' contradicts itself", spec->program,
                             option->name);
         zero(option, target);
+        an_options_set_origin(option, target, AN_ORIGIN_INITIAL);
         if (option->initial && an_options_assign(option, target, option->initial, ""))
             return an_error_prefix(AN_EINTERNAL, "options of %s", spec->program);
     }
@@ -211,10 +243,16 @@ int an_options_init(const an_options *spec, void *target)
 
 int an_options_set(const an_options *spec, void *target, const char *name, const char *value, const char *where)
 {
-    const an_option *option = find(spec, name);
+    const an_option *option = an_options_find(spec, name);
+    int rc;
     if (!option)
-        return an_error(AN_EINVAL, "%s: unknown option '%s'; '%s --help' lists the options", where, name,
-                        spec->program);
-    int rc = an_options_assign(option, target, value, "");
-    return rc ? an_error_prefix(rc, "%s", where) : AN_OK;
+        rc = an_options_unknown(spec, name, "");
+    else if (option->not_in_files)
+        rc = an_error(AN_EINVAL, "'%s' has no effect in a file: give --%s on the command line", name, name);
+    else
+        rc = an_options_assign(option, target, value, "");
+    if (rc)
+        return an_error_prefix(rc, "%s", where);
+    an_options_set_origin(option, target, AN_ORIGIN_FILE);
+    return AN_OK;
 }

@@ -129,6 +129,7 @@ static int try_out(const an_train_config *config, char **arguments)
     if (session.notes.size)
         an_log(AN_LOG_WARNING, "%.*s", (int)session.notes.size - 1, (const char *)session.notes.data);
     rc = config->dry_run ? dry_run(&session) : find_rate(&session, config->find_rate);
+    an_log_lines(AN_LOG_WARNING, (const char *)session.doubts.data, session.doubts.size);
     an_session_close(&session);
     return rc;
 }

@@ -65,12 +65,12 @@ static int choose_subset(an_train_data *data, uint64_t wanted)
     return AN_OK;
 }
 
-static double unit_scale(const an_statistics *statistics)
+double an_train_input_scale(const an_statistics *statistics, an_scale_kind kind)
 {
     double deviation = 0;
     for (int c = 0; c < 3; c++)
         deviation += statistics->deviation[c] / 3;
-    return deviation > 0 ? 1.0 / deviation : 1.0;
+    return kind == AN_SCALE_UNIT && deviation > 0 ? 1.0 / deviation : 1.0;
 }
 
 /* mean_image is what --mean subtracts: the mean image, its mean colour everywhere, or zero. */
@@ -78,7 +78,7 @@ int an_train_input_derive(const an_statistics *s, const an_train_config *config,
 {
     size_t values = (size_t)s->side * s->side * 3;
     out->side = s->side;
-    out->scale = an_train_config_scale(config) == AN_SCALE_UNIT ? unit_scale(s) : 1.0;
+    out->scale = an_train_input_scale(s, an_train_config_scale(config));
     out->mean_image = calloc(values, sizeof(float));
     if (!out->mean_image)
         return an_error(AN_ENOMEM, "out of memory for the mean image");

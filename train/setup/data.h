@@ -32,6 +32,9 @@ void an_train_data_close(an_train_data *data); /* zeroed is fine */
  */
 int an_train_input_derive(const an_statistics *statistics, const an_train_config *config, an_train_input *out);
 
+/* The factor of that kind, which is not AUTO, for a training set with these statistics. */
+double an_train_input_scale(const an_statistics *statistics, an_scale_kind kind);
+
 /* JSON array of a dataset's class ids, escaped as state/text.h says; the caller frees it. */
 int an_train_class_ids(const an_dataset *dataset, char **out);
 

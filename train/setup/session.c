@@ -191,14 +191,9 @@ void an_session_close(an_session *session)
     an_choices_free(&session->choices);
     an_buffer_free(&session->notes);
     an_buffer_free(&session->remarks);
+    an_buffer_free(&session->origin);
+    an_buffer_free(&session->doubts);
     an_train_data_close(&session->data);
-}
-
-int an_session_start_weights(an_session *s)
-{
-    if (s->config->weights)
-        return an_checkpoint_load_weights(s->config->weights, s->exec);
-    return an_init_parameters(s->exec, (an_init_kind)s->config->init, s->config->seed);
 }
 
 int an_session_loader(const an_session *s, uint64_t step, an_loader **out)
