@@ -120,6 +120,21 @@ static void test_every_event_has_its_time(void **state)
     }
 }
 
+/* Where there are several validation sets, by names of any bytes. */
+static void test_validation_names_its_set(void **state)
+{
+    (void)state;
+    an_train_event event = {.kind = AN_EVENT_VALIDATION, .step = 3, .top1 = 0.5};
+    json_t *object = formatted(&event);
+    assert_null(json_object_get(object, "set"));
+    json_decref(object);
+    event.set = "b/v\xe9";
+    object = formatted(&event);
+    assert_string_equal(json_string_value(json_object_get(object, "set")), "b/v\\xe9");
+    assert_true(json_number_value(json_object_get(object, "top1")) == 0.5);
+    json_decref(object);
+}
+
 static void write_start(const char *path, uint64_t step, const char *version)
 {
     an_metrics *metrics;
@@ -192,6 +207,7 @@ int main(void)
         cmocka_unit_test(test_start_says_how_numbers_came_about),
         cmocka_unit_test(test_start_leaves_out_what_is_not_known),
         cmocka_unit_test(test_every_event_has_its_time),
+        cmocka_unit_test(test_validation_names_its_set),
         cmocka_unit_test(test_start_takes_the_place_of_one_at_the_same_step),
         cmocka_unit_test(test_files_of_older_versions),
     };

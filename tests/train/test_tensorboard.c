@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "tests/train/fixture.h"
+#include "train/watch/board.h"
 #include "train/watch/filters.h"
 #include "train/watch/hparams.h"
 #include "train/watch/tensorboard.h"
@@ -240,6 +241,35 @@ static void test_hparams(void **state)
     an_buffer_free(&bytes);
 }
 
+static bool has_tag(const an_buffer *bytes, const char *tag)
+{
+    return memmem(bytes->data, bytes->size, tag, strlen(tag)) != NULL;
+}
+
+/* A set alone is "validation", several have curves each. */
+static void test_validation_sets(void **state)
+{
+    (void)state;
+    an_tensorboard *board;
+    an_buffer bytes = {0};
+    const char *folder = fixture_path(&files, "sets");
+    an_train_event event = {.kind = AN_EVENT_VALIDATION, .step = 1};
+    assert_int_equal(an_tensorboard_open(&board, folder, 0), AN_OK);
+    assert_int_equal(an_board_event(board, &event), AN_OK);
+    event.set = "b/v\xe9";
+    assert_int_equal(an_board_event(board, &event), AN_OK);
+    an_tensorboard_close(board);
+    read_only_file(folder, &bytes);
+    const char *const tags[] = {"loss", "top-1", "top-5"};
+    for (int i = 0; i < 3; i++) {
+        char one[64], two[64];
+        snprintf(one, sizeof(one), "validation/%s", tags[i]);
+        snprintf(two, sizeof(two), "validation/b/v\\xe9/%s", tags[i]);
+        assert_true(has_tag(&bytes, one) && has_tag(&bytes, two));
+    }
+    an_buffer_free(&bytes);
+}
+
 static const uint8_t *pixel(const an_filter_sheet *sheet, uint32_t x, uint32_t y)
 {
     return sheet->rgb + 3 * ((size_t)y * sheet->width + x);
@@ -289,6 +319,7 @@ int main(void)
         cmocka_unit_test(test_crc32c),
         cmocka_unit_test(test_records),
         cmocka_unit_test(test_hparams),
+        cmocka_unit_test(test_validation_sets),
         cmocka_unit_test(test_filters_are_enlarged),
         cmocka_unit_test(test_unwritable_folder),
     };

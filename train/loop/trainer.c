@@ -194,8 +194,8 @@ int an_trainer_run(an_trainer *t)
     return rc;
 }
 
-int an_trainer_create(an_trainer **out, const an_train_config *config, const char *training, const char *validation,
-                      const an_train_observer *observer)
+int an_trainer_create(an_trainer **out, const an_train_config *config, const char *training,
+                      const char *const *validations, const an_train_observer *observer)
 {
     an_trainer *t = calloc(1, sizeof(*t));
     if (!t)
@@ -203,7 +203,7 @@ int an_trainer_create(an_trainer **out, const an_train_config *config, const cha
     t->own = *config;
     t->config = &t->own;
     t->observer = observer;
-    int rc = an_trainer_prepare(t, training, validation);
+    int rc = an_trainer_prepare(t, training, validations);
     if (rc) {
         an_trainer_free(t);
         return rc;

@@ -228,10 +228,10 @@ static int tell_origin(an_trainer *t)
     return rc ? rc : tell_lines(t, &t->session.doubts);
 }
 
-int an_trainer_prepare(an_trainer *t, const char *training, const char *validation)
+int an_trainer_prepare(an_trainer *t, const char *training, const char *const *validations)
 {
     an_stop_at_once(true); /* reading data and weights, and measuring kernels, takes long and leaves nothing behind */
-    int rc = an_session_open(&t->session, t->config, training, validation);
+    int rc = an_session_open(&t->session, t->config, training, validations);
     if (rc)
         return rc;
     rc = tell_lines(t, &t->session.notes);

@@ -29,7 +29,7 @@ struct an_trainer {
     const an_train_observer *observer;
     an_session session;
     an_loader *loader;
-    an_loader *viewer;     /* of the images to validate on: see trainer_validate.c; NULL: not open */
+    an_loader *viewer;     /* of the first set to validate on: see trainer_validate.c; NULL: not open */
     bool viewer_tried;     /* opening it ahead of time has been tried, with or without success */
     an_batch ahead;        /* the next step's batch, if it was ready in time to be sent ahead; else lease 0 */
     an_run *run;           /* NULL without --run */
@@ -57,7 +57,7 @@ struct an_trainer {
 
 /* Open everything a run needs. The trainer is zeroed but for config and observer; an_trainer_free frees what is left of
  * it after a failure. */
-int an_trainer_prepare(an_trainer *t, const char *training, const char *validation);
+int an_trainer_prepare(an_trainer *t, const char *training, const char *const *validations);
 
 /* Fill in the event's step, total and epoch, and tell it to the observer, the run's metrics and TensorBoard. */
 int an_trainer_tell_at(an_trainer *t, uint64_t step, an_train_event *event);
@@ -93,6 +93,7 @@ bool an_trainer_can_validate(const an_trainer *t); /* it has images for that */
 uint64_t an_trainer_next_validation(const an_trainer *t);
 /* If a validation comes near, start to load its images. To be called after each step. */
 void an_trainer_prime(an_trainer *t);
+/* Look at all sets and tell them; out: of the first, which decides. */
 int an_trainer_validate(an_trainer *t, an_evaluation *out);
 
 /* With --profile: add the layers' times since the last call. */

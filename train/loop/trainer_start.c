@@ -17,7 +17,9 @@ int an_trainer_tell_start(an_trainer *t)
     int rc = an_exec_accelerators(t->session.exec, &accelerators);
     if (!rc)
         rc = an_buffer_append(&accelerators, "", 1);
-    an_start_dataset validation = data->validation ? dataset_of(data->validation) : (an_start_dataset){0};
+    an_start_dataset validations[AN_TRAIN_SETS_MAX];
+    for (int i = 0; i < data->set_count; i++)
+        validations[i] = dataset_of(data->sets[i].dataset);
     an_train_start start = {.version = AN_VERSION,
                             .commit = an_version_commit(),
                             .processor = an_cpu_describe(),
@@ -26,8 +28,8 @@ int an_trainer_tell_start(an_trainer *t)
                             .compute_threads = t->session.compute_threads,
                             .loader_threads = t->session.loader_threads,
                             .training = dataset_of(data->training),
-                            .validation = &validation,
-                            .validations = data->validation ? 1 : 0,
+                            .validation = validations,
+                            .validations = data->set_count,
                             .weights = t->config->weights,
                             .checkpoint = t->checkpoint[0] ? t->checkpoint : NULL,
                             .recipe = (const char *)t->recipe.data};

@@ -26,10 +26,11 @@ typedef struct {
     uint64_t total_steps;
 } an_session;
 
-/* validation may be NULL. config must outlive the session. AN_EIO where the machine lacks what a device or the
- * precision needs; the message says what. It reads data and measures kernels, which takes seconds and leaves nothing
- * behind: programs call it under an_stop_at_once. */
-int an_session_open(an_session *out, const an_train_config *config, const char *training, const char *validation);
+/* validations: sets to validate on, NULL-terminated; NULL: none. config must outlive the session. AN_EIO where the
+ * machine lacks what a device or the precision needs; the message says what. It reads data and measures kernels, which
+ * takes seconds and leaves nothing behind: programs call it under an_stop_at_once. */
+int an_session_open(an_session *out, const an_train_config *config, const char *training,
+                    const char *const *validations);
 void an_session_close(an_session *session); /* zeroed is fine */
 
 /* Count epochs and total_steps anew: config's --last has changed. */

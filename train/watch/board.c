@@ -1,10 +1,12 @@
 #include "train/watch/board.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/text/utf8.h"
 #include "train/watch/filters.h"
 #include "train/watch/hparams.h"
 
@@ -21,6 +23,26 @@ static int write_scalars(an_tensorboard *board, uint64_t step, const scalar *sca
     return rc;
 }
 
+/* "validation/top-1", or where there are several sets "validation/NAME/top-1". */
+static int write_validation(an_tensorboard *board, const an_train_event *e)
+{
+    const scalar values[] = {{"loss", e->loss}, {"top-1", e->top1}, {"top-5", e->top5}};
+    an_buffer tag = {0};
+    int rc = AN_OK;
+    for (size_t i = 0; !rc && i < sizeof(values) / sizeof(values[0]); i++) {
+        tag.size = 0;
+        rc = an_buffer_printf(&tag, "validation/");
+        if (!rc && e->set)
+            rc = an_utf8_escape(e->set, strlen(e->set), &tag); /* strings of Protobuf are UTF-8 */
+        if (!rc)
+            rc = an_buffer_printf(&tag, "%s%s", e->set ? "/" : "", values[i].tag);
+        if (!rc)
+            rc = an_tensorboard_scalar(board, e->step, (const char *)tag.data, values[i].value);
+    }
+    an_buffer_free(&tag);
+    return rc;
+}
+
 int an_board_event(an_tensorboard *board, const an_train_event *e)
 {
     const scalar training[] = {{"training/loss", e->loss},
@@ -29,12 +51,10 @@ int an_board_event(an_tensorboard *board, const an_train_event *e)
                                {"rate", e->rate},
                                {"speed/images per second", e->images_per_second},
                                {"speed/wait for data", e->wait}};
-    const scalar validation[] = {
-        {"validation/loss", e->loss}, {"validation/top-1", e->top1}, {"validation/top-5", e->top5}};
     if (e->kind == AN_EVENT_TRAIN)
         return write_scalars(board, e->step, training, sizeof(training) / sizeof(training[0]));
     if (e->kind == AN_EVENT_VALIDATION)
-        return write_scalars(board, e->step, validation, sizeof(validation) / sizeof(validation[0]));
+        return write_validation(board, e);
     if (e->kind == AN_EVENT_START)
         return an_hparams_start(board, e->step, e->time_ns, e->start);
     return AN_OK;

@@ -35,6 +35,17 @@ static json_t *describe_training(const an_train_event *e)
     return object;
 }
 
+static json_t *describe_validation(const an_train_event *e)
+{
+    json_t *object = json_pack("{s:s, s:I, s:f, s:f, s:f, s:f, s:f, s:b}", "type", kinds[e->kind], "step",
+                               (json_int_t)e->step, "epoch", e->epoch, "loss", e->loss, "top1", e->top1, "top5",
+                               e->top5, "seconds", e->seconds, "best", (int)e->best);
+    if (!object || !e->set || !json_object_set_new(object, "set", an_text_json(e->set, strlen(e->set))))
+        return object;
+    json_decref(object);
+    return NULL;
+}
+
 /* Texts quote paths. A new reference that is NULL makes json_pack fail. */
 static json_t *describe_text(const an_train_event *e)
 {
@@ -65,9 +76,7 @@ static json_t *describe(const an_train_event *e)
     case AN_EVENT_TRAIN:
         return describe_training(e);
     case AN_EVENT_VALIDATION:
-        return json_pack("{s:s, s:I, s:f, s:f, s:f, s:f, s:f, s:b}", "type", kinds[e->kind], "step",
-                         (json_int_t)e->step, "epoch", e->epoch, "loss", e->loss, "top1", e->top1, "top5", e->top5,
-                         "seconds", e->seconds, "best", (int)e->best);
+        return describe_validation(e);
     case AN_EVENT_SAVED:
     case AN_EVENT_NOTE:
     case AN_EVENT_WARNING:

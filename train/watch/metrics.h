@@ -40,6 +40,7 @@ typedef struct {
     double seconds;     /* train: left until the end at this pace; validation, saved: how long it took */
     double held;        /* saved: seconds that training stood still for it */
     bool best;          /* validation: the highest top-1 so far */
+    const char *set;    /* validation: name of the set, any bytes, where there are several; else NULL */
     uint64_t time_ns;   /* when it happened, since 1970, UTC; 0: not known */
     const char *text;
     const an_train_start *start;
