@@ -161,6 +161,114 @@ static void test_impossible_combinations(void **state)
     defaults(&config);
     config.rate_epochs = "3,2";
     refused(&config, "--rate-epochs");
+    defaults(&config);
+    config.stop_after = config.patience = 3; /* the rate would never fall */
+    refused(&config, "--patience 3");
+    config.stop_after = 4;
+    assert_int_equal(an_train_config_check(&config), AN_OK);
+    config.stop_after = 1;
+    config.schedule = AN_SCHEDULE_COSINE;
+    assert_int_equal(an_train_config_check(&config), AN_OK);
+}
+
+/* Parse lines as a recipe and then words as a command line, as the program does. */
+static void parse(an_train_config *config, const char *lines, const char *const *words)
+{
+    static const an_options whole = {.program = "an-train", .options = an_train_options, .arguments_max = 1};
+    char *argv[8], program[] = "an-train";
+    int argc = 1;
+    argv[0] = program;
+    for (; words[argc - 1]; argc++)
+        argv[argc] = (char *)words[argc - 1];
+    argv[argc] = NULL;
+    const char *path = fixture_path(&files, "recipe");
+    fixture_write(path, lines, strlen(lines));
+    defaults(config);
+    assert_int_equal(an_options_read_file(&whole, path, config), AN_OK);
+    assert_int_equal(an_options_parse(&whole, argc, argv, config, NULL), AN_OK);
+    an_train_config_imply(config);
+}
+
+#define PARSE(config, lines, ...) parse(config, lines, (const char *const[]){__VA_ARGS__, NULL})
+
+/* --overfit decides what is given nowhere, or only in a recipe that was written for another run. */
+static void test_overfit_implies(void **state)
+{
+    (void)state;
+    an_train_config config;
+    PARSE(&config, "", "--overfit=50");
+    assert_int_equal(config.batch, 50);
+    assert_int_equal(config.schedule, AN_SCHEDULE_CONSTANT);
+    assert_int_equal(config.epochs, 300);
+    assert_int_equal(config.validate_every, 100);
+    assert_int_equal(config.save_every, 0);
+    assert_int_equal(an_train_config_check(&config), AN_OK);
+    PARSE(&config, "batch = 16\nschedule = steps\nvalidate-every = 2\nsave-every = 7\nepochs = 9\n", "--overfit=50");
+    assert_int_equal(config.batch, 16); /* small enough */
+    assert_int_equal(config.schedule, AN_SCHEDULE_CONSTANT);
+    assert_int_equal(config.epochs, 96); /* of three steps and a rest */
+    assert_int_equal(config.validate_every, 32);
+    assert_int_equal(config.save_every, 0);
+}
+
+static void test_overfit_implies_nothing_against_the_user(void **state)
+{
+    (void)state;
+    an_train_config config;
+    PARSE(&config, "", "--overfit=50", "-b60", "--schedule=cosine", "--epochs=7", "--validate-every=3",
+          "--save-every=5");
+    assert_int_equal(config.batch, 60);
+    assert_int_equal(config.schedule, AN_SCHEDULE_COSINE);
+    assert_int_equal(config.epochs, 7);
+    assert_int_equal(config.validate_every, 3);
+    assert_int_equal(config.save_every, 5);
+    assert_int_equal(an_train_config_check(&config), AN_EINVAL);
+    /* a recipe that overfits says what it wants */
+    PARSE(&config, "overfit = 50\nbatch = 25\nschedule = plateau\n", "--validate-every=3");
+    assert_int_equal(config.batch, 25);
+    assert_int_equal(config.schedule, AN_SCHEDULE_PLATEAU);
+    assert_int_equal(config.validate_every, 3);
+    assert_int_equal(config.epochs, 150);
+    PARSE(&config, "schedule = steps\n", "--batch=100");
+    assert_int_equal(config.schedule, AN_SCHEDULE_STEPS);
+    assert_int_equal(config.epochs, 90);
+    assert_int_equal(config.batch, 100);
+}
+
+/* What was used stands in the recipe, and read from there it implies the same. */
+static void test_overfit_is_written_as_used(void **state)
+{
+    (void)state;
+    an_train_config config, again;
+    an_buffer text = {0}, second = {0};
+    PARSE(&config, "schedule = steps\n", "--overfit=40", "--rate=0.02");
+    recipe(&config, &text);
+    PARSE(&again, (char *)text.data, "--quiet");
+    assert_string_equal(recipe(&again, &second), (char *)text.data);
+    assert_int_equal(again.epochs, config.epochs);
+    assert_int_equal(again.save_every, 0);
+    an_buffer_free(&text);
+    an_buffer_free(&second);
+}
+
+static void test_warmup_in_epochs(void **state)
+{
+    (void)state;
+    an_train_config config;
+    an_schedule schedule;
+    static const struct {
+        double epochs;
+        an_last_kind last;
+        uint64_t steps;
+    } cases[] = {{0, AN_LAST_CARRY, 0},   {1, AN_LAST_DROP, 7},   {0.5, AN_LAST_DROP, 4}, {0.001, AN_LAST_DROP, 1},
+                 {2.5, AN_LAST_DROP, 18}, {2, AN_LAST_SHORT, 16}, {2, AN_LAST_CARRY, 15}};
+    defaults(&config);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        config.warmup_epochs = cases[i].epochs;
+        an_epochs epochs = {.images = 29, .batch = 4, .last = cases[i].last};
+        assert_int_equal(an_train_config_schedule(&config, &epochs, 70, &schedule), AN_OK);
+        assert_int_equal(schedule.warmup_steps, cases[i].steps);
+    }
 }
 
 static void test_options_without_effect_are_named(void **state)
@@ -333,6 +441,10 @@ int main(void)
         cmocka_unit_test(test_older_recipes_get_what_they_meant),
         cmocka_unit_test(test_a_recipe_says_what_auto_stands_for),
         cmocka_unit_test(test_impossible_combinations),
+        cmocka_unit_test(test_overfit_implies),
+        cmocka_unit_test(test_overfit_implies_nothing_against_the_user),
+        cmocka_unit_test(test_overfit_is_written_as_used),
+        cmocka_unit_test(test_warmup_in_epochs),
         cmocka_unit_test(test_options_without_effect_are_named),
         cmocka_unit_test(test_scale_follows_initialisation),
         cmocka_unit_test(test_metrics_read_as_if_never_interrupted),

@@ -17,7 +17,6 @@
 #include "base/program/stop.h"
 #include "tests/train/fixture.h"
 #include "train/loop/evaluate.h"
-#include "train/loop/find_rate.h"
 #include "train/loop/predictions.h"
 #include "train/setup/session.h"
 #include "train/watch/profile.h"
@@ -262,34 +261,6 @@ static void test_confusion(void **state)
     an_confusion_free(&confusion);
 }
 
-static void test_rate_is_chosen_before_the_explosion(void **state)
-{
-    (void)state;
-    const an_rate_point points[] = {{0.001, 3}, {0.01, 2}, {0.03, 1.5}, {0.1, 5}};
-    assert_float_equal(an_find_rate_choose(points, 4, 10), 0.01, 1e-12);
-    const an_rate_point flat[] = {{0.001, 3}, {0.01, 3}, {0.03, 2.99}};
-    assert_true(an_find_rate_choose(flat, 3, 1000) == 0);
-    assert_true(an_find_rate_choose(flat, 0, 1000) == 0);
-    const an_rate_point dying[] = {{0.001, 4}, {0.01, 3}, {0.03, 2.31}, {0.1, 2.33}}; /* ln(10) = 2.303 */
-    assert_true(an_find_rate_choose(dying, 4, 10) == 0);
-    assert_float_equal(an_find_rate_at(0, 100), AN_FIND_RATE_MIN, 1e-18);
-    assert_float_equal(an_find_rate_at(99, 100), AN_FIND_RATE_MAX, 1e-9);
-}
-
-static void test_find_rate_walks_upwards(void **state)
-{
-    (void)state;
-    enum { STEPS = 60 };
-    an_rate_point points[STEPS];
-    int count = 0;
-    double best = 0;
-    assert_int_equal(an_find_rate(&session, STEPS, points, &count, &best), AN_OK);
-    assert_true(count > 10 && count <= STEPS); /* ends early where the loss explodes */
-    for (int i = 1; i < count; i++)
-        assert_true(points[i].rate > points[i - 1].rate && isfinite(points[i].loss));
-    assert_true(best >= 0 && best < AN_FIND_RATE_MAX / 3);
-}
-
 static void test_dry_run_tells_parameters_and_speed(void **state)
 {
     (void)state;
@@ -384,8 +355,6 @@ int main(void)
         cmocka_unit_test(test_outputs_that_are_not_finite_have_no_accuracy),
         cmocka_unit_test(test_how_images_of_any_side_are_seen),
         cmocka_unit_test(test_confusion),
-        cmocka_unit_test(test_rate_is_chosen_before_the_explosion),
-        cmocka_unit_test(test_find_rate_walks_upwards),
         cmocka_unit_test(test_dry_run_tells_parameters_and_speed),
         cmocka_unit_test(test_dry_run_as_json),
         cmocka_unit_test(test_profile_table),

@@ -253,6 +253,23 @@ static void test_the_next_validation(void **state)
     }
 }
 
+/* With the one after the last step, if that ends no epoch that is validated. */
+static void test_validations_that_are_left(void **state)
+{
+    (void)state;
+    an_train_config config = {.validate_every = 3};
+    an_dataset *any = (an_dataset *)&config; /* only that there is one matters */
+    an_trainer t = {.config = &config, .session = {.epochs = {100, 1, AN_LAST_DROP}, .data = {.validation = any}}};
+    const uint64_t cases[][3] = {{750, 0, 3}, {750, 6, 1}, {900, 0, 3}, {900, 3, 2}, {900, 9, 0}, {1000, 9, 1}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        t.session.total_steps = cases[i][0];
+        t.state.epochs_closed = cases[i][1];
+        assert_int_equal(an_trainer_validations_left(&t), cases[i][2]);
+    }
+    t.session.data.validation = NULL;
+    assert_int_equal(an_trainer_validations_left(&t), 0);
+}
+
 static void test_nothing_is_opened_without_images(void **state)
 {
     (void)state;
@@ -297,6 +314,7 @@ int main(void)
         cmocka_unit_test(test_images_are_there_before_the_epoch_ends),
         cmocka_unit_test(test_it_is_opened_some_steps_before),
         cmocka_unit_test(test_the_next_validation),
+        cmocka_unit_test(test_validations_that_are_left),
         cmocka_unit_test(test_nothing_is_opened_without_images),
         cmocka_unit_test(test_a_failure_is_told_when_it_is_due),
     };

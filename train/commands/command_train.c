@@ -1,4 +1,3 @@
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -89,30 +88,27 @@ static int dry_run(an_session *session)
     return rc;
 }
 
-static const char *find_rate_remedy(const an_train_config *config)
+static int print_finding(const an_session *session, an_rate_finding *finding)
 {
-    enum { PLENTY = 200 };
-    if (config->find_rate < PLENTY)
-        return "try --find-lr 200";
-    return config->init == AN_INIT_PAPER ? "the network does not start (try --init he)" : "the network does not start";
+    an_buffer text = {0};
+    finding->classes = session->data.classes;
+    finding->paper_init = session->config->init == AN_INIT_PAPER && !session->config->weights;
+    int rc = session->config->json ? an_find_rate_print_json(finding, &text) : an_find_rate_print(finding, &text);
+    if (!rc)
+        an_print("%s", (const char *)text.data);
+    an_buffer_free(&text);
+    return rc;
 }
 
 static int find_rate(an_session *session, int steps)
 {
     an_rate_point *points = calloc((size_t)steps, sizeof(*points));
+    an_rate_finding finding = {.points = points, .steps = steps};
     if (!points)
         return an_error(AN_ENOMEM, "out of memory for --find-lr %d", steps);
-    int count;
-    double best;
-    int rc = an_find_rate(session, steps, points, &count, &best);
-    for (int i = 0; !rc && i < count; i++)
-        if (i % (steps / 20 + 1) == 0 || i == count - 1)
-            printf("rate %-10.3g  loss %.4f\n", points[i].rate, points[i].loss);
-    if (!rc && best > 0)
-        printf("\nuse --rate %.2g: a third of the rate at which the loss was lowest\n", best);
-    else if (!rc)
-        printf("\nthe loss never fell below that of guessing, ln(%d) = %.3f: %s\n", session->data.classes,
-               log(session->data.classes), find_rate_remedy(session->config));
+    int rc = an_find_rate(session, steps, points, &finding.count, &finding.choice);
+    if (!rc)
+        rc = print_finding(session, &finding);
     free(points);
     return rc;
 }
@@ -162,8 +158,10 @@ int an_train_command_train(int argc, char **argv)
     an_train_config config;
     char **arguments;
     int rc = parse(argc, argv, &config, &arguments);
-    if (!rc)
+    if (!rc) {
+        an_train_config_imply(&config);
         rc = an_train_config_check(&config);
+    }
     if (!rc)
         rc = config.dry_run || config.find_rate ? try_out(&config, arguments) : train(&config, arguments);
     return rc < 0 ? an_train_command_failed(rc) : an_error_exit_code(rc);

@@ -18,14 +18,22 @@ static int settled(int steps)
     return steps / 10;
 }
 
-double an_find_rate_choose(const an_rate_point *points, int count, int classes)
+an_rate_choice an_find_rate_choose(const an_rate_point *points, int count, int classes)
 {
     int first = settled(count), lowest = first;
+    if (count == 0)
+        return (an_rate_choice){.rate = 0};
     for (int i = first; i < count; i++)
         if (points[i].loss < points[lowest].loss)
             lowest = i;
-    bool fell = count > 0 && points[lowest].loss < 0.98 * fmin(points[first].loss, log(classes));
-    return fell ? points[lowest].rate / 3 : 0;
+    double guessing = log(classes), start = points[first].loss;
+    an_rate_choice choice = {.lowest = points[lowest].loss,
+                             .at = points[lowest].rate,
+                             .bar = fmin(start, guessing),
+                             .bar_is_guesses = guessing <= start};
+    if (choice.lowest < 0.98 * choice.bar)
+        choice.rate = choice.at / 3;
+    return choice;
 }
 
 /* One step at the given rate. AN_END if the loss is not finite. */
@@ -56,7 +64,7 @@ static int one_step(an_session *s, an_loader *loader, int number, double rate, d
                                              .bias_decay = s->config->bias_decay});
 }
 
-int an_find_rate(an_session *s, int steps, an_rate_point *points, int *count, double *best)
+int an_find_rate(an_session *s, int steps, an_rate_point *points, int *count, an_rate_choice *choice)
 {
     an_loader *loader = NULL;
     double smooth = 0, loss = 0, start = HUGE_VAL;
@@ -79,6 +87,6 @@ int an_find_rate(an_session *s, int steps, an_rate_point *points, int *count, do
             break;
     }
     an_loader_free(loader);
-    *best = an_find_rate_choose(points, *count, s->data.classes);
+    *choice = an_find_rate_choose(points, *count, s->data.classes);
     return rc == AN_END ? AN_OK : rc;
 }

@@ -3,9 +3,28 @@
 #include <math.h>
 #include <stdio.h>
 
-an_guard an_guard_make(int classes)
+#define NEARLY_ALL 0.95
+
+double an_guard_guessing(const uint64_t *images, int classes)
 {
-    return (an_guard){.classes = classes};
+    uint64_t all = 0;
+    double entropy = 0;
+    for (int i = 0; i < classes; i++)
+        all += images[i];
+    for (int i = 0; i < classes; i++)
+        if (images[i])
+            entropy += (double)images[i] / (double)all * log((double)all / (double)images[i]);
+    return entropy;
+}
+
+an_guard an_guard_make(int classes, double guessing)
+{
+    return (an_guard){.classes = classes, .guessing = guessing};
+}
+
+static bool near(double loss, double level)
+{
+    return fabs(loss - level) < 0.01 * level;
 }
 
 bool an_guard_observe(an_guard *guard, double loss)
@@ -14,8 +33,8 @@ bool an_guard_observe(an_guard *guard, double loss)
     if (++guard->in_window < AN_GUARD_WINDOW)
         return false;
     double chance = log(guard->classes), mean = guard->sum / AN_GUARD_WINDOW;
-    bool flat = fabs(mean - chance) < 0.01 * chance;
-    guard->flat_steps = flat ? guard->flat_steps + AN_GUARD_WINDOW : 0;
+    guard->level = near(mean, chance) ? chance : near(mean, guard->guessing) ? guard->guessing : 0;
+    guard->flat_steps = guard->level > 0 ? guard->flat_steps + AN_GUARD_WINDOW : 0;
     guard->sum = 0;
     guard->in_window = 0;
     if (guard->flat_steps < AN_GUARD_FLAT || guard->told)
@@ -24,15 +43,39 @@ bool an_guard_observe(an_guard *guard, double loss)
     return true;
 }
 
-void an_guard_explain(const an_guard *guard, bool paper_init, double rate, char *text, size_t size)
+static const char *cause(const an_guard_setting *setting)
 {
-    snprintf(
-        text, size,
-        "the loss has stayed at ln(%d) = %.3f, the loss of guessing, for %u steps: the network does not start. Likely "
-        "causes: %s; a rate too low or too high (now %g: try a third or three times of it); labels that do not "
-        "belong to the images (look with --overfit 50: a network that works learns them all)",
-        guard->classes, log(guard->classes), guard->flat_steps,
-        paper_init ? "the paper's initial weights let the signal die at small inputs (use --init he)"
-                   : "inputs far from unit deviation (use --input-scale unit)",
-        rate);
+    return setting->paper_init ? "the paper's initial weights let the signal die at small inputs (use --init he)"
+                               : "inputs far from unit deviation (use --input-scale unit)";
+}
+
+void an_guard_explain(const an_guard *guard, const an_guard_setting *setting, char *text, size_t size)
+{
+    char labels[192] = "", level[48] = "the entropy of the labels";
+    if (!setting->overfit)
+        snprintf(labels, sizeof(labels),
+                 "; labels that do not belong to the images (give the same command --overfit 50%s, and no --run: a "
+                 "network that works learns these images by heart)",
+                 setting->paper_init ? " --init he" : "");
+    if (guard->level != guard->guessing)
+        snprintf(level, sizeof(level), "ln(%d)", guard->classes);
+    snprintf(text, size,
+             "the loss has stayed at %s = %.3f, the loss of guessing, for %u steps: the network does not start. Likely "
+             "causes: %s; a rate too low or too high (now %g: try a third or three times of it)%s",
+             level, guard->level, guard->flat_steps, cause(setting), setting->rate, labels);
+}
+
+bool an_guard_judge_overfit(const an_guard_setting *setting, double top1, char *text, size_t size)
+{
+    bool sound = top1 >= NEARLY_ALL;
+    if (sound)
+        snprintf(text, size, "the network has learned %.0f %% of its %d images by heart, as one that works does",
+                 100 * top1, setting->overfit);
+    else
+        snprintf(text, size,
+                 "the network has learned only %.0f %% of its %d images by heart, where one that works learns nearly "
+                 "all. Likely causes: %s; a rate too low or too high (--rate %g: try a third or three times of it); "
+                 "too few --epochs, a rate that falls (use --schedule constant); the network itself",
+                 100 * top1, setting->overfit, cause(setting), setting->rate);
+    return sound;
 }

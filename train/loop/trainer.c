@@ -1,9 +1,9 @@
 #include "train/loop/trainer_private.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -25,6 +25,11 @@
  * is there; the run ends only when the last one is.
  *
  * Numbers that only appear in events and summaries are not part of the state. */
+
+static an_guard_setting setting_of(const an_trainer *t, double rate)
+{
+    return (an_guard_setting){t->config->init == AN_INIT_PAPER, t->config->overfit, rate};
+}
 
 static int train_batch(an_trainer *t, const an_batch *batch)
 {
@@ -54,7 +59,8 @@ static int train_batch(an_trainer *t, const an_batch *batch)
     if (!an_guard_observe(&t->guard, result.loss))
         return AN_OK;
     char text[1024];
-    an_guard_explain(&t->guard, t->config->init == AN_INIT_PAPER, sgd.rate, text, sizeof(text));
+    an_guard_setting setting = setting_of(t, sgd.rate);
+    an_guard_explain(&t->guard, &setting, text, sizeof(text));
     return an_trainer_tell_text(t, AN_EVENT_WARNING, text);
 }
 
@@ -134,17 +140,29 @@ static int save_if_due(an_trainer *t)
     return rc;
 }
 
-/* After the last step: validate if it did not end an epoch. The schedule does not see the result. */
+/* What --overfit was meant to find out. */
+static int tell_overfit(an_trainer *t)
+{
+    char text[512];
+    if (!t->config->overfit || !t->summary.images)
+        return AN_OK;
+    an_guard_setting setting = setting_of(t, t->config->rate);
+    bool sound = an_guard_judge_overfit(&setting, t->validated_top1, text, sizeof(text));
+    return an_trainer_tell_text(t, sound ? AN_EVENT_NOTE : AN_EVENT_WARNING, text);
+}
+
+/* After the last step: validate if it did not end an epoch. Neither the schedule nor the state sees the result, so a
+ * run that --steps ended here goes on as if it had not been. */
 static int finish(an_trainer *t)
 {
     bool best = false;
     int rc = an_trainer_tell_window(t);
     if (!rc && an_trainer_can_validate(t) && t->summary.images && t->validated_step != t->state.step) {
         an_evaluation result;
-        double before = t->state.best_top1;
-        rc = an_trainer_validate(t, &result);
-        best = t->state.best_top1 > before;
+        rc = an_trainer_validate(t, &result, &best);
     }
+    if (!rc)
+        rc = tell_overfit(t);
     if (!rc && (best || t->saved_step != t->state.step || !t->saved_any))
         rc = an_trainer_save(t, best, false);
     return rc;
@@ -158,6 +176,33 @@ static int stop(an_trainer *t)
     return rc ? rc : AN_STOPPED;
 }
 
+/* Tell how a run that a signal stopped goes on. Returns AN_STOPPED, or a failure. */
+static int tell_stop(an_trainer *t)
+{
+    const an_train_config *config = t->config;
+    char text[256];
+    const char *how = "nothing of it is kept: there was no --run FOLDER";
+    if (config->run && !config->resume)
+        how = "the same command with --resume auto continues";
+    else if (config->run && strcmp(config->resume, "auto") == 0)
+        how = "the same command continues";
+    else if (config->run)
+        how = "the same command with --resume auto, instead of from that file, continues";
+    snprintf(text, sizeof(text), "stopped at step %" PRIu64 " of %" PRIu64 ": %s", t->state.step,
+             t->session.total_steps, how);
+    int rc = an_trainer_tell_text(t, AN_EVENT_NOTE, text);
+    return rc ? rc : AN_STOPPED;
+}
+
+/* The steps since the last line, before a failure ends the run; returns that. */
+static int tell_rest(an_trainer *t, int rc)
+{
+    an_error_state first;
+    an_error_save(&first, rc);
+    (void)an_trainer_tell_window(t); /* if that fails too, the first failure is what is told */
+    return an_error_restore(&first);
+}
+
 static int loop(an_trainer *t)
 {
     int rc = AN_OK;
@@ -166,7 +211,7 @@ static int loop(an_trainer *t)
             return AN_STOPPED;
         if (an_trainer_epoch_is_due(t))
             rc = an_trainer_close_epoch(t);
-        else if (t->state.step < t->session.total_steps)
+        else if (!an_trainer_is_over(t))
             rc = step(t);
         else
             return finish(t);
@@ -186,9 +231,13 @@ int an_trainer_run(an_trainer *t)
     int rc = loop(t);
     if (rc == AN_STOPPED)
         rc = stop(t);
+    if (rc < 0)
+        rc = tell_rest(t, rc);
     rc = an_trainer_settle_last(t, rc);
     if (!rc && t->board)
         rc = an_board_end(t->board, t->state.step);
+    if (rc == AN_STOPPED)
+        rc = tell_stop(t);
     an_trainer_profile_take(t);
     t->summary.seconds = an_clock_seconds_since(start);
     return rc;
@@ -227,45 +276,4 @@ void an_trainer_free(an_trainer *t)
     an_profile_close(&t->profile);
     an_session_close(&t->session);
     free(t);
-}
-
-void an_trainer_summary(an_trainer *t, an_train_summary *out)
-{
-    *out = t->summary;
-    out->step = t->state.step;
-    out->total_steps = t->session.total_steps;
-    out->epochs = an_epochs_at(&t->session.epochs, t->state.step);
-    out->best_top1 = t->state.best_top1;
-    out->best_step = t->state.best_step;
-    an_loader_stats_get(t->loader, &out->loader);
-    an_starvation whole = {.seconds = out->training_seconds,
-                           .waited = out->wait_seconds,
-                           .held = out->saving_seconds,
-                           .loader = out->loader};
-    out->starvation = an_trainer_starved(t, &whole, t->starvation, sizeof t->starvation) ? t->starvation : NULL;
-}
-
-int an_trainer_profile(an_trainer *t, an_buffer *out)
-{
-    return an_profile_print(&t->profile, t->config->batch, out);
-}
-
-int an_trainer_describe(an_trainer *t, an_buffer *out)
-{
-    int rc = an_session_describe(&t->session, out);
-    if (!rc && t->saver && an_saver_memory(t->saver))
-        rc =
-            an_buffer_printf(out, "checkpoints %.0f MB of memory, from which they are written while training goes on\n",
-                             (double)an_saver_memory(t->saver) * 1e-6);
-    if (!rc && an_loader_note(t->loader))
-        rc = an_buffer_printf(out, "            %s\n", an_loader_note(t->loader));
-    if (rc)
-        return rc;
-    if (t->state.step >= t->session.total_steps)
-        return an_buffer_printf(
-            out, "from        step %" PRIu64 ": nothing is left to do, --epochs and --steps end at %" PRIu64 "\n",
-            t->state.step, t->session.total_steps);
-    double each = an_epochs_each(&t->session.epochs);
-    return an_buffer_printf(out, "from        step %" PRIu64 " to %" PRIu64 ", %.*f an epoch\n", t->state.step,
-                            t->session.total_steps, each == floor(each) ? 0 : 2, each);
 }

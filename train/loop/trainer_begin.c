@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/cpu.h"
@@ -24,13 +25,25 @@ static int refuse_other_recipe(const an_trainer *t, const an_checkpoint *c)
                       "'%s' was made with another recipe; give the same options, or another --run folder to "
                       "start anew:\n%.*s",
                       an_checkpoint_path(c), (int)difference.size - 1, (char *)difference.data);
-    else if (!rc && t->schedule.kind == AN_SCHEDULE_COSINE && theirs->total_steps != t->session.total_steps)
-        rc = an_error(AN_EINVAL,
-                      "'%s' was on its way to %" PRIu64 " steps, now it is %" PRIu64 ": a cosine schedule cannot "
-                      "change its length",
-                      an_checkpoint_path(c), theirs->total_steps, t->session.total_steps);
     an_buffer_free(&difference);
     return rc;
+}
+
+/* A schedule cannot change its length. It is that of all epochs, but earlier versions took --steps for it, if that was
+ * less: a run that one of them began goes on so, with the same --steps. */
+static int adopt_length(an_trainer *t, const an_checkpoint *c)
+{
+    uint64_t theirs = an_checkpoint_identity(c)->total_steps, ours = t->schedule.total_steps;
+    if (!an_schedule_has_length(&t->schedule) || theirs == ours)
+        return AN_OK;
+    if (theirs == t->config->steps) {
+        t->schedule.total_steps = t->identity.total_steps = theirs;
+        return AN_OK;
+    }
+    return an_error(AN_EINVAL,
+                    "'%s' was on its way to %" PRIu64 " steps, and these --epochs make %" PRIu64 ": a schedule that "
+                    "falls to 0 cannot change its length; --steps %" PRIu64 " ends the run where it was to end",
+                    an_checkpoint_path(c), theirs, ours, theirs);
 }
 
 static int refuse_other_data(const an_trainer *t, const an_checkpoint *c)
@@ -64,6 +77,9 @@ static int note_other_machine(an_trainer *t, const an_checkpoint *c)
 static int restore(an_trainer *t, an_checkpoint *c)
 {
     int rc = refuse_other_recipe(t, c);
+    if (rc)
+        return rc;
+    rc = adopt_length(t, c);
     if (rc)
         return rc;
     rc = refuse_other_data(t, c);
@@ -172,7 +188,7 @@ static int identify(an_trainer *t)
                                       .dataset = an_dataset_path(t->session.data.training),
                                       .fingerprint = an_dataset_fingerprint(t->session.data.training),
                                       .classes = t->session.data.class_ids,
-                                      .total_steps = t->session.total_steps,
+                                      .total_steps = t->session.all_steps,
                                       .machine = (const char *)t->machine.data};
     return rc;
 }
@@ -202,6 +218,39 @@ static int tell_lines(an_trainer *t, an_buffer *lines)
     return rc;
 }
 
+static int make_guard(an_trainer *t)
+{
+    const an_train_data *data = &t->session.data;
+    const an_index_entry *index = an_dataset_index(data->training);
+    uint64_t count = data->subset ? data->subset_count : an_dataset_count(data->training);
+    uint64_t *of_class = calloc((size_t)data->classes, sizeof(*of_class));
+    if (!of_class)
+        return an_error(AN_ENOMEM, "out of memory for %d classes", data->classes);
+    for (uint64_t i = 0; i < count; i++)
+        of_class[index[data->subset ? data->subset[i] : i].label]++;
+    t->guard = an_guard_make(data->classes, an_guard_guessing(of_class, data->classes));
+    free(of_class);
+    return AN_OK;
+}
+
+/* What needs a validation set: stopping early, and schedule plateau, whose rate never falls without. */
+static int check_validation(an_trainer *t)
+{
+    char text[256];
+    if (an_trainer_can_validate(t))
+        return AN_OK;
+    if (t->config->stop_after)
+        return an_error(AN_EINVAL, "--stop-after %d needs a validation set: name one behind the training set",
+                        t->config->stop_after);
+    if (t->schedule.kind != AN_SCHEDULE_PLATEAU || t->schedule.drops_max == 0)
+        return AN_OK;
+    snprintf(text, sizeof(text),
+             "schedule plateau divides the rate when validation stops improving, but there is no validation set: the "
+             "rate stays at %g; name a set, or give --schedule steps, cosine or constant",
+             t->schedule.rate);
+    return an_trainer_tell_text(t, AN_EVENT_WARNING, text);
+}
+
 /* What the run is, which depends on the checkpoint that it goes on from, and its first weights. */
 static int start(an_trainer *t)
 {
@@ -212,7 +261,9 @@ static int start(an_trainer *t)
     if (!rc)
         rc = identify(t);
     if (!rc)
-        rc = an_train_config_schedule(t->config, &t->session.epochs, t->session.total_steps, &t->schedule);
+        rc = an_train_config_schedule(t->config, &t->session.epochs, t->session.all_steps, &t->schedule);
+    if (!rc)
+        rc = check_validation(t);
     if (!rc)
         rc = begin(t, c);
     an_checkpoint_free(c);
@@ -243,7 +294,9 @@ int an_trainer_prepare(an_trainer *t, const char *training, const char *const *v
     rc = start(t);
     if (rc)
         return rc;
-    t->guard = an_guard_make(t->session.data.classes);
+    rc = make_guard(t);
+    if (rc)
+        return rc;
     t->watch = (an_starvation_watch){.period = AN_STARVATION_PERIOD};
     t->summary.first_step = t->profiled_step = t->state.step;
     rc = an_session_loader(&t->session, t->state.step, &t->loader);

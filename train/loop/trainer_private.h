@@ -1,6 +1,6 @@
 /* The trainer's state, shared by its parts: trainer.c (the loop), trainer_begin.c (what a run starts from),
- * trainer_validate.c (the end of an epoch), trainer_save.c (checkpoints) and trainer_tell.c (events), trainer_start.c
- * (the first one). */
+ * trainer_validate.c (the end of an epoch), trainer_save.c (checkpoints) and trainer_tell.c (events,
+ * beginning and end in words), trainer_start.c (the first event). */
 #ifndef AN_TRAIN_LOOP_TRAINER_PRIVATE_H
 #define AN_TRAIN_LOOP_TRAINER_PRIVATE_H
 
@@ -8,6 +8,7 @@
 
 #include "train/loop/evaluate.h"
 #include "train/loop/guard.h"
+#include "train/loop/pace.h"
 #include "train/loop/saver.h"
 #include "train/loop/starvation.h"
 #include "train/loop/trainer.h"
@@ -46,6 +47,8 @@ struct an_trainer {
     char starvation[1024]; /* what the summary says about it */
     bool refusal_told;     /* an_exec_replay_refusal was told */
     an_trainer_window window;
+    an_pace pace;
+    double validated_top1;               /* of the last validation, after validated_step */
     uint64_t saved_step, validated_step; /* saved: the checkpoint's writing may still be under way */
     bool saved_any;
     double held_seconds;       /* how long the last one held this thread */
@@ -88,13 +91,20 @@ int an_trainer_settle_last(an_trainer *t, int rc);
 bool an_trainer_epoch_is_due(const an_trainer *t); /* an epoch ended here and is not closed yet */
 int an_trainer_close_epoch(an_trainer *t);         /* tell its last line, validate, save */
 
+/* --stop-after: so many validations were in vain that the run ends here. */
+bool an_trainer_gives_up(const an_trainer *t);
+bool an_trainer_is_over(const an_trainer *t); /* no step is left to do */
+
 bool an_trainer_can_validate(const an_trainer *t); /* it has images for that */
 /* The step after which the next validation is due: one that this step does not end with. */
 uint64_t an_trainer_next_validation(const an_trainer *t);
+/* Validations that are still to come, if the run does not end early. */
+uint64_t an_trainer_validations_left(const an_trainer *t);
 /* If a validation comes near, start to load its images. To be called after each step. */
 void an_trainer_prime(an_trainer *t);
-/* Look at all sets and tell them; out: of the first, which decides. */
-int an_trainer_validate(an_trainer *t, an_evaluation *out);
+/* Look at all sets and tell them. out: of the first, which decides; best: its top-1 is higher than that of every epoch
+ * before. */
+int an_trainer_validate(an_trainer *t, an_evaluation *out, bool *best);
 
 /* With --profile: add the layers' times since the last call. */
 void an_trainer_profile_take(an_trainer *t);

@@ -1,4 +1,8 @@
+/* What a run tells: events while it lasts, and what it is at its beginning and was at its end. */
 #include "train/loop/trainer_private.h"
+
+#include <inttypes.h>
+#include <math.h>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -97,8 +101,9 @@ int an_trainer_tell_window(an_trainer *t)
                             .top5 = (double)w->top5 / images,
                             .rate = an_schedule_rate(&t->schedule, &t->state.schedule, t->state.step - 1),
                             .images_per_second = images / seconds,
-                            .wait = waited / seconds,
-                            .seconds = seconds / (double)w->steps * (double)(t->session.total_steps - t->state.step)};
+                            .wait = waited / seconds};
+    an_pace_steps(&t->pace, w->steps, seconds);
+    event.seconds = an_pace_left(&t->pace, t->session.total_steps - t->state.step, an_trainer_validations_left(t));
     tell_devices(t, &event);
     t->summary.loss = event.loss;
     t->summary.training_seconds += seconds;
@@ -108,4 +113,50 @@ int an_trainer_tell_window(an_trainer *t)
         rc = tell_starvation(t, seconds, waited);
     window_begin(t);
     return rc;
+}
+
+void an_trainer_summary(an_trainer *t, an_train_summary *out)
+{
+    *out = t->summary;
+    out->step = t->state.step;
+    out->total_steps = t->session.total_steps;
+    out->epochs = an_epochs_at(&t->session.epochs, t->state.step);
+    if (t->state.best_top1 >= out->best_top1) {
+        out->best_top1 = t->state.best_top1;
+        out->best_step = t->state.best_step;
+    }
+    an_loader_stats_get(t->loader, &out->loader);
+    an_starvation whole = {.seconds = out->training_seconds,
+                           .waited = out->wait_seconds,
+                           .held = out->saving_seconds,
+                           .loader = out->loader};
+    out->starvation = an_trainer_starved(t, &whole, t->starvation, sizeof t->starvation) ? t->starvation : NULL;
+}
+
+int an_trainer_profile(an_trainer *t, an_buffer *out)
+{
+    return an_profile_print(&t->profile, t->config->batch, out);
+}
+
+int an_trainer_describe(an_trainer *t, an_buffer *out)
+{
+    int rc = an_session_describe(&t->session, out);
+    if (!rc && t->saver && an_saver_memory(t->saver))
+        rc =
+            an_buffer_printf(out, "checkpoints %.0f MB of memory, from which they are written while training goes on\n",
+                             (double)an_saver_memory(t->saver) * 1e-6);
+    if (!rc && an_loader_note(t->loader))
+        rc = an_buffer_printf(out, "            %s\n", an_loader_note(t->loader));
+    if (rc)
+        return rc;
+    if (an_trainer_gives_up(t))
+        return an_buffer_printf(out, "from        step %" PRIu64 ": nothing is left to do, --stop-after %d ended it\n",
+                                t->state.step, t->config->stop_after);
+    if (t->state.step >= t->session.total_steps)
+        return an_buffer_printf(
+            out, "from        step %" PRIu64 ": nothing is left to do, --epochs and --steps end at %" PRIu64 "\n",
+            t->state.step, t->session.total_steps);
+    double each = an_epochs_each(&t->session.epochs);
+    return an_buffer_printf(out, "from        step %" PRIu64 " to %" PRIu64 ", %.*f an epoch\n", t->state.step,
+                            t->session.total_steps, each == floor(each) ? 0 : 2, each);
 }

@@ -12,6 +12,9 @@
  * A pass shows the same images in the same order whenever it was loaded, so no result depends on this. */
 #include "train/loop/trainer_private.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+
 #include "base/clock.h"
 #include "base/error.h"
 #include "train/loop/evaluate.h"
@@ -86,7 +89,7 @@ static int evaluate_first(an_trainer *t, an_evaluation *out)
     int rc = t->viewer ? AN_OK : open_view(t, 0, &t->viewer);
     if (!rc)
         rc = an_evaluate_pass(t->session.exec, t->viewer, viewed(t, 0), out);
-    bool over = t->state.step == t->session.total_steps;
+    bool over = t->state.step >= t->session.total_steps;
     if (rc || over) /* if it failed or was stopped, it stands within the pass */
         viewer_close(t);
     return rc;
@@ -118,68 +121,132 @@ static int look_at(an_trainer *t, int number, look *out)
     return rc && out->result.diverged ? an_trainer_name_last_good(t, rc) : rc;
 }
 
-static int tell_look(an_trainer *t, int number, const look *l)
+static double top1_of(const look *l)
 {
-    double images = (double)l->result.images;
+    return (double)l->result.top1 / (double)l->result.images;
+}
+
+static int tell_look(an_trainer *t, int number, const look *l, bool best)
+{
     an_train_event event = {.kind = AN_EVENT_VALIDATION,
                             .loss = l->result.loss,
-                            .top1 = (double)l->result.top1 / images,
-                            .top5 = (double)l->result.top5 / images,
+                            .top1 = top1_of(l),
+                            .top5 = (double)l->result.top5 / (double)l->result.images,
                             .seconds = l->seconds,
+                            .best = best,
                             .set = set_count(t) > 1 ? t->session.data.sets[number].name : NULL};
-    event.best = number == 0 && event.top1 > t->state.best_top1;
-    if (event.best) {
-        t->state.best_top1 = event.top1;
-        t->state.best_step = t->state.step;
+    if (best) {
+        t->summary.best_top1 = event.top1;
+        t->summary.best_step = t->state.step;
     }
     return an_trainer_tell(t, &event);
 }
 
 /* All sets are told together: a run that is stopped before validates again, and tells none twice. */
-int an_trainer_validate(an_trainer *t, an_evaluation *out)
+int an_trainer_validate(an_trainer *t, an_evaluation *out, bool *best)
 {
     look looks[AN_TRAIN_SETS_MAX];
+    double seconds = 0;
     int rc = AN_OK;
     an_trainer_profile_take(t); /* layers' times are shown for training only: taken before, dropped after */
-    for (int i = 0; i < set_count(t) && !rc; i++)
+    for (int i = 0; i < set_count(t) && !rc; i++) {
         rc = look_at(t, i, &looks[i]);
+        seconds += looks[i].seconds;
+    }
+    an_pace_validation(&t->pace, seconds);
     an_exec_layers_reset(t->session.exec);
     *out = looks[0].result;
     if (rc)
         return rc;
     t->validated_step = t->state.step;
+    t->validated_top1 = top1_of(&looks[0]);
+    *best = t->validated_top1 > t->state.best_top1;
     for (int i = 0; i < set_count(t) && !rc; i++)
-        rc = tell_look(t, i, &looks[i]);
+        rc = tell_look(t, i, &looks[i], i == 0 && *best);
     return rc;
 }
 
-/* Validate and let the schedule see the result. best: it is the highest top-1 so far. */
+/* Validate at the end of an epoch: the schedule sees the result, and the state keeps the best one. */
 static int judge_epoch(an_trainer *t, bool *best)
 {
     an_evaluation result;
-    double before = t->state.best_top1;
-    int rc = an_trainer_validate(t, &result);
+    int rc = an_trainer_tell_window(t);
+    if (rc || !an_trainer_can_validate(t))
+        return rc;
+    rc = an_trainer_validate(t, &result, best);
     if (rc)
         return rc;
-    an_schedule_observe(&t->schedule, &t->state.schedule, (double)result.top1 / (double)result.images);
-    *best = t->state.best_top1 > before;
+    double top1 = (double)result.top1 / (double)result.images;
+    an_schedule_observe(&t->schedule, &t->state.schedule, top1);
+    if (*best) {
+        t->state.best_top1 = top1;
+        t->state.best_step = t->state.step;
+    }
     return AN_OK;
+}
+
+static uint64_t epochs_done(const an_trainer *t, uint64_t step)
+{
+    return an_epochs_done(&t->session.epochs, step);
+}
+
+/* Validations at the ends of epochs since the best one. */
+static uint64_t in_vain(const an_trainer *t)
+{
+    uint64_t every = (uint64_t)t->config->validate_every;
+    return t->state.epochs_closed / every - epochs_done(t, t->state.best_step) / every;
+}
+
+uint64_t an_trainer_validations_left(const an_trainer *t)
+{
+    uint64_t every = (uint64_t)t->config->validate_every, last = t->session.total_steps;
+    uint64_t epochs = epochs_done(t, last);
+    bool at_an_end = epochs > epochs_done(t, last - 1) && epochs % every == 0;
+    if (!an_trainer_can_validate(t))
+        return 0;
+    return epochs / every - t->state.epochs_closed / every + !at_an_end;
+}
+
+bool an_trainer_gives_up(const an_trainer *t)
+{
+    return t->config->stop_after && in_vain(t) >= (uint64_t)t->config->stop_after;
+}
+
+bool an_trainer_is_over(const an_trainer *t)
+{
+    return t->state.step >= t->session.total_steps || an_trainer_gives_up(t);
+}
+
+/* What followed from an epoch's end: the rate fell, or the run ends. divisions: of the rate, before. */
+static int tell_consequences(an_trainer *t, int divisions)
+{
+    char text[256];
+    int now = an_schedule_divisions(&t->schedule, &t->state.schedule, t->state.step), rc = AN_OK;
+    if (now != divisions) {
+        an_schedule_tell(&t->schedule, divisions, now, t->state.epochs_closed, text, sizeof(text));
+        rc = an_trainer_tell_text(t, AN_EVENT_NOTE, text);
+    }
+    if (rc || !an_trainer_gives_up(t))
+        return rc;
+    snprintf(text, sizeof(text),
+             "stopped early at step %" PRIu64 " of %" PRIu64 ": %" PRIu64
+             " validations in a row did not reach a top-1 above %.2f %%, of step %" PRIu64,
+             t->state.step, t->session.total_steps, in_vain(t), 100 * t->state.best_top1, t->state.best_step);
+    return an_trainer_tell_text(t, AN_EVENT_NOTE, text);
 }
 
 int an_trainer_close_epoch(an_trainer *t)
 {
-    uint64_t epoch = an_epochs_done(&t->session.epochs, t->state.step);
-    bool best = false;
-    if (epoch % (uint64_t)t->config->validate_every != 0) {
-        t->state.epochs_closed = epoch;
-        return AN_OK;
-    }
-    int rc = an_trainer_tell_window(t);
-    if (!rc && an_trainer_can_validate(t))
-        rc = judge_epoch(t, &best);
+    uint64_t epoch = epochs_done(t, t->state.step);
+    int divisions = an_schedule_divisions(&t->schedule, &t->state.schedule, t->state.step - 1);
+    bool judged = epoch % (uint64_t)t->config->validate_every == 0, best = false;
+    int rc = judged ? judge_epoch(t, &best) : AN_OK;
     if (rc)
         return rc;
     t->state.epochs_closed = epoch;
+    rc = tell_consequences(t, divisions);
+    if (rc || !judged)
+        return rc;
     rc = an_trainer_save(t, best, t->board);
     an_trainer_window_start(t);
     return rc;

@@ -1,9 +1,53 @@
 #include "train/setup/config.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
+
+/* Steps that AlexNet takes to learn some fifty images by heart, with some to spare (docs/training.md). */
+#define OVERFIT_STEPS 300
+#define OVERFIT_VALIDATE_STEPS 100
+
+static bool overfit_implies(const an_train_config *config, an_option_origin origin)
+{
+    return origin < config->origins.overfit;
+}
+
+/* Epochs that make so many steps, rounded up. */
+static int epochs_of(const an_train_config *config, int steps)
+{
+    return (int)ceil((double)steps * fmin(1, (double)config->batch / config->overfit));
+}
+
+void an_train_config_imply(an_train_config *config)
+{
+    if (!config->overfit)
+        return;
+    if (overfit_implies(config, config->origins.batch) && config->batch > config->overfit)
+        config->batch = config->overfit;
+    if (overfit_implies(config, config->origins.schedule))
+        config->schedule = AN_SCHEDULE_CONSTANT;
+    if (overfit_implies(config, config->origins.epochs))
+        config->epochs = epochs_of(config, OVERFIT_STEPS);
+    if (overfit_implies(config, config->origins.validate_every))
+        config->validate_every = epochs_of(config, OVERFIT_VALIDATE_STEPS);
+    if (overfit_implies(config, config->origins.save_every))
+        config->save_every = 0;
+}
+
+/* A run that ends when the rate would fall for the first time has a schedule for nothing. */
+static int check_stop_after(const an_train_config *config)
+{
+    bool falls = config->schedule == AN_SCHEDULE_PLATEAU && config->rate_drops > 0;
+    if (!config->stop_after || !falls || config->stop_after > config->patience)
+        return AN_OK;
+    return an_error(AN_EINVAL,
+                    "--stop-after %d ends the run before schedule plateau divides the rate, after --patience %d: give "
+                    "it more, or --schedule constant",
+                    config->stop_after, config->patience);
+}
 
 int an_train_config_check(const an_train_config *config)
 {
@@ -27,6 +71,9 @@ int an_train_config_check(const an_train_config *config)
     if (config->resized > 0 && config->mean == AN_MEAN_PIXEL)
         return an_error(AN_EINVAL, "--resized makes crops of every size, which the mean image does not lie under: add "
                                    "--mean channel");
+    int rc = check_stop_after(config);
+    if (rc)
+        return rc;
     an_schedule unused;
     return an_train_config_schedule(config, &(an_epochs){.images = 1, .batch = 1}, 1, &unused);
 }
@@ -141,6 +188,12 @@ an_scale_kind an_train_config_scale(const an_train_config *config)
     return config->init == AN_INIT_HE ? AN_SCALE_UNIT : AN_SCALE_PAPER;
 }
 
+/* A warm-up, however short, takes one step at least, which is one of the whole rate. */
+static uint64_t warmup_steps(const an_train_config *config, const an_epochs *epochs)
+{
+    return (uint64_t)ceil(config->warmup_epochs * an_epochs_each(epochs));
+}
+
 an_last_kind an_train_config_last(const an_train_config *config)
 {
     return config->last == AN_TRAIN_LAST_AUTO ? AN_LAST_CARRY : (an_last_kind)config->last;
@@ -154,7 +207,9 @@ int an_train_config_schedule(const an_train_config *config, const an_epochs *epo
                          .divisor = config->rate_divisor,
                          .patience = config->patience,
                          .drops_max = config->rate_drops,
+                         .power = config->power,
                          .span = *epochs,
-                         .total_steps = total_steps};
+                         .total_steps = total_steps,
+                         .warmup_steps = warmup_steps(config, epochs)};
     return an_schedule_parse_epochs(out, config->rate_epochs);
 }

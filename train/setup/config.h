@@ -29,7 +29,7 @@ typedef struct {
     int loader_threads, compute_threads, engine;
     int decode; /* an_decode_place, or AN_TRAIN_DECODE_AUTO */
     const char *devices;
-    int epochs;
+    int epochs, stop_after;
     uint64_t steps;
 
     /* The recipe. */
@@ -39,7 +39,7 @@ typedef struct {
     double rate, momentum, decay, bias_rate, bias_decay;
     int schedule;
     const char *rate_epochs;
-    double rate_divisor;
+    double rate_divisor, power, warmup_epochs;
     int patience, rate_drops, validate_every;
     int init;
     int network, activation, pool, padding, precision, kernels;
@@ -52,6 +52,10 @@ typedef struct {
     int mean, scale, order;
     int order_block;
     int overfit;
+
+    struct {
+        an_option_origin batch, epochs, save_every, schedule, validate_every, overfit;
+    } origins;
 } an_train_config;
 
 extern const char *const an_train_decode_names[]; /* of an_decode_place */
@@ -59,6 +63,10 @@ extern const char *const an_train_decode_names[]; /* of an_decode_place */
 /* The whole table; and the part of it that is the recipe, which fills the same struct. */
 extern const an_option an_train_options[];
 const an_options *an_train_recipe_spec(void);
+
+/* Set what --overfit implies: options that were not given where it was given, that is, on the command line, or in the
+ * recipe if it stands there. */
+void an_train_config_imply(an_train_config *config);
 
 /* Check what concerns several options at once. AN_EINVAL names the option and the remedy. */
 int an_train_config_check(const an_train_config *config);
@@ -82,6 +90,7 @@ int an_train_recipe_compare(const char *before, const char *now, an_buffer *diff
 
 an_scale_kind an_train_config_scale(const an_train_config *config); /* what AUTO stands for is resolved */
 an_last_kind an_train_config_last(const an_train_config *config);   /* the same, for a run that begins */
+/* total_steps: of all epochs. */
 int an_train_config_schedule(const an_train_config *config, const an_epochs *epochs, uint64_t total_steps,
                              an_schedule *out);
 

@@ -8,11 +8,11 @@
 /* Names of choices, in the order of the type that stands beside each. */
 const char *const an_train_decode_names[] = {"host", "device", NULL};  /* an_decode_place */
 static const char *const decodes[] = {"host", "device", "auto", NULL}; /* the same, and AN_TRAIN_DECODE_AUTO */
-static const char *const schedules[] = {"constant", "steps", "plateau", "cosine", NULL}; /* an_schedule_kind */
-static const char *const inits[] = {"paper", "he", NULL};                                /* an_init_kind */
-static const char *const activations[] = {"relu", "tanh", "sigmoid", NULL};              /* network.c */
-static const char *const means[] = {"none", "channel", "pixel", NULL};                   /* an_mean_kind */
-static const char *const scales[] = {"auto", "paper", "unit", NULL};                     /* an_scale_kind */
+static const char *const schedules[] = {"constant", "steps", "plateau", "cosine", "poly", NULL}; /* an_schedule_kind */
+static const char *const inits[] = {"paper", "he", NULL};                                        /* an_init_kind */
+static const char *const activations[] = {"relu", "tanh", "sigmoid", NULL};                      /* network.c */
+static const char *const means[] = {"none", "channel", "pixel", NULL};                           /* an_mean_kind */
+static const char *const scales[] = {"auto", "paper", "unit", NULL};                             /* an_scale_kind */
 static const char *const lasts[] = {"drop", "short", "carry", "auto", NULL}; /* an_last_kind, and AN_TRAIN_LAST_AUTO */
 static const char *const orders[] = {"global", "block", "sequential", NULL}; /* an_order_kind */
 
@@ -68,13 +68,23 @@ const an_option an_train_options[] = {
      .min = 1,
      .max = 1000000,
      .offset = FIELD(epochs),
+     .origin = FIELD(origins.epochs),
      .help = "times that every training image is seen, as --last has it"},
     {.name = "steps",
      .type = AN_OPTION_UINT64,
      .metavar = "N",
      .initial = "0",
      .offset = FIELD(steps),
-     .help = "stop after N steps in all, if that comes first (0: no such limit)"},
+     .help = "stop after N steps in all, if that comes first (0: no such limit); the schedule's length is that of "
+             "--epochs all the same, and a run may go on later"},
+    {.name = "stop-after",
+     .type = AN_OPTION_INT,
+     .metavar = "N",
+     .initial = "0",
+     .min = 0,
+     .max = 1000000,
+     .offset = FIELD(stop_after),
+     .help = "stop early, after N validations in a row without a new best top-1 (0: never)"},
     {.name = "save-every",
      .type = AN_OPTION_INT,
      .metavar = "STEPS",
@@ -82,6 +92,7 @@ const an_option an_train_options[] = {
      .min = 0,
      .max = 1000000000,
      .offset = FIELD(save_every),
+     .origin = FIELD(origins.save_every),
      .help = "checkpoint also every N steps, not only after validations (0: only then)"},
     {.name = "keep",
      .type = AN_OPTION_INT,
@@ -107,7 +118,9 @@ const an_option an_train_options[] = {
     {.name = "json",
      .type = AN_OPTION_FLAG,
      .offset = FIELD(json),
-     .help = "print the lines of metrics.jsonl instead of text, for --dry-run one of its numbers"},
+     .help =
+         "print the lines of metrics.jsonl instead of text; for --dry-run a line of its numbers, for --find-lr a line "
+         "for each rate and one for the result"},
     {.name = "tensorboard",
      .type = AN_OPTION_FLAG,
      .offset = FIELD(tensorboard),
@@ -178,6 +191,7 @@ const an_option an_train_options[] = {
      .min = 1,
      .max = 65536,
      .offset = FIELD(batch),
+     .origin = FIELD(origins.batch),
      .help = "images in a step"},
     {.name = "last",
      .type = AN_OPTION_CHOICE,
@@ -249,7 +263,9 @@ const an_option an_train_options[] = {
      .initial = "plateau",
      .choices = schedules,
      .offset = FIELD(schedule),
-     .help = "how the rate falls: never, at --rate-epochs, when validation stops improving, or as a half cosine"},
+     .origin = FIELD(origins.schedule),
+     .help = "how the rate falls: never, at --rate-epochs, when validation stops improving, or over all --epochs to 0, "
+             "as a half cosine or as a power of what is left"},
     {.name = "rate-epochs",
      .type = AN_OPTION_STRING,
      .metavar = "N,N...",
@@ -280,6 +296,22 @@ const an_option an_train_options[] = {
      .max = 100,
      .offset = FIELD(rate_drops),
      .help = "schedule plateau: divisions at most"},
+    {.name = "power",
+     .type = AN_OPTION_DOUBLE,
+     .metavar = "P",
+     .initial = "1",
+     .min = 0,
+     .max = 100,
+     .offset = FIELD(power),
+     .help = "schedule poly: the rate is multiplied by (1 - steps done / all steps)^P; 1: it falls linearly"},
+    {.name = "warmup-epochs",
+     .type = AN_OPTION_DOUBLE,
+     .metavar = "X",
+     .initial = "0",
+     .min = 0,
+     .max = 1000000,
+     .offset = FIELD(warmup_epochs),
+     .help = "with any schedule: during the first X epochs the rate rises linearly from 0 to what it would be"},
     {.name = "validate-every",
      .type = AN_OPTION_INT,
      .metavar = "EPOCHS",
@@ -287,6 +319,7 @@ const an_option an_train_options[] = {
      .min = 1,
      .max = 1000000,
      .offset = FIELD(validate_every),
+     .origin = FIELD(origins.validate_every),
      .help = "epochs between validations, each with a checkpoint after it"},
     {.name = "init",
      .type = AN_OPTION_CHOICE,
@@ -426,7 +459,10 @@ const an_option an_train_options[] = {
      .min = 0,
      .max = 1000000000,
      .offset = FIELD(overfit),
-     .help = "train and validate on N images of the training set only: a network that works learns them all"},
+     .origin = FIELD(origins.overfit),
+     .help = "train and validate on N images of the training set only: a network that works learns them all (give "
+             "--init he at small crops). Implies, unless given where --overfit is given: a batch of N at most, "
+             "--schedule constant, --epochs for 300 steps, --validate-every for 100 of them, --save-every 0"},
     {0}};
 
 const an_options *an_train_recipe_spec(void)

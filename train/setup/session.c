@@ -18,7 +18,7 @@ void an_session_count_steps(an_session *s)
     s->epochs = (an_epochs){.images = s->data.subset ? s->data.subset_count : an_dataset_count(s->data.training),
                             .batch = (uint64_t)s->config->batch,
                             .last = an_train_config_last(s->config)};
-    s->total_steps = an_epochs_steps(&s->epochs, (uint64_t)s->config->epochs);
+    s->all_steps = s->total_steps = an_epochs_steps(&s->epochs, (uint64_t)s->config->epochs);
     if (s->config->steps && s->config->steps < s->total_steps)
         s->total_steps = s->config->steps;
 }

@@ -23,7 +23,8 @@ typedef struct {
     an_exec *exec;               /* its parameters are not set: an_session_start_weights or a checkpoint does that */
     int compute_threads, loader_threads;
     an_epochs epochs;
-    uint64_t total_steps;
+    uint64_t total_steps; /* that this run makes: as many as --steps allows of all_steps */
+    uint64_t all_steps;   /* of all --epochs, which the schedule stretches over */
 } an_session;
 
 /* validations: sets to validate on, NULL-terminated; NULL: none. config must outlive the session. AN_EIO where the

@@ -34,8 +34,8 @@ typedef struct {
     const char *dataset;  /* path of the training set */
     uint64_t fingerprint; /* of the training set */
     const char *classes;  /* JSON array of class ids in the order of their labels, escaped as text.h says */
-    uint64_t total_steps;
-    const char *machine; /* devices, threads and processor: they decide in which order sums are rounded */
+    uint64_t total_steps; /* of all epochs, which the schedule stretches over */
+    const char *machine;  /* devices, threads and processor: they decide in which order sums are rounded */
 } an_train_identity;
 
 /* How images become inputs: (pixels - mean_image) * scale. */

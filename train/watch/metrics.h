@@ -37,11 +37,11 @@ typedef struct {
     double device_idle; /* share of the time, by the devices' own clocks, that they had no work; negative: no clock */
     double device_copy; /* the part of device_idle in which images were being copied to them */
     double wait;        /* share of the time spent waiting for data, 0..1 */
-    double seconds;     /* train: left until the end at this pace; validation, saved: how long it took */
-    double held;        /* saved: seconds that training stood still for it */
-    bool best;          /* validation: the highest top-1 so far */
-    const char *set;    /* validation: name of the set, any bytes, where there are several; else NULL */
-    uint64_t time_ns;   /* when it happened, since 1970, UTC; 0: not known */
+    double seconds; /* train: left until the end, with validations (loop/pace.h); validation, saved: how long it took */
+    double held;    /* saved: seconds that training stood still for it */
+    bool best;      /* validation: the highest top-1 so far */
+    const char *set;  /* validation: name of the set, any bytes, where there are several; else NULL */
+    uint64_t time_ns; /* when it happened, since 1970, UTC; 0: not known */
     const char *text;
     const an_train_start *start;
 } an_train_event;
