@@ -14,6 +14,11 @@ uint64_t an_clock_ns(void)
     return now(CLOCK_MONOTONIC);
 }
 
+uint64_t an_clock_wall_ns(void)
+{
+    return now(CLOCK_REALTIME);
+}
+
 uint64_t an_clock_thread_ns(void)
 {
     return now(CLOCK_THREAD_CPUTIME_ID);

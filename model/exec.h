@@ -213,5 +213,7 @@ void an_exec_images_free(an_exec *exec, void *images, size_t size);
 
 uint64_t an_exec_memory(const an_exec *exec);              /* bytes of tensors and workspaces */
 int an_exec_describe(const an_exec *exec, an_buffer *out); /* placement, chosen kernels: for logs */
+/* Appends a line for each device of this machine of the kind that the network runs on; nothing for processors. */
+int an_exec_accelerators(const an_exec *exec, an_buffer *out);
 
 #endif

@@ -96,3 +96,8 @@ int an_exec_describe(const an_exec *exec, an_buffer *out)
     }
     return rc;
 }
+
+int an_exec_accelerators(const an_exec *exec, an_buffer *out)
+{
+    return exec->api->processors || !exec->api->devices ? AN_OK : exec->api->devices(out);
+}

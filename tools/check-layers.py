@@ -74,7 +74,7 @@ ROOMS |= {
 
     "benchmarks": LIBRARIES | SHOW,
     "benchmarks/ingest": LIBRARIES,
-    "benchmarks/io": LIBRARIES,
+    "benchmarks/io": LIBRARIES | {"tools/show/canvas"},
 }
 
 # Tests mirror the rooms, need no row, and may include everything, private headers too.

@@ -93,6 +93,16 @@ static int keep_string(const char *text, const char **out)
     return AN_OK;
 }
 
+static int list_add(const char *text, an_option_list *list)
+{
+    if (list->count == AN_OPTION_LIST_MAX)
+        return AN_EINVAL;
+    int rc = keep_string(text, &list->items[list->count]);
+    if (!rc)
+        list->count++;
+    return rc;
+}
+
 static int parse_value(const an_option *option, void *target, const char *text)
 {
     switch (option->type) {
@@ -108,6 +118,8 @@ static int parse_value(const an_option *option, void *target, const char *text)
         return keep_string(text, field(option, target));
     case AN_OPTION_CHOICE:
         return parse_choice(option, text, field(option, target));
+    case AN_OPTION_LIST:
+        return list_add(text, field(option, target));
     }
     return an_error(AN_EINTERNAL, "option '%s' has no known type", option->name);
 }
@@ -115,6 +127,8 @@ static int parse_value(const an_option *option, void *target, const char *text)
 static int describe_range(const an_option *option, an_buffer *out)
 {
     double type_max = option->type == AN_OPTION_INT ? INT_MAX : option->type == AN_OPTION_UINT64 ? 0x1p63 : 1e300;
+    if (option->type == AN_OPTION_LIST)
+        return an_buffer_printf(out, "at most %d times", AN_OPTION_LIST_MAX);
     if (option->min == 0 && option->max == 0)
         return AN_OK;
     if (option->max >= type_max)
@@ -143,6 +157,7 @@ static const char *expected(const an_option *option)
     case AN_OPTION_DOUBLE:
         return "a number";
     case AN_OPTION_STRING:
+    case AN_OPTION_LIST:
         return "text";
     case AN_OPTION_CHOICE:
         return "one of";
@@ -197,14 +212,16 @@ static bool contradicts_itself(const an_options *spec, const an_option *option)
         if (!other->heading && (strcmp(other->name, option->name) == 0 || (option->key && other->key == option->key)))
             return true;
     return option->key == 'h' || !option->help || option->min > option->max ||
+           (option->type == AN_OPTION_LIST && (option->initial || !option->not_in_files)) ||
            (option->type == AN_OPTION_CHOICE && (!option->choices || !option->choices[0]));
 }
 
 static void zero(const an_option *option, void *target)
 {
-    static const size_t sizes[] = {
-        [AN_OPTION_FLAG] = sizeof(bool),     [AN_OPTION_INT] = sizeof(int),       [AN_OPTION_UINT64] = sizeof(uint64_t),
-        [AN_OPTION_DOUBLE] = sizeof(double), [AN_OPTION_STRING] = sizeof(char *), [AN_OPTION_CHOICE] = sizeof(int)};
+    static const size_t sizes[] = {[AN_OPTION_FLAG] = sizeof(bool),          [AN_OPTION_INT] = sizeof(int),
+                                   [AN_OPTION_UINT64] = sizeof(uint64_t),    [AN_OPTION_DOUBLE] = sizeof(double),
+                                   [AN_OPTION_STRING] = sizeof(char *),      [AN_OPTION_CHOICE] = sizeof(int),
+                                   [AN_OPTION_LIST] = sizeof(an_option_list)};
     memset(field(option, target), 0, sizes[option->type]);
 }
 

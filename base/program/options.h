@@ -4,8 +4,8 @@
  * before others start.
  *
  * An option that stands twice on a command line has its last value, as scripts rely on, and a warning says so if the
- * values differ. Twice in one file is an error. For unknown names the
- * message suggests what may have been meant: the name that other programs' word stands for, or the nearest one.
+ * values differ; a list has all of them. Twice in one file is an error. For unknown names the message suggests what may
+ * have been meant: the name that other programs' word stands for, or the nearest one.
  *
  *     static const an_option options[] = {
  *         {.heading = "Records:"},
@@ -28,8 +28,17 @@ typedef enum {
     AN_OPTION_DOUBLE, /* double */
     AN_OPTION_STRING, /* const char *: points at a copy that lives as long as the process. Choices, if there are any,
                          are named in the help; other values are taken too, and the program checks them */
-    AN_OPTION_CHOICE  /* int: position in the NULL-terminated choices */
+    AN_OPTION_CHOICE, /* int: position in the NULL-terminated choices */
+    AN_OPTION_LIST    /* an_option_list: each time that it is given adds a string. Has no initial value, and is
+                         not_in_files */
 } an_option_type;
+
+#define AN_OPTION_LIST_MAX 64
+
+typedef struct {
+    const char *items[AN_OPTION_LIST_MAX]; /* in the order in which they were given; kept as strings are */
+    int count;
+} an_option_list;
 
 /* Where an option's value comes from. Later ones take precedence. */
 typedef enum { AN_ORIGIN_INITIAL, AN_ORIGIN_FILE, AN_ORIGIN_COMMAND_LINE } an_option_origin;

@@ -142,6 +142,8 @@ static int write_value(const an_option *option, const void *value, an_buffer *ou
         return write_string(option->name, *(const char *const *)value, out);
     case AN_OPTION_CHOICE:
         return an_buffer_printf(out, "%s = %s\n", option->name, option->choices[*(const int *)value]);
+    case AN_OPTION_LIST: /* is never in a file */
+        break;
     }
     return an_error(AN_EINTERNAL, "option '%s' has no known type", option->name);
 }

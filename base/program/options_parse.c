@@ -99,10 +99,11 @@ static int missing_value(const an_options *spec)
 static int set_option(const an_options *spec, const an_option *option, const char **given, void *target)
 {
     const char **before = &given[option - spec->options], *value = option->type == AN_OPTION_FLAG ? "true" : optarg;
+    bool replaced = *before && strcmp(*before, value) != 0 && option->type != AN_OPTION_LIST;
     int rc = an_options_assign(option, target, value, "--");
     if (rc)
         return rc;
-    if (*before && strcmp(*before, value) != 0 && !spec->silent)
+    if (replaced && !spec->silent)
         an_log(AN_LOG_WARNING, "option '--%s' is given twice: '%s' counts, not '%s'", option->name, value, *before);
     *before = value;
     an_options_set_origin(option, target, AN_ORIGIN_COMMAND_LINE);

@@ -14,6 +14,11 @@ void an_version_declare(const char *commit, an_version_libraries *const *librari
     declared_libraries = libraries;
 }
 
+const char *an_version_commit(void)
+{
+    return declared_commit && strcmp(declared_commit, "unknown") != 0 ? declared_commit : NULL;
+}
+
 int an_version_add(an_buffer *out, const char *program)
 {
     int rc = an_buffer_printf(out, "%.*s %s", (int)strcspn(program, " "), program, AN_VERSION);

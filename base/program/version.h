@@ -16,6 +16,9 @@ typedef int an_version_libraries(an_buffer *out);
  * NULL. Without this call, the version stands alone. */
 void an_version_declare(const char *commit, an_version_libraries *const *libraries);
 
+/* The commit that was declared; NULL if none was, or if the build did not know it. */
+const char *an_version_commit(void);
+
 /* program: its name, a subcommand after a blank is left out. */
 int an_version_add(an_buffer *out, const char *program);
 

@@ -13,3 +13,23 @@ an_name_list an_name_list_make(size_t count, const char *(*name_at)(size_t i))
     }
     return list;
 }
+
+bool an_names_next(const char **rest, const char **name, size_t *length)
+{
+    if (!*rest)
+        return false;
+    *name = *rest;
+    *length = strcspn(*rest, ",");
+    *rest = (*rest)[*length] ? *rest + *length + 1 : NULL;
+    return true;
+}
+
+bool an_names_hold(const char *names, const char *name, size_t length)
+{
+    const char *one;
+    size_t size;
+    while (an_names_next(&names, &one, &size))
+        if (size == length && memcmp(one, name, length) == 0)
+            return true;
+    return false;
+}

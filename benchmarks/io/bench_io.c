@@ -18,6 +18,7 @@
 #include "base/program/version.h"
 #include "base/thread.h"
 #include "store/dataset/dataset.h"
+#include "tools/show/canvas/canvas.h"
 
 static bool wants(const bench_config *config, bench_stage stage)
 {
@@ -185,9 +186,13 @@ static int check(bench_config *config, const an_dataset *dataset)
 {
     const an_loader_options loader = bench_loader_options(config, dataset, 1);
     an_sampler *sampler;
+    an_canvas_kind kind;
     int rc = bench_parse_threads(config);
     if (rc)
         return rc;
+    rc = config->chart ? an_canvas_kind_of(config->chart, &kind) : AN_OK;
+    if (rc)
+        return an_error_prefix(rc, "--chart");
     if (config->devices && config->decode == AN_DECODE_HOST)
         return an_error(AN_EINVAL, "--devices %s decodes nothing with --decode host: leave one out", config->devices);
     if (config->epochs)

@@ -165,6 +165,6 @@ double bench_payload(const bench_full *full);
 
 int bench_print_text(const bench_config *config, const an_dataset *dataset, const bench_report *report);
 int bench_print_json(const bench_config *config, const an_dataset *dataset, const bench_report *report);
-int bench_write_chart(const char *path, const bench_full *full); /* .svg or .png by its ending */
+int bench_write_chart(const char *path, const bench_full *full); /* .svg, .png or .pdf by its ending */
 
 #endif

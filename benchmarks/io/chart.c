@@ -1,162 +1,170 @@
 /* Who was busy when: the stages' shares of their time, stacked, over the seconds of one run. */
-#include <cairo-svg.h>
-#include <cairo.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
-#include "base/file.h"
-#include "base/png.h"
 #include "benchmarks/io/bench_io.h"
+#include "tools/show/canvas/chart.h"
 
-#define WIDTH 960.0
-#define LEFT 120.0
-#define RIGHT 20.0
+#define WIDTH 1000.0
+#define MARGIN 24.0
+#define LEFT 132.0 /* of the bands */
+#define TOP 64.0
 #define BAND 90.0
-#define GAP 36.0
-#define TOP 50.0
-#define BANDS 3
-#define HEIGHT (TOP + BANDS * (BAND + GAP) + 20)
+#define LEGEND 46.0 /* below a band, with the gap to the next one */
+#define SCALE 40.0  /* of the seconds, below the last band */
+#define STATES_MAX 3
 
 typedef struct {
     const char *name;
-    double red, green, blue;
-} shade;
+    an_colour colour;
+} state;
 
-/* A band: one kind of thread, its states from the bottom up. */
+/* A band: one kind of thread, its states from the bottom up, and how much of each there was between two samples. */
 typedef struct {
     const char *name;
-    shade states[3];
+    state states[STATES_MAX];
+    void (*shares)(const an_loader_stats *before, const an_loader_stats *after, double time, double *out);
 } band;
 
-static const band bands[BANDS] = {
-    {"workers",
-     {{"busy", 0.20, 0.55, 0.35}, {"wait for records", 0.85, 0.55, 0.20}, {"wait for a slot", 0.75, 0.80, 0.90}}},
-    {"reading", {{"wait for the disk", 0.85, 0.55, 0.20}, {"wait for free buffers", 0.75, 0.80, 0.90}}},
-    {"consumer", {{"waits for a batch", 0.80, 0.25, 0.25}}},
+static void worker_shares(const an_loader_stats *s, const an_loader_stats *t, double time, double *out)
+{
+    out[0] = (double)(t->worker_busy_ns - s->worker_busy_ns) / time / t->threads;
+    out[1] = (double)(t->worker_wait_read_ns - s->worker_wait_read_ns) / time / t->threads;
+    out[2] = (double)(t->worker_wait_slot_ns - s->worker_wait_slot_ns) / time / t->threads;
+}
+
+static void reader_shares(const an_loader_stats *s, const an_loader_stats *t, double time, double *out)
+{
+    out[0] = (double)(t->reader_wait_ns - s->reader_wait_ns) / time;
+    out[1] = (double)(t->reader_blocked_ns - s->reader_blocked_ns) / time;
+}
+
+static void consumer_shares(const an_loader_stats *s, const an_loader_stats *t, double time, double *out)
+{
+    out[0] = (double)(t->consumer_wait_ns - s->consumer_wait_ns) / time;
+}
+
+#define GREEN ((an_colour)(AN_COLOUR_SERIES + 2))
+#define ORANGE ((an_colour)(AN_COLOUR_SERIES + 1))
+#define RED ((an_colour)(AN_COLOUR_SERIES + 4))
+
+static const band bands[] = {
+    {"workers", {{"busy", GREEN}, {"wait for records", ORANGE}, {"wait for a slot", AN_COLOUR_WRONG}}, worker_shares},
+    {"reading", {{"wait for the disk", ORANGE}, {"wait for free buffers", AN_COLOUR_WRONG}}, reader_shares},
+    {"consumer", {{"waits for a batch", RED}}, consumer_shares},
 };
+#define BANDS (sizeof(bands) / sizeof(bands[0]))
 
-/* Shares of the time between two samples for one band. */
-static void shares(const bench_sample *a, const bench_sample *b, int which, double out[3])
+typedef struct {
+    an_canvas *canvas;
+    const bench_full *full;
+    double seconds;
+    an_point *outline; /* room for two points a sample and two more */
+} drawing;
+
+static double to_x(const drawing *d, double at)
 {
-    const an_loader_stats *s = &a->stats, *t = &b->stats;
-    double time = (double)(t->elapsed_ns - s->elapsed_ns);
-    memset(out, 0, 3 * sizeof *out);
-    if (which == 0) {
-        out[0] = (double)(t->worker_busy_ns - s->worker_busy_ns) / time / t->threads;
-        out[1] = (double)(t->worker_wait_read_ns - s->worker_wait_read_ns) / time / t->threads;
-        out[2] = (double)(t->worker_wait_slot_ns - s->worker_wait_slot_ns) / time / t->threads;
-    } else if (which == 1) {
-        out[0] = (double)(t->reader_wait_ns - s->reader_wait_ns) / time;
-        out[1] = (double)(t->reader_blocked_ns - s->reader_blocked_ns) / time;
-    } else {
-        out[0] = (double)(t->consumer_wait_ns - s->consumer_wait_ns) / time;
+    return LEFT + at / d->seconds * (WIDTH - MARGIN - LEFT);
+}
+
+/* The states up to number last together, as one area from the bottom of the band, which is at y. */
+static void area_draw(const drawing *d, const band *b, int last, double y)
+{
+    int count = 0;
+    for (size_t i = 1; i < d->full->sample_count; i++) {
+        const bench_sample *s = &d->full->samples[i - 1], *t = &d->full->samples[i];
+        double share[STATES_MAX] = {0}, sum = 0, time = (double)(t->stats.elapsed_ns - s->stats.elapsed_ns);
+        if (time > 0)
+            b->shares(&s->stats, &t->stats, time, share);
+        for (int k = 0; k <= last; k++)
+            sum += share[k];
+        double height = y - BAND * fmin(fmax(sum, 0), 1);
+        d->outline[count++] = (an_point){to_x(d, s->at), height};
+        d->outline[count++] = (an_point){to_x(d, t->at), height};
     }
+    d->outline[count] = (an_point){d->outline[count - 1].x, y};
+    d->outline[count + 1] = (an_point){d->outline[0].x, y};
+    an_canvas_fill(d->canvas, d->outline, count + 2, b->states[last].colour, 1);
 }
 
-static void text(cairo_t *c, double x, double y, double size, const char *string)
-{
-    cairo_set_source_rgb(c, 0.15, 0.15, 0.15);
-    cairo_set_font_size(c, size);
-    cairo_move_to(c, x, y);
-    cairo_show_text(c, string);
-}
-
-static void draw_legend(cairo_t *c, const band *b, double y)
+static void legend_draw(const drawing *d, const band *b, double y)
 {
     double x = LEFT;
-    for (int k = 0; k < 3 && b->states[k].name; k++) {
-        cairo_text_extents_t extents;
-        cairo_set_source_rgb(c, b->states[k].red, b->states[k].green, b->states[k].blue);
-        cairo_rectangle(c, x, y - 10, 10, 10);
-        cairo_fill(c);
-        text(c, x + 15, y, 11, b->states[k].name);
-        cairo_text_extents(c, b->states[k].name, &extents);
-        x += 15 + extents.x_advance + 25;
+    for (int k = 0; k < STATES_MAX && b->states[k].name; k++) {
+        const state *s = &b->states[k];
+        an_canvas_rectangle(d->canvas, x, y - 9, 10, 10, s->colour);
+        an_canvas_text(d->canvas, s->name, &(an_text_style){x + 15, y, 0, 10, AN_ALIGN_LEFT, AN_COLOUR_INK, false});
+        x += 15 + an_canvas_text_width(d->canvas, s->name, 10, false) + 22;
     }
 }
 
-static void draw_band(cairo_t *c, const bench_full *full, int which, double y)
+static void band_draw(const drawing *d, const band *b, double top)
 {
-    double total = full->samples[full->sample_count - 1].at, scale = (WIDTH - LEFT - RIGHT) / total;
-    for (size_t i = 1; i < full->sample_count; i++) {
-        const bench_sample *a = &full->samples[i - 1], *b = &full->samples[i];
-        double part[3], bottom = y + BAND;
-        shares(a, b, which, part);
-        for (int k = 0; k < 3; k++) {
-            const shade *s = &bands[which].states[k];
-            double height = fmin(part[k] * BAND, bottom - y);
-            cairo_set_source_rgb(c, s->red, s->green, s->blue);
-            cairo_rectangle(c, LEFT + a->at * scale, bottom - height, (b->at - a->at) * scale + 0.3, height);
-            cairo_fill(c);
-            bottom -= height;
-        }
-    }
-    cairo_set_source_rgb(c, 0.4, 0.4, 0.4);
-    cairo_set_line_width(c, 1);
-    cairo_rectangle(c, LEFT, y, WIDTH - LEFT - RIGHT, BAND);
-    cairo_stroke(c);
-    text(c, 20, y + BAND / 2, 14, bands[which].name);
-    draw_legend(c, &bands[which], y + BAND + 16);
+    double bottom = top + BAND;
+    int last = 0;
+    while (last + 1 < STATES_MAX && b->states[last + 1].name)
+        last++;
+    an_canvas_rectangle(d->canvas, LEFT, top, WIDTH - MARGIN - LEFT, BAND, AN_COLOUR_PANEL);
+    for (; last >= 0; last--) /* the larger areas lie behind the smaller ones */
+        area_draw(d, b, last, bottom);
+    an_canvas_text(d->canvas, b->name,
+                   &(an_text_style){MARGIN, top + BAND / 2 + 4, 0, 12.5, AN_ALIGN_LEFT, AN_COLOUR_INK, true});
+    an_canvas_text(d->canvas, "100 %",
+                   &(an_text_style){LEFT - 6, top + 8, 0, 9.5, AN_ALIGN_RIGHT, AN_COLOUR_MUTED, false});
+    an_canvas_text(d->canvas, "0 %",
+                   &(an_text_style){LEFT - 6, bottom + 2, 0, 9.5, AN_ALIGN_RIGHT, AN_COLOUR_MUTED, false});
+    an_canvas_line(d->canvas, (an_point[]){{LEFT, bottom}, {WIDTH - MARGIN, bottom}}, 2, AN_COLOUR_MUTED, 1);
+    legend_draw(d, b, bottom + 17);
 }
 
-static void draw(cairo_t *c, const bench_full *full)
+static void scale_draw(const drawing *d, double y)
 {
-    char title[160], end[32];
-    cairo_set_source_rgb(c, 1, 1, 1);
-    cairo_paint(c);
-    cairo_select_font_face(c, "sans-serif", CAIRO_FONT_SLANT_NORMAL, CAIRO_FONT_WEIGHT_NORMAL);
-    snprintf(title, sizeof title, "stage occupancy: %d threads, engine %s, %.0f images/s", full->result.threads,
+    double step = an_chart_tick_step(d->seconds, 8);
+    for (int i = 0; i * step <= d->seconds; i++) {
+        char text[32];
+        double x = to_x(d, i * step);
+        snprintf(text, sizeof text, "%.4g s", i * step);
+        an_canvas_line(d->canvas, (an_point[]){{x, y}, {x, y + 4}}, 2, AN_COLOUR_MUTED, 1);
+        an_canvas_text(d->canvas, text, &(an_text_style){x, y + 16, 0, 9.5, AN_ALIGN_CENTRE, AN_COLOUR_MUTED, false});
+    }
+}
+
+static void draw(const drawing *d)
+{
+    char text[160];
+    const bench_full *full = d->full;
+    snprintf(text, sizeof text, "%d threads, engine %s, %.0f images/s", full->result.threads,
              an_reader_engine_name(full->engine), bench_rate(&full->result));
-    text(c, LEFT, 28, 16, title);
-    for (int i = 0; i < BANDS; i++)
-        draw_band(c, full, i, TOP + i * (BAND + GAP));
-    snprintf(end, sizeof end, "%.1f s", full->samples[full->sample_count - 1].at);
-    text(c, WIDTH - RIGHT - 40, HEIGHT - 14, 11, end);
-    text(c, LEFT, HEIGHT - 14, 11, "0 s");
-}
-
-static int write_png(cairo_surface_t *surface, const char *path)
-{
-    an_buffer png = {0};
-    cairo_surface_flush(surface);
-    int rc = an_png_write(
-        cairo_image_surface_get_data(surface), AN_PNG_BGRX, (uint32_t)cairo_image_surface_get_width(surface),
-        (uint32_t)cairo_image_surface_get_height(surface), (size_t)cairo_image_surface_get_stride(surface), &png);
-    if (!rc)
-        rc = an_file_write_atomic(path, png.data, png.size);
-    an_buffer_free(&png);
-    return rc;
-}
-
-static int finish(cairo_t *c, cairo_surface_t *surface, const char *path, bool png)
-{
-    int rc = AN_OK;
-    cairo_status_t status = cairo_status(c);
-    cairo_destroy(c);
-    if (status == CAIRO_STATUS_SUCCESS && png)
-        rc = write_png(surface, path);
-    cairo_surface_finish(surface);
-    if (status == CAIRO_STATUS_SUCCESS)
-        status = cairo_surface_status(surface);
-    cairo_surface_destroy(surface);
-    if (status != CAIRO_STATUS_SUCCESS)
-        return an_error(AN_EIO, "cannot write '%s': %s", path, cairo_status_to_string(status));
-    return rc;
+    an_canvas_text(d->canvas, "Who was busy when",
+                   &(an_text_style){MARGIN, 32, 0, 17, AN_ALIGN_LEFT, AN_COLOUR_INK, true});
+    an_canvas_text(d->canvas, text, &(an_text_style){MARGIN, 51, 0, 11.5, AN_ALIGN_LEFT, AN_COLOUR_MUTED, false});
+    double y = TOP;
+    for (size_t i = 0; i < BANDS; i++, y += BAND + LEGEND)
+        band_draw(d, &bands[i], y);
+    scale_draw(d, y - LEGEND + 24);
 }
 
 int bench_write_chart(const char *path, const bench_full *full)
 {
-    const char *ending = strrchr(path, '.');
-    bool png = ending && strcmp(ending, ".png") == 0;
-    if (!png && (!ending || strcmp(ending, ".svg") != 0))
-        return an_error(AN_EINVAL, "--chart '%s': the name must end in .svg or .png", path);
+    an_canvas_kind kind;
+    int rc = an_canvas_kind_of(path, &kind);
+    if (rc)
+        return an_error_prefix(rc, "--chart");
     if (full->sample_count < 2)
         return an_error(AN_EINVAL, "--chart '%s': the run was too short to draw; measure longer", path);
-    cairo_surface_t *surface = png ? cairo_image_surface_create(CAIRO_FORMAT_RGB24, (int)WIDTH, (int)HEIGHT)
-                                   : cairo_svg_surface_create(path, WIDTH, HEIGHT);
-    cairo_t *c = cairo_create(surface);
-    draw(c, full);
-    return finish(c, surface, path, png);
+    drawing d = {.full = full, .seconds = full->samples[full->sample_count - 1].at};
+    d.outline = malloc((2 * full->sample_count + 2) * sizeof(*d.outline));
+    if (!d.outline)
+        return an_error(AN_ENOMEM, "out of memory for '%s'", path);
+    rc = an_canvas_create(&d.canvas, kind, WIDTH, TOP + BANDS * (BAND + LEGEND) + SCALE, "Who was busy when");
+    if (!rc) {
+        draw(&d);
+        rc = an_canvas_save(d.canvas, path);
+    }
+    an_canvas_free(d.canvas);
+    free(d.outline);
+    return rc;
 }

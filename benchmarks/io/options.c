@@ -223,7 +223,7 @@ static const an_option options[] = {
      .type = AN_OPTION_STRING,
      .metavar = "FILE",
      FIELD(chart),
-     .help = "draw who was busy when in the last run of the loader: FILE.svg or FILE.png"},
+     .help = "draw who was busy when in the last run of the loader: FILE.svg, FILE.png or FILE.pdf"},
     {0},
 };
 

@@ -527,8 +527,10 @@ static void test_tables_that_contradict_themselves(void **state)
         {{.name = "a", .key = 'h', .type = AN_OPTION_INT, .help = "h"}, {0}},
         {{.name = "a", .type = AN_OPTION_CHOICE, .help = "h"}, {0}},
         {{.name = "a", .type = AN_OPTION_INT}, {0}},
+        {{.name = "a", .type = AN_OPTION_LIST, .help = "h"}, {0}},
+        {{.name = "a", .type = AN_OPTION_LIST, .help = "h", .not_in_files = true, .initial = "x"}, {0}},
     };
-    int value;
+    an_option_list value;
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
         an_options bad = spec;
         bad.options = tables[i];
@@ -556,6 +558,39 @@ static void test_types_limit_what_has_no_range(void **state)
     assert_int_equal(an_options_set(&free_spec, &c, "real", "nan", "test"), AN_EINVAL);
 }
 
+/* What may be given several times keeps its order, and is not in files. */
+static void test_lists(void **state)
+{
+    (void)state;
+    static const an_option table[] = {
+        {.name = "run", .key = 'r', .type = AN_OPTION_LIST, .not_in_files = true, .help = "h"}, {0}};
+    an_options list_spec = spec;
+    an_option_list list;
+    const char *argv[2 * AN_OPTION_LIST_MAX + 4] = {"an-test", "--run", "one", "-r", "", "--run=three", "x", NULL};
+    list_spec.options = table;
+    memset(&list, 0xff, sizeof list);
+    assert_int_equal(an_options_init(&list_spec, &list), AN_OK);
+    assert_int_equal(list.count, 0);
+    assert_int_equal(an_options_parse(&list_spec, 7, (char **)argv, &list, NULL), AN_OK);
+    assert_int_equal(list.count, 3);
+    assert_string_equal(list.items[0], "one");
+    assert_string_equal(list.items[1], "");
+    assert_string_equal(list.items[2], "three");
+    an_buffer text = {0};
+    assert_int_equal(an_options_write(&list_spec, &list, &text), AN_OK);
+    assert_int_equal(text.size, 0);
+    assert_int_equal(an_options_set(&list_spec, &list, "run", "four", "test"), AN_EINVAL);
+    int argc = 1;
+    for (int i = 0; i <= AN_OPTION_LIST_MAX; i++) {
+        argv[argc++] = "-r";
+        argv[argc++] = "a";
+    }
+    assert_int_equal(an_options_init(&list_spec, &list), AN_OK);
+    assert_int_equal(an_options_parse(&list_spec, argc, (char **)argv, &list, NULL), AN_EINVAL);
+    assert_string_equal(an_error_message(), "'--run' is 'a' but must be text: at most 64 times");
+    assert_int_equal(list.count, AN_OPTION_LIST_MAX);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -574,6 +609,7 @@ int main(void)
         cmocka_unit_test(test_what_is_written_reads_back),
         cmocka_unit_test(test_tables_that_contradict_themselves),
         cmocka_unit_test(test_types_limit_what_has_no_range),
+        cmocka_unit_test(test_lists),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

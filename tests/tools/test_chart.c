@@ -233,7 +233,7 @@ static void test_a_legend_is_not_cut(void **state)
     an_canvas *canvas;
     for (int i = 0; i < 30; i++) {
         snprintf(names[i], sizeof names[i], "run %d with a name of some length", i);
-        entries[i] = (an_legend_entry){names[i], {an_palette_series(i), 2, 1, AN_DASH_NONE}, false};
+        entries[i] = (an_legend_entry){names[i], {an_palette_series(i), 2, 1, AN_DASH_NONE}, false, AN_MARK_DOT};
     }
     assert_int_equal(an_canvas_create(&canvas, AN_CANVAS_SVG, 600, 400, "legend"), AN_OK);
     double one = an_legend_height(canvas, entries, 1, 600), all = an_legend_height(canvas, entries, 30, 600);
@@ -292,6 +292,51 @@ static void test_many_runs(void **state)
     an_buffer_free(&svg);
 }
 
+/* Two sets of one run have one colour, and marks that the legend explains. */
+static void test_validation_sets_have_marks(void **state)
+{
+    (void)state;
+    an_point points[] = {{1, 50}, {2, 40}, {3, 30}};
+    char run[] = "run", first[] = "data/val", second[] = "data/other";
+    an_history_set other = {.name = second};
+    an_history one = {.name = run, .epochs = 3, .first_set = first, .sets = &other, .set_count = 1};
+    one.curves[AN_CURVE_ERROR] = one.curves[AN_CURVE_LOSS] = (an_curve){points, 3, 3, 40};
+    one.curves[AN_CURVE_VALIDATION_ERROR] = other.curves[AN_CURVE_VALIDATION_ERROR] = (an_curve){points, 3, 3, 40};
+    an_canvas *canvas;
+    assert_int_equal(an_curves_draw(&canvas, AN_CANVAS_SVG, &one, 1, 0), AN_OK);
+    an_buffer svg = finish(canvas);
+    assert_int_equal(occurrences(text_of(&svg), ">validation on data/val</text>"), 1);
+    assert_int_equal(occurrences(text_of(&svg), ">validation on data/other</text>"), 1);
+    assert_int_equal(occurrences(text_of(&svg), "<circle"), 3 + 1);  /* and the legend's */
+    assert_int_equal(occurrences(text_of(&svg), "Z\" fill="), 3 + 2); /* and the paper */
+    an_buffer_free(&svg);
+    assert_int_equal(an_curves_chart(&canvas, AN_CANVAS_PAGE, &one, 0), AN_OK);
+    svg = finish(canvas);
+    assert_int_equal(occurrences(text_of(&svg), ">validation on data/other</text>"), 1);
+    an_buffer_free(&svg);
+    other.curves[AN_CURVE_VALIDATION_ERROR].count = 0;
+    assert_int_equal(an_curves_draw(&canvas, AN_CANVAS_SVG, &one, 1, 0), AN_OK);
+    svg = finish(canvas);
+    assert_int_equal(occurrences(text_of(&svg), ">with dots: validation</text>"), 1);
+    an_buffer_free(&svg);
+}
+
+/* A mean of the last points lies before the end of the run; the axis does not. */
+static void test_the_axis_reaches_the_end(void **state)
+{
+    (void)state;
+    const an_point points[] = {{0, 1}, {39.9, 2}};
+    an_series series = {.points = points, .count = 2};
+    an_chart chart = chart_of(&series);
+    an_buffer svg = chart_svg(&chart);
+    assert_null(strstr(text_of(&svg), ">40<"));
+    an_buffer_free(&svg);
+    chart.least_end = 40;
+    svg = chart_svg(&chart);
+    assert_non_null(strstr(text_of(&svg), ">40<"));
+    an_buffer_free(&svg);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -306,6 +351,8 @@ int main(void)
         cmocka_unit_test(test_a_legend_is_not_cut),
         cmocka_unit_test(test_colours_differ),
         cmocka_unit_test(test_many_runs),
+        cmocka_unit_test(test_validation_sets_have_marks),
+        cmocka_unit_test(test_the_axis_reaches_the_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -187,6 +187,39 @@ static void test_top5(void **state)
     an_history_free(&history);
 }
 
+/* Lines of older versions name no set. Those of one set too many are passed over. */
+static void test_validation_sets(void **state)
+{
+    (void)state;
+    an_history history;
+    an_buffer text = {0};
+    history_of("{\"type\":\"train\",\"step\":1,\"epoch\":1,\"loss\":1,\"top1\":0.5}\n"
+               "{\"type\":\"validation\",\"step\":1,\"epoch\":1,\"loss\":2,\"top1\":0.25}\n"
+               "{\"type\":\"validation\",\"set\":\"b\",\"step\":1,\"epoch\":1,\"loss\":3,\"top1\":0.75}\n"
+               "{\"type\":\"validation\",\"set\":\"b\",\"step\":2,\"epoch\":2,\"loss\":5,\"top1\":0.75}\n",
+               &history);
+    assert_string_equal(history.first_set, "");
+    assert_int_equal(history.curves[AN_CURVE_VALIDATION_LOSS].count, 1);
+    assert_true(an_history_mean(&history, AN_CURVE_VALIDATION_ERROR) == 75);
+    assert_int_equal(history.set_count, 1);
+    assert_string_equal(history.sets[0].name, "b");
+    assert_int_equal(history.sets[0].curves[AN_CURVE_VALIDATION_LOSS].count, 2);
+    assert_true(history.sets[0].curves[AN_CURVE_VALIDATION_LOSS].mean == 4);
+    an_history_free(&history);
+    assert_int_equal(an_buffer_printf(&text, LINE(1, 1)), AN_OK);
+    for (int i = 0; i < 40; i++)
+        assert_int_equal(an_buffer_printf(&text,
+                                          "{\"type\":\"validation\",\"set\":\"%d\",\"step\":1,\"epoch\":1,"
+                                          "\"loss\":1}\n",
+                                          i),
+                         AN_OK);
+    history_of((char *)text.data, &history);
+    assert_string_equal(history.first_set, "0");
+    assert_int_equal(history.set_count, AN_HISTORY_SETS_MAX - 1);
+    an_history_free(&history);
+    an_buffer_free(&text);
+}
+
 /* Stopped at step 55 with a line every 50 steps. */
 static void test_a_stopped_run_ends_at_its_checkpoint(void **state)
 {
@@ -246,6 +279,7 @@ int main(void)
         cmocka_unit_test(test_mean_of_a_thinned_curve),
         cmocka_unit_test(test_a_long_rate_keeps_its_steps),
         cmocka_unit_test(test_top5),
+        cmocka_unit_test(test_validation_sets),
         cmocka_unit_test(test_a_stopped_run_ends_at_its_checkpoint),
         cmocka_unit_test(test_runs_of_one_name),
     };

@@ -5,6 +5,7 @@ one that was left alone.
     kills.py [KILLS [SEED]]      default: 3 kills, seed 1
 """
 import filecmp
+import json
 import os
 import random
 import signal
@@ -23,6 +24,17 @@ chance = random.Random(int(sys.argv[2]) if len(sys.argv) > 2 else 1)
 def command(work, run):
     return [f"{BIN}/an-train", "--network", "cifar", "--crop", "32", "--batch", "4", "--init", "he", "--epochs", "3", "--save-every", "2", "--keep",
             "2", "--compute-threads", "1", "--quiet", "--run", run, "--resume", "auto", f"{work}/data", f"{work}/data"]
+
+
+def validations(run):
+    """What is the same in every run: of an epoch that was repeated after a kill, one line is left. Each process says where it started."""
+    with open(f"{run}/metrics.jsonl") as file:
+        lines = [json.loads(line) for line in file]
+    starts = [line["step"] for line in lines if line["type"] == "start"]
+    assert lines[0]["type"] == "start" and starts[0] == 0 and starts == sorted(set(starts)), starts
+    assert all("time" in line for line in lines), lines
+    assert len({json.dumps(line["recipe"]) for line in lines if line["type"] == "start"}) == 1, lines
+    return [[line[name] for name in ("step", "epoch", "loss", "top1", "top5", "best")] for line in lines if line["type"] == "validation"]
 
 
 def main(work):
@@ -47,6 +59,7 @@ def main(work):
             finished += 1
             name = "checkpoints/step-000000016.safetensors"
             assert filecmp.cmp(f"{work}/straight/{name}", f"{work}/killed/{name}", shallow=False), "the weights differ"
+            assert validations(f"{work}/killed") == validations(f"{work}/straight"), "the metrics differ"
             leftovers = [n for n in os.listdir(f"{work}/killed/checkpoints") if not n.endswith(".safetensors")]
             assert not leftovers, leftovers
             if kills < KILLS:

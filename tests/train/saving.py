@@ -16,19 +16,30 @@ BIN = os.environ.get("AN_BIN_DIR", "build/release/bin")
 STEPS = 60
 
 
+def check_hparams(run, codes):
+    """TensorBoard is told the recipe by every process, and of the end only by those that reach it."""
+    folder = f"{run}/tensorboard"
+    events = [open(f"{folder}/{name}", "rb").read() for name in sorted(os.listdir(folder))]
+    assert [event.count(b"_hparams_/session_start_info") for event in events] == [1] * len(codes)
+    assert [event.count(b"_hparams_/session_end_info") for event in events] == [int(code == 0) for code in codes], codes
+
+
 def check_interrupted(work):
     """Ctrl-C during a write, again and again: always a whole checkpoint at the step that was reached, and the same end."""
     run = f"{work}/interrupted"
+    command = [*support.command(work, run, STEPS), "--tensorboard"]
+    codes = []
     for _ in range(5):
         known = support.names(run)
-        with subprocess.Popen(support.command(work, run, STEPS)) as process:
+        with subprocess.Popen(command) as process:
             support.wait_for_write(process, run, known)
             process.send_signal(signal.SIGINT)
-            code = process.wait()
-        assert code in (0, 130), code
+            codes.append(process.wait())
+        assert codes[-1] in (0, 130), codes
         assert not any(support.is_half(name) for name in support.names(run)), support.names(run)
-        assert len(support.names(run)) > len(known) or code == 0
-    subprocess.run(support.command(work, run, STEPS), check=True)
+        assert len(support.names(run)) > len(known) or codes[-1] == 0
+    subprocess.run(command, check=True)
+    check_hparams(run, [*codes, 0])
     support.check(f"{work}/straight", run)
     assert sorted(support.names(run)) == sorted(support.names(f"{work}/straight"))
 

@@ -4,8 +4,11 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -38,7 +41,7 @@ static int tear_down(void **state)
 
 static void session_open(an_session *session, const an_train_config *config)
 {
-    if (an_session_open(session, config, training, validation))
+    if (an_session_open(session, config, training, (const char *const[]){validation, NULL}))
         fail_msg("%s", an_error_message());
 }
 
@@ -131,11 +134,70 @@ static void blocks_have_room_for_both_sets(void **state)
     an_session_close(&s);
 }
 
+/* ---- several sets to validate on ---- */
+
+static int open_sets(an_train_data *data, const char *const *paths)
+{
+    an_train_config config;
+    fixture_config(&config);
+    return an_train_data_open(data, &config, training, paths);
+}
+
+static void sets_are_told_apart(void **state)
+{
+    (void)state;
+    an_train_data data;
+    char tail[512];
+    const char *a = fixture_path(&files, "a"), *b = fixture_path(&files, "b");
+    assert_int_equal(mkdir(a, 0700), 0);
+    assert_int_equal(mkdir(b, 0700), 0);
+    const char *in_a = fixture_path(&files, "a/validation"), *in_b = fixture_path(&files, "b/validation");
+    fixture_dataset(in_a, 3, FIXTURE_CLASSES, 3);
+    fixture_dataset(in_b, 4, FIXTURE_CLASSES, 4);
+    snprintf(tail, sizeof tail, "%s//", in_b);
+    assert_int_equal(open_sets(&data, (const char *const[]){in_a, training, tail, NULL}), AN_OK);
+    assert_int_equal(data.set_count, 3);
+    assert_string_equal(data.sets[0].name, "a/validation");
+    assert_string_equal(data.sets[1].name, "training");
+    assert_string_equal(data.sets[2].name, "b/validation");
+    assert_int_equal(an_dataset_count(data.sets[2].dataset), 4);
+    assert_ptr_equal(data.validation, data.sets[0].dataset);
+    an_train_data_close(&data);
+    /* A name that is all of its path. */
+    assert_int_equal(chdir(a), 0);
+    assert_int_equal(open_sets(&data, (const char *const[]){"validation", in_b, NULL}), AN_OK);
+    assert_string_equal(data.sets[0].name, "validation");
+    assert_string_equal(data.sets[1].name, "b/validation");
+    an_train_data_close(&data);
+    assert_int_equal(chdir("/"), 0);
+}
+
+static void sets_that_cannot_be_used(void **state)
+{
+    (void)state;
+    an_train_data data;
+    char again[512];
+    const char *many[AN_TRAIN_SETS_MAX + 2] = {0}, *other = fixture_path(&files, "other");
+    snprintf(again, sizeof again, "%s/", validation);
+    assert_int_equal(open_sets(&data, (const char *const[]){validation, again, NULL}), AN_EINVAL);
+    assert_non_null(strstr(an_error_message(), "given twice"));
+    for (int i = 0; i <= AN_TRAIN_SETS_MAX; i++)
+        many[i] = validation;
+    assert_int_equal(open_sets(&data, many), AN_EINVAL);
+    assert_non_null(strstr(an_error_message(), "at most 16"));
+    fixture_dataset(other, 3, FIXTURE_CLASSES + 1, 3); /* each set is checked, not the first alone */
+    assert_int_equal(open_sets(&data, (const char *const[]){validation, other, NULL}), AN_EINVAL);
+    assert_non_null(strstr(an_error_message(), "other"));
+    assert_int_equal(open_sets(&data, (const char *const[]){validation, "/nowhere", NULL}), AN_ENOTFOUND);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(resized_crops_are_for_training),
         cmocka_unit_test(blocks_have_room_for_both_sets),
+        cmocka_unit_test(sets_are_told_apart),
+        cmocka_unit_test(sets_that_cannot_be_used),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -113,19 +114,25 @@ static void test_every_truncation_is_found(void **state)
     an_buffer_free(&bytes);
 }
 
-static int open_text(const char *header, size_t data)
+/* Write a file of that header and data. */
+static const char *write_text(const char *header, const void *data, size_t size)
 {
     an_buffer bytes = {0};
     uint64_t length = strlen(header);
-    static const uint8_t zeros[64];
     const char *path = fixture_path(&files, "hostile");
     assert_int_equal(an_buffer_append(&bytes, &length, 8), AN_OK);
     assert_int_equal(an_buffer_append(&bytes, header, length), AN_OK);
-    assert_int_equal(an_buffer_append(&bytes, zeros, data), AN_OK);
+    assert_int_equal(an_buffer_append(&bytes, data, size), AN_OK);
     fixture_write(path, bytes.data, bytes.size);
     an_buffer_free(&bytes);
+    return path;
+}
+
+static int open_text(const char *header, size_t data)
+{
+    static const uint8_t zeros[64];
     an_safetensors *file = NULL;
-    int rc = an_safetensors_open(&file, path);
+    int rc = an_safetensors_open(&file, write_text(header, zeros, data));
     an_safetensors_free(file);
     return rc;
 }
@@ -209,7 +216,7 @@ static void test_too_many_values(void **state)
 static void test_other_types_open_but_do_not_read(void **state)
 {
     (void)state;
-    const char *header = TENSOR("\"BF16\"", "[2]", "[0,4]");
+    const char *header = TENSOR("\"U16\"", "[2]", "[0,4]");
     assert_int_equal(open_text(header, 4), AN_OK);
     an_safetensors *file;
     float values[2];
@@ -218,6 +225,54 @@ static void test_other_types_open_but_do_not_read(void **state)
     assert_false(an_safetensors_guarded(file));
     assert_int_equal(an_safetensors_verify(file), AN_OK);
     an_safetensors_free(file);
+}
+
+static void read_as(const char *header, const void *data, size_t size, float *out)
+{
+    an_safetensors *file;
+    assert_int_equal(an_safetensors_open(&file, write_text(header, data, size)), AN_OK);
+    assert_false(an_safetensors_is_f32(an_safetensors_at(file, 0)));
+    assert_int_equal(an_safetensors_read(file, an_safetensors_at(file, 0), out), AN_OK);
+    an_safetensors_free(file);
+}
+
+/* Numbers of IEEE 754's interchange formats and of bfloat16, by their definitions. */
+static void test_other_floats_are_converted(void **state)
+{
+    (void)state;
+    static const uint16_t halves[] = {0x3c00, 0xc000, 0x3555, 0x7bff, 0x0400, 0x0001, 0x83ff, 0x8000, 0x7c00, 0xfc00};
+    static const float half_values[] = {1,        -2,          0x1.554p-2F, 65504,     0x1p-14F,
+                                        0x1p-24F, -0x3ffp-24F, -0.0F,       HUGE_VALF, -HUGE_VALF};
+    static const uint16_t brains[] = {0x3f80, 0xc049, 0x0001, 0xff80};
+    static const float brain_values[] = {1, -3.140625F, 0x1p-133F, -HUGE_VALF};
+    static const double doubles[] = {0.1, -1e300, 1e-60, 3.4028234663852886e38, HUGE_VAL};
+    static const float double_values[] = {0.1F, -HUGE_VALF, 0, 3.4028234663852886e38F, HUGE_VALF};
+    float values[10];
+    read_as(TENSOR("\"F16\"", "[10]", "[0,20]"), halves, sizeof(halves), values);
+    assert_memory_equal(values, half_values, sizeof(half_values));
+    read_as(TENSOR("\"BF16\"", "[2,2]", "[0,8]"), brains, sizeof(brains), values);
+    assert_memory_equal(values, brain_values, sizeof(brain_values));
+    read_as(TENSOR("\"F64\"", "[5]", "[0,40]"), doubles, sizeof(doubles), values);
+    assert_memory_equal(values, double_values, sizeof(double_values));
+    const uint16_t not_a_number = 0x7e00;
+    read_as(TENSOR("\"F16\"", "[]", "[0,2]"), &not_a_number, 2, values);
+    assert_true(isnan(values[0]));
+}
+
+/* More values than are converted at a time. */
+static void test_many_values_are_converted(void **state)
+{
+    (void)state;
+    enum { MANY = 20000 };
+    uint16_t *halves = calloc(MANY, sizeof(*halves));
+    float *values = calloc(MANY, sizeof(*values));
+    for (int i = 0; i < MANY; i++)
+        halves[i] = (uint16_t)(0x3f80 + i % 64);
+    read_as(TENSOR("\"BF16\"", "[20000]", "[0,40000]"), halves, MANY * sizeof(*halves), values);
+    for (int i = 0; i < MANY; i++)
+        assert_float_equal(values[i], 1 + (float)(i % 64) / 128, 0);
+    free(values);
+    free(halves);
 }
 
 static void test_absent_and_odd_files(void **state)
@@ -256,6 +311,8 @@ int main(void)
         cmocka_unit_test(test_deep_nesting_is_no_stack_overflow),
         cmocka_unit_test(test_too_many_values),
         cmocka_unit_test(test_other_types_open_but_do_not_read),
+        cmocka_unit_test(test_other_floats_are_converted),
+        cmocka_unit_test(test_many_values_are_converted),
         cmocka_unit_test(test_absent_and_odd_files),
         cmocka_unit_test(test_failed_write_leaves_nothing),
     };

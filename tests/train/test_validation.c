@@ -30,6 +30,8 @@ typedef struct {
     uint64_t opened_at;
     int validations;
     double loss[8];
+    const char *sets[8];
+    bool best[8];
 } bench;
 
 /* Nobody has asked for a batch: the loader fills its slots all the same. */
@@ -48,8 +50,11 @@ static void assert_fills(an_loader *loader)
 static void listen(void *context, const an_train_event *event)
 {
     bench *b = context;
-    if (event->kind == AN_EVENT_VALIDATION)
+    if (event->kind == AN_EVENT_VALIDATION) {
+        b->sets[b->validations % 8] = event->set;
+        b->best[b->validations % 8] = event->best;
         b->loss[b->validations++ % 8] = event->loss;
+    }
     if (event->kind != AN_EVENT_TRAIN)
         return;
     if (!b->opened_at && b->trainer->viewer) {
@@ -77,7 +82,9 @@ static void bench_open(bench *b)
 static void trainer_open(bench *b, const char *validation)
 {
     an_stop_reset();
-    assert_int_equal(an_trainer_create(&b->trainer, &b->config, b->training, validation, &b->observer), AN_OK);
+    assert_int_equal(
+        an_trainer_create(&b->trainer, &b->config, b->training, (const char *const[]){validation, NULL}, &b->observer),
+        AN_OK);
 }
 
 static void bench_close(bench *b)
@@ -133,6 +140,67 @@ static void test_a_run_validates_on_whole_passes(void **state)
     assert_true(b.loss[3] == again.loss);
     assert_int_equal(b.opened_at, 1);
     assert_null(b.trainer->viewer); /* no validation comes after the last one */
+    bench_close(&b);
+}
+
+/* Each set is told by its name, in order. The first alone decides what is best. */
+static void test_every_set_is_told(void **state)
+{
+    (void)state;
+    bench b;
+    an_evaluation again;
+    bench_open(&b);
+    const char *other = fixture_path(&b.files, "other");
+    fixture_dataset(other, 9, FIXTURE_CLASSES, 3);
+    const char *const paths[] = {b.validation, other, b.training, NULL};
+    an_stop_reset();
+    assert_int_equal(an_trainer_create(&b.trainer, &b.config, b.training, paths, &b.observer), AN_OK);
+    assert_int_equal(an_trainer_run(b.trainer), AN_OK);
+    assert_int_equal(b.validations, 6);
+    for (int i = 0; i < 3; i++) {
+        const an_train_set *set = &b.trainer->session.data.sets[i];
+        an_train_view_options view = {.dataset = set->dataset,
+                                      .input = &b.trainer->session.data.input,
+                                      .crop = b.config.crop,
+                                      .batch = b.config.batch,
+                                      .threads = 1};
+        assert_int_equal(an_evaluate_centre(b.trainer->session.exec, &view, NULL, &again), AN_OK);
+        assert_true(b.loss[3 + i] == again.loss);
+        assert_ptr_equal(b.sets[i], set->name);
+        assert_ptr_equal(b.sets[3 + i], set->name);
+        assert_true(!i || (!b.best[i] && !b.best[3 + i]));
+    }
+    an_train_summary summary;
+    an_trainer_summary(b.trainer, &summary);
+    assert_true(b.best[0] || b.best[3] || summary.best_top1 == 0);
+    bench_close(&b);
+}
+
+/* A set alone has no name to be told. A stop between two sets tells neither, and the epoch is looked at again. */
+static void test_sets_are_told_together(void **state)
+{
+    (void)state;
+    bench b;
+    bench_open(&b);
+    b.config.run = fixture_path(&b.files, "run");
+    b.config.resume = "auto";
+    const char *other = fixture_path(&b.files, "other");
+    fixture_dataset(other, 3, FIXTURE_CLASSES, 3);
+    const char *const paths[] = {b.validation, other, NULL};
+    an_stop_reset();
+    assert_int_equal(an_trainer_create(&b.trainer, &b.config, b.training, paths, &b.observer), AN_OK);
+    fixture_remove(other); /* it is opened already; its file is, too, when its turn comes */
+    assert_true(an_trainer_run(b.trainer) < 0);
+    assert_int_equal(b.trainer->state.step, STEPS_PER_EPOCH);
+    assert_int_equal(b.validations, 0);
+    assert_true(b.trainer->state.best_top1 == 0);
+    an_trainer_free(b.trainer);
+    b.config.run = NULL;
+    b.config.resume = NULL;
+    trainer_open(&b, b.validation);
+    assert_int_equal(an_trainer_run(b.trainer), AN_OK);
+    assert_int_equal(b.validations, 2);
+    assert_null(b.sets[0]);
     bench_close(&b);
 }
 
@@ -241,6 +309,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_all_passes_are_the_same),
         cmocka_unit_test(test_a_run_validates_on_whole_passes),
+        cmocka_unit_test(test_every_set_is_told),
+        cmocka_unit_test(test_sets_are_told_together),
         cmocka_unit_test(test_images_are_there_before_the_epoch_ends),
         cmocka_unit_test(test_it_is_opened_some_steps_before),
         cmocka_unit_test(test_the_next_validation),

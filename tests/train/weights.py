@@ -1,53 +1,17 @@
 """Weights alone, as Python writes them: eval and an-show use them with a recipe, as if they were the checkpoint."""
 import json
-import os
-import pathlib
 import struct
-import subprocess
-import sys
-import tempfile
 import unittest
 
-sys.dont_write_bytecode = True
-sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "ingest"))
+from weights_support import RECIPE, Place, converted, load, save, widened
 from pictures import png
 
-BIN = pathlib.Path(os.environ["AN_BIN_DIR"])
-RECIPE = "network = cifar\ncrop = 32\nbatch = 8\nmean = channel\n"
 
-
-def load(path):
-    """The tensors of a safetensors file: {name: (shape, bytes)}."""
-    content = path.read_bytes()
-    size, = struct.unpack("<Q", content[:8])
-    header = json.loads(content[8:8 + size])
-    header.pop("__metadata__")
-    return {name: (one["shape"], content[8 + size:][slice(*one["data_offsets"])]) for name, one in header.items()}
-
-
-def save(path, tensors):
-    header, data = {}, b""
-    for name, (shape, values) in tensors.items():
-        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [len(data), len(data) + len(values)]}
-        data += values
-    text = json.dumps(header).encode()
-    path.write_bytes(struct.pack("<Q", len(text)) + text + data)
-    return path
-
-
-class Weights(unittest.TestCase):
+class Weights(Place):
     @classmethod
     def setUpClass(cls):
-        cls.temporary = tempfile.TemporaryDirectory(prefix="an-weights-")
-        cls.root = pathlib.Path(cls.temporary.name)
-        for number, name in enumerate(("ant", "bee", "cat")):
-            (cls.root / "in" / name).mkdir(parents=True)
-            for i in range(8):
-                (cls.root / "in" / name / f"{i}.png").write_bytes(png(8 * number + i))
-        cls.recipe = cls.root / "recipe"
-        cls.recipe.write_text(RECIPE)
-        cls.data, cls.run_folder, export = cls.root / "data", cls.root / "run", cls.root / "export.safetensors"
-        cls.must("an-ingest", "--size", 40, cls.root / "in", cls.data)
+        super().setUpClass()
+        cls.run_folder, export = cls.root / "run", cls.root / "export.safetensors"
         cls.must("an-train", "--recipe", cls.recipe, "--run", cls.run_folder, "--steps", 6, cls.data, cls.data)
         cls.must("an-train", "export", "--run", cls.run_folder, export)
         tensors = load(export)
@@ -60,31 +24,6 @@ class Weights(unittest.TestCase):
         cls.broken = save(cls.root / "broken.safetensors", broken)
         broken["input.scale"] = ([1], struct.pack("<f", -1))
         cls.negative = save(cls.root / "negative.safetensors", broken)
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.temporary.cleanup()
-
-    @classmethod
-    def call(cls, program, *arguments):
-        return subprocess.run([BIN / program, *map(str, arguments)], capture_output=True, text=True,
-                              cwd=cls.root)
-
-    @classmethod
-    def must(cls, *arguments):
-        result = cls.call(*arguments)
-        if result.returncode:
-            raise AssertionError(result.stderr)
-        return result.stdout
-
-    def fails(self, code, text, *arguments):
-        result = self.call(*arguments)
-        self.assertEqual(result.returncode, code, result.stderr)
-        self.assertIn(text, result.stderr)
-
-    def evaluation(self, *source, dataset=None):
-        report = json.loads(self.must("an-train", "eval", "--json", "--show", 24, *source, dataset or self.data))
-        return {key: report[key] for key in ("top1", "loss", "shown")}
 
     def test_eval(self):
         expected = self.evaluation("--run", self.run_folder)
@@ -104,6 +43,58 @@ class Weights(unittest.TestCase):
         of_run = self.evaluation("--run", self.run_folder, dataset=data)
         self.assertEqual(self.evaluation("--weights", self.alone, "--recipe", self.recipe, dataset=data), of_run)
         self.assertNotEqual(self.evaluation("--weights", self.bare, "--recipe", self.recipe, dataset=data), of_run)
+
+    def test_what_other_programs_write(self):
+        """Other orders, metadata of their own, other types of numbers."""
+        tensors = load(self.export)
+        expected = self.evaluation("--run", self.run_folder)
+        backwards = save(self.root / "backwards.safetensors", dict(reversed(tensors.items())), {"format": "pt"})
+        foreign = lambda path: ("--weights", path, "--recipe", self.recipe)
+        self.assertEqual(self.evaluation(*foreign(backwards)), expected)
+        self.fails(2, "say with --recipe FILE", "an-train", "eval", "--weights", backwards, self.data)
+        for dtype in ("F16", "BF16", "F64"):
+            other = converted(tensors, dtype)
+            written, same = save(self.root / f"{dtype}.safetensors", other), save(self.root / f"{dtype}-F32.safetensors", widened(other))
+            self.assertEqual(self.evaluation(*foreign(written)), self.evaluation(*foreign(same)))
+            result = self.call("an-train", "eval", *foreign(written), self.data)
+            self.assertIn(f"an-train: '{written}' holds {dtype}, which is converted to F32\n", result.stderr)
+            self.assertNotIn("converted", self.call("an-train", "eval", *foreign(same), self.data).stderr)
+            for file, picture in ((written, "a.png"), (same, "b.png")):
+                self.must("an-show", "filters", *foreign(file), self.root / picture)
+            self.assertEqual((self.root / "a.png").read_bytes(), (self.root / "b.png").read_bytes())
+            self.assertIn(" %  1\n", self.must("an-show", "predict", *foreign(written), self.root / "data.in" / "bee" / "3.png"))
+        self.assertEqual(self.evaluation(*foreign(self.root / "F64.safetensors")), expected)
+        nan = {**converted(tensors, "BF16"), "conv1.bias": ([32], b"\xc0\x7f" * 32, "BF16")}
+        nan = save(self.root / "nan.safetensors", nan)
+        self.fails(3, f"'{nan}': tensor 'conv1.bias' holds values that are not finite", "an-train", "eval", *foreign(nan), self.data)
+        whole = save(self.root / "whole.safetensors", {**tensors, "conv1.bias": ([32], bytes(32), "I8")})
+        self.fails(3, f"'{whole}': tensor 'conv1.bias' is I8: convert it to F32", "an-train", "eval", *foreign(whole), self.data)
+
+    def test_the_dataset_takes_the_place_of_the_input(self):
+        bare = ("--weights", self.bare, "--recipe", self.recipe)
+        result = self.call("an-train", "eval", "--json", *bare, self.data)
+        self.assertIn(f"'{self.bare}' lacks input.mean_image and input.scale: images are prepared as for a training on '{self.data}', "
+                      "by its statistics, --mean and --input-scale paper\n", result.stderr)
+        self.assertNotIn("lacks", self.call("an-train", "eval", "--weights", self.alone, "--recipe", self.recipe, self.data).stderr)
+
+    def test_no_checkpoint(self):
+        train = ("an-train", "--recipe", self.recipe, "--steps", 8)
+        self.fails(3, f"'{self.alone}': not a checkpoint of an-train but weights alone, without momentum and without a recipe: --weights "
+                   "starts a training", *train, "--resume", self.alone, self.data)
+        self.fails(2, f"'{self.export}' holds weights without their momentum: start a training from it with --weights", *train, "--resume",
+                   self.export, self.data)
+        self.fails(2, f"'{self.alone}' holds weights alone: that is all that an export", "an-train", "export", "--weights", self.alone,
+                   self.root / "x.safetensors")
+        # Written again with our metadata but not our checksum, and without it.
+        content = self.export.read_bytes()
+        size, = struct.unpack("<Q", content[:8])
+        metadata = json.loads(content[8:8 + size])["__metadata__"]
+        again = save(self.root / "again.safetensors", load(self.export), metadata)
+        self.fails(3, f"'{again}': checksum ", "an-train", "eval", "--weights", again, self.data)
+        metadata.pop("xxh3")
+        again = save(self.root / "again.safetensors", load(self.export), metadata)
+        self.fails(3, "a checkpoint without its checksum: if another program wrote it, let it leave out the metadata", "an-train", "eval",
+                   "--weights", again, self.data)
 
     def test_eval_refuses(self):
         evaluate = lambda *source: ("an-train", "eval", *source, self.data)
@@ -129,13 +120,13 @@ class Weights(unittest.TestCase):
         self.fails(2, "line 1", *evaluate("--weights", self.alone, "--recipe", other))
         two = self.root / "two.data"
         (self.root / "ids").write_text("ant\nbee\ncat\ndog\n")
-        self.must("an-ingest", "--size", 40, "--classes-from", self.root / "ids", self.root / "in", two)
+        self.must("an-ingest", "--size", 40, "--classes-from", self.root / "ids", self.root / "data.in", two)
         self.fails(2, "has 4 classes", "an-train", "eval", "--weights", self.alone, "--recipe", self.recipe, two)
         self.fails(2, "--classes-from", "an-train", "eval", "--run", self.run_folder, two)
 
     def test_show(self):
         source = ("--weights", self.alone, "--recipe", self.recipe)
-        image = self.root / "in" / "bee" / "3.png"
+        image = self.root / "data.in" / "bee" / "3.png"
         top = lambda *options: [(one["label"], one["probability"])
                                 for one in json.loads(self.must("an-show", "predict", "--json", *options))[0]["top"]]
         self.assertEqual(top(*source, image), top("--run", self.run_folder, image))

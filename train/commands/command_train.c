@@ -14,10 +14,11 @@
 
 static const an_options spec = {
     .program = "an-train",
-    .usage = "TRAINING [VALIDATION]\neval [OPTION...] DATASET\nexport [OPTION...] FILE",
+    .usage = "TRAINING [VALIDATION...]\neval [OPTION...] DATASET\nexport [OPTION...] FILE",
     .summary =
         "Train AlexNet (Krizhevsky, Sutskever, Hinton 2012) on a dataset that an-ingest made, and validate it on "
-        "another after each epoch. Stopped by SIGINT or SIGTERM it saves and exits with 130, at a second one it ends "
+        "others after each epoch: the first decides about schedule and best checkpoint. Stopped by SIGINT or SIGTERM "
+        "it saves and exits with 130, at a second one it ends "
         "at "
         "once; SIGUSR1 saves and goes on. "
         "A run resumed with --resume auto gives the same weights as one that was never stopped.",
@@ -27,7 +28,7 @@ static const an_options spec = {
                 "  $ an-train eval --run runs/fashion --show 10 data/t10k\n",
     .options = an_train_options,
     .arguments_min = 1,
-    .arguments_max = 2,
+    .arguments_max = 1 + AN_TRAIN_SETS_MAX,
 };
 
 /* Parse the command line, and if it names a recipe, parse it again over the options of the recipe. */
@@ -121,12 +122,13 @@ static int try_out(const an_train_config *config, char **arguments)
     int rc = an_stop_install();
     an_stop_at_once(true);
     if (!rc)
-        rc = an_session_open(&session, config, arguments[0], arguments[1]);
+        rc = an_session_open(&session, config, arguments[0], (const char *const *)arguments + 1);
     if (rc)
         return rc;
     if (session.notes.size)
         an_log(AN_LOG_WARNING, "%.*s", (int)session.notes.size - 1, (const char *)session.notes.data);
     rc = config->dry_run ? dry_run(&session) : find_rate(&session, config->find_rate);
+    an_log_lines(AN_LOG_WARNING, (const char *)session.doubts.data, session.doubts.size);
     an_session_close(&session);
     return rc;
 }
@@ -138,7 +140,7 @@ static int train(const an_train_config *config, char **arguments)
     an_trainer *trainer = NULL;
     int rc = an_stop_install();
     if (!rc)
-        rc = an_trainer_create(&trainer, config, arguments[0], arguments[1], &observer);
+        rc = an_trainer_create(&trainer, config, arguments[0], (const char *const *)arguments + 1, &observer);
     if (!rc)
         rc = print_description(trainer, config);
     if (!rc)

@@ -33,9 +33,10 @@ static void print_train(const an_train_event *e)
 
 static void print_validation(const an_train_event *e)
 {
-    printf("step %6" PRIu64 "/%" PRIu64
-           "  epoch %6.2f  validation: loss %.4f  top-1 %.2f %%  top-5 %.2f %%  in %.1f s%s\n",
-           e->step, e->total, e->epoch, e->loss, 100 * e->top1, 100 * e->top5, e->seconds, e->best ? "  (best)" : "");
+    an_print("step %6" PRIu64 "/%" PRIu64
+             "  epoch %6.2f  validation%s%s: loss %.4f  top-1 %.2f %%  top-5 %.2f %%  in %.1f s%s\n",
+             e->step, e->total, e->epoch, e->set ? " " : "", e->set ? e->set : "", e->loss, 100 * e->top1,
+             100 * e->top5, e->seconds, e->best ? "  (best)" : "");
 }
 
 static void print_json(const an_train_event *event)
@@ -51,6 +52,8 @@ static void print_json(const an_train_event *event)
 static void print_text(const an_train_event *event)
 {
     switch (event->kind) {
+    case AN_EVENT_START:
+        break; /* an_trainer_describe says it in words */
     case AN_EVENT_TRAIN:
         print_train(event);
         break;

@@ -74,15 +74,40 @@ static int print_pairs(const an_eval_report *r)
     return AN_OK;
 }
 
+/* Of one network the totals are those of the evaluation. */
+static void print_networks(const an_eval_report *r)
+{
+    for (int i = 0; i < r->network_count; i++) {
+        const an_eval_network *n = &r->networks[i];
+        const an_evaluation *e = &n->result;
+        an_print("weights     %s, step %" PRIu64, n->weights, n->step);
+        if (r->network_count > 1)
+            printf(": top-1 %.2f %%, top-5 %.2f %%, loss %.4f", 100 * share(e->top1, e->images),
+                   100 * share(e->top5, e->images), e->loss);
+        printf("\n");
+    }
+}
+
+static bool is_training_set(const an_eval_report *r)
+{
+    bool any = false;
+    for (int i = 0; i < r->network_count; i++)
+        any = any || r->networks[i].training_set;
+    return any;
+}
+
 static void print_totals(const an_eval_report *r)
 {
     const an_evaluation *e = &r->result;
     double top1 = 100 * share(e->top1, e->images), top5 = 100 * share(e->top5, e->images);
-    an_print("weights     %s, step %" PRIu64 "\n", r->weights, r->step);
+    print_networks(r);
     an_print("dataset     %s%s: %" PRIu64 " images, %u classes\n", an_dataset_path(r->dataset),
-             r->training_set ? " (the training set)" : "", e->images, an_dataset_class_count(r->dataset));
-    printf("view        %s\n",
+             is_training_set(r) ? " (the training set)" : "", e->images, an_dataset_class_count(r->dataset));
+    printf("view        %s",
            strcmp(r->view, "centre") == 0 ? "the centre of each image" : "ten crops of each image, averaged");
+    if (r->network_count > 1)
+        printf("; the mean of %d networks' predictions", r->network_count);
+    printf("\n");
     printf("top-1       %.2f %% (error %.2f %%)\n", top1, 100 - top1);
     printf("top-5       %.2f %% (error %.2f %%)\n", top5, 100 - top5);
     printf("loss        %.4f\n", e->loss);
@@ -165,14 +190,42 @@ static json_t *pairs_json(const an_eval_report *r)
     return list;
 }
 
+static json_t *network_json(const an_eval_network *n, bool accuracy)
+{
+    const an_evaluation *e = &n->result;
+    if (!accuracy)
+        return json_pack("{s:o, s:I}", "weights", text_json(n->weights), "step", (json_int_t)n->step);
+    return json_pack("{s:o, s:I, s:f, s:f, s:f}", "weights", text_json(n->weights), "step", (json_int_t)n->step, "top1",
+                     share(e->top1, e->images), "top5", share(e->top5, e->images), "loss", e->loss);
+}
+
+/* One network as members of object, several as a list. */
+static int add_networks(const an_eval_report *r, json_t *object)
+{
+    if (r->network_count == 1) {
+        json_t *one = network_json(&r->networks[0], false);
+        int failed = json_object_update(object, one);
+        json_decref(one);
+        return failed;
+    }
+    json_t *list = json_array();
+    int failed = 0;
+    for (int i = 0; i < r->network_count; i++)
+        failed |= json_array_append_new(list, network_json(&r->networks[i], true));
+    return failed | json_object_set_new(object, "networks", list);
+}
+
 int an_eval_report_print_json(const an_eval_report *r)
 {
     const an_evaluation *e = &r->result;
-    json_t *object = json_pack("{s:o, s:I, s:o, s:b, s:s, s:I, s:f, s:f, s:f}", "weights", text_json(r->weights),
-                               "step", (json_int_t)r->step, "dataset", text_json(an_dataset_path(r->dataset)),
-                               "training_set", (int)r->training_set, "view", r->view, "images", (json_int_t)e->images,
-                               "top1", share(e->top1, e->images), "top5", share(e->top5, e->images), "loss", e->loss);
-    int failed = object ? 0 : -1;
+    json_t *object = json_object();
+    json_t *totals =
+        json_pack("{s:o, s:b, s:s, s:I, s:f, s:f, s:f}", "dataset", text_json(an_dataset_path(r->dataset)),
+                  "training_set", (int)is_training_set(r), "view", r->view, "images", (json_int_t)e->images, "top1",
+                  share(e->top1, e->images), "top5", share(e->top5, e->images), "loss", e->loss);
+    int failed = add_networks(r, object);
+    failed |= json_object_update(object, totals);
+    json_decref(totals);
     if (!failed && r->shown_count)
         failed |= json_object_set_new(object, "shown", predictions_json(r));
     if (!failed && r->per_class)

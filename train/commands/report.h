@@ -5,12 +5,19 @@
 #include "train/loop/evaluate.h"
 #include "train/loop/predictions.h"
 
+/* One of the networks that were evaluated. */
 typedef struct {
-    const char *weights;
+    char *weights; /* path of the file */
     uint64_t step;
+    bool training_set; /* the dataset is what the weights were trained on */
+    an_evaluation result;
+} an_eval_network;
+
+typedef struct {
+    const an_eval_network *networks; /* of several, the mean of their predictions is the result */
+    int network_count;
     const an_dataset *dataset;
-    const char *view;  /* "centre" or "ten-crop" */
-    bool training_set; /* dataset is what the weights were trained on */
+    const char *view; /* "centre" or "ten-crop" */
     an_evaluation result;
     const an_prediction *shown;
     size_t shown_count;

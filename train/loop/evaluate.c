@@ -1,10 +1,25 @@
 #include "train/loop/evaluate.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #include "base/error.h"
 #include "base/program/stop.h"
 #include "train/loop/predictions.h"
+
+static void count(an_evaluation *sum, uint32_t label, const float *probabilities, uint32_t classes)
+{
+    uint32_t rank = an_prediction_rank(probabilities, classes, label);
+    sum->top1 += rank < 1;
+    sum->top5 += rank < 5;
+}
+
+void an_evaluation_add(an_evaluation *sum, uint32_t label, const float *probabilities, uint32_t classes)
+{
+    sum->images++;
+    count(sum, label, probabilities, classes);
+    sum->loss -= log(fmax((double)probabilities[label], 1e-38)); /* finite also where a probability is 0 */
+}
 
 /* Counted from the probabilities that the watcher sees, so that the accuracy is that of the predictions it prints. */
 static int look_at_rows(const an_evaluate_watcher *watcher, const an_batch *batch, const float *probabilities,
@@ -16,9 +31,7 @@ static int look_at_rows(const an_evaluate_watcher *watcher, const an_batch *batc
         sum->diverged = rc == AN_ECORRUPT;
         if (rc)
             return rc;
-        uint32_t rank = an_prediction_rank(row, watcher->classes, batch->labels[i]);
-        sum->top1 += rank < 1;
-        sum->top5 += rank < 5;
+        count(sum, batch->labels[i], row, watcher->classes);
         rc = watcher->image(watcher->context, batch->indices[i], batch->labels[i], row);
         if (rc)
             return rc;

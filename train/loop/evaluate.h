@@ -22,6 +22,9 @@ typedef struct {
     uint32_t classes;
 } an_evaluate_watcher;
 
+/* Count an image by its finite probabilities, the loss not yet divided by the number of images. */
+void an_evaluation_add(an_evaluation *sum, uint32_t label, const float *probabilities, uint32_t classes);
+
 /* watcher may be NULL. AN_STOPPED if a stop was requested before the end. */
 int an_evaluate_centre(an_exec *exec, const an_train_view_options *options, const an_evaluate_watcher *watcher,
                        an_evaluation *out);

@@ -1,4 +1,3 @@
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -198,11 +197,7 @@ static int count_image(ten *t, uint64_t index, float *rows, an_evaluation *sum)
     sum->diverged = rc == AN_ECORRUPT;
     if (rc)
         return an_error_prefix(rc, "'%s'", an_dataset_path(t->dataset));
-    uint32_t rank = an_prediction_rank(rows, classes, label);
-    sum->images++;
-    sum->top1 += rank < 1;
-    sum->top5 += rank < 5;
-    sum->loss -= log(fmax((double)rows[label], 1e-38)); /* finite also where a probability is 0 */
+    an_evaluation_add(sum, label, rows, classes);
     return t->watcher->image(t->watcher->context, index, label, rows);
 }
 

@@ -234,6 +234,8 @@ int an_trainer_run(an_trainer *t)
     if (rc < 0)
         rc = tell_rest(t, rc);
     rc = an_trainer_settle_last(t, rc);
+    if (!rc && t->board)
+        rc = an_board_end(t->board, t->state.step);
     if (rc == AN_STOPPED)
         rc = tell_stop(t);
     an_trainer_profile_take(t);
@@ -241,8 +243,8 @@ int an_trainer_run(an_trainer *t)
     return rc;
 }
 
-int an_trainer_create(an_trainer **out, const an_train_config *config, const char *training, const char *validation,
-                      const an_train_observer *observer)
+int an_trainer_create(an_trainer **out, const an_train_config *config, const char *training,
+                      const char *const *validations, const an_train_observer *observer)
 {
     an_trainer *t = calloc(1, sizeof(*t));
     if (!t)
@@ -250,7 +252,7 @@ int an_trainer_create(an_trainer **out, const an_train_config *config, const cha
     t->own = *config;
     t->config = &t->own;
     t->observer = observer;
-    int rc = an_trainer_prepare(t, training, validation);
+    int rc = an_trainer_prepare(t, training, validations);
     if (rc) {
         an_trainer_free(t);
         return rc;

@@ -29,10 +29,10 @@ typedef struct {
 
 typedef struct an_trainer an_trainer;
 
-/* Open data and run folder, build the network, and load the checkpoint that --resume means. observer must outlive
- * the trainer, and so must what config points to. */
-int an_trainer_create(an_trainer **out, const an_train_config *config, const char *training, const char *validation,
-                      const an_train_observer *observer);
+/* Open data and run folder, build the network, and load the checkpoint that --resume means. validations: sets to
+ * validate on, NULL-terminated; NULL: none. observer must outlive the trainer, and so must what config points to. */
+int an_trainer_create(an_trainer **out, const an_train_config *config, const char *training,
+                      const char *const *validations, const an_train_observer *observer);
 void an_trainer_free(an_trainer *trainer); /* NULL is fine */
 
 /* Train to the end. If a stop is requested, the step is finished, a checkpoint written and AN_STOPPED returned. A

@@ -210,10 +210,10 @@ static int open_records(an_trainer *t)
     return an_tensorboard_open(&t->board, an_run_path(t->run, "tensorboard"), t->state.step);
 }
 
-static int tell_notes(an_trainer *t)
+static int tell_lines(an_trainer *t, an_buffer *lines)
 {
-    int rc = an_buffer_append(&t->session.notes, "", 1);
-    for (char *rest = (char *)t->session.notes.data, *line; !rc && (line = strsep(&rest, "\n")) && rest;)
+    int rc = an_buffer_append(lines, "", 1);
+    for (char *rest = (char *)lines->data, *line; !rc && (line = strsep(&rest, "\n")) && rest;)
         rc = an_trainer_tell_text(t, AN_EVENT_WARNING, line);
     return rc;
 }
@@ -270,13 +270,22 @@ static int start(an_trainer *t)
     return rc;
 }
 
-int an_trainer_prepare(an_trainer *t, const char *training, const char *validation)
+/* Of a run that began now with the weights of a file. */
+static int tell_origin(an_trainer *t)
+{
+    if (t->saved_any || !t->session.origin.size)
+        return AN_OK;
+    int rc = an_trainer_tell_text(t, AN_EVENT_NOTE, (const char *)t->session.origin.data);
+    return rc ? rc : tell_lines(t, &t->session.doubts);
+}
+
+int an_trainer_prepare(an_trainer *t, const char *training, const char *const *validations)
 {
     an_stop_at_once(true); /* reading data and weights, and measuring kernels, takes long and leaves nothing behind */
-    int rc = an_session_open(&t->session, t->config, training, validation);
+    int rc = an_session_open(&t->session, t->config, training, validations);
     if (rc)
         return rc;
-    rc = tell_notes(t);
+    rc = tell_lines(t, &t->session.notes);
     if (rc)
         return rc;
     rc = t->config->run ? an_run_open(&t->run, t->config->run) : AN_OK;
@@ -295,6 +304,12 @@ int an_trainer_prepare(an_trainer *t, const char *training, const char *validati
         return rc;
     an_stop_at_once(false);
     rc = open_records(t);
+    if (rc)
+        return rc;
+    rc = an_trainer_tell_start(t);
+    if (rc)
+        return rc;
+    rc = tell_origin(t);
     if (rc)
         return rc;
     rc = an_trainer_saver_make(t);

@@ -1,6 +1,6 @@
 /* The trainer's state, shared by its parts: trainer.c (the loop), trainer_begin.c (what a run starts from),
  * trainer_validate.c (the end of an epoch), trainer_save.c (checkpoints) and trainer_tell.c (events,
- * beginning and end in words). */
+ * beginning and end in words), trainer_start.c (the first event). */
 #ifndef AN_TRAIN_LOOP_TRAINER_PRIVATE_H
 #define AN_TRAIN_LOOP_TRAINER_PRIVATE_H
 
@@ -30,7 +30,7 @@ struct an_trainer {
     const an_train_observer *observer;
     an_session session;
     an_loader *loader;
-    an_loader *viewer;     /* of the images to validate on: see trainer_validate.c; NULL: not open */
+    an_loader *viewer;     /* of the first set to validate on: see trainer_validate.c; NULL: not open */
     bool viewer_tried;     /* opening it ahead of time has been tried, with or without success */
     an_batch ahead;        /* the next step's batch, if it was ready in time to be sent ahead; else lease 0 */
     an_run *run;           /* NULL without --run */
@@ -60,12 +60,15 @@ struct an_trainer {
 
 /* Open everything a run needs. The trainer is zeroed but for config and observer; an_trainer_free frees what is left of
  * it after a failure. */
-int an_trainer_prepare(an_trainer *t, const char *training, const char *validation);
+int an_trainer_prepare(an_trainer *t, const char *training, const char *const *validations);
 
 /* Fill in the event's step, total and epoch, and tell it to the observer, the run's metrics and TensorBoard. */
 int an_trainer_tell_at(an_trainer *t, uint64_t step, an_train_event *event);
 int an_trainer_tell(an_trainer *t, an_train_event *event); /* at the present step */
 int an_trainer_tell_text(an_trainer *t, an_event_kind kind, const char *text);
+
+/* Tell program, machine, data and recipe: the first event that this process adds to the run's records. */
+int an_trainer_tell_start(an_trainer *t);
 
 /* After what is no training, such as a checkpoint: neither the host's clock nor the devices' count it. */
 void an_trainer_window_start(an_trainer *t);
@@ -99,7 +102,8 @@ uint64_t an_trainer_next_validation(const an_trainer *t);
 uint64_t an_trainer_validations_left(const an_trainer *t);
 /* If a validation comes near, start to load its images. To be called after each step. */
 void an_trainer_prime(an_trainer *t);
-/* best: its top-1 is higher than that of every epoch before. */
+/* Look at all sets and tell them. out: of the first, which decides; best: its top-1 is higher than that of every epoch
+ * before. */
 int an_trainer_validate(an_trainer *t, an_evaluation *out, bool *best);
 
 /* With --profile: add the layers' times since the last call. */

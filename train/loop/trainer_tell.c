@@ -12,6 +12,7 @@ int an_trainer_tell_at(an_trainer *t, uint64_t step, an_train_event *event)
 {
     event->step = step;
     event->total = t->session.total_steps;
+    event->time_ns = an_clock_wall_ns();
     event->epoch = an_epochs_at(&t->session.epochs, step);
     t->observer->tell(t->observer->context, event);
     int rc = t->metrics ? an_metrics_write(t->metrics, event) : AN_OK;

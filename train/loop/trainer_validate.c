@@ -6,6 +6,9 @@
  * It costs the memory of its slots from then on, which validation needs anyway, and no more decoding than
  * without. The training's loader does the same while validation runs, so training goes on at once as well.
  *
+ * Further sets to validate on are only told. Their loaders are opened when their turn comes, so each of them begins
+ * with a short wait, and no memory is kept for them.
+ *
  * A pass shows the same images in the same order whenever it was loaded, so no result depends on this. */
 #include "train/loop/trainer_private.h"
 
@@ -28,16 +31,21 @@ void an_trainer_profile_take(an_trainer *t)
     t->profiled_step = t->state.step;
 }
 
-static const an_dataset *viewed(const an_trainer *t)
+static int set_count(const an_trainer *t)
 {
-    const an_train_data *data = &t->session.data;
-    return data->subset ? data->training : data->validation;
+    return t->session.data.set_count > 1 ? t->session.data.set_count : 1;
 }
 
-static int viewer_open(an_trainer *t)
+static const an_dataset *viewed(const an_trainer *t, int number)
 {
     const an_train_data *data = &t->session.data;
-    an_train_view_options options = {.dataset = viewed(t),
+    return data->subset ? data->training : data->sets[number].dataset;
+}
+
+static int open_view(const an_trainer *t, int number, an_loader **out)
+{
+    const an_train_data *data = &t->session.data;
+    an_train_view_options options = {.dataset = viewed(t, number),
                                      .input = &data->input,
                                      .subset = data->subset,
                                      .subset_count = data->subset_count,
@@ -45,9 +53,9 @@ static int viewer_open(an_trainer *t)
                                      .batch = t->config->batch,
                                      .threads = t->session.loader_threads,
                                      .engine = t->config->engine,
-                                     .decode = an_session_decodes(&t->session, viewed(t)),
-                                     .repeat = true};
-    return an_train_view_loader(&options, t->session.exec, &t->viewer);
+                                     .decode = an_session_decodes(&t->session, viewed(t, number)),
+                                     .repeat = number == 0};
+    return an_train_view_loader(&options, t->session.exec, out);
 }
 
 static void viewer_close(an_trainer *t)
@@ -72,46 +80,90 @@ void an_trainer_prime(an_trainer *t)
     if (t->viewer_tried || !an_trainer_can_validate(t) || an_trainer_next_validation(t) > t->state.step + AHEAD)
         return;
     t->viewer_tried = true;
-    (void)viewer_open(t); /* the validation tries again, and reports a failure */
+    (void)open_view(t, 0, &t->viewer); /* the validation tries again, and reports a failure */
 }
 
-/* One pass over the validation set. */
-static int evaluate(an_trainer *t, an_evaluation *out)
+/* One pass over the set that decides. */
+static int evaluate_first(an_trainer *t, an_evaluation *out)
 {
-    *out = (an_evaluation){0};
-    int rc = t->viewer ? AN_OK : viewer_open(t);
+    int rc = t->viewer ? AN_OK : open_view(t, 0, &t->viewer);
     if (!rc)
-        rc = an_evaluate_pass(t->session.exec, t->viewer, viewed(t), out);
+        rc = an_evaluate_pass(t->session.exec, t->viewer, viewed(t, 0), out);
     bool over = t->state.step >= t->session.total_steps;
     if (rc || over) /* if it failed or was stopped, it stands within the pass */
         viewer_close(t);
     return rc;
 }
 
-int an_trainer_validate(an_trainer *t, an_evaluation *out, bool *best)
+static int evaluate_further(an_trainer *t, int number, an_evaluation *out)
+{
+    an_loader *loader = NULL;
+    int rc = open_view(t, number, &loader);
+    if (!rc)
+        rc = an_evaluate_pass(t->session.exec, loader, viewed(t, number), out);
+    an_loader_free(loader);
+    return rc;
+}
+
+/* What a set's pass gave. */
+typedef struct {
+    an_evaluation result;
+    double seconds;
+} look;
+
+static int look_at(an_trainer *t, int number, look *out)
 {
     uint64_t start = an_clock_ns();
-    an_trainer_profile_take(t); /* layers' times are shown for training only: taken before, dropped after */
-    int rc = evaluate(t, out);
-    an_exec_layers_reset(t->session.exec);
-    double seconds = an_clock_seconds_since(start);
-    t->summary.validation_seconds += seconds;
-    an_pace_validation(&t->pace, seconds);
-    if (rc)
-        return out->diverged ? an_trainer_name_last_good(t, rc) : rc;
+    *out = (look){0};
+    int rc = number ? evaluate_further(t, number, &out->result) : evaluate_first(t, &out->result);
+    out->seconds = an_clock_seconds_since(start);
+    t->summary.validation_seconds += out->seconds;
+    return rc && out->result.diverged ? an_trainer_name_last_good(t, rc) : rc;
+}
+
+static double top1_of(const look *l)
+{
+    return (double)l->result.top1 / (double)l->result.images;
+}
+
+static int tell_look(an_trainer *t, int number, const look *l, bool best)
+{
     an_train_event event = {.kind = AN_EVENT_VALIDATION,
-                            .loss = out->loss,
-                            .top1 = (double)out->top1 / (double)out->images,
-                            .top5 = (double)out->top5 / (double)out->images,
-                            .seconds = seconds};
-    *best = event.best = event.top1 > t->state.best_top1;
-    if (event.best) {
+                            .loss = l->result.loss,
+                            .top1 = top1_of(l),
+                            .top5 = (double)l->result.top5 / (double)l->result.images,
+                            .seconds = l->seconds,
+                            .best = best,
+                            .set = set_count(t) > 1 ? t->session.data.sets[number].name : NULL};
+    if (best) {
         t->summary.best_top1 = event.top1;
         t->summary.best_step = t->state.step;
     }
-    t->validated_step = t->state.step;
-    t->validated_top1 = event.top1;
     return an_trainer_tell(t, &event);
+}
+
+/* All sets are told together: a run that is stopped before validates again, and tells none twice. */
+int an_trainer_validate(an_trainer *t, an_evaluation *out, bool *best)
+{
+    look looks[AN_TRAIN_SETS_MAX];
+    double seconds = 0;
+    int rc = AN_OK;
+    an_trainer_profile_take(t); /* layers' times are shown for training only: taken before, dropped after */
+    for (int i = 0; i < set_count(t) && !rc; i++) {
+        rc = look_at(t, i, &looks[i]);
+        seconds += looks[i].seconds;
+    }
+    an_pace_validation(&t->pace, seconds);
+    an_exec_layers_reset(t->session.exec);
+    *out = looks[0].result;
+    if (rc)
+        return rc;
+    t->validated_step = t->state.step;
+    t->validated_top1 = top1_of(&looks[0]);
+    *best = t->validated_top1 > t->state.best_top1;
+    for (int i = 0; i < set_count(t) && !rc; i++)
+        rc = tell_look(t, i, &looks[i], i == 0 && *best);
+    return rc;
 }
 
 /* Validate at the end of an epoch: the schedule sees the result, and the state keeps the best one. */

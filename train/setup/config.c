@@ -58,6 +58,9 @@ int an_train_config_check(const an_train_config *config)
     if (config->resume && config->weights && strcmp(config->resume, "auto") != 0)
         return an_error(AN_EINVAL,
                         "--resume FILE and --weights exclude each other: both say where the weights come from");
+    if (config->fresh && !config->weights)
+        return an_error(AN_EINVAL, "--fresh %s is for --weights FILE: without it all layers begin with random numbers",
+                        config->fresh);
     if (config->rate == 0)
         return an_error(AN_EINVAL, "--rate 0 learns nothing: give a rate above 0, such as 0.01");
     if (config->overfit && config->overfit < config->batch)

@@ -22,7 +22,7 @@ typedef enum { AN_SCALE_AUTO, AN_SCALE_PAPER, AN_SCALE_UNIT } an_scale_kind;
 
 typedef struct {
     /* May differ each time a run is continued. */
-    const char *run, *recipe, *resume, *weights;
+    const char *run, *recipe, *resume, *weights, *fresh;
     int save_every, keep, log_every;
     bool quiet, json, tensorboard, dry_run, profile;
     int find_rate;

@@ -1,11 +1,11 @@
-#include "train/setup/data.h"
+#include "train/setup/data_private.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 
 #include "base/error.h"
 
-static int check_dataset(const an_dataset *dataset, const an_train_config *config)
+int an_train_dataset_check(const an_dataset *dataset, const an_train_config *config)
 {
     const char *path = an_dataset_path(dataset);
     if (an_dataset_count(dataset) == 0)
@@ -21,7 +21,7 @@ static int check_dataset(const an_dataset *dataset, const an_train_config *confi
 
 static int check_training(const an_dataset *dataset, const an_train_config *config)
 {
-    int rc = check_dataset(dataset, config);
+    int rc = an_train_dataset_check(dataset, config);
     if (rc)
         return rc;
     const char *path = an_dataset_path(dataset);
@@ -38,20 +38,6 @@ static int check_training(const an_dataset *dataset, const an_train_config *conf
     return AN_OK;
 }
 
-static int open_validation(an_train_data *data, const an_train_config *config, const char *path)
-{
-    int rc = an_dataset_open(&data->validation, path);
-    if (!rc)
-        rc = check_dataset(data->validation, config);
-    if (!rc)
-        rc = an_train_class_check(data->validation, data->class_ids, an_dataset_path(data->training));
-    if (!rc && config->mean == AN_MEAN_PIXEL && an_dataset_side(data->validation) != an_dataset_side(data->training))
-        rc = an_error(
-            AN_EINVAL, "'%s' holds %u px images, '%s' %u px: ingest both with one --size, or use --mean channel", path,
-            an_dataset_side(data->validation), an_dataset_path(data->training), an_dataset_side(data->training));
-    return rc;
-}
-
 /* Records at equal distances, so that a dataset stored class by class gives all its classes. */
 static int choose_subset(an_train_data *data, uint64_t wanted)
 {
@@ -65,12 +51,12 @@ static int choose_subset(an_train_data *data, uint64_t wanted)
     return AN_OK;
 }
 
-static double unit_scale(const an_statistics *statistics)
+double an_train_input_scale(const an_statistics *statistics, an_scale_kind kind)
 {
     double deviation = 0;
     for (int c = 0; c < 3; c++)
         deviation += statistics->deviation[c] / 3;
-    return deviation > 0 ? 1.0 / deviation : 1.0;
+    return kind == AN_SCALE_UNIT && deviation > 0 ? 1.0 / deviation : 1.0;
 }
 
 /* mean_image is what --mean subtracts: the mean image, its mean colour everywhere, or zero. */
@@ -78,7 +64,7 @@ int an_train_input_derive(const an_statistics *s, const an_train_config *config,
 {
     size_t values = (size_t)s->side * s->side * 3;
     out->side = s->side;
-    out->scale = an_train_config_scale(config) == AN_SCALE_UNIT ? unit_scale(s) : 1.0;
+    out->scale = an_train_input_scale(s, an_train_config_scale(config));
     out->mean_image = calloc(values, sizeof(float));
     if (!out->mean_image)
         return an_error(AN_ENOMEM, "out of memory for the mean image");
@@ -87,7 +73,8 @@ int an_train_input_derive(const an_statistics *s, const an_train_config *config,
     return AN_OK;
 }
 
-int an_train_data_open(an_train_data *out, const an_train_config *config, const char *training, const char *validation)
+int an_train_data_open(an_train_data *out, const an_train_config *config, const char *training,
+                       const char *const *validations)
 {
     *out = (an_train_data){0};
     int rc = an_dataset_open(&out->training, training);
@@ -95,8 +82,8 @@ int an_train_data_open(an_train_data *out, const an_train_config *config, const 
         rc = check_training(out->training, config);
     if (!rc)
         rc = an_train_class_ids(out->training, &out->class_ids);
-    if (!rc && validation && !config->overfit)
-        rc = open_validation(out, config, validation);
+    if (!rc && !config->overfit)
+        rc = an_train_sets_open(out, config, validations);
     if (!rc && config->overfit)
         rc = choose_subset(out, (uint64_t)config->overfit);
     if (!rc)
@@ -112,7 +99,7 @@ int an_train_data_open(an_train_data *out, const an_train_config *config, const 
 void an_train_data_close(an_train_data *data)
 {
     an_dataset_free(data->training);
-    an_dataset_free(data->validation);
+    an_train_sets_close(data);
     free(data->subset);
     free(data->class_ids);
     free(data->input.mean_image);

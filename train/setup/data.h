@@ -14,23 +14,38 @@
 #include "train/setup/config.h"
 #include "train/state/checkpoint.h"
 
+/* A set to validate on. */
 typedef struct {
-    an_dataset *training, *validation; /* validation NULL: none */
-    uint64_t *subset;                  /* --overfit: the records used; else NULL */
+    an_dataset *dataset;
+    char *name; /* of its folder, with as much of its path as tells it from the other sets */
+} an_train_set;
+
+#define AN_TRAIN_SETS_MAX 16
+
+typedef struct {
+    an_dataset *training;
+    an_dataset *validation; /* the first of the sets, which decides schedule and best checkpoint; NULL: none */
+    an_train_set sets[AN_TRAIN_SETS_MAX];
+    int set_count;
+    uint64_t *subset; /* --overfit: the records used; else NULL */
     uint64_t subset_count;
     int classes;
     char *class_ids;      /* JSON array, in order of label */
     an_train_input input; /* derived from the training set's statistics */
 } an_train_data;
 
-/* Open both datasets and check that they have the same classes, that neither is empty, and that crop and batch fit.
- * validation may be NULL. */
-int an_train_data_open(an_train_data *out, const an_train_config *config, const char *training, const char *validation);
+/* Open the datasets and check that they have the same classes, that none is empty, and that crop and batch fit.
+ * validations: NULL-terminated; NULL: none. */
+int an_train_data_open(an_train_data *out, const an_train_config *config, const char *training,
+                       const char *const *validations);
 void an_train_data_close(an_train_data *data); /* zeroed is fine */
 
 /* How images of a training set with these statistics become inputs, as config says. The caller frees out->mean_image.
  */
 int an_train_input_derive(const an_statistics *statistics, const an_train_config *config, an_train_input *out);
+
+/* The factor of that kind, which is not AUTO, for a training set with these statistics. */
+double an_train_input_scale(const an_statistics *statistics, an_scale_kind kind);
 
 /* JSON array of a dataset's class ids, escaped as state/text.h says; the caller frees it. */
 int an_train_class_ids(const an_dataset *dataset, char **out);

@@ -127,15 +127,14 @@ int an_train_data_loader(const an_train_data *data, const an_train_config *confi
 
 int an_train_data_block(const an_train_data *data, const an_train_config *config, size_t *out)
 {
-    size_t validation = 0;
     an_loader_options options = data_options(data, config);
     int rc = an_loader_block_size(&options, out);
-    if (rc || !data->validation)
-        return rc;
-    rc = an_train_view_block(
-        &(an_train_view_options){.dataset = data->validation, .crop = config->crop, .batch = config->batch},
-        &validation);
-    *out = validation > *out ? validation : *out;
+    for (int i = 0; i < data->set_count && !rc; i++) {
+        size_t block = 0;
+        an_train_view_options view = {.dataset = data->sets[i].dataset, .crop = config->crop, .batch = config->batch};
+        rc = an_train_view_block(&view, &block);
+        *out = block > *out ? block : *out;
+    }
     return rc;
 }
 

@@ -73,6 +73,7 @@ static bool option_equal(const an_option *option, const an_train_config *one, co
         return *(const double *)a == *(const double *)b;
     case AN_OPTION_STRING:
         return strcmp(*(const char *const *)a, *(const char *const *)b) == 0;
+    case AN_OPTION_LIST: /* is in no recipe */
     case AN_OPTION_INT:
     case AN_OPTION_CHOICE:
         break;

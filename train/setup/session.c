@@ -164,10 +164,11 @@ static int open_exec(an_session *s)
     return an_engines_save_cache(&s->choices, &s->notes);
 }
 
-int an_session_open(an_session *out, const an_train_config *config, const char *training, const char *validation)
+int an_session_open(an_session *out, const an_train_config *config, const char *training,
+                    const char *const *validations)
 {
     *out = (an_session){.config = config, .compute_threads = an_train_compute_threads(config->compute_threads)};
-    int rc = an_train_data_open(&out->data, config, training, validation);
+    int rc = an_train_data_open(&out->data, config, training, validations);
     if (rc)
         return rc;
     an_session_count_steps(out);
@@ -191,14 +192,9 @@ void an_session_close(an_session *session)
     an_choices_free(&session->choices);
     an_buffer_free(&session->notes);
     an_buffer_free(&session->remarks);
+    an_buffer_free(&session->origin);
+    an_buffer_free(&session->doubts);
     an_train_data_close(&session->data);
-}
-
-int an_session_start_weights(an_session *s)
-{
-    if (s->config->weights)
-        return an_checkpoint_load_weights(s->config->weights, s->exec);
-    return an_init_parameters(s->exec, (an_init_kind)s->config->init, s->config->seed);
 }
 
 int an_session_loader(const an_session *s, uint64_t step, an_loader **out)
@@ -215,16 +211,31 @@ int an_session_loader(const an_session *s, uint64_t step, an_loader **out)
     return rc;
 }
 
+static int describe_sets(const an_session *s, an_buffer *out)
+{
+    int rc = AN_OK;
+    for (int i = 0; i < s->data.set_count && !rc; i++) {
+        const an_train_set *set = &s->data.sets[i];
+        rc = an_buffer_printf(out, "%-12s%s: %" PRIu64 " images", i ? "" : "validation", an_dataset_path(set->dataset),
+                              an_dataset_count(set->dataset));
+        if (!rc && s->data.set_count > 1)
+            rc = an_buffer_printf(out, ", told as %s%s", set->name,
+                                  i ? "" : ": it decides about schedule and best checkpoint");
+        if (!rc)
+            rc = an_buffer_printf(out, "\n");
+    }
+    return rc;
+}
+
 int an_session_describe(const an_session *s, an_buffer *out)
 {
-    const an_dataset *training = s->data.training, *validation = s->data.validation;
+    const an_dataset *training = s->data.training;
     int rc = an_buffer_printf(out, "training    %s: %" PRIu64 " images, %d classes, %u px\n", an_dataset_path(training),
                               an_dataset_count(training), s->data.classes, an_dataset_side(training));
     if (!rc && s->data.subset)
         rc = an_buffer_printf(out, "            only %" PRIu64 " of them, also for validation\n", s->data.subset_count);
-    if (!rc && validation)
-        rc = an_buffer_printf(out, "validation  %s: %" PRIu64 " images\n", an_dataset_path(validation),
-                              an_dataset_count(validation));
+    if (!rc)
+        rc = describe_sets(s, out);
     if (!rc)
         rc = an_buffer_printf(out, "network     %s at %d px, %" PRIu64 " parameters, %.2f GFLOP an image forward\n",
                               an_net_at(s->config->network)->title, s->config->crop, an_graph_parameters(&s->graph),

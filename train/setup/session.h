@@ -15,6 +15,8 @@ typedef struct {
     an_choices choices;          /* of kernels; exec uses it, so it is freed after exec */
     an_buffer notes;             /* warnings for the user, a line each; no zero at the end */
     an_buffer remarks;           /* likewise, what is no reason to warn: the dry run prints it */
+    an_buffer origin;            /* what an_session_start_weights took from --weights, one line; empty without it */
+    an_buffer doubts;            /* warnings about that, a line each; no zero at the end */
     an_train_decoding *decoding; /* on exec's devices, which uses it; NULL: the loaders decode */
     an_decode_rates rates;       /* measured for --decode auto; 0: not measured */
     bool host_decodes;           /* what auto chose, although the devices could */
@@ -25,16 +27,19 @@ typedef struct {
     uint64_t all_steps;   /* of all --epochs, which the schedule stretches over */
 } an_session;
 
-/* validation may be NULL. config must outlive the session. AN_EIO where the machine lacks what a device or the
- * precision needs; the message says what. It reads data and measures kernels, which takes seconds and leaves nothing
- * behind: programs call it under an_stop_at_once. */
-int an_session_open(an_session *out, const an_train_config *config, const char *training, const char *validation);
+/* validations: sets to validate on, NULL-terminated; NULL: none. config must outlive the session. AN_EIO where the
+ * machine lacks what a device or the precision needs; the message says what. It reads data and measures kernels, which
+ * takes seconds and leaves nothing behind: programs call it under an_stop_at_once. */
+int an_session_open(an_session *out, const an_train_config *config, const char *training,
+                    const char *const *validations);
 void an_session_close(an_session *session); /* zeroed is fine */
 
 /* Count epochs and total_steps anew: config's --last has changed. */
 void an_session_count_steps(an_session *session);
 
-/* Set the parameters: to random numbers, or to those of --weights. */
+/* Set the parameters: to random numbers, or to those of --weights, which leaves the layers of --fresh random. How
+ * images are prepared is not taken from there: that follows from the training set and the recipe, as in every run.
+ * Where the two differ so much that the weights are of no use, doubts says so. */
 int an_session_start_weights(an_session *session);
 
 /* Whether the next function measures, and does not only return. */

@@ -12,7 +12,6 @@
 #include "train/setup/network.h"
 #include "train/setup/trained_private.h"
 #include "train/state/run.h"
-#include "train/state/safetensors.h"
 #include "train/state/text.h"
 
 static int count_classes(an_trained *t)
@@ -46,37 +45,27 @@ static int open_checkpoint(an_trained *out, const char *run, const char *weights
 }
 
 /* Without a recipe only what an-train wrote can be used. */
-static int refuse_weights_alone(const char *path)
+static int refuse_weights_alone(const char *path, const char *remedy)
 {
-    an_safetensors *file = NULL;
-    int rc = an_safetensors_open(&file, path);
-    if (!rc && !an_safetensors_metadata(file, "format"))
-        rc = an_error(AN_EINVAL, "'%s' holds weights alone: say with --recipe FILE which network they are for", path);
-    an_safetensors_free(file);
-    return rc;
+    bool ours = true;
+    int rc = an_weights_ask(path, &ours);
+    return rc || ours ? rc : an_error(AN_EINVAL, "'%s' holds weights alone: %s", path, remedy);
 }
 
-int an_trained_open_source(an_trained *out, const an_trained_source *source)
+static int check_source(const char *run, const char *weights)
 {
-    *out = (an_trained){0};
-    if (!source->run == !source->weights)
-        return an_error(AN_EINVAL, "give the weights by --run FOLDER or --weights FILE, one of the two");
-    if (!source->recipe)
-        return an_trained_open(out, source->run, source->weights);
-    if (source->run)
-        return an_error(AN_EINVAL, "--recipe is for --weights FILE: the run '%s' has its own", source->run);
-    int rc = an_trained_open_alone(out, source);
-    if (rc)
-        an_trained_close(out);
-    return rc;
-}
-
-int an_trained_open(an_trained *out, const char *run, const char *weights)
-{
-    *out = (an_trained){0};
     if (!run == !weights)
         return an_error(AN_EINVAL, "give the weights by --run FOLDER or --weights FILE, one of the two");
-    int rc = weights ? refuse_weights_alone(weights) : AN_OK;
+    return AN_OK;
+}
+
+/* remedy: what to do about weights alone. */
+static int open_own(an_trained *out, const char *run, const char *weights, const char *remedy)
+{
+    *out = (an_trained){0};
+    int rc = check_source(run, weights);
+    if (!rc && weights)
+        rc = refuse_weights_alone(weights, remedy);
     if (!rc)
         rc = open_checkpoint(out, run, weights);
     if (!rc)
@@ -90,11 +79,31 @@ int an_trained_open(an_trained *out, const char *run, const char *weights)
     return rc;
 }
 
+int an_trained_open_source(an_trained *out, const an_trained_source *source)
+{
+    if (!source->recipe)
+        return open_own(out, source->run, source->weights, "say with --recipe FILE which network they are for");
+    *out = (an_trained){0};
+    int rc = check_source(source->run, source->weights);
+    if (!rc && source->run)
+        rc = an_error(AN_EINVAL, "--recipe is for --weights FILE: the run '%s' has its own", source->run);
+    if (!rc)
+        rc = an_trained_open_alone(out, source);
+    if (rc)
+        an_trained_close(out);
+    return rc;
+}
+
+int an_trained_open(an_trained *out, const char *run, const char *weights)
+{
+    return open_own(out, run, weights, "that is all that an export would take from it");
+}
+
 void an_trained_close(an_trained *trained)
 {
     an_checkpoint_free(trained->checkpoint);
     free(trained->input.mean_image);
-    free(trained->own_path);
+    an_weights_free(trained->alone);
     free(trained->own_class_ids);
     *trained = (an_trained){0};
 }
@@ -105,14 +114,15 @@ int an_trained_graph(const an_trained *trained, an_graph *out)
     return rc ? an_error_prefix(rc, "'%s'", trained->path) : AN_OK;
 }
 
-/* A file decides how large its network is, but gets no more memory for it than it fills with values itself. */
+/* A file decides how large its network is, but gets no more memory for it than it fills itself: with values of two
+ * bytes, twice as much. */
 static int check_size(const an_trained *t, const an_graph *graph)
 {
     struct stat status;
     uint64_t parameters = an_graph_parameters(graph);
     if (stat(t->path, &status) < 0)
         return an_error_errno(errno, "cannot examine '%s'", t->path);
-    if (parameters > (uint64_t)status.st_size / sizeof(float))
+    if (parameters > (uint64_t)status.st_size / 2)
         return an_error(AN_EINVAL,
                         "'%s' is too small for the %" PRIu64
                         " parameters of its network: made with other classes, crop or options",
@@ -121,6 +131,17 @@ static int check_size(const an_trained *t, const an_graph *graph)
         return an_error(AN_EINVAL, "'%s' is for crops of %d pixels, but its mean image has only %u", t->path,
                         t->config.crop, t->input.side);
     return AN_OK;
+}
+
+static int set_parameters(an_trained *trained, an_exec *exec)
+{
+    if (trained->checkpoint)
+        return an_checkpoint_restore(trained->checkpoint, exec, false);
+    int rc = an_weights_load(trained->alone, exec, NULL);
+    const char *type = rc ? NULL : an_weights_converted(trained->alone, exec);
+    if (type)
+        an_log(AN_LOG_INFO, "'%s' holds %s, which is converted to F32", trained->path, type);
+    return rc;
 }
 
 int an_trained_exec(an_trained *trained, const char *devices, int batch, int threads, const an_image_decoder *decoder,
@@ -151,8 +172,7 @@ int an_trained_exec(an_trained *trained, const char *devices, int batch, int thr
         return AN_EIO; /* it is this machine that lacks something, not the data */
     if (rc)
         return rc;
-    rc = trained->checkpoint ? an_checkpoint_restore(trained->checkpoint, *out, false)
-                             : an_checkpoint_load_weights(trained->path, *out);
+    rc = set_parameters(trained, *out);
     if (rc) {
         an_exec_free(*out);
         *out = NULL;

@@ -1,21 +1,24 @@
 /* A trained network, ready to be used: its weights, its recipe, its classes and how images become its input. Comes from
  * a run's folder, from a file that an-train wrote, or from weights alone: any safetensors file that has the parameters'
- * names and shapes (docs/training.md), with a recipe. One thread uses it. */
+ * names and shapes (docs/training.md), with a recipe. What is taken from elsewhere because such a file lacks it, and
+ * values that are converted, are told as log lines. One thread uses it. */
 #ifndef AN_TRAIN_SETUP_TRAINED_H
 #define AN_TRAIN_SETUP_TRAINED_H
 
 #include "train/setup/config.h"
 #include "train/state/checkpoint.h"
+#include "train/state/weights.h"
 
 typedef struct {
     an_checkpoint *checkpoint; /* NULL: weights alone */
+    an_weights *alone;         /* NULL: a checkpoint */
     const char *path;          /* of the file */
     const char *class_ids;     /* JSON array in the order of labels, escaped as state/text.h says */
     uint64_t step;             /* 0: weights alone, where it is not known */
     an_train_config config;    /* the recipe it was made with */
     an_train_input input;      /* mean_image is NULL if it is not known: it can then be looked at, but not run */
     int classes;
-    char *own_path, *own_class_ids; /* of weights alone */
+    char *own_class_ids; /* of weights alone */
 } an_trained;
 
 /* Where it comes from. */

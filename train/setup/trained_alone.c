@@ -4,10 +4,10 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/program/log.h"
 #include "train/setup/data.h"
 #include "train/setup/network.h"
 #include "train/setup/trained_private.h"
-#include "train/state/safetensors.h"
 
 /* A recipe may be a whole run's, with options that are no part of it. */
 static int read_recipe(an_trained *t, const char *path)
@@ -27,7 +27,7 @@ static const an_node *last_layer(const an_graph *graph)
 }
 
 /* The network has as many classes as its last layer has biases. */
-static int count_outputs(an_trained *t, const an_safetensors *file)
+static int count_outputs(an_trained *t)
 {
     enum { ANY = 2, CLASSES_MAX = 1 << 24 };
     an_graph graph;
@@ -36,7 +36,7 @@ static int count_outputs(an_trained *t, const an_safetensors *file)
     if (rc)
         return rc;
     snprintf(name, sizeof(name), "%s.bias", last_layer(&graph)->name);
-    const an_safetensor *bias = an_safetensors_find(file, name);
+    const an_safetensor *bias = an_weights_tensor(t->alone, name);
     if (!bias || bias->rank != 1 || bias->shape[0] < 2 || bias->shape[0] > CLASSES_MAX)
         return an_error(AN_EINVAL,
                         "'%s' lacks '%s', the biases of the last layer: the recipe is another network's, or the names "
@@ -70,68 +70,41 @@ static int find_classes(an_trained *t, const an_dataset *dataset)
                     an_dataset_path(dataset), an_dataset_class_count(dataset), t->path, t->classes);
 }
 
-static int read_input(an_trained *t, an_safetensors *file, const an_safetensor *mean, const an_safetensor *scale)
+/* What the file lacks is made of the dataset, as for a training on it. */
+static int derive_input(an_trained *t, const an_dataset *dataset)
 {
-    enum { SIDE_MAX = 1 << 15 };
-    float factor;
-    uint64_t side = mean->rank == 3 ? mean->shape[0] : 0;
-    if (!side || side > SIDE_MAX || mean->shape[1] != side || mean->shape[2] != 3 || scale->rank != 1 ||
-        scale->shape[0] != 1)
-        return an_error(AN_EINVAL, "'%s': input.mean_image is not of side x side x 3 values, or input.scale not of one",
-                        t->path);
-    t->input.side = (uint32_t)side;
-    t->input.mean_image = malloc(side * side * 3 * sizeof(float));
-    if (!t->input.mean_image)
-        return an_error(AN_ENOMEM, "out of memory for the mean image");
-    int rc = an_safetensors_read(file, mean, t->input.mean_image);
-    if (!rc)
-        rc = an_safetensors_read(file, scale, &factor);
-    if (rc)
-        return rc;
-    t->input.scale = factor;
-    if (!an_safetensors_finite(t->input.mean_image, side * side * 3))
-        return an_safetensors_not_finite(t->path, mean->name);
-    return an_checkpoint_check_scale(t->path, factor);
+    bool unit = an_train_config_scale(&t->config) == AN_SCALE_UNIT;
+    an_log(AN_LOG_INFO,
+           "'%s' lacks input.mean_image and input.scale: images are prepared as for a training on '%s', by its "
+           "statistics, --mean and --input-scale %s",
+           t->path, an_dataset_path(dataset), unit ? "unit" : "paper");
+    return an_train_input_derive(an_dataset_statistics(dataset), &t->config, &t->input);
 }
 
-static int find_input(an_trained *t, an_safetensors *file, const an_dataset *dataset)
+static int find_input(an_trained *t, const an_dataset *dataset)
 {
-    const an_safetensor *mean = an_safetensors_find(file, "input.mean_image"),
-                        *scale = an_safetensors_find(file, "input.scale");
-    if (!mean != !scale)
-        return an_error(AN_EINVAL, "'%s' has %s without %s", t->path, mean ? "input.mean_image" : "input.scale",
-                        mean ? "input.scale" : "input.mean_image");
-    if (mean)
-        return read_input(t, file, mean, scale);
-    return dataset ? an_train_input_derive(an_dataset_statistics(dataset), &t->config, &t->input) : AN_OK;
-}
-
-/* What an-train wrote tells all that by itself. */
-static int check_file(const an_trained *t, const an_safetensors *file)
-{
-    const char *format = an_safetensors_metadata(file, "format");
-    if (!format || strcmp(format, "an-checkpoint") != 0)
-        return AN_OK;
-    return an_error(AN_EINVAL, "'%s' holds its own recipe: leave out --recipe", t->path);
+    int rc = an_weights_input(t->alone, &t->input);
+    if (rc == AN_END)
+        return dataset ? derive_input(t, dataset) : AN_OK;
+    return rc;
 }
 
 int an_trained_open_alone(an_trained *out, const an_trained_source *source)
 {
-    an_safetensors *file = NULL;
-    out->path = out->own_path = strdup(source->weights);
-    if (!out->path)
-        return an_error(AN_ENOMEM, "out of memory for '%s'", source->weights);
-    int rc = an_safetensors_open(&file, source->weights);
+    bool ours = false;
+    int rc = an_weights_ask(source->weights, &ours);
+    if (rc)
+        return rc;
+    if (ours)
+        return an_error(AN_EINVAL, "'%s' holds its own recipe: leave out --recipe", source->weights);
+    rc = an_weights_open(&out->alone, source->weights);
+    if (rc)
+        return rc;
+    out->path = an_weights_path(out->alone);
+    rc = read_recipe(out, source->recipe);
     if (!rc)
-        rc = check_file(out, file);
-    if (!rc)
-        rc = read_recipe(out, source->recipe);
-    if (!rc)
-        rc = count_outputs(out, file);
+        rc = count_outputs(out);
     if (!rc)
         rc = find_classes(out, source->dataset);
-    if (!rc)
-        rc = find_input(out, file, source->dataset);
-    an_safetensors_free(file);
-    return rc;
+    return rc ? rc : find_input(out, source->dataset);
 }

@@ -105,21 +105,31 @@ static int read_identity(an_checkpoint *c)
     return get_string(c, "machine", &id->machine);
 }
 
+bool an_checkpoint_is_ours(const an_safetensors *file)
+{
+    const char *format = an_safetensors_metadata(file, "format");
+    return format && strcmp(format, AN_CHECKPOINT_FORMAT) == 0;
+}
+
 static int check_format(const an_checkpoint *c)
 {
-    const char *format, *version;
-    int rc = get_string(c, "format", &format);
-    if (!rc)
-        rc = get_string(c, "version", &version);
+    if (!an_checkpoint_is_ours(c->file))
+        return an_error(AN_ECORRUPT,
+                        "'%s': not a checkpoint of an-train but weights alone, without momentum and without a recipe: "
+                        "--weights starts a training from them",
+                        c->path);
+    const char *version;
+    int rc = get_string(c, "version", &version);
     if (rc)
         return rc;
-    if (strcmp(format, AN_CHECKPOINT_FORMAT) != 0)
-        return an_error(AN_ECORRUPT, "'%s': not a checkpoint of an-train but '%s'", c->path, format);
     if (strcmp(version, AN_CHECKPOINT_VERSION) != 0)
         return an_error(AN_EUNSUPPORTED, "'%s': checkpoint version %s; this program reads " AN_CHECKPOINT_VERSION,
                         c->path, version);
     if (!an_safetensors_guarded(c->file))
-        return an_error(AN_ECORRUPT, "'%s': a checkpoint without its checksum", c->path);
+        return an_error(AN_ECORRUPT,
+                        "'%s': a checkpoint without its checksum: if another program wrote it, let it leave out the "
+                        "metadata",
+                        c->path);
     return AN_OK;
 }
 
@@ -176,48 +186,61 @@ const an_train_identity *an_checkpoint_identity(const an_checkpoint *checkpoint)
 static bool has_input_shape(const an_safetensor *mean, const an_safetensor *scale)
 {
     enum { SIDE_MAX = 1 << 15 };
-    if (!mean || !scale || mean->rank != 3 || scale->rank != 1)
+    if (mean->rank != 3 || scale->rank != 1)
         return false;
     uint64_t side = mean->shape[0];
     return side > 0 && side <= SIDE_MAX && mean->shape[1] == side && mean->shape[2] == 3 && scale->shape[0] == 1;
 }
 
-int an_checkpoint_check_scale(const char *path, double scale)
+/* Images are multiplied with it. */
+static int check_scale(const char *path, double scale)
 {
     if (isfinite(scale) && scale > 0)
         return AN_OK;
     return an_error(AN_ECORRUPT, "'%s': input.scale is %g: it must be finite and above 0", path, scale);
 }
 
-static int read_input(an_checkpoint *c, const an_safetensor *mean, const an_safetensor *scale, an_train_input *out)
+static int read_values(an_safetensors *file, const char *path, const an_safetensor *mean, const an_safetensor *scale,
+                       an_train_input *out)
 {
     float factor = 0;
-    int rc = an_safetensors_read(c->file, scale, &factor);
+    int rc = an_safetensors_read(file, scale, &factor);
     if (rc)
         return rc;
     out->scale = factor;
-    rc = an_safetensors_read(c->file, mean, out->mean_image);
+    rc = an_safetensors_read(file, mean, out->mean_image);
     if (rc)
         return rc;
     if (!an_safetensors_finite(out->mean_image, (uint64_t)out->side * out->side * 3))
-        return an_safetensors_not_finite(c->path, mean->name);
-    return an_checkpoint_check_scale(c->path, out->scale);
+        return an_safetensors_not_finite(path, mean->name);
+    return check_scale(path, out->scale);
 }
 
-int an_checkpoint_input(an_checkpoint *c, an_train_input *out)
+int an_checkpoint_read_input(an_safetensors *file, const char *path, an_train_input *out)
 {
-    const an_safetensor *mean = an_safetensors_find(c->file, "input.mean_image");
-    const an_safetensor *scale = an_safetensors_find(c->file, "input.scale");
+    const an_safetensor *mean = an_safetensors_find(file, "input.mean_image");
+    const an_safetensor *scale = an_safetensors_find(file, "input.scale");
+    if (!mean && !scale)
+        return AN_END;
+    if (!mean || !scale)
+        return an_error(AN_EINVAL, "'%s' has %s without %s", path, mean ? "input.mean_image" : "input.scale",
+                        mean ? "input.scale" : "input.mean_image");
     if (!has_input_shape(mean, scale))
-        return an_error(AN_ECORRUPT, "'%s': input.mean_image or input.scale is missing or misshapen", c->path);
+        return an_error(AN_ECORRUPT, "'%s': input.mean_image or input.scale is misshapen", path);
     *out = (an_train_input){.side = (uint32_t)mean->shape[0]};
-    out->mean_image = malloc(mean->end - mean->begin);
+    out->mean_image = malloc((size_t)out->side * out->side * 3 * sizeof(float));
     if (!out->mean_image)
-        return an_error(AN_ENOMEM, "out of memory for the mean image of '%s'", c->path);
-    int rc = read_input(c, mean, scale, out);
+        return an_error(AN_ENOMEM, "out of memory for the mean image of '%s'", path);
+    int rc = read_values(file, path, mean, scale, out);
     if (rc) {
         free(out->mean_image);
         out->mean_image = NULL;
     }
     return rc;
+}
+
+int an_checkpoint_input(an_checkpoint *c, an_train_input *out)
+{
+    int rc = an_checkpoint_read_input(c->file, c->path, out);
+    return rc == AN_END ? an_error(AN_ECORRUPT, "'%s': input.mean_image and input.scale are missing", c->path) : rc;
 }

@@ -74,14 +74,9 @@ const an_train_state *an_checkpoint_state(const an_checkpoint *checkpoint);
 const an_train_identity *an_checkpoint_identity(const an_checkpoint *checkpoint); /* its strings live as long */
 int an_checkpoint_input(an_checkpoint *checkpoint, an_train_input *out);          /* caller frees out->mean_image */
 
-/* Whether images can be multiplied with it: else AN_ECORRUPT. path: of the file that it is from. */
-int an_checkpoint_check_scale(const char *path, double scale);
-
 /* Set exec's parameters, and their momentum if wanted. Each must be there with its exact shape: AN_EINVAL names the
- * first that is not. AN_ECORRUPT names the first that is not finite. Other tensors of the file are ignored. */
+ * first that is not, and an export has no momentum. AN_ECORRUPT names the first that is not finite. Other tensors of
+ * the file are ignored. */
 int an_checkpoint_restore(an_checkpoint *checkpoint, an_exec *exec, bool momentum);
-
-/* The same for parameters alone, from any safetensors file. */
-int an_checkpoint_load_weights(const char *path, an_exec *exec);
 
 #endif

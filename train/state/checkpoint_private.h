@@ -1,4 +1,5 @@
-/* A checkpoint's parts, shared by checkpoint.c (opening and metadata), checkpoint_save.c and checkpoint_restore.c. */
+/* A checkpoint's parts, shared by checkpoint.c (opening and metadata), checkpoint_save.c, checkpoint_restore.c and
+ * weights.c. */
 #ifndef AN_TRAIN_STATE_CHECKPOINT_PRIVATE_H
 #define AN_TRAIN_STATE_CHECKPOINT_PRIVATE_H
 
@@ -22,6 +23,31 @@ typedef struct {
     an_safetensor tensor;
     char name[48];
 } an_named_tensor;
+
+/* A file whose tensors become an exec's parameters. */
+typedef struct {
+    an_safetensors *file;
+    const char *path;
+    an_exec *exec;
+    bool momentum;
+    const char *passed; /* names of layers, with commas between, whose parameters stay as they are; NULL: none */
+} an_checkpoint_load;
+
+int an_checkpoint_load_all(const an_checkpoint_load *load);
+
+/* Whether the parameter belongs to a layer that is passed over. */
+bool an_checkpoint_passes(const an_checkpoint_load *load, const an_parameter *parameter);
+bool an_checkpoint_same_shape(const an_safetensor *tensor, const an_parameter *parameter);
+/* AN_EINVAL: tensor, which is in the file, has not the parameter's shape. remedy ends the message. */
+int an_checkpoint_shape_error(const an_checkpoint_load *load, const an_safetensor *tensor,
+                              const an_parameter *parameter, const char *remedy);
+
+/* Whether the file says of itself that an-train wrote it. */
+bool an_checkpoint_is_ours(const an_safetensors *file);
+
+/* How the file at path has images prepared. AN_END if it holds neither input.mean_image nor input.scale; AN_EINVAL if
+ * it holds one alone; AN_ECORRUPT if they are misshapen or of no use. The caller frees out->mean_image. */
+int an_checkpoint_read_input(an_safetensors *file, const char *path, an_train_input *out);
 
 /* Describe a parameter. prefix comes before its name: "" or AN_CHECKPOINT_MOMENTUM. */
 void an_checkpoint_name(an_named_tensor *out, const char *prefix, const an_parameter *parameter);

@@ -1,4 +1,5 @@
-/* The safetensors format, as much of it as weights need: float32 tensors and string metadata. A file is the length of
+/* The safetensors format, as much of it as weights need: float32 tensors and string metadata are written; tensors of
+ * float64, float16 and bfloat16, which other programs write, are converted when they are read. A file is the length of
  * its header (8 bytes, little-endian), the header (JSON) and the data (little-endian). Python's safetensors reads what
  * is written here, and the other way round.
  *
@@ -18,7 +19,7 @@
 
 typedef struct {
     const char *name;
-    const char *dtype; /* as in the file: "F32"; only F32 can be read or written */
+    const char *dtype; /* as in the file: "F32"; only F32 is written */
     int rank;
     uint64_t shape[AN_SAFETENSORS_RANK_MAX];
     uint64_t begin, end; /* offsets in bytes within the data; when writing they are set for the caller */
@@ -60,6 +61,9 @@ size_t an_safetensors_count(const an_safetensors *file);
 const an_safetensor *an_safetensors_at(const an_safetensors *file, size_t number);      /* owned by file */
 const an_safetensor *an_safetensors_find(const an_safetensors *file, const char *name); /* NULL if absent */
 const char *an_safetensors_metadata(const an_safetensors *file, const char *key);       /* NULL if absent */
-int an_safetensors_read(an_safetensors *file, const an_safetensor *tensor, float *out); /* F32 only */
+bool an_safetensors_is_f32(const an_safetensor *tensor);
+/* Read a tensor's values as float32. F16 and BF16 lose nothing; F64 is rounded, and what is beyond float32 becomes
+ * infinite. AN_EUNSUPPORTED for all other types. */
+int an_safetensors_read(an_safetensors *file, const an_safetensor *tensor, float *out);
 
 #endif

@@ -1,6 +1,8 @@
 #include "train/state/safetensors_private.h"
 
+#include <float.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -73,7 +75,7 @@ int an_safetensors_not_finite(const char *path, const char *name)
 static int hash_tensor(const an_safetensors *file, const an_safetensor *t, XXH3_state_t *hash, void *chunk,
                        bool *finite)
 {
-    bool numbers = strcmp(t->dtype, "F32") == 0;
+    bool numbers = an_safetensors_is_f32(t);
     *finite = true;
     for (uint64_t at = t->begin; at < t->end; at += CHUNK) {
         size_t size = t->end - at < CHUNK ? (size_t)(t->end - at) : CHUNK;
@@ -152,10 +154,69 @@ const char *an_safetensors_metadata(const an_safetensors *file, const char *key)
     return json_string_value(json_object_get(json_object_get(file->header, "__metadata__"), key));
 }
 
+bool an_safetensors_is_f32(const an_safetensor *tensor)
+{
+    return strcmp(tensor->dtype, "F32") == 0;
+}
+
+static float from_bits(uint32_t bits)
+{
+    float value;
+    memcpy(&value, &bits, sizeof(value));
+    return value;
+}
+
+static float from_bf16(const uint8_t *bytes)
+{
+    return from_bits((uint32_t)bytes[0] << 16 | (uint32_t)bytes[1] << 24);
+}
+
+/* IEEE 754 binary16: 1 bit of sign, 5 of exponent with bias 15, 10 of mantissa. */
+static float from_f16(const uint8_t *bytes)
+{
+    uint32_t half = (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8;
+    uint32_t sign = (half & 0x8000) << 16, exponent = half >> 10 & 31, mantissa = half & 0x3ff;
+    if (exponent == 0) /* zero, or a denormal number: mantissa * 2^-24 */
+        return from_bits(sign | 0x3f800000) * ldexpf((float)mantissa, -24);
+    exponent = exponent == 31 ? 255 : exponent + 127 - 15;
+    return from_bits(sign | exponent << 23 | mantissa << 13);
+}
+
+static float from_f64(const uint8_t *bytes)
+{
+    double value;
+    memcpy(&value, bytes, sizeof(value));
+    return fabs(value) > (double)FLT_MAX ? copysignf(HUGE_VALF, (float)(value > 0 ? 1 : -1)) : (float)value;
+}
+
+static const struct {
+    const char *dtype;
+    size_t size;
+    float (*value)(const uint8_t *bytes);
+} conversions[] = {{"F16", 2, from_f16}, {"BF16", 2, from_bf16}, {"F64", 8, from_f64}};
+
+static int read_converted(an_safetensors *file, const an_safetensor *tensor, size_t row, float *out)
+{
+    uint8_t bytes[1 << 13];
+    for (uint64_t at = tensor->begin; at < tensor->end;) {
+        size_t size = tensor->end - at < sizeof(bytes) ? (size_t)(tensor->end - at) : sizeof(bytes);
+        int rc = an_file_pread(file->fd, bytes, size, file->data_offset + at, file->path);
+        if (rc)
+            return rc;
+        for (size_t i = 0; i < size; i += conversions[row].size)
+            *out++ = conversions[row].value(bytes + i);
+        at += size;
+    }
+    return AN_OK;
+}
+
 int an_safetensors_read(an_safetensors *file, const an_safetensor *tensor, float *out)
 {
-    if (strcmp(tensor->dtype, "F32") != 0)
-        return an_error(AN_EUNSUPPORTED, "'%s': tensor '%s' is %s: convert it to F32", file->path, tensor->name,
-                        tensor->dtype);
-    return an_file_pread(file->fd, out, tensor->end - tensor->begin, file->data_offset + tensor->begin, file->path);
+    if (an_safetensors_is_f32(tensor))
+        return an_file_pread(file->fd, out, tensor->end - tensor->begin, file->data_offset + tensor->begin, file->path);
+    for (size_t row = 0; row < sizeof(conversions) / sizeof(conversions[0]); row++)
+        if (strcmp(tensor->dtype, conversions[row].dtype) == 0)
+            return read_converted(file, tensor, row, out);
+    return an_error(AN_EUNSUPPORTED, "'%s': tensor '%s' is %s: convert it to F32", file->path, tensor->name,
+                    tensor->dtype);
 }

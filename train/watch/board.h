@@ -6,8 +6,11 @@
 #include "train/watch/metrics.h"
 #include "train/watch/tensorboard.h"
 
-/* Write the scalars of an event, if it has any. */
+/* Write what an event has for TensorBoard: scalars, or the recipe of a run that starts. */
 int an_board_event(an_tensorboard *board, const an_train_event *event);
+
+/* The run has reached its end, at this step. */
+int an_board_end(an_tensorboard *board, uint64_t step);
 
 /* Write a histogram of every parameter, and the first layer's filters as a picture. From a snapshot another thread may
  * write while exec works on, as in an_checkpoint_save. */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -20,7 +21,7 @@ struct an_metrics {
     char *path;
 };
 
-static const char *const kinds[] = {"train", "validation", "saved", "note", "warning"};
+static const char *const kinds[] = {"start", "train", "validation", "saved", "note", "warning"};
 
 static json_t *describe_training(const an_train_event *e)
 {
@@ -32,6 +33,17 @@ static json_t *describe_training(const an_train_event *e)
         json_object_set_new(object, "device_copy", json_real(e->device_copy));
     }
     return object;
+}
+
+static json_t *describe_validation(const an_train_event *e)
+{
+    json_t *object = json_pack("{s:s, s:I, s:f, s:f, s:f, s:f, s:f, s:b}", "type", kinds[e->kind], "step",
+                               (json_int_t)e->step, "epoch", e->epoch, "loss", e->loss, "top1", e->top1, "top5",
+                               e->top5, "seconds", e->seconds, "best", (int)e->best);
+    if (!object || !e->set || !json_object_set_new(object, "set", an_text_json(e->set, strlen(e->set))))
+        return object;
+    json_decref(object);
+    return NULL;
 }
 
 /* Texts quote paths. A new reference that is NULL makes json_pack fail. */
@@ -46,15 +58,25 @@ static json_t *describe_text(const an_train_event *e)
     return object;
 }
 
+static json_t *describe_start(const an_train_event *e)
+{
+    json_t *object = json_pack("{s:s, s:I, s:I}", "type", kinds[e->kind], "step", (json_int_t)e->step, "total_steps",
+                               (json_int_t)e->total);
+    if (object && !an_start_describe(e->start, object))
+        return object;
+    json_decref(object);
+    return NULL;
+}
+
 static json_t *describe(const an_train_event *e)
 {
     switch (e->kind) {
+    case AN_EVENT_START:
+        return describe_start(e);
     case AN_EVENT_TRAIN:
         return describe_training(e);
     case AN_EVENT_VALIDATION:
-        return json_pack("{s:s, s:I, s:f, s:f, s:f, s:f, s:f, s:b}", "type", kinds[e->kind], "step",
-                         (json_int_t)e->step, "epoch", e->epoch, "loss", e->loss, "top1", e->top1, "top5", e->top5,
-                         "seconds", e->seconds, "best", (int)e->best);
+        return describe_validation(e);
     case AN_EVENT_SAVED:
     case AN_EVENT_NOTE:
     case AN_EVENT_WARNING:
@@ -63,9 +85,24 @@ static json_t *describe(const an_train_event *e)
     return describe_text(e);
 }
 
+/* ISO 8601, UTC, to the millisecond. */
+static void add_time(json_t *object, uint64_t time_ns)
+{
+    time_t seconds = (time_t)(time_ns / 1000000000u);
+    struct tm parts;
+    char text[64];
+    if (!gmtime_r(&seconds, &parts))
+        return; /* a year that does not fit an int */
+    size_t length = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &parts);
+    snprintf(text + length, sizeof(text) - length, ".%03uZ", (unsigned)(time_ns / 1000000u % 1000u));
+    json_object_set_new(object, "time", json_string(text));
+}
+
 int an_metrics_format(const an_train_event *event, an_buffer *out)
 {
     json_t *object = describe(event);
+    if (object && event->time_ns)
+        add_time(object, event->time_ns);
     char *text = object ? json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
     int rc = text ? an_buffer_printf(out, "%s\n", text) : an_error(AN_EINTERNAL, "cannot write a metric as JSON");
     free(text);
@@ -86,12 +123,18 @@ struct json_t *an_metrics_parse(const char *line, size_t length, uint64_t *step)
     return NULL;
 }
 
+static bool is_kind(const json_t *object, an_event_kind kind)
+{
+    const char *type = json_string_value(json_object_get(object, "type"));
+    return type && strcmp(type, kinds[kind]) == 0;
+}
+
 /* Whether a line counts and belongs to a step that the resumed run has behind it. */
 static bool keep_line(const char *line, size_t length, uint64_t step)
 {
     uint64_t at = 0;
     json_t *object = an_metrics_parse(line, length, &at);
-    bool keep = object && at <= step;
+    bool keep = object && (at < step || (at == step && !is_kind(object, AN_EVENT_START)));
     json_decref(object);
     return keep;
 }
@@ -100,8 +143,7 @@ static void see_saved(const char *line, size_t length, uint64_t *last)
 {
     uint64_t at = 0;
     json_t *object = an_metrics_parse(line, length, &at);
-    const char *type = json_string_value(json_object_get(object, "type"));
-    if (type && strcmp(type, kinds[AN_EVENT_SAVED]) == 0 && at)
+    if (is_kind(object, AN_EVENT_SAVED) && at)
         *last = at;
     json_decref(object);
 }

@@ -3,11 +3,12 @@
  * A reader of metrics.jsonl must expect what a killed or crashed run leaves, and what a later version adds:
  * - A line counts only if it is a JSON object with a whole number "step". All others are passed over, wherever they
  *   stand: the last one may end anywhere, without a newline, and a power failure may leave zeros.
- * - Unknown types and unknown names in an object are passed over.
+ * - Unknown types and unknown names in an object are passed over. Lines of older versions lack "time" and "start".
  * - Bytes of a text that are not UTF-8 are escaped: see state/text.h.
  * Steps never fall from one line to the next, but for those of type "saved": a checkpoint is told when it is written,
  * and training has gone on meanwhile. Opening drops what lies after the step a run is resumed from, and damaged lines
- * with it. A metrics file belongs to the thread that trains. */
+ * with it, and a process's start at that step: this process's takes its place. A metrics file belongs to the thread
+ * that trains. */
 #ifndef AN_TRAIN_WATCH_METRICS_H
 #define AN_TRAIN_WATCH_METRICS_H
 
@@ -15,8 +16,10 @@
 #include <stdint.h>
 
 #include "base/buffer.h"
+#include "train/watch/start.h"
 
 typedef enum {
+    AN_EVENT_START,      /* first in every process of a run, at the step that it goes on from; start: what it is */
     AN_EVENT_TRAIN,      /* every --log-every steps: means over the steps since the last such event */
     AN_EVENT_VALIDATION, /* after an epoch, and at the end */
     AN_EVENT_SAVED,      /* when a checkpoint is written; step: the one that it holds; text: its path */
@@ -37,7 +40,10 @@ typedef struct {
     double seconds; /* train: left until the end, with validations (loop/pace.h); validation, saved: how long it took */
     double held;    /* saved: seconds that training stood still for it */
     bool best;      /* validation: the highest top-1 so far */
+    const char *set;  /* validation: name of the set, any bytes, where there are several; else NULL */
+    uint64_t time_ns; /* when it happened, since 1970, UTC; 0: not known */
     const char *text;
+    const an_train_start *start;
 } an_train_event;
 
 typedef struct {

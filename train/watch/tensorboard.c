@@ -69,7 +69,15 @@ static int write_record(an_tensorboard *board)
 
 /* Numbers of fields, from event.proto and summary.proto. */
 enum { EVENT_TIME = 1, EVENT_STEP = 2, EVENT_VERSION = 3, EVENT_SUMMARY = 5, EVENT_SESSION = 7 };
-enum { SUMMARY_VALUE = 1, VALUE_TAG = 1, VALUE_SIMPLE = 2, VALUE_IMAGE = 4, VALUE_HISTOGRAM = 5 };
+enum {
+    SUMMARY_VALUE = 1,
+    VALUE_TAG = 1,
+    VALUE_SIMPLE = 2,
+    VALUE_IMAGE = 4,
+    VALUE_HISTOGRAM = 5,
+    VALUE_TENSOR = 8,
+    VALUE_METADATA = 9
+};
 
 static void begin_event(an_tensorboard *board, int *rc, uint64_t step)
 {
@@ -161,6 +169,31 @@ int an_tensorboard_histogram(an_tensorboard *board, uint64_t step, const char *t
     an_wire_double(&rc, &board->body, HISTOGRAM_SQUARES, h.squares);
     put_buckets(&rc, &board->body, &h);
     an_wire_bytes(&rc, &board->value, VALUE_HISTOGRAM, board->body.data, board->body.size);
+    return write_value(board, rc, step);
+}
+
+/* SummaryMetadata { plugin_data { plugin_name, content } data_class: TENSOR } */
+static void put_metadata(an_tensorboard *board, int *rc, const char *plugin, const an_buffer *content)
+{
+    enum { PLUGIN_NAME = 1, PLUGIN_CONTENT = 2, METADATA_PLUGIN = 1, METADATA_CLASS = 4, CLASS_TENSOR = 2 };
+    an_buffer data = {0};
+    an_wire_text(rc, &data, PLUGIN_NAME, plugin);
+    an_wire_bytes(rc, &data, PLUGIN_CONTENT, content->data, content->size);
+    an_wire_bytes(rc, &board->body, METADATA_PLUGIN, data.data, data.size);
+    an_wire_unsigned(rc, &board->body, METADATA_CLASS, CLASS_TENSOR);
+    an_wire_bytes(rc, &board->value, VALUE_METADATA, board->body.data, board->body.size);
+    an_buffer_free(&data);
+}
+
+int an_tensorboard_plugin(an_tensorboard *board, uint64_t step, const char *tag, const char *plugin,
+                          const an_buffer *content)
+{
+    static const char nothing[] =
+        "\x08\x01\x12\x04\x12\x02\x08"; /* TensorProto { dtype: FLOAT, shape { dim { size: 0 } } } */
+    int rc = AN_OK;
+    begin_value(board, &rc, tag);
+    an_wire_bytes(&rc, &board->value, VALUE_TENSOR, nothing, sizeof(nothing));
+    put_metadata(board, &rc, plugin, content);
     return write_value(board, rc, step);
 }
 

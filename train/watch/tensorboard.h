@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buffer.h"
+
 typedef struct an_tensorboard an_tensorboard;
 
 /* Begin a new file in folder, which is made if absent. step is where this process begins: TensorBoard then drops what
@@ -22,6 +24,10 @@ int an_tensorboard_image(an_tensorboard *board, uint64_t step, const char *tag, 
                          uint32_t height);
 int an_tensorboard_histogram(an_tensorboard *board, uint64_t step, const char *tag, const float *values,
                              uint64_t count);
+
+/* What a plugin of TensorBoard keeps with a tag: content is a message of its own. */
+int an_tensorboard_plugin(an_tensorboard *board, uint64_t step, const char *tag, const char *plugin,
+                          const an_buffer *content);
 
 /* CRC-32C (Castagnoli), as RFC 3720 has it. */
 uint32_t an_crc32c(const void *data, size_t size);

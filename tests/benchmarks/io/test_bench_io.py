@@ -6,6 +6,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import xml.etree.ElementTree
 
 BIN = os.environ["AN_BIN_DIR"]
 QUICK = ["--seconds", "0.2", "--rounds", "1", "--warm-up", "0.05", "--crop", "24", "--batch", "16"]
@@ -91,13 +92,26 @@ def test_batches_and_epochs_are_counted(dataset):
 
 
 def test_charts(dataset):
-    for ending, start in (("svg", b"<?xml"), ("png", b"\x89PNG")):
+    for ending, start in (("svg", b"<?xml"), ("png", b"\x89PNG"), ("pdf", b"%PDF")):
         chart = os.path.join(os.path.dirname(dataset), "chart." + ending)
         run("an-bench-io", *QUICK, "--stage", "full", "--seconds", "0.5", "--chart", chart, dataset)
         with open(chart, "rb") as file:
             assert file.read(5).startswith(start[:4])
-    error = run("an-bench-io", *QUICK, "--stage", "full", "--chart", "x.gif", dataset, code=2).stderr
-    assert "x.gif" in error and ".svg" in error
+        if ending == "svg":
+            check_svg(chart)
+    refused = run("an-bench-io", *QUICK, "--stage", "full", "--chart", "x.gif", dataset, code=2)
+    assert "x.gif" in refused.stderr and ".svg" in refused.stderr
+    assert not refused.stdout  # before anything is measured
+
+
+def check_svg(path):
+    """Text that can be searched, not outlines of letters: the title, the bands, their states and the scale."""
+    root = xml.etree.ElementTree.parse(path).getroot()
+    texts = ["".join(element.itertext()) for element in root.iter("{http://www.w3.org/2000/svg}text")]
+    for wanted in ("Who was busy when", "workers", "busy", "wait for records", "wait for a slot", "reading", "wait for the disk",
+                   "wait for free buffers", "consumer", "waits for a batch", "0 s", "100 %"):
+        assert wanted in texts, (wanted, texts)
+    assert any("images/s" in text for text in texts), texts
 
 
 def as_coef(dataset):

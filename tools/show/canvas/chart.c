@@ -80,12 +80,12 @@ static void ranges_round(plot *p)
             p->y_max = p->y_min + 1;
     }
     p->x_min = fmin(0, p->x_min);
+    p->x_max = fmax(p->x_max, p->chart->least_end);
     if (p->x_max <= p->x_min)
         p->x_max = p->x_min + 1;
 }
 
-/* 1, 2 or 5 times a power of ten, so that about wanted of them fill the range. */
-static double tick_step(double range, double wanted)
+double an_chart_tick_step(double range, double wanted)
 {
     double raw = range / wanted, power = pow(10, floor(log10(raw))), rest = raw / power;
     return power * (rest <= 1 ? 1 : rest <= 2 ? 2 : rest <= 5 ? 5 : 10);
@@ -112,7 +112,7 @@ static void y_tick(const plot *p, double value, const char *text)
 static void even_ticks(const plot *p)
 {
     char text[32];
-    double step = tick_step(p->y_max - p->y_min, fmax(2, (p->bottom - p->top) / TICK_HEIGHT));
+    double step = an_chart_tick_step(p->y_max - p->y_min, fmax(2, (p->bottom - p->top) / TICK_HEIGHT));
     double first = ceil(p->y_min / step);
     for (int i = 0; (first + i) * step <= p->y_max + step * 1e-6; i++) {
         double value = (first + i) * step;
@@ -151,7 +151,7 @@ static void axes_draw(const plot *p)
         decade_ticks(p);
     else
         even_ticks(p);
-    double step = tick_step(p->x_max - p->x_min, fmax(2, (p->right - p->left) / TICK_ROOM));
+    double step = an_chart_tick_step(p->x_max - p->x_min, fmax(2, (p->right - p->left) / TICK_ROOM));
     double first = ceil(p->x_min / step);
     for (int i = 0; (first + i) * step <= p->x_max + step * 1e-6; i++) {
         double x = (first + i) * step;
@@ -211,7 +211,7 @@ static void dots_draw(const plot *p, const an_series *s, const an_point *at, int
     const an_point *last = NULL;
     for (int i = count - 1; i >= 0 && (s->dotted || count == 1); i--)
         if (!last || hypot(last->x - at[i].x, last->y - at[i].y) >= DOT_ROOM) {
-            an_canvas_dot(p->canvas, at[i].x, at[i].y, 2.6, s->colour);
+            an_mark_draw(p->canvas, s->mark, at[i].x, at[i].y, s->colour);
             last = &at[i];
         }
     if (s->ended && count) {

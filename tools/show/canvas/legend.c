@@ -45,7 +45,7 @@ void an_legend_draw(an_canvas *canvas, const an_legend_entry *entries, int count
         double left = x + at.x, base = y + ROW * at.row + 12, middle = base - 3.5;
         an_canvas_stroke(canvas, (an_point[]){{left, middle}, {left + SAMPLE, middle}}, 2, &e->stroke);
         if (e->dotted)
-            an_canvas_dot(canvas, left + SAMPLE / 2, middle, 2.6, e->stroke.colour);
+            an_mark_draw(canvas, e->mark, left + SAMPLE / 2, middle, e->stroke.colour);
         an_canvas_text(
             canvas, e->name,
             &(an_text_style){left + SAMPLE + SPACE, base, at.width + 1, FONT, AN_ALIGN_LEFT, AN_COLOUR_INK, false});

@@ -2,12 +2,13 @@
 #ifndef AN_TOOLS_SHOW_CANVAS_LEGEND_H
 #define AN_TOOLS_SHOW_CANVAS_LEGEND_H
 
-#include "tools/show/canvas/canvas.h"
+#include "tools/show/canvas/mark.h"
 
 typedef struct {
     const char *name; /* shortened only if it is wider than a whole row */
     an_stroke stroke;
-    bool dotted; /* with a dot in the middle */
+    bool dotted; /* with a mark in the middle */
+    an_mark mark;
 } an_legend_entry;
 
 /* canvas only measures. 0 without entries. */

@@ -36,7 +36,8 @@ static const an_options spec = {
     .summary =
         "Draw how runs went, a line for each: training and validation error by epoch (the paper's Figure 1 compares "
         "two activations so), top-5 error, loss, learning rate, and the time spent waiting for data. Lines with dots "
-        "are validation; a ring ends a run that is shorter than the longest.",
+        "are validation, and of several validation sets each has a mark of its own; a ring ends a run that is shorter "
+        "than the longest.",
     .epilogue = "Examples:\n"
                 "  $ an-show curves runs/first\n"
                 "  $ an-show curves -o relu-or-tanh.png runs/relu runs/tanh",

@@ -34,6 +34,38 @@ static int value_add(an_curve *c, const json_t *event, const char *key, double f
     return point_add(c, json_number_value(epoch), offset + factor * json_number_value(value));
 }
 
+static int set_append(an_history *h, const char *name)
+{
+    an_history_set *grown = realloc(h->sets, (size_t)(h->set_count + 1) * sizeof(*grown));
+    if (!grown)
+        return an_error(AN_ENOMEM, "out of memory for a curve");
+    h->sets = grown;
+    grown[h->set_count] = (an_history_set){.name = strdup(name)};
+    if (!grown[h->set_count].name)
+        return an_error(AN_ENOMEM, "out of memory for a name");
+    h->set_count++;
+    return AN_OK;
+}
+
+/* The curves of the validation set that a line is of; *out is NULL if it is one too many. */
+static int curves_find(an_history *h, const json_t *event, an_curve **out)
+{
+    const char *name = json_string_value(json_object_get(event, "set"));
+    name = name ? name : "";
+    if (!h->first_set && !(h->first_set = strdup(name)))
+        return an_error(AN_ENOMEM, "out of memory for a name");
+    *out = strcmp(h->first_set, name) == 0 ? h->curves : NULL;
+    for (int i = 0; !*out && i < h->set_count; i++)
+        if (strcmp(h->sets[i].name, name) == 0)
+            *out = h->sets[i].curves;
+    if (*out || h->set_count + 1 == AN_HISTORY_SETS_MAX)
+        return AN_OK;
+    int rc = set_append(h, name);
+    if (!rc)
+        *out = h->sets[h->set_count - 1].curves;
+    return rc;
+}
+
 static int event_add(an_history *h, const json_t *event)
 {
     const char *type = json_string_value(json_object_get(event, "type"));
@@ -45,7 +77,10 @@ static int event_add(an_history *h, const json_t *event)
     h->epochs = json_number_value(json_object_get(event, "epoch"));
     h->steps = json_number_value(json_object_get(event, "step"));
     an_curve *curves = h->curves;
-    int rc = value_add(&curves[train ? AN_CURVE_ERROR : AN_CURVE_VALIDATION_ERROR], event, "top1", -100, 100);
+    int rc = train ? AN_OK : curves_find(h, event, &curves);
+    if (rc || !curves)
+        return rc;
+    rc = value_add(&curves[train ? AN_CURVE_ERROR : AN_CURVE_VALIDATION_ERROR], event, "top1", -100, 100);
     if (!rc)
         rc = value_add(&curves[train ? AN_CURVE_TOP5 : AN_CURVE_VALIDATION_TOP5], event, "top5", -100, 100);
     if (!rc)
@@ -129,6 +164,17 @@ static void thin_steps(an_curve *c)
     c->count = group > 1 ? out : c->count;
 }
 
+static void curves_finish(an_curve *curves)
+{
+    for (int i = 0; i < AN_CURVES; i++) {
+        average(&curves[i]);
+        if (i == AN_CURVE_RATE)
+            thin_steps(&curves[i]);
+        else
+            thin(&curves[i]);
+    }
+}
+
 /* Where the last parts of a path begin. */
 static const char *tail(const char *path, int parts)
 {
@@ -187,13 +233,9 @@ int an_history_load(an_history *out, const char *run)
     if (!rc)
         rc = lines_read(out, &file);
     end_extend(out);
-    for (int i = 0; i < AN_CURVES; i++) {
-        average(&out->curves[i]);
-        if (i == AN_CURVE_RATE)
-            thin_steps(&out->curves[i]);
-        else
-            thin(&out->curves[i]);
-    }
+    curves_finish(out->curves);
+    for (int i = 0; i < out->set_count; i++)
+        curves_finish(out->sets[i].curves);
     if (!rc && !out->curves[AN_CURVE_LOSS].count)
         rc = an_error(AN_EINVAL, "'%s' has logged no step yet: let it train for --log-every steps first", run);
     an_buffer_free(&path);
@@ -208,10 +250,21 @@ double an_history_mean(const an_history *history, an_curve_kind kind)
     return history->curves[kind].mean;
 }
 
-void an_history_free(an_history *h)
+static void curves_free(an_curve *curves)
 {
     for (int i = 0; i < AN_CURVES; i++)
-        free(h->curves[i].points);
+        free(curves[i].points);
+}
+
+void an_history_free(an_history *h)
+{
+    curves_free(h->curves);
+    for (int i = 0; i < h->set_count; i++) {
+        curves_free(h->sets[i].curves);
+        free(h->sets[i].name);
+    }
+    free(h->sets);
+    free(h->first_set);
     free(h->path);
     free(h->name);
     *h = (an_history){0};

@@ -23,10 +23,20 @@ typedef struct {
     double mean; /* of all values, also those that were averaged into one point; 0 without any */
 } an_curve;
 
+#define AN_HISTORY_SETS_MAX 16 /* validation sets of a run; lines of further ones are passed over */
+
 typedef struct {
-    char *path; /* of the run, without slashes at its end */
-    char *name; /* its folder's */
-    an_curve curves[AN_CURVES];
+    char *name;                 /* as lines call it; "" where they do not */
+    an_curve curves[AN_CURVES]; /* those of validation */
+} an_history_set;
+
+typedef struct {
+    char *path;                 /* of the run, without slashes at its end */
+    char *name;                 /* its folder's */
+    an_curve curves[AN_CURVES]; /* of training, and of the first validation set */
+    an_history_set *sets;       /* the second and further validation sets */
+    int set_count;
+    char *first_set;      /* name of the first; NULL: nothing was validated */
     double epochs, steps; /* done at the last line, or at the last checkpoint, where that is later */
     double saved;         /* step of the last checkpoint; 0: none */
 } an_history;

@@ -1,5 +1,5 @@
 /* Charts of how runs went. Runs are told apart by colour, and by dashes where there are more runs than colours; lines
- * with dots are validation. The caller frees canvases. */
+ * with marks are validation, and the shape of the marks tells its sets apart. The caller frees canvases. */
 #ifndef AN_TOOLS_SHOW_VIEWS_CURVES_DRAW_H
 #define AN_TOOLS_SHOW_VIEWS_CURVES_DRAW_H
 
