@@ -112,8 +112,8 @@ class Network(unittest.TestCase):
 
     def told(self, *weights):
         """Logarithms of an-show's probabilities: images x classes."""
-        said = json.loads(run(BIN / "an-show", "predict", *weights, "--dataset", self.root / "data", "--images", 6, "--compute-threads", 1,
-                              "--json"))
+        said, _ = json.JSONDecoder().raw_decode(run(BIN / "an-show", "predict", *weights, "--dataset", self.root / "data", "--images", 6,
+                                                    "--compute-threads", 1, "--json"))  # what was converted is told after it
         table = torch.zeros(len(NAMES), 3)
         for image in said:
             for top in image["top"]:
