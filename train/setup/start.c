@@ -54,6 +54,9 @@ static int check_fresh(const an_session *s)
     bool all = true;
     while (an_names_next(&rest, &name, &length)) {
         int rc = check_name(s->exec, name, length);
+        if (!rc && s->config->freeze && an_names_hold(s->config->freeze, name, length))
+            rc = an_error(AN_EINVAL, "--fresh and --freeze both name '%.*s': its random numbers would never learn",
+                          (int)length, name);
         if (rc)
             return rc;
     }

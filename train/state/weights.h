@@ -24,7 +24,7 @@ int an_weights_ask(const char *path, bool *ours);
 
 /* The type of the first of exec's parameters that the file does not hold in float32, and that is converted; NULL: none.
  */
-const char *an_weights_converted(const an_weights *weights, const an_exec *exec);
+const char *an_weights_converted(const an_weights *weights, an_exec *exec);
 
 /* Set exec's parameters but for those of the layers in fresh ("fc7,fc8"; NULL: none), which stay as they are. Nothing
  * is set unless all others are there with their exact shapes: AN_EINVAL says which do not fit, and what to do.
