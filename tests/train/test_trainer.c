@@ -32,7 +32,7 @@
 #include "train/loop/trainer.h"
 #include "train/setup/network.h"
 #include "train/setup/session.h"
-#include "train/setup/trained.h"
+#include "train/trained/trained.h"
 #include "train/state/run.h"
 #include "train/state/safetensors.h"
 

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 
 #include "base/error.h"
-#include "train/setup/trained.h"
 #include "train/state/safetensors.h"
+#include "train/trained/trained.h"
 
 #define COLUMNS 16
 #define CELL 44.0
