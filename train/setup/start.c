@@ -159,7 +159,7 @@ static int load(an_session *s, an_weights *w)
     if (!rc && s->config->fresh)
         rc = an_init_parameters(s->exec, (an_init_kind)s->config->init, s->config->seed);
     if (!rc)
-        rc = an_weights_load(w, s->exec, s->config->fresh);
+        rc = an_weights_load(w, s->exec, s->config->fresh ? s->config->fresh : "");
     if (!rc)
         rc = compare_input(s, w);
     return rc ? rc : describe(s, w);

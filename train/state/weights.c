@@ -175,8 +175,8 @@ static bool is_other_classes(const misfit *m)
 static int misfit_error(const an_checkpoint_load *load, const misfit *m)
 {
     const char *layers = (const char *)m->layers.data, *path = load->path;
-    char remedy[256];
-    if (is_other_classes(m))
+    char remedy[256] = "";
+    if (load->passed && is_other_classes(m))
         return an_error(AN_EINVAL,
                         "'%s': %s has %" PRIu64
                         " classes there and %d here: --fresh %s lets it begin with random numbers",
@@ -186,7 +186,8 @@ static int misfit_error(const an_checkpoint_load *load, const misfit *m)
                         "'%s' fits no layer of this network, beginning with '%s': it is another network's, or its "
                         "tensors have other names than an-train export writes",
                         path, m->first->name);
-    snprintf(remedy, sizeof(remedy), "; --fresh %s lets what does not fit begin with random numbers", layers);
+    if (load->passed)
+        snprintf(remedy, sizeof(remedy), "; --fresh %s lets what does not fit begin with random numbers", layers);
     if (m->there)
         return an_checkpoint_shape_error(load, m->there, m->first, remedy);
     return an_error(AN_EINVAL, "'%s': no tensor '%s'%s", path, m->first->name, remedy);
