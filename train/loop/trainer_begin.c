@@ -129,13 +129,15 @@ static int open_checkpoint(an_trainer *t, an_checkpoint **out)
 }
 
 /* Fresh weights, or those of the checkpoint that --resume means. What is measured for --decode auto clears the
- * momentum, so it comes before a checkpoint brings its own, with fresh weights. */
+ * momentum, so it comes before a checkpoint brings its own, with random weights: the file of --weights may be gone. */
 static int begin(an_trainer *t)
 {
     an_checkpoint *c = NULL;
     int rc = open_checkpoint(t, &c);
-    if (!rc && (!c || an_session_measures_decoding(&t->session)))
+    if (!rc && !c)
         rc = an_session_start_weights(&t->session);
+    else if (!rc && an_session_measures_decoding(&t->session))
+        rc = an_session_start_random(&t->session);
     if (!rc)
         rc = an_session_choose_decoding(&t->session, c ? an_checkpoint_state(c)->step : 0);
     if (!rc && c)

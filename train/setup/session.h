@@ -36,6 +36,8 @@ void an_session_close(an_session *session); /* zeroed is fine */
  * images are prepared is not taken from there: that follows from the training set and the recipe, as in every run.
  * Where the two differ so much that the weights are of no use, doubts says so. */
 int an_session_start_weights(an_session *session);
+/* Set the parameters to random numbers, whatever --weights says: for measurements, before a checkpoint sets them. */
+int an_session_start_random(an_session *session);
 
 /* Whether the next function measures, and does not only return. */
 bool an_session_measures_decoding(const an_session *session);

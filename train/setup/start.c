@@ -157,7 +157,7 @@ static int load(an_session *s, an_weights *w)
 {
     int rc = s->config->fresh ? check_fresh(s) : AN_OK;
     if (!rc && s->config->fresh)
-        rc = an_init_parameters(s->exec, (an_init_kind)s->config->init, s->config->seed);
+        rc = an_session_start_random(s);
     if (!rc)
         rc = an_weights_load(w, s->exec, s->config->fresh ? s->config->fresh : "");
     if (!rc)
@@ -165,11 +165,16 @@ static int load(an_session *s, an_weights *w)
     return rc ? rc : describe(s, w);
 }
 
+int an_session_start_random(an_session *s)
+{
+    return an_init_parameters(s->exec, (an_init_kind)s->config->init, s->config->seed);
+}
+
 int an_session_start_weights(an_session *s)
 {
     an_weights *weights = NULL;
     if (!s->config->weights)
-        return an_init_parameters(s->exec, (an_init_kind)s->config->init, s->config->seed);
+        return an_session_start_random(s);
     s->origin.size = s->doubts.size = 0;
     int rc = an_weights_open(&weights, s->config->weights);
     if (!rc)
