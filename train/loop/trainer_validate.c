@@ -72,13 +72,33 @@ void an_trainer_prime(an_trainer *t)
     (void)viewer_open(t); /* the validation tries again, and reports a failure */
 }
 
+/* One pass with the averages of the weights, where they are kept. They give way to the weights again whatever happens.
+ */
+static int pass(an_trainer *t, an_evaluation *out)
+{
+    an_exec *exec = t->session.exec;
+    an_error_state first;
+    int rc = an_exec_averages(exec) ? an_exec_average_use(exec, true) : AN_OK;
+    if (rc)
+        return rc;
+    rc = an_evaluate_pass(exec, t->viewer, viewed(t), out);
+    if (!an_exec_averages(exec))
+        return rc;
+    if (rc < 0)
+        an_error_save(&first, rc);
+    int back = an_exec_average_use(exec, false);
+    if (rc < 0)
+        return an_error_restore(&first);
+    return back ? back : rc;
+}
+
 /* One pass over the validation set. */
 static int evaluate(an_trainer *t, an_evaluation *out)
 {
     *out = (an_evaluation){0};
     int rc = t->viewer ? AN_OK : viewer_open(t);
     if (!rc)
-        rc = an_evaluate_pass(t->session.exec, t->viewer, viewed(t), out);
+        rc = pass(t, out);
     bool over = t->state.step == t->session.total_steps;
     if (rc || over) /* if it failed or was stopped, it stands within the pass */
         viewer_close(t);

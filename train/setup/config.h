@@ -32,7 +32,9 @@ typedef struct {
     /* The recipe. */
     int batch, crop;
     uint64_t seed;
-    double rate, momentum, decay, bias_rate, bias_decay;
+    double rate, momentum, decay, bias_rate, bias_decay, clip, ema;
+    bool nesterov;
+    const char *freeze, *layer_rates; /* layer_rates.h */
     int schedule;
     const char *rate_epochs;
     double rate_divisor;

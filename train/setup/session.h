@@ -21,6 +21,7 @@ typedef struct {
     an_exec *exec;               /* its parameters are not set: an_session_start_weights or a checkpoint does that */
     int compute_threads, loader_threads;
     uint64_t steps_per_epoch, total_steps;
+    uint64_t learning; /* parameters that are not frozen */
 } an_session;
 
 /* validation may be NULL. config must outlive the session. AN_EIO where the machine lacks what a device or the

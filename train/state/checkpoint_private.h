@@ -7,7 +7,6 @@
 
 #define AN_CHECKPOINT_FORMAT "an-checkpoint"
 #define AN_CHECKPOINT_VERSION "1"
-#define AN_CHECKPOINT_MOMENTUM "momentum."
 
 struct an_checkpoint {
     char *path;
@@ -23,7 +22,7 @@ typedef struct {
     char name[48];
 } an_named_tensor;
 
-/* Describe a parameter. prefix comes before its name: "" or AN_CHECKPOINT_MOMENTUM. */
-void an_checkpoint_name(an_named_tensor *out, const char *prefix, const an_parameter *parameter);
+/* Describe a parameter, its momentum or its average. */
+void an_checkpoint_name(an_named_tensor *out, an_parameter_kind kind, const an_parameter *parameter);
 
 #endif

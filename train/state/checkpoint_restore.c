@@ -32,13 +32,14 @@ static int shape_error(const char *path, const an_safetensor *tensor, const an_n
                     tensor->name, has, wants);
 }
 
-/* A file with a checksum was looked at as a whole when that was verified. */
-static int load_one(an_safetensors *file, const char *path, an_exec *exec, int number, an_parameter_kind kind,
-                    float *values)
+/* Reads what the file holds as `from` and sets it as `kind`. A file with a checksum was looked at as a whole when that
+ * was verified. */
+static int load_one(an_safetensors *file, const char *path, an_exec *exec, int number, an_parameter_kind from,
+                    an_parameter_kind kind, float *values)
 {
     const an_parameter *p = an_exec_parameter(exec, number);
     an_named_tensor wanted;
-    an_checkpoint_name(&wanted, kind == AN_PARAMETER_MOMENTUM ? AN_CHECKPOINT_MOMENTUM : "", p);
+    an_checkpoint_name(&wanted, from, p);
     const an_safetensor *tensor = an_safetensors_find(file, wanted.name);
     if (!tensor)
         return an_error(AN_EINVAL, "'%s': no tensor '%s'", path, wanted.name);
@@ -52,8 +53,17 @@ static int load_one(an_safetensors *file, const char *path, an_exec *exec, int n
     return an_exec_parameter_set(exec, number, kind, values);
 }
 
+static bool holds_averages(const an_safetensors *file, const an_exec *exec)
+{
+    an_named_tensor first;
+    an_checkpoint_name(&first, AN_PARAMETER_AVERAGE, an_exec_parameter(exec, 0));
+    return an_safetensors_find(file, first.name);
+}
+
 static int load_all(an_safetensors *file, const char *path, an_exec *exec, bool momentum)
 {
+    bool average = momentum && an_exec_averages(exec);
+    an_parameter_kind from = !momentum && holds_averages(file, exec) ? AN_PARAMETER_AVERAGE : AN_PARAMETER_VALUE;
     uint64_t most = 1;
     for (int i = 0; i < an_exec_parameter_count(exec); i++)
         if (an_exec_parameter(exec, i)->size > most)
@@ -63,9 +73,11 @@ static int load_all(an_safetensors *file, const char *path, an_exec *exec, bool 
     if (rc)
         return rc;
     for (int i = 0; !rc && i < an_exec_parameter_count(exec); i++) {
-        rc = load_one(file, path, exec, i, AN_PARAMETER_VALUE, values);
+        rc = load_one(file, path, exec, i, from, AN_PARAMETER_VALUE, values);
         if (!rc && momentum)
-            rc = load_one(file, path, exec, i, AN_PARAMETER_MOMENTUM, values);
+            rc = load_one(file, path, exec, i, AN_PARAMETER_MOMENTUM, AN_PARAMETER_MOMENTUM, values);
+        if (!rc && average)
+            rc = load_one(file, path, exec, i, AN_PARAMETER_AVERAGE, AN_PARAMETER_AVERAGE, values);
     }
     an_pages_free(values, most * sizeof(float));
     return rc;
