@@ -31,8 +31,12 @@ int an_board_event(an_tensorboard *board, const an_train_event *e)
                                {"speed/wait for data", e->wait}};
     const scalar validation[] = {
         {"validation/loss", e->loss}, {"validation/top-1", e->top1}, {"validation/top-5", e->top5}};
-    if (e->kind == AN_EVENT_TRAIN)
-        return write_scalars(board, e->step, training, sizeof(training) / sizeof(training[0]));
+    if (e->kind == AN_EVENT_TRAIN) {
+        int rc = write_scalars(board, e->step, training, sizeof(training) / sizeof(training[0]));
+        return rc || !an_train_event_has_norm(e)
+                   ? rc
+                   : an_tensorboard_scalar(board, e->step, "training/gradient norm", e->gradient_norm);
+    }
     if (e->kind == AN_EVENT_VALIDATION)
         return write_scalars(board, e->step, validation, sizeof(validation) / sizeof(validation[0]));
     if (e->kind == AN_EVENT_START)
