@@ -67,8 +67,8 @@ def main(work):
 
     # Back again: the same weights, written by other hands, give the same first step as the export itself.
     def first_loss(path):
-        lines = run(*train, "--steps", "1", "--json", "--weights", path, f"{work}/data").splitlines()
-        return [line["loss"] for line in map(json.loads, lines) if line["type"] == "train"][0]
+        events = map(json.loads, run(*train, "--steps", "1", "--json", "--weights", path, f"{work}/data").splitlines())
+        return next(event["loss"] for event in events if event["type"] == "train")
 
     write(f"{work}/python.safetensors", tensors)
     loss = first_loss(f"{work}/weights.safetensors")

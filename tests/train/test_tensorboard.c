@@ -220,6 +220,30 @@ static message hparam(message start, const char *name)
     }
 }
 
+/* A training event's scalars; the gradient norm only where it is known. */
+static void test_scalars_of_training(void **state)
+{
+    (void)state;
+    an_tensorboard *board;
+    an_buffer bytes = {0};
+    const char *folder = fixture_path(&files, "scalars");
+    assert_int_equal(an_tensorboard_open(&board, folder, 0), AN_OK);
+    an_train_event event = {.kind = AN_EVENT_TRAIN, .step = 3, .gradient_norm = 0.75};
+    assert_int_equal(an_board_event(board, &event), AN_OK);
+    event.gradient_norm = -1;
+    assert_int_equal(an_board_event(board, &event), AN_OK);
+    an_tensorboard_close(board);
+    read_only_file(folder, &bytes);
+    message norm = value_of_record(&bytes, 2);
+    float value;
+    assert_true(is_text(field(norm, 1, 0), "training/gradient norm"));
+    memcpy(&value, field(norm, 2, 0).data, sizeof(value));
+    assert_true(value == 0.75f);
+    assert_true(is_text(field(value_of_record(&bytes, 2 + 7), 1, 0), "training/loss"));
+    assert_int_equal(records_of(&bytes), 2 + 7 + 6);
+    an_buffer_free(&bytes);
+}
+
 static void test_hparams(void **state)
 {
     (void)state;
@@ -244,30 +268,6 @@ static void test_hparams(void **state)
     message ended = field(hparams_of(value_of_record(&bytes, 3), "_hparams_/session_end_info"), 4, 0);
     assert_int_equal(number_of(ended, 1), 1); /* success */
     assert_true(double_of(ended, 2) == 2.5);
-    an_buffer_free(&bytes);
-}
-
-/* A training event's scalars; the gradient norm only where it is known. */
-static void test_scalars_of_training(void **state)
-{
-    (void)state;
-    an_tensorboard *board;
-    an_buffer bytes = {0};
-    const char *folder = fixture_path(&files, "scalars");
-    assert_int_equal(an_tensorboard_open(&board, folder, 0), AN_OK);
-    an_train_event event = {.kind = AN_EVENT_TRAIN, .step = 3, .gradient_norm = 0.75};
-    assert_int_equal(an_board_event(board, &event), AN_OK);
-    event.gradient_norm = -1;
-    assert_int_equal(an_board_event(board, &event), AN_OK);
-    an_tensorboard_close(board);
-    read_only_file(folder, &bytes);
-    message norm = value_of_record(&bytes, 2 + 6);
-    float value;
-    assert_true(is_text(field(norm, 1, 0), "training/gradient norm"));
-    memcpy(&value, field(norm, 2, 0).data, sizeof(value));
-    assert_true(value == 0.75f);
-    assert_true(is_text(field(value_of_record(&bytes, 2 + 7), 1, 0), "training/loss"));
-    assert_int_equal(records_of(&bytes), 2 + 7 + 6);
     an_buffer_free(&bytes);
 }
 
@@ -319,8 +319,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_crc32c),
         cmocka_unit_test(test_records),
-        cmocka_unit_test(test_hparams),
         cmocka_unit_test(test_scalars_of_training),
+        cmocka_unit_test(test_hparams),
         cmocka_unit_test(test_filters_are_enlarged),
         cmocka_unit_test(test_unwritable_folder),
     };

@@ -23,6 +23,11 @@ static int write_scalars(an_tensorboard *board, uint64_t step, const scalar *sca
 
 int an_board_event(an_tensorboard *board, const an_train_event *e)
 {
+    if (e->kind == AN_EVENT_TRAIN && an_train_event_has_norm(e)) {
+        int rc = an_tensorboard_scalar(board, e->step, "training/gradient norm", e->gradient_norm);
+        if (rc)
+            return rc;
+    }
     const scalar training[] = {{"training/loss", e->loss},
                                {"training/top-1", e->top1},
                                {"training/top-5", e->top5},
@@ -31,12 +36,8 @@ int an_board_event(an_tensorboard *board, const an_train_event *e)
                                {"speed/wait for data", e->wait}};
     const scalar validation[] = {
         {"validation/loss", e->loss}, {"validation/top-1", e->top1}, {"validation/top-5", e->top5}};
-    if (e->kind == AN_EVENT_TRAIN) {
-        int rc = write_scalars(board, e->step, training, sizeof(training) / sizeof(training[0]));
-        return rc || !an_train_event_has_norm(e)
-                   ? rc
-                   : an_tensorboard_scalar(board, e->step, "training/gradient norm", e->gradient_norm);
-    }
+    if (e->kind == AN_EVENT_TRAIN)
+        return write_scalars(board, e->step, training, sizeof(training) / sizeof(training[0]));
     if (e->kind == AN_EVENT_VALIDATION)
         return write_scalars(board, e->step, validation, sizeof(validation) / sizeof(validation[0]));
     if (e->kind == AN_EVENT_START)
