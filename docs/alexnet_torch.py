@@ -25,7 +25,7 @@ DEFAULTS = {"network": "alexnet", "crop": "224", "activation": "relu", "dropout"
             "lrn-alpha": "0.0001", "pool": "3", "padding": "overhang", "one-column": "false", "no-communication": "false"}
 
 # The other options: how the weights were found, and how results are rounded.
-OTHERS = {"batch", "seed", "rate", "momentum", "decay", "bias-rate", "bias-decay", "nesterov", "clip", "ema",
+OTHERS = {"batch", "accumulate", "seed", "rate", "momentum", "decay", "bias-rate", "bias-decay", "nesterov", "clip", "ema",
           "freeze", "layer-rates", "schedule", "rate-epochs", "rate-divisor", "patience",
           "rate-drops", "validate-every", "init", "precision", "kernels", "no-flip", "no-random-crop", "jitter", "mean", "input-scale",
           "order", "order-block", "overfit"}
@@ -196,7 +196,8 @@ def file_read(path):
 
 
 def load(path, recipe=None):
-    """The trained network of a checkpoint or an export. Momentum in it is left out."""
+    """The trained network of a checkpoint or an export. Momentum in it is left out, and averages of the weights, as --ema keeps them, take
+    their place."""
     metadata, tensors = file_read(path)
     recipe = metadata.get("recipe") if recipe is None else recipe
     if recipe is None:
@@ -205,5 +206,7 @@ def load(path, recipe=None):
     if output is None or "input.mean_image" not in tensors:
         raise ValueError(f"'{path}' has no output layer, or no input.mean_image: it holds no weights of an-train")
     model = network(recipe, tensors[output].shape[0], tensors["input.mean_image"].shape[0])
-    model.load_state_dict({name: values for name, values in tensors.items() if not name.startswith("momentum.")})
+    averages = {name.removeprefix("average."): values for name, values in tensors.items() if name.startswith("average.")}
+    weights = {name: values for name, values in tensors.items() if not name.startswith(("momentum.", "average."))}
+    model.load_state_dict({**weights, **averages})
     return model

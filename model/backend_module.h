@@ -44,6 +44,7 @@ typedef struct {
     an_snapshot_part part;
     an_run run;
     an_images images;
+    an_targets targets;
     an_sgd sgd;
     an_exec_result result;
     an_device_time time;

@@ -83,6 +83,10 @@ typedef struct {
      * only. */
     const double *rate_scales;
     bool averages; /* keep an average of each parameter: an_sgd.average */
+    /* Steps and evaluations run a batch in so many equal parts of an even number of samples, one after the other, and a
+     * step adds up their gradients. So devices need the memory of a part, and the result is that of the whole batch but
+     * for rounding. 0 or 1: as a whole. Not with a decoder. */
+    int parts;
 } an_exec_options;
 
 typedef struct an_exec an_exec;
@@ -208,8 +212,8 @@ const an_parameter *an_exec_parameter(const an_exec *exec, int number);
 int an_exec_parameter_get(an_exec *exec, int number, an_parameter_kind kind, float *out);
 int an_exec_parameter_set(an_exec *exec, int number, an_parameter_kind kind, const float *values);
 
-/* The output of a layer in the last evaluate or step, N x C x H x W, halves joined. out has room for count * C*H*W
- * floats. AN_EINVAL if no layer has that name. For features and tests. */
+/* The output of a layer in the last evaluate or step, or in the last part of it, N x C x H x W, halves joined. out has
+ * room for count * C*H*W floats. AN_EINVAL if no layer has that name. For features and tests. */
 int an_exec_activation_get(an_exec *exec, const char *layer, uint32_t count, float *out);
 
 /* The nodes that run, in order: images, layers (both halves of one that is split over two devices), joins. Times are

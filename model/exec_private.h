@@ -22,6 +22,7 @@ struct an_exec {
     an_op *ops[AN_GRAPH_NODES_MAX];
     uint64_t op_memory[AN_GRAPH_NODES_MAX];
     an_lanes *lanes;
+    uint32_t part;           /* samples that devices take at once; the batch, if it is not divided */
     int loss;                /* number of the loss node */
     float *outputs;          /* batch x classes: room for probabilities that are checked but not asked for */
     int mean_side;           /* of the mean image that devices subtract; 1 if a colour or nothing is subtracted */

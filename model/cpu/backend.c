@@ -47,6 +47,7 @@ static int cpu_open(an_backend **out, const an_backend_options *options)
     cpu->threads = options->threads;
     cpu->training = options->training;
     cpu->averages = options->averages;
+    cpu->gathers = options->gathers;
     cpu->direct = options->direct;
     cpu->winograd = options->winograd;
     cpu->seed = options->seed;
@@ -168,6 +169,16 @@ static int cpu_update(an_op *op, const an_sgd *sgd, double factor)
     return rc;
 }
 
+static int cpu_gather(an_op *op, bool begin)
+{
+    omp_set_num_threads(op->cpu->threads);
+    for (int i = 0; i < op->parts; i++) {
+        an_cpu_weights_gather(&op->weights[i], begin);
+        an_cpu_weights_gather(&op->biases[i], begin);
+    }
+    return AN_OK;
+}
+
 static int cpu_norm(an_backend *cpu, double clip)
 {
     omp_set_num_threads(cpu->threads);
@@ -253,6 +264,7 @@ const an_backend_api an_backend_cpu = {
     .backward = cpu_backward,
     .collect = an_cpu_collect,
     .update = cpu_update,
+    .gather = cpu_gather,
     .norm = cpu_norm,
     .squares = cpu_squares,
     .exchange = cpu_exchange,

@@ -1,5 +1,6 @@
 /* Dropout behind a fully connected layer. The mask is a pure function of seed, step, layer and the element's place in
- * the whole layer, so neither the placement of halves nor the number of threads changes it. */
+ * the whole layer and batch, so neither the placement of halves nor the parts of a batch nor the number of threads
+ * change it. */
 #include <math.h>
 #include <string.h>
 
@@ -70,7 +71,7 @@ static int dropout_forward(an_op *op, const an_run *run)
 #pragma omp parallel for schedule(static)
     for (int row = 0; row < rows; row++) {
         size_t at = (size_t)row * channels;
-        uint64_t first = (uint64_t)row * (uint64_t)node->layer_channels + (uint64_t)node->channel_offset;
+        uint64_t first = (run->first + (uint64_t)row) * (uint64_t)node->layer_channels + (uint64_t)node->channel_offset;
         row_draw(dropout->kept + at, (int)channels, rng, first, threshold);
         scale_some(dropout, op->output.data, source->data, at, channels);
     }

@@ -280,6 +280,7 @@ const an_backend_api an_backend_cuda = {
     .collect = an_cuda_collect,
     .update = an_cuda_update,
     .update_all = an_cuda_update_all,
+    .gather = an_cuda_gather,
     .norm = an_cuda_norm_take,
     .squares = an_cuda_squares,
     .exchange = an_cuda_exchange,

@@ -365,6 +365,41 @@ static cudaError_t sgd_start(an_kernel_places at, cudaStream_t stream)
     return an_kernel_sgd(&args, stream);
 }
 
+static cudaError_t sgd_more_start(an_kernel_places at, cudaStream_t stream)
+{
+    an_sgd_args args = {.at = {.in = {at.in[1]}, .items = at.items}, .count = 1, .share = 0.1F, .nesterov = 1};
+    at.in[1] = NULL;
+    args.tensors[0] = (an_sgd_tensor){.at = at, .stored = AN_STORED_BF16};
+    return an_kernel_sgd_more(&args, stream);
+}
+
+/* A whole chunk and the beginning of another one. */
+static cudaError_t norm_start(an_kernel_places at, cudaStream_t stream)
+{
+    an_norm_args args = {.at = {.out = {at.out[0]}, .items = at.items}, .count = 1};
+    args.tensors[0] = (an_norm_tensor){.at = {.in = {at.in[0]}, .items = AN_NORM_CHUNK + 31}};
+    return an_kernel_norm(&args, stream);
+}
+
+static cudaError_t norm_total_start(an_kernel_places at, cudaStream_t stream)
+{
+    an_norm_total_args args = {.at = at, .sums = 41, .clip = 1};
+    return an_kernel_norm_total(&args, stream);
+}
+
+static cudaError_t exchange_start(an_kernel_places at, cudaStream_t stream)
+{
+    an_exchange_args args = {.at = at, .stored = AN_STORED_BF16};
+    return an_kernel_exchange(&args, stream);
+}
+
+/* 2 x 3 filters of 2 x 2, of which memory holds 4 channels. */
+static cudaError_t canonical_start(an_kernel_places at, cudaStream_t stream)
+{
+    an_canonical_args args = {.at = at, .i = 3, .h = 2, .w = 2, .stored_i = 4};
+    return an_kernel_canonical(&args, stream);
+}
+
 /* 3 x 3 weights of 3 channels in blocks of 2 x 2. */
 static const an_arrange_args arrange = {.form = {.side = 2, .groups = 1, .channels = 12},
                                         .h = 3,
@@ -434,6 +469,11 @@ static const struct {
     {"loss_back", loss_back_start, 3 * 37, {3 * 37 * 4, 0, 0, 0, 2 * 37 * 4, 8}},
     {"window", window_start, 10 * CHANNELS, {(9 * 6 + 5) * 2, 0, 0, 0, (9 * 5 + 4) * 4}},
     {"sgd", sgd_start, 31, {124, 124, 62, 0, 124}},
+    {"sgd_more", sgd_more_start, 31, {124, 124, 62, 124, 124, sizeof(an_norm_result)}},
+    {"norm", norm_start, 2, {16, 0, 0, 0, AN_NORM_CHUNK * 4 + 124}},
+    {"norm_total", norm_total_start, 1, {sizeof(an_norm_result), 0, 0, 0, 41 * sizeof(double)}},
+    {"exchange", exchange_start, 31, {124, 124, 62}},
+    {"canonical", canonical_start, 2 * 3 * 4, {96, 96, 96, 0, 128, 128, 128}},
     {"arrange", arrange_start, 2 * 4 * 12, {2 * 4 * 12 * 2, 0, 0, 0, 2 * 9 * 3 * 4}},
     {"restore", restore_start, 2 * 9 * 3, {2 * 9 * 3 * 2, 0, 0, 0, 2 * 4 * 12 * 2}},
     {"frame", frame_start, ROWS *CHANNELS, {(13 * 6 + 4) * 12, 0, 0, 0, ROWS * 12}},

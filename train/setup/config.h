@@ -30,7 +30,7 @@ typedef struct {
     uint64_t steps;
 
     /* The recipe. */
-    int batch, crop;
+    int batch, accumulate, crop;
     uint64_t seed;
     double rate, momentum, decay, bias_rate, bias_decay, clip, ema;
     bool nesterov;

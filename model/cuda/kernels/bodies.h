@@ -59,7 +59,7 @@ AN_BODY uint32_t an_philox_word(const uint32_t *counter, uint32_t layer, const u
 
 AN_BODY void an_body_dropout(const an_dropout_args *a, uint64_t i)
 {
-    uint64_t row = i / (uint64_t)a->channels;
+    uint64_t row = i / (uint64_t)a->channels + (a->threshold ? an_load_word(a->at.in[1], 0) : 0);
     uint64_t place = row * a->layer_channels + a->channel_offset + i % (uint64_t)a->channels;
     uint32_t word = a->threshold ? an_philox_word((const uint32_t *)a->at.in[1], a->layer, a->key,
                                                   (uint32_t)(place / 4), (unsigned)(place % 4))
@@ -121,10 +121,10 @@ AN_BODY void an_body_loss(const an_loss_args *a, uint64_t row)
 AN_BODY void an_body_loss_back(const an_loss_back_args *a, uint64_t i)
 {
     uint64_t row = i / (uint64_t)a->classes;
-    float slope = 0, share = 1.0F / (float)a->count;
+    float slope = 0;
     if (row < a->count) {
         int truth = an_load_word(a->at.in[1], row) == i % (uint64_t)a->classes;
-        slope = (an_load(a->at.in[0], AN_STORED_F32, i) - (truth ? 1.0F : 0.0F)) * share;
+        slope = (an_load(a->at.in[0], AN_STORED_F32, i) - (truth ? 1.0F : 0.0F)) * a->share;
     }
     an_put(a->at.out[0], a->stored, i, slope, a->accumulate);
 }

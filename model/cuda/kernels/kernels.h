@@ -246,9 +246,10 @@ typedef struct {
 
 /* Dropout (Srivastava et al. 2014): y = x * scale where a value is kept, else 0. A value is kept if its random word is
  * at least threshold. The words are those of the CPU backend, from Philox4x32-10; a value's word is numbered by its
- * place in the whole layer, all devices' channels counted.
+ * place in the whole layer and batch, all devices' channels counted.
  *   in[0]   x, rows x channels, of type from
- *   in[1]   the counter of layer 0 in this step, 4 words; not read if threshold is 0, which keeps all
+ *   in[1]   the counter of layer 0 in this step, 4 words, the first of which is the place of row 0 in the whole batch
+ *           instead; not read if threshold is 0, which keeps all
  *   out[0]  y, rows x channels, of type to
  *   out[1]  rows x channels bytes: 1 if the value was kept
  * Items: values. */
@@ -291,7 +292,7 @@ typedef struct {
     an_stored stored;
 } an_loss_args;
 
-/* The gradient of the mean cross entropy over count samples: dx_i = (p_i - [i is the label]) / count.
+/* The gradient of the mean cross entropy: dx_i = (p_i - [i is the label]) share.
  *   in[0]   probabilities p, floats; in[1]  labels, uint32
  *   out[0]  dx, rows x classes; added to what is there if accumulate
  * Items: values. */
@@ -299,6 +300,7 @@ typedef struct {
     an_kernel_places at;
     int classes;
     uint32_t count; /* samples; further rows of dx get zero */
+    float share;    /* 1 / the samples that the mean is over */
     int accumulate;
     an_stored stored;
 } an_loss_back_args;
