@@ -17,7 +17,7 @@ import pictures
 BIN = pathlib.Path(os.environ["AN_BIN_DIR"])
 TOLERANCE = 1e-5  # of a tensor's largest value
 IMAGES, CLASSES, STEPS, CROP = 8, 3, 6, 32
-RATE, MOMENTUM, DECAY, BIAS_DECAY = 0.02, 0.9, 0.01, 0.001
+RATE, MOMENTUM, DECAY, BIAS_DECAY = 0.005, 0.9, 0.01, 0.001
 NETWORK = ["--network", "cifar", "--crop", CROP, "--batch", IMAGES, "--init", "he", "--no-flip", "--no-random-crop", "--jitter", 0,
            "--schedule", "constant", "--rate", RATE, "--momentum", MOMENTUM, "--decay", DECAY, "--bias-decay", BIAS_DECAY, "--kernels", "direct",
            "--compute-threads", 1, "--threads", 1, "--log-every", 1, "--epochs", STEPS, "--quiet"]
@@ -94,7 +94,13 @@ class Update(unittest.TestCase):
             far = ((got - expected.detach()).abs().max() / max(expected.abs().max().item(), 1e-2)).item()
             self.assertLess(far, TOLERANCE, prefix + name)
 
+    def differs(self, one, other, prefix):
+        """Whether it shows that an option was given."""
+        far = max((one[prefix + name] - values).abs().max().item() for name, values in other.items() if name.startswith(("conv", "fc")))
+        self.assertGreater(far, 10 * TOLERANCE)
+
     def test_updates(self):
+        plain = None
         for number, (name, options, meaning) in enumerate(CASES):
             with self.subTest(name):
                 folder = self.root / f"run{number}"
@@ -109,6 +115,9 @@ class Update(unittest.TestCase):
                 self.assertEqual(averaged is not None, "average.conv1.weight" in tensors)
                 self.assertTrue(min(norms) > 0.3 or "clip" not in meaning, norms)
                 self.told(folder, norms)
+                plain = plain or tensors
+                if meaning:
+                    self.differs(tensors, plain, "average." if averaged else "")
 
     def told(self, folder, norms):
         """The norms that metrics.jsonl tells, if it does."""
