@@ -50,6 +50,15 @@ typedef struct {
     bool accumulate;     /* add to the input's gradient: another node that reads the input has written it before */
 } an_op_spec;
 
+/* What the outputs of a batch are compared with. */
+typedef struct {
+    const uint32_t *labels;
+    const uint32_t *others; /* of the image that is mixed into each one, or its own label; NULL: nothing is mixed */
+    const float *shares;    /* weight of the own label; the other one's is 1 - share. NULL if others is */
+    double total;           /* by which the sums of loss and gradient are divided. Where a batch is run in parts, it is
+                               that of the whole batch: the number of its samples */
+} an_targets;
+
 typedef struct {
     uint64_t step;
     uint32_t
@@ -125,8 +134,9 @@ typedef struct an_backend_api {
     /* Optional: devices without it take no encoded batches. What the decoder says of the input op's last feed, whose
      * work the host has waited for: AN_OK also for pixels. */
     int (*decoded)(an_op *op, uint32_t *sample);
-    /* Sets the labels of a loss op, which are copied. NULL: none; forward then computes probabilities only. */
-    int (*labels)(an_op *op, const uint32_t *labels, uint32_t count);
+    /* Sets the labels of a loss op's next count samples; they are copied. NULL: none; forward then computes
+     * probabilities only. */
+    int (*labels)(an_op *op, const an_targets *targets, uint32_t count);
     int (*result)(an_op *op, an_exec_result *out); /* of the loss op's last forward with labels; waits for that only */
 
     /* The first count samples of an op's output (of a loss op: the probabilities) or of its gradient, in canonical

@@ -25,7 +25,7 @@ static int block_check(const an_exec *exec, const an_images *images, uint32_t co
 /* Devices read the mean image at the place of each crop, which must lie inside it. */
 static int draws_check(const an_exec *exec, const an_images *images, uint32_t count)
 {
-    const an_image_draw *draws = images->block ? images->block : images->draws;
+    const an_image_draw *draws = an_exec_draws(images);
     if (exec->mean_side == 1 || !draws || an_exec_input_format(exec).dtype != AN_DTYPE_U8)
         return AN_OK;
     uint32_t room = (uint32_t)(exec->mean_side - exec->graph.input_side);
@@ -142,7 +142,7 @@ int an_exec_step(an_exec *exec, const an_images *images, const uint32_t *labels,
     if (!exec->options.training || !labels)
         return an_error(AN_EINVAL, exec->options.training ? "a training step without labels"
                                                           : "a training step on a model made for evaluation");
-    rc = exec->api->labels(exec->ops[exec->loss], labels, count);
+    rc = exec->api->labels(exec->ops[exec->loss], an_exec_targets(exec, images, labels, count), count);
     if (rc)
         return rc;
     rc = an_lanes_run(exec->lanes, &job);
@@ -203,13 +203,14 @@ int an_exec_evaluate(an_exec *exec, const an_images *images, const uint32_t *lab
 {
     an_lanes_job job = {.images = *images, .run = {.count = count}, .phases = {[AN_LANES_FORWARD] = true}};
     an_op *loss = exec->ops[exec->loss];
+    an_targets targets = {.labels = labels, .total = count};
     an_exec_result result;
     float *outputs = probabilities ? probabilities : exec->outputs;
     int rc = batch_check(exec, images, labels, count);
     exec->damaged = -1;
     if (rc)
         return rc;
-    rc = exec->api->labels(loss, labels, count);
+    rc = exec->api->labels(loss, labels ? &targets : NULL, count);
     if (rc)
         return rc;
     rc = an_lanes_run(exec->lanes, &job);

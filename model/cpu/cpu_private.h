@@ -186,7 +186,7 @@ int an_cpu_dropout_create(an_op **out, an_backend *cpu, const an_op_spec *spec);
 int an_cpu_loss_create(an_op **out, an_backend *cpu, const an_op_spec *spec);
 int an_cpu_join_create(an_op **out, an_backend *cpu, const an_op_spec *spec);
 int an_cpu_feed(an_op *op, const an_images *images, uint32_t count);
-int an_cpu_labels(an_op *op, const uint32_t *labels, uint32_t count);
+int an_cpu_labels(an_op *op, const an_targets *targets, uint32_t count);
 int an_cpu_result(an_op *op, an_exec_result *out);
 int an_cpu_collect(an_op *op);
 

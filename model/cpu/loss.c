@@ -86,12 +86,12 @@ static int loss_backward(an_op *op, const an_run *run)
     return an_cpu_view_backward(&loss->view, op->cpu);
 }
 
-int an_cpu_labels(an_op *op, const uint32_t *labels, uint32_t count)
+int an_cpu_labels(an_op *op, const an_targets *targets, uint32_t count)
 {
     loss_op *loss = (loss_op *)op;
-    loss->labelled = labels != NULL;
-    if (labels)
-        memcpy(loss->labels, labels, count * sizeof *labels);
+    loss->labelled = targets != NULL;
+    if (targets)
+        memcpy(loss->labels, targets->labels, count * sizeof *targets->labels);
     return AN_OK;
 }
 

@@ -230,7 +230,7 @@ int an_cuda_begin(an_backend *cuda, const an_run *run);
 int an_cuda_feed(an_op *op, const an_images *images, uint32_t count);
 int an_cuda_prefetch(an_op *op, const an_images *images, uint32_t count);
 int an_cuda_decoded(an_op *op, uint32_t *sample);
-int an_cuda_labels(an_op *op, const uint32_t *labels, uint32_t count);
+int an_cuda_labels(an_op *op, const an_targets *targets, uint32_t count);
 int an_cuda_result(an_op *op, an_exec_result *out);
 int an_cuda_collect(an_op *op);
 int an_cuda_update(an_op *op, const an_sgd *sgd);

@@ -235,7 +235,7 @@ static void check_loss(const an_test_target *t, uint32_t count)
         x[i] *= 100; /* would overflow without care */
     double *logits = an_test_doubles(x, r.inputs);
     an_test_ok(api->output_set(r.source, false, LOSS_ROWS, x), "logits");
-    an_test_ok(api->labels(r.op, labels, count), "labels");
+    an_test_ok(api->labels(r.op, &(an_targets){.labels = labels, .total = count}, count), "labels");
     an_test_ok(an_test_op_forward(api, r.backend, r.op, &run), "forward");
     an_test_ok(api->backward(r.op, &run), "backward");
     an_test_ok(api->result(r.op, &result), "result");
@@ -271,7 +271,7 @@ static void test_top_counts(void **state)
         an_run run = {.count = LOSS_ROWS};
         an_test_rig_make(&r, &backends[b], &loss_case, false, false);
         an_test_ok(r.api->output_set(r.source, false, LOSS_ROWS, logits), "logits");
-        an_test_ok(r.api->labels(r.op, labels, LOSS_ROWS), "labels");
+        an_test_ok(r.api->labels(r.op, &(an_targets){.labels = labels, .total = LOSS_ROWS}, LOSS_ROWS), "labels");
         an_test_ok(an_test_op_forward(r.api, r.backend, r.op, &run), "forward");
         an_test_ok(r.api->result(r.op, &result), "result");
         assert_int_equal(result.top1, 2);
@@ -304,7 +304,7 @@ static void test_ties_are_broken_by_class_number(void **state)
             float probabilities[LOSS_ROWS * LOSS_CLASSES];
             an_test_rig_make(&r, &backends[b], &loss_case, false, false);
             an_test_ok(r.api->output_set(r.source, false, LOSS_ROWS, logits), "logits");
-            an_test_ok(r.api->labels(r.op, labels, LOSS_ROWS), "labels");
+            an_test_ok(r.api->labels(r.op, &(an_targets){.labels = labels, .total = LOSS_ROWS}, LOSS_ROWS), "labels");
             an_test_ok(an_test_op_forward(r.api, r.backend, r.op, &run), "forward");
             an_test_ok(r.api->result(r.op, &result), "result");
             an_test_ok(r.api->output_get(r.op, false, LOSS_ROWS, probabilities), "probabilities");

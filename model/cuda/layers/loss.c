@@ -15,15 +15,15 @@ typedef struct {
     cudaEvent_t known; /* rows_host holds the results of the last forward pass */
 } loss_op;
 
-int an_cuda_labels(an_op *op, const uint32_t *labels, uint32_t count)
+int an_cuda_labels(an_op *op, const an_targets *targets, uint32_t count)
 {
     loss_op *loss = (loss_op *)op;
-    size_t size = count * sizeof *labels;
-    loss->labelled = labels != NULL;
-    loss->count = labels ? count : 0;
-    if (!labels)
+    size_t size = count * sizeof *targets->labels;
+    loss->labelled = targets != NULL;
+    loss->count = targets ? count : 0;
+    if (!targets)
         return AN_OK;
-    memcpy(loss->labels_host, labels, size);
+    memcpy(loss->labels_host, targets->labels, size);
     int rc = an_cuda_use(op->cuda);
     if (rc)
         return rc;
