@@ -197,8 +197,11 @@ static int devices_finish(an_exec *exec)
 
 static int outputs_alloc(an_exec *exec)
 {
-    exec->outputs = calloc((size_t)exec->options.batch * (size_t)exec->graph.classes, sizeof *exec->outputs);
-    return exec->outputs ? AN_OK : an_error(AN_ENOMEM, "out of memory");
+    size_t batch = (size_t)exec->options.batch;
+    exec->outputs = calloc(batch * (size_t)exec->graph.classes, sizeof *exec->outputs);
+    exec->others = calloc(batch, sizeof *exec->others);
+    exec->shares = calloc(batch, sizeof *exec->shares);
+    return exec->outputs && exec->others && exec->shares ? AN_OK : an_error(AN_ENOMEM, "out of memory");
 }
 
 static int lanes_create(an_exec *exec)
@@ -278,6 +281,8 @@ void an_exec_free(an_exec *exec)
     for (int i = 0; i < exec->device_count; i++)
         exec->api->close(exec->devices[i]);
     free(exec->outputs);
+    free(exec->others);
+    free(exec->shares);
     free(exec);
 }
 

@@ -22,8 +22,9 @@ typedef enum {
     AN_PRECISION_TF32  /* f32 with products of 10-bit mantissas: GPUs only */
 } an_precision;
 
-/* How devices convert images that they receive as bytes: ((byte - mean) + shift) * scale in fp32, in this order, so
- * that the values equal those that the loader makes for other devices. shift is drawn for each image (an_image_draw).
+/* How devices convert images that they receive as bytes: ((byte - mean) + shift) * (scale * factor) in fp32, in this
+ * order, so that the values equal those that the loader makes for other devices. shift and factor are drawn for each
+ * image (an_image_draw).
  */
 typedef struct {
     const float *mean; /* side x side x 3, RGB; the part under the image's crop is subtracted; NULL: nothing is */
@@ -103,8 +104,9 @@ an_format an_exec_input_format(const an_exec *exec);
 
 /* A batch: pixels, or a block for the decoder. */
 typedef struct {
-    const void *pixels;         /* samples in the input format */
-    const an_image_draw *draws; /* for bytes: one per image, or NULL for no crop, flip and shift. Otherwise unused */
+    const void *pixels; /* samples in the input format */
+    const an_image_draw
+        *draws;        /* for bytes: one per image, or NULL for no crop, flip, shift and factor. Otherwise unused */
     const void *block; /* NULL: the batch is pixels. Otherwise it is encoded: a block of memory that begins with
                           the draws of its images, aligned for them; pixels and draws are unused */
     size_t block_size; /* bytes */

@@ -25,7 +25,7 @@ static int block_check(const an_exec *exec, const an_images *images, uint32_t co
 /* Devices read the mean image at the place of each crop, which must lie inside it. */
 static int draws_check(const an_exec *exec, const an_images *images, uint32_t count)
 {
-    const an_image_draw *draws = images->block ? images->block : images->draws;
+    const an_image_draw *draws = an_exec_draws(images);
     if (exec->mean_side == 1 || !draws || an_exec_input_format(exec).dtype != AN_DTYPE_U8)
         return AN_OK;
     uint32_t room = (uint32_t)(exec->mean_side - exec->graph.input_side);
@@ -128,7 +128,7 @@ static int outputs_check(an_exec *exec, uint32_t count, const float *probabiliti
 typedef struct {
     an_exec *exec;
     const an_images *images;
-    const uint32_t *labels; /* NULL: none */
+    const an_targets *targets; /* NULL: none */
     uint32_t count;
 } batch;
 
@@ -150,10 +150,19 @@ static uint32_t samples_from(const an_exec *exec, uint32_t count, uint32_t first
     return count - first < exec->part ? count - first : exec->part;
 }
 
+/* Still divided by the total of the whole batch. */
 static int part_labels(const batch *b, uint32_t first, uint32_t count)
 {
-    an_targets targets = {.labels = b->labels ? b->labels + first : NULL, .total = b->count};
-    return b->exec->api->labels(b->exec->ops[b->exec->loss], b->labels ? &targets : NULL, count);
+    an_op *loss = b->exec->ops[b->exec->loss];
+    if (!b->targets)
+        return b->exec->api->labels(loss, NULL, count);
+    an_targets part = *b->targets;
+    part.labels += first;
+    if (part.others) {
+        part.others += first;
+        part.shares += first;
+    }
+    return b->exec->api->labels(loss, &part, count);
 }
 
 static void result_add(an_exec_result *sum, const an_exec_result *part)
@@ -222,10 +231,12 @@ static int step_check(const an_exec *exec, const uint32_t *labels)
 int an_exec_step(an_exec *exec, const an_images *images, const uint32_t *labels, uint32_t count, uint64_t step,
                  an_exec_result *out)
 {
-    batch b = {exec, images, labels, count};
+    batch b = {.exec = exec, .images = images, .count = count};
     int rc = batch_check(exec, images, labels, count);
     if (!rc)
         rc = step_check(exec, labels);
+    if (!rc)
+        b.targets = an_exec_targets(exec, images, labels, count);
     exec->damaged = -1;
     *out = (an_exec_result){0};
     for (uint32_t first = 0; !rc && first < count; first += exec->part) {
@@ -293,11 +304,11 @@ static int part_evaluate(const batch *b, uint32_t first, float *probabilities, a
     rc = an_lanes_run(exec->lanes, &job);
     if (rc)
         return rc;
-    if (probabilities || !b->labels)
+    if (probabilities || !b->targets)
         rc = exec->api->output_get(exec->ops[exec->loss], false, count, outputs);
     if (rc)
         return rc;
-    if (b->labels)
+    if (b->targets)
         return result_take(exec, count, out);
     rc = decoded_check(exec);
     if (rc)
@@ -308,7 +319,8 @@ static int part_evaluate(const batch *b, uint32_t first, float *probabilities, a
 int an_exec_evaluate(an_exec *exec, const an_images *images, const uint32_t *labels, uint32_t count,
                      float *probabilities, an_exec_result *out)
 {
-    batch b = {exec, images, labels, count};
+    an_targets targets = {.labels = labels, .total = count};
+    batch b = {exec, images, labels ? &targets : NULL, count};
     an_exec_result sum = {0};
     int rc = batch_check(exec, images, labels, count);
     exec->damaged = -1;

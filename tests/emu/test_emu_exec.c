@@ -125,7 +125,7 @@ static void test_steps_repeat_exactly(void **state)
 /* The bytes that are copied to a device for a batch, by docs/gpu.md. */
 static uint64_t image_bytes(uint64_t side)
 {
-    return BATCH * side * side * 3 + BATCH * 24;
+    return BATCH * side * side * 3 + BATCH * sizeof(an_image_draw);
 }
 
 /* A prefetched batch is copied while the step before computes. The results are the same bits, and it does no harm if
@@ -366,7 +366,7 @@ static void test_messages(void **state)
     assert_int_equal(an_exec_create(&exec, &graph, &options), AN_EINVAL);
     assert_non_null(strstr(an_error_message(), "cuda:x"));
     options.devices = "cuda:0";
-    emu_memory_set(12000);
+    emu_memory_set(12200);
     assert_int_equal(an_exec_create(&exec, &graph, &options), AN_ENOMEM);
     assert_non_null(strstr(an_error_message(), " bytes on cuda:0 for fc5 ("));
     emu_memory_set(300000);

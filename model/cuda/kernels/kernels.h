@@ -63,13 +63,14 @@ static inline an_divisor an_divisor_of(uint32_t by)
     return divisor;
 }
 
-/* Images from bytes to inputs of the network: y = ((byte - mean) + shift) * scale, as in augment/pixels/pixels.c. They
- * are written as blocks of side x side pixels, the first of which begins pad pixels above and to the left of the image:
+/* Images from bytes to inputs of the network: y = ((byte - mean) + shift) * (scale * factor), as in
+ * augment/pixels/pixels.c. They are written as blocks of side x side pixels, the first of which begins pad pixels above
+ * and to the left of the image:
  *   y[n][row][column][(dy * side + dx) * 3 + c] = colour c of pixel (row * side + dy - pad, column * side + dx - pad)
  * of image n, or 0 outside of the image. side 1 and pad 0: pixel by pixel.
  *   in[0]   images, N x h x w x 3 bytes, RGB
- *   in[1]   N an_image_draw: the crop's place in the mean image, mirroring, and colour shift;
- *           NULL: crops at 0, 0, not mirrored, no shift
+ *   in[1]   N an_image_draw: the crop's place in the mean image, mirroring, colour shift and factor;
+ *           NULL: crops at 0, 0, not mirrored, no shift, factor 1
  *   in[2]   copies of the mean image, mean_plane floats each. Copy k holds the image from its value number k on, so
  *           that four neighbouring values begin on 16 bytes in one of the first four copies. Copies 4 to 7 are the same
  *           of the image mirrored left to right. If all pixels have one mean, the image is a row of w pixels, and there
