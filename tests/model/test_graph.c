@@ -205,8 +205,8 @@ static void test_bad_nodes_are_refused(void **state)
     an_test_refused(an_graph_add(&graph, &bad), "conv");
     assert_int_equal(an_graph_add(&graph, &conv), 1);
     an_test_refused(an_graph_add(&graph, &conv), "at most two halves");
-    an_node dropout = {.name = "dropout", .kind = AN_OP_DROPOUT, .dropout = 0.5, .inputs = {1}, .input_count = 1};
-    an_test_refused(an_graph_add(&graph, &dropout), "fully connected");
+    an_node dropout = {.name = "dropout", .kind = AN_OP_DROPOUT, .dropout = 1, .inputs = {1}, .input_count = 1};
+    an_test_refused(an_graph_add(&graph, &dropout), "below 1");
 }
 
 /* A stated node of each kind, behind what it can follow. */
@@ -219,6 +219,7 @@ static an_node node_of(an_op_kind kind)
                      .channels = 6,
                      .kernel = 3,
                      .stride = 1,
+                     .activation = AN_ACTIVATION_RELU,
                      .lrn_size = 5,
                      .dropout = 0.5};
 }
