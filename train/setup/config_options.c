@@ -40,7 +40,9 @@ const an_option an_train_options[] = {
      .type = AN_OPTION_STRING,
      .metavar = "FILE",
      .offset = FIELD(recipe),
-     .help = "read options from FILE (name = value lines) before those given here"},
+     .not_in_files = true,
+     .help = "read options from FILE (name = value lines) first: those given here take precedence. Each is given once, "
+             "in FILE and here"},
     {.name = "resume",
      .type = AN_OPTION_STRING,
      .metavar = "auto|FILE",
