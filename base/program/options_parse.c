@@ -43,7 +43,7 @@ static int syntax_make(const an_options *spec, syntax *s)
         const an_option *option = &spec->options[i];
         if (option->heading)
             continue;
-        bool argument = option->type != AN_OPTION_FLAG;
+        bool argument = an_options_takes_value(option);
         *next++ = (struct option){option->name, argument ? required_argument : no_argument, NULL,
                                   AN_OPTIONS_KEY_LONG + (int)i};
         if (option->key)
@@ -101,7 +101,7 @@ static int set_option(const an_options *spec, const an_option *option, bool *giv
     if (*before)
         return an_error(AN_EINVAL, "option '--%s' is given twice: give it once", option->name);
     *before = true;
-    int rc = an_options_assign(option, target, option->type == AN_OPTION_FLAG ? "true" : optarg, "--");
+    int rc = an_options_assign(option, target, an_options_takes_value(option) ? optarg : "true", "--");
     if (rc)
         return rc;
     an_options_set_origin(option, target, AN_ORIGIN_COMMAND_LINE);

@@ -25,17 +25,28 @@ TOLERANCE = 2e-4  # of logarithms of probabilities: fp32, summed in another orde
 SIDE, CROP = 80, 70  # conv1's windows overhang such a crop
 NAMES = [f"class{i % 3}/{i}.png" for i in range(6)]
 
-# What a switch is compared with: the paper's network, or the small one.
-SWITCHES = [("paper", ""), ("tanh", "activation = tanh"), ("sigmoid", "activation = sigmoid"), ("one column", "one-column = true"),
-            ("no communication", "no-communication = true"), ("pool 2", "pool = 2"), ("pad2", "padding = pad2"), ("no lrn", "lrn = none"),
-            ("lrn conv5", "lrn = conv2,conv5"), ("one column, lrn", "one-column = true\nlrn = conv1,conv2,conv5"),
-            ("lrn alpha", "lrn-alpha = 0.1"), ("dropout", "dropout-layers = fc7\ndropout = 0.25"), ("all", """
+# A switch, and whether fc7, which holds most of the weights, stays. It is compared with the paper's network, likewise with or without fc7.
+WHOLE = [("paper", ""), ("no communication", "no-communication = true"), ("dropout", "dropout-layers = fc7\ndropout = 0.25"),
+         ("without fc7", "without = fc7"), ("torchvision", "network = torchvision"), ("all", """
             activation = tanh   # a comment
             no-communication = true
             lrn = conv5
             pool = 2
             padding = pad2
             dropout-layers = none""")]
+LIGHT = [("tanh", "activation = tanh"), ("sigmoid", "activation = sigmoid"), ("one column", "columns = one"), ("old name", "one-column = true"),
+         ("half a column", "columns = one-half"), ("pool 2", "pool = 2"), ("pad2", "padding = pad2"), ("no lrn", "lrn = none"),
+         ("lrn conv5", "lrn = conv2,conv5"), ("one column, lrn", "columns = one\nlrn = conv1,conv2,conv5"), ("lrn alpha", "lrn-alpha = 0.1"),
+         ("lrn k", "lrn-k = 1\nlrn-alpha = 0.1"), ("lrn first", "lrn-before-activation = conv1\nlrn-alpha = 0.1"),
+         ("lrn last", "lrn-after-pool = conv1,conv2\nlrn-alpha = 0.1"), ("both orders", """
+            lrn = conv1,conv2,conv5
+            lrn-before-activation = conv1,conv2
+            lrn-after-pool = conv2,conv5
+            activation = tanh
+            lrn-alpha = 0.1"""),
+         *((f"without {layer}", layer) for layer in ("conv2", "conv3", "conv4", "conv5", "fc6", "conv2,conv3,fc6"))]
+SWITCHES = [(name, lines, False) for name, lines in WHOLE]
+SWITCHES += [(name, f"without = {lines},fc7" if name.startswith("without") else f"{lines}\nwithout = fc7", True) for name, lines in LIGHT]
 SAME_RESULT = {"paper", "dropout"}  # dropout does nothing in evaluation
 
 
@@ -131,9 +142,9 @@ class Network(unittest.TestCase):
         difference = (self.computed(model, crop) - self.told(*weights)).abs().max().item()
         self.assertLess(difference, TOLERANCE)
 
-    def changes(self, model):
+    def changes(self, model, light):
         """Whether the paper's network would give another result of these weights, or cannot have them."""
-        paper = alexnet_torch.network(f"crop = {CROP}", 3, SIDE)
+        paper = alexnet_torch.network(f"crop = {CROP}\nwithout = {'fc7' if light else 'none'}", 3, SIDE)
         try:
             paper.load_state_dict(model.state_dict())
         except RuntimeError:
@@ -141,7 +152,7 @@ class Network(unittest.TestCase):
         return (self.computed(model, CROP) - self.computed(paper, CROP)).abs().max().item() > 10 * TOLERANCE
 
     def test_every_switch(self):
-        for name, lines in SWITCHES:
+        for name, lines, light in SWITCHES:
             with self.subTest(name):
                 recipe = f"crop = {CROP}\n{lines}\n"
                 (self.root / "recipe.txt").write_text(recipe)
@@ -150,7 +161,7 @@ class Network(unittest.TestCase):
                 path = save(self.root / "weights.safetensors", random_model.state_dict(), {"recipe": recipe})
                 model = alexnet_torch.load(path)
                 self.same(model, CROP, "--weights", path, "--recipe", self.root / "recipe.txt")
-                self.assertEqual(self.changes(model), name not in SAME_RESULT)
+                self.assertEqual(self.changes(model, light), name not in SAME_RESULT)
 
     def test_small_network(self):
         for activation in ("relu", "tanh", "sigmoid"):
@@ -182,8 +193,8 @@ class Network(unittest.TestCase):
 
     def test_what_is_unknown_is_refused(self):
         for recipe, said in (("network = vgg", "network = vgg"), ("activation = gelu", "there are relu, tanh, sigmoid"),
-                             ("columns = 3", "option 'columns'"), ("pool = 4", "there are 2, 3"), ("padding = same", "overhang, pad2"),
-                             ("lrn = conv1,conv3", "'conv3'"), ("dropout-layers = fc8", "'fc8'"), ("one-column = yes", "false, true"),
+                             ("columns = 3", "two, one, one-half"), ("colour = 3", "option 'colour'"), ("without = conv1", "'conv1'"), ("pool = 4", "there are 2, 3"), ("padding = same", "overhang, pad2"),
+                             ("lrn = conv1,conv3", "'conv3'"), ("dropout-layers = fc8", "'fc8'"), ("one-column = yes", "two, one, one-half"),
                              ("crop 224", "'crop 224'")):
             with self.subTest(recipe), self.assertRaises(ValueError) as caught:
                 alexnet_torch.network(recipe, 3, SIDE)

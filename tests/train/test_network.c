@@ -22,9 +22,21 @@ static void defaults(an_train_config *config)
 /* Another value for each option that any network reads. */
 static const struct {
     const char *option, *value;
-} changes[] = {{"activation", "tanh"}, {"dropout", "0.25"},    {"dropout-layers", "fc6"},
-               {"lrn", "conv1"},       {"lrn-alpha", "0.5"},   {"pool", "2"},
-               {"padding", "pad2"},    {"one-column", "true"}, {"no-communication", "true"}};
+} changes[] = {{"activation", "tanh"},
+               {"dropout", "0.25"},
+               {"dropout-layers", "fc6"},
+               {"lrn", "conv1"},
+               {"lrn-alpha", "0.5"},
+               {"pool", "2"},
+               {"padding", "pad2"},
+               {"columns", "one"},
+               {"no-communication", "true"},
+               {"lrn-k", "1"},
+               {"lrn-before-activation", "conv1"},
+               {"lrn-after-pool", "conv2"},
+               {"without", "conv3"},
+               {"init-deviations", "conv1=0.5"},
+               {"init-bias", "0.1"}};
 #define CHANGES (sizeof changes / sizeof *changes)
 
 static bool same_network(const an_train_config *one, const an_train_config *two)
