@@ -33,6 +33,9 @@ OTHERS = {"batch", "seed", "rate", "momentum", "decay", "bias-rate", "bias-decay
           "rate-drops", "validate-every", "init", "init-deviations", "init-bias", "precision", "kernels", "no-flip", "no-random-crop", "jitter",
           "mean", "input-scale", "order", "order-block", "overfit"}
 
+# What a whole run's recipe may hold beside: how long it lasted.
+LENGTHS = {"epochs", "steps"}
+
 
 class Input(nn.Module):
     """Mean image and scale; images are the centre of what was stored."""
@@ -195,7 +198,7 @@ def recipe_read(text):
             value = values.get(value, value)
         if name in options:
             options[name] = value
-        elif name not in OTHERS:
+        elif name not in OTHERS | LENGTHS:
             raise ValueError(f"recipe: option '{name}' is unknown here and may change the network: add it to OTHERS if it does not")
     return options
 
