@@ -101,7 +101,8 @@ static const struct {
     [AN_OP_LRN] = {an_cpu_lrn_create, PLANES | MATRIX},
     [AN_OP_POOL] = {an_cpu_pool_create, PLANES},
     [AN_OP_DENSE] = {an_cpu_dense_create, PLANES | MATRIX},
-    [AN_OP_DROPOUT] = {an_cpu_dropout_create, MATRIX},
+    [AN_OP_DROPOUT] = {an_cpu_dropout_create, PLANES | MATRIX},
+    [AN_OP_ACTIVATION] = {an_cpu_activation_create, PLANES | MATRIX},
     [AN_OP_LOSS] = {an_cpu_loss_create, MATRIX},
     [AN_OP_JOIN] = {an_cpu_join_create, PLANES | MATRIX},
 };
@@ -114,9 +115,9 @@ static int cpu_op_create(an_op **out, an_backend *cpu, const an_op_spec *spec)
 
 static unsigned stored_as(const an_graph *graph, const an_node *node)
 {
-    while (node->kind == AN_OP_JOIN)
+    while (node->kind == AN_OP_JOIN || node->kind == AN_OP_ACTIVATION || node->kind == AN_OP_DROPOUT)
         node = &graph->nodes[node->inputs[0]];
-    return node->kind == AN_OP_DENSE || node->kind == AN_OP_DROPOUT || node->kind == AN_OP_LOSS ? MATRIX : PLANES;
+    return node->kind == AN_OP_DENSE || node->kind == AN_OP_LOSS ? MATRIX : PLANES;
 }
 
 static int cpu_supports(const an_backend_options *options, const an_graph *graph, int number)

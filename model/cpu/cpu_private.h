@@ -196,6 +196,7 @@ int an_cpu_winograd_create(an_op **out, an_backend *cpu, const an_op_spec *spec)
 int an_cpu_dense_create(an_op **out, an_backend *cpu, const an_op_spec *spec);
 int an_cpu_lrn_create(an_op **out, an_backend *cpu, const an_op_spec *spec);
 int an_cpu_pool_create(an_op **out, an_backend *cpu, const an_op_spec *spec);
+int an_cpu_activation_create(an_op **out, an_backend *cpu, const an_op_spec *spec);
 int an_cpu_dropout_create(an_op **out, an_backend *cpu, const an_op_spec *spec);
 int an_cpu_loss_create(an_op **out, an_backend *cpu, const an_op_spec *spec);
 int an_cpu_join_create(an_op **out, an_backend *cpu, const an_op_spec *spec);

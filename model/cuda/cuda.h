@@ -240,6 +240,7 @@ int an_cuda_conv_create(an_op **out, an_backend *cuda, const an_op_spec *spec);
 int an_cuda_dense_create(an_op **out, an_backend *cuda, const an_op_spec *spec);
 int an_cuda_lrn_create(an_op **out, an_backend *cuda, const an_op_spec *spec);
 int an_cuda_pool_create(an_op **out, an_backend *cuda, const an_op_spec *spec);
+int an_cuda_activation_create(an_op **out, an_backend *cuda, const an_op_spec *spec);
 int an_cuda_dropout_create(an_op **out, an_backend *cuda, const an_op_spec *spec);
 int an_cuda_loss_create(an_op **out, an_backend *cuda, const an_op_spec *spec);
 int an_cuda_join_create(an_op **out, an_backend *cuda, const an_op_spec *spec);

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "model/cuda/kernels/kernels.h"
+#include "model/graph/graph.h"
 #include "tests/emu/emulator/emu.h"
 #include "tests/emu/expect.h"
 
@@ -310,6 +311,28 @@ static cudaError_t lrn_peaks_back_start(an_kernel_places at, cudaStream_t stream
     return an_kernel_lrn_peaks_back(&args, stream);
 }
 
+static an_activation_args activation(an_kernel_places at)
+{
+    return (an_activation_args){.at = at,
+                                .channels = CHANNELS,
+                                .group = 1,
+                                .activation = AN_ACTIVATION_TANH,
+                                .from = an_rows_of(ROWS, CHANNELS, 1),
+                                .to = an_rows_of(ROWS, CHANNELS, 1)};
+}
+
+static cudaError_t activation_start(an_kernel_places at, cudaStream_t stream)
+{
+    const an_activation_args args = activation(at);
+    return an_kernel_activation(&args, stream);
+}
+
+static cudaError_t activation_back_start(an_kernel_places at, cudaStream_t stream)
+{
+    const an_activation_back_args args = {.forward = activation(at), .accumulate = 1};
+    return an_kernel_activation_back(&args, stream);
+}
+
 static cudaError_t numbers_start(an_kernel_places at, cudaStream_t stream)
 {
     an_numbers_args args = {.at = at};
@@ -452,6 +475,8 @@ static const struct {
     {"convert", convert_start, ROWS, {ROWS * 16, 0, 0, 0, ROWS * 3, 2 * sizeof(an_image_draw), 8 * 76 * 4}},
     {"convert_pairs", convert_pairs_start, 2 * ROWS, {ROWS * 192, 0, 0, 0, 1440, 2 * sizeof(an_image_draw), 8 * 4800}},
     {"activate", activate_start, 31, {62}},
+    {"activation", activation_start, ROWS *CHANNELS, {ROWS * 12, 0, 0, 0, ROWS * 12}},
+    {"activation_back", activation_back_start, ROWS *CHANNELS, {ROWS * 12, 0, 0, 0, ROWS * 12, ROWS * 12}},
     {"slope", slope_start, 4 * CHANNELS, {ROWS * 12, 4 * 12, 0, 0, ROWS * 12}},
     {"bias", bias_start, CHANNELS, {12, 0, 0, 0, 41 * 12}},
     {"pool", pool_start, 2 * 6 * CHANNELS, {2 * 6 * 12, 2 * 6 * 3, 0, 0, ROWS * 12}},

@@ -69,6 +69,10 @@ static void test_small_net_matches_the_cpu(void **state)
     }
     an_small_net(&graph, AN_ACTIVATION_TANH);
     check_against_cpu(&graph, &placements[2], AN_PRECISION_F32, 3, 1e-4);
+    an_small_net_reordered(&graph, AN_ACTIVATION_RELU);
+    for (size_t i = 0; i < PLACEMENTS; i++)
+        check_against_cpu(&graph, &placements[i], AN_PRECISION_F32, 3, 1e-4);
+    check_against_cpu(&graph, &placements[0], AN_PRECISION_BF16, 3, 0.03);
 }
 
 static void alexnet(an_graph *graph, int side)

@@ -145,6 +145,28 @@ static inline int an_kernel_group(an_stored stored, int channels)
     return channels % values ? 1 : values;
 }
 
+/* An activation that is a layer of its own.
+ *   in[0]   x, rows x channels
+ *   out[0]  y = activation(x), rows x channels
+ * Items: groups of values. */
+typedef struct {
+    an_kernel_places at;
+    int channels;
+    int group;        /* values of an item: an_kernel_group, or 1 */
+    int activation;   /* an_activation */
+    an_rows from, to; /* of x; of y */
+    an_stored stored;
+} an_activation_args;
+
+/* Its gradient, dy activation'(y).
+ *   in[0]   y; in[1]  gradient of y: both rows x channels
+ *   out[0]  gradient of x, rows x channels; added to what is there if accumulate
+ * Items: groups of values. */
+typedef struct {
+    an_activation_args forward;
+    int accumulate;
+} an_activation_back_args;
+
 /* Maximum or average pooling over windows of window x window pixels. Pixels in the padding do not count.
  *   in[0]   x, N x h x w x channels
  *   out[0]  y, N x oh x ow x channels
@@ -247,17 +269,15 @@ typedef struct {
 
 /* Dropout (Srivastava et al. 2014): y = x * scale where a value is kept, else 0. A value is kept if its random word is
  * at least threshold. The words are those of the CPU backend, from Philox4x32-10; a value's word is numbered by its
- * place in the whole layer and batch, all devices' channels counted.
+ * place in the whole layer and batch in canonical order, all devices' channels counted.
  *   in[0]   x, rows x channels, of type from
- *   in[1]   the counter of layer 0 in this step, 4 words, the first of which is the place of row 0 in the whole batch
- *           instead; not read if threshold is 0, which keeps all
- *   out[0]  y, rows x channels, of type to
- *   out[1]  rows x channels bytes: 1 if the value was kept
- * Items: values. */
+ *   in[1]   the counter of layer 0 in this step, 4 words, the first of which is the place of the first sample in the
+ * batch instead; not read if threshold is 0, which keeps all out[0]  y, rows x channels, of type to out[1]  rows x
+ * channels bytes: 1 if the value was kept Items: values. */
 typedef struct {
     an_kernel_places at;
     uint32_t key[2], layer;
-    int channels;
+    int channels, pixels;                    /* of a row; rows of a sample */
     uint64_t layer_channels, channel_offset; /* of the whole layer; of this part's first channel in it */
     uint32_t threshold;                      /* the rate of dropped values times 2^32 */
     float scale;
@@ -525,6 +545,8 @@ typedef struct {
     KERNEL(convert, an_convert_args)                                                                                   \
     KERNEL(convert_pairs, an_convert_args)                                                                             \
     KERNEL(activate, an_activate_args)                                                                                 \
+    KERNEL(activation, an_activation_args)                                                                             \
+    KERNEL(activation_back, an_activation_back_args)                                                                   \
     KERNEL(slope, an_slope_args)                                                                                       \
     WARP(bias, an_bias_args)                                                                                           \
     KERNEL(pool, an_pool_args)                                                                                         \

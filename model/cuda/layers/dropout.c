@@ -37,6 +37,7 @@ static int dropout_forward(an_op *op, const an_run *run)
                                    .items = an_cuda_tensor_items(&op->output)},
                             .layer = (uint32_t)node->layer,
                             .channels = op->output.stored_c,
+                            .pixels = node->height * node->width,
                             .layer_channels = (uint64_t)node->layer_channels,
                             .channel_offset = (uint64_t)node->channel_offset,
                             .scale = 1,
