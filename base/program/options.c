@@ -187,6 +187,11 @@ const an_option *an_options_find(const an_options *spec, const char *name)
     return NULL;
 }
 
+bool an_options_takes_value(const an_option *option)
+{
+    return option->type != AN_OPTION_FLAG && !option->old_flag;
+}
+
 bool an_options_is_last(const an_option *option)
 {
     return !option->heading && !option->name;
@@ -211,7 +216,7 @@ static bool contradicts_itself(const an_options *spec, const an_option *option)
     for (const an_option *other = spec->options; other != option; other++)
         if (!other->heading && (strcmp(other->name, option->name) == 0 || (option->key && other->key == option->key)))
             return true;
-    return option->key == 'h' || !option->help || option->min > option->max ||
+    return option->key == 'h' || (!option->help && !option->old_flag) || option->min > option->max ||
            (option->type == AN_OPTION_LIST && (option->initial || !option->not_in_files)) ||
            (option->type == AN_OPTION_CHOICE && (!option->choices || !option->choices[0]));
 }
@@ -233,6 +238,8 @@ int an_options_init(const an_options *spec, void *target)
         if (contradicts_itself(spec, option))
             return an_error(AN_EINTERNAL, "options of %s: the entry of '%s' contradicts itself", spec->program,
                             option->name);
+        if (option->old_flag)
+            continue;
         zero(option, target);
         an_options_set_origin(option, target, AN_ORIGIN_INITIAL);
         if (option->initial && an_options_assign(option, target, option->initial, ""))

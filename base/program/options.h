@@ -58,6 +58,10 @@ typedef struct {
     size_t origin;     /* offset of an an_option_origin, which is set with the value; 0: nobody asks for it */
     bool not_in_files; /* means something on a command line only */
     const char *help;
+    /* A CHOICE of "false" and "true" that was a flag of its own before an option with more choices took its place,
+     * whose field it sets. Old files hold it, and command lines may name it without a value; help and written files
+     * leave it out. It has no initial value and needs no help. */
+    bool old_flag;
 } an_option;
 
 typedef struct {

@@ -152,7 +152,7 @@ int an_options_write(const an_options *spec, const void *target, an_buffer *out)
 {
     int rc = AN_OK;
     for (const an_option *option = spec->options; !rc && !an_options_is_last(option); option++)
-        if (!option->heading && !option->not_in_files)
+        if (!option->heading && !option->not_in_files && !option->old_flag)
             rc = write_value(option, field(option, target), out);
     return rc;
 }

@@ -44,7 +44,7 @@ static int syntax_make(const an_options *spec, syntax *s)
         const an_option *option = &spec->options[i];
         if (option->heading)
             continue;
-        bool argument = option->type != AN_OPTION_FLAG;
+        bool argument = an_options_takes_value(option);
         *next++ = (struct option){option->name, argument ? required_argument : no_argument, NULL,
                                   AN_OPTIONS_KEY_LONG + (int)i};
         if (option->key)
@@ -98,7 +98,7 @@ static int missing_value(const an_options *spec)
 
 static int set_option(const an_options *spec, const an_option *option, const char **given, void *target)
 {
-    const char **before = &given[option - spec->options], *value = option->type == AN_OPTION_FLAG ? "true" : optarg;
+    const char **before = &given[option - spec->options], *value = an_options_takes_value(option) ? optarg : "true";
     bool replaced = *before && strcmp(*before, value) != 0 && option->type != AN_OPTION_LIST;
     int rc = an_options_assign(option, target, value, "--");
     if (rc)

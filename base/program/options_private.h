@@ -7,6 +7,8 @@
 #define AN_OPTIONS_KEY_LONG 256 /* key of the option at position i is AN_OPTIONS_KEY_LONG + i, beyond all letters */
 
 bool an_options_is_last(const an_option *option);
+
+bool an_options_takes_value(const an_option *option);                       /* on a command line */
 size_t an_options_rows(const an_options *spec);                             /* headings among them */
 const an_option *an_options_find(const an_options *spec, const char *name); /* NULL: there is none */
 

@@ -99,8 +99,9 @@ static const char *nearest(const an_options *spec, const char *name, bool in_fil
     int found = (int)strlen(name) / 3;
     const char *best = NULL;
     for (const an_option *option = spec->options; !an_options_is_last(option); option++) {
-        int away =
-            option->heading || (in_file && option->not_in_files) ? NAME_MAX_LENGTH : distance(name, option->name);
+        int away = option->heading || option->old_flag || (in_file && option->not_in_files)
+                       ? NAME_MAX_LENGTH
+                       : distance(name, option->name);
         if (away < found || (away == found && !best)) {
             found = away;
             best = option->name;

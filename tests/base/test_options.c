@@ -30,7 +30,8 @@ typedef struct {
 } config;
 
 static const char *const codecs[] = {"jpeg", "coef", "yuv420", NULL};
-static const char *const notes[] = {"good", "bad", NULL}; /* a string may be something else too */
+static const char *const coefficients[] = {"false", "true", NULL}; /* a flag before there was --codec */
+static const char *const notes[] = {"good", "bad", NULL};          /* a string may be something else too */
 
 static const an_option options[] = {{.heading = "Records:"},
                                     {.name = "size",
@@ -49,6 +50,11 @@ static const an_option options[] = {{.heading = "Records:"},
                                      .choices = codecs,
                                      .offset = offsetof(config, codec),
                                      .help = "how pixels are stored"},
+                                    {.name = "coefficients",
+                                     .type = AN_OPTION_CHOICE,
+                                     .choices = coefficients,
+                                     .offset = offsetof(config, codec),
+                                     .old_flag = true},
                                     {.heading = "Run:"},
                                     {.name = "seed",
                                      .type = AN_OPTION_UINT64,
@@ -128,6 +134,30 @@ static void test_initial_values(void **state)
     assert_true(c.rate == 0.1);
     assert_string_equal(c.name, "run");
     assert_null(c.note);
+}
+
+/* It sets the field of the option that took its place; nothing that the program writes names it. */
+static void test_an_old_flag(void **state)
+{
+    (void)state;
+    config c;
+    char **arguments;
+    an_buffer written = {0};
+    assert_int_equal(PARSE(&c, &arguments, "--coefficients", "src"), AN_OK);
+    assert_int_equal(c.codec, 1);
+    assert_string_equal(arguments[0], "src");
+    assert_int_equal(an_options_write(&spec, &c, &written), AN_OK);
+    assert_int_equal(an_buffer_append(&written, "", 1), AN_OK);
+    assert_null(strstr((char *)written.data, "coefficients"));
+    assert_non_null(strstr((char *)written.data, "codec = coef\n"));
+    assert_int_equal(an_options_init(&spec, &c), AN_OK);
+    assert_int_equal(an_options_set(&spec, &c, "coefficients", "true", "file"), AN_OK);
+    assert_int_equal(c.codec, 1);
+    assert_int_equal(an_options_set(&spec, &c, "coefficients", "false", "file"), AN_OK);
+    assert_int_equal(c.codec, 0);
+    assert_int_equal(an_options_set(&spec, &c, "coefficients", "2", "file"), AN_EINVAL);
+    assert_int_equal(PARSE(&c, &arguments, "--coefficients=true", "src"), AN_EINVAL);
+    an_buffer_free(&written);
 }
 
 static void test_good_command_lines(void **state)
@@ -595,6 +625,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_initial_values),
+        cmocka_unit_test(test_an_old_flag),
         cmocka_unit_test(test_good_command_lines),
         cmocka_unit_test(test_bad_values),
         cmocka_unit_test(test_bad_options),

@@ -106,6 +106,11 @@ static void test_older_recipes_get_what_they_meant(void **state)
     config.last = AN_LAST_DROP;
     assert_int_equal(an_train_recipe_complete("rate = 0.5\n", "a test", &old), AN_OK);
     assert_int_equal(an_train_recipe_compare((char *)old.data, recipe(&config, &now), &difference), AN_OK);
+    /* The flag that --columns took the place of. */
+    config.columns = AN_ALEXNET_ONE_COLUMN;
+    old.size = 0;
+    assert_int_equal(an_train_recipe_complete("rate = 0.5\none-column = true\n", "a test", &old), AN_OK);
+    assert_int_equal(an_train_recipe_compare((char *)old.data, recipe(&config, &now), &difference), AN_OK);
     assert_int_equal(an_train_recipe_complete("colour = blue\n", "a test", &old), AN_EINVAL);
     an_buffer_free(&old);
     an_buffer_free(&now);
@@ -281,13 +286,14 @@ static void test_options_without_effect_are_named(void **state)
     assert_int_equal(an_network_idle_options(&config, &notes), AN_OK);
     config.network = an_net_find("cifar");
     config.lrn = "none";
-    config.one_column = true;
+    config.columns = AN_ALEXNET_ONE_COLUMN;
     assert_true(notes.size == 0);
     assert_int_equal(an_network_idle_options(&config, &notes), AN_OK);
     assert_int_equal(an_buffer_append(&notes, "", 1), AN_OK);
-    assert_string_equal((char *)notes.data, "--dropout is for AlexNet: it has no effect on --network cifar\n"
-                                            "--lrn is for AlexNet: it has no effect on --network cifar\n"
-                                            "--one-column is for AlexNet: it has no effect on --network cifar\n");
+    assert_string_equal((char *)notes.data,
+                        "--dropout is for AlexNet and torchvision's AlexNet: it has no effect on --network cifar\n"
+                        "--lrn is for AlexNet: it has no effect on --network cifar\n"
+                        "--columns is for AlexNet: it has no effect on --network cifar\n");
     an_buffer_free(&notes);
 }
 
