@@ -27,5 +27,8 @@ double runner_step(runner *r, uint64_t step, uint32_t count);      /* with updat
 void runner_compare(an_exec *one, an_exec *two, double tolerance); /* their weights */
 void runner_copy(an_exec *from, an_exec *to);                      /* weights and momentum */
 void runner_no_violations(void);
+/* Leaves AlexNet a sixteenth of its hidden units: all of its layers, and few of its weights, nearly all of which lie
+ * between those units. */
+void runner_narrow(an_graph *alexnet);
 
 #endif

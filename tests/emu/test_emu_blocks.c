@@ -320,10 +320,12 @@ static void test_whole_networks(void **state)
     alexnet.classes = CLASSES;
     alexnet.input = 65; /* overhangs by two pixels */
     assert_int_equal(an_alexnet_build(&alexnet, &graph), AN_OK);
+    runner_narrow(&graph);
     check_network(&graph, "cuda:0,cuda:1", false, 4);
     alexnet.input = 68;
     alexnet.padding = AN_ALEXNET_PAD2;
     assert_int_equal(an_alexnet_build(&alexnet, &graph), AN_OK);
+    runner_narrow(&graph);
     check_network(&graph, "cuda:0", true, 4);
 }
 

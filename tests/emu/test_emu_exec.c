@@ -81,6 +81,7 @@ static void alexnet(an_graph *graph, int side)
     options.input = side;
     options.classes = 10;
     assert_int_equal(an_alexnet_build(&options, graph), AN_OK);
+    runner_narrow(graph);
 }
 
 static void test_alexnet_matches_the_cpu(void **state)

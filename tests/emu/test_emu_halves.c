@@ -411,6 +411,7 @@ static void test_no_copies(void **state)
     options.input = 64;
     options.classes = 10;
     assert_int_equal(an_alexnet_build(&options, &graph), AN_OK);
+    runner_narrow(&graph);
     emu_counters whole = step_count(&graph, &ways[2]), halves = step_count(&graph, &ways[0]);
     assert_int_equal(halves.launches, whole.launches);
     assert_int_equal(halves.operations, whole.operations + 3 * 3);

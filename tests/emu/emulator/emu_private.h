@@ -83,6 +83,16 @@ void emu_kernel_run(const emu_kernel *kernel, const void *args);
 /* Reports an access that the arguments of the kernel which this thread runs do not describe. */
 void emu_touch(const void *at, size_t size);
 
+/* emu_memo.c: what a launch gave when it was last run on the same operands. */
+typedef struct {
+    uint64_t words[2];
+} emu_memo_key;
+bool emu_memo_key_of(emu_memo_key *key, const emu_kernel *kernel, const void *args,
+                     const emu_extents *extents); /* false: of this kernel nothing is kept */
+bool emu_memo_recall(const emu_memo_key *key,
+                     const emu_extents *extents); /* writes what the launch would, if it is known */
+void emu_memo_keep(const emu_memo_key *key, const emu_extents *extents);
+
 /* emu_decode.c: the kernels of the decoder of batches. Their arguments begin as those of the backend's do. */
 #define EMU_DECODE_KERNELS 3
 extern const emu_kernel emu_decode_kernels[EMU_DECODE_KERNELS];
@@ -107,9 +117,20 @@ typedef struct {
 typedef struct emu_capture emu_capture;
 typedef struct job emu_job;
 
+typedef struct {
+    char *base; /* as the program sees it */
+    size_t size;
+    int device;  /* -1: pinned host memory */
+    bool mapped; /* host memory that devices may read and write */
+    int writer;  /* the component that wrote last, when its clock was written */
+    uint64_t written;
+    emu_clock read; /* when each component last read it */
+} emu_buffer;
+
 struct CUevent_st {
     int device;
     uint64_t recorded, completed; /* sequence numbers */
+    int waits;                    /* queued on streams, for it */
     bool timed;
     struct timespec time; /* of completion */
     uint64_t charged;     /* that of the stream, at completion */
@@ -121,6 +142,7 @@ struct CUevent_st {
 struct CUstream_st {
     int id, device;
     pthread_t thread;
+    pthread_cond_t wake; /* its thread waits for this: there is something to do */
     emu_job *first, **last;
     uint64_t queued, done;
     bool quit;
@@ -137,6 +159,15 @@ typedef struct {
     int component, device;
     const emu_clock *clock;
 } emu_place;
+
+/* emu_buffers.c; under the lock, but for the first, which needs none. */
+bool emu_is_device_address(const void *at);
+emu_buffer *emu_buffer_find(const void *at);    /* the buffer that holds the address, or NULL */
+emu_buffer *emu_buffer_at(size_t number);       /* NULL behind the last */
+void *emu_buffer_make(size_t size, int device); /* as the program sees it */
+/* Forgets it, and with release gives the memory back but never the addresses, so that a use after free is found.
+ * Returns whether nobody wrote before or behind it. */
+bool emu_buffer_drop(emu_buffer *b, bool release);
 
 /* emu_runtime.c; all under the lock. */
 extern pthread_mutex_t emu_lock;

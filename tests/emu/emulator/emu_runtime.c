@@ -4,30 +4,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "tests/emu/emulator/emu_private.h"
 
 #define DEVICES_MAX 8
-#define SPACE ((size_t)1 << 38) /* bytes of addresses for the program; the emulator's own addresses follow them */
-#define PAGE ((size_t)4096)
 #define MEMORY ((size_t)16 << 30) /* of a device, as it says */
 #define PROPOSALS_MAX 8
-#define GUARD 0xA5 /* bytes around a buffer, which nobody may write */
-#define HOST 0     /* the host's component of the clocks */
-
-typedef struct buffer {
-    struct buffer *next;
-    char *base; /* as the program sees it */
-    size_t size;
-    int device;  /* -1: pinned host memory */
-    bool mapped; /* host memory that devices may read and write */
-    int writer;  /* the component that wrote last, when its clock was written */
-    uint64_t written;
-    emu_clock read; /* when each component last read it */
-} buffer;
+#define PAUSES 8 /* of so many operations one begins late */
+#define HOST 0   /* the host's component of the clocks */
 
 struct job {
     emu_job *next;
@@ -38,14 +24,12 @@ struct job {
 typedef emu_job job;
 
 pthread_mutex_t emu_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static struct CUstream_st *streams[EMU_CLOCKS];
 static bool components[EMU_CLOCKS] = {[HOST] = true}; /* taken */
+static int component_end = HOST + 1;                  /* behind the last that was ever taken */
 static uint64_t clocks[EMU_CLOCKS];
 static emu_clock host;
-static buffer *buffers;
-static char *space;
-static size_t space_used, memory_used[DEVICES_MAX], memory_limit, pinned_limit;
+static size_t memory_used[DEVICES_MAX], memory_limit, pinned_limit;
 static bool peer_refused, peer_enabled[DEVICES_MAX][DEVICES_MAX], collecting;
 static bool stalled; /* a host that waits for a stream waits for ever */
 static int violations, drop_wait, swap_devices, device_count = 2, driver = 13000;
@@ -202,9 +186,6 @@ static void faults_read(const char *text)
 __attribute__((constructor)) static void start(void)
 {
     const char *devices = getenv("AN_EMU_DEVICES"), *peer = getenv("AN_EMU_PEER"), *wait = getenv("AN_EMU_DELAY");
-    space = mmap(NULL, 2 * SPACE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (space == MAP_FAILED)
-        abort();
     if (devices)
         device_count = atoi(devices);
     const char *lost = getenv("AN_EMU_LOST");
@@ -302,26 +283,12 @@ int emu_current_device(void)
     return current;
 }
 
-void *emu_inside(const void *at)
-{
-    const char *place = at;
-    return (void *)(uintptr_t)(place >= space && place < space + SPACE ? place + SPACE : place);
-}
-
 /* Clocks. */
 void emu_merge(emu_clock *to, const emu_clock *from)
 {
-    for (int i = 0; i < EMU_CLOCKS; i++)
+    for (int i = 0; i < component_end; i++)
         if (from->at[i] > to->at[i])
             to->at[i] = from->at[i];
-}
-
-static buffer *buffer_find(const void *at)
-{
-    for (buffer *b = buffers; b; b = b->next)
-        if ((const char *)at >= b->base && (const char *)at < b->base + b->size)
-            return b;
-    return NULL;
 }
 
 static void complain(const emu_task *task, const emu_access *access, const char *why)
@@ -331,13 +298,13 @@ static void complain(const emu_task *task, const emu_access *access, const char 
     emu_violation_locked(text);
 }
 
-static void order_check(const emu_task *task, const emu_access *access, buffer *b, const emu_clock *now)
+static void order_check(const emu_task *task, const emu_access *access, const emu_buffer *b, const emu_clock *now)
 {
     if (b->written > now->at[b->writer])
         complain(task, access,
                  access->write ? "is overwritten without waiting for the one who wrote it"
                                : "is read without waiting for the one who wrote it");
-    for (int i = 0; i < EMU_CLOCKS && access->write; i++)
+    for (int i = 0; i < component_end && access->write; i++)
         if (b->read.at[i] > now->at[i])
             complain(task, access, "is overwritten without waiting for one who reads it");
 }
@@ -346,9 +313,9 @@ static void order_check(const emu_task *task, const emu_access *access, buffer *
 static bool access_check(const emu_task *task, const emu_access *access, const emu_place *place)
 {
     bool copy = task->copy;
-    buffer *b = buffer_find(access->at);
+    emu_buffer *b = emu_buffer_find(access->at);
     if (!b) {
-        bool device = (const char *)access->at >= space && (const char *)access->at < space + SPACE;
+        bool device = emu_is_device_address(access->at);
         if (device || !copy)
             complain(task, access, device ? "is freed, or beyond its buffer" : "is not device memory");
         return !device;
@@ -387,15 +354,62 @@ void emu_access_add(emu_task *task, const void *at, size_t size, bool write, con
     task->accesses[task->count++] = (emu_access){at, size, write, what};
 }
 
+/* Who waits for work on a stream or for an event. Whoever brings it about wakes them, and nobody else. */
+typedef struct waiter {
+    struct waiter *next;
+    pthread_cond_t wake;
+    const struct CUstream_st *stream; /* until so many of its jobs are done; NULL: for the event */
+    const struct CUevent_st *event;   /* until it completes; with unused until no stream waits for it either */
+    uint64_t target;
+    bool unused;
+} waiter;
+static waiter *waiters;
+
+static bool waiter_ends(const waiter *w)
+{
+    if (w->stream)
+        return w->stream->done >= w->target;
+    return w->event->completed >= w->target && !(w->unused && w->event->waits);
+}
+
+/* Locked. */
+static void await(waiter *w)
+{
+    if (waiter_ends(w))
+        return;
+    w->wake = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
+    w->next = waiters;
+    waiters = w;
+    while (!waiter_ends(w))
+        pthread_cond_wait(&w->wake, &emu_lock);
+    waiter **place = &waiters;
+    while (*place != w)
+        place = &(*place)->next;
+    *place = w->next;
+    pthread_cond_destroy(&w->wake);
+}
+
 /* Streams. */
 static bool job_ready(const job *j)
 {
     return !j->wait || j->wait->completed >= j->sequence;
 }
 
+/* Wakes who may go on now that a job is done; event: what it recorded, or NULL. Locked. */
+static void wake_others(const struct CUevent_st *event)
+{
+    for (waiter *w = waiters; w; w = w->next)
+        if (waiter_ends(w))
+            pthread_cond_signal(&w->wake);
+    for (int i = 1; i < component_end && event; i++)
+        if (streams[i] && streams[i]->first && streams[i]->first->wait == event)
+            pthread_cond_signal(&streams[i]->wake);
+}
+
+/* One in PAUSES sleeps: to fall asleep and wake up takes longer than most operations. */
 void emu_pause(unsigned *seed)
 {
-    if (delay)
+    if (delay && (unsigned)rand_r(seed) % PAUSES == 0)
         usleep((unsigned)rand_r(seed) % delay);
 }
 
@@ -423,7 +437,7 @@ static void *stream_main(void *context)
     pthread_mutex_lock(&emu_lock);
     for (;;) {
         while (!(stream->first && job_ready(stream->first)) && !(stream->quit && !stream->first))
-            pthread_cond_wait(&changed, &emu_lock);
+            pthread_cond_wait(&stream->wake, &emu_lock);
         job *j = stream->first;
         if (!j)
             break;
@@ -432,15 +446,18 @@ static void *stream_main(void *context)
         pthread_mutex_lock(&emu_lock);
         if (j->record && j->sequence > j->record->completed)
             event_complete(j->record, j->sequence, stream);
-        if (j->wait && j->wait->charged > stream->charged)
-            stream->charged = j->wait->charged;
+        if (j->wait) {
+            j->wait->waits--;
+            if (j->wait->charged > stream->charged)
+                stream->charged = j->wait->charged;
+        }
         stream->charged += j->task.cost;
         stream->first = j->next;
         if (!stream->first)
             stream->last = &stream->first;
         stream->done++;
+        wake_others(j->record);
         free(j);
-        pthread_cond_broadcast(&changed);
     }
     pthread_mutex_unlock(&emu_lock);
     return NULL;
@@ -449,11 +466,13 @@ static void *stream_main(void *context)
 /* Locked. */
 static void queue(struct CUstream_st *stream, job *j)
 {
+    bool idle = !stream->first;
     *stream->last = j;
     stream->last = &j->next;
     stream->queued++;
     counters.operations++;
-    pthread_cond_broadcast(&changed);
+    if (idle)
+        pthread_cond_signal(&stream->wake);
 }
 
 int emu_component_take(void)
@@ -461,6 +480,7 @@ int emu_component_take(void)
     for (int i = 0; i < EMU_CLOCKS; i++)
         if (!components[i]) {
             components[i] = true;
+            component_end = i < component_end ? component_end : i + 1;
             return i;
         }
     abort();
@@ -515,7 +535,7 @@ void emu_queue(cudaStream_t stream, const emu_task *task)
 
 bool emu_stream_check(cudaStream_t stream, const char *name)
 {
-    for (int i = 1; i < EMU_CLOCKS && stream; i++)
+    for (int i = 1; i < component_end && stream; i++)
         if (streams[i] == stream) {
             if (stream->device != current)
                 emu_violation_locked("work is queued on a stream of a device that is not current");
@@ -621,41 +641,6 @@ cudaError_t cudaGetLastError(void)
     return status;
 }
 
-/* The pages that hold a buffer, as the emulator addresses them. */
-typedef struct {
-    char *first, *buffer;
-    size_t size;
-} pages;
-
-static pages pages_of(const buffer *b)
-{
-    char *inside = b->base + (b->device < 0 ? 0 : SPACE), *first = (char *)((uintptr_t)inside / PAGE * PAGE);
-    size_t size = (size_t)(inside - first) + b->size;
-    return (pages){first, inside, (size + PAGE - 1) / PAGE * PAGE};
-}
-
-/* A buffer is aligned to 256 bytes, as CUDA promises, and ends as near as that allows to the end of its last page. The
- * page behind it is never accessible. Guards fill the rest of its pages. */
-static void *buffer_make(size_t size, int device)
-{
-    buffer *b = emu_new(sizeof *b);
-    size_t room = (size + 255) / 256 * 256, whole = (room + PAGE - 1) / PAGE * PAGE;
-    if (space_used + whole + PAGE > SPACE)
-        abort();
-    b->base = space + space_used + (whole - room) + (device < 0 ? SPACE : 0); /* pinned memory is the host's as well */
-    b->size = size;
-    b->device = device;
-    pages p = pages_of(b);
-    if (mprotect(p.first, whole, PROT_READ | PROT_WRITE))
-        abort();
-    memset(p.first, GUARD, whole);
-    memset(p.buffer, 0xFF, size); /* NaN, until something is written */
-    b->next = buffers;
-    buffers = b;
-    space_used += whole + PAGE;
-    return b->base;
-}
-
 cudaError_t cudaMalloc(void **out, size_t size)
 {
     pthread_mutex_lock(&emu_lock);
@@ -665,7 +650,7 @@ cudaError_t cudaMalloc(void **out, size_t size)
         return emu_failed(unsafe);
     }
     bool room = !memory_limit || memory_used[current] + size <= memory_limit;
-    *out = room && size ? buffer_make(size, current) : NULL;
+    *out = room && size ? emu_buffer_make(size, current) : NULL;
     memory_used[current] += room ? size : 0;
     counters.allocations++;
     pthread_mutex_unlock(&emu_lock);
@@ -688,71 +673,59 @@ cudaError_t cudaHostAlloc(void **out, size_t size, unsigned flags)
     if (unsafe == cudaSuccess && pinned_limit && size > pinned_limit)
         unsafe = cudaErrorMemoryAllocation;
     if (unsafe == cudaSuccess) {
-        *out = buffer_make(size, -1);
-        buffer_find(*out)->mapped = flags & cudaHostAllocMapped;
+        *out = emu_buffer_make(size, -1);
+        emu_buffer_find(*out)->mapped = flags & cudaHostAllocMapped;
         counters.allocations++;
     }
     pthread_mutex_unlock(&emu_lock);
     return emu_failed(unsafe);
 }
 
-/* Gives the memory back but never the addresses, so that a use after free is found. */
-static void pages_release(const buffer *b)
-{
-    pages p = pages_of(b);
-    for (const char *at = p.first; at < p.first + p.size; at++)
-        if ((at < p.buffer || at >= p.buffer + b->size) && (unsigned char)*at != GUARD) {
-            emu_violation_locked("bytes before or behind a buffer were overwritten");
-            break;
-        }
-    if (madvise(p.first, p.size, MADV_DONTNEED) || mprotect(p.first, p.size, PROT_NONE))
-        abort();
-}
-
-static bool flying(const buffer *b)
+static bool flying(const emu_buffer *b)
 {
     bool found = b->written > host.at[b->writer];
-    for (int i = 0; i < EMU_CLOCKS; i++)
+    for (int i = 0; i < component_end; i++)
         found = found || b->read.at[i] > host.at[i];
     return found;
 }
 
 int emu_in_flight(bool pinned)
 {
+    const emu_buffer *b;
     int found = 0;
     pthread_mutex_lock(&emu_lock);
-    for (const buffer *b = buffers; b; b = b->next)
+    for (size_t i = 0; (b = emu_buffer_at(i)); i++)
         found += flying(b) && (b->device < 0) == pinned;
     pthread_mutex_unlock(&emu_lock);
     return found;
 }
 
+static cudaError_t free_locked(void *at)
+{
+    cudaError_t unsafe = emu_capture_unsafe();
+    if (unsafe != cudaSuccess)
+        return unsafe;
+    emu_buffer *b = emu_buffer_find(at);
+    if (!b || b->base != at) {
+        emu_violation_locked("memory is freed that is not allocated");
+        return cudaErrorInvalidValue;
+    }
+    bool used = flying(b);
+    if (used)
+        emu_violation_locked("a buffer is freed while work that uses it may be in flight");
+    if (b->device >= 0)
+        memory_used[b->device] -= b->size;
+    if (!emu_buffer_drop(b, !used))
+        emu_violation_locked("bytes before or behind a buffer were overwritten");
+    return cudaSuccess;
+}
+
 static cudaError_t buffer_free(void *at)
 {
     pthread_mutex_lock(&emu_lock);
-    cudaError_t unsafe = emu_capture_unsafe();
-    if (unsafe != cudaSuccess) {
-        pthread_mutex_unlock(&emu_lock);
-        return emu_failed(unsafe);
-    }
-    for (buffer **place = &buffers; *place; place = &(*place)->next) {
-        buffer *b = *place;
-        if (b->base != at)
-            continue;
-        if (flying(b))
-            emu_violation_locked("a buffer is freed while work that uses it may be in flight");
-        else
-            pages_release(b);
-        if (b->device >= 0)
-            memory_used[b->device] -= b->size;
-        *place = b->next;
-        free(b);
-        pthread_mutex_unlock(&emu_lock);
-        return cudaSuccess;
-    }
-    emu_violation_locked("memory is freed that is not allocated");
+    cudaError_t status = free_locked(at);
     pthread_mutex_unlock(&emu_lock);
-    return emu_failed(cudaErrorInvalidValue);
+    return emu_failed(status);
 }
 
 cudaError_t cudaFree(void *at)
@@ -776,6 +749,8 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t *out, unsigned flags)
     stream->seed = (unsigned)id;
     stream->device = current;
     stream->last = &stream->first;
+    if (pthread_cond_init(&stream->wake, NULL))
+        abort();
     pthread_mutex_unlock(&emu_lock);
     if (pthread_create(&stream->thread, NULL, stream_main, stream))
         abort();
@@ -789,13 +764,14 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream)
     if (stream->capture)
         emu_violation_locked("a stream is destroyed while it is captured");
     stream->quit = true;
-    pthread_cond_broadcast(&changed);
+    pthread_cond_signal(&stream->wake);
     pthread_mutex_unlock(&emu_lock);
     pthread_join(stream->thread, NULL);
     pthread_mutex_lock(&emu_lock);
     streams[stream->id] = NULL;
     emu_component_give(stream->id);
     pthread_mutex_unlock(&emu_lock);
+    pthread_cond_destroy(&stream->wake);
     free(stream);
     return cudaSuccess;
 }
@@ -803,9 +779,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream)
 /* Locked. */
 static void host_wait(struct CUstream_st *stream)
 {
-    uint64_t target = stream->queued;
-    while (stream->done < target)
-        pthread_cond_wait(&changed, &emu_lock);
+    await(&(waiter){.stream = stream, .target = stream->queued});
     emu_merge(&host, &stream->clock);
 }
 
@@ -864,11 +838,7 @@ cudaError_t cudaEventCreateWithFlags(cudaEvent_t *out, unsigned flags)
 cudaError_t cudaEventDestroy(cudaEvent_t event)
 {
     pthread_mutex_lock(&emu_lock);
-    while (event->completed < event->recorded)
-        pthread_cond_wait(&changed, &emu_lock);
-    for (int i = 1; i < EMU_CLOCKS; i++) /* streams may still have to wait for it */
-        while (streams[i] && streams[i]->first)
-            pthread_cond_wait(&changed, &emu_lock);
+    await(&(waiter){.event = event, .target = event->recorded, .unused = true});
     pthread_mutex_unlock(&emu_lock);
     free(event);
     return cudaSuccess;
@@ -905,9 +875,7 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event)
         pthread_mutex_unlock(&emu_lock);
         return emu_failed(cudaErrorCapturedEvent);
     }
-    uint64_t target = event->recorded;
-    while (event->completed < target)
-        pthread_cond_wait(&changed, &emu_lock);
+    await(&(waiter){.event = event, .target = event->recorded});
     emu_merge(&host, &event->clock);
     counters.host_waits++;
     bool failing = emu_lost();
@@ -946,6 +914,7 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
             emu_merge(&stream->clock, &event->clock);
         j->wait = event;
         j->sequence = event->recorded;
+        event->waits++;
         queue(stream, j);
     }
     pthread_mutex_unlock(&emu_lock);
@@ -986,13 +955,13 @@ cudaError_t cudaMemsetAsync(void *at, int value, size_t size, cudaStream_t strea
 static bool is_known(const void *at)
 {
     pthread_mutex_lock(&emu_lock);
-    bool found = buffer_find(at) != NULL;
+    bool found = emu_buffer_find(at) != NULL;
     pthread_mutex_unlock(&emu_lock);
     return found;
 }
 
 /* The direction that the addresses say: within one device, or between two, which has no kind but the default. */
-static enum cudaMemcpyKind kind_of(const buffer *target, const buffer *source)
+static enum cudaMemcpyKind kind_of(const emu_buffer *target, const emu_buffer *source)
 {
     bool to_device = target && target->device >= 0, from_device = source && source->device >= 0;
     if (to_device && from_device)
@@ -1011,7 +980,7 @@ static uint64_t *bytes_of(emu_counters *bytes, enum cudaMemcpyKind kind)
 static void kind_check(emu_task *task, const void *to, const void *from, size_t size, enum cudaMemcpyKind kind)
 {
     pthread_mutex_lock(&emu_lock);
-    const buffer *target = buffer_find(to), *source = buffer_find(from);
+    const emu_buffer *target = emu_buffer_find(to), *source = emu_buffer_find(from);
     enum cudaMemcpyKind expected = kind_of(target, source);
     if (kind != expected)
         emu_violation_locked("a copy's direction is not what its addresses say");
@@ -1057,7 +1026,7 @@ cudaError_t cudaMemcpyPeerAsync(void *to, int to_device, const void *from, int f
         to_device = from_device;
         from_device = other;
     }
-    const buffer *target = buffer_find(to), *source = buffer_find(from);
+    const emu_buffer *target = emu_buffer_find(to), *source = emu_buffer_find(from);
     if (!target || !source || target->device != to_device || source->device != from_device)
         emu_violation_locked("a copy between devices names a device that does not hold the memory");
     *(to_device == from_device ? &task.bytes.within : &task.bytes.peer) = size;
