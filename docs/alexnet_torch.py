@@ -25,9 +25,10 @@ DEFAULTS = {"network": "alexnet", "crop": "224", "activation": "relu", "dropout"
             "lrn-alpha": "0.0001", "pool": "3", "padding": "overhang", "one-column": "false", "no-communication": "false"}
 
 # The other options: how the weights were found, and how results are rounded.
-OTHERS = {"batch", "last", "seed", "rate", "momentum", "decay", "bias-rate", "bias-decay", "schedule", "rate-epochs", "rate-divisor", "patience",
-          "rate-drops", "power", "warmup-epochs", "validate-every", "init", "precision", "kernels", "no-flip", "no-random-crop", "jitter",
-          "mean", "input-scale", "order", "order-block", "overfit", "resized"}
+OTHERS = {"batch", "last", "seed", "rate", "momentum", "decay", "bias-rate", "bias-decay", "nesterov", "clip", "ema", "freeze",
+          "layer-rates", "schedule", "rate-epochs", "rate-divisor", "patience", "rate-drops", "power", "warmup-epochs", "validate-every",
+          "init", "precision", "kernels", "no-flip", "no-random-crop", "jitter", "mean", "input-scale", "order", "order-block", "overfit",
+          "resized"}
 
 
 class Input(nn.Module):

@@ -9,6 +9,8 @@
  * share). A run is begin and feed, then forward over the ops in order, then backward in reverse order. Calls may return
  * when the work is queued; synchronize waits for it.
  *
+ * Ops whose weights are frozen, and before which no op learns, get neither backward nor collect.
+ *
  * Gradients: backward of an op writes the gradient of its inputs into them, or adds it if spec.accumulate is set. An op
  * whose output is read by joins gets a collect before its backward: it sums its channels of the joins' gradients into
  * its own. So a join's backward does nothing, and values that cross between devices are always pulled by the device
@@ -19,6 +21,8 @@
  * close. */
 #ifndef AN_MODEL_BACKEND_H
 #define AN_MODEL_BACKEND_H
+
+#include <math.h>
 
 #include "base/format.h"
 #include "model/exec.h"
@@ -40,6 +44,7 @@ typedef struct {
     const an_conversion *conversion; /* for devices that take bytes; valid until finish */
     const an_image_decoder *decoder; /* for batches that arrive encoded; copied. NULL: none does */
     int number;                      /* of the device in exec's list, for the decoder */
+    bool averages;                   /* as in an_exec_options */
     bool winograd;                   /* for tests: use Winograd's transform wherever possible, not only where faster */
 } an_backend_options;
 
@@ -48,6 +53,8 @@ typedef struct {
     an_op *inputs[AN_GRAPH_INPUTS_MAX];
     bool input_gradient; /* backward must compute it; false if no node before this one has weights */
     bool accumulate;     /* add to the input's gradient: another node that reads the input has written it before */
+    double rate_scale;   /* of an op with weights: what their learning rate is multiplied with. 0: they are frozen, so
+                            backward leaves their gradient alone and update does nothing */
 } an_op_spec;
 
 typedef struct {
@@ -58,6 +65,18 @@ typedef struct {
 } an_run;
 
 #define AN_OP_MARKS 6 /* numbered from 0 */
+
+#define AN_FACTOR_OWN (-1.0)
+
+/* What gradients are multiplied with if their squares sum up to that: an_sgd.clip. Not a number if the sum is not
+ * finite. */
+static inline double an_clip_factor(double clip, double squares)
+{
+    double factor = clip / (sqrt(squares) + 1e-6);
+    if (!(squares < INFINITY))
+        return NAN;
+    return clip > 0 && factor < 1 ? factor : 1;
+}
 
 /* The part of a snapshot that holds an op's weights, or its bias. */
 typedef struct {
@@ -95,9 +114,17 @@ typedef struct an_backend_api {
     int (*forward)(an_op *op, const an_run *run);
     int (*backward)(an_op *op, const an_run *run);
     int (*collect)(an_op *op);
-    int (*update)(an_op *op, const an_sgd *sgd);
-    int (*update_all)(an_backend *backend,
-                      const an_sgd *sgd);   /* optional: update of all ops of the device in one call */
+    /* Multiplies each gradient with factor and updates; sgd->clip is not looked at. AN_FACTOR_OWN: with the factor of
+     * the device's last norm, for which the host need not wait then. */
+    int (*update)(an_op *op, const an_sgd *sgd, double factor);
+    int (*update_all)(an_backend *backend, const an_sgd *sgd,
+                      double factor); /* optional: update of all ops of the device in one call */
+    /* Takes the sum of the squares of all gradients of the device, and the factor by which they are multiplied to clip
+     * their norm (an_clip_factor); clip 0: 1. squares waits for the sum. */
+    int (*norm)(an_backend *backend, double clip);
+    int (*squares)(an_backend *backend, double *out);
+    /* Exchanges the op's parameters with their averages. */
+    int (*exchange)(an_op *op);
     uint64_t (*op_memory)(const an_op *op); /* optional: bytes that were allocated for it until finish; else what
                                                op_create added to memory counts */
     int (*op_describe)(const an_op *op, an_buffer *out); /* appends the chosen kernels, without a newline */
@@ -139,10 +166,10 @@ typedef struct an_backend_api {
     /* All or none, for devices that queue their work: copies of parameters that are taken while the device works on
      * (model/snapshot.h). Other devices copy with parameter_get. A device has one snapshot at a time. open copies the
      * list of parts and gives the place on the host where a snapshot arrives: the values of all parts, one after
-     * another in canonical order, then their momenta. close waits for a copy under way and frees all of it. take queues
-     * the copy behind all work queued so far; work queued later does not change what is copied. The copy before it must
-     * have been waited for. wait returns when the copy is there; any one thread may call it, while the device's own
-     * thread calls other functions. */
+     * another in canonical order, then their momenta and, if the device keeps them, their averages. close waits for a
+     * copy under way and frees all of it. take queues the copy behind all work queued so far; work queued later does
+     * not change what is copied. The copy before it must have been waited for. wait returns when the copy is there; any
+     * one thread may call it, while the device's own thread calls other functions. */
     int (*snapshot_open)(an_backend *backend, const an_snapshot_part *parts, int count, const float **out);
     void (*snapshot_close)(an_backend *backend);
     int (*snapshot_take)(an_backend *backend);

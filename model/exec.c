@@ -18,6 +18,21 @@ static int conversion_check(const an_conversion *c, int input_side)
     return AN_OK;
 }
 
+static int rate_scales_check(const an_graph *graph, const double *scales)
+{
+    bool learns = false;
+    for (int i = 0; i < graph->count; i++) {
+        const an_node *node = &graph->nodes[i];
+        if (!node->has_weights)
+            continue;
+        if (!isfinite(scales[node->layer]) || scales[node->layer] < 0)
+            return an_error(AN_EINVAL, "%s: a learning rate multiplied with %g: it must be 0 or more", node->name,
+                            scales[node->layer]);
+        learns = learns || scales[node->layer] > 0;
+    }
+    return learns ? AN_OK : an_error(AN_EINVAL, "every layer is frozen: nothing would learn");
+}
+
 static int options_check(const an_graph *graph, const an_exec_options *options)
 {
     if (options->batch < 1 || options->batch > 1 << 16)
@@ -25,6 +40,8 @@ static int options_check(const an_graph *graph, const an_exec_options *options)
     if (options->threads < 0 || options->threads > 1024)
         return an_error(AN_EINVAL, "%d threads: it must be 0 (all processors) to 1024", options->threads);
     int rc = options->conversion ? conversion_check(options->conversion, graph->input_side) : AN_OK;
+    if (!rc && options->rate_scales)
+        rc = rate_scales_check(graph, options->rate_scales);
     if (rc)
         return rc;
     for (int i = 0; i < graph->count; i++)
@@ -77,6 +94,7 @@ static an_backend_options device_options(const an_exec_options *o, const device_
                                 .batch = o->batch,
                                 .threads = share > 1 ? share : 1,
                                 .training = o->training,
+                                .averages = o->averages && o->training,
                                 .seed = o->seed,
                                 .precision = o->precision,
                                 .choices = o->choices,
@@ -134,11 +152,14 @@ static int devices_open(an_exec *exec, const device_list *list)
 static int ops_create(an_exec *exec)
 {
     an_graph *graph = &exec->graph;
-    an_graph_flow(graph, exec->flow);
+    const double *scales = exec->options.rate_scales;
+    an_graph_flow(graph, scales, exec->flow);
     for (int i = 0; i < graph->count; i++) {
         const an_node *node = &graph->nodes[i];
-        an_op_spec spec = {
-            .node = node, .input_gradient = exec->flow[i].input_gradient, .accumulate = exec->flow[i].accumulate};
+        an_op_spec spec = {.node = node,
+                           .input_gradient = exec->flow[i].input_gradient,
+                           .accumulate = exec->flow[i].accumulate,
+                           .rate_scale = scales ? scales[node->layer] : 1};
         for (int k = 0; k < node->input_count; k++)
             spec.inputs[k] = exec->ops[node->inputs[k]];
         an_backend *device = exec->devices[node->device];
@@ -230,6 +251,7 @@ int an_exec_create(an_exec **out, const an_graph *graph, const an_exec_options *
     exec->options.devices = NULL; /* these are the caller's memory */
     exec->options.conversion = NULL;
     exec->options.decoder = NULL;
+    exec->options.rate_scales = NULL;
     *out = exec;
     return AN_OK;
 }

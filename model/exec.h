@@ -77,6 +77,12 @@ typedef struct {
     const an_image_decoder *decoder; /* for batches that arrive encoded; AN_EINVAL where devices take finished values.
                                         Copied; its context must outlive the exec. NULL: no batch is encoded */
     bool columns; /* for comparisons: do not merge the halves of split layers although one device runs both */
+    /* For training. rate_scales: by the ordinal of a layer (an_parameter.layer), what the learning rate of its weights
+     * and biases is multiplied with, 0 or more. Layers of 0 are frozen: their parameters never change, no gradient is
+     * computed for them, and backward ends at the first layer that learns. NULL: all 1. Used during an_exec_create
+     * only. */
+    const double *rate_scales;
+    bool averages; /* keep an average of each parameter: an_sgd.average */
 } an_exec_options;
 
 typedef struct an_exec an_exec;
@@ -125,13 +131,39 @@ int64_t an_exec_damaged(const an_exec *exec);
  * They must not change until they have been stepped. This is a hint: a step may take other images instead. */
 void an_exec_prefetch(an_exec *exec, const an_images *images, uint32_t count);
 
-/* SGD with momentum: v <- momentum v - decay rate w - rate g; w <- w + v (paper, section 5). Biases use
- * bias_rate_scale * rate and bias_decay. */
+/* SGD with momentum (paper, section 5), with d = rate (g + decay w):
+ *   v <- momentum v - d,  w <- w + v
+ * Biases use bias_rate_scale * rate and bias_decay; the rate of a layer is multiplied with its rate_scales.
+ *
+ * nesterov: w <- w + momentum v - d instead, with the new v. That is Nesterov's momentum as torch.optim.SGD computes it
+ * (Sutskever et al. 2013, section 3, after a change of variables): its buffer b is -v / rate while the rate stays, so
+ * w - rate (g + decay w + momentum b) is this. A change of the rate acts on what comes, not on the v that there is.
+ *
+ * clip: if the Euclidean norm n of all gradients together is larger, they are multiplied with clip / (n + 1e-6), as
+ * torch.nn.utils.clip_grad_norm_ does (Pascanu et al. 2013). Frozen layers have no gradient, and decay is added
+ * afterwards. If n is not finite, neither are the weights afterwards, so that the next step reports it.
+ *
+ * average: behind the update a <- a + (1 - average) (w - a) for the average a of each parameter. */
 typedef struct {
     double rate, momentum, decay;
     double bias_rate_scale, bias_decay;
+    bool nesterov;
+    double clip; /* 0: off */
+    double
+        average; /* 0 to below 1; 0: averages stay as they are. Otherwise AN_EINVAL without an_exec_options.averages */
 } an_sgd;
 int an_exec_update(an_exec *exec, const an_sgd *sgd);
+
+/* The Euclidean norm of the gradients that the last step left, before an update clips them. Waits for the devices.
+ * AN_EINVAL before the first step. */
+int an_exec_gradient_norm(an_exec *exec, double *out);
+
+/* Exchanges each parameter with its average, so that evaluations use the averages; with use false, exchanges them back,
+ * after which all is as it was, to the bit. Between the two, an_exec_parameter_get and set see the averages as values
+ * and the values as averages, and steps and updates are AN_EINVAL. Does nothing if it is so already. AN_EINVAL without
+ * an_exec_options.averages. */
+int an_exec_average_use(an_exec *exec, bool use);
+bool an_exec_averages(const an_exec *exec); /* an_exec_options.averages, in training */
 
 /* Devices that can record calls (GPUs) record the second training step of a whole batch and replay it afterwards, which
  * saves the host work and gives the same results. Steps of fewer samples and evaluations are always queued op by op.
@@ -163,7 +195,13 @@ typedef struct {
     int layer; /* ordinal; selects the random numbers of initialisation */
 } an_parameter;
 
-typedef enum { AN_PARAMETER_VALUE, AN_PARAMETER_MOMENTUM, AN_PARAMETER_GRADIENT } an_parameter_kind;
+/* Setting a value also sets its average, where there are averages. The gradient of a frozen layer is 0. */
+typedef enum {
+    AN_PARAMETER_VALUE,
+    AN_PARAMETER_MOMENTUM,
+    AN_PARAMETER_AVERAGE,
+    AN_PARAMETER_GRADIENT
+} an_parameter_kind;
 
 int an_exec_parameter_count(const an_exec *exec);
 const an_parameter *an_exec_parameter(const an_exec *exec, int number);

@@ -1,5 +1,5 @@
-/* What the files of exec share: exec.c makes and frees it, exec_run.c runs it, exec_parameters.c, exec_layers.c and
- * exec_snapshot.c read it. */
+/* What the files of exec share: exec.c makes and frees it, exec_run.c runs it, exec_update.c updates its parameters,
+ * exec_parameters.c, exec_layers.c and exec_snapshot.c read it. */
 #ifndef AN_MODEL_EXEC_PRIVATE_H
 #define AN_MODEL_EXEC_PRIVATE_H
 
@@ -29,6 +29,9 @@ struct an_exec {
     int64_t damaged;         /* an_exec_damaged */
     an_images prefetch;      /* announced by an_exec_prefetch, for the next step's job */
     uint32_t prefetch_count; /* 0: none are announced */
+    bool stepped;            /* there are gradients, of the last step */
+    bool normed;             /* the devices have taken their norm */
+    bool exchanged;          /* averages are in the place of values: an_exec_average_use */
     an_exec_parameter_place parameters[2 * AN_GRAPH_NODES_MAX];
     int parameter_count;
 };

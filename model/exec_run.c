@@ -1,4 +1,4 @@
-/* Steps, updates and evaluations, and the checks before and after them. */
+/* Steps and evaluations, and the checks before and after them. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -142,6 +142,10 @@ int an_exec_step(an_exec *exec, const an_images *images, const uint32_t *labels,
     if (!exec->options.training || !labels)
         return an_error(AN_EINVAL, exec->options.training ? "a training step without labels"
                                                           : "a training step on a model made for evaluation");
+    if (exec->exchanged)
+        return an_error(AN_EINVAL, "a training step while averages are in use");
+    exec->stepped = true;
+    exec->normed = false;
     rc = exec->api->labels(exec->ops[exec->loss], labels, count);
     if (rc)
         return rc;
@@ -161,14 +165,6 @@ void an_exec_prefetch(an_exec *exec, const an_images *images, uint32_t count)
 int64_t an_exec_damaged(const an_exec *exec)
 {
     return exec->damaged;
-}
-
-int an_exec_update(an_exec *exec, const an_sgd *sgd)
-{
-    an_lanes_job job = {.sgd = *sgd, .phases = {[AN_LANES_UPDATE] = true}, .queue = true};
-    if (!exec->options.training)
-        return an_error(AN_EINVAL, "an update of a model made for evaluation");
-    return an_lanes_run(exec->lanes, &job);
 }
 
 void an_exec_replay_set(an_exec *exec, bool wanted)

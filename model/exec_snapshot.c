@@ -1,5 +1,6 @@
 /* Snapshots of an exec's parameters (snapshot.h). Each device has a place on the host for the parameters of its own
- * nodes: their values in order, and behind these their momenta. */
+ * nodes: their values in order, behind these their momenta, and behind these their averages if there are any. The kinds
+ * lie in the order of an_parameter_kind. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,13 +27,14 @@ typedef struct {
 
 struct an_snapshot {
     an_exec *exec;
+    int kinds; /* of values for each parameter: 2, or 3 with averages */
     device_part devices[AN_GRAPH_DEVICES];
     piece pieces[PARAMETERS_MAX][AN_GRAPH_DEVICES]; /* of each parameter, as many as it has nodes */
 };
 
-static size_t size_of(const device_part *d)
+static size_t size_of(const an_snapshot *snapshot, const device_part *d)
 {
-    return 2 * sizeof(float) * d->values;
+    return (size_t)snapshot->kinds * sizeof(float) * d->values;
 }
 
 static void parts_list(an_snapshot *snapshot)
@@ -52,18 +54,21 @@ static void parts_list(an_snapshot *snapshot)
     }
 }
 
-static int device_open(const an_exec *exec, int number, device_part *d)
+static int device_open(an_snapshot *snapshot, int number)
 {
+    const an_exec *exec = snapshot->exec;
+    device_part *d = &snapshot->devices[number];
+    size_t size = size_of(snapshot, d);
     void *place = NULL;
     if (exec->api->snapshot_open) {
         int rc = exec->api->snapshot_open(exec->devices[number], d->parts, d->count, &d->place);
         d->opened = !rc;
         return rc;
     }
-    int rc = an_pages_alloc(&place, size_of(d));
+    int rc = an_pages_alloc(&place, size);
     if (rc || !place)
         return rc;
-    d->place = d->own = memset(place, 0, size_of(d)); /* the first take finds the pages there */
+    d->place = d->own = memset(place, 0, size); /* the first take finds the pages there */
     return AN_OK;
 }
 
@@ -75,10 +80,11 @@ int an_snapshot_create(an_snapshot **out, an_exec *exec)
     if (!snapshot)
         return an_error(AN_ENOMEM, "out of memory for a copy of the parameters");
     snapshot->exec = exec;
+    snapshot->kinds = an_exec_averages(exec) ? 3 : 2;
     parts_list(snapshot);
     int rc = AN_OK;
     for (int i = 0; i < exec->device_count && !rc; i++)
-        rc = device_open(exec, i, &snapshot->devices[i]);
+        rc = device_open(snapshot, i);
     if (rc) {
         an_snapshot_free(snapshot);
         return an_error_prefix(rc, "a copy of the parameters");
@@ -97,7 +103,7 @@ void an_snapshot_free(an_snapshot *snapshot)
         if (d->opened)
             exec->api->snapshot_close(exec->devices[i]);
         else
-            an_pages_free(d->own, d->own ? size_of(d) : 0);
+            an_pages_free(d->own, d->own ? size_of(snapshot, d) : 0);
     }
     free(snapshot);
 }
@@ -106,16 +112,18 @@ uint64_t an_snapshot_memory(const an_snapshot *snapshot)
 {
     uint64_t bytes = 0;
     for (int i = 0; i < snapshot->exec->device_count; i++)
-        bytes += size_of(&snapshot->devices[i]);
+        bytes += size_of(snapshot, &snapshot->devices[i]);
     return bytes;
 }
 
-static int part_copy(const an_backend_api *api, const an_snapshot_part *part, float *values, float *momentum)
+/* apart: floats from one kind of values to the next. */
+static int part_copy(const an_snapshot *snapshot, const an_snapshot_part *part, float *to, uint64_t apart)
 {
-    int rc = api->parameter_get(part->op, part->bias, AN_PARAMETER_VALUE, values);
-    if (rc)
-        return rc;
-    return api->parameter_get(part->op, part->bias, AN_PARAMETER_MOMENTUM, momentum);
+    int rc = AN_OK;
+    for (int kind = 0; kind < snapshot->kinds && !rc; kind++)
+        rc = snapshot->exec->api->parameter_get(part->op, part->bias, (an_parameter_kind)kind,
+                                                to + (uint64_t)kind * apart);
+    return rc;
 }
 
 /* Called by the thread that updates the device's parameters. */
@@ -129,7 +137,7 @@ static int device_take(void *context, int device)
         return exec->api->snapshot_take(exec->devices[device]);
     float *next = d->own;
     for (int i = 0; i < d->count && !rc; next += d->parts[i++].count)
-        rc = part_copy(exec->api, &d->parts[i], next, next + d->values);
+        rc = part_copy(snapshot, &d->parts[i], next, d->values);
     return rc;
 }
 
@@ -156,7 +164,7 @@ const float *an_snapshot_get(const an_snapshot *snapshot, int parameter, an_para
     int count = snapshot->exec->parameters[parameter].node_count;
     for (int i = 0; i < count; i++) {
         const device_part *d = &snapshot->devices[pieces[i].device];
-        at[i] = d->place + (kind == AN_PARAMETER_MOMENTUM ? d->values : 0) + pieces[i].first;
+        at[i] = d->place + (uint64_t)kind * d->values + pieces[i].first;
     }
     if (count == 1 || at[1] == at[0] + pieces[0].count)
         return at[0];

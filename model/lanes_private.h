@@ -27,6 +27,7 @@ typedef struct {
     an_images images;
     an_run run;
     an_sgd sgd;
+    double factor;                          /* of the gradients in an update; as in an_backend_api */
     bool phases[AN_LANES_PHASES];           /* which to do; always in this order */
     int (*each)(void *context, int device); /* called after the phases, for each device by its lane; NULL: nothing is */
     void *context;

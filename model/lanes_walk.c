@@ -75,7 +75,7 @@ static int node_work(an_lanes *lanes, int number, an_lanes_phase phase, const an
         return node_forward(lanes, number, job);
     if (phase == AN_LANES_BACKWARD)
         return node_backward(lanes, number, job);
-    return lanes->work.api->update(lanes->work.ops[number], &job->sgd);
+    return lanes->work.api->update(lanes->work.ops[number], &job->sgd, job->factor);
 }
 
 static bool is_image(const an_node *node, an_lanes_phase phase)
@@ -83,15 +83,18 @@ static bool is_image(const an_node *node, an_lanes_phase phase)
     return node->kind == AN_OP_INPUT && phase == AN_LANES_FORWARD;
 }
 
-static bool has_phase(const an_node *node, an_lanes_phase phase)
+static bool has_phase(const an_lanes *lanes, int number, an_lanes_phase phase)
 {
-    return phase != AN_LANES_UPDATE || node->has_weights;
+    const an_flow *flow = &lanes->work.flow[number];
+    if (phase == AN_LANES_FORWARD)
+        return true;
+    return phase == AN_LANES_BACKWARD ? flow->backward : flow->learns;
 }
 
 static int node_run(an_lanes *lanes, int number, an_lanes_phase phase, const an_lanes_job *job)
 {
     const an_node *node = &lanes->work.graph->nodes[number];
-    if (!has_phase(node, phase))
+    if (!has_phase(lanes, number, phase))
         return AN_OK;
     int rc = an_node_times_begin(&lanes->times, number, (int)phase);
     if (!rc)
@@ -152,7 +155,7 @@ static int update_all(const an_lanes *lanes, int device, const an_lanes_job *job
     int rc = AN_OK;
     for (int i = 0; i < lanes->work.device_count && !rc; i++)
         if (device == AN_LANES_ALL_DEVICES || device == i)
-            rc = lanes->work.api->update_all(lanes->work.devices[i], &job->sgd);
+            rc = lanes->work.api->update_all(lanes->work.devices[i], &job->sgd, job->factor);
     return rc;
 }
 
@@ -220,7 +223,7 @@ static int times_take(an_lanes *lanes, int device, const an_lanes_job *job)
     for (int i = 0; i < lanes->work.graph->count; i++) {
         const an_node *node = &lanes->work.graph->nodes[i];
         for (int phase = 0; phase < AN_LANES_PHASES && !rc; phase++)
-            if (job->phases[phase] && has_phase(node, (an_lanes_phase)phase) &&
+            if (job->phases[phase] && has_phase(lanes, i, (an_lanes_phase)phase) &&
                 (device == AN_LANES_ALL_DEVICES || node->device == device))
                 rc = an_node_times_take(&lanes->times, i, phase);
     }

@@ -1,13 +1,14 @@
-/* A copy of all parameters and their momentum at one moment, in canonical order, for writing a checkpoint while
- * training goes on. Steps and updates that are called after an_snapshot_take do not change what it holds.
+/* A copy of all parameters, their momentum and their averages, if there are any, at one moment, in canonical order, for
+ * writing a checkpoint while training goes on. Steps and updates that are called after an_snapshot_take do not change
+ * what it holds.
  *
  * Processors copy during an_snapshot_take: each device's threads copy what they also update. GPUs queue the copy behind
  * their last update and go on: a kernel puts the values into canonical order, in a buffer on the device or, if the
  * device lacks the memory, in host memory; a stream of its own carries the buffer to the host.
  *
- * The snapshot owns its memory: 8 bytes for each parameter on the host (pinned with GPUs), and as much on each GPU for
- * its part. All of it is allocated, and touched, by an_snapshot_create. The exec must outlive the snapshot and has one
- * at a time.
+ * The snapshot owns its memory: 8 bytes for each parameter, 12 with averages, on the host (pinned with GPUs), and as
+ * much on each GPU for its part. All of it is allocated, and touched, by an_snapshot_create. The exec must outlive the
+ * snapshot and has one at a time.
  *
  * Threads: the thread that calls the exec's functions calls create, take and free. Between a take and the next take or
  * free, one other thread may call wait and get, if its caller orders these calls. Errors are those of the devices;
@@ -30,7 +31,8 @@ uint64_t an_snapshot_memory(const an_snapshot *snapshot); /* bytes on the host *
 int an_snapshot_take(an_snapshot *snapshot);
 /* Returns when the values of the last take are there. */
 int an_snapshot_wait(const an_snapshot *snapshot);
-/* The values of the exec's parameter of that number; kind: AN_PARAMETER_VALUE or AN_PARAMETER_MOMENTUM. They belong to
+/* The values of the exec's parameter of that number; kind: AN_PARAMETER_VALUE, AN_PARAMETER_MOMENTUM or, if the exec
+ * keeps averages, AN_PARAMETER_AVERAGE. They belong to
  * the snapshot and stay until the next take, or they are in room, which has space for the an_parameter.size floats: the
  * halves of a layer that is split over two devices are joined there. */
 const float *an_snapshot_get(const an_snapshot *snapshot, int parameter, an_parameter_kind kind, float *room);

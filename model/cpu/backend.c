@@ -15,6 +15,9 @@ int an_cpu_op_new(void *out, an_backend *cpu, const an_op_spec *spec, const an_o
     op->cpu = cpu;
     op->methods = methods;
     op->node = *spec->node;
+    op->rate_scale = spec->rate_scale;
+    if (op->node.has_weights && cpu->training && op->rate_scale > 0)
+        cpu->learning[cpu->learning_count++] = op;
     *(void **)out = place;
     return AN_OK;
 }
@@ -43,6 +46,7 @@ static int cpu_open(an_backend **out, const an_backend_options *options)
     cpu->batch = options->batch;
     cpu->threads = options->threads;
     cpu->training = options->training;
+    cpu->averages = options->averages;
     cpu->direct = options->direct;
     cpu->winograd = options->winograd;
     cpu->seed = options->seed;
@@ -150,14 +154,46 @@ static int cpu_backward(an_op *op, const an_run *run)
     return op->methods->backward(op, run);
 }
 
-static int cpu_update(an_op *op, const an_sgd *sgd)
+static int cpu_update(an_op *op, const an_sgd *sgd, double factor)
+{
+    an_cpu_update update = {.sgd = sgd, .scale = op->rate_scale, .factor = factor};
+    if (factor == AN_FACTOR_OWN)
+        update.factor = op->cpu->factor;
+    omp_set_num_threads(op->cpu->threads);
+    int rc = AN_OK;
+    for (int i = 0; i < 2 * op->parts && !rc && op->rate_scale > 0; i++) {
+        update.bias = i % 2;
+        rc = an_cpu_weights_update(update.bias ? &op->biases[i / 2] : &op->weights[i / 2], op->cpu, &update);
+    }
+    return rc;
+}
+
+static int cpu_norm(an_backend *cpu, double clip)
+{
+    omp_set_num_threads(cpu->threads);
+    cpu->squares = 0;
+    for (int i = 0; i < cpu->learning_count; i++)
+        for (int part = 0; part < cpu->learning[i]->parts; part++)
+            cpu->squares += an_cpu_weights_squares(&cpu->learning[i]->weights[part]) +
+                            an_cpu_weights_squares(&cpu->learning[i]->biases[part]);
+    cpu->factor = an_clip_factor(clip, cpu->squares);
+    return AN_OK;
+}
+
+static int cpu_squares(an_backend *cpu, double *out)
+{
+    *out = cpu->squares;
+    return AN_OK;
+}
+
+static int cpu_exchange(an_op *op)
 {
     omp_set_num_threads(op->cpu->threads);
     int rc = AN_OK;
     for (int i = 0; i < op->parts && !rc; i++) {
-        rc = an_cpu_weights_update(&op->weights[i], op->cpu, sgd, false);
+        rc = an_cpu_weights_exchange(&op->weights[i], op->cpu);
         if (!rc)
-            rc = an_cpu_weights_update(&op->biases[i], op->cpu, sgd, true);
+            rc = an_cpu_weights_exchange(&op->biases[i], op->cpu);
     }
     return rc;
 }
@@ -217,6 +253,9 @@ const an_backend_api an_backend_cpu = {
     .backward = cpu_backward,
     .collect = an_cpu_collect,
     .update = cpu_update,
+    .norm = cpu_norm,
+    .squares = cpu_squares,
+    .exchange = cpu_exchange,
     .op_describe = cpu_op_describe,
     .feed = an_cpu_feed,
     .labels = an_cpu_labels,

@@ -163,7 +163,8 @@ static int kernels_make(conv_op *conv, const an_op_spec *spec, geometry *g, cons
         rc = backward_data_make(conv, g, hint);
     if (rc)
         return rc;
-    rc = backward_weights_make(conv, g, hint);
+    if (op->rate_scale > 0)
+        rc = backward_weights_make(conv, g, hint);
     if (rc)
         return rc;
     return an_cpu_activation_backward(&conv->activation, op);

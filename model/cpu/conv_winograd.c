@@ -232,7 +232,8 @@ static int winograd_backward(an_op *op, const an_run *run)
     int rc = an_primitive_run(&conv->activation, op->cpu);
     if (rc)
         return rc;
-    backward_weights(conv);
+    if (op->rate_scale > 0)
+        backward_weights(conv);
     if (!conv->input_gradient)
         return AN_OK;
     backward_data(conv);

@@ -18,13 +18,16 @@ struct an_backend {
     dnnl_engine_t engine;
     dnnl_stream_t stream;
     int batch, threads;
-    bool training, direct, winograd;
+    bool training, averages, direct, winograd;
     uint64_t seed;
     dnnl_data_type_t type; /* of activations and working weights: f32 or bf16 */
     an_owned *owned;
     an_scratch *scratches; /* users of the shared scratch buffer, which finish allocates */
     size_t scratch_size;
     uint64_t memory;
+    an_op *learning[AN_GRAPH_NODES_MAX]; /* ops that learn, for the norm of their gradients */
+    int learning_count;
+    double squares, factor; /* of the last norm */
 };
 
 /* owner.c: what the backend owns. an_cpu_alloc: zeroed bytes; large blocks are page-aligned. */
@@ -131,6 +134,7 @@ typedef struct {
     an_desc desc, master, canonical; /* as primitives read it; of data, velocity and slope; of get and set */
     size_t floats;
     float *data, *velocity, *slope;
+    float *average;                /* NULL: not kept */
     an_primitive narrow;           /* makes the copy in bf16 from data */
     dnnl_memory_t value, gradient; /* value: what primitives read, data or its copy */
     const an_expansion *expansion; /* not NULL: these are the weights of an expanded convolution */
@@ -152,7 +156,14 @@ int an_cpu_weights_set(an_cpu_weights *weights, an_backend *cpu, an_parameter_ki
  * changes nothing. */
 int an_cpu_weights_turn(an_primitive *kernel, an_backend *cpu, const an_cpu_weights *weights, const an_desc *order,
                         bool gradient, dnnl_memory_t *memory);
-int an_cpu_weights_update(an_cpu_weights *weights, an_backend *cpu, const an_sgd *sgd, bool bias);
+typedef struct {
+    const an_sgd *sgd;
+    double scale, factor; /* of the rate; of the gradient */
+    bool bias;
+} an_cpu_update;
+int an_cpu_weights_update(an_cpu_weights *weights, an_backend *cpu, const an_cpu_update *update);
+double an_cpu_weights_squares(an_cpu_weights *weights); /* the sum of the squares of the gradient */
+int an_cpu_weights_exchange(an_cpu_weights *weights, an_backend *cpu);
 
 /* ops */
 typedef struct {
@@ -168,7 +179,8 @@ struct an_op { /* the first member of the struct of each kind of op */
     const an_op_methods *methods;
     an_node node;
     an_cpu_tensor output;
-    int parts; /* how many weights and biases are used: 0, 1 or 2 */
+    double rate_scale; /* of the parameters; 0: they are frozen */
+    int parts;         /* how many weights and biases are used: 0, 1 or 2 */
     an_cpu_weights weights[2], biases[2];
     an_primitive
         collects[AN_OP_JOINS_MAX]; /* copy this op's share of the gradient of each join that reads its output */

@@ -156,7 +156,8 @@ static int backward_make(dense_op *dense, const geometry *g, const_dnnl_primitiv
     int rc = slope_make(dense, g);
     if (rc)
         return rc;
-    rc = weights_make(dense, g, hint);
+    if (dense->op.rate_scale > 0)
+        rc = weights_make(dense, g, hint);
     if (rc)
         return rc;
     if (input_gradient)

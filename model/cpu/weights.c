@@ -1,4 +1,5 @@
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "model/cpu/expand_private.h"
@@ -24,7 +25,7 @@ int an_cpu_weights_make(an_cpu_weights *weights, an_backend *cpu, const an_desc 
                         const an_desc *canonical)
 {
     bool wide = an_desc_type(desc) == dnnl_f32;
-    void *data = NULL, *velocity = NULL, *slope = NULL;
+    void *data = NULL, *velocity = NULL, *slope = NULL, *average = NULL;
     *weights = (an_cpu_weights){.desc = *desc, .canonical = *canonical};
     weights->master = wide ? *desc : gradient ? *gradient : *canonical;
     size_t size = an_desc_size(&weights->master);
@@ -43,6 +44,11 @@ int an_cpu_weights_make(an_cpu_weights *weights, an_backend *cpu, const an_desc 
     if (rc)
         return rc;
     weights->slope = slope;
+    if (cpu->averages)
+        rc = an_cpu_alloc(cpu, &average, size);
+    if (rc)
+        return rc;
+    weights->average = average;
     return an_cpu_memory(cpu, &weights->gradient, &weights->master, slope);
 }
 
@@ -83,9 +89,15 @@ int an_cpu_weights_expand(an_cpu_weights *weights, an_backend *cpu, const an_exp
 
 static int place(const an_cpu_weights *weights, an_parameter_kind kind, float **out)
 {
-    float *const places[] = {weights->data, weights->velocity, weights->slope};
+    float *const places[] = {[AN_PARAMETER_VALUE] = weights->data,
+                             [AN_PARAMETER_MOMENTUM] = weights->velocity,
+                             [AN_PARAMETER_AVERAGE] = weights->average,
+                             [AN_PARAMETER_GRADIENT] = weights->slope};
     *out = places[kind];
-    return *out ? AN_OK : an_error(AN_EINVAL, "no momentum and gradient without training");
+    if (*out)
+        return AN_OK;
+    return weights->slope ? an_error(AN_EINVAL, "no averages are kept")
+                          : an_error(AN_EINVAL, "no momentum, averages and gradient without training");
 }
 
 static int plain_copy(const an_cpu_weights *weights, an_backend *cpu, float *inside, float *plain, bool out)
@@ -119,17 +131,24 @@ int an_cpu_weights_get(const an_cpu_weights *weights, an_backend *cpu, an_parame
     return canonical_copy(weights, cpu, inside, out, true);
 }
 
+/* The copies that primitives and kernels read follow the values. */
+static int changed(an_cpu_weights *weights, an_backend *cpu)
+{
+    weights->changes++;
+    return an_primitive_run(&weights->narrow, cpu);
+}
+
 int an_cpu_weights_set(an_cpu_weights *weights, an_backend *cpu, an_parameter_kind kind, const float *values)
 {
     float *inside;
     int rc = place(weights, kind, &inside);
     if (!rc) /* the cast is safe: with out false, values are only read */
         rc = canonical_copy(weights, cpu, inside, (float *)(uintptr_t)values, false);
-    if (!rc && kind == AN_PARAMETER_VALUE) {
-        weights->changes++;
-        rc = an_primitive_run(&weights->narrow, cpu);
-    }
-    return rc;
+    if (rc || kind != AN_PARAMETER_VALUE)
+        return rc;
+    if (weights->average)
+        memcpy(weights->average, weights->data, weights->floats * sizeof *weights->data);
+    return changed(weights, cpu);
 }
 
 /* Zeroes the gradient of padding, so that an update leaves the padding zero. */
@@ -144,21 +163,98 @@ static void gradient_mask(an_cpu_weights *weights)
         g[i] *= existing[i];
 }
 
-int an_cpu_weights_update(an_cpu_weights *weights, an_backend *cpu, const an_sgd *sgd, bool bias)
+/* The rates of one tensor (an_sgd): shrink is that of decay, slope that of the gradient. */
+typedef struct {
+    float momentum, shrink, slope;
+} rates;
+
+static void plain_step(an_cpu_weights *weights, rates r)
 {
-    float rate = (float)(bias ? sgd->rate * sgd->bias_rate_scale : sgd->rate);
-    float shrink = rate * (float)(bias ? sgd->bias_decay : sgd->decay);
-    float momentum = (float)sgd->momentum;
+    float momentum = r.momentum, shrink = r.shrink, slope = r.slope;
     float *restrict w = weights->data, *restrict v = weights->velocity;
     const float *restrict g = weights->slope;
-    gradient_mask(weights);
 #pragma omp parallel for simd schedule(static)
     for (size_t i = 0; i < weights->floats; i++) {
-        v[i] = momentum * v[i] - shrink * w[i] - rate * g[i];
+        v[i] = momentum * v[i] - shrink * w[i] - slope * g[i];
         w[i] += v[i];
     }
-    weights->changes++;
-    return an_primitive_run(&weights->narrow, cpu);
+}
+
+static void nesterov_step(an_cpu_weights *weights, rates r)
+{
+    float momentum = r.momentum, shrink = r.shrink, slope = r.slope;
+    float *restrict w = weights->data, *restrict v = weights->velocity;
+    const float *restrict g = weights->slope;
+#pragma omp parallel for simd schedule(static)
+    for (size_t i = 0; i < weights->floats; i++) {
+        float down = shrink * w[i] + slope * g[i];
+        v[i] = momentum * v[i] - down;
+        w[i] += momentum * v[i] - down;
+    }
+}
+
+static void average_step(an_cpu_weights *weights, float share)
+{
+    const float *restrict w = weights->data;
+    float *restrict a = weights->average;
+#pragma omp parallel for simd schedule(static)
+    for (size_t i = 0; i < weights->floats; i++)
+        a[i] += share * (w[i] - a[i]);
+}
+
+int an_cpu_weights_update(an_cpu_weights *weights, an_backend *cpu, const an_cpu_update *update)
+{
+    const an_sgd *sgd = update->sgd;
+    float rate = (float)(update->scale * (update->bias ? sgd->rate * sgd->bias_rate_scale : sgd->rate));
+    rates r = {.momentum = (float)sgd->momentum,
+               .shrink = rate * (float)(update->bias ? sgd->bias_decay : sgd->decay),
+               .slope = rate * (float)update->factor};
+    gradient_mask(weights);
+    if (sgd->nesterov)
+        nesterov_step(weights, r);
+    else
+        plain_step(weights, r);
+    if (sgd->average > 0)
+        average_step(weights, (float)(1 - sgd->average));
+    return changed(weights, cpu);
+}
+
+static double squares_of(const float *restrict g, size_t count)
+{
+    double sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (size_t i = 0; i < count; i++)
+        sum += (double)g[i] * g[i];
+    return sum;
+}
+
+/* In pieces that are added in order, so that threads do not change the bits. */
+double an_cpu_weights_squares(an_cpu_weights *weights)
+{
+    enum { PIECES = 256 };
+    double sums[PIECES], sum = 0;
+    size_t each = (weights->floats + PIECES - 1) / PIECES;
+    gradient_mask(weights);
+#pragma omp parallel for schedule(static)
+    for (int i = 0; i < PIECES; i++) {
+        size_t first = (size_t)i * each, left = first < weights->floats ? weights->floats - first : 0;
+        sums[i] = squares_of(weights->slope + (left ? first : 0), left < each ? left : each);
+    }
+    for (int i = 0; i < PIECES; i++)
+        sum += sums[i];
+    return sum;
+}
+
+int an_cpu_weights_exchange(an_cpu_weights *weights, an_backend *cpu)
+{
+    float *restrict w = weights->data, *restrict a = weights->average;
+#pragma omp parallel for simd schedule(static)
+    for (size_t i = 0; i < weights->floats; i++) {
+        float value = w[i];
+        w[i] = a[i];
+        a[i] = value;
+    }
+    return changed(weights, cpu);
 }
 
 int an_cpu_weights_turn(an_primitive *kernel, an_backend *cpu, const an_cpu_weights *weights, const an_desc *order,

@@ -22,6 +22,7 @@ int an_cuda_op_new(void *out, an_backend *cuda, const an_op_spec *spec, const an
     op->input = spec->inputs[0];
     op->input_gradient = spec->input_gradient && cuda->training;
     op->accumulate = spec->accumulate;
+    op->rate_scale = spec->rate_scale;
     for (int i = 0; i < spec->node->input_count; i++)
         spec->inputs[i]->readers++;
     *cuda->ops_end = op;
@@ -79,6 +80,8 @@ static int cuda_finish(an_backend *cuda)
         rc = op_output(op);
     for (an_op *op = cuda->ops; op && !rc; op = op->next)
         rc = op_prepare(op);
+    if (!rc)
+        rc = an_cuda_norm_make(cuda);
     if (!rc && cuda->workspace_size)
         rc = an_cuda_alloc(cuda, &cuda->workspace, cuda->workspace_size, "workspaces");
     for (an_op *op = cuda->ops; op && !rc; op = op->next)
@@ -277,6 +280,9 @@ const an_backend_api an_backend_cuda = {
     .collect = an_cuda_collect,
     .update = an_cuda_update,
     .update_all = an_cuda_update_all,
+    .norm = an_cuda_norm_take,
+    .squares = an_cuda_squares,
+    .exchange = an_cuda_exchange,
     .op_memory = cuda_op_memory,
     .op_describe = cuda_op_describe,
     .mark = an_cuda_mark,

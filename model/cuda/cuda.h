@@ -28,10 +28,11 @@
  * backward ends with the host waiting for its results.
  *
  * A pass of a training step can be recorded as a CUDA graph (recording.c). What depends on the batch or the step stays
- * outside the graph: feeding, labels, dropout's counter, and the update with its rate. A graph runs on the compute
- * stream of the first device. It begins after the work queued on the compute streams of all devices, and their later
- * work waits for it. Copy streams need no such order: all that they copy between devices waits for `ready` or `packed`
- * of its own pass. So ordinary passes, graphs and evaluations can follow each other in any order.
+ * outside the graph: feeding, labels, dropout's counter, and the update with its rate, the norm before it included. A
+ * graph runs on the compute stream of the first device. It begins after the work queued on the compute streams of all
+ * devices, and their later work waits for it. Copy streams need no such order: all that they copy between devices waits
+ * for `ready` or `packed` of its own pass. So ordinary passes, graphs and evaluations can follow each other in any
+ * order.
  *
  * The host's thread waits in three places: for the loss of a step, which is known before its backward pass is done; in
  * synchronize; and in the functions that read or write values in canonical order. Another thread may wait for a
@@ -48,9 +49,17 @@
 typedef struct an_cuda_owned an_cuda_owned;
 typedef struct an_cuda_snapshot an_cuda_snapshot;
 
+/* sgd.c: the sums of squares of gradients. */
+typedef struct {
+    void *sums;           /* doubles, one for each chunk of all gradients */
+    void *result;         /* an_norm_result of the last norm that was taken */
+    an_norm_result *host; /* pinned, for squares */
+    uint64_t chunks;
+} an_cuda_norm;
+
 struct an_backend {
     int device, batch;
-    bool training;
+    bool training, averages;
     uint64_t seed;
     an_choices *choices; /* of kernels, the caller's; NULL: take the first that the libraries' heuristics propose and
                             that passes its proof */
@@ -81,6 +90,7 @@ struct an_backend {
     int begins;          /* how many of before and begun are recorded */
     an_device_time time; /* since it was last read */
     an_cuda_snapshot *snapshot;
+    an_cuda_norm norm;
 };
 
 /* device.c. What is made here is registered with the backend and freed by an_cuda_close. what names the purpose of the
@@ -143,7 +153,8 @@ typedef struct {
     uint64_t items;
     an_stored stored, slope_stored;
     float *master, *velocity;
-    void *copy;  /* in the type and form that the layer computes with; the master itself if that is plain fp32 */
+    float *average; /* NULL: not kept */
+    void *copy;     /* in the type and form that the layer computes with; the master itself if that is plain fp32 */
     void *slope; /* gradient; fp32, except bf16 for bf16 convolutions: cuDNN has no deterministic engines for these with
                     an fp32 result */
     void *written; /* gradient as the layer writes it: slope itself, or a place of its own if it has a form */
@@ -205,6 +216,7 @@ struct an_op {
     bool input_gradient, accumulate; /* backward computes the input's gradient; adds it to what is there */
     an_cuda_tensor output;
     an_cuda_weights weights, bias;
+    double rate_scale;                           /* of both; 0: they are frozen, and have no gradient */
     an_crossing *crossings[AN_OP_CROSSINGS_MAX]; /* into the joins that read this output; owned by the joins */
     int crossing_count;
     cudaEvent_t ready;              /* the output is computed; NULL unless a crossing is remote */
@@ -233,8 +245,12 @@ int an_cuda_decoded(an_op *op, uint32_t *sample);
 int an_cuda_labels(an_op *op, const uint32_t *labels, uint32_t count);
 int an_cuda_result(an_op *op, an_exec_result *out);
 int an_cuda_collect(an_op *op);
-int an_cuda_update(an_op *op, const an_sgd *sgd);
-int an_cuda_update_all(an_backend *cuda, const an_sgd *sgd);
+int an_cuda_update(an_op *op, const an_sgd *sgd, double factor);
+int an_cuda_update_all(an_backend *cuda, const an_sgd *sgd, double factor);
+int an_cuda_norm_make(an_backend *cuda); /* its memory; finish calls it once weights are made */
+int an_cuda_norm_take(an_backend *cuda, double clip);
+int an_cuda_squares(an_backend *cuda, double *out);
+int an_cuda_exchange(an_op *op);
 an_format an_cuda_input_format(const an_backend *cuda);
 
 /* time.c. How long the device is idle. For each batch the caller calls ask when it queues the batch, begin after the

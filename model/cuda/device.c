@@ -269,6 +269,7 @@ int an_cuda_open(an_backend **out, const an_backend_options *options)
     cuda->device = device;
     cuda->batch = options->batch;
     cuda->training = options->training;
+    cuda->averages = options->averages;
     cuda->seed = options->seed;
     cuda->processors = processors;
     cuda->choices = options->choices;

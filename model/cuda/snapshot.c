@@ -1,10 +1,10 @@
-/* Copies of a device's weights and momentum that are taken while it trains (model/snapshot.h).
+/* Copies of a device's weights, their momentum and their averages that are taken while it trains (model/snapshot.h).
  *
- * DESIGN. One kernel for each tensor, queued on the compute stream behind the update, puts values and momentum into
- * canonical order. It writes to a buffer on the device, which a stream of the snapshot's own then copies to the host
- * while the compute stream goes on: `taken` orders the copy behind the kernels. If the device has no memory for the
- * buffer, the kernels write the host's memory themselves, through the bus, and the compute stream goes on after that.
- * In both cases `copied` is recorded behind the last write; the thread that writes the checkpoint waits for it.
+ * DESIGN. One kernel for each tensor, queued on the compute stream behind the update, puts values, momentum and
+ * averages into canonical order. It writes to a buffer on the device, which a stream of the snapshot's own then copies
+ * to the host while the compute stream goes on: `taken` orders the copy behind the kernels. If the device has no memory
+ * for the buffer, the kernels write the host's memory themselves, through the bus, and the compute stream goes on after
+ * that. In both cases `copied` is recorded behind the last write; the thread that writes the checkpoint waits for it.
  *
  * Nothing keeps the next snapshot from overwriting this one: its caller waits for `copied` before. */
 #include <stdlib.h>
@@ -17,7 +17,7 @@ struct an_cuda_snapshot {
     an_snapshot_part *parts;
     int count;
     uint64_t values; /* of all parts */
-    size_t size;     /* bytes of values and momenta */
+    size_t size;     /* bytes of values, momenta and averages */
     float *host;     /* pinned */
     float *buffer;   /* on the device; NULL: the kernels write to host */
     cudaStream_t stream;
@@ -54,7 +54,7 @@ static int host_make(an_cuda_snapshot *s)
     return rc;
 }
 
-static int parts_keep(an_cuda_snapshot *s, const an_snapshot_part *parts, int count)
+static int parts_keep(const an_backend *cuda, an_cuda_snapshot *s, const an_snapshot_part *parts, int count)
 {
     s->parts = calloc((size_t)count + 1, sizeof *s->parts);
     if (!s->parts)
@@ -63,7 +63,7 @@ static int parts_keep(an_cuda_snapshot *s, const an_snapshot_part *parts, int co
         s->parts[s->count] = parts[s->count];
         s->values += parts[s->count].count;
     }
-    s->size = 2 * sizeof(float) * s->values;
+    s->size = (cuda->averages ? 3 : 2) * sizeof(float) * s->values;
     return AN_OK;
 }
 
@@ -84,7 +84,7 @@ static int queue_make(const an_backend *cuda, an_cuda_snapshot *s)
 
 static int snapshot_make(an_backend *cuda, an_cuda_snapshot *s, const an_snapshot_part *parts, int count)
 {
-    int rc = parts_keep(s, parts, count);
+    int rc = parts_keep(cuda, s, parts, count);
     if (rc)
         return rc;
     rc = an_cuda_use(cuda);
@@ -138,15 +138,17 @@ void an_cuda_snapshot_close(an_backend *cuda)
     cuda->snapshot = NULL;
 }
 
-static int part_write(const an_backend *cuda, const an_snapshot_part *part, float *values, float *momentum)
+/* apart: floats from one kind of values to the next. */
+static int part_write(const an_backend *cuda, const an_snapshot_part *part, float *to, uint64_t apart)
 {
     const an_op *op = part->op;
     an_canonical_args args = an_cuda_weights_canonical(part->bias ? &op->bias : &op->weights);
     if (args.at.items != part->count)
         return an_error(AN_EINTERNAL, "%s: a copy of %llu parameters where there are %llu", op->node.name,
                         (unsigned long long)part->count, (unsigned long long)args.at.items);
-    args.at.out[0] = values;
-    args.at.out[1] = momentum;
+    args.at.out[0] = to;
+    args.at.out[1] = to + apart;
+    args.at.out[2] = cuda->averages ? to + 2 * apart : NULL;
     return an_cuda_launched(an_kernel_canonical(&args, cuda->compute), op, "canonical");
 }
 
@@ -155,7 +157,7 @@ static int parts_write(const an_backend *cuda, const an_cuda_snapshot *s)
     float *next = s->buffer ? s->buffer : s->host;
     int rc = AN_OK;
     for (int i = 0; i < s->count && !rc; next += s->parts[i++].count)
-        rc = part_write(cuda, &s->parts[i], next, next + s->values);
+        rc = part_write(cuda, &s->parts[i], next, s->values);
     return rc;
 }
 

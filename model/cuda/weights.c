@@ -33,7 +33,7 @@ static int gradient_make(an_cuda_weights *weights, an_backend *cuda, const char 
 static int places_make(an_cuda_weights *weights, an_backend *cuda, const char *name)
 {
     size_t masters = weights->items * sizeof(float);
-    void *master, *velocity;
+    void *master, *velocity, *average = NULL;
     int rc = an_cuda_alloc(cuda, &master, masters, name);
     if (rc)
         return rc;
@@ -48,6 +48,11 @@ static int places_make(an_cuda_weights *weights, an_backend *cuda, const char *n
     if (rc)
         return rc;
     weights->velocity = velocity;
+    if (cuda->averages)
+        rc = an_cuda_alloc(cuda, &average, masters, name);
+    if (rc)
+        return rc;
+    weights->average = average;
     return gradient_make(weights, cuda, name);
 }
 
@@ -122,19 +127,26 @@ static size_t canonical_count(const an_cuda_weights *weights)
 /* The same place, as a kernel computes it, and where the values lie. */
 an_canonical_args an_cuda_weights_canonical(const an_cuda_weights *weights)
 {
-    return (an_canonical_args){.at = {.in = {weights->master, weights->velocity}, .items = canonical_count(weights)},
-                               .i = weights->i,
-                               .h = weights->h,
-                               .w = weights->w,
-                               .stored_i = weights->stored_i};
+    return (an_canonical_args){
+        .at = {.in = {weights->master, weights->velocity, weights->average}, .items = canonical_count(weights)},
+        .i = weights->i,
+        .h = weights->h,
+        .w = weights->w,
+        .stored_i = weights->stored_i};
 }
 
 static int kind_place(const an_cuda_weights *weights, an_parameter_kind kind, void **out, an_stored *stored)
 {
-    void *const places[] = {weights->master, weights->velocity, weights->slope};
+    void *const places[] = {[AN_PARAMETER_VALUE] = weights->master,
+                            [AN_PARAMETER_MOMENTUM] = weights->velocity,
+                            [AN_PARAMETER_AVERAGE] = weights->average,
+                            [AN_PARAMETER_GRADIENT] = weights->slope};
     *out = places[kind];
     *stored = kind == AN_PARAMETER_GRADIENT ? weights->slope_stored : AN_STORED_F32;
-    return *out ? AN_OK : an_error(AN_EINVAL, "no momentum and gradient without training");
+    if (*out)
+        return AN_OK;
+    return weights->slope ? an_error(AN_EINVAL, "no averages are kept")
+                          : an_error(AN_EINVAL, "no momentum, averages and gradient without training");
 }
 
 static int staging(const an_cuda_weights *weights, void **out)
@@ -195,6 +207,8 @@ int an_cuda_weights_set(const an_cuda_weights *weights, const an_op *op, an_para
     if (rc)
         return rc;
     rc = values_put(weights, op->cuda, to, stored, given, values);
+    if (!rc && kind == AN_PARAMETER_VALUE && weights->average)
+        rc = values_put(weights, op->cuda, weights->average, stored, given, values);
     free(values);
     if (rc)
         return rc;

@@ -122,19 +122,25 @@ int an_graph_lower(const an_graph *graph, int devices, an_graph *out)
     return consumers_check(out);
 }
 
-void an_graph_flow(const an_graph *lowered, an_flow *out)
+/* Of its output. */
+static bool needs_gradient(const an_flow *flow)
 {
-    bool learns[AN_GRAPH_NODES_MAX] = {false}; /* the node or one before it has weights */
+    return flow->learns || flow->input_gradient;
+}
+
+void an_graph_flow(const an_graph *lowered, const double *rate_scales, an_flow *out)
+{
     memset(out, 0, (size_t)lowered->count * sizeof *out);
     for (int i = 0; i < lowered->count; i++) {
         const an_node *node = &lowered->nodes[i];
         for (int k = 0; k < node->input_count; k++)
-            out[i].input_gradient = out[i].input_gradient || learns[node->inputs[k]];
-        learns[i] = node->has_weights || out[i].input_gradient;
+            out[i].input_gradient = out[i].input_gradient || needs_gradient(&out[node->inputs[k]]);
+        out[i].learns = node->has_weights && (!rate_scales || rate_scales[node->layer] != 0);
+        out[i].backward = out[i].learns || out[i].input_gradient || node->kind == AN_OP_INPUT;
         for (int later = i + 1; later < lowered->count; later++) {
             const an_node *other = &lowered->nodes[later];
             if (other->kind == AN_OP_JOIN)
-                out[i].collect = out[i].collect || is_input_of(other, i);
+                out[i].collect = out[i].collect || (needs_gradient(&out[i]) && is_input_of(other, i));
             else if (node->input_count && node->kind != AN_OP_JOIN)
                 out[i].accumulate = out[i].accumulate || is_input_of(other, node->inputs[0]);
         }

@@ -14,8 +14,11 @@ int an_graph_lower(const an_graph *graph, int devices, an_graph *out);
 /* How gradients flow through each node of a lowered graph. The first two are those of an_op_spec. */
 typedef struct {
     bool input_gradient, accumulate;
-    bool collect; /* joins read this node's output, so its gradient is collected from them */
+    bool learns;   /* it has weights, and they are not frozen */
+    bool backward; /* it has a backward pass: it learns, or a node before it does; or it is the image, where it ends */
+    bool collect; /* it or a node before it learns, and joins read its output, so its gradient is collected from them */
 } an_flow;
-void an_graph_flow(const an_graph *lowered, an_flow *out);
+/* rate_scales: by layer ordinal, 0 for a frozen layer; NULL: none is. */
+void an_graph_flow(const an_graph *lowered, const double *rate_scales, an_flow *out);
 
 #endif

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Attacks everything that reads what an-train wrote: damaged and hostile checkpoints with right checksums, and run folders in which names,
-links and other files are not what they should be. Each variant goes through one of the programs, which must end in time, with one of the
+"""Attacks everything that reads what an-train wrote: damaged and hostile checkpoints with right checksums, files of weights as other programs
+write them, and run folders in which names, links and other files are not what they should be. Each variant goes through one of the programs, which must end in time, with one of the
 documented exit codes, without much memory, with a message that names the culprit, and without harm to anybody's files.
 
     AN_BIN_DIR=build/release/bin tests/attack/checkpoints.py [--count N] [--seed S] [--only NUMBER] [--verbose]
@@ -217,6 +217,41 @@ MUTATIONS = [truncated, extended, flipped, header_bytes, header_length, not_fini
              metadata_value, recipe_line, recipe_line, many_classes, odd_input]
 
 
+# Mutations of a file of another program, which has no metadata of ours.
+
+def other_type(rng, content):
+    """Tensors of other types, with as many bytes as these have, or with too few or too many."""
+    file = File(content)
+    data = bytearray()
+    for _, tensor in sorted(file.tensors(), key=lambda pair: pair[1]["data_offsets"]):
+        begin, end = tensor["data_offsets"]
+        values, dtype = file.data[begin:end], rng.choice(["F32", "F16", "BF16", "F64", "I32", "F8_E4M3", "C64"])
+        size = {"F16": 2, "BF16": 2, "F64": 8, "F8_E4M3": 1, "C64": 8}.get(dtype, 4)
+        values = (values * 2)[:len(values) // 4 * size] if rng.randrange(8) else values
+        tensor.update(dtype=dtype, data_offsets=[len(data), len(data) + len(values)])
+        data += values
+    file.data = data
+    return file.bytes()
+
+
+def other_metadata(rng, content):
+    file = File(content)
+    text = rng.choice(rng.choice([NUMBERS, TEXTS]))
+    file.pairs.insert(0, ["__metadata__", rng.choice([[("format", "pt")], [("format", text)], [("format", "an-checkpoint")], [("xxh3", text)],
+                                                      [("format", "an-checkpoint"), ("version", "1"), ("xxh3", "0" * 16)], [("format", 7)]])])
+    return file.bytes()
+
+
+def other_order(rng, content):
+    file = File(content)
+    rng.shuffle(file.pairs)
+    return file.bytes()
+
+
+FOREIGN_MUTATIONS = [truncated, extended, flipped, header_bytes, header_length, not_finite, extreme_values, tensor_entry, tensor_entry, exchanged_tensors, odd_input,
+                     other_type, other_type, other_metadata, other_order]
+
+
 class Place:
     """A sound run and its dataset, from which all variants are made."""
 
@@ -228,6 +263,11 @@ class Place:
                         [*TRAIN, "--quiet", "--steps", "4", "--save-every", "1", "--keep", "100", "--run", self.sound, self.data, self.data]):
             subprocess.run([BIN / command[0], *map(str, command[1:])], check=True, capture_output=True)
         self.content = (self.sound / "best.safetensors").read_bytes()
+        foreign = File(self.content)
+        foreign.pairs = [pair for pair in foreign.tensors()]
+        self.foreign = foreign.bytes()
+        self.recipe = root / "recipe"
+        self.recipe.write_text("network = cifar\ncrop = 32\nbatch = 4\ninit = he\n")
 
 
 def checkpoint(run, step):
@@ -249,6 +289,26 @@ def file_variant(rng, place, work):
                 "predict": ["an-show", "predict", "--batch", "4", "--weights", path, "--dataset", place.data]}
     name = rng.choice(list(commands))
     return f"{mutation.__name__} {name}", commands[name], "odd.safetensors", None
+
+
+def foreign_variant(rng, place, work):
+    """A file of another program through one of the programs that take weights."""
+    mutation = rng.choice(FOREIGN_MUTATIONS)
+    path = work / "odd.safetensors"
+    path.write_bytes(mutation(rng, place.foreign))
+    weights = ["--recipe", place.recipe, "--weights", path]
+    machine = ["--compute-threads", "1", "-j", "1"]
+    commands = {"eval": ["an-train", "eval", "--batch", "10", *machine, *weights, place.data],
+                "mean": ["an-train", "eval", "--batch", "10", *machine, *weights, "--run", place.sound, place.data],
+                "weights": [*TRAIN, "--quiet", "--steps", "1", "--weights", path, place.data],
+                "fresh": [*TRAIN, "--quiet", "--steps", "1", "--weights", path, "--fresh", rng.choice(["fc10", "conv1,conv2"]), place.data],
+                "resume": [*TRAIN, "--quiet", "--steps", "6", "--resume", path, "--run", work / "run", place.data],
+                "export": ["an-train", "export", "--weights", path, work / "export.safetensors"],
+                "filters": ["an-show", "filters", *weights, work / "x.png"],
+                "network": ["an-show", "network", *weights, work / "x.svg"],
+                "predict": ["an-show", "predict", "--batch", "4", *weights, "--dataset", place.data]}
+    name = rng.choice(["eval", "fresh", *commands])
+    return f"foreign {mutation.__name__} {name}", commands[name], "odd.safetensors", None
 
 
 def spoil(rng, place, run, steps):
@@ -377,7 +437,7 @@ def attack(place, seed, number, environment):
     rng = random.Random(f"{seed} {number}")
     work = pathlib.Path(tempfile.mkdtemp(dir=place.root))
     try:
-        make = folder_variant if number % 3 == 0 else file_variant
+        make = (folder_variant, foreign_variant, file_variant)[number % 3]
         name, command, culprit, mine = make(rng, place, work)
         result = run_program(command, environment)
         return name, result, list(judge(command, culprit, mine, result))

@@ -10,12 +10,13 @@ import filecmp
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
 
 import trainer
-from trainer import ALEXNET, BIN, EMULATOR, SMALL, checkpoint, environment, gpu_count, train
+from trainer import ALEXNET, BIN, EMULATOR, SMALL, checkpoint, close, environment, gpu_count, train
 
 REMAKE = os.path.abspath(sys.argv[3]) if EMULATOR else None
 HOST, DEVICE = ["--decode", "host"], ["--decode", "device"]
@@ -60,6 +61,19 @@ def check_choice(work):
         assert bool(found) == measured and (measured or "decoding  " not in said), said
         if found:
             assert (found[1] != "on cuda:0") == (int(found[2]) >= 1.2 * int(found[3])), found[0]
+
+
+def check_finetuning(work):
+    """A run goes on although the weights that it began with are gone, also where it measures again how to decode."""
+    shutil.copy(f"{work}/chosen/checkpoints/step-000000009.safetensors", f"{work}/weights")
+    begin = ["--weights", f"{work}/weights", "--fresh", "fc10", "--decode", "auto"]
+    train(work, SMALL, "cuda:0", "tuned", 4, *begin, data=("coef",))
+    train(work, SMALL, "cpu", "tuned-cpu", 4, *begin, data=("coef",))
+    os.unlink(f"{work}/weights")
+    losses, said = train(work, SMALL, "cuda:0", "tuned", 6, *begin, "--resume", "auto", data=("coef",))
+    assert len(losses) == 2, (losses, said)
+    got, _ = train(work, SMALL, "cpu", "tuned-cpu", 6, *begin, "--resume", "auto", data=("coef",))
+    close(losses, got, 0.01)
 
 
 def check_validation(work):
@@ -140,6 +154,7 @@ def check_ways(work):
     check_training(work, "fp32", SMALL, "cuda:0", 9, ("coef",))
     check_resume(work, SMALL, "cuda:0")
     check_choice(work)
+    check_finetuning(work)
     check_validation(work)
     check_evaluation(work, "fp32-host", "coef")
     check_training(work, "shared", ALEXNET, "cuda:0,cuda:0", 4, ("coef",))

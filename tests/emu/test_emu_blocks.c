@@ -339,13 +339,13 @@ static int blocks_with(const an_node *readers, int count, bool gradient)
     an_test_ok(an_backend_find("cuda", &api), "cuda");
     an_test_ok(api->open(&cuda, &options), "open");
     assert_int_equal(an_graph_add(&graph, &node), 0);
-    an_test_ok(api->op_create(&image, cuda, &(an_op_spec){.node = &graph.nodes[0]}), "image");
+    an_test_ok(api->op_create(&image, cuda, &(an_op_spec){.rate_scale = 1, .node = &graph.nodes[0]}), "image");
     for (int i = 0; i < count; i++) {
         node = readers[i];
         node.input_count = 1;
         node.name[0] = (char)('a' + i);
         assert_int_equal(an_graph_add(&graph, &node), i + 1);
-        an_op_spec spec = {.node = &graph.nodes[i + 1], .inputs = {image}, .input_gradient = gradient};
+        an_op_spec spec = {.rate_scale = 1, .node = &graph.nodes[i + 1], .inputs = {image}, .input_gradient = gradient};
         an_test_ok(api->op_create(&op, cuda, &spec), "reader");
     }
     an_test_ok(api->finish(cuda), "finish");

@@ -87,8 +87,10 @@ static void rig_make(rig *r, const form_case *c, an_precision precision, bool fo
     assert_int_equal(an_graph_add(&graph, &node), 1);
     an_test_ok(an_backend_find("cuda", &r->api), "cuda");
     an_test_ok(r->api->open(&r->cuda, &options), "open");
-    an_test_ok(r->api->op_create(&source, r->cuda, &(an_op_spec){.node = &graph.nodes[0]}), "image");
-    an_test_ok(r->api->op_create(&r->op, r->cuda, &(an_op_spec){.node = &graph.nodes[1], .inputs = {source}}), "op");
+    an_test_ok(r->api->op_create(&source, r->cuda, &(an_op_spec){.rate_scale = 1, .node = &graph.nodes[0]}), "image");
+    an_test_ok(
+        r->api->op_create(&r->op, r->cuda, &(an_op_spec){.rate_scale = 1, .node = &graph.nodes[1], .inputs = {source}}),
+        "op");
     an_test_ok(r->api->finish(r->cuda), "finish");
     int shape[] = {c->o, c->i, c->window, c->window};
     const an_form *form = formed ? &c->form : NULL;
@@ -220,10 +222,10 @@ static void check_updates(const form_case *c, an_precision precision)
         gradient_give(&formed, c, 100 + step, true);
         gradient_give(&plain, c, 100 + step, false);
         if (step % 2)
-            an_test_ok(formed.api->update(formed.op, &sgd), "update");
+            an_test_ok(formed.api->update(formed.op, &sgd, 1), "update");
         else
-            an_test_ok(formed.api->update_all(formed.cuda, &sgd), "update");
-        an_test_ok(plain.api->update(plain.op, &sgd), "update");
+            an_test_ok(formed.api->update_all(formed.cuda, &sgd, 1), "update");
+        an_test_ok(plain.api->update(plain.op, &sgd, 1), "update");
         check_copy(&formed, c);
     }
     check_same(&formed, &plain, c);

@@ -82,7 +82,7 @@ static void update_each(an_exec *exec)
 {
     for (int i = 0; i < exec->graph.count; i++)
         if (exec->graph.nodes[i].has_weights)
-            an_test_ok(exec->api->update(exec->ops[i], &sgd), exec->graph.nodes[i].name);
+            an_test_ok(exec->api->update(exec->ops[i], &sgd, 1), exec->graph.nodes[i].name);
     for (int i = 0; i < exec->device_count; i++)
         an_test_ok(exec->api->synchronize(exec->devices[i]), "synchronize");
 }

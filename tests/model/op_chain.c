@@ -91,7 +91,7 @@ static void chain_make(chain *c, const an_test_target *t, int side, int groups)
     graph_make(c, side, groups);
     an_test_ok(c->api->open(&c->backend, &options), "open");
     for (int i = 0; i < COUNT; i++) {
-        an_op_spec spec = {.node = &c->graph.nodes[i], .input_gradient = i > SOURCE};
+        an_op_spec spec = {.rate_scale = 1, .node = &c->graph.nodes[i], .input_gradient = i > SOURCE};
         spec.inputs[0] = i ? c->ops[i - 1] : NULL;
         an_test_ok(c->api->op_create(&c->ops[i], c->backend, &spec), c->graph.nodes[i].name);
     }

@@ -75,11 +75,14 @@ void an_test_rig_make(an_test_rig *r, const an_test_target *t, const an_test_cas
     r->api = api;
     r->batch = c->n;
     an_test_ok(api->open(&r->backend, &options), c->name);
-    an_test_ok(api->op_create(&r->source, r->backend, &(an_op_spec){.node = &r->graph.nodes[0]}), c->name);
+    an_test_ok(api->op_create(&r->source, r->backend, &(an_op_spec){.rate_scale = 1, .node = &r->graph.nodes[0]}),
+               c->name);
     if (c->source != FROM_IMAGE)
-        an_test_ok(api->op_create(&r->source, r->backend, &(an_op_spec){.node = r->source_node, .inputs = {r->source}}),
+        an_test_ok(api->op_create(&r->source, r->backend,
+                                  &(an_op_spec){.rate_scale = 1, .node = r->source_node, .inputs = {r->source}}),
                    c->name);
-    an_op_spec spec = {.node = r->node, .inputs = {r->source}, .input_gradient = !c->first, .accumulate = accumulate};
+    an_op_spec spec = {
+        .rate_scale = 1, .node = r->node, .inputs = {r->source}, .input_gradient = !c->first, .accumulate = accumulate};
     an_test_ok(api->op_create(&r->op, r->backend, &spec), c->name);
     an_test_ok(api->finish(r->backend), c->name);
 }

@@ -114,7 +114,7 @@ static int ops_try(const an_graph *graph, an_precision precision, int number)
     allocations_left = number;
     for (int i = 0; i < graph->count && !rc; i++) {
         const an_node *node = &graph->nodes[i];
-        an_op_spec spec = {.node = node, .input_gradient = i > 1, .accumulate = true};
+        an_op_spec spec = {.rate_scale = 1, .node = node, .input_gradient = i > 1, .accumulate = true};
         for (int k = 0; k < node->input_count; k++)
             spec.inputs[k] = ops[node->inputs[k]];
         rc = an_backend_cpu.op_create(&ops[i], backend, &spec);

@@ -276,7 +276,7 @@ static void test_lowering_to_two_devices(void **state)
     int images = 0, joins = 0, collects = 0;
     an_small_net(&graph, AN_ACTIVATION_RELU);
     an_test_ok(an_graph_lower(&graph, 2, &lowered), "lower");
-    an_graph_flow(&lowered, flow);
+    an_graph_flow(&lowered, NULL, flow);
     for (int i = 0; i < lowered.count; i++) {
         const an_node *node = &lowered.nodes[i];
         images += node->kind == AN_OP_INPUT;

@@ -181,7 +181,7 @@ static void check_update(an_test_rig *r, bool bias, size_t count, const an_sgd *
     an_test_ok(r->api->parameter_set(r->op, bias, AN_PARAMETER_VALUE, w), "value");
     an_test_ok(r->api->parameter_set(r->op, bias, AN_PARAMETER_MOMENTUM, v), "momentum");
     an_test_ok(r->api->parameter_set(r->op, bias, AN_PARAMETER_GRADIENT, g), "gradient");
-    an_test_ok(r->api->update(r->op, sgd), "update");
+    an_test_ok(r->api->update(r->op, sgd, 1), "update");
     for (size_t i = 0; i < count; i++) {
         velocity[i] = sgd->momentum * v[i] - decay * rate * w[i] - rate * g[i];
         value[i] += velocity[i];
@@ -378,7 +378,8 @@ static void check_join(const an_test_target *t, int first, int second, int side)
     assert_int_equal(an_graph_add(&graph, &join), 3);
     an_test_ok(api->open(&backend, &options), "open");
     for (int i = 0; i < 5; i++) { /* two joins of the same sources */
-        an_op_spec spec = {.node = &graph.nodes[i < 3 ? i : 3], .inputs = {i < 3 ? ops[0] : ops[1], ops[2]}};
+        an_op_spec spec = {
+            .rate_scale = 1, .node = &graph.nodes[i < 3 ? i : 3], .inputs = {i < 3 ? ops[0] : ops[1], ops[2]}};
         an_test_ok(api->op_create(&ops[i], backend, &spec), "create");
     }
     an_test_ok(api->finish(backend), "finish");
@@ -461,7 +462,7 @@ static int graph_try(const an_test_target *t, const an_graph *graph)
     int rc = AN_OK;
     an_test_ok(t->api->open(&backend, &options), "open");
     for (int i = 0; i < graph->count && !rc; i++) {
-        an_op_spec spec = {.node = &graph->nodes[i], .input_gradient = i > 1};
+        an_op_spec spec = {.rate_scale = 1, .node = &graph->nodes[i], .input_gradient = i > 1};
         if (i)
             spec.inputs[0] = ops[i - 1];
         rc = t->api->op_create(&ops[i], backend, &spec);

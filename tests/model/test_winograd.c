@@ -262,7 +262,7 @@ static void test_changed_weights_are_seen(void **state)
     passes_run(&p, &r);
     assert_memory_not_equal(p.y, q.y, p.outputs * sizeof *p.y);
     an_test_ok(r.api->parameter_set(r.op, false, AN_PARAMETER_GRADIENT, p.weight), "gradient");
-    an_test_ok(r.api->update(r.op, &sgd), "update"); /* to zeros again */
+    an_test_ok(r.api->update(r.op, &sgd, 1), "update"); /* to zeros again */
     passes_run(&p, &r);
     for (size_t i = 0; i < p.outputs; i++)
         q.y[i] = rounded(p.bias[i / 169 % p.channels]);

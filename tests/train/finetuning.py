@@ -81,6 +81,8 @@ class Finetuning(Place):
             refuse(f"--fresh: '{name.rpartition(',')[2]}' is no layer with weights of this network: conv1, conv2, conv3, fc10", "--weights", self.export,
                    "--fresh", name)
         refuse("--fresh names every layer: that leaves nothing of --weights", "--weights", self.export, "--fresh", "conv1,conv2,conv3,fc10")
+        refuse("--fresh and --freeze both name 'fc10': its random numbers would never learn", "--weights", self.export, "--fresh", "fc10",
+               "--freeze", "conv1,fc10")
         refuse("tensor 'fc10.weight' is 3x1024, this network wants 4x1600: made with other classes, crop or options; --fresh fc10 lets what does "
                "not fit", "--weights", self.export, "--crop", 40)
         refuse(f"'{self.export}' fits no layer of this network, beginning with 'conv1.weight'", "--weights", self.export, "--network", "alexnet", "--crop", 36,
@@ -115,12 +117,30 @@ class Finetuning(Place):
         self.assertEqual(self.told("warning", "--weights", bare, "--fresh", "fc10", "--input-scale", "unit"), [])
         self.assertIn("give --input-scale paper", self.call(*self.train(*weights, "--input-scale", "unit", "--find-lr", 3)).stderr)
 
+    def test_averages_are_taken_where_a_training_kept_them(self):
+        run = self.root / "averaged"
+        self.must("an-train", "--recipe", self.recipe, "--run", run, "--steps", 4, "--ema", "0.9", self.data)
+        kept = load(run / "checkpoints" / "step-000000004.safetensors")
+        begun = self.started("of-averages", "--weights", run, "--fresh", "fc10")
+        self.assertEqual(begun["conv1.weight"], numbers(*kept["average.conv1.weight"]))
+        self.assertNotEqual(kept["average.conv1.weight"], kept["conv1.weight"])
+
+    def test_frozen_layers_stay_the_files(self):
+        run = self.root / "frozen"
+        self.must("an-train", "--recipe", self.recipe, "--run", run, "--steps", 3, "--weights", self.export, "--fresh", "fc10", "--freeze",
+                  "conv1,conv2", self.four)
+        after = load(run / "checkpoints" / "step-000000003.safetensors")
+        for name in ("conv1.weight", "conv1.bias", "conv2.weight", "conv2.bias"):
+            self.assertEqual(after[name], self.tensors[name])
+        self.assertNotEqual(after["conv3.weight"], self.tensors["conv3.weight"])
+
     def test_resumed_runs_are_those_that_were_never_stopped(self):
-        straight, stopped = self.root / "straight", self.root / "stopped"
-        command = lambda run, steps: ("an-train", "--recipe", self.recipe, "--weights", self.export, "--fresh", "fc10", "--epochs", 4, "--run", run,
+        straight, stopped, weights = self.root / "straight", self.root / "stopped", save(self.root / "begin.safetensors", self.tensors)
+        command = lambda run, steps: ("an-train", "--recipe", self.recipe, "--weights", weights, "--fresh", "fc10", "--epochs", 4, "--run", run,
                                       "--resume", "auto", "--steps", steps, self.four, self.four)
         self.must(*command(straight, 7))
         self.must(*command(stopped, 4))
+        weights.unlink()  # only the beginning needs it
         self.assertNotIn("random numbers", self.must(*command(stopped, 7)))
         last = "checkpoints/step-000000007.safetensors"
         self.assertEqual(load(straight / last), load(stopped / last))

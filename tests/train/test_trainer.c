@@ -5,13 +5,19 @@
 
 #include <cmocka.h>
 
+#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/error.h"
+#include "store/dataset/dataset.h"
 #include "tests/train/trainer_support.h"
+#include "train/loop/evaluate.h"
 #include "train/setup/session.h"
+#include "train/state/safetensors.h"
+#include "train/trained/trained.h"
 
 static void test_stopped_anywhere_and_resumed(void **state)
 {
@@ -88,6 +94,22 @@ static void use_warmup(an_train_config *config)
     config->warmup_epochs = 1.7;
 }
 
+/* Every way to update. A layer learns slowly, so nothing follows from the averages alone. */
+static void use_all_of_sgd(an_train_config *config)
+{
+    config->nesterov = true;
+    config->clip = 0.5;
+    config->ema = 0.75;
+    config->freeze = "conv1";
+    config->layer_rates = "conv2=0.5,fc10=2";
+}
+
+static void use_all_of_sgd_on_two_devices(an_train_config *config)
+{
+    use_all_of_sgd(config);
+    use_two_devices(config);
+}
+
 static void test_resumed_in_bf16(void **state)
 {
     (void)state;
@@ -116,6 +138,89 @@ static void test_resumed_with_warmup(void **state)
 {
     (void)state;
     resume_equals(use_warmup);
+}
+
+static void test_resumed_with_all_of_sgd(void **state)
+{
+    (void)state;
+    resume_equals(use_all_of_sgd);
+    resume_equals(use_all_of_sgd_on_two_devices);
+}
+
+/* The averages of a checkpoint, or its weights, are other values than those of exec's parameters; or the same. */
+static void assert_holds(const char *path, const char *prefix, an_exec *exec, bool same)
+{
+    an_safetensors *file;
+    assert_int_equal(an_safetensors_open(&file, path), AN_OK);
+    for (int i = 0; i < an_exec_parameter_count(exec); i++) {
+        const an_parameter *p = an_exec_parameter(exec, i);
+        char name[64];
+        float *held = calloc(p->size, sizeof(*held)), *values = calloc(p->size, sizeof(*values));
+        snprintf(name, sizeof(name), "%s%s", prefix, p->name);
+        const an_safetensor *tensor = an_safetensors_find(file, name);
+        assert_non_null(tensor);
+        assert_int_equal(an_safetensors_read(file, tensor, held), AN_OK);
+        assert_int_equal(an_exec_parameter_get(exec, i, AN_PARAMETER_VALUE, values), AN_OK);
+        assert_int_equal(memcmp(held, values, p->size * sizeof(*held)) == 0, same);
+        free(held);
+        free(values);
+    }
+    an_safetensors_free(file);
+}
+
+/* With averages, these are what validation judges, what a trained network is, and what a new run begins with. */
+static void test_averages_are_what_is_judged(void **state)
+{
+    (void)state;
+    an_train_config config;
+    an_trained trained;
+    an_exec *exec;
+    an_evaluation seen;
+    an_dataset *set;
+    listener l = {0};
+    const char *run = fixture_path(&files, "averages");
+    config_for(&config, run);
+    config.ema = 0.9;
+    assert_int_equal(train(&config, &l), AN_OK);
+    assert_int_equal(an_trained_open(&trained, NULL, last_of(run)), AN_OK);
+    assert_int_equal(an_trained_exec(&trained, "cpu", 4, 1, NULL, &exec), AN_OK);
+    assert_holds(last_of(run), "average.", exec, true);
+    assert_holds(last_of(run), "", exec, false);
+    assert_int_equal(an_dataset_open(&set, validation), AN_OK);
+    an_train_view_options view = {
+        .dataset = set, .input = &trained.input, .crop = config.crop, .batch = 4, .threads = 1};
+    assert_int_equal(an_evaluate_centre(exec, &view, NULL, &seen), AN_OK);
+    assert_true(fabs(seen.loss - l.validation_loss) < 1e-6 * seen.loss);
+    an_dataset_free(set);
+    an_exec_free(exec);
+    an_trained_close(&trained);
+    fixture_remove(run);
+}
+
+static int refuse_layers(const char *freeze, const char *rates, const char *part)
+{
+    an_train_config config;
+    listener l = {0};
+    config_for(&config, NULL);
+    config.freeze = freeze;
+    config.layer_rates = rates;
+    int rc = train(&config, &l);
+    if (!strstr(an_error_message(), part))
+        fail_msg("'%s' does not say '%s'", an_error_message(), part);
+    return rc;
+}
+
+static void test_layers_that_there_are_not(void **state)
+{
+    (void)state;
+    const char *there_are = "no layer 'conv9' that learns: there are conv1, conv2, conv3, fc10";
+    assert_int_equal(refuse_layers("conv1,conv9", "none", there_are), AN_EINVAL);
+    assert_int_equal(refuse_layers("none", "conv9=2", there_are), AN_EINVAL);
+    assert_int_equal(refuse_layers("pool1", "none", "no layer 'pool1'"), AN_EINVAL);
+    assert_int_equal(refuse_layers("none", "conv1=-1", "'conv1=-1' is not LAYER=FACTOR"), AN_EINVAL);
+    assert_int_equal(refuse_layers("none", "conv1", "'conv1' is not LAYER=FACTOR"), AN_EINVAL);
+    assert_int_equal(refuse_layers("none", "conv1=2x", "'conv1=2x' is not LAYER=FACTOR"), AN_EINVAL);
+    assert_int_equal(refuse_layers("conv1,conv2,conv3,fc10", "none", "leave no layer that learns"), AN_EINVAL);
 }
 
 static void test_exploding_loss_stops_at_once(void **state)
@@ -193,8 +298,9 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_stopped_anywhere_and_resumed), cmocka_unit_test(test_resumed_on_two_devices),
         cmocka_unit_test(test_resumed_with_many_threads),    cmocka_unit_test(test_resumed_with_plateau),
-        cmocka_unit_test(test_resumed_with_warmup),          cmocka_unit_test(test_exploding_loss_stops_at_once),
-        cmocka_unit_test(test_learns_a_few_images_by_heart),
+        cmocka_unit_test(test_resumed_with_warmup),          cmocka_unit_test(test_resumed_with_all_of_sgd),
+        cmocka_unit_test(test_averages_are_what_is_judged),  cmocka_unit_test(test_layers_that_there_are_not),
+        cmocka_unit_test(test_exploding_loss_stops_at_once), cmocka_unit_test(test_learns_a_few_images_by_heart),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <math.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -100,8 +101,12 @@ static void listen(void *context, const an_train_event *event)
         l->held = event->held;
         l->seconds = event->seconds;
     }
-    if (event->kind == AN_EVENT_VALIDATION)
+    if (event->kind == AN_EVENT_VALIDATION) {
         l->top1 = event->top1;
+        l->validation_loss = event->loss;
+    }
+    if (event->kind == AN_EVENT_TRAIN)
+        l->gradient_norm = event->gradient_norm;
     if (event->kind == AN_EVENT_WARNING && ++l->warnings == 1)
         snprintf(l->warning, sizeof(l->warning), "%s", event->text);
     if (event->kind == AN_EVENT_NOTE) {
@@ -206,6 +211,7 @@ int set_up(void **state)
     assert_int_equal(l.steps, STEPS_PER_EPOCH * EPOCHS);
     assert_int_equal(l.validations, EPOCHS);
     assert_int_equal(l.saves, EPOCHS);
+    assert_true(l.gradient_norm > 0 && isfinite(l.gradient_norm));
     return 0;
 }
 

@@ -46,7 +46,7 @@ typedef struct {
     double held, seconds; /* of the first checkpoint */
     char warning[1200];   /* the first one */
     char note[400];       /* the last one */
-    double top1;
+    double top1, validation_loss, gradient_norm;
 } listener;
 
 /* A configuration that keeps every checkpoint in run, which may be NULL. */

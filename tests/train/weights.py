@@ -116,6 +116,12 @@ class Weights(Place):
         large["fc10.weight"] = ([3, 64 * 5 * 5], bytes(3 * 64 * 5 * 5 * 4))
         large = save(self.root / "large.safetensors", large)
         self.fails(2, f"'{large}' is for crops of 41 pixels, but its mean image has only 40", *evaluate("--weights", large, "--recipe", other))
+        misshapen = dict(load(self.export))
+        misshapen["conv2.weight"] = ([32, 32, 25], misshapen["conv2.weight"][1])
+        misshapen = save(self.root / "misshapen.safetensors", misshapen)
+        result = self.call(*evaluate("--weights", misshapen, "--recipe", self.recipe))
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("tensor 'conv2.weight' is 32x32x25, this network wants 32x32x5x5: made with other classes, crop or options\n", result.stderr)
         other.write_text("crops = 67\n")
         self.fails(2, "line 1", *evaluate("--weights", self.alone, "--recipe", other))
         two = self.root / "two.data"

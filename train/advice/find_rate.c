@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/program/stop.h"
+#include "train/setup/network.h"
 
 double an_find_rate_at(int step, int steps)
 {
@@ -57,11 +58,8 @@ static int one_step(an_session *s, an_loader *loader, int number, double rate, d
     if (rc)
         return rc;
     *loss = result.loss;
-    return an_exec_update(s->exec, &(an_sgd){.rate = rate,
-                                             .momentum = s->config->momentum,
-                                             .decay = s->config->decay,
-                                             .bias_rate_scale = s->config->bias_rate,
-                                             .bias_decay = s->config->bias_decay});
+    an_sgd sgd = an_network_sgd(s->config, rate);
+    return an_exec_update(s->exec, &sgd);
 }
 
 int an_find_rate(an_session *s, int steps, an_rate_point *points, int *count, an_rate_choice *choice)

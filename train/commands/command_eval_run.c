@@ -7,7 +7,7 @@
 #include "train/commands/report.h"
 #include "train/loop/ensemble.h"
 #include "train/setup/decoding.h"
-#include "train/setup/trained.h"
+#include "train/trained/trained.h"
 
 /* What is kept of the images as they are evaluated. */
 typedef struct {

@@ -4,7 +4,7 @@
 #include "base/program/print.h"
 #include "base/program/stop.h"
 #include "train/commands/commands.h"
-#include "train/setup/trained.h"
+#include "train/trained/trained.h"
 
 typedef struct {
     const char *run, *weights;

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/program/stop.h"
 #include "train/loop/evaluate.h"
+#include "train/setup/network.h"
 
 /* DESIGN: state.step alone says where a run stands. Order, crops and dropout masks are functions of it (the loader
  * takes epoch and step within the epoch, exec takes the step), so a checkpoint after any step holds everything that the
@@ -40,11 +41,7 @@ static int train_batch(an_trainer *t, const an_batch *batch)
         return an_train_name_damaged(t->session.exec, t->session.data.training, batch, rc);
     if (rc == AN_ECORRUPT)
         return an_trainer_name_last_good(t, rc);
-    an_sgd sgd = {.rate = an_schedule_rate(&t->schedule, &t->state.schedule, t->state.step),
-                  .momentum = t->config->momentum,
-                  .decay = t->config->decay,
-                  .bias_rate_scale = t->config->bias_rate,
-                  .bias_decay = t->config->bias_decay};
+    an_sgd sgd = an_network_sgd(t->config, an_schedule_rate(&t->schedule, &t->state.schedule, t->state.step));
     if (!rc)
         rc = an_exec_update(t->session.exec, &sgd);
     if (rc)

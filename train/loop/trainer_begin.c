@@ -159,12 +159,15 @@ static int adopt_last(an_trainer *t, const an_checkpoint *c)
 }
 
 /* Fresh weights, or those of the checkpoint that --resume means; c NULL: none. What is measured for --decode auto
- * clears the momentum, so it comes before a checkpoint brings its own, with fresh weights. */
+ * clears the momentum, so it comes before a checkpoint brings its own, with random weights: the file of --weights may
+ * be gone. */
 static int begin(an_trainer *t, an_checkpoint *c)
 {
     int rc = AN_OK;
-    if (!c || an_session_measures_decoding(&t->session))
+    if (!c)
         rc = an_session_start_weights(&t->session);
+    else if (an_session_measures_decoding(&t->session))
+        rc = an_session_start_random(&t->session);
     if (!rc)
         rc = an_session_choose_decoding(&t->session, c ? an_checkpoint_state(c)->step : 0);
     if (!rc && c)

@@ -91,8 +91,12 @@ static int tell_starvation(an_trainer *t, double seconds, double waited)
 int an_trainer_tell_window(an_trainer *t)
 {
     const an_trainer_window *w = &t->window;
+    double norm;
     if (w->steps == 0)
         return AN_OK;
+    int rc = an_exec_gradient_norm(t->session.exec, &norm); /* before the time: it may wait for the last step */
+    if (rc)
+        return rc;
     double seconds = an_clock_seconds_since(w->start_ns), waited = (double)w->wait_ns * 1e-9;
     double images = (double)w->images;
     an_train_event event = {.kind = AN_EVENT_TRAIN,
@@ -100,6 +104,7 @@ int an_trainer_tell_window(an_trainer *t)
                             .top1 = (double)w->top1 / images,
                             .top5 = (double)w->top5 / images,
                             .rate = an_schedule_rate(&t->schedule, &t->state.schedule, t->state.step - 1),
+                            .gradient_norm = norm,
                             .images_per_second = images / seconds,
                             .wait = waited / seconds};
     an_pace_steps(&t->pace, w->steps, seconds);
@@ -108,7 +113,7 @@ int an_trainer_tell_window(an_trainer *t)
     t->summary.loss = event.loss;
     t->summary.training_seconds += seconds;
     t->summary.processor_seconds += (double)(an_clock_process_ns() - w->processors_ns) * 1e-9;
-    int rc = an_trainer_tell(t, &event);
+    rc = an_trainer_tell(t, &event);
     if (!rc)
         rc = tell_starvation(t, seconds, waited);
     window_begin(t);

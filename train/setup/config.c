@@ -63,6 +63,9 @@ int an_train_config_check(const an_train_config *config)
                         config->fresh);
     if (config->rate == 0)
         return an_error(AN_EINVAL, "--rate 0 learns nothing: give a rate above 0, such as 0.01");
+    if (config->nesterov && config->momentum == 0)
+        return an_error(AN_EINVAL,
+                        "--nesterov changes nothing with --momentum 0: give a momentum above 0, such as 0.9");
     if (config->overfit && config->overfit < config->batch)
         return an_error(AN_EINVAL, "--batch %d is more than the %d images of --overfit: use --batch %d or less",
                         config->batch, config->overfit, config->overfit);

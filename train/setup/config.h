@@ -36,7 +36,9 @@ typedef struct {
     int batch, crop;
     int last; /* an_last_kind, or AN_TRAIN_LAST_AUTO */
     uint64_t seed;
-    double rate, momentum, decay, bias_rate, bias_decay;
+    double rate, momentum, decay, bias_rate, bias_decay, clip, ema;
+    bool nesterov;
+    const char *freeze, *layer_rates; /* layer_rates.h */
     int schedule;
     const char *rate_epochs;
     double rate_divisor, power, warmup_epochs;

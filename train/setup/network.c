@@ -134,3 +134,15 @@ an_exec_options an_network_exec_options(const an_train_config *config, const cha
                              .precision = (an_precision)config->precision,
                              .direct = config->kernels != 0};
 }
+
+an_sgd an_network_sgd(const an_train_config *config, double rate)
+{
+    return (an_sgd){.rate = rate,
+                    .momentum = config->momentum,
+                    .decay = config->decay,
+                    .bias_rate_scale = config->bias_rate,
+                    .bias_decay = config->bias_decay,
+                    .nesterov = config->nesterov,
+                    .clip = config->clip,
+                    .average = config->ema};
+}

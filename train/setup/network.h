@@ -17,4 +17,7 @@ int an_network_idle_options(const an_train_config *config, an_buffer *out);
 an_exec_options an_network_exec_options(const an_train_config *config, const char *devices, int threads, int batch,
                                         bool training);
 
+/* How its parameters are updated at a rate. */
+an_sgd an_network_sgd(const an_train_config *config, double rate);
+
 #endif

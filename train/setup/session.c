@@ -9,6 +9,7 @@
 #include "base/program/log.h"
 #include "base/program/progress.h"
 #include "model/nets/nets.h"
+#include "train/setup/layer_rates.h"
 #include "train/setup/network.h"
 #include "train/state/checkpoint.h"
 #include "train/state/engines.h"
@@ -140,8 +141,15 @@ static int open_exec(an_session *s)
     int rc = an_network_build(s->config, s->data.classes, &s->graph);
     if (rc)
         return rc;
+    an_layer_rates rates;
+    rc = an_layer_rates_make(&rates, s->config, &s->graph);
+    if (rc)
+        return rc;
+    s->learning = an_layer_rates_learning(&rates, &s->graph);
     an_exec_options options =
         an_network_exec_options(s->config, s->config->devices, s->compute_threads, s->config->batch, true);
+    options.rate_scales = rates.scales;
+    options.averages = s->config->ema > 0;
     an_conversion conversion = an_train_conversion(&s->data.input);
     options.conversion = &conversion;
     options.choices = &s->choices;
@@ -240,6 +248,9 @@ int an_session_describe(const an_session *s, an_buffer *out)
         rc = an_buffer_printf(out, "network     %s at %d px, %" PRIu64 " parameters, %.2f GFLOP an image forward\n",
                               an_net_at(s->config->network)->title, s->config->crop, an_graph_parameters(&s->graph),
                               an_graph_flop(&s->graph) * 1e-9);
+    if (!rc && s->learning < an_graph_parameters(&s->graph))
+        rc = an_buffer_printf(out, "            %" PRIu64 " of the parameters learn, the others are frozen\n",
+                              s->learning);
     if (!rc)
         rc = an_buffer_printf(out, "machine     %s; %d compute and %d loader threads; %.0f MB for the network\n",
                               an_cpu_describe(), s->compute_threads, s->loader_threads,

@@ -25,6 +25,7 @@ typedef struct {
     an_epochs epochs;
     uint64_t total_steps; /* that this run makes: as many as --steps allows of all_steps */
     uint64_t all_steps;   /* of all --epochs, which the schedule stretches over */
+    uint64_t learning;    /* parameters that are not frozen */
 } an_session;
 
 /* validations: sets to validate on, NULL-terminated; NULL: none. config must outlive the session. AN_EIO where the
@@ -41,6 +42,8 @@ void an_session_count_steps(an_session *session);
  * images are prepared is not taken from there: that follows from the training set and the recipe, as in every run.
  * Where the two differ so much that the weights are of no use, doubts says so. */
 int an_session_start_weights(an_session *session);
+/* Set the parameters to random numbers, whatever --weights says: for measurements, before a checkpoint sets them. */
+int an_session_start_random(an_session *session);
 
 /* Whether the next function measures, and does not only return. */
 bool an_session_measures_decoding(const an_session *session);

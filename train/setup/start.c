@@ -54,6 +54,9 @@ static int check_fresh(const an_session *s)
     bool all = true;
     while (an_names_next(&rest, &name, &length)) {
         int rc = check_name(s->exec, name, length);
+        if (!rc && s->config->freeze && an_names_hold(s->config->freeze, name, length))
+            rc = an_error(AN_EINVAL, "--fresh and --freeze both name '%.*s': its random numbers would never learn",
+                          (int)length, name);
         if (rc)
             return rc;
     }
@@ -154,19 +157,24 @@ static int load(an_session *s, an_weights *w)
 {
     int rc = s->config->fresh ? check_fresh(s) : AN_OK;
     if (!rc && s->config->fresh)
-        rc = an_init_parameters(s->exec, (an_init_kind)s->config->init, s->config->seed);
+        rc = an_session_start_random(s);
     if (!rc)
-        rc = an_weights_load(w, s->exec, s->config->fresh);
+        rc = an_weights_load(w, s->exec, s->config->fresh ? s->config->fresh : "");
     if (!rc)
         rc = compare_input(s, w);
     return rc ? rc : describe(s, w);
+}
+
+int an_session_start_random(an_session *s)
+{
+    return an_init_parameters(s->exec, (an_init_kind)s->config->init, s->config->seed);
 }
 
 int an_session_start_weights(an_session *s)
 {
     an_weights *weights = NULL;
     if (!s->config->weights)
-        return an_init_parameters(s->exec, (an_init_kind)s->config->init, s->config->seed);
+        return an_session_start_random(s);
     s->origin.size = s->doubts.size = 0;
     int rc = an_weights_open(&weights, s->config->weights);
     if (!rc)

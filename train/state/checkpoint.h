@@ -1,6 +1,7 @@
 /* A checkpoint: one safetensors file that holds everything a run needs to go on from a step.
  *
- * Tensors: every parameter under its name ("conv1.weight") and its momentum ("momentum.conv1.weight"); the mean that is
+ * Tensors: every parameter under its name ("conv1.weight"), its momentum ("momentum.conv1.weight") and, where the run
+ * keeps them, its average ("average.conv1.weight"); the mean that is
  * subtracted from an image ("input.mean_image", side x side x 3, 0..255) and the number by which the difference is then
  * multiplied ("input.scale"). Weights are of use only together with these two. The metadata is listed in
  * docs/training.md. An export of weights is the same file without momentum.
@@ -49,7 +50,7 @@ typedef struct {
 typedef struct {
     an_exec *exec;
     const an_snapshot *snapshot; /* of exec and waited for: the values that it holds; NULL: those that exec has now */
-    bool momentum;               /* save it as well */
+    bool momentum;               /* save it as well, and averages if exec keeps them */
 } an_checkpoint_parameters;
 
 /* Point *out to the values of one of them, in room (space for an_parameter.size floats) or in the snapshot. */
@@ -74,9 +75,10 @@ const an_train_state *an_checkpoint_state(const an_checkpoint *checkpoint);
 const an_train_identity *an_checkpoint_identity(const an_checkpoint *checkpoint); /* its strings live as long */
 int an_checkpoint_input(an_checkpoint *checkpoint, an_train_input *out);          /* caller frees out->mean_image */
 
-/* Set exec's parameters, and their momentum if wanted. Each must be there with its exact shape: AN_EINVAL names the
- * first that is not, and an export has no momentum. AN_ECORRUPT names the first that is not finite. Other tensors of
- * the file are ignored. */
+/* Set exec's parameters. momentum: to go on with training, so their momentum as well, and their averages if exec keeps
+ * them. Otherwise the parameters are set to their averages, if the file holds these. Each must be there with its exact
+ * shape: AN_EINVAL names the first that is not, or that an export has no momentum. AN_ECORRUPT names the first that is
+ * not finite. Other tensors of the file are ignored. */
 int an_checkpoint_restore(an_checkpoint *checkpoint, an_exec *exec, bool momentum);
 
 #endif

@@ -8,7 +8,6 @@
 
 #define AN_CHECKPOINT_FORMAT "an-checkpoint"
 #define AN_CHECKPOINT_VERSION "1"
-#define AN_CHECKPOINT_MOMENTUM "momentum."
 
 struct an_checkpoint {
     char *path;
@@ -29,10 +28,15 @@ typedef struct {
     an_safetensors *file;
     const char *path;
     an_exec *exec;
-    bool momentum;
-    const char *passed; /* names of layers, with commas between, whose parameters stay as they are; NULL: none */
+    an_parameter_kind from; /* what becomes its values: the file's values, or their averages */
+    bool momentum;          /* set it as well, and the averages if exec keeps them */
+    const char *passed;     /* names of layers, with commas between, whose parameters stay as they are; NULL: none */
 } an_checkpoint_load;
 
+/* AVERAGE if the file holds averages of the parameters, else VALUE. */
+an_parameter_kind an_checkpoint_best_kind(const an_safetensors *file, const an_exec *exec);
+/* The tensor that becomes the parameter's values; NULL: there is none. */
+const an_safetensor *an_checkpoint_tensor(const an_checkpoint_load *load, const an_parameter *parameter);
 int an_checkpoint_load_all(const an_checkpoint_load *load);
 
 /* Whether the parameter belongs to a layer that is passed over. */
@@ -49,7 +53,7 @@ bool an_checkpoint_is_ours(const an_safetensors *file);
  * it holds one alone; AN_ECORRUPT if they are misshapen or of no use. The caller frees out->mean_image. */
 int an_checkpoint_read_input(an_safetensors *file, const char *path, an_train_input *out);
 
-/* Describe a parameter. prefix comes before its name: "" or AN_CHECKPOINT_MOMENTUM. */
-void an_checkpoint_name(an_named_tensor *out, const char *prefix, const an_parameter *parameter);
+/* Describe a parameter, its momentum or its average. */
+void an_checkpoint_name(an_named_tensor *out, an_parameter_kind kind, const an_parameter *parameter);
 
 #endif

@@ -8,9 +8,11 @@
 #include "base/error.h"
 #include "train/state/text.h"
 
-void an_checkpoint_name(an_named_tensor *n, const char *prefix, const an_parameter *p)
+void an_checkpoint_name(an_named_tensor *n, an_parameter_kind kind, const an_parameter *p)
 {
-    snprintf(n->name, sizeof(n->name), "%s%s", prefix, p->name);
+    static const char *const prefixes[] = {
+        [AN_PARAMETER_VALUE] = "", [AN_PARAMETER_MOMENTUM] = "momentum.", [AN_PARAMETER_AVERAGE] = "average."};
+    snprintf(n->name, sizeof(n->name), "%s%s", prefixes[kind], p->name);
     n->tensor = (an_safetensor){.name = n->name, .rank = p->rank};
     for (int i = 0; i < p->rank; i++)
         n->tensor.shape[i] = (uint64_t)p->shape[i];
@@ -107,7 +109,7 @@ static int make_metadata(metadata *m, const an_train_state *state, const an_trai
 typedef struct {
     const an_checkpoint_parameters *from;
     const an_train_input *input;
-    size_t parameters, values; /* tensors of parameters, and with their momentum */
+    size_t parameters, values; /* tensors of parameters; of all kinds, in the order of an_parameter_kind */
     bool written;              /* they have all been fetched for the checksum, and are fetched again to be written */
 } origin;
 
@@ -144,10 +146,9 @@ static int fetch_input(origin *o, bool mean, float *room, const float **out)
 static int fetch(void *context, size_t number, float *room, const float **out)
 {
     origin *o = context;
-    if (number < o->parameters)
-        return fetch_parameter(o, (int)number, AN_PARAMETER_VALUE, room, out);
     if (number < o->values)
-        return fetch_parameter(o, (int)(number - o->parameters), AN_PARAMETER_MOMENTUM, room, out);
+        return fetch_parameter(o, (int)(number % o->parameters), (an_parameter_kind)(number / o->parameters), room,
+                               out);
     return fetch_input(o, number == o->values, room, out);
 }
 
@@ -160,7 +161,7 @@ static void name_input(an_safetensor *tensors, uint32_t side)
 static void name_tensors(const origin *o, an_named_tensor *names, an_safetensor *tensors)
 {
     for (size_t i = 0; i < o->values; i++) {
-        an_checkpoint_name(&names[i], i < o->parameters ? "" : AN_CHECKPOINT_MOMENTUM,
+        an_checkpoint_name(&names[i], (an_parameter_kind)(i / o->parameters),
                            an_exec_parameter(o->from->exec, (int)(i % o->parameters)));
         tensors[i] = names[i].tensor;
     }
@@ -185,7 +186,8 @@ int an_checkpoint_save(const char *path, const an_checkpoint_parameters *from, c
                        const an_train_identity *identity, const an_train_input *input)
 {
     size_t parameters = (size_t)an_exec_parameter_count(from->exec);
-    origin o = {from, input, parameters, from->momentum ? 2 * parameters : parameters, false};
+    size_t kinds = !from->momentum ? 1 : an_exec_averages(from->exec) ? 3 : 2;
+    origin o = {from, input, parameters, kinds * parameters, false};
     escaped texts = {NULL, NULL};
     metadata m = {.count = 0};
     int rc = escape(&texts, identity, path);

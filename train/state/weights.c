@@ -99,10 +99,20 @@ int an_weights_ask(const char *path, bool *ours)
     return rc;
 }
 
-const char *an_weights_converted(const an_weights *w, const an_exec *exec)
+static an_checkpoint_load loading(const an_weights *w, an_exec *exec, const char *fresh)
 {
+    return (an_checkpoint_load){.file = w->file,
+                                .path = w->path,
+                                .exec = exec,
+                                .from = an_checkpoint_best_kind(w->file, exec),
+                                .passed = fresh};
+}
+
+const char *an_weights_converted(const an_weights *w, an_exec *exec)
+{
+    const an_checkpoint_load load = loading(w, exec, NULL);
     for (int i = 0; i < an_exec_parameter_count(exec); i++) {
-        const an_safetensor *tensor = an_safetensors_find(w->file, an_exec_parameter(exec, i)->name);
+        const an_safetensor *tensor = an_checkpoint_tensor(&load, an_exec_parameter(exec, i));
         if (tensor && !an_safetensors_is_f32(tensor))
             return tensor->dtype;
     }
@@ -136,7 +146,7 @@ static int find_misfit(const an_checkpoint_load *load, misfit *m)
 {
     for (int i = 0; i < an_exec_parameter_count(load->exec); i++) {
         const an_parameter *p = an_exec_parameter(load->exec, i);
-        const an_safetensor *tensor = an_safetensors_find(load->file, p->name);
+        const an_safetensor *tensor = an_checkpoint_tensor(load, p);
         bool fits = tensor && an_checkpoint_same_shape(tensor, p);
         m->last = p->layer > m->last ? p->layer : m->last;
         m->fitting += fits;
@@ -165,8 +175,8 @@ static bool is_other_classes(const misfit *m)
 static int misfit_error(const an_checkpoint_load *load, const misfit *m)
 {
     const char *layers = (const char *)m->layers.data, *path = load->path;
-    char remedy[256];
-    if (is_other_classes(m))
+    char remedy[256] = "";
+    if (load->passed && is_other_classes(m))
         return an_error(AN_EINVAL,
                         "'%s': %s has %" PRIu64
                         " classes there and %d here: --fresh %s lets it begin with random numbers",
@@ -176,7 +186,8 @@ static int misfit_error(const an_checkpoint_load *load, const misfit *m)
                         "'%s' fits no layer of this network, beginning with '%s': it is another network's, or its "
                         "tensors have other names than an-train export writes",
                         path, m->first->name);
-    snprintf(remedy, sizeof(remedy), "; --fresh %s lets what does not fit begin with random numbers", layers);
+    if (load->passed)
+        snprintf(remedy, sizeof(remedy), "; --fresh %s lets what does not fit begin with random numbers", layers);
     if (m->there)
         return an_checkpoint_shape_error(load, m->there, m->first, remedy);
     return an_error(AN_EINVAL, "'%s': no tensor '%s'%s", path, m->first->name, remedy);
@@ -184,7 +195,7 @@ static int misfit_error(const an_checkpoint_load *load, const misfit *m)
 
 int an_weights_load(an_weights *w, an_exec *exec, const char *fresh)
 {
-    an_checkpoint_load load = {.file = w->file, .path = w->path, .exec = exec, .passed = fresh};
+    const an_checkpoint_load load = loading(w, exec, fresh);
     misfit m = {.first = NULL};
     int rc = find_misfit(&load, &m);
     if (!rc && m.first)

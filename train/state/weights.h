@@ -24,11 +24,12 @@ int an_weights_ask(const char *path, bool *ours);
 
 /* The type of the first of exec's parameters that the file does not hold in float32, and that is converted; NULL: none.
  */
-const char *an_weights_converted(const an_weights *weights, const an_exec *exec);
+const char *an_weights_converted(const an_weights *weights, an_exec *exec);
 
-/* Set exec's parameters but for those of the layers in fresh ("fc7,fc8"; NULL: none), which stay as they are. Nothing
- * is set unless all others are there with their exact shapes: AN_EINVAL says which do not fit, and what to do.
- * AN_ECORRUPT names the first that is not finite. Tensors of no parameter are ignored. */
+/* Set exec's parameters, to the averages that a training kept where the file holds these, but for the layers in fresh
+ * ("fc7,fc8"; "": none), which stay as they are. Nothing is set unless all others are there with their exact shapes:
+ * AN_EINVAL says which do not fit, and that --fresh would let them be. fresh NULL: none, and a program that has no such
+ * option. AN_ECORRUPT names the first that is not finite. Tensors of no parameter are ignored. */
 int an_weights_load(an_weights *weights, an_exec *exec, const char *fresh);
 
 /* How images were prepared for it. AN_END if the file does not tell. The caller frees out->mean_image. */

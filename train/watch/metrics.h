@@ -33,6 +33,7 @@ typedef struct {
     double epoch;            /* epochs done, with fraction */
     double loss, top1, top5; /* shares 0..1 */
     double rate;
+    double gradient_norm; /* train: of the last step, before clipping; negative or not a number: not known */
     double images_per_second;
     double device_idle; /* share of the time, by the devices' own clocks, that they had no work; negative: no clock */
     double device_copy; /* the part of device_idle in which images were being copied to them */

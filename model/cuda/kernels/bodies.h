@@ -24,6 +24,7 @@
 #include "model/cuda/kernels/peaks.h"
 #include "model/cuda/kernels/peaks_back.h"
 #include "model/cuda/kernels/pool.h"
+#include "model/cuda/kernels/sgd.h"
 #include "model/cuda/kernels/slope.h"
 
 AN_BODY void an_body_activate(const an_activate_args *a, uint64_t i)
@@ -134,33 +135,6 @@ AN_BODY void an_body_window(const an_window_args *a, uint64_t i)
     uint64_t from = row * (uint64_t)a->from_channels + (uint64_t)a->from_offset + channel;
     uint64_t to = row * (uint64_t)a->to_channels + (uint64_t)a->to_offset + channel;
     an_put(a->at.out[0], a->to, to, an_load(a->at.in[0], a->from, from), a->accumulate);
-}
-
-/* The tensor that an item belongs to: the last one whose first item is not greater. */
-AN_BODY const an_sgd_tensor *an_sgd_tensor_of(const an_sgd_args *a, uint64_t i)
-{
-    int low = 0, high = a->count;
-    while (high - low > 1) {
-        int middle = (low + high) / 2;
-        if (a->tensors[middle].first <= i)
-            low = middle;
-        else
-            high = middle;
-    }
-    return &a->tensors[low];
-}
-
-AN_BODY void an_body_sgd(const an_sgd_args *a, uint64_t item)
-{
-    const an_sgd_tensor *t = an_sgd_tensor_of(a, item);
-    uint64_t i = item - t->first;
-    float *w = (float *)t->at.out[0] + i, *v = (float *)t->at.out[1] + i;
-    AN_TOUCH(w, sizeof *w);
-    AN_TOUCH(v, sizeof *v);
-    *v = a->momentum * *v - t->shrink * *w - t->rate * an_load(t->at.in[0], t->gradient, i);
-    *w += *v;
-    if (t->at.out[2])
-        an_store(t->at.out[2], t->stored, i, *w);
 }
 
 /* Uses the activations from above. */

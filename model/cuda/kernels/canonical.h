@@ -21,6 +21,8 @@ AN_BODY void an_body_canonical(const an_canonical_args *a, uint64_t k)
     uint64_t place = an_canonical_place(a, k);
     an_store(a->at.out[0], AN_STORED_F32, k, an_load(a->at.in[0], AN_STORED_F32, place));
     an_store(a->at.out[1], AN_STORED_F32, k, an_load(a->at.in[1], AN_STORED_F32, place));
+    if (a->at.in[2])
+        an_store(a->at.out[2], AN_STORED_F32, k, an_load(a->at.in[2], AN_STORED_F32, place));
 }
 
 #endif

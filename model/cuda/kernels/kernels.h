@@ -363,7 +363,10 @@ typedef struct {
  *   v <- momentum v - shrink w - rate g,  w <- w + v
  *   in[0]   gradient g
  *   out[0]  weights w, floats; out[1]  velocity v, floats
- *   out[2]  the copy of w that the layer computes with; NULL: it computes with w */
+ *   out[2]  the copy of w that the layer computes with; NULL: it computes with w
+ * sgd_more does the same with what can be wanted besides, by the formulas of an_sgd in exec.h:
+ *   d = shrink w + rate f g,  v <- momentum v - d,  w <- w + v or, for Nesterov's, w + momentum v - d
+ *   out[3]  averages a, floats: a <- a + share (w - a) with the new w; NULL: none are kept */
 typedef struct {
     an_kernel_places at;
     uint64_t first;             /* the item of the launch that is this tensor's first weight */
@@ -374,11 +377,56 @@ typedef struct {
 /* Up to AN_SGD_TENSORS tensors in one launch, in ascending order of first, without gaps. Items: all weights. */
 #define AN_SGD_TENSORS 32
 typedef struct {
-    an_kernel_places at; /* only items; the places are the tensors' */
+    an_kernel_places at; /* items; of sgd_more in[0]: an_norm_result, which holds f; NULL: f is factor. All other places
+                            are the tensors' */
     an_sgd_tensor tensors[AN_SGD_TENSORS];
     int count;
     float momentum;
+    float factor, share; /* from here on sgd_more only */
+    int nesterov;
 } an_sgd_args;
+
+/* Sums of squares of gradients. A tensor is divided into chunks of AN_NORM_CHUNK values, the last of which may be
+ * shorter.
+ *   in[0]  gradient, items values of type stored */
+typedef struct {
+    an_kernel_places at;
+    uint64_t first; /* the item of the launch that is this tensor's first chunk */
+    an_stored stored;
+} an_norm_tensor;
+
+/* Up to AN_SGD_TENSORS tensors in one launch, in ascending order of first, without gaps. All sums are in fp64.
+ *   out[0]  items doubles: the sum of each chunk
+ * Items: all chunks, a warp each. */
+#define AN_NORM_CHUNK 8192
+typedef struct {
+    an_kernel_places at; /* in is unused: the tensors have their own */
+    an_norm_tensor tensors[AN_SGD_TENSORS];
+    int count;
+} an_norm_args;
+
+/* The sum of all chunks' sums, and what gradients are multiplied with to clip their norm (an_clip_factor in backend.h).
+ *   in[0]   sums, doubles
+ *   out[0]  an_norm_result
+ * Items: 1, one warp: a lane adds every 32nd sum, then the lanes' sums are added. */
+typedef struct {
+    double squares;
+    float factor;
+} an_norm_result;
+typedef struct {
+    an_kernel_places at;
+    uint64_t sums;
+    double clip; /* 0: the factor is 1 */
+} an_norm_total_args;
+
+/* Exchanges weights and their averages.
+ *   out[0]  weights, floats; out[1]  averages, floats
+ *   out[2]  the copy of the weights that the layer computes with; NULL: it computes with the weights
+ * Items: weights. */
+typedef struct {
+    an_kernel_places at;
+    an_stored stored; /* of the copy */
+} an_exchange_args;
 
 /* Random numbers, uniform between -scale and scale: value i is a function of seed and i alone.
  *   out[0]  any number of values
@@ -458,10 +506,11 @@ typedef struct {
     uint64_t values;
     an_stored stored;
 } an_proof_digest_args;
-/* Copies weights and their momentum from the order in memory to canonical order.
- *   in[0]   weights, O x h x w x stored_i floats, of which i channels are wanted; in[1]  momentum, likewise
- *   out[0]  weights, O x i x h x w floats; out[1]  momentum, likewise. They may be memory of the host that the device
- *           can write
+/* Copies weights, their momentum and their averages from the order in memory to canonical order.
+ *   in[0]   weights, O x h x w x stored_i floats, of which i channels are wanted; in[1]  momentum, likewise;
+ *   in[2]   averages, likewise; NULL: none are kept
+ *   out[0]  weights, O x i x h x w floats; out[1]  momentum, out[2]  averages, likewise. They may be memory of the host
+ *           that the device can write
  * Items: values of out[0]. i x h x w fits into 32 bits. */
 typedef struct {
     an_kernel_places at;
@@ -490,6 +539,10 @@ typedef struct {
     KERNEL(loss_back, an_loss_back_args)                                                                               \
     KERNEL(window, an_window_args)                                                                                     \
     KERNEL(sgd, an_sgd_args)                                                                                           \
+    KERNEL(sgd_more, an_sgd_args)                                                                                      \
+    WARP(norm, an_norm_args)                                                                                           \
+    WARP(norm_total, an_norm_total_args)                                                                               \
+    KERNEL(exchange, an_exchange_args)                                                                                 \
     KERNEL(canonical, an_canonical_args)                                                                               \
     KERNEL(arrange, an_arrange_args)                                                                                   \
     KERNEL(restore, an_arrange_args)                                                                                   \

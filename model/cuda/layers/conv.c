@@ -83,6 +83,14 @@ static int gradient_add(const an_conv_op *conv)
     return an_cuda_launched(an_kernel_window(&args, conv->op.cuda->compute), &conv->op, "window");
 }
 
+static int gradient_make(const an_conv_op *conv)
+{
+    int rc = an_plan_run(conv->plans[AN_PLAN_WEIGHTS], conv->op.cuda->cudnn);
+    if (rc)
+        return rc;
+    return an_cuda_weights_restore(&conv->op.weights, &conv->op);
+}
+
 static int conv_backward(an_op *op, const an_run *run)
 {
     (void)run;
@@ -90,10 +98,7 @@ static int conv_backward(an_op *op, const an_run *run)
     int rc = an_cuda_slope_run(&conv->slope, op);
     if (rc)
         return rc;
-    rc = an_plan_run(conv->plans[AN_PLAN_WEIGHTS], op->cuda->cudnn);
-    if (rc)
-        return rc;
-    rc = an_cuda_weights_restore(&op->weights, op);
+    rc = conv->plans[AN_PLAN_WEIGHTS] ? gradient_make(conv) : AN_OK;
     if (rc)
         return rc;
     if (!conv->plans[AN_PLAN_DATA])

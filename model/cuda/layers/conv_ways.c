@@ -114,7 +114,7 @@ static bool is_needed(const an_op *op, an_plan_kind kind)
 {
     if (kind == AN_PLAN_FORWARD)
         return true;
-    return op->cuda->training && (kind == AN_PLAN_WEIGHTS || op->input_gradient);
+    return op->cuda->training && (kind == AN_PLAN_WEIGHTS ? op->rate_scale > 0 : op->input_gradient);
 }
 
 /* The times with weights in plain order and with dense ones; both 0 for a pass that is not needed. */

@@ -45,7 +45,7 @@ static int dense_backward(an_op *op, const an_run *run)
     int rc = an_cuda_slope_run(&dense->slope, op);
     if (rc)
         return rc;
-    rc = an_matmul_run(&dense->weights, op->cuda);
+    rc = op->rate_scale > 0 ? an_matmul_run(&dense->weights, op->cuda) : AN_OK;
     if (rc)
         return rc;
     if (!op->input_gradient)
@@ -106,7 +106,7 @@ static int dense_prepare(an_op *op)
     int rc = an_matmul_make(&dense->forward, cuda, &forward, op->node.name);
     if (rc || !cuda->training)
         return rc;
-    rc = an_matmul_make(&dense->weights, cuda, &weights, op->node.name);
+    rc = op->rate_scale > 0 ? an_matmul_make(&dense->weights, cuda, &weights, op->node.name) : AN_OK;
     if (rc)
         return rc;
     rc = an_cuda_slope(&dense->slope, op);

@@ -1,4 +1,5 @@
-/* The gradient before an op's activation, and the gradient of its bias, which is the sum of the former over all rows.
+/* The gradient before an op's activation, and, unless it is frozen, the gradient of its bias, which is the sum of the
+ * former over all rows.
  * The sum is taken in steps of fixed order: over chunks of rows, over slices of the chunks if these are many, and over
  * what is left. */
 #include "base/error.h"
@@ -79,7 +80,7 @@ static int sum(const an_op *op, const float *from, int chunks, void *to, int sli
 int an_cuda_slope_run(const an_slope *slope, const an_op *op)
 {
     int rc = op->sloped ? AN_OK : activation_back(slope, op);
-    if (rc)
+    if (rc || op->rate_scale == 0)
         return rc;
     if (!slope->slices)
         return sum(op, slope->partial, slope->chunks, op->bias.slope, 1, op->bias.slope_stored);

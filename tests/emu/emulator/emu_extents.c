@@ -200,6 +200,10 @@ static void canonical_extents(emu_extents *list, const an_canonical_args *a)
     out_add(list, a->at.out[1], size);
     in_add(list, a->at.in[0], stored);
     in_add(list, a->at.in[1], stored);
+    if (!a->at.in[2])
+        return;
+    out_add(list, a->at.out[2], size);
+    in_add(list, a->at.in[2], stored);
 }
 
 /* From the first row's first channel to the last row's last one. */
@@ -227,6 +231,37 @@ static void sgd_extents(emu_extents *list, const an_sgd_args *a)
         out_add(list, t->at.out[2], items * size_of(t->stored));
         in_add(list, t->at.in[0], items * size_of(t->gradient));
     }
+}
+
+static void sgd_more_extents(emu_extents *list, const an_sgd_args *a)
+{
+    sgd_extents(list, a);
+    in_add(list, a->at.in[0], sizeof(an_norm_result));
+    for (int i = 0; i < a->count; i++) {
+        const an_sgd_tensor *t = &a->tensors[i];
+        uint64_t end = i + 1 < a->count ? t[1].first : a->at.items;
+        out_add(list, t->at.out[3], (end - t->first) * sizeof(float));
+    }
+}
+
+static void norm_extents(emu_extents *list, const an_norm_args *a)
+{
+    out_add(list, a->at.out[0], a->at.items * sizeof(double));
+    for (int i = 0; i < a->count; i++)
+        in_add(list, a->tensors[i].at.in[0], a->tensors[i].at.items * size_of(a->tensors[i].stored));
+}
+
+static void norm_total_extents(emu_extents *list, const an_norm_total_args *a)
+{
+    in_add(list, a->at.in[0], a->sums * sizeof(double));
+    out_add(list, a->at.out[0], a->at.items * sizeof(an_norm_result));
+}
+
+static void exchange_extents(emu_extents *list, const an_exchange_args *a)
+{
+    out_add(list, a->at.out[0], a->at.items * sizeof(float));
+    out_add(list, a->at.out[1], a->at.items * sizeof(float));
+    out_add(list, a->at.out[2], a->at.items * size_of(a->stored));
 }
 
 static uint64_t form_values(const an_arrange_args *a, uint64_t outputs)

@@ -21,15 +21,19 @@ typedef struct {
     an_kernel_places at; /* the beginning of the arguments, whose rest follows in memory */
 } launch;
 
-/* The groups of places in a launch's arguments: SGD has one for each tensor besides its own. NULL after the last. */
+/* The groups of places in a launch's arguments: what works on many tensors has one for each of them besides its own.
+ * NULL after the last. */
 static an_kernel_places *places(launch *l, int number)
 {
+    an_sgd_args *sgd = (an_sgd_args *)(void *)&l->at;
+    an_norm_args *norm = (an_norm_args *)(void *)&l->at;
     if (number == 0)
         return &l->at;
-    if (strcmp(l->kernel->name, "an_device_sgd") != 0)
-        return NULL;
-    an_sgd_args *sgd = (an_sgd_args *)(void *)&l->at;
-    return number <= sgd->count ? &sgd->tensors[number - 1].at : NULL;
+    if (!strcmp(l->kernel->name, "an_device_sgd") || !strcmp(l->kernel->name, "an_device_sgd_more"))
+        return number <= sgd->count ? &sgd->tensors[number - 1].at : NULL;
+    if (!strcmp(l->kernel->name, "an_device_norm"))
+        return number <= norm->count ? &norm->tensors[number - 1].at : NULL;
+    return NULL;
 }
 
 static void launch_work(void *data)

@@ -8,7 +8,7 @@
 #include "tools/show/content/viewer.h"
 #include "tools/show/views/network_draw.h"
 #include "train/setup/network.h"
-#include "train/setup/trained.h"
+#include "train/trained/trained.h"
 
 typedef struct {
     an_train_config config;   /* first: options of the recipe keep their offsets */

@@ -7,7 +7,7 @@
 #include "model/exec.h"
 #include "store/dataset/dataset.h"
 #include "train/loop/predictions.h"
-#include "train/setup/trained.h"
+#include "train/trained/trained.h"
 
 /* What every command that runs a network lets the user choose. */
 typedef struct {

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 
 #include "base/error.h"
-#include "train/setup/trained.h"
 #include "train/state/safetensors.h"
+#include "train/trained/trained.h"
 
 #define COLUMNS 16
 #define CELL 44.0
@@ -31,7 +31,9 @@ static int read_tensor(an_filters *f, const char *path)
 {
     an_safetensors *file = NULL;
     int rc = an_safetensors_open(&file, path);
-    const an_safetensor *t = rc ? NULL : an_safetensors_find(file, "conv1.weight");
+    const an_safetensor *t = rc ? NULL : an_safetensors_find(file, "average.conv1.weight");
+    if (!rc && !t)
+        t = an_safetensors_find(file, "conv1.weight");
     if (!rc)
         rc = tensor_check(t, path);
     if (!rc) {

@@ -3,7 +3,7 @@
 #define AN_TOOLS_SHOW_VIEWS_FILTERS_H
 
 #include "tools/show/canvas/canvas.h"
-#include "train/setup/trained.h"
+#include "train/trained/trained.h"
 
 typedef struct {
     float *values; /* count x 3 x side x side */

@@ -7,7 +7,7 @@
 #include "base/program/log.h"
 #include "train/setup/data.h"
 #include "train/setup/network.h"
-#include "train/setup/trained_private.h"
+#include "train/trained/trained_private.h"
 
 /* A recipe may be a whole run's, with options that are no part of it. */
 static int read_recipe(an_trained *t, const char *path)

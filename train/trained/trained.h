@@ -2,8 +2,8 @@
  * a run's folder, from a file that an-train wrote, or from weights alone: any safetensors file that has the parameters'
  * names and shapes (docs/training.md), with a recipe. What is taken from elsewhere because such a file lacks it, and
  * values that are converted, are told as log lines. One thread uses it. */
-#ifndef AN_TRAIN_SETUP_TRAINED_H
-#define AN_TRAIN_SETUP_TRAINED_H
+#ifndef AN_TRAIN_TRAINED_TRAINED_H
+#define AN_TRAIN_TRAINED_TRAINED_H
 
 #include "train/setup/config.h"
 #include "train/state/checkpoint.h"

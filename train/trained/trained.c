@@ -1,4 +1,4 @@
-#include "train/setup/trained.h"
+#include "train/trained/trained.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -10,9 +10,9 @@
 #include "base/program/log.h"
 #include "train/setup/data.h"
 #include "train/setup/network.h"
-#include "train/setup/trained_private.h"
 #include "train/state/run.h"
 #include "train/state/text.h"
+#include "train/trained/trained_private.h"
 
 static int count_classes(an_trained *t)
 {

@@ -1,0 +1,118 @@
+/* Updates of an exec's parameters, the norm of their gradients, and their averages. */
+#include <math.h>
+
+#include "base/error.h"
+#include "model/exec_private.h"
+
+static int sgd_check(const an_exec *exec, const an_sgd *sgd)
+{
+    if (!exec->options.training)
+        return an_error(AN_EINVAL, "an update of a model made for evaluation");
+    if (exec->exchanged)
+        return an_error(AN_EINVAL, "an update while averages are in use");
+    if (!(sgd->clip >= 0) || !isfinite(sgd->clip))
+        return an_error(AN_EINVAL, "gradients clipped at a norm of %g: it must be 0 (not at all) or more", sgd->clip);
+    if (!(sgd->average >= 0 && sgd->average < 1))
+        return an_error(AN_EINVAL, "averages with a decay of %g: it must be 0 (none) to below 1", sgd->average);
+    if (sgd->average > 0 && !an_exec_averages(exec))
+        return an_error(AN_EINVAL, "averages of the parameters of a model that was made without");
+    return AN_OK;
+}
+
+typedef struct {
+    const an_exec *exec;
+    double clip;
+} norm_work;
+
+static int device_norm(void *context, int device)
+{
+    const norm_work *w = context;
+    return w->exec->api->norm(w->exec->devices[device], w->clip);
+}
+
+/* Each device sums what it has. */
+static int norm_take(an_exec *exec, double clip)
+{
+    norm_work work = {exec, clip};
+    int rc = an_lanes_run(exec->lanes, &(an_lanes_job){.each = device_norm, .context = &work, .queue = true});
+    exec->normed = !rc;
+    return rc;
+}
+
+static int squares_sum(an_exec *exec, double *out)
+{
+    int rc = AN_OK;
+    *out = 0;
+    for (int i = 0; i < exec->device_count && !rc; i++) {
+        double squares = 0;
+        rc = exec->api->squares(exec->devices[i], &squares);
+        *out += squares;
+    }
+    return rc;
+}
+
+/* A single device knows its factor without the host. */
+static int clip_factor(an_exec *exec, double clip, double *out)
+{
+    double squares;
+    *out = clip > 0 ? AN_FACTOR_OWN : 1;
+    int rc = clip > 0 ? norm_take(exec, clip) : AN_OK;
+    if (rc || clip == 0 || exec->device_count == 1)
+        return rc;
+    rc = squares_sum(exec, &squares);
+    if (!rc)
+        *out = an_clip_factor(clip, squares);
+    return rc;
+}
+
+int an_exec_update(an_exec *exec, const an_sgd *sgd)
+{
+    an_lanes_job job = {.sgd = *sgd, .phases = {[AN_LANES_UPDATE] = true}, .queue = true};
+    int rc = sgd_check(exec, sgd);
+    if (rc)
+        return rc;
+    rc = clip_factor(exec, sgd->clip, &job.factor);
+    if (rc)
+        return rc;
+    return an_lanes_run(exec->lanes, &job);
+}
+
+int an_exec_gradient_norm(an_exec *exec, double *out)
+{
+    double squares;
+    if (!exec->stepped)
+        return an_error(AN_EINVAL, "the norm of gradients before the first step");
+    int rc = exec->normed ? AN_OK : norm_take(exec, 0);
+    if (rc)
+        return rc;
+    rc = squares_sum(exec, &squares);
+    if (!rc)
+        *out = sqrt(squares);
+    return rc;
+}
+
+bool an_exec_averages(const an_exec *exec)
+{
+    return exec->options.averages && exec->options.training;
+}
+
+static int device_exchange(void *context, int device)
+{
+    const an_exec *exec = context;
+    int rc = AN_OK;
+    for (int i = 0; i < exec->graph.count && !rc; i++)
+        if (exec->graph.nodes[i].device == device && exec->graph.nodes[i].has_weights)
+            rc = exec->api->exchange(exec->ops[i]);
+    return rc;
+}
+
+int an_exec_average_use(an_exec *exec, bool use)
+{
+    if (!an_exec_averages(exec))
+        return an_error(AN_EINVAL, "averages of the parameters of a model that was made without");
+    if (use == exec->exchanged)
+        return AN_OK;
+    int rc = an_lanes_run(exec->lanes, &(an_lanes_job){.each = device_exchange, .context = exec, .queue = true});
+    exec->exchanged = rc ? exec->exchanged : use;
+    return rc;
+}
