@@ -378,7 +378,16 @@ class Show(Trained):
         self.assertIn(f"of the weights after step {step} (epoch {step / 6:.3g}), those with the best validation", text)
         self.assertIn("<b>12</b><span>steps in all", text)
         self.assertIn("--run again --epochs 2 --steps 12 ", text)
-        self.assertIn(f"{self.root / 'train'} VALIDATION</pre>", text)  # the evaluated set may be any
+        start = json.loads((self.root / "relu/metrics.jsonl").read_text().splitlines()[0])
+        self.assertIn(f"{self.root / 'train'} {start['validation'][0]['path']}</pre>", text)  # not the evaluated set, which may be any
+        self.assertIn(f"<td>an-train {start['version']}", text)
+        old = self.root / "old"  # as version 0.1.0 wrote it
+        self.addCleanup(shutil.rmtree, old)
+        shutil.copytree(self.root / "relu", old)
+        (old / "metrics.jsonl").write_text("".join(line + "\n" for line in (old / "metrics.jsonl").read_text().splitlines()
+                                                   if json.loads(line)["type"] != "start"))
+        run("an-show", "report", old, "-o", again)
+        self.assertIn(f"{self.root / 'train'} VALIDATION</pre>", again.read_text())
         self.assertNotIn("training set itself", text)
         run("an-show", "report", self.root / "relu", self.root / "train", "-o", page)
         self.assertIn("the training set itself</strong>", page.read_text())

@@ -51,6 +51,8 @@ def check_metrics(work):
     saved = [line for line in lines if line["type"] == "saved"]
     assert [line["step"] for line in saved] == list(range(1, STEPS + 1)), saved
     assert all(line["text"].endswith(f"step-{line['step']:09d}.safetensors") and 0 <= line["held"] for line in saved), saved
+    trained = [line for line in lines if line["type"] == "train"]
+    assert all(line["gradient_norm"] >= 0 for line in trained) and trained[0]["gradient_norm"] > 0, trained[0]
     others = [line["step"] for line in lines if line["type"] != "saved"]
     assert others == sorted(others), others
 

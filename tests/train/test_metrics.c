@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <jansson.h>
+#include <math.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -103,6 +104,19 @@ static void test_start_leaves_out_what_is_not_known(void **state)
         assert_null(json_object_get(object, absent[i]));
     assert_json(json_object_get(object, "validation"), "[]");
     json_decref(object);
+}
+
+static void test_gradient_norm_where_it_is_known(void **state)
+{
+    (void)state;
+    const double norms[] = {0, 1.5, -1, NAN, INFINITY};
+    for (size_t i = 0; i < sizeof(norms) / sizeof(norms[0]); i++) {
+        json_t *object = formatted(&(an_train_event){.kind = AN_EVENT_TRAIN, .gradient_norm = norms[i]});
+        json_t *norm = json_object_get(object, "gradient_norm");
+        assert_int_equal(norm != NULL, i < 2);
+        assert_true(!norm || json_real_value(norm) == norms[i]);
+        json_decref(object);
+    }
 }
 
 static void test_every_event_has_its_time(void **state)
@@ -206,6 +220,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_start_says_how_numbers_came_about),
         cmocka_unit_test(test_start_leaves_out_what_is_not_known),
+        cmocka_unit_test(test_gradient_norm_where_it_is_known),
         cmocka_unit_test(test_every_event_has_its_time),
         cmocka_unit_test(test_validation_names_its_set),
         cmocka_unit_test(test_start_takes_the_place_of_one_at_the_same_step),

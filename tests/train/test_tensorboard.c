@@ -64,6 +64,25 @@ static uint32_t masked(const void *data, size_t size)
     return (crc >> 15 | crc << 17) + 0xa282ead8;
 }
 
+/* How many sound records a file has. */
+static int records_of(const an_buffer *file)
+{
+    int records = 0;
+    for (size_t at = 0; at < file->size; records++) {
+        uint64_t length;
+        uint32_t crc;
+        assert_true(at + 16 <= file->size);
+        memcpy(&length, file->data + at, 8);
+        memcpy(&crc, file->data + at + 8, 4);
+        assert_int_equal(crc, masked(file->data + at, 8));
+        assert_true(at + 16 + length <= file->size);
+        memcpy(&crc, file->data + at + 12 + length, 4);
+        assert_int_equal(crc, masked(file->data + at + 12, length));
+        at += 16 + length;
+    }
+    return records;
+}
+
 static void test_records(void **state)
 {
     (void)state;
@@ -79,20 +98,7 @@ static void test_records(void **state)
     assert_int_equal(an_tensorboard_histogram(board, 6, "nothing finite", values + 5, 1), AN_OK);
     an_tensorboard_close(board);
     read_only_file(folder, &bytes);
-    int records = 0;
-    for (size_t at = 0; at < bytes.size; records++) {
-        uint64_t length;
-        uint32_t crc;
-        assert_true(at + 16 <= bytes.size);
-        memcpy(&length, bytes.data + at, 8);
-        memcpy(&crc, bytes.data + at + 8, 4);
-        assert_int_equal(crc, masked(bytes.data + at, 8));
-        assert_true(at + 16 + length <= bytes.size);
-        memcpy(&crc, bytes.data + at + 12 + length, 4);
-        assert_int_equal(crc, masked(bytes.data + at + 12, length));
-        at += 16 + length;
-    }
-    assert_int_equal(records, 5); /* version, start, and three values */
+    assert_int_equal(records_of(&bytes), 5); /* version, start, and three values */
     an_buffer_free(&bytes);
 }
 
@@ -214,6 +220,30 @@ static message hparam(message start, const char *name)
     }
 }
 
+/* A training event's scalars; the gradient norm only where it is known. */
+static void test_scalars_of_training(void **state)
+{
+    (void)state;
+    an_tensorboard *board;
+    an_buffer bytes = {0};
+    const char *folder = fixture_path(&files, "scalars");
+    assert_int_equal(an_tensorboard_open(&board, folder, 0), AN_OK);
+    an_train_event event = {.kind = AN_EVENT_TRAIN, .step = 3, .gradient_norm = 0.75};
+    assert_int_equal(an_board_event(board, &event), AN_OK);
+    event.gradient_norm = -1;
+    assert_int_equal(an_board_event(board, &event), AN_OK);
+    an_tensorboard_close(board);
+    read_only_file(folder, &bytes);
+    message norm = value_of_record(&bytes, 2);
+    float value;
+    assert_true(is_text(field(norm, 1, 0), "training/gradient norm"));
+    memcpy(&value, field(norm, 2, 0).data, sizeof(value));
+    assert_true(value == 0.75f);
+    assert_true(is_text(field(value_of_record(&bytes, 2 + 7), 1, 0), "training/loss"));
+    assert_int_equal(records_of(&bytes), 2 + 7 + 6);
+    an_buffer_free(&bytes);
+}
+
 static void test_hparams(void **state)
 {
     (void)state;
@@ -318,6 +348,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_crc32c),
         cmocka_unit_test(test_records),
+        cmocka_unit_test(test_scalars_of_training),
         cmocka_unit_test(test_hparams),
         cmocka_unit_test(test_validation_sets),
         cmocka_unit_test(test_filters_are_enlarged),

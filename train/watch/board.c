@@ -45,6 +45,11 @@ static int write_validation(an_tensorboard *board, const an_train_event *e)
 
 int an_board_event(an_tensorboard *board, const an_train_event *e)
 {
+    if (e->kind == AN_EVENT_TRAIN && an_train_event_has_norm(e)) {
+        int rc = an_tensorboard_scalar(board, e->step, "training/gradient norm", e->gradient_norm);
+        if (rc)
+            return rc;
+    }
     const scalar training[] = {{"training/loss", e->loss},
                                {"training/top-1", e->top1},
                                {"training/top-5", e->top5},

@@ -28,6 +28,8 @@ static json_t *describe_training(const an_train_event *e)
     json_t *object = json_pack("{s:s, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "type", kinds[e->kind], "step",
                                (json_int_t)e->step, "epoch", e->epoch, "loss", e->loss, "top1", e->top1, "top5",
                                e->top5, "rate", e->rate, "images_per_second", e->images_per_second, "wait", e->wait);
+    if (object && an_train_event_has_norm(e))
+        json_object_set_new(object, "gradient_norm", json_real(e->gradient_norm));
     if (object && e->device_idle >= 0) {
         json_object_set_new(object, "device_idle", json_real(e->device_idle));
         json_object_set_new(object, "device_copy", json_real(e->device_copy));

@@ -12,6 +12,7 @@
 #ifndef AN_TRAIN_WATCH_METRICS_H
 #define AN_TRAIN_WATCH_METRICS_H
 
+#include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -46,6 +47,12 @@ typedef struct {
     const char *text;
     const an_train_start *start;
 } an_train_event;
+
+/* Whether the norm is known, and finite: JSON has no other numbers. */
+static inline bool an_train_event_has_norm(const an_train_event *event)
+{
+    return isfinite(event->gradient_norm) && event->gradient_norm >= 0;
+}
 
 typedef struct {
     void (*tell)(void *context, const an_train_event *event);

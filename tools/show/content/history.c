@@ -72,6 +72,8 @@ static int event_add(an_history *h, const json_t *event)
     bool train = type && strcmp(type, "train") == 0, validation = type && strcmp(type, "validation") == 0;
     if (type && strcmp(type, "saved") == 0)
         h->saved = fmax(h->saved, json_number_value(json_object_get(event, "step")));
+    if (type && strcmp(type, "start") == 0)
+        return an_origin_read(&h->origin, event);
     if (!train && !validation)
         return AN_OK;
     h->epochs = json_number_value(json_object_get(event, "epoch"));
@@ -264,6 +266,7 @@ void an_history_free(an_history *h)
         free(h->sets[i].name);
     }
     free(h->sets);
+    an_origin_free(&h->origin);
     free(h->first_set);
     free(h->path);
     free(h->name);

@@ -3,6 +3,7 @@
 #define AN_TOOLS_SHOW_CONTENT_HISTORY_H
 
 #include "tools/show/canvas/canvas.h"
+#include "tools/show/content/origin.h"
 
 typedef enum {
     AN_CURVE_ERROR, /* training top-1 error, per cent */
@@ -36,6 +37,7 @@ typedef struct {
     an_curve curves[AN_CURVES]; /* of training, and of the first validation set */
     an_history_set *sets;       /* the second and further validation sets */
     int set_count;
+    an_origin origin;
     char *first_set;      /* name of the first; NULL: nothing was validated */
     double epochs, steps; /* done at the last line, or at the last checkpoint, where that is later */
     double saved;         /* step of the last checkpoint; 0: none */

@@ -144,6 +144,27 @@ static void shell_word(an_report_writer *w, const char *text)
     g_free(quoted);
 }
 
+/* The end of the command: the validation sets, where the run's first line tells them. */
+static void validation_write(an_report_writer *w)
+{
+    const an_history *history = w->page->history;
+    for (int i = 0; i < history->origin.validations; i++)
+        shell_word(w, history->origin.validation[i]);
+    bool unknown = !history->origin.program && history->curves[AN_CURVE_VALIDATION_ERROR].count > 0;
+    an_report_put(w, unknown ? " VALIDATION</pre>\n<p>VALIDATION stands for the set that the run validated on: "
+                               "an-train 0.1.0 did not write down which.</p>\n"
+                             : "</pre>\n");
+}
+
+static void program_write(an_report_writer *w)
+{
+    if (!w->page->history->origin.program)
+        return;
+    an_report_put(w, "<tr><td>made with</td><td>");
+    an_report_text(w, w->page->history->origin.program);
+    an_report_put(w, "</td></tr>\n");
+}
+
 static void reproduce_write(an_report_writer *w)
 {
     const an_checkpoint *checkpoint = w->page->viewer->trained.checkpoint;
@@ -154,17 +175,14 @@ static void reproduce_write(an_report_writer *w)
     if (!w->code)
         shell_word(w, (char *)path.data);
     an_buffer_free(&path);
-    bool validated = w->page->history->curves[AN_CURVE_VALIDATION_ERROR].count > 0;
     const an_history *h = w->page->history;
     double steps = h->steps > 0 ? h->steps : (double)identity->total_steps; /* as far as it went */
     an_report_put(w, " --run again --epochs %.0f --steps %.0f", epochs_of(h, identity->total_steps), steps);
     shell_word(w, identity->dataset);
-    an_report_put(
-        w, validated
-               ? " VALIDATION</pre>\n<p>VALIDATION stands for the set that the run validated on: a checkpoint does "
-                 "not name it.</p>\n"
-               : "</pre>\n");
-    an_report_put(w, "<table>\n<tr><td>made on</td><td>");
+    validation_write(w);
+    an_report_put(w, "<table>\n");
+    program_write(w);
+    an_report_put(w, "<tr><td>made on</td><td>");
     an_report_text(w, identity->machine);
     an_report_put(w, "</td></tr>\n<tr><td>weights</td><td>");
     an_report_text(w, an_checkpoint_path(checkpoint));
