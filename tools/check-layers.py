@@ -58,11 +58,12 @@ ROOMS = {
     "train/state": {"base", "base/epochs", "base/text", "model", "model/graph"},
     "train/watch": {"base", "base/text", "model", "train/state"},
     "train/setup": {"base", "base/epochs", "base/text", "base/program", "augment", *MODEL, "train/state"},
+    "train/advice": {"base", "base/program", "augment", "model", "train/setup"},
     "train/trained": {"base", "base/epochs", "base/text", "base/program", "augment", *MODEL, "train/state", "train/setup"},
     "train/loop": {"base", "base/epochs", "base/text", "base/program", "augment", "model", "model/graph", "train/state",
-                   "train/watch", "train/setup"},
+                   "train/watch", "train/setup", "train/advice"},
     "train/commands": {"base", "base/text", "base/program", "augment", *MODEL, "train/state", "train/watch", "train/setup",
-                       "train/trained", "train/loop"},
+                       "train/advice", "train/trained", "train/loop"},
 }
 LIBRARIES = set(ROOMS)
 SHOW = {f"tools/show/{room}" for room in ("canvas", "content", "views")}

@@ -44,7 +44,10 @@ static const struct {
     {"log-every", " log-interval print-freq log-freq log-steps "},
     {"accumulate", " gradient-accumulation grad-accum accumulate-grad-batches gradient-accumulation-steps "},
     {"clip", " clip-grad grad-clip clip-grad-norm max-grad-norm gradient-clip "},
-    {"average", " ema model-ema ema-decay "},
+    {"ema", " model-ema ema-decay average weight-average "},
+    {"freeze", " frozen freeze-layers "},
+    {"resized", " random-resized-crop random-resized "},
+    {"last", " drop-last "},
 };
 
 /* "Batch_Size" as "batch-size". Longer names are cut: no option is that long. */

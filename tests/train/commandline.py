@@ -44,7 +44,7 @@ class CommandLine(unittest.TestCase):
 
     def test_mistakes_are_named(self):
         for given, meant in (("--lr", "--rate"), ("--weight-decay", "--decay"), ("--batch-size", "--batch"), ("--workers", "--threads"),
-                             ("--gpus", "--devices"), ("--epohcs", "--epochs"), ("--num_epochs", "--epochs")):
+                             ("--gpus", "--devices"), ("--epohcs", "--epochs"), ("--drop-last", "--last"), ("--num_epochs", "--epochs")):
             self.refused(f"unknown option '{given}': did you mean '{meant}'?", given, "1")
         for text, line in (("batch = 4\nlr = 0.1\n", "line 2: unknown option 'lr': did you mean 'rate'?"),
                            ("batch = 4\n\nbatch = 4\n", "line 3: 'batch' is given twice, in line 1 before"),

@@ -66,12 +66,11 @@ class Finetuning(Place):
         self.assertEqual(self.told("note", "--weights", half, dataset=self.data), [f"weights of '{half}', converted from BF16 to F32"])
 
     def test_a_runs_folder(self):
-        of_run = self.events("--weights", self.first, dataset=self.data)
         best = self.first / "best.safetensors"
-        of_file = self.events("--weights", best, dataset=self.data)
-        self.assertEqual(of_run[0]["text"], of_file[0]["text"])
-        self.assertIn(f"weights of '{best}'", of_run[0]["text"])
-        self.assertEqual(of_run[1]["loss"], of_file[1]["loss"])
+        of_run, of_file = ({event["type"]: event for event in self.events("--weights", path, dataset=self.data)} for path in (self.first, best))
+        self.assertEqual(of_run["note"]["text"], of_file["note"]["text"])
+        self.assertIn(f"weights of '{best}'", of_run["note"]["text"])
+        self.assertEqual(of_run["train"]["loss"], of_file["train"]["loss"])
         self.fails(1, f"no weights in folder '{self.root}/data.in': cannot open folder", *self.train("--weights", self.root / "data.in"))
 
     def test_refusals_name_the_remedy(self):

@@ -12,7 +12,7 @@
 
 #include "base/error.h"
 #include "tests/train/fixture.h"
-#include "train/loop/find_rate.h"
+#include "train/advice/find_rate.h"
 
 #define COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
 

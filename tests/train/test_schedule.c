@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "train/loop/guard.h"
+#include "train/advice/guard.h"
 #include "train/loop/pace.h"
 #include "train/state/schedule.h"
 

@@ -140,6 +140,12 @@ static void test_resumed_with_plateau(void **state)
     resume_equals(use_plateau);
 }
 
+static void test_resumed_with_warmup(void **state)
+{
+    (void)state;
+    resume_equals(use_warmup);
+}
+
 static void test_resumed_with_all_of_sgd(void **state)
 {
     (void)state;
@@ -221,12 +227,6 @@ static void test_layers_that_there_are_not(void **state)
     assert_int_equal(refuse_layers("none", "conv1", "'conv1' is not LAYER=FACTOR"), AN_EINVAL);
     assert_int_equal(refuse_layers("none", "conv1=2x", "'conv1=2x' is not LAYER=FACTOR"), AN_EINVAL);
     assert_int_equal(refuse_layers("conv1,conv2,conv3,fc10", "none", "leave no layer that learns"), AN_EINVAL);
-}
-
-static void test_resumed_with_warmup(void **state)
-{
-    (void)state;
-    resume_equals(use_warmup);
 }
 
 static void test_exploding_loss_stops_at_once(void **state)

@@ -16,10 +16,10 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "tests/train/trainer_support.h"
-#include "train/setup/trained.h"
 #include "train/state/checkpoint.h"
 #include "train/state/safetensors.h"
 #include "train/state/weights.h"
+#include "train/trained/trained.h"
 
 static void test_damaged_newest_falls_back(void **state)
 {

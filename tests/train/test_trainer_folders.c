@@ -15,8 +15,8 @@
 #include "base/file.h"
 #include "model/nets/nets.h"
 #include "tests/train/trainer_support.h"
-#include "train/setup/trained.h"
 #include "train/state/checkpoint.h"
+#include "train/trained/trained.h"
 
 /* Names that only resemble a checkpoint's are somebody else's files: neither resumed from nor deleted nor renamed. */
 static const char *const strange[] = {"step-5000.safetensors",

@@ -15,8 +15,8 @@
 
 #include "base/error.h"
 #include "tests/train/trainer_support.h"
-#include "train/setup/trained.h"
 #include "train/state/checkpoint.h"
+#include "train/trained/trained.h"
 
 static void test_signal_saves_and_goes_on(void **state)
 {

@@ -13,7 +13,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "ingest"))
 from pictures import png
 
 BIN = pathlib.Path(os.environ["AN_BIN_DIR"])
-RECIPE = "network = cifar\ncrop = 32\nbatch = 8\nmean = channel\n"
+RECIPE = "network = cifar\ncrop = 32\nbatch = 8\nmean = channel\nschedule = constant\n"
 
 
 def load(path):

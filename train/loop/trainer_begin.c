@@ -166,7 +166,7 @@ static int begin(an_trainer *t, an_checkpoint *c)
     int rc = AN_OK;
     if (!c)
         rc = an_session_start_weights(&t->session);
-    else if (!rc && an_session_measures_decoding(&t->session))
+    else if (an_session_measures_decoding(&t->session))
         rc = an_session_start_random(&t->session);
     if (!rc)
         rc = an_session_choose_decoding(&t->session, c ? an_checkpoint_state(c)->step : 0);

@@ -6,11 +6,11 @@
 
 #include <limits.h>
 
+#include "train/advice/guard.h"
+#include "train/advice/starvation.h"
 #include "train/loop/evaluate.h"
-#include "train/loop/guard.h"
 #include "train/loop/pace.h"
 #include "train/loop/saver.h"
-#include "train/loop/starvation.h"
 #include "train/loop/trainer.h"
 #include "train/setup/session.h"
 #include "train/state/run.h"

@@ -85,14 +85,14 @@ void an_trainer_prime(an_trainer *t)
 
 /* One pass with the averages of the weights, where they are kept. They give way to the weights again whatever happens.
  */
-static int pass(an_trainer *t, an_loader *viewer, const an_dataset *set, an_evaluation *out)
+static int pass(an_trainer *t, an_loader *loader, int number, an_evaluation *out)
 {
     an_exec *exec = t->session.exec;
     an_error_state first;
     int rc = an_exec_averages(exec) ? an_exec_average_use(exec, true) : AN_OK;
     if (rc)
         return rc;
-    rc = an_evaluate_pass(exec, viewer, set, out);
+    rc = an_evaluate_pass(exec, loader, viewed(t, number), out);
     if (!an_exec_averages(exec))
         return rc;
     if (rc < 0)
@@ -108,7 +108,7 @@ static int evaluate_first(an_trainer *t, an_evaluation *out)
 {
     int rc = t->viewer ? AN_OK : open_view(t, 0, &t->viewer);
     if (!rc)
-        rc = pass(t, t->viewer, viewed(t, 0), out);
+        rc = pass(t, t->viewer, 0, out);
     bool over = t->state.step >= t->session.total_steps;
     if (rc || over) /* if it failed or was stopped, it stands within the pass */
         viewer_close(t);
@@ -120,7 +120,7 @@ static int evaluate_further(an_trainer *t, int number, an_evaluation *out)
     an_loader *loader = NULL;
     int rc = open_view(t, number, &loader);
     if (!rc)
-        rc = pass(t, loader, viewed(t, number), out);
+        rc = pass(t, loader, number, out);
     an_loader_free(loader);
     return rc;
 }

@@ -1,7 +1,7 @@
 /* Starvation: the devices wait for images because the loader does not keep up. While training it is looked for in
  * periods; whoever tells it also says what would help. Used by the thread that trains; nothing here fails. */
-#ifndef AN_TRAIN_LOOP_STARVATION_H
-#define AN_TRAIN_LOOP_STARVATION_H
+#ifndef AN_TRAIN_ADVICE_STARVATION_H
+#define AN_TRAIN_ADVICE_STARVATION_H
 
 #include "augment/loader.h"
 

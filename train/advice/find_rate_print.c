@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "base/error.h"
-#include "train/loop/find_rate.h"
+#include "train/advice/find_rate.h"
 
 enum { PLENTY = 200 /* steps */ };
 

@@ -1,8 +1,8 @@
 /* Watches the loss of a training for a network that does not begin to learn: its loss stays at that of guessing. That
  * is ln(classes) for who guesses at random, and the entropy of the labels for who has only learned how frequent they
  * are. A value without resources of its own. */
-#ifndef AN_TRAIN_LOOP_GUARD_H
-#define AN_TRAIN_LOOP_GUARD_H
+#ifndef AN_TRAIN_ADVICE_GUARD_H
+#define AN_TRAIN_ADVICE_GUARD_H
 
 #include <stdbool.h>
 #include <stddef.h>

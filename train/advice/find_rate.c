@@ -1,4 +1,4 @@
-#include "train/loop/find_rate.h"
+#include "train/advice/find_rate.h"
 
 #include <math.h>
 

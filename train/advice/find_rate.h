@@ -1,8 +1,8 @@
 /* Finding a learning rate to begin with: the network trains a few hundred steps while the rate rises by a constant
  * factor from each to the next, and the loss is recorded (the "learning rate range test"). The calling thread drives
  * the network. */
-#ifndef AN_TRAIN_LOOP_FIND_RATE_H
-#define AN_TRAIN_LOOP_FIND_RATE_H
+#ifndef AN_TRAIN_ADVICE_FIND_RATE_H
+#define AN_TRAIN_ADVICE_FIND_RATE_H
 
 #include <stdbool.h>
 

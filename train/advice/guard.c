@@ -1,4 +1,4 @@
-#include "train/loop/guard.h"
+#include "train/advice/guard.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-#include "train/loop/starvation.h"
+#include "train/advice/starvation.h"
 
 #include <stdio.h>
 #include <string.h>
