@@ -78,6 +78,7 @@ static an_backend_options device_options(const an_exec_options *o, const device_
                                 .threads = share > 1 ? share : 1,
                                 .training = o->training,
                                 .seed = o->seed,
+                                .top = o->top ? o->top : AN_EXEC_TOP,
                                 .precision = o->precision,
                                 .choices = o->choices,
                                 .notes = o->notes,
@@ -245,6 +246,11 @@ void an_exec_free(an_exec *exec)
         exec->api->close(exec->devices[i]);
     free(exec->outputs);
     free(exec);
+}
+
+uint32_t an_exec_top(const an_exec *exec)
+{
+    return exec->options.top ? exec->options.top : AN_EXEC_TOP;
 }
 
 bool an_exec_on_processors(const an_exec *exec)

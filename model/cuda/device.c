@@ -270,6 +270,7 @@ int an_cuda_open(an_backend **out, const an_backend_options *options)
     cuda->batch = options->batch;
     cuda->training = options->training;
     cuda->seed = options->seed;
+    cuda->top = options->top;
     cuda->processors = processors;
     cuda->choices = options->choices;
     cuda->remarks = options->remarks;

@@ -98,7 +98,8 @@ int an_trainer_tell_window(an_trainer *t)
     an_train_event event = {.kind = AN_EVENT_TRAIN,
                             .loss = w->loss / (double)w->steps,
                             .top1 = (double)w->top1 / images,
-                            .top5 = (double)w->top5 / images,
+                            .topk = (double)w->topk / images,
+                            .k = (uint32_t)t->config->top,
                             .rate = an_schedule_rate(&t->schedule, &t->state.schedule, t->state.step - 1),
                             .images_per_second = images / seconds,
                             .wait = waited / seconds};
