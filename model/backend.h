@@ -37,6 +37,7 @@ typedef struct {
     int threads; /* CPU: at least 1 */
     bool training;
     uint64_t seed;              /* of dropout */
+    uint32_t top;               /* results count labels with a rank below it, at least 1 */
     an_precision precision;     /* AN_EUNSUPPORTED from open where the device lacks it */
     an_choices *choices;        /* as in an_exec_options */
     an_buffer *notes, *remarks; /* as in an_exec_options; valid until finish */

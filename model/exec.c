@@ -107,6 +107,7 @@ static an_backend_options device_options(const an_exec_options *o, const device_
                                 .averages = o->averages && o->training,
                                 .gathers = o->training && parts_of(o) > 1,
                                 .seed = o->seed,
+                                .top = o->top ? o->top : AN_EXEC_TOP,
                                 .precision = o->precision,
                                 .choices = o->choices,
                                 .notes = o->notes,
@@ -284,6 +285,11 @@ void an_exec_free(an_exec *exec)
     free(exec->others);
     free(exec->shares);
     free(exec);
+}
+
+uint32_t an_exec_top(const an_exec *exec)
+{
+    return exec->options.top ? exec->options.top : AN_EXEC_TOP;
 }
 
 bool an_exec_on_processors(const an_exec *exec)

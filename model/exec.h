@@ -57,6 +57,8 @@ typedef struct {
     int (*result)(void *context, int device, int slot, uint32_t *sample);
 } an_image_decoder;
 
+enum { AN_EXEC_TOP = 5 };
+
 typedef struct {
     const char *devices; /* "cpu"; "cpu,cpu": the halves of split layers each on a share of the processors */
     int batch;           /* most samples of a step */
@@ -77,6 +79,7 @@ typedef struct {
     const an_conversion *conversion; /* NULL: bytes are not changed. Used during an_exec_create only */
     const an_image_decoder *decoder; /* for batches that arrive encoded; AN_EINVAL where devices take finished values.
                                         Copied; its context must outlive the exec. NULL: no batch is encoded */
+    uint32_t top;                    /* results count labels with a rank below it; 0: AN_EXEC_TOP */
     bool columns; /* for comparisons: do not merge the halves of split layers although one device runs both */
     /* For training. rate_scales: by the ordinal of a layer (an_parameter.layer), what the learning rate of its weights
      * and biases is multiplied with, 0 or more. Layers of 0 are frozen: their parameters never change, no gradient is
@@ -95,6 +98,9 @@ typedef struct an_exec an_exec;
 /* Copies the graph. */
 int an_exec_create(an_exec **out, const an_graph *graph, const an_exec_options *options);
 void an_exec_free(an_exec *exec);
+
+/* an_exec_options.top, or the number that 0 stands for. */
+uint32_t an_exec_top(const an_exec *exec);
 
 /* Whether the network runs on the host's processors, which it then shares with the rest of the process. */
 bool an_exec_on_processors(const an_exec *exec);
@@ -117,7 +123,7 @@ typedef struct {
  * gives. */
 typedef struct {
     double loss;         /* mean cross entropy of the count samples */
-    uint32_t top1, top5; /* samples whose label has a rank below 1, below 5 */
+    uint32_t top1, topk; /* samples whose label has a rank below 1, below an_exec_options.top */
 } an_exec_result;
 
 /* Forward and backward; leaves the gradients of the mean loss for an_exec_update. Returns as soon as the loss is known:

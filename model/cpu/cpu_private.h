@@ -20,6 +20,7 @@ struct an_backend {
     int batch, threads;
     bool training, averages, gathers, direct, winograd;
     uint64_t seed;
+    uint32_t top;          /* of results */
     dnnl_data_type_t type; /* of activations and working weights: f32 or bf16 */
     an_owned *owned;
     an_scratch *scratches; /* users of the shared scratch buffer, which finish allocates */

@@ -105,7 +105,7 @@ int an_cpu_result(an_op *op, an_exec_result *out)
     for (uint32_t i = 0; i < loss->count; i++) {
         out->loss += loss->rows[i].loss / loss->total;
         out->top1 += loss->rows[i].rank < 1;
-        out->top5 += loss->rows[i].rank < 5;
+        out->topk += loss->rows[i].rank < op->cpu->top;
     }
     return AN_OK;
 }

@@ -61,6 +61,7 @@ struct an_backend {
     int device, batch;
     bool training, averages, gathers;
     uint64_t seed;
+    uint32_t top;        /* of results */
     an_choices *choices; /* of kernels, the caller's; NULL: take the first that the libraries' heuristics propose and
                             that passes its proof */
     an_buffer *notes, *remarks; /* warnings, and what is none; the caller's, valid until finish; NULL: not wanted */

@@ -272,6 +272,7 @@ int an_cuda_open(an_backend **out, const an_backend_options *options)
     cuda->averages = options->averages;
     cuda->gathers = options->gathers;
     cuda->seed = options->seed;
+    cuda->top = options->top;
     cuda->processors = processors;
     cuda->choices = options->choices;
     cuda->remarks = options->remarks;

@@ -66,6 +66,7 @@ void an_test_rig_make(an_test_rig *r, const an_test_target *t, const an_test_cas
                                   .threads = t->threads ? t->threads : 2,
                                   .training = training,
                                   .seed = 3,
+                                  .top = t->top ? t->top : 5,
                                   .precision = t->precision,
                                   .choices = t->choices,
                                   .direct = t->direct,

@@ -12,6 +12,7 @@ typedef struct {
     double tolerance; /* relative to the largest value; the case's applies if larger */
     int threads;      /* 0: 2 */
     an_choices *choices;
+    uint32_t top; /* of results; 0: 5 */
 } an_test_target;
 
 typedef enum { FROM_IMAGE, FROM_CONV, FROM_HALVES, FROM_DENSE } an_test_source;

@@ -97,11 +97,57 @@ static void test_centre_sees_every_image(void **state)
     assert_int_equal(l.seen, IMAGES);
     assert_int_equal(result.images, IMAGES);
     assert_int_equal(result.top1, l.top1);
-    assert_int_equal(result.top5, IMAGES); /* of three classes */
+    assert_int_equal(result.topk, IMAGES); /* of three classes */
     double loss = 0;
     for (int i = 0; i < IMAGES; i++)
         loss -= log((double)l.kept[i][i % FIXTURE_CLASSES]) / IMAGES;
     assert_float_equal(result.loss, loss, 1e-4);
+}
+
+/* --top K in all ways to evaluate: by exec's counts, by predictions, of ten crops. */
+static void test_top_is_what_was_asked_for(void **state)
+{
+    (void)state;
+    enum { TOP = 2 };
+    look l = {0}, ten = {0};
+    an_evaluate_watcher watcher = {see, &l, FIXTURE_CLASSES}, other = {see, &ten, FIXTURE_CLASSES};
+    an_evaluation seen, counted, crops;
+    an_train_config two = config;
+    an_session s;
+    two.top = TOP;
+    two.batch = 20;
+    assert_int_equal(an_session_open(&s, &two, fixture_path(&files, "data"), NULL), AN_OK);
+    assert_int_equal(an_session_start_weights(&s), AN_OK);
+    an_train_view_options options = view(FIXTURE_CROP, two.batch);
+    options.top = TOP;
+    assert_int_equal(an_evaluate_centre(s.exec, &options, &watcher, &seen), AN_OK);
+    assert_int_equal(an_evaluate_centre(s.exec, &options, NULL, &counted), AN_OK);
+    assert_int_equal(an_evaluate_ten_crop(s.exec, &options, &other, &crops), AN_OK);
+    uint64_t right = 0, of_ten = 0;
+    for (uint32_t i = 0; i < IMAGES; i++) {
+        right += an_prediction_rank(l.kept[i], FIXTURE_CLASSES, i % FIXTURE_CLASSES) < TOP;
+        of_ten += an_prediction_rank(ten.kept[i], FIXTURE_CLASSES, i % FIXTURE_CLASSES) < TOP;
+    }
+    assert_true(right < IMAGES); /* so 5 would count otherwise */
+    assert_true(seen.k == TOP && counted.k == TOP && crops.k == TOP);
+    assert_int_equal(seen.topk, right);
+    assert_int_equal(counted.topk, right);
+    assert_int_equal(crops.topk, of_ten);
+    an_session_close(&s);
+}
+
+static void test_tops_that_tell_nothing(void **state)
+{
+    (void)state;
+    an_train_config three = config;
+    an_session s;
+    three.top = FIXTURE_CLASSES;
+    assert_int_equal(an_session_open(&s, &three, fixture_path(&files, "data"), NULL), AN_EINVAL);
+    assert_non_null(strstr(an_error_message(), "use --top 2 or less"));
+    assert_int_equal(an_train_top_check(5, 2), AN_OK); /* the default */
+    assert_int_equal(an_train_top_check(2, 2), AN_EINVAL);
+    assert_int_equal(an_train_top_check(6, 6), AN_EINVAL);
+    assert_int_equal(an_train_top_check(6, 7), AN_OK);
 }
 
 /* Checked with a crop as large as the record: all five windows are then the same, so that the mean of the ten
@@ -348,6 +394,8 @@ int main(void)
     const struct CMUnitTest first[] = {cmocka_unit_test(test_a_signal_ends_what_follows_too)};
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_centre_sees_every_image),
+        cmocka_unit_test(test_top_is_what_was_asked_for),
+        cmocka_unit_test(test_tops_that_tell_nothing),
         cmocka_unit_test(test_ten_crop_is_the_mean_of_views),
         cmocka_unit_test(test_watcher_and_stop_end_it),
         cmocka_unit_test(test_impossible_views),

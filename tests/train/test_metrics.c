@@ -134,6 +134,22 @@ static void test_every_event_has_its_time(void **state)
     }
 }
 
+/* A line's second accuracy is named by what it counts. */
+static void test_top_k_by_its_name(void **state)
+{
+    (void)state;
+    const an_event_kind kinds[] = {AN_EVENT_TRAIN, AN_EVENT_VALIDATION};
+    for (int i = 0; i < 2; i++) {
+        json_t *five = formatted(&(an_train_event){.kind = kinds[i], .topk = 0.5});
+        json_t *three = formatted(&(an_train_event){.kind = kinds[i], .topk = 0.25, .k = 3});
+        assert_true(json_number_value(json_object_get(five, "top5")) == 0.5);
+        assert_true(json_number_value(json_object_get(three, "top3")) == 0.25);
+        assert_null(json_object_get(three, "top5"));
+        json_decref(five);
+        json_decref(three);
+    }
+}
+
 /* Where there are several validation sets, by names of any bytes. */
 static void test_validation_names_its_set(void **state)
 {
@@ -222,6 +238,7 @@ int main(void)
         cmocka_unit_test(test_start_leaves_out_what_is_not_known),
         cmocka_unit_test(test_gradient_norm_where_it_is_known),
         cmocka_unit_test(test_every_event_has_its_time),
+        cmocka_unit_test(test_top_k_by_its_name),
         cmocka_unit_test(test_validation_names_its_set),
         cmocka_unit_test(test_start_takes_the_place_of_one_at_the_same_step),
         cmocka_unit_test(test_files_of_older_versions),

@@ -288,8 +288,13 @@ static void test_validation_sets(void **state)
     assert_int_equal(an_board_event(board, &event), AN_OK);
     event.set = "b/v\xe9";
     assert_int_equal(an_board_event(board, &event), AN_OK);
+    event.k = 3;
+    assert_int_equal(an_board_event(board, &event), AN_OK);
+    event.kind = AN_EVENT_TRAIN;
+    assert_int_equal(an_board_event(board, &event), AN_OK);
     an_tensorboard_close(board);
     read_only_file(folder, &bytes);
+    assert_true(has_tag(&bytes, "validation/b/v\\xe9/top-3") && has_tag(&bytes, "training/top-3"));
     const char *const tags[] = {"loss", "top-1", "top-5"};
     for (int i = 0; i < 3; i++) {
         char one[64], two[64];

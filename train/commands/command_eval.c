@@ -55,6 +55,14 @@ static const an_option options[] = {
      .type = AN_OPTION_FLAG,
      .offset = offsetof(an_eval_options, json),
      .help = "print everything as JSON"},
+    {.name = "top",
+     .type = AN_OPTION_INT,
+     .metavar = "K",
+     .initial = "5",
+     .min = 2,
+     .max = 1000000,
+     .offset = offsetof(an_eval_options, top),
+     .help = "the second accuracy, beside top-1: images whose class is among the K most probable"},
     {.name = "batch",
      .key = 'b',
      .type = AN_OPTION_INT,
@@ -99,7 +107,7 @@ static const an_options spec = {
     .program = "an-train eval",
     .usage = "DATASET",
     .summary =
-        "Accuracy of a trained network on a dataset: top-1 and top-5, of the centre of each image or of ten crops. "
+        "Accuracy of a trained network on a dataset: top-1 and top-K, of the centre of each image or of ten crops. "
         "Given "
         "several networks, the mean of their predictions decides, each network with its own crop and preparation of "
         "images; they run one after another, so that one of them is in memory at a time.",

@@ -7,7 +7,7 @@
 typedef struct {
     an_option_list runs, weights;
     const char *recipe, *devices;
-    int batch, loader_threads, compute_threads, show, pairs, decode;
+    int top, batch, loader_threads, compute_threads, show, pairs, decode;
     bool ten_crop, per_class, json;
 } an_eval_options;
 

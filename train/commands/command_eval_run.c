@@ -96,6 +96,7 @@ static int open_decoding(const an_eval_options *o, evaluation *e)
                                       .input = &e->trained.input,
                                       .crop = e->trained.config.crop,
                                       .batch = o->batch,
+                                      .top = (uint32_t)o->top,
                                       .decode = (an_decode_place)o->decode};
     if (e->view.decode == AN_DECODE_HOST)
         return AN_OK;
@@ -181,7 +182,7 @@ static int evaluate_mean(const an_eval_options *o, const an_dataset *dataset, co
     an_ensemble ensemble = {0};
     int rc = check_networks(o, dataset);
     if (!rc)
-        rc = an_ensemble_init(&ensemble, dataset, watcher->classes);
+        rc = an_ensemble_init(&ensemble, dataset, watcher->classes, (uint32_t)o->top);
     const an_evaluate_watcher adder = an_ensemble_watcher(&ensemble);
     for (int i = 0; !rc && i < count_networks(o); i++)
         rc = evaluate(o, i, dataset, &adder, &networks[i]);
@@ -246,6 +247,8 @@ int an_eval_run(const an_eval_options *o, const char *path)
     an_dataset *dataset = NULL;
     an_eval_network networks[2 * AN_OPTION_LIST_MAX] = {0};
     int rc = open_dataset(path, &dataset);
+    if (!rc)
+        rc = an_train_top_check(o->top, an_dataset_class_count(dataset));
     if (!rc)
         rc = report(o, dataset, networks);
     for (int i = 0; i < count_networks(o); i++)

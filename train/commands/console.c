@@ -34,9 +34,9 @@ static void print_train(const an_train_event *e)
 static void print_validation(const an_train_event *e)
 {
     an_print("step %6" PRIu64 "/%" PRIu64
-             "  epoch %6.2f  validation%s%s: loss %.4f  top-1 %.2f %%  top-5 %.2f %%  in %.1f s%s\n",
+             "  epoch %6.2f  validation%s%s: loss %.4f  top-1 %.2f %%  top-%u %.2f %%  in %.1f s%s\n",
              e->step, e->total, e->epoch, e->set ? " " : "", e->set ? e->set : "", e->loss, 100 * e->top1,
-             100 * e->top5, e->seconds, e->best ? "  (best)" : "");
+             an_event_k(e), 100 * e->topk, e->seconds, e->best ? "  (best)" : "");
 }
 
 static void print_json(const an_train_event *event)

@@ -82,8 +82,8 @@ static void print_networks(const an_eval_report *r)
         const an_evaluation *e = &n->result;
         an_print("weights     %s, step %" PRIu64, n->weights, n->step);
         if (r->network_count > 1)
-            printf(": top-1 %.2f %%, top-5 %.2f %%, loss %.4f", 100 * share(e->top1, e->images),
-                   100 * share(e->top5, e->images), e->loss);
+            printf(": top-1 %.2f %%, top-%u %.2f %%, loss %.4f", 100 * share(e->top1, e->images), e->k,
+                   100 * share(e->topk, e->images), e->loss);
         printf("\n");
     }
 }
@@ -99,7 +99,9 @@ static bool is_training_set(const an_eval_report *r)
 static void print_totals(const an_eval_report *r)
 {
     const an_evaluation *e = &r->result;
-    double top1 = 100 * share(e->top1, e->images), top5 = 100 * share(e->top5, e->images);
+    double top1 = 100 * share(e->top1, e->images), topk = 100 * share(e->topk, e->images);
+    char name[32];
+    snprintf(name, sizeof(name), "top-%u", e->k);
     print_networks(r);
     an_print("dataset     %s%s: %" PRIu64 " images, %u classes\n", an_dataset_path(r->dataset),
              is_training_set(r) ? " (the training set)" : "", e->images, an_dataset_class_count(r->dataset));
@@ -109,7 +111,7 @@ static void print_totals(const an_eval_report *r)
         printf("; the mean of %d networks' predictions", r->network_count);
     printf("\n");
     printf("top-1       %.2f %% (error %.2f %%)\n", top1, 100 - top1);
-    printf("top-5       %.2f %% (error %.2f %%)\n", top5, 100 - top5);
+    printf("%-11s %.2f %% (error %.2f %%)\n", name, topk, 100 - topk);
     printf("loss        %.4f\n", e->loss);
 }
 
@@ -190,13 +192,25 @@ static json_t *pairs_json(const an_eval_report *r)
     return list;
 }
 
+/* "top5" */
+typedef struct {
+    char text[32];
+} topk_key;
+
+static topk_key topk_name(const an_evaluation *e)
+{
+    topk_key key;
+    snprintf(key.text, sizeof(key.text), "top%u", e->k);
+    return key;
+}
+
 static json_t *network_json(const an_eval_network *n, bool accuracy)
 {
     const an_evaluation *e = &n->result;
     if (!accuracy)
         return json_pack("{s:o, s:I}", "weights", text_json(n->weights), "step", (json_int_t)n->step);
     return json_pack("{s:o, s:I, s:f, s:f, s:f}", "weights", text_json(n->weights), "step", (json_int_t)n->step, "top1",
-                     share(e->top1, e->images), "top5", share(e->top5, e->images), "loss", e->loss);
+                     share(e->top1, e->images), topk_name(e).text, share(e->topk, e->images), "loss", e->loss);
 }
 
 /* One network as members of object, several as a list. */
@@ -222,7 +236,7 @@ int an_eval_report_print_json(const an_eval_report *r)
     json_t *totals =
         json_pack("{s:o, s:b, s:s, s:I, s:f, s:f, s:f}", "dataset", text_json(an_dataset_path(r->dataset)),
                   "training_set", (int)is_training_set(r), "view", r->view, "images", (json_int_t)e->images, "top1",
-                  share(e->top1, e->images), "top5", share(e->top5, e->images), "loss", e->loss);
+                  share(e->top1, e->images), topk_name(e).text, share(e->topk, e->images), "loss", e->loss);
     int failed = add_networks(r, object);
     failed |= json_object_update(object, totals);
     json_decref(totals);

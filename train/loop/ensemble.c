@@ -7,11 +7,11 @@
 #include "base/error.h"
 #include "train/loop/predictions.h"
 
-int an_ensemble_init(an_ensemble *out, const an_dataset *dataset, uint32_t classes)
+int an_ensemble_init(an_ensemble *out, const an_dataset *dataset, uint32_t classes, uint32_t top)
 {
     uint64_t images = an_dataset_count(dataset);
     size_t values;
-    *out = (an_ensemble){.dataset = dataset, .classes = classes};
+    *out = (an_ensemble){.dataset = dataset, .classes = classes, .top = top};
     int rc = an_size_multiply(images, classes, &values);
     if (!rc)
         out->sums = calloc(values, sizeof(*out->sums));
@@ -51,7 +51,7 @@ an_evaluate_watcher an_ensemble_watcher(an_ensemble *ensemble)
 int an_ensemble_evaluate(an_ensemble *e, const an_evaluate_watcher *watcher, an_evaluation *out)
 {
     uint64_t count = an_dataset_count(e->dataset);
-    *out = (an_evaluation){0};
+    *out = (an_evaluation){.k = e->top};
     for (uint64_t i = 0; i < count; i++) {
         float *row = row_of(e, i);
         for (uint32_t c = 0; c < e->classes; c++)

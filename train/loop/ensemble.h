@@ -9,11 +9,12 @@
 typedef struct {
     const an_dataset *dataset;
     uint32_t classes;
+    uint32_t top;      /* k of the evaluation of their mean */
     uint32_t networks; /* that have looked at it */
     float *sums;       /* images x classes: of their probabilities */
 } an_ensemble;
 
-int an_ensemble_init(an_ensemble *out, const an_dataset *dataset, uint32_t classes);
+int an_ensemble_init(an_ensemble *out, const an_dataset *dataset, uint32_t classes, uint32_t top);
 void an_ensemble_free(an_ensemble *ensemble); /* zeroed is fine */
 
 /* For the evaluation of the next network: adds its predictions. */

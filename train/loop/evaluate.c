@@ -11,7 +11,7 @@ static void count(an_evaluation *sum, uint32_t label, const float *probabilities
 {
     uint32_t rank = an_prediction_rank(probabilities, classes, label);
     sum->top1 += rank < 1;
-    sum->top5 += rank < 5;
+    sum->topk += rank < sum->k;
 }
 
 void an_evaluation_add(an_evaluation *sum, uint32_t label, const float *probabilities, uint32_t classes)
@@ -45,6 +45,7 @@ typedef struct {
     an_loader *loader;
     const an_dataset *dataset;
     const an_evaluate_watcher *watcher;
+    uint32_t top;
     float *probabilities;
 } pass;
 
@@ -61,7 +62,7 @@ static int add_batch(const pass *p, const an_batch *batch, an_evaluation *sum)
     if (p->watcher)
         return look_at_rows(p->watcher, batch, p->probabilities, sum);
     sum->top1 += result.top1;
-    sum->top5 += result.top5;
+    sum->topk += result.topk;
     return AN_OK;
 }
 
@@ -69,7 +70,7 @@ static int add_batch(const pass *p, const an_batch *batch, an_evaluation *sum)
 static int evaluate(const pass *p, an_evaluation *out)
 {
     bool last = false;
-    *out = (an_evaluation){0};
+    *out = (an_evaluation){.k = p->top};
     while (!last) {
         an_batch batch;
         int rc = an_stop_requested() ? AN_STOPPED : an_loader_next(p->loader, &batch);
@@ -89,7 +90,10 @@ static int evaluate(const pass *p, an_evaluation *out)
 int an_evaluate_centre(an_exec *exec, const an_train_view_options *options, const an_evaluate_watcher *watcher,
                        an_evaluation *out)
 {
-    pass p = {.exec = exec, .dataset = options->dataset, .watcher = watcher};
+    pass p = {.exec = exec,
+              .dataset = options->dataset,
+              .watcher = watcher,
+              .top = watcher ? an_train_view_top(options) : an_exec_top(exec)};
     *out = (an_evaluation){0};
     if (watcher && !(p.probabilities = calloc((size_t)options->batch * watcher->classes, sizeof(float))))
         return an_error(AN_ENOMEM, "out of memory for predictions");
@@ -103,5 +107,5 @@ int an_evaluate_centre(an_exec *exec, const an_train_view_options *options, cons
 
 int an_evaluate_pass(an_exec *exec, an_loader *loader, const an_dataset *dataset, an_evaluation *out)
 {
-    return evaluate(&(pass){.exec = exec, .loader = loader, .dataset = dataset}, out);
+    return evaluate(&(pass){.exec = exec, .loader = loader, .dataset = dataset, .top = an_exec_top(exec)}, out);
 }

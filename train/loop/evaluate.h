@@ -10,8 +10,9 @@
 typedef struct {
     uint64_t images;
     double loss;         /* mean cross entropy */
-    uint64_t top1, top5; /* images whose label has a rank below 1, below 5: predictions.h */
-    bool diverged;       /* failed because the network's outputs are not finite */
+    uint64_t top1, topk; /* images whose label has a rank below 1, below k: predictions.h */
+    uint32_t k;
+    bool diverged; /* failed because the network's outputs are not finite */
 } an_evaluation;
 
 /* image is called for each image, in the order of the dataset and by the calling thread, with its probabilities

@@ -221,7 +221,7 @@ int an_evaluate_ten_crop(an_exec *exec, const an_train_view_options *options, co
                          an_evaluation *out)
 {
     ten t = {.exec = exec, .dataset = options->dataset, .watcher = watcher};
-    *out = (an_evaluation){0};
+    *out = (an_evaluation){.k = an_train_view_top(options)};
     int rc = open_ten(&t, options);
     uint64_t count = an_dataset_count(options->dataset);
     for (uint64_t first = 0; !rc && first < count; first += t.images) {

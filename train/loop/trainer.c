@@ -48,7 +48,7 @@ static int train_batch(an_trainer *t, const an_batch *batch)
         return rc;
     t->window.loss += result.loss;
     t->window.top1 += result.top1;
-    t->window.top5 += result.top5;
+    t->window.topk += result.topk;
     t->window.images += batch->count;
     t->window.steps++;
     t->summary.images += batch->count;

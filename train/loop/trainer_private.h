@@ -20,7 +20,7 @@
 typedef struct {
     uint64_t start_ns, processors_ns, steps, images;
     double loss;
-    uint64_t top1, top5;
+    uint64_t top1, topk;
     uint64_t wait_ns;
 } an_trainer_window; /* sums since the last line was told */
 

@@ -151,7 +151,8 @@ static int tell_look(an_trainer *t, int number, const look *l, bool best)
     an_train_event event = {.kind = AN_EVENT_VALIDATION,
                             .loss = l->result.loss,
                             .top1 = top1_of(l),
-                            .top5 = (double)l->result.top5 / (double)l->result.images,
+                            .topk = (double)l->result.topk / (double)l->result.images,
+                            .k = l->result.k,
                             .seconds = l->seconds,
                             .best = best,
                             .set = set_count(t) > 1 ? t->session.data.sets[number].name : NULL};

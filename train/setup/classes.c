@@ -58,3 +58,13 @@ int an_train_class_check(const an_dataset *dataset, const char *ids, const char 
     json_decref(list);
     return rc;
 }
+
+int an_train_top_check(int top, uint32_t classes)
+{
+    if (top == AN_EXEC_TOP || (uint32_t)top < classes)
+        return AN_OK;
+    if (classes < 3)
+        return an_error(AN_EINVAL, "--top %d: of %u classes there is no other accuracy than top-1", top, classes);
+    return an_error(AN_EINVAL, "--top %d: among %u classes every image would be right: use --top %u or less", top,
+                    classes, classes - 1);
+}

@@ -24,6 +24,7 @@ typedef struct {
     /* May differ each time a run is continued. */
     const char *run, *recipe, *resume, *weights, *fresh;
     int save_every, keep, log_every;
+    int top;
     bool quiet, json, tensorboard, dry_run, profile;
     int find_rate;
     int loader_threads, compute_threads, engine;

@@ -35,7 +35,7 @@ static int check_training(const an_dataset *dataset, const an_train_config *conf
         return an_error(AN_EINVAL,
                         "--batch %d is more than the %" PRIu64 " images of '%s': use --batch %" PRIu64 " or less",
                         config->batch, count, path, count);
-    return AN_OK;
+    return an_train_top_check(config->top, an_dataset_class_count(dataset));
 }
 
 /* Records at equal distances, so that a dataset stored class by class gives all its classes. */

@@ -50,6 +50,9 @@ double an_train_input_scale(const an_statistics *statistics, an_scale_kind kind)
 /* JSON array of a dataset's class ids, escaped as state/text.h says; the caller frees it. */
 int an_train_class_ids(const an_dataset *dataset, char **out);
 
+/* AN_EINVAL unless --top tells more than that every image is right. The default is taken with any number of classes. */
+int an_train_top_check(int top, uint32_t classes);
+
 /* AN_EINVAL unless the dataset has exactly the classes of ids, in this order: the message names the first difference.
  * origin says in messages where ids come from. */
 int an_train_class_check(const an_dataset *dataset, const char *ids, const char *origin);
@@ -97,12 +100,16 @@ typedef struct {
     const uint64_t *subset; /* records to look at, or NULL */
     uint64_t subset_count;
     int crop, batch, threads, engine;
+    uint32_t top;           /* k of an evaluation that looks at predictions: train/loop/evaluate.h; 0: AN_EXEC_TOP */
     an_decode_place decode; /* AN_DECODE_DEVICE: exec has a decoder for blocks of an_train_view_block bytes */
     bool repeat;            /* after the last image begin again, without end; every pass is the same */
 } an_train_view_options;
 
 /* A loader of the centre of each image, once and in stored order. The last batch of a pass may be short. */
 int an_train_view_loader(const an_train_view_options *options, an_exec *exec, an_loader **out);
+
+/* k, or the number that 0 stands for. */
+uint32_t an_train_view_top(const an_train_view_options *options);
 
 /* Bytes of a batch of undecoded records at most. */
 int an_train_view_block(const an_train_view_options *options, size_t *out);

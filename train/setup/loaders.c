@@ -200,6 +200,11 @@ int an_train_view_loader(const an_train_view_options *o, an_exec *exec, an_loade
     return an_loader_create(out, &options);
 }
 
+uint32_t an_train_view_top(const an_train_view_options *o)
+{
+    return o->top ? o->top : AN_EXEC_TOP;
+}
+
 int an_train_view_block(const an_train_view_options *o, size_t *out)
 {
     an_loader_options options = view_options(o);

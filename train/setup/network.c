@@ -147,6 +147,7 @@ an_exec_options an_network_exec_options(const an_train_config *config, const cha
                              .batch = batch,
                              .threads = threads,
                              .training = training,
+                             .top = (uint32_t)config->top,
                              .seed = config->seed,
                              .precision = (an_precision)config->precision,
                              .direct = config->kernels != 0};

@@ -1,5 +1,6 @@
 #include "train/watch/board.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +10,8 @@
 #include "base/text/utf8.h"
 #include "train/watch/filters.h"
 #include "train/watch/hparams.h"
+
+enum { TAG_MAX = 32 };
 
 typedef struct {
     const char *tag;
@@ -26,7 +29,9 @@ static int write_scalars(an_tensorboard *board, uint64_t step, const scalar *sca
 /* "validation/top-1", or where there are several sets "validation/NAME/top-1". */
 static int write_validation(an_tensorboard *board, const an_train_event *e)
 {
-    const scalar values[] = {{"loss", e->loss}, {"top-1", e->top1}, {"top-5", e->top5}};
+    char topk[TAG_MAX];
+    snprintf(topk, sizeof(topk), "top-%u", an_event_k(e));
+    const scalar values[] = {{"loss", e->loss}, {"top-1", e->top1}, {topk, e->topk}};
     an_buffer tag = {0};
     int rc = AN_OK;
     for (size_t i = 0; !rc && i < sizeof(values) / sizeof(values[0]); i++) {
@@ -45,6 +50,8 @@ static int write_validation(an_tensorboard *board, const an_train_event *e)
 
 int an_board_event(an_tensorboard *board, const an_train_event *e)
 {
+    char topk[TAG_MAX];
+    snprintf(topk, sizeof(topk), "training/top-%u", an_event_k(e));
     if (e->kind == AN_EVENT_TRAIN && an_train_event_has_norm(e)) {
         int rc = an_tensorboard_scalar(board, e->step, "training/gradient norm", e->gradient_norm);
         if (rc)
@@ -52,7 +59,7 @@ int an_board_event(an_tensorboard *board, const an_train_event *e)
     }
     const scalar training[] = {{"training/loss", e->loss},
                                {"training/top-1", e->top1},
-                               {"training/top-5", e->top5},
+                               {topk, e->topk},
                                {"rate", e->rate},
                                {"speed/images per second", e->images_per_second},
                                {"speed/wait for data", e->wait}};

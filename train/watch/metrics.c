@@ -15,6 +15,7 @@
 #include "train/state/text.h"
 
 #define METRICS_MAX ((size_t)1 << 30)
+#define KEY_MAX 16
 
 struct an_metrics {
     FILE *file;
@@ -23,11 +24,24 @@ struct an_metrics {
 
 static const char *const kinds[] = {"start", "train", "validation", "saved", "note", "warning"};
 
+uint32_t an_event_k(const an_train_event *event)
+{
+    return event->k ? event->k : 5;
+}
+
+/* "top5" */
+static void topk_name(const an_train_event *e, char out[KEY_MAX])
+{
+    snprintf(out, KEY_MAX, "top%u", an_event_k(e));
+}
+
 static json_t *describe_training(const an_train_event *e)
 {
+    char key[KEY_MAX];
+    topk_name(e, key);
     json_t *object = json_pack("{s:s, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "type", kinds[e->kind], "step",
-                               (json_int_t)e->step, "epoch", e->epoch, "loss", e->loss, "top1", e->top1, "top5",
-                               e->top5, "rate", e->rate, "images_per_second", e->images_per_second, "wait", e->wait);
+                               (json_int_t)e->step, "epoch", e->epoch, "loss", e->loss, "top1", e->top1, key, e->topk,
+                               "rate", e->rate, "images_per_second", e->images_per_second, "wait", e->wait);
     if (object && an_train_event_has_norm(e))
         json_object_set_new(object, "gradient_norm", json_real(e->gradient_norm));
     if (object && e->device_idle >= 0) {
@@ -39,9 +53,11 @@ static json_t *describe_training(const an_train_event *e)
 
 static json_t *describe_validation(const an_train_event *e)
 {
+    char key[KEY_MAX];
+    topk_name(e, key);
     json_t *object = json_pack("{s:s, s:I, s:f, s:f, s:f, s:f, s:f, s:b}", "type", kinds[e->kind], "step",
-                               (json_int_t)e->step, "epoch", e->epoch, "loss", e->loss, "top1", e->top1, "top5",
-                               e->top5, "seconds", e->seconds, "best", (int)e->best);
+                               (json_int_t)e->step, "epoch", e->epoch, "loss", e->loss, "top1", e->top1, key, e->topk,
+                               "seconds", e->seconds, "best", (int)e->best);
     if (!object || !e->set || !json_object_set_new(object, "set", an_text_json(e->set, strlen(e->set))))
         return object;
     json_decref(object);

@@ -32,7 +32,8 @@ typedef struct {
     an_event_kind kind;
     uint64_t step, total;    /* steps done, steps in all */
     double epoch;            /* epochs done, with fraction */
-    double loss, top1, top5; /* shares 0..1 */
+    double loss, top1, topk; /* shares 0..1 */
+    uint32_t k;              /* of topk: images whose class is among the k most probable; 0: 5 */
     double rate;
     double gradient_norm; /* train: of the last step, before clipping; negative or not a number: not known */
     double images_per_second;
@@ -58,6 +59,8 @@ typedef struct {
     void (*tell)(void *context, const an_train_event *event);
     void *context;
 } an_train_observer;
+
+uint32_t an_event_k(const an_train_event *event); /* k, or 5 */
 
 /* One JSON object and a newline. */
 int an_metrics_format(const an_train_event *event, an_buffer *out);

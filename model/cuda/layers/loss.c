@@ -80,7 +80,7 @@ int an_cuda_result(an_op *op, an_exec_result *out)
     for (uint32_t i = 0; i < loss->count; i++) {
         out->loss += (double)loss->rows_host[i].loss / loss->total;
         out->top1 += loss->rows_host[i].rank < 1;
-        out->top5 += loss->rows_host[i].rank < 5;
+        out->topk += loss->rows_host[i].rank < op->cuda->top;
     }
     return AN_OK;
 }

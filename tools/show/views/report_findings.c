@@ -38,7 +38,7 @@ void an_report_accuracy(an_report_writer *w)
            "does.</p>\n<div class=\"tiles\">\n");
     accuracy_tile(w, "top-1", r->top1, r->images);
     if (p->viewer->classes > AN_PREDICTION_TOP)
-        accuracy_tile(w, "top-5", r->top5, r->images);
+        accuracy_tile(w, "top-5", r->topk, r->images);
     an_report_tile(w, "loss", "%.3f", r->loss);
     an_report_put(w, "</div>\n");
 }
