@@ -142,6 +142,19 @@ static void test_impossible_combinations(void **state)
     defaults(&config);
     config.rate_epochs = "3,2";
     refused(&config, "--rate-epochs");
+    defaults(&config);
+    config.nesterov = true;
+    assert_int_equal(an_train_config_check(&config), AN_OK);
+    config.momentum = 0;
+    refused(&config, "--nesterov changes nothing");
+    defaults(&config);
+    config.accumulate = 3;
+    refused(&config,
+            "--accumulate 3 divides --batch 128 into no equal parts of an even number of images: use --batch 132");
+    config.accumulate = 4;
+    assert_int_equal(an_train_config_check(&config), AN_OK);
+    config.decode = AN_DECODE_DEVICE;
+    refused(&config, "--decode host");
 }
 
 static void test_options_without_effect_are_named(void **state)
