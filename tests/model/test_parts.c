@@ -201,6 +201,11 @@ static void test_what_is_refused(void **state)
     an_test_refused(exec_try(&exec, ONE, AN_PRECISION_F32, 6, 2),
                     "a batch of 6 in 2 parts: they must be equal, and even");
     an_test_refused(exec_try(&exec, ONE, AN_PRECISION_F32, BATCH, -1), "in -1 parts");
+    an_graph graph;
+    an_small_net(&graph, AN_ACTIVATION_RELU);
+    an_exec_options options = {
+        .devices = ONE, .batch = BATCH, .parts = 2, .decoder = &(an_image_decoder){.size = 1 << 20}};
+    an_test_refused(an_exec_create(&exec, &graph, &options), "encoded cannot be divided into parts");
 }
 
 int main(void)

@@ -167,6 +167,19 @@ static void test_impossible_combinations(void **state)
     config.rate_epochs = "3,2";
     refused(&config, "--rate-epochs");
     defaults(&config);
+    config.nesterov = true;
+    assert_int_equal(an_train_config_check(&config), AN_OK);
+    config.momentum = 0;
+    refused(&config, "--nesterov changes nothing");
+    defaults(&config);
+    config.accumulate = 3;
+    refused(&config,
+            "--accumulate 3 divides --batch 128 into no equal parts of an even number of images: use --batch 132");
+    config.accumulate = 4;
+    assert_int_equal(an_train_config_check(&config), AN_OK);
+    config.decode = AN_DECODE_DEVICE;
+    refused(&config, "--decode host");
+    defaults(&config);
     config.stop_after = config.patience = 3; /* the rate would never fall */
     refused(&config, "--patience 3");
     config.stop_after = 4;

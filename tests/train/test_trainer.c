@@ -203,6 +203,25 @@ static void test_averages_are_what_is_judged(void **state)
     fixture_remove(run);
 }
 
+static void test_frozen_parameters_are_counted(void **state)
+{
+    (void)state;
+    an_train_config config;
+    an_trainer *trainer;
+    listener l = {0};
+    an_train_observer observer = {listen, &l};
+    an_buffer text = {0};
+    config_for(&config, NULL);
+    config.freeze = "conv1,conv2,conv3";
+    assert_int_equal(an_trainer_create(&trainer, &config, training, validation, &observer), AN_OK);
+    assert_int_equal(an_trainer_describe(trainer, &text), AN_OK);
+    assert_int_equal(an_buffer_append(&text, "", 1), AN_OK);
+    /* 4 x 4 pixels of 64 channels for each of the 3 classes, and their biases */
+    assert_non_null(strstr((char *)text.data, " 3075 of the parameters learn, the others are frozen\n"));
+    an_buffer_free(&text);
+    an_trainer_free(trainer);
+}
+
 static int refuse_layers(const char *freeze, const char *rates, const char *part)
 {
     an_train_config config;
@@ -305,8 +324,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_stopped_anywhere_and_resumed), cmocka_unit_test(test_resumed_on_two_devices),
         cmocka_unit_test(test_resumed_with_many_threads),    cmocka_unit_test(test_resumed_with_plateau),
         cmocka_unit_test(test_resumed_with_warmup),          cmocka_unit_test(test_resumed_with_all_of_sgd),
-        cmocka_unit_test(test_averages_are_what_is_judged),  cmocka_unit_test(test_layers_that_there_are_not),
-        cmocka_unit_test(test_exploding_loss_stops_at_once), cmocka_unit_test(test_learns_a_few_images_by_heart),
+        cmocka_unit_test(test_averages_are_what_is_judged),  cmocka_unit_test(test_frozen_parameters_are_counted),
+        cmocka_unit_test(test_layers_that_there_are_not),    cmocka_unit_test(test_exploding_loss_stops_at_once),
+        cmocka_unit_test(test_learns_a_few_images_by_heart),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

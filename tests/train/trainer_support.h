@@ -39,13 +39,13 @@ typedef struct {
     uint64_t stop_at, signal_at; /* step, 0: never */
     bool alone;                  /* without a validation set */
     int steps, validations, saves, warnings, notes;
-    int steps_at_save;    /* steps told before the first checkpoint was */
-    uint64_t first_saved; /* the step of that checkpoint */
-    uint64_t last_told;   /* the step of the last line of training */
-    uint64_t note_step;   /* of the last note */
-    double held, seconds; /* of the first checkpoint */
-    char warning[1200];   /* the first one */
-    char note[400];       /* the last one */
+    int steps_at_save;                           /* steps told before the first checkpoint was */
+    uint64_t first_saved;                        /* the step of that checkpoint */
+    uint64_t last_told;                          /* the step of the last line of training */
+    uint64_t note_step;                          /* of the last note */
+    double held, seconds;                        /* of the first checkpoint */
+    char warning[1200];                          /* the first one */
+    char note[400];                              /* the last one */
     double top1, validation_loss, gradient_norm; /* the last ones */
 } listener;
 
