@@ -45,6 +45,8 @@ int an_cuda_activation_create(an_op **out, an_backend *cuda, const an_op_spec *s
     if (rc)
         return rc;
     *out = op;
+    if (op->input->output.stored_c != op->node.channels)
+        return an_error(AN_EUNSUPPORTED, "%s: an activation of padded channels", op->node.name);
     an_cuda_tensor_describe(&op->output, cuda, &op->node, op->input->output.stored_c, op->input->output.stored);
     return AN_OK;
 }
