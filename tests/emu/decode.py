@@ -172,6 +172,7 @@ def check_ways(work):
 
 
 def main(work):
+    os.environ["AN_EMU_MEMO"] = tempfile.mkdtemp(dir=work)  # what proofs gave, for all of its processes
     os.environ["XDG_CACHE_HOME"] = f"{work}/cache"
     if EMULATOR:
         os.environ["AN_DECODE_MODULE"] = os.path.abspath(sys.argv[2])

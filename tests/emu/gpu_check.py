@@ -88,6 +88,7 @@ def check_paths(work):
 
 
 def main(work):
+    os.environ["AN_EMU_MEMO"] = tempfile.mkdtemp(dir=work)  # what proofs gave, for all processes
     subprocess.run(["cmake", "--install", BUILD, "--prefix", f"{work}/an"], check=True, capture_output=True)
     check_paths(work)
     for file in glob.glob(f"{work}/an/lib/**/*gpu_decode", recursive=True):

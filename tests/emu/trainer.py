@@ -263,6 +263,7 @@ def check_two(work, second):
 
 
 def main(work):
+    os.environ["AN_EMU_MEMO"] = tempfile.mkdtemp(dir=work)  # what proofs gave, for all of its processes
     os.environ["XDG_CACHE_HOME"] = f"{work}/cache"  # nothing of this machine's, and nothing left in it
     pictures.SIDE = 72
     pictures.write(f"{work}/images", 24, 3)
