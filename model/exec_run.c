@@ -169,7 +169,7 @@ static void result_add(an_exec_result *sum, const an_exec_result *part)
 {
     sum->loss += part->loss;
     sum->top1 += part->top1;
-    sum->topk += part->top5;
+    sum->topk += part->topk;
 }
 
 /* Sums of gradients begin with the first part. */

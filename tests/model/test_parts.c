@@ -103,7 +103,7 @@ static void check_parts(const char *devices, an_precision precision, int parts, 
         if (fabs(got.loss - expected.loss) > tolerance * expected.loss)
             fail_msg("%s, step %zu: loss %.8g, expected %.8g", devices, i, got.loss, expected.loss);
         if (exact)
-            assert_true(got.top1 == expected.top1 && got.top5 == expected.top5);
+            assert_true(got.top1 == expected.top1 && got.topk == expected.topk);
         if (i == 0 || exact)
             close_to(divided, whole, AN_PARAMETER_GRADIENT, tolerance);
         an_test_ok(an_exec_gradient_norm(whole, &norms[0]), "norm");
@@ -144,7 +144,7 @@ static void check_evaluation(const char *devices)
         double *wanted = an_test_doubles(found[0], sizes[i] * SMALL_CLASSES);
         an_test_close("probabilities", found[1], wanted, sizes[i] * SMALL_CLASSES, 1e-5);
         assert_true(fabs(got.loss - expected.loss) < 1e-5 * expected.loss);
-        assert_true(got.top1 == expected.top1 && got.top5 == expected.top5);
+        assert_true(got.top1 == expected.top1 && got.topk == expected.topk);
         an_test_ok(an_exec_evaluate(divided, &(an_images){.pixels = images}, NULL, sizes[i], found[1], NULL),
                    "no labels");
         an_test_close("probabilities", found[1], wanted, sizes[i] * SMALL_CLASSES, 1e-5);

@@ -19,6 +19,7 @@
 #include "train/state/checkpoint.h"
 #include "train/state/safetensors.h"
 #include "train/state/weights.h"
+#include "train/trained/trained.h"
 
 static void test_damaged_newest_falls_back(void **state)
 {

@@ -91,7 +91,7 @@ int an_train_config_check(const an_train_config *config)
     if (config->resized > 0 && config->mean == AN_MEAN_PIXEL)
         return an_error(AN_EINVAL, "--resized makes crops of every size, which the mean image does not lie under: add "
                                    "--mean channel");
-    int rc = check_stop_after(config);
+    rc = check_stop_after(config);
     if (rc)
         return rc;
     an_schedule unused;
