@@ -32,9 +32,9 @@
 #include "train/loop/trainer.h"
 #include "train/setup/network.h"
 #include "train/setup/session.h"
-#include "train/trained/trained.h"
 #include "train/state/run.h"
 #include "train/state/safetensors.h"
+#include "train/trained/trained.h"
 
 enum { IMAGES = 14, STEPS_PER_EPOCH = 3, EPOCHS = 2 }; /* batch 4 */
 
