@@ -30,7 +30,7 @@ typedef struct {
                           and shifts not applied */
     const float *mean; /* mean_side x mean_side x 3, RGB, cropped and mirrored like the image; copied. NULL: none */
     uint32_t mean_side; /* side, or 1: one colour for all pixels */
-    float scale;        /* ((byte - mean) + shift) * scale, in this order */
+    float scale;        /* ((byte - mean) + shift) * (scale * factor), in this order; nothing is mixed */
 } an_batch_decoder_options;
 
 int an_batch_decoder_create(an_batch_decoder **out, const an_batch_decoder_options *options);

@@ -187,8 +187,7 @@ void an_loader_note_sample(const an_loader *l, const an_loader_item *it, an_load
     an_sampler_draw(l->sampler, l->options.seed, s->batch.epoch, it->record, draw);
     s->batch.labels[it->position] = record->header.label;
     s->batch.indices[it->position] = it->record;
-    s->batch.draws[it->position] = (an_image_draw){
-        .shift = {draw->shift[0], draw->shift[1], draw->shift[2]}, .x = draw->x, .y = draw->y, .flip = draw->flip};
+    s->batch.draws[it->position] = an_sample_image_draw(draw);
 }
 
 static int item_make(an_loader *l, an_loader_worker *w, an_loader_item *it, an_loader_slot *s)

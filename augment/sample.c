@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "augment/sample_private.h"
 #include "base/error.h"
@@ -174,7 +175,7 @@ static void draw_shift(const an_sampler *s, uint64_t seed, uint64_t epoch, uint6
 static void draw_resized(const an_sampler *s, an_rng *rng, an_sample_draw *out)
 {
     double side = s->side, smallest = s->options.area_min;
-    *out = (an_sample_draw){.width = s->side, .height = s->side};
+    *out = AN_SAMPLE_DRAW(.width = s->side, .height = s->side);
     for (int attempt = 0; attempt < 10; attempt++) {
         double area = side * side * (smallest + (1 - smallest) * an_rng_uniform(rng));
         double aspect = exp(log(4.0 / 3.0) * (2 * an_rng_uniform(rng) - 1));
@@ -193,7 +194,7 @@ void an_sampler_draw(const an_sampler *sampler, uint64_t seed, uint64_t epoch, u
 {
     const an_sample_options *o = &sampler->options;
     uint32_t range = sampler->side - o->crop;
-    *out = (an_sample_draw){.x = range / 2, .y = range / 2};
+    *out = AN_SAMPLE_DRAW(.x = range / 2, .y = range / 2);
     if (o->random_crop) {
         an_rng rng = an_rng_make(seed, AN_RNG_CROP, epoch, index);
         if (o->area_min > 0) {
@@ -211,13 +212,22 @@ void an_sampler_draw(const an_sampler *sampler, uint64_t seed, uint64_t epoch, u
         draw_shift(sampler, seed, epoch, index, out->shift);
 }
 
+an_image_draw an_sample_image_draw(const an_sample_draw *draw)
+{
+    an_image_draw image = {.shift = {draw->shift[0], draw->shift[1], draw->shift[2]},
+                           .x = draw->x,
+                           .y = draw->y,
+                           .flip = draw->flip,
+                           .factor = draw->factor,
+                           .share = draw->share};
+    memcpy(image.box, draw->box, sizeof image.box);
+    return image;
+}
+
 void an_sampler_ten_crop(const an_sampler *sampler, an_sample_draw out[AN_SAMPLE_TEN])
 {
     uint32_t far = sampler->side - sampler->options.crop;
-    const an_sample_draw five[5] = {
-        {.x = 0, .y = 0}, {.x = far, .y = 0}, {.x = 0, .y = far}, {.x = far, .y = far}, {.x = far / 2, .y = far / 2}};
-    for (int i = 0; i < AN_SAMPLE_TEN; i++) {
-        out[i] = five[i % 5];
-        out[i].flip = i >= 5;
-    }
+    const uint32_t x[5] = {0, far, 0, far, far / 2}, y[5] = {0, 0, far, far, far / 2};
+    for (int i = 0; i < AN_SAMPLE_TEN; i++)
+        out[i] = AN_SAMPLE_DRAW(.x = x[i % 5], .y = y[i % 5], .flip = i >= 5);
 }

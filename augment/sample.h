@@ -34,8 +34,14 @@ typedef struct {
     uint32_t x, y;
     uint32_t width, height; /* of the window that becomes the crop; 0: as large as the crop, so nothing is resized */
     bool flip;
-    float shift[3]; /* RGB, added before scale: sum over i of p_i alpha_i sqrt(lambda_i) */
+    float shift[3];  /* RGB, added before scale: sum over i of p_i alpha_i sqrt(lambda_i) */
+    float factor;    /* scale is multiplied with it; 1: none */
+    float share;     /* an_image_draw's; samplers draw it and do not apply it */
+    uint16_t box[4]; /* likewise */
 } an_sample_draw;
+
+/* A draw of which only the named members differ from doing nothing. */
+#define AN_SAMPLE_DRAW(...) ((an_sample_draw){.factor = 1, .share = 1, __VA_ARGS__})
 
 typedef struct an_sampler an_sampler; /* options and tables; shared by threads, read-only */
 
@@ -48,6 +54,9 @@ const an_sample_options *an_sampler_options(const an_sampler *sampler);
 size_t an_sampler_bytes(const an_sampler *sampler); /* of one sample */
 
 void an_sampler_draw(const an_sampler *sampler, uint64_t seed, uint64_t epoch, uint64_t index, an_sample_draw *out);
+
+/* What a batch tells of a sample's draw. */
+an_image_draw an_sample_image_draw(const an_sample_draw *draw);
 
 /* The ten crops of the paper's test: the four corners and the centre, then the same mirrored. No jitter. */
 #define AN_SAMPLE_TEN 10

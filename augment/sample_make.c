@@ -77,6 +77,7 @@ typedef struct {
     bool mirror;  /* rows come unmirrored and leave mirrored */
     uint8_t *row; /* of the scratch */
     uint8_t *out;
+    float scale;
     float shift[AN_SAMPLE_COLOURS][AN_PIXELS_PATTERN]; /* of each plane; interleaved: [0], of all channels */
 } sheet;
 
@@ -119,7 +120,7 @@ static void convert_interleaved(const sheet *t, size_t y, const uint8_t *rgb)
         src = t->row;
     }
     converter(s)(t->out + y * n * an_dtype_size(s->options.format.dtype), src, mean_row(s, t->draw, y, 0),
-                 s->mean_repeats, t->shift[0], (float)s->options.scale, n);
+                 s->mean_repeats, t->shift[0], t->scale, n);
 }
 
 static void convert_planes(const sheet *t, size_t y, const uint8_t *rgb)
@@ -129,7 +130,7 @@ static void convert_planes(const sheet *t, size_t y, const uint8_t *rgb)
     arrange(s, rgb, t->mirror, t->row, crop);
     for (size_t c = 0; c < AN_SAMPLE_COLOURS; c++)
         converter(s)(t->out + (c * crop + y) * size, t->row + c * crop, mean_row(s, t->draw, y, c), s->mean_repeats,
-                     t->shift[c], (float)s->options.scale, crop);
+                     t->shift[c], t->scale, crop);
 }
 
 /* Rows that leave as they came, but for mirroring. */
@@ -231,6 +232,7 @@ int an_sampler_make(const an_sampler *sampler, an_sample_scratch *scratch, const
     int rc = check_record(sampler, record, draw);
     if (rc)
         return rc;
+    t.scale = (float)sampler->options.scale * draw->factor;
     fill_shift(&t);
     rc = make_rows(&t, scratch, record);
     if (!rc && an_sampler_planar(sampler) && format->channels > AN_SAMPLE_COLOURS)

@@ -15,13 +15,26 @@ typedef struct {
     int channels; /* as stored: 3, or 4 with a zero channel for alignment */
 } an_format;
 
-/* The random choices made for one image: where its crop lay in the record, whether it is mirrored, and what is added to
- * each colour. Images handed over as bytes (AN_DTYPE_U8) are already cropped and mirrored. Whoever turns the bytes into
- * numbers needs x and y to subtract the right part of the mean image, and shift. */
+/* The random choices made for one image: where its crop lay in the record, whether it is mirrored, what is added to
+ * each colour, and what of another image is mixed into it. Images handed over as bytes (AN_DTYPE_U8) are already
+ * cropped and mirrored. Whoever turns the bytes into numbers needs x and y to subtract the right part of the mean
+ * image, and value = ((byte - mean) + shift) * (scale * factor)
+ *
+ * The image at position i of a batch is mixed with its partner, the one at position i ^ 1 (1 with 0, 3 with 2...), if
+ * the batch holds that; otherwise nothing is mixed into it. Both are finished values: with mixup
+ *     value = share * own + (1 - share) * partner          where box is empty
+ * and with CutMix the pixels in the box are the partner's. Images mix whatever type they arrive in, so whoever delivers
+ * them leaves that to the network's input. Make draws with AN_IMAGE_DRAW: all zeros would be a black image. */
 typedef struct {
     float shift[3]; /* RGB */
     uint32_t x, y, flip;
+    float factor;    /* 1: none */
+    float share;     /* weight of the image's own label, 0 to 1; the partner's is 1 - share. 1: nothing is mixed */
+    uint16_t box[4]; /* x0, y0, x1, y1 in pixels of the crop as the network sees it, x1 and y1 excluded; empty: all 0 */
 } an_image_draw;
+
+/* A draw of which only the named members differ from doing nothing. */
+#define AN_IMAGE_DRAW(...) ((an_image_draw){.factor = 1, .share = 1, __VA_ARGS__})
 
 size_t an_dtype_size(an_dtype dtype);
 const char *an_dtype_name(an_dtype dtype);

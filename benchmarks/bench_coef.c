@@ -306,7 +306,7 @@ static int differing_on_devices(const sample *s, const an_image *expected, uint6
     uint32_t side = s->image.width, crop = side * 7 / 8;
     for (int part = 0; part < 2; part++) {
         uint32_t size = part ? crop : side;
-        an_image_draw draw = {.x = (uint32_t)s->coef.size % (side - size + 1), .flip = (uint32_t)part};
+        an_image_draw draw = AN_IMAGE_DRAW(.x = (uint32_t)s->coef.size % (side - size + 1), .flip = (uint32_t)part);
         draw.y = (uint32_t)s->jpeg.size % (side - size + 1);
         int rc = bench_coef_device(s->coef.data, s->coef.size, side, size, &draw, out);
         if (rc)

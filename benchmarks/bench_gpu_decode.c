@@ -102,7 +102,7 @@ static void fill_block(const work *w, blocks *b, uint32_t number)
     for (uint32_t i = 0; i < b->batch; i++) {
         const an_buffer *payload = &w->payloads[(number * b->batch + i) % w->images];
         uint32_t range = w->side - w->crop + 1, x = an_rng_below(&rng, range), y = an_rng_below(&rng, range);
-        draws[i] = (an_image_draw){.x = x, .y = y, .flip = an_rng_below(&rng, 2)};
+        draws[i] = AN_IMAGE_DRAW(.x = x, .y = y, .flip = an_rng_below(&rng, 2));
         places[i] = (an_payload){.offset = (uint32_t)at, .size = (uint32_t)payload->size, .kind = AN_PAYLOAD_COEF};
         memcpy(block + at, payload->data, payload->size);
         at += align(payload->size);
@@ -214,7 +214,7 @@ static int compare(const work *w, const blocks *b, const target *t, uint32_t num
         rc = an_decode_explain(t->state.report, w->side);
     for (uint32_t i = 0; !rc && i < b->batch; i++) {
         an_record record = {.header = {.codec = AN_CODEC_COEF, .width = w->side, .height = w->side}};
-        an_sample_draw draw = {.x = draws[i].x, .y = draws[i].y, .flip = draws[i].flip};
+        an_sample_draw draw = AN_SAMPLE_DRAW(.x = draws[i].x, .y = draws[i].y, .flip = draws[i].flip);
         record.header.length = places[i].size;
         record.payload = block + places[i].offset;
         rc = an_sampler_make(sampler, scratch, &record, &draw, expected);

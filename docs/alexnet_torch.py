@@ -20,15 +20,22 @@ from torch.nn import functional as F
 
 ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh, "sigmoid": torch.sigmoid}
 
-# Options of a recipe that decide the network, with their defaults. AlexNet reads all of them, the small network crop and activation.
+# Options of a recipe that decide the network, with their defaults. AlexNet reads all of them, the others crop and activation.
 DEFAULTS = {"network": "alexnet", "crop": "224", "activation": "relu", "dropout": "0.5", "dropout-layers": "fc6,fc7", "lrn": "conv1,conv2",
-            "lrn-alpha": "0.0001", "pool": "3", "padding": "overhang", "one-column": "false", "no-communication": "false"}
+            "lrn-alpha": "0.0001", "lrn-k": "2", "lrn-before-activation": "none", "lrn-after-pool": "none", "pool": "3", "padding": "overhang",
+            "columns": "two", "no-communication": "false", "without": "none"}
+
+# Options of older recipes, and what their values mean today.
+OLD = {"one-column": ("columns", {"false": "two", "true": "one"})}
 
 # The other options: how the weights were found, and how results are rounded.
-OTHERS = {"batch", "seed", "rate", "momentum", "decay", "bias-rate", "bias-decay", "nesterov", "clip", "ema",
-          "freeze", "layer-rates", "schedule", "rate-epochs", "rate-divisor", "patience",
-          "rate-drops", "validate-every", "init", "precision", "kernels", "no-flip", "no-random-crop", "jitter", "mean", "input-scale",
-          "order", "order-block", "overfit"}
+OTHERS = {"batch", "accumulate", "seed", "rate", "momentum", "decay", "bias-rate", "bias-decay", "nesterov", "clip", "ema", "freeze",
+          "layer-rates", "schedule", "rate-epochs", "rate-divisor", "patience",
+          "rate-drops", "validate-every", "init", "init-deviations", "init-bias", "precision", "kernels", "no-flip", "no-random-crop", "jitter",
+          "mean", "input-scale", "order", "order-block", "overfit"}
+
+# What a whole run's recipe may hold beside: how long it lasted.
+LENGTHS = {"epochs", "steps"}
 
 
 class Input(nn.Module):
@@ -63,39 +70,58 @@ class Halves(nn.Module):
 class AlexNet(nn.Module):
     """The network of the paper with its two halves: groups=2 where a layer sees only its own half."""
 
-    def __init__(self, classes=1000, crop=224, side=256, dropout=0.5, lrn_alpha=1e-4, activation="relu", dropout_layers=("fc6", "fc7"),
-                 lrn=("conv1", "conv2"), pool=3, padding="overhang", one_column=False, communication=True):
+    def __init__(self, classes=1000, crop=224, side=256, *, dropout=0.5, activation="relu", dropout_layers=("fc6", "fc7"), lrn=("conv1", "conv2"),
+                 lrn_alpha=1e-4, lrn_k=2.0, lrn_before_activation=(), lrn_after_pool=(), pool=3, padding="overhang", columns="two",
+                 communication=True, without=()):
         super().__init__()
         self.input = Input(side)
         self.activation = ACTIVATIONS[activation]
         self.dropout = {layer: dropout for layer in dropout_layers}
-        self.lrn, self.lrn_alpha = lrn, lrn_alpha
-        self.pool, self.overhangs, self.halves = pool, padding == "overhang", 1 if one_column else 2
+        self.lrn, self.lrn_alpha, self.lrn_k = set(lrn) - set(without), lrn_alpha, lrn_k
+        self.lrn_first, self.lrn_after_pool = lrn_before_activation, lrn_after_pool
+        self.pool, self.overhangs, self.halves = pool, padding == "overhang", 2 if columns == "two" else 1
         joined = 1 if communication else self.halves  # groups of the layers at which the halves talk
-        self.conv1 = nn.Conv2d(3, 96, 11, stride=4, padding=0 if self.overhangs else 2)
-        self.conv2 = nn.Conv2d(96, 256, 5, padding=2, groups=self.halves)
-        self.conv3 = nn.Conv2d(256, 384, 3, padding=1, groups=joined)
-        self.conv4 = nn.Conv2d(384, 384, 3, padding=1, groups=self.halves)
-        self.conv5 = nn.Conv2d(384, 256, 3, padding=1, groups=self.halves)
+        share = 2 if columns == "one-half" else 1
+        self.conv1 = nn.Conv2d(3, 96 // share, 11, stride=4, padding=0 if self.overhangs else 2)
+        channels = 96 // share
+        for name, outputs, kernel, groups in (("conv2", 256 // share, 5, self.halves), ("conv3", 384 // share, 3, joined),
+                                              ("conv4", 384 // share, 3, self.halves), ("conv5", 256, 3, self.halves)):
+            if name not in without:
+                setattr(self, name, nn.Conv2d(channels, outputs, kernel, padding=kernel // 2, groups=groups))
+                channels = outputs
         last = (crop - 11 + 3) // 4 + 1 if self.overhangs else (crop + 4 - 11) // 4 + 1
         for _ in range(3):
             last = (last - pool) // 2 + 1
-        dense = nn.Linear if joined == 1 else Halves
-        self.fc6 = dense(256 * last * last, 4096)
-        self.fc7 = dense(4096, 4096)
-        self.fc8 = nn.Linear(4096, classes)
-
-    def conv(self, name, x):
-        """A convolution, then normalisation if the layer has it."""
-        x = self.activation(getattr(self, name)(x))
-        return self.normalise(x) if name in self.lrn else x
+        inputs = channels * last * last
+        for name in ("fc6", "fc7"):
+            if name not in without:
+                setattr(self, name, (nn.Linear if joined == 1 else Halves)(inputs, 4096))
+                inputs = 4096
+        self.fc8 = nn.Linear(inputs, classes)
 
     def normalise(self, x):
-        """k = 2, n = 5, beta = 0.75, the sum divided by n; windows never cross the two halves."""
+        """n = 5, beta = 0.75, the sum divided by n; windows never cross the two halves."""
         halves = x.chunk(self.halves, dim=1)
-        return torch.cat([F.local_response_norm(half, 5, alpha=self.lrn_alpha, beta=0.75, k=2.0) for half in halves], dim=1)
+        return torch.cat([F.local_response_norm(half, 5, alpha=self.lrn_alpha, beta=0.75, k=self.lrn_k) for half in halves], dim=1)
+
+    def conv(self, name, x, pooled=False):
+        """A convolution with what follows it. Of a layer that is left out only the pooling stays."""
+        normalised = name in self.lrn
+        steps = []
+        if hasattr(self, name):
+            steps = [getattr(self, name), self.activation]
+        if normalised:
+            steps.insert(1 if name in self.lrn_first else 2, self.normalise)
+        if pooled:
+            at = steps.index(self.normalise) if normalised and name in self.lrn_after_pool else len(steps)
+            steps.insert(at, lambda values: F.max_pool2d(values, self.pool, 2))
+        for step in steps:
+            x = step(x)
+        return x
 
     def hidden(self, name, x):
+        if not hasattr(self, name):
+            return x
         return F.dropout(self.activation(getattr(self, name)(x)), self.dropout.get(name, 0), self.training)
 
     def forward(self, images):
@@ -103,11 +129,38 @@ class AlexNet(nn.Module):
         if self.overhangs:
             overhang = -(x.shape[-1] - 11) % 4  # the last windows overhang right and bottom
             x = F.pad(x, (0, overhang, 0, overhang))
-        x = F.max_pool2d(self.conv("conv1", x), self.pool, 2)
-        x = F.max_pool2d(self.conv("conv2", x), self.pool, 2)
-        x = self.conv("conv4", self.conv("conv3", x))
-        x = F.max_pool2d(self.conv("conv5", x), self.pool, 2)
+        x = self.conv("conv2", self.conv("conv1", x, True), True)
+        x = self.conv("conv5", self.conv("conv4", self.conv("conv3", x)), True)
         return self.fc8(self.hidden("fc7", self.hidden("fc6", x.flatten(1))))
+
+
+class Torchvision(nn.Module):
+    """torchvision's AlexNet, with this file's names: one column, fewer kernels, no normalisation, dropout before fc6 and fc7."""
+
+    def __init__(self, classes=1000, crop=224, side=256, dropout=0.5, activation="relu"):
+        super().__init__()
+        self.input = Input(side)
+        self.activation, self.dropout = ACTIVATIONS[activation], dropout
+        self.conv1 = nn.Conv2d(3, 64, 11, stride=4, padding=2)
+        self.conv2 = nn.Conv2d(64, 192, 5, padding=2)
+        self.conv3 = nn.Conv2d(192, 384, 3, padding=1)
+        self.conv4 = nn.Conv2d(384, 256, 3, padding=1)
+        self.conv5 = nn.Conv2d(256, 256, 3, padding=1)
+        last = (crop + 4 - 11) // 4 + 1
+        for _ in range(3):
+            last = (last - 3) // 2 + 1
+        self.fc6 = nn.Linear(256 * last * last, 4096)
+        self.fc7 = nn.Linear(4096, 4096)
+        self.fc8 = nn.Linear(4096, classes)
+
+    def forward(self, images):
+        x = F.max_pool2d(self.activation(self.conv1(self.input(images))), 3, 2)
+        x = F.max_pool2d(self.activation(self.conv2(x)), 3, 2)
+        x = self.activation(self.conv4(self.activation(self.conv3(x))))
+        x = F.max_pool2d(self.activation(self.conv5(x)), 3, 2).flatten(1)
+        for layer in (self.fc6, self.fc7):
+            x = self.activation(layer(F.dropout(x, self.dropout, self.training)))
+        return self.fc8(x)
 
 
 class CifarNet(nn.Module):
@@ -141,9 +194,12 @@ def recipe_read(text):
             continue
         if not equals:
             raise ValueError(f"recipe: '{line}' is not 'name = value'")
+        if name in OLD:
+            name, values = OLD[name][0], OLD[name][1]
+            value = values.get(value, value)
         if name in options:
             options[name] = value
-        elif name not in OTHERS:
+        elif name not in OTHERS | LENGTHS:
             raise ValueError(f"recipe: option '{name}' is unknown here and may change the network: add it to OTHERS if it does not")
     return options
 
@@ -171,14 +227,20 @@ def flag(options, name):
 def network(recipe, classes, side):
     """The network that a recipe describes, with random weights. side: of the images that crops are taken from."""
     options = recipe_read(recipe)
-    which, crop = choice(options, "network", ("alexnet", "cifar")), int(options["crop"])
-    activation = choice(options, "activation", ACTIVATIONS)
+    which, crop = choice(options, "network", ("alexnet", "torchvision", "cifar")), int(options["crop"])
+    activation, dropout = choice(options, "activation", ACTIVATIONS), float(options["dropout"])
     if which == "cifar":
         return CifarNet(classes, crop, side, activation)
-    return AlexNet(classes, crop, side, float(options["dropout"]), float(options["lrn-alpha"]), activation,
-                   layers(options, "dropout-layers", ("fc6", "fc7")), layers(options, "lrn", ("conv1", "conv2", "conv5")),
-                   int(choice(options, "pool", ("2", "3"))), choice(options, "padding", ("overhang", "pad2")),
-                   flag(options, "one-column"), not flag(options, "no-communication"))
+    if which == "torchvision":
+        return Torchvision(classes, crop, side, dropout, activation)
+    normalised = ("conv1", "conv2", "conv5")
+    return AlexNet(classes, crop, side, dropout=dropout, activation=activation, dropout_layers=layers(options, "dropout-layers", ("fc6", "fc7")),
+                   lrn=layers(options, "lrn", normalised), lrn_alpha=float(options["lrn-alpha"]), lrn_k=float(options["lrn-k"]),
+                   lrn_before_activation=layers(options, "lrn-before-activation", normalised),
+                   lrn_after_pool=layers(options, "lrn-after-pool", normalised), pool=int(choice(options, "pool", ("2", "3"))),
+                   padding=choice(options, "padding", ("overhang", "pad2")), columns=choice(options, "columns", ("two", "one", "one-half")),
+                   communication=not flag(options, "no-communication"),
+                   without=layers(options, "without", ("conv2", "conv3", "conv4", "conv5", "fc6", "fc7")))
 
 
 def file_read(path):
@@ -196,7 +258,8 @@ def file_read(path):
 
 
 def load(path, recipe=None):
-    """The trained network of a checkpoint or an export. Momentum in it is left out."""
+    """The trained network of a checkpoint or an export. Momentum in it is left out, and averages of the weights, as --ema keeps them, take
+    their place."""
     metadata, tensors = file_read(path)
     recipe = metadata.get("recipe") if recipe is None else recipe
     if recipe is None:
@@ -205,5 +268,7 @@ def load(path, recipe=None):
     if output is None or "input.mean_image" not in tensors:
         raise ValueError(f"'{path}' has no output layer, or no input.mean_image: it holds no weights of an-train")
     model = network(recipe, tensors[output].shape[0], tensors["input.mean_image"].shape[0])
-    model.load_state_dict({name: values for name, values in tensors.items() if not name.startswith("momentum.")})
+    averages = {name.removeprefix("average."): values for name, values in tensors.items() if name.startswith("average.")}
+    weights = {name: values for name, values in tensors.items() if not name.startswith(("momentum.", "average."))}
+    model.load_state_dict({**weights, **averages})
     return model

@@ -45,6 +45,7 @@ typedef struct {
     const an_image_decoder *decoder; /* for batches that arrive encoded; copied. NULL: none does */
     int number;                      /* of the device in exec's list, for the decoder */
     bool averages;                   /* as in an_exec_options */
+    bool gathers;                    /* gather will be called: make room for sums of gradients */
     bool winograd;                   /* for tests: use Winograd's transform wherever possible, not only where faster */
 } an_backend_options;
 
@@ -57,11 +58,22 @@ typedef struct {
                             backward leaves their gradient alone and update does nothing */
 } an_op_spec;
 
+/* What the outputs of a batch are compared with. */
+typedef struct {
+    const uint32_t *labels;
+    const uint32_t *others; /* of the image that is mixed into each one, or its own label; NULL: nothing is mixed */
+    const float *shares;    /* weight of the own label; the other one's is 1 - share. NULL if others is */
+    double total;           /* by which the sums of loss and gradient are divided. Where a batch is run in parts, it is
+                               that of the whole batch: the number of its samples */
+} an_targets;
+
 typedef struct {
     uint64_t step;
     uint32_t
-        count;     /* samples; further rows of the batch hold any finite values and do not count in loss and gradient */
-    bool training; /* dropout acts */
+        count; /* samples; further rows of the batch hold any finite values and do not count in loss and gradient */
+    uint32_t first; /* the place of the first sample in the whole batch, of which this may be a part: dropout's random
+                       numbers are those of the whole */
+    bool training;  /* dropout acts */
 } an_run;
 
 #define AN_OP_MARKS 6 /* numbered from 0 */
@@ -123,6 +135,9 @@ typedef struct an_backend_api {
      * their norm (an_clip_factor); clip 0: 1. squares waits for the sum. */
     int (*norm)(an_backend *backend, double clip);
     int (*squares)(an_backend *backend, double *out);
+    /* Adds the gradients of the op's parameters that backward left to a sum, which is what norm, update and
+     * parameter_get take as the gradient; begin: the sum begins with them. Only with options.gathers. */
+    int (*gather)(an_op *op, bool begin);
     /* Exchanges the op's parameters with their averages. */
     int (*exchange)(an_op *op);
     uint64_t (*op_memory)(const an_op *op); /* optional: bytes that were allocated for it until finish; else what
@@ -152,8 +167,9 @@ typedef struct an_backend_api {
     /* Optional: devices without it take no encoded batches. What the decoder says of the input op's last feed, whose
      * work the host has waited for: AN_OK also for pixels. */
     int (*decoded)(an_op *op, uint32_t *sample);
-    /* Sets the labels of a loss op, which are copied. NULL: none; forward then computes probabilities only. */
-    int (*labels)(an_op *op, const uint32_t *labels, uint32_t count);
+    /* Sets the labels of a loss op's next count samples; they are copied. NULL: none; forward then computes
+     * probabilities only. */
+    int (*labels)(an_op *op, const an_targets *targets, uint32_t count);
     int (*result)(an_op *op, an_exec_result *out); /* of the loss op's last forward with labels; waits for that only */
 
     /* The first count samples of an op's output (of a loss op: the probabilities) or of its gradient, in canonical

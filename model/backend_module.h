@@ -15,7 +15,7 @@
 
 /* To be raised with every change of what the two sides share: these tables, the meaning of an_backend_api's functions
  * and of the structs that they take. */
-#define AN_BACKEND_MODULE_VERSION 4
+#define AN_BACKEND_MODULE_VERSION 6
 
 /* Functions of the program. Each is the function of the same name with an_ before it. Texts that are formatted here
  * must not be formats again: pass them to "%s". */
@@ -44,6 +44,7 @@ typedef struct {
     an_snapshot_part part;
     an_run run;
     an_images images;
+    an_targets targets;
     an_sgd sgd;
     an_exec_result result;
     an_device_time time;

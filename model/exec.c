@@ -37,6 +37,11 @@ static int options_check(const an_graph *graph, const an_exec_options *options)
 {
     if (options->batch < 1 || options->batch > 1 << 16)
         return an_error(AN_EINVAL, "batch of %d: it must be 1 to %d", options->batch, 1 << 16);
+    if (options->parts < 0 || (options->parts > 1 && options->batch % (2 * options->parts)))
+        return an_error(AN_EINVAL, "a batch of %d in %d parts: they must be equal, and even", options->batch,
+                        options->parts);
+    if (options->parts > 1 && options->decoder)
+        return an_error(AN_EINVAL, "batches that arrive encoded cannot be divided into parts");
     if (options->threads < 0 || options->threads > 1024)
         return an_error(AN_EINVAL, "%d threads: it must be 0 (all processors) to 1024", options->threads);
     int rc = options->conversion ? conversion_check(options->conversion, graph->input_side) : AN_OK;
@@ -86,15 +91,21 @@ static int devices_find(device_list *list, const char *text)
     return rc;
 }
 
+static int parts_of(const an_exec_options *options)
+{
+    return options->parts > 1 ? options->parts : 1;
+}
+
 static an_backend_options device_options(const an_exec_options *o, const device_list *list, int number)
 {
     int first, all = o->threads ? o->threads : an_thread_cpu_count();
     int share = an_thread_share(all, number, list->count, &first);
     return (an_backend_options){.device = list->names[number],
-                                .batch = o->batch,
+                                .batch = o->batch / parts_of(o),
                                 .threads = share > 1 ? share : 1,
                                 .training = o->training,
                                 .averages = o->averages && o->training,
+                                .gathers = o->training && parts_of(o) > 1,
                                 .seed = o->seed,
                                 .precision = o->precision,
                                 .choices = o->choices,
@@ -186,8 +197,11 @@ static int devices_finish(an_exec *exec)
 
 static int outputs_alloc(an_exec *exec)
 {
-    exec->outputs = calloc((size_t)exec->options.batch * (size_t)exec->graph.classes, sizeof *exec->outputs);
-    return exec->outputs ? AN_OK : an_error(AN_ENOMEM, "out of memory");
+    size_t batch = (size_t)exec->options.batch;
+    exec->outputs = calloc(batch * (size_t)exec->graph.classes, sizeof *exec->outputs);
+    exec->others = calloc(batch, sizeof *exec->others);
+    exec->shares = calloc(batch, sizeof *exec->shares);
+    return exec->outputs && exec->others && exec->shares ? AN_OK : an_error(AN_ENOMEM, "out of memory");
 }
 
 static int lanes_create(an_exec *exec)
@@ -243,6 +257,7 @@ int an_exec_create(an_exec **out, const an_graph *graph, const an_exec_options *
     exec->mean_side = options->conversion ? options->conversion->side : 1;
     exec->block_max = options->decoder ? options->decoder->size : 0;
     exec->damaged = -1;
+    exec->part = (uint32_t)(options->batch / parts_of(options));
     rc = exec_make(exec, graph);
     if (rc) {
         an_exec_free(exec);
@@ -266,6 +281,8 @@ void an_exec_free(an_exec *exec)
     for (int i = 0; i < exec->device_count; i++)
         exec->api->close(exec->devices[i]);
     free(exec->outputs);
+    free(exec->others);
+    free(exec->shares);
     free(exec);
 }
 

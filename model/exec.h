@@ -22,8 +22,9 @@ typedef enum {
     AN_PRECISION_TF32  /* f32 with products of 10-bit mantissas: GPUs only */
 } an_precision;
 
-/* How devices convert images that they receive as bytes: ((byte - mean) + shift) * scale in fp32, in this order, so
- * that the values equal those that the loader makes for other devices. shift is drawn for each image (an_image_draw).
+/* How devices convert images that they receive as bytes: ((byte - mean) + shift) * (scale * factor) in fp32, in this
+ * order, so that the values equal those that the loader makes for other devices. shift and factor are drawn for each
+ * image (an_image_draw).
  */
 typedef struct {
     const float *mean; /* side x side x 3, RGB; the part under the image's crop is subtracted; NULL: nothing is */
@@ -83,6 +84,10 @@ typedef struct {
      * only. */
     const double *rate_scales;
     bool averages; /* keep an average of each parameter: an_sgd.average */
+    /* Steps and evaluations run a batch in so many equal parts of an even number of samples, one after the other, and a
+     * step adds up their gradients. So devices need the memory of a part, and the result is that of the whole batch but
+     * for rounding. 0 or 1: as a whole. Not with a decoder. */
+    int parts;
 } an_exec_options;
 
 typedef struct an_exec an_exec;
@@ -99,8 +104,9 @@ an_format an_exec_input_format(const an_exec *exec);
 
 /* A batch: pixels, or a block for the decoder. */
 typedef struct {
-    const void *pixels;         /* samples in the input format */
-    const an_image_draw *draws; /* for bytes: one per image, or NULL for no crop, flip and shift. Otherwise unused */
+    const void *pixels; /* samples in the input format */
+    const an_image_draw
+        *draws;        /* for bytes: one per image, or NULL for no crop, flip, shift and factor. Otherwise unused */
     const void *block; /* NULL: the batch is pixels. Otherwise it is encoded: a block of memory that begins with
                           the draws of its images, aligned for them; pixels and draws are unused */
     size_t block_size; /* bytes */
@@ -208,8 +214,8 @@ const an_parameter *an_exec_parameter(const an_exec *exec, int number);
 int an_exec_parameter_get(an_exec *exec, int number, an_parameter_kind kind, float *out);
 int an_exec_parameter_set(an_exec *exec, int number, an_parameter_kind kind, const float *values);
 
-/* The output of a layer in the last evaluate or step, N x C x H x W, halves joined. out has room for count * C*H*W
- * floats. AN_EINVAL if no layer has that name. For features and tests. */
+/* The output of a layer in the last evaluate or step, or in the last part of it, N x C x H x W, halves joined. out has
+ * room for count * C*H*W floats. AN_EINVAL if no layer has that name. For features and tests. */
 int an_exec_activation_get(an_exec *exec, const char *layer, uint32_t count, float *out);
 
 /* The nodes that run, in order: images, layers (both halves of one that is split over two devices), joins. Times are

@@ -22,6 +22,10 @@ struct an_exec {
     an_op *ops[AN_GRAPH_NODES_MAX];
     uint64_t op_memory[AN_GRAPH_NODES_MAX];
     an_lanes *lanes;
+    uint32_t part;    /* samples that devices take at once; the batch, if it is not divided */
+    uint32_t *others; /* batch labels, and shares: room for what is mixed into a step's images */
+    float *shares;
+    an_targets targets;      /* of the step */
     int loss;                /* number of the loss node */
     float *outputs;          /* batch x classes: room for probabilities that are checked but not asked for */
     int mean_side;           /* of the mean image that devices subtract; 1 if a colour or nothing is subtracted */
@@ -37,5 +41,10 @@ struct an_exec {
 };
 
 void an_exec_parameters_list(an_exec *exec);
+
+/* exec_targets.c: the draws of a batch, NULL if it has none; what the outputs of a training step are compared with,
+ * NULL without labels. The targets belong to the exec and point to labels. */
+const an_image_draw *an_exec_draws(const an_images *images);
+const an_targets *an_exec_targets(an_exec *exec, const an_images *images, const uint32_t *labels, uint32_t count);
 
 #endif

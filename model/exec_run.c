@@ -25,7 +25,7 @@ static int block_check(const an_exec *exec, const an_images *images, uint32_t co
 /* Devices read the mean image at the place of each crop, which must lie inside it. */
 static int draws_check(const an_exec *exec, const an_images *images, uint32_t count)
 {
-    const an_image_draw *draws = images->block ? images->block : images->draws;
+    const an_image_draw *draws = an_exec_draws(images);
     if (exec->mean_side == 1 || !draws || an_exec_input_format(exec).dtype != AN_DTYPE_U8)
         return AN_OK;
     uint32_t room = (uint32_t)(exec->mean_side - exec->graph.input_side);
@@ -124,35 +124,131 @@ static int outputs_check(an_exec *exec, uint32_t count, const float *probabiliti
     return not_finite(exec, count, "outputs are not finite");
 }
 
-int an_exec_step(an_exec *exec, const an_images *images, const uint32_t *labels, uint32_t count, uint64_t step,
-                 an_exec_result *out)
+/* A batch that is run, as a whole or in parts. */
+typedef struct {
+    an_exec *exec;
+    const an_images *images;
+    const an_targets *targets; /* NULL: none */
+    uint32_t count;
+} batch;
+
+/* The part of images from a sample on. */
+static an_images images_from(const an_exec *exec, const an_images *images, uint32_t first)
 {
-    an_lanes_job job = {.images = *images,
-                        .run = {.step = step, .count = count, .training = true},
+    an_format format = an_exec_input_format(exec);
+    size_t side = (size_t)exec->graph.input_side, size = side * side * (size_t)format.channels;
+    an_images part = *images;
+    if (!first)
+        return part;
+    part.pixels = (const char *)images->pixels + first * size * an_dtype_size(format.dtype);
+    part.draws = images->draws ? images->draws + first : NULL;
+    return part;
+}
+
+static uint32_t samples_from(const an_exec *exec, uint32_t count, uint32_t first)
+{
+    return count - first < exec->part ? count - first : exec->part;
+}
+
+/* Still divided by the total of the whole batch. */
+static int part_labels(const batch *b, uint32_t first, uint32_t count)
+{
+    an_op *loss = b->exec->ops[b->exec->loss];
+    if (!b->targets)
+        return b->exec->api->labels(loss, NULL, count);
+    an_targets part = *b->targets;
+    part.labels += first;
+    if (part.others) {
+        part.others += first;
+        part.shares += first;
+    }
+    return b->exec->api->labels(loss, &part, count);
+}
+
+static void result_add(an_exec_result *sum, const an_exec_result *part)
+{
+    sum->loss += part->loss;
+    sum->top1 += part->top1;
+    sum->top5 += part->top5;
+}
+
+/* Sums of gradients begin with the first part. */
+typedef struct {
+    const an_exec *exec;
+    bool begin;
+} gathering;
+
+static int device_gather(void *context, int device)
+{
+    const gathering *g = context;
+    const an_exec *exec = g->exec;
+    int rc = AN_OK;
+    for (int i = 0; i < exec->graph.count && !rc; i++)
+        if (exec->flow[i].learns && exec->graph.nodes[i].device == device)
+            rc = exec->api->gather(exec->ops[i], g->begin);
+    return rc;
+}
+
+static int part_step(const batch *b, uint32_t first, uint64_t step, an_exec_result *out)
+{
+    an_exec *exec = b->exec;
+    uint32_t count = samples_from(exec, b->count, first), next = first + count;
+    gathering gather = {exec, first == 0};
+    an_lanes_job job = {.images = images_from(exec, b->images, first),
+                        .run = {.step = step, .count = count, .first = first, .training = true},
                         .phases = {[AN_LANES_FORWARD] = true, [AN_LANES_BACKWARD] = true},
-                        .next = exec->prefetch,
-                        .next_count = exec->prefetch_count,
+                        .each = exec->part < (uint32_t)exec->options.batch ? device_gather : NULL,
+                        .context = &gather,
                         .queue = true,
-                        .same = count == (uint32_t)exec->options.batch};
-    int rc = batch_check(exec, images, labels, count);
-    exec->prefetch_count = 0; /* the job has it now */
-    exec->damaged = -1;
-    if (rc)
-        return rc;
-    if (!exec->options.training || !labels)
-        return an_error(AN_EINVAL, exec->options.training ? "a training step without labels"
-                                                          : "a training step on a model made for evaluation");
-    if (exec->exchanged)
-        return an_error(AN_EINVAL, "a training step while averages are in use");
-    exec->stepped = true;
-    exec->normed = false;
-    rc = exec->api->labels(exec->ops[exec->loss], labels, count);
+                        .same = b->count == (uint32_t)exec->options.batch};
+    if (next < b->count) {
+        job.next = images_from(exec, b->images, next);
+        job.next_count = samples_from(exec, b->count, next);
+    } else if (exec->prefetch_count) {
+        job.next = exec->prefetch;
+        job.next_count = samples_from(exec, exec->prefetch_count, 0);
+    }
+    int rc = part_labels(b, first, count);
     if (rc)
         return rc;
     rc = an_lanes_run(exec->lanes, &job);
     if (rc)
         return rc;
     return result_take(exec, count, out);
+}
+
+static int step_check(const an_exec *exec, const uint32_t *labels)
+{
+    if (!exec->options.training)
+        return an_error(AN_EINVAL, "a training step on a model made for evaluation");
+    if (!labels)
+        return an_error(AN_EINVAL, "a training step without labels");
+    if (exec->exchanged)
+        return an_error(AN_EINVAL, "a training step while averages are in use");
+    return AN_OK;
+}
+
+int an_exec_step(an_exec *exec, const an_images *images, const uint32_t *labels, uint32_t count, uint64_t step,
+                 an_exec_result *out)
+{
+    batch b = {.exec = exec, .images = images, .count = count};
+    int rc = batch_check(exec, images, labels, count);
+    if (!rc)
+        rc = step_check(exec, labels);
+    if (!rc)
+        b.targets = an_exec_targets(exec, images, labels, count);
+    exec->damaged = -1;
+    *out = (an_exec_result){0};
+    for (uint32_t first = 0; !rc && first < count; first += exec->part) {
+        an_exec_result part;
+        exec->stepped = true;
+        exec->normed = false;
+        rc = part_step(&b, first, step, &part);
+        if (!rc)
+            result_add(out, &part);
+    }
+    exec->prefetch_count = 0; /* the last job had it */
+    return rc;
 }
 
 void an_exec_prefetch(an_exec *exec, const an_images *images, uint32_t count)
@@ -194,31 +290,47 @@ int an_exec_wait(an_exec *exec)
     return rc;
 }
 
-int an_exec_evaluate(an_exec *exec, const an_images *images, const uint32_t *labels, uint32_t count,
-                     float *probabilities, an_exec_result *out)
+static int part_evaluate(const batch *b, uint32_t first, float *probabilities, an_exec_result *out)
 {
-    an_lanes_job job = {.images = *images, .run = {.count = count}, .phases = {[AN_LANES_FORWARD] = true}};
-    an_op *loss = exec->ops[exec->loss];
-    an_exec_result result;
-    float *outputs = probabilities ? probabilities : exec->outputs;
-    int rc = batch_check(exec, images, labels, count);
-    exec->damaged = -1;
-    if (rc)
-        return rc;
-    rc = exec->api->labels(loss, labels, count);
+    an_exec *exec = b->exec;
+    uint32_t count = samples_from(exec, b->count, first);
+    an_lanes_job job = {.images = images_from(exec, b->images, first),
+                        .run = {.count = count, .first = first},
+                        .phases = {[AN_LANES_FORWARD] = true}};
+    float *outputs = probabilities ? probabilities + (size_t)first * (size_t)exec->graph.classes : exec->outputs;
+    int rc = part_labels(b, first, count);
     if (rc)
         return rc;
     rc = an_lanes_run(exec->lanes, &job);
     if (rc)
         return rc;
-    if (probabilities || !labels)
-        rc = exec->api->output_get(loss, false, count, outputs);
+    if (probabilities || !b->targets)
+        rc = exec->api->output_get(exec->ops[exec->loss], false, count, outputs);
     if (rc)
         return rc;
-    if (labels)
-        return result_take(exec, count, out ? out : &result);
+    if (b->targets)
+        return result_take(exec, count, out);
     rc = decoded_check(exec);
     if (rc)
         return rc;
     return outputs_check(exec, count, outputs);
+}
+
+int an_exec_evaluate(an_exec *exec, const an_images *images, const uint32_t *labels, uint32_t count,
+                     float *probabilities, an_exec_result *out)
+{
+    an_targets targets = {.labels = labels, .total = count};
+    batch b = {exec, images, labels ? &targets : NULL, count};
+    an_exec_result sum = {0};
+    int rc = batch_check(exec, images, labels, count);
+    exec->damaged = -1;
+    for (uint32_t first = 0; !rc && first < count; first += exec->part) {
+        an_exec_result part = {0};
+        rc = part_evaluate(&b, first, probabilities, &part);
+        if (!rc)
+            result_add(&sum, &part);
+    }
+    if (!rc && labels && out)
+        *out = sum;
+    return rc;
 }

@@ -1,5 +1,5 @@
 /* Sets single options of a table from text. options_parse.c reads command lines, options_file.c reads and writes files,
- * options_help.c writes help. */
+ * options_help.c writes help, options_suggest.c knows what unknown names may mean. */
 #include "base/program/options.h"
 
 #include <ctype.h>
@@ -164,7 +164,7 @@ int an_options_assign(const an_option *option, void *target, const char *text, c
     return rc;
 }
 
-static const an_option *find(const an_options *spec, const char *name)
+const an_option *an_options_find(const an_options *spec, const char *name)
 {
     for (const an_option *option = spec->options; !an_options_is_last(option); option++)
         if (!option->heading && strcmp(option->name, name) == 0)
@@ -172,9 +172,28 @@ static const an_option *find(const an_options *spec, const char *name)
     return NULL;
 }
 
+bool an_options_takes_value(const an_option *option)
+{
+    return option->type != AN_OPTION_FLAG && !option->old_flag;
+}
+
 bool an_options_is_last(const an_option *option)
 {
     return !option->heading && !option->name;
+}
+
+size_t an_options_rows(const an_options *spec)
+{
+    size_t rows = 0;
+    while (!an_options_is_last(&spec->options[rows]))
+        rows++;
+    return rows;
+}
+
+void an_options_set_origin(const an_option *option, void *target, an_option_origin origin)
+{
+    if (option->origin)
+        *(an_option_origin *)(void *)((char *)target + option->origin) = origin;
 }
 
 static bool contradicts_itself(const an_options *spec, const an_option *option)
@@ -182,7 +201,7 @@ static bool contradicts_itself(const an_options *spec, const an_option *option)
     for (const an_option *other = spec->options; other != option; other++)
         if (!other->heading && (strcmp(other->name, option->name) == 0 || (option->key && other->key == option->key)))
             return true;
-    return option->key == 'h' || !option->help || option->min > option->max ||
+    return option->key == 'h' || (!option->help && !option->old_flag) || option->min > option->max ||
            (option->type == AN_OPTION_CHOICE && (!option->choices || !option->choices[0]));
 }
 
@@ -202,7 +221,10 @@ int an_options_init(const an_options *spec, void *target)
         if (contradicts_itself(spec, option))
             return an_error(AN_EINTERNAL, "options of %s: the entry of '%s' contradicts itself", spec->program,
                             option->name);
+        if (option->old_flag)
+            continue;
         zero(option, target);
+        an_options_set_origin(option, target, AN_ORIGIN_INITIAL);
         if (option->initial && an_options_assign(option, target, option->initial, ""))
             return an_error_prefix(AN_EINTERNAL, "options of %s", spec->program);
     }
@@ -211,10 +233,16 @@ int an_options_init(const an_options *spec, void *target)
 
 int an_options_set(const an_options *spec, void *target, const char *name, const char *value, const char *where)
 {
-    const an_option *option = find(spec, name);
+    const an_option *option = an_options_find(spec, name);
+    int rc;
     if (!option)
-        return an_error(AN_EINVAL, "%s: unknown option '%s'; '%s --help' lists the options", where, name,
-                        spec->program);
-    int rc = an_options_assign(option, target, value, "");
-    return rc ? an_error_prefix(rc, "%s", where) : AN_OK;
+        rc = an_options_unknown(spec, name, "");
+    else if (option->not_in_files)
+        rc = an_error(AN_EINVAL, "'%s' has no effect in a file: give --%s on the command line", name, name);
+    else
+        rc = an_options_assign(option, target, value, "");
+    if (rc)
+        return an_error_prefix(rc, "%s", where);
+    an_options_set_origin(option, target, AN_ORIGIN_FILE);
+    return AN_OK;
 }

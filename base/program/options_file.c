@@ -31,7 +31,26 @@ static void cut_comment(char *text)
     }
 }
 
-static int set_line(const an_options *spec, void *target, char *text, const char *where)
+/* A file that is being read. first: for each row of the table the line that gave it, 0 if none has. */
+typedef struct {
+    const an_options *spec;
+    void *target;
+    int *first;
+    int line;
+} reading;
+
+static int set(const reading *r, const char *name, const char *value, const char *where)
+{
+    const an_option *option = an_options_find(r->spec, name);
+    int *first = option ? &r->first[option - r->spec->options] : NULL;
+    if (first && *first)
+        return an_error(AN_EINVAL, "%s: '%s' is given twice, in line %d before: give it once", where, name, *first);
+    if (first)
+        *first = r->line;
+    return an_options_set(r->spec, r->target, name, value, where);
+}
+
+static int set_line(const reading *r, char *text, const char *where)
 {
     cut_comment(text);
     text = trim(text);
@@ -41,23 +60,25 @@ static int set_line(const an_options *spec, void *target, char *text, const char
     if (!equals)
         return an_error(AN_EINVAL, "%s: 'name = value' expected, not '%s'", where, text);
     *equals = '\0';
-    return an_options_set(spec, target, trim(text), trim(equals + 1), where);
+    return set(r, trim(text), trim(equals + 1), where);
 }
 
 static int set_lines(const an_options *spec, void *target, char *text, const char *path)
 {
     an_buffer where = {0};
-    int rc = AN_OK, number = 1;
-    for (char *next; !rc && text; text = next, number++) {
+    reading r = {.spec = spec, .target = target, .first = calloc(an_options_rows(spec) + 1, sizeof *r.first)};
+    int rc = r.first ? AN_OK : an_error(AN_ENOMEM, "out of memory reading '%s'", path);
+    for (char *next; !rc && text; text = next) {
         next = strchr(text, '\n');
         if (next)
             *next++ = '\0';
         where.size = 0;
-        rc = an_buffer_printf(&where, "'%s', line %d", path, number);
+        rc = an_buffer_printf(&where, "'%s', line %d", path, ++r.line);
         if (!rc)
-            rc = set_line(spec, target, text, (char *)where.data);
+            rc = set_line(&r, text, (char *)where.data);
     }
     an_buffer_free(&where);
+    free(r.first);
     return rc;
 }
 
@@ -129,7 +150,7 @@ int an_options_write(const an_options *spec, const void *target, an_buffer *out)
 {
     int rc = AN_OK;
     for (const an_option *option = spec->options; !rc && !an_options_is_last(option); option++)
-        if (!option->heading)
+        if (!option->heading && !option->not_in_files && !option->old_flag)
             rc = write_value(option, field(option, target), out);
     return rc;
 }

@@ -109,6 +109,8 @@ static int add_option(an_buffer *out, const an_option *option)
 {
     if (option->heading)
         return an_buffer_printf(out, "\n%s\n", option->heading);
+    if (option->old_flag)
+        return AN_OK;
     an_buffer doc = {0};
     int rc = describe(option, &doc);
     if (!rc)

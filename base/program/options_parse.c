@@ -1,5 +1,6 @@
 /* Command lines, read with getopt_long: unlike argp's parser it says which argument was wrong. */
 #include <getopt.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,12 +13,14 @@ enum { KEY_USAGE = 1 << 20, KEY_VERSION }; /* beyond every row's key */
 typedef struct {
     struct option *longs;
     char *shorts;
+    bool *given; /* for each row: it was there already */
 } syntax;
 
 static void syntax_free(syntax *s)
 {
     free(s->longs);
     free(s->shorts);
+    free(s->given);
 }
 
 static int syntax_make(const an_options *spec, syntax *s)
@@ -26,12 +29,11 @@ static int syntax_make(const an_options *spec, syntax *s)
                                            {"usage", no_argument, NULL, KEY_USAGE},
                                            {"version", no_argument, NULL, KEY_VERSION},
                                            {0}};
-    size_t rows = 0;
-    while (!an_options_is_last(&spec->options[rows]))
-        rows++;
+    size_t rows = an_options_rows(spec);
+    s->given = calloc(rows + 1, sizeof *s->given);
     s->longs = calloc(rows + 4, sizeof *s->longs);
     s->shorts = calloc(rows + 2, 2);
-    if (!s->longs || !s->shorts)
+    if (!s->longs || !s->shorts || !s->given)
         return an_error(AN_ENOMEM, "out of memory: %zu options", rows);
     struct option *next = s->longs;
     char *letter = s->shorts;
@@ -41,7 +43,7 @@ static int syntax_make(const an_options *spec, syntax *s)
         const an_option *option = &spec->options[i];
         if (option->heading)
             continue;
-        bool argument = option->type != AN_OPTION_FLAG;
+        bool argument = an_options_takes_value(option);
         *next++ = (struct option){option->name, argument ? required_argument : no_argument, NULL,
                                   AN_OPTIONS_KEY_LONG + (int)i};
         if (option->key)
@@ -64,6 +66,13 @@ static const an_option *option_of(const an_options *spec, int key)
     return NULL;
 }
 
+static int unknown_option(const an_options *spec, const char *argument)
+{
+    char name[64];
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(argument, "="), argument);
+    return an_options_unknown(spec, name + strspn(name, "-"), "--");
+}
+
 static int bad_option(const an_options *spec, char **argv)
 {
     const char *argument = argv[optind - 1];
@@ -71,8 +80,7 @@ static int bad_option(const an_options *spec, char **argv)
         return an_error(AN_EINVAL, "option '%.*s' takes no value", (int)strcspn(argument, "="), argument);
     if (optopt)
         return an_error(AN_EINVAL, "unknown option '-%c'; '%s --help' lists the options", optopt, spec->program);
-    return an_error(AN_EINVAL, "unknown or ambiguous option '%.*s'; '%s --help' lists the options",
-                    (int)strcspn(argument, "="), argument, spec->program);
+    return unknown_option(spec, argument);
 }
 
 static int missing_value(const an_options *spec)
@@ -87,7 +95,20 @@ static int missing_value(const an_options *spec)
     return rc;
 }
 
-static int take(const an_options *spec, int key, char **argv, void *target)
+static int set_option(const an_options *spec, const an_option *option, bool *given, void *target)
+{
+    bool *before = &given[option - spec->options];
+    if (*before)
+        return an_error(AN_EINVAL, "option '--%s' is given twice: give it once", option->name);
+    *before = true;
+    int rc = an_options_assign(option, target, an_options_takes_value(option) ? optarg : "true", "--");
+    if (rc)
+        return rc;
+    an_options_set_origin(option, target, AN_ORIGIN_COMMAND_LINE);
+    return AN_OK;
+}
+
+static int take(const an_options *spec, int key, char **argv, bool *given, void *target)
 {
     switch (key) {
     case 'h':
@@ -100,9 +121,8 @@ static int take(const an_options *spec, int key, char **argv, void *target)
         return bad_option(spec, argv);
     case ':':
         return missing_value(spec);
-    default:;
-        const an_option *option = option_of(spec, key);
-        return an_options_assign(option, target, option->type == AN_OPTION_FLAG ? "true" : optarg, "--");
+    default:
+        return set_option(spec, option_of(spec, key), given, target);
     }
 }
 
@@ -123,7 +143,7 @@ int an_options_parse(const an_options *spec, int argc, char **argv, void *target
     opterr = 0;
     optind = 0; /* glibc: start over, also if an earlier scan stopped halfway */
     while (!rc && (key = getopt_long(argc, argv, s.shorts, s.longs, NULL)) != -1)
-        rc = take(spec, key, argv, target);
+        rc = take(spec, key, argv, s.given, target);
     syntax_free(&s);
     if (!rc)
         rc = check_count(spec, argc - optind);

@@ -8,6 +8,17 @@
 
 bool an_options_is_last(const an_option *option);
 
+bool an_options_takes_value(const an_option *option);                       /* on a command line */
+size_t an_options_rows(const an_options *spec);                             /* headings among them */
+const an_option *an_options_find(const an_options *spec, const char *name); /* NULL: there is none */
+
+/* Fail with AN_EINVAL for a name that is none, and suggest what may have been meant. dashes: "--", or "" in files. Of
+ * several names that begin with it, which getopt_long cannot choose from, the message lists all. */
+int an_options_unknown(const an_options *spec, const char *name, const char *dashes);
+
+/* Store where the option's value comes from, if somebody wants to know. */
+void an_options_set_origin(const an_option *option, void *target, an_option_origin origin);
+
 /* Append what a value may be ("8 to 4096", "jpeg, coef"); nothing where anything goes. */
 int an_options_describe(const an_option *option, an_buffer *out);
 

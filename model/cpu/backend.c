@@ -47,6 +47,7 @@ static int cpu_open(an_backend **out, const an_backend_options *options)
     cpu->threads = options->threads;
     cpu->training = options->training;
     cpu->averages = options->averages;
+    cpu->gathers = options->gathers;
     cpu->direct = options->direct;
     cpu->winograd = options->winograd;
     cpu->seed = options->seed;
@@ -100,7 +101,8 @@ static const struct {
     [AN_OP_LRN] = {an_cpu_lrn_create, PLANES | MATRIX},
     [AN_OP_POOL] = {an_cpu_pool_create, PLANES},
     [AN_OP_DENSE] = {an_cpu_dense_create, PLANES | MATRIX},
-    [AN_OP_DROPOUT] = {an_cpu_dropout_create, MATRIX},
+    [AN_OP_DROPOUT] = {an_cpu_dropout_create, PLANES | MATRIX},
+    [AN_OP_ACTIVATION] = {an_cpu_activation_create, PLANES | MATRIX},
     [AN_OP_LOSS] = {an_cpu_loss_create, MATRIX},
     [AN_OP_JOIN] = {an_cpu_join_create, PLANES | MATRIX},
 };
@@ -113,9 +115,9 @@ static int cpu_op_create(an_op **out, an_backend *cpu, const an_op_spec *spec)
 
 static unsigned stored_as(const an_graph *graph, const an_node *node)
 {
-    while (node->kind == AN_OP_JOIN)
+    while (node->kind == AN_OP_JOIN || node->kind == AN_OP_ACTIVATION || node->kind == AN_OP_DROPOUT)
         node = &graph->nodes[node->inputs[0]];
-    return node->kind == AN_OP_DENSE || node->kind == AN_OP_DROPOUT || node->kind == AN_OP_LOSS ? MATRIX : PLANES;
+    return node->kind == AN_OP_DENSE || node->kind == AN_OP_LOSS ? MATRIX : PLANES;
 }
 
 static int cpu_supports(const an_backend_options *options, const an_graph *graph, int number)
@@ -166,6 +168,16 @@ static int cpu_update(an_op *op, const an_sgd *sgd, double factor)
         rc = an_cpu_weights_update(update.bias ? &op->biases[i / 2] : &op->weights[i / 2], op->cpu, &update);
     }
     return rc;
+}
+
+static int cpu_gather(an_op *op, bool begin)
+{
+    omp_set_num_threads(op->cpu->threads);
+    for (int i = 0; i < op->parts; i++) {
+        an_cpu_weights_gather(&op->weights[i], begin);
+        an_cpu_weights_gather(&op->biases[i], begin);
+    }
+    return AN_OK;
 }
 
 static int cpu_norm(an_backend *cpu, double clip)
@@ -253,6 +265,7 @@ const an_backend_api an_backend_cpu = {
     .backward = cpu_backward,
     .collect = an_cpu_collect,
     .update = cpu_update,
+    .gather = cpu_gather,
     .norm = cpu_norm,
     .squares = cpu_squares,
     .exchange = cpu_exchange,

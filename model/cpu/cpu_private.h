@@ -18,7 +18,7 @@ struct an_backend {
     dnnl_engine_t engine;
     dnnl_stream_t stream;
     int batch, threads;
-    bool training, averages, direct, winograd;
+    bool training, averages, gathers, direct, winograd;
     uint64_t seed;
     dnnl_data_type_t type; /* of activations and working weights: f32 or bf16 */
     an_owned *owned;
@@ -135,6 +135,7 @@ typedef struct {
     size_t floats;
     float *data, *velocity, *slope;
     float *average;                /* NULL: not kept */
+    float *sum;                    /* of the slopes of several runs, which is then the gradient; NULL: slope is */
     an_primitive narrow;           /* makes the copy in bf16 from data */
     dnnl_memory_t value, gradient; /* value: what primitives read, data or its copy */
     const an_expansion *expansion; /* not NULL: these are the weights of an expanded convolution */
@@ -162,6 +163,7 @@ typedef struct {
     bool bias;
 } an_cpu_update;
 int an_cpu_weights_update(an_cpu_weights *weights, an_backend *cpu, const an_cpu_update *update);
+void an_cpu_weights_gather(const an_cpu_weights *weights, bool begin);
 double an_cpu_weights_squares(an_cpu_weights *weights); /* the sum of the squares of the gradient */
 int an_cpu_weights_exchange(an_cpu_weights *weights, an_backend *cpu);
 
@@ -194,11 +196,12 @@ int an_cpu_winograd_create(an_op **out, an_backend *cpu, const an_op_spec *spec)
 int an_cpu_dense_create(an_op **out, an_backend *cpu, const an_op_spec *spec);
 int an_cpu_lrn_create(an_op **out, an_backend *cpu, const an_op_spec *spec);
 int an_cpu_pool_create(an_op **out, an_backend *cpu, const an_op_spec *spec);
+int an_cpu_activation_create(an_op **out, an_backend *cpu, const an_op_spec *spec);
 int an_cpu_dropout_create(an_op **out, an_backend *cpu, const an_op_spec *spec);
 int an_cpu_loss_create(an_op **out, an_backend *cpu, const an_op_spec *spec);
 int an_cpu_join_create(an_op **out, an_backend *cpu, const an_op_spec *spec);
 int an_cpu_feed(an_op *op, const an_images *images, uint32_t count);
-int an_cpu_labels(an_op *op, const uint32_t *labels, uint32_t count);
+int an_cpu_labels(an_op *op, const an_targets *targets, uint32_t count);
 int an_cpu_result(an_op *op, an_exec_result *out);
 int an_cpu_collect(an_op *op);
 

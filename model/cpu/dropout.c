@@ -1,5 +1,6 @@
-/* Dropout behind a fully connected layer. The mask is a pure function of seed, step, layer and the element's place in
- * the whole layer, so neither the placement of halves nor the number of threads changes it. */
+/* Dropout, in plain order. The mask is a pure function of seed, step, layer and the element's place in the whole layer
+ * and batch in canonical order, so neither the placement of halves nor the parts of a batch nor the number of threads
+ * change it. */
 #include <math.h>
 #include <string.h>
 
@@ -14,15 +15,16 @@ typedef struct {
     uint8_t *kept; /* 1: kept, 0: dropped */
 } dropout_op;
 
-/* The mask of one row. An element is dropped if its word of the random stream is below the threshold. */
-static void row_draw(uint8_t *kept, int channels, an_rng rng, uint64_t first, uint32_t threshold)
+/* The mask of one row, a sample's values. An element is dropped if its word of the random stream is below the
+ * threshold. */
+static void row_draw(uint8_t *kept, size_t values, an_rng rng, uint64_t first, uint32_t threshold)
 {
     uint32_t words[4];
-    for (int i = 0; i < channels;) {
-        uint64_t place = first + (uint64_t)i;
+    for (size_t i = 0; i < values;) {
+        uint64_t place = first + i;
         rng.counter[0] = (uint32_t)(place / 4);
         an_rng_philox(rng.counter, rng.key, words);
-        for (uint64_t word = place % 4; word < 4 && i < channels; word++, i++)
+        for (uint64_t word = place % 4; word < 4 && i < values; word++, i++)
             kept[i] = words[word] >= threshold;
     }
 }
@@ -58,7 +60,7 @@ static int dropout_forward(an_op *op, const an_run *run)
     const an_node *node = &op->node;
     const an_cpu_tensor *source = dropout->view.tensor;
     int rc = an_cpu_view_forward(&dropout->view, op->cpu), rows = op->output.n;
-    size_t channels = (size_t)op->output.c;
+    size_t plane = (size_t)node->height * (size_t)node->width, values = (size_t)node->channels * plane;
     if (rc)
         return rc;
     if (!run->training) {
@@ -69,10 +71,10 @@ static int dropout_forward(an_op *op, const an_run *run)
     uint32_t threshold = (uint32_t)ceil(node->dropout * 0x1p32);
 #pragma omp parallel for schedule(static)
     for (int row = 0; row < rows; row++) {
-        size_t at = (size_t)row * channels;
-        uint64_t first = (uint64_t)row * (uint64_t)node->layer_channels + (uint64_t)node->channel_offset;
-        row_draw(dropout->kept + at, (int)channels, rng, first, threshold);
-        scale_some(dropout, op->output.data, source->data, at, channels);
+        size_t at = (size_t)row * values;
+        uint64_t first = (run->first + (uint64_t)row) * (uint64_t)node->layer_channels + (uint64_t)node->channel_offset;
+        row_draw(dropout->kept + at, values, rng, first * plane, threshold);
+        scale_some(dropout, op->output.data, source->data, at, values);
     }
     return AN_OK;
 }
@@ -82,10 +84,10 @@ static int dropout_backward(an_op *op, const an_run *run)
     (void)run;
     dropout_op *dropout = (dropout_op *)op;
     an_cpu_tensor *source = dropout->view.tensor;
-    size_t channels = (size_t)source->c;
+    size_t values = (size_t)source->c * (size_t)source->h * (size_t)source->w;
 #pragma omp parallel for schedule(static)
     for (int row = 0; row < source->n; row++)
-        scale_some(dropout, source->slope, op->output.slope, (size_t)row * channels, channels);
+        scale_some(dropout, source->slope, op->output.slope, (size_t)row * values, values);
     return an_cpu_view_backward(&dropout->view, op->cpu);
 }
 
@@ -98,8 +100,10 @@ int an_cpu_dropout_create(an_op **out, an_backend *cpu, const an_op_spec *spec)
     if (rc)
         return rc;
     an_cpu_tensor *source = an_cpu_input(spec, 0);
-    an_desc order = an_matrix_desc(cpu->type, source->n, source->c, dnnl_nc);
-    int shape[] = {source->n, source->c, 1, 1};
+    int shape[] = {source->n, source->c, source->h, source->w};
+    an_desc order = an_desc_ndims(&source->desc) == 2
+                        ? an_matrix_desc(cpu->type, source->n, source->c, dnnl_nc)
+                        : an_cpu_tensor_desc(cpu->type, source->n, source->c, source->h, source->w, dnnl_nchw);
     rc = an_cpu_view_make(&dropout->view, cpu, source,
                           &(an_cpu_view_spec){&order, spec->input_gradient, spec->accumulate});
     if (rc)
@@ -107,7 +111,7 @@ int an_cpu_dropout_create(an_op **out, an_backend *cpu, const an_op_spec *spec)
     rc = an_cpu_tensor_make(&dropout->op.output, cpu, shape, &order);
     if (rc)
         return rc;
-    rc = an_cpu_alloc(cpu, &kept, (size_t)source->n * (size_t)source->c);
+    rc = an_cpu_alloc(cpu, &kept, (size_t)source->n * (size_t)source->c * (size_t)source->h * (size_t)source->w);
     if (rc)
         return rc;
     dropout->kept = kept;

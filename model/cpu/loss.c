@@ -16,6 +16,7 @@ typedef struct {
     uint32_t *labels;
     row_result *rows;
     uint32_t count; /* samples of the last forward */
+    double total;   /* of an_targets */
     bool labelled;
 } loss_op;
 
@@ -71,13 +72,13 @@ static int loss_forward(an_op *op, const an_run *run)
     return AN_OK;
 }
 
-/* The gradient of the mean loss: (probability - (1 at the label, else 0)) / count; 0 in rows from count on. */
+/* The gradient of the mean loss: (probability - (1 at the label, else 0)) / total; 0 in rows from count on. */
 static int loss_backward(an_op *op, const an_run *run)
 {
     loss_op *loss = (loss_op *)op;
     size_t classes = (size_t)op->output.c, used = run->count * classes, all = (size_t)op->output.n * classes;
     const float *probabilities = op->output.data;
-    float *slope = loss->view.tensor->slope, share = 1.0F / (float)run->count;
+    float *slope = loss->view.tensor->slope, share = 1.0F / (float)loss->total;
     for (size_t i = 0; i < used; i++)
         slope[i] = probabilities[i] * share;
     memset(slope + used, 0, (all - used) * sizeof *slope);
@@ -86,12 +87,14 @@ static int loss_backward(an_op *op, const an_run *run)
     return an_cpu_view_backward(&loss->view, op->cpu);
 }
 
-int an_cpu_labels(an_op *op, const uint32_t *labels, uint32_t count)
+int an_cpu_labels(an_op *op, const an_targets *targets, uint32_t count)
 {
     loss_op *loss = (loss_op *)op;
-    loss->labelled = labels != NULL;
-    if (labels)
-        memcpy(loss->labels, labels, count * sizeof *labels);
+    loss->labelled = targets != NULL;
+    if (!targets)
+        return AN_OK;
+    loss->total = targets->total;
+    memcpy(loss->labels, targets->labels, count * sizeof *targets->labels);
     return AN_OK;
 }
 
@@ -100,7 +103,7 @@ int an_cpu_result(an_op *op, an_exec_result *out)
     const loss_op *loss = (const loss_op *)op;
     *out = (an_exec_result){0};
     for (uint32_t i = 0; i < loss->count; i++) {
-        out->loss += loss->rows[i].loss / loss->count;
+        out->loss += loss->rows[i].loss / loss->total;
         out->top1 += loss->rows[i].rank < 1;
         out->top5 += loss->rows[i].rank < 5;
     }

@@ -25,7 +25,7 @@ int an_cpu_weights_make(an_cpu_weights *weights, an_backend *cpu, const an_desc 
                         const an_desc *canonical)
 {
     bool wide = an_desc_type(desc) == dnnl_f32;
-    void *data = NULL, *velocity = NULL, *slope = NULL, *average = NULL;
+    void *data = NULL, *velocity = NULL, *slope = NULL, *average = NULL, *sum = NULL;
     *weights = (an_cpu_weights){.desc = *desc, .canonical = *canonical};
     weights->master = wide ? *desc : gradient ? *gradient : *canonical;
     size_t size = an_desc_size(&weights->master);
@@ -49,6 +49,11 @@ int an_cpu_weights_make(an_cpu_weights *weights, an_backend *cpu, const an_desc 
     if (rc)
         return rc;
     weights->average = average;
+    if (cpu->gathers)
+        rc = an_cpu_alloc(cpu, &sum, size);
+    if (rc)
+        return rc;
+    weights->sum = sum;
     return an_cpu_memory(cpu, &weights->gradient, &weights->master, slope);
 }
 
@@ -87,12 +92,17 @@ int an_cpu_weights_expand(an_cpu_weights *weights, an_backend *cpu, const an_exp
     return rc;
 }
 
+static float *gradient_of(const an_cpu_weights *weights)
+{
+    return weights->sum ? weights->sum : weights->slope;
+}
+
 static int place(const an_cpu_weights *weights, an_parameter_kind kind, float **out)
 {
     float *const places[] = {[AN_PARAMETER_VALUE] = weights->data,
                              [AN_PARAMETER_MOMENTUM] = weights->velocity,
                              [AN_PARAMETER_AVERAGE] = weights->average,
-                             [AN_PARAMETER_GRADIENT] = weights->slope};
+                             [AN_PARAMETER_GRADIENT] = gradient_of(weights)};
     *out = places[kind];
     if (*out)
         return AN_OK;
@@ -155,7 +165,7 @@ int an_cpu_weights_set(an_cpu_weights *weights, an_backend *cpu, an_parameter_ki
 static void gradient_mask(an_cpu_weights *weights)
 {
     const float *restrict existing = weights->existing;
-    float *restrict g = weights->slope;
+    float *restrict g = gradient_of(weights);
     if (!existing)
         return;
 #pragma omp parallel for simd schedule(static)
@@ -172,7 +182,7 @@ static void plain_step(an_cpu_weights *weights, rates r)
 {
     float momentum = r.momentum, shrink = r.shrink, slope = r.slope;
     float *restrict w = weights->data, *restrict v = weights->velocity;
-    const float *restrict g = weights->slope;
+    const float *restrict g = gradient_of(weights);
 #pragma omp parallel for simd schedule(static)
     for (size_t i = 0; i < weights->floats; i++) {
         v[i] = momentum * v[i] - shrink * w[i] - slope * g[i];
@@ -184,7 +194,7 @@ static void nesterov_step(an_cpu_weights *weights, rates r)
 {
     float momentum = r.momentum, shrink = r.shrink, slope = r.slope;
     float *restrict w = weights->data, *restrict v = weights->velocity;
-    const float *restrict g = weights->slope;
+    const float *restrict g = gradient_of(weights);
 #pragma omp parallel for simd schedule(static)
     for (size_t i = 0; i < weights->floats; i++) {
         float down = shrink * w[i] + slope * g[i];
@@ -219,6 +229,16 @@ int an_cpu_weights_update(an_cpu_weights *weights, an_backend *cpu, const an_cpu
     return changed(weights, cpu);
 }
 
+void an_cpu_weights_gather(const an_cpu_weights *weights, bool begin)
+{
+    float *restrict sum = weights->sum;
+    const float *restrict slope = weights->slope;
+    float keep = begin ? 0 : 1;
+#pragma omp parallel for simd schedule(static)
+    for (size_t i = 0; i < weights->floats; i++)
+        sum[i] = keep != 0 ? sum[i] + slope[i] : slope[i];
+}
+
 static double squares_of(const float *restrict g, size_t count)
 {
     double sum = 0;
@@ -238,7 +258,7 @@ double an_cpu_weights_squares(an_cpu_weights *weights)
 #pragma omp parallel for schedule(static)
     for (int i = 0; i < PIECES; i++) {
         size_t first = (size_t)i * each, left = first < weights->floats ? weights->floats - first : 0;
-        sums[i] = squares_of(weights->slope + (left ? first : 0), left < each ? left : each);
+        sums[i] = squares_of(gradient_of(weights) + (left ? first : 0), left < each ? left : each);
     }
     for (int i = 0; i < PIECES; i++)
         sum += sums[i];

@@ -97,10 +97,15 @@ static uint64_t cuda_memory(const an_backend *cuda)
 }
 
 static int (*const creators[AN_OP_KINDS])(an_op **out, an_backend *cuda, const an_op_spec *spec) = {
-    [AN_OP_INPUT] = an_cuda_input_create, [AN_OP_CONV] = an_cuda_conv_create,
-    [AN_OP_LRN] = an_cuda_lrn_create,     [AN_OP_POOL] = an_cuda_pool_create,
-    [AN_OP_DENSE] = an_cuda_dense_create, [AN_OP_DROPOUT] = an_cuda_dropout_create,
-    [AN_OP_LOSS] = an_cuda_loss_create,   [AN_OP_JOIN] = an_cuda_join_create,
+    [AN_OP_INPUT] = an_cuda_input_create,
+    [AN_OP_CONV] = an_cuda_conv_create,
+    [AN_OP_LRN] = an_cuda_lrn_create,
+    [AN_OP_POOL] = an_cuda_pool_create,
+    [AN_OP_DENSE] = an_cuda_dense_create,
+    [AN_OP_DROPOUT] = an_cuda_dropout_create,
+    [AN_OP_LOSS] = an_cuda_loss_create,
+    [AN_OP_JOIN] = an_cuda_join_create,
+    [AN_OP_ACTIVATION] = an_cuda_activation_create,
 };
 
 /* How a node's output is stored, as the ops' create functions decide it. */
@@ -126,9 +131,10 @@ static storage storage_of(const an_backend_options *options, const an_graph *gra
     return input;
 }
 
-static bool is_windowed(an_op_kind kind)
+/* Kernels that read values only in the type in which activations are stored. */
+static bool reads_one_type(an_op_kind kind)
 {
-    return kind == AN_OP_CONV || kind == AN_OP_POOL || kind == AN_OP_LRN;
+    return kind == AN_OP_CONV || kind == AN_OP_POOL || kind == AN_OP_LRN || kind == AN_OP_ACTIVATION;
 }
 
 static int cuda_supports(const an_backend_options *options, const an_graph *graph, int number)
@@ -140,13 +146,14 @@ static int cuda_supports(const an_backend_options *options, const an_graph *grap
     for (int i = 0; i < node->input_count; i++) {
         const an_node *input = &graph->nodes[node->inputs[i]];
         storage stored = storage_of(options, graph, input);
-        if (is_windowed(kind) && stored.fp32)
+        if (reads_one_type(kind) && stored.fp32)
             return an_error(AN_EUNSUPPORTED, "in bf16 on GPUs only fully connected layers, dropout and the loss can "
                                              "follow fp32 logits: give the layer before an activation");
-        if (stored.padded && (kind == AN_OP_JOIN || kind == AN_OP_LOSS || node->groups > 1))
+        bool whole = kind == AN_OP_JOIN || kind == AN_OP_LOSS || kind == AN_OP_ACTIVATION || node->groups > 1;
+        if (stored.padded && whole)
             return an_error(AN_EUNSUPPORTED,
                             "on GPUs the image's %d channels are stored padded and can be neither "
-                            "grouped nor joined: put a convolution between",
+                            "grouped, joined nor activated: put a convolution between",
                             input->channels);
         if (kind == AN_OP_LOSS && (input->height != 1 || input->width != 1))
             return an_error(AN_EUNSUPPORTED, "on GPUs the loss follows outputs of one pixel: put a fully connected "
@@ -179,7 +186,7 @@ static void cuda_host_free(void *memory, size_t size)
 /* The same for an op that is made without asking: its kernels would read fp32 values as bf16. */
 static bool reads_fp32_as_bf16(const an_backend *cuda, const an_op_spec *spec)
 {
-    return is_windowed(spec->node->kind) && spec->inputs[0]->output.stored != cuda->stored;
+    return reads_one_type(spec->node->kind) && spec->inputs[0]->output.stored != cuda->stored;
 }
 
 static int cuda_op_create(an_op **out, an_backend *cuda, const an_op_spec *spec)
@@ -280,6 +287,7 @@ const an_backend_api an_backend_cuda = {
     .collect = an_cuda_collect,
     .update = an_cuda_update,
     .update_all = an_cuda_update_all,
+    .gather = an_cuda_gather,
     .norm = an_cuda_norm_take,
     .squares = an_cuda_squares,
     .exchange = an_cuda_exchange,

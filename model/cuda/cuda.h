@@ -59,7 +59,7 @@ typedef struct {
 
 struct an_backend {
     int device, batch;
-    bool training, averages;
+    bool training, averages, gathers;
     uint64_t seed;
     an_choices *choices; /* of kernels, the caller's; NULL: take the first that the libraries' heuristics propose and
                             that passes its proof */
@@ -82,7 +82,7 @@ struct an_backend {
     cudaEvent_t tail;         /* recorded on compute when another device is to wait for all that is queued there */
     an_recording *recording;  /* under way: it captures what is queued; NULL: none is */
     an_recording *recordings; /* finished ones, which this backend owns */
-    void *numbers;            /* dropout's counter in this step, for layer 0; NULL: the network has no dropout */
+    void *numbers;            /* for dropout: see an_dropout_args; NULL: the network has no dropout */
     /* time.c. begun: the device began its last batch; before: the batch before that. done, asked: see time.c. */
     cudaEvent_t before, begun, done, asked;
     bool ended;          /* done has been recorded since begun was */
@@ -154,6 +154,7 @@ typedef struct {
     an_stored stored, slope_stored;
     float *master, *velocity;
     float *average; /* NULL: not kept */
+    float *sum;     /* of the slopes of several runs, which is then the gradient; NULL: slope is */
     void *copy;     /* in the type and form that the layer computes with; the master itself if that is plain fp32 */
     void *slope; /* gradient; fp32, except bf16 for bf16 convolutions: cuDNN has no deterministic engines for these with
                     an fp32 result */
@@ -171,6 +172,10 @@ int an_cuda_weights_restore(const an_cuda_weights *weights, const an_op *op);
 int an_cuda_bias_make(an_cuda_weights *bias, an_backend *cuda, const an_node *node, an_stored copy);
 int an_cuda_weights_get(const an_cuda_weights *weights, an_backend *cuda, an_parameter_kind kind, float *out);
 int an_cuda_weights_set(const an_cuda_weights *weights, const an_op *op, an_parameter_kind kind, const float *values);
+/* What norm and update take as the gradient, and its type. */
+void *an_cuda_weights_gradient(const an_cuda_weights *weights, an_stored *stored);
+/* Adds the slope to the sum; begin: the sum begins with it. */
+int an_cuda_weights_gather(const an_cuda_weights *weights, const an_op *op, bool begin);
 /* The kernel's arguments but for the places that it writes. */
 an_canonical_args an_cuda_weights_canonical(const an_cuda_weights *weights);
 
@@ -235,6 +240,7 @@ int an_cuda_conv_create(an_op **out, an_backend *cuda, const an_op_spec *spec);
 int an_cuda_dense_create(an_op **out, an_backend *cuda, const an_op_spec *spec);
 int an_cuda_lrn_create(an_op **out, an_backend *cuda, const an_op_spec *spec);
 int an_cuda_pool_create(an_op **out, an_backend *cuda, const an_op_spec *spec);
+int an_cuda_activation_create(an_op **out, an_backend *cuda, const an_op_spec *spec);
 int an_cuda_dropout_create(an_op **out, an_backend *cuda, const an_op_spec *spec);
 int an_cuda_loss_create(an_op **out, an_backend *cuda, const an_op_spec *spec);
 int an_cuda_join_create(an_op **out, an_backend *cuda, const an_op_spec *spec);
@@ -242,7 +248,7 @@ int an_cuda_begin(an_backend *cuda, const an_run *run);
 int an_cuda_feed(an_op *op, const an_images *images, uint32_t count);
 int an_cuda_prefetch(an_op *op, const an_images *images, uint32_t count);
 int an_cuda_decoded(an_op *op, uint32_t *sample);
-int an_cuda_labels(an_op *op, const uint32_t *labels, uint32_t count);
+int an_cuda_labels(an_op *op, const an_targets *targets, uint32_t count);
 int an_cuda_result(an_op *op, an_exec_result *out);
 int an_cuda_collect(an_op *op);
 int an_cuda_update(an_op *op, const an_sgd *sgd, double factor);
@@ -250,6 +256,7 @@ int an_cuda_update_all(an_backend *cuda, const an_sgd *sgd, double factor);
 int an_cuda_norm_make(an_backend *cuda); /* its memory; finish calls it once weights are made */
 int an_cuda_norm_take(an_backend *cuda, double clip);
 int an_cuda_squares(an_backend *cuda, double *out);
+int an_cuda_gather(an_op *op, bool begin);
 int an_cuda_exchange(an_op *op);
 an_format an_cuda_input_format(const an_backend *cuda);
 

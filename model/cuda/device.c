@@ -270,6 +270,7 @@ int an_cuda_open(an_backend **out, const an_backend_options *options)
     cuda->batch = options->batch;
     cuda->training = options->training;
     cuda->averages = options->averages;
+    cuda->gathers = options->gathers;
     cuda->seed = options->seed;
     cuda->processors = processors;
     cuda->choices = options->choices;

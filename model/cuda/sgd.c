@@ -22,16 +22,18 @@ static void tensor_add(an_sgd_args *args, const an_op *op, const an_sgd *sgd, bo
 {
     const an_cuda_weights *weights = bias ? &op->bias : &op->weights;
     float rate = (float)(op->rate_scale * (bias ? sgd->rate * sgd->bias_rate_scale : sgd->rate));
+    an_stored stored;
+    void *gradient = an_cuda_weights_gradient(weights, &stored);
     args->tensors[args->count++] =
         (an_sgd_tensor){.at = {.out = {weights->master, weights->velocity, copy_beside(weights),
                                        sgd->average > 0 ? weights->average : NULL},
-                               .in = {weights->slope},
+                               .in = {gradient},
                                .items = weights->items},
                         .first = args->at.items,
                         .shrink = rate * (float)(bias ? sgd->bias_decay : sgd->decay),
                         .rate = rate,
                         .stored = weights->stored,
-                        .gradient = weights->slope_stored};
+                        .gradient = stored};
     args->at.items += weights->items;
 }
 
@@ -154,9 +156,10 @@ static int norm_add(an_norm_args *args, const an_op *op)
     int rc = args->count + 2 > AN_SGD_TENSORS ? norm_launch(op->cuda, args) : AN_OK;
     for (int i = 0; i < 2; i++) {
         const an_cuda_weights *weights = both[i];
-        args->tensors[args->count++] = (an_norm_tensor){.at = {.in = {weights->slope}, .items = weights->items},
-                                                        .first = args->at.items,
-                                                        .stored = weights->slope_stored};
+        an_stored stored;
+        void *gradient = an_cuda_weights_gradient(weights, &stored);
+        args->tensors[args->count++] = (an_norm_tensor){
+            .at = {.in = {gradient}, .items = weights->items}, .first = args->at.items, .stored = stored};
         args->at.items += chunks_of(weights);
     }
     return rc;
@@ -184,6 +187,17 @@ int an_cuda_squares(an_backend *cuda, double *out)
     int rc = an_cuda_fetch(cuda, cuda->norm.host, cuda->norm.result, sizeof *cuda->norm.host);
     *out = rc ? 0 : cuda->norm.host->squares;
     return rc;
+}
+
+int an_cuda_gather(an_op *op, bool begin)
+{
+    int rc = an_cuda_use(op->cuda);
+    if (rc)
+        return rc;
+    rc = an_cuda_weights_gather(&op->weights, op, begin);
+    if (rc)
+        return rc;
+    return an_cuda_weights_gather(&op->bias, op, begin);
 }
 
 static int weights_exchange(const an_cuda_weights *weights, const an_op *op)

@@ -33,7 +33,7 @@ static int gradient_make(an_cuda_weights *weights, an_backend *cuda, const char 
 static int places_make(an_cuda_weights *weights, an_backend *cuda, const char *name)
 {
     size_t masters = weights->items * sizeof(float);
-    void *master, *velocity, *average = NULL;
+    void *master, *velocity, *average = NULL, *sum = NULL;
     int rc = an_cuda_alloc(cuda, &master, masters, name);
     if (rc)
         return rc;
@@ -53,6 +53,11 @@ static int places_make(an_cuda_weights *weights, an_backend *cuda, const char *n
     if (rc)
         return rc;
     weights->average = average;
+    if (cuda->gathers)
+        rc = an_cuda_alloc(cuda, &sum, masters, name);
+    if (rc)
+        return rc;
+    weights->sum = sum;
     return gradient_make(weights, cuda, name);
 }
 
@@ -135,14 +140,34 @@ an_canonical_args an_cuda_weights_canonical(const an_cuda_weights *weights)
         .stored_i = weights->stored_i};
 }
 
+void *an_cuda_weights_gradient(const an_cuda_weights *weights, an_stored *stored)
+{
+    *stored = weights->sum ? AN_STORED_F32 : weights->slope_stored;
+    return weights->sum ? weights->sum : weights->slope;
+}
+
+int an_cuda_weights_gather(const an_cuda_weights *weights, const an_op *op, bool begin)
+{
+    an_window_args args = {.at = {.out = {weights->sum}, .in = {weights->slope}, .items = weights->items},
+                           .channels = weights->stored_i,
+                           .from_channels = weights->stored_i,
+                           .to_channels = weights->stored_i,
+                           .accumulate = !begin,
+                           .from = weights->slope_stored,
+                           .to = AN_STORED_F32};
+    return an_cuda_launched(an_kernel_window(&args, op->cuda->compute), op, "window");
+}
+
 static int kind_place(const an_cuda_weights *weights, an_parameter_kind kind, void **out, an_stored *stored)
 {
+    an_stored gradient_stored;
+    void *gradient = an_cuda_weights_gradient(weights, &gradient_stored);
     void *const places[] = {[AN_PARAMETER_VALUE] = weights->master,
                             [AN_PARAMETER_MOMENTUM] = weights->velocity,
                             [AN_PARAMETER_AVERAGE] = weights->average,
-                            [AN_PARAMETER_GRADIENT] = weights->slope};
+                            [AN_PARAMETER_GRADIENT] = gradient};
     *out = places[kind];
-    *stored = kind == AN_PARAMETER_GRADIENT ? weights->slope_stored : AN_STORED_F32;
+    *stored = kind == AN_PARAMETER_GRADIENT ? gradient_stored : AN_STORED_F32;
     if (*out)
         return AN_OK;
     return weights->slope ? an_error(AN_EINVAL, "no averages are kept")

@@ -23,13 +23,15 @@ typedef enum {
     AN_OP_POOL,  /* maximum or average */
     AN_OP_DENSE, /* fully connected over C*H*W, + bias + activation */
     AN_OP_DROPOUT,
-    AN_OP_LOSS, /* softmax + cross entropy, mean over the batch */
-    AN_OP_JOIN, /* concatenation along C: an_graph_lower adds it, a stated network has none */
-    AN_OP_KINDS /* how many there are */
+    AN_OP_LOSS,       /* softmax + cross entropy, mean over the batch */
+    AN_OP_ACTIVATION, /* of each value, where it does not follow a convolution or fully connected layer directly */
+    AN_OP_JOIN,       /* concatenation along C: an_graph_lower adds it, a stated network has none */
+    AN_OP_KINDS       /* how many there are */
 } an_op_kind;
 const char *an_op_name(an_op_kind kind); /* "unknown" for a number that is no kind */
 
 typedef enum { AN_ACTIVATION_NONE, AN_ACTIVATION_RELU, AN_ACTIVATION_TANH, AN_ACTIVATION_SIGMOID } an_activation;
+const char *an_activation_name(an_activation activation); /* "ReLU", as people write it; "" for none */
 
 /* One node. A layer that is split over both devices is two nodes with the same name ("conv2") and device 0 and 1; its
  * canonical weights are theirs, concatenated along the output channel. */

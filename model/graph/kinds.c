@@ -91,14 +91,24 @@ static int dropout_check(const an_node *node)
 {
     if (node->dropout < 0 || node->dropout >= 1)
         return an_error(AN_EINVAL, "%s: dropout of %g: it must be at least 0 and below 1", node->name, node->dropout);
-    if (node->height != 1 || node->width != 1)
-        return an_error(AN_EINVAL, "%s: dropout follows fully connected layers only", node->name);
     return AN_OK;
 }
 
 static void dropout_note(const an_node *node, char *out, size_t size)
 {
     snprintf(out, size, "dropout %g", node->dropout);
+}
+
+static int activation_check(const an_node *node)
+{
+    if (node->activation == AN_ACTIVATION_NONE)
+        return an_error(AN_EINVAL, "%s: an activation that is none", node->name);
+    return AN_OK;
+}
+
+static void activation_note(const an_node *node, char *out, size_t size)
+{
+    snprintf(out, size, "%s", an_activation_name(node->activation));
 }
 
 static void loss_note(const an_node *node, char *out, size_t size)
@@ -141,9 +151,21 @@ static const an_kind kinds[AN_OP_KINDS] = {
                      .merge = dense_merge},
     [AN_OP_DROPOUT] =
         {.name = "dropout", .has_inputs = true, .figure = AN_FIGURE_NOTE, .check = dropout_check, .note = dropout_note},
+    [AN_OP_ACTIVATION] = {.name = "activation",
+                          .has_inputs = true,
+                          .figure = AN_FIGURE_NOTE,
+                          .check = activation_check,
+                          .note = activation_note},
     [AN_OP_LOSS] = {.name = "loss", .has_inputs = true, .figure = AN_FIGURE_NOTE, .note = loss_note},
     [AN_OP_JOIN] = {.name = "join", .has_inputs = true, .figure = AN_FIGURE_NOTE, .note = join_note},
 };
+
+const char *an_activation_name(an_activation activation)
+{
+    static const char *const names[] = {
+        [AN_ACTIVATION_RELU] = "ReLU", [AN_ACTIVATION_TANH] = "tanh", [AN_ACTIVATION_SIGMOID] = "sigmoid"};
+    return activation == AN_ACTIVATION_NONE ? "" : names[activation];
+}
 
 const an_kind *an_kind_find(an_op_kind kind)
 {

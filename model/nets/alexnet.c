@@ -1,10 +1,10 @@
+/* The network of the paper and its switches. alexnet_row.c reads them from the options of a recipe. */
 #include "model/nets/alexnet.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
-#include "model/nets/nets.h"
 
 #define CLASSES_MAX (1 << 20)
 
@@ -20,14 +20,16 @@ an_alexnet_options an_alexnet_defaults(void)
 {
     return (an_alexnet_options){.classes = 1000,
                                 .input = 224,
-                                .split = true,
+                                .columns = AN_ALEXNET_TWO_COLUMNS,
                                 .communicate = true,
                                 .activation = AN_ACTIVATION_RELU,
                                 .dropout = 0.5,
                                 .dropout_layers = AN_ALEXNET_FC6 | AN_ALEXNET_FC7,
                                 .lrn_layers = AN_ALEXNET_CONV1 | AN_ALEXNET_CONV2,
                                 .lrn_alpha = 1e-4,
-                                .pool = 3};
+                                .lrn_k = 2,
+                                .pool = 3,
+                                .init_bias = 1};
 }
 
 /* Add a layer: a node on each device. both: each half reads the outputs of both halves, otherwise of its own only.
@@ -50,19 +52,36 @@ static int layer_add(builder *b, const char *name, an_node node, bool both)
     return AN_OK;
 }
 
-static int conv_add(builder *b, const char *name, int channels, int kernel, int pad, double bias, bool both)
+static bool has(unsigned layers, unsigned layer)
 {
-    return layer_add(b, name,
-                     (an_node){.kind = AN_OP_CONV,
-                               .channels = channels,
-                               .kernel = kernel,
-                               .stride = 1,
-                               .pad_before = pad,
-                               .pad_after = pad,
-                               .activation = b->options->activation,
-                               .init_deviation = 0.01,
-                               .init_bias = bias},
-                     both);
+    return (layers & layer) != 0;
+}
+
+/* A convolution, unless it is left out, without what follows it. channels: of the paper's network. */
+static int conv_add(builder *b, unsigned layer, const char *name, an_node node, bool both)
+{
+    const an_alexnet_options *o = b->options;
+    if (has(o->without, layer))
+        return AN_OK;
+    bool half = o->columns == AN_ALEXNET_HALF_COLUMN && layer != AN_ALEXNET_CONV5;
+    node.kind = AN_OP_CONV;
+    node.channels /= half ? 2 : 1;
+    node.activation = has(o->lrn_layers & o->lrn_first, layer) ? AN_ACTIVATION_NONE : o->activation;
+    node.init_deviation = 0.01;
+    return layer_add(b, name, node, both);
+}
+
+/* One whose outputs have the size of its inputs. */
+static int inner_add(builder *b, unsigned layer, const char *name, int channels, int kernel, bool biased, bool both)
+{
+    return conv_add(b, layer, name,
+                    (an_node){.channels = channels,
+                              .kernel = kernel,
+                              .stride = 1,
+                              .pad_before = kernel / 2,
+                              .pad_after = kernel / 2,
+                              .init_bias = biased ? b->options->init_bias : 0},
+                    both);
 }
 
 static int conv1_add(builder *b)
@@ -71,39 +90,60 @@ static int conv1_add(builder *b)
     bool overhang = b->options->padding == AN_ALEXNET_OVERHANG;
     if (overhang && side < 11)
         return an_error(AN_EINVAL, "conv1: input side %d is smaller than its window of 11", side);
-    an_node node = {.kind = AN_OP_CONV,
-                    .channels = 96,
+    an_node node = {.channels = 96,
                     .kernel = 11,
                     .stride = 4,
                     .pad_before = overhang ? 0 : 2,
-                    .pad_after = overhang ? (4 - (side - 11) % 4) % 4 : 2,
-                    .activation = b->options->activation,
-                    .init_deviation = 0.01};
+                    .pad_after = overhang ? (4 - (side - 11) % 4) % 4 : 2};
     b->last[1] = b->last[0]; /* both halves see the image */
-    return layer_add(b, "conv1", node, false);
+    return conv_add(b, AN_ALEXNET_CONV1, "conv1", node, false);
 }
 
-/* What follows a convolution in the layers that have it: normalisation, then pooling. */
-static int lrn_pool_add(builder *b, unsigned layer, const char *lrn, const char *pool)
+static int lrn_add(builder *b, const char *name)
 {
-    an_node node = {.kind = AN_OP_LRN, .lrn_size = 5, .lrn_alpha = b->options->lrn_alpha, .lrn_beta = 0.75, .lrn_k = 2};
-    int rc = b->options->lrn_layers & layer ? layer_add(b, lrn, node, false) : AN_OK;
+    const an_alexnet_options *o = b->options;
+    an_node node = {.kind = AN_OP_LRN, .lrn_size = 5, .lrn_alpha = o->lrn_alpha, .lrn_beta = 0.75, .lrn_k = o->lrn_k};
+    return layer_add(b, name, node, false);
+}
+
+/* What follows conv1, conv2 and conv5, whose number is the digit: normalisation if the layer has it, and pooling. An
+ * activation that normalisation comes before stands behind the pooling, where it has a quarter of the work: rising
+ * functions and maxima may trade places. */
+static int pool_add(builder *b, unsigned layer, int digit)
+{
+    const an_alexnet_options *o = b->options;
+    char lrn[16], pool[16], activation[16];
+    unsigned normalised = o->lrn_layers & ~o->without;
+    bool late = has(o->lrn_after_pool, layer);
+    snprintf(lrn, sizeof lrn, "lrn%d", digit);
+    snprintf(pool, sizeof pool, "pool%d", digit);
+    snprintf(activation, sizeof activation, "activation%d", digit);
+    int rc = has(normalised, layer) && !late ? lrn_add(b, lrn) : AN_OK;
     if (rc)
         return rc;
-    return layer_add(b, pool, (an_node){.kind = AN_OP_POOL, .kernel = b->options->pool, .stride = 2}, false);
+    rc = layer_add(b, pool, (an_node){.kind = AN_OP_POOL, .kernel = o->pool, .stride = 2}, false);
+    if (rc)
+        return rc;
+    rc = has(normalised, layer) && late ? lrn_add(b, lrn) : AN_OK;
+    if (rc || !has(normalised & o->lrn_first, layer))
+        return rc;
+    return layer_add(b, activation, (an_node){.kind = AN_OP_ACTIVATION, .activation = o->activation}, false);
 }
 
 static int hidden_add(builder *b, unsigned layer, const char *name, const char *dropout)
 {
+    const an_alexnet_options *o = b->options;
     an_node dense = {.kind = AN_OP_DENSE,
                      .channels = 4096,
-                     .activation = b->options->activation,
+                     .activation = o->activation,
                      .init_deviation = 0.01,
-                     .init_bias = 1};
-    int rc = layer_add(b, name, dense, b->options->communicate);
-    if (rc || b->options->dropout == 0 || !(b->options->dropout_layers & layer))
+                     .init_bias = o->init_bias};
+    if (has(o->without, layer))
+        return AN_OK;
+    int rc = layer_add(b, name, dense, o->communicate);
+    if (rc || o->dropout == 0 || !has(o->dropout_layers, layer))
         return rc;
-    return layer_add(b, dropout, (an_node){.kind = AN_OP_DROPOUT, .dropout = b->options->dropout}, false);
+    return layer_add(b, dropout, (an_node){.kind = AN_OP_DROPOUT, .dropout = o->dropout}, false);
 }
 
 /* The classes and the loss live on device 0 and see both halves. */
@@ -139,12 +179,41 @@ static int options_check(const an_alexnet_options *options)
         return an_error(AN_EINVAL, "dropout of %g: it must be at least 0 and below 1", options->dropout);
     if (options->pool != 2 && options->pool != 3)
         return an_error(AN_EINVAL, "pooling window of %d: it must be 2 or 3", options->pool);
+    if (has(options->without, AN_ALEXNET_CONV1))
+        return an_error(AN_EINVAL, "a network without conv1, which reads the image");
     return AN_OK;
+}
+
+static int convolutions_add(builder *b)
+{
+    bool both = b->options->communicate;
+    int rc = conv1_add(b);
+    if (rc)
+        return rc;
+    rc = pool_add(b, AN_ALEXNET_CONV1, 1);
+    if (rc)
+        return rc;
+    rc = inner_add(b, AN_ALEXNET_CONV2, "conv2", 256, 5, true, false);
+    if (rc)
+        return rc;
+    rc = pool_add(b, AN_ALEXNET_CONV2, 2);
+    if (rc)
+        return rc;
+    rc = inner_add(b, AN_ALEXNET_CONV3, "conv3", 384, 3, false, both);
+    if (rc)
+        return rc;
+    rc = inner_add(b, AN_ALEXNET_CONV4, "conv4", 384, 3, true, false);
+    if (rc)
+        return rc;
+    rc = inner_add(b, AN_ALEXNET_CONV5, "conv5", 256, 3, true, false);
+    if (rc)
+        return rc;
+    return pool_add(b, AN_ALEXNET_CONV5, 5);
 }
 
 int an_alexnet_build(const an_alexnet_options *options, an_graph *out)
 {
-    builder b = {.graph = out, .options = options, .halves = options->split ? 2 : 1};
+    builder b = {.graph = out, .options = options, .halves = options->columns == AN_ALEXNET_TWO_COLUMNS ? 2 : 1};
     int rc = options_check(options);
     if (rc)
         return rc;
@@ -152,28 +221,7 @@ int an_alexnet_build(const an_alexnet_options *options, an_graph *out)
     rc = input_add(&b);
     if (rc)
         return rc;
-    rc = conv1_add(&b);
-    if (rc)
-        return rc;
-    rc = lrn_pool_add(&b, AN_ALEXNET_CONV1, "lrn1", "pool1");
-    if (rc)
-        return rc;
-    rc = conv_add(&b, "conv2", 256, 5, 2, 1, false);
-    if (rc)
-        return rc;
-    rc = lrn_pool_add(&b, AN_ALEXNET_CONV2, "lrn2", "pool2");
-    if (rc)
-        return rc;
-    rc = conv_add(&b, "conv3", 384, 3, 1, 0, options->communicate);
-    if (rc)
-        return rc;
-    rc = conv_add(&b, "conv4", 384, 3, 1, 1, false);
-    if (rc)
-        return rc;
-    rc = conv_add(&b, "conv5", 256, 3, 1, 1, false);
-    if (rc)
-        return rc;
-    rc = lrn_pool_add(&b, AN_ALEXNET_CONV5, "lrn5", "pool5");
+    rc = convolutions_add(&b);
     if (rc)
         return rc;
     rc = hidden_add(&b, AN_ALEXNET_FC6, "fc6", "dropout6");
@@ -184,74 +232,3 @@ int an_alexnet_build(const an_alexnet_options *options, an_graph *out)
         return rc;
     return output_add(&b);
 }
-
-static const struct {
-    const char *name;
-    unsigned bit;
-} layers[] = {{"conv1", AN_ALEXNET_CONV1},
-              {"conv2", AN_ALEXNET_CONV2},
-              {"conv5", AN_ALEXNET_CONV5},
-              {"fc6", AN_ALEXNET_FC6},
-              {"fc7", AN_ALEXNET_FC7}};
-
-static unsigned layer_find(const char *name, size_t length, unsigned allowed)
-{
-    for (size_t i = 0; i < sizeof layers / sizeof *layers; i++)
-        if (strlen(layers[i].name) == length && !memcmp(layers[i].name, name, length))
-            return layers[i].bit & allowed;
-    return 0;
-}
-
-/* "conv1,conv2" or "none". names: what is allowed, for the message. */
-static int layers_parse(const char *option, const char *text, unsigned allowed, const char *names, unsigned *out)
-{
-    *out = 0;
-    if (!strcmp(text, "none"))
-        return AN_OK;
-    for (const char *at = text;; at++) {
-        size_t length = strcspn(at, ",");
-        unsigned bit = layer_find(at, length, allowed);
-        if (!bit)
-            return an_error(AN_EINVAL, "--%s '%s': give layers out of %s, or none", option, text, names);
-        *out |= bit;
-        at += length;
-        if (!*at)
-            return AN_OK;
-    }
-}
-
-static int build(const an_net_options *options, an_graph *out)
-{
-    an_alexnet_options own = {.classes = options->classes,
-                              .input = options->crop,
-                              .padding = options->padding,
-                              .split = !options->one_column,
-                              .communicate = !options->no_communication,
-                              .activation = options->activation,
-                              .dropout = options->dropout,
-                              .lrn_alpha = options->lrn_alpha,
-                              .pool = options->pool};
-    int rc = layers_parse("dropout-layers", options->dropout_layers, AN_ALEXNET_FC6 | AN_ALEXNET_FC7, "fc6, fc7",
-                          &own.dropout_layers);
-    if (rc)
-        return rc;
-    rc = layers_parse("lrn", options->lrn, AN_ALEXNET_CONV1 | AN_ALEXNET_CONV2 | AN_ALEXNET_CONV5,
-                      "conv1, conv2, conv5", &own.lrn_layers);
-    if (rc)
-        return rc;
-    return an_alexnet_build(&own, out);
-}
-
-static const char *const reads[] = {"activation", "dropout",    "dropout-layers",   "lrn", "lrn-alpha", "pool",
-                                    "padding",    "one-column", "no-communication", NULL};
-
-const an_net_rules an_net_alexnet = {.reads = reads,
-                                     .defaults = {.classes = 1000,
-                                                  .crop = 224,
-                                                  .activation = AN_ACTIVATION_RELU,
-                                                  .dropout = 0.5,
-                                                  .dropout_layers = "fc6,fc7",
-                                                  .lrn = "conv1,conv2",
-                                                  .lrn_alpha = 1e-4,
-                                                  .pool = 3},
-                                     .build = build};

@@ -64,12 +64,17 @@ int an_cifar_build(const an_cifar_options *options, an_graph *out)
 
 static int build(const an_net_options *options, an_graph *out)
 {
-    return an_cifar_build(
+    int rc = an_cifar_build(
         &(an_cifar_options){.classes = options->classes, .input = options->crop, .activation = options->activation},
         out);
+    if (rc)
+        return rc;
+    return an_net_deviate(out, options);
 }
 
-static const char *const reads[] = {"activation", NULL};
+static const char *const reads[] = {"activation", "init-deviations", NULL};
 
 const an_net_rules an_net_cifar = {
-    .reads = reads, .defaults = {.classes = 10, .crop = 32, .activation = AN_ACTIVATION_RELU}, .build = build};
+    .reads = reads,
+    .defaults = {.classes = 10, .crop = 32, .activation = AN_ACTIVATION_RELU, .init_deviations = "none"},
+    .build = build};

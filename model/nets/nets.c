@@ -1,7 +1,10 @@
 #include "model/nets/nets.h"
 
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/buffer.h"
 #include "base/error.h"
 
 #define ROW(symbol, title, help) {#symbol, title, help, &an_net_##symbol},
@@ -34,4 +37,68 @@ bool an_net_reads(const an_net *net, const char *option)
         if (!strcmp(*read, option))
             return true;
     return false;
+}
+
+static bool is_name(const char *text, size_t length, const char *name)
+{
+    return strlen(name) == length && !memcmp(text, name, length);
+}
+
+/* Whether a list of names ("conv3,conv4") holds one; NULL: the empty list. */
+static bool list_has(const char *list, const char *name, size_t length)
+{
+    for (const char *at = list; at && *at; at += at[strcspn(at, ",")] ? strcspn(at, ",") + 1 : strcspn(at, ","))
+        if (strcspn(at, ",") == length && !memcmp(at, name, length))
+            return true;
+    return false;
+}
+
+/* Sets the deviation of both halves of a layer; false: there is no such layer. */
+static bool deviation_set(an_graph *graph, const char *name, size_t length, double deviation)
+{
+    bool found = false;
+    for (int i = 0; i < graph->count; i++) {
+        an_node *node = &graph->nodes[i];
+        if (!node->has_weights || !is_name(name, length, node->name))
+            continue;
+        node->init_deviation = deviation;
+        found = true;
+    }
+    return found;
+}
+
+static int deviations_refuse(const an_graph *graph, const char *text)
+{
+    an_buffer known = {0};
+    int rc = AN_OK;
+    for (int i = 0; i < graph->count && !rc; i++)
+        if (graph->nodes[i].has_weights && graph->nodes[i].device == 0)
+            rc = an_buffer_printf(&known, "%s%s", known.size ? ", " : "", graph->nodes[i].name);
+    if (!rc)
+        rc = an_error(AN_EINVAL,
+                      "--init-deviations '%s': give LAYER=X,LAYER=X..., with layers out of %s and X of 0 or "
+                      "more, or none",
+                      text, (const char *)known.data);
+    an_buffer_free(&known);
+    return rc;
+}
+
+int an_net_deviate(an_graph *graph, const an_net_options *options)
+{
+    const char *text = options->init_deviations, *at = text;
+    if (!strcmp(text, "none"))
+        return AN_OK;
+    for (;; at++) {
+        char *end;
+        size_t length = strcspn(at, "=,");
+        double deviation = strtod(at + length + (at[length] == '='), &end);
+        bool number = at[length] == '=' && end != at + length + 1 && deviation >= 0 && isfinite(deviation);
+        if (!number || (*end && *end != ','))
+            return deviations_refuse(graph, text);
+        if (!deviation_set(graph, at, length, deviation) && !list_has(options->without, at, length))
+            return deviations_refuse(graph, text);
+        at = end;
+        if (!*at)
+            return AN_OK;
+    }
 }

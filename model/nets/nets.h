@@ -13,6 +13,9 @@
  * first row is what --network is by default. Recipes and checkpoints keep the name, so a row is never renamed. */
 #define AN_NETS(ROW)                                                                                                   \
     ROW(alexnet, "AlexNet", "the network of the paper")                                                                \
+    ROW(torchvision, "torchvision's AlexNet",                                                                          \
+        "another AlexNet, of one column with fewer kernels and without "                                               \
+        "normalisation, whose weights docs/torchvision_weights.py converts")                                           \
     ROW(cifar, "four-layer network", "the small four-layer network of the paper's Figure 1 (crop 32)")
 
 /* All options that any network reads. A network ignores those that its rules do not list. */
@@ -22,11 +25,16 @@ typedef struct {
     an_activation activation;
     double dropout;             /* probability; 0: none */
     const char *dropout_layers; /* "fc6,fc7", or "none" */
-    const char *lrn;            /* "conv1,conv2", or "none" */
-    double lrn_alpha;
+    const char *lrn;            /* "conv1,conv2", or "none"; so are the next two */
+    const char *lrn_before_activation, *lrn_after_pool;
+    double lrn_alpha, lrn_k;
     int pool; /* window */
     an_alexnet_padding padding;
-    bool one_column, no_communication;
+    an_alexnet_columns columns;
+    bool no_communication;
+    const char *without;         /* "conv3,conv4", or "none" */
+    const char *init_deviations; /* "conv3=0.03,fc6=0.005", or "none" */
+    double init_bias;            /* of layers whose biases do not begin at 0 */
 } an_net_options;
 
 typedef struct {
@@ -48,6 +56,9 @@ AN_NETS(AN_NET_DECLARE)
 int an_net_count(void);
 const an_net *an_net_at(int number); /* 0 to an_net_count() - 1, in the order of AN_NETS */
 int an_net_find(const char *name);   /* its number, or AN_EINVAL naming what there is */
+/* For a row's build: sets the deviations of initial weights that options name. AN_EINVAL: a layer that the graph does
+ * not have, unless it is left out. */
+int an_net_deviate(an_graph *graph, const an_net_options *options);
 bool an_net_reads(const an_net *net, const char *option);
 
 #endif

@@ -45,7 +45,7 @@ TEXTS = ["", "[", "[]", "{}", "null", '"', "[" * 5000, '["class0"]', '["class0",
 OPTIONS = {"network": ["alexnet", "resnet", ""], "crop": ["1", "4096", "0", "33", "2147483648"], "batch": ["65536", "0", "-1"], "classes": ["9"],
            "dropout": ["nan", "1", "0.99", "-1"], "lrn": ["conv1", "none", "x" * 10000], "pool": ["2", "9"], "precision": ["bf16", "fp8"],
            "mean": ["channel", "none", "?"], "input-scale": ["unit", "1e300"], "rate": ["nan", "inf", "1e999", "-1"], "activation": ["tanh", "gelu"],
-           "one-column": ["true", "maybe"], "rate-epochs": ["1,2,3", "3,2,1", "1," * 5000, "99999999999999999999"], "nonsense": ["1"], "lrn-alpha": ["nan", "1000"],
+           "one-column": ["true", "maybe"], "columns": ["one-half", "three"], "without": ["conv3,fc7", "conv1", ","], "init-deviations": ["conv3=0.03", "conv3=", "=", "conv3=nan"], "rate-epochs": ["1,2,3", "3,2,1", "1," * 5000, "99999999999999999999"], "nonsense": ["1"], "lrn-alpha": ["nan", "1000"],
            "seed": ["18446744073709551616"], "padding": ["same", "valid", ""], "dropout-layers": ["fc7", "conv9,"], "jitter": ["nan", "10"]}
 FOREIGN = ["step-5000.safetensors", "step-0000000004.safetensors", "step-18446744073709551615.safetensors", "step-99999999999999999999.safetensors",
            "step--00000004.safetensors", "step-000000004.safetensors.bak", "step-000000004.safetensors.tmp-mine", "step-000000004.safetensors.damaged",

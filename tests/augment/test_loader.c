@@ -52,6 +52,9 @@ static void assert_same_draw(const an_image_draw *got, const an_sample_draw *wan
     assert_int_equal(got->y, wanted->y);
     assert_int_equal(got->flip, wanted->flip);
     assert_memory_equal(got->shift, wanted->shift, sizeof got->shift);
+    assert_float_equal(got->factor, wanted->factor, 0);
+    assert_float_equal(got->share, wanted->share, 0);
+    assert_memory_equal(got->box, wanted->box, sizeof got->box);
 }
 
 /* Samples against the sampler called directly: each in its place, from its own record, and what was drawn for it. */

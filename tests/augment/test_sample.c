@@ -89,7 +89,7 @@ static void assert_formula(const an_sample_options *o, uint64_t record, const an
 {
     static uint8_t whole[SIDE * SIDE * 3];
     const an_sample_options full = {.crop = SIDE, .scale = 1, .format = {AN_DTYPE_U8, AN_LAYOUT_NHWC, 3}};
-    const an_sample_draw none = {0};
+    const an_sample_draw none = AN_SAMPLE_DRAW();
     const double steps[] = {0, 0, 1.0 / 256, 1.0 / 2048};
     const bool bytes = o->format.dtype == AN_DTYPE_U8;
     make(&full, record, &none, whole);
@@ -113,8 +113,8 @@ static void every_format_follows_the_formula(void **state)
 {
     (void)state;
     static uint8_t out[SIDE * SIDE * 4 * 4];
-    const an_sample_draw draws[] = {{.x = 5, .y = 3, .shift = {3.5f, -7.25f, 0.5f}},
-                                    {.x = 2, .y = 7, .flip = true, .shift = {-1, 2, -3}}};
+    const an_sample_draw draws[] = {AN_SAMPLE_DRAW(.x = 5, .y = 3, .shift = {3.5f, -7.25f, 0.5f}),
+                                    AN_SAMPLE_DRAW(.x = 2, .y = 7, .flip = true, .shift = {-1, 2, -3})};
     for (int dtype = AN_DTYPE_U8; dtype <= AN_DTYPE_F16; dtype++)
         for (int layout = AN_LAYOUT_NHWC; layout <= AN_LAYOUT_NCHW; layout++)
             for (int channels = 3; channels <= 4; channels++)
@@ -140,7 +140,7 @@ static void rgb_is_the_picture(void **state)
     (void)state;
     static uint8_t out[SIDE * SIDE * 3];
     an_image image = {0};
-    const an_sample_draw draw = {.x = 4, .y = 6};
+    const an_sample_draw draw = AN_SAMPLE_DRAW(.x = 4, .y = 6);
     const an_sample_options o = plain();
     make(&o, 4, &draw, out);
     fixture_picture(4, SIDE, &image);
@@ -167,13 +167,13 @@ static void resized_crops_follow_the_filter(void **state)
 {
     (void)state;
     static uint8_t out[SIDE * SIDE * 3], whole[SIDE * SIDE * 3];
-    static const an_sample_draw draws[] = {{.x = 3, .y = 2, .width = 31, .height = 38},
-                                           {.width = SIDE, .height = SIDE, .flip = true},
-                                           {.x = 10, .y = 20, .width = 7, .height = 11},
-                                           {.x = 39, .y = 39, .width = 1, .height = 1}};
+    const an_sample_draw draws[] = {AN_SAMPLE_DRAW(.x = 3, .y = 2, .width = 31, .height = 38),
+                                    AN_SAMPLE_DRAW(.width = SIDE, .height = SIDE, .flip = true),
+                                    AN_SAMPLE_DRAW(.x = 10, .y = 20, .width = 7, .height = 11),
+                                    AN_SAMPLE_DRAW(.x = 39, .y = 39, .width = 1, .height = 1)};
     for (uint32_t crop = 1; crop <= SIDE; crop += 13)
         for (size_t k = 0; k < 4 * 4; k++) {
-            const an_sample_draw *d = &draws[k / 4], none = {0};
+            const an_sample_draw *d = &draws[k / 4], none = AN_SAMPLE_DRAW();
             an_sample_options o = plain(), full = plain();
             full.crop = SIDE;
             o.crop = crop;
@@ -342,7 +342,7 @@ static void records_of_another_size_are_refused(void **state)
     an_sampler *sampler = sampler_of(&o);
     an_sample_scratch *scratch;
     an_record record;
-    an_sample_draw draw = {0};
+    an_sample_draw draw = AN_SAMPLE_DRAW();
     assert_int_equal(an_sample_scratch_create(&scratch, sampler), AN_OK);
     assert_int_equal(an_dataset_record(set.dataset, 0, &record), AN_OK);
     record.header.width--;
@@ -350,7 +350,7 @@ static void records_of_another_size_are_refused(void **state)
     record.header.width++;
     draw.width = draw.height = 20;
     assert_int_equal(an_sampler_make(sampler, scratch, &record, &draw, out), AN_EINVAL);
-    draw = (an_sample_draw){.x = 8};
+    draw = AN_SAMPLE_DRAW(.x = 8);
     assert_int_equal(an_sampler_make(sampler, scratch, &record, &draw, out), AN_EINVAL);
     an_sample_scratch_free(scratch);
     an_sampler_free(sampler);

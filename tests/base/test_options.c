@@ -24,11 +24,13 @@ typedef struct {
     int size, codec;
     uint64_t seed;
     double rate;
-    const char *name, *note;
+    const char *name, *note, *list;
+    an_option_origin size_origin;
 } config;
 
 static const char *const codecs[] = {"jpeg", "coef", "yuv420", NULL};
-static const char *const notes[] = {"good", "bad", NULL}; /* a string may be something else too */
+static const char *const coefficients[] = {"false", "true", NULL}; /* a flag before there was --codec */
+static const char *const notes[] = {"good", "bad", NULL};          /* a string may be something else too */
 
 static const an_option options[] = {{.heading = "Records:"},
                                     {.name = "size",
@@ -39,6 +41,7 @@ static const an_option options[] = {{.heading = "Records:"},
                                      .max = 4096,
                                      .initial = "256",
                                      .offset = offsetof(config, size),
+                                     .origin = offsetof(config, size_origin),
                                      .help = "side of the stored square image"},
                                     {.name = "codec",
                                      .type = AN_OPTION_CHOICE,
@@ -46,6 +49,11 @@ static const an_option options[] = {{.heading = "Records:"},
                                      .choices = codecs,
                                      .offset = offsetof(config, codec),
                                      .help = "how pixels are stored"},
+                                    {.name = "coefficients",
+                                     .type = AN_OPTION_CHOICE,
+                                     .choices = coefficients,
+                                     .offset = offsetof(config, codec),
+                                     .old_flag = true},
                                     {.heading = "Run:"},
                                     {.name = "seed",
                                      .type = AN_OPTION_UINT64,
@@ -80,6 +88,12 @@ static const an_option options[] = {{.heading = "Records:"},
                                      .type = AN_OPTION_FLAG,
                                      .offset = offsetof(config, quiet),
                                      .help = "say nothing but errors"},
+                                    {.name = "list",
+                                     .type = AN_OPTION_STRING,
+                                     .metavar = "FILE",
+                                     .offset = offsetof(config, list),
+                                     .not_in_files = true,
+                                     .help = "read options from FILE"},
                                     {0}};
 
 static const an_options spec = {.program = "an-test info",
@@ -119,6 +133,30 @@ static void test_initial_values(void **state)
     assert_true(c.rate == 0.1);
     assert_string_equal(c.name, "run");
     assert_null(c.note);
+}
+
+/* It sets the field of the option that took its place; nothing that the program writes names it. */
+static void test_an_old_flag(void **state)
+{
+    (void)state;
+    config c;
+    char **arguments;
+    an_buffer written = {0};
+    assert_int_equal(PARSE(&c, &arguments, "--coefficients", "src"), AN_OK);
+    assert_int_equal(c.codec, 1);
+    assert_string_equal(arguments[0], "src");
+    assert_int_equal(an_options_write(&spec, &c, &written), AN_OK);
+    assert_int_equal(an_buffer_append(&written, "", 1), AN_OK);
+    assert_null(strstr((char *)written.data, "coefficients"));
+    assert_non_null(strstr((char *)written.data, "codec = coef\n"));
+    assert_int_equal(an_options_init(&spec, &c), AN_OK);
+    assert_int_equal(an_options_set(&spec, &c, "coefficients", "true", "file"), AN_OK);
+    assert_int_equal(c.codec, 1);
+    assert_int_equal(an_options_set(&spec, &c, "coefficients", "false", "file"), AN_OK);
+    assert_int_equal(c.codec, 0);
+    assert_int_equal(an_options_set(&spec, &c, "coefficients", "2", "file"), AN_EINVAL);
+    assert_int_equal(PARSE(&c, &arguments, "--coefficients=true", "src"), AN_EINVAL);
+    an_buffer_free(&written);
 }
 
 static void test_good_command_lines(void **state)
@@ -177,9 +215,10 @@ static void test_bad_options(void **state)
     config c;
     char **a;
     assert_refused(PARSE(&c, &a, "from", "--bogus=1"),
-                   "unknown or ambiguous option '--bogus'; 'an-test info --help' lists the options");
-    assert_refused(PARSE(&c, &a, "from", "--n", "1"),
-                   "unknown or ambiguous option '--n'; 'an-test info --help' lists the options");
+                   "unknown option '--bogus'; 'an-test info --help' lists the options");
+    assert_refused(
+        PARSE(&c, &a, "from", "--n", "1"),
+        "option '--n' may be '--name', '--note': give more letters; 'an-test info --help' lists the options");
     assert_refused(PARSE(&c, &a, "from", "-qx"), "unknown option '-x'; 'an-test info --help' lists the options");
     assert_refused(PARSE(&c, &a, "from", "--size"), "option '--size' needs a value: 8 to 4096");
     assert_refused(PARSE(&c, &a, "from", "-n"), "option '--name' needs a value");
@@ -190,6 +229,75 @@ static void test_bad_options(void **state)
                    "too few arguments: 0 given, expected SOURCE DESTINATION; 'an-test info --help' explains them");
     assert_refused(PARSE(&c, &a, "1", "2", "3"),
                    "too many arguments: 3 given, expected SOURCE DESTINATION; 'an-test info --help' explains them");
+}
+
+/* What the message suggests for an unknown name, on a command line or in a file. */
+static void assert_suggested(int rc, const char *suggestion)
+{
+    char word[64];
+    assert_int_equal(rc, AN_EINVAL);
+    snprintf(word, sizeof word, "did you mean '%s'?", suggestion);
+    if (!strstr(an_error_message(), word))
+        fail_msg("'%s' does not contain \"%s\"", an_error_message(), word);
+}
+
+static void test_unknown_names_suggest_others(void **state)
+{
+    (void)state;
+    config c;
+    char **a;
+    /* other programs' words, however they are spelt */
+    assert_suggested(PARSE(&c, &a, "from", "--lr", "0.1"), "--rate");
+    assert_suggested(PARSE(&c, &a, "from", "--learning_rate=0.1"), "--rate");
+    assert_suggested(PARSE(&c, &a, "from", "--Image-Size=3"), "--size"); /* a crop would come first: there is none */
+    /* a letter too few, too many, another, exchanged */
+    assert_suggested(PARSE(&c, &a, "from", "--cdec=jpeg"), "--codec");
+    assert_suggested(PARSE(&c, &a, "from", "--sizes=8"), "--size");
+    assert_suggested(PARSE(&c, &a, "from", "--seet=8"), "--seed");
+    assert_suggested(PARSE(&c, &a, "from", "--qiuet"), "--quiet");
+    assert_suggested(PARSE(&c, &a, "from", "--hepl"), "--help");
+    assert_suggested(an_options_set(&spec, &c, "lr", "0.1", "a file"), "rate");
+    assert_suggested(an_options_set(&spec, &c, "sise", "64", "a file"), "size");
+    /* nothing is near */
+    const char *const strange[] = {"--x=1", "--sd=1", "--batch-size=3",
+                                   "--a-name-that-is-much-longer-than-every-option-of-this-program"};
+    for (size_t i = 0; i < sizeof strange / sizeof *strange; i++) {
+        assert_int_equal(PARSE(&c, &a, "from", strange[i]), AN_EINVAL);
+        assert_null(strstr(an_error_message(), "did you mean"));
+    }
+}
+
+static void test_options_are_given_once(void **state)
+{
+    (void)state;
+    config c;
+    assert_refused(PARSE(&c, NULL, "a", "--size=64", "--size=64"), "option '--size' is given twice: give it once");
+    assert_refused(PARSE(&c, NULL, "a", "-s64", "--seed=1", "--siz=65"),
+                   "option '--size' is given twice: give it once");
+    assert_refused(PARSE(&c, NULL, "a", "-qq"), "option '--quiet' is given twice: give it once");
+}
+
+/* Of the initial value, a file's and the command line's the last one counts, and the target knows which it was. */
+static void test_values_know_their_origin(void **state)
+{
+    (void)state;
+    config c;
+    char program[] = "an-test", argument[] = "a", key[] = "-s", value[] = "64";
+    char *words[] = {program, argument, key, value, NULL};
+    assert_int_equal(PARSE(&c, NULL, "a", "--size=64"), AN_OK);
+    assert_int_equal(c.size_origin, AN_ORIGIN_COMMAND_LINE);
+    assert_int_equal(an_options_init(&spec, &c), AN_OK);
+    assert_int_equal(c.size_origin, AN_ORIGIN_INITIAL);
+    assert_int_equal(an_options_set(&spec, &c, "size", "1", "a file"), AN_EINVAL);
+    assert_int_equal(c.size_origin, AN_ORIGIN_INITIAL);
+    assert_int_equal(an_options_set(&spec, &c, "size", "128", "a file"), AN_OK);
+    assert_int_equal(c.size_origin, AN_ORIGIN_FILE);
+    assert_int_equal(an_options_parse(&spec, 2, words, &c, NULL), AN_OK); /* -s is not among the two */
+    assert_int_equal(c.size_origin, AN_ORIGIN_FILE);
+    assert_int_equal(c.size, 128);
+    assert_int_equal(an_options_parse(&spec, 4, words, &c, NULL), AN_OK);
+    assert_int_equal(c.size_origin, AN_ORIGIN_COMMAND_LINE);
+    assert_int_equal(c.size, 64);
 }
 
 static int some_library(an_buffer *out)
@@ -246,6 +354,7 @@ static void test_help(void **state)
                               "      --note=A-RATHER-LONG-NAME\n"
                               "                             a remark (good, bad)\n"
                               "  -q, --quiet                say nothing but errors\n"
+                              "      --list=FILE            read options from FILE\n"
                               "\n"
                               "Help:\n"
                               "  -h, --help                 show this text\n"
@@ -346,10 +455,14 @@ static void test_bad_files(void **state)
     static const struct {
         const char *text, *message;
     } cases[] = {
-        {"size = 64\n\nsise = 3\n", "line 3: unknown option 'sise'; 'an-test info --help' lists the options"},
+        {"size = 64\n\nsise = 3\n",
+         "line 3: unknown option 'sise': did you mean 'size'? 'an-test info --help' lists the options"},
         {"size = 7\n", "line 1: 'size' is '7' but must be a whole number: 8 to 4096"},
         {"\nquiet = yes\n", "line 2: 'quiet' is 'yes' but must be true or false"},
         {"size 64\n", "line 1: 'name = value' expected, not 'size 64'"},
+        {"size = 64\n# size = 3\nsize = 64\n", "line 3: 'size' is given twice, in line 1 before: give it once"},
+        {"list = other\n", "line 1: 'list' has no effect in a file: give --list on the command line"},
+        {"lst = other\n", "line 1: unknown option 'lst'; 'an-test info --help' lists the options"},
         {"= 64\n", "line 1: unknown option ''; 'an-test info --help' lists the options"},
     };
     char folder[SCRATCH_MAX], path[SCRATCH_MAX + 8];
@@ -378,10 +491,12 @@ static void test_what_is_written_reads_back(void **state)
     assert_int_equal(PARSE(&c, NULL, "a", "-q", "-s9", "-r", "0.3333333333333333", "-n", "x #y"), AN_OK);
     assert_int_equal(an_options_write(&spec, &c, &text), AN_EINVAL); /* it would read back as a comment */
     text.size = 0;
-    assert_int_equal(PARSE(&c, NULL, "a", "-q", "-s9", "-r", "0.3333333333333333", "-n", "x#y", "--codec=coef"), AN_OK);
+    assert_int_equal(
+        PARSE(&c, NULL, "a", "-q", "-s9", "-r", "0.3333333333333333", "-n", "x#y", "--codec=coef", "--list=l"), AN_OK);
     assert_int_equal(an_options_write(&spec, &c, &text), AN_OK);
     assert_non_null(strstr((char *)text.data, "size = 9\ncodec = coef\nseed = 42\nrate = 0.3333333333333333\n"));
     assert_null(strstr((char *)text.data, "note")); /* NULL: not set */
+    assert_null(strstr((char *)text.data, "list"));
     scratch_make(folder);
     write_file(folder, path, (char *)text.data, text.size);
     assert_int_equal(an_options_init(&spec, &again), AN_OK);
@@ -442,9 +557,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_initial_values),
+        cmocka_unit_test(test_an_old_flag),
         cmocka_unit_test(test_good_command_lines),
         cmocka_unit_test(test_bad_values),
         cmocka_unit_test(test_bad_options),
+        cmocka_unit_test(test_unknown_names_suggest_others),
+        cmocka_unit_test(test_options_are_given_once),
+        cmocka_unit_test(test_values_know_their_origin),
         cmocka_unit_test(test_help),
         cmocka_unit_test(test_help_that_cannot_be_written),
         cmocka_unit_test(test_usage_and_version),

@@ -75,6 +75,8 @@ void runner_make_with(runner *r, const an_graph *graph, const char *devices, an_
     assert_int_equal(((const char *)r->pixels)[r->size - 1], 0);
     images_fill(r, (size_t)graph->input_side);
     r->draws = draws;
+    for (int i = 0; i < BATCH; i++)
+        r->draws[i] = AN_IMAGE_DRAW();
     r->images = (an_images){.pixels = r->pixels, .draws = r->draws};
 }
 

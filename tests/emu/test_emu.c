@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "model/cuda/kernels/kernels.h"
+#include "model/graph/graph.h"
 #include "tests/emu/emulator/emu.h"
 #include "tests/emu/expect.h"
 
@@ -310,6 +311,28 @@ static cudaError_t lrn_peaks_back_start(an_kernel_places at, cudaStream_t stream
     return an_kernel_lrn_peaks_back(&args, stream);
 }
 
+static an_activation_args activation(an_kernel_places at)
+{
+    return (an_activation_args){.at = at,
+                                .channels = CHANNELS,
+                                .group = 1,
+                                .activation = AN_ACTIVATION_TANH,
+                                .from = an_rows_of(ROWS, CHANNELS, 1),
+                                .to = an_rows_of(ROWS, CHANNELS, 1)};
+}
+
+static cudaError_t activation_start(an_kernel_places at, cudaStream_t stream)
+{
+    const an_activation_args args = activation(at);
+    return an_kernel_activation(&args, stream);
+}
+
+static cudaError_t activation_back_start(an_kernel_places at, cudaStream_t stream)
+{
+    const an_activation_back_args args = {.forward = activation(at), .accumulate = 1};
+    return an_kernel_activation_back(&args, stream);
+}
+
 static cudaError_t numbers_start(an_kernel_places at, cudaStream_t stream)
 {
     an_numbers_args args = {.at = at};
@@ -365,6 +388,41 @@ static cudaError_t sgd_start(an_kernel_places at, cudaStream_t stream)
     return an_kernel_sgd(&args, stream);
 }
 
+static cudaError_t sgd_more_start(an_kernel_places at, cudaStream_t stream)
+{
+    an_sgd_args args = {.at = {.in = {at.in[1]}, .items = at.items}, .count = 1, .share = 0.1F, .nesterov = 1};
+    at.in[1] = NULL;
+    args.tensors[0] = (an_sgd_tensor){.at = at, .stored = AN_STORED_BF16};
+    return an_kernel_sgd_more(&args, stream);
+}
+
+/* A whole chunk and the beginning of another one. */
+static cudaError_t norm_start(an_kernel_places at, cudaStream_t stream)
+{
+    an_norm_args args = {.at = {.out = {at.out[0]}, .items = at.items}, .count = 1};
+    args.tensors[0] = (an_norm_tensor){.at = {.in = {at.in[0]}, .items = AN_NORM_CHUNK + 31}};
+    return an_kernel_norm(&args, stream);
+}
+
+static cudaError_t norm_total_start(an_kernel_places at, cudaStream_t stream)
+{
+    an_norm_total_args args = {.at = at, .sums = 41, .clip = 1};
+    return an_kernel_norm_total(&args, stream);
+}
+
+static cudaError_t exchange_start(an_kernel_places at, cudaStream_t stream)
+{
+    an_exchange_args args = {.at = at, .stored = AN_STORED_BF16};
+    return an_kernel_exchange(&args, stream);
+}
+
+/* 2 x 3 filters of 2 x 2, of which memory holds 4 channels. */
+static cudaError_t canonical_start(an_kernel_places at, cudaStream_t stream)
+{
+    an_canonical_args args = {.at = at, .i = 3, .h = 2, .w = 2, .stored_i = 4};
+    return an_kernel_canonical(&args, stream);
+}
+
 /* 3 x 3 weights of 3 channels in blocks of 2 x 2. */
 static const an_arrange_args arrange = {.form = {.side = 2, .groups = 1, .channels = 12},
                                         .h = 3,
@@ -417,6 +475,8 @@ static const struct {
     {"convert", convert_start, ROWS, {ROWS * 16, 0, 0, 0, ROWS * 3, 2 * sizeof(an_image_draw), 8 * 76 * 4}},
     {"convert_pairs", convert_pairs_start, 2 * ROWS, {ROWS * 192, 0, 0, 0, 1440, 2 * sizeof(an_image_draw), 8 * 4800}},
     {"activate", activate_start, 31, {62}},
+    {"activation", activation_start, ROWS *CHANNELS, {ROWS * 12, 0, 0, 0, ROWS * 12}},
+    {"activation_back", activation_back_start, ROWS *CHANNELS, {ROWS * 12, 0, 0, 0, ROWS * 12, ROWS * 12}},
     {"slope", slope_start, 4 * CHANNELS, {ROWS * 12, 4 * 12, 0, 0, ROWS * 12}},
     {"bias", bias_start, CHANNELS, {12, 0, 0, 0, 41 * 12}},
     {"pool", pool_start, 2 * 6 * CHANNELS, {2 * 6 * 12, 2 * 6 * 3, 0, 0, ROWS * 12}},
@@ -434,6 +494,11 @@ static const struct {
     {"loss_back", loss_back_start, 3 * 37, {3 * 37 * 4, 0, 0, 0, 2 * 37 * 4, 8}},
     {"window", window_start, 10 * CHANNELS, {(9 * 6 + 5) * 2, 0, 0, 0, (9 * 5 + 4) * 4}},
     {"sgd", sgd_start, 31, {124, 124, 62, 0, 124}},
+    {"sgd_more", sgd_more_start, 31, {124, 124, 62, 124, 124, sizeof(an_norm_result)}},
+    {"norm", norm_start, 2, {16, 0, 0, 0, AN_NORM_CHUNK * 4 + 124}},
+    {"norm_total", norm_total_start, 1, {sizeof(an_norm_result), 0, 0, 0, 41 * sizeof(double)}},
+    {"exchange", exchange_start, 31, {124, 124, 62}},
+    {"canonical", canonical_start, 2 * 3 * 4, {96, 96, 96, 0, 128, 128, 128}},
     {"arrange", arrange_start, 2 * 4 * 12, {2 * 4 * 12 * 2, 0, 0, 0, 2 * 9 * 3 * 4}},
     {"restore", restore_start, 2 * 9 * 3, {2 * 9 * 3 * 2, 0, 0, 0, 2 * 4 * 12 * 2}},
     {"frame", frame_start, ROWS *CHANNELS, {(13 * 6 + 4) * 12, 0, 0, 0, ROWS * 12}},

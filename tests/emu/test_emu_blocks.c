@@ -93,9 +93,9 @@ static void batch_make(batch *b, int crop, bool drawn, int mean_side)
     for (size_t i = 0; i < means; i++)
         b->mean[i] = (float)(an_rng_uniform(&rng) * 255);
     for (int n = 0; n < BATCH; n++) {
-        b->draws[n] = (an_image_draw){.x = (uint32_t)an_rng_below(&rng, (uint32_t)(MEAN_SIDE - crop + 1)),
-                                      .y = (uint32_t)an_rng_below(&rng, (uint32_t)(MEAN_SIDE - crop + 1)),
-                                      .flip = (uint32_t)n % 2};
+        b->draws[n] =
+            AN_IMAGE_DRAW(.x = (uint32_t)an_rng_below(&rng, (uint32_t)(MEAN_SIDE - crop + 1)),
+                          .y = (uint32_t)an_rng_below(&rng, (uint32_t)(MEAN_SIDE - crop + 1)), .flip = (uint32_t)n % 2);
         for (int c = 0; c < 3; c++)
             b->draws[n].shift[c] = (float)(an_rng_uniform(&rng) - 0.5);
     }

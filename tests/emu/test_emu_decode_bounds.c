@@ -43,7 +43,7 @@ static void bench_make(bench *b, size_t missing)
     payload_batch_start(&batch, SAMPLES);
     for (uint32_t i = 0; i < SAMPLES; i++) {
         an_buffer payload = {0};
-        an_image_draw draw = {.x = i, .y = 2 * i, .flip = i % 2};
+        an_image_draw draw = AN_IMAGE_DRAW(.x = i, .y = 2 * i, .flip = i % 2);
         payload_make((payload_kind)i, SIDE, 90, i, &payload);
         payload_batch_add(&batch, AN_PAYLOAD_COEF, payload.data, payload.size, draw);
         assert_int_equal(payload_expect(&options, payload.data, payload.size, &draw, b->expected + i * SAMPLE), AN_OK);

@@ -90,10 +90,9 @@ static void block_fill(block *b, uint64_t seed)
     for (size_t i = 0; i < sizeof b->pixels; i++)
         b->pixels[i] = (uint8_t)an_rng_below(&rng, 256);
     for (int i = 0; i < BATCH; i++)
-        b->draws[i] = (an_image_draw){.shift = {(float)an_rng_uniform(&rng), 0.5F, -2},
-                                      .x = an_rng_below(&rng, MEAN_SIDE - SMALL_SIDE + 1),
-                                      .y = an_rng_below(&rng, MEAN_SIDE - SMALL_SIDE + 1),
-                                      .flip = an_rng_below(&rng, 2)};
+        b->draws[i] = AN_IMAGE_DRAW(.shift = {(float)an_rng_uniform(&rng), 0.5F, -2},
+                                    .x = an_rng_below(&rng, MEAN_SIDE - SMALL_SIDE + 1),
+                                    .y = an_rng_below(&rng, MEAN_SIDE - SMALL_SIDE + 1), .flip = an_rng_below(&rng, 2));
 }
 
 static void feeder_make(feeder *f, const char *devices, an_precision precision)
@@ -351,7 +350,7 @@ static void test_what_is_refused(void **state)
     an_test_ok(step(&f, &good, 0), "step");
     an_test_refused(step(&f, &images, 0), "an encoded batch of 4 images in");
     images.block_size = BATCH * sizeof(an_image_draw) - 1;
-    an_test_refused(step(&f, &images, 0), "it must be 96 to");
+    an_test_refused(step(&f, &images, 0), "it must be 160 to");
     f.blocks[0].draws[3].y = MEAN_SIDE - SMALL_SIDE + 1;
     an_test_refused(step(&f, &good, 0), "image 3 lies at");
     f.blocks[0].draws[3].y = 0;

@@ -86,10 +86,7 @@ static void batch_make(const training_set *s, const recipe *r, an_format format,
                             .payload = s->records[i]};
         an_sample_draw draw;
         an_sampler_draw(sampler, 5, 2, i, &draw);
-        memcpy(draws[i].shift, draw.shift, sizeof draw.shift);
-        draws[i].x = draw.x;
-        draws[i].y = draw.y;
-        draws[i].flip = draw.flip;
+        draws[i] = an_sample_image_draw(&draw);
         an_test_ok(an_sampler_make(sampler, scratch, &record, &draw, (uint8_t *)out + i * an_sampler_bytes(sampler)),
                    "sample");
     }
@@ -237,7 +234,8 @@ static void test_batches_without_draws(void **state)
     for (int i = 0; i < 2; i++)
         feeder_input(&f, &f.images, BATCH, a);
     feeder_input(&f, &(an_images){.pixels = f.pixels}, BATCH, a);
-    memset(f.draws, 0, BATCH * sizeof *f.draws);
+    for (int i = 0; i < BATCH; i++)
+        f.draws[i] = AN_IMAGE_DRAW();
     feeder_input(&f, &f.images, BATCH, b);
     assert_memory_equal(a, b, BATCH * SMALL_IMAGE * sizeof *a);
     feeder_free(&f);
@@ -352,9 +350,9 @@ static void test_pairs_of_rows_have_the_same_bits(void **state)
     static float mean[8 * 3 * (PAIR_SIDE + 2) * (PAIR_SIDE + 2)] __attribute__((aligned(16)));
     enum { MOST = PAIR_IMAGES * 9 * 9 * 48 };
     static float out[2][MOST] __attribute__((aligned(16)));
-    an_image_draw draws[PAIR_IMAGES] = {{.shift = {1.5F, -2.25F, 0.3F}, .x = 1, .y = 2},
-                                        {.shift = {-0.1F, 0.2F, 7}, .x = 2, .y = 0, .flip = 1},
-                                        {.shift = {0, 0, -3.3F}, .x = 0, .y = 1}};
+    an_image_draw draws[PAIR_IMAGES] = {AN_IMAGE_DRAW(.shift = {1.5F, -2.25F, 0.3F}, .x = 1, .y = 2),
+                                        AN_IMAGE_DRAW(.shift = {-0.1F, 0.2F, 7}, .x = 2, .y = 0, .flip = 1),
+                                        AN_IMAGE_DRAW(.shift = {0, 0, -3.3F}, .x = 0, .y = 1)};
     an_rng rng = an_rng_make(4, AN_RNG_TEST, 22, 0);
     for (size_t i = 0; i < sizeof pixels; i++)
         pixels[i] = (uint8_t)an_rng_below(&rng, 256);

@@ -46,6 +46,8 @@ static void deep_net(an_graph *graph)
     assert_true(an_graph_add(graph, &node) > 0);
 }
 
+static const double *scales; /* an_exec_options.rate_scales of what is made */
+
 static void exec_make(an_exec **exec, const an_graph *graph, const char *devices, an_precision precision)
 {
     static const float grey[3] = {128, 128, 128};
@@ -56,7 +58,8 @@ static void exec_make(an_exec **exec, const an_graph *graph, const char *devices
                                .training = true,
                                .seed = 3,
                                .precision = precision,
-                               .conversion = &conversion};
+                               .conversion = &conversion,
+                               .rate_scales = scales};
     an_test_ok(an_exec_create(exec, graph, &options), devices);
     an_test_ok(an_init_parameters(*exec, AN_INIT_HE, 5), "init");
 }
@@ -247,6 +250,141 @@ static void test_a_loss_that_is_not_finite(void **state)
     no_violations();
 }
 
+/* What a clipped update adds: on one device two kernels and no wait of the host; on two, the host waits for each and
+ * what it reads has arrived. Nothing is allocated. */
+static void check_clipped(const char *devices, uint64_t count)
+{
+    an_graph graph;
+    an_exec *exec;
+    an_sgd clipped = sgd;
+    double norm;
+    uint8_t *images = bytes_make(SMALL_SIDE);
+    clipped.clip = 0.1;
+    an_small_net(&graph, AN_ACTIVATION_RELU);
+    exec_make(&exec, &graph, devices, AN_PRECISION_F32);
+    for (uint64_t step = 0; step < 4; step++) {
+        exec_step(exec, images, step);
+        emu_counters before = emu_count();
+        an_test_ok(an_exec_update(exec, &clipped), "update");
+        emu_counters after = emu_count();
+        assert_int_equal(after.launches - before.launches, count * (2 + 2));
+        assert_int_equal(after.host_waits - before.host_waits, count == 1 ? 0 : count);
+        assert_int_equal(after.allocations, before.allocations);
+        assert_int_equal(after.pageable, before.pageable);
+        if (count == 1)
+            assert_true(emu_in_flight(false) > 0);
+        else
+            assert_int_equal(emu_in_flight(true), 0);
+        an_test_ok(an_exec_gradient_norm(exec, &norm), "norm");
+        assert_true(norm > clipped.clip); /* its sums are at hand: no kernel is needed for it */
+        assert_int_equal(emu_count().launches, after.launches);
+        assert_int_equal(emu_in_flight(true), 0);
+    }
+    an_exec_free(exec);
+    free(images);
+    no_violations();
+}
+
+static void test_clipping_waits_for_nothing_on_one_device(void **state)
+{
+    (void)state;
+    check_clipped("cuda:0", 1);
+    check_clipped("cuda:0,cuda:1", 2);
+}
+
+/* Whether two equal execs differ after two clipped steps, in the second of which a kernel of one does nothing. */
+static bool is_noticed(const char *kernel, const char *devices)
+{
+    an_graph graph;
+    an_exec *whole, *planted;
+    an_sgd clipped = sgd;
+    bool differ = false;
+    uint8_t *images = bytes_make(SMALL_SIDE);
+    clipped.clip = 0.1;
+    an_small_net(&graph, AN_ACTIVATION_RELU);
+    exec_make(&whole, &graph, devices, AN_PRECISION_F32);
+    exec_make(&planted, &graph, devices, AN_PRECISION_F32);
+    for (uint64_t step = 0; step < 2; step++) {
+        exec_step(whole, images, step);
+        exec_step(planted, images, step);
+        an_test_ok(an_exec_update(whole, &clipped), "update");
+        emu_ignore_kernel(step ? kernel : NULL); /* what the norm was in the step before is used then */
+        an_test_ok(an_exec_update(planted, &clipped), "update");
+        emu_ignore_kernel(NULL);
+    }
+    for (int p = 0; p < an_exec_parameter_count(whole) && !differ; p++) {
+        uint64_t size = an_exec_parameter(whole, p)->size;
+        float *a = an_test_zeros(size, sizeof *a), *b = an_test_zeros(size, sizeof *b);
+        an_test_ok(an_exec_parameter_get(whole, p, AN_PARAMETER_VALUE, a), "get");
+        an_test_ok(an_exec_parameter_get(planted, p, AN_PARAMETER_VALUE, b), "get");
+        differ = memcmp(a, b, size * sizeof *a) != 0;
+        free(a);
+        free(b);
+    }
+    an_exec_free(whole);
+    an_exec_free(planted);
+    free(images);
+    no_violations();
+    return differ;
+}
+
+/* A norm that is read before it is complete shows in the weights. */
+static void test_an_incomplete_norm_is_noticed(void **state)
+{
+    (void)state;
+    assert_true(is_noticed("an_device_norm", "cuda:0"));
+    assert_true(is_noticed("an_device_norm_total", "cuda:0"));
+    assert_true(is_noticed("an_device_norm", "cuda:0,cuda:1"));
+    assert_false(is_noticed("an_device_sgd", "cuda:0")); /* which is for updates that are not clipped */
+}
+
+/* Bytes that cross between devices in the last of some steps. */
+static uint64_t crossed(const an_graph *graph, an_exec **exec)
+{
+    uint64_t bytes = 0;
+    uint8_t *images = bytes_make(SMALL_SIDE);
+    exec_make(exec, graph, "cuda:0,cuda:1", AN_PRECISION_F32);
+    for (uint64_t step = 0; step < 4; step++) {
+        uint64_t before = emu_count().peer;
+        exec_step(*exec, images, step);
+        an_test_ok(an_exec_update(*exec, &sgd), "update");
+        bytes = emu_count().peer - before;
+    }
+    assert_true(an_exec_replays(*exec));
+    free(images);
+    return bytes;
+}
+
+/* Nothing goes back to layers that do not learn. */
+static void test_frozen_layers_get_no_gradient(void **state)
+{
+    (void)state;
+    an_graph graph;
+    an_exec *exec;
+    double some[AN_GRAPH_NODES_MAX];
+    uint64_t back = 0;
+    an_small_net(&graph, AN_ACTIVATION_RELU);
+    uint64_t all = crossed(&graph, &exec);
+    an_exec_free(exec);
+    for (int i = 0; i < AN_GRAPH_NODES_MAX; i++)
+        some[i] = 1;
+    for (int i = 0; i < graph.count; i++)
+        if (!strcmp(graph.nodes[i].name, "conv1") || !strcmp(graph.nodes[i].name, "conv2"))
+            some[graph.nodes[i].layer] = 0;
+    scales = some;
+    uint64_t frozen = crossed(&graph, &exec);
+    scales = NULL;
+    for (int i = 0; i < exec->graph.count; i++) {
+        const an_node *node = &exec->graph.nodes[i];
+        if (!strcmp(node->name, "conv2")) /* conv3 reads both halves on both devices */
+            back += sizeof(float) * (uint64_t)(BATCH * node->channels * node->height * node->width);
+    }
+    assert_true(back > 0);
+    assert_int_equal(all - frozen, back);
+    an_exec_free(exec);
+    no_violations();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -255,6 +393,9 @@ int main(void)
         cmocka_unit_test(test_launches_are_few),
         cmocka_unit_test(test_the_host_does_not_wait_for_backward),
         cmocka_unit_test(test_a_loss_that_is_not_finite),
+        cmocka_unit_test(test_clipping_waits_for_nothing_on_one_device),
+        cmocka_unit_test(test_an_incomplete_norm_is_noticed),
+        cmocka_unit_test(test_frozen_layers_get_no_gradient),
     };
     (void)emu_violations(NULL, 0); /* from now on collected, and asked for by each test */
     return cmocka_run_group_tests(tests, NULL, NULL);

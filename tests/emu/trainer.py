@@ -24,6 +24,20 @@ SMALL = ["--network", "cifar", "--crop", "32", "--batch", "4", "--rate", "0.0002
 ALEXNET = ["--crop", "64", "--batch", "2", "--rate", "0.001"]
 
 
+UPDATES = ["--nesterov", "--clip", "0.5", "--ema", "0.7", "--freeze", "conv1", "--accumulate", "2"]
+
+
+def check_updates(work, second):
+    """Every way to update: as on the CPU, averages in validation included, and resumed exactly."""
+    network = [*SMALL, *UPDATES]
+    expected, _ = train(work, network, "cpu", "updates-cpu", 6, "--overfit", "12")
+    for devices in ("cpu,cpu", "cuda:0", f"cuda:0,{second}"):
+        got, said = train(work, network, devices, "updates-" + devices.replace(":", "").replace(",", "-"), 6, "--overfit", "12")
+        close(expected, got, 1e-3)
+        assert "operation by operation" not in said, said
+    check_resume(work, [*network, "--seed", "3"], "cuda:0", 4, 2)
+
+
 def check_closing_page(work):
     """Without --json: the devices' idle time, what they waited for and what stood behind it."""
     command = [f"{BIN}/an-train", *SMALL, "--devices", "cuda:0", "--init", "he", "--steps", "3", "--compute-threads", "1", "-j", "1",
@@ -262,6 +276,7 @@ def main(work):
     check_profiled(work, SMALL, "cuda:0", "cuda", 9)
     check_evaluation(work, "cuda")
     check_validation(work)
+    check_updates(work, "cuda:1" if gpu_count() > 1 else "cuda:0")
     check_closing_page(work)
     if EMULATOR:
         check_module(work)

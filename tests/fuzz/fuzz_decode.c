@@ -40,7 +40,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < 5 || an_coef_info_read(data + 4, size - 4, &info) || info.width != info.height || info.width > SIDE_MAX)
         return 0;
     uint32_t crop = 1 + data[2] * 2u % info.width, range = info.width - crop + 1;
-    an_image_draw draw = {.x = data[0] % range, .y = data[1] % range, .flip = data[3] & 1};
+    an_image_draw draw = AN_IMAGE_DRAW(.x = data[0] % range, .y = data[1] % range, .flip = data[3] & 1);
     decode(decoder, data + 4, size - 4, info.width, crop, &draw);
     return 0;
 }

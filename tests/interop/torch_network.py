@@ -25,17 +25,28 @@ TOLERANCE = 2e-4  # of logarithms of probabilities: fp32, summed in another orde
 SIDE, CROP = 80, 70  # conv1's windows overhang such a crop
 NAMES = [f"class{i % 3}/{i}.png" for i in range(6)]
 
-# What a switch is compared with: the paper's network, or the small one.
-SWITCHES = [("paper", ""), ("tanh", "activation = tanh"), ("sigmoid", "activation = sigmoid"), ("one column", "one-column = true"),
-            ("no communication", "no-communication = true"), ("pool 2", "pool = 2"), ("pad2", "padding = pad2"), ("no lrn", "lrn = none"),
-            ("lrn conv5", "lrn = conv2,conv5"), ("one column, lrn", "one-column = true\nlrn = conv1,conv2,conv5"),
-            ("lrn alpha", "lrn-alpha = 0.1"), ("dropout", "dropout-layers = fc7\ndropout = 0.25"), ("all", """
+# A switch, and whether fc7, which holds most of the weights, stays. It is compared with the paper's network, likewise with or without fc7.
+WHOLE = [("paper", ""), ("no communication", "no-communication = true"), ("dropout", "dropout-layers = fc7\ndropout = 0.25"),
+         ("without fc7", "without = fc7"), ("torchvision", "network = torchvision"), ("all", """
             activation = tanh   # a comment
             no-communication = true
             lrn = conv5
             pool = 2
             padding = pad2
             dropout-layers = none""")]
+LIGHT = [("tanh", "activation = tanh"), ("sigmoid", "activation = sigmoid"), ("one column", "columns = one"), ("old name", "one-column = true"),
+         ("half a column", "columns = one-half"), ("pool 2", "pool = 2"), ("pad2", "padding = pad2"), ("no lrn", "lrn = none"),
+         ("lrn conv5", "lrn = conv2,conv5"), ("one column, lrn", "columns = one\nlrn = conv1,conv2,conv5"), ("lrn alpha", "lrn-alpha = 0.1"),
+         ("lrn k", "lrn-k = 1\nlrn-alpha = 0.1"), ("lrn first", "lrn-before-activation = conv1\nlrn-alpha = 0.1"),
+         ("lrn last", "lrn-after-pool = conv1,conv2\nlrn-alpha = 0.1"), ("both orders", """
+            lrn = conv1,conv2,conv5
+            lrn-before-activation = conv1,conv2
+            lrn-after-pool = conv2,conv5
+            activation = tanh
+            lrn-alpha = 0.1"""),
+         *((f"without {layer}", layer) for layer in ("conv2", "conv3", "conv4", "conv5", "fc6", "conv2,conv3,fc6"))]
+SWITCHES = [(name, lines, False) for name, lines in WHOLE]
+SWITCHES += [(name, f"without = {lines},fc7" if name.startswith("without") else f"{lines}\nwithout = fc7", True) for name, lines in LIGHT]
 SAME_RESULT = {"paper", "dropout"}  # dropout does nothing in evaluation
 
 
@@ -98,6 +109,36 @@ def png(pixels):
             + pictures.chunk(b"IDAT", zlib.compress(rows)) + pictures.chunk(b"IEND", b""))
 
 
+def pixels(crop):
+    """The centres of all images: images x 3 x crop x crop bytes."""
+    at = (SIDE - crop) // 2
+    images = torch.stack([torch.frombuffer(bytearray(noise(i)), dtype=torch.uint8).reshape(SIDE, SIDE, 3) for i in range(len(NAMES))])
+    return images[:, at:at + crop, at:at + crop].permute(0, 3, 1, 2)
+
+
+def theirs_make(classes, crop):
+    """torchvision's network, layer by layer as its source states it; but for the size that its averaging makes at this crop."""
+    nn, side = torch.nn, crop
+    side = (side + 4 - 11) // 4 + 1
+    for _ in range(3):
+        side = (side - 3) // 2 + 1
+    network = nn.Module()
+    network.features = nn.Sequential(
+        nn.Conv2d(3, 64, 11, stride=4, padding=2), nn.ReLU(), nn.MaxPool2d(3, 2), nn.Conv2d(64, 192, 5, padding=2), nn.ReLU(), nn.MaxPool2d(3, 2),
+        nn.Conv2d(192, 384, 3, padding=1), nn.ReLU(), nn.Conv2d(384, 256, 3, padding=1), nn.ReLU(), nn.Conv2d(256, 256, 3, padding=1), nn.ReLU(),
+        nn.MaxPool2d(3, 2))
+    network.classifier = nn.Sequential(nn.Dropout(), nn.Linear(256 * side * side, 4096), nn.ReLU(), nn.Dropout(), nn.Linear(4096, 4096),
+                                       nn.ReLU(), nn.Linear(4096, classes))
+    return network.eval()
+
+
+def theirs_computed(network):
+    """Logarithms of its probabilities, of images normalised as torchvision does."""
+    colours = torch.tensor([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]]).reshape(2, 3, 1, 1)
+    with torch.no_grad():
+        return network.classifier(network.features((pixels(CROP) / 255 - colours[0]) / colours[1]).flatten(1)).log_softmax(1)
+
+
 class Network(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -122,18 +163,16 @@ class Network(unittest.TestCase):
 
     def computed(self, model, crop):
         """The same of a model."""
-        at = (SIDE - crop) // 2
-        images = torch.stack([torch.frombuffer(bytearray(noise(i)), dtype=torch.uint8).reshape(SIDE, SIDE, 3) for i in range(len(NAMES))])
         with torch.no_grad():
-            return model.eval()(images[:, at:at + crop, at:at + crop].permute(0, 3, 1, 2)).log_softmax(1)
+            return model.eval()(pixels(crop)).log_softmax(1)
 
     def same(self, model, crop, *weights):
         difference = (self.computed(model, crop) - self.told(*weights)).abs().max().item()
         self.assertLess(difference, TOLERANCE)
 
-    def changes(self, model):
+    def changes(self, model, light):
         """Whether the paper's network would give another result of these weights, or cannot have them."""
-        paper = alexnet_torch.network(f"crop = {CROP}", 3, SIDE)
+        paper = alexnet_torch.network(f"crop = {CROP}\nwithout = {'fc7' if light else 'none'}", 3, SIDE)
         try:
             paper.load_state_dict(model.state_dict())
         except RuntimeError:
@@ -141,7 +180,7 @@ class Network(unittest.TestCase):
         return (self.computed(model, CROP) - self.computed(paper, CROP)).abs().max().item() > 10 * TOLERANCE
 
     def test_every_switch(self):
-        for name, lines in SWITCHES:
+        for name, lines, light in SWITCHES:
             with self.subTest(name):
                 recipe = f"crop = {CROP}\n{lines}\n"
                 (self.root / "recipe.txt").write_text(recipe)
@@ -150,7 +189,7 @@ class Network(unittest.TestCase):
                 path = save(self.root / "weights.safetensors", random_model.state_dict(), {"recipe": recipe})
                 model = alexnet_torch.load(path)
                 self.same(model, CROP, "--weights", path, "--recipe", self.root / "recipe.txt")
-                self.assertEqual(self.changes(model), name not in SAME_RESULT)
+                self.assertEqual(self.changes(model, light), name not in SAME_RESULT)
 
     def test_small_network(self):
         for activation in ("relu", "tanh", "sigmoid"):
@@ -180,10 +219,47 @@ class Network(unittest.TestCase):
         path, _ = self.trained("large", "--crop", CROP, "--no-communication", "--lrn", "conv1,conv5", "--activation", "sigmoid")
         self.same(alexnet_torch.load(path), CROP, "--weights", path)
 
+    def test_torchvisions_weights(self):
+        """A state_dict of torchvision's shape goes through docs/torchvision_weights.py: the same probabilities as with torchvision's own
+        network and normalisation, and the same weights when it comes back."""
+        torch.manual_seed(3)
+        theirs = theirs_make(3, CROP)
+        for values in theirs.parameters():
+            values.data.normal_(0, (2 / values[0].numel()) ** 0.5 if values.dim() > 1 else 0.1)
+        torch.save(theirs.state_dict(), self.root / "theirs.pth")
+        script = [sys.executable, ROOT / "docs/torchvision_weights.py"]
+        run(*script, "--side", SIDE, self.root / "theirs.pth", self.root / "ours.safetensors")
+        recipe = self.root / "ours.recipe"
+        recipe.write_text(recipe.read_text().replace("crop = 224", f"crop = {CROP}"))
+        told = self.told("--weights", self.root / "ours.safetensors", "--recipe", recipe)
+        self.assertLess((theirs_computed(theirs) - told).abs().max().item(), TOLERANCE)
+        self.same(alexnet_torch.load(self.root / "ours.safetensors", recipe.read_text()), CROP, "--weights", self.root / "ours.safetensors",
+                  "--recipe", recipe)
+        said = run(*script, "--back", self.root / "ours.safetensors", self.root / "back.pth")
+        self.assertIn("Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])", said)
+        for name, values in torch.load(self.root / "back.pth", weights_only=True).items():
+            self.assertTrue(torch.allclose(values, theirs.state_dict()[name], rtol=1e-6, atol=0), name)
+        # After training with another mean the weights stay as they are, and what to normalise with is said.
+        tensors = alexnet_torch.file_read(self.root / "ours.safetensors")[1]
+        tensors["input.mean_image"] = torch.tensor([51.0, 102.0, 153.0]).expand(SIDE, SIDE, 3)
+        tensors["input.scale"] = torch.tensor([1 / 51])
+        save(self.root / "other.safetensors", tensors, None)
+        self.assertIn("Normalize([0.2, 0.4, 0.6], [0.2, 0.2, 0.2])",
+                      run(*script, "--back", self.root / "other.safetensors", self.root / "back.pth"))
+        tensors["input.mean_image"] = torch.rand(SIDE, SIDE, 3)
+        save(self.root / "other.safetensors", tensors, None)
+        self.assertIn("--mean channel", run(*script, "--back", self.root / "other.safetensors", self.root / "back.pth", code=1))
+        self.assertIn("features.0.weight", run(*script, self.root / "ours.safetensors", self.root / "x.safetensors", code=1))
+
+    def test_published_recipes(self):
+        for path in (ROOT / "recipes").iterdir():
+            with self.subTest(path.name), torch.device("meta"):
+                self.assertEqual(alexnet_torch.network(path.read_text(), 3, SIDE).fc8.out_features, 3)
+
     def test_what_is_unknown_is_refused(self):
         for recipe, said in (("network = vgg", "network = vgg"), ("activation = gelu", "there are relu, tanh, sigmoid"),
-                             ("columns = 3", "option 'columns'"), ("pool = 4", "there are 2, 3"), ("padding = same", "overhang, pad2"),
-                             ("lrn = conv1,conv3", "'conv3'"), ("dropout-layers = fc8", "'fc8'"), ("one-column = yes", "false, true"),
+                             ("columns = 3", "two, one, one-half"), ("colour = 3", "option 'colour'"), ("without = conv1", "'conv1'"), ("pool = 4", "there are 2, 3"), ("padding = same", "overhang, pad2"),
+                             ("lrn = conv1,conv3", "'conv3'"), ("dropout-layers = fc8", "'fc8'"), ("one-column = yes", "two, one, one-half"),
                              ("crop 224", "'crop 224'")):
             with self.subTest(recipe), self.assertRaises(ValueError) as caught:
                 alexnet_torch.network(recipe, 3, SIDE)

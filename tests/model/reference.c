@@ -134,6 +134,25 @@ static void weighted_backward(const an_node *node, an_reference_shape in, const 
     weighted_walk(node, in, conv_back, &context);
 }
 
+static size_t values_of(an_reference_shape s)
+{
+    return (size_t)s.n * (size_t)s.c * (size_t)s.h * (size_t)s.w;
+}
+
+static void activation_forward(const an_node *node, an_reference_shape s, const double *x, double *y)
+{
+    for (size_t i = 0; i < values_of(s); i++)
+        y[i] = activate(node->activation, x[i]);
+}
+
+static void activation_backward(const an_node *node, an_reference_shape s, const double *y, double *dy, double *dx)
+{
+    for (size_t i = 0; i < values_of(s); i++) {
+        dy[i] *= derivative(node->activation, y[i]);
+        dx[i] += dy[i];
+    }
+}
+
 static double lrn_scale(const an_node *node, an_reference_shape s, const double *x, int n, int c, int h, int w)
 {
     int group = s.c / node->groups, first = c / group * group, half = node->lrn_size / 2;
@@ -226,10 +245,10 @@ static void pool(const an_node *node, an_reference_shape in, const double *x, do
                 }
 }
 
-static void dropout(const an_node *node, int n, const uint8_t *kept, const double *from, double *to, bool add)
+static void dropout(const an_node *node, an_reference_shape in, const uint8_t *kept, const double *from, double *to,
+                    bool add)
 {
-    size_t count = (size_t)n * (size_t)node->channels;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < values_of(in); i++) {
         double value = !kept ? from[i] : kept[i] ? from[i] / (1 - node->dropout) : 0;
         to[i] = add ? to[i] + value : value;
     }
@@ -242,10 +261,12 @@ void an_reference_forward(const an_node *node, an_reference_shape in, const doub
         weighted_forward(node, in, x, w, y);
     else if (node->kind == AN_OP_LRN)
         lrn_forward(node, in, x, y);
+    else if (node->kind == AN_OP_ACTIVATION)
+        activation_forward(node, in, x, y);
     else if (node->kind == AN_OP_POOL)
         pool(node, in, x, y, NULL, NULL);
     else if (node->kind == AN_OP_DROPOUT)
-        dropout(node, in.n, kept, x, y, false);
+        dropout(node, in, kept, x, y, false);
     else if (node->kind != AN_OP_LOSS) /* an_reference_loss */
         fail_msg("the reference has no layer of kind '%s'", an_op_name(node->kind));
 }
@@ -257,10 +278,12 @@ void an_reference_backward(const an_node *node, an_reference_shape in, const dou
         weighted_backward(node, in, x, y, dy, w, dx);
     else if (node->kind == AN_OP_LRN)
         lrn_backward(node, in, x, dy, dx);
+    else if (node->kind == AN_OP_ACTIVATION)
+        activation_backward(node, in, y, dy, dx);
     else if (node->kind == AN_OP_POOL)
         pool(node, in, x, NULL, dy, dx);
     else if (node->kind == AN_OP_DROPOUT)
-        dropout(node, in.n, kept, dy, dx, true);
+        dropout(node, in, kept, dy, dx, true);
 }
 
 double an_reference_loss(an_reference_shape in, const double *logits, const uint32_t *labels, int count,
@@ -292,11 +315,13 @@ double an_reference_loss(an_reference_shape in, const double *logits, const uint
 void an_reference_mask(const an_node *node, int n, uint64_t seed, uint64_t step, uint8_t *kept)
 {
     an_rng rng = an_rng_make(seed, AN_RNG_DROPOUT, step, (uint64_t)node->layer);
+    size_t plane = (size_t)node->height * (size_t)node->width;
     for (int row = 0; row < n; row++)
-        for (int c = 0; c < node->layer_channels; c++) {
-            bool keep = an_rng_uniform(&rng) >= node->dropout;
-            int own = c - node->channel_offset;
-            if (own >= 0 && own < node->channels)
-                kept[(size_t)row * (size_t)node->channels + (size_t)own] = keep;
-        }
+        for (int c = 0; c < node->layer_channels; c++)
+            for (size_t pixel = 0; pixel < plane; pixel++) {
+                bool keep = an_rng_uniform(&rng) >= node->dropout;
+                int own = c - node->channel_offset;
+                if (own >= 0 && own < node->channels)
+                    kept[((size_t)row * (size_t)node->channels + (size_t)own) * plane + pixel] = keep;
+            }
 }

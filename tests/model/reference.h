@@ -23,8 +23,8 @@ void an_reference_backward(const an_node *node, an_reference_shape in, const dou
 /* Mean cross entropy of the first count rows; dx (may be NULL) is overwritten; probabilities may be NULL. */
 double an_reference_loss(an_reference_shape in, const double *logits, const uint32_t *labels, int count,
                          double *probabilities, double *dx);
-/* The dropout mask by the documented rule: word (sample * layer channels + channel) of the stream of seed, step, layer.
- */
+/* The dropout mask by the documented rule: word ((sample * layer channels + channel) * height + row) * width + column
+ * of the stream of seed, step, layer. */
 void an_reference_mask(const an_node *node, int n, uint64_t seed, uint64_t step, uint8_t *kept);
 
 /* A whole lowered network. */

@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -88,13 +89,89 @@ static void test_one_column(void **state)
     (void)state;
     an_graph graph, fused;
     an_alexnet_options options = an_alexnet_defaults();
-    options.split = false;
+    options.columns = AN_ALEXNET_ONE_COLUMN;
     an_test_ok(an_alexnet_build(&options, &graph), "build");
     assert_layer(&graph, "conv2", 256, 27, 1);
     /* conv2, conv4 and conv5 see all channels: twice the weights. */
     assert_int_equal(an_graph_parameters(&graph), 60965224 + 256 * 25 * 48 + 384 * 9 * 192 + 256 * 9 * 192);
     an_test_ok(an_graph_fuse(&graph, &fused), "fuse");
     assert_int_equal(fused.count, graph.count);
+}
+
+/* The paper's comparison: "approximately the same number of parameters" as two columns, conv5 and fc6 to fc8 whole. */
+static void test_half_a_column(void **state)
+{
+    (void)state;
+    an_graph graph;
+    an_alexnet_options options = an_alexnet_defaults();
+    options.columns = AN_ALEXNET_HALF_COLUMN;
+    an_test_ok(an_alexnet_build(&options, &graph), "build");
+    assert_layer(&graph, "conv1", 48, 55, 1);
+    assert_layer(&graph, "conv2", 128, 27, 1);
+    assert_layer(&graph, "conv3", 192, 13, 1);
+    assert_layer(&graph, "conv4", 192, 13, 1);
+    assert_layer(&graph, "conv5", 256, 13, 1);
+    assert_layer(&graph, "fc6", 4096, 1, 1);
+    int weights = 48 * 363 + 128 * 48 * 25 + 192 * 128 * 9 + 192 * 192 * 9 + 256 * 192 * 9;
+    int dense = 4096 * 9216 + 4096 * 4096 + 1000 * 4096, biases = 48 + 128 + 192 + 192 + 256 + 4096 + 4096 + 1000;
+    assert_int_equal(an_graph_parameters(&graph), weights + dense + biases); /* 59.8 million */
+}
+
+/* A layer goes with its normalisation and its dropout; its pooling stays, so fc6 sees images of the same size. */
+static void test_layers_left_out(void **state)
+{
+    (void)state;
+    an_graph graph;
+    an_alexnet_options options = an_alexnet_defaults();
+    options.without = AN_ALEXNET_CONV2 | AN_ALEXNET_CONV3 | AN_ALEXNET_FC7;
+    an_test_ok(an_alexnet_build(&options, &graph), "build");
+    assert_null(node_named(&graph, "conv2", 0));
+    assert_null(node_named(&graph, "lrn2", 0));
+    assert_null(node_named(&graph, "dropout7", 0));
+    assert_layer(&graph, "pool2", 48, 13, 1);
+    assert_layer(&graph, "conv4", 192, 13, 1);
+    assert_layer(&graph, "pool5", 128, 6, 1);
+    options.without = AN_ALEXNET_FC6 | AN_ALEXNET_FC7;
+    an_test_ok(an_alexnet_build(&options, &graph), "build");
+    assert_int_equal(an_graph_node_inputs(&graph, node_named(&graph, "fc8", 0)), 256 * 36);
+    options.without = AN_ALEXNET_CONV1;
+    an_test_refused(an_alexnet_build(&options, &graph), "without conv1");
+}
+
+static void order_of(const an_graph *graph, char *out, size_t size)
+{
+    size_t used = 0;
+    *out = 0;
+    for (int i = 1; i < graph->count && strcmp(graph->nodes[i].name, "conv3") != 0; i++)
+        if (graph->nodes[i].device == 0)
+            used += (size_t)snprintf(out + used, size - used, "%s ", graph->nodes[i].name);
+}
+
+/* The original program's order in conv1, CaffeNet's in conv2. */
+static void test_places_of_normalisation(void **state)
+{
+    (void)state;
+    char order[256];
+    an_graph graph, fused;
+    an_alexnet_options options = an_alexnet_defaults();
+    options.lrn_first = AN_ALEXNET_CONV1;
+    options.lrn_after_pool = AN_ALEXNET_CONV2;
+    options.lrn_k = 1;
+    options.activation = AN_ACTIVATION_TANH;
+    an_test_ok(an_alexnet_build(&options, &graph), "build");
+    order_of(&graph, order, sizeof order);
+    assert_string_equal(order, "conv1 lrn1 pool1 activation1 conv2 pool2 lrn2 ");
+    assert_int_equal(node_named(&graph, "conv1", 0)->activation, AN_ACTIVATION_NONE);
+    assert_int_equal(node_named(&graph, "activation1", 1)->activation, AN_ACTIVATION_TANH);
+    assert_int_equal(node_named(&graph, "conv2", 0)->activation, AN_ACTIVATION_TANH);
+    assert_true(node_named(&graph, "lrn1", 0)->lrn_k == 1);
+    an_test_ok(an_graph_fuse(&graph, &fused), "fuse");
+    assert_layer(&fused, "activation1", 96, 27, 1);
+    assert_layer(&fused, "lrn2", 256, 13, 2);
+    options.lrn_first = options.lrn_after_pool = AN_ALEXNET_CONV1;
+    an_test_ok(an_alexnet_build(&options, &graph), "build");
+    order_of(&graph, order, sizeof order);
+    assert_string_equal(order, "conv1 pool1 lrn1 activation1 conv2 lrn2 pool2 ");
 }
 
 static void test_switches(void **state)
@@ -205,8 +282,8 @@ static void test_bad_nodes_are_refused(void **state)
     an_test_refused(an_graph_add(&graph, &bad), "conv");
     assert_int_equal(an_graph_add(&graph, &conv), 1);
     an_test_refused(an_graph_add(&graph, &conv), "at most two halves");
-    an_node dropout = {.name = "dropout", .kind = AN_OP_DROPOUT, .dropout = 0.5, .inputs = {1}, .input_count = 1};
-    an_test_refused(an_graph_add(&graph, &dropout), "fully connected");
+    an_node dropout = {.name = "dropout", .kind = AN_OP_DROPOUT, .dropout = 1, .inputs = {1}, .input_count = 1};
+    an_test_refused(an_graph_add(&graph, &dropout), "below 1");
 }
 
 /* A stated node of each kind, behind what it can follow. */
@@ -219,6 +296,7 @@ static an_node node_of(an_op_kind kind)
                      .channels = 6,
                      .kernel = 3,
                      .stride = 1,
+                     .activation = AN_ACTIVATION_RELU,
                      .lrn_size = 5,
                      .dropout = 0.5};
 }
@@ -311,6 +389,9 @@ int main(void)
         cmocka_unit_test(test_paper_form),
         cmocka_unit_test(test_fused_form),
         cmocka_unit_test(test_one_column),
+        cmocka_unit_test(test_half_a_column),
+        cmocka_unit_test(test_layers_left_out),
+        cmocka_unit_test(test_places_of_normalisation),
         cmocka_unit_test(test_switches),
         cmocka_unit_test(test_cifar_net),
         cmocka_unit_test(test_any_crop),

@@ -61,6 +61,11 @@ static an_test_target backends[] = {
         .kind = AN_OP_DENSE, .channels = (to), .activation = (act)                                                     \
     }
 
+#define ACTIVATION(act)                                                                                                \
+    {                                                                                                                  \
+        .kind = AN_OP_ACTIVATION, .activation = (act)                                                                  \
+    }
+
 static const an_test_case cases[] = {
     {"conv plain input", FROM_IMAGE, 2, 3, 12, CONV(16, 5, 1, 2, 2, 1, AN_ACTIVATION_RELU), 1e-5, false},
     {"conv1", FROM_IMAGE, 2, 3, 24, CONV(96, 11, 4, 0, 3, 1, AN_ACTIVATION_RELU), 1e-5, true},
@@ -119,7 +124,13 @@ static const an_test_case cases[] = {
     {"dense of odd planes", FROM_CONV, 3, 6, 3, DENSE(7, AN_ACTIVATION_TANH), 1e-5, false},
     {"dense of halves", FROM_HALVES, 3, 64, 4, DENSE(24, AN_ACTIVATION_RELU), 1e-5, false},
     {"dense of dense", FROM_DENSE, 3, 40, 1, DENSE(30, AN_ACTIVATION_SIGMOID), 1e-5, false},
+    {"relu", FROM_CONV, 2, 32, 5, ACTIVATION(AN_ACTIVATION_RELU), 1e-6, false},
+    {"tanh", FROM_CONV, 2, 32, 5, ACTIVATION(AN_ACTIVATION_TANH), 1e-5, false},
+    {"sigmoid of odd channels", FROM_CONV, 2, 7, 5, ACTIVATION(AN_ACTIVATION_SIGMOID), 1e-5, false},
+    {"sigmoid behind halves", FROM_HALVES, 2, 64, 5, ACTIVATION(AN_ACTIVATION_SIGMOID), 1e-5, false},
     {"dropout", FROM_DENSE, 4, 40, 1, {.kind = AN_OP_DROPOUT, .dropout = 0.5}, 1e-6, false},
+    {"dropout of planes", FROM_CONV, 3, 32, 5, {.kind = AN_OP_DROPOUT, .dropout = 0.5}, 1e-6, false},
+    {"dropout of odd planes behind halves", FROM_HALVES, 2, 6, 3, {.kind = AN_OP_DROPOUT, .dropout = 0.3}, 1e-6, false},
     {"dropout, odd channels", FROM_DENSE, 4, 7, 1, {.kind = AN_OP_DROPOUT, .dropout = 0.3}, 1e-6, false},
 };
 #define CASES (sizeof cases / sizeof *cases)
@@ -235,7 +246,7 @@ static void check_loss(const an_test_target *t, uint32_t count)
         x[i] *= 100; /* would overflow without care */
     double *logits = an_test_doubles(x, r.inputs);
     an_test_ok(api->output_set(r.source, false, LOSS_ROWS, x), "logits");
-    an_test_ok(api->labels(r.op, labels, count), "labels");
+    an_test_ok(api->labels(r.op, &(an_targets){.labels = labels, .total = count}, count), "labels");
     an_test_ok(an_test_op_forward(api, r.backend, r.op, &run), "forward");
     an_test_ok(api->backward(r.op, &run), "backward");
     an_test_ok(api->result(r.op, &result), "result");
@@ -271,7 +282,7 @@ static void test_top_counts(void **state)
         an_run run = {.count = LOSS_ROWS};
         an_test_rig_make(&r, &backends[b], &loss_case, false, false);
         an_test_ok(r.api->output_set(r.source, false, LOSS_ROWS, logits), "logits");
-        an_test_ok(r.api->labels(r.op, labels, LOSS_ROWS), "labels");
+        an_test_ok(r.api->labels(r.op, &(an_targets){.labels = labels, .total = LOSS_ROWS}, LOSS_ROWS), "labels");
         an_test_ok(an_test_op_forward(r.api, r.backend, r.op, &run), "forward");
         an_test_ok(r.api->result(r.op, &result), "result");
         assert_int_equal(result.top1, 2);
@@ -304,7 +315,7 @@ static void test_ties_are_broken_by_class_number(void **state)
             float probabilities[LOSS_ROWS * LOSS_CLASSES];
             an_test_rig_make(&r, &backends[b], &loss_case, false, false);
             an_test_ok(r.api->output_set(r.source, false, LOSS_ROWS, logits), "logits");
-            an_test_ok(r.api->labels(r.op, labels, LOSS_ROWS), "labels");
+            an_test_ok(r.api->labels(r.op, &(an_targets){.labels = labels, .total = LOSS_ROWS}, LOSS_ROWS), "labels");
             an_test_ok(an_test_op_forward(r.api, r.backend, r.op, &run), "forward");
             an_test_ok(r.api->result(r.op, &result), "result");
             an_test_ok(r.api->output_get(r.op, false, LOSS_ROWS, probabilities), "probabilities");
@@ -430,6 +441,7 @@ static const an_node sources[] = {
     {.name = "dense", .kind = AN_OP_DENSE, .channels = 16, .activation = AN_ACTIVATION_RELU},
     {.name = "logits", .kind = AN_OP_DENSE, .channels = 16},
     {.name = "dropout", .kind = AN_OP_DROPOUT, .dropout = 0.5},
+    {.name = "activation", .kind = AN_OP_ACTIVATION, .activation = AN_ACTIVATION_TANH},
 };
 static const an_node followers[] = {
     {.name = "follower", .kind = AN_OP_CONV, .channels = 16, .kernel = 1, .stride = 1},
@@ -437,6 +449,7 @@ static const an_node followers[] = {
     {.name = "follower", .kind = AN_OP_POOL, .kernel = 1, .stride = 1},
     {.name = "follower", .kind = AN_OP_DENSE, .channels = 16, .activation = AN_ACTIVATION_RELU},
     {.name = "follower", .kind = AN_OP_DROPOUT, .dropout = 0.5},
+    {.name = "follower", .kind = AN_OP_ACTIVATION, .activation = AN_ACTIVATION_TANH},
     {.name = "follower", .kind = AN_OP_LOSS},
 };
 #define SOURCES (sizeof sources / sizeof *sources)
@@ -485,7 +498,7 @@ static void check_support(const an_test_target *t, const an_node *source, const 
     an_node image = {.name = "image", .kind = AN_OP_INPUT, .channels = 3, .height = 4, .width = 4};
     an_backend_options options = {.device = t->api->name, .batch = 2, .threads = 1, .precision = t->precision};
     assert_int_equal(an_graph_add(&graph, &image), 0);
-    if (source->kind == AN_OP_DROPOUT)
+    if (source->kind == AN_OP_DROPOUT || source->kind == AN_OP_ACTIVATION)
         assert_true(graph_append(&graph, sources[4]));
     assert_true(graph_append(&graph, *source));
     for (int i = 0; i < graph.count; i++)

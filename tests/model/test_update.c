@@ -22,6 +22,7 @@
 #include "reference.h"
 #include "small_net.h"
 #include "support.h"
+#include "update_rig.h"
 
 #ifdef AN_TEST_CUDA
 #include "tests/emu/emulator/emu.h"
@@ -110,41 +111,13 @@ static an_exec *exec_make(const form *f, const char *devices, an_precision preci
     return exec;
 }
 
-/* The same images in the format that exec asks for, and as floats in canonical order. */
-static void images_make(an_exec *exec, uint64_t step, void *out, float *floats)
-{
-    an_format format = an_exec_input_format(exec);
-    an_rng rng = an_rng_make(1, AN_RNG_TEST, 4, step);
-    size_t plane = (size_t)SMALL_SIDE * SMALL_SIDE;
-    for (size_t i = 0; i < (size_t)BATCH * SMALL_IMAGE; i++) {
-        uint8_t byte = (uint8_t)an_rng_below(&rng, 256);
-        size_t n = i / SMALL_IMAGE, c = i % SMALL_IMAGE / plane, at = i % plane;
-        floats[i] = ((float)byte - 128) / 128;
-        uint32_t bits;
-        memcpy(&bits, &floats[i], sizeof bits);
-        if (format.dtype == AN_DTYPE_U8)
-            ((uint8_t *)out)[(n * plane + at) * 3 + c] = byte;
-        else if (format.dtype == AN_DTYPE_BF16)
-            ((uint16_t *)out)[i] = (uint16_t)(bits >> 16);
-        else
-            ((float *)out)[i] = floats[i];
-    }
-}
-
 static double step(an_exec *exec, uint64_t number, float *floats)
 {
     static float images[BATCH * SMALL_IMAGE];
     an_exec_result result;
-    images_make(exec, number, images, floats);
+    an_update_images(exec, number, BATCH, images, floats);
     an_test_ok(an_exec_step(exec, &(an_images){.pixels = images}, labels, BATCH, number, &result), "step");
     return result.loss;
-}
-
-static float *parameter(an_exec *exec, int number, an_parameter_kind kind)
-{
-    float *values = an_test_zeros(an_exec_parameter(exec, number)->size, sizeof *values);
-    an_test_ok(an_exec_parameter_get(exec, number, kind, values), "get");
-    return values;
 }
 
 static void no_violations(void)
@@ -192,7 +165,7 @@ static double squares_of(const double *values, uint64_t count)
 
 static double *doubles(an_exec *exec, int number, an_parameter_kind kind)
 {
-    float *values = parameter(exec, number, kind);
+    float *values = an_update_parameter(exec, number, kind);
     double *out = an_test_doubles(values, an_exec_parameter(exec, number)->size);
     free(values);
     return out;
@@ -200,7 +173,7 @@ static double *doubles(an_exec *exec, int number, an_parameter_kind kind)
 
 static void compare(an_exec *exec, int number, an_parameter_kind kind, const double *expected, double tolerance)
 {
-    float *got = parameter(exec, number, kind);
+    float *got = an_update_parameter(exec, number, kind);
     an_test_close(an_exec_parameter(exec, number)->name, got, expected, an_exec_parameter(exec, number)->size,
                   tolerance);
     free(got);
@@ -328,8 +301,9 @@ static void compare_all(an_exec *exec, const reference *r, double tolerance)
 {
     for (int p = 0; p < PARAMETERS; p++) {
         const an_parameter *info = an_exec_parameter(exec, p);
-        float *value = parameter(exec, p, AN_PARAMETER_VALUE), *momentum = parameter(exec, p, AN_PARAMETER_MOMENTUM),
-              *average = parameter(exec, p, AN_PARAMETER_AVERAGE);
+        float *value = an_update_parameter(exec, p, AN_PARAMETER_VALUE),
+              *momentum = an_update_parameter(exec, p, AN_PARAMETER_MOMENTUM),
+              *average = an_update_parameter(exec, p, AN_PARAMETER_AVERAGE);
         for (int i = 0; i < r->lowered.count; i++) {
             const an_node *node = &r->lowered.nodes[i];
             if (!node->has_weights || node->layer != info->layer)
@@ -383,14 +357,15 @@ static void check_frozen(const char *devices, an_precision precision)
     an_exec *exec = exec_make(f, devices, precision, false);
     float *before[PARAMETERS];
     for (int p = 0; p < PARAMETERS; p++)
-        before[p] = parameter(exec, p, AN_PARAMETER_VALUE);
+        before[p] = an_update_parameter(exec, p, AN_PARAMETER_VALUE);
     for (uint64_t number = 0; number < 3; number++) {
         (void)step(exec, number, floats);
         an_test_ok(an_exec_update(exec, &f->sgd), f->name);
     }
     for (int p = 0; p < PARAMETERS; p++) {
         const an_parameter *info = an_exec_parameter(exec, p);
-        float *after = parameter(exec, p, AN_PARAMETER_VALUE), *momentum = parameter(exec, p, AN_PARAMETER_MOMENTUM);
+        float *after = an_update_parameter(exec, p, AN_PARAMETER_VALUE),
+              *momentum = an_update_parameter(exec, p, AN_PARAMETER_MOMENTUM);
         bool frozen = parameter_scale(f, info) == 0, moved = false;
         for (uint64_t i = 0; i < info->size; i++)
             moved = moved || momentum[i] != 0;
@@ -428,27 +403,16 @@ static double evaluate(an_exec *exec, float *probabilities)
 {
     float images[BATCH * SMALL_IMAGE], floats[BATCH * SMALL_IMAGE];
     an_exec_result result;
-    images_make(exec, 77, images, floats);
+    an_update_images(exec, 77, BATCH, images, floats);
     an_test_ok(an_exec_evaluate(exec, &(an_images){.pixels = images}, labels, BATCH, probabilities, &result),
                "evaluate");
     return result.loss;
 }
 
-static void same_bits(an_exec *one, an_parameter_kind kind, an_exec *two, an_parameter_kind other)
-{
-    for (int p = 0; p < PARAMETERS; p++) {
-        float *a = parameter(one, p, kind), *b = parameter(two, p, other);
-        if (memcmp(a, b, an_exec_parameter(one, p)->size * sizeof *a) != 0)
-            fail_msg("%s differs", an_exec_parameter(one, p)->name);
-        free(a);
-        free(b);
-    }
-}
-
 static void copy(an_exec *from, an_parameter_kind kind, an_exec *to)
 {
     for (int p = 0; p < PARAMETERS; p++) {
-        float *values = parameter(from, p, kind);
+        float *values = an_update_parameter(from, p, kind);
         an_test_ok(an_exec_parameter_set(to, p, AN_PARAMETER_VALUE, values), "set");
         free(values);
     }
@@ -471,26 +435,26 @@ static void check_exchange(const char *devices, an_precision precision)
     an_exec_result result;
     an_exec *exec = exec_make(f, devices, precision, true), *other = exec_make(f, devices, precision, true),
             *averaged = exec_make(f, devices, precision, false);
-    same_bits(exec, AN_PARAMETER_AVERAGE, other, AN_PARAMETER_VALUE); /* they begin with the values */
+    an_update_same(exec, AN_PARAMETER_AVERAGE, other, AN_PARAMETER_VALUE); /* they begin with the values */
     go_on(exec, f, 0);
     go_on(other, f, 0);
     copy(other, AN_PARAMETER_AVERAGE, averaged);
     an_test_ok(an_exec_average_use(exec, true), "use");
     an_test_ok(an_exec_average_use(exec, true), "use again");
-    same_bits(exec, AN_PARAMETER_VALUE, averaged, AN_PARAMETER_VALUE);
-    same_bits(exec, AN_PARAMETER_AVERAGE, other, AN_PARAMETER_VALUE);
+    an_update_same(exec, AN_PARAMETER_VALUE, averaged, AN_PARAMETER_VALUE);
+    an_update_same(exec, AN_PARAMETER_AVERAGE, other, AN_PARAMETER_VALUE);
     assert_true(evaluate(exec, probabilities[0]) == evaluate(averaged, probabilities[1]));
     assert_memory_equal(probabilities[0], probabilities[1], sizeof *probabilities);
-    images_make(exec, 0, images, images);
+    an_update_images(exec, 0, BATCH, images, images);
     an_test_refused(an_exec_step(exec, &(an_images){.pixels = images}, labels, BATCH, 3, &result), "in use");
     an_test_refused(an_exec_update(exec, &f->sgd), "in use");
     an_test_ok(an_exec_average_use(exec, false), "give back");
     assert_true(evaluate(exec, probabilities[0]) == evaluate(other, probabilities[1]));
     go_on(exec, f, 3);
     go_on(other, f, 3);
-    same_bits(exec, AN_PARAMETER_VALUE, other, AN_PARAMETER_VALUE);
-    same_bits(exec, AN_PARAMETER_MOMENTUM, other, AN_PARAMETER_MOMENTUM);
-    same_bits(exec, AN_PARAMETER_AVERAGE, other, AN_PARAMETER_AVERAGE);
+    an_update_same(exec, AN_PARAMETER_VALUE, other, AN_PARAMETER_VALUE);
+    an_update_same(exec, AN_PARAMETER_MOMENTUM, other, AN_PARAMETER_MOMENTUM);
+    an_update_same(exec, AN_PARAMETER_AVERAGE, other, AN_PARAMETER_AVERAGE);
     an_test_refused(an_exec_average_use(averaged, true), "made without");
     an_test_refused(an_exec_update(averaged, &f->sgd), "made without");
     an_exec_free(exec);
@@ -523,7 +487,8 @@ static void check_snapshot(const char *devices)
     for (int p = 0; p < PARAMETERS; p++)
         for (int kind = AN_PARAMETER_VALUE; kind <= AN_PARAMETER_AVERAGE; kind++) {
             uint64_t size = an_exec_parameter(exec, p)->size;
-            float *expected = parameter(other, p, (an_parameter_kind)kind), *room = an_test_zeros(size, sizeof *room);
+            float *expected = an_update_parameter(other, p, (an_parameter_kind)kind),
+                  *room = an_test_zeros(size, sizeof *room);
             const float *got = an_snapshot_get(snapshot, p, (an_parameter_kind)kind, room);
             assert_memory_equal(got, expected, size * sizeof *got);
             free(expected);
@@ -556,13 +521,13 @@ static void test_a_gradient_that_is_not_finite(void **state)
         an_exec *exec = exec_make(f, devices[i], AN_PRECISION_F32, false);
         an_test_refused(an_exec_gradient_norm(exec, &norm), "before the first step");
         (void)step(exec, 0, images);
-        float *gradient = parameter(exec, 9, AN_PARAMETER_GRADIENT);
+        float *gradient = an_update_parameter(exec, 9, AN_PARAMETER_GRADIENT);
         gradient[1] = INFINITY;
         an_test_ok(an_exec_parameter_set(exec, 9, AN_PARAMETER_GRADIENT, gradient), "set");
         an_test_ok(an_exec_gradient_norm(exec, &norm), "norm");
         assert_false(isfinite(norm));
         an_test_ok(an_exec_update(exec, &f->sgd), "update");
-        images_make(exec, 1, images, images);
+        an_update_images(exec, 1, BATCH, images, images);
         assert_int_equal(an_exec_step(exec, &(an_images){.pixels = images}, labels, BATCH, 1, &result), AN_ECORRUPT);
         if (!strstr(an_error_message(), "the first values that are not finite come from '"))
             fail_msg("%s", an_error_message());

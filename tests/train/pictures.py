@@ -11,6 +11,16 @@ def chunk(kind, body):
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
+def pixels(path):
+    """Of a file that write wrote: SIDE x SIDE x 3 bytes."""
+    with open(path, "rb") as file:
+        data = file.read()
+    begin = data.index(b"IDAT") + 4
+    (length,) = struct.unpack(">I", data[begin - 8:begin - 4])
+    rows, line = zlib.decompress(data[begin:begin + length]), 1 + 3 * SIDE
+    return b"".join(rows[line * y + 1:line * (y + 1)] for y in range(SIDE))
+
+
 def write(folder, count, classes, seed=1):
     """count pictures in folder/class0, class1 ... in turn."""
     chance = random.Random(seed)

@@ -104,6 +104,11 @@ static void test_older_recipes_get_initial_values(void **state)
     config.rate = 0.5;
     assert_int_equal(an_train_recipe_complete("rate = 0.5\n", "a test", &old), AN_OK);
     assert_int_equal(an_train_recipe_compare((char *)old.data, recipe(&config, &now), &difference), AN_OK);
+    /* The flag that --columns took the place of. */
+    config.columns = AN_ALEXNET_ONE_COLUMN;
+    old.size = 0;
+    assert_int_equal(an_train_recipe_complete("rate = 0.5\none-column = true\n", "a test", &old), AN_OK);
+    assert_int_equal(an_train_recipe_compare((char *)old.data, recipe(&config, &now), &difference), AN_OK);
     assert_int_equal(an_train_recipe_complete("colour = blue\n", "a test", &old), AN_EINVAL);
     an_buffer_free(&old);
     an_buffer_free(&now);
@@ -137,6 +142,19 @@ static void test_impossible_combinations(void **state)
     defaults(&config);
     config.rate_epochs = "3,2";
     refused(&config, "--rate-epochs");
+    defaults(&config);
+    config.nesterov = true;
+    assert_int_equal(an_train_config_check(&config), AN_OK);
+    config.momentum = 0;
+    refused(&config, "--nesterov changes nothing");
+    defaults(&config);
+    config.accumulate = 3;
+    refused(&config,
+            "--accumulate 3 divides --batch 128 into no equal parts of an even number of images: use --batch 132");
+    config.accumulate = 4;
+    assert_int_equal(an_train_config_check(&config), AN_OK);
+    config.decode = AN_DECODE_DEVICE;
+    refused(&config, "--decode host");
 }
 
 static void test_options_without_effect_are_named(void **state)
@@ -149,13 +167,14 @@ static void test_options_without_effect_are_named(void **state)
     assert_int_equal(an_network_idle_options(&config, &notes), AN_OK);
     config.network = an_net_find("cifar");
     config.lrn = "none";
-    config.one_column = true;
+    config.columns = AN_ALEXNET_ONE_COLUMN;
     assert_true(notes.size == 0);
     assert_int_equal(an_network_idle_options(&config, &notes), AN_OK);
     assert_int_equal(an_buffer_append(&notes, "", 1), AN_OK);
-    assert_string_equal((char *)notes.data, "--dropout is for AlexNet: it has no effect on --network cifar\n"
-                                            "--lrn is for AlexNet: it has no effect on --network cifar\n"
-                                            "--one-column is for AlexNet: it has no effect on --network cifar\n");
+    assert_string_equal((char *)notes.data,
+                        "--dropout is for AlexNet and torchvision's AlexNet: it has no effect on --network cifar\n"
+                        "--lrn is for AlexNet: it has no effect on --network cifar\n"
+                        "--columns is for AlexNet: it has no effect on --network cifar\n");
     an_buffer_free(&notes);
 }
 

@@ -6,6 +6,8 @@
 
 #include <cmocka.h>
 
+#include <dirent.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -22,9 +24,21 @@ static void defaults(an_train_config *config)
 /* Another value for each option that any network reads. */
 static const struct {
     const char *option, *value;
-} changes[] = {{"activation", "tanh"}, {"dropout", "0.25"},    {"dropout-layers", "fc6"},
-               {"lrn", "conv1"},       {"lrn-alpha", "0.5"},   {"pool", "2"},
-               {"padding", "pad2"},    {"one-column", "true"}, {"no-communication", "true"}};
+} changes[] = {{"activation", "tanh"},
+               {"dropout", "0.25"},
+               {"dropout-layers", "fc6"},
+               {"lrn", "conv1"},
+               {"lrn-alpha", "0.5"},
+               {"pool", "2"},
+               {"padding", "pad2"},
+               {"columns", "one"},
+               {"no-communication", "true"},
+               {"lrn-k", "1"},
+               {"lrn-before-activation", "conv1"},
+               {"lrn-after-pool", "conv2"},
+               {"without", "conv3"},
+               {"init-deviations", "conv1=0.5"},
+               {"init-bias", "0.1"}};
 #define CHANGES (sizeof changes / sizeof *changes)
 
 static bool same_network(const an_train_config *one, const an_train_config *two)
@@ -89,12 +103,72 @@ static void test_options_follow_the_table(void **state)
     assert_true(an_test_same_graph(&graph, &row));
 }
 
+static void recipe_read(const char *name, an_train_config *config)
+{
+    static const an_options whole = {.program = "an-train", .options = an_train_options};
+    char path[1024];
+    snprintf(path, sizeof path, "%s/%s", AN_TEST_RECIPES, name);
+    an_test_ok(an_options_init(&whole, config), name);
+    an_test_ok(an_options_read_file(&whole, path, config), name);
+}
+
+/* Every recipe that is published is read, describes a network that can be built, and names nothing in vain. */
+static void test_recipes(void **state)
+{
+    (void)state;
+    int found = 0;
+    DIR *folder = opendir(AN_TEST_RECIPES);
+    assert_non_null(folder);
+    for (const struct dirent *entry; (entry = readdir(folder));) {
+        an_train_config config = {0};
+        an_buffer notes = {0};
+        an_graph graph;
+        if (entry->d_name[0] == '.')
+            continue;
+        recipe_read(entry->d_name, &config);
+        an_test_ok(an_train_config_check(&config), entry->d_name);
+        an_test_ok(an_network_build(&config, 1000, &graph), entry->d_name);
+        an_test_ok(an_network_idle_options(&config, &notes), entry->d_name);
+        assert_int_equal(notes.size, 0);
+        found++;
+    }
+    closedir(folder);
+    assert_true(found >= 4);
+}
+
+static const an_node *node_named(const an_graph *graph, const char *name)
+{
+    for (int i = 0; i < graph->count; i++)
+        if (!strcmp(graph->nodes[i].name, name))
+            return &graph->nodes[i];
+    return NULL;
+}
+
+/* What the authors' program and Caffe did otherwise than the paper says. */
+static void test_recipes_of_other_programs(void **state)
+{
+    (void)state;
+    an_train_config config = {0};
+    an_graph graph;
+    recipe_read("alexnet-authors", &config);
+    an_test_ok(an_network_build(&config, 1000, &graph), "authors");
+    assert_true(node_named(&graph, "conv3")->init_deviation == 0.03 &&
+                node_named(&graph, "fc6")->init_deviation == 0.01);
+    assert_int_equal(node_named(&graph, "conv1")->activation, AN_ACTIVATION_NONE);
+    assert_int_equal(node_named(&graph, "activation1")->kind, AN_OP_ACTIVATION);
+    recipe_read("alexnet-caffe", &config);
+    an_test_ok(an_network_build(&config, 1000, &graph), "caffe");
+    assert_true(node_named(&graph, "fc7")->init_deviation == 0.005 && node_named(&graph, "fc7")->init_bias == 0.1);
+    assert_true(node_named(&graph, "conv3")->init_bias == 0 && node_named(&graph, "lrn2")->lrn_k == 1);
+    assert_int_equal(node_named(&graph, "conv1")->height, 55);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_each_option_acts_or_is_named),
-        cmocka_unit_test(test_every_option_of_a_network_is_tried),
-        cmocka_unit_test(test_options_follow_the_table),
+        cmocka_unit_test(test_each_option_acts_or_is_named), cmocka_unit_test(test_every_option_of_a_network_is_tried),
+        cmocka_unit_test(test_options_follow_the_table),     cmocka_unit_test(test_recipes),
+        cmocka_unit_test(test_recipes_of_other_programs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

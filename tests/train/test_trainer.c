@@ -306,6 +306,12 @@ static void use_all_of_sgd(an_train_config *config)
     config->layer_rates = "conv2=0.5,fc10=2";
 }
 
+static void use_parts(an_train_config *config)
+{
+    use_all_of_sgd(config);
+    config->accumulate = 2;
+}
+
 static void use_all_of_sgd_on_two_devices(an_train_config *config)
 {
     use_all_of_sgd(config);
@@ -339,7 +345,7 @@ static void test_resumed_with_plateau(void **state)
 static void test_resumed_with_all_of_sgd(void **state)
 {
     (void)state;
-    resume_equals(use_all_of_sgd);
+    resume_equals(use_parts);
     resume_equals(use_all_of_sgd_on_two_devices);
 }
 
@@ -391,6 +397,25 @@ static void test_averages_are_what_is_judged(void **state)
     an_exec_free(exec);
     an_trained_close(&trained);
     fixture_remove(run);
+}
+
+static void test_frozen_parameters_are_counted(void **state)
+{
+    (void)state;
+    an_train_config config;
+    an_trainer *trainer;
+    listener l = {0};
+    an_train_observer observer = {listen, &l};
+    an_buffer text = {0};
+    config_for(&config, NULL);
+    config.freeze = "conv1,conv2,conv3";
+    assert_int_equal(an_trainer_create(&trainer, &config, training, validation, &observer), AN_OK);
+    assert_int_equal(an_trainer_describe(trainer, &text), AN_OK);
+    assert_int_equal(an_buffer_append(&text, "", 1), AN_OK);
+    /* 4 x 4 pixels of 64 channels for each of the 3 classes, and their biases */
+    assert_non_null(strstr((char *)text.data, " 3075 of the parameters learn, the others are frozen\n"));
+    an_buffer_free(&text);
+    an_trainer_free(trainer);
 }
 
 static int refuse_layers(const char *freeze, const char *rates, const char *part)
@@ -1137,6 +1162,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_resumed_with_plateau),
         cmocka_unit_test(test_resumed_with_all_of_sgd),
         cmocka_unit_test(test_averages_are_what_is_judged),
+        cmocka_unit_test(test_frozen_parameters_are_counted),
         cmocka_unit_test(test_layers_that_there_are_not),
         cmocka_unit_test(test_damaged_newest_falls_back),
         cmocka_unit_test(test_checkpoints_that_lead_nowhere),

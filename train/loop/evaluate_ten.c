@@ -42,7 +42,7 @@ static int make_draws(ten *t)
     t->crops = pages;
     for (uint32_t i = 0; !rc && i < t->images * AN_SAMPLE_TEN; i++) {
         const an_sample_draw *draw = &t->draws[i % AN_SAMPLE_TEN];
-        t->crops[i] = (an_image_draw){.x = draw->x, .y = draw->y, .flip = draw->flip};
+        t->crops[i] = an_sample_image_draw(draw);
     }
     return rc;
 }

@@ -5,6 +5,20 @@
 
 #include "base/error.h"
 
+static int check_parts(const an_train_config *config)
+{
+    int parts = config->accumulate, multiple = 2 * parts;
+    if (parts > 1 && config->batch % multiple)
+        return an_error(AN_EINVAL,
+                        "--accumulate %d divides --batch %d into no equal parts of an even number of images: use "
+                        "--batch %d, or other parts",
+                        parts, config->batch, (config->batch + multiple - 1) / multiple * multiple);
+    if (parts > 1 && config->decode == AN_DECODE_DEVICE)
+        return an_error(AN_EINVAL, "--accumulate takes batches apart, which --decode device keeps in one block: use "
+                                   "--decode host");
+    return AN_OK;
+}
+
 int an_train_config_check(const an_train_config *config)
 {
     if (config->resume && !config->run && strcmp(config->resume, "auto") == 0)
@@ -16,6 +30,9 @@ int an_train_config_check(const an_train_config *config)
                         "--resume FILE and --weights exclude each other: both say where the weights come from");
     if (config->rate == 0)
         return an_error(AN_EINVAL, "--rate 0 learns nothing: give a rate above 0, such as 0.01");
+    int rc = check_parts(config);
+    if (rc)
+        return rc;
     if (config->nesterov && config->momentum == 0)
         return an_error(AN_EINVAL,
                         "--nesterov changes nothing with --momentum 0: give a momentum above 0, such as 0.9");

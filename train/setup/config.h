@@ -30,7 +30,7 @@ typedef struct {
     uint64_t steps;
 
     /* The recipe. */
-    int batch, crop;
+    int batch, accumulate, crop;
     uint64_t seed;
     double rate, momentum, decay, bias_rate, bias_decay, clip, ema;
     bool nesterov;
@@ -41,9 +41,10 @@ typedef struct {
     int patience, rate_drops, validate_every;
     int init;
     int network, activation, pool, padding, precision, kernels;
-    double dropout, lrn_alpha;
-    const char *dropout_layers, *lrn;
-    bool one_column, no_communication;
+    int columns;
+    double dropout, lrn_alpha, lrn_k, init_bias;
+    const char *dropout_layers, *lrn, *lrn_before_activation, *lrn_after_pool, *without, *init_deviations;
+    bool no_communication;
     bool no_flip, no_random_crop;
     double jitter;
     int mean, scale, order;

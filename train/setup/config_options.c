@@ -20,8 +20,10 @@ static const char *const orders[] = {"global", "block", "sequential", NULL};    
 #define NET_HELP(symbol, title, help) "; " #symbol ": " help
 static const char *const networks[] = {AN_NETS(NET_NAME) NULL};
 
-static const char *const pools[] = {"2", "3", NULL};              /* network.c */
-static const char *const paddings[] = {"overhang", "pad2", NULL}; /* an_alexnet_padding */
+static const char *const pools[] = {"2", "3", NULL};                   /* network.c */
+static const char *const columns[] = {"two", "one", "one-half", NULL}; /* an_alexnet_columns */
+static const char *const one_column[] = {"false", "true", NULL};       /* the first two of these */
+static const char *const paddings[] = {"overhang", "pad2", NULL};      /* an_alexnet_padding */
 
 static const char *const precisions[] = {"fp32", "bf16", "tf32", NULL}; /* an_precision */
 static const char *const kernels[] = {"fast", "direct", NULL};          /* an_exec_options.direct */
@@ -40,7 +42,9 @@ const an_option an_train_options[] = {
      .type = AN_OPTION_STRING,
      .metavar = "FILE",
      .offset = FIELD(recipe),
-     .help = "read options from FILE (name = value lines) before those given here"},
+     .not_in_files = true,
+     .help = "read options from FILE (name = value lines) first: those given here take precedence. Each is given once, "
+             "in FILE and here"},
     {.name = "resume",
      .type = AN_OPTION_STRING,
      .metavar = "auto|FILE",
@@ -170,6 +174,15 @@ const an_option an_train_options[] = {
      .max = 65536,
      .offset = FIELD(batch),
      .help = "images in a step"},
+    {.name = "accumulate",
+     .type = AN_OPTION_INT,
+     .metavar = "PARTS",
+     .initial = "1",
+     .min = 1,
+     .max = 32768,
+     .offset = FIELD(accumulate),
+     .help =
+         "run a batch in so many equal parts and add up their gradients: the memory of a part, the step of the whole"},
     {.name = "crop",
      .key = 'c',
      .type = AN_OPTION_INT,
@@ -308,6 +321,21 @@ const an_option an_train_options[] = {
      .choices = inits,
      .offset = FIELD(init),
      .help = "initial weights: N(0, 0.01) and biases of 0 and 1, or He's N(0, sqrt(2 / inputs))"},
+    {.name = "init-deviations",
+     .type = AN_OPTION_STRING,
+     .metavar = "LAYER=X,...",
+     .initial = "none",
+     .offset = FIELD(init_deviations),
+     .help = "init paper: layers whose initial weights have another deviation (the original program: "
+             "conv3=0.03,conv4=0.03,conv5=0.03)"},
+    {.name = "init-bias",
+     .type = AN_OPTION_DOUBLE,
+     .metavar = "X",
+     .initial = "1",
+     .min = -1000,
+     .max = 1000,
+     .offset = FIELD(init_bias),
+     .help = "init paper: initial biases of conv2, conv4, conv5, fc6 and fc7 (Caffe: 0.1)"},
     {.name = "network",
      .type = AN_OPTION_CHOICE,
      .initial = "alexnet",
@@ -350,10 +378,40 @@ const an_option an_train_options[] = {
      .help =
          "response normalisation; the sum is divided by its 5 terms as in the original program, so the paper's formula "
          "taken literally is 0.0005"},
-    {.name = "one-column",
-     .type = AN_OPTION_FLAG,
-     .offset = FIELD(one_column),
-     .help = "a single device's network, without the paper's split into halves"},
+    {.name = "lrn-k",
+     .type = AN_OPTION_DOUBLE,
+     .metavar = "X",
+     .initial = "2",
+     .min = 1,
+     .max = 1000,
+     .offset = FIELD(lrn_k),
+     .help = "response normalisation: the constant that the sum is added to (Caffe: 1)"},
+    {.name = "lrn-before-activation",
+     .type = AN_OPTION_STRING,
+     .metavar = "LAYERS",
+     .initial = "none",
+     .offset = FIELD(lrn_before_activation),
+     .help = "layers of --lrn that are normalised before their nonlinearity, or none (the original program: conv1)"},
+    {.name = "lrn-after-pool",
+     .type = AN_OPTION_STRING,
+     .metavar = "LAYERS",
+     .initial = "none",
+     .offset = FIELD(lrn_after_pool),
+     .help = "layers of --lrn that are pooled before they are normalised, or none (CaffeNet: conv1,conv2)"},
+    {.name = "columns",
+     .type = AN_OPTION_CHOICE,
+     .initial = "two",
+     .choices = columns,
+     .offset = FIELD(columns),
+     .help = "the paper's two halves; one column of the same layers, each of which sees all of the one before; or the "
+             "network on one GPU that the paper compares with, a column with half the kernels in conv1 to conv4"},
+    {.name = "one-column", .type = AN_OPTION_CHOICE, .choices = one_column, .offset = FIELD(columns), .old_flag = true},
+    {.name = "without",
+     .type = AN_OPTION_STRING,
+     .metavar = "LAYERS",
+     .initial = "none",
+     .offset = FIELD(without),
+     .help = "layers that are left out: conv2, conv3, conv4, conv5, fc6, fc7, or none. Their pooling stays"},
     {.name = "no-communication",
      .type = AN_OPTION_FLAG,
      .offset = FIELD(no_communication),

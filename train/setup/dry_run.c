@@ -59,7 +59,8 @@ static int batch_make(an_session *s, random_batch *out)
         rc = an_exec_images_alloc(s->exec, &out->draws, out->draws_size);
     if (rc)
         return rc;
-    memset(out->draws, 0, out->draws_size);
+    for (size_t i = 0; i < batch; i++)
+        ((an_image_draw *)out->draws)[i] = AN_IMAGE_DRAW();
     pixels_fill(out, format.dtype);
     out->images = (an_images){.pixels = out->pixels, .draws = out->draws};
     return AN_OK;

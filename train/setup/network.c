@@ -19,11 +19,17 @@ static int build(const an_train_config *config, int classes, an_graph *out)
                               .dropout = config->dropout,
                               .dropout_layers = config->dropout_layers,
                               .lrn = config->lrn,
+                              .lrn_before_activation = config->lrn_before_activation,
+                              .lrn_after_pool = config->lrn_after_pool,
                               .lrn_alpha = config->lrn_alpha,
+                              .lrn_k = config->lrn_k,
                               .pool = config->pool + 2, /* the choices of --pool: 2, 3 */
                               .padding = (an_alexnet_padding)config->padding,
-                              .one_column = config->one_column,
-                              .no_communication = config->no_communication};
+                              .columns = (an_alexnet_columns)config->columns,
+                              .no_communication = config->no_communication,
+                              .without = config->without,
+                              .init_deviations = config->init_deviations,
+                              .init_bias = config->init_bias};
     return an_net_at(config->network)->rules->build(&options, out);
 }
 
@@ -95,6 +101,17 @@ static int idle_note(const char *option, const an_net *net, an_buffer *out)
     return an_buffer_printf(out, ": it has no effect on --network %s\n", net->name);
 }
 
+/* Options that say how weights begin have no effect where another rule says it. */
+static int idle_init(const an_train_config *config, const an_train_config *usual, an_buffer *out)
+{
+    static const char *const names[] = {"init-deviations", "init-bias"};
+    int rc = AN_OK;
+    for (size_t i = 0; i < sizeof names / sizeof *names && !rc && config->init != AN_INIT_PAPER; i++)
+        if (an_net_reads(an_net_at(config->network), names[i]) && !option_equal(option_find(names[i]), config, usual))
+            rc = an_buffer_printf(out, "--%s is for --init paper: it has no effect on another one\n", names[i]);
+    return rc;
+}
+
 /* Whether a row of the table before this one reads the option too. */
 static bool listed_before(int number, const char *option)
 {
@@ -119,7 +136,7 @@ int an_network_idle_options(const an_train_config *config, an_buffer *out)
             if (idle && !listed_before(i, *name))
                 rc = idle_note(*name, net, out);
         }
-    return rc;
+    return rc ? rc : idle_init(config, &usual, out);
 }
 
 an_exec_options an_network_exec_options(const an_train_config *config, const char *devices, int threads, int batch,

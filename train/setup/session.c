@@ -23,12 +23,12 @@ static void count_steps(an_session *s)
         s->total_steps = s->config->steps;
 }
 
-/* Whether records and devices are of the kinds that decoders are for. */
+/* Whether records and devices are of the kinds that decoders are for. A block of records has no parts. */
 static bool suits_decoders(const an_session *s)
 {
     an_codec codec;
     bool coef = an_dataset_codec(s->data.training, &codec) && codec == AN_CODEC_COEF;
-    return coef && strncmp(s->config->devices, "cuda", 4) == 0;
+    return coef && s->config->accumulate == 1 && strncmp(s->config->devices, "cuda", 4) == 0;
 }
 
 bool an_session_could_decode(const an_session *s)
@@ -143,6 +143,7 @@ static int open_exec(an_session *s)
         an_network_exec_options(s->config, s->config->devices, s->compute_threads, s->config->batch, true);
     options.rate_scales = rates.scales;
     options.averages = s->config->ema > 0;
+    options.parts = s->config->accumulate;
     an_conversion conversion = an_train_conversion(&s->data.input);
     options.conversion = &conversion;
     options.choices = &s->choices;

@@ -110,8 +110,9 @@ AN_BODY void an_line_planes(const an_decode_line *l, uint8_t *to, uint64_t plane
 AN_BODY an_decode_line an_line_start(const an_decode_pixels_args *a, const an_decode_patch *p)
 {
     const an_image_draw *draw = (const an_image_draw *)a->at.in[0] + p->n;
-    an_decode_line l = {NULL, NULL, p->sample.flip ? -3 : 3, {0, 0, 0}, a->scale, a->format.dtype, p->count};
     AN_TOUCH(draw, sizeof *draw);
+    an_decode_line l = {NULL,    NULL, p->sample.flip ? -3 : 3, {0, 0, 0}, a->scale * draw->factor, a->format.dtype,
+                        p->count};
     AN_UNROLL for (int c = 0; c < 3; c++) l.shift[c] = draw->shift[c];
     return l;
 }

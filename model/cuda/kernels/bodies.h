@@ -32,6 +32,60 @@ AN_BODY void an_body_activate(const an_activate_args *a, uint64_t i)
     an_store(a->at.out[0], a->stored, i, an_activation_value(a->activation, an_load(a->at.out[0], a->stored, i)));
 }
 
+/* The first value of group i in the layouts of x and of y. */
+AN_BODY void an_activation_places(const an_activation_args *a, uint64_t i, int count, uint64_t *x, uint64_t *y)
+{
+    uint64_t groups = (uint64_t)(a->channels / count), row = i / groups;
+    int c = (int)(i % groups) * count;
+    *x = an_rows_index(&a->from, row, c);
+    *y = an_rows_index(&a->to, row, c);
+}
+
+AN_BODY void an_activation_group(const an_activation_args *a, uint64_t i, an_stored stored, int count)
+{
+    float values[8];
+    uint64_t x, y;
+    an_activation_places(a, i, count, &x, &y);
+    an_values_load(a->at.in[0], stored, x, count, values);
+    AN_UNROLL for (int k = 0; k < count; k++) values[k] = an_activation_value(a->activation, values[k]);
+    an_values_store(a->at.out[0], stored, y, count, values);
+}
+
+AN_BODY void an_activation_back_group(const an_activation_back_args *args, uint64_t i, an_stored stored, int count)
+{
+    const an_activation_args *a = &args->forward;
+    float values[8], slope[8];
+    uint64_t x, y;
+    an_activation_places(a, i, count, &x, &y);
+    an_values_load(a->at.in[0], stored, y, count, values);
+    an_values_load(a->at.in[1], stored, y, count, slope);
+    AN_UNROLL for (int k = 0; k < count; k++) slope[k] *= an_activation_slope(a->activation, values[k]);
+    if (count == 1)
+        an_put(a->at.out[0], stored, x, slope[0], args->accumulate);
+    else
+        an_group_put(a->at.out[0], stored, x, count, slope, args->accumulate);
+}
+
+AN_BODY void an_body_activation(const an_activation_args *a, uint64_t i)
+{
+    if (a->group == 4)
+        an_activation_group(a, i, AN_STORED_F32, 4);
+    else if (a->group == 8)
+        an_activation_group(a, i, AN_STORED_BF16, 8);
+    else
+        an_activation_group(a, i, a->stored, 1);
+}
+
+AN_BODY void an_body_activation_back(const an_activation_back_args *a, uint64_t i)
+{
+    if (a->forward.group == 4)
+        an_activation_back_group(a, i, AN_STORED_F32, 4);
+    else if (a->forward.group == 8)
+        an_activation_back_group(a, i, AN_STORED_BF16, 8);
+    else
+        an_activation_back_group(a, i, a->forward.stored, 1);
+}
+
 AN_BODY void an_body_numbers(const an_numbers_args *a, uint64_t i)
 {
     AN_TOUCH((uint32_t *)a->at.out[0] + i, 4);
@@ -59,8 +113,13 @@ AN_BODY uint32_t an_philox_word(const uint32_t *counter, uint32_t layer, const u
 
 AN_BODY void an_body_dropout(const an_dropout_args *a, uint64_t i)
 {
-    uint64_t row = i / (uint64_t)a->channels;
-    uint64_t place = row * a->layer_channels + a->channel_offset + i % (uint64_t)a->channels;
+    uint64_t row = i / (uint64_t)a->channels, channel = a->channel_offset + i % (uint64_t)a->channels;
+    uint64_t first = a->threshold ? an_load_word(a->at.in[1], 0) : 0,
+             place = (first + row) * a->layer_channels + channel;
+    if (a->pixels > 1) {
+        uint64_t pixels = (uint64_t)a->pixels;
+        place = ((first + row / pixels) * a->layer_channels + channel) * pixels + row % pixels;
+    }
     uint32_t word = a->threshold ? an_philox_word((const uint32_t *)a->at.in[1], a->layer, a->key,
                                                   (uint32_t)(place / 4), (unsigned)(place % 4))
                                  : 0;
@@ -121,10 +180,10 @@ AN_BODY void an_body_loss(const an_loss_args *a, uint64_t row)
 AN_BODY void an_body_loss_back(const an_loss_back_args *a, uint64_t i)
 {
     uint64_t row = i / (uint64_t)a->classes;
-    float slope = 0, share = 1.0F / (float)a->count;
+    float slope = 0;
     if (row < a->count) {
         int truth = an_load_word(a->at.in[1], row) == i % (uint64_t)a->classes;
-        slope = (an_load(a->at.in[0], AN_STORED_F32, i) - (truth ? 1.0F : 0.0F)) * share;
+        slope = (an_load(a->at.in[0], AN_STORED_F32, i) - (truth ? 1.0F : 0.0F)) * a->share;
     }
     an_put(a->at.out[0], a->stored, i, slope, a->accumulate);
 }

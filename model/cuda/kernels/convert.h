@@ -25,17 +25,22 @@ typedef struct {
     const float *mean; /* the first of four copies of the mean image, mirrored if the image is */
     int mean_first;    /* the value of the mean image that lies below the image's first one */
     float shift[3];    /* of the group's first value and the two behind it; then they repeat */
+    float scale;
 } an_convert_image;
 
 /* colour: of the group's first value. */
 AN_BODY an_convert_image an_convert_image_of(const an_convert_args *a, uint32_t n, uint32_t colour)
 {
-    an_convert_image image = {
-        (const uint8_t *)a->at.in[0] + (uint64_t)n * a->image_bytes, (const float *)a->at.in[2], 0, {0, 0, 0}};
+    an_convert_image image = {(const uint8_t *)a->at.in[0] + (uint64_t)n * a->image_bytes,
+                              (const float *)a->at.in[2],
+                              0,
+                              {0, 0, 0},
+                              a->scale};
     if (!a->at.in[1])
         return image;
     const an_image_draw *draw = (const an_image_draw *)a->at.in[1] + n;
     AN_TOUCH(draw, sizeof *draw);
+    image.scale = a->scale * draw->factor;
     float red = draw->shift[0], green = draw->shift[1], blue = draw->shift[2];
     image.shift[0] = colour == 0 ? red : colour == 1 ? green : blue;
     image.shift[1] = colour == 0 ? green : colour == 1 ? blue : red;
@@ -50,9 +55,9 @@ AN_BODY an_convert_image an_convert_image_of(const an_convert_args *a, uint32_t 
 
 /* Performs the operations of augment/pixels/pixels.c in the same order, without fused multiply-add, so both give the
  * same bits. */
-AN_BODY float an_convert_value(const an_convert_args *a, uint32_t byte, float mean, float shift)
+AN_BODY float an_convert_value(uint32_t byte, float mean, float shift, float scale)
 {
-    return (((float)byte - mean) + shift) * a->scale;
+    return (((float)byte - mean) + shift) * scale;
 }
 
 /* The value in row y of the image, number v of its row; 0 outside of the image. */
@@ -64,7 +69,7 @@ AN_BODY float an_convert_one(const an_convert_args *a, const an_convert_image *i
     const float *mean = image->mean + (image->mean_first + y * a->mean_side * 3 + v);
     AN_TOUCH(byte, sizeof *byte);
     AN_TOUCH(mean, sizeof *mean);
-    return an_convert_value(a, *byte, *mean, shift);
+    return an_convert_value(*byte, *mean, shift, image->scale);
 }
 
 AN_BODY uint32_t an_convert_bytes(const uint8_t *from, int words)
@@ -107,7 +112,7 @@ AN_BODY void an_convert_run(const an_convert_args *a, const an_convert_image *im
         an_group_load(image->mean, AN_STORED_F32, (uint64_t)copy * a->mean_plane + (uint64_t)(f - copy), AN_RUN, mean);
         AN_UNROLL for (int k = 0; k < AN_RUN; k++)
         {
-            out[k] = an_convert_value(a, bytes >> (8 * k) & 0xFF, mean[k], image->shift[(number + k) % 3]);
+            out[k] = an_convert_value(bytes >> (8 * k) & 0xFF, mean[k], image->shift[(number + k) % 3], image->scale);
         }
         return;
     }
@@ -167,7 +172,7 @@ AN_BODY void an_convert_lines(const an_convert_args *a, const an_convert_image *
     }
     AN_UNROLL for (int k = 0; k < 2 * AN_BLOCK_LINE; k++)
     {
-        out[k] = ((an_byte_float(words[k / 4], k % 4) - mean[k]) + image->shift[k % 3]) * a->scale;
+        out[k] = ((an_byte_float(words[k / 4], k % 4) - mean[k]) + image->shift[k % 3]) * image->scale;
     }
 }
 

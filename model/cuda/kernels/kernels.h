@@ -63,13 +63,14 @@ static inline an_divisor an_divisor_of(uint32_t by)
     return divisor;
 }
 
-/* Images from bytes to inputs of the network: y = ((byte - mean) + shift) * scale, as in augment/pixels/pixels.c. They
- * are written as blocks of side x side pixels, the first of which begins pad pixels above and to the left of the image:
+/* Images from bytes to inputs of the network: y = ((byte - mean) + shift) * (scale * factor), as in
+ * augment/pixels/pixels.c. They are written as blocks of side x side pixels, the first of which begins pad pixels above
+ * and to the left of the image:
  *   y[n][row][column][(dy * side + dx) * 3 + c] = colour c of pixel (row * side + dy - pad, column * side + dx - pad)
  * of image n, or 0 outside of the image. side 1 and pad 0: pixel by pixel.
  *   in[0]   images, N x h x w x 3 bytes, RGB
- *   in[1]   N an_image_draw: the crop's place in the mean image, mirroring, and colour shift;
- *           NULL: crops at 0, 0, not mirrored, no shift
+ *   in[1]   N an_image_draw: the crop's place in the mean image, mirroring, colour shift and factor;
+ *           NULL: crops at 0, 0, not mirrored, no shift, factor 1
  *   in[2]   copies of the mean image, mean_plane floats each. Copy k holds the image from its value number k on, so
  *           that four neighbouring values begin on 16 bytes in one of the first four copies. Copies 4 to 7 are the same
  *           of the image mirrored left to right. If all pixels have one mean, the image is a row of w pixels, and there
@@ -143,6 +144,28 @@ static inline int an_kernel_group(an_stored stored, int channels)
     int values = stored == AN_STORED_F32 ? 4 : 8;
     return channels % values ? 1 : values;
 }
+
+/* An activation that is a layer of its own.
+ *   in[0]   x, rows x channels
+ *   out[0]  y = activation(x), rows x channels
+ * Items: groups of values. */
+typedef struct {
+    an_kernel_places at;
+    int channels;
+    int group;        /* values of an item: an_kernel_group, or 1 */
+    int activation;   /* an_activation */
+    an_rows from, to; /* of x; of y */
+    an_stored stored;
+} an_activation_args;
+
+/* Its gradient, dy activation'(y).
+ *   in[0]   y; in[1]  gradient of y: both rows x channels
+ *   out[0]  gradient of x, rows x channels; added to what is there if accumulate
+ * Items: groups of values. */
+typedef struct {
+    an_activation_args forward;
+    int accumulate;
+} an_activation_back_args;
 
 /* Maximum or average pooling over windows of window x window pixels. Pixels in the padding do not count.
  *   in[0]   x, N x h x w x channels
@@ -246,16 +269,15 @@ typedef struct {
 
 /* Dropout (Srivastava et al. 2014): y = x * scale where a value is kept, else 0. A value is kept if its random word is
  * at least threshold. The words are those of the CPU backend, from Philox4x32-10; a value's word is numbered by its
- * place in the whole layer, all devices' channels counted.
+ * place in the whole layer and batch in canonical order, all devices' channels counted.
  *   in[0]   x, rows x channels, of type from
- *   in[1]   the counter of layer 0 in this step, 4 words; not read if threshold is 0, which keeps all
- *   out[0]  y, rows x channels, of type to
- *   out[1]  rows x channels bytes: 1 if the value was kept
- * Items: values. */
+ *   in[1]   the counter of layer 0 in this step, 4 words, the first of which is the place of the first sample in the
+ * batch instead; not read if threshold is 0, which keeps all out[0]  y, rows x channels, of type to out[1]  rows x
+ * channels bytes: 1 if the value was kept Items: values. */
 typedef struct {
     an_kernel_places at;
     uint32_t key[2], layer;
-    int channels;
+    int channels, pixels;                    /* of a row; rows of a sample */
     uint64_t layer_channels, channel_offset; /* of the whole layer; of this part's first channel in it */
     uint32_t threshold;                      /* the rate of dropped values times 2^32 */
     float scale;
@@ -291,7 +313,7 @@ typedef struct {
     an_stored stored;
 } an_loss_args;
 
-/* The gradient of the mean cross entropy over count samples: dx_i = (p_i - [i is the label]) / count.
+/* The gradient of the mean cross entropy: dx_i = (p_i - [i is the label]) share.
  *   in[0]   probabilities p, floats; in[1]  labels, uint32
  *   out[0]  dx, rows x classes; added to what is there if accumulate
  * Items: values. */
@@ -299,6 +321,7 @@ typedef struct {
     an_kernel_places at;
     int classes;
     uint32_t count; /* samples; further rows of dx get zero */
+    float share;    /* 1 / the samples that the mean is over */
     int accumulate;
     an_stored stored;
 } an_loss_back_args;
@@ -522,6 +545,8 @@ typedef struct {
     KERNEL(convert, an_convert_args)                                                                                   \
     KERNEL(convert_pairs, an_convert_args)                                                                             \
     KERNEL(activate, an_activate_args)                                                                                 \
+    KERNEL(activation, an_activation_args)                                                                             \
+    KERNEL(activation_back, an_activation_back_args)                                                                   \
     KERNEL(slope, an_slope_args)                                                                                       \
     WARP(bias, an_bias_args)                                                                                           \
     KERNEL(pool, an_pool_args)                                                                                         \

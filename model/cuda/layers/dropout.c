@@ -17,6 +17,7 @@ int an_cuda_begin(an_backend *cuda, const an_run *run)
 {
     an_rng rng = an_rng_make(cuda->seed, AN_RNG_DROPOUT, run->step, 0);
     an_numbers_args args = {.at = {.out = {cuda->numbers}, .items = 4}};
+    rng.counter[0] = run->first;
     if (!cuda->numbers || !run->training)
         return AN_OK;
     memcpy(args.words, rng.counter, sizeof args.words);
@@ -36,6 +37,7 @@ static int dropout_forward(an_op *op, const an_run *run)
                                    .items = an_cuda_tensor_items(&op->output)},
                             .layer = (uint32_t)node->layer,
                             .channels = op->output.stored_c,
+                            .pixels = node->height * node->width,
                             .layer_channels = (uint64_t)node->layer_channels,
                             .channel_offset = (uint64_t)node->channel_offset,
                             .scale = 1,

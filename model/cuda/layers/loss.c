@@ -12,18 +12,20 @@ typedef struct {
     void *labels, *rows;
     bool labelled;
     uint32_t count;    /* of labels; 0: none */
+    double total;      /* of an_targets; the same in all steps that a recording stands for */
     cudaEvent_t known; /* rows_host holds the results of the last forward pass */
 } loss_op;
 
-int an_cuda_labels(an_op *op, const uint32_t *labels, uint32_t count)
+int an_cuda_labels(an_op *op, const an_targets *targets, uint32_t count)
 {
     loss_op *loss = (loss_op *)op;
-    size_t size = count * sizeof *labels;
-    loss->labelled = labels != NULL;
-    loss->count = labels ? count : 0;
-    if (!labels)
+    size_t size = count * sizeof *targets->labels;
+    loss->labelled = targets != NULL;
+    loss->count = targets ? count : 0;
+    if (!targets)
         return AN_OK;
-    memcpy(loss->labels_host, labels, size);
+    loss->total = targets->total;
+    memcpy(loss->labels_host, targets->labels, size);
     int rc = an_cuda_use(op->cuda);
     if (rc)
         return rc;
@@ -59,6 +61,7 @@ static int loss_backward(an_op *op, const an_run *run)
         .at = {.out = {x->slope}, .in = {op->output.data, ((loss_op *)op)->labels}, .items = an_cuda_tensor_items(x)},
         .classes = op->output.c,
         .count = run->count,
+        .share = 1.0F / (float)((loss_op *)op)->total,
         .accumulate = op->accumulate,
         .stored = x->slope_stored};
     if (!op->input_gradient)
@@ -75,7 +78,7 @@ int an_cuda_result(an_op *op, an_exec_result *out)
     if (rc)
         return rc;
     for (uint32_t i = 0; i < loss->count; i++) {
-        out->loss += (double)loss->rows_host[i].loss / loss->count;
+        out->loss += (double)loss->rows_host[i].loss / loss->total;
         out->top1 += loss->rows_host[i].rank < 1;
         out->top5 += loss->rows_host[i].rank < 5;
     }

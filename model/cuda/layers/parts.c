@@ -1,9 +1,9 @@
 /* How the outputs of layers lie in memory: in one part, or each half of the channels in a part of its own.
  *
  * An output can lie in two parts if the layer that writes it and all that read it are convolutions in two groups,
- * poolings, or normalisations within groups. The kernels of the latter two read and write either way, so they may have
- * parts on one side only. A convolution that reads one such output and writes another ties them together, since its
- * passes are fastest where the halves of both lie apart. Outputs tied together form a chain.
+ * poolings, activations, or normalisations within groups. The kernels of the latter three read and write either way, so
+ * they may have parts on one side only. A convolution that reads one such output and writes another ties them together,
+ * since its passes are fastest where the halves of both lie apart. Outputs tied together form a chain.
  *
  * Each chain lies apart or together, whichever makes the sum of the passes of all convolutions that read or write it
  * faster; conv_ways.c asks for their times. These are what the backend's choices keep, so a run with the same choices
@@ -26,6 +26,8 @@ static bool takes_parts(const an_op *op)
         return an_conv_splits(op);
     case AN_OP_LRN:
         return op->node.groups == 2;
+    case AN_OP_ACTIVATION:
+        return true;
     case AN_OP_POOL:
         return op->input->node.kind != AN_OP_LRN || op->input->node.groups == 2;
     default:

@@ -112,11 +112,12 @@ int payload_expect(const an_batch_decoder_options *o, const void *payload, size_
 {
     an_statistics statistics = {.side = o->side, .mean_image = (float *)(uintptr_t)o->mean};
     an_sample_options options = {.crop = o->crop, .scale = o->scale, .format = o->format};
-    an_sample_draw wanted = {.x = draw->x, .y = draw->y, .flip = draw->flip};
+    an_sample_draw wanted = AN_SAMPLE_DRAW(.x = draw->x, .y = draw->y, .flip = draw->flip);
     an_record record = {.header = {.codec = AN_CODEC_COEF, .width = o->side, .height = o->side}, .payload = payload};
     an_sampler *sampler;
     an_sample_scratch *scratch;
     memcpy(wanted.shift, draw->shift, sizeof wanted.shift);
+    wanted.factor = draw->factor;
     record.header.length = (uint32_t)size;
     if (o->format.dtype == AN_DTYPE_U8)
         options.scale = 1;
@@ -134,8 +135,8 @@ int payload_expect(const an_batch_decoder_options *o, const void *payload, size_
 
 an_image_draw payload_draw(an_rng *rng, uint32_t side, uint32_t crop)
 {
-    an_image_draw draw = {
-        .x = an_rng_below(rng, side - crop + 1), .y = an_rng_below(rng, side - crop + 1), .flip = an_rng_below(rng, 2)};
+    an_image_draw draw = AN_IMAGE_DRAW(.x = an_rng_below(rng, side - crop + 1), .y = an_rng_below(rng, side - crop + 1),
+                                       .flip = an_rng_below(rng, 2));
     for (int c = 0; c < 3; c++)
         draw.shift[c] = (float)an_rng_normal(rng);
     return draw;

@@ -103,9 +103,9 @@ static void test_places(void **state)
             uint32_t range = SIDE - crop + 1;
             payload_batch b;
             payload_batch_start(&b, range * range * 2);
-            payload_batch_add(&b, AN_PAYLOAD_COEF, payload.data, payload.size, (an_image_draw){.flip = 0});
+            payload_batch_add(&b, AN_PAYLOAD_COEF, payload.data, payload.size, AN_IMAGE_DRAW());
             for (uint32_t i = 1; i < range * range * 2; i++)
-                payload_batch_add_again(&b, 0, (an_image_draw){.x = i / 2 % range, .y = i / 2 / range, .flip = i % 2});
+                payload_batch_add_again(&b, 0, AN_IMAGE_DRAW(.x = i / 2 % range, .y = i / 2 / range, .flip = i % 2));
             compare(&o, &b);
             payload_batch_end(&b);
         }
@@ -165,9 +165,9 @@ static void test_pixels(void **state)
             pixels[i] = (uint8_t)(i * 7 + i / 251);
         payload_make(S420, SIDE, 90, 1, &payload);
         payload_batch_start(&b, 3);
-        payload_batch_add(&b, AN_PAYLOAD_PIXELS, pixels, each, (an_image_draw){.x = 3, .y = 5, .flip = 1});
-        payload_batch_add(&b, AN_PAYLOAD_COEF, payload.data, payload.size, (an_image_draw){.x = 3, .y = 5, .flip = 1});
-        payload_batch_add(&b, AN_PAYLOAD_PIXELS, pixels, each, (an_image_draw){.x = 0});
+        payload_batch_add(&b, AN_PAYLOAD_PIXELS, pixels, each, AN_IMAGE_DRAW(.x = 3, .y = 5, .flip = 1));
+        payload_batch_add(&b, AN_PAYLOAD_COEF, payload.data, payload.size, AN_IMAGE_DRAW(.x = 3, .y = 5, .flip = 1));
+        payload_batch_add(&b, AN_PAYLOAD_PIXELS, pixels, each, AN_IMAGE_DRAW());
         compare(&o, &b);
         uint8_t *block = payload_batch_block(&b, &size);
         assert_int_equal(payload_decode_host(&o, block, size, 3, made, &fault), AN_OK);

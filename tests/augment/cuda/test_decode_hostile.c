@@ -142,7 +142,8 @@ static void test_mutants(void **state)
         memcpy(payload, s->payload.data, size);
         mutate(&rng, payload, &size);
         uint32_t crop = 1 + an_rng_below(&rng, s->side);
-        an_image_draw draw = {.x = an_rng_below(&rng, s->side - crop + 1), .y = an_rng_below(&rng, s->side - crop + 1)};
+        an_image_draw draw =
+            AN_IMAGE_DRAW(.x = an_rng_below(&rng, s->side - crop + 1), .y = an_rng_below(&rng, s->side - crop + 1));
         draw.flip = an_rng_below(&rng, 2);
         check(s, payload, size, draw, crop, i);
         free(payload);

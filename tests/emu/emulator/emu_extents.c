@@ -57,6 +57,22 @@ static void activate_extents(emu_extents *list, const an_activate_args *a)
     out_add(list, a->at.out[0], a->at.items * size_of(a->stored));
 }
 
+static void activation_extents(emu_extents *list, const an_activation_args *a)
+{
+    uint64_t size = a->at.items * (uint64_t)a->group * size_of(a->stored);
+    out_add(list, a->at.out[0], size);
+    in_add(list, a->at.in[0], size);
+}
+
+static void activation_back_extents(emu_extents *list, const an_activation_back_args *args)
+{
+    const an_activation_args *a = &args->forward;
+    uint64_t size = a->at.items * (uint64_t)a->group * size_of(a->stored);
+    out_add(list, a->at.out[0], size);
+    in_add(list, a->at.in[0], size);
+    in_add(list, a->at.in[1], size);
+}
+
 static void slope_extents(emu_extents *list, const an_slope_args *a)
 {
     uint64_t size = a->rows * (uint64_t)a->channels * size_of(a->stored);

@@ -142,7 +142,7 @@ static void draws_copy(void *to)
 {
     an_image_draw draws[BATCH] = {{.x = 0}};
     for (unsigned i = 0; i < BATCH; i++)
-        draws[i] = (an_image_draw){.shift = {0.5F, -1, 2}, .x = i * 7 % 33, .y = i * 5 % 33, .flip = i % 2};
+        draws[i] = AN_IMAGE_DRAW(.shift = {0.5F, -1, 2}, .x = i * 7 % 33, .y = i * 5 % 33, .flip = i % 2);
     must(cudaMemcpy(to, draws, sizeof draws, cudaMemcpyHostToDevice), "copy to the device");
 }
 

@@ -42,7 +42,7 @@ static const an_options spec = {
         "of the same options, the paper's by default.",
     .epilogue = "Examples:\n"
                 "  $ an-show network alexnet.svg\n"
-                "  $ an-show network --one-column --crop 227 one-column.pdf\n"
+                "  $ an-show network --columns one --crop 227 one-column.pdf\n"
                 "  $ an-show network --network cifar --activation tanh figure1.svg\n"
                 "  $ an-show network --run runs/first network.png",
     .options = table,
@@ -71,6 +71,9 @@ static int make_table(void)
                 return an_error(AN_EINTERNAL, "networks read more than %d options", SHAPING_MAX);
             names[count++] = *name;
         }
+    for (const an_option *o = an_train_recipe_spec()->options; o->heading || o->name; o++)
+        if (o->old_flag && count < SHAPING_MAX)
+            names[count++] = o->name;
     an_recipe_options(table, own, OWN, names, count);
     table[OWN].initial = NULL;
     table[OWN].help = "side of the network's input; that which it was published with, if not given";

@@ -28,10 +28,8 @@ static void note_add(an_network_column *c, const an_node *node)
 /* The nonlinearity comes before all else that follows a layer. */
 static void activation_note(an_network_column *c, const an_node *node)
 {
-    static const char *const names[] = {
-        [AN_ACTIVATION_RELU] = "ReLU", [AN_ACTIVATION_TANH] = "tanh", [AN_ACTIVATION_SIGMOID] = "sigmoid"};
     if (node->activation != AN_ACTIVATION_NONE)
-        snprintf(c->notes[c->note_count++], sizeof(c->notes[0]), "%s", names[node->activation]);
+        snprintf(c->notes[c->note_count++], sizeof(c->notes[0]), "%s", an_activation_name(node->activation));
 }
 
 static void place(an_network_picture *p, int number)

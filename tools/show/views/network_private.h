@@ -12,7 +12,7 @@
 #define AN_NETWORK_TOP 78.0
 #define AN_NETWORK_LANE 232.0
 #define AN_NETWORK_ROW 19.0
-#define AN_NETWORK_NOTES_MAX 4
+#define AN_NETWORK_NOTES_MAX 6
 
 typedef struct {
     const an_node *nodes[AN_GRAPH_DEVICES]; /* of each device, or NULL */

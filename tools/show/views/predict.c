@@ -69,7 +69,7 @@ static int input_make(predictor *p, const an_subject *s, uint32_t at)
     if (rc < 0)
         return rc;
     an_sampler_draw(p->sampler, 0, 0, 0, &centre);
-    p->draws[at] = (an_image_draw){.x = centre.x, .y = centre.y};
+    p->draws[at] = AN_IMAGE_DRAW(.x = centre.x, .y = centre.y);
     return an_sampler_make(p->sampler, p->scratch, &record, &centre, p->inputs + at * an_sampler_bytes(p->sampler));
 }
 
