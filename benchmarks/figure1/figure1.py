@@ -6,8 +6,8 @@
 As in the paper, each nonlinearity has the rate that gets there first, and nothing regularises: no decay, no mirroring, no cropping,
 no jitter. Rates are 0.003 times powers of the root of 2. The search begins at --rate, takes the better neighbour until both
 neighbours of the best are worse, and runs the other seeds at the best two rates. A run of the search stops where it cannot win:
-when it has run as many epochs as the best rate needed, or when after a third of these its error is --behind above the best run's
-at the same epoch. Other seeds run up to --epochs.
+when it has run as many epochs as the best rate needed, or when after a third of the best run its error is --behind above that
+run's at the same epoch. Other seeds run up to --epochs.
 
 The defaults are cuda-convnet's: its initial weights, inputs of 0..255 less the mean, biases at twice the rate, batches of 128;
 --init he scales the weights by their number of inputs and the inputs to unit deviation. DATASET is CIFAR-10 (or a part of it)
@@ -27,9 +27,10 @@ STARTS = {("paper", "relu"): 0.003, ("he", "relu"): 0.012}  # others: 0.048
 
 def cannot_win(errors, best, behind):
     """Whether a run with these errors by epoch is behind the best one (its errors, None: there is none) for good."""
-    if best is None or best[-1] > GOAL:
+    if best is None or 3 * len(errors) < len(best):
         return False
-    return len(errors) >= len(best) or (3 * len(errors) >= len(best) and errors[-1] > best[len(errors) - 1] + behind)
+    late = len(errors) >= len(best) and best[-1] <= GOAL
+    return late or errors[-1] > best[min(len(errors), len(best)) - 1] + behind
 
 
 def train(arguments, activation, rate, seed, best):
