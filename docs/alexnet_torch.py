@@ -26,7 +26,8 @@ DEFAULTS = {"network": "alexnet", "crop": "224", "activation": "relu", "dropout"
 
 # The other options: how the weights were found, and how results are rounded.
 OTHERS = {"batch", "seed", "rate", "momentum", "decay", "bias-rate", "bias-decay", "schedule", "rate-epochs", "rate-divisor", "patience",
-          "rate-drops", "validate-every", "init", "precision", "kernels", "no-flip", "no-random-crop", "jitter", "mean", "input-scale",
+          "rate-drops", "validate-every", "init", "precision", "kernels", "no-flip", "no-random-crop", "jitter", "jitter-scaled", "jitter-epochs",
+          "mixup", "cutmix", "label-smoothing", "class-weights", "mean", "input-scale",
           "order", "order-block", "overfit"}
 
 

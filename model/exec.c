@@ -27,6 +27,9 @@ static int options_check(const an_graph *graph, const an_exec_options *options)
     int rc = options->conversion ? conversion_check(options->conversion, graph->input_side) : AN_OK;
     if (rc)
         return rc;
+    rc = an_exec_targets_check(graph, options);
+    if (rc)
+        return rc;
     for (int i = 0; i < graph->count; i++)
         if (graph->nodes[i].kind == AN_OP_LOSS && i == graph->count - 1)
             return AN_OK;
@@ -83,6 +86,8 @@ static an_backend_options device_options(const an_exec_options *o, const device_
                                 .notes = o->notes,
                                 .remarks = o->remarks,
                                 .direct = o->direct,
+                                .label_smoothing = o->label_smoothing,
+                                .class_weights = o->class_weights,
                                 .conversion = o->conversion,
                                 .decoder = o->decoder,
                                 .number = number};
@@ -169,7 +174,12 @@ static int outputs_alloc(an_exec *exec)
     exec->outputs = calloc(batch * (size_t)exec->graph.classes, sizeof *exec->outputs);
     exec->others = calloc(batch, sizeof *exec->others);
     exec->shares = calloc(batch, sizeof *exec->shares);
-    return exec->outputs && exec->others && exec->shares ? AN_OK : an_error(AN_ENOMEM, "out of memory");
+    exec->class_weights = calloc((size_t)exec->graph.classes, sizeof *exec->class_weights);
+    if (!exec->outputs || !exec->others || !exec->shares || !exec->class_weights)
+        return an_error(AN_ENOMEM, "out of memory");
+    for (int c = 0; c < exec->graph.classes; c++)
+        exec->class_weights[c] = exec->options.class_weights ? exec->options.class_weights[c] : 1;
+    return AN_OK;
 }
 
 static int lanes_create(an_exec *exec)
@@ -233,6 +243,7 @@ int an_exec_create(an_exec **out, const an_graph *graph, const an_exec_options *
     exec->options.devices = NULL; /* these are the caller's memory */
     exec->options.conversion = NULL;
     exec->options.decoder = NULL;
+    exec->options.class_weights = NULL;
     *out = exec;
     return AN_OK;
 }
@@ -249,6 +260,7 @@ void an_exec_free(an_exec *exec)
     free(exec->outputs);
     free(exec->others);
     free(exec->shares);
+    free(exec->class_weights);
     free(exec);
 }
 

@@ -5,6 +5,24 @@
 
 #include "base/error.h"
 #include "model/exec_private.h"
+#include "model/targets.h"
+
+int an_exec_targets_check(const an_graph *graph, const an_exec_options *options)
+{
+    if (!(options->label_smoothing >= 0 && options->label_smoothing <= 1))
+        return an_error(AN_EINVAL, "label smoothing of %g: it must be 0 to 1", options->label_smoothing);
+    for (int c = 0; options->class_weights && c < graph->classes; c++)
+        if (!isfinite(options->class_weights[c]) || options->class_weights[c] < 0)
+            return an_error(AN_EINVAL, "class %d weighs %g: give a finite number, 0 or more", c,
+                            options->class_weights[c]);
+    return AN_OK;
+}
+
+/* NULL: the batch has none. */
+static const an_image_draw *draws_of(const an_images *images)
+{
+    return images->block ? images->block : images->draws;
+}
 
 static bool block_fits(const an_exec *exec, const an_images *images, uint32_t count)
 {
@@ -25,7 +43,7 @@ static int block_check(const an_exec *exec, const an_images *images, uint32_t co
 /* Devices read the mean image at the place of each crop, which must lie inside it. */
 static int draws_check(const an_exec *exec, const an_images *images, uint32_t count)
 {
-    const an_image_draw *draws = an_exec_draws(images);
+    const an_image_draw *draws = draws_of(images);
     if (exec->mean_side == 1 || !draws || an_exec_input_format(exec).dtype != AN_DTYPE_U8)
         return AN_OK;
     uint32_t room = (uint32_t)(exec->mean_side - exec->graph.input_side);
@@ -124,6 +142,24 @@ static int outputs_check(an_exec *exec, uint32_t count, const float *probabiliti
     return not_finite(exec, count, "outputs are not finite");
 }
 
+/* What the outputs of a training step are compared with, from its labels and draws. The targets point to labels. */
+static int targets_make(an_exec *exec, const an_images *images, const uint32_t *labels, uint32_t count)
+{
+    const an_image_draw *draws = draws_of(images);
+    bool mixed = an_images_mix(draws, count);
+    double total = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        bool this = mixed && an_image_mixes(&draws[i], i, count);
+        double share = this ? (double)draws[i].share : 1;
+        exec->others[i] = labels[this ? i ^ 1 : i];
+        exec->shares[i] = (float)share;
+        total += share * exec->class_weights[labels[i]] + (1 - share) * exec->class_weights[exec->others[i]];
+    }
+    exec->targets = (an_targets){
+        .labels = labels, .others = mixed ? exec->others : NULL, .shares = mixed ? exec->shares : NULL, .total = total};
+    return total > 0 ? AN_OK : an_error(AN_EINVAL, "all labels of the batch are of classes that weigh 0");
+}
+
 int an_exec_step(an_exec *exec, const an_images *images, const uint32_t *labels, uint32_t count, uint64_t step,
                  an_exec_result *out)
 {
@@ -142,7 +178,10 @@ int an_exec_step(an_exec *exec, const an_images *images, const uint32_t *labels,
     if (!exec->options.training || !labels)
         return an_error(AN_EINVAL, exec->options.training ? "a training step without labels"
                                                           : "a training step on a model made for evaluation");
-    rc = exec->api->labels(exec->ops[exec->loss], an_exec_targets(exec, images, labels, count), count);
+    rc = targets_make(exec, images, labels, count);
+    if (rc)
+        return rc;
+    rc = exec->api->labels(exec->ops[exec->loss], &exec->targets, count);
     if (rc)
         return rc;
     rc = an_lanes_run(exec->lanes, &job);
@@ -203,7 +242,7 @@ int an_exec_evaluate(an_exec *exec, const an_images *images, const uint32_t *lab
 {
     an_lanes_job job = {.images = *images, .run = {.count = count}, .phases = {[AN_LANES_FORWARD] = true}};
     an_op *loss = exec->ops[exec->loss];
-    an_targets targets = {.labels = labels, .total = count};
+    an_targets targets = {.labels = labels, .plain = true, .total = count};
     an_exec_result result;
     float *outputs = probabilities ? probabilities : exec->outputs;
     int rc = batch_check(exec, images, labels, count);

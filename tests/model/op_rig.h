@@ -12,6 +12,8 @@ typedef struct {
     double tolerance; /* relative to the largest value; the case's applies if larger */
     int threads;      /* 0: 2 */
     an_choices *choices;
+    double label_smoothing;      /* of the loss */
+    const double *class_weights; /* NULL: all 1 */
 } an_test_target;
 
 typedef enum { FROM_IMAGE, FROM_CONV, FROM_HALVES, FROM_DENSE } an_test_source;

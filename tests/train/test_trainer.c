@@ -290,6 +290,17 @@ static void use_plateau(an_train_config *config)
     config->rate = 1e-12;
 }
 
+/* What is drawn for each sample, and what its loss is made of; the jitter ends with the first epoch. */
+static void use_mixtures(an_train_config *config)
+{
+    config->mixup = 0.4;
+    config->cutmix = 1;
+    config->jitter_scaled = true;
+    config->jitter_epochs = 1;
+    config->label_smoothing = 0.1;
+    config->class_weights = "balanced";
+}
+
 static void test_resumed_in_bf16(void **state)
 {
     (void)state;
@@ -312,6 +323,12 @@ static void test_resumed_with_plateau(void **state)
 {
     (void)state;
     resume_equals(use_plateau);
+}
+
+static void test_resumed_with_mixtures(void **state)
+{
+    (void)state;
+    resume_equals(use_mixtures);
 }
 
 static void test_damaged_newest_falls_back(void **state)
@@ -1030,6 +1047,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_resumed_on_two_devices),
         cmocka_unit_test(test_resumed_with_many_threads),
         cmocka_unit_test(test_resumed_with_plateau),
+        cmocka_unit_test(test_resumed_with_mixtures),
         cmocka_unit_test(test_damaged_newest_falls_back),
         cmocka_unit_test(test_checkpoints_that_lead_nowhere),
         cmocka_unit_test(test_other_files_are_left_alone),

@@ -19,8 +19,9 @@ typedef struct {
     uint64_t *subset;                  /* --overfit: the records used; else NULL */
     uint64_t subset_count;
     int classes;
-    char *class_ids;      /* JSON array, in order of label */
-    an_train_input input; /* derived from the training set's statistics */
+    char *class_ids;       /* JSON array, in order of label */
+    an_train_input input;  /* derived from the training set's statistics */
+    double *class_weights; /* classes; NULL: all 1 */
 } an_train_data;
 
 /* Open both datasets and check that they have the same classes, that neither is empty, and that crop and batch fit.
@@ -31,6 +32,12 @@ void an_train_data_close(an_train_data *data); /* zeroed is fine */
 /* How images of a training set with these statistics become inputs, as config says. The caller frees out->mean_image.
  */
 int an_train_input_derive(const an_statistics *statistics, const an_train_config *config, an_train_input *out);
+
+/* The weights of the training set's classes in the loss that --class-weights asks for; the caller frees them. none:
+ * NULL. balanced: images / (classes * images of the class), 0 for a class without images. Otherwise a file of lines
+ * "class-id weight": empty lines and those that begin with # are skipped, classes that are not named weigh 1. Errors
+ * name the file and the line. data: opened but for its weights. */
+int an_train_class_weights(const an_train_data *data, const char *option, double **out);
 
 /* JSON array of a dataset's class ids, escaped as state/text.h says; the caller frees it. */
 int an_train_class_ids(const an_dataset *dataset, char **out);
