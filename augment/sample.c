@@ -43,6 +43,9 @@ static int check_options(const an_sample_options *o, uint32_t side, const an_sta
         return an_error(AN_EINVAL, "area %g of resized crops is not a share: give 0 to 1", o->area_min);
     if (o->area_min > 0 && (!o->random_crop || o->mean == AN_MEAN_PIXEL))
         return an_error(AN_EINVAL, "resized crops go with random crops and the channel mean only");
+    int rc = an_sample_check_mix(o);
+    if (rc)
+        return rc;
     if (o->mean == AN_MEAN_PIXEL && statistics->side != side)
         return an_error(AN_EINVAL, "the mean image has %u pixels a side, the records %u: use the channel mean",
                         statistics->side, side);
@@ -208,8 +211,11 @@ void an_sampler_draw(const an_sampler *sampler, uint64_t seed, uint64_t epoch, u
         an_rng rng = an_rng_make(seed, AN_RNG_FLIP, epoch, index);
         out->flip = an_rng_u32(&rng) >> 31;
     }
-    if (o->jitter > 0)
+    if (o->jitter > 0 && (!o->jitter_epochs || epoch < o->jitter_epochs)) {
         draw_shift(sampler, seed, epoch, index, out->shift);
+        out->factor = o->jitter_scaled ? (float)(1 / (1 + o->jitter)) : 1;
+    }
+    an_sample_draw_mix(o, seed, epoch, index, out);
 }
 
 an_image_draw an_sample_image_draw(const an_sample_draw *draw)

@@ -16,17 +16,22 @@
 typedef enum { AN_MEAN_NONE, AN_MEAN_CHANNEL, AN_MEAN_PIXEL } an_mean_kind;
 
 typedef struct {
-    uint32_t crop;     /* side of the output, at most that of the records */
-    bool random_crop;  /* crop at a random place; else the centre */
-    double area_min;   /* above 0: random resized crops, as in Inception, which cover at least this share of the image
-                          (0.08 in that paper) and have an aspect ratio of 3/4 to 4/3. They need random_crop and exclude
-                          AN_MEAN_PIXEL. 0: off */
-    bool flip;         /* mirror each image with probability 1/2 */
-    double jitter;     /* standard deviation of alpha in the PCA colour jitter; 0.1 in the AlexNet paper; 0: off */
-    an_mean_kind mean; /* subtracted. AN_MEAN_PIXEL: the mean image, cropped like the image, then mirrored with it */
-    double scale;      /* above 0; multiplies after mean and jitter; 1 leaves the paper's range of 0 to 255 */
-    an_format format;  /* with AN_DTYPE_U8 the bytes are delivered as decoded: mean must be AN_MEAN_NONE, scale 1, and
-                          the jitter is drawn but not applied: that is left to whoever converts the bytes */
+    uint32_t crop;      /* side of the output, at most that of the records */
+    bool random_crop;   /* crop at a random place; else the centre */
+    double area_min;    /* above 0: random resized crops, as in Inception, which cover at least this share of the image
+                           (0.08 in that paper) and have an aspect ratio of 3/4 to 4/3. They need random_crop and exclude
+                           AN_MEAN_PIXEL. 0: off */
+    bool flip;          /* mirror each image with probability 1/2 */
+    double jitter;      /* standard deviation of alpha in the PCA colour jitter; 0.1 in the AlexNet paper; 0: off */
+    bool jitter_scaled; /* multiply what is left when the mean is subtracted and the jitter added by 1 / (1 + jitter),
+                           as the AlexNet authors' program does */
+    uint64_t jitter_epochs; /* jitter, and its scaling, end after so many epochs; 0: never */
+    double mixup, cutmix; /* alpha of mixup and of CutMix; 0: off. With both, each image draws one of them. Samples are
+                             drawn so and not mixed: an_image_draw says who does that */
+    an_mean_kind mean;    /* subtracted. AN_MEAN_PIXEL: the mean image, cropped like the image, then mirrored with it */
+    double scale;         /* above 0; multiplies after mean and jitter; 1 leaves the paper's range of 0 to 255 */
+    an_format format; /* with AN_DTYPE_U8 the bytes are delivered as decoded: mean must be AN_MEAN_NONE, scale 1, and
+                         the jitter is drawn but not applied: that is left to whoever converts the bytes */
 } an_sample_options;
 
 /* What was drawn for one sample: a pure function of (seed, epoch, index). */

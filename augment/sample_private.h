@@ -19,6 +19,13 @@ struct an_sampler {
     const an_pixels *pixels;
 };
 
+/* mix.c: what is mixed into a sample, by the sampler's options. mixup: Zhang, Cisse, Dauphin, Lopez-Paz, "mixup: beyond
+ * empirical risk minimization", 2018. CutMix: Yun and others, "CutMix: regularization strategy to train strong
+ * classifiers with localizable features", 2019. */
+int an_sample_check_mix(const an_sample_options *options);
+void an_sample_draw_mix(const an_sample_options *options, uint64_t seed, uint64_t epoch, uint64_t index,
+                        an_sample_draw *out);
+
 /* Whether the output is planes, not interleaved channels. */
 bool an_sampler_planar(const an_sampler *sampler);
 

@@ -70,3 +70,38 @@ double an_rng_normal(an_rng *rng)
     double radius = sqrt(-2.0 * log((an_rng_u32(rng) + 1.0) * 0x1p-32)); /* (0, 1]: the logarithm is finite */
     return radius * cos(TWO_PI * an_rng_uniform(rng));
 }
+
+/* Positive: the logarithm is finite. */
+static double log_uniform(an_rng *rng)
+{
+    return log((an_rng_u32(rng) + 1.0) * 0x1p-32);
+}
+
+/* The logarithm of a number from Gamma(shape), shape 1 or more. */
+static double log_gamma_large(an_rng *rng, double shape)
+{
+    double d = shape - 1.0 / 3, c = 1 / sqrt(9 * d);
+    for (;;) {
+        double x = an_rng_normal(rng), root = 1 + c * x;
+        if (root <= 0)
+            continue;
+        double v = root * root * root;
+        if (log_uniform(rng) < 0.5 * x * x + d - d * v + d * log(v))
+            return log(d * v);
+    }
+}
+
+/* If X is from Gamma(shape + 1) and U uniform, X U^(1 / shape) is from Gamma(shape). */
+static double log_gamma(an_rng *rng, double shape)
+{
+    if (shape >= 1)
+        return log_gamma_large(rng, shape);
+    double larger = log_gamma_large(rng, shape + 1);
+    return larger + log_uniform(rng) / shape;
+}
+
+double an_rng_beta(an_rng *rng, double alpha)
+{
+    double x = log_gamma(rng, alpha), y = log_gamma(rng, alpha);
+    return 1 / (1 + exp(y - x));
+}

@@ -38,4 +38,10 @@ uint32_t an_rng_below(an_rng *rng, uint32_t bound); /* uniform in [0, bound), un
 double an_rng_uniform(an_rng *rng);                 /* [0, 1), 32 bits */
 double an_rng_normal(an_rng *rng);                  /* N(0, 1) by Box-Muller; consumes two words per call */
 
+/* Beta(alpha, alpha), alpha above 0: X / (X + Y) of two numbers from Gamma(alpha), by Marsaglia and Tsang ("A simple
+ * method for generating gamma variables", ACM TOMS 26, 2000), whose remark for shapes below 1 is used in logarithms,
+ * so that small shapes do not underflow. Exact but for the 32 bits of the uniform numbers. Like an_rng_normal it calls
+ * log, cos and exp: the numbers are the same on machines whose mathematics library rounds these alike. */
+double an_rng_beta(an_rng *rng, double alpha);
+
 #endif

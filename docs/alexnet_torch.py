@@ -31,7 +31,8 @@ OLD = {"one-column": ("columns", {"false": "two", "true": "one"})}
 # The other options: how the weights were found, and how results are rounded.
 OTHERS = {"batch", "last", "accumulate", "seed", "rate", "momentum", "decay", "bias-rate", "bias-decay", "nesterov", "clip", "ema", "freeze",
           "layer-rates", "schedule", "rate-epochs", "rate-divisor", "patience", "rate-drops", "power", "warmup-epochs", "validate-every",
-          "init", "init-deviations", "init-bias", "precision", "kernels", "no-flip", "no-random-crop", "resized", "jitter", "mean",
+          "init", "init-deviations", "init-bias", "precision", "kernels", "no-flip", "no-random-crop", "resized", "jitter", "jitter-scaled", "jitter-epochs",
+          "mixup", "cutmix", "label-smoothing", "class-weights", "mean",
           "input-scale", "order", "order-block", "overfit"}
 
 # What a whole run's recipe may hold beside: how long it lasted.

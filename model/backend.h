@@ -42,6 +42,8 @@ typedef struct {
     an_choices *choices;        /* as in an_exec_options */
     an_buffer *notes, *remarks; /* as in an_exec_options; valid until finish */
     bool direct;
+    double label_smoothing;          /* as in an_exec_options */
+    const double *class_weights;     /* as in an_exec_options; valid until finish */
     const an_conversion *conversion; /* for devices that take bytes; valid until finish */
     const an_image_decoder *decoder; /* for batches that arrive encoded; copied. NULL: none does */
     int number;                      /* of the device in exec's list, for the decoder */
@@ -64,8 +66,10 @@ typedef struct {
     const uint32_t *labels;
     const uint32_t *others; /* of the image that is mixed into each one, or its own label; NULL: nothing is mixed */
     const float *shares;    /* weight of the own label; the other one's is 1 - share. NULL if others is */
+    bool plain;             /* without label smoothing and class weights */
     double total;           /* by which the sums of loss and gradient are divided. Where a batch is run in parts, it is
-                               that of the whole batch: the number of its samples */
+                               that of the whole batch: the sum over its samples of the class weights of their labels,
+                               each by its share; without class weights the number of samples */
 } an_targets;
 
 typedef struct {

@@ -49,6 +49,9 @@ static int options_check(const an_graph *graph, const an_exec_options *options)
         rc = rate_scales_check(graph, options->rate_scales);
     if (rc)
         return rc;
+    rc = an_exec_targets_check(graph, options);
+    if (rc)
+        return rc;
     for (int i = 0; i < graph->count; i++)
         if (graph->nodes[i].kind == AN_OP_LOSS && i == graph->count - 1)
             return AN_OK;
@@ -113,6 +116,8 @@ static an_backend_options device_options(const an_exec_options *o, const device_
                                 .notes = o->notes,
                                 .remarks = o->remarks,
                                 .direct = o->direct,
+                                .label_smoothing = o->label_smoothing,
+                                .class_weights = o->class_weights,
                                 .conversion = o->conversion,
                                 .decoder = o->decoder,
                                 .number = number};
@@ -202,7 +207,12 @@ static int outputs_alloc(an_exec *exec)
     exec->outputs = calloc(batch * (size_t)exec->graph.classes, sizeof *exec->outputs);
     exec->others = calloc(batch, sizeof *exec->others);
     exec->shares = calloc(batch, sizeof *exec->shares);
-    return exec->outputs && exec->others && exec->shares ? AN_OK : an_error(AN_ENOMEM, "out of memory");
+    exec->class_weights = calloc((size_t)exec->graph.classes, sizeof *exec->class_weights);
+    if (!exec->outputs || !exec->others || !exec->shares || !exec->class_weights)
+        return an_error(AN_ENOMEM, "out of memory");
+    for (int c = 0; c < exec->graph.classes; c++)
+        exec->class_weights[c] = exec->options.class_weights ? exec->options.class_weights[c] : 1;
+    return AN_OK;
 }
 
 static int lanes_create(an_exec *exec)
@@ -268,6 +278,7 @@ int an_exec_create(an_exec **out, const an_graph *graph, const an_exec_options *
     exec->options.conversion = NULL;
     exec->options.decoder = NULL;
     exec->options.rate_scales = NULL;
+    exec->options.class_weights = NULL;
     *out = exec;
     return AN_OK;
 }
@@ -284,6 +295,7 @@ void an_exec_free(an_exec *exec)
     free(exec->outputs);
     free(exec->others);
     free(exec->shares);
+    free(exec->class_weights);
     free(exec);
 }
 

@@ -80,6 +80,10 @@ typedef struct {
     const an_image_decoder *decoder; /* for batches that arrive encoded; AN_EINVAL where devices take finished values.
                                         Copied; its context must outlive the exec. NULL: no batch is encoded */
     uint32_t top;                    /* results count labels with a rank below it; 0: AN_EXEC_TOP */
+    double label_smoothing;          /* 0 to 1: in a training step, each label gives this share to all classes alike */
+    const double *class_weights;     /* of the losses of a training step: one for each class of the graph, at least 0;
+                                        copied. NULL: all 1. Sums are then divided by the sum of the weights of the batch's
+                                        labels: model/targets.h has the formula */
     bool columns; /* for comparisons: do not merge the halves of split layers although one device runs both */
     /* For training. rate_scales: by the ordinal of a layer (an_parameter.layer), what the learning rate of its weights
      * and biases is multiplied with, 0 or more. Layers of 0 are frozen: their parameters never change, no gradient is
@@ -122,8 +126,10 @@ typedef struct {
  * class number: its place in the list of predictions. Probabilities are compared as the floats that an_exec_evaluate
  * gives. */
 typedef struct {
-    double loss;         /* mean cross entropy of the count samples */
-    uint32_t top1, topk; /* samples whose label has a rank below 1, below an_exec_options.top */
+    double loss;         /* mean cross entropy of the count samples; of a training step with class weights, smoothing
+                            and mixed labels */
+    uint32_t top1, topk; /* samples whose label has a rank below 1, below an_exec_options.top; of mixed ones the own
+                            label */
 } an_exec_result;
 
 /* Forward and backward; leaves the gradients of the mean loss for an_exec_update. Returns as soon as the loss is known:
@@ -189,9 +195,10 @@ const char *an_exec_replay_refusal(const an_exec *exec);
 int an_exec_wait(an_exec *exec);
 
 /* Forward without dropout. probabilities: count x classes floats, row by row; may be NULL. labels and out may be NULL;
- * without labels out stays as it is. Waits for the result in any case, so images and labels may be overwritten when it
- * returns. A loss or, without labels, outputs that are not finite are AN_ECORRUPT as in an_exec_step, and so is a
- * damaged sample. */
+ * without labels out stays as it is. The loss is the plain cross entropy of the labels, without smoothing and class
+ * weights; images are mixed if their draws say so, labels never. Waits for the result in any case, so images and labels
+ * may be overwritten when it returns. A loss or, without labels, outputs that are not finite are AN_ECORRUPT as in
+ * an_exec_step, and so is a damaged sample. */
 int an_exec_evaluate(an_exec *exec, const an_images *images, const uint32_t *labels, uint32_t count,
                      float *probabilities, an_exec_result *out);
 

@@ -26,6 +26,7 @@ struct an_exec {
     uint32_t *others; /* batch labels, and shares: room for what is mixed into a step's images */
     float *shares;
     an_targets targets;      /* of the step */
+    double *class_weights;   /* classes */
     int loss;                /* number of the loss node */
     float *outputs;          /* batch x classes: room for probabilities that are checked but not asked for */
     int mean_side;           /* of the mean image that devices subtract; 1 if a colour or nothing is subtracted */
@@ -42,9 +43,10 @@ struct an_exec {
 
 void an_exec_parameters_list(an_exec *exec);
 
-/* exec_targets.c: the draws of a batch, NULL if it has none; what the outputs of a training step are compared with,
- * NULL without labels. The targets belong to the exec and point to labels. */
-const an_image_draw *an_exec_draws(const an_images *images);
-const an_targets *an_exec_targets(an_exec *exec, const an_images *images, const uint32_t *labels, uint32_t count);
+int an_exec_targets_check(const an_graph *graph, const an_exec_options *options);
+const an_image_draw *an_exec_draws(const an_images *images); /* NULL: the batch has none */
+/* Sets exec->targets, which then point to labels, to those of a batch that was checked. AN_EINVAL if all of it weighs
+ * 0. */
+int an_exec_targets(an_exec *exec, const an_images *images, const uint32_t *labels, uint32_t count);
 
 #endif

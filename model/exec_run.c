@@ -231,12 +231,12 @@ static int step_check(const an_exec *exec, const uint32_t *labels)
 int an_exec_step(an_exec *exec, const an_images *images, const uint32_t *labels, uint32_t count, uint64_t step,
                  an_exec_result *out)
 {
-    batch b = {.exec = exec, .images = images, .count = count};
+    batch b = {.exec = exec, .images = images, .targets = &exec->targets, .count = count};
     int rc = batch_check(exec, images, labels, count);
     if (!rc)
         rc = step_check(exec, labels);
     if (!rc)
-        b.targets = an_exec_targets(exec, images, labels, count);
+        rc = an_exec_targets(exec, images, labels, count);
     exec->damaged = -1;
     *out = (an_exec_result){0};
     for (uint32_t first = 0; !rc && first < count; first += exec->part) {
@@ -319,7 +319,7 @@ static int part_evaluate(const batch *b, uint32_t first, float *probabilities, a
 int an_exec_evaluate(an_exec *exec, const an_images *images, const uint32_t *labels, uint32_t count,
                      float *probabilities, an_exec_result *out)
 {
-    an_targets targets = {.labels = labels, .total = count};
+    an_targets targets = {.labels = labels, .plain = true, .total = count};
     batch b = {exec, images, labels ? &targets : NULL, count};
     an_exec_result sum = {0};
     int rc = batch_check(exec, images, labels, count);

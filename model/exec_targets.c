@@ -1,29 +1,39 @@
-/* The targets of a batch, from its labels and the draws of its images. */
+/* What the outputs of a training step are compared with, from the batch's labels and the draws of its images. */
+#include <math.h>
+
+#include "base/error.h"
 #include "model/exec_private.h"
+#include "model/targets.h"
+
+int an_exec_targets_check(const an_graph *graph, const an_exec_options *options)
+{
+    if (!(options->label_smoothing >= 0 && options->label_smoothing <= 1))
+        return an_error(AN_EINVAL, "label smoothing of %g: it must be 0 to 1", options->label_smoothing);
+    for (int c = 0; options->class_weights && c < graph->classes; c++)
+        if (!isfinite(options->class_weights[c]) || options->class_weights[c] < 0)
+            return an_error(AN_EINVAL, "class %d weighs %g: give a finite number, 0 or more", c,
+                            options->class_weights[c]);
+    return AN_OK;
+}
 
 const an_image_draw *an_exec_draws(const an_images *images)
 {
     return images->block ? images->block : images->draws;
 }
 
-static bool is_mixed(const an_image_draw *draws, uint32_t i, uint32_t count)
-{
-    return draws && (i ^ 1) < count && draws[i].share < 1;
-}
-
-const an_targets *an_exec_targets(an_exec *exec, const an_images *images, const uint32_t *labels, uint32_t count)
+int an_exec_targets(an_exec *exec, const an_images *images, const uint32_t *labels, uint32_t count)
 {
     const an_image_draw *draws = an_exec_draws(images);
-    bool mixed = false;
-    if (!labels)
-        return NULL;
+    bool mixed = an_images_mix(draws, count);
+    double total = 0;
     for (uint32_t i = 0; i < count; i++) {
-        bool this = is_mixed(draws, i, count);
+        bool this = mixed && an_image_mixes(&draws[i], i, count);
+        double share = this ? (double)draws[i].share : 1;
         exec->others[i] = labels[this ? i ^ 1 : i];
-        exec->shares[i] = this ? draws[i].share : 1;
-        mixed |= this;
+        exec->shares[i] = (float)share;
+        total += share * exec->class_weights[labels[i]] + (1 - share) * exec->class_weights[exec->others[i]];
     }
     exec->targets = (an_targets){
-        .labels = labels, .others = mixed ? exec->others : NULL, .shares = mixed ? exec->shares : NULL, .total = count};
-    return &exec->targets;
+        .labels = labels, .others = mixed ? exec->others : NULL, .shares = mixed ? exec->shares : NULL, .total = total};
+    return total > 0 ? AN_OK : an_error(AN_EINVAL, "all labels of the batch are of classes that weigh 0");
 }

@@ -52,6 +52,8 @@ static int cpu_open(an_backend **out, const an_backend_options *options)
     cpu->winograd = options->winograd;
     cpu->seed = options->seed;
     cpu->top = options->top;
+    cpu->label_smoothing = options->label_smoothing;
+    cpu->class_weights = options->class_weights;
     cpu->type = options->precision == AN_PRECISION_BF16 ? dnnl_bf16 : dnnl_f32;
     int rc = an_cpu_check(dnnl_engine_create(&cpu->engine, dnnl_cpu, 0), "cpu", "an engine");
     if (!rc)

@@ -20,8 +20,10 @@ struct an_backend {
     int batch, threads;
     bool training, averages, gathers, direct, winograd;
     uint64_t seed;
-    uint32_t top;          /* of results */
-    dnnl_data_type_t type; /* of activations and working weights: f32 or bf16 */
+    uint32_t top; /* of results */
+    double label_smoothing;
+    const double *class_weights; /* the caller's, valid until finish; NULL: all 1 */
+    dnnl_data_type_t type;       /* of activations and working weights: f32 or bf16 */
     an_owned *owned;
     an_scratch *scratches; /* users of the shared scratch buffer, which finish allocates */
     size_t scratch_size;

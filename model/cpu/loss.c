@@ -1,9 +1,11 @@
-/* Softmax and cross entropy in double precision. Each row is a sample; the op's output is the probabilities. */
+/* Softmax and cross entropy in double precision (model/targets.h has the formula). Each row is a sample; the op's
+ * output is the probabilities. */
 #include <math.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "model/cpu/cpu_private.h"
+#include "model/targets.h"
 
 typedef struct {
     double loss;
@@ -13,10 +15,12 @@ typedef struct {
 typedef struct {
     an_op op;
     an_cpu_view view;
-    uint32_t *labels;
+    an_target_rule rule;
+    double weights_sum;
+    an_target *targets;
     row_result *rows;
+    double total;
     uint32_t count; /* samples of the last forward */
-    double total;   /* of an_targets */
     bool labelled;
 } loss_op;
 
@@ -49,6 +53,17 @@ static uint32_t row_rank(const float *probabilities, size_t classes, uint32_t la
     return rank;
 }
 
+/* Times total. */
+static double row_loss(const loss_op *loss, const an_target *target, const float *logits, double log_sum)
+{
+    double sum = target->own * (log_sum - logits[target->label]);
+    if (target->rest > 0)
+        sum += target->rest * (log_sum - logits[target->other]);
+    for (uint32_t c = 0; target->smooth > 0 && c < (uint32_t)loss->rule.classes; c++)
+        sum += target->smooth * an_target_weight(&loss->rule, c) * (log_sum - logits[c]);
+    return sum;
+}
+
 static int loss_forward(an_op *op, const an_run *run)
 {
     loss_op *loss = (loss_op *)op;
@@ -66,24 +81,35 @@ static int loss_forward(an_op *op, const an_run *run)
         double log_sum = row_softmax(in, out, classes);
         if (!loss->labelled)
             continue;
-        uint32_t label = loss->labels[row];
-        loss->rows[row] = (row_result){.loss = log_sum - in[label], .rank = row_rank(out, classes, label)};
+        const an_target *target = &loss->targets[row];
+        loss->rows[row] =
+            (row_result){.loss = row_loss(loss, target, in, log_sum), .rank = row_rank(out, classes, target->label)};
     }
     return AN_OK;
 }
 
-/* The gradient of the mean loss: (probability - (1 at the label, else 0)) / total; 0 in rows from count on. */
+static void row_slope(const loss_op *loss, const an_target *target, const float *probabilities, float *slope)
+{
+    float share = 1.0F / (float)loss->total, all = (float)target->sum * share;
+    size_t classes = (size_t)loss->rule.classes;
+    for (size_t c = 0; c < classes; c++)
+        slope[c] = probabilities[c] * all;
+    for (size_t c = 0; target->smooth > 0 && c < classes; c++)
+        slope[c] -= (float)(target->smooth * an_target_weight(&loss->rule, (uint32_t)c)) * share;
+    slope[target->label] -= (float)target->own * share;
+    slope[target->other] -= (float)target->rest * share;
+}
+
+/* Rows from count on get 0. */
 static int loss_backward(an_op *op, const an_run *run)
 {
     loss_op *loss = (loss_op *)op;
     size_t classes = (size_t)op->output.c, used = run->count * classes, all = (size_t)op->output.n * classes;
     const float *probabilities = op->output.data;
-    float *slope = loss->view.tensor->slope, share = 1.0F / (float)loss->total;
-    for (size_t i = 0; i < used; i++)
-        slope[i] = probabilities[i] * share;
-    memset(slope + used, 0, (all - used) * sizeof *slope);
+    float *slope = loss->view.tensor->slope;
     for (size_t row = 0; row < run->count; row++)
-        slope[row * classes + loss->labels[row]] -= share;
+        row_slope(loss, &loss->targets[row], probabilities + row * classes, slope + row * classes);
+    memset(slope + used, 0, (all - used) * sizeof *slope);
     return an_cpu_view_backward(&loss->view, op->cpu);
 }
 
@@ -94,7 +120,8 @@ int an_cpu_labels(an_op *op, const an_targets *targets, uint32_t count)
     if (!targets)
         return AN_OK;
     loss->total = targets->total;
-    memcpy(loss->labels, targets->labels, count * sizeof *targets->labels);
+    for (uint32_t i = 0; i < count; i++)
+        loss->targets[i] = an_target_of(&loss->rule, loss->weights_sum, targets, i);
     return AN_OK;
 }
 
@@ -110,11 +137,27 @@ int an_cpu_result(an_op *op, an_exec_result *out)
     return AN_OK;
 }
 
+static int rule_make(loss_op *loss, an_backend *cpu, int classes)
+{
+    size_t size = (size_t)classes * sizeof(double);
+    loss->rule = (an_target_rule){.smoothing = cpu->label_smoothing, .classes = classes};
+    if (cpu->class_weights) {
+        void *weights;
+        int rc = an_cpu_alloc(cpu, &weights, size);
+        if (rc)
+            return rc;
+        memcpy(weights, cpu->class_weights, size);
+        loss->rule.weights = weights;
+    }
+    loss->weights_sum = an_target_weights_sum(&loss->rule);
+    return AN_OK;
+}
+
 int an_cpu_loss_create(an_op **out, an_backend *cpu, const an_op_spec *spec)
 {
     static const an_op_methods methods = {loss_forward, loss_backward, NULL};
     loss_op *loss;
-    void *labels, *rows;
+    void *targets, *rows;
     int rc = an_cpu_op_new(&loss, cpu, spec, &methods, sizeof *loss);
     if (rc)
         return rc;
@@ -129,14 +172,14 @@ int an_cpu_loss_create(an_op **out, an_backend *cpu, const an_op_spec *spec)
     rc = an_cpu_tensor_make(&loss->op.output, cpu, shape, &order);
     if (rc)
         return rc;
-    rc = an_cpu_alloc(cpu, &labels, batch * sizeof *loss->labels);
+    rc = an_cpu_alloc(cpu, &targets, batch * sizeof *loss->targets);
     if (rc)
         return rc;
     rc = an_cpu_alloc(cpu, &rows, batch * sizeof *loss->rows);
     if (rc)
         return rc;
-    loss->labels = labels;
+    loss->targets = targets;
     loss->rows = rows;
     *out = &loss->op;
-    return AN_OK;
+    return rule_make(loss, cpu, source->c);
 }

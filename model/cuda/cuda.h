@@ -69,7 +69,9 @@ struct an_backend {
     an_stored stored;         /* of activations and of the weights that layers compute with */
     an_conversion conversion; /* of images; its mean is the caller's and valid until finish */
     an_image_decoder decoder; /* size 0: there is none */
-    int number;               /* of this device in exec's list */
+    double label_smoothing;
+    const double *class_weights; /* the caller's, valid until finish; NULL: all 1 */
+    int number;                  /* of this device in exec's list */
     cudaStream_t compute, images, copy;
     cudnnHandle_t cudnn;
     cublasLtHandle_t blas;

@@ -277,6 +277,8 @@ int an_cuda_open(an_backend **out, const an_backend_options *options)
     cuda->choices = options->choices;
     cuda->remarks = options->remarks;
     cuda->notes = options->notes;
+    cuda->label_smoothing = options->label_smoothing;
+    cuda->class_weights = options->class_weights;
     cuda->conversion = options->conversion ? *options->conversion : (an_conversion){.side = 1, .scale = 1};
     cuda->decoder = options->decoder ? *options->decoder : (an_image_decoder){0};
     cuda->number = options->number;

@@ -98,8 +98,9 @@ static void assert_formula(const an_sample_options *o, uint64_t record, const an
             for (size_t c = 0; c < (size_t)o->format.channels; c++) {
                 size_t sy = draw->y + y, sx = draw->x + (draw->flip ? o->crop - 1 - x : x);
                 double pixel = c < 3 ? whole[(sy * SIDE + sx) * 3 + c] : 0;
-                double wanted =
-                    c < 3 ? (pixel - mean_at(o, sy, sx, c) + (double)draw->shift[c]) * (double)(float)o->scale : 0;
+                double wanted = c < 3 ? (pixel - mean_at(o, sy, sx, c) + (double)draw->shift[c]) *
+                                            (double)((float)o->scale * (bytes ? 1 : draw->factor))
+                                      : 0;
                 double value = element(got, o->format.dtype, place(&o->format, o->crop, y, x, c));
                 /* the narrow type's rounding, and that of the sums in single precision */
                 double tolerance = fabs(wanted) * steps[o->format.dtype] + (bytes ? 0 : 500 * o->scale * 1e-7);
@@ -122,6 +123,7 @@ static void every_format_follows_the_formula(void **state)
                     for (uint64_t i = 0; i < 8; i++) {
                         an_sample_options o = plain();
                         an_sample_draw draw = draws[i / 4];
+                        draw.factor = i % 2 ? 0.75F : 1;
                         o.format = (an_format){(an_dtype)dtype, (an_layout)layout, channels};
                         o.mean = (an_mean_kind)mean;
                         if (dtype == AN_DTYPE_U8)
@@ -269,6 +271,68 @@ static void resized_draws_keep_area_and_aspect(void **state)
     an_sampler_free(sampler);
 }
 
+/* Mixup's share, CutMix's box and exact share, and the even choice where both are on. */
+static void mixtures_are_what_was_asked_for(void **state)
+{
+    (void)state;
+    enum { DRAWS = 4000 };
+    for (int kinds = 1; kinds <= 3; kinds++) {
+        an_sample_options o = plain();
+        o.mixup = kinds & 1 ? 1 : 0;
+        o.cutmix = kinds & 2 ? 1 : 0;
+        an_sampler *sampler = sampler_of(&o);
+        double boxes = 0, shares = 0, same = 0, wanted = 0;
+        for (uint64_t i = 0; i < DRAWS; i++) {
+            an_sample_draw d, again, other;
+            an_sampler_draw(sampler, 1, 2, i, &d);
+            an_sampler_draw(sampler, 1, 2, i, &again);
+            an_sampler_draw(sampler, 1, 3, i, &other);
+            assert_memory_equal(&d.share, &again.share, sizeof d.share);
+            assert_memory_equal(d.box, again.box, sizeof d.box);
+            same += d.share == other.share && memcmp(d.box, other.box, sizeof d.box) == 0;
+            assert_true(d.share >= 0 && d.share <= 1);
+            assert_true(d.box[0] <= d.box[2] && d.box[2] <= o.crop && d.box[1] <= d.box[3] && d.box[3] <= o.crop);
+            double taken = (double)(d.box[2] - d.box[0]) * (d.box[3] - d.box[1]) / (o.crop * o.crop);
+            if (taken > 0)
+                assert_true(fabs(1 - taken - (double)d.share) < 1e-6);
+            boxes += taken > 0;
+            shares += (double)d.share / DRAWS;
+        }
+        /* Boxes of less than half a pixel's width are none, 1 of 4,356 here. Mixup's share has the mean 1/2. Of a box
+         * of width r, a share of (1 - r / 4)^2 is left on average when its ends are cut off; r^2 is uniform. */
+        wanted = 1 - (0.5 - 0.2 + 1.0 / 48);
+        assert_true(fabs(boxes / DRAWS - (kinds == 1 ? 0 : kinds == 2 ? 1 : 0.5)) < 0.03);
+        assert_true(fabs(shares - (kinds == 1 ? 0.5 : kinds == 2 ? wanted : (0.5 + wanted) / 2)) < 0.02);
+        assert_true(same < DRAWS / 100); /* boxes that cover nearly all are often alike */
+        an_sampler_free(sampler);
+    }
+}
+
+/* Jitter that ends, and the authors' factor, which ends with it. */
+static void jitter_is_scaled_and_ends(void **state)
+{
+    (void)state;
+    an_sample_options o = plain();
+    an_sample_draw d;
+    o.jitter = 0.25;
+    o.jitter_scaled = true;
+    o.jitter_epochs = 3;
+    an_sampler *sampler = sampler_of(&o);
+    for (uint64_t epoch = 0; epoch < 5; epoch++) {
+        an_sampler_draw(sampler, 1, epoch, 7, &d);
+        assert_float_equal(d.factor, epoch < 3 ? 0.8F : 1, 0);
+        assert_int_equal(d.shift[0] != 0, epoch < 3);
+    }
+    an_sampler_free(sampler);
+    o.jitter_scaled = false;
+    o.jitter_epochs = 0;
+    sampler = sampler_of(&o);
+    an_sampler_draw(sampler, 1, 1000000, 7, &d);
+    assert_float_equal(d.factor, 1, 0);
+    assert_true(d.shift[0] != 0);
+    an_sampler_free(sampler);
+}
+
 static void centre_and_ten_crops(void **state)
 {
     (void)state;
@@ -365,6 +429,8 @@ int main(void)
         cmocka_unit_test(resized_draws_keep_area_and_aspect),
         cmocka_unit_test(draws_are_uniform_and_depend_on_everything),
         cmocka_unit_test(jitter_has_the_covariance_of_the_pixels),
+        cmocka_unit_test(mixtures_are_what_was_asked_for),
+        cmocka_unit_test(jitter_is_scaled_and_ends),
         cmocka_unit_test(centre_and_ten_crops),
         cmocka_unit_test(impossible_options_are_named),
         cmocka_unit_test(records_of_another_size_are_refused),

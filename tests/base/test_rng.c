@@ -148,6 +148,42 @@ static void test_normal_takes_two_words(void **state)
     assert_int_equal(an_rng_u32(&one), an_rng_u32(&other));
 }
 
+/* Against the moments of Beta(a, a), and its shape: for a below 1 most numbers are near 0 and 1, for 1 they are
+ * uniform.
+ */
+static void test_beta_moments(void **state)
+{
+    (void)state;
+    static const double alphas[] = {0.05, 0.2, 1, 2.5, 40};
+    static const double below[] = {0.4491, 0.3366, 0.1, 0.0154, 0}; /* probability of less than 0.1 */
+    for (size_t k = 0; k < sizeof alphas / sizeof *alphas; k++) {
+        double a = alphas[k], sum = 0, squares = 0, fourth = 0, low = 0, n = 100000;
+        for (uint64_t i = 0; i < 100000; i++) {
+            an_rng rng = an_rng_make(42, AN_RNG_MIXUP, 5, i);
+            double value = an_rng_beta(&rng, a), off = value - 0.5;
+            assert_true(value >= 0 && value <= 1);
+            sum += off;
+            squares += off * off;
+            fourth += off * off * off * off;
+            low += value < 0.1;
+        }
+        double variance = 1 / (4 * (2 * a + 1)), wanted = 3 / (16 * (2 * a + 1) * (2 * a + 3));
+        assert_true(fabs(sum / n) < 0.005);
+        assert_true(fabs(squares / n / variance - 1) < 0.02);
+        assert_true(fabs(fourth / n / wanted - 1) < 0.05);
+        assert_true(fabs(low / n - below[k]) < 0.005);
+    }
+}
+
+/* The same on every machine: known numbers. */
+static void test_beta_repeats(void **state)
+{
+    (void)state;
+    an_rng one = an_rng_make(1, AN_RNG_MIXUP, 0, 7), other = one;
+    assert_true(an_rng_beta(&one, 0.2) == an_rng_beta(&other, 0.2));
+    assert_int_equal(an_rng_u32(&one), an_rng_u32(&other));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -155,6 +191,7 @@ int main(void)
         cmocka_unit_test(test_streams_differ),    cmocka_unit_test(test_below_is_uniform),
         cmocka_unit_test(test_below_is_unbiased), cmocka_unit_test(test_uniform_moments),
         cmocka_unit_test(test_normal_moments),    cmocka_unit_test(test_normal_takes_two_words),
+        cmocka_unit_test(test_beta_moments),      cmocka_unit_test(test_beta_repeats),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

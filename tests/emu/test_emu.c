@@ -166,22 +166,34 @@ static void exact_free(exact *e)
 #define ROWS 30
 #define CHANNELS 3
 
+static an_convert_args convert_args(an_kernel_places at)
+{
+    return (an_convert_args){.at = at,
+                             .h = 5,
+                             .w = 3,
+                             .row = 9,
+                             .image_bytes = 45,
+                             .side = 1,
+                             .rows = an_divisor_of(5),
+                             .columns = an_divisor_of(3),
+                             .groups = an_divisor_of(1),
+                             .line = an_divisor_of(3),
+                             .mean_side = 5,
+                             .mean_plane = 76,
+                             .images = 2,
+                             .scale = 1};
+}
+
 static cudaError_t convert_start(an_kernel_places at, cudaStream_t stream)
 {
-    an_convert_args args = {.at = at,
-                            .h = 5,
-                            .w = 3,
-                            .row = 9,
-                            .image_bytes = 45,
-                            .side = 1,
-                            .rows = an_divisor_of(5),
-                            .columns = an_divisor_of(3),
-                            .groups = an_divisor_of(1),
-                            .line = an_divisor_of(3),
-                            .mean_side = 5,
-                            .mean_plane = 76,
-                            .scale = 1};
+    an_convert_args args = convert_args(at);
     return an_kernel_convert(&args, stream);
+}
+
+static cudaError_t convert_mixed_start(an_kernel_places at, cudaStream_t stream)
+{
+    an_convert_args args = convert_args(at);
+    return an_kernel_convert_mixed(&args, stream);
 }
 
 /* 5 x 3 blocks of 4 x 4 pixels of 2 images. */
@@ -473,6 +485,7 @@ static const struct {
     size_t sizes[AN_KERNEL_OUT + AN_KERNEL_IN]; /* bytes of out[0], ..., in[0], ... */
 } launches[] = {
     {"convert", convert_start, ROWS, {ROWS * 16, 0, 0, 0, ROWS * 3, 2 * sizeof(an_image_draw), 8 * 76 * 4}},
+    {"convert_mixed", convert_mixed_start, ROWS, {ROWS * 16, 0, 0, 0, ROWS * 3, 2 * sizeof(an_image_draw), 8 * 76 * 4}},
     {"convert_pairs", convert_pairs_start, 2 * ROWS, {ROWS * 192, 0, 0, 0, 1440, 2 * sizeof(an_image_draw), 8 * 4800}},
     {"activate", activate_start, 31, {62}},
     {"activation", activation_start, ROWS *CHANNELS, {ROWS * 12, 0, 0, 0, ROWS * 12}},
@@ -490,8 +503,11 @@ static const struct {
     {"numbers", numbers_start, 4, {16}},
     {"dropout", dropout_start, ROWS *CHANNELS, {ROWS * 6, ROWS * 3, 0, 0, ROWS * 12, 16}},
     {"dropout_back", dropout_back_start, 31, {124, 0, 0, 0, 124, 31}},
-    {"loss", loss_start, 3, {3 * 37 * 4, 3 * sizeof(an_row_result), 0, 0, 3 * 37 * 4, 12}},
-    {"loss_back", loss_back_start, 3 * 37, {3 * 37 * 4, 0, 0, 0, 2 * 37 * 4, 8}},
+    {"loss",
+     loss_start,
+     3,
+     {3 * 37 * 4, 3 * sizeof(an_row_result), 0, 0, 3 * 37 * 4, 3 * sizeof(an_target_row), 37 * 4}},
+    {"loss_back", loss_back_start, 3 * 37, {3 * 37 * 4, 0, 0, 0, 2 * 37 * 4, 2 * sizeof(an_target_row), 37 * 4}},
     {"window", window_start, 10 * CHANNELS, {(9 * 6 + 5) * 2, 0, 0, 0, (9 * 5 + 4) * 4}},
     {"sgd", sgd_start, 31, {124, 124, 62, 0, 124}},
     {"sgd_more", sgd_more_start, 31, {124, 124, 62, 124, 124, sizeof(an_norm_result)}},

@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "base/rng.h"
+#include "model/cuda/kernels/kernels.h"
 #include "model/exec.h"
 #include "model/graph/lower.h"
 #include "model/init.h"
@@ -93,6 +94,9 @@ static void block_fill(block *b, uint64_t seed)
         b->draws[i] = AN_IMAGE_DRAW(.shift = {(float)an_rng_uniform(&rng), 0.5F, -2},
                                     .x = an_rng_below(&rng, MEAN_SIDE - SMALL_SIDE + 1),
                                     .y = an_rng_below(&rng, MEAN_SIDE - SMALL_SIDE + 1), .flip = an_rng_below(&rng, 2));
+    b->draws[0].share = 0.75F;
+    b->draws[3].share = 0.5F;
+    b->draws[3].box[2] = b->draws[3].box[3] = SMALL_SIDE / 2;
 }
 
 static void feeder_make(feeder *f, const char *devices, an_precision precision)
@@ -236,7 +240,8 @@ static void test_steps(void **state)
                 continue;
             assert_int_equal(after.allocations, before.allocations);
             assert_int_equal(after.host_waits - before.host_waits, 1);
-            assert_int_equal(after.to_device - before.to_device, devices * sizeof(block) + BATCH * sizeof(uint32_t));
+            assert_int_equal(after.to_device - before.to_device,
+                             devices * sizeof(block) + BATCH * sizeof(an_target_row));
             assert_int_equal(after.graphs - before.graphs, 2);
         }
         same_parameters(&pixels, &blocks);

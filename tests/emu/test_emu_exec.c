@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "model/cuda/kernels/kernels.h"
 #include "model/exec_private.h"
 #include "model/nets/alexnet.h"
 #include "small_net.h"
@@ -262,7 +263,7 @@ static void check_steady(const char *devices, bool shared, an_precision precisio
     assert_int_equal(after.graphs - before.graphs, 2 * 2);     /* forward and backward, over all devices */
     assert_int_equal(after.host_waits - before.host_waits, 2); /* a step's loss, whatever is queued behind it */
     uint64_t images = device_count * image_bytes(64);
-    assert_int_equal(after.to_device - before.to_device, 2 * (images + BATCH * sizeof(uint32_t)));
+    assert_int_equal(after.to_device - before.to_device, 2 * (images + BATCH * sizeof(an_target_row)));
     assert_int_equal(after.from_device - before.from_device, 2 * BATCH * 8);
     uint64_t crossing = 2 * crossing_bytes(r.exec, value, &crossings);
     assert_int_equal(after.peer - before.peer, shared ? 0 : crossing);
@@ -371,7 +372,7 @@ static void test_messages(void **state)
     assert_int_equal(an_exec_create(&exec, &graph, &options), AN_EINVAL);
     assert_non_null(strstr(an_error_message(), "cuda:x"));
     options.devices = "cuda:0";
-    emu_memory_set(12200);
+    emu_memory_set(12400);
     assert_int_equal(an_exec_create(&exec, &graph, &options), AN_ENOMEM);
     assert_non_null(strstr(an_error_message(), " bytes on cuda:0 for fc5 ("));
     emu_memory_set(300000);

@@ -341,6 +341,44 @@ static an_convert_args blocks_args(const block_case *c, const uint8_t *pixels, c
                              .stored = stored};
 }
 
+/* What value i of an image's blocks is of that image when it is mixed with its partner, whose value there is given. */
+static float mixed_value(const block_case *c, const an_image_draw *draw, size_t i, float own, float partner)
+{
+    int block = (int)(i / 48), pixel = (int)(i % 48 / 3);
+    int y = block / c->columns * 4 + pixel / 4 - c->pad, x = block % c->columns * 4 + pixel % 4 - c->pad;
+    if (!draw->box[2])
+        return draw->share * own + (1 - draw->share) * partner;
+    return x >= draw->box[0] && x < draw->box[2] && y >= draw->box[1] && y < draw->box[3] ? partner : own;
+}
+
+/* The kernel for batches with mixed images against mixtures of what the other one makes of them. plain: their values.
+ */
+static void check_mixed_blocks(const block_case *c, an_convert_args args, an_image_draw draws[PAIR_IMAGES],
+                               const float *plain)
+{
+    enum { MOST = PAIR_IMAGES * 9 * 9 * 48 };
+    static float out[MOST] __attribute__((aligned(16)));
+    size_t image = (size_t)(c->rows * c->columns * 48);
+    args.at.out[0] = out;
+    args.at.items = PAIR_IMAGES * image / 4;
+    args.images = PAIR_IMAGES;
+    draws[0].share = 0.3F;
+    draws[1].share = 0.9F;
+    memcpy(draws[1].box, (uint16_t[4]){2, 3, 9, 8}, sizeof draws[1].box);
+    draws[2].share = 0.5F; /* it has no partner */
+    for (uint64_t i = 0; i < args.at.items; i++)
+        an_body_convert_mixed(&args, i);
+    for (size_t i = 0; i < 2 * image; i++) {
+        size_t n = i / image, partner = (n ^ 1) * image + i % image;
+        assert_true(out[i] == mixed_value(c, &draws[n], i % image, plain[i], plain[partner]));
+    }
+    assert_memory_equal(out + 2 * image, plain + 2 * image, image * sizeof *out);
+    for (int n = 0; n < PAIR_IMAGES; n++) {
+        draws[n].share = 1;
+        memset(draws[n].box, 0, sizeof draws[n].box);
+    }
+}
+
 /* The kernel for blocks of 4 x 4 pixels gives the bits of the one for all shapes: also where images end within a block,
  * and where blocks lie outside. */
 static void test_pairs_of_rows_have_the_same_bits(void **state)
@@ -375,6 +413,8 @@ static void test_pairs_of_rows_have_the_same_bits(void **state)
             }
         }
         assert_memory_equal(out[0], out[1], size);
+        if (k % 2 == 0 && c->mean)
+            check_mixed_blocks(c, args, draws, out[0]);
     }
 }
 

@@ -70,6 +70,8 @@ void an_test_rig_make(an_test_rig *r, const an_test_target *t, const an_test_cas
                                   .precision = t->precision,
                                   .choices = t->choices,
                                   .direct = t->direct,
+                                  .label_smoothing = t->label_smoothing,
+                                  .class_weights = t->class_weights,
                                   .winograd = t->winograd};
     graph_make(r, c);
     r->tolerance = fmax(t->tolerance, c->tolerance);

@@ -12,7 +12,9 @@ typedef struct {
     double tolerance; /* relative to the largest value; the case's applies if larger */
     int threads;      /* 0: 2 */
     an_choices *choices;
-    uint32_t top; /* of results; 0: 5 */
+    uint32_t top;                /* of results; 0: 5 */
+    double label_smoothing;      /* of the loss */
+    const double *class_weights; /* NULL: all 1 */
 } an_test_target;
 
 typedef enum { FROM_IMAGE, FROM_CONV, FROM_HALVES, FROM_DENSE } an_test_source;

@@ -269,6 +269,122 @@ static void test_loss_matches_the_reference(void **state)
             check_loss(&backends[b], count);
 }
 
+#define MIXED_ROWS 3
+#define MIXED_CLASSES 4
+static const an_test_case mixed_case = {"loss", FROM_DENSE,           MIXED_ROWS, MIXED_CLASSES,
+                                        1,      {.kind = AN_OP_LOSS}, 1e-6,       false};
+static const uint32_t mixed_labels[MIXED_ROWS] = {2, 0, 1}, mixed_others[MIXED_ROWS] = {0, 2, 1};
+static const float mixed_shares[MIXED_ROWS] = {0.75F, 0.375F, 1};
+static const double mixed_weights[MIXED_CLASSES] = {0.5, 2, 1.25, 3};
+
+/* Of the logits (7919 i + 13) mod 97 / 16 - 3, by PyTorch 2.15 in fp64: torch.nn.CrossEntropyLoss(weight,
+ * label_smoothing) of the labels; of mixed ones, with the probabilities share and 1 - share as its target, its sum
+ * divided by the sum of weight times probability. */
+static const struct {
+    bool weighted;
+    double smoothing;
+    bool mixed;
+    double loss, slope[MIXED_ROWS * MIXED_CLASSES];
+} torch_losses[] = {
+    {false,
+     0,
+     false,
+     1.47427183415,
+     {0.006039174909, 0.2909837426, -0.3006858622, 0.003662944742, -0.2865475832, 0.005249215685, 0.2529213756,
+      0.02837699189, 0.006039174909, -0.04234959076, 0.03264747111, 0.003662944742}},
+    {false,
+     0,
+     true,
+     1.26333433415,
+     {-0.07729415842, 0.2909837426, -0.2173525289, 0.003662944742, -0.07821424987, 0.005249215685, 0.04458804229,
+      0.02837699189, 0.006039174909, -0.04234959076, 0.03264747111, 0.003662944742}},
+    {false,
+     0.1,
+     false,
+     1.58364683415,
+     {-0.002294158424, 0.2826504092, -0.2756858622, -0.004670388592, -0.2615475832, -0.003084117648, 0.2445880423,
+      0.02004365856, -0.002294158424, -0.01734959076, 0.02431413778, -0.004670388592}},
+    {false,
+     0.1,
+     true,
+     1.39380308415,
+     {-0.07729415842, 0.2826504092, -0.2006858622, -0.004670388592, -0.0740475832, -0.003084117648, 0.05708804229,
+      0.02004365856, -0.002294158424, -0.01734959076, 0.02431413778, -0.004670388592}},
+    {true,
+     0,
+     false,
+     1.10873408895,
+     {0.006039174909, 0.2909837426, -0.3006858622, 0.003662944742, -0.1146190333, 0.002099686274, 0.1011685503,
+      0.01135079676, 0.009662679855, -0.06775934522, 0.05223595377, 0.005860711587}},
+    {true,
+     0,
+     true,
+     0.876928696848,
+     {-0.02623259038, 0.2300801685, -0.2067438601, 0.002896281889, -0.01278236619, 0.003784318285, -0.01145978346,
+      0.02045783136, 0.0089885394, -0.06303194904, 0.04859158491, 0.005451824732}},
+    {true,
+     0.1,
+     false,
+     1.360845711,
+     {0.002917212698, 0.2878348402, -0.2745432007, -0.01620885219, -0.100174387, -0.01073497157, 0.1168627476,
+      -0.005953389014, 0.006178367149, -0.03503393878, 0.04308643366, -0.01423086203}},
+    {true,
+     0.1,
+     true,
+     1.12689632106,
+     {-0.02595169853, 0.2312111953, -0.1897214971, -0.01553799975, -0.008729484977, -0.008338010489, 0.01369647616,
+      0.003371019302, 0.005747318278, -0.03258971049, 0.04008040341, -0.01323801119}},
+};
+
+static double mixed_total(bool weighted, bool mixed)
+{
+    double total = 0;
+    for (int i = 0; i < MIXED_ROWS; i++) {
+        double share = mixed ? (double)mixed_shares[i] : 1;
+        total += weighted ? share * mixed_weights[mixed_labels[i]] + (1 - share) * mixed_weights[mixed_others[i]] : 1;
+    }
+    return total;
+}
+
+/* plain: of an op with smoothing and weights, all the same. */
+static void check_torch_loss(an_test_target t, size_t k, bool plain)
+{
+    an_test_rig r;
+    an_exec_result result;
+    an_run run = {.count = MIXED_ROWS, .training = true};
+    bool mixed = torch_losses[k].mixed, weighted = torch_losses[k].weighted;
+    float got[MIXED_ROWS * MIXED_CLASSES], x[MIXED_ROWS * MIXED_CLASSES];
+    t.label_smoothing = plain ? 0.3 : torch_losses[k].smoothing;
+    t.class_weights = plain || weighted ? mixed_weights : NULL;
+    an_targets targets = {.labels = mixed_labels,
+                          .others = mixed ? mixed_others : NULL,
+                          .shares = mixed ? mixed_shares : NULL,
+                          .plain = plain,
+                          .total = mixed_total(weighted, mixed)};
+    for (int i = 0; i < MIXED_ROWS * MIXED_CLASSES; i++)
+        x[i] = (float)((i * 7919 + 13) % 97) / 16 - 3;
+    an_test_rig_make(&r, &t, &mixed_case, true, false);
+    an_test_ok(r.api->output_set(r.source, false, MIXED_ROWS, x), "logits");
+    an_test_ok(r.api->labels(r.op, &targets, MIXED_ROWS), "labels");
+    an_test_ok(an_test_op_forward(r.api, r.backend, r.op, &run), "forward");
+    an_test_ok(r.api->backward(r.op, &run), "backward");
+    an_test_ok(r.api->result(r.op, &result), "result");
+    assert_true(fabs(result.loss / torch_losses[k].loss - 1) < 1e-6);
+    an_test_ok(r.api->output_get(r.source, true, MIXED_ROWS, got), "gradient");
+    an_test_close("gradient", got, torch_losses[k].slope, r.inputs, fmax(1e-6, t.tolerance));
+    r.api->close(r.backend);
+}
+
+static void test_losses_match_torch(void **state)
+{
+    (void)state;
+    for (size_t b = 0; b < BACKENDS; b++) {
+        for (size_t k = 0; k < sizeof torch_losses / sizeof *torch_losses; k++)
+            check_torch_loss(backends[b], k, false);
+        check_torch_loss(backends[b], 0, true);
+    }
+}
+
 /* Ranks of the true label: 0 (best), 4 (in the first five), 5 (not), 0; of equal classes the lower number comes first.
  */
 static void test_top_counts(void **state)
@@ -585,6 +701,7 @@ int main(void)
         cmocka_unit_test(test_parameters_round_trip),
         cmocka_unit_test(test_update_follows_the_formula),
         cmocka_unit_test(test_loss_matches_the_reference),
+        cmocka_unit_test(test_losses_match_torch),
         cmocka_unit_test(test_top_counts),
         cmocka_unit_test(test_ties_are_broken_by_class_number),
         cmocka_unit_test(test_every_kind_is_supported_or_refused),

@@ -117,6 +117,17 @@ static void use_all_of_sgd_on_two_devices(an_train_config *config)
     use_two_devices(config);
 }
 
+/* What is drawn for each sample, and what its loss is made of; the jitter ends with the first epoch. */
+static void use_mixtures(an_train_config *config)
+{
+    config->mixup = 0.4;
+    config->cutmix = 1;
+    config->jitter_scaled = true;
+    config->jitter_epochs = 1;
+    config->label_smoothing = 0.1;
+    config->class_weights = "balanced";
+}
+
 static void test_resumed_in_bf16(void **state)
 {
     (void)state;
@@ -139,6 +150,12 @@ static void test_resumed_with_plateau(void **state)
 {
     (void)state;
     resume_equals(use_plateau);
+}
+
+static void test_resumed_with_mixtures(void **state)
+{
+    (void)state;
+    resume_equals(use_mixtures);
 }
 
 static void test_resumed_with_warmup(void **state)
@@ -327,12 +344,12 @@ int main(int argc, char **argv)
     if (argc > 1 && strcmp(argv[1], "bf16") == 0)
         return run_bf16();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_stopped_anywhere_and_resumed), cmocka_unit_test(test_resumed_on_two_devices),
-        cmocka_unit_test(test_resumed_with_many_threads),    cmocka_unit_test(test_resumed_with_plateau),
-        cmocka_unit_test(test_resumed_with_warmup),          cmocka_unit_test(test_resumed_with_all_of_sgd),
-        cmocka_unit_test(test_averages_are_what_is_judged),  cmocka_unit_test(test_frozen_parameters_are_counted),
-        cmocka_unit_test(test_layers_that_there_are_not),    cmocka_unit_test(test_exploding_loss_stops_at_once),
-        cmocka_unit_test(test_learns_a_few_images_by_heart),
+        cmocka_unit_test(test_stopped_anywhere_and_resumed),  cmocka_unit_test(test_resumed_on_two_devices),
+        cmocka_unit_test(test_resumed_with_many_threads),     cmocka_unit_test(test_resumed_with_plateau),
+        cmocka_unit_test(test_resumed_with_warmup),           cmocka_unit_test(test_resumed_with_mixtures),
+        cmocka_unit_test(test_resumed_with_all_of_sgd),       cmocka_unit_test(test_averages_are_what_is_judged),
+        cmocka_unit_test(test_frozen_parameters_are_counted), cmocka_unit_test(test_layers_that_there_are_not),
+        cmocka_unit_test(test_exploding_loss_stops_at_once),  cmocka_unit_test(test_learns_a_few_images_by_heart),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -53,6 +53,11 @@ typedef struct {
     bool no_flip, no_random_crop;
     double resized;
     double jitter;
+    bool jitter_scaled;
+    uint64_t jitter_epochs;
+    double mixup, cutmix;
+    double label_smoothing;
+    const char *class_weights;
     int mean, scale, order;
     int order_block;
     int overfit;

@@ -88,12 +88,13 @@ int an_train_data_open(an_train_data *out, const an_train_config *config, const 
         rc = choose_subset(out, (uint64_t)config->overfit);
     if (!rc)
         rc = an_train_input_derive(an_dataset_statistics(out->training), config, &out->input);
-    if (rc) {
-        an_train_data_close(out);
-        return rc;
+    if (!rc) {
+        out->classes = (int)an_dataset_class_count(out->training);
+        rc = an_train_class_weights(out, config->class_weights, &out->class_weights);
     }
-    out->classes = (int)an_dataset_class_count(out->training);
-    return AN_OK;
+    if (rc)
+        an_train_data_close(out);
+    return rc;
 }
 
 void an_train_data_close(an_train_data *data)
@@ -103,5 +104,6 @@ void an_train_data_close(an_train_data *data)
     free(data->subset);
     free(data->class_ids);
     free(data->input.mean_image);
+    free(data->class_weights);
     *data = (an_train_data){0};
 }

@@ -154,6 +154,8 @@ static int open_exec(an_session *s)
     options.parts = s->config->accumulate;
     an_conversion conversion = an_train_conversion(&s->data.input);
     options.conversion = &conversion;
+    options.label_smoothing = s->config->label_smoothing;
+    options.class_weights = s->data.class_weights;
     options.choices = &s->choices;
     options.notes = &s->notes;
     options.decoder = an_train_decoding_decoder(s->decoding);

@@ -135,6 +135,18 @@ AN_BODY void an_body_dropout_back(const an_dropout_back_args *a, uint64_t i)
     an_put(a->at.out[0], a->stored, i, slope, a->accumulate);
 }
 
+AN_BODY const an_target_row *an_target_row_of(const void *targets, uint64_t row)
+{
+    const an_target_row *target = (const an_target_row *)targets + row;
+    AN_TOUCH(target, sizeof *target);
+    return target;
+}
+
+AN_BODY float an_class_weight(const void *weights, uint64_t i)
+{
+    return weights ? an_load(weights, AN_STORED_F32, i) : 1.0F;
+}
+
 /* Softmax, cross entropy and rank (by the rule of exec.h) of one row, in double precision as the CPU does it. */
 AN_BODY void an_body_loss(const an_loss_args *a, uint64_t row)
 {
@@ -157,7 +169,8 @@ AN_BODY void an_body_loss(const an_loss_args *a, uint64_t row)
                  an_load(probability, AN_STORED_F32, (uint64_t)i) * (float)(1 / sum));
     if (!a->at.in[1])
         return;
-    uint32_t label = an_load_word(a->at.in[1], row);
+    const an_target_row *target = an_target_row_of(a->at.in[1], row);
+    uint32_t label = target->label;
     float truth = an_load(a->at.in[0], a->stored, start + label);
     /* Each lane reads only probabilities that it wrote; the label's reaches the others through the sum. */
     double own = 0, rank = 0;
@@ -169,10 +182,16 @@ AN_BODY void an_body_loss(const an_loss_args *a, uint64_t row)
         rank += p > own || (p == own && i < (int)label);
     }
     rank = AN_LANES_SUM(rank);
+    double smoothed = 0, log_sum = most + log(sum);
+    for (int i = AN_LANE; target->smooth > 0 && i < a->classes; i += AN_LANES)
+        smoothed += an_class_weight(a->at.in[2], (uint64_t)i) *
+                    (log_sum - an_load(a->at.in[0], a->stored, start + (uint64_t)i));
+    smoothed = target->smooth * AN_LANES_SUM(smoothed);
     an_row_result *result = (an_row_result *)a->at.out[1] + row;
     if (AN_LANE == 0) {
         AN_TOUCH(result, sizeof *result);
-        result->loss = (float)(most + log(sum) - truth);
+        result->loss = (float)(target->own * (log_sum - truth) + smoothed +
+                               target->rest * (log_sum - an_load(a->at.in[0], a->stored, start + target->other)));
         result->rank = (uint32_t)rank;
     }
 }
@@ -182,8 +201,13 @@ AN_BODY void an_body_loss_back(const an_loss_back_args *a, uint64_t i)
     uint64_t row = i / (uint64_t)a->classes;
     float slope = 0;
     if (row < a->count) {
-        int truth = an_load_word(a->at.in[1], row) == i % (uint64_t)a->classes;
-        slope = (an_load(a->at.in[0], AN_STORED_F32, i) - (truth ? 1.0F : 0.0F)) * a->share;
+        const an_target_row *target = an_target_row_of(a->at.in[1], row);
+        uint32_t number = (uint32_t)(i - row * (uint64_t)a->classes);
+        slope = an_load(a->at.in[0], AN_STORED_F32, i) * target->sum - (number == target->label ? target->own : 0.0F);
+        slope -= number == target->other ? target->rest : 0.0F;
+        if (target->smooth > 0)
+            slope -= target->smooth * an_class_weight(a->at.in[2], number);
+        slope *= target->scale;
     }
     an_put(a->at.out[0], a->stored, i, slope, a->accumulate);
 }

@@ -125,21 +125,83 @@ AN_BODY void an_convert_run(const an_convert_args *a, const an_convert_image *im
     }
 }
 
-/* All colours of a block come in turn, as its rows are whole pixels. */
-AN_BODY void an_convert_group(const an_convert_args *a, uint32_t item, an_stored stored, int count, int words)
+/* What a group is made of: its image, its block's first row and value (an_convert_run), its first value's number and
+ * place in the block. */
+typedef struct {
+    uint32_t n, first;
+    int top, left;
+    an_convert_place place;
+} an_convert_origin;
+
+AN_BODY an_convert_origin an_convert_origin_of(const an_convert_args *a, uint32_t item, int count)
 {
     uint32_t block = an_divide(item, a->groups), first = (item - block * a->groups.by) * (uint32_t)count;
     uint32_t line = an_divide(block, a->columns), column = block - line * a->columns.by;
-    uint32_t n = an_divide(line, a->rows), row = line - n * a->rows.by;
-    an_convert_image image = an_convert_image_of(a, n, first % 3);
-    int top = (int)row * a->side - a->pad, left = ((int)column * a->side - a->pad) * 3;
-    an_convert_place p = {an_divide(first, a->line), 0};
-    float values[8];
-    p.r = first - p.dy * a->line.by;
+    uint32_t n = an_divide(line, a->rows), row = line - n * a->rows.by, dy = an_divide(first, a->line);
+    an_convert_origin o = {
+        n, first, (int)row * a->side - a->pad, ((int)column * a->side - a->pad) * 3, {dy, first - dy * a->line.by}};
+    return o;
+}
+
+/* The group's values, of image n at the same place. All colours of a block come in turn, as its rows are whole pixels.
+ */
+AN_BODY void an_convert_values(const an_convert_args *a, const an_convert_origin *o, uint32_t n, int count, int words,
+                               float *values)
+{
+    an_convert_image image = an_convert_image_of(a, n, o->first % 3);
+    an_convert_place p = o->place;
     AN_UNROLL for (int k = 0; k < count; k += AN_RUN)
     {
-        an_convert_run(a, &image, top, left, p, k, words, values + k);
+        an_convert_run(a, &image, o->top, o->left, p, k, words, values + k);
         p = an_convert_step(a, p, AN_RUN);
+    }
+}
+
+AN_BODY void an_convert_group(const an_convert_args *a, uint32_t item, an_stored stored, int count, int words)
+{
+    an_convert_origin o = an_convert_origin_of(a, item, count);
+    float values[8];
+    an_convert_values(a, &o, o.n, count, words, values);
+    an_group_store(a->at.out[0], stored, (uint64_t)item * (uint64_t)count, count, values);
+}
+
+/* Each operation is rounded, as the CPU's input does it. */
+AN_BODY float an_mix_value(float own, float partner, float share)
+{
+#ifdef __CUDA_ARCH__
+    return __fadd_rn(__fmul_rn(share, own), __fmul_rn(1.0F - share, partner));
+#else
+    return share * own + (1.0F - share) * partner;
+#endif
+}
+
+/* Values outside of the image, and beyond the block, are 0 in both images. */
+AN_BODY void an_mix_group(const an_convert_args *a, const an_convert_origin *o, const an_image_draw *draw, int count,
+                          const float *partner, float *values)
+{
+    an_convert_place p = o->place;
+    AN_UNROLL for (int k = 0; k < count; k++)
+    {
+        int y = o->top + (int)p.dy, v = o->left + (int)p.r;
+        if (draw->box[2] <= draw->box[0])
+            values[k] = an_mix_value(values[k], partner[k], draw->share);
+        else if (y >= draw->box[1] && y < draw->box[3] && v >= 3 * draw->box[0] && v < 3 * draw->box[2])
+            values[k] = partner[k];
+        p = an_convert_step(a, p, 1);
+    }
+}
+
+/* A group of a batch in which images are mixed. */
+AN_BODY void an_convert_mix(const an_convert_args *a, uint32_t item, an_stored stored, int count)
+{
+    an_convert_origin o = an_convert_origin_of(a, item, count);
+    const an_image_draw *draw = (const an_image_draw *)a->at.in[1] + o.n;
+    float values[8], partner[8];
+    an_convert_values(a, &o, o.n, count, a->words, values);
+    AN_TOUCH(draw, sizeof *draw);
+    if (draw->share < 1 && (o.n ^ 1) < a->images) {
+        an_convert_values(a, &o, o.n ^ 1, count, a->words, partner);
+        an_mix_group(a, &o, draw, count, partner, values);
     }
     an_group_store(a->at.out[0], stored, (uint64_t)item * (uint64_t)count, count, values);
 }
@@ -203,6 +265,14 @@ AN_BODY void an_body_convert_pairs(const an_convert_args *a, uint64_t i)
         an_convert_pair(a, (uint32_t)i, AN_STORED_F32);
     else
         an_convert_pair(a, (uint32_t)i, AN_STORED_BF16);
+}
+
+AN_BODY void an_body_convert_mixed(const an_convert_args *a, uint64_t i)
+{
+    if (a->stored == AN_STORED_F32)
+        an_convert_mix(a, (uint32_t)i, AN_STORED_F32, 4);
+    else
+        an_convert_mix(a, (uint32_t)i, AN_STORED_BF16, 8);
 }
 
 AN_BODY void an_body_convert(const an_convert_args *a, uint64_t i)

@@ -77,7 +77,8 @@ static inline an_divisor an_divisor_of(uint32_t by)
  *           are four copies
  *   out[0]  y, N x rows x columns x values of a block; values beyond side * side * 3 are zero
  * Items: of convert groups of 16 bytes of y, of convert_pairs two rows of a block; below 2^31. convert_pairs is for
- * images of which an_convert_suits_pairs says so. */
+ * images of which an_convert_suits_pairs says so. convert_mixed is convert for batches in which images are mixed with
+ * their partners (an_image_draw); the others look at the first members of a draw only. */
 typedef struct {
     an_kernel_places at;
     int h, w, row;        /* row: values in a row of an image, 3 w */
@@ -91,6 +92,7 @@ typedef struct {
     int words; /* runs of four values that begin at multiples of four values of a block's row lie at multiples of four
                   bytes of the images */
     float scale;
+    uint32_t images; /* in the batch */
     an_stored stored;
 } an_convert_args;
 
@@ -300,10 +302,21 @@ typedef struct {
     uint32_t rank; /* of the true class, by the rule of exec.h */
 } an_row_result;
 
-/* Softmax p_i = exp(x_i - max x) / sum_j exp(x_j - max x), cross entropy -log p_label and rank of the label, of each
- * sample. The sum is in fp64.
+/* What a sample's outputs are compared with (an_target in model/targets.h): own at the label, rest at the other label,
+ * and smooth times the class's weight everywhere. */
+typedef struct {
+    uint32_t label, other; /* below classes */
+    float own, rest, smooth, sum;
+    float scale; /* of gradients: 1 / total */
+    uint32_t zero;
+} an_target_row;
+
+/* Softmax p_i = exp(x_i - max x) / sum_j exp(x_j - max x), cross entropy and rank of the label, of each sample:
+ *   own (-log p_label) + rest (-log p_other) + smooth sum_i w_i (-log p_i)
+ * Sums are in fp64.
  *   in[0]   logits x, items x classes
- *   in[1]   labels, items uint32 below classes; NULL: probabilities only
+ *   in[1]   items an_target_row; NULL: probabilities only
+ *   in[2]   weights w of the classes, floats; NULL: all 1
  *   out[0]  probabilities p, items x classes floats
  *   out[1]  items an_row_result; not written without labels
  * Items: samples, one warp each: a lane sums every 32nd class, then the lanes' sums are added. */
@@ -313,8 +326,9 @@ typedef struct {
     an_stored stored;
 } an_loss_args;
 
-/* The gradient of the mean cross entropy: dx_i = (p_i - [i is the label]) share.
- *   in[0]   probabilities p, floats; in[1]  labels, uint32
+/* The gradient of the sum of these over count samples, each by its scale:
+ *   dx_i = (p_i sum - own [i = label] - rest [i = other] - smooth w_i) scale
+ *   in[0]   probabilities p, floats; in[1], in[2]  as above
  *   out[0]  dx, rows x classes; added to what is there if accumulate
  * Items: values. */
 typedef struct {
@@ -544,6 +558,7 @@ typedef struct {
 #define AN_KERNELS(KERNEL, WARP)                                                                                       \
     KERNEL(convert, an_convert_args)                                                                                   \
     KERNEL(convert_pairs, an_convert_args)                                                                             \
+    KERNEL(convert_mixed, an_convert_args)                                                                             \
     KERNEL(activate, an_activate_args)                                                                                 \
     KERNEL(activation, an_activation_args)                                                                             \
     KERNEL(activation_back, an_activation_back_args)                                                                   \

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "model/cuda/cuda.h"
+#include "model/targets.h"
 
 #define COLOURS 3
 #define SLOTS AN_IMAGE_SLOTS
@@ -21,14 +22,16 @@ typedef struct {
     void *pixels[SLOTS], *draws[SLOTS];
     void *blocks[SLOTS];                      /* for encoded batches; NULL without a decoder */
     const void *drawn[SLOTS];                 /* where the draws of the batch in the slot lie; NULL: it has none */
+    bool mixed[SLOTS];                        /* images of the batch in the slot are mixed */
     bool encoded[SLOTS];                      /* the batch in the slot came encoded */
     cudaEvent_t arrived[SLOTS], taken[SLOTS]; /* its pixels are in the slot; they are converted */
     int slot;                                 /* of the next batch; the one before it is the last that was fed */
     an_images fetched;                        /* the images that were prefetched into it */
     uint32_t fetched_count;                   /* 0: none were */
     size_t image_bytes;
-    uint64_t image_items; /* that an image is to the kernel */
-    an_convert_args args; /* but for the slot's places and the number of images */
+    uint64_t image_items;  /* that an image is to the kernel */
+    uint64_t image_groups; /* the same where images are mixed */
+    an_convert_args args;  /* but for the slot's places and the number of images */
 } input_op;
 
 an_format an_cuda_input_format(const an_backend *cuda)
@@ -45,6 +48,11 @@ static int convert(input_op *input, uint32_t count)
     args.at.items = input->image_items * count;
     args.at.in[0] = input->pixels[slot];
     args.at.in[1] = input->drawn[slot];
+    args.images = count;
+    if (input->mixed[slot]) {
+        args.at.items = input->image_groups * count;
+        return an_cuda_launched(an_kernel_convert_mixed(&args, input->op.cuda->compute), &input->op, "convert_mixed");
+    }
     if (an_convert_suits_pairs(&args))
         return an_cuda_launched(an_kernel_convert_pairs(&args, input->op.cuda->compute), &input->op, "convert_pairs");
     return an_cuda_launched(an_kernel_convert(&args, input->op.cuda->compute), &input->op, "convert");
@@ -123,6 +131,7 @@ static int images_bring(input_op *input, const an_images *images, uint32_t count
     if (rc)
         return rc;
     input->encoded[slot] = images->block;
+    input->mixed[slot] = an_images_mix(images->block ? images->block : images->draws, count);
     rc = images->block ? block_decode(input, images, count) : pixels_copy(input, images, count);
     if (rc)
         return rc;
@@ -287,11 +296,9 @@ static int input_prepare(an_op *op)
     args->words = line % 4 == 0 && COLOURS * blocks.pad % 4 == 0 && args->row % 4 == 0;
     args->scale = (float)op->cuda->conversion.scale;
     args->stored = y->stored;
-    input->image_items = an_cuda_tensor_items(y) / (uint64_t)y->n;
-    if (an_convert_suits_pairs(args))
-        input->image_items /= (uint64_t)(2 * line);
-    else
-        input->image_items = input->image_items * bytes / 16;
+    uint64_t values = an_cuda_tensor_items(y) / (uint64_t)y->n;
+    input->image_groups = values * bytes / 16;
+    input->image_items = an_convert_suits_pairs(args) ? values / (uint64_t)(2 * line) : input->image_groups;
     return AN_OK;
 }
 

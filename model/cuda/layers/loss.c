@@ -1,36 +1,50 @@
 /* Softmax, cross entropy and ranks. The loss and rank of each sample are copied to pinned memory at the end of the
  * forward pass. */
-#include <string.h>
-
 #include "base/error.h"
 #include "model/cuda/cuda.h"
+#include "model/targets.h"
 
 typedef struct {
     an_op op;
-    uint32_t *labels_host; /* pinned */
+    an_target_rule rule; /* its weights are pinned */
+    double weights_sum, total;
+    an_target_row *targets_host; /* pinned */
     an_row_result *rows_host;
-    void *labels, *rows;
+    void *targets, *rows;
+    void *weights; /* of the classes, as floats; NULL: all 1 */
     bool labelled;
     uint32_t count;    /* of labels; 0: none */
-    double total;      /* of an_targets; the same in all steps that a recording stands for */
     cudaEvent_t known; /* rows_host holds the results of the last forward pass */
 } loss_op;
+
+static an_target_row row_of(const loss_op *loss, const an_targets *targets, uint32_t i)
+{
+    an_target t = an_target_of(&loss->rule, loss->weights_sum, targets, i);
+    return (an_target_row){.label = t.label,
+                           .other = t.other,
+                           .own = (float)t.own,
+                           .rest = (float)t.rest,
+                           .smooth = (float)t.smooth,
+                           .sum = (float)t.sum,
+                           .scale = 1.0F / (float)targets->total};
+}
 
 int an_cuda_labels(an_op *op, const an_targets *targets, uint32_t count)
 {
     loss_op *loss = (loss_op *)op;
-    size_t size = count * sizeof *targets->labels;
+    size_t size = count * sizeof *loss->targets_host;
     loss->labelled = targets != NULL;
     loss->count = targets ? count : 0;
     if (!targets)
         return AN_OK;
     loss->total = targets->total;
-    memcpy(loss->labels_host, targets->labels, size);
+    for (uint32_t i = 0; i < count; i++)
+        loss->targets_host[i] = row_of(loss, targets, i);
     int rc = an_cuda_use(op->cuda);
     if (rc)
         return rc;
     return an_cuda_check(
-        cudaMemcpyAsync(loss->labels, loss->labels_host, size, cudaMemcpyHostToDevice, op->cuda->compute),
+        cudaMemcpyAsync(loss->targets, loss->targets_host, size, cudaMemcpyHostToDevice, op->cuda->compute),
         "copy %u labels to cuda:%d", count, op->cuda->device);
 }
 
@@ -39,7 +53,7 @@ static int loss_forward(an_op *op, const an_run *run)
     loss_op *loss = (loss_op *)op;
     const an_cuda_tensor *x = &op->input->output;
     an_loss_args args = {.at = {.out = {op->output.data, loss->rows},
-                                .in = {x->data, loss->labelled ? loss->labels : NULL},
+                                .in = {x->data, loss->labelled ? loss->targets : NULL, loss->weights},
                                 .items = run->count},
                          .classes = op->output.c,
                          .stored = x->stored};
@@ -56,14 +70,15 @@ static int loss_forward(an_op *op, const an_run *run)
 
 static int loss_backward(an_op *op, const an_run *run)
 {
+    const loss_op *loss = (const loss_op *)op;
     const an_cuda_tensor *x = &op->input->output;
-    an_loss_back_args args = {
-        .at = {.out = {x->slope}, .in = {op->output.data, ((loss_op *)op)->labels}, .items = an_cuda_tensor_items(x)},
-        .classes = op->output.c,
-        .count = run->count,
-        .share = 1.0F / (float)((loss_op *)op)->total,
-        .accumulate = op->accumulate,
-        .stored = x->slope_stored};
+    an_loss_back_args args = {.at = {.out = {x->slope},
+                                     .in = {op->output.data, loss->targets, loss->weights},
+                                     .items = an_cuda_tensor_items(x)},
+                              .classes = op->output.c,
+                              .count = run->count,
+                              .accumulate = op->accumulate,
+                              .stored = x->slope_stored};
     if (!op->input_gradient)
         return AN_OK;
     return an_cuda_launched(an_kernel_loss_back(&args, op->cuda->compute), op, "loss_back");
@@ -85,11 +100,37 @@ int an_cuda_result(an_op *op, an_exec_result *out)
     return AN_OK;
 }
 
+/* The rule of the backend, with class weights of its own, on the host and on the device. */
+static int rule_make(loss_op *loss, an_backend *cuda, int classes)
+{
+    size_t count = cuda->class_weights ? (size_t)classes : 0, size = count * sizeof(float);
+    void *place = NULL;
+    loss->rule = (an_target_rule){.smoothing = cuda->label_smoothing, .classes = classes};
+    loss->weights_sum = classes;
+    if (!count)
+        return AN_OK;
+    int rc = an_cuda_alloc_pinned(cuda, &place, count * sizeof(double) + size, loss->op.node.name);
+    if (rc)
+        return rc;
+    rc = an_cuda_alloc(cuda, &loss->weights, size, loss->op.node.name);
+    if (rc)
+        return rc;
+    double *wide = place;
+    float *narrow = (void *)(wide + count);
+    for (size_t c = 0; c < count; c++) {
+        wide[c] = cuda->class_weights[c];
+        narrow[c] = (float)wide[c];
+    }
+    loss->rule.weights = wide;
+    loss->weights_sum = an_target_weights_sum(&loss->rule);
+    return an_cuda_put(cuda, loss->weights, narrow, size);
+}
+
 int an_cuda_loss_create(an_op **out, an_backend *cuda, const an_op_spec *spec)
 {
     static const an_op_methods methods = {.forward = loss_forward, .backward = loss_backward};
     loss_op *loss;
-    void *labels, *rows;
+    void *targets, *rows;
     int rc = an_cuda_op_new(&loss, cuda, spec, &methods, sizeof *loss);
     if (rc)
         return rc;
@@ -100,13 +141,13 @@ int an_cuda_loss_create(an_op **out, an_backend *cuda, const an_op_spec *spec)
     if (x->h != 1 || x->w != 1 || x->stored_c != x->c)
         return an_error(AN_EUNSUPPORTED, "the loss follows a fully connected layer only");
     an_cuda_tensor_describe(&op->output, cuda, &op->node, op->node.channels, AN_STORED_F32);
-    rc = an_cuda_alloc(cuda, &loss->labels, batch * sizeof(uint32_t), op->node.name);
+    rc = an_cuda_alloc(cuda, &loss->targets, batch * sizeof(an_target_row), op->node.name);
     if (rc)
         return rc;
     rc = an_cuda_alloc(cuda, &loss->rows, batch * sizeof(an_row_result), op->node.name);
     if (rc)
         return rc;
-    rc = an_cuda_alloc_pinned(cuda, &labels, batch * sizeof(uint32_t), op->node.name);
+    rc = an_cuda_alloc_pinned(cuda, &targets, batch * sizeof(an_target_row), op->node.name);
     if (rc)
         return rc;
     rc = an_cuda_alloc_pinned(cuda, &rows, batch * sizeof(an_row_result), op->node.name);
@@ -115,7 +156,7 @@ int an_cuda_loss_create(an_op **out, an_backend *cuda, const an_op_spec *spec)
     rc = an_cuda_event(cuda, &loss->known);
     if (rc)
         return rc;
-    loss->labels_host = labels;
+    loss->targets_host = targets;
     loss->rows_host = rows;
-    return AN_OK;
+    return rule_make(loss, cuda, x->c);
 }

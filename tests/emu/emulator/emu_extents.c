@@ -47,6 +47,11 @@ static void convert_extents(emu_extents *list, const an_convert_args *a)
     blocks_extents(list, a, a->at.items / a->groups.by);
 }
 
+static void convert_mixed_extents(emu_extents *list, const an_convert_args *a)
+{
+    convert_extents(list, a);
+}
+
 static void convert_pairs_extents(emu_extents *list, const an_convert_args *a)
 {
     blocks_extents(list, a, a->at.items / 2);
@@ -198,7 +203,8 @@ static void loss_extents(emu_extents *list, const an_loss_args *a)
     if (!a->at.in[1])
         return;
     out_add(list, a->at.out[1], a->at.items * sizeof(an_row_result));
-    in_add(list, a->at.in[1], a->at.items * sizeof(uint32_t));
+    in_add(list, a->at.in[1], a->at.items * sizeof(an_target_row));
+    in_add(list, a->at.in[2], (uint64_t)a->classes * sizeof(float));
 }
 
 static void loss_back_extents(emu_extents *list, const an_loss_back_args *a)
@@ -206,7 +212,8 @@ static void loss_back_extents(emu_extents *list, const an_loss_back_args *a)
     uint64_t rows = a->at.items / (uint64_t)a->classes, counted = a->count < rows ? a->count : rows;
     out_add(list, a->at.out[0], a->at.items * size_of(a->stored));
     in_add(list, a->at.in[0], counted * (uint64_t)a->classes * sizeof(float));
-    in_add(list, a->at.in[1], counted * sizeof(uint32_t));
+    in_add(list, a->at.in[1], counted * sizeof(an_target_row));
+    in_add(list, a->at.in[2], (uint64_t)a->classes * sizeof(float));
 }
 
 static void canonical_extents(emu_extents *list, const an_canonical_args *a)

@@ -34,7 +34,8 @@ static const an_option own[] = {
 };
 #define OWN (sizeof(own) / sizeof(own[0]))
 
-static const char *const shaping[] = {"crop", "seed", "no-flip", "no-random-crop", "jitter", "mean", "input-scale"};
+static const char *const shaping[] = {"crop",          "seed",          "no-flip", "no-random-crop", "jitter",
+                                      "jitter-scaled", "jitter-epochs", "mean",    "input-scale"};
 #define SHAPING (sizeof(shaping) / sizeof(shaping[0]))
 
 static an_option table[OWN + SHAPING + 1];
@@ -92,6 +93,8 @@ static int draw(augment_options *o, const an_dataset *dataset, an_canvas_kind ki
                                          .random_crop = !o->config.no_random_crop,
                                          .flip = !o->config.no_flip,
                                          .jitter = o->config.jitter,
+                                         .jitter_scaled = o->config.jitter_scaled,
+                                         .jitter_epochs = o->config.jitter_epochs,
                                          .mean = (an_mean_kind)o->config.mean,
                                          .scale = scale}};
     return an_augment_sheet_draw(canvas, kind, &sheet);
