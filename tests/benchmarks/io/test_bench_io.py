@@ -9,7 +9,12 @@ import tempfile
 import xml.etree.ElementTree
 
 BIN = os.environ["AN_BIN_DIR"]
-QUICK = ["--seconds", "0.2", "--rounds", "1", "--warm-up", "0.05", "--crop", "24", "--batch", "16"]
+QUICK = {"--seconds": "0.2", "--rounds": "1", "--warm-up": "0.05", "--crop": "24", "--batch": "16"}
+
+
+def quick(*options):
+    """A short measurement, but for what the options say: each may be given once."""
+    return [word for name, value in QUICK.items() if name not in options for word in (name, value)] + list(options)
 
 
 def run(*arguments, code=0):
@@ -31,12 +36,12 @@ def make_dataset(folder):
 
 
 def bench(dataset, *options):
-    return json.loads(run("an-bench-io", *QUICK, "--json", *options, dataset).stdout)
+    return json.loads(run("an-bench-io", *quick("--json", *options), dataset).stdout)
 
 
 def test_size_of_records(dataset):
     """The same number as an-ingest info's: the payloads alone, not the file with its pages divided by the records."""
-    told = run("an-bench-io", *QUICK, "--stage", "read", dataset).stdout.splitlines()[0]
+    told = run("an-bench-io", *quick("--stage", "read"), dataset).stdout.splitlines()[0]
     counted = run("an-ingest", "info", dataset).stdout.split(" kB a record")[0].split()[-1]
     assert f", {counted} kB each;" in told, (counted, told)
 
@@ -69,7 +74,7 @@ def test_single_stages_and_sweep(dataset):
     assert "read" not in bench(dataset, "--stage", "decode")
     sweep = bench(dataset, "--stage", "full", "--threads", "1..2,4")["full"]
     assert [entry["threads"] for entry in sweep] == [1, 2, 4]
-    text = run("an-bench-io", *QUICK, "--stage", "full", "--threads", "1,2", dataset).stdout
+    text = run("an-bench-io", *quick("--stage", "full", "--threads", "1,2"), dataset).stdout
     assert "speed-up" in text and "verdict:" in text
 
 
@@ -94,12 +99,12 @@ def test_batches_and_epochs_are_counted(dataset):
 def test_charts(dataset):
     for ending, start in (("svg", b"<?xml"), ("png", b"\x89PNG"), ("pdf", b"%PDF")):
         chart = os.path.join(os.path.dirname(dataset), "chart." + ending)
-        run("an-bench-io", *QUICK, "--stage", "full", "--seconds", "0.5", "--chart", chart, dataset)
+        run("an-bench-io", *quick("--stage", "full", "--seconds", "0.5", "--chart", chart), dataset)
         with open(chart, "rb") as file:
             assert file.read(5).startswith(start[:4])
         if ending == "svg":
             check_svg(chart)
-    refused = run("an-bench-io", *QUICK, "--stage", "full", "--chart", "x.gif", dataset, code=2)
+    refused = run("an-bench-io", *quick("--stage", "full", "--chart", "x.gif"), dataset, code=2)
     assert "x.gif" in refused.stderr and ".svg" in refused.stderr
     assert not refused.stdout  # before anything is measured
 
@@ -132,7 +137,7 @@ def test_undecoded_records(dataset):
         assert entry["payload_bytes_per_image"] <= entry["bus_bytes_per_image"]
         # Draws, places, the ends of lines and of the block.
         assert entry["bus_bytes_per_image"] - entry["payload_bytes_per_image"] < 24 + 16 + 64 + (64 + 64) / 16
-    text = run("an-bench-io", *QUICK, "--decode", "device", coef).stdout
+    text = run("an-bench-io", *quick("--decode", "device"), coef).stdout
     assert "bytes across the bus" in text and "payload" in text and "verdict: loader:" in text
     assert report["verdict"]["stage"] == "loader" and "device" not in report
     mixed = bench(dataset, "--decode", "device", "--stage", "full")["payload"][0]
@@ -143,7 +148,7 @@ def test_undecoded_records(dataset):
 def test_a_device_that_is_not_there_is_refused(dataset):
     """With the reason, before anything is measured, whether it was asked for alone or beside the host."""
     for options in (["--decode", "device"], []):
-        error = run("an-bench-io", *QUICK, *options, "--devices", "cuda:99", as_coef(dataset), code=1)
+        error = run("an-bench-io", *quick(*options, "--devices", "cuda:99"), as_coef(dataset), code=1)
         assert "--devices cuda:99: " in error.stderr and not error.stdout
 
 
@@ -152,7 +157,7 @@ def test_refusals(dataset):
                           (["--threads", "3..1"], "3..1"), (["--crop", "33"], "crop 33"),
                           (["--mean", "pixel"], "u8"), (["--decode", "host", "--devices", "cuda:0"], "--devices cuda:0"),
                           (["--decode", "device", "--dtype", "f32"], "u8, NHWC"), (["--batch", "65"], "batch of 65")):
-        error = run("an-bench-io", *QUICK, "--stage", "full", *options, dataset, code=2).stderr
+        error = run("an-bench-io", *quick("--stage", "full", *options), dataset, code=2).stderr
         assert word in error, (options, error)
     missing = os.path.join(os.path.dirname(dataset), "nothing")
     assert missing in run("an-bench-io", missing, code=1).stderr
