@@ -146,14 +146,15 @@ static void test_announced_batches(void **state)
     runner_make(&plain, &graph, "cuda:0,cuda:1", AN_PRECISION_F32, false);
     runner_make(&ahead, &graph, "cuda:0,cuda:1", AN_PRECISION_F32, false);
     an_test_ok(an_exec_images_alloc(ahead.exec, &other, ahead.size), "images");
-    uint64_t bytes = 2 * image_bytes(SMALL_SIDE) + BATCH * sizeof(uint32_t);
+    uint64_t bytes = 2 * image_bytes(SMALL_SIDE) + BATCH * sizeof(an_target_row);
     for (uint64_t step = 0; step < 6; step++) {
         an_exec_prefetch(ahead.exec, step == 3 ? &(an_images){.pixels = other, .draws = ahead.draws} : &ahead.images,
                          BATCH);
         emu_counters before = emu_count();
         double a = runner_step(&ahead, step, BATCH);
         /* The first step brings two batches, and the fifth finds another one than was announced. */
-        assert_int_equal(emu_count().to_device - before.to_device, bytes + (step == 0 || step == 4) * (bytes - 16));
+        assert_int_equal(emu_count().to_device - before.to_device,
+                         bytes + (step == 0 || step == 4) * (bytes - BATCH * sizeof(an_target_row)));
         assert_true(a == runner_step(&plain, step, BATCH));
     }
     runner_compare(plain.exec, ahead.exec, 0);
@@ -372,7 +373,7 @@ static void test_messages(void **state)
     assert_int_equal(an_exec_create(&exec, &graph, &options), AN_EINVAL);
     assert_non_null(strstr(an_error_message(), "cuda:x"));
     options.devices = "cuda:0";
-    emu_memory_set(12400);
+    emu_memory_set(12000);
     assert_int_equal(an_exec_create(&exec, &graph, &options), AN_ENOMEM);
     assert_non_null(strstr(an_error_message(), " bytes on cuda:0 for fc5 ("));
     emu_memory_set(300000);
