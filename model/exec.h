@@ -2,7 +2,7 @@
  * workspaces. A step allocates nothing, with one exception: the step that records what later steps replay
  * (an_exec_replay_set).
  *
- * One thread calls the functions of an exec; lanes.c tells which threads exec itself has. Errors are AN_EINVAL for
+ * One thread calls the functions of an exec; exec/lanes.c tells which threads exec itself has. Errors are AN_EINVAL for
  * impossible options and arguments, AN_EUNSUPPORTED for what a device cannot do, AN_ECORRUPT for values that are not
  * finite, or the device's own; their messages name the layer. */
 #ifndef AN_MODEL_EXEC_H

@@ -45,6 +45,7 @@ ROOMS = {
     "model/graph": {"base"},
     "model/nets": {"base", "model/graph"},
     "model": {"base", "base/module", "base/text", "model/graph"},
+    "model/exec": {"base", "model", "model/graph"},
     "model/cpu/kernels": {"base"},
     "model/cpu": {"base", "model", "model/graph", "model/cpu/kernels"},
     "model/cuda/kernels": {"base"},

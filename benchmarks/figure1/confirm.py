@@ -58,7 +58,7 @@ def call(arguments, *more):
 def ours(arguments, work, activation, rate, steps):
     """The weights that both start from (those of a step at next to no rate) and our losses."""
     recipe = ["--network", "cifar", "--crop", 32, "--init", arguments.init, "--decay", 0, "--bias-decay", 0, "--bias-rate", 2,
-              "--jitter", 0, "--no-flip", "--order", "sequential", "--schedule", "constant", "--activation", activation]
+              "--jitter", 0, "--no-flip", "--order", "sequential", "--schedule", "constant", "--last", "drop", "--activation", activation]
     call(arguments, *recipe, "--rate", 1e-30, "--steps", 1, "--run", f"{work}/start", arguments.dataset)
     call(arguments, "export", "--run", f"{work}/start", f"{work}/start.safetensors")
     call(arguments, *recipe, "--rate", rate, "--steps", steps, "--epochs", arguments.epochs, "--log-every", 1, "--weights",

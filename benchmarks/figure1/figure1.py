@@ -36,7 +36,7 @@ def cannot_win(errors, best, behind):
 def train(arguments, activation, rate, seed, best):
     """Training errors by epoch, up to the goal, --epochs or where the run cannot win."""
     command = [os.path.join(arguments.bin, "an-train"), "--network", "cifar", "--crop", "32", "--init", arguments.init, "--decay", "0",
-               "--bias-decay", "0", "--bias-rate", "2", "--jitter", "0", "--no-flip", "--schedule", "constant", "--json",
+               "--bias-decay", "0", "--bias-rate", "2", "--jitter", "0", "--no-flip", "--schedule", "constant", "--last", "drop", "--json",
                "--epochs", str(arguments.epochs), "--precision", arguments.precision, "--compute-threads", str(arguments.threads),
                "--activation", activation, "--rate", str(rate), "--seed", str(seed), arguments.dataset, arguments.dataset]
     errors = []

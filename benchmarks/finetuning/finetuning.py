@@ -15,7 +15,7 @@ import os
 import subprocess
 import tempfile
 
-RECIPE = ["--init", "he", "--schedule", "cosine", "--rate", "0.01", "--dropout", "0.25", "--save-every", "0", "--quiet"]
+RECIPE = ["--init", "he", "--schedule", "cosine", "--last", "drop", "--rate", "0.01", "--dropout", "0.25", "--save-every", "0", "--quiet"]
 
 
 def main():

@@ -34,7 +34,7 @@ def main():
         writer.writerow(["case", "training error", "test error"])
         for number, (case, options) in enumerate(CASES.items()):
             run = f"{work}/{number}"
-            subprocess.run([program, "--crop", arguments.crop, "--init", "he", "--schedule", "cosine", "--epochs", arguments.epochs,
+            subprocess.run([program, "--crop", arguments.crop, "--init", "he", "--schedule", "cosine", "--last", "drop", "--epochs", arguments.epochs,
                             "--rate", arguments.rate, "--precision", arguments.precision, "--save-every", "0", "--validate-every",
                             arguments.epochs, "--quiet", "--run", run, *options, arguments.training], check=True)
             errors = [1 - json.loads(subprocess.run([program, "eval", "--run", run, "--json", dataset], check=True,

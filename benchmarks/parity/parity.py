@@ -67,7 +67,7 @@ def records(path, count, crop):
 
 def recipe(arguments):
     return ["--crop", arguments.crop, "--batch", arguments.batch, "--init", arguments.init, "--dropout", 0, "--no-flip",
-            "--no-random-crop", "--jitter", 0, "--order", "sequential", "--schedule", "constant", "--rate", arguments.rate]
+            "--no-random-crop", "--jitter", 0, "--order", "sequential", "--schedule", "constant", "--last", "drop", "--rate", arguments.rate]
 
 
 def call(arguments, *more):

@@ -15,7 +15,7 @@
 #include "base/error.h"
 #include "base/rng.h"
 #include "model/cuda/cuda.h"
-#include "model/exec_private.h"
+#include "model/exec/exec_private.h"
 #include "model/init.h"
 #include "model/nets/alexnet.h"
 #include "model/nets/cifarnet.h"

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "model/cuda/cuda.h"
-#include "model/exec_private.h"
+#include "model/exec/exec_private.h"
 #include "support.h"
 #include "tests/emu/emulator/emu.h"
 #include "tests/emu/runner.h"

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "model/exec_private.h"
+#include "model/exec/exec_private.h"
 #include "small_net.h"
 #include "support.h"
 #include "tests/emu/emulator/emu.h"

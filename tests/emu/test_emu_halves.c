@@ -14,7 +14,7 @@
 #include <string.h>
 
 #include "model/cuda/cuda.h"
-#include "model/exec_private.h"
+#include "model/exec/exec_private.h"
 #include "model/nets/alexnet.h"
 #include "op_check.h"
 #include "small_net.h"

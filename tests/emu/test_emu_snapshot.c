@@ -12,7 +12,7 @@
 
 #include "base/error.h"
 #include "model/cuda/kernels/kernels.h"
-#include "model/exec_private.h"
+#include "model/exec/exec_private.h"
 #include "model/snapshot.h"
 #include "small_net.h"
 #include "support.h"

@@ -12,7 +12,7 @@
 
 #include "base/error.h"
 #include "model/cpu/cpu_private.h"
-#include "model/exec_private.h"
+#include "model/exec/exec_private.h"
 #include "model/init.h"
 #include "model/nets/alexnet.h"
 #include "reference.h"

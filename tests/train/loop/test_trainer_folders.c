@@ -14,7 +14,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "model/nets/nets.h"
-#include "tests/train/trainer_support.h"
+#include "tests/train/loop/trainer_support.h"
 #include "train/state/checkpoint.h"
 #include "train/trained/trained.h"
 

@@ -4,7 +4,7 @@
 #define AN_MODEL_EXEC_PRIVATE_H
 
 #include "model/backend.h"
-#include "model/lanes_private.h"
+#include "model/exec/lanes_private.h"
 
 typedef struct {
     an_parameter public;

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "model/exec_private.h"
+#include "model/exec/exec_private.h"
 #include "model/snapshot.h"
 
 #define PARAMETERS_MAX (2 * AN_GRAPH_NODES_MAX) /* weights and biases */

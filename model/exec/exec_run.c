@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "base/error.h"
-#include "model/exec_private.h"
+#include "model/exec/exec_private.h"
 
 static bool block_fits(const an_exec *exec, const an_images *images, uint32_t count)
 {

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "model/exec_private.h"
+#include "model/exec/exec_private.h"
 
 static void parameter_fill(an_parameter *p, const an_graph *graph, const an_node *node, bool bias)
 {

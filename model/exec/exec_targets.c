@@ -2,7 +2,7 @@
 #include <math.h>
 
 #include "base/error.h"
-#include "model/exec_private.h"
+#include "model/exec/exec_private.h"
 #include "model/targets.h"
 
 int an_exec_targets_check(const an_graph *graph, const an_exec_options *options)

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "tests/train/trainer_support.h"
+#include "tests/train/loop/trainer_support.h"
 
 #define TINY 1e-12 /* a rate that changes nothing: top-1 stays what it is at the start */
 

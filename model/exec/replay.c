@@ -1,4 +1,4 @@
-#include "model/replay_private.h"
+#include "model/exec/replay_private.h"
 
 #include <stdio.h>
 

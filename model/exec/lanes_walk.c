@@ -1,5 +1,5 @@
 /* The work of a job: walking the nodes of one device or of all, in order. The design stands in lanes.c. */
-#include "model/lanes_walk_private.h"
+#include "model/exec/lanes_walk_private.h"
 
 /* Waits until a node of another device is done in this job; AN_STOPPED if the job has failed. */
 static int wait_for(an_lanes *lanes, const uint64_t *done)

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "tests/train/trainer_support.h"
+#include "tests/train/loop/trainer_support.h"
 #include "train/state/checkpoint.h"
 #include "train/trained/trained.h"
 

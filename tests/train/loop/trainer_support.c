@@ -21,7 +21,7 @@
 #include "base/error.h"
 #include "base/program/stop.h"
 #include "model/snapshot.h"
-#include "tests/train/trainer_support.h"
+#include "tests/train/loop/trainer_support.h"
 #include "train/loop/saver.h"
 #include "train/loop/trainer.h"
 

@@ -2,7 +2,7 @@
 #include <math.h>
 
 #include "base/error.h"
-#include "model/exec_private.h"
+#include "model/exec/exec_private.h"
 
 static int sgd_check(const an_exec *exec, const an_sgd *sgd)
 {

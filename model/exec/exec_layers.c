@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "model/exec_private.h"
+#include "model/exec/exec_private.h"
 
 int an_exec_device_time(an_exec *exec, an_device_time *out)
 {

@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 #include "base/thread.h"
-#include "model/exec_private.h"
+#include "model/exec/exec_private.h"
 
 static int conversion_check(const an_conversion *c, int input_side)
 {

@@ -19,7 +19,7 @@
 
 #include "base/clock.h"
 #include "base/thread.h"
-#include "model/lanes_walk_private.h"
+#include "model/exec/lanes_walk_private.h"
 
 bool an_lanes_threaded(const an_lanes *lanes)
 {

@@ -6,7 +6,7 @@
 
 #include "model/backend.h"
 #include "model/graph/lower.h"
-#include "model/replay_private.h"
+#include "model/exec/replay_private.h"
 
 typedef struct an_lanes an_lanes;
 

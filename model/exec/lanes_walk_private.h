@@ -6,8 +6,8 @@
 #include <pthread.h>
 
 #include "base/error.h"
-#include "model/lanes_private.h"
-#include "model/node_times_private.h"
+#include "model/exec/lanes_private.h"
+#include "model/exec/node_times_private.h"
 
 #define AN_LANES_ALL_DEVICES (-1)
 

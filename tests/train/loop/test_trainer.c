@@ -13,7 +13,7 @@
 
 #include "base/error.h"
 #include "store/dataset/dataset.h"
-#include "tests/train/trainer_support.h"
+#include "tests/train/loop/trainer_support.h"
 #include "train/loop/evaluate.h"
 #include "train/loop/trainer.h"
 #include "train/setup/session.h"

@@ -15,7 +15,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "tests/train/trainer_support.h"
+#include "tests/train/loop/trainer_support.h"
 #include "train/state/checkpoint.h"
 #include "train/state/safetensors.h"
 #include "train/state/weights.h"
