@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Figure 1's search, with a stand-in for an-train whose runs take as many epochs as a rule says; its table; and that docs/training.md
+"""Figure 1's search, with a stand-in for an-train whose runs take as many epochs as a rule says; its table; and that docs/reproducing.md
 has the table that results.py makes of the file beside it."""
 import os
 import subprocess
@@ -77,11 +77,11 @@ def test_table(folder):
 
 
 def test_documents():
-    with open(f"{ROOT}/docs/training.md") as file:
+    with open(f"{ROOT}/docs/reproducing.md") as file:
         text = file.read()
     runs = read(f"{FOLDER}/figure1.csv")
     for kind in sorted({key[:2] for key in runs}):
-        assert table(runs, *kind) in text, f"docs/training.md lacks the table of {kind}: benchmarks/figure1/results.py prints it"
+        assert table(runs, *kind) in text, f"docs/reproducing.md lacks the table of {kind}: benchmarks/figure1/results.py prints it"
 
 
 with tempfile.TemporaryDirectory() as work:
