@@ -1,12 +1,12 @@
 /* Runs jobs (steps, updates, evaluations) on a lowered graph. Several CPU devices have a thread each, their lane;
  * otherwise the caller's thread does all the work (the design stands in lanes.c). Exec owns the lanes, and one thread
  * calls these functions. Errors name the layer. */
-#ifndef AN_MODEL_LANES_PRIVATE_H
-#define AN_MODEL_LANES_PRIVATE_H
+#ifndef AN_MODEL_EXEC_LANES_PRIVATE_H
+#define AN_MODEL_EXEC_LANES_PRIVATE_H
 
 #include "model/backend.h"
-#include "model/graph/lower.h"
 #include "model/exec/replay_private.h"
+#include "model/graph/lower.h"
 
 typedef struct an_lanes an_lanes;
 

@@ -1,7 +1,7 @@
 /* What the two files of lanes share: lanes.c owns the threads and hands out jobs, lanes_walk.c does a job's work on one
  * device or on all. */
-#ifndef AN_MODEL_LANES_WALK_PRIVATE_H
-#define AN_MODEL_LANES_WALK_PRIVATE_H
+#ifndef AN_MODEL_EXEC_LANES_WALK_PRIVATE_H
+#define AN_MODEL_EXEC_LANES_WALK_PRIVATE_H
 
 #include <pthread.h>
 

@@ -1,7 +1,7 @@
 /* How long each node of a network takes, in each phase. Measured on the host's clock or, if asked for, on the clocks of
  * devices that queue their work. The functions are in lanes.c. */
-#ifndef AN_MODEL_NODE_TIMES_PRIVATE_H
-#define AN_MODEL_NODE_TIMES_PRIVATE_H
+#ifndef AN_MODEL_EXEC_NODE_TIMES_PRIVATE_H
+#define AN_MODEL_EXEC_NODE_TIMES_PRIVATE_H
 
 #include "model/backend.h"
 

@@ -5,8 +5,8 @@
  *
  * The lanes own this struct; the first device owns the recordings. The thread that drives exec calls these functions.
  */
-#ifndef AN_MODEL_REPLAY_PRIVATE_H
-#define AN_MODEL_REPLAY_PRIVATE_H
+#ifndef AN_MODEL_EXEC_REPLAY_PRIVATE_H
+#define AN_MODEL_EXEC_REPLAY_PRIVATE_H
 
 #include "base/error.h"
 #include "model/backend.h"

@@ -8,7 +8,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "benchmarks", "io"))
-from test_bench_io import QUICK, as_coef, bench, make_dataset, run  # noqa: E402
+from test_bench_io import as_coef, bench, make_dataset, quick, run  # noqa: E402
 
 
 def check_device(report, batch):
@@ -39,7 +39,7 @@ def test_beside_the_host(coef):
 
 
 def test_text(coef):
-    text = run("an-bench-io", *QUICK, "--decode", "device", "--devices", "cuda:0", coef).stdout
+    text = run("an-bench-io", *quick("--decode", "device", "--devices", "cuda:0"), coef).stdout
     for word in ("decoding on cuda:0", "us a batch of 16", "device", "bytes across the bus", "verdict:"):
         assert word in text, (word, text)
 
@@ -54,7 +54,8 @@ def test_damage_is_named(coef, folder):
     """A record with a right checksum that cannot be decoded: the device notices it, and the message says where."""
     damaged = os.path.join(folder, "damaged")
     subprocess.run([sys.argv[1], coef, coef, damaged, "13"], check=True)
-    said = run("an-bench-io", *QUICK, "--crop", "32", "--decode", "device", "--devices", "cuda:0", "--stage", "full", damaged, code=3).stderr
+    options = quick("--crop", "32", "--decode", "device", "--devices", "cuda:0", "--stage", "full")
+    said = run("an-bench-io", *options, damaged, code=3).stderr
     assert f"'{damaged}' (an-ingest verify names the record): coef payload" in said, said
 
 

@@ -229,6 +229,53 @@ static void test_references_of_products(void **state)
     bench_free(&b);
 }
 
+/* The references of a kernel, on what the operands hold now. */
+typedef enum { FORWARD, DATA, WEIGHTS, PRODUCT, KERNELS } reference;
+static an_proof_point *references(const bench *b, reference kernel)
+{
+    an_proof_conv_args conv = convolution(b, 0);
+    an_proof_product_args product = {
+        .at = {.out = {b->at[RESULT]}, .in = {b->at[X], b->at[W], b->at[B], b->at[DY]}, .items = PLACES},
+        .m = 5,
+        .n = 7,
+        .k = 11,
+        .each = 1};
+    conv.data = kernel == DATA;
+    if (kernel == PRODUCT)
+        ok(an_kernel_proof_product(&product, b->stream));
+    else if (kernel == WEIGHTS)
+        ok(an_kernel_proof_weights(&conv, b->stream));
+    else
+        ok(an_kernel_proof_conv(&conv, b->stream));
+    return fetch(b, b->at[RESULT], PLACES * sizeof(an_proof_point));
+}
+
+/* The emulator keeps references: those of other operands are others, and the first ones come back with the operands. */
+static void test_kept_references_are_of_their_operands(void **state)
+{
+    (void)state;
+    static const bool reads[KERNELS][RESULT] = {[FORWARD] = {[X] = true, [W] = true, [B] = true},
+                                                [DATA] = {[W] = true, [DY] = true},
+                                                [WEIGHTS] = {[X] = true, [DY] = true},
+                                                [PRODUCT] = {[X] = true, [W] = true, [DY] = true, [B] = true}};
+    bench b;
+    bench_make(&b);
+    for (reference kernel = FORWARD; kernel < KERNELS; kernel++)
+        for (int operand = 0; operand < RESULT; operand++) {
+            an_proof_point *points[3];
+            for (uint32_t i = 0; i < 3; i++) {
+                fill(&b, operand, AN_STORED_F32, (uint32_t)operand + i % 2 * RESULT, 1);
+                points[i] = references(&b, kernel);
+            }
+            bool same = !memcmp(points[0], points[1], PLACES * sizeof *points[0]);
+            assert_int_equal(same, !reads[kernel][operand]);
+            assert_memory_equal(points[0], points[2], PLACES * sizeof *points[0]);
+            for (int i = 0; i < 3; i++)
+                free(points[i]);
+        }
+    bench_free(&b);
+}
+
 enum { PARTS = 64, USED = COUNT - 100 };
 
 static uint64_t digest_of(const bench *b, an_stored stored, an_proof_digest out[PARTS])
@@ -279,6 +326,7 @@ int main(void)
         cmocka_unit_test(test_random_operands),
         cmocka_unit_test(test_references_of_convolutions),
         cmocka_unit_test(test_references_of_products),
+        cmocka_unit_test(test_kept_references_are_of_their_operands),
         cmocka_unit_test(test_digests),
     };
     (void)emu_violations(NULL, 0); /* from now on collected */

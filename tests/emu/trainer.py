@@ -20,7 +20,8 @@ import pictures  # noqa: E402
 
 BIN = os.environ.get("AN_BIN_DIR", "build/release/bin")
 EMULATOR = None if sys.argv[1] == "real" else os.path.abspath(sys.argv[1])
-SMALL = ["--network", "cifar", "--crop", "32", "--batch", "4", "--rate", "0.0002"]
+CIFAR = ["--network", "cifar", "--batch", "4", "--rate", "0.0002"]
+SMALL = [*CIFAR, "--crop", "32"]
 ALEXNET = ["--crop", "64", "--batch", "2", "--rate", "0.001"]
 
 
@@ -58,12 +59,14 @@ def environment(devices):
     return dict(os.environ, OMP_WAIT_POLICY="passive", **more)
 
 
-def train(work, network, devices, run, steps, *more, expect=0, data=("data",)):
+def train(work, network, devices, run, steps, *more, expect=0, data=("data",), save_every=1000):
     """Runs an-train to a number of steps on a training set and, if data names two, a validation set. Returns its losses."""
     command = [f"{BIN}/an-train", *network, "--devices", devices, "--init", "he", "--epochs", "2", "--steps", str(steps), "--save-every",
-               "1000", "--log-every", "1", "--compute-threads", "1", "-j", "1", "--json", "--run", f"{work}/{run}", *more, *(f"{work}/{name}" for name in data)]
+               str(save_every), "--log-every", "1", "--compute-threads", "1", "-j", "1", "--json", "--run", f"{work}/{run}", *more,
+               *(f"{work}/{name}" for name in data)]
     done = subprocess.run(command, env=environment(devices), capture_output=True, text=True)
     assert done.returncode == expect, (command, done.returncode, done.stdout, done.stderr)
+    assert "is given twice" not in done.stderr, (command, done.stderr)
     lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     assert all(0 <= line["device_copy"] <= line["device_idle"] <= 1 for line in lines if "device_idle" in line), lines
     return [line["loss"] for line in lines if "loss" in line and "step" in line], done.stderr
@@ -90,8 +93,9 @@ def check_evaluation(work, run):
 
 def check_validation(work):
     """After each epoch, by a loader that is opened while training: its batches lie in pinned memory, and are no other than the CPU's."""
-    expected, _ = train(work, SMALL, "cpu", "validated-cpu", 6, "--overfit", "12")
-    got, _ = train(work, SMALL, "cuda:0", "validated-cuda", 6, "--overfit", "12")
+    each = ["--overfit", "12", "--validate-every", "1"]
+    expected, _ = train(work, SMALL, "cpu", "validated-cpu", 6, *each)
+    got, _ = train(work, SMALL, "cuda:0", "validated-cuda", 6, *each)
     assert len(expected) == 6 + 2, expected
     close(expected, got, 1e-3)
 
@@ -114,7 +118,7 @@ def check_resume(work, network, devices, steps, half):
 
 def check_saving(work, network, devices, name, steps):
     """Saved after every step while training goes on: the same end, and any of the checkpoints leads there."""
-    train(work, network, devices, f"{name}-saved", steps, "--save-every", "1", "--keep", "100")
+    train(work, network, devices, f"{name}-saved", steps, "--keep", "100", save_every=1)
     with open(f"{work}/{name}-saved/metrics.jsonl") as lines:
         saved = [line for line in map(json.loads, lines) if line["type"] == "saved"]
     assert [line["step"] for line in saved][:steps] == list(range(1, steps + 1)), saved
@@ -236,7 +240,7 @@ def check_module(work):
 def check_lost_device(work):
     """A device that fails in mid-training ends the run with a message; what was saved before is whole and goes on."""
     os.environ["AN_EMU_LOST"] = "500"
-    _, said = train(work, SMALL, "cuda:0", "lost", 12, "--save-every", "2", expect=1)
+    _, said = train(work, SMALL, "cuda:0", "lost", 12, expect=1, save_every=2)
     del os.environ["AN_EMU_LOST"]
     assert "cuda:0" in said and "the device failed and is lost" in said, said
     saved = sorted(os.listdir(f"{work}/lost/checkpoints"))
@@ -244,21 +248,31 @@ def check_lost_device(work):
     train(work, SMALL, "cuda:0", "lost", 12, "--resume", "auto")
 
 
+def check_alexnet(work, devices):
+    """Its layers and dropout on two devices, once: an emulated device takes many times as long for its 22 million weights as for SMALL's."""
+    expected, _ = train(work, ALEXNET, "cpu", "alexnet", 4)
+    got, said = train(work, ALEXNET, devices, "alexnet-two", 4)
+    close(expected, got, 1e-3)
+    assert "operation by operation" not in said, said  # steps are replayed as graphs
+
+
 def check_two(work, second):
     """Two devices; on a machine with one, twice the same: what crosses between them is then at least copied and waited for."""
     both = f"cuda:0,{second}"
-    expected, _ = train(work, ALEXNET, "cpu", "alexnet", 4)
-    got, said = train(work, ALEXNET, "cuda:0,cuda:0", "shared", 4)
+    check_alexnet(work, both)
+    network = SMALL if EMULATOR else ALEXNET
+    expected, _ = train(work, network, "cpu", "alone", 4)
+    got, said = train(work, network, "cuda:0,cuda:0", "shared", 4)
     close(expected, got, 1e-3)
-    assert "operation by operation" not in said, said  # steps are replayed as graphs
-    name = check_resume(work, ALEXNET, both, 4, 2)
-    check_profiled(work, ALEXNET, both, f"{name}-straight", 4)
-    check_saving(work, ALEXNET, both, name, 4)
+    assert "operation by operation" not in said, said
+    name = check_resume(work, network, both, 4, 2)
+    check_profiled(work, network, both, f"{name}-straight", 4)
+    check_saving(work, network, both, name, 4)
     for devices in ("cpu", "cpu,cpu", second):  # what two devices began
         run = "moved-" + devices.replace(":", "").replace(",", "-")
         os.makedirs(f"{work}/{run}/checkpoints")
         os.link(checkpoint(work, f"{name}-halves", 2), checkpoint(work, run, 2))
-        got, _ = train(work, ALEXNET, devices, run, 4, "--resume", "auto")
+        got, _ = train(work, network, devices, run, 4, "--resume", "auto")
         close(expected[2:], got, 1e-3)
 
 

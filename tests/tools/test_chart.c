@@ -307,7 +307,7 @@ static void test_validation_sets_have_marks(void **state)
     an_buffer svg = finish(canvas);
     assert_int_equal(occurrences(text_of(&svg), ">validation on data/val</text>"), 1);
     assert_int_equal(occurrences(text_of(&svg), ">validation on data/other</text>"), 1);
-    assert_int_equal(occurrences(text_of(&svg), "<circle"), 3 + 1);  /* and the legend's */
+    assert_int_equal(occurrences(text_of(&svg), "<circle"), 3 + 1);   /* and the legend's */
     assert_int_equal(occurrences(text_of(&svg), "Z\" fill="), 3 + 2); /* and the paper */
     an_buffer_free(&svg);
     assert_int_equal(an_curves_chart(&canvas, AN_CANVAS_PAGE, &one, 0), AN_OK);

@@ -1,8 +1,8 @@
 /* Runs of the trainer on small data, for the tests of train/loop: what they tell, when they are stopped, and faults
  * that are planted beneath them. One undisturbed run is made first, which others are compared with. Programs that use
  * it are linked with --wrap for an_saver_take and an_snapshot_create. Failures end the test. */
-#ifndef AN_TESTS_TRAIN_TRAINER_SUPPORT_H
-#define AN_TESTS_TRAIN_TRAINER_SUPPORT_H
+#ifndef AN_TESTS_TRAIN_LOOP_TRAINER_SUPPORT_H
+#define AN_TESTS_TRAIN_LOOP_TRAINER_SUPPORT_H
 
 #include <pthread.h>
 #include <stdbool.h>
