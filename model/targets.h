@@ -1,8 +1,11 @@
 /* What a row of outputs is compared with, as the loss ops of all backends compute it. With smoothing s, C classes,
- * class weights w (1 without), and the own label's share: q_c  = (1 - s) (share [c = label] + (1 - share) [c = other])
- * + s / C loss = sum over rows, over c, of w_c q_c (-log p_c), divided by total gradient of the logit x_c = (p_c sum_k
- * w_k q_k - w_c q_c) / total For rows that are not mixed this is torch.nn.CrossEntropyLoss(weight, label_smoothing,
- * reduction="mean"). */
+ * class weights w (1 without), and the own label's share:
+ *
+ *   q_c = (1 - s) (share [c = label] + (1 - share) [c = other]) + s / C
+ *   loss = sum over rows and over c of w_c q_c (-log p_c), divided by total
+ *   gradient of the logit x_c = (p_c sum over k of w_k q_k - w_c q_c) / total
+ *
+ * For rows that are not mixed this is torch.nn.CrossEntropyLoss(weight, label_smoothing, reduction="mean"). */
 #ifndef AN_MODEL_TARGETS_H
 #define AN_MODEL_TARGETS_H
 

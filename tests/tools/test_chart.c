@@ -314,6 +314,14 @@ static void test_validation_sets_have_marks(void **state)
     svg = finish(canvas);
     assert_int_equal(occurrences(text_of(&svg), ">validation on data/other</text>"), 1);
     an_buffer_free(&svg);
+    an_history both[] = {one, one}; /* the second one has a single set, which is not named */
+    both[1].first_set = NULL;
+    both[1].set_count = 0;
+    assert_int_equal(an_curves_draw(&canvas, AN_CANVAS_SVG, both, 2, 0), AN_OK);
+    svg = finish(canvas);
+    assert_int_equal(occurrences(text_of(&svg), ">validation on data/val</text>"), 1);
+    assert_int_equal(occurrences(text_of(&svg), ">validation</text>"), 1);
+    an_buffer_free(&svg);
     other.curves[AN_CURVE_VALIDATION_ERROR].count = 0;
     assert_int_equal(an_curves_draw(&canvas, AN_CANVAS_SVG, &one, 1, 0), AN_OK);
     svg = finish(canvas);

@@ -43,10 +43,12 @@ bool an_guard_observe(an_guard *guard, double loss)
     return true;
 }
 
+/* The first likely cause, unless all is well there. */
 static const char *cause(const an_guard_setting *setting)
 {
-    return setting->paper_init ? "the paper's initial weights let the signal die at small inputs (use --init he)"
-                               : "inputs far from unit deviation (use --input-scale unit)";
+    if (setting->paper_init)
+        return "the paper's initial weights let the signal die at small inputs (use --init he); ";
+    return setting->unit_inputs ? "" : "inputs far from unit deviation (use --input-scale unit); ";
 }
 
 void an_guard_explain(const an_guard *guard, const an_guard_setting *setting, char *text, size_t size)
@@ -61,7 +63,7 @@ void an_guard_explain(const an_guard *guard, const an_guard_setting *setting, ch
         snprintf(level, sizeof(level), "ln(%d)", guard->classes);
     snprintf(text, size,
              "the loss has stayed at %s = %.3f, the loss of guessing, for %u steps: the network does not start. Likely "
-             "causes: %s; a rate too low or too high (now %g: try a third or three times of it)%s",
+             "causes: %sa rate too low or too high (now %g: try a third or three times of it)%s",
              level, guard->level, guard->flat_steps, cause(setting), setting->rate, labels);
 }
 
@@ -74,8 +76,9 @@ bool an_guard_judge_overfit(const an_guard_setting *setting, double top1, char *
     else
         snprintf(text, size,
                  "the network has learned only %.0f %% of its %d images by heart, where one that works learns nearly "
-                 "all. Likely causes: %s; a rate too low or too high (--rate %g: try a third or three times of it); "
-                 "too few --epochs, a rate that falls (use --schedule constant); the network itself",
-                 100 * top1, setting->overfit, cause(setting), setting->rate);
+                 "all. Likely causes: %sa rate too low or too high (--rate %g: try a third or three times of it); "
+                 "too few --epochs%s; the network itself",
+                 100 * top1, setting->overfit, cause(setting), setting->rate,
+                 setting->falls ? ", a rate that falls (use --schedule constant)" : "");
     return sound;
 }

@@ -33,8 +33,10 @@ bool an_guard_observe(an_guard *guard, double loss);
 
 /* What the advice depends on. */
 typedef struct {
-    bool paper_init; /* --init paper */
-    int overfit;     /* --overfit */
+    bool paper_init;  /* --init paper */
+    bool unit_inputs; /* images are divided by their deviation */
+    bool falls;       /* the rate does, sooner or later */
+    int overfit;      /* --overfit */
     double rate;
 } an_guard_setting;
 

@@ -29,7 +29,11 @@
 
 static an_guard_setting setting_of(const an_trainer *t, double rate)
 {
-    return (an_guard_setting){t->config->init == AN_INIT_PAPER, t->config->overfit, rate};
+    return (an_guard_setting){.paper_init = t->config->init == AN_INIT_PAPER,
+                              .unit_inputs = an_train_config_scale(t->config) == AN_SCALE_UNIT,
+                              .falls = t->config->schedule != AN_SCHEDULE_CONSTANT,
+                              .overfit = t->config->overfit,
+                              .rate = rate};
 }
 
 static int train_batch(an_trainer *t, const an_batch *batch)

@@ -6,6 +6,8 @@
 
 #include "base/error.h"
 
+#define UNSET (-1.0)
+
 /* Any node of the layer: both halves of one have its ordinal. NULL: the network has no layer of that name that
  * learns. */
 static const an_node *layer_find(const an_graph *graph, const char *name)
@@ -55,6 +57,8 @@ static int rate_set(an_layer_rates *rates, const an_graph *graph, char *item)
     const an_node *node = layer_find(graph, item);
     if (!node)
         return unknown(graph, "layer-rates", item);
+    if (rates->scales[node->layer] >= 0)
+        return an_error(AN_EINVAL, "--layer-rates names '%s' twice: give it one factor", item);
     rates->scales[node->layer] = factor;
     return AN_OK;
 }
@@ -79,8 +83,10 @@ static int each(an_layer_rates *rates, const an_graph *graph, const char *list,
 int an_layer_rates_make(an_layer_rates *out, const an_train_config *config, const an_graph *graph)
 {
     for (int i = 0; i < AN_GRAPH_NODES_MAX; i++)
-        out->scales[i] = 1;
+        out->scales[i] = UNSET;
     int rc = each(out, graph, config->layer_rates, rate_set);
+    for (int i = 0; i < AN_GRAPH_NODES_MAX; i++)
+        out->scales[i] = out->scales[i] >= 0 ? out->scales[i] : 1;
     if (!rc)
         rc = each(out, graph, config->freeze, freeze);
     if (rc || an_layer_rates_learning(out, graph))

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "model/nets/alexnet.h"
 #include "model/nets/nets.h"
 
 /* The choices of --activation leave out "none", which would make a linear network. */
@@ -102,17 +103,6 @@ static int idle_note(const char *option, const an_net *net, an_buffer *out)
     return an_buffer_printf(out, ": it has no effect on --network %s\n", net->name);
 }
 
-/* Options that say how weights begin have no effect where another rule says it. */
-static int idle_init(const an_train_config *config, const an_train_config *usual, an_buffer *out)
-{
-    static const char *const names[] = {"init-deviations", "init-bias"};
-    int rc = AN_OK;
-    for (size_t i = 0; i < sizeof names / sizeof *names && !rc && config->init != AN_INIT_PAPER; i++)
-        if (an_net_reads(an_net_at(config->network), names[i]) && !option_equal(option_find(names[i]), config, usual))
-            rc = an_buffer_printf(out, "--%s is for --init paper: it has no effect on another one\n", names[i]);
-    return rc;
-}
-
 /* Whether a row of the table before this one reads the option too. */
 static bool listed_before(int number, const char *option)
 {
@@ -120,6 +110,80 @@ static bool listed_before(int number, const char *option)
         if (an_net_reads(an_net_at(i), option))
             return true;
     return false;
+}
+
+static bool begins_as_in_paper(const an_train_config *config)
+{
+    return config->init == AN_INIT_PAPER;
+}
+
+static bool has_halves(const an_train_config *config)
+{
+    return config->columns == AN_ALEXNET_TWO_COLUMNS;
+}
+
+static bool jitters(const an_train_config *config)
+{
+    return config->jitter > 0;
+}
+
+static bool has_neighbours(const an_train_config *config)
+{
+    return config->batch > 1;
+}
+
+/* --overfit sets the schedule aside on purpose. */
+static bool has_steps(const an_train_config *config)
+{
+    return config->schedule == AN_SCHEDULE_STEPS || config->overfit;
+}
+
+static bool has_plateau(const an_train_config *config)
+{
+    return config->schedule == AN_SCHEDULE_PLATEAU || config->overfit;
+}
+
+static bool divides(const an_train_config *config)
+{
+    return has_steps(config) || has_plateau(config);
+}
+
+static bool has_power(const an_train_config *config)
+{
+    return config->schedule == AN_SCHEDULE_POLY || config->overfit;
+}
+
+/* Options that act beside certain values of another one only. */
+static const struct {
+    const char *name;
+    bool (*acts)(const an_train_config *);
+    const char *beside, *otherwise;
+} companions[] = {{"init-deviations", begins_as_in_paper, "--init paper", "on another one"},
+                  {"init-bias", begins_as_in_paper, "--init paper", "on another one"},
+                  {"no-communication", has_halves, "--columns two", "on one column"},
+                  {"rate-epochs", has_steps, "--schedule steps", "on another one"},
+                  {"rate-divisor", divides, "--schedule steps and plateau", "on another one"},
+                  {"patience", has_plateau, "--schedule plateau", "on another one"},
+                  {"rate-drops", has_plateau, "--schedule plateau", "on another one"},
+                  {"power", has_power, "--schedule poly", "on another one"},
+                  {"jitter-scaled", jitters, "a --jitter above 0", "without"},
+                  {"jitter-epochs", jitters, "a --jitter above 0", "without"},
+                  {"mixup", has_neighbours, "a --batch of 2 or more", "on a single image"},
+                  {"cutmix", has_neighbours, "a --batch of 2 or more", "on a single image"}};
+#define COMPANIONS (sizeof companions / sizeof *companions)
+
+static int idle_companions(const an_train_config *config, const an_train_config *usual, an_buffer *out)
+{
+    int rc = AN_OK;
+    for (size_t i = 0; i < COMPANIONS && !rc; i++) {
+        const char *name = companions[i].name;
+        bool elsewhere = listed_before(an_net_count(), name) && !an_net_reads(an_net_at(config->network), name);
+        bool idle = !companions[i].acts(config) && !option_equal(option_find(name), config, usual);
+        if (idle && !elsewhere)
+            rc = an_buffer_printf(out, "--%s is for %s: it has no effect %s\n", name, companions[i].beside,
+                                  companions[i].otherwise);
+    }
+    return rc;
 }
 
 int an_network_idle_options(const an_train_config *config, an_buffer *out)
@@ -137,7 +201,7 @@ int an_network_idle_options(const an_train_config *config, an_buffer *out)
             if (idle && !listed_before(i, *name))
                 rc = idle_note(*name, net, out);
         }
-    return rc ? rc : idle_init(config, &usual, out);
+    return rc ? rc : idle_companions(config, &usual, out);
 }
 
 an_exec_options an_network_exec_options(const an_train_config *config, const char *devices, int threads, int batch,

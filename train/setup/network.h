@@ -10,7 +10,8 @@
 /* AN_EINVAL names the option at fault. */
 int an_network_build(const an_train_config *config, int classes, an_graph *out);
 
-/* Appends a line for each option that is not at its initial value although the network does not read it. */
+/* Appends a line for each option that is not at its initial value although it has no effect: the network does not read
+ * it, or it acts beside another value of another option only. */
 int an_network_idle_options(const an_train_config *config, an_buffer *out);
 
 /* Options to run it with. threads: for all devices together. */

@@ -289,6 +289,11 @@ static void test_warmup_in_epochs(void **state)
     }
 }
 
+static void option_set(an_train_config *config, const char *name, const char *value)
+{
+    assert_int_equal(an_options_set(an_train_recipe_spec(), config, name, value, "test"), AN_OK);
+}
+
 static void test_options_without_effect_are_named(void **state)
 {
     (void)state;
@@ -308,6 +313,72 @@ static void test_options_without_effect_are_named(void **state)
                         "--lrn is for AlexNet: it has no effect on --network cifar\n"
                         "--columns is for AlexNet: it has no effect on --network cifar\n");
     an_buffer_free(&notes);
+}
+
+/* An option that acts beside certain values of another one only. */
+static void test_options_beside_others_are_named(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *value, *beside, *acting, *note;
+    } cases[] = {
+        {"init-bias", "0.5", "init", "paper", "--init-bias is for --init paper: it has no effect on another one\n"},
+        {"init-deviations", "conv3=0.5", "init", "paper",
+         "--init-deviations is for --init paper: it has no effect on another one\n"},
+        {"no-communication", "true", "columns", "two",
+         "--no-communication is for --columns two: it has no effect on one column\n"},
+        {"rate-epochs", "2", "schedule", "steps",
+         "--rate-epochs is for --schedule steps: it has no effect on another one\n"},
+        {"rate-divisor", "2", "schedule", "steps",
+         "--rate-divisor is for --schedule steps and plateau: it has no effect on another one\n"},
+        {"rate-divisor", "2", "schedule", "plateau",
+         "--rate-divisor is for --schedule steps and plateau: it has no effect on another one\n"},
+        {"patience", "2", "schedule", "plateau",
+         "--patience is for --schedule plateau: it has no effect on another one\n"},
+        {"rate-drops", "2", "schedule", "plateau",
+         "--rate-drops is for --schedule plateau: it has no effect on another one\n"},
+        {"power", "2", "schedule", "poly", "--power is for --schedule poly: it has no effect on another one\n"},
+        {"jitter-scaled", "true", "jitter", "0.1",
+         "--jitter-scaled is for a --jitter above 0: it has no effect without\n"},
+        {"jitter-epochs", "2", "jitter", "0.1",
+         "--jitter-epochs is for a --jitter above 0: it has no effect without\n"},
+        {"mixup", "0.2", "batch", "2", "--mixup is for a --batch of 2 or more: it has no effect on a single image\n"},
+        {"cutmix", "1", "batch", "2", "--cutmix is for a --batch of 2 or more: it has no effect on a single image\n"}};
+    static const struct {
+        const char *name, *value;
+    } others[] = {{"init", "he"}, {"columns", "one"}, {"schedule", "cosine"}, {"jitter", "0"}, {"batch", "1"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        an_train_config config;
+        an_buffer notes = {0};
+        size_t k = 0;
+        defaults(&config);
+        while (strcmp(others[k].name, cases[i].beside) != 0)
+            k++;
+        option_set(&config, cases[i].name, cases[i].value);
+        option_set(&config, cases[i].beside, cases[i].acting);
+        assert_int_equal(an_network_idle_options(&config, &notes), AN_OK);
+        assert_int_equal(notes.size, 0);
+        option_set(&config, cases[i].beside, others[k].value);
+        assert_int_equal(an_network_idle_options(&config, &notes), AN_OK);
+        assert_int_equal(an_buffer_append(&notes, "", 1), AN_OK);
+        assert_string_equal((char *)notes.data, cases[i].note);
+        an_buffer_free(&notes);
+    }
+}
+
+/* --overfit sets the schedule aside, so what a recipe says of it is no mistake. */
+static void test_overfit_leaves_options_of_the_schedule_unnamed(void **state)
+{
+    (void)state;
+    an_train_config config;
+    an_buffer notes = {0};
+    defaults(&config);
+    config.overfit = 50;
+    option_set(&config, "schedule", "constant");
+    option_set(&config, "rate-epochs", "2");
+    option_set(&config, "power", "2");
+    assert_int_equal(an_network_idle_options(&config, &notes), AN_OK);
+    assert_int_equal(notes.size, 0);
 }
 
 static void test_scale_follows_initialisation(void **state)
@@ -465,6 +536,8 @@ int main(void)
         cmocka_unit_test(test_overfit_is_written_as_used),
         cmocka_unit_test(test_warmup_in_epochs),
         cmocka_unit_test(test_options_without_effect_are_named),
+        cmocka_unit_test(test_options_beside_others_are_named),
+        cmocka_unit_test(test_overfit_leaves_options_of_the_schedule_unnamed),
         cmocka_unit_test(test_scale_follows_initialisation),
         cmocka_unit_test(test_metrics_read_as_if_never_interrupted),
         cmocka_unit_test(test_metrics_are_json),

@@ -224,6 +224,13 @@ static void test_overfit_is_judged(void **state)
     setting.paper_init = false;
     assert_false(an_guard_judge_overfit(&setting, 0.14, text, sizeof(text)));
     assert_null(strstr(text, "--init he"));
+    assert_non_null(strstr(text, "--input-scale unit"));
+    assert_null(strstr(text, "--schedule constant"));
+    setting.unit_inputs = setting.falls = true;
+    assert_false(an_guard_judge_overfit(&setting, 0.14, text, sizeof(text)));
+    assert_null(strstr(text, "--input-scale unit"));
+    assert_non_null(strstr(text, "Likely causes: a rate"));
+    assert_non_null(strstr(text, "--schedule constant"));
 }
 
 static void test_guard_is_quiet_when_it_learns(void **state)

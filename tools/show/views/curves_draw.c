@@ -148,12 +148,14 @@ static void runs_chart(an_canvas *c, const an_history *runs, int count, an_serie
     an_chart_draw(c, &chart, area[0], area[1], area[2], area[3]);
 }
 
-/* What marks are. names: room for a text of each set. Returns how many entries there are. */
+/* What marks are. A run with one set does not name it. names: room for a text of each set. Returns how many entries
+ * there are. */
 static int legend_sets(const set_names *sets, an_legend_entry *out, char (*names)[NAME_MAX_BYTES])
 {
     for (int i = 0; i < sets->count; i++) {
+        const char *set = sets->names[i];
         if (sets->count > 1)
-            snprintf(names[i], NAME_MAX_BYTES, "validation on %s", sets->names[i]);
+            snprintf(names[i], NAME_MAX_BYTES, "validation%s%s", *set ? " on " : "", set);
         else
             snprintf(names[i], NAME_MAX_BYTES, "with dots: validation");
         out[i] = (an_legend_entry){names[i], {AN_COLOUR_MUTED, 1.3, 1, AN_DASH_SHORT}, true, (an_mark)(i % AN_MARKS)};
