@@ -42,6 +42,6 @@ CUDA 13 runtime, cuBLASLt and cuDNN 9, which are not part of Debian; an-train
 
 install(FILES LICENSE README.md CHANGELOG.md DESTINATION "${CMAKE_INSTALL_DATADIR}/doc/an")
 install(DIRECTORY docs/ DESTINATION "${CMAKE_INSTALL_DATADIR}/doc/an/docs"
-  FILES_MATCHING PATTERN "*.md" PATTERN "*.png" PATTERN man EXCLUDE)
+  FILES_MATCHING PATTERN "*.md" PATTERN "*.png" PATTERN "*.svg" PATTERN "*.py" PATTERN man EXCLUDE)
 install(DIRECTORY recipes DESTINATION "${CMAKE_INSTALL_DATADIR}/an")
 include(CPack)

@@ -141,10 +141,9 @@ static void draw(const drawing *d)
     an_canvas_text(d->canvas, "Who was busy when",
                    &(an_text_style){MARGIN, 32, 0, 17, AN_ALIGN_LEFT, AN_COLOUR_INK, true});
     an_canvas_text(d->canvas, text, &(an_text_style){MARGIN, 51, 0, 11.5, AN_ALIGN_LEFT, AN_COLOUR_MUTED, false});
-    double y = TOP;
-    for (size_t i = 0; i < BANDS; i++, y += BAND + LEGEND)
-        band_draw(d, &bands[i], y);
-    scale_draw(d, y - LEGEND + 24);
+    for (size_t i = 0; i < BANDS; i++)
+        band_draw(d, &bands[i], TOP + (double)i * (BAND + LEGEND));
+    scale_draw(d, TOP + (double)BANDS * (BAND + LEGEND) - LEGEND + 24);
 }
 
 int bench_write_chart(const char *path, const bench_full *full)

@@ -5,8 +5,8 @@
 #define AN_MODEL_EXEC_LANES_PRIVATE_H
 
 #include "model/backend.h"
-#include "model/graph/lower.h"
 #include "model/exec/replay_private.h"
+#include "model/graph/lower.h"
 
 typedef struct an_lanes an_lanes;
 

@@ -18,8 +18,8 @@
  * order that the edges allow.
  *
  * Environment: AN_EMU_DEVICES (2), AN_EMU_CAPTURE=0 refuses captures, AN_EMU_PEER=0 refuses peer access, AN_EMU_DELAY
- * (largest delay before one in eight operations, in microseconds; 20), AN_EMU_LOST (all devices fail after so many operations),
- * AN_EMU_COST=2:500,3:500 (cuDNN's proposals take so many microseconds longer on the devices' clocks),
+ * (largest delay before one in eight operations, in microseconds; 20), AN_EMU_LOST (all devices fail after so many
+ * operations), AN_EMU_COST=2:500,3:500 (cuDNN's proposals take so many microseconds longer on the devices' clocks),
  * AN_EMU_FAULT=0:1:3,1:0:4 (library, proposal and fault, by their numbers below), AN_EMU_LEFTOVERS=1f (hexadecimal),
  * AN_EMU_STALL=1 (a host that waits for a stream says so and waits for ever), AN_EMU_MEMO (a folder in
  * which processes share the references of proofs), AN_EMU_REPORT=1 prints the counters at exit. */

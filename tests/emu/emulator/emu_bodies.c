@@ -43,7 +43,7 @@ THREAD_LOCAL warp_state *warp;
 typedef struct {
     const char *kernel;
     bool checked, wrong; /* wrong: a violation was reported, so its result is not kept */
-    int last; /* the extent that held the last access */
+    int last;            /* the extent that held the last access */
     emu_extents extents;
 } allowance;
 THREAD_LOCAL allowance *allowed;
