@@ -26,11 +26,12 @@ ALEXNET = ["--crop", "64", "--batch", "2", "--rate", "0.001"]
 
 
 UPDATES = ["--nesterov", "--clip", "0.5", "--ema", "0.7", "--freeze", "conv1", "--accumulate", "2"]
+TARGETS = ["--mixup", "0.4", "--cutmix", "1", "--label-smoothing", "0.1", "--class-weights", "balanced", "--jitter-scaled"]
 
 
 def check_updates(work, second):
-    """Every way to update: as on the CPU, averages in validation included, and resumed exactly."""
-    network = [*SMALL, *UPDATES]
+    """Every way to update, of mixed images and labels: as on the CPU, averages in validation included, and resumed exactly."""
+    network = [*SMALL, *UPDATES, *TARGETS]
     expected, _ = train(work, network, "cpu", "updates-cpu", 6, "--overfit", "12")
     for devices in ("cpu,cpu", "cuda:0", f"cuda:0,{second}"):
         got, said = train(work, network, devices, "updates-" + devices.replace(":", "").replace(",", "-"), 6, "--overfit", "12")
