@@ -35,5 +35,10 @@ int an_exec_targets(an_exec *exec, const an_images *images, const uint32_t *labe
     }
     exec->targets = (an_targets){
         .labels = labels, .others = mixed ? exec->others : NULL, .shares = mixed ? exec->shares : NULL, .total = total};
-    return total > 0 ? AN_OK : an_error(AN_EINVAL, "all labels of the batch are of classes that weigh 0");
+    if (total > 0)
+        return AN_OK;
+    return an_error(AN_EINVAL,
+                    "all %u labels of the batch are of classes that weigh 0: use larger batches, or weights "
+                    "above 0",
+                    count);
 }

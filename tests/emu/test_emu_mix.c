@@ -218,7 +218,8 @@ static void test_impossible_losses_are_refused(void **state)
     an_test_refused(an_exec_create(&exec, &graph, &options), "class 3 weighs -1");
     weights[3] = 1;
     an_test_ok(an_exec_create(&exec, &graph, &options), "class weights");
-    an_test_refused(an_exec_step(exec, &(an_images){.pixels = values}, &(uint32_t){0}, 1, 0, &result), "weigh 0");
+    an_test_refused(an_exec_step(exec, &(an_images){.pixels = values}, &(uint32_t){0}, 1, 0, &result),
+                    "weigh 0: use larger batches, or weights above 0");
     an_exec_free(exec);
 }
 
