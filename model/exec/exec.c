@@ -176,7 +176,7 @@ static int ops_create(an_exec *exec)
         an_op_spec spec = {.node = node,
                            .input_gradient = exec->flow[i].input_gradient,
                            .accumulate = exec->flow[i].accumulate,
-                           .rate_scale = scales ? scales[node->layer] : 1};
+                           .rate_scale = scales && node->has_weights ? scales[node->layer] : 1};
         for (int k = 0; k < node->input_count; k++)
             spec.inputs[k] = exec->ops[node->inputs[k]];
         an_backend *device = exec->devices[node->device];
