@@ -179,6 +179,7 @@ static int begin(an_trainer *t, an_checkpoint *c)
 
 static int identify(an_trainer *t)
 {
+    t->own.class_weights = t->session.data.class_weights_name;
     int rc = an_train_config_recipe(t->config, &t->recipe);
     if (rc)
         return rc;

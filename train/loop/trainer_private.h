@@ -25,7 +25,7 @@ typedef struct {
 } an_trainer_window; /* sums since the last line was told */
 
 struct an_trainer {
-    an_train_config own;           /* --last is as the run was begun, once that is known */
+    an_train_config own; /* as the recipe has it: --last as the run was begun, --class-weights with its hash */
     const an_train_config *config; /* own */
     const an_train_observer *observer;
     an_session session;

@@ -1,8 +1,10 @@
 /* --class-weights: none, balanced, or a file. */
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -91,23 +93,71 @@ static int from_file(const an_train_data *data, const char *path, double *out)
     return rc;
 }
 
-int an_train_class_weights(const an_train_data *data, const char *option, double **out)
+/* A recipe names a file with the hash of the weights that it gave: "weights.tsv @ 0123456789abcdef". */
+#define MARK " @ "
+#define MARKED_MAX 24 /* the mark, 16 digits and a zero */
+
+/* Where the mark of such a name begins; NULL: it has none. */
+static const char *mark_of(const char *option)
+{
+    size_t size = strlen(option), marked = strlen(MARK) + 16;
+    const char *mark = size > marked ? option + size - marked : NULL;
+    bool is = mark && strncmp(mark, MARK, strlen(MARK)) == 0 && strspn(mark + strlen(MARK), "0123456789abcdef") == 16;
+    return is ? mark : NULL;
+}
+
+/* Appends the mark of the weights to the file's name, which has room for it. They must be those of the mark that option
+ * has, if it has one. */
+static int mark_weights(const char *option, const double *weights, int classes, char *name)
+{
+    char mark[MARKED_MAX];
+    const char *wanted = mark_of(option);
+    snprintf(mark, sizeof mark, MARK "%016" PRIx64, XXH3_64bits(weights, (size_t)classes * sizeof *weights));
+    if (wanted && strcmp(wanted, mark) != 0)
+        return an_error(AN_EINVAL,
+                        "'%s' gives other weights than when the recipe was written: put the file back as it was, or "
+                        "begin a new run with --class-weights '%s'",
+                        name, name);
+    strcat(name, mark);
+    return AN_OK;
+}
+
+static int weights_from(const an_train_data *data, const char *option, char *name, double *weights)
+{
+    const char *mark = mark_of(option);
+    strcpy(name, option);
+    if (strcmp(option, "balanced") == 0) {
+        balance(data, weights);
+        return AN_OK;
+    }
+    if (mark)
+        name[mark - option] = '\0';
+    int rc = from_file(data, name, weights);
+    return rc ? rc : mark_weights(option, weights, data->classes, name);
+}
+
+int an_train_class_weights(const an_train_data *data, const char *option, double **out, char **name)
 {
     *out = NULL;
-    if (strcmp(option, "none") == 0)
-        return AN_OK;
+    *name = NULL;
+    bool none = strcmp(option, "none") == 0;
     double *weights = calloc((size_t)data->classes, sizeof *weights);
-    if (!weights)
-        return an_error(AN_ENOMEM, "out of memory for the weights of %d classes", data->classes);
-    int rc = AN_OK;
-    if (strcmp(option, "balanced") == 0)
-        balance(data, weights);
-    else
-        rc = from_file(data, option, weights);
-    if (rc) {
+    char *called = malloc(strlen(option) + MARKED_MAX);
+    if (!weights || !called) {
         free(weights);
-        return an_error_prefix(rc, "--class-weights");
+        free(called);
+        return an_error(AN_ENOMEM, "out of memory for the weights of %d classes", data->classes);
     }
-    *out = weights;
-    return AN_OK;
+    strcpy(called, option);
+    int rc = none ? AN_OK : weights_from(data, option, called, weights);
+    if (rc || none)
+        free(weights);
+    else
+        *out = weights;
+    if (!rc) {
+        *name = called;
+        return AN_OK;
+    }
+    free(called);
+    return an_error_prefix(rc, "--class-weights");
 }

@@ -90,7 +90,7 @@ int an_train_data_open(an_train_data *out, const an_train_config *config, const 
         rc = an_train_input_derive(an_dataset_statistics(out->training), config, &out->input);
     if (!rc) {
         out->classes = (int)an_dataset_class_count(out->training);
-        rc = an_train_class_weights(out, config->class_weights, &out->class_weights);
+        rc = an_train_class_weights(out, config->class_weights, &out->class_weights, &out->class_weights_name);
     }
     if (rc)
         an_train_data_close(out);
@@ -105,5 +105,6 @@ void an_train_data_close(an_train_data *data)
     free(data->class_ids);
     free(data->input.mean_image);
     free(data->class_weights);
+    free(data->class_weights_name);
     *data = (an_train_data){0};
 }

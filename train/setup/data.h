@@ -30,9 +30,10 @@ typedef struct {
     uint64_t *subset; /* --overfit: the records used; else NULL */
     uint64_t subset_count;
     int classes;
-    char *class_ids;       /* JSON array, in order of label */
-    an_train_input input;  /* derived from the training set's statistics */
-    double *class_weights; /* classes; NULL: all 1 */
+    char *class_ids;          /* JSON array, in order of label */
+    an_train_input input;     /* derived from the training set's statistics */
+    double *class_weights;    /* classes; NULL: all 1 */
+    char *class_weights_name; /* as a recipe names them */
 } an_train_data;
 
 /* Open the datasets and check that they have the same classes, that none is empty, and that crop and batch fit.
@@ -51,8 +52,10 @@ double an_train_input_scale(const an_statistics *statistics, an_scale_kind kind)
 /* The weights of the training set's classes in the loss that --class-weights asks for; the caller frees them. none:
  * NULL. balanced: images / (classes * images of the class), 0 for a class without images. Otherwise a file of lines
  * "class-id weight": empty lines and those that begin with # are skipped, classes that are not named weigh 1. Errors
- * name the file and the line. data: opened but for its weights. */
-int an_train_class_weights(const an_train_data *data, const char *option, double **out);
+ * name the file and the line. data: opened but for its weights. *name, which the caller frees, is what a recipe calls
+ * them: the option, and behind a file " @ " and the hash of its weights. Given such a name, the file must still give
+ * these weights: else AN_EINVAL. */
+int an_train_class_weights(const an_train_data *data, const char *option, double **out, char **name);
 
 /* JSON array of a dataset's class ids, escaped as state/text.h says; the caller frees it. */
 int an_train_class_ids(const an_dataset *dataset, char **out);

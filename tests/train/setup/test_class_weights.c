@@ -45,10 +45,13 @@ static int tear_down(void **state)
 static void expect(const char *option, double first, double second, double third)
 {
     double *got;
-    if (an_train_class_weights(&data, option, &got))
+    char *name;
+    if (an_train_class_weights(&data, option, &got, &name))
         fail_msg("%s", an_error_message());
     assert_true(got[0] == first && got[1] == second && got[2] == third);
+    assert_int_equal(strncmp(name, option, strlen(option)), 0);
     free(got);
+    free(name);
 }
 
 static void test_balanced_is_inverse_to_the_counts(void **state)
@@ -86,8 +89,10 @@ static void test_a_file_names_classes(void **state)
 static void refused(const char *word)
 {
     double *got;
-    assert_int_equal(an_train_class_weights(&data, path, &got), AN_EINVAL);
+    char *name;
+    assert_int_equal(an_train_class_weights(&data, path, &got, &name), AN_EINVAL);
     assert_null(got);
+    assert_null(name);
     if (!strstr(an_error_message(), word) || !strstr(an_error_message(), path))
         fail_msg("'%s' does not name the file and '%s'", an_error_message(), word);
 }
@@ -96,6 +101,7 @@ static void test_errors_name_the_line(void **state)
 {
     (void)state;
     double *got;
+    char *name;
     WRITE("%s 1\nnobody 2\n", id(0));
     refused("line 2: class 'nobody'");
     WRITE("\n\n%s 1\n%s 2\n", id(1), id(1));
@@ -108,8 +114,30 @@ static void test_errors_name_the_line(void **state)
     refused("line 1: weight '1x'");
     WRITE("%s nan", id(0));
     refused("line 1: weight 'nan'");
-    assert_true(an_train_class_weights(&data, fixture_path(&files, "absent"), &got) < 0);
+    assert_true(an_train_class_weights(&data, fixture_path(&files, "absent"), &got, &name) < 0);
     assert_non_null(strstr(an_error_message(), "--class-weights"));
+}
+
+/* A run goes on with the weights that it began with, or not at all. */
+static void test_a_recipe_holds_a_file_to_its_weights(void **state)
+{
+    (void)state;
+    double *got, *again;
+    char *name, *same;
+    WRITE("%s 2\n", id(1));
+    assert_int_equal(an_train_class_weights(&data, path, &got, &name), AN_OK);
+    assert_int_equal(strncmp(name + strlen(path), " @ ", 3), 0);
+    WRITE("# said otherwise\n%s 2.0\n%s 1\n", id(1), id(0));
+    assert_int_equal(an_train_class_weights(&data, name, &again, &same), AN_OK);
+    assert_string_equal(same, name);
+    assert_memory_equal(again, got, 3 * sizeof *got);
+    free(got);
+    free(again);
+    free(same);
+    WRITE("%s 3\n", id(1));
+    assert_int_equal(an_train_class_weights(&data, name, &got, &same), AN_EINVAL);
+    assert_non_null(strstr(an_error_message(), path));
+    free(name);
 }
 
 int main(void)
@@ -118,6 +146,7 @@ int main(void)
         cmocka_unit_test(test_balanced_is_inverse_to_the_counts),
         cmocka_unit_test(test_a_file_names_classes),
         cmocka_unit_test(test_errors_name_the_line),
+        cmocka_unit_test(test_a_recipe_holds_a_file_to_its_weights),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
