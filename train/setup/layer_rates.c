@@ -41,6 +41,8 @@ static int freeze(an_layer_rates *rates, const an_graph *graph, char *name)
     const an_node *node = layer_find(graph, name);
     if (!node)
         return unknown(graph, "freeze", name);
+    if (rates->scales[node->layer] > 0)
+        return an_error(AN_EINVAL, "--freeze and --layer-rates contradict each other about '%s': name it in one", name);
     rates->scales[node->layer] = 0;
     return AN_OK;
 }
@@ -79,16 +81,15 @@ static int each(an_layer_rates *rates, const an_graph *graph, const char *list,
     return rc;
 }
 
-/* Frozen layers stay so, whatever --layer-rates says of them. */
 int an_layer_rates_make(an_layer_rates *out, const an_train_config *config, const an_graph *graph)
 {
     for (int i = 0; i < AN_GRAPH_NODES_MAX; i++)
         out->scales[i] = UNSET;
     int rc = each(out, graph, config->layer_rates, rate_set);
-    for (int i = 0; i < AN_GRAPH_NODES_MAX; i++)
-        out->scales[i] = out->scales[i] >= 0 ? out->scales[i] : 1;
     if (!rc)
         rc = each(out, graph, config->freeze, freeze);
+    for (int i = 0; i < AN_GRAPH_NODES_MAX; i++)
+        out->scales[i] = out->scales[i] >= 0 ? out->scales[i] : 1;
     if (rc || an_layer_rates_learning(out, graph))
         return rc;
     return an_error(AN_EINVAL, "--freeze and --layer-rates leave no layer that learns: name fewer layers");
@@ -98,7 +99,7 @@ uint64_t an_layer_rates_learning(const an_layer_rates *rates, const an_graph *gr
 {
     uint64_t sum = 0;
     for (int i = 0; i < graph->count; i++)
-        if (rates->scales[graph->nodes[i].layer] > 0)
+        if (graph->nodes[i].has_weights && rates->scales[graph->nodes[i].layer] > 0)
             sum += an_graph_node_parameters(graph, &graph->nodes[i]);
     return sum;
 }

@@ -269,6 +269,7 @@ static void test_layers_that_there_are_not(void **state)
     assert_int_equal(refuse_layers("none", "conv1", "'conv1' is not LAYER=FACTOR"), AN_EINVAL);
     assert_int_equal(refuse_layers("none", "conv1=2x", "'conv1=2x' is not LAYER=FACTOR"), AN_EINVAL);
     assert_int_equal(refuse_layers("none", "conv1=1,conv1=2", "--layer-rates names 'conv1' twice"), AN_EINVAL);
+    assert_int_equal(refuse_layers("conv1", "conv1=2", "contradict each other about 'conv1'"), AN_EINVAL);
     assert_int_equal(refuse_layers("conv1,conv2,conv3,fc10", "none", "leave no layer that learns"), AN_EINVAL);
 }
 
