@@ -43,7 +43,7 @@ ROOMS = {
     "augment/cuda/module": {"base", "augment", "augment/cuda"},
 
     "model/graph": {"base"},
-    "model/nets": {"base", "model/graph"},
+    "model/nets": {"base", "base/text", "model/graph"},
     "model": {"base", "base/module", "base/text", "model/graph"},
     "model/exec": {"base", "model", "model/graph"},
     "model/cpu/kernels": {"base"},

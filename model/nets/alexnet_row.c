@@ -3,6 +3,7 @@
 
 #include "base/buffer.h"
 #include "base/error.h"
+#include "base/text/name_list.h"
 #include "model/nets/alexnet.h"
 #include "model/nets/nets.h"
 
@@ -55,16 +56,15 @@ static int layers_parse(const char *option, const char *text, unsigned allowed, 
     *out = 0;
     if (!strcmp(text, "none"))
         return AN_OK;
-    for (const char *at = text;; at++) {
-        size_t length = strcspn(at, ",");
-        unsigned bit = layer_find(at, length, allowed);
+    const char *rest = text, *name;
+    size_t length;
+    while (an_names_next(&rest, &name, &length)) {
+        unsigned bit = layer_find(name, length, allowed);
         if (!bit)
             return layers_refuse(option, text, allowed);
         *out |= bit;
-        at += length;
-        if (!*at)
-            return AN_OK;
     }
+    return AN_OK;
 }
 
 /* The same of layers that are normalised or left out. */

@@ -6,6 +6,7 @@
 
 #include "base/buffer.h"
 #include "base/error.h"
+#include "base/text/name_list.h"
 
 #define ROW(symbol, title, help) {#symbol, title, help, &an_net_##symbol},
 static const an_net nets[] = {AN_NETS(ROW)};
@@ -42,15 +43,6 @@ bool an_net_reads(const an_net *net, const char *option)
 static bool is_name(const char *text, size_t length, const char *name)
 {
     return strlen(name) == length && !memcmp(text, name, length);
-}
-
-/* Whether a list of names ("conv3,conv4") holds one; NULL: the empty list. */
-static bool list_has(const char *list, const char *name, size_t length)
-{
-    for (const char *at = list; at && *at; at += at[strcspn(at, ",")] ? strcspn(at, ",") + 1 : strcspn(at, ","))
-        if (strcspn(at, ",") == length && !memcmp(at, name, length))
-            return true;
-    return false;
 }
 
 /* Sets the deviation of both halves of a layer; false: there is no such layer. */
@@ -95,7 +87,7 @@ int an_net_deviate(an_graph *graph, const an_net_options *options)
         bool number = at[length] == '=' && end != at + length + 1 && deviation >= 0 && isfinite(deviation);
         if (!number || (*end && *end != ','))
             return deviations_refuse(graph, text);
-        if (!deviation_set(graph, at, length, deviation) && !list_has(options->without, at, length))
+        if (!deviation_set(graph, at, length, deviation) && !an_names_hold(options->without, at, length))
             return deviations_refuse(graph, text);
         at = end;
         if (!*at)
