@@ -11,7 +11,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/error.h"
 #include "model/cuda/kernels/kernels.h"
@@ -199,7 +198,15 @@ static void test_an_evaluation_leaves_nothing_behind(void **state)
     runner_no_violations();
 }
 
-/* The device's own clock tells a host that is late from one that is not. */
+/* Times are differences of a clock that counts microseconds here, as a float of milliseconds. */
+static void about(double seconds, double expected)
+{
+    if (fabs(seconds - expected) > 1e-6)
+        fail_msg("%.9f s instead of %.9f", seconds, expected);
+}
+
+/* The device's own clock tells a host that is late from one that is not. The host is late by a tenth of a second, and
+ * nothing else takes time. */
 static void test_idle_time_is_the_devices(void **state)
 {
     (void)state;
@@ -208,23 +215,29 @@ static void test_idle_time_is_the_devices(void **state)
     an_device_time time;
     an_small_net(&graph, AN_ACTIVATION_RELU);
     runner_make(&r, &graph, "cuda:0,cuda:1", AN_PRECISION_F32, false);
+    emu_clocks_hold();
     runner_step(&r, 0, BATCH);
     an_test_ok(an_exec_device_time(r.exec, &time), "time");
+    emu_clocks_pass(500);
     an_test_ok(an_exec_wait(r.exec), "wait");
-    assert_int_equal(usleep(100000), 0);
+    emu_clocks_pass(100000);
     runner_step(&r, 1, BATCH);
     an_test_ok(an_exec_device_time(r.exec, &time), "time");
-    assert_true(time.idle >= 0.1 && time.total > time.idle);
-    assert_true(time.copy >= 0 && time.idle - time.copy >= 0.1); /* the host's: it had queued nothing */
+    about(time.idle, 0.1);
+    about(time.copy, 0); /* it is the host's: it had queued nothing */
+    about(time.total, 0.1005);
     an_test_ok(an_exec_device_time(r.exec, &time), "time");
     assert_true(time.idle == 0 && time.copy == 0 && time.total == 0);
     an_test_ok(an_exec_wait(r.exec), "wait");
     an_exec_device_pause(r.exec);
-    assert_int_equal(usleep(100000), 0);
-    for (uint64_t i = 2; i < 4; i++)
-        runner_step(&r, i, BATCH);
+    emu_clocks_pass(100000);
+    runner_step(&r, 2, BATCH);
+    emu_clocks_pass(500);
+    runner_step(&r, 3, BATCH);
     an_test_ok(an_exec_device_time(r.exec, &time), "time");
-    assert_true(time.total > 0 && time.idle < 0.1);
+    about(time.idle, 0.0005); /* without what passed before the pause */
+    about(time.total, 0.0005);
+    emu_clocks_release();
     runner_free(&r);
     runner_no_violations();
 }

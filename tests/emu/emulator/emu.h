@@ -82,6 +82,12 @@ typedef struct {
 void emu_price_set(unsigned (*price)(const emu_convolution *convolution));
 /* The same for each byte that is copied from the host to a device. */
 void emu_copy_cost(unsigned microseconds);
+/* From now on the devices' clocks stand still but for what is charged as above, and for the time that a test lets pass:
+ * no machine is too busy then for what the test expects. */
+void emu_clocks_hold(void);
+void emu_clocks_release(void);
+/* Lets that much time pass on held clocks, once all that is queued is done. Not while a stream waits for the host. */
+void emu_clocks_pass(unsigned microseconds);
 /* From now on operations with a library's proposal of that number fail when they are run; -1: none do. */
 void emu_refuse(emu_library library, int proposal);
 /* What is wrong with a library's proposal of that number from now on, after what real ones were seen to do. */

@@ -28,6 +28,7 @@ static struct CUstream_st *streams[EMU_CLOCKS];
 static bool components[EMU_CLOCKS] = {[HOST] = true}; /* taken */
 static int component_end = HOST + 1;                  /* behind the last that was ever taken */
 static uint64_t clocks[EMU_CLOCKS];
+static struct timespec held; /* what the devices' clocks show while a test holds them; 0: they run */
 static emu_clock host;
 static size_t memory_used[DEVICES_MAX], memory_limit, pinned_limit;
 static bool peer_refused, peer_enabled[DEVICES_MAX][DEVICES_MAX], collecting;
@@ -422,13 +423,46 @@ static void job_run(struct CUstream_st *stream, job *j)
     free(j->task.data);
 }
 
+static void advance(struct timespec *time, uint64_t microseconds)
+{
+    time->tv_sec += (time_t)(microseconds / 1000000);
+    time->tv_nsec += (long)(microseconds % 1000000) * 1000;
+}
+
 static void event_complete(cudaEvent_t event, uint64_t sequence, const struct CUstream_st *stream)
 {
     event->completed = sequence;
     event->charged = stream->charged;
-    clock_gettime(CLOCK_MONOTONIC, &event->time);
-    event->time.tv_sec += (time_t)(stream->charged / 1000000);
-    event->time.tv_nsec += (long)(stream->charged % 1000000) * 1000;
+    if (held.tv_sec)
+        event->time = held;
+    else
+        clock_gettime(CLOCK_MONOTONIC, &event->time);
+    advance(&event->time, stream->charged);
+}
+
+void emu_clocks_hold(void)
+{
+    pthread_mutex_lock(&emu_lock);
+    clock_gettime(CLOCK_MONOTONIC, &held);
+    held.tv_sec++; /* later than any event so far, and never 0 */
+    pthread_mutex_unlock(&emu_lock);
+}
+
+void emu_clocks_release(void)
+{
+    pthread_mutex_lock(&emu_lock);
+    held = (struct timespec){0};
+    pthread_mutex_unlock(&emu_lock);
+}
+
+void emu_clocks_pass(unsigned microseconds)
+{
+    pthread_mutex_lock(&emu_lock);
+    for (int i = 0; i < EMU_CLOCKS; i++)
+        if (streams[i])
+            await(&(waiter){.stream = streams[i], .target = streams[i]->queued});
+    advance(&held, microseconds);
+    pthread_mutex_unlock(&emu_lock);
 }
 
 static void *stream_main(void *context)
