@@ -55,6 +55,20 @@ static int check_order(const an_loader_options *o)
     return check_range("order block", block, 1, INT64_MAX - 1);
 }
 
+/* What this version of the loader does not do yet. */
+static int check_supported(const an_loader_options *o)
+{
+    if (o->slots_max != 0 && o->slots_max != o->slots)
+        return an_error(AN_EUNSUPPORTED, "slots that are made on demand are not supported: leave slots_max 0");
+    if (o->first_position != 0)
+        return an_error(AN_EUNSUPPORTED, "beginning at a position is not supported: leave first_position 0");
+    if (o->last == AN_LAST_EVEN || o->last == AN_LAST_PAD)
+        return an_error(AN_EUNSUPPORTED, "last %d is not supported: use drop, short or carry", (int)o->last);
+    if (o->weights)
+        return an_error(AN_EUNSUPPORTED, "weighted sampling is not supported: leave weights NULL");
+    return AN_OK;
+}
+
 /* What stands alone. The sampler checks its own options, and what depends on the dataset is checked where it is used.
  */
 static int check_options(const an_loader_options *o)
@@ -69,7 +83,10 @@ static int check_options(const an_loader_options *o)
     rc = check_range("decode", (int64_t)o->decode, AN_DECODE_HOST, AN_DECODE_DEVICE);
     if (rc)
         return rc;
-    rc = check_range("last", (int64_t)o->last, AN_LAST_DROP, AN_LAST_CARRY);
+    rc = check_range("last", (int64_t)o->last, AN_LAST_DROP, AN_LAST_PAD);
+    if (rc)
+        return rc;
+    rc = check_supported(o);
     if (rc)
         return rc;
     rc = check_range("engine", (int64_t)o->engine, 0, (int64_t)an_reader_engine_count() - 1);
