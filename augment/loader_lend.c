@@ -4,6 +4,8 @@
 #include "augment/loader_private.h"
 #include "base/clock.h"
 
+#define SECOND UINT64_C(1000000000)
+
 /* A lease number: a count of all loans in the process, times AN_LOADER_SLOTS_MAX, plus the number of the slot. */
 static uint64_t new_lease(const an_loader *l, const an_loader_slot *s)
 {
@@ -54,7 +56,7 @@ static int end_epoch(an_loader *l, an_loader_slot *due, an_loader_slot **out)
 static int look(an_loader *l, uint64_t interruptions, an_loader_slot **out)
 {
     *out = NULL;
-    if (l->interrupted || l->interruptions != interruptions)
+    if (l->stop || l->interrupted || l->interruptions != interruptions)
         return AN_STOPPED;
     if (l->failure.code)
         return an_error_restore(&l->failure);
@@ -75,17 +77,29 @@ static int look(an_loader *l, uint64_t interruptions, an_loader_slot **out)
     return AN_OK;
 }
 
-/* Look until the next batch is there, waiting in between. The lock is held. */
-static int await(an_loader *l, an_loader_slot **out)
+/* Sleep until something changes, but not beyond the deadline, a time of an_clock_ns. False: it is over. The lock is
+ * held. */
+static bool await_change(an_loader *l, uint64_t deadline)
+{
+    int rc = 0;
+    const struct timespec until = {.tv_sec = (time_t)(deadline / SECOND), .tv_nsec = (long)(deadline % SECOND)};
+    l->consumers_waiting++;
+    if (deadline == UINT64_MAX)
+        pthread_cond_wait(&l->delivery, &l->lock);
+    else
+        rc = pthread_cond_timedwait(&l->delivery, &l->lock, &until);
+    l->consumers_waiting--;
+    return !rc;
+}
+
+/* Look until the next batch is there, waiting in between. 0 with *out NULL: the deadline came first. The lock is held.
+ */
+static int await(an_loader *l, uint64_t deadline, an_loader_slot **out)
 {
     uint64_t interruptions = l->interruptions, start = an_clock_ns();
     int rc = look(l, interruptions, out);
-    while (!rc && !*out) {
-        l->consumers_waiting++;
-        pthread_cond_wait(&l->delivery, &l->lock);
-        l->consumers_waiting--;
-        rc = look(l, interruptions, out);
-    }
+    for (bool more = true; !rc && !*out && more; rc = look(l, interruptions, out))
+        more = await_change(l, deadline);
     l->stats.consumer_wait_ns += an_loader_since(l, start);
     if (rc == AN_AGAIN)
         return an_error(AN_EINVAL, "all %d batches are lent: release one first", l->options.slots);
@@ -103,18 +117,33 @@ static void lend(an_loader *l, an_loader_slot *s, an_batch *out)
     *out = s->batch;
 }
 
-int an_loader_next(an_loader *loader, an_batch *out)
+static int next_until(an_loader *l, uint64_t deadline, an_batch *out)
 {
     an_loader_slot *due;
     *out = (an_batch){0};
-    pthread_mutex_lock(&loader->lock);
-    if (!loader->started_ns)
-        restart_stats(loader);
-    int rc = await(loader, &due);
+    pthread_mutex_lock(&l->lock);
+    if (!l->started_ns)
+        restart_stats(l);
+    int rc = await(l, deadline, &due);
+    if (!rc && !due)
+        rc = AN_AGAIN;
     if (!rc)
-        lend(loader, due, out);
-    pthread_mutex_unlock(&loader->lock);
+        lend(l, due, out);
+    pthread_mutex_unlock(&l->lock);
     return rc;
+}
+
+int an_loader_next(an_loader *loader, an_batch *out)
+{
+    return next_until(loader, UINT64_MAX, out);
+}
+
+int an_loader_next_within(an_loader *loader, an_batch *out, uint64_t nanoseconds)
+{
+    uint64_t deadline;
+    if (__builtin_add_overflow(an_clock_ns(), nanoseconds, &deadline))
+        deadline = UINT64_MAX;
+    return next_until(loader, deadline, out);
 }
 
 int an_loader_try_next(an_loader *loader, an_batch *out)
@@ -149,6 +178,8 @@ static int take_back(an_loader *l, an_loader_slot *s)
 {
     s->batch.lease = 0;
     l->lent--;
+    if (l->stop)
+        return 0;
     an_loader_open(l, s);
     return unpark(l);
 }
@@ -181,6 +212,14 @@ void an_loader_resume(an_loader *loader)
     pthread_mutex_lock(&loader->lock);
     loader->interrupted = false;
     pthread_mutex_unlock(&loader->lock);
+}
+
+int an_loader_lent(an_loader *loader)
+{
+    pthread_mutex_lock(&loader->lock);
+    int lent = loader->lent;
+    pthread_mutex_unlock(&loader->lock);
+    return lent;
 }
 
 void an_loader_stats_get(an_loader *loader, an_loader_stats *out)

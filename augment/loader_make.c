@@ -313,6 +313,11 @@ static int open_reader(an_loader *l)
     int rc = an_reader_create(&l->reader, an_dataset_file(o->dataset), &reader);
     if (rc)
         return rc;
+    l->engine = an_reader_engine_used(l->reader);
+    const char *note = an_reader_note(l->reader);
+    l->note = note ? strdup(note) : NULL;
+    if (note && !l->note)
+        return an_error(AN_ENOMEM, "out of memory for a note of %zu bytes", strlen(note));
     return open_advice(l);
 }
 

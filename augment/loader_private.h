@@ -69,6 +69,8 @@ struct an_loader {
     an_loader_options options;
     an_sampler *sampler;
     an_reader *reader;
+    char *note; /* the reader's, or NULL */
+    an_reader_engine engine;
     int advice_fd; /* of the data file, for reading ahead in order block; else -1 */
     const an_index_entry *index;
     an_dataset_headers *headers; /* of the records that were read; under the lock */
@@ -104,7 +106,8 @@ struct an_loader {
     uint64_t opened;    /* batches that were given a slot so far */
     int lent;           /* slots */
     int workers_waiting, consumers_waiting;
-    bool reader_waiting, stop;
+    bool reader_waiting;
+    bool stop, closed;             /* closing has begun, and is done */
     bool interrupted;              /* until an_loader_resume */
     uint64_t interruptions;        /* so far: a waiting call notices one that is over before it wakes */
     an_error_state reader_failure; /* the reading thread has ended with it; code 0: none */
