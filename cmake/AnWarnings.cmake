@@ -11,11 +11,15 @@ if(AN_SANITIZE)
   target_link_options(an_flags INTERFACE -fsanitize=${AN_SANITIZE})
 endif()
 
-# an_library(NAME sources... [LINK libraries...]): the static library of one folder.
+# an_library(NAME sources... [SHARED] [LINK libraries...]): the static library of one folder. SHARED: it also goes into shared objects.
+# Its symbols are hidden then: they stay inside the object, and the compiler may go on inlining functions that are not static.
 function(an_library name)
-  cmake_parse_arguments(ARG "" "" "LINK" ${ARGN})
+  cmake_parse_arguments(ARG "SHARED" "" "LINK" ${ARGN})
   add_library(an_${name} STATIC ${ARG_UNPARSED_ARGUMENTS})
   target_link_libraries(an_${name} PUBLIC an_flags ${ARG_LINK})
+  if(ARG_SHARED)
+    set_target_properties(an_${name} PROPERTIES POSITION_INDEPENDENT_CODE ON C_VISIBILITY_PRESET hidden)
+  endif()
 endfunction()
 
 # an_program(NAME sources... [LINK libraries...]): an installed program.
