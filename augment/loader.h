@@ -175,6 +175,9 @@ int an_loader_release(an_loader *loader, const an_batch *batch);
 void an_loader_interrupt(an_loader *loader);
 void an_loader_resume(an_loader *loader);
 
+/* Whether an_loader_next failed for a record that cannot be read or decoded; *out: which. */
+bool an_loader_failed_record(an_loader *loader, uint64_t *out);
+
 void an_loader_stats_get(an_loader *loader, an_loader_stats *out);
 void an_loader_stats_reset(an_loader *loader);
 const char *an_loader_note(const an_loader *loader); /* the reader's note, or NULL; owned by the loader */
