@@ -42,6 +42,10 @@ ROOMS = {
     "augment/cuda": {"base", "augment", "augment/cuda/kernels", "store/coef", "store/image"},
     "augment/cuda/module": {"base", "augment", "augment/cuda"},
 
+    # The public library. Those who use it, python and examples, see its headers alone.
+    "liban/an": set(),
+    "liban": {"base", "base/text", "augment", *STORE, "ingest/picture", "liban/an"},
+
     "model/graph": {"base"},
     "model/nets": {"base", "base/text", "model/graph"},
     "model": {"base", "base/module", "base/text", "model/graph"},
@@ -75,6 +79,9 @@ ROOMS |= {
     "tools/show/views": LIBRARIES | {"tools/show/canvas", "tools/show/content"},
     "tools/show/commands": LIBRARIES | SHOW,
 
+    "python/src": {"liban/an"},
+    "examples/c": {"liban/an"},
+
     "benchmarks": LIBRARIES | SHOW,
     "benchmarks/ingest": LIBRARIES,
     "benchmarks/io": LIBRARIES | {"tools/show/canvas"},
@@ -85,6 +92,8 @@ TESTS = "tests"
 # A private header is for its own room and for the rooms that this one lies in: ingest/sources may include
 # ingest/sources/labels/truth_private.h, and nobody else may.
 PRIVATE = "_private.h"
+# Public headers are included as programs include them: <an/loader.h> is liban/an/loader.h.
+PUBLIC = "an/"
 FILES_MAX = 25  # source files of one folder, without those of the folders in it
 
 # Headers of other projects and the only files that may include them. Tests and benchmarks compare with other projects'
@@ -158,6 +167,8 @@ def fault(file, name, known, tops):
     """Why file may not include name; None if it may."""
     if not known:
         return "a computed #include cannot be checked"
+    if name.startswith(PUBLIC):
+        name = f"liban/{name}"
     if ".." in name.split("/"):
         return "paths start at the root of the source tree"
     if "/" in name and top_of(name) in tops:
