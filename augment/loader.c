@@ -12,7 +12,9 @@
  * Batches and slots. Batches are numbered from 0 in the order of delivery. A batch is open, so that workers may write
  * to it, from the moment it is given a slot. Batches are opened in order: at the start each slot takes one, and
  * whenever a batch is released, in whatever order, its slot takes the next batch that has none. So the open batches
- * that were not delivered yet follow each other, and open[b % slots] finds the slot of each.
+ * that were not delivered yet follow each other, and open[b % slots_max] finds the slot of each. When all slots are
+ * lent and there may be more, the consumer that asks for a batch makes one, which takes the next batch as if it had
+ * been released. It does so without the lock; `growing` makes other consumers wait for it instead of making slots, too.
  *
  * The reading thread runs ahead of the open batches as far as it has free items: a record of a batch that is not open
  * yet is parked, and an_loader_release moves the records of the batch that it opens to ready. So a worker never holds a
@@ -44,7 +46,8 @@
  * the batch that is due is not complete. Either is kept as the loader's failure when it is first reported, and returned
  * ever after, even if a worker completes the batch in question later.
  *
- * Memory. Slots, items and record buffers are made at creation; nothing is allocated afterwards. */
+ * Memory. Slots, items and record buffers are made at creation; nothing is allocated afterwards but slots beyond those,
+ * which the loader keeps until it is freed. */
 #include "augment/loader_private.h"
 
 #include <stdlib.h>
@@ -73,7 +76,7 @@ void an_loader_open(an_loader *l, an_loader_slot *s)
         an_loader_payload_open(s);
     s->done = false;
     s->error.code = 0;
-    l->open[batch % (uint64_t)l->options.slots] = s;
+    l->open[batch % (uint64_t)l->slots_max] = s;
     l->opened++;
 }
 
@@ -163,16 +166,9 @@ void an_loader_free(an_loader *loader)
     if (!l)
         return;
     an_loader_close(l);
-    if (l->slot_memory)
-        l->options.memory_free(l->options.memory_context, l->slot_memory, l->slot_memory_size);
-    for (int i = 0; l->slots && i < l->options.slots; i++) {
-        free(l->slots[i].batch.labels);
-        free(l->slots[i].batch.indices);
-    }
+    an_loader_slots_free(l);
     an_dataset_headers_free(l->headers);
     an_sampler_free(l->sampler);
-    free(l->slots);
-    free(l->open);
     free(l->items);
     free(l->places);
     free(l->workers);

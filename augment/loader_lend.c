@@ -18,7 +18,7 @@ static uint64_t new_lease(const an_loader *l, const an_loader_slot *s)
 static an_loader_slot *lent_slot(an_loader *l, uint64_t lease)
 {
     uint64_t number = lease % AN_LOADER_SLOTS_MAX;
-    if (lease == 0 || number >= (uint64_t)l->options.slots || l->slots[number].batch.lease != lease)
+    if (lease == 0 || number >= (uint64_t)l->slot_count || l->slots[number].batch.lease != lease)
         return NULL;
     return &l->slots[number];
 }
@@ -62,9 +62,9 @@ static int look(an_loader *l, uint64_t interruptions, an_loader_slot **out)
         return an_error_restore(&l->failure);
     if (l->delivered == l->total)
         return AN_END;
-    if (l->lent == l->options.slots)
-        return AN_AGAIN;
-    an_loader_slot *due = l->open[l->delivered % (uint64_t)l->options.slots];
+    if (l->lent == l->slot_count)
+        return l->growing ? AN_OK : AN_AGAIN;
+    an_loader_slot *due = l->open[l->delivered % (uint64_t)l->slots_max];
     if (due->done && due->error.code)
         return fail_for_good(l, &due->error);
     if (!due->done && l->reader_failure.code)
@@ -92,17 +92,31 @@ static bool await_change(an_loader *l, uint64_t deadline)
     return !rc;
 }
 
+/* The same, but where all slots are lent and there may be more, the next batch gets another one. The lock is held, but
+ * not all the time. */
+static int look_harder(an_loader *l, uint64_t interruptions, an_loader_slot **out)
+{
+    int rc = look(l, interruptions, out);
+    while (rc == AN_AGAIN && l->slot_count < l->slots_max) {
+        rc = an_loader_slots_add(l);
+        if (rc)
+            return rc;
+        rc = look(l, interruptions, out);
+    }
+    return rc;
+}
+
 /* Look until the next batch is there, waiting in between. 0 with *out NULL: the deadline came first. The lock is held.
  */
 static int await(an_loader *l, uint64_t deadline, an_loader_slot **out)
 {
     uint64_t interruptions = l->interruptions, start = an_clock_ns();
-    int rc = look(l, interruptions, out);
-    for (bool more = true; !rc && !*out && more; rc = look(l, interruptions, out))
+    int rc = look_harder(l, interruptions, out);
+    for (bool more = true; !rc && !*out && more; rc = look_harder(l, interruptions, out))
         more = await_change(l, deadline);
     l->stats.consumer_wait_ns += an_loader_since(l, start);
     if (rc == AN_AGAIN)
-        return an_error(AN_EINVAL, "all %d batches are lent: release one first", l->options.slots);
+        return an_error(AN_EINVAL, "all %d batches are lent: release one first", l->slot_count);
     return rc;
 }
 
@@ -162,10 +176,10 @@ int an_loader_try_next(an_loader *loader, an_batch *out)
     return rc;
 }
 
-/* Parked records whose batch is open now become ready, the others stay in their order. Returns how many workers to
- * wake. The lock is held. */
-static int unpark(an_loader *l)
+/* Parked records whose batch is open now become ready, the others stay in their order. */
+int an_loader_take_slot(an_loader *l, an_loader_slot *s)
 {
+    an_loader_open(l, s);
     for (int left = l->parked.count; left > 0; left--) {
         an_loader_item *it = an_loader_list_pop(&l->parked);
         an_loader_list_push(an_loader_is_open(l, it->batch) ? &l->ready : &l->parked, it);
@@ -178,10 +192,7 @@ static int take_back(an_loader *l, an_loader_slot *s)
 {
     s->batch.lease = 0;
     l->lent--;
-    if (l->stop)
-        return 0;
-    an_loader_open(l, s);
-    return unpark(l);
+    return l->stop ? 0 : an_loader_take_slot(l, s);
 }
 
 int an_loader_release(an_loader *loader, const an_batch *batch)

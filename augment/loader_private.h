@@ -1,7 +1,7 @@
 /* What the files of the loader share. loader.c makes and frees it and holds the DESIGN, loader_make.c checks options
- * and makes memory and threads, loader_lend.c serves the callers of an_loader_next, loader_run.c is the threads,
- * loader_epochs.c says what each batch is made of, loader_plan.c what is read next, loader_check.c compares what was
- * read with the index, loader_payload.c makes batches of payloads. */
+ * and makes threads, loader_slots.c makes the memory of batches, loader_lend.c serves the callers of an_loader_next,
+ * loader_run.c is the threads, loader_epochs.c says what each batch is made of, loader_plan.c what is read next,
+ * loader_check.c compares what was read with the index, loader_payload.c makes batches of payloads. */
 #ifndef AN_AUGMENT_LOADER_PRIVATE_H
 #define AN_AUGMENT_LOADER_PRIVATE_H
 
@@ -55,6 +55,7 @@ typedef struct {
     atomic_size_t used;      /* bytes of the block that are taken */
     uint32_t error_position; /* of the sample whose error is kept: the first in the batch */
     an_error_state error;    /* code 0: none */
+    void *memory;            /* of this slot alone, slot_stride bytes; NULL: it lies in slot_memory */
 } an_loader_slot;
 
 typedef struct {
@@ -87,10 +88,12 @@ struct an_loader {
     void *record_memory;
     size_t record_memory_size;
 
-    an_loader_slot *slots;
-    an_loader_slot **open; /* batch b, once open and until delivered, lies in *open[b % slots] */
-    uint8_t *slot_memory;
+    an_loader_slot *slots; /* slots_max places, slot_count of them made */
+    int slots_max;
+    an_loader_slot **open; /* batch b, once open and until delivered, lies in *open[b % slots_max] */
+    uint8_t *slot_memory;  /* of the first options.slots */
     size_t slot_stride, slot_memory_size;
+    size_t slot_draws;  /* where the draws begin in a slot's memory */
     size_t block_size;  /* of a batch of payloads at most; 0: batches are samples */
     bool block_samples; /* a block has room for samples that workers finish */
 
@@ -104,7 +107,9 @@ struct an_loader {
     an_loader_list free, ready, parked;
     uint64_t delivered; /* batches that were lent so far; the next one that is due */
     uint64_t opened;    /* batches that were given a slot so far */
-    int lent;           /* slots */
+    int slot_count;     /* slots that are made */
+    int lent;           /* of these */
+    bool growing;       /* a consumer makes another one, without the lock */
     int workers_waiting, consumers_waiting;
     bool reader_waiting;
     bool stop, closed;             /* closing has begun, and is done */
@@ -121,6 +126,14 @@ void an_loader_list_init(an_loader_list *list);
 void an_loader_list_push(an_loader_list *list, an_loader_item *it);
 an_loader_item *an_loader_list_pop(an_loader_list *list); /* NULL if empty */
 
+/* Slots (loader_slots.c). */
+int an_loader_slots_make(an_loader *loader); /* options.slots of them */
+void an_loader_slots_free(an_loader *loader);
+/* Make one more, for the next batch that has none. The lock is held, but not while memory is made: `growing` keeps
+ * others from making one at the same time. */
+int an_loader_slots_add(an_loader *loader);
+size_t an_loader_whole_pages(size_t size); /* rounded up */
+
 /* Check the options and make everything. What it made before a failure is freed by an_loader_free. */
 int an_loader_build(an_loader *loader);
 
@@ -135,6 +148,9 @@ int an_loader_check_epoch(an_loader *loader);
 
 /* Give a free slot to the next batch that has none, if there is one. The lock is held, or no thread runs yet. */
 void an_loader_open(an_loader *loader, an_loader_slot *s);
+/* Give a slot to the next batch, so that its records need not be parked any longer. Returns how many workers to wake.
+ * The lock is held. */
+int an_loader_take_slot(an_loader *loader, an_loader_slot *s);
 /* Does this batch, which was not delivered yet, have a slot that workers may write to? The lock is held. */
 bool an_loader_is_open(const an_loader *loader, uint64_t batch);
 /* Where the loader begins, and how many batches it will deliver (loader_epochs.c): sets epochs, first and total.

@@ -245,7 +245,7 @@ static int take(an_loader *l, an_loader_item *mine[CHUNK])
 /* Without the lock: the entry stays as it is until the batch, which lacks this item, was delivered. */
 static an_loader_slot *slot_of(const an_loader *l, const an_loader_item *it)
 {
-    return l->open[it->batch % (uint64_t)l->options.slots];
+    return l->open[it->batch % (uint64_t)l->slots_max];
 }
 
 /* next: what this worker does after it; NULL: not known. */

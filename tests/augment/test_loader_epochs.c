@@ -257,12 +257,11 @@ static void what_is_not_there_is_refused(void **state)
     (void)state;
     an_loader *loader;
     double weights[RECORDS] = {1};
-    an_loader_options bad[5] = {plain(), plain(), plain(), plain(), plain()};
-    bad[0].slots_max = 5;
-    bad[1].first_position = 1;
-    bad[2].last = AN_LAST_EVEN;
-    bad[3].last = AN_LAST_PAD;
-    bad[4].weights = weights;
+    an_loader_options bad[4] = {plain(), plain(), plain(), plain()};
+    bad[0].first_position = 1;
+    bad[1].last = AN_LAST_EVEN;
+    bad[2].last = AN_LAST_PAD;
+    bad[3].weights = weights;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         assert_int_equal(an_loader_create(&loader, &bad[i]), AN_EUNSUPPORTED);
         assert_non_null(strstr(an_error_message(), "not supported"));
