@@ -37,7 +37,8 @@ ROOMS = {
     "ingest/commands": {"base", "base/text", "base/program", *STORE, "ingest/sources", "ingest/picture", "ingest/run"},
 
     "augment/pixels": {"base"},
-    "augment": {"base", "base/epochs", "base/module", "base/text", "augment/pixels", *STORE},
+    "augment": {"base", "base/epochs", "base/module", "base/text", *STORE},
+    "augment/sample": {"base", "augment", "augment/pixels", "store", "store/image"},
     "augment/cuda/kernels": {"base", "augment", "augment/pixels", "store/image", "store/image/planes", "store/coef"},
     "augment/cuda": {"base", "augment", "augment/cuda/kernels", "store/coef", "store/image"},
     "augment/cuda/module": {"base", "augment", "augment/cuda"},

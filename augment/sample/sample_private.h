@@ -1,6 +1,6 @@
-/* What making a sampler (sample.c) and making samples with it (sample_make.c) share. */
-#ifndef AN_AUGMENT_SAMPLE_PRIVATE_H
-#define AN_AUGMENT_SAMPLE_PRIVATE_H
+/* What making a sampler (sample.c) and making samples with it (make.c) share. */
+#ifndef AN_AUGMENT_SAMPLE_SAMPLE_PRIVATE_H
+#define AN_AUGMENT_SAMPLE_SAMPLE_PRIVATE_H
 
 #include "augment/pixels/pixels.h"
 #include "augment/sample.h"

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "augment/sample_private.h"
+#include "augment/sample/sample_private.h"
 #include "base/error.h"
 #include "store/codec.h"
 #include "store/image/resize.h"
