@@ -40,7 +40,7 @@ ROOMS = {
     "augment": {"base", "base/epochs", "base/module", "base/text", *STORE},
     "augment/sample": {"base", "augment", "augment/pixels", "store", "store/image"},
     "augment/cuda/kernels": {"base", "augment", "augment/pixels", "store/image", "store/image/planes", "store/coef"},
-    "augment/cuda": {"base", "augment", "augment/cuda/kernels", "store/coef", "store/image"},
+    "augment/cuda": {"base", "augment", "augment/pixels", "augment/cuda/kernels", "store/coef", "store/image"},
     "augment/cuda/module": {"base", "augment", "augment/cuda"},
 
     "model/graph": {"base"},
