@@ -70,6 +70,7 @@ void an_loader_open(an_loader *l, an_loader_slot *s)
     s->batch.carried = span.carried;
     s->batch.epoch = span.epoch;
     s->batch.step = span.step;
+    s->batch.position = span.position;
     s->batch.last = span.last;
     s->batch.size = s->batch.count * an_sampler_bytes(l->sampler);
     if (l->block_size)
