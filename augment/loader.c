@@ -68,6 +68,7 @@ void an_loader_open(an_loader *l, an_loader_slot *s)
     an_loader_span span = an_loader_span_of(l, batch);
     s->batch.count = s->missing = span.count;
     s->batch.carried = span.carried;
+    s->batch.repeated = span.repeated;
     s->batch.epoch = span.epoch;
     s->batch.step = span.step;
     s->batch.position = span.position;

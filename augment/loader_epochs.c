@@ -36,25 +36,45 @@ static uint64_t done_after(const an_loader *l, uint64_t first)
     return first + images;
 }
 
-/* A step's images are dealt out to the ranks in order, a batch to each. */
-an_loader_span an_loader_span_of(const an_loader *l, uint64_t batch)
+/* Images of a step that begins at `first` for each rank: a batch, but equal parts of an epoch's rest. */
+static uint32_t share_of_rank(const an_loader *l, uint64_t first)
 {
     const an_loader_options *o = &l->options;
+    uint64_t left = l->count - first;
+    if (o->last != AN_LAST_EVEN || left >= images_of_step(l))
+        return o->batch;
+    return (uint32_t)((left + o->world - 1) / o->world);
+}
+
+/* The last `over` images of the span lie behind the epoch's end. */
+static void end_span(const an_loader *l, an_loader_span *span, uint32_t over)
+{
+    const an_loader_options *o = &l->options;
+    bool goes_on = !(o->epochs && span->epoch + 1 == o->first_epoch + o->epochs);
+    if (o->last == AN_LAST_EVEN || o->last == AN_LAST_PAD)
+        span->repeated = over;
+    else if (o->last == AN_LAST_CARRY && goes_on)
+        span->carried = over;
+    else
+        span->count -= over;
+}
+
+/* A step's images are dealt out to the ranks in order. */
+an_loader_span an_loader_span_of(const an_loader *l, uint64_t batch)
+{
     whole_step step = step_of(l, batch);
-    uint64_t first = step.first + (uint64_t)o->rank * o->batch;
+    uint32_t count = share_of_rank(l, step.first);
+    uint64_t first = step.first + (uint64_t)l->options.rank * count, end = first + count;
     an_loader_span span = {.epoch = step.epoch,
                            .step = step.step,
                            .first = first,
                            .position = done_after(l, step.first),
-                           .count = o->batch,
+                           .count = count,
                            .last = step.last || batch + 1 == l->total};
-    uint64_t over = first + o->batch > l->count ? first + o->batch - l->count : 0;
-    if (over > o->batch)
-        over = o->batch;
-    if (o->last == AN_LAST_CARRY && !(o->epochs && step.epoch + 1 == o->first_epoch + o->epochs))
-        span.carried = (uint32_t)over;
-    else
-        span.count -= (uint32_t)over;
+    if (first >= l->count)
+        end_span(l, &span, count);
+    else if (end > l->count)
+        end_span(l, &span, (uint32_t)(end - l->count));
     return span;
 }
 
@@ -73,7 +93,8 @@ static int check_steps(const an_loader *l)
 {
     const an_loader_options *o = &l->options;
     bool filled = l->count >= l->epochs.batch;
-    bool some = o->last == AN_LAST_SHORT && (o->epochs > 0 || an_epochs_steps(&l->epochs, 1) > 0);
+    bool shorter = o->last != AN_LAST_DROP && o->last != AN_LAST_CARRY;
+    bool some = shorter && (o->epochs > 0 || an_epochs_steps(&l->epochs, 1) > 0);
     if (filled || some)
         return AN_OK;
     return an_error(AN_EINVAL, "dataset '%s': %llu records do not fill a batch of %u for each of %u ranks",

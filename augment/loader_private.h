@@ -16,10 +16,10 @@
 #define AN_LOADER_SLOTS_MAX 4096
 
 /* What a batch is made of: positions in the order of an epoch from `first` on; where that reaches the epoch's end, it
- * goes on at the beginning of the next one. */
+ * goes on at the beginning of the next one (carried) or of the same (repeated). */
 typedef struct {
     uint64_t epoch, step, first, position;
-    uint32_t count, carried; /* carried: of the next epoch */
+    uint32_t count, carried, repeated;
     bool last;
 } an_loader_span;
 

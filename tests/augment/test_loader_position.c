@@ -13,7 +13,7 @@
 
 enum { WORLDS = 4, COUNT_MAX = 40, EPOCHS = 2 };
 
-static const an_last_kind kinds[] = {AN_LAST_DROP, AN_LAST_SHORT};
+static const an_last_kind kinds[] = {AN_LAST_DROP, AN_LAST_SHORT, AN_LAST_EVEN, AN_LAST_PAD};
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
 /* Small samples: what matters here is which they are. */
@@ -49,12 +49,24 @@ static bool step_exists(const an_loader_options *o, const step *s)
     return s->left >= s->whole || (o->last != AN_LAST_DROP && s->left > 0);
 }
 
+/* Even parts are as large as the largest of an uneven division. */
+static uint64_t part_size(const an_loader_options *o, const step *s)
+{
+    uint64_t size = o->batch;
+    while (o->last == AN_LAST_EVEN && s->left < s->whole && (size - 1) * o->world >= s->left)
+        size--;
+    return size;
+}
+
 static part part_of(const an_loader_options *o, const step *s, uint32_t rank)
 {
     part p = {0};
-    uint64_t position = s->count - s->left;
-    for (uint64_t i = (uint64_t)rank * o->batch; i < (uint64_t)(rank + 1) * o->batch && i < s->left; i++)
-        p.places[p.count++] = position + i;
+    bool fills = o->last == AN_LAST_EVEN || o->last == AN_LAST_PAD;
+    uint64_t size = part_size(o, s), position = s->count - s->left;
+    for (uint64_t i = rank * size; i < (rank + 1) * size && (fills || i < s->left); i++) {
+        p.places[p.count++] = (position + i) % s->count;
+        p.repeated += i >= s->left;
+    }
     return p;
 }
 
@@ -177,10 +189,16 @@ static void log_batch(epoch_log *log, const an_loader_options *o, const an_batch
     log->repeated += batch->repeated;
 }
 
+/* Of the last step of so many ranks: as few images as possible, or as many as fill it. */
+static uint64_t most_repeated(const an_loader_options *o, uint32_t world)
+{
+    return o->last == AN_LAST_EVEN ? world - 1 : o->last == AN_LAST_PAD ? (uint64_t)world * o->batch - 1 : 0;
+}
+
 /* All ranks, `steps` steps from a position on, or until the epoch ends. Returns the position behind them. */
 static uint64_t run_world(epoch_log *log, an_loader_options o, uint32_t world, uint64_t position, uint64_t steps)
 {
-    uint64_t after = position;
+    uint64_t after = position, repeated = log->repeated;
     o.world = world;
     o.first_position = position;
     for (o.rank = 0; o.rank < world; o.rank++) {
@@ -198,6 +216,7 @@ static uint64_t run_world(epoch_log *log, an_loader_options o, uint32_t world, u
         assert_true(!rc || rc == AN_END);
         an_loader_free(loader);
     }
+    assert_true(log->repeated - repeated <= most_repeated(&o, world));
     return after;
 }
 
@@ -217,7 +236,7 @@ static void check_union(const an_loader_options *o, const epoch_log *log, const 
 {
     uint64_t missing = 0;
     for (uint32_t r = 0; r < RECORDS; r++) {
-        assert_true(log->times[r] <= 1 || o->last != AN_LAST_SHORT);
+        assert_true(log->times[r] <= 1 || log->repeated > 0);
         missing += log->times[r] == 0;
         if (log->times[r])
             assert_true(same(log->samples[r], whole->samples[r]));
@@ -302,6 +321,62 @@ static void the_same_world_goes_on_as_if_nothing_was(void **state)
     }
 }
 
+/* Records that fill the last step are read and decoded like others. */
+static void filled_batches_do_not_depend_on_timing(void **state)
+{
+    (void)state;
+    static const uint32_t batches[] = {29, 60, 3 * RECORDS + 7};
+    for (size_t k = 0; k < KINDS * 3; k++) {
+        an_loader_options o = bytes_options(AN_DECODE_HOST);
+        o.last = kinds[k % KINDS];
+        o.batch = batches[k / KINDS];
+        o.world = 2;
+        o.rank = 1;
+        o.first_position = 50;
+        o.epochs = 2;
+        o.order = k % 2 ? AN_ORDER_BLOCK : AN_ORDER_GLOBAL;
+        o.block = 150;
+        if (o.last == AN_LAST_DROP && o.batch > RECORDS / 2)
+            continue;
+        digest wanted = digest_from(&o, 0);
+        o.threads = 5;
+        o.slots = 4;
+        o.depth = 3;
+        assert_true(same(digest_from(&o, 0), wanted));
+        o.decode = AN_DECODE_DEVICE;
+        assert_true(same(digest_from(&o, 0), wanted));
+        o.engine = AN_READER_URING_DIRECT; /* a window of records that goes over the end */
+        assert_true(same(digest_from(&o, 0), wanted));
+    }
+}
+
+/* A batch of more samples than there are records goes round, and a block of payloads has room for it. */
+static void one_record_fills_a_batch(void **state)
+{
+    (void)state;
+    for (int device = 0; device < 2; device++) {
+        an_batch batch;
+        uint64_t subset[2] = {7, 9};
+        an_loader_options o = bytes_options(device ? AN_DECODE_DEVICE : AN_DECODE_HOST);
+        o.last = AN_LAST_PAD;
+        o.subset = subset;
+        for (o.subset_count = 1; o.subset_count <= 2; o.subset_count++) {
+            an_loader *loader = start(&o);
+            if (an_loader_next(loader, &batch))
+                fail_msg("%s", an_error_message());
+            assert_int_equal(batch.count, BATCH);
+            assert_int_equal(batch.repeated, BATCH - o.subset_count);
+            assert_int_equal(batch.position, o.subset_count);
+            assert_true(batch.last);
+            for (uint32_t i = o.subset_count; i < BATCH; i++) {
+                assert_int_equal(batch.indices[i], batch.indices[i % o.subset_count]);
+                assert_memory_equal(&batch.draws[i], &batch.draws[i % o.subset_count], sizeof *batch.draws);
+            }
+            an_loader_free(loader);
+        }
+    }
+}
+
 static void impossible_positions_are_refused(void **state)
 {
     (void)state;
@@ -331,6 +406,8 @@ int main(void)
         cmocka_unit_test(batches_hold_what_is_left),
         cmocka_unit_test(another_world_goes_on_with_the_epoch),
         cmocka_unit_test(the_same_world_goes_on_as_if_nothing_was),
+        cmocka_unit_test(filled_batches_do_not_depend_on_timing),
+        cmocka_unit_test(one_record_fills_a_batch),
         cmocka_unit_test(impossible_positions_are_refused),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
