@@ -1,6 +1,9 @@
 /* Passes everything on to whichever it is. */
 #include "liban/source_private.h"
 
+#include <an/loader.h>
+
+#include "augment/decoder.h"
 #include "base/error.h"
 
 int an_lib_source_create(an_lib_source *out, const char *device, const an_loader_options *options)
@@ -77,4 +80,9 @@ const char *an_lib_source_note(const an_lib_source *s)
 bool an_lib_source_failed_record(an_lib_source *s, uint64_t *out)
 {
     return s->device ? an_lib_device_failed_record(s->device, out) : an_loader_failed_record(s->loader, out);
+}
+
+int liban_device_module(const char *file)
+{
+    return an_decoder_module_bring(file);
 }
