@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "python/src/array_private.h"
+#include "python/src/device_private.h"
 
 typedef struct {
     union {
@@ -147,9 +148,12 @@ static int wants_versioned(PyObject *max_version)
     return major >= DL_VERSION_MAJOR;
 }
 
-static int check_stream(const an_py_form *form, PyObject *stream)
+/* The consumer's stream waits for the batch, and the batch's memory for the stream. On the host there is none. */
+static int take_stream(const an_py_array *self, PyObject *stream)
 {
-    if (stream == Py_None || form->device >= 0)
+    if (self->form.device >= 0)
+        return an_py_device_use(an_py_module_of((PyObject *)self), self->storage, stream);
+    if (stream == Py_None)
         return 0;
     PyErr_Format(PyExc_ValueError, "stream must be None for an array on the CPU, not %R", stream);
     return -1;
@@ -161,8 +165,6 @@ PyObject *an_py_array_dlpack(PyObject *object, PyObject *args, PyObject *kwargs)
     PyObject *stream = Py_None, *max_version = Py_None, *device = Py_None, *copy = Py_None;
     char *names[] = {(char *)"stream", (char *)"max_version", (char *)"dl_device", (char *)"copy", NULL};
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|$OOOO:__dlpack__", names, &stream, &max_version, &device, &copy))
-        return NULL;
-    if (check_stream(&self->form, stream) < 0)
         return NULL;
     if (check_device(&self->form, device) < 0)
         return NULL;
@@ -176,6 +178,8 @@ PyObject *an_py_array_dlpack(PyObject *object, PyObject *args, PyObject *kwargs)
         PyErr_SetString(PyExc_BufferError, "copy must not be True for an array on a CUDA device");
         return NULL;
     }
+    if (take_stream(self, stream) < 0)
+        return NULL;
     return export(self, versioned, copied);
 }
 
