@@ -193,14 +193,14 @@ class Arguments(DatasetCase):
 class Damage(DatasetCase):
     def test_the_record_is_named_after_the_batches_before_it(self):
         loader = self.loader(path=self.damaged(42))
-        delivered = []
+        iterator, delivered = iter(loader), []
         with self.refused(an_loader.DatasetError, "42") as raised:
-            for batch in loader:
+            for batch in iterator:
                 delivered += numbers(batch.indices)
         self.assertEqual(delivered, list(range(40)))
         self.assertEqual((raised.exception.record, raised.exception.path), (42, loader.dataset.path))
-        with self.assertRaises(an_loader.DatasetError):
-            next(iter(loader))
+        with self.refused(an_loader.DatasetError, "42"):
+            next(iterator)
 
     def test_unverified(self):
         self.assertEqual(len(indices(self.loader(path=self.damaged(42), verify=False))), 96)
