@@ -47,6 +47,8 @@ typedef struct {
     uint64_t placed_epoch;
 } an_py_loader;
 
+void an_py_turn_init(an_py_turn *turn);
+void an_py_turn_destroy(an_py_turn *turn);
 /* -1 with an exception if the loader is closed or belongs to another process, or a signal's handler raised. */
 int an_py_loader_take_turn(an_py_loader *self);
 void an_py_loader_give_turn(an_py_loader *self);

@@ -1,10 +1,12 @@
 /* The arguments of an_loader.Loader: read into liban's options, each by a row of a table. */
-#ifndef AN_PYTHON_SRC_ARGUMENTS_PRIVATE_H
-#define AN_PYTHON_SRC_ARGUMENTS_PRIVATE_H
+#ifndef AN_PYTHON_SRC_ARGUMENTS_ARGUMENTS_H
+#define AN_PYTHON_SRC_ARGUMENTS_ARGUMENTS_H
 
-#include "python/src/batch_private.h"
+#include "python/src/values/python.h"
 
 #include <an/loader.h>
+
+typedef enum { AN_PY_LABELS_I64, AN_PY_LABELS_I32, AN_PY_LABELS_ONEHOT } an_py_labels;
 
 typedef struct {
     liban_loader_options options;
@@ -23,16 +25,5 @@ int an_py_arguments_read(an_py_arguments *out, PyObject *args, PyObject *kwargs)
 /* Check what liban would refuse by a name of its own, for a dataset of images of side x side pixels. */
 int an_py_arguments_check(const an_py_arguments *arguments, uint32_t side);
 void an_py_arguments_clear(an_py_arguments *arguments);
-
-/* Readers of arguments that are no plain numbers. */
-int an_py_read_order(const char *name, PyObject *value, an_py_arguments *out);
-int an_py_read_resized(const char *name, PyObject *value, an_py_arguments *out);
-int an_py_read_mean(const char *name, PyObject *value, an_py_arguments *out);
-int an_py_read_std(const char *name, PyObject *value, an_py_arguments *out);
-int an_py_read_indices(const char *name, PyObject *value, an_py_arguments *out);
-int an_py_read_weights(const char *name, PyObject *value, an_py_arguments *out);
-int an_py_read_sizes(const char *name, PyObject *value, an_py_arguments *out);
-int an_py_read_engine(const char *name, PyObject *value, an_py_arguments *out);
-int an_py_read_device(const char *name, PyObject *value, an_py_arguments *out);
 
 #endif
