@@ -68,8 +68,10 @@ void an_loader_open(an_loader *l, an_loader_slot *s)
     an_loader_span span = an_loader_span_of(l, batch);
     s->batch.count = s->missing = span.count;
     s->batch.carried = span.carried;
+    s->batch.repeated = span.repeated;
     s->batch.epoch = span.epoch;
     s->batch.step = span.step;
+    s->batch.position = span.position;
     s->batch.last = span.last;
     s->batch.size = s->batch.count * an_sampler_bytes(l->sampler);
     if (l->block_size)

@@ -42,7 +42,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "augment/order.h"
+#include "augment/order/order.h"
 #include "augment/sample.h"
 #include "base/epochs/epochs.h"
 #include "store/dataset/dataset.h"

@@ -59,10 +59,6 @@ static int check_order(const an_loader_options *o)
 /* What this version of the loader does not do yet. */
 static int check_supported(const an_loader_options *o)
 {
-    if (o->first_position != 0)
-        return an_error(AN_EUNSUPPORTED, "beginning at a position is not supported: leave first_position 0");
-    if (o->last == AN_LAST_EVEN || o->last == AN_LAST_PAD)
-        return an_error(AN_EUNSUPPORTED, "last %d is not supported: use drop, short or carry", (int)o->last);
     if (o->weights)
         return an_error(AN_EUNSUPPORTED, "weighted sampling is not supported: leave weights NULL");
     return AN_OK;

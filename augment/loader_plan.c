@@ -45,7 +45,9 @@ static an_loader_place peek(const an_loader *l, an_loader_plan *plan, uint64_t *
     if (epoch != plan->order.epoch)
         plan->block = UINT64_MAX;
     plan->order.epoch = epoch;
-    uint64_t position = span->first + plan->position - (carried ? l->count : 0);
+    uint64_t position = span->first + plan->position;
+    if (position >= l->count)
+        position %= l->count;
     *number = an_order_at(&plan->order, position);
     if (l->advice_fd >= 0)
         note_block(l, plan, position, *number);

@@ -16,10 +16,10 @@
 #define AN_LOADER_SLOTS_MAX 4096
 
 /* What a batch is made of: positions in the order of an epoch from `first` on; where that reaches the epoch's end, it
- * goes on at the beginning of the next one. */
+ * goes on at the beginning of the next one (carried) or of the same (repeated). */
 typedef struct {
-    uint64_t epoch, step, first;
-    uint32_t count, carried; /* carried: of the next epoch */
+    uint64_t epoch, step, first, position;
+    uint32_t count, carried, repeated;
     bool last;
 } an_loader_span;
 
@@ -79,7 +79,9 @@ struct an_loader {
     uint64_t *subset;
     uint64_t count;   /* records of an epoch, all ranks */
     an_epochs epochs; /* as far as this rank takes part in their steps */
-    uint64_t first;   /* number of the step that the first batch belongs to, counted from the beginning of epoch 0 */
+    uint64_t begun;   /* batches from first_position to the end of its epoch; 0 without it */
+    uint64_t first;   /* number of the step that the first batch behind these belongs to, counted from the beginning of
+                         epoch 0 */
     uint64_t total;   /* batches to deliver; UINT64_MAX: without end */
 
     an_loader_item *items;
@@ -155,7 +157,7 @@ void an_loader_open(an_loader *loader, an_loader_slot *s);
 int an_loader_take_slot(an_loader *loader, an_loader_slot *s);
 /* Does this batch, which was not delivered yet, have a slot that workers may write to? The lock is held. */
 bool an_loader_is_open(const an_loader *loader, uint64_t batch);
-/* Where the loader begins, and how many batches it will deliver (loader_epochs.c): sets epochs, first and total.
+/* Where the loader begins, and how many batches it will deliver (loader_epochs.c): sets epochs, begun, first and total.
  * AN_EINVAL. */
 int an_loader_plan_epochs(an_loader *loader);
 an_loader_span an_loader_span_of(const an_loader *loader, uint64_t batch);

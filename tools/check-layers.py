@@ -36,10 +36,12 @@ ROOMS = {
     "ingest/run": {"base", "base/text", "base/program", *STORE, "ingest/sources", "ingest/picture"},
     "ingest/commands": {"base", "base/text", "base/program", *STORE, "ingest/sources", "ingest/picture", "ingest/run"},
 
+    "augment/order": {"base"},
     "augment/pixels": {"base"},
-    "augment": {"base", "base/epochs", "base/module", "base/text", "augment/pixels", *STORE},
+    "augment": {"base", "base/epochs", "base/module", "base/text", "augment/order", *STORE},
+    "augment/sample": {"base", "augment", "augment/pixels", "store", "store/image"},
     "augment/cuda/kernels": {"base", "augment", "augment/pixels", "store/image", "store/image/planes", "store/coef"},
-    "augment/cuda": {"base", "augment", "augment/cuda/kernels", "store/coef", "store/image"},
+    "augment/cuda": {"base", "augment", "augment/pixels", "augment/cuda/kernels", "store/coef", "store/image"},
     "augment/cuda/module": {"base", "augment", "augment/cuda"},
 
     # The public library. Those who use it, python and examples, see its headers alone.
@@ -79,7 +81,8 @@ ROOMS |= {
     "tools/show/views": LIBRARIES | {"tools/show/canvas", "tools/show/content"},
     "tools/show/commands": LIBRARIES | SHOW,
 
-    "python/src": {"liban/an"},
+    "python/src/values": set(),
+    "python/src": {"liban/an", "python/src/values"},
     "examples/c": {"liban/an"},
 
     "benchmarks": LIBRARIES | SHOW,

@@ -44,15 +44,15 @@ static void pad(uint8_t *dst, const uint8_t *src, size_t n, bool flip)
     }
 }
 
-static float value_at(const uint8_t *src, const float *mean, bool mean_repeats, const float *shift, float scale,
+static float value_at(const uint8_t *src, const float *mean, bool mean_repeats, const float *shift, const float *scale,
                       size_t i)
 {
     size_t phase = i % AN_PIXELS_PATTERN;
-    return (((float)src[i] - mean[mean_repeats ? phase : i]) + shift[phase]) * scale;
+    return (((float)src[i] - mean[mean_repeats ? phase : i]) + shift[phase]) * scale[phase];
 }
 
-static void to_f32(void *dst, const uint8_t *src, const float *mean, bool mean_repeats, const float *shift, float scale,
-                   size_t n)
+static void to_f32(void *dst, const uint8_t *src, const float *mean, bool mean_repeats, const float *shift,
+                   const float *scale, size_t n)
 {
     float *out = dst;
     for (size_t i = 0; i < n; i++)
@@ -60,15 +60,15 @@ static void to_f32(void *dst, const uint8_t *src, const float *mean, bool mean_r
 }
 
 static void to_bf16(void *dst, const uint8_t *src, const float *mean, bool mean_repeats, const float *shift,
-                    float scale, size_t n)
+                    const float *scale, size_t n)
 {
     uint16_t *out = dst;
     for (size_t i = 0; i < n; i++)
         out[i] = an_pixels_bf16(value_at(src, mean, mean_repeats, shift, scale, i));
 }
 
-static void to_f16(void *dst, const uint8_t *src, const float *mean, bool mean_repeats, const float *shift, float scale,
-                   size_t n)
+static void to_f16(void *dst, const uint8_t *src, const float *mean, bool mean_repeats, const float *shift,
+                   const float *scale, size_t n)
 {
     uint16_t *out = dst;
     for (size_t i = 0; i < n; i++)

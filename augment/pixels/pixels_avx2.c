@@ -75,31 +75,30 @@ TARGET static void pad(uint8_t *dst, const uint8_t *src, size_t n, bool flip)
 
 /* Eight values from i on. */
 TARGET static inline __m256 values(const uint8_t *src, const float *mean, bool mean_repeats, const float *shift,
-                                   __m256 scale, size_t i)
+                                   const float *scale, size_t i)
 {
     size_t phase = i % AN_PIXELS_PATTERN;
     __m256 pixel = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(src + i))));
     __m256 centred = _mm256_sub_ps(pixel, _mm256_loadu_ps(mean + (mean_repeats ? phase : i)));
-    return _mm256_mul_ps(_mm256_add_ps(centred, _mm256_loadu_ps(shift + phase)), scale);
+    return _mm256_mul_ps(_mm256_add_ps(centred, _mm256_loadu_ps(shift + phase)), _mm256_loadu_ps(scale + phase));
 }
 
-static inline float value_at(const uint8_t *src, const float *mean, bool mean_repeats, const float *shift, float scale,
-                             size_t i)
+static inline float value_at(const uint8_t *src, const float *mean, bool mean_repeats, const float *shift,
+                             const float *scale, size_t i)
 {
     size_t phase = i % AN_PIXELS_PATTERN;
-    return (((float)src[i] - mean[mean_repeats ? phase : i]) + shift[phase]) * scale;
+    return (((float)src[i] - mean[mean_repeats ? phase : i]) + shift[phase]) * scale[phase];
 }
 
 TARGET static void to_f32(void *dst, const uint8_t *src, const float *mean, bool mean_repeats, const float *shift,
-                          float scale, size_t n)
+                          const float *scale, size_t n)
 {
     float *out = dst;
-    const __m256 factor = _mm256_set1_ps(scale);
     size_t i = 0;
     for (; (uintptr_t)dst % 32 == 0 && i + 8 <= n; i += 8)
-        _mm256_stream_ps(out + i, values(src, mean, mean_repeats, shift, factor, i));
+        _mm256_stream_ps(out + i, values(src, mean, mean_repeats, shift, scale, i));
     for (; i + 8 <= n; i += 8)
-        _mm256_storeu_ps(out + i, values(src, mean, mean_repeats, shift, factor, i));
+        _mm256_storeu_ps(out + i, values(src, mean, mean_repeats, shift, scale, i));
     for (; i < n; i++)
         out[i] = value_at(src, mean, mean_repeats, shift, scale, i);
 }
@@ -113,13 +112,12 @@ TARGET static inline __m128i to_bf16_8(__m256 value)
 }
 
 TARGET static void to_bf16(void *dst, const uint8_t *src, const float *mean, bool mean_repeats, const float *shift,
-                           float scale, size_t n)
+                           const float *scale, size_t n)
 {
     uint16_t *out = dst;
-    const __m256 factor = _mm256_set1_ps(scale);
     size_t i = 0;
     for (; i + 8 <= n; i += 8) {
-        __m256 value = values(src, mean, mean_repeats, shift, factor, i);
+        __m256 value = values(src, mean, mean_repeats, shift, scale, i);
         _mm_storeu_si128((__m128i *)(out + i), to_bf16_8(value));
     }
     for (; i < n; i++)
@@ -127,13 +125,12 @@ TARGET static void to_bf16(void *dst, const uint8_t *src, const float *mean, boo
 }
 
 TARGET static void to_f16(void *dst, const uint8_t *src, const float *mean, bool mean_repeats, const float *shift,
-                          float scale, size_t n)
+                          const float *scale, size_t n)
 {
     uint16_t *out = dst;
-    const __m256 factor = _mm256_set1_ps(scale);
     size_t i = 0;
     for (; i + 8 <= n; i += 8) {
-        __m256 value = values(src, mean, mean_repeats, shift, factor, i);
+        __m256 value = values(src, mean, mean_repeats, shift, scale, i);
         __m128i half = _mm256_cvtps_ph(value, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
         _mm_storeu_si128((__m128i *)(out + i), half);
     }

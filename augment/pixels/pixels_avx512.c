@@ -111,11 +111,11 @@ static inline size_t next_phase(size_t phase)
 
 /* Sixteen values from i on, those under mask. */
 TARGET static inline __m512 values(const uint8_t *src, const float *mean, bool mean_repeats, const float *shift,
-                                   __m512 scale, size_t i, size_t phase, __mmask16 mask)
+                                   const float *scale, size_t i, size_t phase, __mmask16 mask)
 {
     __m512 pixel = _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(mask, src + i)));
     __m512 centred = _mm512_sub_ps(pixel, _mm512_maskz_loadu_ps(mask, mean + (mean_repeats ? phase : i)));
-    return _mm512_mul_ps(_mm512_add_ps(centred, _mm512_loadu_ps(shift + phase)), scale);
+    return _mm512_mul_ps(_mm512_add_ps(centred, _mm512_loadu_ps(shift + phase)), _mm512_loadu_ps(scale + phase));
 }
 
 TARGET static inline __mmask16 mask_of(size_t i, size_t n)
@@ -124,16 +124,15 @@ TARGET static inline __mmask16 mask_of(size_t i, size_t n)
 }
 
 TARGET static void to_f32(void *dst, const uint8_t *src, const float *mean, bool mean_repeats, const float *shift,
-                          float scale, size_t n)
+                          const float *scale, size_t n)
 {
     float *out = dst;
-    const __m512 factor = _mm512_set1_ps(scale);
     size_t i = 0, phase = 0;
     for (; (uintptr_t)dst % 64 == 0 && i + 16 <= n; i += 16, phase = next_phase(phase))
-        _mm512_stream_ps(out + i, values(src, mean, mean_repeats, shift, factor, i, phase, 0xffff));
+        _mm512_stream_ps(out + i, values(src, mean, mean_repeats, shift, scale, i, phase, 0xffff));
     for (; i < n; i += 16, phase = next_phase(phase)) {
         __mmask16 mask = mask_of(i, n);
-        _mm512_mask_storeu_ps(out + i, mask, values(src, mean, mean_repeats, shift, factor, i, phase, mask));
+        _mm512_mask_storeu_ps(out + i, mask, values(src, mean, mean_repeats, shift, scale, i, phase, mask));
     }
 }
 
@@ -151,42 +150,40 @@ TARGET static inline __m256i to_f16_16(__m512 value)
 }
 
 TARGET static void to_bf16(void *dst, const uint8_t *src, const float *mean, bool mean_repeats, const float *shift,
-                           float scale, size_t n)
+                           const float *scale, size_t n)
 {
     uint16_t *out = dst;
-    const __m512 factor = _mm512_set1_ps(scale);
     size_t i = 0, phase = 0;
     for (; (uintptr_t)dst % 64 == 0 && i + 32 <= n; i += 32) {
-        __m256i low = to_bf16_16(values(src, mean, mean_repeats, shift, factor, i, phase, 0xffff));
+        __m256i low = to_bf16_16(values(src, mean, mean_repeats, shift, scale, i, phase, 0xffff));
         phase = next_phase(phase);
-        __m256i high = to_bf16_16(values(src, mean, mean_repeats, shift, factor, i + 16, phase, 0xffff));
+        __m256i high = to_bf16_16(values(src, mean, mean_repeats, shift, scale, i + 16, phase, 0xffff));
         phase = next_phase(phase);
         _mm512_stream_si512((__m512i *)(out + i), _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1));
     }
     for (; i < n; i += 16, phase = next_phase(phase)) {
         __mmask16 mask = mask_of(i, n);
         _mm256_mask_storeu_epi16(out + i, mask,
-                                 to_bf16_16(values(src, mean, mean_repeats, shift, factor, i, phase, mask)));
+                                 to_bf16_16(values(src, mean, mean_repeats, shift, scale, i, phase, mask)));
     }
 }
 
 TARGET static void to_f16(void *dst, const uint8_t *src, const float *mean, bool mean_repeats, const float *shift,
-                          float scale, size_t n)
+                          const float *scale, size_t n)
 {
     uint16_t *out = dst;
-    const __m512 factor = _mm512_set1_ps(scale);
     size_t i = 0, phase = 0;
     for (; (uintptr_t)dst % 64 == 0 && i + 32 <= n; i += 32) {
-        __m256i low = to_f16_16(values(src, mean, mean_repeats, shift, factor, i, phase, 0xffff));
+        __m256i low = to_f16_16(values(src, mean, mean_repeats, shift, scale, i, phase, 0xffff));
         phase = next_phase(phase);
-        __m256i high = to_f16_16(values(src, mean, mean_repeats, shift, factor, i + 16, phase, 0xffff));
+        __m256i high = to_f16_16(values(src, mean, mean_repeats, shift, scale, i + 16, phase, 0xffff));
         phase = next_phase(phase);
         _mm512_stream_si512((__m512i *)(out + i), _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1));
     }
     for (; i < n; i += 16, phase = next_phase(phase)) {
         __mmask16 mask = mask_of(i, n);
         _mm256_mask_storeu_epi16(out + i, mask,
-                                 to_f16_16(values(src, mean, mean_repeats, shift, factor, i, phase, mask)));
+                                 to_f16_16(values(src, mean, mean_repeats, shift, scale, i, phase, mask)));
     }
 }
 

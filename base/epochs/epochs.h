@@ -2,7 +2,8 @@
  * this arithmetic and the trainer counts by it. Functions of their arguments alone, for any thread; none can fail.
  *
  * An epoch shows every image once. A step takes the next `batch` images of the order. What becomes of an epoch's rest,
- * fewer images than a batch, is the user's choice. Steps and epochs are counted from 0. */
+ * fewer images than a batch, is the user's choice. Images that fill an epoch's last step and are shown again are not
+ * counted. Steps and epochs are counted from 0. */
 #ifndef AN_BASE_EPOCHS_EPOCHS_H
 #define AN_BASE_EPOCHS_EPOCHS_H
 

@@ -67,7 +67,7 @@ static void tiers_rearrange_as_the_scalar_twin(void **state)
 }
 
 static void assert_conversion(const an_pixels *fast, const uint8_t *src, const float *mean, bool repeats,
-                              const float *shift, float scale, size_t n)
+                              const float *shift, const float *scale, size_t n)
 {
     static area got, wanted;
     const an_pixels *slow = &an_pixels_scalar;
@@ -86,7 +86,7 @@ static void tiers_convert_as_the_scalar_twin(void **state)
     (void)state;
     static uint8_t src[4 * LONGEST];
     static float mean[4 * LONGEST];
-    float shift[AN_PIXELS_PATTERN];
+    float shift[AN_PIXELS_PATTERN], scale[AN_PIXELS_PATTERN];
     an_rng rng = an_rng_make(4, AN_RNG_TEST, 0, 0);
     fill(src, sizeof src);
     for (size_t i = 0; i < 4 * LONGEST; i++)
@@ -94,13 +94,16 @@ static void tiers_convert_as_the_scalar_twin(void **state)
     for (size_t i = 0; i < AN_PIXELS_PATTERN; i++)
         shift[i] = (float)(20 * an_rng_normal(&rng));
     const float scales[] = {1.0f, 1.0f / 58.3f, 1e-4f, 3e-8f, 700.0f};
-    for (size_t t = 0; t < 2; t++)
-        for (size_t n = 1; tiers[t] <= an_cpu_simd_best() && n <= 3 * LONGEST; n += n < 60 ? 1 : 37)
-            for (size_t k = 0; k < sizeof scales / sizeof *scales; k++)
+    for (size_t k = 0; k < sizeof scales / sizeof *scales; k++) {
+        for (size_t i = 0; i < AN_PIXELS_PATTERN; i++)
+            scale[i] = scales[k] * (float)(0.5 + an_rng_uniform(&rng));
+        for (size_t t = 0; t < 2; t++)
+            for (size_t n = 1; tiers[t] <= an_cpu_simd_best() && n <= 3 * LONGEST; n += n < 60 ? 1 : 37)
                 for (int repeats = 0; repeats < 2; repeats++)
                     assert_conversion(an_pixels_for(tiers[t]), src + sizeof src - n,
-                                      mean + 4 * LONGEST - n - (repeats ? 3 * LONGEST - n : 0), repeats, shift,
-                                      scales[k], n);
+                                      mean + 4 * LONGEST - n - (repeats ? 3 * LONGEST - n : 0), repeats, shift, scale,
+                                      n);
+    }
 }
 
 static void rearranging_does_what_it_says(void **state)

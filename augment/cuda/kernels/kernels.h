@@ -108,7 +108,7 @@ typedef struct {
     uint32_t runs, patches; /* AN_RUN pixels, AN_PATCH rows: how many the crop has, the last ones perhaps smaller */
     an_format format;
     uint32_t mean_side; /* side, or 1 */
-    float scale;
+    float scale[3];     /* an_value_scale of each colour */
 } an_decode_pixels_args;
 
 /* The list of kernels: of those that a warp works on, and of those that a thread does. */

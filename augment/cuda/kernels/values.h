@@ -33,7 +33,7 @@ typedef struct {
     const uint32_t *words; /* the run's bytes in the order of the output */
     const float *mean;     /* of its first pixel's red; NULL: none */
     int32_t step;          /* from one pixel's mean to the next one's */
-    float shift[3], scale;
+    float shift[3], scale[3];
     an_dtype dtype;
     uint32_t count; /* pixels that are in the crop */
 } an_decode_line;
@@ -50,7 +50,7 @@ AN_BODY float an_line_value(const an_decode_line *l, int k, int c)
         AN_TOUCH(at, sizeof *at);
         mean = *at;
     }
-    return ((value - mean) + l->shift[c]) * l->scale;
+    return ((value - mean) + l->shift[c]) * l->scale[c];
 }
 
 /* Value i of a line's values in the order of the output, as bits: of `channels` interleaved ones, or of colour c alone
@@ -111,9 +111,12 @@ AN_BODY an_decode_line an_line_start(const an_decode_pixels_args *a, const an_de
 {
     const an_image_draw *draw = (const an_image_draw *)a->at.in[0] + p->n;
     AN_TOUCH(draw, sizeof *draw);
-    an_decode_line l = {NULL,    NULL, p->sample.flip ? -3 : 3, {0, 0, 0}, a->scale * draw->factor, a->format.dtype,
-                        p->count};
-    AN_UNROLL for (int c = 0; c < 3; c++) l.shift[c] = draw->shift[c];
+    an_decode_line l = {NULL, NULL, p->sample.flip ? -3 : 3, {0, 0, 0}, {0, 0, 0}, a->format.dtype, p->count};
+    AN_UNROLL for (int c = 0; c < 3; c++)
+    {
+        l.shift[c] = draw->shift[c];
+        l.scale[c] = a->scale[c] * draw->factor;
+    }
     return l;
 }
 

@@ -10,6 +10,7 @@
 
 #include "augment/cuda/decoder_cuda.h"
 #include "augment/cuda/kernels/host.h"
+#include "augment/pixels/values.h"
 #include "base/error.h"
 #include "store/coef/coef.h"
 #include "tests/store/jpeg_support.h"
@@ -83,7 +84,8 @@ int payload_decode_host(const an_batch_decoder_options *o, const void *block, si
     uint64_t lowest = AN_DECODE_NONE;
     an_decode_report report = {.fault = AN_DECODE_NONE};
     an_decode_state s = {.side = o->side, .crop = o->crop, .format = o->format, .mean_side = o->mean_side};
-    s.scale = o->scale;
+    for (int c = 0; c < 3; c++)
+        s.scale[c] = an_value_scale(o->scale, o->deviation[c]);
     s.mean = o->format.dtype == AN_DTYPE_U8 ? NULL : o->mean;
     s.planes = malloc(an_decode_planes_size(count, o->crop));
     s.details = calloc(count, sizeof *s.details);
@@ -119,6 +121,7 @@ int payload_expect(const an_batch_decoder_options *o, const void *payload, size_
     memcpy(wanted.shift, draw->shift, sizeof wanted.shift);
     wanted.factor = draw->factor;
     record.header.length = (uint32_t)size;
+    memcpy(options.deviation, o->deviation, sizeof options.deviation);
     if (o->format.dtype == AN_DTYPE_U8)
         options.scale = 1;
     else if (o->mean)

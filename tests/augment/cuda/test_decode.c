@@ -121,7 +121,9 @@ static void check_format(an_format format, uint32_t crop, const float *mean, uin
     payload_batch b;
     o.mean = mean;
     o.mean_side = mean_side;
-    o.scale = format.dtype == AN_DTYPE_U8 ? 1 : 0.017F;
+    o.scale = format.dtype == AN_DTYPE_U8 ? 1 : 1 / 57.3;
+    for (int c = 0; c < 3 && crop % 2 && format.dtype != AN_DTYPE_U8; c++)
+        o.deviation[c] = 1 + 0.3 * c;
     payload_batch_start(&b, SAMPLINGS * 2);
     for (uint32_t i = 0; i < SAMPLINGS * 2; i++) {
         an_buffer payload = {0};

@@ -120,7 +120,9 @@ static void check_size(uint32_t side, uint32_t crop, int quality, an_format form
     o.mean = mean;
     o.mean_side = mean ? side : 0;
     if (format.dtype != AN_DTYPE_U8)
-        o.scale = 0.017F;
+        o.scale = 1 / 57.3;
+    for (int c = 0; c < 3 && crop % 2 && format.dtype != AN_DTYPE_U8; c++)
+        o.deviation[c] = 1 + 0.3 * c;
     bench_make(&b, &o, (size_t)16 << 20);
     for (int round = 0; round < 2; round++) {
         payload_batch batch;
@@ -209,6 +211,11 @@ static void test_limits(void **state)
     o.crop = 17;
     assert_int_equal(an_batch_decoder_create(&none, &o), AN_EINVAL);
     o.crop = 8;
+    o.format.dtype = AN_DTYPE_F32;
+    o.deviation[0] = o.deviation[1] = 50;
+    assert_int_equal(an_batch_decoder_create(&none, &o), AN_EINVAL);
+    assert_message("deviation 0 is impossible");
+    o.deviation[2] = 50;
     o.device = "cuda:99";
     assert_int_equal(an_batch_decoder_create(&none, &o), AN_EUNSUPPORTED);
     assert_message("no cuda:99");

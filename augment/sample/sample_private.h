@@ -1,8 +1,9 @@
-/* What making a sampler (sample.c) and making samples with it (sample_make.c) share. */
-#ifndef AN_AUGMENT_SAMPLE_PRIVATE_H
-#define AN_AUGMENT_SAMPLE_PRIVATE_H
+/* What making a sampler (sample.c, check.c, mean.c) and making samples with it (make.c) share. */
+#ifndef AN_AUGMENT_SAMPLE_SAMPLE_PRIVATE_H
+#define AN_AUGMENT_SAMPLE_SAMPLE_PRIVATE_H
 
 #include "augment/pixels/pixels.h"
+#include "augment/pixels/values.h"
 #include "augment/sample.h"
 
 #define AN_SAMPLE_COLOURS 3
@@ -16,8 +17,15 @@ struct an_sampler {
     float amplitude[3][3]; /* [i]: eigenvector p_i times sqrt(lambda_i) times jitter */
     float *mean[2];
     bool mean_repeats;
+    float scale[AN_SAMPLE_COLOURS]; /* an_value_scale of each colour */
     const an_pixels *pixels;
 };
+
+/* check.c: AN_EINVAL names an impossible option. */
+int an_sample_check(const an_sample_options *options, uint32_t side, const an_statistics *statistics);
+
+/* mean.c: fills s->mean. */
+int an_sampler_make_mean(an_sampler *s, const an_statistics *statistics);
 
 /* mix.c: what is mixed into a sample, by the sampler's options. mixup: Zhang, Cisse, Dauphin, Lopez-Paz, "mixup: beyond
  * empirical risk minimization", 2018. CutMix: Yun and others, "CutMix: regularization strategy to train strong

@@ -4,110 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "augment/sample_private.h"
+#include "augment/sample/sample_private.h"
 #include "base/error.h"
 #include "base/rng.h"
 
 bool an_sampler_planar(const an_sampler *s)
 {
     return s->options.format.layout == AN_LAYOUT_NCHW;
-}
-
-static int check_format(const an_format *format)
-{
-    if (format->channels != AN_SAMPLE_COLOURS && format->channels != AN_SAMPLE_COLOURS + 1)
-        return an_error(AN_EINVAL, "%d channels: images are stored with 3 or 4", format->channels);
-    if (format->layout != AN_LAYOUT_NHWC && format->layout != AN_LAYOUT_NCHW)
-        return an_error(AN_EINVAL, "unknown image layout %d", (int)format->layout);
-    if ((int)format->dtype < AN_DTYPE_U8 || format->dtype > AN_DTYPE_F16)
-        return an_error(AN_EINVAL, "unknown image type %d", (int)format->dtype);
-    return AN_OK;
-}
-
-static int check_options(const an_sample_options *o, uint32_t side, const an_statistics *statistics)
-{
-    bool bytes = o->format.dtype == AN_DTYPE_U8;
-    if (o->crop < 1 || o->crop > side)
-        return an_error(AN_EINVAL, "crop %u does not fit the records of %u pixels", o->crop, side);
-    if (!isfinite(o->jitter) || o->jitter < 0)
-        return an_error(AN_EINVAL, "colour jitter %g is not a deviation: give 0 or more", o->jitter);
-    if (!isfinite(o->scale) || o->scale <= 0)
-        return an_error(AN_EINVAL, "scale %g is impossible: give a number above 0", o->scale);
-    if (bytes && (o->mean != AN_MEAN_NONE || o->scale != 1))
-        return an_error(AN_EINVAL, "u8 images are delivered as decoded: no mean and scale 1, or another type");
-    if ((int)o->mean < AN_MEAN_NONE || o->mean > AN_MEAN_PIXEL)
-        return an_error(AN_EINVAL, "unknown kind of mean %d", (int)o->mean);
-    if ((o->mean != AN_MEAN_NONE || o->jitter > 0) && !statistics)
-        return an_error(AN_EINVAL, "mean and colour jitter need the statistics of a training set");
-    if (!isfinite(o->area_min) || o->area_min < 0 || o->area_min > 1)
-        return an_error(AN_EINVAL, "area %g of resized crops is not a share: give 0 to 1", o->area_min);
-    if (o->area_min > 0 && (!o->random_crop || o->mean == AN_MEAN_PIXEL))
-        return an_error(AN_EINVAL, "resized crops go with random crops and the channel mean only");
-    int rc = an_sample_check_mix(o);
-    if (rc)
-        return rc;
-    if (o->mean == AN_MEAN_PIXEL && statistics->side != side)
-        return an_error(AN_EINVAL, "the mean image has %u pixels a side, the records %u: use the channel mean",
-                        statistics->side, side);
-    return check_format(&o->format);
-}
-
-/* Elements of mean: whole images or patterns. */
-static size_t mean_count(const an_sampler *s)
-{
-    size_t image = (size_t)s->side * s->side;
-    if (an_sampler_planar(s))
-        return AN_SAMPLE_COLOURS * (s->mean_repeats ? AN_PIXELS_PATTERN : image);
-    return s->mean_repeats ? AN_PIXELS_PATTERN : image * (size_t)s->options.format.channels;
-}
-
-void an_sampler_pattern(const an_sampler *s, const float values[AN_SAMPLE_COLOURS], int plane,
-                        float pattern[AN_PIXELS_PATTERN])
-{
-    int channels = s->options.format.channels;
-    for (int i = 0; i < AN_PIXELS_PATTERN; i++) {
-        int colour = plane >= 0 ? plane : i % channels;
-        pattern[i] = colour < AN_SAMPLE_COLOURS ? values[colour] : 0;
-    }
-}
-
-static void fill_mean_patterns(an_sampler *s, const float values[AN_SAMPLE_COLOURS])
-{
-    if (!an_sampler_planar(s))
-        an_sampler_pattern(s, values, -1, s->mean[0]);
-    else
-        for (int c = 0; c < AN_SAMPLE_COLOURS; c++)
-            an_sampler_pattern(s, values, c, s->mean[0] + c * AN_PIXELS_PATTERN);
-}
-
-static void fill_mean_image(an_sampler *s, const float *image, bool flip)
-{
-    size_t side = s->side, channels = (size_t)s->options.format.channels;
-    for (size_t y = 0; y < side; y++)
-        for (size_t x = 0; x < side; x++)
-            for (size_t c = 0; c < AN_SAMPLE_COLOURS; c++) {
-                size_t pixel = y * side + (flip ? side - 1 - x : x);
-                size_t to = an_sampler_planar(s) ? c * side * side + pixel : pixel * channels + c;
-                s->mean[flip][to] = image[(y * side + x) * AN_SAMPLE_COLOURS + c];
-            }
-}
-
-static int make_mean(an_sampler *s, const an_statistics *statistics)
-{
-    float values[AN_SAMPLE_COLOURS] = {0};
-    s->mean_repeats = s->options.mean != AN_MEAN_PIXEL;
-    for (int flip = 0; flip < (s->mean_repeats ? 1 : 2); flip++) {
-        s->mean[flip] = calloc(mean_count(s), sizeof(float));
-        if (!s->mean[flip])
-            return an_error(AN_ENOMEM, "out of memory for the mean image");
-        if (!s->mean_repeats)
-            fill_mean_image(s, statistics->mean_image, flip);
-    }
-    for (int c = 0; s->options.mean == AN_MEAN_CHANNEL && c < AN_SAMPLE_COLOURS; c++)
-        values[c] = (float)statistics->mean[c];
-    if (s->mean_repeats)
-        fill_mean_patterns(s, values);
-    return AN_OK;
 }
 
 static void make_amplitude(an_sampler *s, const an_statistics *statistics)
@@ -123,7 +26,7 @@ int an_sampler_create(an_sampler **out, const an_sample_options *options, uint32
                       const an_statistics *statistics)
 {
     *out = NULL;
-    int rc = check_options(options, side, statistics);
+    int rc = an_sample_check(options, side, statistics);
     if (rc)
         return rc;
     an_sampler *s = calloc(1, sizeof *s);
@@ -132,8 +35,10 @@ int an_sampler_create(an_sampler **out, const an_sample_options *options, uint32
     s->options = *options;
     s->side = side;
     s->pixels = an_pixels_for(an_cpu_simd());
+    for (int c = 0; c < AN_SAMPLE_COLOURS; c++)
+        s->scale[c] = an_value_scale(options->scale, options->deviation[c]);
     make_amplitude(s, statistics);
-    rc = make_mean(s, statistics);
+    rc = an_sampler_make_mean(s, statistics);
     if (rc) {
         an_sampler_free(s);
         return rc;
