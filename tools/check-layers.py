@@ -81,7 +81,8 @@ ROOMS |= {
     "tools/show/views": LIBRARIES | {"tools/show/canvas", "tools/show/content"},
     "tools/show/commands": LIBRARIES | SHOW,
 
-    "python/src": {"liban/an"},
+    "python/src/values": set(),
+    "python/src": {"liban/an", "python/src/values"},
     "examples/c": {"liban/an"},
 
     "benchmarks": LIBRARIES | SHOW,
