@@ -88,6 +88,13 @@ class Installed(unittest.TestCase):
                 run(compiler, "-x", language, standard, "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only",
                     f"-I{include.parent}", include / header)
 
+    def test_what_the_document_shows_compiles(self):
+        blocks = re.findall(r"^```c\n(.*?)^```", (SOURCE / "docs/liban.md").read_text(), re.M | re.S)
+        self.assertGreaterEqual(len(blocks), 4)
+        include = next(path for path in self.prefix.rglob("an") if (path / "common.h").exists()).parent
+        for block in blocks:
+            run(CC, "-x", "c", "-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only", f"-I{include}", "-", input=block)
+
     def test_only_public_names_are_exported(self):
         table = run("nm", "-D", "--defined-only", self.library).split("\n")
         names = {line.split()[2] for line in table if line}
