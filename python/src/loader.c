@@ -197,7 +197,7 @@ int an_py_loader_add(PyObject *module, an_py_module *state)
             "mirror=True, centre=False, mean=None, std=None, jitter=0.0, grey=False, mixup=0.0, cutmix=0.0, "
             "dtype='u8', "
             "layout='nchw', threads=0, slots=4, slots_max=64, indices=None, weights=None, last='drop', labels='i64', "
-            "return_index=False, size_by_epoch=None, verify=True, engine='auto', device=None, pinned=False)\n--\n\n"
+            "return_index=False, size_by_epoch=None, verify=True, engine='auto', device=None)\n--\n\n"
             "Batches of a dataset's images. Iterating gives one epoch; the next iteration gives the next epoch.\n\n"
             "path: the dataset's folder, or a Dataset. batch_size: samples of this rank's batches.\n"
             "rank, world: this process of how many; every rank gets the same number of batches.\n"

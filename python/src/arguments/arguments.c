@@ -61,7 +61,6 @@ static const argument table[] = {
     {"verify", BOOL, OPTION(verify)},
     {"engine", READER, .read = an_py_read_engine},
     {"device", READER, .read = an_py_read_device},
-    {"pinned", BOOL, AT(pinned)},
 };
 
 enum { ARGUMENTS = sizeof table / sizeof *table, POSITIONAL = 2 };

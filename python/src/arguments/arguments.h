@@ -12,7 +12,7 @@ typedef struct {
     liban_loader_options options;
     PyObject *path; /* borrowed: a path or a Dataset */
     int labels;     /* an_py_labels */
-    bool return_index, grey, pinned;
+    bool return_index, grey;
     /* Owned, and what options point to. */
     uint64_t *indices;
     double *weights;
