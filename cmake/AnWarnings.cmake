@@ -3,7 +3,7 @@ add_library(an_flags INTERFACE)
 target_compile_features(an_flags INTERFACE c_std_11)
 target_compile_definitions(an_flags INTERFACE _GNU_SOURCE _FILE_OFFSET_BITS=64)
 target_compile_options(an_flags INTERFACE
-  -Wall -Wextra -Werror -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wpointer-arith
+  -Wall -Wextra $<$<BOOL:${AN_WERROR}>:-Werror> -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wpointer-arith
   -Wwrite-strings -Wundef -Wformat=2 -Wno-unknown-pragmas -fno-common -fno-math-errno)
 target_include_directories(an_flags INTERFACE "${PROJECT_SOURCE_DIR}" "${PROJECT_BINARY_DIR}")
 if(AN_SANITIZE)
