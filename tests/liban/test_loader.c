@@ -351,6 +351,9 @@ static void more_slots_are_made_up_to_the_limit(void **state)
     give(held[3]);
     more = take(loader);
     assert_int_equal(more->step, 5);
+    liban_loader_stats stats;
+    liban_loader_stats_get(loader, &stats);
+    assert_int_equal(stats.slots, 5);
     held[3] = more;
     hashes[3] = hash_of(more);
     for (int i = 4; i >= 0; i--) {
