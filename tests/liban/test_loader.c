@@ -393,6 +393,7 @@ static void waiting_may_be_limited(void **state)
             batch = take(loader); /* nothing was lost */
             assert_int_equal(batch->epoch, 0);
         }
+        give(batch);
         assert_int_equal(liban_loader_next_within(loader, &batch, UINT64_MAX), LIBAN_END);
         liban_loader_free(loader);
     }
