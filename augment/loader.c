@@ -12,7 +12,9 @@
  * Batches and slots. Batches are numbered from 0 in the order of delivery. A batch is open, so that workers may write
  * to it, from the moment it is given a slot. Batches are opened in order: at the start each slot takes one, and
  * whenever a batch is released, in whatever order, its slot takes the next batch that has none. So the open batches
- * that were not delivered yet follow each other, and open[b % slots] finds the slot of each.
+ * that were not delivered yet follow each other, and open[b % slots_max] finds the slot of each. When all slots are
+ * lent and there may be more, the consumer that asks for a batch makes one, which takes the next batch as if it had
+ * been released. It does so without the lock; `growing` makes other consumers wait for it instead of making slots, too.
  *
  * The reading thread runs ahead of the open batches as far as it has free items: a record of a batch that is not open
  * yet is parked, and an_loader_release moves the records of the batch that it opens to ready. So a worker never holds a
@@ -36,14 +38,16 @@
  * the reading thread when a quarter of the items is free (room): one at a time would wake it too often. The worker that
  * completes a batch wakes the consumers (delivery), all of them, because only the one that takes the batch that is due
  * can go on. So do a failure and an_loader_interrupt. Workers wake others without the lock, lest those find it taken.
- * Stopping wakes the reading thread and the workers.
+ * Closing wakes everybody: threads end, and consumers return. It is done once; who closes a loader that another thread
+ * is closing waits until that is done.
  *
  * Failures. A record that cannot be read or decoded marks its batch, and an_loader_next fails when that batch is due:
  * the batches before it are delivered, whatever the timing. A failure of the reader as a whole is reported as soon as
  * the batch that is due is not complete. Either is kept as the loader's failure when it is first reported, and returned
  * ever after, even if a worker completes the batch in question later.
  *
- * Memory. Slots, items and record buffers are made at creation; nothing is allocated afterwards. */
+ * Memory. Slots, items and record buffers are made at creation; nothing is allocated afterwards but slots beyond those,
+ * which the loader keeps until it is freed. */
 #include "augment/loader_private.h"
 
 #include <stdlib.h>
@@ -64,15 +68,17 @@ void an_loader_open(an_loader *l, an_loader_slot *s)
     an_loader_span span = an_loader_span_of(l, batch);
     s->batch.count = s->missing = span.count;
     s->batch.carried = span.carried;
+    s->batch.repeated = span.repeated;
     s->batch.epoch = span.epoch;
     s->batch.step = span.step;
+    s->batch.position = span.position;
     s->batch.last = span.last;
     s->batch.size = s->batch.count * an_sampler_bytes(l->sampler);
     if (l->block_size)
         an_loader_payload_open(s);
     s->done = false;
     s->error.code = 0;
-    l->open[batch % (uint64_t)l->options.slots] = s;
+    l->open[batch % (uint64_t)l->slots_max] = s;
     l->opened++;
 }
 
@@ -86,7 +92,11 @@ static void init_sync(an_loader *l)
     pthread_mutexattr_destroy(&adaptive);
     pthread_cond_init(&l->work, NULL);
     pthread_cond_init(&l->room, NULL);
-    pthread_cond_init(&l->delivery, NULL);
+    pthread_condattr_t monotonic; /* it is waited for with a limit, which setting the clock must not move */
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&l->delivery, &monotonic);
+    pthread_condattr_destroy(&monotonic);
 }
 
 int an_loader_create(an_loader **out, const an_loader_options *options)
@@ -110,13 +120,23 @@ int an_loader_create(an_loader **out, const an_loader_options *options)
     return AN_OK;
 }
 
-static void stop_threads(an_loader *l)
+/* False: another call has begun to close the loader, and has done it by now. */
+static bool begin_closing(an_loader *l)
 {
     pthread_mutex_lock(&l->lock);
+    bool first = !l->stop;
     l->stop = true;
     pthread_cond_broadcast(&l->work);
     pthread_cond_broadcast(&l->room);
+    pthread_cond_broadcast(&l->delivery);
+    while (!first && !l->closed)
+        pthread_cond_wait(&l->delivery, &l->lock);
     pthread_mutex_unlock(&l->lock);
+    return first;
+}
+
+static void join_threads(an_loader *l)
+{
     if (l->reading_started)
         pthread_join(l->reading_thread, NULL);
     for (int i = 0; i < l->workers_started; i++) {
@@ -126,30 +146,37 @@ static void stop_threads(an_loader *l)
     }
 }
 
+void an_loader_close(an_loader *loader)
+{
+    an_loader *l = loader;
+    if (!begin_closing(l))
+        return;
+    join_threads(l);
+    an_reader_free(l->reader); /* before its buffers: it waits for what is in flight */
+    an_pages_free(l->record_memory, l->record_memory_size);
+    if (l->advice_fd >= 0)
+        (void)close(l->advice_fd); /* opened for reading: nothing to lose */
+    pthread_mutex_lock(&l->lock);
+    l->closed = true;
+    pthread_cond_broadcast(&l->delivery);
+    pthread_mutex_unlock(&l->lock);
+}
+
 void an_loader_free(an_loader *loader)
 {
     an_loader *l = loader;
     if (!l)
         return;
-    stop_threads(l);
-    an_reader_free(l->reader); /* before its buffers: it waits for what is in flight */
-    if (l->slot_memory)
-        l->options.memory_free(l->options.memory_context, l->slot_memory, l->slot_memory_size);
-    for (int i = 0; l->slots && i < l->options.slots; i++) {
-        free(l->slots[i].batch.labels);
-        free(l->slots[i].batch.indices);
-    }
-    an_pages_free(l->record_memory, l->record_memory_size);
-    if (l->advice_fd >= 0)
-        (void)close(l->advice_fd); /* opened for reading: nothing to lose */
+    an_loader_close(l);
+    an_loader_slots_free(l);
     an_dataset_headers_free(l->headers);
     an_sampler_free(l->sampler);
-    free(l->slots);
-    free(l->open);
+    an_weighted_free(l->weighted);
     free(l->items);
     free(l->places);
     free(l->workers);
     free(l->subset);
+    free(l->note);
     pthread_cond_destroy(&l->delivery);
     pthread_cond_destroy(&l->room);
     pthread_cond_destroy(&l->work);
@@ -164,12 +191,12 @@ uint64_t an_loader_steps_per_epoch(const an_loader *loader)
 
 const char *an_loader_note(const an_loader *loader)
 {
-    return an_reader_note(loader->reader);
+    return loader->note;
 }
 
 an_reader_engine an_loader_engine(const an_loader *loader)
 {
-    return an_reader_engine_used(loader->reader);
+    return loader->engine;
 }
 
 int an_loader_name_error(const an_dataset *dataset, int code, uint64_t record)

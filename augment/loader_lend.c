@@ -4,6 +4,8 @@
 #include "augment/loader_private.h"
 #include "base/clock.h"
 
+#define SECOND UINT64_C(1000000000)
+
 /* A lease number: a count of all loans in the process, times AN_LOADER_SLOTS_MAX, plus the number of the slot. */
 static uint64_t new_lease(const an_loader *l, const an_loader_slot *s)
 {
@@ -16,7 +18,7 @@ static uint64_t new_lease(const an_loader *l, const an_loader_slot *s)
 static an_loader_slot *lent_slot(an_loader *l, uint64_t lease)
 {
     uint64_t number = lease % AN_LOADER_SLOTS_MAX;
-    if (lease == 0 || number >= (uint64_t)l->options.slots || l->slots[number].batch.lease != lease)
+    if (lease == 0 || number >= (uint64_t)l->slot_count || l->slots[number].batch.lease != lease)
         return NULL;
     return &l->slots[number];
 }
@@ -54,15 +56,15 @@ static int end_epoch(an_loader *l, an_loader_slot *due, an_loader_slot **out)
 static int look(an_loader *l, uint64_t interruptions, an_loader_slot **out)
 {
     *out = NULL;
-    if (l->interrupted || l->interruptions != interruptions)
+    if (l->stop || l->interrupted || l->interruptions != interruptions)
         return AN_STOPPED;
     if (l->failure.code)
         return an_error_restore(&l->failure);
     if (l->delivered == l->total)
         return AN_END;
-    if (l->lent == l->options.slots)
-        return AN_AGAIN;
-    an_loader_slot *due = l->open[l->delivered % (uint64_t)l->options.slots];
+    if (l->lent == l->slot_count)
+        return l->growing ? AN_OK : AN_AGAIN;
+    an_loader_slot *due = l->open[l->delivered % (uint64_t)l->slots_max];
     if (due->done && due->error.code)
         return fail_for_good(l, &due->error);
     if (!due->done && l->reader_failure.code)
@@ -75,20 +77,46 @@ static int look(an_loader *l, uint64_t interruptions, an_loader_slot **out)
     return AN_OK;
 }
 
-/* Look until the next batch is there, waiting in between. The lock is held. */
-static int await(an_loader *l, an_loader_slot **out)
+/* Sleep until something changes, but not beyond the deadline, a time of an_clock_ns. False: it is over. The lock is
+ * held. */
+static bool await_change(an_loader *l, uint64_t deadline)
 {
-    uint64_t interruptions = l->interruptions, start = an_clock_ns();
-    int rc = look(l, interruptions, out);
-    while (!rc && !*out) {
-        l->consumers_waiting++;
+    int rc = 0;
+    const struct timespec until = {.tv_sec = (time_t)(deadline / SECOND), .tv_nsec = (long)(deadline % SECOND)};
+    l->consumers_waiting++;
+    if (deadline == UINT64_MAX)
         pthread_cond_wait(&l->delivery, &l->lock);
-        l->consumers_waiting--;
+    else
+        rc = pthread_cond_timedwait(&l->delivery, &l->lock, &until);
+    l->consumers_waiting--;
+    return !rc;
+}
+
+/* The same, but where all slots are lent and there may be more, the next batch gets another one. The lock is held, but
+ * not all the time. */
+static int look_harder(an_loader *l, uint64_t interruptions, an_loader_slot **out)
+{
+    int rc = look(l, interruptions, out);
+    while (rc == AN_AGAIN && l->slot_count < l->slots_max) {
+        rc = an_loader_slots_add(l);
+        if (rc)
+            return rc;
         rc = look(l, interruptions, out);
     }
+    return rc;
+}
+
+/* Look until the next batch is there, waiting in between. 0 with *out NULL: the deadline came first. The lock is held.
+ */
+static int await(an_loader *l, uint64_t deadline, an_loader_slot **out)
+{
+    uint64_t interruptions = l->interruptions, start = an_clock_ns();
+    int rc = look_harder(l, interruptions, out);
+    for (bool more = true; !rc && !*out && more; rc = look_harder(l, interruptions, out))
+        more = await_change(l, deadline);
     l->stats.consumer_wait_ns += an_loader_since(l, start);
     if (rc == AN_AGAIN)
-        return an_error(AN_EINVAL, "all %d batches are lent: release one first", l->options.slots);
+        return an_error(AN_EINVAL, "all %d batches are lent: release one first", l->slot_count);
     return rc;
 }
 
@@ -103,18 +131,33 @@ static void lend(an_loader *l, an_loader_slot *s, an_batch *out)
     *out = s->batch;
 }
 
-int an_loader_next(an_loader *loader, an_batch *out)
+static int next_until(an_loader *l, uint64_t deadline, an_batch *out)
 {
     an_loader_slot *due;
     *out = (an_batch){0};
-    pthread_mutex_lock(&loader->lock);
-    if (!loader->started_ns)
-        restart_stats(loader);
-    int rc = await(loader, &due);
+    pthread_mutex_lock(&l->lock);
+    if (!l->started_ns)
+        restart_stats(l);
+    int rc = await(l, deadline, &due);
+    if (!rc && !due)
+        rc = AN_AGAIN;
     if (!rc)
-        lend(loader, due, out);
-    pthread_mutex_unlock(&loader->lock);
+        lend(l, due, out);
+    pthread_mutex_unlock(&l->lock);
     return rc;
+}
+
+int an_loader_next(an_loader *loader, an_batch *out)
+{
+    return next_until(loader, UINT64_MAX, out);
+}
+
+int an_loader_next_within(an_loader *loader, an_batch *out, uint64_t nanoseconds)
+{
+    uint64_t deadline;
+    if (__builtin_add_overflow(an_clock_ns(), nanoseconds, &deadline))
+        deadline = UINT64_MAX;
+    return next_until(loader, deadline, out);
 }
 
 int an_loader_try_next(an_loader *loader, an_batch *out)
@@ -133,10 +176,10 @@ int an_loader_try_next(an_loader *loader, an_batch *out)
     return rc;
 }
 
-/* Parked records whose batch is open now become ready, the others stay in their order. Returns how many workers to
- * wake. The lock is held. */
-static int unpark(an_loader *l)
+/* Parked records whose batch is open now become ready, the others stay in their order. */
+int an_loader_take_slot(an_loader *l, an_loader_slot *s)
 {
+    an_loader_open(l, s);
     for (int left = l->parked.count; left > 0; left--) {
         an_loader_item *it = an_loader_list_pop(&l->parked);
         an_loader_list_push(an_loader_is_open(l, it->batch) ? &l->ready : &l->parked, it);
@@ -149,8 +192,7 @@ static int take_back(an_loader *l, an_loader_slot *s)
 {
     s->batch.lease = 0;
     l->lent--;
-    an_loader_open(l, s);
-    return unpark(l);
+    return l->stop ? 0 : an_loader_take_slot(l, s);
 }
 
 int an_loader_release(an_loader *loader, const an_batch *batch)
@@ -181,6 +223,14 @@ void an_loader_resume(an_loader *loader)
     pthread_mutex_lock(&loader->lock);
     loader->interrupted = false;
     pthread_mutex_unlock(&loader->lock);
+}
+
+int an_loader_lent(an_loader *loader)
+{
+    pthread_mutex_lock(&loader->lock);
+    int lent = loader->lent;
+    pthread_mutex_unlock(&loader->lock);
+    return lent;
 }
 
 void an_loader_stats_get(an_loader *loader, an_loader_stats *out)

@@ -1,8 +1,7 @@
-/* Makes everything that a loader needs before its first batch: checks the options, makes the memory, starts the
+/* Makes everything that a loader needs before its first batch: checks the options, makes memory for records, starts the
  * threads. */
 #include "augment/loader_private.h"
 
-#include <stdalign.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,7 +9,6 @@
 #include "base/file.h"
 #include "base/thread.h"
 
-#define PAGE 4096u
 #define THREADS_MAX 1024
 #define DEPTH_MAX 4096
 #define MAPPED_AHEAD_MAX 4096u
@@ -34,6 +32,9 @@ static int check_numbers(const an_loader_options *o)
     rc = check_range("slots", o->slots, 2, AN_LOADER_SLOTS_MAX);
     if (rc)
         return rc;
+    rc = o->slots_max ? check_range("slots_max", o->slots_max, o->slots, AN_LOADER_SLOTS_MAX) : AN_OK;
+    if (rc)
+        return rc;
     rc = check_range("depth", o->depth, 1, DEPTH_MAX);
     if (rc)
         return rc;
@@ -49,6 +50,8 @@ static int check_numbers(const an_loader_options *o)
 static int check_order(const an_loader_options *o)
 {
     int rc = check_range("order", (int64_t)o->order, AN_ORDER_GLOBAL, AN_ORDER_SEQUENTIAL);
+    if (!rc && o->weights && o->order != AN_ORDER_GLOBAL)
+        return an_error(AN_EINVAL, "weights choose the records: they need order global");
     if (rc || o->order != AN_ORDER_BLOCK)
         return rc;
     int64_t block = o->block > INT64_MAX ? INT64_MAX : (int64_t)o->block;
@@ -69,7 +72,7 @@ static int check_options(const an_loader_options *o)
     rc = check_range("decode", (int64_t)o->decode, AN_DECODE_HOST, AN_DECODE_DEVICE);
     if (rc)
         return rc;
-    rc = check_range("last", (int64_t)o->last, AN_LAST_DROP, AN_LAST_CARRY);
+    rc = check_range("last", (int64_t)o->last, AN_LAST_DROP, AN_LAST_PAD);
     if (rc)
         return rc;
     rc = check_range("engine", (int64_t)o->engine, 0, (int64_t)an_reader_engine_count() - 1);
@@ -100,11 +103,6 @@ static int take_subset(an_loader *l)
             return an_error(AN_EINVAL, "dataset '%s' has %llu records, the subset names record %llu",
                             an_dataset_path(o->dataset), (unsigned long long)records, (unsigned long long)l->subset[i]);
     return AN_OK;
-}
-
-static size_t round_up(size_t size, size_t to)
-{
-    return (size + to - 1) / to * to;
 }
 
 /* Records that are read in the order of the file: with order block and O_DIRECT a whole block, or as much of one as
@@ -147,7 +145,8 @@ static int make_items(an_loader *l)
 {
     const an_loader_options *o = &l->options;
     bool mapped = an_reader_is_mapped(l->reader);
-    size_t capacity = mapped ? 0 : round_up(an_reader_capacity(l->reader, an_dataset_record_max(o->dataset)), PAGE);
+    size_t capacity =
+        mapped ? 0 : an_loader_whole_pages(an_reader_capacity(l->reader, an_dataset_record_max(o->dataset)));
     l->window = window_size(l, capacity);
     l->item_count = o->depth + ITEMS_PER_WORKER * o->threads;
     if (mapped)
@@ -161,89 +160,6 @@ static int make_items(an_loader *l)
     for (int i = 0; i < l->item_count; i++)
         an_loader_list_push(&l->free, &l->items[i]);
     return mapped ? AN_OK : make_record_memory(l, capacity);
-}
-
-static int default_alloc(void *context, void **out, size_t size)
-{
-    (void)context;
-    return an_pages_alloc(out, size);
-}
-
-static void default_free(void *context, void *memory, size_t size)
-{
-    (void)context;
-    an_pages_free(memory, size);
-}
-
-/* A slot's bytes. *draws: where the draws begin in it. */
-static int slot_size(const an_loader *l, size_t *draws, size_t *out)
-{
-    *draws = 0;
-    *out = round_up(l->block_size, PAGE);
-    if (l->block_size)
-        return AN_OK;
-    int rc = an_size_multiply(an_sampler_bytes(l->sampler), l->options.batch, draws);
-    if (rc)
-        return rc;
-    *draws = round_up(*draws, alignof(an_image_draw));
-    *out = round_up(*draws + l->options.batch * sizeof(an_image_draw), PAGE);
-    return AN_OK;
-}
-
-/* The arrays of slot i; draws: where the draws begin in its memory. */
-static int make_slot(an_loader *l, int i, size_t draws)
-{
-    uint32_t batch = l->options.batch;
-    uint8_t *memory = l->slot_memory + (size_t)i * l->slot_stride;
-    an_loader_slot *s = &l->slots[i];
-    s->batch.data = memory;
-    s->batch.draws = (void *)(memory + draws);
-    s->batch.labels = calloc(batch, sizeof *s->batch.labels);
-    s->batch.indices = calloc(batch, sizeof *s->batch.indices);
-    if (!s->batch.labels || !s->batch.indices)
-        return an_error(AN_ENOMEM, "out of memory for a batch of %u", batch);
-    an_loader_open(l, s);
-    return AN_OK;
-}
-
-static int make_slot_memory(an_loader *l)
-{
-    const an_loader_options *o = &l->options;
-    void *memory = NULL;
-    int rc = an_size_multiply(l->slot_stride, (size_t)o->slots, &l->slot_memory_size);
-    if (rc)
-        return rc;
-    rc = o->memory_alloc(o->memory_context, &memory, l->slot_memory_size);
-    if (rc)
-        return rc;
-    l->slot_memory = memory;
-    return AN_OK;
-}
-
-static int make_slots(an_loader *l)
-{
-    an_loader_options *o = &l->options;
-    if (!o->memory_alloc) {
-        o->memory_alloc = default_alloc;
-        o->memory_free = default_free;
-    }
-    l->slots = calloc((size_t)o->slots, sizeof *l->slots);
-    l->open = calloc((size_t)o->slots, sizeof(an_loader_slot *));
-    if (!l->slots || !l->open)
-        return an_error(AN_ENOMEM, "out of memory for %d slots", o->slots);
-    size_t draws;
-    int rc = slot_size(l, &draws, &l->slot_stride);
-    if (rc)
-        return rc;
-    rc = make_slot_memory(l);
-    if (rc)
-        return rc;
-    for (int i = 0; i < o->slots; i++) {
-        rc = make_slot(l, i, draws);
-        if (rc)
-            return rc;
-    }
-    return AN_OK;
 }
 
 static int start_worker(an_loader *l, int number)
@@ -296,6 +212,11 @@ static int open_reader(an_loader *l)
     int rc = an_reader_create(&l->reader, an_dataset_file(o->dataset), &reader);
     if (rc)
         return rc;
+    l->engine = an_reader_engine_used(l->reader);
+    const char *note = an_reader_note(l->reader);
+    l->note = note ? strdup(note) : NULL;
+    if (note && !l->note)
+        return an_error(AN_ENOMEM, "out of memory for a note of %zu bytes", strlen(note));
     return open_advice(l);
 }
 
@@ -310,6 +231,9 @@ int an_loader_build(an_loader *l)
     if (rc)
         return rc;
     rc = take_subset(l);
+    if (rc)
+        return rc;
+    rc = o->weights ? an_weighted_create(&l->weighted, o->weights, l->count) : AN_OK;
     if (rc)
         return rc;
     rc = an_loader_plan_epochs(l);
@@ -328,7 +252,7 @@ int an_loader_build(an_loader *l)
     rc = make_items(l);
     if (rc)
         return rc;
-    rc = make_slots(l);
+    rc = an_loader_slots_make(l);
     if (rc)
         return rc;
     return start_threads(l);

@@ -67,22 +67,27 @@ static int larger_first(const void *a, const void *b)
     return (left < right) - (left > right);
 }
 
-/* What a batch takes at most, in whatever order the records come. A batch that lies in two epochs may hold records
- * twice: at most the largest ones of its half. */
-static size_t largest_batch(const an_loader_options *o, size_t *sizes, uint32_t batch)
+/* Samples of a batch at most. */
+static uint32_t largest_count(const an_loader_options *o, uint64_t records)
 {
-    size_t sum = 0;
-    uint32_t twice = o->last == AN_LAST_CARRY ? batch / 2 : 0, once = batch - 2 * twice;
-    qsort(sizes, batch, sizeof *sizes, larger_first);
-    for (uint32_t i = 0; i < twice; i++)
-        sum += 2 * sizes[i];
-    for (uint32_t i = 0; i < once; i++)
-        sum += sizes[twice + i];
-    return sum;
+    return records < o->batch && o->last != AN_LAST_PAD ? (uint32_t)records : o->batch;
 }
 
-static int sum_of_largest(const an_loader_options *o, uint64_t records, uint32_t batch, size_t *out)
+/* How often one record can come in a batch of count samples. A batch that lies in two epochs may hold a record twice,
+ * one that is padded as often as it goes round. */
+static uint64_t times_in_batch(const an_loader_options *o, uint64_t records, uint32_t count)
 {
+    uint64_t rounds = (count + records - 1) / records;
+    if (o->weights)
+        return count;
+    return o->last == AN_LAST_CARRY ? 2 : rounds;
+}
+
+/* What a batch takes at most, in whatever order the records come: the largest ones as often as they can come. */
+static int sum_of_largest(const an_loader_options *o, uint64_t records, uint32_t count, size_t *out)
+{
+    uint64_t times = times_in_batch(o, records, count);
+    uint32_t batch = (uint32_t)((count + times - 1) / times);
     const an_index_entry *index = an_dataset_index(o->dataset);
     forms f = forms_of(o);
     heap largest = {.sizes = calloc(batch, sizeof(size_t)), .count = batch};
@@ -90,11 +95,15 @@ static int sum_of_largest(const an_loader_options *o, uint64_t records, uint32_t
         return an_error(AN_ENOMEM, "out of memory for a batch of %u", batch);
     for (uint64_t i = 0; i < records; i++) {
         uint64_t record = o->subset ? o->subset[i] : i;
-        size_t size = record < an_dataset_count(o->dataset) ? largest_form(&f, &index[record]) : 0;
+        bool comes = record < an_dataset_count(o->dataset) && !(o->weights && o->weights[i] <= 0);
+        size_t size = comes ? largest_form(&f, &index[record]) : 0;
         if (size > largest.sizes[0])
             replace_smallest(&largest, size);
     }
-    *out = largest_batch(o, largest.sizes, batch);
+    qsort(largest.sizes, batch, sizeof *largest.sizes, larger_first);
+    *out = 0;
+    for (uint32_t i = 0; i < count; i++)
+        *out += largest.sizes[i / times];
     free(largest.sizes);
     return AN_OK;
 }
@@ -102,8 +111,8 @@ static int sum_of_largest(const an_loader_options *o, uint64_t records, uint32_t
 int an_loader_block_size(const an_loader_options *o, size_t *out)
 {
     uint64_t records = o->subset ? o->subset_count : an_dataset_count(o->dataset);
-    uint32_t batch = records < o->batch ? (uint32_t)records : o->batch;
-    if (batch == 0)
+    uint32_t batch = largest_count(o, records);
+    if (records == 0 || batch == 0)
         return an_error(AN_EINVAL, "dataset '%s': no records to load", an_dataset_path(o->dataset));
     int rc = sum_of_largest(o, records, batch, out);
     if (rc)

@@ -1,7 +1,7 @@
 /* What the files of the loader share. loader.c makes and frees it and holds the DESIGN, loader_make.c checks options
- * and makes memory and threads, loader_lend.c serves the callers of an_loader_next, loader_run.c is the threads,
- * loader_epochs.c says what each batch is made of, loader_plan.c what is read next, loader_check.c compares what was
- * read with the index, loader_payload.c makes batches of payloads. */
+ * and makes threads, loader_slots.c makes the memory of batches, loader_lend.c serves the callers of an_loader_next,
+ * loader_run.c is the threads, loader_epochs.c says what each batch is made of, loader_plan.c what is read next,
+ * loader_check.c compares what was read with the index, loader_payload.c makes batches of payloads. */
 #ifndef AN_AUGMENT_LOADER_PRIVATE_H
 #define AN_AUGMENT_LOADER_PRIVATE_H
 
@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 
 #include "augment/loader.h"
+#include "augment/order/weighted.h"
 #include "augment/payload.h"
 #include "base/error.h"
 #include "store/dataset/headers.h"
@@ -16,10 +17,10 @@
 #define AN_LOADER_SLOTS_MAX 4096
 
 /* What a batch is made of: positions in the order of an epoch from `first` on; where that reaches the epoch's end, it
- * goes on at the beginning of the next one. */
+ * goes on at the beginning of the next one (carried) or of the same (repeated). */
 typedef struct {
-    uint64_t epoch, step, first;
-    uint32_t count, carried; /* carried: of the next epoch */
+    uint64_t epoch, step, first, position;
+    uint32_t count, carried, repeated;
     bool last;
 } an_loader_span;
 
@@ -30,6 +31,7 @@ typedef struct an_loader_item {
     uint8_t *buffer;
     uint64_t batch;    /* in order of delivery, from 0 */
     uint64_t record;   /* its number in the dataset */
+    uint64_t drawn;    /* the index that its draws have: the record, or with weights its place in the epoch */
     uint32_t position; /* in the batch */
     bool parsed;       /* header_hash holds */
     uint64_t header_hash;
@@ -37,7 +39,7 @@ typedef struct an_loader_item {
 
 /* Where one record belongs. */
 typedef struct {
-    uint64_t record, batch;
+    uint64_t record, drawn, batch;
     uint32_t position;
 } an_loader_place;
 
@@ -55,6 +57,7 @@ typedef struct {
     atomic_size_t used;      /* bytes of the block that are taken */
     uint32_t error_position; /* of the sample whose error is kept: the first in the batch */
     an_error_state error;    /* code 0: none */
+    void *memory;            /* of this slot alone, slot_stride bytes; NULL: it lies in slot_memory */
 } an_loader_slot;
 
 typedef struct {
@@ -69,14 +72,19 @@ struct an_loader {
     an_loader_options options;
     an_sampler *sampler;
     an_reader *reader;
+    char *note; /* the reader's, or NULL */
+    an_reader_engine engine;
     int advice_fd; /* of the data file, for reading ahead in order block; else -1 */
     const an_index_entry *index;
     an_dataset_headers *headers; /* of the records that were read; under the lock */
     uint64_t *subset;
-    uint64_t count;   /* records of an epoch, all ranks */
-    an_epochs epochs; /* as far as this rank takes part in their steps */
-    uint64_t first;   /* number of the step that the first batch belongs to, counted from the beginning of epoch 0 */
-    uint64_t total;   /* batches to deliver; UINT64_MAX: without end */
+    an_weighted *weighted; /* NULL: an epoch is a permutation */
+    uint64_t count;        /* records of an epoch, all ranks */
+    an_epochs epochs;      /* as far as this rank takes part in their steps */
+    uint64_t begun;        /* batches from first_position to the end of its epoch; 0 without it */
+    uint64_t first; /* number of the step that the first batch behind these belongs to, counted from the beginning of
+                       epoch 0 */
+    uint64_t total; /* batches to deliver; UINT64_MAX: without end */
 
     an_loader_item *items;
     int item_count, room_mark;
@@ -85,10 +93,12 @@ struct an_loader {
     void *record_memory;
     size_t record_memory_size;
 
-    an_loader_slot *slots;
-    an_loader_slot **open; /* batch b, once open and until delivered, lies in *open[b % slots] */
-    uint8_t *slot_memory;
+    an_loader_slot *slots; /* slots_max places, slot_count of them made */
+    int slots_max;
+    an_loader_slot **open; /* batch b, once open and until delivered, lies in *open[b % slots_max] */
+    uint8_t *slot_memory;  /* of the first options.slots */
     size_t slot_stride, slot_memory_size;
+    size_t slot_draws;  /* where the draws begin in a slot's memory */
     size_t block_size;  /* of a batch of payloads at most; 0: batches are samples */
     bool block_samples; /* a block has room for samples that workers finish */
 
@@ -102,9 +112,12 @@ struct an_loader {
     an_loader_list free, ready, parked;
     uint64_t delivered; /* batches that were lent so far; the next one that is due */
     uint64_t opened;    /* batches that were given a slot so far */
-    int lent;           /* slots */
+    int slot_count;     /* slots that are made */
+    int lent;           /* of these */
+    bool growing;       /* a consumer makes another one, without the lock */
     int workers_waiting, consumers_waiting;
-    bool reader_waiting, stop;
+    bool reader_waiting;
+    bool stop, closed;             /* closing has begun, and is done */
     bool interrupted;              /* until an_loader_resume */
     uint64_t interruptions;        /* so far: a waiting call notices one that is over before it wakes */
     an_error_state reader_failure; /* the reading thread has ended with it; code 0: none */
@@ -117,6 +130,14 @@ struct an_loader {
 void an_loader_list_init(an_loader_list *list);
 void an_loader_list_push(an_loader_list *list, an_loader_item *it);
 an_loader_item *an_loader_list_pop(an_loader_list *list); /* NULL if empty */
+
+/* Slots (loader_slots.c). */
+int an_loader_slots_make(an_loader *loader); /* options.slots of them */
+void an_loader_slots_free(an_loader *loader);
+/* Make one more, for the next batch that has none. The lock is held, but not while memory is made: `growing` keeps
+ * others from making one at the same time. */
+int an_loader_slots_add(an_loader *loader);
+size_t an_loader_whole_pages(size_t size); /* rounded up */
 
 /* Check the options and make everything. What it made before a failure is freed by an_loader_free. */
 int an_loader_build(an_loader *loader);
@@ -132,9 +153,12 @@ int an_loader_check_epoch(an_loader *loader);
 
 /* Give a free slot to the next batch that has none, if there is one. The lock is held, or no thread runs yet. */
 void an_loader_open(an_loader *loader, an_loader_slot *s);
+/* Give a slot to the next batch, so that its records need not be parked any longer. Returns how many workers to wake.
+ * The lock is held. */
+int an_loader_take_slot(an_loader *loader, an_loader_slot *s);
 /* Does this batch, which was not delivered yet, have a slot that workers may write to? The lock is held. */
 bool an_loader_is_open(const an_loader *loader, uint64_t batch);
-/* Where the loader begins, and how many batches it will deliver (loader_epochs.c): sets epochs, first and total.
+/* Where the loader begins, and how many batches it will deliver (loader_epochs.c): sets epochs, begun, first and total.
  * AN_EINVAL. */
 int an_loader_plan_epochs(an_loader *loader);
 an_loader_span an_loader_span_of(const an_loader *loader, uint64_t batch);

@@ -36,8 +36,9 @@ ROOMS = {
     "ingest/run": {"base", "base/text", "base/program", *STORE, "ingest/sources", "ingest/picture"},
     "ingest/commands": {"base", "base/text", "base/program", *STORE, "ingest/sources", "ingest/picture", "ingest/run"},
 
+    "augment/order": {"base"},
     "augment/pixels": {"base"},
-    "augment": {"base", "base/epochs", "base/module", "base/text", "augment/pixels", *STORE},
+    "augment": {"base", "base/epochs", "base/module", "base/text", "augment/order", "augment/pixels", *STORE},
     "augment/cuda/kernels": {"base", "augment", "augment/pixels", "store/image", "store/image/planes", "store/coef"},
     "augment/cuda": {"base", "augment", "augment/cuda/kernels", "store/coef", "store/image"},
     "augment/cuda/module": {"base", "augment", "augment/cuda"},

@@ -1,5 +1,7 @@
 #include "base/epochs/epochs.h"
 
+#include <stdbool.h>
+
 __extension__ typedef unsigned __int128 wide;
 
 /* Steps of every epoch, but with AN_LAST_CARRY. */
@@ -7,7 +9,8 @@ static uint64_t steps_each(const an_epochs *e)
 {
     if (e->images == 0 || e->batch == 0)
         return 0;
-    return e->images / e->batch + (e->last == AN_LAST_SHORT && e->images % e->batch);
+    bool rest = e->last != AN_LAST_DROP && e->images % e->batch;
+    return e->images / e->batch + rest;
 }
 
 /* Place of the first image of a step in the order of all epochs. */

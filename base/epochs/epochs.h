@@ -2,7 +2,8 @@
  * this arithmetic and the trainer counts by it. Functions of their arguments alone, for any thread; none can fail.
  *
  * An epoch shows every image once. A step takes the next `batch` images of the order. What becomes of an epoch's rest,
- * fewer images than a batch, is the user's choice. Steps and epochs are counted from 0. */
+ * fewer images than a batch, is the user's choice. Images that fill an epoch's last step and are shown again are not
+ * counted. Steps and epochs are counted from 0. */
 #ifndef AN_BASE_EPOCHS_EPOCHS_H
 #define AN_BASE_EPOCHS_EPOCHS_H
 
@@ -11,8 +12,12 @@
 typedef enum {
     AN_LAST_DROP,  /* it is left out: every epoch is a whole number of whole steps */
     AN_LAST_SHORT, /* it is a smaller step of its own */
-    AN_LAST_CARRY  /* a step takes it together with the first images of the next epoch: steps are whole, epochs follow
+    AN_LAST_CARRY, /* a step takes it together with the first images of the next epoch: steps are whole, epochs follow
                       each other without a gap, and every image is seen equally often */
+    /* For callers of the loader; trainings count with the three above. Both give all ranks equally many batches. */
+    AN_LAST_EVEN, /* it is a smaller step of its own, of the same size for all ranks: where it cannot be divided, the
+                     epoch's first images, fewer than there are ranks, are shown again */
+    AN_LAST_PAD   /* it is a whole step, filled with the epoch's first images, which are shown again */
 } an_last_kind;
 
 typedef struct {

@@ -108,6 +108,7 @@ static void check_part(const an_loader_options *o, const an_sampler *sampler, an
     assert_int_equal(batch.count, wanted);
     assert_int_equal(batch.epoch, s->epoch);
     assert_int_equal(batch.step, s->step);
+    assert_int_equal(batch.position, step_ends_epoch(o, s) ? RECORDS : s->position + s->count);
     uint64_t rank = (begin - s->position) / o->batch;
     assert_int_equal(batch.last, last_of_rank(o, s, rank, step_ends_epoch(o, s)));
     for (uint32_t i = 0; i < batch.count; i++) {
@@ -294,6 +295,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(batches_hold_what_the_order_says),        cmocka_unit_test(carried_epochs_begin_anywhere),
         cmocka_unit_test(carried_batches_do_not_depend_on_timing), cmocka_unit_test(what_fills_no_step_is_refused),
+
         cmocka_unit_test(a_short_batch_may_be_an_epoch),           cmocka_unit_test(a_block_has_room_for_records_twice),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -15,7 +15,8 @@
 /* --decode auto: decode_choice.h has the rule. */
 enum { AN_TRAIN_DECODE_AUTO = AN_DECODE_DEVICE + 1 };
 
-/* --last auto: as the run that is resumed was begun; else carry. */
+/* --last auto: as the run that is resumed was begun; else carry. The kinds of the loader behind carry are not offered
+ * here, so its number may stand for one of them there. */
 enum { AN_TRAIN_LAST_AUTO = AN_LAST_CARRY + 1 };
 
 typedef enum { AN_SCALE_AUTO, AN_SCALE_PAPER, AN_SCALE_UNIT } an_scale_kind;
@@ -35,7 +36,7 @@ typedef struct {
 
     /* The recipe. */
     int batch, accumulate, crop;
-    int last; /* an_last_kind, or AN_TRAIN_LAST_AUTO */
+    int last; /* an_last_kind up to AN_LAST_CARRY, or AN_TRAIN_LAST_AUTO */
     uint64_t seed;
     double rate, momentum, decay, bias_rate, bias_decay, clip, ema;
     bool nesterov;

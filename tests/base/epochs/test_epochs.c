@@ -17,7 +17,7 @@ typedef struct {
 static uint64_t step_size(const an_epochs *e, uint64_t position)
 {
     uint64_t left = e->images - position;
-    return e->last == AN_LAST_SHORT && left < e->batch ? left : e->batch;
+    return e->last != AN_LAST_CARRY && left < e->batch ? left : e->batch;
 }
 
 /* Take a step. With AN_LAST_DROP an epoch is over when its rest fills none. */
@@ -53,9 +53,11 @@ static void every_step_is_where_a_walk_gets(void **state)
     (void)state;
     for (uint64_t images = 1; images <= IMAGES_MAX; images++)
         for (uint64_t batch = 1; batch <= images; batch++)
-            for (int last = AN_LAST_DROP; last <= AN_LAST_CARRY; last++)
+            for (int last = AN_LAST_DROP; last <= AN_LAST_PAD; last++)
                 assert_walk(&(an_epochs){images, batch, (an_last_kind)last});
     assert_walk(&(an_epochs){5, 8, AN_LAST_SHORT});
+    assert_walk(&(an_epochs){5, 8, AN_LAST_EVEN});
+    assert_walk(&(an_epochs){5, 8, AN_LAST_PAD});
 }
 
 static void counts_of_a_real_case(void **state)

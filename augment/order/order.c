@@ -1,4 +1,4 @@
-#include "augment/order.h"
+#include "augment/order/order.h"
 
 #include <stdbool.h>
 

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "augment/order.h"
+#include "augment/order/order.h"
 
 static const uint64_t counts[] = {1, 2, 3, 7, 63, 64, 65, 1000, 4096, 10007};
 

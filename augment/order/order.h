@@ -1,7 +1,7 @@
 /* The order of an epoch as a pure function from position to record, without a table: a keyed permutation of 0..n-1. It
  * is a Feistel network over the next even power of two, applied again to its own result until that is below n. */
-#ifndef AN_AUGMENT_ORDER_H
-#define AN_AUGMENT_ORDER_H
+#ifndef AN_AUGMENT_ORDER_ORDER_H
+#define AN_AUGMENT_ORDER_ORDER_H
 
 #include <stdint.h>
 
