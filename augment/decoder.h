@@ -26,11 +26,13 @@ typedef struct {
     uint32_t batch;     /* samples of a batch at most */
     uint32_t side;      /* pixels of a record's side */
     uint32_t crop;      /* of a sample's side, at most side */
-    an_format format;  /* of the samples. With AN_DTYPE_U8 the bytes are delivered as decoded; mean and scale are unused
-                          and shifts not applied */
-    const float *mean; /* mean_side x mean_side x 3, RGB, cropped and mirrored like the image; copied. NULL: none */
-    uint32_t mean_side; /* side, or 1: one colour for all pixels */
-    float scale;        /* ((byte - mean) + shift) * (scale * factor), in this order; nothing is mixed */
+    an_format format;  /* of the samples. With AN_DTYPE_U8 the bytes are delivered as decoded; mean, scale and deviation
+                          are unused and shifts not applied */
+    const float *mean; /* mean_side x mean_side x 3, RGB, cropped and mirrored like the image; of grey samples, which
+                          have 1 channel, mean_side x mean_side x 1. Copied. NULL: none. an_sampler_mean makes it */
+    uint32_t mean_side;  /* side, or 1: one colour for all pixels */
+    double scale;        /* as in an_sample_options, and so is deviation. The values are those of */
+    double deviation[3]; /* augment/pixels/values.h; nothing is mixed */
 } an_batch_decoder_options;
 
 int an_batch_decoder_create(an_batch_decoder **out, const an_batch_decoder_options *options);

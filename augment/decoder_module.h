@@ -11,7 +11,7 @@
 
 /* To be raised with every change of what the two sides share: these tables, the functions of decoder.h and the structs
  * that they take. */
-#define AN_DECODER_MODULE_VERSION 2
+#define AN_DECODER_MODULE_VERSION 3
 
 /* Functions of the program. Texts that are formatted here must not be formats again: pass them to "%s". */
 typedef struct {

@@ -106,6 +106,7 @@ int an_loader_create(an_loader **out, const an_loader_options *options)
     if (!l)
         return an_error(AN_ENOMEM, "out of memory for a loader");
     l->options = *options;
+    l->failed_record = UINT64_MAX;
     l->advice_fd = -1;
     an_loader_list_init(&l->free);
     an_loader_list_init(&l->ready);

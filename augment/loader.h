@@ -125,7 +125,7 @@ typedef struct {
     uint64_t reader_wait_ns;      /* the reading thread waited for the disk */
     uint64_t reader_blocked_ns;   /* the reading thread waited for free record buffers: decoding is the limit */
     uint64_t elapsed_ns;          /* since the first an_loader_next, or the last an_loader_stats_reset */
-    int threads;                  /* workers */
+    int threads, slots;           /* workers; batches in memory */
 } an_loader_stats;
 
 typedef struct an_loader an_loader;
@@ -175,6 +175,9 @@ int an_loader_release(an_loader *loader, const an_batch *batch);
  * an_loader_resume gives the batch that was due. Lent batches stay lent. */
 void an_loader_interrupt(an_loader *loader);
 void an_loader_resume(an_loader *loader);
+
+/* Whether an_loader_next failed for a record that cannot be read or decoded; *out: which. */
+bool an_loader_failed_record(an_loader *loader, uint64_t *out);
 
 void an_loader_stats_get(an_loader *loader, an_loader_stats *out);
 void an_loader_stats_reset(an_loader *loader);

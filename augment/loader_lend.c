@@ -65,8 +65,10 @@ static int look(an_loader *l, uint64_t interruptions, an_loader_slot **out)
     if (l->lent == l->slot_count)
         return l->growing ? AN_OK : AN_AGAIN;
     an_loader_slot *due = l->open[l->delivered % (uint64_t)l->slots_max];
-    if (due->done && due->error.code)
+    if (due->done && due->error.code) {
+        l->failed_record = due->error_record;
         return fail_for_good(l, &due->error);
+    }
     if (!due->done && l->reader_failure.code)
         return fail_for_good(l, &l->reader_failure);
     if (!due->done)
@@ -233,11 +235,20 @@ int an_loader_lent(an_loader *loader)
     return lent;
 }
 
+bool an_loader_failed_record(an_loader *loader, uint64_t *out)
+{
+    pthread_mutex_lock(&loader->lock);
+    *out = loader->failed_record;
+    pthread_mutex_unlock(&loader->lock);
+    return *out != UINT64_MAX;
+}
+
 void an_loader_stats_get(an_loader *loader, an_loader_stats *out)
 {
     pthread_mutex_lock(&loader->lock);
     *out = loader->stats;
     out->threads = loader->options.threads;
+    out->slots = loader->slot_count;
     out->elapsed_ns = loader->started_ns ? an_clock_ns() - loader->started_ns : 0;
     pthread_mutex_unlock(&loader->lock);
 }

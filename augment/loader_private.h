@@ -57,6 +57,7 @@ typedef struct {
     atomic_size_t used;      /* bytes of the block that are taken */
     uint32_t error_position; /* of the sample whose error is kept: the first in the batch */
     an_error_state error;    /* code 0: none */
+    uint64_t error_record;   /* of that sample */
     void *memory;            /* of this slot alone, slot_stride bytes; NULL: it lies in slot_memory */
 } an_loader_slot;
 
@@ -122,6 +123,7 @@ struct an_loader {
     uint64_t interruptions;        /* so far: a waiting call notices one that is over before it wakes */
     an_error_state reader_failure; /* the reading thread has ended with it; code 0: none */
     an_error_state failure;        /* that a caller was given, and all later ones get; code 0: none */
+    uint64_t failed_record;        /* which it is about; UINT64_MAX: none */
     an_loader_stats stats;
     uint64_t started_ns; /* the first an_loader_next or the last reset; 0: neither yet */
 };

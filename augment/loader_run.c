@@ -213,6 +213,7 @@ static void slot_fail(an_loader *l, an_loader_slot *s, const an_loader_item *it,
     if (!s->error.code || it->position < s->error_position) {
         an_error_save(&s->error, rc);
         s->error_position = it->position;
+        s->error_record = it->record;
     }
     pthread_mutex_unlock(&l->lock);
 }

@@ -1,5 +1,5 @@
 /* Samples: one record becomes one input of a network. It is decoded, cropped, mirrored, colour-jittered, the mean is
- * subtracted, and the result scaled and written once, in the wanted format.
+ * subtracted, the result scaled and divided by a deviation, and written once, in the wanted format.
  *
  * The caller owns samplers and scratches and frees them. A sampler never changes, so that threads can share it; a
  * scratch belongs to one thread at a time. Failures are codes with a message set (base/error.h). */
@@ -13,7 +13,7 @@
 #include "store/codec.h"
 #include "store/image/statistics.h"
 
-typedef enum { AN_MEAN_NONE, AN_MEAN_CHANNEL, AN_MEAN_PIXEL } an_mean_kind;
+typedef enum { AN_MEAN_NONE, AN_MEAN_CHANNEL, AN_MEAN_PIXEL, AN_MEAN_GIVEN } an_mean_kind;
 
 typedef struct {
     uint32_t crop;      /* side of the output, at most that of the records */
@@ -29,9 +29,14 @@ typedef struct {
     double mixup, cutmix; /* alpha of mixup and of CutMix; 0: off. With both, each image draws one of them. Samples are
                              drawn so and not mixed: an_image_draw says who does that */
     an_mean_kind mean;    /* subtracted. AN_MEAN_PIXEL: the mean image, cropped like the image, then mirrored with it */
+    double mean_given[3]; /* AN_MEAN_GIVEN: RGB, 0 to 255; grey images: the first */
     double scale;         /* above 0; multiplies after mean and jitter; 1 leaves the paper's range of 0 to 255 */
-    an_format format; /* with AN_DTYPE_U8 the bytes are delivered as decoded: mean must be AN_MEAN_NONE, scale 1, and
-                         the jitter is drawn but not applied: that is left to whoever converts the bytes */
+    double deviation[3];  /* RGB, on the scale of bytes, above 0: divides after the same; grey images: the first. All 0:
+                             nothing is divided */
+    an_format format;     /* with AN_DTYPE_U8 the bytes are delivered as decoded: mean must be AN_MEAN_NONE, scale 1,
+                             deviation 0, and the jitter is drawn but not applied: that is left to whoever converts the
+                             bytes. Grey images (1 channel) have no jitter, and the grey value of the training set's
+                             means as theirs (augment/pixels/values.h); resized crops become grey once they are resized */
 } an_sample_options;
 
 /* What was drawn for one sample: a pure function of (seed, epoch, index). */
@@ -57,6 +62,14 @@ int an_sampler_create(an_sampler **out, const an_sample_options *options, uint32
 void an_sampler_free(an_sampler *sampler);
 const an_sample_options *an_sampler_options(const an_sampler *sampler);
 size_t an_sampler_bytes(const an_sampler *sampler); /* of one sample */
+
+/* What is subtracted, in the form of an_batch_decoder_options: *mean is allocated and the caller frees it; NULL: there
+ * is nothing to subtract. */
+int an_sampler_mean(const an_sampler *sampler, float **mean, uint32_t *mean_side);
+
+/* The deviations of a training set's pixels, for an_sample_options of a format with so many channels: of each colour,
+ * or in the first place that of the grey value. */
+void an_sample_deviation(const an_statistics *statistics, int channels, double deviation[3]);
 
 void an_sampler_draw(const an_sampler *sampler, uint64_t seed, uint64_t epoch, uint64_t index, an_sample_draw *out);
 

@@ -12,13 +12,15 @@ typedef enum { AN_LAYOUT_NHWC, AN_LAYOUT_NCHW } an_layout;
 typedef struct {
     an_dtype dtype;
     an_layout layout;
-    int channels; /* as stored: 3, or 4 with a zero channel for alignment */
+    int channels; /* as stored: 3, or 4 with a zero channel for alignment, or 1: grey */
 } an_format;
 
 /* The random choices made for one image: where its crop lay in the record, whether it is mirrored, what is added to
  * each colour, and what of another image is mixed into it. Images handed over as bytes (AN_DTYPE_U8) are already
  * cropped and mirrored. Whoever turns the bytes into numbers needs x and y to subtract the right part of the mean
- * image, and value = ((byte - mean) + shift) * (scale * factor)
+ * image, and value = ((byte - mean) + shift) * (scale * factor), where scale may differ from colour to colour: it is
+ * divided by the colour's deviation if one is given. Of a grey image, whose byte is
+ * (19595 R + 38470 G + 7471 B + 32768) >> 16 of the decoded bytes, only red's shift, mean and deviation count.
  *
  * The image at position i of a batch is mixed with its partner, the one at position i ^ 1 (1 with 0, 3 with 2...), if
  * the batch holds that; otherwise nothing is mixed into it. Both are finished values: with mixup

@@ -150,7 +150,7 @@ static int make_target(const work *w, target *t, uint32_t batch, an_format forma
 {
     an_decode_state *s = &t->state;
     size_t planes = an_decode_planes_size(batch, w->crop);
-    *t = (target){.state = {.side = w->side, .crop = w->crop, .format = format, .scale = 1}};
+    *t = (target){.state = {.side = w->side, .crop = w->crop, .format = format, .scale = {1, 1, 1}}};
     t->each = (size_t)w->crop * w->crop * (size_t)format.channels * an_dtype_size(format.dtype);
     int rc = check(cudaMalloc((void **)&s->planes, planes), "memory for planes");
     if (!rc)

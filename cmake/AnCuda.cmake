@@ -2,7 +2,9 @@
 # module that programs load when a CUDA device is asked for; they themselves link none of these. AUTO without them makes no
 # module; ON is an error then, saying what is missing.
 set(AN_HAVE_CUDA FALSE)
-if(AN_CUDA STREQUAL "OFF")
+if(AN_ONLY_PYTHON)
+  return()
+elseif(AN_CUDA STREQUAL "OFF")
   set(AN_CUDA_STATUS "off (AN_CUDA=OFF): CPU only")
 else()
   find_package(CUDAToolkit QUIET)

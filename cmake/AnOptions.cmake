@@ -14,6 +14,10 @@ set(AN_SANITIZE "" CACHE STRING "Sanitizers for every target: address,undefined 
 set(AN_CUDA AUTO CACHE STRING "CUDA backend: AUTO (if a toolkit is found), ON (required), OFF")
 set_property(CACHE AN_CUDA PROPERTY STRINGS AUTO ON OFF)
 option(AN_FUZZ "Build the libFuzzer targets (needs clang)" OFF)
+# For pyproject.toml and tools/wheel.sh.
+option(AN_ONLY_PYTHON "Only what the Python package consists of; then neither oneDNN, OpenBLAS, CUDA, Cairo nor cmocka is needed" OFF)
+option(AN_STATIC_ARCHIVE "Link libarchive statically: of its formats, programs then hold only those that they read" OFF)
+option(AN_WERROR "Warnings are errors" ON)
 
 # Repeated builds of the same sources (presets, branches) come out of ccache where it is installed.
 find_program(AN_CCACHE ccache)

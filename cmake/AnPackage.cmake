@@ -1,6 +1,6 @@
-# The target `package`: Debian packages (an, and an-cuda where the CUDA backend is built) and a relocatable tarball with all
-# libraries beside the programs. Both from the same installation, in build/.../packages. There is no library to develop with yet: its
-# headers and archives are not installed, so there is no -dev package. tools/packaging says how each is made, and tries them.
+# The target `package`: Debian packages (an; liban0 and liban-dev, the library for other programs; an-cuda where the CUDA backend is built)
+# and a relocatable tarball with all libraries beside the programs. All from the same installation, in build/.../packages.
+# tools/packaging says how each is made, and tries them.
 set(CPACK_GENERATOR DEB TGZ)
 set(CPACK_PACKAGE_NAME an)
 set(CPACK_PACKAGE_VERSION "${PROJECT_VERSION}")
@@ -17,7 +17,7 @@ set(CPACK_PRE_BUILD_SCRIPTS "${PROJECT_SOURCE_DIR}/tools/packaging/prepare.cmake
 set(CPACK_AN_SOURCE "${PROJECT_SOURCE_DIR}")
 set(CPACK_VERBATIM_VARIABLES ON)
 
-set(CPACK_COMPONENTS_ALL programs)
+set(CPACK_COMPONENTS_ALL programs library development)
 if(AN_HAVE_CUDA)
   list(APPEND CPACK_COMPONENTS_ALL cuda)
 endif()
@@ -30,6 +30,23 @@ set(CPACK_DEBIAN_PROGRAMS_DESCRIPTION "an-ingest packs labelled images into one 
 threaded decoding and augmentation, an-train trains convolutional networks on
 processors, an-bench-io measures the data path and names its limit, an-show
 draws networks and what they learned.")
+set(CPACK_DEBIAN_LIBRARY_PACKAGE_NAME liban0)
+set(CPACK_DEBIAN_LIBRARY_PACKAGE_SECTION libs)
+# Which package programs that were linked with the library depend on, and ldconfig by a trigger, which CPack's own scripts are not.
+file(WRITE "${PROJECT_BINARY_DIR}/packaging/shlibs" "liban 0 liban0 (>= ${PROJECT_VERSION})\n")
+file(WRITE "${PROJECT_BINARY_DIR}/packaging/triggers" "activate-noawait ldconfig\n")
+set(CPACK_DEBIAN_LIBRARY_PACKAGE_CONTROL_EXTRA "${PROJECT_BINARY_DIR}/packaging/shlibs" "${PROJECT_BINARY_DIR}/packaging/triggers")
+set(CPACK_DEBIAN_LIBRARY_PACKAGE_CONTROL_STRICT_PERMISSION ON)
+set(CPACK_DEBIAN_LIBRARY_DESCRIPTION "liban opens datasets that an-ingest wrote and loads batches of
+their images: read, decoded, cropped and mirrored by threads of its own, in an
+order that many processes can share and that can be resumed anywhere.")
+set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_NAME liban-dev)
+set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SECTION libdevel)
+set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SHLIBDEPS OFF)
+set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS "liban0 (= ${PROJECT_VERSION})")
+set(CPACK_DEBIAN_DEVELOPMENT_DESCRIPTION "These are the headers of liban, with which programs
+open datasets of images and load batches of them, and what pkg-config and CMake
+need to find the library.")
 set(CPACK_DEBIAN_CUDA_PACKAGE_NAME an-cuda)
 # Not by dpkg-shlibdeps: NVIDIA's libraries are in none of Debian's packages.
 set(CPACK_DEBIAN_CUDA_PACKAGE_SHLIBDEPS OFF)

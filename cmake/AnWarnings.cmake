@@ -3,7 +3,7 @@ add_library(an_flags INTERFACE)
 target_compile_features(an_flags INTERFACE c_std_11)
 target_compile_definitions(an_flags INTERFACE _GNU_SOURCE _FILE_OFFSET_BITS=64)
 target_compile_options(an_flags INTERFACE
-  -Wall -Wextra -Werror -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wpointer-arith
+  -Wall -Wextra $<$<BOOL:${AN_WERROR}>:-Werror> -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wpointer-arith
   -Wwrite-strings -Wundef -Wformat=2 -Wno-unknown-pragmas -fno-common -fno-math-errno)
 target_include_directories(an_flags INTERFACE "${PROJECT_SOURCE_DIR}" "${PROJECT_BINARY_DIR}")
 if(AN_SANITIZE)
@@ -11,11 +11,15 @@ if(AN_SANITIZE)
   target_link_options(an_flags INTERFACE -fsanitize=${AN_SANITIZE})
 endif()
 
-# an_library(NAME sources... [LINK libraries...]): the static library of one folder.
+# an_library(NAME sources... [SHARED] [LINK libraries...]): the static library of one folder. SHARED: it also goes into shared objects.
+# Its symbols are hidden then: they stay inside the object, and the compiler may go on inlining functions that are not static.
 function(an_library name)
-  cmake_parse_arguments(ARG "" "" "LINK" ${ARGN})
+  cmake_parse_arguments(ARG "SHARED" "" "LINK" ${ARGN})
   add_library(an_${name} STATIC ${ARG_UNPARSED_ARGUMENTS})
   target_link_libraries(an_${name} PUBLIC an_flags ${ARG_LINK})
+  if(ARG_SHARED)
+    set_target_properties(an_${name} PROPERTIES POSITION_INDEPENDENT_CODE ON C_VISIBILITY_PRESET hidden)
+  endif()
 endfunction()
 
 # an_program(NAME sources... [LINK libraries...]): an installed program.

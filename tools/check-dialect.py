@@ -11,10 +11,12 @@ import re
 import sys
 from pathlib import Path
 
-FOLDERS = ("base", "store", "ingest", "augment", "model", "train", "tools", "benchmarks", "tests")
+FOLDERS = ("base", "store", "ingest", "augment", "model", "train", "tools", "benchmarks", "tests", "liban",
+           "python", "examples")
 SOURCES = {".c", ".h", ".cu", ".cuh", ".inc"}
 HEADERS = {".h", ".cuh"}
 ASSIGNMENTS_MAX = 2
+PUBLIC = "liban/an/"  # headers that are installed: their guards have the prefix of their symbols
 
 # A comment, a string or a character constant, whichever begins first.
 NO_CODE = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.DOTALL)
@@ -48,6 +50,8 @@ def faults_in_code(code):
 
 
 def guard_of(file):
+    if file.startswith(PUBLIC):
+        return "LIBAN_" + re.sub(r"[^A-Z0-9]", "_", file[len(PUBLIC):].upper())
     return "AN_" + re.sub(r"[^A-Z0-9]", "_", file.upper())
 
 

@@ -38,10 +38,15 @@ ROOMS = {
 
     "augment/order": {"base"},
     "augment/pixels": {"base"},
-    "augment": {"base", "base/epochs", "base/module", "base/text", "augment/order", "augment/pixels", *STORE},
+    "augment": {"base", "base/epochs", "base/module", "base/text", "augment/order", *STORE},
+    "augment/sample": {"base", "augment", "augment/pixels", "store", "store/image"},
     "augment/cuda/kernels": {"base", "augment", "augment/pixels", "store/image", "store/image/planes", "store/coef"},
-    "augment/cuda": {"base", "augment", "augment/cuda/kernels", "store/coef", "store/image"},
+    "augment/cuda": {"base", "augment", "augment/pixels", "augment/cuda/kernels", "store/coef", "store/image"},
     "augment/cuda/module": {"base", "augment", "augment/cuda"},
+
+    # The public library. Those who use it, python and examples, see its headers alone.
+    "liban/an": set(),
+    "liban": {"base", "base/text", "augment", *STORE, "ingest/picture", "liban/an"},
 
     "model/graph": {"base"},
     "model/nets": {"base", "base/text", "model/graph"},
@@ -76,6 +81,10 @@ ROOMS |= {
     "tools/show/views": LIBRARIES | {"tools/show/canvas", "tools/show/content"},
     "tools/show/commands": LIBRARIES | SHOW,
 
+    "python/src/values": set(),
+    "python/src": {"liban/an", "python/src/values"},
+    "examples/c": {"liban/an"},
+
     "benchmarks": LIBRARIES | SHOW,
     "benchmarks/ingest": LIBRARIES,
     "benchmarks/io": LIBRARIES | {"tools/show/canvas"},
@@ -86,6 +95,8 @@ TESTS = "tests"
 # A private header is for its own room and for the rooms that this one lies in: ingest/sources may include
 # ingest/sources/labels/truth_private.h, and nobody else may.
 PRIVATE = "_private.h"
+# Public headers are included as programs include them: <an/loader.h> is liban/an/loader.h.
+PUBLIC = "an/"
 FILES_MAX = 25  # source files of one folder, without those of the folders in it
 
 # Headers of other projects and the only files that may include them. Tests and benchmarks compare with other projects'
@@ -159,6 +170,8 @@ def fault(file, name, known, tops):
     """Why file may not include name; None if it may."""
     if not known:
         return "a computed #include cannot be checked"
+    if name.startswith(PUBLIC):
+        name = f"liban/{name}"
     if ".." in name.split("/"):
         return "paths start at the root of the source tree"
     if "/" in name and top_of(name) in tops:

@@ -13,6 +13,7 @@
 
 #include "augment/cuda/kernels/arguments.h"
 #include "augment/cuda/kernels/launch.h"
+#include "augment/pixels/values.h"
 #include "base/error.h"
 #include "store/image/image.h"
 
@@ -67,11 +68,26 @@ static int device_check(int device)
 
 static int options_check_format(const an_format *format)
 {
-    bool known = (format->channels == 3 || format->channels == 4) && format->dtype <= AN_DTYPE_F16 &&
-                 format->layout <= AN_LAYOUT_NCHW;
+    bool known = (format->channels == 1 || format->channels == 3 || format->channels == 4) &&
+                 format->dtype <= AN_DTYPE_F16 && format->layout <= AN_LAYOUT_NCHW;
     return known ? AN_OK
                  : an_error(AN_EINVAL, "unknown image format: %d channels, type %d, layout %d", format->channels,
                             (int)format->dtype, (int)format->layout);
+}
+
+static int options_check_scale(const an_batch_decoder_options *o)
+{
+    int colours = o->format.channels == 1 ? 1 : 3;
+    bool divides = false;
+    if (!isfinite(o->scale))
+        return an_error(AN_EINVAL, "scale %g is impossible", o->scale);
+    for (int c = 0; c < colours; c++)
+        divides |= o->deviation[c] != 0;
+    for (int c = 0; c < colours && divides; c++)
+        if (!an_value_scale_possible(o->scale, o->deviation[c]))
+            return an_error(AN_EINVAL, "deviation %g is impossible: give numbers above 0, or 0 for all colours",
+                            o->deviation[c]);
+    return AN_OK;
 }
 
 static int options_check(const an_batch_decoder_options *o)
@@ -87,11 +103,10 @@ static int options_check(const an_batch_decoder_options *o)
                         o->crop);
     if ((uint64_t)o->batch * 3 * an_decode_span(o->crop) * 32 > INT32_MAX)
         return an_error(AN_EINVAL, "a batch of %u samples is more than devices decode at once", o->batch);
-    if (o->format.dtype != AN_DTYPE_U8 && !isfinite(o->scale))
-        return an_error(AN_EINVAL, "scale %g is impossible", (double)o->scale);
     if (o->mean && o->mean_side != 1 && o->mean_side != o->side)
         return an_error(AN_EINVAL, "the mean image has %u pixels a side, the records %u", o->mean_side, o->side);
-    return options_check_format(&o->format);
+    int rc = options_check_format(&o->format);
+    return rc || o->format.dtype == AN_DTYPE_U8 ? rc : options_check_scale(o);
 }
 
 static int device_alloc(an_batch_decoder *d, void **out, size_t size)
@@ -103,7 +118,8 @@ static int device_alloc(an_batch_decoder *d, void **out, size_t size)
 
 static size_t mean_size(const an_batch_decoder *d)
 {
-    return (size_t)d->state.mean_side * d->state.mean_side * 3 * sizeof(float);
+    size_t colours = d->state.format.channels == 1 ? 1 : 3;
+    return (size_t)d->state.mean_side * d->state.mean_side * colours * sizeof(float);
 }
 
 static int memory_make(an_batch_decoder *d, bool with_mean)
@@ -207,11 +223,10 @@ static int create(an_batch_decoder **out, const an_batch_decoder_options *option
     if (!d)
         return an_error(AN_ENOMEM, "out of memory for a decoder");
     *d = (an_batch_decoder){.device = device, .limit = options->batch};
-    d->state = (an_decode_state){.side = options->side,
-                                 .crop = options->crop,
-                                 .format = options->format,
-                                 .mean_side = options->mean_side,
-                                 .scale = options->scale};
+    d->state = (an_decode_state){
+        .side = options->side, .crop = options->crop, .format = options->format, .mean_side = options->mean_side};
+    for (int c = 0; c < 3; c++)
+        d->state.scale[c] = an_value_scale(options->scale, options->deviation[c]);
     rc = enter(d, &before);
     if (!rc)
         rc = leave(d, before, memory_start(d, options->format.dtype == AN_DTYPE_U8 ? NULL : options->mean));

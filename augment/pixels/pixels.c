@@ -4,6 +4,7 @@
 #include <xmmintrin.h>
 
 #include "augment/pixels/narrow.h"
+#include "augment/pixels/values.h"
 
 uint16_t an_pixels_bf16(float value)
 {
@@ -44,15 +45,21 @@ static void pad(uint8_t *dst, const uint8_t *src, size_t n, bool flip)
     }
 }
 
-static float value_at(const uint8_t *src, const float *mean, bool mean_repeats, const float *shift, float scale,
+static void grey(uint8_t *dst, const uint8_t *src, size_t n, bool flip)
+{
+    for (size_t i = 0; i < n; i++)
+        dst[flip ? n - 1 - i : i] = (uint8_t)AN_GREY_BYTE(src[3 * i], src[3 * i + 1], src[3 * i + 2]);
+}
+
+static float value_at(const uint8_t *src, const float *mean, bool mean_repeats, const float *shift, const float *scale,
                       size_t i)
 {
     size_t phase = i % AN_PIXELS_PATTERN;
-    return (((float)src[i] - mean[mean_repeats ? phase : i]) + shift[phase]) * scale;
+    return (((float)src[i] - mean[mean_repeats ? phase : i]) + shift[phase]) * scale[phase];
 }
 
-static void to_f32(void *dst, const uint8_t *src, const float *mean, bool mean_repeats, const float *shift, float scale,
-                   size_t n)
+static void to_f32(void *dst, const uint8_t *src, const float *mean, bool mean_repeats, const float *shift,
+                   const float *scale, size_t n)
 {
     float *out = dst;
     for (size_t i = 0; i < n; i++)
@@ -60,22 +67,22 @@ static void to_f32(void *dst, const uint8_t *src, const float *mean, bool mean_r
 }
 
 static void to_bf16(void *dst, const uint8_t *src, const float *mean, bool mean_repeats, const float *shift,
-                    float scale, size_t n)
+                    const float *scale, size_t n)
 {
     uint16_t *out = dst;
     for (size_t i = 0; i < n; i++)
         out[i] = an_pixels_bf16(value_at(src, mean, mean_repeats, shift, scale, i));
 }
 
-static void to_f16(void *dst, const uint8_t *src, const float *mean, bool mean_repeats, const float *shift, float scale,
-                   size_t n)
+static void to_f16(void *dst, const uint8_t *src, const float *mean, bool mean_repeats, const float *shift,
+                   const float *scale, size_t n)
 {
     uint16_t *out = dst;
     for (size_t i = 0; i < n; i++)
         out[i] = an_pixels_f16(value_at(src, mean, mean_repeats, shift, scale, i));
 }
 
-const an_pixels an_pixels_scalar = {copy, mirror, split, pad, to_f32, to_bf16, to_f16};
+const an_pixels an_pixels_scalar = {copy, mirror, split, pad, grey, to_f32, to_bf16, to_f16};
 
 void an_pixels_fence(void)
 {

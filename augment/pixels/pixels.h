@@ -11,14 +11,14 @@
 #include "base/cpu.h"
 #include "base/format.h"
 
-/* Shifts and channel means repeat along a row: every 3 or 4 values when interleaved, every value in a plane. A pattern
- * of 48 values is a whole number of such periods, and of vectors of 8 and 16. */
+/* Shifts, scales and channel means repeat along a row: every 3 or 4 values when interleaved, every value in a plane. A
+ * pattern of 48 values is a whole number of such periods, and of vectors of 8 and 16. */
 #define AN_PIXELS_PATTERN 48
 
-/* dst[i] = (((float)src[i] - mean[i]) + shift[i % 48]) * scale, rounded to nearest even in the narrow types. With
- * mean_repeats mean is a pattern too: mean[i % 48]. */
+/* dst[i] = (((float)src[i] - mean[i]) + shift[i % 48]) * scale[i % 48], rounded to nearest even in the narrow types.
+ * With mean_repeats mean is a pattern too: mean[i % 48]. */
 typedef void an_pixels_convert(void *dst, const uint8_t *src, const float *mean, bool mean_repeats, const float *shift,
-                               float scale, size_t n);
+                               const float *scale, size_t n);
 
 /* No function reads or writes outside its n pixels. copy and the conversions use stores that bypass the caches where
  * dst is aligned (32 or 64 bytes): a batch does not fit the caches anyway, and a line that is not read before it is
@@ -31,6 +31,8 @@ typedef struct {
     void (*split)(uint8_t *dst, size_t stride, const uint8_t *src, size_t n, bool flip);
     /* RGB to RGB0, four bytes a pixel; in reverse order if flip. */
     void (*pad)(uint8_t *dst, const uint8_t *src, size_t n, bool flip);
+    /* RGB to grey (values.h), a byte a pixel; in reverse order if flip. */
+    void (*grey)(uint8_t *dst, const uint8_t *src, size_t n, bool flip);
     an_pixels_convert *to_f32, *to_bf16, *to_f16;
 } an_pixels;
 

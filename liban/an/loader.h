@@ -19,7 +19,8 @@
  * loader must have returned. One thread's epoch is every thread's epoch.
  *
  * Failures. A record that cannot be read or decoded fails the batch that it belongs to: the batches before it are
- * delivered first, then every call fails with the same message. liban_loader_failed_record says which record it was. */
+ * delivered first, then every call fails with the same message, until the loader is sent elsewhere.
+ * liban_loader_failed_record says which record it was. */
 #ifndef LIBAN_LOADER_H
 #define LIBAN_LOADER_H
 
@@ -167,7 +168,7 @@ LIBAN_API void liban_loader_close(liban_loader *loader);
 LIBAN_API int liban_loader_next(liban_loader *loader, liban_batch **out);
 /* The same, but LIBAN_AGAIN if the batch is not ready after this time. */
 LIBAN_API int liban_loader_next_within(liban_loader *loader, liban_batch **out, uint64_t nanoseconds);
-/* LIBAN_EINVAL if it is not lent. */
+/* Give a batch back, once: it may be lent again under the same address. LIBAN_EINVAL if it is not lent. */
 LIBAN_API int liban_batch_release(liban_batch *batch);
 
 /* For batches on a device. stream is a cudaStream_t of that device. Work that is queued on the stream after this call
@@ -176,7 +177,7 @@ LIBAN_API int liban_batch_release(liban_batch *batch);
 LIBAN_API int liban_batch_use(liban_batch *batch, void *stream);
 
 /* Every call of next that waits, and every later one, returns LIBAN_INTERRUPTED until liban_loader_resume. No batch is
- * lost. */
+ * lost. Not for signal handlers. */
 LIBAN_API void liban_loader_interrupt(liban_loader *loader);
 LIBAN_API void liban_loader_resume(liban_loader *loader);
 

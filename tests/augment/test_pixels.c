@@ -62,12 +62,15 @@ static void tiers_rearrange_as_the_scalar_twin(void **state)
                 fast->pad(clear(&got), from, n, flip);
                 slow->pad(clear(&wanted), from, n, flip);
                 assert_memory_equal(&got, &wanted, sizeof got);
+                fast->grey(clear(&got), from, n, flip);
+                slow->grey(clear(&wanted), from, n, flip);
+                assert_memory_equal(&got, &wanted, sizeof got);
             }
     }
 }
 
 static void assert_conversion(const an_pixels *fast, const uint8_t *src, const float *mean, bool repeats,
-                              const float *shift, float scale, size_t n)
+                              const float *shift, const float *scale, size_t n)
 {
     static area got, wanted;
     const an_pixels *slow = &an_pixels_scalar;
@@ -86,7 +89,7 @@ static void tiers_convert_as_the_scalar_twin(void **state)
     (void)state;
     static uint8_t src[4 * LONGEST];
     static float mean[4 * LONGEST];
-    float shift[AN_PIXELS_PATTERN];
+    float shift[AN_PIXELS_PATTERN], scale[AN_PIXELS_PATTERN];
     an_rng rng = an_rng_make(4, AN_RNG_TEST, 0, 0);
     fill(src, sizeof src);
     for (size_t i = 0; i < 4 * LONGEST; i++)
@@ -94,13 +97,16 @@ static void tiers_convert_as_the_scalar_twin(void **state)
     for (size_t i = 0; i < AN_PIXELS_PATTERN; i++)
         shift[i] = (float)(20 * an_rng_normal(&rng));
     const float scales[] = {1.0f, 1.0f / 58.3f, 1e-4f, 3e-8f, 700.0f};
-    for (size_t t = 0; t < 2; t++)
-        for (size_t n = 1; tiers[t] <= an_cpu_simd_best() && n <= 3 * LONGEST; n += n < 60 ? 1 : 37)
-            for (size_t k = 0; k < sizeof scales / sizeof *scales; k++)
+    for (size_t k = 0; k < sizeof scales / sizeof *scales; k++) {
+        for (size_t i = 0; i < AN_PIXELS_PATTERN; i++)
+            scale[i] = scales[k] * (float)(0.5 + an_rng_uniform(&rng));
+        for (size_t t = 0; t < 2; t++)
+            for (size_t n = 1; tiers[t] <= an_cpu_simd_best() && n <= 3 * LONGEST; n += n < 60 ? 1 : 37)
                 for (int repeats = 0; repeats < 2; repeats++)
                     assert_conversion(an_pixels_for(tiers[t]), src + sizeof src - n,
-                                      mean + 4 * LONGEST - n - (repeats ? 3 * LONGEST - n : 0), repeats, shift,
-                                      scales[k], n);
+                                      mean + 4 * LONGEST - n - (repeats ? 3 * LONGEST - n : 0), repeats, shift, scale,
+                                      n);
+    }
 }
 
 static void rearranging_does_what_it_says(void **state)
@@ -120,6 +126,26 @@ static void rearranging_does_what_it_says(void **state)
     assert_memory_equal(out, padded, 8);
     an_pixels_scalar.pad(out, src, 2, true);
     assert_memory_equal(out, padded_back, 8);
+}
+
+/* Every colour, by every tier: what is above 0.5 of the luma with weights of 1 / 65536 is rounded up. */
+static void every_colour_has_its_grey(void **state)
+{
+    (void)state;
+    static uint8_t src[256 * 256 * 3], out[256 * 256];
+    for (int tier = AN_SIMD_SCALAR; tier <= (int)an_cpu_simd_best(); tier++)
+        for (int red = 0; red < 256; red++) {
+            bool flip = red % 2;
+            for (int i = 0; i < 65536; i++)
+                src[3 * i] = (uint8_t)red, src[3 * i + 1] = (uint8_t)(i >> 8), src[3 * i + 2] = (uint8_t)i;
+            an_pixels_for((an_simd_tier)tier)->grey(out, src, 65536, flip);
+            for (int i = 0; i < 65536; i++) {
+                double luma = (19595.0 * red + 38470.0 * (i >> 8) + 7471.0 * (i & 255)) / 65536;
+                int got = out[flip ? 65535 - i : i];
+                if (got != (int)floor(luma + 0.5))
+                    fail_msg("tier %d: %d, %d, %d is %d, not %g", tier, red, i >> 8, i & 255, got, luma);
+            }
+        }
 }
 
 static double from_f16(uint16_t half)
@@ -162,7 +188,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rearranging_does_what_it_says),    cmocka_unit_test(tiers_rearrange_as_the_scalar_twin),
         cmocka_unit_test(tiers_convert_as_the_scalar_twin), cmocka_unit_test(f16_rounds_to_nearest_even),
-        cmocka_unit_test(bf16_rounds_to_nearest_even),
+        cmocka_unit_test(bf16_rounds_to_nearest_even),      cmocka_unit_test(every_colour_has_its_grey),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -81,7 +81,7 @@ static double mean_at(const an_sample_options *o, size_t y, size_t x, size_t c)
     const an_statistics *s = an_dataset_statistics(set.dataset);
     if (o->mean == AN_MEAN_PIXEL)
         return s->mean_image[(y * SIDE + x) * 3 + c];
-    return o->mean == AN_MEAN_CHANNEL ? s->mean[c] : 0;
+    return o->mean == AN_MEAN_CHANNEL ? s->mean[c] : o->mean == AN_MEAN_GIVEN ? o->mean_given[c] : 0;
 }
 
 /* Every element against the formula, in double precision, from the whole decoded picture. */
@@ -99,11 +99,12 @@ static void assert_formula(const an_sample_options *o, uint64_t record, const an
                 size_t sy = draw->y + y, sx = draw->x + (draw->flip ? o->crop - 1 - x : x);
                 double pixel = c < 3 ? whole[(sy * SIDE + sx) * 3 + c] : 0;
                 double wanted = c < 3 ? (pixel - mean_at(o, sy, sx, c) + (double)draw->shift[c]) *
-                                            (double)((float)o->scale * (bytes ? 1 : draw->factor))
+                                            (o->deviation[c] > 0 ? o->scale / o->deviation[c] : o->scale) *
+                                            (bytes ? 1 : (double)draw->factor)
                                       : 0;
                 double value = element(got, o->format.dtype, place(&o->format, o->crop, y, x, c));
                 /* the narrow type's rounding, and that of the sums in single precision */
-                double tolerance = fabs(wanted) * steps[o->format.dtype] + (bytes ? 0 : 500 * o->scale * 1e-7);
+                double tolerance = fabs(wanted) * steps[o->format.dtype] + (bytes ? 0 : 500 * o->scale * 2e-7);
                 if (fabs(value - wanted) > tolerance)
                     fail_msg("type %d layout %d at %zu, %zu, %zu: %.9g instead of %.9g", (int)o->format.dtype,
                              (int)o->format.layout, y, x, c, value, wanted);
@@ -119,17 +120,20 @@ static void every_format_follows_the_formula(void **state)
     for (int dtype = AN_DTYPE_U8; dtype <= AN_DTYPE_F16; dtype++)
         for (int layout = AN_LAYOUT_NHWC; layout <= AN_LAYOUT_NCHW; layout++)
             for (int channels = 3; channels <= 4; channels++)
-                for (int mean = AN_MEAN_NONE; mean <= (dtype == AN_DTYPE_U8 ? AN_MEAN_NONE : AN_MEAN_PIXEL); mean++)
+                for (int mean = AN_MEAN_NONE; mean <= (dtype == AN_DTYPE_U8 ? AN_MEAN_NONE : AN_MEAN_GIVEN); mean++)
                     for (uint64_t i = 0; i < 8; i++) {
                         an_sample_options o = plain();
                         an_sample_draw draw = draws[i / 4];
                         draw.factor = i % 2 ? 0.75F : 1;
                         o.format = (an_format){(an_dtype)dtype, (an_layout)layout, channels};
                         o.mean = (an_mean_kind)mean;
+                        o.mean_given[0] = 123.675, o.mean_given[1] = 116.28, o.mean_given[2] = 103.53;
                         if (dtype == AN_DTYPE_U8)
                             memset(draw.shift, 0, sizeof draw.shift);
                         else
                             o.scale = 1 / 57.5;
+                        for (int c = 0; c < 3 && i % 3 && dtype != AN_DTYPE_U8; c++)
+                            o.deviation[c] = 1.25 + 0.5 * c;
                         memset(out, 0xa5, sizeof out);
                         make(&o, i, &draw, out);
                         assert_formula(&o, i, &draw, out);
@@ -375,6 +379,28 @@ static void impossible_options_are_named(void **state)
     o = plain();
     o.mean = AN_MEAN_CHANNEL;
     refuse(o, statistics, "u8");
+    o.mean = AN_MEAN_GIVEN;
+    refuse(o, NULL, "u8");
+    o = plain();
+    o.deviation[0] = o.deviation[1] = o.deviation[2] = 50;
+    refuse(o, NULL, "u8");
+    o.format.dtype = AN_DTYPE_F32;
+    o.deviation[1] = 0;
+    refuse(o, NULL, "deviation 0 ");
+    o.deviation[1] = -3;
+    refuse(o, NULL, "deviation -3");
+    o.deviation[1] = 1e-300;
+    refuse(o, NULL, "deviation 1e-300");
+    o.deviation[1] = NAN;
+    refuse(o, NULL, "deviation nan");
+    o.deviation[1] = INFINITY;
+    refuse(o, NULL, "deviation inf");
+    o.deviation[1] = 50;
+    o.mean = AN_MEAN_GIVEN;
+    o.mean_given[2] = NAN;
+    refuse(o, NULL, "mean nan");
+    o.mean = (an_mean_kind)4;
+    refuse(o, NULL, "kind of mean 4");
     o = plain();
     o.jitter = 0.1;
     refuse(o, NULL, "statistics");

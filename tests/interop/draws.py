@@ -1,4 +1,4 @@
-"""What training draws: the order of the images, and what is mixed into each, as base/rng.h, augment/order/order.c and augment/mix.c have it."""
+"""What training draws: the order of the images, and what is mixed into each, as base/rng.h, augment/order/order.c and augment/sample/mix.c have it."""
 import math
 
 ORDER, JITTER, MIXUP, CUTMIX, MIX = 1, 4, 10, 11, 12  # purposes of numbers

@@ -42,6 +42,15 @@ class Packages(unittest.TestCase):
         self.assertEqual(note, "")
         self.assertNotIn("libclang-rt-dev", self.names(JAMMY, "test")[0])
 
+    def test_row_of_several_groups(self):
+        """The Python package needs a part of what all needs."""
+        names = self.names(DEBIAN, "python")[0]
+        self.assertIn("liblmdb-dev", names)
+        self.assertIn("python3-venv", names)
+        self.assertNotIn("libdnnl-dev", names)
+        both = self.names(DEBIAN, "build", "python")[0]
+        self.assertEqual(both.count("liblmdb-dev"), 1)
+
     def test_family_is_a_guess(self):
         names, note = self.names(MINT, "build", "test")
         self.assertIn("libjpeg-turbo8-dev", names)

@@ -4,7 +4,8 @@
 #
 # DEB: what Debian's policy asks for: compressed manual pages, changelog and copyright.
 # TGZ: every library that the programs need, except those of glibc, lies in lib, where the programs look for it first (RPATH
-# $ORIGIN/../lib), each with its licence; a font and a configuration for fontconfig lie in share/an/fonts.
+# $ORIGIN/../lib), each with its licence, and so does what liban needs, which looks beside itself; a font and a configuration for fontconfig
+# lie in share/an/fonts.
 set -euo pipefail
 kind=$1 stage=$2 version=$3 maintainer=$4
 here=$(cd "$(dirname "$0")" && pwd)
@@ -15,9 +16,13 @@ done
 if [ "$kind" = DEB ]; then
     date=$(date -u -R -d "@${SOURCE_DATE_EPOCH:-$(git -C "$here" log -1 --format=%ct 2>/dev/null || date +%s)}")
     for root in "$stage"/*/; do
-        # The component programs makes the package an, cuda makes an-cuda.
-        component=$(basename "$root") package=an
-        [ "$component" != cuda ] || package=an-cuda
+        case $(basename "$root") in
+        programs) package=an ;;
+        library) package=liban0 ;;
+        development) package=liban-dev ;;
+        cuda) package=an-cuda ;;
+        *) echo "no package is known for the component $(basename "$root")" >&2 && exit 1 ;;
+        esac
         find "$root" -path '*/man/*' -type f ! -name '*.gz' -exec gzip -9n {} +
         doc=$root/usr/share/doc/$package
         mkdir -p "$doc"
@@ -56,7 +61,8 @@ glibc='/(ld-linux-x86-64|libc|libm|libdl|libpthread|librt|libresolv|libutil)\.so
 nvidia='(libcuda|libcudart|libcudnn|libcublas|libcublasLt|libnv[A-Za-z]*)[_a-z]*\.so'
 mapfile -t programs < <(find "$root/bin" -type f)
 mapfile -t tests < <(find "$library/an/tests" -type f 2>/dev/null)
-ldd "${programs[@]}" "${tests[@]}" | grep -vE "^\s$nvidia" >"$stage.ldd"
+mapfile -t own < <(find "$library" -maxdepth 1 -type f -name 'liban.so*')
+ldd "${programs[@]}" "${tests[@]}" "${own[@]}" | grep -vE "^\s$nvidia" >"$stage.ldd"
 if grep 'not found' "$stage.ldd" >&2; then
     exit 1
 fi
@@ -69,12 +75,14 @@ rm "$stage.ldd"
 
 # An RPATH, not a RUNPATH: it also counts for what the libraries need, so that they stay as they are.
 patchelf --force-rpath --set-rpath "\$ORIGIN/../lib" "${programs[@]}"
-strip --strip-unneeded "$library"/*.so*
+patchelf --force-rpath --set-rpath "\$ORIGIN" "${own[@]}"
+mapfile -t libraries < <(find "$library" -maxdepth 1 -type f -name '*.so*')
+strip --strip-unneeded "${libraries[@]}"
 
 # Programs and libraries start from glibc 2.35 on (Ubuntu 22.04); the build stops here where they could not.
 "${CC:-cc}" -O2 -shared -fPIC -s "$here/arc4random.c" -o "$library/liban_arc4random.so"
-patchelf --add-needed liban_arc4random.so "${programs[@]}" "${tests[@]}"
-python3 "$here/older_glibc.py" 2.35 "${programs[@]}" "${tests[@]}" "$library"/*.so*
+patchelf --add-needed liban_arc4random.so "${programs[@]}" "${tests[@]}" "${own[@]}"
+python3 "$here/older_glibc.py" 2.35 "${programs[@]}" "${tests[@]}" "${libraries[@]}"
 
 for font in DejaVuSans.ttf DejaVuSans-Bold.ttf; do
     install -m 644 "/usr/share/fonts/truetype/dejavu/$font" "$fonts/"

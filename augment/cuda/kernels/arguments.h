@@ -12,8 +12,8 @@
 typedef struct {
     uint32_t side, crop;
     an_format format;
-    uint32_t mean_side; /* of mean */
-    float scale;
+    uint32_t mean_side;        /* of mean */
+    float scale[3];            /* an_value_scale of each colour */
     uint8_t *planes;           /* an_decode_planes_size */
     uint64_t *fault;           /* AN_DECODE_NONE at first */
     an_decode_detail *details; /* one for each sample */
@@ -49,7 +49,9 @@ static inline an_decode_launches an_decode_launches_of(const an_decode_state *s,
     an_decode_batch b = {
         size, (uint32_t)an_payload_places_offset(count), count, s->side, s->crop, span, an_decode_stride(span)};
     an_decode_launches l = {.rows = {.batch = b, .rows = 3 * span},
-                            .pixels = {.batch = b, .runs = runs, .patches = patches, .format = *f, .scale = s->scale}};
+                            .pixels = {.batch = b, .runs = runs, .patches = patches, .format = *f}};
+    for (int c = 0; c < 3; c++)
+        l.pixels.scale[c] = s->scale[c];
     l.pixels.mean_side = s->mean ? s->mean_side : 0;
     l.rows.at = (an_decode_places){.out = {s->planes, s->fault, s->details}, .in = {block}};
     l.rows.at.items = (uint64_t)count * l.rows.rows;

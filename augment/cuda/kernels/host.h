@@ -72,7 +72,7 @@ static inline __attribute__((unused)) bool an_decode_one_on_host(const uint8_t *
     uint64_t fault = AN_DECODE_NONE;
     an_decode_detail detail;
     an_payload place = {.offset = (uint32_t)first, .size = (uint32_t)size, .kind = AN_PAYLOAD_COEF};
-    an_decode_state state = {.side = side, .crop = crop, .format = {AN_DTYPE_U8, AN_LAYOUT_NHWC, 3}, .scale = 1};
+    an_decode_state state = {.side = side, .crop = crop, .format = {AN_DTYPE_U8, AN_LAYOUT_NHWC, 3}};
     uint8_t *block = malloc(whole), *planes = malloc(an_decode_planes_size(1, crop));
     bool room = block && planes;
     *report = (an_decode_report){.fault = AN_DECODE_NONE};

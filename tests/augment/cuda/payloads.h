@@ -1,5 +1,5 @@
 /* Blocks of payloads for tests of the decoder of batches, its host form, and what it should give: the samples that
- * augment/sample.c makes of the same records and draws. All failures end the test. */
+ * augment/sample.h makes of the same records and draws. All failures end the test. */
 #ifndef AN_TESTS_AUGMENT_CUDA_PAYLOADS_H
 #define AN_TESTS_AUGMENT_CUDA_PAYLOADS_H
 

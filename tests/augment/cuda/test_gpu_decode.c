@@ -120,7 +120,9 @@ static void check_size(uint32_t side, uint32_t crop, int quality, an_format form
     o.mean = mean;
     o.mean_side = mean ? side : 0;
     if (format.dtype != AN_DTYPE_U8)
-        o.scale = 0.017F;
+        o.scale = 1 / 57.3;
+    for (int c = 0; c < 3 && crop % 2 && format.dtype != AN_DTYPE_U8; c++)
+        o.deviation[c] = 1 + 0.3 * c;
     bench_make(&b, &o, (size_t)16 << 20);
     for (int round = 0; round < 2; round++) {
         payload_batch batch;
@@ -154,8 +156,9 @@ static void test_formats(void **state)
     an_rng rng = an_rng_make(4, AN_RNG_TEST, 0, 0);
     for (size_t i = 0; i < sizeof mean / sizeof *mean; i++)
         mean[i] = (float)(100 + 40 * an_rng_uniform(&rng));
-    for (int i = 0; i < 4 * 2 * 2; i++) {
-        an_format format = {(an_dtype)(i % 4), (an_layout)(i / 4 % 2), 3 + i / 8};
+    for (int i = 0; i < 4 * 2 * 3; i++) {
+        static const int channels[] = {1, 3, 4};
+        an_format format = {(an_dtype)(i % 4), (an_layout)(i / 4 % 2), channels[i / 8]};
         check_size(48, 40, 90, format, i % 4 ? mean : NULL);
         check_size(48, 37, 90, format, NULL);
     }
@@ -209,6 +212,15 @@ static void test_limits(void **state)
     o.crop = 17;
     assert_int_equal(an_batch_decoder_create(&none, &o), AN_EINVAL);
     o.crop = 8;
+    o.format.dtype = AN_DTYPE_F32;
+    o.deviation[0] = o.deviation[1] = 50;
+    assert_int_equal(an_batch_decoder_create(&none, &o), AN_EINVAL);
+    assert_message("deviation 0 is impossible");
+    o.deviation[2] = 50;
+    o.format.channels = 2;
+    assert_int_equal(an_batch_decoder_create(&none, &o), AN_EINVAL);
+    assert_message("2 channels");
+    o.format.channels = 3;
     o.device = "cuda:99";
     assert_int_equal(an_batch_decoder_create(&none, &o), AN_EUNSUPPORTED);
     assert_message("no cuda:99");

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "augment/sample_private.h"
+#include "augment/sample/sample_private.h"
 #include "base/error.h"
 #include "store/codec.h"
 #include "store/image/resize.h"
@@ -77,11 +77,11 @@ typedef struct {
     bool mirror;  /* rows come unmirrored and leave mirrored */
     uint8_t *row; /* of the scratch */
     uint8_t *out;
-    float scale;
     float shift[AN_SAMPLE_COLOURS][AN_PIXELS_PATTERN]; /* of each plane; interleaved: [0], of all channels */
+    float scale[AN_SAMPLE_COLOURS][AN_PIXELS_PATTERN]; /* likewise */
 } sheet;
 
-/* One row of pixels into the order of the output: interleaved at dst, or planes stride bytes apart. */
+/* One row of pixels into the order of the output, grey if that is: interleaved at dst, or planes stride bytes apart. */
 static void arrange(const an_sampler *s, const uint8_t *src, bool mirror, uint8_t *dst, size_t stride)
 {
     size_t crop = s->options.crop;
@@ -89,6 +89,8 @@ static void arrange(const an_sampler *s, const uint8_t *src, bool mirror, uint8_
         s->pixels->split(dst, stride, src, crop, mirror);
     else if (s->options.format.channels > AN_SAMPLE_COLOURS)
         s->pixels->pad(dst, src, crop, mirror);
+    else if (s->options.format.channels == 1)
+        s->pixels->grey(dst, src, crop, mirror);
     else
         s->pixels->mirror(dst, src, crop);
 }
@@ -115,12 +117,12 @@ static void convert_interleaved(const sheet *t, size_t y, const uint8_t *rgb)
     const an_sampler *s = t->sampler;
     size_t n = s->options.crop * (size_t)s->options.format.channels;
     const uint8_t *src = rgb;
-    if (t->mirror || s->options.format.channels > AN_SAMPLE_COLOURS) {
+    if (t->mirror || s->options.format.channels != AN_SAMPLE_COLOURS) {
         arrange(s, rgb, t->mirror, t->row, 0);
         src = t->row;
     }
     converter(s)(t->out + y * n * an_dtype_size(s->options.format.dtype), src, mean_row(s, t->draw, y, 0),
-                 s->mean_repeats, t->shift[0], t->scale, n);
+                 s->mean_repeats, t->shift[0], t->scale[0], n);
 }
 
 static void convert_planes(const sheet *t, size_t y, const uint8_t *rgb)
@@ -130,7 +132,7 @@ static void convert_planes(const sheet *t, size_t y, const uint8_t *rgb)
     arrange(s, rgb, t->mirror, t->row, crop);
     for (size_t c = 0; c < AN_SAMPLE_COLOURS; c++)
         converter(s)(t->out + (c * crop + y) * size, t->row + c * crop, mean_row(s, t->draw, y, c), s->mean_repeats,
-                     t->shift[c], t->scale, crop);
+                     t->shift[c], t->scale[c], crop);
 }
 
 /* Rows that leave as they came, but for mirroring. */
@@ -158,12 +160,18 @@ static void write_row(void *context, uint32_t y, const uint8_t *rgb)
         convert_interleaved(t, y, rgb);
 }
 
-static void fill_shift(sheet *t)
+static void fill_patterns(sheet *t)
 {
-    if (!an_sampler_planar(t->sampler))
-        an_sampler_pattern(t->sampler, t->draw->shift, -1, t->shift[0]);
-    for (int c = 0; an_sampler_planar(t->sampler) && c < AN_SAMPLE_COLOURS; c++)
-        an_sampler_pattern(t->sampler, t->draw->shift, c, t->shift[c]);
+    const an_sampler *s = t->sampler;
+    const float *shift = t->draw->shift;
+    float scale[AN_SAMPLE_COLOURS];
+    for (int c = 0; c < AN_SAMPLE_COLOURS; c++)
+        scale[c] = s->scale[c] * t->draw->factor;
+    bool planar = an_sampler_planar(s);
+    for (int plane = 0; plane < (planar ? AN_SAMPLE_COLOURS : 1); plane++) {
+        an_sampler_pattern(s, shift, planar ? plane : -1, t->shift[plane]);
+        an_sampler_pattern(s, scale, planar ? plane : -1, t->scale[plane]);
+    }
 }
 
 static int check_record(const an_sampler *s, const an_record *record, const an_sample_draw *draw)
@@ -232,8 +240,8 @@ int an_sampler_make(const an_sampler *sampler, an_sample_scratch *scratch, const
     int rc = check_record(sampler, record, draw);
     if (rc)
         return rc;
-    t.scale = (float)sampler->options.scale * draw->factor;
-    fill_shift(&t);
+    if (format->dtype != AN_DTYPE_U8)
+        fill_patterns(&t);
     rc = make_rows(&t, scratch, record);
     if (!rc && an_sampler_planar(sampler) && format->channels > AN_SAMPLE_COLOURS)
         memset(t.out + AN_SAMPLE_COLOURS * plane, 0, plane);

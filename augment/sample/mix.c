@@ -1,7 +1,7 @@
 /* Draws of mixup and CutMix. */
 #include <math.h>
 
-#include "augment/sample_private.h"
+#include "augment/sample/sample_private.h"
 #include "base/error.h"
 #include "base/rng.h"
 
