@@ -136,3 +136,35 @@ int an_picture_make(an_picture *picture, const an_item *item, const an_buffer *b
     give_back(picture);
     return rc;
 }
+
+static void copy_row(const uint8_t *from, uint32_t width, uint32_t channels, uint8_t *to)
+{
+    if (channels == 3)
+        memcpy(to, from, (size_t)3 * width);
+    for (size_t x = 0; channels == 1 && x < width; x++)
+        to[3 * x] = to[3 * x + 1] = to[3 * x + 2] = from[x];
+}
+
+static int take_pixels(an_picture *picture, const an_picture_pixels *pixels)
+{
+    if ((uint64_t)pixels->width * pixels->height > picture->options.pixels_max) {
+        (void)an_error(AN_EUNSUPPORTED, "%ux%u pixels: more than the limit of %llu pixels", pixels->width,
+                       pixels->height, (unsigned long long)picture->options.pixels_max);
+        return an_picture_beyond_limit(picture);
+    }
+    int rc = an_image_set_size(&picture->decoded, pixels->width, pixels->height);
+    for (size_t y = 0; !rc && y < pixels->height; y++)
+        copy_row(pixels->data + y * pixels->stride, pixels->width, pixels->channels,
+                 picture->decoded.pixels + y * 3 * pixels->width);
+    return rc;
+}
+
+int an_picture_make_pixels(an_picture *picture, const an_picture_pixels *pixels, an_image *out)
+{
+    int rc = take_pixels(picture, pixels);
+    if (!rc)
+        rc =
+            an_resizer_square(picture->resizer, &picture->decoded, picture->options.side, picture->options.filter, out);
+    give_back(picture);
+    return rc;
+}

@@ -16,6 +16,9 @@
  * smaller), 600 MB then. A macro, for help texts. */
 #define AN_PICTURE_PIXELS_MAX 67108864
 
+/* Raise it whenever a change makes the same input give other pixels or bytes. Manifests hold it. */
+#define AN_PICTURE_VERSION 1
+
 typedef struct {
     uint32_t side;
     an_filter filter;
@@ -34,6 +37,14 @@ typedef struct {
     an_codec fit_codec;
 } an_picture_info;
 
+/* Pixels that somebody else decoded: height rows of width * channels bytes, stride bytes apart. */
+typedef struct {
+    const uint8_t *data;
+    uint32_t width, height; /* 1 or more */
+    uint32_t channels;      /* 3: RGB, interleaved; 1: grey */
+    size_t stride;
+} an_picture_pixels;
+
 typedef struct an_picture an_picture;
 
 int an_picture_create(an_picture **out, const an_picture_options *options);
@@ -43,5 +54,8 @@ void an_picture_free(an_picture *picture); /* NULL is fine */
  * with the reason as the message. */
 int an_picture_make(an_picture *picture, const an_item *item, const an_buffer *bytes, an_image *out,
                     an_picture_info *info);
+
+/* The same from pixels. AN_EUNSUPPORTED if they are more than pixels_max. */
+int an_picture_make_pixels(an_picture *picture, const an_picture_pixels *pixels, an_image *out);
 
 #endif

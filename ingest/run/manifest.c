@@ -8,10 +8,8 @@
 
 #include "base/error.h"
 #include "base/version.h"
+#include "ingest/picture/picture.h"
 #include "store/dataset/dataset.h"
-
-/* Raise it whenever a change makes the same input give other pixels or bytes. */
-#define PIXELS_VERSION 1
 
 typedef struct {
     char text[17];
@@ -47,7 +45,7 @@ int an_ingest_manifest_make(const an_ingest_config *config, const an_source *sou
 {
     json_t *object =
         json_pack("{ss, si, si, ss, sI, sI, ss, si, ss, si, ss, si, ss, ss, sI, sI, sb}", "program",
-                  "an-ingest " AN_VERSION, "format", AN_DATASET_VERSION, "pixels", PIXELS_VERSION, "source",
+                  "an-ingest " AN_VERSION, "format", AN_DATASET_VERSION, "pixels", AN_PICTURE_VERSION, "source",
                   source->kind, "items", (json_int_t)source->items, "bytes", (json_int_t)source->bytes, "listing",
                   hex_of(source->identity).text, "class-count", (int)source->classes.count, "classes",
                   hex_of(identify_classes(&source->classes)).text, "size", config->size, "codec", config->codec,

@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#include "ingest/run/recorder.h"
+#include "ingest/picture/recorder.h"
 #include "ingest/sources/source.h"
 #include "store/dataset/writer.h"
 

@@ -1,11 +1,13 @@
 #include "store/dataset/layout_private.h"
 
+#include <lmdb.h>
 #include <stdbool.h>
 #include <string.h>
 #include <xxhash.h>
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "store/dataset/dataset.h"
 #include "store/record.h"
 
 int an_dataset_layout_reject(const uint8_t *value, size_t size, an_buffer *scratch,
@@ -81,4 +83,12 @@ void an_dataset_layout_checksum_add(an_dataset_layout_checksum *checksum, const 
 uint64_t an_dataset_layout_checksum_value(const an_dataset_layout_checksum *checksum)
 {
     return XXH3_64bits_digest(state_of(checksum));
+}
+
+int an_dataset_libraries(an_buffer *out)
+{
+    int major, minor, patch;
+    mdb_version(&major, &minor, &patch);
+    int rc = an_buffer_printf(out, "LMDB %d.%d.%d\n", major, minor, patch);
+    return rc ? rc : an_codec_libraries(out);
 }

@@ -67,6 +67,10 @@ int an_writer_rejects_visit(an_writer *writer,
 /* Define or redefine the class of a label. When the dataset is finished, labels must count from 0 without a gap. */
 int an_writer_class(an_writer *writer, uint32_t label, const char *id, const char *name);
 
+/* Give each label that has records and no class the class whose id and name are its number. AN_EINVAL, and nothing is
+ * changed, if a lower label has neither, or if two classes would have the same id; the message names them. */
+int an_writer_number_classes(an_writer *writer);
+
 /* Write everything so far to the disk, together with the sums. */
 int an_writer_commit(an_writer *writer);
 

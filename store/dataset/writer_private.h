@@ -1,6 +1,7 @@
-/* What the parts of the writer share: writer.c (what is written), writer_path.c (names), writer_mend.c (inputs
- * that are tried again), writer_open.c (opening, and going on after an interruption), writer_check.c (whether what was
- * written is sound), writer_transaction.c (LMDB's transactions) and writer_finish.c (the end). */
+/* What the parts of the writer share: writer.c (what is written), writer_path.c (names), writer_classes.c
+ * (classes that nobody named), writer_mend.c (inputs that are tried again), writer_open.c (opening, and going on after
+ * an interruption), writer_check.c (whether what was written is sound), writer_transaction.c (LMDB's transactions) and
+ * writer_finish.c (the end). */
 #ifndef AN_STORE_DATASET_WRITER_PRIVATE_H
 #define AN_STORE_DATASET_WRITER_PRIVATE_H
 

@@ -1,4 +1,4 @@
-#include "ingest/run/recorder.h"
+#include "ingest/picture/recorder.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -88,38 +88,76 @@ static int pass(an_recorder *recorder, const an_picture_info *info, const an_cod
     return rc == AN_EUNSUPPORTED ? AN_AGAIN : rc;
 }
 
-static int encode(an_recorder *recorder, const an_item *item, uint64_t number, const an_picture_info *info,
+static int encode(an_recorder *recorder, const an_picture_info *info, bool is_file, uint32_t label, uint64_t number,
                   an_recording *out)
 {
     an_codec_options codec = codec_of(&recorder->options, number);
     out->payload.size = 0;
-    int rc = pass(recorder, info, &codec, item->kind == AN_ITEM_FILE, &out->payload);
+    int rc = pass(recorder, info, &codec, is_file, &out->payload);
     out->passed = !rc;
     if (rc == AN_AGAIN)
         rc = an_encoder_encode(recorder->encoder, &recorder->square, &codec, &out->payload);
     out->header = (an_record_header){.codec = codec.codec,
                                      .width = recorder->square.width,
                                      .height = recorder->square.height,
-                                     .label = item->label,
+                                     .label = label,
                                      .length = (uint32_t)out->payload.size};
     return rc;
 }
 
-int an_recorder_make(an_recorder *recorder, const an_item *item, uint64_t number, an_recording *out)
+/* The picture could not be made: is that the input's fault? */
+static int refuse(int rc, an_recording *out)
+{
+    out->rejected = is_bad_input(rc);
+    if (!out->rejected)
+        return rc;
+    out->code = rc;
+    keep_reason(out, an_error_message());
+    return AN_OK;
+}
+
+/* bytes: of the item, which was loaded with the status rc. */
+static int make(an_recorder *recorder, const an_item *item, int rc, const an_buffer *bytes, uint64_t number,
+                an_recording *out)
 {
     an_picture_info info;
-    int rc = an_item_load(item, AN_ITEM_BYTES_MAX, &recorder->input);
     if (!rc)
-        rc = an_picture_make(recorder->picture, item, &recorder->input, &recorder->square, &info);
-    out->rejected = is_bad_input(rc);
-    if (out->rejected) {
-        keep_reason(out, an_error_message());
-        rc = AN_OK;
-    } else if (!rc) {
-        out->warned = info.warnings > 0;
-        rc = encode(recorder, item, number, &info, out);
-    }
+        rc = an_picture_make(recorder->picture, item, bytes, &recorder->square, &info);
+    if (rc)
+        return refuse(rc, out);
+    out->rejected = false;
+    out->warned = info.warnings > 0;
+    return encode(recorder, &info, item->kind == AN_ITEM_FILE, item->label, number, out);
+}
+
+int an_recorder_make(an_recorder *recorder, const an_item *item, uint64_t number, an_recording *out)
+{
+    int rc = an_item_load(item, AN_ITEM_BYTES_MAX, &recorder->input);
+    rc = make(recorder, item, rc, &recorder->input, number, out);
     if (recorder->input.capacity > INPUT_KEEP)
         an_buffer_free(&recorder->input);
     return rc;
+}
+
+int an_recorder_make_bytes(an_recorder *recorder, const void *bytes, size_t size, uint32_t label, uint64_t number,
+                           an_recording *out)
+{
+    const an_item item = {.kind = AN_ITEM_FILE, .label = label, .size = size, .fd = -1};
+    const an_buffer view = {.data = (uint8_t *)(uintptr_t)bytes, .size = size}; /* it is only read */
+    int rc = AN_OK;
+    if (size > AN_ITEM_BYTES_MAX)
+        rc = an_error(AN_EUNSUPPORTED, "%zu bytes are more than the limit of %zu", size, AN_ITEM_BYTES_MAX);
+    return make(recorder, &item, rc, &view, number, out);
+}
+
+int an_recorder_make_pixels(an_recorder *recorder, const an_picture_pixels *pixels, uint32_t label, uint64_t number,
+                            an_recording *out)
+{
+    const an_picture_info info = {0};
+    int rc = an_picture_make_pixels(recorder->picture, pixels, &recorder->square);
+    if (rc)
+        return refuse(rc, out);
+    out->rejected = false;
+    out->warned = false;
+    return encode(recorder, &info, false, label, number, out);
 }
