@@ -60,20 +60,20 @@ check_wheel() {
 }
 
 # The archive of sources, and from it alone the plain wheel of a Python. Another Python than the tools' borrows the build backend, which
-# is Python alone. The build folder stays where it is, for ccache and for repeated builds.
+# is Python alone. The build folder is always the same one, for ccache's sake, and always empty: files of the archive carry its date, not
+# that of their last change.
 build_plain() {
-    local python=${AN_WHEEL_PYTHON:-$work/tools/bin/python} commit abi source
+    local python=${AN_WHEEL_PYTHON:-$work/tools/bin/python} commit source
     local borrowed=("$PWD/$work"/tools/lib/python3*/site-packages)
     commit=${AN_COMMIT:-$(git describe --always --abbrev=12 --exclude='*' --dirty=-modified 2>/dev/null || echo unknown)}
-    abi=$("$python" -c 'import sysconfig; print(sysconfig.get_config_var("SOABI"))')
-    rm -rf "$work/source" "$work/plain"
+    rm -rf "$work/source" "$work/plain" "$work/cmake"
     rm -f "$wheels"/*.tar.gz
     mkdir -p "$work/source"
     PYTHONPATH=${borrowed[0]} "$python" -m build --sdist --no-isolation --outdir "$wheels" . >"$work/build.log" 2>&1 || return 1
     source=$(find "$wheels" -name 'an_loader-*.tar.gz')
     check_sdist "$source"
     tar -xzf "$source" -C "$work/source" --strip-components 1
-    PYTHONPATH=${borrowed[0]} "$python" -m build --wheel --no-isolation --outdir "$work/plain" "-Cbuild-dir=$PWD/$work/cmake-$abi" \
+    PYTHONPATH=${borrowed[0]} "$python" -m build --wheel --no-isolation --outdir "$work/plain" "-Cbuild-dir=$PWD/$work/cmake" \
         -Ccmake.define.AN_STATIC_ARCHIVE=ON "-Ccmake.define.AN_COMMIT_OTHERWISE=$commit" "$work/source" >"$work/build.log" 2>&1
 }
 
