@@ -172,6 +172,7 @@ void an_loader_free(an_loader *loader)
     an_loader_slots_free(l);
     an_dataset_headers_free(l->headers);
     an_sampler_free(l->sampler);
+    an_weighted_free(l->weighted);
     free(l->items);
     free(l->places);
     free(l->workers);

@@ -82,7 +82,8 @@ typedef struct {
     uint64_t subset_count;   /* of subset; unused if that is NULL */
     const double *weights;   /* one for each record of the subset, or of the dataset: how often it is drawn in relation
                                 to the others. Finite, 0 or more, and not all 0; they need AN_ORDER_GLOBAL. Read at
-                                creation only. NULL: an epoch shows each record once */
+                                creation only; a table of 12 bytes for each is kept. NULL: an epoch shows each record
+                                once */
     /* Memory for the slots, so that a backend can give pinned pages. Both or neither; neither: an_pages_alloc. For
      * slots made later, alloc is called by whichever thread asks for a batch, by one at a time. */
     int (*memory_alloc)(void *context, void **out, size_t size);

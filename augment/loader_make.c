@@ -50,18 +50,12 @@ static int check_numbers(const an_loader_options *o)
 static int check_order(const an_loader_options *o)
 {
     int rc = check_range("order", (int64_t)o->order, AN_ORDER_GLOBAL, AN_ORDER_SEQUENTIAL);
+    if (!rc && o->weights && o->order != AN_ORDER_GLOBAL)
+        return an_error(AN_EINVAL, "weights choose the records: they need order global");
     if (rc || o->order != AN_ORDER_BLOCK)
         return rc;
     int64_t block = o->block > INT64_MAX ? INT64_MAX : (int64_t)o->block;
     return check_range("order block", block, 1, INT64_MAX - 1);
-}
-
-/* What this version of the loader does not do yet. */
-static int check_supported(const an_loader_options *o)
-{
-    if (o->weights)
-        return an_error(AN_EUNSUPPORTED, "weighted sampling is not supported: leave weights NULL");
-    return AN_OK;
 }
 
 /* What stands alone. The sampler checks its own options, and what depends on the dataset is checked where it is used.
@@ -79,9 +73,6 @@ static int check_options(const an_loader_options *o)
     if (rc)
         return rc;
     rc = check_range("last", (int64_t)o->last, AN_LAST_DROP, AN_LAST_PAD);
-    if (rc)
-        return rc;
-    rc = check_supported(o);
     if (rc)
         return rc;
     rc = check_range("engine", (int64_t)o->engine, 0, (int64_t)an_reader_engine_count() - 1);
@@ -240,6 +231,9 @@ int an_loader_build(an_loader *l)
     if (rc)
         return rc;
     rc = take_subset(l);
+    if (rc)
+        return rc;
+    rc = o->weights ? an_weighted_create(&l->weighted, o->weights, l->count) : AN_OK;
     if (rc)
         return rc;
     rc = an_loader_plan_epochs(l);

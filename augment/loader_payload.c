@@ -73,11 +73,13 @@ static uint32_t largest_count(const an_loader_options *o, uint64_t records)
     return records < o->batch && o->last != AN_LAST_PAD ? (uint32_t)records : o->batch;
 }
 
-/* How often one record can come in a batch of count samples, if the order shows each of `records` once an epoch. A
- * batch that lies in two epochs may hold a record twice, one that is padded as often as it goes round. */
+/* How often one record can come in a batch of count samples. A batch that lies in two epochs may hold a record twice,
+ * one that is padded as often as it goes round. */
 static uint64_t times_in_batch(const an_loader_options *o, uint64_t records, uint32_t count)
 {
     uint64_t rounds = (count + records - 1) / records;
+    if (o->weights)
+        return count;
     return o->last == AN_LAST_CARRY ? 2 : rounds;
 }
 
@@ -93,7 +95,8 @@ static int sum_of_largest(const an_loader_options *o, uint64_t records, uint32_t
         return an_error(AN_ENOMEM, "out of memory for a batch of %u", batch);
     for (uint64_t i = 0; i < records; i++) {
         uint64_t record = o->subset ? o->subset[i] : i;
-        size_t size = record < an_dataset_count(o->dataset) ? largest_form(&f, &index[record]) : 0;
+        bool comes = record < an_dataset_count(o->dataset) && !(o->weights && o->weights[i] <= 0);
+        size_t size = comes ? largest_form(&f, &index[record]) : 0;
         if (size > largest.sizes[0])
             replace_smallest(&largest, size);
     }

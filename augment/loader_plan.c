@@ -35,6 +35,14 @@ static void note_block(const an_loader *l, an_loader_plan *plan, uint64_t positi
     plan->block = block;
 }
 
+/* What the order calls the record at a position of the epoch. */
+static uint64_t number_at(const an_loader *l, const an_order *order, uint64_t position)
+{
+    if (l->weighted)
+        return an_weighted_at(l->weighted, order->seed, order->epoch, position);
+    return an_order_at(order, position);
+}
+
 /* The next place in the order of delivery. *number: what the order called the record, its place in the subset if there
  * is one. */
 static an_loader_place peek(const an_loader *l, an_loader_plan *plan, uint64_t *number)
@@ -48,10 +56,11 @@ static an_loader_place peek(const an_loader *l, an_loader_plan *plan, uint64_t *
     uint64_t position = span->first + plan->position;
     if (position >= l->count)
         position %= l->count;
-    *number = an_order_at(&plan->order, position);
+    *number = number_at(l, &plan->order, position);
     if (l->advice_fd >= 0)
         note_block(l, plan, position, *number);
-    return (an_loader_place){l->subset ? l->subset[*number] : *number, plan->batch, plan->position};
+    uint64_t record = l->subset ? l->subset[*number] : *number;
+    return (an_loader_place){record, l->weighted ? position : record, plan->batch, plan->position};
 }
 
 static void step(const an_loader *l, an_loader_plan *plan)
@@ -102,6 +111,7 @@ void an_loader_plan_aim(an_loader *l, an_loader_plan *plan, an_loader_item *it)
     const an_loader_place *place = &l->places[plan->next++];
     const an_index_entry *entry = &l->index[place->record];
     it->record = place->record;
+    it->drawn = place->drawn;
     it->batch = place->batch;
     it->position = place->position;
     it->read = (an_read){.offset = entry->offset, .length = entry->length, .buffer = it->buffer, .user = it};

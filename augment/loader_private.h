@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 
 #include "augment/loader.h"
+#include "augment/order/weighted.h"
 #include "augment/payload.h"
 #include "base/error.h"
 #include "store/dataset/headers.h"
@@ -30,6 +31,7 @@ typedef struct an_loader_item {
     uint8_t *buffer;
     uint64_t batch;    /* in order of delivery, from 0 */
     uint64_t record;   /* its number in the dataset */
+    uint64_t drawn;    /* the index that its draws have: the record, or with weights its place in the epoch */
     uint32_t position; /* in the batch */
     bool parsed;       /* header_hash holds */
     uint64_t header_hash;
@@ -37,7 +39,7 @@ typedef struct an_loader_item {
 
 /* Where one record belongs. */
 typedef struct {
-    uint64_t record, batch;
+    uint64_t record, drawn, batch;
     uint32_t position;
 } an_loader_place;
 
@@ -77,12 +79,13 @@ struct an_loader {
     const an_index_entry *index;
     an_dataset_headers *headers; /* of the records that were read; under the lock */
     uint64_t *subset;
-    uint64_t count;   /* records of an epoch, all ranks */
-    an_epochs epochs; /* as far as this rank takes part in their steps */
-    uint64_t begun;   /* batches from first_position to the end of its epoch; 0 without it */
-    uint64_t first;   /* number of the step that the first batch behind these belongs to, counted from the beginning of
-                         epoch 0 */
-    uint64_t total;   /* batches to deliver; UINT64_MAX: without end */
+    an_weighted *weighted; /* NULL: an epoch is a permutation */
+    uint64_t count;        /* records of an epoch, all ranks */
+    an_epochs epochs;      /* as far as this rank takes part in their steps */
+    uint64_t begun;        /* batches from first_position to the end of its epoch; 0 without it */
+    uint64_t first; /* number of the step that the first batch behind these belongs to, counted from the beginning of
+                       epoch 0 */
+    uint64_t total; /* batches to deliver; UINT64_MAX: without end */
 
     an_loader_item *items;
     int item_count, room_mark;

@@ -185,7 +185,7 @@ void an_loader_note_sample(const an_loader *l, const an_loader_item *it, an_load
                            an_sample_draw *draw)
 {
     uint64_t epoch = s->batch.epoch + (it->position >= s->batch.count - s->batch.carried);
-    an_sampler_draw(l->sampler, l->options.seed, epoch, it->record, draw);
+    an_sampler_draw(l->sampler, l->options.seed, epoch, it->drawn, draw);
     s->batch.labels[it->position] = record->header.label;
     s->batch.indices[it->position] = it->record;
     s->batch.draws[it->position] = an_sample_image_draw(draw);

@@ -16,9 +16,10 @@ typedef enum {
     AN_RNG_INGEST = 7,  /* order of records in a dataset */
     AN_RNG_SPLIT = 8,   /* choice of samples, mixed codecs */
     AN_RNG_TEST = 9,
-    AN_RNG_MIXUP = 10,  /* share of mixup */
-    AN_RNG_CUTMIX = 11, /* area and centre of CutMix's box */
-    AN_RNG_MIX = 12     /* which of the two, where both are on */
+    AN_RNG_MIXUP = 10,   /* share of mixup */
+    AN_RNG_CUTMIX = 11,  /* area and centre of CutMix's box */
+    AN_RNG_MIX = 12,     /* which of the two, where both are on */
+    AN_RNG_WEIGHTED = 13 /* weighted sampling; index = place in the epoch */
 } an_rng_purpose;
 
 /* One block: 128-bit counter and 64-bit key to 128 random bits. */

@@ -6,6 +6,7 @@
 #include <xxhash.h>
 
 #include "base/error.h"
+#include "base/text/name_list.h"
 #include "base/thread.h"
 #include "liban/dataset_private.h"
 #include "liban/loader_private.h"
@@ -154,6 +155,8 @@ static int take_crops(liban_loader *l, const liban_loader_options *o)
     int rc = check_range("crop", o->crop, 1, side);
     if (rc)
         return rc;
+    if (o->crop_change_count > 0 && !o->crop_changes)
+        return an_error(LIBAN_EINVAL, "crop_changes is NULL, but crop_change_count %zu", o->crop_change_count);
     for (size_t i = 0; i < o->crop_change_count; i++) {
         rc = check_range("crop_changes: crop", o->crop_changes[i].crop, 1, side);
         if (rc)
@@ -172,11 +175,32 @@ static int take_crops(liban_loader *l, const liban_loader_options *o)
 
 static int take_mean(an_sample_options *to, const liban_loader_options *o)
 {
-    static const an_mean_kind means[] = {AN_MEAN_NONE, AN_MEAN_NONE, AN_MEAN_CHANNEL, AN_MEAN_PIXEL};
+    static const an_mean_kind means[] = {AN_MEAN_NONE, AN_MEAN_GIVEN, AN_MEAN_CHANNEL, AN_MEAN_PIXEL};
     int rc = check_range("mean", o->mean, LIBAN_MEAN_NONE, LIBAN_MEAN_PIXEL);
     if (rc)
         return rc;
     to->mean = means[o->mean];
+    memcpy(to->mean_given, o->mean_given, sizeof to->mean_given);
+    for (int c = 0; o->mean == LIBAN_MEAN_GIVEN && c < o->channels; c++)
+        if (!isfinite(o->mean_given[c]))
+            return an_error(LIBAN_EINVAL, "mean_given: %g is not a finite number", o->mean_given[c]);
+    return LIBAN_OK;
+}
+
+static int take_deviation(an_sample_options *to, const liban_dataset *dataset, const liban_loader_options *o)
+{
+    const an_statistics *statistics = an_dataset_statistics(an_lib_dataset_inner(dataset));
+    int rc = check_range("deviation", o->deviation, LIBAN_DEVIATION_NONE, LIBAN_DEVIATION_DATASET);
+    if (rc || o->deviation == LIBAN_DEVIATION_NONE)
+        return rc;
+    memcpy(to->deviation, o->deviation_given, sizeof to->deviation);
+    if (o->deviation == LIBAN_DEVIATION_DATASET)
+        an_sample_deviation(statistics, o->channels, to->deviation);
+    for (int c = 0; c < o->channels; c++)
+        if (!(isfinite(to->deviation[c]) && to->deviation[c] > 0))
+            return an_error(LIBAN_EINVAL, "%s: %g is not a finite number above 0",
+                            o->deviation == LIBAN_DEVIATION_GIVEN ? "deviation_given" : "deviation of the dataset",
+                            to->deviation[c]);
     return LIBAN_OK;
 }
 
@@ -208,12 +232,22 @@ static int take_format(an_format *to, const liban_loader_options *o)
     return check_bytes(o);
 }
 
-static int take_image(an_sample_options *to, const liban_loader_options *o)
+static int check_image(const liban_loader_options *o)
 {
     if (o->resized != 0 && o->centre)
         return an_error(LIBAN_EINVAL, "resized needs random crops, which centre excludes");
     if (o->resized != 0 && o->mean == LIBAN_MEAN_PIXEL)
         return an_error(LIBAN_EINVAL, "resized excludes mean pixel, whose image is not resized");
+    if (o->jitter != 0 && o->channels == 1)
+        return an_error(LIBAN_EINVAL, "jitter is of colours: grey images have none");
+    return LIBAN_OK;
+}
+
+static int take_image(an_sample_options *to, const liban_dataset *dataset, const liban_loader_options *o)
+{
+    int rc = check_image(o);
+    if (rc)
+        return rc;
     to->random_crop = !o->centre;
     to->area_min = o->resized;
     to->flip = o->mirror;
@@ -221,13 +255,21 @@ static int take_image(an_sample_options *to, const liban_loader_options *o)
     to->mixup = o->mixup;
     to->cutmix = o->cutmix;
     to->scale = 1;
-    int rc = take_format(&to->format, o);
+    rc = take_format(&to->format, o);
     if (rc)
         return rc;
-    return take_mean(to, o);
+    rc = take_mean(to, o);
+    if (rc)
+        return rc;
+    return take_deviation(to, dataset, o);
 }
 
 /* ---- how it works ----------------------------------------------------------------------------------------------- */
+
+static const char *engine_at(size_t i)
+{
+    return an_reader_engine_names[i];
+}
 
 static int take_engine(an_loader_options *to, const char *name)
 {
@@ -237,7 +279,10 @@ static int take_engine(an_loader_options *to, const char *name)
             to->engine = (an_reader_engine)i;
             return LIBAN_OK;
         }
-    return name ? an_error(LIBAN_EINVAL, "engine '%s' is unknown", name) : LIBAN_OK;
+    if (!name)
+        return LIBAN_OK;
+    an_name_list known = an_name_list_make(an_reader_engine_count(), engine_at);
+    return an_error(LIBAN_EINVAL, "engine '%s' is unknown: choose %s", name, known.text);
 }
 
 static int take_slots(an_loader_options *to, const liban_loader_options *o)
@@ -298,7 +343,7 @@ int an_lib_loader_translate(liban_loader *l, const liban_loader_options *options
     rc = take_crops(l, options);
     if (rc)
         return rc;
-    rc = take_image(&to->loader.sample, options);
+    rc = take_image(&to->loader.sample, l->dataset, options);
     if (rc)
         return rc;
     rc = take_work(&to->loader, options);

@@ -179,6 +179,13 @@ static void handle_put(an_lib_run *run, handle *h)
     pthread_mutex_unlock(&run->lock);
 }
 
+/* A run that begins within an epoch counts steps from there. */
+static uint64_t steps_before(const an_loader_options *o, uint64_t epoch)
+{
+    uint64_t step = (uint64_t)o->batch * o->world;
+    return epoch == o->first_epoch ? o->first_position / step + (o->first_position % step ? 1 : 0) : 0;
+}
+
 /* Say in liban's terms what the loader has lent. */
 static void handle_show(handle *h)
 {
@@ -196,7 +203,7 @@ static void handle_show(handle *h)
     shown->repeated = lent->repeated;
     shown->position = lent->position;
     shown->epoch = lent->epoch;
-    shown->step = lent->step;
+    shown->step = lent->step + steps_before(o, lent->epoch);
     shown->last = lent->last;
     shown->device = -1;
     for (uint32_t i = 0; i < lent->count; i++)

@@ -68,8 +68,8 @@ static int device_check(int device)
 
 static int options_check_format(const an_format *format)
 {
-    bool known = (format->channels == 3 || format->channels == 4) && format->dtype <= AN_DTYPE_F16 &&
-                 format->layout <= AN_LAYOUT_NCHW;
+    bool known = (format->channels == 1 || format->channels == 3 || format->channels == 4) &&
+                 format->dtype <= AN_DTYPE_F16 && format->layout <= AN_LAYOUT_NCHW;
     return known ? AN_OK
                  : an_error(AN_EINVAL, "unknown image format: %d channels, type %d, layout %d", format->channels,
                             (int)format->dtype, (int)format->layout);
@@ -77,12 +77,13 @@ static int options_check_format(const an_format *format)
 
 static int options_check_scale(const an_batch_decoder_options *o)
 {
+    int colours = o->format.channels == 1 ? 1 : 3;
     bool divides = false;
     if (!isfinite(o->scale))
         return an_error(AN_EINVAL, "scale %g is impossible", o->scale);
-    for (int c = 0; c < 3; c++)
+    for (int c = 0; c < colours; c++)
         divides |= o->deviation[c] != 0;
-    for (int c = 0; c < 3 && divides; c++)
+    for (int c = 0; c < colours && divides; c++)
         if (!an_value_scale_possible(o->scale, o->deviation[c]))
             return an_error(AN_EINVAL, "deviation %g is impossible: give numbers above 0, or 0 for all colours",
                             o->deviation[c]);
@@ -117,7 +118,8 @@ static int device_alloc(an_batch_decoder *d, void **out, size_t size)
 
 static size_t mean_size(const an_batch_decoder *d)
 {
-    return (size_t)d->state.mean_side * d->state.mean_side * 3 * sizeof(float);
+    size_t colours = d->state.format.channels == 1 ? 1 : 3;
+    return (size_t)d->state.mean_side * d->state.mean_side * colours * sizeof(float);
 }
 
 static int memory_make(an_batch_decoder *d, bool with_mean)

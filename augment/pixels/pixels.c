@@ -4,6 +4,7 @@
 #include <xmmintrin.h>
 
 #include "augment/pixels/narrow.h"
+#include "augment/pixels/values.h"
 
 uint16_t an_pixels_bf16(float value)
 {
@@ -44,6 +45,12 @@ static void pad(uint8_t *dst, const uint8_t *src, size_t n, bool flip)
     }
 }
 
+static void grey(uint8_t *dst, const uint8_t *src, size_t n, bool flip)
+{
+    for (size_t i = 0; i < n; i++)
+        dst[flip ? n - 1 - i : i] = (uint8_t)AN_GREY_BYTE(src[3 * i], src[3 * i + 1], src[3 * i + 2]);
+}
+
 static float value_at(const uint8_t *src, const float *mean, bool mean_repeats, const float *shift, const float *scale,
                       size_t i)
 {
@@ -75,7 +82,7 @@ static void to_f16(void *dst, const uint8_t *src, const float *mean, bool mean_r
         out[i] = an_pixels_f16(value_at(src, mean, mean_repeats, shift, scale, i));
 }
 
-const an_pixels an_pixels_scalar = {copy, mirror, split, pad, to_f32, to_bf16, to_f16};
+const an_pixels an_pixels_scalar = {copy, mirror, split, pad, grey, to_f32, to_bf16, to_f16};
 
 void an_pixels_fence(void)
 {

@@ -31,6 +31,8 @@ typedef struct {
     void (*split)(uint8_t *dst, size_t stride, const uint8_t *src, size_t n, bool flip);
     /* RGB to RGB0, four bytes a pixel; in reverse order if flip. */
     void (*pad)(uint8_t *dst, const uint8_t *src, size_t n, bool flip);
+    /* RGB to grey (values.h), a byte a pixel; in reverse order if flip. */
+    void (*grey)(uint8_t *dst, const uint8_t *src, size_t n, bool flip);
     an_pixels_convert *to_f32, *to_bf16, *to_f16;
 } an_pixels;
 

@@ -1,4 +1,5 @@
 #include "augment/pixels/pixels.h"
+#include "augment/pixels/values.h"
 
 #include <immintrin.h>
 #include <string.h>
@@ -73,6 +74,38 @@ TARGET static void pad(uint8_t *dst, const uint8_t *src, size_t n, bool flip)
     an_pixels_scalar.pad(dst + (flip ? 0 : 4 * i), src + 3 * i, n - i, flip);
 }
 
+/* (19595 R + 38470 G + 7471 B + 32768) >> 16 in 16-bit weights: green's is 65536 more than what it is given here, so
+ * that green itself is added at the end. Pairs of 16 bits: red and green, blue and nothing. */
+TARGET static inline __m256i grey_of(__m256i red_green, __m256i blue)
+{
+    const __m256i weights = _mm256_set1_epi32((int)((uint32_t)(AN_GREY_GREEN - 65536) << 16 | AN_GREY_RED));
+    __m256i sum = _mm256_add_epi32(_mm256_madd_epi16(red_green, weights),
+                                   _mm256_madd_epi16(blue, _mm256_set1_epi32(AN_GREY_BLUE)));
+    sum = _mm256_srai_epi32(_mm256_add_epi32(sum, _mm256_set1_epi32(1 << (AN_GREY_BITS - 1))), AN_GREY_BITS);
+    return _mm256_add_epi32(sum, _mm256_srli_epi32(red_green, 16));
+}
+
+TARGET static void grey(uint8_t *dst, const uint8_t *src, size_t n, bool flip)
+{
+    const __m256i red_green =
+        _mm256_broadcastsi128_si256(_mm_setr_epi8(0, -1, 1, -1, 3, -1, 4, -1, 6, -1, 7, -1, 9, -1, 10, -1));
+    const __m256i blue =
+        _mm256_broadcastsi128_si256(_mm_setr_epi8(2, -1, -1, -1, 5, -1, -1, -1, 8, -1, -1, -1, 11, -1, -1, -1));
+    const __m256i same = _mm256_broadcastsi128_si256(_mm_set1_epi32(0x0c080400));
+    const __m256i back = _mm256_broadcastsi128_si256(_mm_set1_epi32(0x0004080c));
+    const __m256i order = flip ? back : same,
+                  halves = flip ? _mm256_set1_epi64x(4) : _mm256_set1_epi64x((int64_t)4 << 32);
+    size_t i = 0;
+    for (; i + 10 <= n; i += 8) { /* eight pixels of the 28 bytes that are loaded */
+        __m256i in = _mm256_castsi128_si256(_mm_loadu_si128((const __m128i *)(src + 3 * i)));
+        in = _mm256_inserti128_si256(in, _mm_loadu_si128((const __m128i *)(src + 3 * i + 12)), 1);
+        __m256i out = grey_of(_mm256_shuffle_epi8(in, red_green), _mm256_shuffle_epi8(in, blue));
+        out = _mm256_permutevar8x32_epi32(_mm256_shuffle_epi8(out, order), halves);
+        _mm_storel_epi64((__m128i *)(dst + (flip ? n - i - 8 : i)), _mm256_castsi256_si128(out));
+    }
+    an_pixels_scalar.grey(dst + (flip ? 0 : i), src + 3 * i, n - i, flip);
+}
+
 /* Eight values from i on. */
 TARGET static inline __m256 values(const uint8_t *src, const float *mean, bool mean_repeats, const float *shift,
                                    const float *scale, size_t i)
@@ -138,4 +171,4 @@ TARGET static void to_f16(void *dst, const uint8_t *src, const float *mean, bool
         out[i] = an_pixels_f16(value_at(src, mean, mean_repeats, shift, scale, i));
 }
 
-const an_pixels an_pixels_avx2 = {copy, mirror, split, pad, to_f32, to_bf16, to_f16};
+const an_pixels an_pixels_avx2 = {copy, mirror, split, pad, grey, to_f32, to_bf16, to_f16};

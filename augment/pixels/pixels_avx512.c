@@ -1,4 +1,5 @@
 #include "augment/pixels/pixels.h"
+#include "augment/pixels/values.h"
 
 #include <immintrin.h>
 #include <string.h>
@@ -103,6 +104,42 @@ TARGET static void pad(uint8_t *dst, const uint8_t *src, size_t n, bool flip)
     an_pixels_scalar.pad(dst + (flip ? 0 : 4 * i), src + 3 * i, n - i, flip);
 }
 
+/* Which bytes of sixteen pixels become their pairs of 16 bits: two colours from the first on, each in its lower byte.
+ */
+TARGET static __m512i pair_index(bool flip, size_t first)
+{
+    uint8_t index[64] = {0};
+    for (size_t k = 0; k < 64; k++)
+        index[k] = (uint8_t)(3 * (flip ? 15 - k / 4 : k / 4) + first + k % 4 / 2);
+    return _mm512_loadu_si512(index);
+}
+
+/* (19595 R + 38470 G + 7471 B + 32768) >> 16 in 16-bit weights: green's is 65536 more than what it is given here, so
+ * that green itself is added at the end. Pairs of 16 bits: red and green, blue and nothing. */
+TARGET static inline __m128i grey_of(__m512i red_green, __m512i blue)
+{
+    const __m512i weights = _mm512_set1_epi32((int)((uint32_t)(AN_GREY_GREEN - 65536) << 16 | AN_GREY_RED));
+    __m512i sum = _mm512_add_epi32(_mm512_madd_epi16(red_green, weights),
+                                   _mm512_madd_epi16(blue, _mm512_set1_epi32(AN_GREY_BLUE)));
+    sum = _mm512_srai_epi32(_mm512_add_epi32(sum, _mm512_set1_epi32(1 << (AN_GREY_BITS - 1))), AN_GREY_BITS);
+    return _mm512_cvtepi32_epi8(_mm512_add_epi32(sum, _mm512_srli_epi32(red_green, 16)));
+}
+
+TARGET static void grey(uint8_t *dst, const uint8_t *src, size_t n, bool flip)
+{
+    const __m512i red_green = pair_index(flip, 0), blue = pair_index(flip, 2);
+    const __mmask64 both = UINT64_C(0x5555555555555555), one = UINT64_C(0x1111111111111111);
+    size_t i = 0;
+    for (; i + 16 <= n; i += 16) {
+        __m512i in = i + 22 <= n ? _mm512_loadu_si512(src + 3 * i)
+                                 : _mm512_maskz_loadu_epi8((UINT64_C(1) << 48) - 1, src + 3 * i);
+        __m128i out =
+            grey_of(_mm512_maskz_permutexvar_epi8(both, red_green, in), _mm512_maskz_permutexvar_epi8(one, blue, in));
+        _mm_storeu_si128((__m128i *)(dst + (flip ? n - i - 16 : i)), out);
+    }
+    an_pixels_scalar.grey(dst + (flip ? 0 : i), src + 3 * i, n - i, flip);
+}
+
 /* The next sixteen of the pattern. */
 static inline size_t next_phase(size_t phase)
 {
@@ -187,4 +224,4 @@ TARGET static void to_f16(void *dst, const uint8_t *src, const float *mean, bool
     }
 }
 
-const an_pixels an_pixels_avx512 = {copy, mirror, split, pad, to_f32, to_bf16, to_f16};
+const an_pixels an_pixels_avx512 = {copy, mirror, split, pad, grey, to_f32, to_bf16, to_f16};

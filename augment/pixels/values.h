@@ -10,6 +10,7 @@
 
 #include <float.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 /* What the values of a colour are multiplied with. deviation 0: nothing is divided. */
 static inline float an_value_scale(double scale, double deviation)
@@ -17,15 +18,21 @@ static inline float an_value_scale(double scale, double deviation)
     return (float)(deviation > 0 ? scale / deviation : scale);
 }
 
-/* Whether a deviation other than 0 leaves a number to multiply with. */
+/* Whether a deviation other than 0 leaves a number to multiply with that single precision holds. */
 static inline bool an_value_scale_possible(double scale, double deviation)
 {
-    float value = an_value_scale(scale, deviation);
-    return deviation > 0 && value > 0 && value <= FLT_MAX;
+    double value = scale / deviation;
+    return deviation > 0 && value >= FLT_MIN && value <= FLT_MAX;
 }
 
-/* Grey out of red, green and blue: the luma of ITU-R BT.601, with 16 fractional bits, rounded to nearest. */
+/* Grey out of red, green and blue: the luma of ITU-R BT.601, with 16 fractional bits, rounded to nearest. A macro, as
+ * devices call no functions of the host. */
 enum { AN_GREY_RED = 19595, AN_GREY_GREEN = 38470, AN_GREY_BLUE = 7471, AN_GREY_BITS = 16 };
+
+#define AN_GREY_BYTE(red, green, blue)                                                                                 \
+    ((AN_GREY_RED * (uint32_t)(red) + AN_GREY_GREEN * (uint32_t)(green) + AN_GREY_BLUE * (uint32_t)(blue) +            \
+      (1u << (AN_GREY_BITS - 1))) >>                                                                                   \
+     AN_GREY_BITS)
 
 /* The same of means. */
 static inline double an_value_grey(const double rgb[3])

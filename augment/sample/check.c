@@ -1,3 +1,4 @@
+#include <float.h>
 #include <math.h>
 
 #include "augment/sample/sample_private.h"
@@ -5,8 +6,9 @@
 
 static int check_format(const an_format *format)
 {
-    if (format->channels != AN_SAMPLE_COLOURS && format->channels != AN_SAMPLE_COLOURS + 1)
-        return an_error(AN_EINVAL, "%d channels: images are stored with 3 or 4", format->channels);
+    if (format->channels != 1 && format->channels != AN_SAMPLE_COLOURS && format->channels != AN_SAMPLE_COLOURS + 1)
+        return an_error(AN_EINVAL, "%d channels: images are stored with 3 or 4, or with 1 if they are grey",
+                        format->channels);
     if (format->layout != AN_LAYOUT_NHWC && format->layout != AN_LAYOUT_NCHW)
         return an_error(AN_EINVAL, "unknown image layout %d", (int)format->layout);
     if ((int)format->dtype < AN_DTYPE_U8 || format->dtype > AN_DTYPE_F16)
@@ -22,10 +24,10 @@ static bool of_statistics(const an_sample_options *o)
 
 static int check_values(const an_sample_options *o)
 {
-    int colours = o->format.channels == 1 ? 1 : AN_SAMPLE_COLOURS;
+    int colours = an_sample_colours(o);
     bool divides = false;
     for (int c = 0; c < colours; c++) {
-        if (o->mean == AN_MEAN_GIVEN && !isfinite((float)o->mean_given[c]))
+        if (o->mean == AN_MEAN_GIVEN && !(fabs(o->mean_given[c]) <= FLT_MAX))
             return an_error(AN_EINVAL, "mean %g is impossible: give a number from 0 to 255", o->mean_given[c]);
         divides |= o->deviation[c] != 0;
     }
@@ -41,10 +43,15 @@ static int check_values(const an_sample_options *o)
 int an_sample_check(const an_sample_options *o, uint32_t side, const an_statistics *statistics)
 {
     bool bytes = o->format.dtype == AN_DTYPE_U8;
+    int rc = check_format(&o->format);
+    if (rc)
+        return rc;
     if (o->crop < 1 || o->crop > side)
         return an_error(AN_EINVAL, "crop %u does not fit the records of %u pixels", o->crop, side);
     if (!isfinite(o->jitter) || o->jitter < 0)
         return an_error(AN_EINVAL, "colour jitter %g is not a deviation: give 0 or more", o->jitter);
+    if (o->jitter > 0 && an_sample_colours(o) == 1)
+        return an_error(AN_EINVAL, "colour jitter needs colours: grey images have none");
     if (!isfinite(o->scale) || o->scale <= 0)
         return an_error(AN_EINVAL, "scale %g is impossible: give a number above 0", o->scale);
     if (bytes && (o->mean != AN_MEAN_NONE || o->scale != 1))
@@ -57,7 +64,7 @@ int an_sample_check(const an_sample_options *o, uint32_t side, const an_statisti
         return an_error(AN_EINVAL, "area %g of resized crops is not a share: give 0 to 1", o->area_min);
     if (o->area_min > 0 && (!o->random_crop || o->mean == AN_MEAN_PIXEL))
         return an_error(AN_EINVAL, "resized crops go with random crops and the channel mean only");
-    int rc = check_values(o);
+    rc = check_values(o);
     if (rc)
         return rc;
     rc = an_sample_check_mix(o);
@@ -66,5 +73,5 @@ int an_sample_check(const an_sample_options *o, uint32_t side, const an_statisti
     if (o->mean == AN_MEAN_PIXEL && statistics->side != side)
         return an_error(AN_EINVAL, "the mean image has %u pixels a side, the records %u: use the channel mean",
                         statistics->side, side);
-    return check_format(&o->format);
+    return AN_OK;
 }

@@ -81,7 +81,7 @@ typedef struct {
     float scale[AN_SAMPLE_COLOURS][AN_PIXELS_PATTERN]; /* likewise */
 } sheet;
 
-/* One row of pixels into the order of the output: interleaved at dst, or planes stride bytes apart. */
+/* One row of pixels into the order of the output, grey if that is: interleaved at dst, or planes stride bytes apart. */
 static void arrange(const an_sampler *s, const uint8_t *src, bool mirror, uint8_t *dst, size_t stride)
 {
     size_t crop = s->options.crop;
@@ -89,6 +89,8 @@ static void arrange(const an_sampler *s, const uint8_t *src, bool mirror, uint8_
         s->pixels->split(dst, stride, src, crop, mirror);
     else if (s->options.format.channels > AN_SAMPLE_COLOURS)
         s->pixels->pad(dst, src, crop, mirror);
+    else if (s->options.format.channels == 1)
+        s->pixels->grey(dst, src, crop, mirror);
     else
         s->pixels->mirror(dst, src, crop);
 }
@@ -115,7 +117,7 @@ static void convert_interleaved(const sheet *t, size_t y, const uint8_t *rgb)
     const an_sampler *s = t->sampler;
     size_t n = s->options.crop * (size_t)s->options.format.channels;
     const uint8_t *src = rgb;
-    if (t->mirror || s->options.format.channels > AN_SAMPLE_COLOURS) {
+    if (t->mirror || s->options.format.channels != AN_SAMPLE_COLOURS) {
         arrange(s, rgb, t->mirror, t->row, 0);
         src = t->row;
     }

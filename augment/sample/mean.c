@@ -34,21 +34,43 @@ static void fill_mean_patterns(an_sampler *s, const float values[AN_SAMPLE_COLOU
             an_sampler_pattern(s, values, c, s->mean[0] + c * AN_PIXELS_PATTERN);
 }
 
+static float mean_of(const an_sampler *s, const float *rgb, size_t colour)
+{
+    const double values[AN_SAMPLE_COLOURS] = {(double)rgb[0], (double)rgb[1], (double)rgb[2]};
+    return an_sample_colours(&s->options) > 1 ? rgb[colour] : (float)an_value_grey(values);
+}
+
 static void fill_mean_image(an_sampler *s, const float *image, bool flip)
 {
     size_t side = s->side, channels = (size_t)s->options.format.channels;
+    size_t colours = (size_t)an_sample_colours(&s->options);
     for (size_t y = 0; y < side; y++)
         for (size_t x = 0; x < side; x++)
-            for (size_t c = 0; c < AN_SAMPLE_COLOURS; c++) {
+            for (size_t c = 0; c < colours; c++) {
                 size_t pixel = y * side + (flip ? side - 1 - x : x);
                 size_t to = an_sampler_planar(s) ? c * side * side + pixel : pixel * channels + c;
-                s->mean[flip][to] = image[(y * side + x) * AN_SAMPLE_COLOURS + c];
+                s->mean[flip][to] = mean_of(s, image + (y * side + x) * AN_SAMPLE_COLOURS, c);
             }
+}
+
+/* Of means that repeat. */
+static void fill_mean_values(an_sampler *s, const an_statistics *statistics)
+{
+    static const double none[AN_SAMPLE_COLOURS];
+    an_mean_kind kind = s->options.mean;
+    const double *mean = kind == AN_MEAN_CHANNEL ? statistics->mean
+                         : kind == AN_MEAN_GIVEN ? s->options.mean_given
+                                                 : none;
+    float values[AN_SAMPLE_COLOURS];
+    for (int c = 0; c < AN_SAMPLE_COLOURS; c++)
+        values[c] = (float)mean[c];
+    if (kind == AN_MEAN_CHANNEL && an_sample_colours(&s->options) == 1)
+        values[0] = (float)an_value_grey(mean);
+    fill_mean_patterns(s, values);
 }
 
 int an_sampler_make_mean(an_sampler *s, const an_statistics *statistics)
 {
-    float values[AN_SAMPLE_COLOURS] = {0};
     s->mean_repeats = s->options.mean != AN_MEAN_PIXEL;
     for (int flip = 0; flip < (s->mean_repeats ? 1 : 2); flip++) {
         s->mean[flip] = calloc(mean_count(s), sizeof(float));
@@ -57,24 +79,15 @@ int an_sampler_make_mean(an_sampler *s, const an_statistics *statistics)
         if (!s->mean_repeats)
             fill_mean_image(s, statistics->mean_image, flip);
     }
-    for (int c = 0; s->options.mean == AN_MEAN_CHANNEL && c < AN_SAMPLE_COLOURS; c++)
-        values[c] = (float)statistics->mean[c];
-    for (int c = 0; s->options.mean == AN_MEAN_GIVEN && c < AN_SAMPLE_COLOURS; c++)
-        values[c] = (float)s->options.mean_given[c];
     if (s->mean_repeats)
-        fill_mean_patterns(s, values);
+        fill_mean_values(s, statistics);
     return AN_OK;
-}
-
-static int colours_of(const an_sampler *s)
-{
-    return s->options.format.channels == 1 ? 1 : AN_SAMPLE_COLOURS;
 }
 
 int an_sampler_mean(const an_sampler *s, float **mean, uint32_t *mean_side)
 {
     bool planar = an_sampler_planar(s);
-    size_t side = s->mean_repeats ? 1 : s->side, pixels = side * side, colours = (size_t)colours_of(s);
+    size_t side = s->mean_repeats ? 1 : s->side, pixels = side * side, colours = (size_t)an_sample_colours(&s->options);
     size_t plane = s->mean_repeats ? AN_PIXELS_PATTERN : pixels, step = (size_t)s->options.format.channels;
     *mean = NULL;
     *mean_side = (uint32_t)side;

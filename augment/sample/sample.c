@@ -8,9 +8,14 @@
 #include "base/error.h"
 #include "base/rng.h"
 
+int an_sample_colours(const an_sample_options *o)
+{
+    return o->format.channels == 1 ? 1 : AN_SAMPLE_COLOURS;
+}
+
 bool an_sampler_planar(const an_sampler *s)
 {
-    return s->options.format.layout == AN_LAYOUT_NCHW;
+    return s->options.format.layout == AN_LAYOUT_NCHW && s->options.format.channels > 1;
 }
 
 static void make_amplitude(an_sampler *s, const an_statistics *statistics)

@@ -34,11 +34,14 @@ int an_sample_check_mix(const an_sample_options *options);
 void an_sample_draw_mix(const an_sample_options *options, uint64_t seed, uint64_t epoch, uint64_t index,
                         an_sample_draw *out);
 
-/* Whether the output is planes, not interleaved channels. */
+/* Colours of the output: 3, or 1 if it is grey. */
+int an_sample_colours(const an_sample_options *options);
+
+/* Whether the output is planes, not interleaved channels. Grey is one channel, interleaved with nothing. */
 bool an_sampler_planar(const an_sampler *sampler);
 
 /* The pattern that values, one for each colour, make along a row of the output; plane: a row of this plane, -1: an
- * interleaved row. */
+ * interleaved row. Grey has the first value alone. */
 void an_sampler_pattern(const an_sampler *sampler, const float values[AN_SAMPLE_COLOURS], int plane,
                         float pattern[AN_PIXELS_PATTERN]);
 

@@ -12,10 +12,12 @@
  *     options.batch = 256;
  *
  * Members are only ever added, at the end and with a new version, so a program that was compiled against an older
- * header keeps its meaning with a newer library. A library that is older than the header refuses the struct.
+ * header keeps its meaning with a newer library. A library that is older than the header refuses the struct. Structs
+ * that the library fills stay as they are, but for liban_batch, which the library makes: it may grow at its end.
  *
- * Processes. What was opened belongs to the process that opened it. In a child that fork made, every call for it but
- * the functions that free returns LIBAN_EFORKED; those that free do nothing. */
+ * Processes. What was opened belongs to the process that opened it. In a child that fork made, every function that
+ * returns a status returns LIBAN_EFORKED for it; those that free, close, interrupt or resume do nothing; counters are
+ * 0. What stands in an open dataset may be read on. */
 #ifndef LIBAN_COMMON_H
 #define LIBAN_COMMON_H
 

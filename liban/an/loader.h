@@ -167,7 +167,7 @@ LIBAN_API void liban_loader_close(liban_loader *loader);
 LIBAN_API int liban_loader_next(liban_loader *loader, liban_batch **out);
 /* The same, but LIBAN_AGAIN if the batch is not ready after this time. */
 LIBAN_API int liban_loader_next_within(liban_loader *loader, liban_batch **out, uint64_t nanoseconds);
-/* LIBAN_EINVAL if it is not lent. */
+/* Give a batch back, once: it may be lent again under the same address. LIBAN_EINVAL if it is not lent. */
 LIBAN_API int liban_batch_release(liban_batch *batch);
 
 /* For batches on a device. stream is a cudaStream_t of that device. Work that is queued on the stream after this call

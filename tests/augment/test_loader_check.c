@@ -217,12 +217,37 @@ static void a_subset_is_compared_with_the_index(void **state)
     free(before);
 }
 
+/* Records may come more than once, or never. What was never read says nothing. */
+static void drawn_records_are_checked_as_far_as_they_come(void **state)
+{
+    (void)state;
+    double weights[RECORDS];
+    uint64_t first = first_raw(30);
+    an_loader_options o = plain();
+    o.weights = weights;
+    o.epochs = 30;
+    for (uint64_t i = 0; i < RECORDS; i++)
+        weights[i] = i < 100 && i % 4 ? 0 : 1;
+    weights[first] = weights[first + ALIKE] = 0;
+    sound(&o);
+    swap s = exchange(first, first + ALIKE, false);
+    sound(&o);
+    for (uint64_t i = 0; i < RECORDS; i++)
+        weights[i] = 1;
+    refused(&o, UINT64_MAX, (const char *const[]){"exchanged or repeated", NULL});
+    undo(&s);
+    sound(&o);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(another_header_names_its_record),     cmocka_unit_test(exchanged_records_end_the_epoch),
-        cmocka_unit_test(records_that_are_dropped_count_too),  cmocka_unit_test(ranks_learn_it_over_the_epochs),
+        cmocka_unit_test(another_header_names_its_record),
+        cmocka_unit_test(exchanged_records_end_the_epoch),
+        cmocka_unit_test(records_that_are_dropped_count_too),
+        cmocka_unit_test(ranks_learn_it_over_the_epochs),
         cmocka_unit_test(a_subset_is_compared_with_the_index),
+        cmocka_unit_test(drawn_records_are_checked_as_far_as_they_come),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

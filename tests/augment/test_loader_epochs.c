@@ -252,20 +252,6 @@ static void what_fills_no_step_is_refused(void **state)
     assert_int_equal(an_loader_create(&loader, &o), AN_EINVAL);
 }
 
-/* Rather than doing something else. */
-static void what_is_not_there_is_refused(void **state)
-{
-    (void)state;
-    an_loader *loader;
-    double weights[RECORDS] = {1};
-    an_loader_options bad[1] = {plain()};
-    bad[0].weights = weights;
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        assert_int_equal(an_loader_create(&loader, &bad[i]), AN_EUNSUPPORTED);
-        assert_non_null(strstr(an_error_message(), "not supported"));
-    }
-}
-
 /* Fewer records than a batch are one short batch. */
 static void a_short_batch_may_be_an_epoch(void **state)
 {
@@ -307,13 +293,10 @@ static void a_block_has_room_for_records_twice(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(batches_hold_what_the_order_says),
-        cmocka_unit_test(carried_epochs_begin_anywhere),
-        cmocka_unit_test(carried_batches_do_not_depend_on_timing),
-        cmocka_unit_test(what_fills_no_step_is_refused),
-        cmocka_unit_test(what_is_not_there_is_refused),
-        cmocka_unit_test(a_short_batch_may_be_an_epoch),
-        cmocka_unit_test(a_block_has_room_for_records_twice),
+        cmocka_unit_test(batches_hold_what_the_order_says),        cmocka_unit_test(carried_epochs_begin_anywhere),
+        cmocka_unit_test(carried_batches_do_not_depend_on_timing), cmocka_unit_test(what_fills_no_step_is_refused),
+
+        cmocka_unit_test(a_short_batch_may_be_an_epoch),           cmocka_unit_test(a_block_has_room_for_records_twice),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -22,6 +22,7 @@ static an_loader_options small(void)
     an_loader_options o = bytes_options(AN_DECODE_HOST);
     o.sample.crop = 8;
     o.threads = 1;
+    o.engine = AN_READER_MMAP; /* it starts no threads */
     return o;
 }
 
@@ -134,7 +135,7 @@ static void check(const an_loader_options *options, uint64_t count)
 /* Positions of an epoch of count images, the same one perhaps more than once. */
 static void check_positions(an_loader_options o, uint64_t count)
 {
-    const uint64_t positions[] = {0, 1, count / 2, count - count / 5, count};
+    const uint64_t positions[] = {0, 1, count - count / 5, count};
     for (size_t i = 0; i < sizeof positions / sizeof *positions; i++) {
         o.first_position = positions[i];
         o.first_epoch = i % 3;
@@ -146,16 +147,16 @@ static void batches_hold_what_is_left(void **state)
 {
     (void)state;
     static const uint64_t counts[] = {1, 2, 7, 23, COUNT_MAX};
-    static const uint32_t batches[] = {1, 3, 8, 17};
+    static const uint32_t batches[] = {1, 8, 17};
     uint64_t subset[COUNT_MAX];
     for (uint64_t i = 0; i < COUNT_MAX; i++)
         subset[i] = i;
-    for (size_t k = 0; k < KINDS * 5 * 4 * WORLDS; k++) {
+    for (size_t k = 0; k < KINDS * 5 * 3 * WORLDS; k++) {
         an_loader_options o = small();
         uint64_t count = counts[k / KINDS % 5];
         o.last = kinds[k % KINDS];
-        o.batch = batches[k / KINDS / 5 % 4];
-        o.world = 1 + (uint32_t)(k / KINDS / 5 / 4);
+        o.batch = batches[k / KINDS / 5 % 3];
+        o.world = 1 + (uint32_t)(k / KINDS / 5 / 3);
         o.order = k % 3 ? AN_ORDER_GLOBAL : AN_ORDER_BLOCK;
         o.block = 5;
         o.subset = subset;

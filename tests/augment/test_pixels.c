@@ -62,6 +62,9 @@ static void tiers_rearrange_as_the_scalar_twin(void **state)
                 fast->pad(clear(&got), from, n, flip);
                 slow->pad(clear(&wanted), from, n, flip);
                 assert_memory_equal(&got, &wanted, sizeof got);
+                fast->grey(clear(&got), from, n, flip);
+                slow->grey(clear(&wanted), from, n, flip);
+                assert_memory_equal(&got, &wanted, sizeof got);
             }
     }
 }
@@ -125,6 +128,26 @@ static void rearranging_does_what_it_says(void **state)
     assert_memory_equal(out, padded_back, 8);
 }
 
+/* Every colour, by every tier: what is above 0.5 of the luma with weights of 1 / 65536 is rounded up. */
+static void every_colour_has_its_grey(void **state)
+{
+    (void)state;
+    static uint8_t src[256 * 256 * 3], out[256 * 256];
+    for (int tier = AN_SIMD_SCALAR; tier <= (int)an_cpu_simd_best(); tier++)
+        for (int red = 0; red < 256; red++) {
+            bool flip = red % 2;
+            for (int i = 0; i < 65536; i++)
+                src[3 * i] = (uint8_t)red, src[3 * i + 1] = (uint8_t)(i >> 8), src[3 * i + 2] = (uint8_t)i;
+            an_pixels_for((an_simd_tier)tier)->grey(out, src, 65536, flip);
+            for (int i = 0; i < 65536; i++) {
+                double luma = (19595.0 * red + 38470.0 * (i >> 8) + 7471.0 * (i & 255)) / 65536;
+                int got = out[flip ? 65535 - i : i];
+                if (got != (int)floor(luma + 0.5))
+                    fail_msg("tier %d: %d, %d, %d is %d, not %g", tier, red, i >> 8, i & 255, got, luma);
+            }
+        }
+}
+
 static double from_f16(uint16_t half)
 {
     int exponent = half >> 10 & 31, mantissa = half & 1023;
@@ -165,7 +188,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rearranging_does_what_it_says),    cmocka_unit_test(tiers_rearrange_as_the_scalar_twin),
         cmocka_unit_test(tiers_convert_as_the_scalar_twin), cmocka_unit_test(f16_rounds_to_nearest_even),
-        cmocka_unit_test(bf16_rounds_to_nearest_even),
+        cmocka_unit_test(bf16_rounds_to_nearest_even),      cmocka_unit_test(every_colour_has_its_grey),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

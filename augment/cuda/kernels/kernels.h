@@ -99,9 +99,10 @@ typedef struct {
     uint32_t rows; /* of blocks that a sample has at most: 3 x span */
 } an_decode_rows_args;
 
-/* Items: count x patches x runs. in[0], in[1]: the block, the planes. in[2]: mean image or colour, or NULL. in[3]: the
- * details. out[0]: the samples. out[1]: the smallest fault, which the first item reports and clears. out[2]: the
- * an_decode_report. Both pixels and values take these arguments; pixels writes RGB bytes, N x H x W x 3. */
+/* Items: count x patches x runs. in[0], in[1]: the block, the planes. in[2]: mean image or colour, of one float a pixel
+ * if samples are grey, or NULL. in[3]: the details. out[0]: the samples. out[1]: the smallest fault, which the first
+ * item reports and clears. out[2]: the an_decode_report. Both pixels and values take these arguments; pixels writes RGB
+ * bytes, N x H x W x 3. */
 typedef struct {
     an_decode_places at;
     an_decode_batch batch;

@@ -7,6 +7,7 @@
 #ifndef __CUDACC__
 #include "augment/pixels/narrow.h"
 #endif
+#include "augment/pixels/values.h"
 
 /* The bits of a value in a format's type. */
 AN_BODY uint32_t an_value_bits(an_dtype dtype, float value)
@@ -31,9 +32,10 @@ AN_BODY uint32_t an_value_bits(an_dtype dtype, float value)
 /* What the values of a row of a patch are made of. */
 typedef struct {
     const uint32_t *words; /* the run's bytes in the order of the output */
-    const float *mean;     /* of its first pixel's red; NULL: none */
+    const float *mean;     /* of its first pixel's red, or grey; NULL: none */
     int32_t step;          /* from one pixel's mean to the next one's */
-    float shift[3], scale[3];
+    const float *scale;    /* of each colour; not multiplied with factor beforehand, as that takes registers */
+    float shift[3], factor;
     an_dtype dtype;
     uint32_t count; /* pixels that are in the crop */
 } an_decode_line;
@@ -50,7 +52,7 @@ AN_BODY float an_line_value(const an_decode_line *l, int k, int c)
         AN_TOUCH(at, sizeof *at);
         mean = *at;
     }
-    return ((value - mean) + l->shift[c]) * l->scale[c];
+    return ((value - mean) + l->shift[c]) * (l->scale[c] * l->factor);
 }
 
 /* Value i of a line's values in the order of the output, as bits: of `channels` interleaved ones, or of colour c alone
@@ -100,23 +102,37 @@ AN_BODY void an_line_put(const an_decode_line *l, uint8_t *to, int whole, int ch
         an_line_whole(l, to, AN_DTYPE_U8, 1, channels, c);
 }
 
+/* Grey is a plane of its own. */
 AN_BODY void an_line_planes(const an_decode_line *l, uint8_t *to, uint64_t plane, int whole, int channels)
 {
-    AN_UNROLL for (int c = 0; c < 3; c++) an_line_put(l, to + (uint64_t)c * plane, whole, 1, c);
+    AN_UNROLL for (int c = 0; c < 3; c++)
+    {
+        if (c == 0 || channels > 1)
+            an_line_put(l, to + (uint64_t)c * plane, whole, 1, c);
+    }
     if (channels > 3)
         an_line_put(l, to + 3 * plane, whole, 1, 3);
+}
+
+/* Puts a run's grey bytes in the places of the red ones. */
+AN_BODY void an_run_grey(uint32_t *words)
+{
+    AN_UNROLL for (int k = 0; k < AN_RUN; k++)
+    {
+        uint32_t rgb[3], at = 8 * (uint32_t)(3 * k % 4);
+        AN_UNROLL for (int c = 0; c < 3; c++) rgb[c] = words[(3 * k + c) / 4] >> (8 * ((3 * k + c) % 4)) & 255;
+        words[3 * k / 4] = (words[3 * k / 4] & ~(255u << at)) | AN_GREY_BYTE(rgb[0], rgb[1], rgb[2]) << at;
+    }
 }
 
 AN_BODY an_decode_line an_line_start(const an_decode_pixels_args *a, const an_decode_patch *p)
 {
     const an_image_draw *draw = (const an_image_draw *)a->at.in[0] + p->n;
+    int32_t colours = a->format.channels == 1 ? 1 : 3;
     AN_TOUCH(draw, sizeof *draw);
-    an_decode_line l = {NULL, NULL, p->sample.flip ? -3 : 3, {0, 0, 0}, {0, 0, 0}, a->format.dtype, p->count};
-    AN_UNROLL for (int c = 0; c < 3; c++)
-    {
-        l.shift[c] = draw->shift[c];
-        l.scale[c] = a->scale[c] * draw->factor;
-    }
+    an_decode_line l = {NULL, NULL, 0, a->scale, {0, 0, 0}, draw->factor, a->format.dtype, p->count};
+    l.step = p->sample.flip ? -colours : colours;
+    AN_UNROLL for (int c = 0; c < 3; c++) l.shift[c] = draw->shift[c];
     return l;
 }
 
@@ -126,14 +142,14 @@ AN_BODY void an_line_mean(const an_decode_pixels_args *a, const an_decode_patch 
     int64_t x = p->left + (p->sample.flip ? AN_RUN - 1 : 0);
     l->mean = (const float *)a->at.in[2];
     if (a->mean_side > 1)
-        l->mean += ((int64_t)(p->sample.y + y) * a->mean_side + x) * 3;
+        l->mean += ((int64_t)(p->sample.y + y) * a->mean_side + x) * (a->format.channels == 1 ? 1 : 3);
     else
         l->step = 0;
 }
 
 AN_BODY void an_body_values(const an_decode_pixels_args *a, uint64_t item)
 {
-    int whole = a->batch.crop % AN_RUN == 0, planar = a->format.layout == AN_LAYOUT_NCHW;
+    int whole = a->batch.crop % AN_RUN == 0, planar = a->format.layout == AN_LAYOUT_NCHW || a->format.channels == 1;
     uint32_t words[6], size = an_decode_type_size(a->format.dtype), channels = (uint32_t)a->format.channels;
     uint64_t crop = a->batch.crop, step = planar ? 1 : channels;
     an_decode_patch p;
@@ -145,6 +161,8 @@ AN_BODY void an_body_values(const an_decode_pixels_args *a, uint64_t item)
     for (uint32_t y = p.y; y < p.end; y++) {
         uint8_t *row = to + (y * crop + p.first) * step * size;
         an_patch_row(a, &p, y, words);
+        if (channels == 1)
+            an_run_grey(words);
         if (a->at.in[2])
             an_line_mean(a, &p, y, &l);
         if (planar)

@@ -109,10 +109,21 @@ size_t payload_sample_bytes(const an_batch_decoder_options *o)
     return (size_t)o->crop * o->crop * (size_t)o->format.channels * an_dtype_size(o->format.dtype);
 }
 
+/* A mean image of three colours out of one that may be grey; the caller frees it. */
+static float *mean_image_of(const an_batch_decoder_options *o)
+{
+    size_t values = (size_t)o->side * o->side * 3;
+    float *image = malloc(values * sizeof *image);
+    assert_non_null(image);
+    for (size_t i = 0; i < values; i++)
+        image[i] = o->mean[o->format.channels == 1 ? i / 3 : i];
+    return image;
+}
+
 int payload_expect(const an_batch_decoder_options *o, const void *payload, size_t size, const an_image_draw *draw,
                    void *sample)
 {
-    an_statistics statistics = {.side = o->side, .mean_image = (float *)(uintptr_t)o->mean};
+    an_statistics statistics = {.side = o->side};
     an_sample_options options = {.crop = o->crop, .scale = o->scale, .format = o->format};
     an_sample_draw wanted = AN_SAMPLE_DRAW(.x = draw->x, .y = draw->y, .flip = draw->flip);
     an_record record = {.header = {.codec = AN_CODEC_COEF, .width = o->side, .height = o->side}, .payload = payload};
@@ -125,14 +136,17 @@ int payload_expect(const an_batch_decoder_options *o, const void *payload, size_
     if (o->format.dtype == AN_DTYPE_U8)
         options.scale = 1;
     else if (o->mean)
-        options.mean = o->mean_side == 1 ? AN_MEAN_CHANNEL : AN_MEAN_PIXEL;
-    for (int c = 0; o->mean && c < 3; c++)
-        statistics.mean[c] = o->mean[c];
+        options.mean = o->mean_side == 1 ? AN_MEAN_GIVEN : AN_MEAN_PIXEL;
+    if (options.mean == AN_MEAN_PIXEL)
+        statistics.mean_image = mean_image_of(o);
+    for (int c = 0; options.mean == AN_MEAN_GIVEN && c < (o->format.channels == 1 ? 1 : 3); c++)
+        options.mean_given[c] = (double)o->mean[c];
     assert_int_equal(an_sampler_create(&sampler, &options, o->side, &statistics), AN_OK);
     assert_int_equal(an_sample_scratch_create(&scratch, sampler), AN_OK);
     int rc = an_sampler_make(sampler, scratch, &record, &wanted, sample);
     an_sample_scratch_free(scratch);
     an_sampler_free(sampler);
+    free(statistics.mean_image);
     return rc;
 }
 

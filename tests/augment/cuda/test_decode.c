@@ -142,13 +142,112 @@ static void test_formats(void **state)
     an_rng rng = an_rng_make(4, AN_RNG_TEST, 0, 0);
     for (size_t i = 0; i < sizeof mean / sizeof *mean; i++)
         mean[i] = (float)(100 + 40 * an_rng_uniform(&rng));
-    for (int i = 0; i < 4 * 2 * 2 * 3; i++) {
-        an_format format = {(an_dtype)(i % 4), (an_layout)(i / 4 % 2), 3 + i / 8 % 2};
-        uint32_t side = i / 16 == 0 ? 0 : i / 16 == 1 ? 1 : 48;
+    for (int i = 0; i < 4 * 2 * 3 * 3; i++) {
+        static const int channels[] = {1, 3, 4};
+        an_format format = {(an_dtype)(i % 4), (an_layout)(i / 4 % 2), channels[i / 8 % 3]};
+        uint32_t side = i / 24 == 0 ? 0 : i / 24 == 1 ? 1 : 48;
         bool bytes = format.dtype == AN_DTYPE_U8;
         check_format(format, 40, side && !bytes ? mean : NULL, side);
         check_format(format, 37, side && !bytes ? mean : NULL, side);
     }
+}
+
+/* A decoder that takes what a sampler subtracts and divides by gives the sampler's bits. */
+static void check_sampler(const an_sample_options *options, const an_statistics *statistics)
+{
+    enum { SIDE = 24 };
+    an_batch_decoder_options o = {.side = SIDE, .crop = options->crop, .format = options->format};
+    an_rng rng = an_rng_make(12, AN_RNG_TEST, 0, 0);
+    an_sample_scratch *scratch;
+    an_sampler *sampler;
+    an_buffer payload = {0};
+    float *mean;
+    uint32_t fault;
+    size_t size, each = payload_sample_bytes(&o);
+    uint8_t *made = malloc(2 * each);
+    payload_batch b;
+    o.scale = options->scale;
+    memcpy(o.deviation, options->deviation, sizeof o.deviation);
+    assert_int_equal(an_sampler_create(&sampler, options, SIDE, statistics), AN_OK);
+    assert_int_equal(an_sample_scratch_create(&scratch, sampler), AN_OK);
+    assert_int_equal(an_sampler_mean(sampler, &mean, &o.mean_side), AN_OK);
+    o.mean = mean;
+    payload_make(S420, SIDE, 90, 1, &payload);
+    payload_batch_start(&b, 1);
+    payload_batch_add(&b, AN_PAYLOAD_COEF, payload.data, payload.size, payload_draw(&rng, SIDE, o.crop));
+    b.draws[0].factor = 0.8F;
+    uint8_t *block = payload_batch_block(&b, &size);
+    assert_int_equal(payload_decode_host(&o, block, size, 1, made, &fault), AN_OK);
+    an_record record = {.header = {.codec = AN_CODEC_COEF, .width = SIDE, .height = SIDE}, .payload = payload.data};
+    an_sample_draw draw = AN_SAMPLE_DRAW(.x = b.draws[0].x, .y = b.draws[0].y, .flip = b.draws[0].flip);
+    memcpy(draw.shift, b.draws[0].shift, sizeof draw.shift);
+    draw.factor = b.draws[0].factor;
+    record.header.length = (uint32_t)payload.size;
+    assert_int_equal(an_sampler_make(sampler, scratch, &record, &draw, made + each), AN_OK);
+    assert_memory_equal(made, made + each, each);
+    an_sample_scratch_free(scratch);
+    an_sampler_free(sampler);
+    payload_batch_end(&b);
+    an_buffer_free(&payload);
+    free(block);
+    free(made);
+    free(mean);
+}
+
+static void test_samplers(void **state)
+{
+    (void)state;
+    static const int channels[] = {1, 3, 4};
+    float image[24 * 24 * 3];
+    an_statistics statistics = {.side = 24, .mean = {124.3, 117.1, 104.7}, .mean_image = image};
+    for (size_t i = 0; i < sizeof image / sizeof *image; i++)
+        image[i] = 100 + 0.37F * (float)(i % 251);
+    for (int i = 0; i < 3 * 4 * 3 * 2; i++) {
+        an_sample_options o = {.crop = 16, .scale = 1 / 57.3, .mean = (an_mean_kind)(i / 3 % 4)};
+        o.format = (an_format){(an_dtype)(AN_DTYPE_F32 + i / 12 % 3), (an_layout)(i / 36), channels[i % 3]};
+        for (int c = 0; c < 3; c++) {
+            o.mean_given[c] = 123.675 - 9.5 * c;
+            o.deviation[c] = 0.8 + 0.3 * c;
+        }
+        check_sampler(&o, &statistics);
+    }
+}
+
+/* Finished pixels become values as well, and grey. */
+static void test_values_of_pixels(void **state)
+{
+    (void)state;
+    enum { SIDE = 40 };
+    static const float mean[] = {101, 102, 103};
+    static uint8_t pixels[32 * 32 * 3];
+    static float made[32 * 32 * 3];
+    for (size_t i = 0; i < sizeof pixels; i++)
+        pixels[i] = (uint8_t)(i * 7 + i / 251);
+    for (uint32_t crop = 31; crop <= 32; crop++)
+        for (int channels = 1; channels <= 3; channels += 2) {
+            an_batch_decoder_options o = options_of(SIDE, crop, (an_format){AN_DTYPE_F32, AN_LAYOUT_NHWC, channels});
+            an_image_draw draw = AN_IMAGE_DRAW(.shift = {1, 2, 3});
+            size_t size;
+            uint32_t fault;
+            payload_batch b;
+            draw.factor = 0.5F;
+            o.mean = mean;
+            o.mean_side = 1;
+            for (int c = 0; c < channels; c++)
+                o.deviation[c] = 4 << c;
+            payload_batch_start(&b, 1);
+            payload_batch_add(&b, AN_PAYLOAD_PIXELS, pixels, (size_t)crop * crop * 3, draw);
+            uint8_t *block = payload_batch_block(&b, &size);
+            assert_int_equal(payload_decode_host(&o, block, size, 1, made, &fault), AN_OK);
+            for (size_t i = 0; i < (size_t)crop * crop * (size_t)channels; i++) {
+                const uint8_t *at = pixels + 3 * i;
+                int c = (int)i % channels;
+                int byte = channels == 3 ? pixels[i] : (19595 * at[0] + 38470 * at[1] + 7471 * at[2] + 32768) >> 16;
+                assert_true(made[i] == ((float)byte - mean[c] + draw.shift[c]) / (float)(8 << c));
+            }
+            free(block);
+            payload_batch_end(&b);
+        }
 }
 
 /* Pixels that the host has finished pass through, beside payloads. */
@@ -184,8 +283,10 @@ static void test_pixels(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sizes),  cmocka_unit_test(test_large),   cmocka_unit_test(test_qualities),
-        cmocka_unit_test(test_places), cmocka_unit_test(test_formats), cmocka_unit_test(test_pixels),
+        cmocka_unit_test(test_sizes),     cmocka_unit_test(test_large),
+        cmocka_unit_test(test_qualities), cmocka_unit_test(test_places),
+        cmocka_unit_test(test_formats),   cmocka_unit_test(test_pixels),
+        cmocka_unit_test(test_samplers),  cmocka_unit_test(test_values_of_pixels),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -156,8 +156,9 @@ static void test_formats(void **state)
     an_rng rng = an_rng_make(4, AN_RNG_TEST, 0, 0);
     for (size_t i = 0; i < sizeof mean / sizeof *mean; i++)
         mean[i] = (float)(100 + 40 * an_rng_uniform(&rng));
-    for (int i = 0; i < 4 * 2 * 2; i++) {
-        an_format format = {(an_dtype)(i % 4), (an_layout)(i / 4 % 2), 3 + i / 8};
+    for (int i = 0; i < 4 * 2 * 3; i++) {
+        static const int channels[] = {1, 3, 4};
+        an_format format = {(an_dtype)(i % 4), (an_layout)(i / 4 % 2), channels[i / 8]};
         check_size(48, 40, 90, format, i % 4 ? mean : NULL);
         check_size(48, 37, 90, format, NULL);
     }
@@ -216,6 +217,10 @@ static void test_limits(void **state)
     assert_int_equal(an_batch_decoder_create(&none, &o), AN_EINVAL);
     assert_message("deviation 0 is impossible");
     o.deviation[2] = 50;
+    o.format.channels = 2;
+    assert_int_equal(an_batch_decoder_create(&none, &o), AN_EINVAL);
+    assert_message("2 channels");
+    o.format.channels = 3;
     o.device = "cuda:99";
     assert_int_equal(an_batch_decoder_create(&none, &o), AN_EUNSUPPORTED);
     assert_message("no cuda:99");

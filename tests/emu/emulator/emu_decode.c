@@ -58,7 +58,8 @@ static void rows_extents(emu_extents *list, const an_decode_rows_args *a)
 static void pixels_extents(emu_extents *list, const an_decode_pixels_args *a)
 {
     uint64_t pixels = (uint64_t)a->batch.count * a->batch.crop * a->batch.crop;
-    uint64_t mean = (uint64_t)a->mean_side * a->mean_side * 3 * sizeof(float);
+    uint64_t colours = a->format.channels == 1 ? 1 : 3;
+    uint64_t mean = (uint64_t)a->mean_side * a->mean_side * colours * sizeof(float);
     add(list, a->at.in[0], a->batch.size, false);
     add(list, a->at.in[1], planes_size(&a->batch), false);
     add(list, a->at.in[2], mean, false);
