@@ -32,8 +32,11 @@ processors, an-bench-io measures the data path and names its limit, an-show
 draws networks and what they learned.")
 set(CPACK_DEBIAN_LIBRARY_PACKAGE_NAME liban0)
 set(CPACK_DEBIAN_LIBRARY_PACKAGE_SECTION libs)
-set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
-set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS_POLICY ">=")
+# Which package programs that were linked with the library depend on, and ldconfig by a trigger, which CPack's own scripts are not.
+file(WRITE "${PROJECT_BINARY_DIR}/packaging/shlibs" "liban 0 liban0 (>= ${PROJECT_VERSION})\n")
+file(WRITE "${PROJECT_BINARY_DIR}/packaging/triggers" "activate-noawait ldconfig\n")
+set(CPACK_DEBIAN_LIBRARY_PACKAGE_CONTROL_EXTRA "${PROJECT_BINARY_DIR}/packaging/shlibs" "${PROJECT_BINARY_DIR}/packaging/triggers")
+set(CPACK_DEBIAN_LIBRARY_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 set(CPACK_DEBIAN_LIBRARY_DESCRIPTION "liban opens datasets that an-ingest wrote and loads batches of
 their images: read, decoded, cropped and mirrored by threads of its own, in an
 order that many processes can share and that can be resumed anywhere.")

@@ -67,8 +67,8 @@ static void set_cell(an_weighted *w, uint32_t cell, double share, uint32_t alias
 }
 
 /* Each number that has less than a cell gets the rest of its cell from one that has more. In the end all have a cell,
- * but for rounding: what is left over of those that have more keeps its cell, and what is left over of the others is
- * filled up by the heaviest, which leaves a weight of 0 what it is. */
+ * but for rounding, which adds up in tables of many millions: what is left over of those that have more keeps its cell,
+ * and what is left over of the others is filled up by the heaviest, so that even then a weight of 0 is never drawn. */
 static void fill(an_weighted *w, maker *m)
 {
     while (m->less > 0 && m->more < w->count) {

@@ -106,11 +106,16 @@ TARGET static void grey(uint8_t *dst, const uint8_t *src, size_t n, bool flip)
     an_pixels_scalar.grey(dst + (flip ? 0 : i), src + 3 * i, n - i, flip);
 }
 
+/* The next eight of the pattern. */
+static inline size_t next_phase(size_t phase)
+{
+    return phase == AN_PIXELS_PATTERN - 8 ? 0 : phase + 8;
+}
+
 /* Eight values from i on. */
 TARGET static inline __m256 values(const uint8_t *src, const float *mean, bool mean_repeats, const float *shift,
-                                   const float *scale, size_t i)
+                                   const float *scale, size_t i, size_t phase)
 {
-    size_t phase = i % AN_PIXELS_PATTERN;
     __m256 pixel = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(src + i))));
     __m256 centred = _mm256_sub_ps(pixel, _mm256_loadu_ps(mean + (mean_repeats ? phase : i)));
     return _mm256_mul_ps(_mm256_add_ps(centred, _mm256_loadu_ps(shift + phase)), _mm256_loadu_ps(scale + phase));
@@ -127,11 +132,11 @@ TARGET static void to_f32(void *dst, const uint8_t *src, const float *mean, bool
                           const float *scale, size_t n)
 {
     float *out = dst;
-    size_t i = 0;
-    for (; (uintptr_t)dst % 32 == 0 && i + 8 <= n; i += 8)
-        _mm256_stream_ps(out + i, values(src, mean, mean_repeats, shift, scale, i));
-    for (; i + 8 <= n; i += 8)
-        _mm256_storeu_ps(out + i, values(src, mean, mean_repeats, shift, scale, i));
+    size_t i = 0, phase = 0;
+    for (; (uintptr_t)dst % 32 == 0 && i + 8 <= n; i += 8, phase = next_phase(phase))
+        _mm256_stream_ps(out + i, values(src, mean, mean_repeats, shift, scale, i, phase));
+    for (; i + 8 <= n; i += 8, phase = next_phase(phase))
+        _mm256_storeu_ps(out + i, values(src, mean, mean_repeats, shift, scale, i, phase));
     for (; i < n; i++)
         out[i] = value_at(src, mean, mean_repeats, shift, scale, i);
 }
@@ -148,9 +153,9 @@ TARGET static void to_bf16(void *dst, const uint8_t *src, const float *mean, boo
                            const float *scale, size_t n)
 {
     uint16_t *out = dst;
-    size_t i = 0;
-    for (; i + 8 <= n; i += 8) {
-        __m256 value = values(src, mean, mean_repeats, shift, scale, i);
+    size_t i = 0, phase = 0;
+    for (; i + 8 <= n; i += 8, phase = next_phase(phase)) {
+        __m256 value = values(src, mean, mean_repeats, shift, scale, i, phase);
         _mm_storeu_si128((__m128i *)(out + i), to_bf16_8(value));
     }
     for (; i < n; i++)
@@ -161,9 +166,9 @@ TARGET static void to_f16(void *dst, const uint8_t *src, const float *mean, bool
                           const float *scale, size_t n)
 {
     uint16_t *out = dst;
-    size_t i = 0;
-    for (; i + 8 <= n; i += 8) {
-        __m256 value = values(src, mean, mean_repeats, shift, scale, i);
+    size_t i = 0, phase = 0;
+    for (; i + 8 <= n; i += 8, phase = next_phase(phase)) {
+        __m256 value = values(src, mean, mean_repeats, shift, scale, i, phase);
         __m128i half = _mm256_cvtps_ph(value, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
         _mm_storeu_si128((__m128i *)(out + i), half);
     }

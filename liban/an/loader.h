@@ -19,7 +19,8 @@
  * loader must have returned. One thread's epoch is every thread's epoch.
  *
  * Failures. A record that cannot be read or decoded fails the batch that it belongs to: the batches before it are
- * delivered first, then every call fails with the same message. liban_loader_failed_record says which record it was. */
+ * delivered first, then every call fails with the same message, until the loader is sent elsewhere.
+ * liban_loader_failed_record says which record it was. */
 #ifndef LIBAN_LOADER_H
 #define LIBAN_LOADER_H
 

@@ -112,7 +112,6 @@ class Loader:
         verify: bool = True,
         engine: Literal["auto", "uring", "uring-direct", "pread", "mmap"] = "auto",
         device: str | None = None,
-        pinned: bool = False,
     ) -> None: ...
     def __len__(self) -> int:
         """Batches of a whole epoch, the same for every rank."""

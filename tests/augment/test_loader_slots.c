@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "augment/loader_private.h"
 #include "base/buffer.h"
 #include "base/error.h"
 #include "base/rng.h"
@@ -221,6 +222,40 @@ static void one_slot_is_made_at_a_time(void **state)
     }
 }
 
+/* Whoever waits for a slot that another thread makes does not wait for ever if it cannot be made. */
+static void a_slot_that_fails_is_no_longer_waited_for(void **state)
+{
+    (void)state;
+    pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+    an_batch held[2];
+    pthread_t threads[2];
+    call calls[2];
+    store s = {.gate = &gate, .fail_from = 2};
+    an_loader_options o = growing(&s, 5);
+    an_loader *loader = start(&o);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(an_loader_next(loader, &held[i]), AN_OK);
+    pthread_mutex_lock(&gate);
+    for (int i = 0; i < 2; i++) {
+        calls[i] = (call){.loader = loader};
+        assert_int_equal(pthread_create(&threads[i], NULL, call_next, &calls[i]), 0);
+        while (!atomic_load(&s.waiting))
+            usleep(100);
+    }
+    for (int waiting = 0; !waiting;) {
+        usleep(100);
+        pthread_mutex_lock(&loader->lock);
+        waiting = loader->consumers_waiting;
+        pthread_mutex_unlock(&loader->lock);
+    }
+    pthread_mutex_unlock(&gate);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+        assert_int_equal(calls[i].rc, AN_ENOMEM);
+    }
+    an_loader_free(loader);
+}
+
 /* Held in new slots, blocks of payloads hold what samples do. */
 static void blocks_lie_in_new_slots(void **state)
 {
@@ -369,10 +404,10 @@ static void ten_thousand_releases_in_any_order(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(slots_are_made_up_to_the_limit),     cmocka_unit_test(impossible_limits_are_refused),
-        cmocka_unit_test(without_memory_a_release_helps),     cmocka_unit_test(a_release_comes_first),
-        cmocka_unit_test(one_slot_is_made_at_a_time),         cmocka_unit_test(blocks_lie_in_new_slots),
-        cmocka_unit_test(ten_thousand_releases_in_any_order),
+        cmocka_unit_test(slots_are_made_up_to_the_limit), cmocka_unit_test(impossible_limits_are_refused),
+        cmocka_unit_test(without_memory_a_release_helps), cmocka_unit_test(a_release_comes_first),
+        cmocka_unit_test(one_slot_is_made_at_a_time),     cmocka_unit_test(a_slot_that_fails_is_no_longer_waited_for),
+        cmocka_unit_test(blocks_lie_in_new_slots),        cmocka_unit_test(ten_thousand_releases_in_any_order),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -88,7 +88,7 @@ def indices(batches):
 
 def child(code, *arguments, environment=None, timeout=120):
     """Run Python code to its end: (exit status, standard output, standard error). `import an_loader` stands before it."""
-    command = [sys.executable, "-c", "import an_loader, sys\n" + code, *map(str, arguments)]
+    command = [sys.executable, "-W", "ignore:This process:DeprecationWarning", "-c", "import an_loader, sys\n" + code, *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=timeout,
                           env={**os.environ, **(environment or {})})
     return done.returncode, done.stdout, done.stderr

@@ -88,6 +88,13 @@ class Dataset(DatasetCase):
             an_loader.Dataset("/none/such")
         self.assertEqual(raised.exception.filename, "/none/such")
         self.assertEqual(raised.exception.errno, errno.ENOENT)
+        loop = os.path.join(self.folder, "loop")
+        os.symlink("loop", loop)
+        with self.refused(OSError, loop) as raised:
+            an_loader.Dataset(loop)
+        self.assertEqual((raised.exception.errno, raised.exception.filename), (errno.ELOOP, loop))
+        with self.refused(NotADirectoryError):
+            an_loader.Dataset(os.path.join(self.path, "data.mdb", "more"))
         with self.refused(TypeError, "path", "17"):
             an_loader.Dataset(17)
         with self.refused(ValueError, "path"):

@@ -238,16 +238,39 @@ class Pickling(DatasetCase):
             self.assertEqual((copied.record, copied.path, str(copied)), (7, failure.path, str(failure)))
 
 
+def interpreters():
+    """The module for interpreters, and arguments that make one which shares the main one's lock, and one that does not
+    (None where there are none such)."""
+    try:
+        import _interpreters
+        return _interpreters, ("legacy",), ("isolated",)  # since 3.13
+    except ImportError:
+        pass
+    try:
+        import _xxsubinterpreters
+        return _xxsubinterpreters, (), () if sys.version_info >= (3, 12) else None
+    except ImportError:
+        return None, None, None
+
+
 class Interpreters(DatasetCase):
+    def setUp(self):
+        self.module, self.shared, self.isolated = interpreters()
+        if not self.module:
+            self.skipTest("this Python has no module for interpreters")
+
+    def run_in(self, one, code):
+        """What went wrong, or None."""
+        try:
+            return self.module.run_string(one, f"import sys\nsys.path[:] = {sys.path!r}\n" + code)
+        except self.module.RunFailedError as failure:
+            return failure
+        finally:
+            self.module.destroy(one)
+
     def test_several_interpreters(self):
         """Each has a module of its own, and its loaders end with it."""
-        try:
-            import _xxsubinterpreters as interpreters
-        except ImportError:
-            self.skipTest("this Python has no module for interpreters of the old kind")
         code = f"""
-import sys
-sys.path[:] = {sys.path!r}
 import an_loader
 loader = an_loader.Loader({self.path!r}, 8, crop=16)
 kept = next(iter(loader)), memoryview(next(iter(loader)).images)
@@ -256,11 +279,16 @@ try:
 except FileNotFoundError:
     pass
 """
+        isolated = {} if self.shared else {"isolated": False}
         for _ in range(3):
-            one = interpreters.create()
-            interpreters.run_string(one, code)
-            interpreters.destroy(one)
+            self.assertIsNone(self.run_in(self.module.create(*self.shared, **isolated), code))
         self.assertEqual(len(list(self.loader())), 12)
+
+    def test_an_interpreter_with_a_lock_of_its_own_refuses(self):
+        if self.isolated is None:
+            self.skipTest("in this Python all interpreters share a lock")
+        failure = self.run_in(self.module.create(*self.isolated), "import an_loader")
+        self.assertIn("does not support loading in subinterpreters", str(getattr(failure, "msg", failure)))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(os.environ["AN_SOURCE_DIR"])
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
-FOLDERS = "base|store|ingest|augment|model|train|tools|benchmarks|tests|docs|cmake|recipes"
+FOLDERS = "base|store|ingest|augment|liban|python|examples|model|train|tools|benchmarks|tests|docs|cmake|recipes"
 # A path from the root with an ending, or a folder with a slash at its end.
 PATH = re.compile(rf"(?:{FOLDERS})/(?:[\w./-]*\.[a-z]+|[\w./-]*/)")
 CODE = re.compile(r"`([^`\n]+)`")

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Tries what the target `package` made, on bare systems by tools/on-debian.sh: the Debian package is installed, used and purged on the
-# release that it was built on, the tarball is used on Debian 12 and 13 with nothing installed at all. Without root or debootstrap it
+# Tries what the target `package` made, on bare systems by tools/on-debian.sh: the Debian packages are installed, used (the library by its
+# example, which is built there) and purged on the release that they were built on, the tarball is used on Debian 12 and 13 with nothing
+# installed at all. Without root or debootstrap it
 # ends with 77, as on-debian.sh does.
 #
 #     cmake --build --preset release --target package && tools/packaging/try.sh [DEBIAN-RELEASE-OF-THE-BUILD]
@@ -34,6 +35,16 @@ use() {
     grep -q '</html>' report.html
 }
 
+# Builds the library's example with what is installed, and runs it on a dataset.
+build_with_library() {
+    cd "$(mktemp -d)"
+    apt-get install -qq -y --no-install-recommends gcc libc6-dev pkg-config >/dev/null
+    # shellcheck disable=SC2046 # flags
+    cc -std=c11 /an/examples/c/classes.c $(pkg-config --cflags --libs an) -o classes
+    an-ingest --size 72 "/an/$images/t10k-images-idx3-ubyte.gz" data
+    ./classes data 64
+}
+
 case ${1:-} in
 inside-deb)
     export DEBIAN_FRONTEND=noninteractive
@@ -41,8 +52,9 @@ inside-deb)
     shift
     apt-get install -qq -y --no-install-recommends "${@/#/./}" >/dev/null
     (use)
-    apt-get purge -qq -y an an-cuda >/dev/null
-    for left in /usr/bin/an-train /usr/lib/an /usr/share/doc/an /usr/share/doc/an-cuda /usr/share/an; do
+    (build_with_library)
+    apt-get purge -qq -y an an-cuda liban-dev liban0 >/dev/null
+    for left in /usr/bin/an-train /usr/lib/an /usr/lib/liban.so.0 /usr/include/an /usr/share/doc/{an,an-cuda,liban0,liban-dev} /usr/share/an; do
         [ ! -e "$left" ] || { echo "purging left $left" >&2 && exit 1; }
     done
     ;;
@@ -62,7 +74,7 @@ inside-tarball)
     rm -rf "$images"
     mkdir -p "$images"
     cp /usr/share/datasets/fashion-mnist/t10k-* "$images/"
-    debs=("$packages"/an*.deb)
+    debs=("$packages"/*.deb)
     echo "=== ${debs[*]} on $release"
     tools/on-debian.sh "${debs[@]/#/--with=}" --with="$images" "$release" tools/packaging/try.sh inside-deb "${debs[@]}"
     for tarball in "$packages"/an-*.tar.gz; do

@@ -91,7 +91,6 @@ static void numbers_come_as_often_as_their_weights_say(void **state)
         }
 }
 
-/* Rounding gives what is left of the table to nobody whose weight is 0, or next to it. */
 static void what_weighs_nothing_is_never_drawn(void **state)
 {
     (void)state;
