@@ -93,7 +93,7 @@ build_here() {
     tools/packaging/wheel_licenses.py "$work"/repaired/*.whl libarchive13 liblzma5 libbz2-1.0 libzstd1 liblz4-1
     check_wheel "$work"/repaired/*.whl
     made=$(basename "$work"/repaired/*.whl)
-    rm -f "$wheels/${made%-*}"-*.whl
+    rm -f "$wheels"/an_loader-*-"$(cut -d- -f3,4 <<<"$made")"-*.whl
     mv "$work/repaired/$made" "$wheels/"
 }
 
