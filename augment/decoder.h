@@ -35,6 +35,11 @@ typedef struct {
     double deviation[3]; /* RGB, above 0; grey samples: the first. All 0: nothing is divided */
 } an_batch_decoder_options;
 
+/* For programs that bring the module along: its file, instead of the search for it; NULL: none. What the environment
+ * variable AN_DECODE_MODULE names goes before it. It has a meaning until the module is loaded with the first decoder.
+ * Any thread. AN_EINVAL: the path is too long. */
+int an_decoder_module_bring(const char *file);
+
 int an_batch_decoder_create(an_batch_decoder **out, const an_batch_decoder_options *options);
 void an_batch_decoder_free(an_batch_decoder *decoder);             /* waits for its work; NULL is fine */
 size_t an_batch_decoder_bytes(const an_batch_decoder *decoder);    /* of one sample */

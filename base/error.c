@@ -6,6 +6,7 @@
 #include <string.h>
 
 static _Thread_local char current[AN_ERROR_MAX];
+static _Thread_local int current_number;
 
 /* The length of text without a UTF-8 character at its end that a cut at size left incomplete. */
 static size_t whole_characters(const char *text, size_t size)
@@ -54,6 +55,7 @@ int an_error(int code, const char *format, ...)
     build(text, format, arguments);
     va_end(arguments);
     memcpy(current, text, strlen(text) + 1);
+    current_number = 0;
     return code;
 }
 
@@ -81,6 +83,7 @@ int an_error_errno(int errnum, const char *format, ...)
     va_end(arguments);
     append(text, strerror_r(errnum, reason, sizeof reason));
     memcpy(current, text, strlen(text) + 1);
+    current_number = errnum;
     return code_of_errno(errnum);
 }
 
@@ -101,15 +104,23 @@ const char *an_error_message(void)
     return current;
 }
 
+int an_error_number(void)
+{
+    return current_number;
+}
+
 void an_error_save(an_error_state *state, int code)
 {
     state->code = code;
+    state->number = current_number;
     memcpy(state->message, current, strlen(current) + 1);
 }
 
 int an_error_restore(const an_error_state *state)
 {
-    return an_error(state->code, "%s", state->message);
+    (void)an_error(state->code, "%s", state->message);
+    current_number = state->number;
+    return state->code;
 }
 
 int an_error_exit_code(int code)

@@ -49,9 +49,12 @@ int an_error_prefix(int code, const char *format, ...) __attribute__((format(pri
 /* This thread's last message; "" if none. Valid until the thread's next call into this module. */
 const char *an_error_message(void);
 
+/* errno of this thread's last failure, if an_error_errno reported it; else 0. */
+int an_error_number(void);
+
 /* A code with its message, to carry a worker's failure to the thread that waits for it. */
 typedef struct {
-    int code;
+    int code, number;
     char message[AN_ERROR_MAX];
 } an_error_state;
 

@@ -19,6 +19,11 @@ const char *liban_error_message(void)
     return an_error_message();
 }
 
+int liban_error_number(void)
+{
+    return an_error_number();
+}
+
 const char *liban_version(void)
 {
     return AN_VERSION;

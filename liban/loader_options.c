@@ -167,10 +167,20 @@ static int take_work(an_loader_options *to, const liban_loader_options *o)
     return take_slots(to, o);
 }
 
+static int take_device(liban_loader *l, const liban_loader_options *o)
+{
+    if (!o->device)
+        return LIBAN_OK;
+    if (o->memory_alloc || o->memory_free)
+        return an_error(LIBAN_EINVAL, "memory_alloc gives memory on the host, but batches lie on device '%s'",
+                        o->device);
+    l->device = strdup(o->device);
+    l->run_options.device = l->device;
+    return l->device ? LIBAN_OK : an_error(LIBAN_ENOMEM, "out of memory for the device's name");
+}
+
 static int take_memory(an_lib_run_options *to, const liban_loader_options *o)
 {
-    if (o->device)
-        return an_error(LIBAN_EUNSUPPORTED, "device '%s': this library loads to the host only", o->device);
     if (!o->memory_alloc != !o->memory_free)
         return an_error(LIBAN_EINVAL, "memory_alloc and memory_free must be given together");
     to->memory_alloc = o->memory_alloc;
@@ -191,6 +201,9 @@ int an_lib_loader_translate(liban_loader *l, const liban_loader_options *options
     if (rc)
         return rc;
     rc = take_work(&to->loader, options);
+    if (rc)
+        return rc;
+    rc = take_device(l, options);
     if (rc)
         return rc;
     return take_memory(to, options);

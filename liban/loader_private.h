@@ -18,6 +18,7 @@ struct liban_loader {
     size_t change_count;
     uint64_t *indices;
     double *weights;
+    char *device;      /* NULL: the host */
     uint64_t records;  /* of an epoch */
     uint64_t sampling; /* hash of indices and weights */
     pid_t process;

@@ -82,7 +82,8 @@ ROOMS |= {
     "tools/show/commands": LIBRARIES | SHOW,
 
     "python/src/values": set(),
-    "python/src": {"liban/an", "python/src/values"},
+    "python/src/arguments": {"liban/an", "python/src/values"},
+    "python/src": {"liban/an", "python/src/values", "python/src/arguments"},
     "examples/c": {"liban/an"},
 
     "benchmarks": LIBRARIES | SHOW,

@@ -56,6 +56,9 @@ enum {
  * next call of liban. */
 LIBAN_API const char *liban_error_message(void);
 
+/* errno of this thread's last failure, where the operating system gave one; else 0. */
+LIBAN_API int liban_error_number(void);
+
 LIBAN_API const char *liban_version(void); /* of the library that runs: "0.1.0" */
 
 #ifdef __cplusplus

@@ -72,8 +72,11 @@ class Batch:
     def __getitem__(self, index: int, /) -> Array: ...
     def __iter__(self) -> Iterator[Array]: ...
 
+@final
 class Loader:
-    """Batches of a dataset's images. Iterating gives one epoch; the next iteration gives the next epoch."""
+    """Batches of a dataset's images. Iterating gives one epoch, from the current place on; the next iteration gives the
+    next epoch, also after one that was left in its middle. An iterator ends with a RuntimeError when the loader has gone
+    elsewhere: by another iteration, set_epoch or load_state_dict. Threads that share an iterator get a batch each."""
 
     def __init__(
         self,
@@ -109,21 +112,28 @@ class Loader:
         verify: bool = True,
         engine: Literal["auto", "uring", "uring-direct", "pread", "mmap"] = "auto",
         device: str | None = None,
-        pinned: bool = False,
     ) -> None: ...
     def __len__(self) -> int:
         """Batches of a whole epoch, the same for every rank."""
     def __iter__(self) -> Iterator[Batch]: ...
-    def set_epoch(self, epoch: int) -> None: ...
+    def set_epoch(self, epoch: int, /) -> None:
+        """The next iteration gives this epoch. Costs nothing if it comes next anyway. The place that load_state_dict chose
+        in this epoch is kept."""
     def state_dict(self) -> dict[str, Any]:
         """The place behind the last batch that was delivered, as numbers and strings: fit for JSON and pickle."""
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go there: exact with another number of threads, another batch size and another world."""
-    def stats(self) -> dict[str, Any]: ...
+    def load_state_dict(self, state: Mapping[str, Any], /) -> None:
+        """Go there: exact with another number of threads, another batch size and another world. The next iteration gives
+        the rest of the state's epoch. ValueError names the key that does not fit this loader's data."""
+    def stats(self) -> dict[str, int]:
+        """Counts, and where time went in nanoseconds, summed over the threads named."""
     def verdict(self) -> tuple[str, str]:
         """("decode", "a sentence that gives the reason"): the stage that is the limit."""
-    def interrupt(self) -> None: ...
-    def close(self) -> None: ...
+    def interrupt(self) -> None:
+        """Every thread that waits for a batch, and every later one, gets a RuntimeError, until resume()."""
+    def resume(self) -> None:
+        """Go on after interrupt(). No batch is lost."""
+    def close(self) -> None:
+        """Stop the threads. Batches, arrays and tensors stay valid."""
     @property
     def dataset(self) -> Dataset: ...
     @property
@@ -131,8 +141,21 @@ class Loader:
     @property
     def note(self) -> str | None: ...
     def __enter__(self) -> Loader: ...
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None: ...
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None, /) -> None: ...
 
+@final
+class Names:
+    """Each record's path in the source, a sequence of str. A name is read when it is asked for; bytes of it that are not
+    UTF-8 become surrogates, as in os.fsdecode."""
+
+    def __len__(self) -> int: ...
+    @overload
+    def __getitem__(self, index: int, /) -> str: ...
+    @overload
+    def __getitem__(self, index: slice, /) -> list[str]: ...
+    def __iter__(self) -> Iterator[str]: ...
+
+@final
 class Dataset:
     """A dataset: image by image. Any number of threads may use it."""
 
@@ -151,20 +174,24 @@ class Dataset:
     def class_ids(self) -> list[str]: ...
     @property
     def labels(self) -> Array:
-        """(n,) int64."""
+        """(n,) int64: the labels of all records, without reading them."""
     @property
-    def names(self) -> Sequence[str]:
+    def names(self) -> Names:
         """Each record's path in the source; read one by one."""
     def encoded(self, index: int, /) -> tuple[str, bytes]:
         """The record's codec and its payload."""
     def info(self) -> dict[str, Any]:
-        """count, side, codec, classes, mean, std, eigenvalues, eigenvectors, fingerprint, manifest."""
-    def close(self) -> None: ...
+        """count, side, codec (of the first record), classes (their number), mean and std (three numbers on the scale of 0 to
+        255), eigenvalues, eigenvectors, fingerprint, manifest (JSON text)."""
+    def close(self) -> None:
+        """Loaders of the dataset go on."""
     def __enter__(self) -> Dataset: ...
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None: ...
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None, /) -> None: ...
 
+@final
 class Writer:
-    """Writes a dataset. As a context manager it finishes at the end, and on an exception keeps what was committed."""
+    """Writes a dataset of size x size pixels. As a context manager it finishes at the end; on an exception it keeps what was
+    added, and a Writer with the same arguments goes on. Any number of threads may use it, one at a time writes."""
 
     def __init__(
         self,
@@ -180,13 +207,21 @@ class Writer:
     def add(self, image: Any, label: int, name: str | None = None) -> None:
         """image: bytes of a JPEG or PNG file; or (h, w, 3), (h, w, 1) or (h, w) uint8 by the buffer protocol, __array_interface__
         or DLPack; or a PIL image. ValueError if it cannot be used: nothing is written then."""
-    def reject(self, name: str, reason: str, size: int = 0) -> None: ...
+    def reject(self, name: str, reason: str, size: int = 0) -> None:
+        """Note an image that was left out."""
+    @property
+    def path(self) -> str: ...
+    @property
+    def position(self) -> int:
+        """Images so far, added and rejected: where the source of an interrupted writer goes on."""
     def commit(self) -> None: ...
     def finish(self) -> Dataset: ...
     def close(self) -> None: ...
-    def __len__(self) -> int: ...
+    def __len__(self) -> int:
+        """Images so far, those of before an interruption included."""
     def __enter__(self) -> Writer: ...
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None: ...
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None,
+                 /) -> None: ...
 
 def ingest(
     source: str | PathLike[str],

@@ -2,11 +2,10 @@
 #ifndef AN_PYTHON_SRC_BATCH_PRIVATE_H
 #define AN_PYTHON_SRC_BATCH_PRIVATE_H
 
+#include "python/src/arguments/arguments.h"
 #include "python/src/module_private.h"
 
 #include <an/loader.h>
-
-typedef enum { AN_PY_LABELS_I64, AN_PY_LABELS_I32, AN_PY_LABELS_ONEHOT } an_py_labels;
 
 /* How a loader hands out its batches. */
 typedef struct {

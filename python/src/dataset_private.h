@@ -21,7 +21,11 @@ PyObject *an_py_dataset_path(PyObject *dataset); /* a str, borrowed */
 /* The Python number as an index of count elements, negative ones from the end; -1 with an IndexError or TypeError. */
 int an_py_dataset_index(PyObject *number, uint64_t count, uint64_t *out);
 
-PyObject *an_py_dataset_info(PyObject *self, PyObject *unused); /* info() */
+/* Members. */
+PyObject *an_py_dataset_subscript(PyObject *self, PyObject *number);
+PyObject *an_py_dataset_encoded(PyObject *self, PyObject *number);
+PyObject *an_py_dataset_labels(PyObject *self, void *unused);
+PyObject *an_py_dataset_info(PyObject *self, PyObject *unused);
 PyObject *an_py_dataset_class_texts(PyObject *self, bool ids);
 
 PyObject *an_py_names_make(an_py_module *state, PyObject *dataset);

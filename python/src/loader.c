@@ -1,56 +1,8 @@
 #include "python/src/loader_private.h"
 
 #include <string.h>
-#include <time.h>
 
-#include "python/src/arguments_private.h"
 #include "python/src/dataset_private.h"
-
-/* ---- the turn --------------------------------------------------------------------------------------------------- */
-
-static int check_open(an_py_loader *self)
-{
-    if (an_py_check_process(self->process, "loader") < 0)
-        return -1;
-    if (!atomic_load(&self->closed))
-        return 0;
-    PyErr_SetString(PyExc_RuntimeError, "the loader is closed");
-    return -1;
-}
-
-/* Returns 0 with the turn. */
-static int wait_for_turn(an_py_loader *self)
-{
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += AN_PY_SLICE_NS;
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
-    return pthread_mutex_clocklock(&self->turn, CLOCK_MONOTONIC, &until);
-}
-
-int an_py_loader_take_turn(an_py_loader *self)
-{
-    if (check_open(self) < 0)
-        return -1;
-    if (!pthread_mutex_trylock(&self->turn))
-        return 0;
-    for (;;) {
-        int late;
-        Py_BEGIN_ALLOW_THREADS;
-        late = wait_for_turn(self);
-        Py_END_ALLOW_THREADS;
-        if (!late)
-            return 0;
-        if (PyErr_CheckSignals() < 0)
-            return -1;
-    }
-}
-
-void an_py_loader_give_turn(an_py_loader *self)
-{
-    pthread_mutex_unlock(&self->turn);
-}
 
 /* ---- making and freeing ----------------------------------------------------------------------------------------- */
 
@@ -103,7 +55,7 @@ static PyObject *loader_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
         self = an_py_object_make(type);
     if (self) {
         self->process = an_py_process();
-        pthread_mutex_init(&self->turn, NULL);
+        an_py_turn_init(&self->turn);
         if (fill(state, self, &arguments) < 0)
             Py_CLEAR(self);
     }
@@ -118,7 +70,7 @@ static void loader_free(PyObject *object)
     Py_BEGIN_ALLOW_THREADS;
     liban_loader_free(self->loader);
     Py_END_ALLOW_THREADS;
-    pthread_mutex_destroy(&self->turn);
+    an_py_turn_destroy(&self->turn);
     Py_XDECREF(self->dataset);
     an_py_object_free(object);
 }
@@ -245,7 +197,7 @@ int an_py_loader_add(PyObject *module, an_py_module *state)
             "mirror=True, centre=False, mean=None, std=None, jitter=0.0, grey=False, mixup=0.0, cutmix=0.0, "
             "dtype='u8', "
             "layout='nchw', threads=0, slots=4, slots_max=64, indices=None, weights=None, last='drop', labels='i64', "
-            "return_index=False, size_by_epoch=None, verify=True, engine='auto', device=None, pinned=False)\n--\n\n"
+            "return_index=False, size_by_epoch=None, verify=True, engine='auto', device=None)\n--\n\n"
             "Batches of a dataset's images. Iterating gives one epoch; the next iteration gives the next epoch.\n\n"
             "path: the dataset's folder, or a Dataset. batch_size: samples of this rank's batches.\n"
             "rank, world: this process of how many; every rank gets the same number of batches.\n"

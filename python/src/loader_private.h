@@ -5,7 +5,7 @@
  * these raises the loader's generation, and an iterator knows the generation that it belongs to.
  *
  * The turn. Threads that share an iterator take turns, because the end of an epoch must reach the iterator before
- * anyone asks for the next epoch's first batch. Whoever has the turn (a mutex) waits in liban for SLICE_NS at most
+ * anyone asks for the next epoch's first batch. Whoever has the turn waits in liban for SLICE_NS at most
  * without the GIL, gives the turn back, and lets Python handle signals: a handler may use the loader. What iterators
  * and loader share is changed with the turn only.
  *
@@ -24,6 +24,12 @@
 enum { AN_PY_SLICE_NS = 50 * 1000 * 1000 };
 
 typedef struct {
+    pthread_mutex_t lock;
+    pthread_cond_t given;
+    bool taken;
+} an_py_turn;
+
+typedef struct {
     PyObject_HEAD;
     liban_loader *loader; /* until the object goes, also after close() */
     PyObject *dataset;
@@ -32,7 +38,7 @@ typedef struct {
     an_py_delivery delivery;
     atomic_bool closed;
 
-    pthread_mutex_t turn;
+    an_py_turn turn;
     /* With the turn. */
     uint64_t generation;
     uint64_t epoch; /* of the last batch that was delivered */
@@ -41,6 +47,8 @@ typedef struct {
     uint64_t placed_epoch;
 } an_py_loader;
 
+void an_py_turn_init(an_py_turn *turn);
+void an_py_turn_destroy(an_py_turn *turn);
 /* -1 with an exception if the loader is closed or belongs to another process, or a signal's handler raised. */
 int an_py_loader_take_turn(an_py_loader *self);
 void an_py_loader_give_turn(an_py_loader *self);

@@ -18,9 +18,10 @@ int an_py_check_process(int64_t owner, const char *what)
     return -1;
 }
 
-/* OSError picks its subclass by the number: FileNotFoundError and so on. */
-static void raise_system(int number, PyObject *message, PyObject *path)
+/* OSError picks its subclass by the number: FileNotFoundError and so on. fallback: where the system gave none. */
+static void raise_system(int fallback, PyObject *message, PyObject *path)
 {
+    int number = liban_error_number() ? liban_error_number() : fallback;
     PyObject *error = path ? PyObject_CallFunction(PyExc_OSError, "iOO", number, message, path)
                            : PyObject_CallFunction(PyExc_OSError, "iO", number, message);
     if (!error)

@@ -31,6 +31,22 @@ static void test_errno_codes(void **state)
     assert_non_null(strstr(an_error_message(), "12345"));
 }
 
+static void test_numbers(void **state)
+{
+    (void)state;
+    an_error_state kept;
+    int code = an_error_errno(EACCES, "cannot open 'x'");
+    assert_int_equal(an_error_number(), EACCES);
+    code = an_error_prefix(code, "'y'");
+    assert_int_equal(an_error_number(), EACCES);
+    an_error_save(&kept, code);
+    an_error(AN_EIO, "no number");
+    assert_int_equal(an_error_number(), 0);
+    assert_int_equal(an_error_restore(&kept), AN_EIO);
+    assert_int_equal(an_error_number(), EACCES);
+    assert_string_equal(an_error_message(), "'y': cannot open 'x': Permission denied");
+}
+
 static void test_prefix(void **state)
 {
     (void)state;
@@ -137,6 +153,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_code_and_text),
         cmocka_unit_test(test_errno_codes),
+        cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_prefix),
         cmocka_unit_test(test_arguments_may_be_the_message),
         cmocka_unit_test(test_long_messages_are_cut),

@@ -1,4 +1,4 @@
-#include "python/src/arguments_private.h"
+#include "python/src/arguments/readers_private.h"
 
 #include <math.h>
 #include <stdlib.h>

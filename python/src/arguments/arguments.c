@@ -1,4 +1,4 @@
-#include "python/src/arguments_private.h"
+#include "python/src/arguments/readers_private.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -61,7 +61,6 @@ static const argument table[] = {
     {"verify", BOOL, OPTION(verify)},
     {"engine", READER, .read = an_py_read_engine},
     {"device", READER, .read = an_py_read_device},
-    {"pinned", BOOL, AT(pinned)},
 };
 
 enum { ARGUMENTS = sizeof table / sizeof *table, POSITIONAL = 2 };
