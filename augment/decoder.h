@@ -31,8 +31,8 @@ typedef struct {
     const float *mean; /* mean_side x mean_side x 3, RGB, cropped and mirrored like the image; of grey samples, which
                           have 1 channel, mean_side x mean_side x 1. Copied. NULL: none. an_sampler_mean makes it */
     uint32_t mean_side;  /* side, or 1: one colour for all pixels */
-    double scale;        /* as in an_sample_options, and so is deviation. The values are those of */
-    double deviation[3]; /* augment/pixels/values.h; nothing is mixed */
+    double scale;        /* the values are those of augment/pixels/values.h, and nothing is mixed */
+    double deviation[3]; /* RGB, above 0; grey samples: the first. All 0: nothing is divided */
 } an_batch_decoder_options;
 
 /* For programs that bring the module along: its file, instead of the search for it; NULL: none. What the environment

@@ -36,7 +36,7 @@ void liban_loader_stats_get(liban_loader *loader, liban_loader_stats *out)
                                 .reader_blocked_ns = all.reader_blocked_ns,
                                 .elapsed_ns = all.elapsed_ns,
                                 .threads = all.threads,
-                                .slots = loader->run_options.loader.slots};
+                                .slots = all.slots};
 }
 
 const char *liban_loader_verdict(liban_loader *loader, char *text, size_t size)

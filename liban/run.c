@@ -129,6 +129,7 @@ void an_lib_stats_add(an_loader_stats *to, const an_loader_stats *more)
     to->reader_blocked_ns += more->reader_blocked_ns;
     to->elapsed_ns += more->elapsed_ns;
     to->threads = more->threads;
+    to->slots = more->slots;
 }
 
 /* ---- handles ---------------------------------------------------------------------------------------------------- */

@@ -185,7 +185,7 @@ LIBAN_API int liban_batch_release(liban_batch *batch);
 LIBAN_API int liban_batch_use(liban_batch *batch, void *stream);
 
 /* Every call of next that waits, and every later one, returns LIBAN_INTERRUPTED until liban_loader_resume. No batch is
- * lost. */
+ * lost. Not for signal handlers. */
 LIBAN_API void liban_loader_interrupt(liban_loader *loader);
 LIBAN_API void liban_loader_resume(liban_loader *loader);
 
