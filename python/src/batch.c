@@ -3,7 +3,6 @@
 #include <pthread.h>
 
 #include "python/src/array_private.h"
-#include "python/src/device_private.h"
 
 typedef struct {
     PyObject_HEAD;
@@ -219,7 +218,7 @@ static PyObject *batch_use(PyObject *self, PyObject *stream)
     an_py_storage *storage = hold(self);
     if (!storage)
         return NULL;
-    int failed = an_py_device_use(an_py_module_of(self), storage, stream);
+    int failed = an_py_storage_use(an_py_module_of(self), storage, stream);
     an_py_storage_drop(storage);
     return failed ? NULL : Py_NewRef(Py_None);
 }

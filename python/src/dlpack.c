@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "python/src/array_private.h"
-#include "python/src/device_private.h"
+#include "python/src/device/device.h"
 
 typedef struct {
     union {
@@ -148,11 +148,29 @@ static int wants_versioned(PyObject *max_version)
     return major >= DL_VERSION_MAJOR;
 }
 
+int an_py_storage_use(an_py_module *state, an_py_storage *storage, PyObject *value)
+{
+    bool use;
+    void *stream;
+    int rc;
+    if (an_py_device_stream(value, &use, &stream) < 0)
+        return -1;
+    if (!use)
+        return 0;
+    Py_BEGIN_ALLOW_THREADS;
+    rc = liban_batch_use(an_py_storage_batch(storage), stream);
+    Py_END_ALLOW_THREADS;
+    if (!rc)
+        return 0;
+    (void)an_py_raise(state, rc, (an_py_place){0});
+    return -1;
+}
+
 /* The consumer's stream waits for the batch, and the batch's memory for the stream. On the host there is none. */
 static int take_stream(const an_py_array *self, PyObject *stream)
 {
     if (self->form.device >= 0)
-        return an_py_device_use(an_py_module_of((PyObject *)self), self->storage, stream);
+        return an_py_storage_use(an_py_module_of((PyObject *)self), self->storage, stream);
     if (stream == Py_None)
         return 0;
     PyErr_Format(PyExc_ValueError, "stream must be None for an array on the CPU, not %R", stream);

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "python/src/dataset_private.h"
-#include "python/src/device_private.h"
+#include "python/src/device/device.h"
 
 /* ---- making and freeing ----------------------------------------------------------------------------------------- */
 
@@ -28,11 +28,10 @@ static int create(an_py_module *state, an_py_loader *self, liban_dataset *datase
     Py_END_ALLOW_THREADS;
     if (!rc)
         return 0;
-    an_py_place place = {.path = an_py_dataset_path(self->dataset)};
-    if (arguments->options.device)
-        (void)an_py_device_raise(state, rc, place, found);
+    if (rc == LIBAN_EUNSUPPORTED && arguments->options.device && !found)
+        PyErr_Format(PyExc_RuntimeError, "%s; the package an-loader-cuda13 brings it", liban_error_message());
     else
-        (void)an_py_raise(state, rc, place);
+        (void)an_py_raise(state, rc, (an_py_place){.path = an_py_dataset_path(self->dataset)});
     return -1;
 }
 

@@ -1,7 +1,9 @@
-#include "python/src/device_private.h"
+#include "python/src/device/device.h"
 
+#include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
+
+#include <an/loader.h>
 
 /* ---- the module ------------------------------------------------------------------------------------------------- */
 
@@ -21,8 +23,9 @@ static PyObject *package_module(void)
 
 int an_py_device_find(bool *found)
 {
+    const char *named = getenv("AN_DECODE_MODULE");
     PyObject *file = package_module();
-    *found = file;
+    *found = file || (named && *named);
     if (!file)
         return PyErr_Occurred() ? -1 : 0;
     PyObject *bytes = PyUnicode_EncodeFSDefault(file);
@@ -37,21 +40,11 @@ int an_py_device_find(bool *found)
     return -1;
 }
 
-PyObject *an_py_device_raise(an_py_module *state, int code, an_py_place place, bool found)
-{
-    const char *named = getenv("AN_DECODE_MODULE");
-    if (code != LIBAN_EUNSUPPORTED || found || (named && *named))
-        return an_py_raise(state, code, place);
-    PyErr_Format(PyExc_RuntimeError, "%s; the package an-loader-cuda13 brings it", liban_error_message());
-    return NULL;
-}
-
 /* ---- streams ---------------------------------------------------------------------------------------------------- */
 
 enum { LEGACY = 1 }; /* as cudaStreamLegacy; 2 is cudaStreamPerThread */
 
-/* *use: whether anything is asked for. */
-static int read_stream(PyObject *value, bool *use, void **stream)
+int an_py_device_stream(PyObject *value, bool *use, void **stream)
 {
     int overflow;
     *use = true;
@@ -73,22 +66,4 @@ static int read_stream(PyObject *value, bool *use, void **stream)
     *use = number > 0;
     *stream = (void *)(uintptr_t)number;
     return 0;
-}
-
-int an_py_device_use(an_py_module *state, an_py_storage *storage, PyObject *value)
-{
-    bool use;
-    void *stream;
-    int rc;
-    if (read_stream(value, &use, &stream) < 0)
-        return -1;
-    if (!use)
-        return 0;
-    Py_BEGIN_ALLOW_THREADS;
-    rc = liban_batch_use(an_py_storage_batch(storage), stream);
-    Py_END_ALLOW_THREADS;
-    if (!rc)
-        return 0;
-    (void)an_py_raise(state, rc, (an_py_place){0});
-    return -1;
 }
