@@ -1,16 +1,19 @@
-# base/program/commit.h in the build folder: AN_COMMIT, the commit of these sources, "-modified" where files differ from it, "unknown"
-# without git. Made when configuring and looked at again by every build, which rewrites it only if it says something else.
-# Only the programs' main files include it. Also the script of that step: cmake -D AN_COMMIT_SOURCE=... -D AN_COMMIT_HEADER=... -P AnCommit.cmake
+# base/program/commit.h in the build folder: AN_COMMIT, the commit of these sources, "-modified" where files differ from it; without git
+# AN_COMMIT_OTHERWISE, which is "unknown" unless whoever configures knows better. Made when configuring and looked at again by every
+# build, which rewrites it only if it says something else. Only the programs' main files include it. Also the script of that step:
+# cmake -D AN_COMMIT_SOURCE=... -D AN_COMMIT_HEADER=... -D AN_COMMIT_OTHERWISE=... -P AnCommit.cmake
 if(NOT CMAKE_SCRIPT_MODE_FILE)
   set(AN_COMMIT_HEADER "${PROJECT_BINARY_DIR}/base/program/commit.h")
+  set(AN_COMMIT_OTHERWISE unknown CACHE STRING "The commit of sources that are no checkout")
+  mark_as_advanced(AN_COMMIT_OTHERWISE)
   set(command "${CMAKE_COMMAND}" -D "AN_COMMIT_SOURCE=${PROJECT_SOURCE_DIR}" -D "AN_COMMIT_HEADER=${AN_COMMIT_HEADER}"
-    -P "${CMAKE_CURRENT_LIST_FILE}")
+    -D "AN_COMMIT_OTHERWISE=${AN_COMMIT_OTHERWISE}" -P "${CMAKE_CURRENT_LIST_FILE}")
   execute_process(COMMAND ${command})
   add_custom_target(an_commit COMMAND ${command} BYPRODUCTS "${AN_COMMIT_HEADER}" COMMENT "Commit" VERBATIM)
   return()
 endif()
 
-set(AN_COMMIT "unknown")
+set(AN_COMMIT "${AN_COMMIT_OTHERWISE}")
 find_program(git git)
 if(git AND EXISTS "${AN_COMMIT_SOURCE}/.git") # not that of another repository that these sources happen to lie in
   execute_process(COMMAND "${git}" describe --always --abbrev=12 --exclude=* --dirty=-modified

@@ -113,9 +113,17 @@ flock --shared "$root_lock"
 cp -a --reflink=auto "$base/." "$root/"
 flock --unlock "$store_lock"
 
-for file in resolv.conf hosts; do
+# The network as this machine sees it; pip's index, and the certificates that it is known by here, belong to that.
+for file in resolv.conf hosts pip.conf; do
     [ ! -e "/etc/$file" ] || cp -L "/etc/$file" "$root/etc/$file"
 done
+pip=()
+[ -z "${PIP_INDEX_URL:-}" ] || pip+=("PIP_INDEX_URL=$PIP_INDEX_URL")
+certificates=${PIP_CERT:-/etc/ssl/certs/ca-certificates.crt}
+if [ -e "$certificates" ]; then
+    cp -L "$certificates" "$root/etc/certificates.pem"
+    pip+=("PIP_CERT=/etc/certificates.pem")
+fi
 mkdir "$root/an"
 {
     git -c safe.directory='*' ls-files -z --cached --others --exclude-standard
@@ -128,8 +136,8 @@ done | tar --null -T - -cf - | tar -C "$root/an" --no-same-owner -xf -
 # shellcheck disable=SC2016 # expanded inside
 setpriv --pdeathsig KILL unshare --mount --propagation private --pid --fork --kill-child bash -c '
     set -e
-    root=$1
-    shift
+    root=$1 pip=$2
+    shift 2
     mount -t proc proc "$root/proc"
     mount --rbind -o ro /sys "$root/sys"
     mount -t tmpfs -o mode=755 dev "$root/dev"
@@ -147,9 +155,9 @@ setpriv --pdeathsig KILL unshare --mount --propagation private --pid --fork --ki
     ln -s /proc/self/fd/2 "$root/dev/stderr"
     exec chroot "$root" /usr/bin/env -i HOME=/root TERM=dumb LC_ALL=C.UTF-8 CI="${CI:-}" \
         http_proxy="${http_proxy:-}" https_proxy="${https_proxy:-}" no_proxy="${no_proxy:-}" \
-        PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+        PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin $pip \
         sh -c '\''cd /an && "$@"'\'' sh "$@"
-' bash "$root" "$@" <&0 {store_lock}>&- {root_lock}<&- &
+' bash "$root" "${pip[*]}" "$@" <&0 {store_lock}>&- {root_lock}<&- &
 child=$!
 status=0
 wait "$child" || status=$?

@@ -13,6 +13,8 @@
 #define PLAIN_NS 5000000000u
 #define LINE_MAX_SIZE 512
 
+const char *const an_progress_form_names[] = {"auto", "json", "none", NULL};
+
 static bool redraws(void)
 {
     const char *terminal = getenv("TERM");
@@ -79,8 +81,28 @@ static void describe(line *l, const an_progress *p, uint64_t done, const char *n
         add_duration(l, (double)(p->total - done) / rate);
         add(l, " left");
     }
+    if (p->counter && p->counted && !finished)
+        add(l, ", %llu %s", (unsigned long long)p->counted, p->counter);
     if (note && *note)
         add(l, ", %s", note);
+}
+
+static void describe_json(line *l, const an_progress *p, uint64_t done)
+{
+    double rate = rate_of(p, done, an_clock_seconds_since(p->start_ns));
+    add(l, "{\"inputs\": %llu, \"total\": ", (unsigned long long)done);
+    if (p->total > 0)
+        add(l, "%llu", (unsigned long long)p->total);
+    else
+        add(l, "null");
+    add(l, ", \"%s_per_second\": %.1f", p->unit, rate);
+    if (p->counter) {
+        add(l, ", \"");
+        for (const char *c = p->counter; *c; c++)
+            add(l, "%c", *c == ' ' ? '_' : *c);
+        add(l, "\": %llu", (unsigned long long)p->counted);
+    }
+    add(l, "}");
 }
 
 /* How many columns a redrawn line may take: a line that wraps cannot be erased. */
@@ -95,11 +117,22 @@ static int columns(void)
 static void show(const an_progress *p, uint64_t done, const char *note, bool finished)
 {
     line l = {.size = 0};
-    describe(&l, p, done, note, finished);
+    if (p->json)
+        describe_json(&l, p, done);
+    else
+        describe(&l, p, done, note, finished);
     if (p->terminal)
         fprintf(stderr, "\r\033[K%.*s%s", columns(), l.text, finished ? "\n" : "");
     else
         fprintf(stderr, "%s\n", l.text);
+}
+
+void an_progress_as_json(an_progress *p)
+{
+    p->json = true;
+    p->terminal = false;
+    p->next_ns = 0;
+    an_progress_update(p, p->first, NULL);
 }
 
 void an_progress_update(an_progress *p, uint64_t done, const char *note)
@@ -107,7 +140,7 @@ void an_progress_update(an_progress *p, uint64_t done, const char *note)
     uint64_t now = p->quiet ? 0 : an_clock_ns();
     if (p->quiet || now < p->next_ns)
         return;
-    p->next_ns = now + (p->terminal ? REDRAW_NS : PLAIN_NS);
+    p->next_ns = now + (p->terminal || p->json ? REDRAW_NS : PLAIN_NS);
     show(p, done, note, false);
 }
 

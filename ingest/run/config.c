@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/program/progress.h"
 #include "ingest/picture/picture.h"
 
 static const char *const filters[] = {"triangle", "lanczos3", "box", NULL};
@@ -137,6 +138,12 @@ static const an_option options[] = {
      .type = AN_OPTION_FLAG,
      .offset = FIELD(dry_run),
      .help = "list the source, try a sample, estimate size and time; write nothing (no DESTINATION needed)"},
+    {.name = "progress",
+     .type = AN_OPTION_CHOICE,
+     .initial = "auto",
+     .choices = an_progress_form_names,
+     .offset = FIELD(progress),
+     .help = "on standard error: a line for people, one JSON object a line for programs, or nothing"},
     {.name = "quiet", .key = 'q', .type = AN_OPTION_FLAG, .offset = FIELD(quiet), .help = "no progress, no summary"},
     {0},
 };

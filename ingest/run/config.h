@@ -11,7 +11,7 @@
 typedef enum { AN_INGEST_ORDER_SHUFFLED, AN_INGEST_ORDER_SOURCE } an_ingest_order;
 
 typedef struct {
-    int size, quality, subsampling, filter, order, threads;
+    int size, quality, subsampling, filter, order, threads, progress;
     uint64_t seed, pixels_max;
     const char *codec, *max_bad;
     const char *kind, *class_names, *classes_from, *labels, *synsets, *devkit;

@@ -1,6 +1,5 @@
 #include "ingest/run/run.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,10 +45,8 @@ static int over_limit(const run *r, const an_pipeline_state *state)
 static int watch(void *context, const an_pipeline_state *state)
 {
     run *r = context;
-    char note[48] = "";
-    if (state->set_aside)
-        snprintf(note, sizeof(note), "%llu set aside", (unsigned long long)state->set_aside);
-    an_progress_update(&r->progress, state->consumed, *note ? note : NULL);
+    r->progress.counted = state->set_aside;
+    an_progress_update(&r->progress, state->consumed, NULL);
     return r->setup.source->items ? over_limit(r, state)
                                   : AN_OK; /* how many items a stream has is known only at its end */
 }
@@ -64,6 +61,16 @@ static int put_classes(an_writer *writer, const an_classes *classes)
     return rc;
 }
 
+static void start_progress(run *r, uint64_t set_aside)
+{
+    bool quiet = r->config->quiet || r->config->progress == AN_PROGRESS_NONE;
+    an_progress_start(&r->progress, "ingest", "images", r->outcome->first, r->setup.source->items, quiet);
+    r->progress.counter = "set aside";
+    r->progress.counted = set_aside;
+    if (r->config->progress == AN_PROGRESS_JSON)
+        an_progress_as_json(&r->progress);
+}
+
 /* From an open writer to a dataset that is complete but for its name. */
 static int fill(run *r, an_writer *writer, an_statistics_sums *sums)
 {
@@ -72,8 +79,9 @@ static int fill(run *r, an_writer *writer, an_statistics_sums *sums)
     if (rc)
         return rc;
     r->outcome->first = an_writer_position(writer);
-    an_progress_start(&r->progress, "ingest", "images", r->outcome->first, r->setup.source->items, r->config->quiet);
+    start_progress(r, an_writer_rejects(writer));
     rc = an_pipeline_run(r->setup.source, writer, sums, &r->setup.pipeline, watch, r, state);
+    r->progress.counted = state->set_aside;
     an_progress_finish(&r->progress, state->consumed, NULL);
     if (!rc)
         rc = over_limit(r, state);

@@ -11,6 +11,7 @@ Batches and their arrays speak DLPack (torch.from_dlpack, jax.dlpack, numpy.from
 (numpy.asarray, memoryview), both without a copy.
 """
 
-from an_loader._native import Array, Batch, Dataset, DatasetError, Loader, Names, __version__
+from an_loader._ingest import ingest
+from an_loader._native import Array, Batch, Dataset, DatasetError, Loader, Names, Writer, __version__
 
-__all__ = ["Array", "Batch", "Dataset", "DatasetError", "Loader", "Names", "__version__"]
+__all__ = ["Array", "Batch", "Dataset", "DatasetError", "Loader", "Names", "Writer", "__version__", "ingest"]

@@ -188,8 +188,10 @@ class Dataset:
     def __enter__(self) -> Dataset: ...
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None, /) -> None: ...
 
+@final
 class Writer:
-    """Writes a dataset. As a context manager it finishes at the end, and on an exception keeps what was committed."""
+    """Writes a dataset of size x size pixels. As a context manager it finishes at the end; on an exception it keeps what was
+    added, and a Writer with the same arguments goes on. Any number of threads may use it, one at a time writes."""
 
     def __init__(
         self,
@@ -205,13 +207,21 @@ class Writer:
     def add(self, image: Any, label: int, name: str | None = None) -> None:
         """image: bytes of a JPEG or PNG file; or (h, w, 3), (h, w, 1) or (h, w) uint8 by the buffer protocol, __array_interface__
         or DLPack; or a PIL image. ValueError if it cannot be used: nothing is written then."""
-    def reject(self, name: str, reason: str, size: int = 0) -> None: ...
+    def reject(self, name: str, reason: str, size: int = 0) -> None:
+        """Note an image that was left out."""
+    @property
+    def path(self) -> str: ...
+    @property
+    def position(self) -> int:
+        """Images so far, added and rejected: where the source of an interrupted writer goes on."""
     def commit(self) -> None: ...
     def finish(self) -> Dataset: ...
     def close(self) -> None: ...
-    def __len__(self) -> int: ...
+    def __len__(self) -> int:
+        """Images so far, those of before an interruption included."""
     def __enter__(self) -> Writer: ...
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None: ...
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None,
+                 /) -> None: ...
 
 def ingest(
     source: str | PathLike[str],

@@ -1,6 +1,6 @@
 #include "python/src/array_private.h"
 
-#include "python/src/dlpack.h"
+#include "python/src/values/dlpack.h"
 
 /* long has 8 bytes here; NumPy calls it int64, whatever other types of 8 bytes there are. */
 const an_py_dtype_row *an_py_dtype_get(an_py_dtype dtype)

@@ -1,6 +1,6 @@
 /* Array.__dlpack__. What a capsule owns holds the array's storage and nothing of Python's, so a consumer may call the
  * deleter from any thread, with or without the GIL, and after the interpreter has ended. */
-#include "python/src/dlpack.h"
+#include "python/src/values/dlpack.h"
 
 #include <stdlib.h>
 #include <string.h>

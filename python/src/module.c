@@ -47,9 +47,9 @@ static int add_error(PyObject *module, an_py_module *state)
 
 static int fill(PyObject *module)
 {
-    static int (*const parts[])(PyObject *, an_py_module *) = {add_error,         an_py_array_add, an_py_batch_add,
-                                                               an_py_dataset_add, an_py_names_add, an_py_loader_add,
-                                                               an_py_iterator_add};
+    static int (*const parts[])(PyObject *, an_py_module *) = {add_error,          an_py_array_add, an_py_batch_add,
+                                                               an_py_dataset_add,  an_py_names_add, an_py_loader_add,
+                                                               an_py_iterator_add, an_py_writer_add};
     an_py_module *state = PyModule_GetState(module);
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         if (parts[i](module, state) < 0)
@@ -66,6 +66,7 @@ static int traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->names);
     Py_VISIT(state->loader);
     Py_VISIT(state->iterator);
+    Py_VISIT(state->writer);
     Py_VISIT(state->dataset_error);
     return 0;
 }
@@ -79,6 +80,7 @@ static int clear(PyObject *module)
     Py_CLEAR(state->names);
     Py_CLEAR(state->loader);
     Py_CLEAR(state->iterator);
+    Py_CLEAR(state->writer);
     Py_CLEAR(state->dataset_error);
     return 0;
 }

@@ -19,7 +19,7 @@
 #include <an/common.h>
 
 typedef struct {
-    PyTypeObject *array, *batch, *dataset, *names, *loader, *iterator;
+    PyTypeObject *array, *batch, *dataset, *names, *loader, *iterator, *writer;
     PyObject *dataset_error;
 } an_py_module;
 
@@ -38,6 +38,7 @@ int an_py_dataset_add(PyObject *module, an_py_module *state);
 int an_py_names_add(PyObject *module, an_py_module *state);
 int an_py_loader_add(PyObject *module, an_py_module *state);
 int an_py_iterator_add(PyObject *module, an_py_module *state);
+int an_py_writer_add(PyObject *module, an_py_module *state);
 
 /* Free self's memory and give up its type: the end of every tp_dealloc. */
 void an_py_object_free(PyObject *self);

@@ -214,6 +214,64 @@ static void test_log_replaces_a_progress_line(void **state)
     assert_non_null(strstr(output, "\r\033[Kan-train: error: 1"));
 }
 
+static void run_json(void)
+{
+    an_progress p;
+    an_progress_start(&p, "ingest", "images", 10, 200, false);
+    p.start_ns = an_clock_ns() + 1000000000; /* no rate yet */
+    p.counter = "set aside";
+    p.counted = 2;
+    an_progress_as_json(&p);
+    an_progress_update(&p, 20, "a note"); /* nothing is due yet */
+    p.next_ns = 0;
+    p.counted = 3;
+    an_progress_update(&p, 50, "a note");
+    an_progress_finish(&p, 200, NULL);
+    an_progress_start(&p, "read", "records", 0, 0, false);
+    p.start_ns = an_clock_ns() + 1000000000;
+    an_progress_as_json(&p);
+    an_progress_start(&p, "ingest", "images", 0, 200, true);
+    an_progress_as_json(&p); /* quiet stays quiet */
+    an_progress_finish(&p, 200, NULL);
+}
+
+/* The same on a terminal as elsewhere. */
+static void test_json(void **state)
+{
+    (void)state;
+    char output[OUTPUT_MAX];
+    output_of(run_json, false, output);
+    assert_string_equal(output, "{\"inputs\": 10, \"total\": 200, \"images_per_second\": 0.0, \"set_aside\": 2}\n"
+                                "{\"inputs\": 50, \"total\": 200, \"images_per_second\": 0.0, \"set_aside\": 3}\n"
+                                "{\"inputs\": 200, \"total\": 200, \"images_per_second\": 0.0, \"set_aside\": 3}\n"
+                                "{\"inputs\": 0, \"total\": null, \"records_per_second\": 0.0}\n");
+    output_of(run_json, true, output);
+    assert_non_null(strstr(output, "{\"inputs\": 50, \"total\": 200, \"images_per_second\": 0.0, \"set_aside\": 3}"));
+    assert_null(strchr(output, '\033'));
+}
+
+static void run_counter(void)
+{
+    an_progress p;
+    an_progress_start(&p, "ingest", "images", 0, 0, false);
+    p.counter = "set aside";
+    p.next_ns = 0;
+    an_progress_update(&p, 1, NULL);
+    p.next_ns = 0;
+    p.counted = 3;
+    an_progress_update(&p, 2, NULL);
+}
+
+static void test_a_counter_is_shown_once_it_counts(void **state)
+{
+    (void)state;
+    char output[OUTPUT_MAX];
+    output_of(run_counter, false, output);
+    char *second = strchr(output, '\n') + 1;
+    assert_null(memmem(output, (size_t)(second - output), "set aside", 9));
+    assert_non_null(strstr(second, "/s, 3 set aside\n"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -221,6 +279,8 @@ int main(void)
         cmocka_unit_test(test_no_division_by_zero),
         cmocka_unit_test(test_a_resumed_job_counts_its_own_work),
         cmocka_unit_test(test_terminal_redraws_one_line),
+        cmocka_unit_test(test_json),
+        cmocka_unit_test(test_a_counter_is_shown_once_it_counts),
         cmocka_unit_test(test_quiet),
         cmocka_unit_test(test_log_levels),
         cmocka_unit_test(test_log_replaces_a_progress_line),

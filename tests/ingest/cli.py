@@ -10,7 +10,7 @@ import tempfile
 import unittest
 
 sys.dont_write_bytecode = True
-from pictures import idx_set
+from pictures import idx_set, png_folders
 
 PROGRAM = os.path.join(os.environ["AN_BIN_DIR"], "an-ingest")
 
@@ -90,6 +90,23 @@ class Commands(unittest.TestCase):
         self.assertEqual(result.returncode, 3)
         self.assertRegex(result.stdout, r"record \d+ \(train-images-idx3-ubyte/\d+\): ")
         self.assertIn("1 of 40 records are damaged", result.stderr)
+
+    def test_progress(self):
+        """Lines for programs, which tell of bad inputs; or none; a word that is neither is refused."""
+        folder = pathlib.Path(png_folders(str(self.root / "progress"), 2, 30))
+        (folder / "class-0" / "bad.png").write_bytes(b"no picture")
+        made = run("--size", 8, "--progress", "json", folder, self.root / "json")
+        lines = [json.loads(line) for line in made.stderr.splitlines()]
+        self.assertEqual({tuple(line) for line in lines}, {("inputs", "total", "images_per_second", "set_aside")})
+        self.assertEqual([(line["inputs"], line["total"], line["set_aside"]) for line in (lines[0], lines[-1])],
+                         [(0, 61, 0), (61, 61, 1)])
+        self.assertIn("60 images of 2 classes", made.stdout)
+        made = run("--size", 8, "--progress", "none", folder, self.root / "none-shown")
+        self.assertEqual((made.returncode, made.stderr), (0, ""))
+        self.assertIn("60 images of 2 classes", made.stdout)
+        quiet = run("--size", 8, "--progress=json", "--quiet", folder, self.root / "quiet")
+        self.assertEqual((quiet.returncode, quiet.stderr, quiet.stdout), (0, "", ""))
+        self.fails(2, "'--progress'", "--progress", "xml", folder, self.root / "never")
 
     def test_quiet_and_quality(self):
         """-q was --quality once."""

@@ -78,6 +78,20 @@ int an_py_value_text(const char *name, PyObject *value, const char **out)
     return *out ? 0 : -1;
 }
 
+PyObject *an_py_value_bytes(const char *name, PyObject *value)
+{
+    if (!PyUnicode_Check(value)) {
+        (void)refuse_type(name, value, "a str");
+        return NULL;
+    }
+    PyObject *bytes = PyUnicode_AsEncodedString(value, "utf-8", "surrogateescape");
+    if (bytes && strlen(PyBytes_AsString(bytes)) != (size_t)PyBytes_Size(bytes)) {
+        PyErr_Format(PyExc_ValueError, "%s is %R: it must not hold a null character", name, value);
+        Py_CLEAR(bytes);
+    }
+    return bytes;
+}
+
 /* Says what is allowed: "u8", "f32" or "f16". */
 static int refuse_choice(const char *name, PyObject *value, const char *const *choices)
 {

@@ -1,4 +1,4 @@
-/* Python values as C's. name: the argument's, for the TypeError or ValueError. All return 0 or -1. */
+/* Python values as C's. name: the argument's, for the TypeError or ValueError. Those of int return 0 or -1. */
 #ifndef AN_PYTHON_SRC_VALUES_VALUES_H
 #define AN_PYTHON_SRC_VALUES_VALUES_H
 
@@ -9,6 +9,9 @@ int an_py_value_real(const char *name, PyObject *value, double low, double high,
 int an_py_value_bool(const char *name, PyObject *value, bool *out);
 /* UTF-8 that lives as long as value. */
 int an_py_value_text(const char *name, PyObject *value, const char **out);
+/* UTF-8, where surrogates stand for bytes that were none, as in names that this package gives. A new reference to bytes
+ * without a null character, or NULL. */
+PyObject *an_py_value_bytes(const char *name, PyObject *value);
 /* The place of the text in choices, which ends with NULL. */
 int an_py_value_choice(const char *name, PyObject *value, const char *const *choices, int *out);
 

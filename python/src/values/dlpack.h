@@ -5,8 +5,8 @@
  * if the consumer asked for max_version). A consumer takes the tensor out, renames the capsule to "used_dltensor" or
  * "used_dltensor_versioned", and calls the tensor's deleter once, from any thread, when it is done with the memory. A
  * capsule that keeps its first name owns the tensor. */
-#ifndef AN_PYTHON_SRC_DLPACK_H
-#define AN_PYTHON_SRC_DLPACK_H
+#ifndef AN_PYTHON_SRC_VALUES_DLPACK_H
+#define AN_PYTHON_SRC_VALUES_DLPACK_H
 
 #include <stdint.h>
 
