@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 #include <cuda_runtime_api.h>
+#include <pthread.h>
 
 #include "base/error.h"
 #include "base/rng.h"
@@ -171,6 +172,21 @@ static void every_mean_has_the_host_s_bytes(void **state)
     }
 }
 
+static void grey_images_have_the_host_s_bytes(void **state)
+{
+    (void)state;
+    for (int dtype = AN_DTYPE_U8; dtype <= AN_DTYPE_BF16; dtype++)
+        for (int resized = 0; resized <= 1; resized++) {
+            an_loader_options o = options_of(&set);
+            o.sample.format = (an_format){(an_dtype)dtype, AN_LAYOUT_NCHW, 1};
+            o.sample.jitter = 0;
+            o.sample.area_min = resized ? 0.3 : 0;
+            o.sample.mean = dtype == AN_DTYPE_U8 ? AN_MEAN_NONE : resized ? AN_MEAN_CHANNEL : AN_MEAN_PIXEL;
+            o.sample.deviation[0] = dtype == AN_DTYPE_U8 ? 0 : 60;
+            compare(&o);
+        }
+}
+
 /* Workers finish what devices do not take. */
 static void resized_crops_and_short_batches(void **state)
 {
@@ -322,6 +338,56 @@ static void a_use_that_is_not_announced_shows(void **state)
         done(an_lib_device_release(r.device, &batch));
     }
     assert_int_not_equal(emu_violations(NULL, 0), 0);
+    reader_free(&r);
+}
+
+enum { THREADS = 3, TAKEN = 200 };
+
+/* A thread that takes batches, has its stream read them, and gives them back at once, two behind. */
+static void *consumer(void *context)
+{
+    reader mine = *(reader *)context;
+    an_batch batches[2] = {{0}};
+    void *pinned;
+    ok(cudaSetDevice(0));
+    ok(cudaStreamCreateWithFlags(&mine.stream, cudaStreamNonBlocking));
+    ok(cudaHostAlloc(&pinned, mine.options.batch * sample_bytes(&mine.options), cudaHostAllocPortable));
+    for (int i = 0; i < TAKEN + 2; i++) {
+        an_batch *b = &batches[i % 2];
+        if (b->lease)
+            done(an_lib_device_release(mine.device, b));
+        if (i >= TAKEN)
+            continue;
+        done(an_lib_device_next(mine.device, b, UINT64_MAX));
+        queue_read(&mine, b, pinned);
+    }
+    ok(cudaStreamSynchronize(mine.stream));
+    ok(cudaStreamDestroy(mine.stream));
+    ok(cudaFreeHost(pinned));
+    return NULL;
+}
+
+/* Each batch goes to one of the threads; there are too few places at first, so some are made while others are lent. */
+static void threads_share_a_device(void **state)
+{
+    (void)state;
+    reader r;
+    an_batch batch;
+    pthread_t threads[THREADS];
+    an_loader_options o = options_of(&coef);
+    o.sample = (an_sample_options){.crop = 8, .scale = 1, .format = o.sample.format};
+    o.batch = 2;
+    o.slots = 2;
+    o.slots_max = 2 * THREADS + 1;
+    o.epochs = 0;
+    reader_make(&r, &o);
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, consumer, &r), 0);
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    done(an_lib_device_next(r.device, &batch, UINT64_MAX));
+    uint64_t steps = RECORDS / 2;
+    assert_int_equal(batch.epoch * steps + batch.step, THREADS * TAKEN);
     reader_free(&r);
 }
 
@@ -524,6 +590,12 @@ static void what_cannot_be_is_refused(void **state)
     o.sample.crop = SIDE + 1;
     refuse("cuda:0", &o, AN_EINVAL, "crop");
     o = options_of(&coef);
+    o.sample.format.channels = 1;
+    refuse("cuda:0", &o, AN_EINVAL, "jitter");
+    o = options_of(&coef);
+    o.sample.format = (an_format){AN_DTYPE_U8, AN_LAYOUT_NHWC, 3};
+    refuse("cuda:0", &o, AN_EINVAL, "mean");
+    o = options_of(&coef);
     emu_memory_set(1);
     refuse("cuda:0", &o, AN_ENOMEM, "cuda:0");
     emu_memory_set(0);
@@ -556,8 +628,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_format_has_the_host_s_bytes),
         cmocka_unit_test(every_mean_has_the_host_s_bytes),
+        cmocka_unit_test(grey_images_have_the_host_s_bytes),
         cmocka_unit_test(resized_crops_and_short_batches),
         cmocka_unit_test(ten_thousand_releases),
+        cmocka_unit_test(threads_share_a_device),
         cmocka_unit_test(a_use_that_is_not_announced_shows),
         cmocka_unit_test(all_places_can_be_lent),
         cmocka_unit_test(no_memory_for_another_place),

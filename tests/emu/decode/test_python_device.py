@@ -85,7 +85,7 @@ class Bytes(Case):
 
     def test_values(self):
         for options in ({"mean": "dataset", "std": "dataset"}, {"mean": (123.675, 116.28, 103.53), "std": (58.395, 57.12, 57.375)},
-                        {"mean": "pixel", "jitter": 0.1}, {"mean": 128, "std": 64, "jitter": 0.1, "resized": 0.3}):
+                        {"grey": True, "mean": "pixel", "std": "dataset"}, {"mean": "pixel", "jitter": 0.1}, {"mean": 128, "std": 64, "jitter": 0.1, "resized": 0.3}):
             with self.subTest(**options):
                 self.compare(dtype="f32", **options)
 
