@@ -65,7 +65,8 @@ void *an_batch_feed_samples(const an_batch_feed *feed, uint32_t place);
 int an_batch_feed_use(an_batch_feed *feed, uint32_t place, void *stream);
 
 /* The loan ends: the place's next batch waits for what the streams that use it have been given so far. A place that no
- * stream uses may be unused, too. */
+ * stream uses may be unused, too. A thread's own default stream (cudaStreamPerThread) can only be asked by that thread:
+ * if another one ends the loan, the host waits for the whole device instead. */
 int an_batch_feed_unuse(an_batch_feed *feed, uint32_t place);
 
 #endif

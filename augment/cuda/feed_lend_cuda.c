@@ -21,11 +21,26 @@ static int check_stream(const an_batch_feed *f, cudaStream_t stream)
     return rc;
 }
 
+/* Of the calling thread; never used again. */
+static uint64_t thread_number(void)
+{
+    static atomic_uint_fast64_t threads;
+    static _Thread_local uint64_t number;
+    if (!number)
+        number = atomic_fetch_add_explicit(&threads, 1, memory_order_relaxed) + 1;
+    return number;
+}
+
+static bool is_user(const an_feed_user *user, cudaStream_t stream)
+{
+    return user->stream == stream && (stream != cudaStreamPerThread || user->thread == thread_number());
+}
+
 /* The stream is in the place's list from now on. */
 static int list_user(const an_batch_feed *f, an_feed_place *p, cudaStream_t stream)
 {
     for (uint32_t i = 0; i < p->used; i++)
-        if (p->users[i].stream == stream)
+        if (is_user(&p->users[i], stream))
             return AN_OK;
     if (p->used == AN_FEED_STREAMS)
         return an_error(AN_EINVAL, "a batch is used by more than %d streams", AN_FEED_STREAMS);
@@ -34,6 +49,7 @@ static int list_user(const an_batch_feed *f, an_feed_place *p, cudaStream_t stre
     if (rc)
         return rc;
     user->stream = stream;
+    user->thread = thread_number();
     p->used++;
     return AN_OK;
 }
@@ -59,6 +75,14 @@ int an_feed_use(an_batch_feed *f, uint32_t place, void *stream)
     return rc ? rc : an_feed_leave(f, before, use(f, &f->place[place], stream));
 }
 
+/* Another thread's default stream has no name here, but its work is the device's. */
+static int end_user(const an_batch_feed *f, const an_feed_user *user)
+{
+    if (!is_user(user, user->stream))
+        return an_feed_check(f, cudaDeviceSynchronize(), "wait for the device");
+    return an_feed_check(f, cudaEventRecord(user->over, user->stream), "record an event");
+}
+
 int an_feed_unuse(an_batch_feed *f, uint32_t place)
 {
     int before, rc = an_feed_check_place(f, place);
@@ -69,7 +93,7 @@ int an_feed_unuse(an_batch_feed *f, uint32_t place)
     if (rc)
         return rc;
     for (uint32_t i = 0; i < p->used; i++) {
-        int ended = an_feed_check(f, cudaEventRecord(p->users[i].over, p->users[i].stream), "record an event");
+        int ended = end_user(f, &p->users[i]);
         rc = rc ? rc : ended;
     }
     return an_feed_leave(f, before, rc);

@@ -12,6 +12,7 @@
  * what the stream had been given when the loan ended. */
 typedef struct {
     cudaStream_t stream;
+    uint64_t thread; /* that used it: cudaStreamPerThread is another stream in each */
     cudaEvent_t over;
 } an_feed_user;
 

@@ -175,10 +175,11 @@ LIBAN_API int liban_batch_release(liban_batch *batch);
 
 /* For batches on a device. stream is a cudaStream_t of that device, NULL its default stream. Work that is queued on the
  * stream after this call sees the finished images; and the batch's memory is used again, after its release, only when
- * the work is done that the stream has been given by then. Neither makes the host wait. Call it for every stream that
- * uses the images, 16 at most. Until the release the stream must exist, and it must not be captured into a graph when
- * this is called and when the batch is released. LIBAN_EINVAL: it is no stream of the device, there are more than 16,
- * or the batch lies on the host.
+ * the work is done that the stream has been given by then. Neither makes the host wait, but for a thread's own default
+ * stream (cudaStreamPerThread) when another thread releases the batch: then the release waits for the device. Call it
+ * for every stream that uses the images, 16 at most. Until the release the stream must exist, and it must not be
+ * captured into a graph when this is called and when the batch is released. LIBAN_EINVAL: it is no stream of the
+ * device, there are more than 16, or the batch lies on the host.
  *
  * A batch on a device is lent when it is known to be sound, so damage is told as for batches on the host: for the batch
  * that has it, with the record. */
@@ -189,9 +190,9 @@ LIBAN_API int liban_batch_use(liban_batch *batch, void *stream);
 LIBAN_API void liban_loader_interrupt(liban_loader *loader);
 LIBAN_API void liban_loader_resume(liban_loader *loader);
 
-/* For programs that bring the module of devices along: its file. Otherwise an_decode_cuda.so is looked for in the folder
- * an beside this library. What the environment variable AN_DECODE_MODULE names goes before both. To be called before
- * the first loader with a device is made; any thread. LIBAN_EINVAL: the path is too long. */
+/* For programs that bring the module of devices along: its file. Otherwise an_decode_cuda.so is looked for in the
+ * folder an beside this library. What the environment variable AN_DECODE_MODULE names goes before both. To be called
+ * before the first loader with a device is made; any thread. LIBAN_EINVAL: the path is too long. */
 LIBAN_API int liban_device_module(const char *file);
 
 LIBAN_API uint64_t

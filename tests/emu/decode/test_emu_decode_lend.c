@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 #include <cuda_runtime_api.h>
+#include <pthread.h>
 
 #include "augment/feed.h"
 #include "tests/augment/cuda/payloads.h"
@@ -326,6 +327,41 @@ static void streams_are_checked(void **state)
     no_violations();
 }
 
+static void *use_own_stream(void *context)
+{
+    void **what = context;
+    ok(cudaSetDevice(0));
+    borrow(what[0], 0, cudaStreamPerThread, what[1]);
+    return NULL;
+}
+
+/* The default stream of a thread means another stream to the thread that ends the loan: the host waits. */
+static void a_thread_s_own_stream(void **state)
+{
+    (void)state;
+    bench b;
+    pthread_t thread;
+    uint8_t *out = pinned(SAMPLE), *other = pinned(SAMPLE);
+    bench_make(&b, 1, 0);
+    put(&b, 0, 3);
+    assert_int_equal(pthread_create(&thread, NULL, use_own_stream, (void *[]){&b, out}), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    uint64_t before = emu_count().host_waits;
+    done(an_batch_feed_unuse(b.feed, 0));
+    assert_int_equal(emu_count().host_waits - before, 1);
+    put(&b, 0, 1);
+    borrow(&b, 0, cudaStreamPerThread, other); /* of this thread: nobody waits */
+    done(an_batch_feed_unuse(b.feed, 0));
+    assert_int_equal(emu_count().host_waits - before, 1);
+    ok(cudaStreamSynchronize(cudaStreamPerThread));
+    assert_memory_equal(out, b.pictures[3].wanted, SAMPLE);
+    assert_memory_equal(other, b.pictures[1].wanted, SAMPLE);
+    bench_free(&b);
+    ok(cudaFreeHost(out));
+    ok(cudaFreeHost(other));
+    no_violations();
+}
+
 /* All batches are done before anybody asks, and only the one that is damaged says so, once. */
 static void damage_is_told_of_its_batch(void **state)
 {
@@ -359,9 +395,10 @@ static void damage_is_told_of_its_batch(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_wait_is_needed), cmocka_unit_test(a_loan_that_is_not_ended_shows),
-        cmocka_unit_test(ten_thousand_loans),   cmocka_unit_test(places_are_made_when_they_are_needed),
-        cmocka_unit_test(streams_are_checked),  cmocka_unit_test(damage_is_told_of_its_batch),
+        cmocka_unit_test(every_wait_is_needed),        cmocka_unit_test(a_loan_that_is_not_ended_shows),
+        cmocka_unit_test(ten_thousand_loans),          cmocka_unit_test(places_are_made_when_they_are_needed),
+        cmocka_unit_test(streams_are_checked),         cmocka_unit_test(a_thread_s_own_stream),
+        cmocka_unit_test(damage_is_told_of_its_batch),
     };
     (void)emu_violations(NULL, 0); /* from now on they do not end the process */
     return cmocka_run_group_tests(tests, NULL, NULL);
