@@ -101,7 +101,7 @@ class Slots(DatasetCase):
         threads = [threading.Thread(target=drop, args=(seed,)) for seed in range(4)]
         for thread in threads:
             thread.start()
-        for _ in range(20):
+        for _ in range(100):
             for batch in loader:
                 while True:
                     with lock:
