@@ -173,6 +173,7 @@ class Images(WriterCase):
             (ValueError, "image has 4 dimensions", Capsules(data, (1, *shape))),
             (ValueError, "image has 0 dimensions", Interface(data, ())),
             (ValueError, "image has the shape", Capsules(b"", (0, 5, 3))),
+            (ValueError, "image has the shape", Capsules(data, (1 << 62, 1 << 62, 3))),
             (ValueError, "image lies on a device", Capsules(data, shape, device=dlpack.CUDA)),
             (ValueError, "image speaks DLPack 2", Capsules(data, shape, major=2)),
             (ValueError, "side by side", memoryview(data)[::2]),
@@ -204,11 +205,12 @@ class Arguments(WriterCase):
                  (TypeError, "classes must be", {"classes": "cat"}), (TypeError, "classes must be", {"classes": 5}),
                  (TypeError, "classes must be a str", {"classes": [1]}), (ValueError, "classes has 0", {"classes": []}),
                  (ValueError, "classes holds an id twice", {"classes": ["a", "a"]}),
+                 (ValueError, "classes holds an empty id", {"classes": {"": "name"}}),
                  (ValueError, "null character", {"classes": ["a\0b"]}), (TypeError, "speed", {"speed": 1})]
         for kind, words, options in wrong:
             with self.subTest(words), self.assertRaisesRegex(kind, words):
                 self.writer(**options)
-            shutil.rmtree(self.path + ".partial", ignore_errors=True)
+        self.assertEqual(os.listdir(self.folder), [])
         for path in (None, 5, ["a"]):
             with self.assertRaisesRegex(TypeError, "path must be"):
                 an_loader.Writer(path)
