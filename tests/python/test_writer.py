@@ -326,17 +326,24 @@ class Life(WriterCase):
             self.writer(codec="jpeg")
 
     def test_threads_share_a_writer(self):
-        def add(seed):
-            for place in range(40):
-                writer.add(png(seed * 40 + place), seed)
+        """Images so large that threads without a lock would meet."""
+        images = [shaped(bytes([seed * 60]) * (600 * 600 * 3), 600, 600, 3) for seed in range(4)]
 
-        with self.writer(codec="jpeg") as writer:
+        def add(seed):
+            for _ in range(40):
+                writer.add(images[seed], seed)
+
+        with self.writer() as writer:
             threads = [threading.Thread(target=add, args=(seed,)) for seed in range(4)]
             for thread in threads:
                 thread.start()
             for thread in threads:
                 thread.join()
-        self.assertEqual(sorted(numbers(an_loader.Dataset(self.path).labels)), sorted(list(range(4)) * 40))
+        dataset = an_loader.Dataset(self.path)
+        self.assertEqual(sorted(numbers(dataset.labels)), sorted(list(range(4)) * 40))
+        for place in range(len(dataset)):
+            image, label = dataset[place]
+            self.assertEqual(set(bytes(image)), {label * 60})
 
     def test_pickling_is_refused(self):
         with self.assertRaisesRegex(TypeError, "a Writer cannot be pickled"):
