@@ -3,6 +3,8 @@
 #include "augment/decoder.h"
 
 #include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "augment/decoder_module.h"
 #include "base/error.h"
@@ -38,11 +40,24 @@ static int check(const an_decoder_module *module, const char *file)
                     spec.name, file, module->version, AN_DECODER_MODULE_VERSION);
 }
 
+/* Guards api while it is set, and the file that a program brings along. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static char brought[PATH_MAX]; /* "": none */
+
+static int find(char out[PATH_MAX])
+{
+    const char *named = getenv(spec.file_variable);
+    if ((named && *named) || !*brought)
+        return an_module_find(out, &spec);
+    strcpy(out, brought);
+    return AN_OK;
+}
+
 static int load(void)
 {
     char file[PATH_MAX];
     void *symbol;
-    int rc = an_module_find(file, &spec);
+    int rc = find(file);
     if (rc)
         return rc;
     rc = an_module_open(&symbol, &spec, file, AN_DECODER_MODULE_SYMBOL);
@@ -58,12 +73,22 @@ static int load(void)
 
 int an_decoder_module_load(const an_decoder_api **out)
 {
-    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
     pthread_mutex_lock(&lock);
     int rc = api ? AN_OK : load();
     pthread_mutex_unlock(&lock);
     *out = api;
     return rc;
+}
+
+int an_decoder_module_bring(const char *file)
+{
+    size_t size = file ? strlen(file) + 1 : 1;
+    if (size > sizeof brought)
+        return an_error(AN_EINVAL, "the path of a module has %zu bytes: give fewer than %zu", size - 1, sizeof brought);
+    pthread_mutex_lock(&lock);
+    memcpy(brought, file ? file : "", size);
+    pthread_mutex_unlock(&lock);
+    return AN_OK;
 }
 
 int an_batch_decoder_create(an_batch_decoder **out, const an_batch_decoder_options *options)

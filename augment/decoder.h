@@ -31,9 +31,14 @@ typedef struct {
     const float *mean; /* mean_side x mean_side x 3, RGB, cropped and mirrored like the image; of grey samples, which
                           have 1 channel, mean_side x mean_side x 1. Copied. NULL: none. an_sampler_mean makes it */
     uint32_t mean_side;  /* side, or 1: one colour for all pixels */
-    double scale;        /* as in an_sample_options, and so is deviation. The values are those of */
-    double deviation[3]; /* augment/pixels/values.h; nothing is mixed */
+    double scale;        /* the values are those of augment/pixels/values.h, and nothing is mixed */
+    double deviation[3]; /* RGB, above 0; grey samples: the first. All 0: nothing is divided */
 } an_batch_decoder_options;
+
+/* For programs that bring the module along: its file, instead of the search for it; NULL: none. What the environment
+ * variable AN_DECODE_MODULE names goes before it. It has a meaning until the module is loaded with the first decoder.
+ * Any thread. AN_EINVAL: the path is too long. */
+int an_decoder_module_bring(const char *file);
 
 int an_batch_decoder_create(an_batch_decoder **out, const an_batch_decoder_options *options);
 void an_batch_decoder_free(an_batch_decoder *decoder);             /* waits for its work; NULL is fine */

@@ -25,10 +25,15 @@ typedef struct {
     uint64_t (*memory)(const an_batch_feed *feed);
     int (*alloc)(void *feed, void **out, size_t size);
     void (*release)(void *feed, void *memory, size_t size);
+    int (*grow)(an_batch_feed *feed);
     int (*put)(an_batch_feed *feed, uint32_t place, const void *block, size_t size, uint32_t count);
     int (*again)(an_batch_feed *feed, uint32_t place);
-    int (*wait)(an_batch_feed *feed, uint32_t place);
+    int (*wait)(an_batch_feed *feed, uint32_t place, uint32_t *sample);
+    int (*done)(an_batch_feed *feed, uint32_t place, uint32_t *sample);
     int (*read)(an_batch_feed *feed, uint32_t place, void *samples);
+    void *(*samples)(const an_batch_feed *feed, uint32_t place);
+    int (*use)(an_batch_feed *feed, uint32_t place, void *stream);
+    int (*unuse)(an_batch_feed *feed, uint32_t place);
 } an_feed_api;
 
 /* The functions of decoder.h of the same names, and those of feeds. */

@@ -39,6 +39,11 @@ void an_batch_feed_release(void *feed, void *memory, size_t size)
     loaded()->release(feed, memory, size);
 }
 
+int an_batch_feed_grow(an_batch_feed *feed)
+{
+    return loaded()->grow(feed);
+}
+
 int an_batch_feed_put(an_batch_feed *feed, uint32_t place, const void *block, size_t size, uint32_t count)
 {
     return loaded()->put(feed, place, block, size, count);
@@ -49,12 +54,32 @@ int an_batch_feed_again(an_batch_feed *feed, uint32_t place)
     return loaded()->again(feed, place);
 }
 
-int an_batch_feed_wait(an_batch_feed *feed, uint32_t place)
+int an_batch_feed_wait(an_batch_feed *feed, uint32_t place, uint32_t *sample)
 {
-    return loaded()->wait(feed, place);
+    return loaded()->wait(feed, place, sample);
+}
+
+int an_batch_feed_done(an_batch_feed *feed, uint32_t place, uint32_t *sample)
+{
+    return loaded()->done(feed, place, sample);
 }
 
 int an_batch_feed_read(an_batch_feed *feed, uint32_t place, void *samples)
 {
     return loaded()->read(feed, place, samples);
+}
+
+void *an_batch_feed_samples(const an_batch_feed *feed, uint32_t place)
+{
+    return loaded()->samples(feed, place);
+}
+
+int an_batch_feed_use(an_batch_feed *feed, uint32_t place, void *stream)
+{
+    return loaded()->use(feed, place, stream);
+}
+
+int an_batch_feed_unuse(an_batch_feed *feed, uint32_t place)
+{
+    return loaded()->unuse(feed, place);
 }

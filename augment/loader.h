@@ -125,7 +125,7 @@ typedef struct {
     uint64_t reader_wait_ns;      /* the reading thread waited for the disk */
     uint64_t reader_blocked_ns;   /* the reading thread waited for free record buffers: decoding is the limit */
     uint64_t elapsed_ns;          /* since the first an_loader_next, or the last an_loader_stats_reset */
-    int threads;                  /* workers */
+    int threads, slots;           /* workers; batches in memory */
 } an_loader_stats;
 
 typedef struct an_loader an_loader;

@@ -248,6 +248,7 @@ void an_loader_stats_get(an_loader *loader, an_loader_stats *out)
     pthread_mutex_lock(&loader->lock);
     *out = loader->stats;
     out->threads = loader->options.threads;
+    out->slots = loader->slot_count;
     out->elapsed_ns = loader->started_ns ? an_clock_ns() - loader->started_ns : 0;
     pthread_mutex_unlock(&loader->lock);
 }

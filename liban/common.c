@@ -57,3 +57,11 @@ int an_lib_take_options(void *to, const void *from, const size_t *sizes, uint32_
     memcpy(to, &versions, sizeof versions);
     return LIBAN_OK;
 }
+
+int an_lib_check_range(const char *name, int64_t value, int64_t min, int64_t max)
+{
+    if (value >= min && value <= max)
+        return LIBAN_OK;
+    return an_error(LIBAN_EINVAL, "%s %lld is outside %lld..%lld", name, (long long)value, (long long)min,
+                    (long long)max);
+}

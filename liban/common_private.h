@@ -14,6 +14,9 @@
 int an_lib_check_process(pid_t owner, const char *what);
 bool an_lib_is_forked(pid_t owner);
 
+/* LIBAN_EINVAL, with the name and the range, unless min <= value <= max. */
+int an_lib_check_range(const char *name, int64_t value, int64_t min, int64_t max);
+
 /* Copy a caller's option struct, which begins with its version. sizes[v - 1]: bytes of version v, whose members are
  * those of version v - 1 and more behind them. What the caller's version does not have yet stays as it is in `to`.
  * LIBAN_EINVAL for version 0, LIBAN_EUNSUPPORTED for one that is newer than this library. */

@@ -113,7 +113,7 @@ static void publish(liban_loader *l, an_lib_run *run)
     pthread_mutex_lock(&l->lock);
     l->run = run;
     if (l->interrupted || l->closed)
-        an_loader_interrupt(an_lib_run_loader(run));
+        an_lib_source_interrupt(an_lib_run_source(run));
     pthread_mutex_unlock(&l->lock);
 }
 
@@ -133,7 +133,7 @@ int an_lib_loader_start(liban_loader *l)
     int rc = an_lib_run_create(&run, l->dataset, &options);
     if (rc)
         return rc;
-    rc = keep_note(l, an_loader_note(an_lib_run_loader(run)));
+    rc = keep_note(l, an_lib_source_note(an_lib_run_source(run)));
     if (rc) {
         an_lib_run_retire(run, &l->past);
         return rc;
@@ -179,6 +179,7 @@ static void destroy(liban_loader *l)
     free(l->changes);
     free(l->indices);
     free(l->weights);
+    free(l->device);
     free(l->note);
     free(l);
 }
@@ -236,7 +237,7 @@ void liban_loader_close(liban_loader *loader)
     pthread_mutex_lock(&l->lock);
     l->closed = true;
     if (l->run)
-        an_loader_interrupt(an_lib_run_loader(l->run));
+        an_lib_source_interrupt(an_lib_run_source(l->run));
     pthread_cond_broadcast(&l->turn);
     while (l->busy)
         pthread_cond_wait(&l->turn, &l->lock);

@@ -77,7 +77,7 @@ void liban_loader_interrupt(liban_loader *loader)
     l->interrupted = true;
     l->interruptions++;
     if (l->run)
-        an_loader_interrupt(an_lib_run_loader(l->run));
+        an_lib_source_interrupt(an_lib_run_source(l->run));
     pthread_cond_broadcast(&l->turn);
     pthread_mutex_unlock(&l->lock);
 }
@@ -90,6 +90,6 @@ void liban_loader_resume(liban_loader *loader)
     pthread_mutex_lock(&l->lock);
     l->interrupted = false;
     if (l->run && !l->closed)
-        an_loader_resume(an_lib_run_loader(l->run));
+        an_lib_source_resume(an_lib_run_source(l->run));
     pthread_mutex_unlock(&l->lock);
 }

@@ -1,6 +1,6 @@
-/* What the files of the loader share: loader.c makes and frees it and holds the DESIGN, loader_options.c translates the
- * options, loader_next.c lends batches, loader_place.c says where in the data it is and goes elsewhere, loader_tell.c
- * counts and explains. */
+/* What the files of the loader share: loader.c makes and frees it and holds the DESIGN, loader_options.c and
+ * loader_epochs.c translate the options, loader_next.c lends batches, loader_place.c says where in the data it is and
+ * goes elsewhere, loader_tell.c counts and explains. */
 #ifndef AN_LIBAN_LOADER_PRIVATE_H
 #define AN_LIBAN_LOADER_PRIVATE_H
 
@@ -18,6 +18,7 @@ struct liban_loader {
     size_t change_count;
     uint64_t *indices;
     double *weights;
+    char *device;      /* NULL: the host */
     uint64_t records;  /* of an epoch */
     uint64_t sampling; /* hash of indices and weights */
     pid_t process;
@@ -35,8 +36,10 @@ struct liban_loader {
     char *note;
 };
 
-/* Fill in everything that the options say. AN_EINVAL names the option. */
+/* Fill in everything that the options say. LIBAN_EINVAL names the option. */
 int an_lib_loader_translate(liban_loader *loader, const liban_loader_options *options);
+int an_lib_loader_take_epochs(liban_loader *loader,
+                              const liban_loader_options *options); /* of it: records, order, crops */
 
 /* Pixels of an epoch's crops, and the epochs from there on that have the same; 0: all. */
 uint32_t an_lib_loader_crop(const liban_loader *loader, uint64_t epoch, uint64_t *epochs);

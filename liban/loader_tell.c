@@ -12,7 +12,7 @@ static an_loader_stats collect(liban_loader *l)
     pthread_mutex_lock(&l->lock);
     an_loader_stats all = l->past;
     if (l->run) {
-        an_loader_stats_get(an_lib_run_loader(l->run), &now);
+        an_lib_source_stats_get(an_lib_run_source(l->run), &now);
         an_lib_stats_add(&all, &now);
     }
     pthread_mutex_unlock(&l->lock);
@@ -36,7 +36,7 @@ void liban_loader_stats_get(liban_loader *loader, liban_loader_stats *out)
                                 .reader_blocked_ns = all.reader_blocked_ns,
                                 .elapsed_ns = all.elapsed_ns,
                                 .threads = all.threads,
-                                .slots = loader->run_options.loader.slots};
+                                .slots = all.slots};
 }
 
 const char *liban_loader_verdict(liban_loader *loader, char *text, size_t size)
@@ -67,7 +67,7 @@ int liban_loader_failed_record(liban_loader *loader, uint64_t *out)
     if (rc)
         return rc;
     pthread_mutex_lock(&loader->lock);
-    bool failed = loader->run && an_loader_failed_record(an_lib_run_loader(loader->run), out);
+    bool failed = loader->run && an_lib_source_failed_record(an_lib_run_source(loader->run), out);
     pthread_mutex_unlock(&loader->lock);
     return failed ? LIBAN_OK : an_error(LIBAN_ENOTFOUND, "the loader has not failed for a record");
 }

@@ -22,7 +22,7 @@ typedef struct handle {
 struct an_lib_run {
     an_lib_run_options options;
     liban_dataset *dataset;
-    an_loader *loader;
+    an_lib_source source;
     pthread_mutex_t lock;
     handle *idle; /* under the lock */
     int holders;  /* under the lock: the owner, and batches that are lent */
@@ -51,7 +51,7 @@ static void handle_free(handle *h)
 
 static void run_free(an_lib_run *run)
 {
-    an_loader_free(run->loader);
+    an_lib_source_free(&run->source);
     while (run->idle) {
         handle *h = run->idle;
         run->idle = h->next;
@@ -79,7 +79,7 @@ int an_lib_run_create(an_lib_run **out, liban_dataset *dataset, const an_lib_run
         loader.memory_free = host_free;
         loader.memory_context = run;
     }
-    int rc = an_loader_create(&run->loader, &loader);
+    int rc = an_lib_source_create(&run->source, options->device, &loader);
     if (rc) {
         run_free(run);
         return rc;
@@ -100,15 +100,15 @@ static void drop(an_lib_run *run)
 void an_lib_run_retire(an_lib_run *run, an_loader_stats *stats)
 {
     an_loader_stats counted;
-    an_loader_close(run->loader);
-    an_loader_stats_get(run->loader, &counted);
+    an_lib_source_close(&run->source);
+    an_lib_source_stats_get(&run->source, &counted);
     an_lib_stats_add(stats, &counted);
     drop(run);
 }
 
-an_loader *an_lib_run_loader(const an_lib_run *run)
+an_lib_source *an_lib_run_source(an_lib_run *run)
 {
-    return run->loader;
+    return &run->source;
 }
 
 uint32_t an_lib_run_crop(const an_lib_run *run)
@@ -129,6 +129,7 @@ void an_lib_stats_add(an_loader_stats *to, const an_loader_stats *more)
     to->reader_blocked_ns += more->reader_blocked_ns;
     to->elapsed_ns += more->elapsed_ns;
     to->threads = more->threads;
+    to->slots = more->slots;
 }
 
 /* ---- handles ---------------------------------------------------------------------------------------------------- */
@@ -205,7 +206,7 @@ static void handle_show(handle *h)
     shown->epoch = lent->epoch;
     shown->step = lent->step + steps_before(o, lent->epoch);
     shown->last = lent->last;
-    shown->device = -1;
+    shown->device = an_lib_source_device(&h->run->source);
     for (uint32_t i = 0; i < lent->count; i++)
         shown->labels[i] = lent->labels[i];
     for (uint32_t i = 0; shown->shares && i < lent->count; i++) {
@@ -220,7 +221,7 @@ int an_lib_run_next(an_lib_run *run, uint64_t nanoseconds, liban_batch **out)
     int rc = handle_take(run, &h); /* first: what is lent must not be lost */
     if (rc)
         return rc;
-    rc = an_loader_next_within(run->loader, &h->lent, nanoseconds);
+    rc = an_lib_source_next_within(&run->source, &h->lent, nanoseconds);
     if (rc) {
         handle_put(run, h);
         return rc;
@@ -249,7 +250,7 @@ int liban_batch_release(liban_batch *batch)
     pthread_mutex_unlock(&run->lock);
     if (!out)
         return an_error(LIBAN_EINVAL, "cannot release a batch that is not lent");
-    rc = an_loader_release(run->loader, &h->lent);
+    rc = an_lib_source_release(&run->source, &h->lent);
     handle_put(run, h);
     drop(run);
     return rc;
@@ -257,7 +258,7 @@ int liban_batch_release(liban_batch *batch)
 
 int liban_batch_use(liban_batch *batch, void *stream)
 {
-    (void)stream;
-    int rc = an_lib_check_process(((handle *)batch)->run->options.process, "batch");
-    return rc ? rc : an_error(LIBAN_EINVAL, "this batch lies on the host, where there are no streams");
+    handle *h = (handle *)batch;
+    int rc = an_lib_check_process(h->run->options.process, "batch");
+    return rc ? rc : an_lib_source_use(&h->run->source, &h->lent, stream);
 }

@@ -11,11 +11,13 @@
 #include <an/loader.h>
 
 #include "augment/loader.h"
+#include "liban/source_private.h"
 
 typedef struct an_lib_run an_lib_run;
 
 typedef struct {
     an_loader_options loader; /* without memory */
+    const char *device;       /* NULL: the host */
     int (*memory_alloc)(void *context, void **out, size_t size);
     void (*memory_free)(void *context, void *memory, size_t size);
     void *memory_context;
@@ -26,7 +28,7 @@ int an_lib_run_create(an_lib_run **out, liban_dataset *dataset, const an_lib_run
 /* Stop its threads. Adds what it counted to *stats. */
 void an_lib_run_retire(an_lib_run *run, an_loader_stats *stats);
 
-an_loader *an_lib_run_loader(const an_lib_run *run);
+an_lib_source *an_lib_run_source(an_lib_run *run);
 uint32_t an_lib_run_crop(const an_lib_run *run);
 
 /* Lend the next batch, as an_loader_next_within does. */

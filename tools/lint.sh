@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 source tools/packages.sh
 
 version=14
-folders=(base store ingest augment model train tools benchmarks tests)
+folders=(base store ingest augment liban python examples model train tools benchmarks tests)
 
 # The name under which a tool of the right version is installed; nothing if there is none.
 tool() {

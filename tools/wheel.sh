@@ -3,13 +3,15 @@
 #
 #     tools/wheel.sh build             on a bare Debian 12: an_loader-VERSION.tar.gz, and from that alone the wheel, into build/wheels
 #     tools/wheel.sh build --here      the same on this machine, which must be a Debian 12
-#     tools/wheel.sh try [RELEASE...]  the wheel on bare systems that have Python and nothing else; Debian 12 and 13 unless named
-#     tools/wheel.sh source [RELEASE...]  `pip install .` from this checkout on bare systems, with what `tools/packages.sh python` installs
+#     tools/wheel.sh try [RELEASE...]  installs and uses the wheel on bare systems that have Python and nothing else: Debian 12 and 13
+#     tools/wheel.sh try --here        the same on this machine, in an environment of its own
+#     tools/wheel.sh source [RELEASE...]  `pip install .` of this checkout on bare Debian 12 and 13, with what `tools/packages.sh python`
+#                                      installs
 #
 # The wheel holds the libraries that the package needs, except glibc's and zlib, with their licences; auditwheel gives it the oldest
 # manylinux tag that holds. Debian 12's glibc has symbols of 2.36, so the checks here refuse a tag beyond manylinux_2_34.
-# AN_WHEEL_PYTHON: the Python that build --here builds for, instead of Debian's; a free-threaded one gets a wheel of its own, as it
-# knows no limited API.
+# AN_WHEEL_PYTHON: another Python than Debian's for what is done here. A free-threaded one gets a wheel of its own, as it knows no
+# limited API.
 #
 # Building needs PyPI, for scikit-build-core, auditwheel and abi3audit; trying does not. The exit status is 77, with a line that says
 # why, where PyPI is not reached or where on-debian.sh cannot run.
@@ -91,15 +93,22 @@ build_here() {
     tools/packaging/wheel_licenses.py "$work"/repaired/*.whl libarchive13 liblzma5 libbz2-1.0 libzstd1 liblz4-1
     check_wheel "$work"/repaired/*.whl
     made=$(basename "$work"/repaired/*.whl)
-    rm -f "$wheels/${made%-*}"-*.whl
+    rm -f "$wheels"/an_loader-*-"$(cut -d- -f3,4 <<<"$made")"-*.whl
     mv "$work/repaired/$made" "$wheels/"
 }
 
-# A new environment that holds Python alone, with what the arguments install.
+# make_environment FOLDER PYTHON ARGUMENT...: an environment that holds Python alone, with what pip installs by these arguments.
 make_environment() {
+    local folder=$1
+    rm -rf "$folder"
+    "$2" -m venv "$folder"
+    shift 2
+    "$folder/bin/pip" install -q --disable-pip-version-check "$@"
+}
+
+install_python() {
+    apt-get update -qq
     DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends python3 python3-venv >/dev/null 2>&1
-    python3 -m venv /opt/environment
-    /opt/environment/bin/pip install -q --disable-pip-version-check "$@"
 }
 
 case ${1:-} in
@@ -118,6 +127,11 @@ build)
     ;;
 try)
     shift
+    if [ "${1:-}" = --here ]; then
+        make_environment "$work/environment" "${AN_WHEEL_PYTHON:-/usr/bin/python3}" --no-index --find-links "$wheels" an-loader
+        cd /
+        exec "$OLDPWD/$work/environment/bin/python" "$OLDPWD/tests/python/installed.py"
+    fi
     [ $# -gt 0 ] || set -- bookworm trixie
     wheel=$(find "$wheels" -name 'an_loader-*-abi3-manylinux*.whl')
     [ -n "$wheel" ] || { echo "no wheel in $wheels: tools/wheel.sh build makes it" >&2 && exit 1; }
@@ -142,18 +156,18 @@ inside-build)
     tar -C "$wheels" -cf - . >&3
     ;;
 inside-try)
-    apt-get update -qq
-    make_environment --no-index "./$2"
+    install_python
+    make_environment /opt/environment python3 --no-index "./$2"
     cd /
     /opt/environment/bin/python /an/tests/python/installed.py
     ;;
 inside-source)
-    apt-get update -qq
+    install_python
     source tools/packages.sh
     an_install python
     python3 -m venv /tmp/pypi && /tmp/pypi/bin/pip download -q --no-deps -d /tmp/pypi/probe scikit-build-core >/tmp/pypi/log 2>&1 ||
         cannot "PyPI is not reached: $(tail -n 1 /tmp/pypi/log)"
-    make_environment .
+    make_environment /opt/environment python3 .
     cd /
     AN_INSTALLED_FROM=source /opt/environment/bin/python /an/tests/python/installed.py
     ;;

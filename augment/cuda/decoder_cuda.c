@@ -259,27 +259,40 @@ static int launch(const an_batch_decoder *d, const an_decode_launches *l, cudaSt
     return check(an_decode_launch_values(&l->pixels, stream), "start the kernel 'values'", d->device);
 }
 
-static int queue(an_batch_decoder *d, const void *block, size_t size, uint32_t count, void *samples, void *stream)
+int an_decode_queue(an_batch_decoder *d, const void *block, size_t size, uint32_t count, void *samples,
+                    an_decode_report *report, void *stream)
 {
     int before;
     if (count < 1 || count > d->limit)
         return an_error(AN_EINVAL, "a batch of %u samples, where the decoder takes %u", count, d->limit);
     if (size < an_payload_first_offset(count) || size > UINT32_MAX)
         return an_error(AN_EINVAL, "a block of %zu bytes does not hold %u payloads", size, count);
-    an_decode_launches launches = an_decode_launches_of(&d->state, block, size, count, samples);
+    an_decode_state state = d->state;
+    state.report = report;
+    an_decode_launches launches = an_decode_launches_of(&state, block, size, count, samples);
     int rc = enter(d, &before);
     return rc ? rc : leave(d, before, launch(d, &launches, stream));
 }
 
-static int result(an_batch_decoder *d, uint32_t *sample)
+static int queue(an_batch_decoder *d, const void *block, size_t size, uint32_t count, void *samples, void *stream)
 {
-    uint64_t fault = __atomic_load_n(&d->state.report->fault, __ATOMIC_ACQUIRE);
+    return an_decode_queue(d, block, size, count, samples, d->state.report, stream);
+}
+
+int an_decode_result(const an_batch_decoder *d, an_decode_report *report, uint32_t *sample)
+{
+    uint64_t fault = __atomic_load_n(&report->fault, __ATOMIC_ACQUIRE);
     if (fault == AN_DECODE_NONE)
         return AN_OK;
-    an_decode_report report = {fault, d->state.report->detail};
-    __atomic_store_n(&d->state.report->fault, AN_DECODE_NONE, __ATOMIC_RELEASE);
+    an_decode_report found = {fault, report->detail};
+    __atomic_store_n(&report->fault, AN_DECODE_NONE, __ATOMIC_RELEASE);
     *sample = (uint32_t)(fault >> 32);
-    return an_decode_explain(&report, d->state.side);
+    return an_decode_explain(&found, d->state.side);
+}
+
+static int result(an_batch_decoder *d, uint32_t *sample)
+{
+    return an_decode_result(d, d->state.report, sample);
 }
 
 int an_decode_device(const an_batch_decoder *d)

@@ -1,10 +1,10 @@
-/* From the bytes of a decoded picture to a network's values, for hosts and devices alike: what they compute beforehand
- * they compute with these functions, so that both give the same bits. Pure computation in the common subset of C and
- * CUDA.
+/* From the bytes of a decoded picture to a network's values, for hosts and devices alike:
  *
- *     value = ((byte - mean) + shift) * (an_value_scale * factor)
+ *     value = ((byte - mean) + shift) * (scale * factor)
  *
- * in single precision and in this order. shift and factor are the draw's (base/format.h). */
+ * in single precision and in this order, scale being an_value_scale of the colour; shift and factor are the draw's
+ * (base/format.h). What is computed beforehand is computed by these functions, so that hosts and devices give the same
+ * bits. Pure computation: nothing can fail. */
 #ifndef AN_AUGMENT_PIXELS_VALUES_H
 #define AN_AUGMENT_PIXELS_VALUES_H
 
@@ -25,8 +25,8 @@ static inline bool an_value_scale_possible(double scale, double deviation)
     return deviation > 0 && value >= FLT_MIN && value <= FLT_MAX;
 }
 
-/* Grey out of red, green and blue: the luma of ITU-R BT.601, with 16 fractional bits, rounded to nearest. A macro, as
- * devices call no functions of the host. */
+/* Grey out of red, green and blue: the luma of ITU-R BT.601 with 16 fractional bits. AN_GREY_BYTE rounds it to nearest;
+ * it is a macro, so that the kernels of devices can use it. */
 enum { AN_GREY_RED = 19595, AN_GREY_GREEN = 38470, AN_GREY_BLUE = 7471, AN_GREY_BITS = 16 };
 
 #define AN_GREY_BYTE(red, green, blue)                                                                                 \

@@ -51,7 +51,7 @@ int bench_check_device(const bench_config *config, const an_dataset *dataset)
 /* Waits for a place. The feed does not say which record was damaged. */
 static int wait_for(an_batch_feed *feed, uint32_t place, const an_dataset *dataset)
 {
-    int rc = an_batch_feed_wait(feed, place);
+    int rc = an_batch_feed_wait(feed, place, NULL);
     if (rc != AN_ECORRUPT && rc != AN_EUNSUPPORTED)
         return rc;
     return an_error_prefix(rc, "'%s' (an-ingest verify names the record)", an_dataset_path(dataset));
@@ -86,14 +86,14 @@ static int repeat(an_batch_feed *feed, double seconds, uint64_t *rounds)
     *rounds = 0;
     while (!rc && !an_stop_requested() && an_clock_seconds_since(start) < seconds) {
         for (uint32_t i = 0; !rc && i < PLACES; i++) {
-            rc = an_batch_feed_wait(feed, i);
+            rc = an_batch_feed_wait(feed, i, NULL);
             if (!rc)
                 rc = an_batch_feed_again(feed, i);
         }
         ++*rounds;
     }
     for (uint32_t i = 0; !rc && i < PLACES; i++)
-        rc = an_batch_feed_wait(feed, i);
+        rc = an_batch_feed_wait(feed, i, NULL);
     return rc;
 }
 

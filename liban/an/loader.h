@@ -114,7 +114,9 @@ typedef struct {
     bool verify;        /* compare every payload with its checksum */
 
     /* Where batches lie. NULL: ordinary memory. "cuda:0": records of codec coef are decoded on that device and the
-     * images are born there; needs the module an_decode_cuda.so and the driver. */
+     * images are born there, records of other codecs and resized crops are decoded by the threads; needs the module
+     * an_decode_cuda.so and the driver. slots and slots_max count batches on the device. Labels, indices, shares and
+     * boxes lie on the host, and memory_alloc is not used. */
     const char *device;
     /* Memory for batches on the host, so that it can be pinned. Both or neither. memory_free may be called by whichever
      * thread releases the last batch. */
@@ -171,15 +173,26 @@ LIBAN_API int liban_loader_next_within(liban_loader *loader, liban_batch **out, 
 /* Give a batch back, once: it may be lent again under the same address. LIBAN_EINVAL if it is not lent. */
 LIBAN_API int liban_batch_release(liban_batch *batch);
 
-/* For batches on a device. stream is a cudaStream_t of that device. Work that is queued on the stream after this call
- * sees the finished images; and the batch's memory is used again, after its release, only when the work is done that
- * the stream has been given by then. Call it for every stream that uses the images. */
+/* For batches on a device. stream is a cudaStream_t of that device, NULL its default stream. Work that is queued on the
+ * stream after this call sees the finished images; and the batch's memory is used again, after its release, only when
+ * the work is done that the stream has been given by then. Neither makes the host wait. Call it for every stream that
+ * uses the images, 16 at most. Until the release the stream must exist, and it must not be captured into a graph when
+ * this is called and when the batch is released. LIBAN_EINVAL: it is no stream of the device, there are more than 16,
+ * or the batch lies on the host.
+ *
+ * A batch on a device is lent when it is known to be sound, so damage is told as for batches on the host: for the batch
+ * that has it, with the record. */
 LIBAN_API int liban_batch_use(liban_batch *batch, void *stream);
 
 /* Every call of next that waits, and every later one, returns LIBAN_INTERRUPTED until liban_loader_resume. No batch is
- * lost. */
+ * lost. Not for signal handlers. */
 LIBAN_API void liban_loader_interrupt(liban_loader *loader);
 LIBAN_API void liban_loader_resume(liban_loader *loader);
+
+/* For programs that bring the module of devices along: its file. Otherwise an_decode_cuda.so is looked for in the folder
+ * an beside this library. What the environment variable AN_DECODE_MODULE names goes before both. To be called before
+ * the first loader with a device is made; any thread. LIBAN_EINVAL: the path is too long. */
+LIBAN_API int liban_device_module(const char *file);
 
 LIBAN_API uint64_t
 liban_loader_steps(const liban_loader *loader); /* batches of a whole epoch, the same for all ranks */

@@ -387,7 +387,7 @@ static void impossible_options_are_named(void **state)
     o = plain(), o.slots = 4097, refuse(&o, "slots 4097");
     o = plain(), o.order = AN_ORDER_BLOCK, o.block = UINT64_MAX, refuse(&o, "order block");
     o = plain(), o.sample.crop = SIDE + 1, refuse(&o, "crop");
-    o = plain(), o.sample.mean = (an_mean_kind)3, refuse(&o, "mean 3");
+    o = plain(), o.sample.mean = (an_mean_kind)4, refuse(&o, "mean 4");
     o = plain(), o.sample.scale = 0, refuse(&o, "scale 0");
     o = plain(), o.sample.jitter = -1, refuse(&o, "jitter");
     o = plain(), o.sample.area_min = 2, refuse(&o, "area 2");

@@ -1,6 +1,7 @@
 /* What a loader delivers: the bytes of augment's loader, epoch by epoch. */
 #include "support.h"
 
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -351,6 +352,9 @@ static void more_slots_are_made_up_to_the_limit(void **state)
     give(held[3]);
     more = take(loader);
     assert_int_equal(more->step, 5);
+    liban_loader_stats stats;
+    liban_loader_stats_get(loader, &stats);
+    assert_int_equal(stats.slots, 5);
     held[3] = more;
     hashes[3] = hash_of(more);
     for (int i = 4; i >= 0; i--) {
@@ -390,10 +394,33 @@ static void waiting_may_be_limited(void **state)
             batch = take(loader); /* nothing was lost */
             assert_int_equal(batch->epoch, 0);
         }
+        give(batch);
         assert_int_equal(liban_loader_next_within(loader, &batch, UINT64_MAX), LIBAN_END);
         liban_loader_free(loader);
     }
     assert_int_equal(rc, LIBAN_AGAIN);
+}
+
+/* ---- threads ----------------------------------------------------------------------------------------------------- */
+
+static void as_many_threads_as_the_process_may_use_processors(void **state)
+{
+    (void)state;
+    liban_loader_options options = small();
+    liban_loader_stats stats;
+    cpu_set_t all, one;
+    assert_int_equal(sched_getaffinity(0, sizeof all, &all), 0);
+    CPU_ZERO(&one);
+    for (int cpu = 0; CPU_COUNT(&one) == 0; cpu++)
+        if (CPU_ISSET(cpu, &all))
+            CPU_SET(cpu, &one);
+    assert_int_equal(sched_setaffinity(0, sizeof one, &one), 0);
+    options.threads = 0;
+    liban_loader *loader = start(&options);
+    liban_loader_stats_get(loader, &stats);
+    liban_loader_free(loader);
+    assert_int_equal(sched_setaffinity(0, sizeof all, &all), 0);
+    assert_int_equal(stats.threads, 1);
 }
 
 int main(void)
@@ -407,6 +434,7 @@ int main(void)
         cmocka_unit_test(more_slots_are_made_up_to_the_limit),
         cmocka_unit_test(a_batch_is_released_once),
         cmocka_unit_test(waiting_may_be_limited),
+        cmocka_unit_test(as_many_threads_as_the_process_may_use_processors),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

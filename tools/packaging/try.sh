@@ -53,7 +53,8 @@ inside-deb)
     apt-get install -qq -y --no-install-recommends "${@/#/./}" >/dev/null
     (use)
     (build_with_library)
-    apt-get purge -qq -y an an-cuda liban-dev liban0 >/dev/null
+    mapfile -t names < <(for deb in "$@"; do dpkg-deb -f "$deb" Package; done)
+    apt-get purge -qq -y "${names[@]}" >/dev/null
     for left in /usr/bin/an-train /usr/lib/an /usr/lib/liban.so.0 /usr/include/an /usr/share/doc/{an,an-cuda,liban0,liban-dev} /usr/share/an; do
         [ ! -e "$left" ] || { echo "purging left $left" >&2 && exit 1; }
     done

@@ -37,6 +37,23 @@ static void test_missing(void **state)
     assert_message("an_decode_cuda.so'; install it, or name its file in AN_DECODE_MODULE");
 }
 
+/* What the program brings along is taken instead of a search, unless the variable names a file. */
+static void test_brought(void **state)
+{
+    (void)state;
+    char long_path[5000];
+    memset(long_path, 'x', sizeof long_path);
+    long_path[sizeof long_path - 1] = '\0';
+    assert_int_equal(an_decoder_module_bring(AN_TEST_OLD), AN_OK);
+    refuse("", "belongs to another version of this program");
+    refuse("/nowhere/an_decode_cuda.so", "AN_DECODE_MODULE names '/nowhere/an_decode_cuda.so'");
+    assert_int_equal(an_decoder_module_bring("/nowhere/else.so"), AN_OK);
+    refuse("", "the CUDA decoder module cannot be loaded: /nowhere/else.so");
+    assert_int_equal(an_decoder_module_bring(long_path), AN_EINVAL);
+    assert_int_equal(an_decoder_module_bring(NULL), AN_OK);
+    refuse("", "there is no '");
+}
+
 /* What the loader may hand over. */
 static void test_takes(void **state)
 {
@@ -59,6 +76,6 @@ static void test_takes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_versions), cmocka_unit_test(test_missing),
-                                       cmocka_unit_test(test_takes)};
+                                       cmocka_unit_test(test_brought), cmocka_unit_test(test_takes)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

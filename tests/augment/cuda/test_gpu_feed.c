@@ -158,10 +158,10 @@ static void what_cannot_be_is_refused(void **state)
     an_batch_feed *feed = open_feed(&o), *none;
     an_batch_feed_options f = feed_options(&o);
     an_loader *loader = start(&o);
-    assert_int_equal(an_batch_feed_wait(feed, 0), AN_OK);
+    assert_int_equal(an_batch_feed_wait(feed, 0, NULL), AN_OK);
     assert_int_equal(an_batch_feed_again(feed, 0), AN_EINVAL);
     assert_message("holds no batch");
-    assert_int_equal(an_batch_feed_wait(feed, PLACES), AN_EINVAL);
+    assert_int_equal(an_batch_feed_wait(feed, PLACES, NULL), AN_EINVAL);
     assert_message("place 3 of a feed that has 3");
     assert_int_equal(an_loader_next(loader, &batch), AN_OK);
     assert_int_equal(an_batch_feed_put(feed, 0, batch.data, f.block + 1, batch.count), AN_EINVAL);
@@ -197,7 +197,7 @@ static void damage_is_found_by_the_device(void **state)
     an_loader *loader = start(&o);
     assert_int_equal(an_loader_next(loader, &batch), AN_OK);
     assert_int_equal(an_batch_feed_put(feed, 0, batch.data, batch.size, batch.count), AN_OK);
-    rc = an_batch_feed_wait(feed, 0);
+    rc = an_batch_feed_wait(feed, 0, NULL);
     assert_int_equal(rc, wanted);
     fixture_flip_byte(&coef, 5);
     an_loader_free(loader);

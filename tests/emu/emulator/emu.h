@@ -53,6 +53,8 @@ void emu_pinned_set(size_t bytes); /* the largest piece of pinned memory that ca
 int emu_violations(char *first, size_t size);
 /* Planted mistakes. The number-th wait for an event from now on takes place but does not count as one; 0: none. */
 void emu_drop_wait(int number);
+/* The stream does nothing of what it is given until it is let go. */
+void emu_stop_stream(void *stream, bool stopped);
 /* The number-th operation from now on that a capture is to take is refused; the capture itself goes on. */
 void emu_refuse_captured(int number);
 typedef enum { EMU_NOTHING, EMU_INSTANTIATE, EMU_UPLOAD } emu_graph_call;

@@ -145,7 +145,7 @@ struct CUstream_st {
     pthread_cond_t wake; /* its thread waits for this: there is something to do */
     emu_job *first, **last;
     uint64_t queued, done;
-    bool quit;
+    bool quit, stopped;
     unsigned seed;
     emu_clock clock;
     uint64_t charged;     /* microseconds that its clock is ahead of real time, by planted costs */

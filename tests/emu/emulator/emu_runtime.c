@@ -470,7 +470,7 @@ static void *stream_main(void *context)
     struct CUstream_st *stream = context;
     pthread_mutex_lock(&emu_lock);
     for (;;) {
-        while (!(stream->first && job_ready(stream->first)) && !(stream->quit && !stream->first))
+        while (!(stream->first && job_ready(stream->first) && !stream->stopped) && !(stream->quit && !stream->first))
             pthread_cond_wait(&stream->wake, &emu_lock);
         job *j = stream->first;
         if (!j)
@@ -602,8 +602,27 @@ static cudaError_t submit_locked(cudaStream_t stream, emu_task *task)
     return cudaSuccess;
 }
 
+/* The stream that a handle stands for. The default streams of a device are made when they are first used; NULL stands
+ * for none, since nothing under test should use it by mistake. Like all streams here they wait for no other of
+ * themselves. */
+static cudaStream_t stream_of(cudaStream_t handle)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    static cudaStream_t legacy[DEVICES_MAX];
+    static __thread cudaStream_t own[DEVICES_MAX];
+    if (handle != cudaStreamLegacy && handle != cudaStreamPerThread)
+        return handle;
+    cudaStream_t *stream = handle == cudaStreamLegacy ? &legacy[current] : &own[current];
+    pthread_mutex_lock(&lock);
+    if (!*stream && cudaStreamCreateWithFlags(stream, cudaStreamNonBlocking))
+        abort();
+    pthread_mutex_unlock(&lock);
+    return *stream;
+}
+
 cudaError_t emu_submit(cudaStream_t stream, emu_task *task)
 {
+    stream = stream_of(stream);
     pthread_mutex_lock(&emu_lock);
     cudaError_t status = submit_locked(stream, task);
     pthread_mutex_unlock(&emu_lock);
@@ -825,8 +844,30 @@ static void stall(void)
         pause();
 }
 
+void emu_stop_stream(void *handle, bool stopped)
+{
+    cudaStream_t stream = stream_of(handle);
+    pthread_mutex_lock(&emu_lock);
+    stream->stopped = stopped;
+    pthread_cond_signal(&stream->wake);
+    pthread_mutex_unlock(&emu_lock);
+}
+
+cudaError_t cudaStreamGetDevice(cudaStream_t stream, int *device)
+{
+    stream = stream_of(stream);
+    pthread_mutex_lock(&emu_lock);
+    bool known = false;
+    for (int i = 1; i < component_end; i++)
+        known = known || (stream && streams[i] == stream);
+    *device = known ? stream->device : -1;
+    pthread_mutex_unlock(&emu_lock);
+    return known ? cudaSuccess : emu_failed(cudaErrorInvalidResourceHandle);
+}
+
 cudaError_t cudaStreamSynchronize(cudaStream_t stream)
 {
+    stream = stream_of(stream);
     pthread_mutex_lock(&emu_lock);
     bool known = emu_stream_check(stream, "cudaStreamSynchronize");
     if (known && stream->capture) {
@@ -880,6 +921,7 @@ cudaError_t cudaEventDestroy(cudaEvent_t event)
 
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
 {
+    stream = stream_of(stream);
     pthread_mutex_lock(&emu_lock);
     bool known = emu_stream_check(stream, "cudaEventRecord");
     if (known && event->device != stream->device)
@@ -917,6 +959,20 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event)
     return failing ? emu_failed(cudaErrorECCUncorrectable) : cudaSuccess;
 }
 
+/* Not a host wait: nothing stands still. */
+cudaError_t cudaEventQuery(cudaEvent_t event)
+{
+    pthread_mutex_lock(&emu_lock);
+    cudaError_t status = event->captured                       ? cudaErrorCapturedEvent
+                         : emu_lost()                          ? cudaErrorECCUncorrectable
+                         : event->completed >= event->recorded ? cudaSuccess
+                                                               : cudaErrorNotReady;
+    if (status == cudaSuccess)
+        emu_merge(&host, &event->clock);
+    pthread_mutex_unlock(&emu_lock);
+    return emu_failed(status);
+}
+
 cudaError_t cudaEventElapsedTime(float *out, cudaEvent_t from, cudaEvent_t to)
 {
     pthread_mutex_lock(&emu_lock);
@@ -935,6 +991,7 @@ cudaError_t cudaEventElapsedTime(float *out, cudaEvent_t from, cudaEvent_t to)
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags)
 {
     (void)flags;
+    stream = stream_of(stream);
     pthread_mutex_lock(&emu_lock);
     bool dropped = drop_wait && (event->recorded || event->captured) && !--drop_wait;
     if (stream->capture || event->captured) {
