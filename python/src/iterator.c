@@ -43,6 +43,13 @@ static PyObject *raise_next(an_py_loader *loader, int rc)
                             place);
 }
 
+/* With the turn: whether the next batch may be asked for without letting the GIL go, which other threads might then
+ * keep for longer than a batch takes. At an epoch's beginning and end liban may have to stop and start threads. */
+static bool is_quick(const an_py_loader *loader)
+{
+    return loader->midway && !loader->at_end;
+}
+
 /* With the turn: note what liban answered. */
 static void note(iterator_object *self, an_py_loader *loader, int rc, const liban_batch *batch)
 {
@@ -53,15 +60,15 @@ static void note(iterator_object *self, an_py_loader *loader, int rc, const liba
     } else if (!rc) {
         loader->epoch = batch->epoch;
         loader->midway = true;
+        loader->at_end = batch->last;
         loader->placed = false;
     }
 }
 
-/* With the turn: LIBAN_AGAIN after a slice of time. A batch that is ready is taken without letting the GIL go, which
- * other threads might keep for longer than the batch took. */
+/* With the turn: LIBAN_AGAIN after a slice of time. */
 static int wait_a_slice(iterator_object *self, an_py_loader *loader, liban_batch **out)
 {
-    int rc = liban_loader_next_within(loader->loader, out, 0);
+    int rc = is_quick(loader) ? liban_loader_next_within(loader->loader, out, 0) : LIBAN_AGAIN;
     if (rc == LIBAN_AGAIN) {
         Py_BEGIN_ALLOW_THREADS;
         rc = liban_loader_next_within(loader->loader, out, AN_PY_SLICE_NS);

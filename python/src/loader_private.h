@@ -43,12 +43,13 @@ typedef struct {
     uint64_t generation;
     uint64_t epoch; /* of the last batch that was delivered */
     bool midway;    /* a batch of that epoch was delivered, and nobody has seen its end */
+    bool at_end;    /* that was the epoch's last batch */
     bool placed;    /* load_state_dict chose the place in placed_epoch, and nothing was delivered since */
     uint64_t placed_epoch;
 } an_py_loader;
 
 void an_py_turn_init(an_py_turn *turn);
-void an_py_turn_destroy(an_py_turn *turn);
+void an_py_turn_destroy(an_py_turn *turn); /* nobody waits: who does holds the loader, in a fork too */
 /* -1 with an exception if the loader is closed or belongs to another process, or a signal's handler raised. */
 int an_py_loader_take_turn(an_py_loader *self);
 void an_py_loader_give_turn(an_py_loader *self);
