@@ -223,7 +223,9 @@ int an_py_loader_add(PyObject *module, an_py_module *state)
             "draws with replacement. last: \"drop\" leaves an epoch's rest out, \"short\" deals it to all ranks alike, "
             "\"pad\"\nfills it up. labels: \"i64\", \"i32\", \"onehot\" (float32). size_by_epoch: {epoch: crop}, from "
             "that "
-            "epoch on."),
+            "epoch on.\n"
+            "device: \"cuda:0\" lets that device decode records of codec coef; the images are born there. Needs the "
+            "package\nan-loader-cuda13."),
         {Py_tp_new, loader_new},
         {Py_tp_dealloc, loader_free},
         {Py_tp_repr, repr},
