@@ -1,10 +1,10 @@
 # base/program/commit.h in the build folder: AN_COMMIT, the commit of these sources, "-modified" where files differ from it; without git
-# AN_COMMIT_OTHERWISE, which is "unknown" unless whoever configures knows better. Made when configuring and looked at again by every
+# AN_COMMIT_OTHERWISE, if whoever configures knows it, or "unknown". Made when configuring and looked at again by every
 # build, which rewrites it only if it says something else. Only the programs' main files include it. Also the script of that step:
 # cmake -D AN_COMMIT_SOURCE=... -D AN_COMMIT_HEADER=... -D AN_COMMIT_OTHERWISE=... -P AnCommit.cmake
 if(NOT CMAKE_SCRIPT_MODE_FILE)
   set(AN_COMMIT_HEADER "${PROJECT_BINARY_DIR}/base/program/commit.h")
-  set(AN_COMMIT_OTHERWISE unknown CACHE STRING "The commit of sources that are no checkout")
+  set(AN_COMMIT_OTHERWISE "" CACHE STRING "The commit of sources that are no checkout")
   mark_as_advanced(AN_COMMIT_OTHERWISE)
   set(command "${CMAKE_COMMAND}" -D "AN_COMMIT_SOURCE=${PROJECT_SOURCE_DIR}" -D "AN_COMMIT_HEADER=${AN_COMMIT_HEADER}"
     -D "AN_COMMIT_OTHERWISE=${AN_COMMIT_OTHERWISE}" -P "${CMAKE_CURRENT_LIST_FILE}")
@@ -13,7 +13,10 @@ if(NOT CMAKE_SCRIPT_MODE_FILE)
   return()
 endif()
 
-set(AN_COMMIT "${AN_COMMIT_OTHERWISE}")
+set(AN_COMMIT "unknown")
+if(AN_COMMIT_OTHERWISE)
+  set(AN_COMMIT "${AN_COMMIT_OTHERWISE}")
+endif()
 find_program(git git)
 if(git AND EXISTS "${AN_COMMIT_SOURCE}/.git") # not that of another repository that these sources happen to lie in
   execute_process(COMMAND "${git}" describe --always --abbrev=12 --exclude=* --dirty=-modified

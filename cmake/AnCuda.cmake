@@ -4,6 +4,8 @@
 set(AN_HAVE_CUDA FALSE)
 if(AN_ONLY_PYTHON)
   return()
+elseif(AN_ONLY_DECODER)
+  find_package(CUDAToolkit 13 REQUIRED)
 elseif(AN_CUDA STREQUAL "OFF")
   set(AN_CUDA_STATUS "off (AN_CUDA=OFF): CPU only")
 else()
@@ -24,9 +26,9 @@ else()
   endif()
 endif()
 
+set(AN_CUDA_ARCHITECTURES "75;80;86;89;90;100;120" CACHE STRING
+  "GPU architectures that the kernels are compiled for; the first and the last also as PTX, for others")
 if(AN_HAVE_CUDA)
-  set(AN_CUDA_ARCHITECTURES "75;80;86;89;90;100;120" CACHE STRING
-    "GPU architectures that the kernels are compiled for; the first and the last also as PTX, for others")
   file(STRINGS "${AN_CUDNN_INCLUDE}/cudnn_version.h" AN_CUDNN_DEFINES REGEX "define CUDNN_(MAJOR|MINOR) [0-9]+")
   string(REGEX REPLACE "[^0-9;]" "" AN_CUDNN_VERSION "${AN_CUDNN_DEFINES}")
   string(REPLACE ";" "." AN_CUDNN_VERSION "${AN_CUDNN_VERSION}")

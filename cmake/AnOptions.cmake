@@ -16,6 +16,7 @@ set_property(CACHE AN_CUDA PROPERTY STRINGS AUTO ON OFF)
 option(AN_FUZZ "Build the libFuzzer targets (needs clang)" OFF)
 # For pyproject.toml and tools/wheel.sh.
 option(AN_ONLY_PYTHON "Only what the Python package consists of; then neither oneDNN, OpenBLAS, CUDA, Cairo nor cmocka is needed" OFF)
+option(AN_ONLY_DECODER "Only the module that decodes on CUDA devices, for the package an-loader-cuda13; needs the CUDA toolkit alone" OFF)
 option(AN_STATIC_ARCHIVE "Link libarchive statically: of its formats, programs then hold only those that they read" OFF)
 option(AN_WERROR "Warnings are errors" ON)
 

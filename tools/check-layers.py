@@ -83,7 +83,8 @@ ROOMS |= {
 
     "python/src/values": set(),
     "python/src/arguments": {"liban/an", "python/src/values"},
-    "python/src": {"liban/an", "python/src/values", "python/src/arguments"},
+    "python/src/device": {"liban/an", "python/src/values"},
+    "python/src": {"liban/an", "python/src/values", "python/src/arguments", "python/src/device"},
     "examples/c": {"liban/an"},
 
     "benchmarks": LIBRARIES | SHOW,

@@ -82,12 +82,14 @@ if [ -f "$here/../CMakeLists.txt" ]; then
     step "tests, on emulated devices and on real ones" 1800 '/tests passed/p' ctest --test-dir "$build" --output-on-failure \
         -R 'gpu_|cuda|emu_[^tg]|model|engines'
     bin=$build/bin tests=$build/tests/model python=$source/tests/emu model=$source/tools/gpu-model.py torch=$source/tools/gpu-torch.py
-    decode=$build/tests/augment/test_gpu_decode bench=$build/benchmarks/bench_gpu_decode
+    decode=$build/tests/augment/test_gpu_decode lend=$build/tests/augment/test_gpu_lend bench=$build/benchmarks/bench_gpu_decode
+    export AN_DECODE_MODULE="${AN_DECODE_MODULE:-$build/lib/an/an_decode_cuda.so}"
     export PYTHONPATH="$source/docs" AN_CUDA_MODULE="${AN_CUDA_MODULE:-$build/lib/an/an_cuda.so}"
 else
     prefix=$(cd "$here/../.." && pwd) && bin=$prefix/bin python=$here/tests model=$here/tests/gpu-model.py torch=$here/tests/gpu-torch.py
     for module in "$prefix"/lib/an/an_cuda.so "$prefix"/lib/*/an/an_cuda.so; do
-        [ -f "$module" ] && tests=${module%/*}/tests && export AN_CUDA_MODULE="${AN_CUDA_MODULE:-$module}" && break
+        [ -f "$module" ] && tests=${module%/*}/tests && export AN_CUDA_MODULE="${AN_CUDA_MODULE:-$module}" \
+            AN_DECODE_MODULE="${AN_DECODE_MODULE:-${module%/*}/an_decode_cuda.so}" && break # from the folder of tests it is not found
     done
 fi
 [ -x "$bin/an-train" ] || { say "no '$bin/an-train': see $report"; exit 1; }
@@ -211,11 +213,17 @@ fi
 [ ! -x "${tests:-}/gpu_kernels" ] || gpu_step "own kernels of a step" 20 's/^sum  *\(.*\)/\1/p' "$tests/gpu_kernels"
 
 coefficients
-decode=${decode:-${tests:-}/test_gpu_decode} bench=${bench:-${tests:-}/bench_gpu_decode}
+decode=${decode:-${tests:-}/test_gpu_decode} lend=${lend:-${tests:-}/test_gpu_lend} bench=${bench:-${tests:-}/bench_gpu_decode}
 if [ -x "$decode" ]; then
     gpu_step "decoding on the GPU against the host" 45 's/^\[ *\(PASSED\|FAILED\) *\] \(.*test.*\)/\1 \2/p' "$decode"
 else
     skip "decoding on the GPU against the host" "no test_gpu_decode in '${tests:-}'"
+fi
+
+if [ -x "$lend" ]; then
+    gpu_step "decoded batches, lent to other streams" 30 's/^\[ *\(PASSED\|FAILED\) *\] \(.*test.*\)/\1 \2/p' "$lend"
+else
+    skip "decoded batches, lent to other streams" "no test_gpu_lend in '${tests:-}'"
 fi
 
 [ -z "$coef" ] || [ ! -x "$bench" ] ||
@@ -291,7 +299,7 @@ fi
 
 PATH=$PATH:/usr/local/cuda/bin
 spare=yes # what is not done in time is skipped
-for program in "$ops" "$decode"; do
+for program in "$ops" "$decode" "$lend"; do
     for tool in memcheck racecheck; do
         name="compute-sanitizer, $tool: ${program##*/test_}"
         if [ ! -x "$program" ]; then

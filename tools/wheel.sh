@@ -5,6 +5,7 @@
 #     tools/wheel.sh build --here      the same on this machine, which must be a Debian 12
 #     tools/wheel.sh try [RELEASE...]  installs and uses the wheel on bare systems that have Python and nothing else: Debian 12 and 13
 #     tools/wheel.sh try --here        the same on this machine, in an environment of its own
+#     tools/wheel.sh cuda13            makes the second wheel, an_loader_cuda13, on this machine, which must have the CUDA toolkit 13
 #     tools/wheel.sh source [RELEASE...]  `pip install .` of this checkout on bare Debian 12 and 13, with what `tools/packages.sh python`
 #                                      installs
 #
@@ -38,7 +39,7 @@ make_tools() {
 check_sdist() {
     local folders=(base store ingest augment liban python cmake)
     tar -tzf "$1" | sed 's,^[^/]*/,,' | grep -v '^PKG-INFO$' | sort >"$work/sdist.list"
-    { find "${folders[@]}" -type f ! -path '*/__pycache__/*' && printf '%s\n' CMakeLists.txt LICENSE pyproject.toml; } |
+    { find "${folders[@]}" -type f ! -path '*/__pycache__/*' ! -path 'python/cuda13/*' && printf '%s\n' CMakeLists.txt LICENSE pyproject.toml; } |
         sort >"$work/sdist.expected"
     diff "$work/sdist.expected" "$work/sdist.list" >&2 || { echo "wheel: $1 holds other files than it should" >&2 && exit 1; }
 }
@@ -97,6 +98,25 @@ build_here() {
     mv "$work/repaired/$made" "$wheels/"
 }
 
+# The second wheel: a module that needs glibc alone, in an installation that says where it lies.
+build_cuda13() {
+    local plain=$work/cuda13 made
+    command -v nvcc >/dev/null || [ -x /usr/local/cuda/bin/nvcc ] || cannot "there is no CUDA toolkit here"
+    mkdir -p "$work" "$wheels"
+    make_tools
+    rm -rf "$plain"
+    "$work/tools/bin/python" -m build --wheel --no-isolation --outdir "$plain" python/cuda13 >"$work/build.log" 2>&1 ||
+        { tail -n 60 "$work/build.log" >&2 && exit 1; }
+    rm -f "$wheels"/an_loader_cuda13-*.whl
+    PATH=$PWD/$work/tools/bin:$PATH auditwheel repair --wheel-dir "$wheels" "$plain"/*.whl >"$work/repair.log" 2>&1 ||
+        { cat "$work/repair.log" >&2 && exit 1; }
+    made=$(find "$wheels" -name 'an_loader_cuda13-*-py3-none-manylinux*.whl')
+    [ "$(stat -c %s "$made")" -lt "$size_max" ] || { echo "wheel: $made has more than $size_max bytes" >&2 && exit 1; }
+    make_environment "$work/environment-cuda13" /usr/bin/python3 --no-index --no-deps "$made"
+    "$work/environment-cuda13/bin/python" -c 'import an_loader_cuda13, ctypes; ctypes.CDLL(an_loader_cuda13.MODULE).an_decoder_module_row'
+    ls -l "$made"
+}
+
 # make_environment FOLDER PYTHON ARGUMENT...: an environment that holds Python alone, with what pip installs by these arguments.
 make_environment() {
     local folder=$1
@@ -124,6 +144,9 @@ build)
         rm "$wheels/made.tar"
         ls -l "$wheels"
     fi
+    ;;
+cuda13)
+    build_cuda13
     ;;
 try)
     shift

@@ -69,6 +69,10 @@ class Batch:
     def repeated(self) -> int:
         """The last so many samples were shown before in this epoch (last="short" and "pad")."""
     def release(self) -> None: ...
+    def use(self, stream: int | None, /) -> None:
+        """For batches on a device: what is given to this stream from now on finds the images finished, and their memory is
+        used again only when the stream has done what it was given until then. from_dlpack does that for its own stream;
+        name others that use the images. stream: as in __dlpack__, such as torch.cuda.Stream.cuda_stream."""
     def __len__(self) -> int:
         """2 or 3: what it unpacks to."""
     def __getitem__(self, index: int, /) -> Array: ...

@@ -12,4 +12,7 @@ def path(name: str) -> str:
 def ingest() -> None:
     """Become an-ingest, with this process's arguments."""
     program = path("an-ingest")
-    os.execv(program, [program, *sys.argv[1:]])
+    try:
+        os.execv(program, [program, *sys.argv[1:]])
+    except OSError as failure:
+        sys.exit(f"an-ingest: error: cannot start '{program}': {failure.strerror}")

@@ -160,8 +160,12 @@ int an_py_array_add(PyObject *module, an_py_module *state)
     };
     static PyMethodDef methods[] = {
         {"__dlpack__", (PyCFunction)(void (*)(void))an_py_array_dlpack, METH_VARARGS | METH_KEYWORDS,
-         PyDoc_STR("__dlpack__($self, *, stream=None, max_version=None, dl_device=None, copy=None)\n--\n\n"
-                   "A capsule for consumers of DLPack, as the array API standard describes it.")},
+         PyDoc_STR(
+             "__dlpack__($self, *, stream=None, max_version=None, dl_device=None, copy=None)\n--\n\n"
+             "A capsule for consumers of DLPack, as the array API standard describes it. On a CUDA device the "
+             "consumer's\nstream waits for the batch, and the batch's memory, once nobody holds it, for what the "
+             "stream was given\nuntil then. stream: None or 1 is the default stream, 2 that of the thread, a greater "
+             "number a cudaStream_t;\nwith -1 neither waits, and the consumer must be done before it lets go.")},
         {"__dlpack_device__", an_py_array_dlpack_device, METH_NOARGS,
          PyDoc_STR("__dlpack_device__($self)\n--\n\n(kind, number) of the device: (1, 0) is the CPU, (2, n) CUDA.")},
         AN_PY_NO_PICKLE(no_pickle),

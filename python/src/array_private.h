@@ -51,6 +51,9 @@ PyObject *an_py_array_take(an_py_module *state, an_py_storage *storage, const an
 
 size_t an_py_array_size(const an_py_array *array); /* bytes */
 
+/* Let a stream use the batch in a storage, which lies on a device. stream: as in __dlpack__. */
+int an_py_storage_use(an_py_module *state, an_py_storage *storage, PyObject *stream);
+
 PyObject *an_py_array_dlpack(PyObject *self, PyObject *args, PyObject *kwargs); /* __dlpack__ */
 PyObject *an_py_array_dlpack_device(PyObject *self, PyObject *unused);          /* __dlpack_device__ */
 

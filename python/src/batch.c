@@ -213,6 +213,16 @@ static PyObject *batch_release(PyObject *self, PyObject *unused)
     return Py_NewRef(Py_None);
 }
 
+static PyObject *batch_use(PyObject *self, PyObject *stream)
+{
+    an_py_storage *storage = hold(self);
+    if (!storage)
+        return NULL;
+    int failed = an_py_storage_use(an_py_module_of(self), storage, stream);
+    an_py_storage_drop(storage);
+    return failed ? NULL : Py_NewRef(Py_None);
+}
+
 static PyObject *iter(PyObject *self)
 {
     return PySeqIter_New(self);
@@ -272,6 +282,12 @@ int an_py_batch_add(PyObject *module, an_py_module *state)
     static PyMethodDef methods[] = {
         {"release", batch_release, METH_NOARGS,
          PyDoc_STR("release($self)\n--\n\nGive the memory back, once the arrays and tensors of it are gone.")},
+        {"use", batch_use, METH_O,
+         PyDoc_STR(
+             "use($self, stream, /)\n--\n\nFor batches on a device: what is given to this stream from now on finds "
+             "the images finished, and\ntheir memory is used again only when the stream has done what it was "
+             "given until then. from_dlpack\ndoes that for its own stream; name others that use the images. "
+             "stream: as in __dlpack__, such as\ntorch.cuda.Stream.cuda_stream.")},
         AN_PY_NO_PICKLE(no_pickle),
         {NULL, NULL, 0, NULL},
     };

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "python/src/array_private.h"
+#include "python/src/device/device.h"
 
 typedef struct {
     union {
@@ -147,9 +148,30 @@ static int wants_versioned(PyObject *max_version)
     return major >= DL_VERSION_MAJOR;
 }
 
-static int check_stream(const an_py_form *form, PyObject *stream)
+int an_py_storage_use(an_py_module *state, an_py_storage *storage, PyObject *value)
 {
-    if (stream == Py_None || form->device >= 0)
+    bool use;
+    void *stream;
+    int rc;
+    if (an_py_device_stream(value, &use, &stream) < 0)
+        return -1;
+    if (!use)
+        return 0;
+    Py_BEGIN_ALLOW_THREADS;
+    rc = liban_batch_use(an_py_storage_batch(storage), stream);
+    Py_END_ALLOW_THREADS;
+    if (!rc)
+        return 0;
+    (void)an_py_raise(state, rc, (an_py_place){0});
+    return -1;
+}
+
+/* The consumer's stream waits for the batch, and the batch's memory for the stream. On the host there is none. */
+static int take_stream(const an_py_array *self, PyObject *stream)
+{
+    if (self->form.device >= 0)
+        return an_py_storage_use(an_py_module_of((PyObject *)self), self->storage, stream);
+    if (stream == Py_None)
         return 0;
     PyErr_Format(PyExc_ValueError, "stream must be None for an array on the CPU, not %R", stream);
     return -1;
@@ -161,8 +183,6 @@ PyObject *an_py_array_dlpack(PyObject *object, PyObject *args, PyObject *kwargs)
     PyObject *stream = Py_None, *max_version = Py_None, *device = Py_None, *copy = Py_None;
     char *names[] = {(char *)"stream", (char *)"max_version", (char *)"dl_device", (char *)"copy", NULL};
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|$OOOO:__dlpack__", names, &stream, &max_version, &device, &copy))
-        return NULL;
-    if (check_stream(&self->form, stream) < 0)
         return NULL;
     if (check_device(&self->form, device) < 0)
         return NULL;
@@ -176,6 +196,8 @@ PyObject *an_py_array_dlpack(PyObject *object, PyObject *args, PyObject *kwargs)
         PyErr_SetString(PyExc_BufferError, "copy must not be True for an array on a CUDA device");
         return NULL;
     }
+    if (take_stream(self, stream) < 0)
+        return NULL;
     return export(self, versioned, copied);
 }
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "python/src/dataset_private.h"
+#include "python/src/device/device.h"
 
 /* ---- making and freeing ----------------------------------------------------------------------------------------- */
 
@@ -17,14 +18,20 @@ static PyObject *take_dataset(an_py_module *state, PyObject *path)
 static int create(an_py_module *state, an_py_loader *self, liban_dataset *dataset, const an_py_arguments *arguments)
 {
     int rc;
+    bool found = false;
     if (an_py_arguments_check(arguments, liban_dataset_side(dataset)) < 0)
+        return -1;
+    if (arguments->options.device && an_py_device_find(&found) < 0)
         return -1;
     Py_BEGIN_ALLOW_THREADS;
     rc = liban_loader_create(&self->loader, dataset, &arguments->options);
     Py_END_ALLOW_THREADS;
     if (!rc)
         return 0;
-    an_py_raise(state, rc, (an_py_place){.path = an_py_dataset_path(self->dataset)});
+    if (rc == LIBAN_EUNSUPPORTED && arguments->options.device && !found)
+        PyErr_Format(PyExc_RuntimeError, "%s; the package an-loader-cuda13 brings it", liban_error_message());
+    else
+        (void)an_py_raise(state, rc, (an_py_place){.path = an_py_dataset_path(self->dataset)});
     return -1;
 }
 
@@ -216,7 +223,9 @@ int an_py_loader_add(PyObject *module, an_py_module *state)
             "draws with replacement. last: \"drop\" leaves an epoch's rest out, \"short\" deals it to all ranks alike, "
             "\"pad\"\nfills it up. labels: \"i64\", \"i32\", \"onehot\" (float32). size_by_epoch: {epoch: crop}, from "
             "that "
-            "epoch on."),
+            "epoch on.\n"
+            "device: \"cuda:0\" lets that device decode records of codec coef; the images are born there. Needs the "
+            "package\nan-loader-cuda13."),
         {Py_tp_new, loader_new},
         {Py_tp_dealloc, loader_free},
         {Py_tp_repr, repr},

@@ -5,35 +5,29 @@
 #include "python/src/values/values.h"
 #include "python/src/writer_private.h"
 
-static int define(an_py_writer *self, uint32_t label, PyObject *id, PyObject *name)
+/* Lists of bytes, both of the same length; NULL: no classes were given. */
+typedef struct {
+    PyObject *ids, *names;
+} classes;
+
+static void classes_clear(classes *c)
 {
-    PyObject *id_bytes = an_py_value_bytes("classes", id);
-    PyObject *name_bytes = id_bytes ? an_py_value_bytes("classes", name) : NULL;
-    bool read = name_bytes;
-    int rc = 0;
-    if (read)
-        rc = liban_writer_class(self->writer, label, PyBytes_AsString(id_bytes), PyBytes_AsString(name_bytes));
-    Py_XDECREF(id_bytes);
-    Py_XDECREF(name_bytes);
-    if (rc)
-        an_py_writer_fail(self, rc);
-    return read && !rc ? 0 : -1;
+    Py_CLEAR(c->ids);
+    Py_CLEAR(c->names);
 }
 
-/* What is given twice would be found only when the dataset is finished. */
-static int check_twins(PyObject *ids)
+/* Texts become bytes. */
+static int encode(PyObject *list)
 {
-    PyObject *set = PySet_New(ids);
-    if (!set)
-        return -1;
-    bool twins = PySet_Size(set) != PyList_Size(ids);
-    Py_DECREF(set);
-    if (twins)
-        PyErr_SetString(PyExc_ValueError, "classes holds an id twice: give each class its own");
-    return twins ? -1 : 0;
+    for (Py_ssize_t i = 0; i < PyList_Size(list); i++) {
+        PyObject *bytes = an_py_value_bytes("classes", PyList_GetItem(list, i));
+        if (!bytes || PyList_SetItem(list, i, bytes) < 0)
+            return -1;
+    }
+    return 0;
 }
 
-static int define_all(an_py_writer *self, PyObject *ids, PyObject *names)
+static int check_ids(PyObject *ids)
 {
     Py_ssize_t count = PyList_Size(ids);
     if (count < 1 || count > AN_PY_LABEL_MAX + 1) {
@@ -41,26 +35,53 @@ static int define_all(an_py_writer *self, PyObject *ids, PyObject *names)
         return -1;
     }
     for (Py_ssize_t i = 0; i < count; i++)
-        if (define(self, (uint32_t)i, PyList_GetItem(ids, i), PyList_GetItem(names, i)) < 0)
+        if (!PyBytes_Size(PyList_GetItem(ids, i))) {
+            PyErr_SetString(PyExc_ValueError, "classes holds an empty id");
             return -1;
-    self->label_max = (uint64_t)count - 1;
-    return check_twins(ids);
+        }
+    PyObject *set = PySet_New(ids);
+    if (!set)
+        return -1;
+    bool twins = PySet_Size(set) != count;
+    Py_DECREF(set);
+    if (twins)
+        PyErr_SetString(PyExc_ValueError, "classes holds an id twice: give each class its own");
+    return twins ? -1 : 0;
 }
 
 /* A mapping from ids to names for people, or a list of ids. */
-static int read_classes(an_py_writer *self, PyObject *classes)
+static int read_classes(PyObject *value, classes *out)
 {
-    bool mapping = PyObject_HasAttrString(classes, "keys") && PyMapping_Check(classes);
-    if (PyUnicode_Check(classes) || PyBytes_Check(classes) || !(mapping || PySequence_Check(classes))) {
-        PyErr_Format(PyExc_TypeError, "classes must be a list of ids or a dict from ids to names, not %R", classes);
+    if (!value || value == Py_None)
+        return 0;
+    bool mapping = PyObject_HasAttrString(value, "keys") && PyMapping_Check(value);
+    if (PyUnicode_Check(value) || PyBytes_Check(value) || !(mapping || PySequence_Check(value))) {
+        PyErr_Format(PyExc_TypeError, "classes must be a list of ids or a dict from ids to names, not %R", value);
         return -1;
     }
-    PyObject *ids = mapping ? PyMapping_Keys(classes) : PySequence_List(classes);
-    PyObject *names = !ids ? NULL : mapping ? PyMapping_Values(classes) : Py_NewRef(ids);
-    int rc = names ? define_all(self, ids, names) : -1;
-    Py_XDECREF(ids);
-    Py_XDECREF(names);
-    return rc;
+    out->ids = mapping ? PyMapping_Keys(value) : PySequence_List(value);
+    out->names = out->ids && mapping ? PyMapping_Values(value) : Py_XNewRef(out->ids);
+    if (!out->names || encode(out->ids) < 0)
+        return -1;
+    if (mapping && encode(out->names) < 0)
+        return -1;
+    return check_ids(out->ids);
+}
+
+static int define(an_py_writer *self, const classes *c)
+{
+    Py_ssize_t count = c->ids ? PyList_Size(c->ids) : 0;
+    for (Py_ssize_t i = 0; i < count; i++) {
+        int rc = liban_writer_class(self->writer, (uint32_t)i, PyBytes_AsString(PyList_GetItem(c->ids, i)),
+                                    PyBytes_AsString(PyList_GetItem(c->names, i)));
+        if (rc) {
+            an_py_writer_fail(self, rc);
+            return -1;
+        }
+    }
+    if (count)
+        self->label_max = (uint64_t)count - 1;
+    return 0;
 }
 
 static int read_subsampling(PyObject *value, int *out)
@@ -124,23 +145,34 @@ static void raise_open(an_py_writer *self, int code, const char *path)
     Py_XDECREF(failure);
 }
 
-static int open_writer(an_py_writer *self, const char *path, const arguments *a)
+static int open_writer(an_py_writer *self, const char *path, const liban_writer_options *options)
+{
+    int rc;
+    Py_BEGIN_ALLOW_THREADS;
+    rc = liban_writer_open(&self->writer, path, options);
+    Py_END_ALLOW_THREADS;
+    if (rc)
+        raise_open(self, rc, path);
+    return rc ? -1 : 0;
+}
+
+/* Everything is checked before anything is written. */
+static int start(an_py_writer *self, const char *path, const arguments *a)
 {
     liban_writer_options options = LIBAN_WRITER_OPTIONS_INIT;
     PyObject *source = NULL;
+    classes given = {0};
     options.source = "an_loader.Writer";
     int rc = read_options(a, &options, &source);
-    if (!rc) {
-        Py_BEGIN_ALLOW_THREADS;
-        rc = liban_writer_open(&self->writer, path, &options);
-        Py_END_ALLOW_THREADS;
-        if (rc)
-            raise_open(self, rc, path);
-    }
+    if (!rc)
+        rc = read_classes(a->classes, &given);
+    if (!rc)
+        rc = open_writer(self, path, &options);
+    if (!rc)
+        rc = define(self, &given);
+    classes_clear(&given);
     Py_XDECREF(source);
-    if (rc)
-        return -1;
-    return a->classes && a->classes != Py_None ? read_classes(self, a->classes) : 0;
+    return rc;
 }
 
 static PyObject *path_bytes(PyObject *path)
@@ -170,7 +202,7 @@ PyObject *an_py_writer_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         self->process = an_py_process();
         self->label_max = AN_PY_LABEL_MAX;
         self->path = PyUnicode_DecodeFSDefault(PyBytes_AsString(bytes));
-        if (!self->path || open_writer(self, PyBytes_AsString(bytes), &a) < 0)
+        if (!self->path || start(self, PyBytes_AsString(bytes), &a) < 0)
             Py_CLEAR(self);
     }
     Py_DECREF(bytes);

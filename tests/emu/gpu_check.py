@@ -93,12 +93,17 @@ def check_figures(work):
     assert re.match(r"checkpoints [0-9.]+ s;idle for ", rows["40 steps, a checkpoint every 10: bf16"][1]), rows
 
 
+def own_runtimes(work):
+    """Programs into which CUDA's runtime is linked."""
+    return [file for name in ("*gpu_decode", "*gpu_lend") for file in glob.glob(f"{work}/an/lib/**/{name}", recursive=True)]
+
+
 def check_paths(work):
     """No path of the build machine in what the dynamic linker reads."""
     files = [f"{work}/an/bin/{name}" for name in os.listdir(f"{work}/an/bin")]
     files += glob.glob(f"{work}/an/lib/**/an_cuda.so", recursive=True) + glob.glob(f"{work}/an/lib/**/test_gpu_ops", recursive=True)
-    files += glob.glob(f"{work}/an/lib/**/*gpu_decode", recursive=True)
-    assert len(files) == 8, files
+    files += own_runtimes(work)
+    assert len(files) == 9, files
     for file in files:
         said = subprocess.run(["readelf", "-d", file], check=True, capture_output=True, text=True).stdout
         assert all(path.startswith("$ORIGIN/") for path in re.findall(r"R(?:UN)?PATH.*\[(.*)\]", said)), (file, said)
@@ -109,7 +114,7 @@ def main(work):
     subprocess.run(["cmake", "--install", BUILD, "--prefix", f"{work}/an"], check=True, capture_output=True)
     check_paths(work)
     shorten(work)
-    for file in glob.glob(f"{work}/an/lib/**/*gpu_decode", recursive=True):
+    for file in own_runtimes(work):
         os.remove(file)  # they have a CUDA runtime of their own, not the emulator's
     pictures.SIDE = 72
     pictures.write(f"{work}/images", 160, 3)

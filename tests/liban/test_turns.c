@@ -9,11 +9,12 @@
 
 #include <cmocka.h>
 
-/* Memory for the loader's first slots is given at once. Who asks for more waits until the gate is open. */
+/* Whoever asks for memory while the gate is shut waits until it is open. */
 typedef struct {
     pthread_mutex_t lock;
     pthread_cond_t moved;
     bool shut, reached;
+    bool empty; /* there is no memory */
 } gate;
 
 static int gated_alloc(void *context, void **out, size_t size)
@@ -24,8 +25,9 @@ static int gated_alloc(void *context, void **out, size_t size)
     pthread_cond_broadcast(&g->moved);
     while (g->shut)
         pthread_cond_wait(&g->moved, &g->lock);
+    bool empty = g->empty;
     pthread_mutex_unlock(&g->lock);
-    *out = aligned_alloc(4096, size); /* whole pages */
+    *out = empty ? NULL : aligned_alloc(4096, size); /* whole pages */
     return *out ? LIBAN_OK : LIBAN_ENOMEM;
 }
 
@@ -84,6 +86,16 @@ static int result(caller *c)
     return c->rc;
 }
 
+static liban_loader_options gated(gate *g)
+{
+    liban_loader_options options = small();
+    options.slots = 2;
+    options.memory_alloc = gated_alloc;
+    options.memory_free = gated_free;
+    options.memory_context = g;
+    return options;
+}
+
 /* A loader all of whose slots are lent, and a thread that is held while it makes another one. */
 typedef struct {
     gate gate;
@@ -94,12 +106,8 @@ typedef struct {
 
 static void scene_set(scene *s)
 {
-    liban_loader_options options = small();
-    *s = (scene){.gate = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false, false}};
-    options.slots = 2;
-    options.memory_alloc = gated_alloc;
-    options.memory_free = gated_free;
-    options.memory_context = &s->gate;
+    *s = (scene){.gate = {.lock = PTHREAD_MUTEX_INITIALIZER, .moved = PTHREAD_COND_INITIALIZER}};
+    liban_loader_options options = gated(&s->gate);
     s->loader = start(&options);
     for (int i = 0; i < 2; i++)
         s->lent[i] = take(s->loader);
@@ -202,6 +210,41 @@ static void closing_ends_every_wait(void **state)
     scene_end(&s);
 }
 
+/* Where crops change, the next epoch's memory is asked for at the end of this one. */
+static void memory_that_is_missing_is_asked_for_again(void **state)
+{
+    (void)state;
+    const liban_crop_change change = {1, 20};
+    gate g = {.lock = PTHREAD_MUTEX_INITIALIZER, .moved = PTHREAD_COND_INITIALIZER};
+    liban_loader_options options = gated(&g);
+    liban_batch *batch;
+    options.crop_changes = &change;
+    options.crop_change_count = 1;
+    liban_loader *loader = start(&options);
+    for (uint64_t step = 0; step < liban_loader_steps(loader); step++)
+        give(take(loader));
+    g.empty = true;
+    assert_int_equal(liban_loader_next(loader, &batch), LIBAN_END);
+    assert_int_equal(liban_loader_next(loader, &batch), LIBAN_ENOMEM);
+    message_has("memory_alloc gave no memory");
+    g.empty = false;
+    gate_move(&g, true);
+    g.reached = false;
+    caller held = {.loader = loader};
+    call(&held, call_next);
+    gate_await(&g);
+    liban_loader_interrupt(loader); /* holds for what is only being made, too */
+    gate_move(&g, false);
+    assert_int_equal(result(&held), LIBAN_INTERRUPTED);
+    liban_loader_resume(loader);
+    batch = take(loader);
+    assert_int_equal(batch->epoch, 1);
+    assert_int_equal(batch->step, 0);
+    assert_int_equal(batch->crop, 20);
+    give(batch);
+    liban_loader_free(loader);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -209,6 +252,7 @@ int main(void)
         cmocka_unit_test(those_who_wait_for_a_turn_are_interrupted),
         cmocka_unit_test(going_elsewhere_takes_its_turn),
         cmocka_unit_test(closing_ends_every_wait),
+        cmocka_unit_test(memory_that_is_missing_is_asked_for_again),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

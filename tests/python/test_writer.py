@@ -173,6 +173,7 @@ class Images(WriterCase):
             (ValueError, "image has 4 dimensions", Capsules(data, (1, *shape))),
             (ValueError, "image has 0 dimensions", Interface(data, ())),
             (ValueError, "image has the shape", Capsules(b"", (0, 5, 3))),
+            (ValueError, "image has the shape", Capsules(data, (1 << 62, 1 << 62, 3))),
             (ValueError, "image lies on a device", Capsules(data, shape, device=dlpack.CUDA)),
             (ValueError, "image speaks DLPack 2", Capsules(data, shape, major=2)),
             (ValueError, "side by side", memoryview(data)[::2]),
@@ -204,11 +205,12 @@ class Arguments(WriterCase):
                  (TypeError, "classes must be", {"classes": "cat"}), (TypeError, "classes must be", {"classes": 5}),
                  (TypeError, "classes must be a str", {"classes": [1]}), (ValueError, "classes has 0", {"classes": []}),
                  (ValueError, "classes holds an id twice", {"classes": ["a", "a"]}),
+                 (ValueError, "classes holds an empty id", {"classes": {"": "name"}}),
                  (ValueError, "null character", {"classes": ["a\0b"]}), (TypeError, "speed", {"speed": 1})]
         for kind, words, options in wrong:
             with self.subTest(words), self.assertRaisesRegex(kind, words):
                 self.writer(**options)
-            shutil.rmtree(self.path + ".partial", ignore_errors=True)
+        self.assertEqual(os.listdir(self.folder), [])
         for path in (None, 5, ["a"]):
             with self.assertRaisesRegex(TypeError, "path must be"):
                 an_loader.Writer(path)
@@ -324,17 +326,24 @@ class Life(WriterCase):
             self.writer(codec="jpeg")
 
     def test_threads_share_a_writer(self):
-        def add(seed):
-            for place in range(40):
-                writer.add(png(seed * 40 + place), seed)
+        """Images so large that threads without a lock would meet."""
+        images = [shaped(bytes([seed * 60]) * (600 * 600 * 3), 600, 600, 3) for seed in range(4)]
 
-        with self.writer(codec="jpeg") as writer:
+        def add(seed):
+            for _ in range(40):
+                writer.add(images[seed], seed)
+
+        with self.writer() as writer:
             threads = [threading.Thread(target=add, args=(seed,)) for seed in range(4)]
             for thread in threads:
                 thread.start()
             for thread in threads:
                 thread.join()
-        self.assertEqual(sorted(numbers(an_loader.Dataset(self.path).labels)), sorted(list(range(4)) * 40))
+        dataset = an_loader.Dataset(self.path)
+        self.assertEqual(sorted(numbers(dataset.labels)), sorted(list(range(4)) * 40))
+        for place in range(len(dataset)):
+            image, label = dataset[place]
+            self.assertEqual(set(bytes(image)), {label * 60})
 
     def test_pickling_is_refused(self):
         with self.assertRaisesRegex(TypeError, "a Writer cannot be pickled"):

@@ -43,13 +43,14 @@ class Commit(unittest.TestCase):
         return subprocess.run(["git", *words], cwd=self.source, capture_output=True, text=True, check=True,
                               env={**os.environ, **identity}).stdout.strip()
 
-    def commit(self):
-        subprocess.run(["cmake", "-D", f"AN_COMMIT_SOURCE={self.source}", "-D", f"AN_COMMIT_HEADER={self.header}",
-                        "-P", SOURCE / "cmake" / "AnCommit.cmake"], check=True)
+    def commit(self, *words):
+        subprocess.run(["cmake", "-D", f"AN_COMMIT_SOURCE={self.source}", "-D", f"AN_COMMIT_HEADER={self.header}", *words, "-P",
+                        SOURCE / "cmake" / "AnCommit.cmake"], check=True)
         return re.search(r'#define AN_COMMIT "(.*)"', self.header.read_text())[1]
 
     def test_without_repository(self):
         self.assertEqual(self.commit(), "unknown")
+        self.assertEqual(self.commit("-D", "AN_COMMIT_OTHERWISE=abc"), "abc")
 
     def test_repository(self):
         try:
@@ -60,6 +61,7 @@ class Commit(unittest.TestCase):
         self.git("add", "file")
         self.git("commit", "-qm", "one")
         first = self.commit()
+        self.assertEqual(self.commit("-D", "AN_COMMIT_OTHERWISE=abc"), first)
         self.assertTrue(len(first) >= 12 and self.git("rev-parse", "HEAD").startswith(first), first)
         (self.source / "file").write_text("two")
         self.assertEqual(self.commit(), first + "-modified")

@@ -26,15 +26,12 @@ static int refuse_shape(const an_py_view *v)
     return -1;
 }
 
-/* ---- from a an_py_view
- * ------------------------------------------------------------------------------------------------ */
-
 void an_py_view_set_strides(an_py_view *v, const Py_ssize_t *strides)
 {
     Py_ssize_t gapless = 1;
     for (int i = v->dimensions - 1; i >= 0; i--) {
         v->strides[i] = strides ? strides[i] : gapless;
-        gapless *= v->shape[i];
+        gapless = (Py_ssize_t)((size_t)gapless * (size_t)v->shape[i]); /* of an impossible shape: anything */
     }
 }
 
@@ -100,7 +97,6 @@ int an_py_view_take(const an_py_view *v, an_py_image *out)
     return 0;
 }
 
-/* The first of count dimensions fit a an_py_view. */
 int an_py_view_set_shape(an_py_view *v, int count, const int64_t *shape)
 {
     if (count < 1 || count > 3) {
