@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Installs the packages that building, testing, linting and the demo need, by the names that the distribution gives them:
 #
-#     tools/packages.sh [--list] [build] [demo] [test] [lint] [package] [python] [wheel]
+#     tools/packages.sh [--list] [build] [demo] [test] [lint] [package] [python] [wheel] [examples]
 #
-# Without words: build, demo and test. python is what `pip install .` needs, wheel what tools/wheel.sh needs besides. --list prints the
-# names and installs nothing. Sourced, it gives an_install. It asks for sudo only where it is not root, and touches nothing when
-# everything is there already.
+# Without words: build, demo and test. python is what `pip install .` needs, wheel what tools/wheel.sh needs besides, examples
+# what the tests of PyTorch need. --list prints the names and installs nothing. Sourced, it gives an_install. It asks for sudo only where
+# it is not root, and touches nothing when everything is there already.
 #
 # Debian 12 and 13 are tried. Ubuntu 22.04 and 24.04 have the same packages but for the rows that say otherwise; that is known from
 # their archives' names and has not been run. For other systems it prints what is needed.
@@ -35,6 +35,7 @@ lint         | clang-format and clang-tidy 14          | clang-format clang-tidy
 lint         | ShellCheck                              | shellcheck |
 package      | dpkg-shlibdeps, file, patchelf, Python 3 | dpkg-dev file patchelf python3 |
 wheel        | xz, bzip2, zstd and lz4, to link statically | liblzma-dev libbz2-dev libzstd-dev liblz4-dev |
+examples     | PyTorch and torchvision                 | python3-torch python3-torchvision |
 END
 }
 
@@ -121,9 +122,9 @@ if [ "${BASH_SOURCE[0]}" = "$0" ]; then
     [ $# -gt 0 ] || set -- build demo test
     for group in "$@"; do
         case $group in
-        build | demo | test | lint | package | python | wheel) ;;
+        build | demo | test | lint | package | python | wheel | examples) ;;
         *)
-            echo "usage: tools/packages.sh [--list] [build] [demo] [test] [lint] [package] [python] [wheel]" >&2
+            echo "usage: tools/packages.sh [--list] [build] [demo] [test] [lint] [package] [python] [wheel] [examples]" >&2
             exit 2
             ;;
         esac

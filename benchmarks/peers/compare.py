@@ -4,7 +4,8 @@ medians, and one of the ratios that matter. setup.sh makes the environments firs
 
     benchmarks/peers/compare.py DATASET [--threads 2] [--rounds 5] [--seconds 3] [--bin build/release/bin] [--devices cuda:0]
 
-DATASET is a jpeg dataset of 256 px images, made by an-ingest; its images are written as coef, yuv420 and rgb, too."""
+DATASET is a jpeg dataset of 256 px images, made by an-ingest; its images are written as coef, yuv420 and rgb, too. compare_python.py
+compares what arrives in Python as PyTorch's tensors."""
 import argparse
 import json
 import os
@@ -45,7 +46,7 @@ class Ours:
 
     def __init__(self, args, dtype, dataset):
         self.command = [os.path.join(args.bin, "an-bench-io"), "--json", "--rounds", "1", "--stage", "full", "--threads",
-                        str(args.threads), "--seconds", str(args.seconds)] + OPTIONS[dtype] + [dataset]
+                        str(args.threads), "--seconds", str(args.seconds), "--batch", str(args.batch)] + OPTIONS[dtype] + [dataset]
 
     def measure(self):
         return json.loads(output_of(self.command))["full"][0]["images_per_second"]
@@ -86,8 +87,8 @@ class Peer:
         if not os.path.exists(python):  # a machine's own PyTorch will do
             python = sys.executable
         self.seconds = args.seconds
-        self.log = open(folder + "." + name + "." + dtype + ".log", "w")
-        self.child = subprocess.Popen([python, os.path.join(HERE, "peer.py"), name, folder, str(args.threads), dtype],
+        self.log = open(f"{os.path.join(args.work, name)}.{dtype}.{args.batch}.log", "w")
+        self.child = subprocess.Popen([python, os.path.join(HERE, "peer.py"), name, folder, str(args.threads), dtype, str(args.batch)],
                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True)
         self.wait("ready")
 
@@ -153,21 +154,21 @@ def compare(args, dtype, folder, datasets):
     print_tables(args, dtype, rates)
 
 
-def prepare(args):
+def prepare(args, codecs=("coef", "yuv420", "rgb")):
     """The images as files for the peers and as a dataset of each codec for us; what exists is used again."""
     ingest, folder = os.path.join(args.bin, "an-ingest"), os.path.join(args.work, "images")
     if not os.path.isdir(folder):
         subprocess.run([ingest, "export", "--quiet", args.dataset, folder], check=True)
     datasets = {"jpeg": args.dataset}
-    for codec in ("coef", "yuv420", "rgb"):
+    for codec in codecs:
         datasets[codec] = os.path.join(args.work, "dataset." + codec)
         if not os.path.isdir(datasets[codec]):
             subprocess.run([ingest, "transcode", "--quiet", "--codec", codec, args.dataset, datasets[codec]], check=True)
     return folder, datasets
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def common_options(description):
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dataset")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
@@ -175,6 +176,12 @@ def main():
     parser.add_argument("--bin", default=os.path.join(ROOT, "build", "release", "bin"))
     parser.add_argument("--environments", default=os.path.join(ROOT, "build", "peers"), help="that setup.sh made")
     parser.add_argument("--work", default=os.path.join(ROOT, "build", "peers"), help="exported images, datasets, logs")
+    return parser
+
+
+def main():
+    parser = common_options(__doc__)
+    parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--devices", default="", help="the GPU that decodes for us as well, beside nvJPEG: cuda:0")
     parser.add_argument("--peers", default=",".join(PEERS))
     parser.add_argument("--dtypes", default="u8,f32,resized")

@@ -9,7 +9,7 @@ import os
 import sys
 import time
 
-CROP, BATCH = 224, 128
+CROP, BATCH = 224, 128  # the batch may be given as the fifth word
 MEAN, DEVIATION = (123.7, 116.3, 103.5), (58.4, 57.1, 57.4)
 
 
@@ -31,7 +31,16 @@ def endless(make):
             yield count
 
 
-def dali(folder, threads, dtype):
+def an(dataset, threads, dtype):
+    """Our own loader's tensors. The folder is a dataset."""
+    import an_loader.torch
+
+    options = {"dtype": "f32", "mean": "pixel", "jitter": 0.1} if dtype == "f32" else {"channels_last": True}
+    loader = an_loader.torch.loader(dataset, BATCH, crop=CROP, threads=threads, resized=0.08 if dtype == "resized" else None, **options)
+    return endless(lambda: (len(images) for images, _ in loader))
+
+
+def dali_pipeline(folder, threads, dtype):
     from nvidia.dali import fn, pipeline_def, types
 
     @pipeline_def(batch_size=BATCH, num_threads=threads, device_id=None, prefetch_queue_depth=2)
@@ -49,11 +58,23 @@ def dali(folder, threads, dtype):
         return fn.crop_mirror_normalize(images, dtype=types.FLOAT, output_layout="CHW", mirror=mirror, mean=MEAN,
                                         std=DEVIATION)
 
-    pipe = pipeline()
+    return pipeline()
+
+
+def dali(folder, threads, dtype):
+    pipe = dali_pipeline(folder, threads, dtype)
     pipe.build()
     while True:
         pipe.run()
         yield BATCH
+
+
+def dali_torch(folder, threads, dtype):
+    """What its iterator for PyTorch gives."""
+    from nvidia.dali.plugin.pytorch import DALIGenericIterator
+
+    for data in DALIGenericIterator([dali_pipeline(folder, threads, dtype)], ["images"]):
+        yield len(data[0]["images"])
 
 
 def tf_data(folder, threads, dtype, dct="INTEGER_FAST"):
@@ -121,7 +142,7 @@ def ffcv(folder, threads, dtype, mode="jpg"):
     return endless(lambda: (len(batch[0]) for batch in loader))
 
 
-RESIZE_TOO = ("dali", "tf.data", "tf.data.exact", "ffcv", "ffcv.raw", "torchvision")
+RESIZE_TOO = ("an.jpeg", "an.coef", "dali", "dali.torch", "tf.data", "tf.data.exact", "ffcv", "ffcv.raw", "torchvision")
 
 
 def spdl(folder, threads, dtype):
@@ -249,13 +270,16 @@ def nvjpeg(folder, threads, dtype):
             yield len(batch)
 
 
-PEERS = {"dali": dali, "tf.data": tf_data, "tf.data.exact": functools.partial(tf_data, dct="INTEGER_ACCURATE"),
-         "ffcv": ffcv, "ffcv.raw": functools.partial(ffcv, mode="raw"), "spdl": spdl, "simplejpeg": simplejpeg,
+PEERS = {"an.jpeg": an, "an.coef": an, "dali": dali, "dali.torch": dali_torch, "tf.data": tf_data,
+         "tf.data.exact": functools.partial(tf_data, dct="INTEGER_ACCURATE"), "ffcv": ffcv,
+         "ffcv.raw": functools.partial(ffcv, mode="raw"), "spdl": spdl, "simplejpeg": simplejpeg,
          "torchvision": torchvision, "nvjpeg": nvjpeg}
 
 
 def main():
+    global BATCH
     name, folder, threads, dtype = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
+    BATCH = int(sys.argv[5]) if len(sys.argv) > 5 else BATCH
     if dtype == "resized" and name not in RESIZE_TOO:
         sys.exit(f"{name} is not asked for resized crops")
     batches = PEERS[name](folder, threads, dtype)

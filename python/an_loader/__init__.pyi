@@ -7,6 +7,8 @@ from os import PathLike
 from types import TracebackType
 from typing import Any, Callable, Literal, final, overload
 
+__all__ = ["Array", "Batch", "Dataset", "DatasetError", "Loader", "Names", "Writer", "__version__", "ingest"]
+
 __version__: str
 
 class DatasetError(Exception):
@@ -82,8 +84,8 @@ class Loader:
     next epoch, also after one that was left in its middle. An iterator ends with a RuntimeError when the loader has gone
     elsewhere: by another iteration, set_epoch or load_state_dict. Threads that share an iterator get a batch each."""
 
-    def __init__(
-        self,
+    def __new__(
+        cls,
         path: str | PathLike[str] | Dataset,
         batch_size: int,
         *,
@@ -116,7 +118,7 @@ class Loader:
         verify: bool = True,
         engine: Literal["auto", "uring", "uring-direct", "pread", "mmap"] = "auto",
         device: str | None = None,
-    ) -> None: ...
+    ) -> Loader: ...
     def __len__(self) -> int:
         """Batches of a whole epoch, the same for every rank."""
     def __iter__(self) -> Iterator[Batch]: ...
@@ -163,7 +165,7 @@ class Names:
 class Dataset:
     """A dataset: image by image. Any number of threads may use it."""
 
-    def __init__(self, path: str | PathLike[str]) -> None: ...
+    def __new__(cls, path: str | PathLike[str]) -> Dataset: ...
     def __len__(self) -> int: ...
     def __getitem__(self, index: int, /) -> tuple[Array, int]:
         """The whole image, (side, side, 3) uint8 RGB, and its label."""
@@ -197,8 +199,8 @@ class Writer:
     """Writes a dataset of size x size pixels. As a context manager it finishes at the end; on an exception it keeps what was
     added, and a Writer with the same arguments goes on. Any number of threads may use it, one at a time writes."""
 
-    def __init__(
-        self,
+    def __new__(
+        cls,
         path: str | PathLike[str],
         *,
         size: int = 256,
@@ -207,7 +209,7 @@ class Writer:
         subsampling: Literal[420, 422, 444] = 420,
         classes: Sequence[str] | Mapping[str, str] | None = None,
         source: str | None = None,
-    ) -> None: ...
+    ) -> Writer: ...
     def add(self, image: Any, label: int, name: str | None = None) -> None:
         """image: bytes of a JPEG or PNG file; or (h, w, 3), (h, w, 1) or (h, w) uint8 by the buffer protocol, __array_interface__
         or DLPack; or a PIL image. ValueError if it cannot be used: nothing is written then."""

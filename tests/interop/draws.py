@@ -1,7 +1,7 @@
 """What training draws: the order of the images, and what is mixed into each, as base/rng.h, augment/order/order.c and augment/sample/mix.c have it."""
 import math
 
-ORDER, JITTER, MIXUP, CUTMIX, MIX = 1, 4, 10, 11, 12  # purposes of numbers
+ORDER, CROP, FLIP, JITTER, MIXUP, CUTMIX, MIX = 1, 2, 3, 4, 10, 11, 12  # purposes of numbers
 
 
 def low(value, bits=32):
@@ -67,16 +67,18 @@ def scramble(x):
 
 
 def order(seed, count, epoch):
-    """The records, at most 64, in the order of an epoch: 8 rounds of a Feistel network over the numbers of 6 bits, again until a record is met."""
-    rng = Rng(seed, ORDER, epoch, 0)
+    """The records in the order of an epoch: 8 rounds of a Feistel network over numbers of an even number of bits, 6 or more, again until a record is met."""
+    rng, half = Rng(seed, ORDER, epoch, 0), 3
+    while count > 1 << 2 * half:
+        half += 1
     key, records = rng.u32() << 32 | rng.u32(), []
     for value in range(count):
         while True:
-            left, right = value >> 3, value & 7
+            left, right = value >> half, low(value, half)
             for i in range(8):
                 of_round = scramble(low(key + (i + 1) * 0x9e3779b97f4a7c15, 64))
-                left, right = right, left ^ scramble(of_round ^ right) >> 61
-            value = left << 3 | right
+                left, right = right, left ^ scramble(of_round ^ right) >> 64 - half
+            value = left << half | right
             if value < count:
                 break
         records.append(value)
@@ -90,6 +92,12 @@ def batches(seed, count, size, last, steps):
         epochs = [sum(epochs, [])]
     parts = [epoch[i:i + size] for epoch in epochs for i in range(0, len(epoch), size)]
     return [part for part in parts if len(part) == size or last == "short"][:steps]
+
+
+def window(seed, side, crop, epoch, record):
+    """Where the crop of a record of side pixels lies, x and y, and whether it is mirrored."""
+    rng, mirrored = Rng(seed, CROP, epoch, record), Rng(seed, FLIP, epoch, record).u32() >= 2**31
+    return rng.below(side - crop + 1), rng.below(side - crop + 1), mirrored
 
 
 def stretch(side, width, centre):

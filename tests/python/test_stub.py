@@ -27,12 +27,12 @@ def words(node):
 
 
 def parameters(function):
-    """Name, kind and default (as text) of each parameter of a definition in the stub, without self."""
+    """Name, kind and default of each parameter of a definition in the stub, without self or cls."""
     arguments = function.args
     plain = [*arguments.posonlyargs, *arguments.args]
     defaults = [None] * (len(plain) - len(arguments.defaults)) + arguments.defaults
     for place, (argument, default) in enumerate(zip(plain, defaults)):
-        if argument.arg != "self":
+        if argument.arg not in ("self", "cls"):
             kind = "positional" if place < len(arguments.posonlyargs) else "any"
             yield argument.arg, kind, default and ast.literal_eval(default)
     if arguments.vararg:
@@ -68,13 +68,15 @@ class Stub(unittest.TestCase):
                 named.add(node.name)
             elif isinstance(node, ast.AnnAssign):
                 named.add(node.target.id)
+            elif isinstance(node, ast.Assign):
+                self.assertEqual(ast.literal_eval(node.value), an_loader.__all__)
         self.assertEqual({name for name in named if public(name)}, set(an_loader.__all__))
 
     def test_members(self):
         for node, cls in self.classes():
             members = {member.name for member in node.body if isinstance(member, ast.FunctionDef)}
             members |= {member.target.id for member in node.body if isinstance(member, ast.AnnAssign)}
-            for member in members - {"__buffer__", "__init__"}:
+            for member in members - {"__buffer__"}:
                 self.assertTrue(hasattr(cls, member), f"{node.name}.{member} is in the stub only")
             for member in set(vars(cls)) - BUILT_IN - members:
                 self.fail(f"{node.name}.{member} is not in the stub")
@@ -88,9 +90,9 @@ class Stub(unittest.TestCase):
     def test_signatures(self):
         for node, cls in self.classes():
             for member in node.body:
-                if not isinstance(member, ast.FunctionDef) or member.decorator_list or member.name in BUILT_IN - {"__init__"}:
+                if not isinstance(member, ast.FunctionDef) or member.decorator_list or member.name in BUILT_IN - {"__new__"}:
                     continue
-                function = cls if member.name == "__init__" else getattr(cls, member.name)
+                function = cls if member.name == "__new__" else getattr(cls, member.name)
                 with self.subTest(f"{node.name}.{member.name}"):
                     self.assertEqual(list(parameters(member)), list(runtime_parameters(function)))
 
