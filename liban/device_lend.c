@@ -151,6 +151,7 @@ void an_lib_device_stats(an_lib_device *d, an_loader_stats *out)
     pthread_mutex_lock(&d->lock);
     out->batches = d->batches;
     out->samples = d->samples;
+    out->slots = (int)d->made;
     out->consumer_wait_ns = d->wait_ns;
     out->elapsed_ns = d->started_ns ? an_clock_ns() - d->started_ns : 0;
     pthread_mutex_unlock(&d->lock);

@@ -32,7 +32,7 @@ void an_lib_device_free(an_lib_device *device);
 
 int an_lib_device_number(const an_lib_device *device);  /* of the CUDA device */
 an_loader *an_lib_device_loader(an_lib_device *device); /* for questions */
-/* The loader's, but for what the callers of an_lib_device_next met. */
+/* The loader's, but for what the callers of an_lib_device_next met; slots: batches on the device. */
 void an_lib_device_stats(an_lib_device *device, an_loader_stats *out);
 /* The record that it failed for, wherever it was found damaged. */
 bool an_lib_device_failed_record(an_lib_device *device, uint64_t *out);

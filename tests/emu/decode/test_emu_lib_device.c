@@ -398,12 +398,16 @@ static void all_places_can_be_lent(void **state)
     (void)state;
     reader r;
     an_batch batches[FEW + 1], none;
+    an_loader_stats stats;
     an_loader_options o = options_of(&coef);
     o.slots = 2;
     o.slots_max = FEW;
     reader_make(&r, &o);
     for (int i = 0; i < FEW; i++)
         done(an_lib_device_next(r.device, &batches[i], UINT64_MAX));
+    an_lib_device_stats(r.device, &stats);
+    assert_int_equal(stats.slots, FEW);
+    assert_int_equal(stats.batches, FEW);
     assert_int_equal(an_lib_device_next(r.device, &none, UINT64_MAX), AN_EINVAL);
     assert_message("all 4 batches are lent: release one first");
     assert_int_equal(none.lease, 0);
