@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """an_loader.torch: the same tensors as from images that are taken one by one, lifetimes, places, ranks, mixing, what is refused. Needs PyTorch."""
+import importlib.util
 import io
 import json
 import os
@@ -153,6 +154,18 @@ class Loading(Folder, unittest.TestCase):
                 if not over:
                     self.same(other, self.reference().batches(0, size, number * BATCH))
                 self.same(other, self.reference().batches(1, size))
+
+    @unittest.skipUnless(importlib.util.find_spec("torchdata"), "no torchdata here")
+    def test_stateful(self):
+        """torchdata's loader finds the state, and goes on in mid-epoch with it."""
+        from torchdata.stateful_dataloader import StatefulDataLoader
+        first, second = (StatefulDataLoader(self.loader(return_index=True), batch_size=None, num_workers=0) for _ in range(2))
+        batches = iter(first)
+        for _ in range(2):
+            next(batches)
+        second.load_state_dict(first.state_dict())
+        self.same(second, self.reference().batches(0, BATCH, 2 * BATCH))
+        self.same(second, self.reference().batches(1, BATCH))
 
     def test_pinned(self):
         """Every tensor is copied into PyTorch's pinned memory, and so the loader has its own back at once."""
