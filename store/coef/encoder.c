@@ -7,6 +7,7 @@
 static int create(void *context)
 {
     an_coef_encoder *e = context;
+    an_jpeg_begin(&e->reader, &e->errors, &e->limits);
     jpeg_create_compress(&e->writer);
     return AN_OK;
 }
@@ -37,6 +38,7 @@ void an_coef_encoder_free(an_coef_encoder *encoder)
 {
     if (!encoder)
         return;
+    an_jpeg_end(&encoder->reader);
     jpeg_destroy_compress(&encoder->writer);
     an_buffer_free(&encoder->jpeg);
     an_jpeg_scan_free(encoder->scan);

@@ -29,20 +29,54 @@ static void watch(j_common_ptr common)
                                 AN_JPEG_VISITS_MAX / (reader->arith_code ? AN_JPEG_VISIT_ARITHMETIC : 1)));
 }
 
+/* Stands in for the object's own function. A file has NUM_QUANT_TBLS and 2 * NUM_HUFF_TBLS tables at most. */
+static void *allocate(j_common_ptr common, int pool, size_t size)
+{
+    an_jpeg_tables *tables = &((an_jpeg_limits *)(void *)common->progress)->tables;
+    if (pool == JPOOL_PERMANENT && size == sizeof(JQUANT_TBL) && tables->quantisation_used < NUM_QUANT_TBLS)
+        return &tables->quantisation[tables->quantisation_used++];
+    if (pool == JPOOL_PERMANENT && size == sizeof(JHUFF_TBL) && tables->huffman_used < 2 * NUM_HUFF_TBLS)
+        return &tables->huffman[tables->huffman_used++];
+    return tables->alloc_small(common, pool, size);
+}
+
+static void forget_tables(struct jpeg_decompress_struct *reader, an_jpeg_tables *tables)
+{
+    for (int i = 0; i < NUM_QUANT_TBLS; i++)
+        reader->quant_tbl_ptrs[i] = NULL;
+    for (int i = 0; i < NUM_HUFF_TBLS; i++)
+        reader->dc_huff_tbl_ptrs[i] = reader->ac_huff_tbl_ptrs[i] = NULL;
+    tables->quantisation_used = tables->huffman_used = 0;
+}
+
+void an_jpeg_begin(struct jpeg_decompress_struct *reader, an_jpeg_errors *errors, an_jpeg_limits *limits)
+{
+    reader->err = &errors->manager;
+    jpeg_create_decompress(reader);
+    limits->manager.progress_monitor = watch;
+    limits->errors = errors;
+    limits->tables.alloc_small = reader->mem->alloc_small;
+    reader->progress = &limits->manager;
+    reader->mem->alloc_small = allocate;
+}
+
 void an_jpeg_open(struct jpeg_decompress_struct *reader, an_jpeg_errors *errors, an_jpeg_limits *limits,
                   const uint8_t *data, size_t size)
 {
     an_jpeg_errors_reset(errors);
-    reader->err = &errors->manager;
-    jpeg_create_decompress(reader);
+    forget_tables(reader, &limits->tables);
+    limits->visits = 0;
     jpeg_mem_src(reader, data, size);
-    *limits = (an_jpeg_limits){.manager.progress_monitor = watch, .errors = errors};
-    reader->progress = &limits->manager;
     /* TRUE makes a file without an image an error, so the result is always JPEG_HEADER_OK. */
     (void)jpeg_read_header(reader, TRUE);
 }
 
 void an_jpeg_close(struct jpeg_decompress_struct *reader)
+{
+    jpeg_abort_decompress(reader);
+}
+
+void an_jpeg_end(struct jpeg_decompress_struct *reader)
 {
     jpeg_destroy_decompress(reader);
 }

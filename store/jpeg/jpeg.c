@@ -5,11 +5,11 @@
 #include "base/error.h"
 #include "store/jpeg/jpeg_private.h"
 
-/* Fails where the library is of another version than its headers: better now than at every file. */
-static int try_library(void *context)
+/* Fails where the library is of another version than its headers. */
+static int begin(void *context)
 {
     an_jpeg_decoder *d = context;
-    jpeg_create_decompress(&d->jpeg);
+    an_jpeg_begin(&d->jpeg, &d->errors, &d->limits);
     return AN_OK;
 }
 
@@ -20,10 +20,8 @@ int an_jpeg_decoder_create_plain(an_jpeg_decoder **out)
     if (!d)
         return an_error(AN_ENOMEM, "out of memory: JPEG decoder");
     an_jpeg_errors_init(&d->errors);
-    d->jpeg.err = &d->errors.manager;
     d->jpeg.client_data = d;
-    int rc = an_jpeg_guard(&d->errors, try_library, d);
-    an_jpeg_close(&d->jpeg);
+    int rc = an_jpeg_guard(&d->errors, begin, d);
     if (rc) {
         an_jpeg_decoder_free(d);
         return rc;
@@ -49,6 +47,7 @@ void an_jpeg_decoder_free(an_jpeg_decoder *decoder)
     if (!decoder)
         return;
     an_jpeg_fast_free(decoder);
+    an_jpeg_end(&decoder->jpeg);
     an_buffer_free(&decoder->row);
     free(decoder);
 }

@@ -12,7 +12,7 @@
 
 struct an_jpeg_decoder {
     an_jpeg_errors errors;
-    struct jpeg_decompress_struct jpeg; /* open during a call, between an_jpeg_read_header and an_jpeg_close */
+    struct jpeg_decompress_struct jpeg; /* in a file during a call, from an_jpeg_read_header to an_jpeg_close */
     an_jpeg_limits limits;
     const uint8_t *step, *end; /* whole.c's: where the next step of the file begins, and where the file ends */
     an_buffer row;             /* for rows that cannot be decoded straight into the caller's image */
