@@ -176,6 +176,8 @@ int an_loader_release(an_loader *loader, const an_batch *batch);
 void an_loader_interrupt(an_loader *loader);
 void an_loader_resume(an_loader *loader);
 
+/* Whether an_loader_next has reported a failure that stays. */
+bool an_loader_has_failed(an_loader *loader);
 /* Whether an_loader_next failed for a record that cannot be read or decoded; *out: which. */
 bool an_loader_failed_record(an_loader *loader, uint64_t *out);
 

@@ -235,6 +235,14 @@ int an_loader_lent(an_loader *loader)
     return lent;
 }
 
+bool an_loader_has_failed(an_loader *loader)
+{
+    pthread_mutex_lock(&loader->lock);
+    bool failed = loader->failure.code;
+    pthread_mutex_unlock(&loader->lock);
+    return failed;
+}
+
 bool an_loader_failed_record(an_loader *loader, uint64_t *out)
 {
     pthread_mutex_lock(&loader->lock);

@@ -77,7 +77,7 @@ static int make_memory(an_loader *l)
         return rc;
     rc = o->memory_alloc(o->memory_context, &memory, l->slot_memory_size);
     if (rc)
-        return rc;
+        return an_error_prefix(rc, "%d slots with a batch of %u each", o->slots, o->batch);
     l->slot_memory = memory;
     return AN_OK;
 }
@@ -127,7 +127,7 @@ static int make_one(an_loader *l, an_loader_slot *s)
     void *memory;
     int rc = o->memory_alloc(o->memory_context, &memory, l->slot_stride);
     if (rc)
-        return rc;
+        return an_error_prefix(rc, "another slot with a batch of %u", o->batch);
     s->memory = memory;
     rc = fill_slot(l, s, memory);
     if (rc)

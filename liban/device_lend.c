@@ -157,6 +157,14 @@ void an_lib_device_stats(an_lib_device *d, an_loader_stats *out)
     pthread_mutex_unlock(&d->lock);
 }
 
+bool an_lib_device_has_failed(an_lib_device *d)
+{
+    pthread_mutex_lock(&d->lock);
+    bool failed = d->end.code < 0;
+    pthread_mutex_unlock(&d->lock);
+    return failed;
+}
+
 bool an_lib_device_failed_record(an_lib_device *d, uint64_t *out)
 {
     pthread_mutex_lock(&d->lock);

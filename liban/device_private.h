@@ -34,6 +34,7 @@ int an_lib_device_number(const an_lib_device *device);  /* of the CUDA device */
 an_loader *an_lib_device_loader(an_lib_device *device); /* for questions */
 /* The loader's, but for what the callers of an_lib_device_next met; slots: batches on the device. */
 void an_lib_device_stats(an_lib_device *device, an_loader_stats *out);
+bool an_lib_device_has_failed(an_lib_device *device); /* for good */
 /* The record that it failed for, wherever it was found damaged. */
 bool an_lib_device_failed_record(an_lib_device *device, uint64_t *out);
 

@@ -91,6 +91,8 @@ uint32_t an_lib_loader_crop(const liban_loader *l, uint64_t epoch, uint64_t *epo
     size_t i = 0;
     while (i < l->change_count && l->changes[i].epoch <= epoch)
         crop = l->changes[i++].crop;
+    while (i < l->change_count && l->changes[i].crop == crop)
+        i++;
     *epochs = i < l->change_count ? l->changes[i].epoch - epoch : 0;
     return crop;
 }
@@ -133,13 +135,11 @@ int an_lib_loader_start(liban_loader *l)
     int rc = an_lib_run_create(&run, l->dataset, &options);
     if (rc)
         return rc;
-    rc = keep_note(l, an_lib_source_note(an_lib_run_source(run)));
-    if (rc) {
-        an_lib_run_retire(run, &l->past);
-        return rc;
-    }
     publish(l, run);
-    return LIBAN_OK;
+    rc = keep_note(l, an_lib_source_note(an_lib_run_source(run)));
+    if (rc)
+        an_lib_loader_stop(l);
+    return rc;
 }
 
 void an_lib_loader_stop(liban_loader *l)
@@ -190,8 +190,8 @@ static int build(liban_loader *l, const liban_loader_options *options)
     int rc = an_lib_loader_translate(l, options);
     if (rc)
         return rc;
-    an_lib_loader_place(l, options->epoch, options->position);
-    return an_lib_loader_start(l);
+    rc = an_lib_loader_place(l, options->epoch, options->position);
+    return rc ? rc : an_lib_loader_start(l);
 }
 
 static int take_options(liban_loader_options *to, const liban_loader_options *from)

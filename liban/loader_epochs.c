@@ -13,6 +13,8 @@ _Static_assert((int)LIBAN_ORDER_GLOBAL == AN_ORDER_GLOBAL && (int)LIBAN_ORDER_BL
                    (int)LIBAN_ORDER_SEQUENTIAL == AN_ORDER_SEQUENTIAL,
                "orders have the same numbers");
 
+#define CHANGE_MAX UINT32_MAX /* a run counts its batches up to the epoch in which crops change */
+
 /* ---- which records ---------------------------------------------------------------------------------------------- */
 
 /* A copy of count elements. */
@@ -48,7 +50,7 @@ static int take_indices(liban_loader *l, const liban_loader_options *o)
 
 static int check_weights(const liban_loader *l, const liban_loader_options *o)
 {
-    double sum = 0;
+    bool some = false;
     if (o->weight_count != l->records)
         return an_error(LIBAN_EINVAL, "%llu weights for %llu records", (unsigned long long)o->weight_count,
                         (unsigned long long)l->records);
@@ -58,11 +60,9 @@ static int check_weights(const liban_loader *l, const liban_loader_options *o)
         if (!isfinite(o->weights[i]) || o->weights[i] < 0)
             return an_error(LIBAN_EINVAL, "weights: number %llu is %g, but must be finite and 0 or more",
                             (unsigned long long)i, o->weights[i]);
-        sum += o->weights[i];
+        some |= o->weights[i] > 0;
     }
-    if (!(sum > 0 && isfinite(sum)))
-        return an_error(LIBAN_EINVAL, "weights: their sum is %g, but must be finite and above 0", sum);
-    return LIBAN_OK;
+    return some ? LIBAN_OK : an_error(LIBAN_EINVAL, "weights are all 0: nothing can be drawn");
 }
 
 static int take_weights(liban_loader *l, const liban_loader_options *o)
@@ -141,6 +141,9 @@ static int take_crops(liban_loader *l, const liban_loader_options *o)
         rc = an_lib_check_range("crop_changes: crop", o->crop_changes[i].crop, 1, side);
         if (rc)
             return rc;
+        if (o->crop_changes[i].epoch > CHANGE_MAX)
+            return an_error(LIBAN_EINVAL, "crop_changes: epoch %llu is more than can be counted",
+                            (unsigned long long)o->crop_changes[i].epoch);
         if (i > 0 && o->crop_changes[i].epoch <= o->crop_changes[i - 1].epoch)
             return an_error(LIBAN_EINVAL, "crop_changes: epoch %llu follows epoch %llu, but they must ascend",
                             (unsigned long long)o->crop_changes[i].epoch,

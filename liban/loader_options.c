@@ -18,6 +18,7 @@ _Static_assert((int)LIBAN_U8 == AN_DTYPE_U8 && (int)LIBAN_F32 == AN_DTYPE_F32 &&
 
 #define SLOTS 4
 #define SLOTS_MAX 64
+#define SLOTS_LIMIT 4096 /* of augment/; on devices, too */
 #define DEPTH 32
 #define THREADS_MAX 1024
 
@@ -137,7 +138,7 @@ static int take_engine(an_loader_options *to, const char *name)
 
 static int take_slots(an_loader_options *to, const liban_loader_options *o)
 {
-    int rc = an_lib_check_range("slots_max", o->slots_max, 0, INT32_MAX);
+    int rc = o->slots_max ? an_lib_check_range("slots_max", o->slots_max, 2, SLOTS_LIMIT) : LIBAN_OK;
     if (rc)
         return rc;
     to->slots = o->slots;

@@ -26,14 +26,17 @@ static bool has_batch(const liban_loader *l, uint64_t position)
     return l->run_options.loader.last != AN_LAST_DROP || l->records - position >= step_samples(l);
 }
 
-void an_lib_loader_place(liban_loader *l, uint64_t epoch, uint64_t position)
+int an_lib_loader_place(liban_loader *l, uint64_t epoch, uint64_t position)
 {
     bool over = position > 0 && !has_batch(l, position);
+    if (over && epoch == UINT64_MAX)
+        return an_error(LIBAN_EINVAL, "epoch %llu is more than can be counted", (unsigned long long)epoch);
     pthread_mutex_lock(&l->lock);
     l->end_due = over;
     l->epoch = epoch + (over ? 1 : 0);
     l->position = over ? 0 : position;
     pthread_mutex_unlock(&l->lock);
+    return LIBAN_OK;
 }
 
 /* ---- state ------------------------------------------------------------------------------------------------------ */
@@ -106,17 +109,25 @@ static int check_state(liban_loader *l, const liban_loader_state *state)
     return LIBAN_OK;
 }
 
-/* With the turn. Where the loader is there already, what was made ready stays. If it cannot go there, it stays where it
- * was. */
+/* Whether what was made ready is of no use. */
+static bool has_failed(const liban_loader *l)
+{
+    return l->run && an_lib_source_has_failed(an_lib_run_source(l->run));
+}
+
+/* With the turn. Where the loader is there already, what was made ready stays, unless it has failed. If it cannot go
+ * there, it stays where it was. */
 static int go_to(liban_loader *l, uint64_t epoch, uint64_t position)
 {
     uint64_t old_epoch = l->epoch, old_position = l->position;
     bool old_end = l->end_due;
-    an_lib_loader_place(l, epoch, position);
-    if (l->epoch == old_epoch && l->position == old_position)
+    int rc = an_lib_loader_place(l, epoch, position);
+    if (rc)
+        return rc;
+    if (l->epoch == old_epoch && l->position == old_position && !has_failed(l))
         return LIBAN_OK;
     an_lib_loader_stop(l);
-    int rc = an_lib_loader_start(l);
+    rc = an_lib_loader_start(l);
     if (!rc)
         return LIBAN_OK;
     pthread_mutex_lock(&l->lock);

@@ -55,7 +55,8 @@ void an_lib_loader_give_turn(liban_loader *loader);
 int an_lib_loader_start(liban_loader *loader);
 /* With the turn: stop the run, if there is one. */
 void an_lib_loader_stop(liban_loader *loader);
-/* With the turn: go to a place. An epoch of which nothing is left to deliver is over at once. */
-void an_lib_loader_place(liban_loader *loader, uint64_t epoch, uint64_t position);
+/* With the turn: go to a place. An epoch of which nothing is left to deliver is over at once. LIBAN_EINVAL if that is
+ * the last one that can be counted. */
+int an_lib_loader_place(liban_loader *loader, uint64_t epoch, uint64_t position);
 
 #endif

@@ -30,9 +30,14 @@ struct an_lib_run {
 
 static int host_alloc(void *context, void **out, size_t size)
 {
+    *out = NULL;
     const an_lib_run_options *o = &((an_lib_run *)context)->options;
     int rc = o->memory_alloc(o->memory_context, out, size);
-    return rc ? an_error(rc, "memory_alloc gave no memory: %zu bytes for batches", size) : LIBAN_OK;
+    if (rc < 0)
+        return an_error(rc, "memory_alloc gave no memory: %zu bytes for batches", size);
+    if (rc > 0) /* an errno, perhaps; as an outcome it would mean something else */
+        return an_error(LIBAN_EINVAL, "memory_alloc returned %d: it must return 0 or a LIBAN_E code", rc);
+    return *out ? LIBAN_OK : an_error(LIBAN_EINVAL, "memory_alloc returned 0, but gave NULL");
 }
 
 static void host_free(void *context, void *memory, size_t size)
@@ -258,6 +263,8 @@ int liban_batch_release(liban_batch *batch)
 
 int liban_batch_use(liban_batch *batch, void *stream)
 {
+    if (!batch)
+        return an_error(LIBAN_EINVAL, "no batch to use");
     handle *h = (handle *)batch;
     int rc = an_lib_check_process(h->run->options.process, "batch");
     return rc ? rc : an_lib_source_use(&h->run->source, &h->lent, stream);

@@ -77,6 +77,11 @@ const char *an_lib_source_note(const an_lib_source *s)
     return an_loader_note(s->device ? an_lib_device_loader(s->device) : s->loader);
 }
 
+bool an_lib_source_has_failed(an_lib_source *s)
+{
+    return s->device ? an_lib_device_has_failed(s->device) : an_loader_has_failed(s->loader);
+}
+
 bool an_lib_source_failed_record(an_lib_source *s, uint64_t *out)
 {
     return s->device ? an_lib_device_failed_record(s->device, out) : an_loader_failed_record(s->loader, out);

@@ -25,6 +25,7 @@ void an_lib_source_resume(an_lib_source *source);
 int an_lib_source_device(const an_lib_source *source); /* -1: the host */
 void an_lib_source_stats_get(an_lib_source *source, an_loader_stats *out);
 const char *an_lib_source_note(const an_lib_source *source);
+bool an_lib_source_has_failed(an_lib_source *source);
 bool an_lib_source_failed_record(an_lib_source *source, uint64_t *out);
 
 #endif

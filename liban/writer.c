@@ -67,12 +67,12 @@ int liban_writer_open(liban_writer **out, const char *path, const liban_writer_o
 
 uint64_t liban_writer_count(const liban_writer *writer)
 {
-    return an_writer_count(writer->inner);
+    return an_lib_is_forked(writer->process) ? 0 : an_writer_count(writer->inner);
 }
 
 uint64_t liban_writer_position(const liban_writer *writer)
 {
-    return an_writer_position(writer->inner);
+    return an_lib_is_forked(writer->process) ? 0 : an_writer_position(writer->inner);
 }
 
 static int check_process(const liban_writer *w)

@@ -52,14 +52,14 @@ typedef enum {
 
 typedef enum {
     LIBAN_MEAN_NONE,
-    LIBAN_MEAN_GIVEN,   /* options.mean */
+    LIBAN_MEAN_GIVEN,   /* options.mean_given */
     LIBAN_MEAN_DATASET, /* the dataset's, one for each channel */
     LIBAN_MEAN_PIXEL    /* the dataset's mean image, cropped and mirrored like the image */
 } liban_mean;
 
 typedef enum {
     LIBAN_DEVIATION_NONE,
-    LIBAN_DEVIATION_GIVEN,  /* options.deviation */
+    LIBAN_DEVIATION_GIVEN,  /* options.deviation_given */
     LIBAN_DEVIATION_DATASET /* the dataset's */
 } liban_deviation;
 
@@ -118,8 +118,9 @@ typedef struct {
      * an_decode_cuda.so and the driver. slots and slots_max count batches on the device. Labels, indices, shares and
      * boxes lie on the host, and memory_alloc is not used. */
     const char *device;
-    /* Memory for batches on the host, so that it can be pinned. Both or neither. memory_free may be called by whichever
-     * thread releases the last batch. */
+    /* Memory for batches on the host, so that it can be pinned. Both or neither; aligned as malloc's is, or better.
+     * memory_alloc may be called by whichever thread asks for a batch, memory_free by whichever releases the last one,
+     * also after liban_loader_free. Neither may call for the loader. */
     int (*memory_alloc)(void *context, void **out, size_t size); /* 0, or a LIBAN_E code */
     void (*memory_free)(void *context, void *memory, size_t size);
     void *memory_context;
@@ -170,7 +171,8 @@ LIBAN_API void liban_loader_close(liban_loader *loader);
 LIBAN_API int liban_loader_next(liban_loader *loader, liban_batch **out);
 /* The same, but LIBAN_AGAIN if the batch is not ready after this time. */
 LIBAN_API int liban_loader_next_within(liban_loader *loader, liban_batch **out, uint64_t nanoseconds);
-/* Give a batch back, once: it may be lent again under the same address. LIBAN_EINVAL if it is not lent. */
+/* Give a batch back, once: it may be lent again under the same address. LIBAN_EINVAL if it is not lent, which can be
+ * told as long as its memory is there: not after liban_loader_free, nor behind a change of crops or place. */
 LIBAN_API int liban_batch_release(liban_batch *batch);
 
 /* For batches on a device. stream is a cudaStream_t of that device, NULL its default stream. Work that is queued on the
@@ -216,7 +218,8 @@ typedef struct {
 LIBAN_API void liban_loader_state_get(liban_loader *loader, liban_loader_state *out);
 /* Go there. LIBAN_EINVAL names the member that does not belong to this loader's data. */
 LIBAN_API int liban_loader_state_set(liban_loader *loader, const liban_loader_state *state);
-/* The beginning of this epoch is next. Costs nothing where that is so already. */
+/* The beginning of this epoch is next. Costs nothing where that is so already, unless the loader has failed: then it
+ * tries again, as liban_loader_state_set does. */
 LIBAN_API int liban_loader_set_epoch(liban_loader *loader, uint64_t epoch);
 
 /* Where time went, in nanoseconds summed over the threads named. */

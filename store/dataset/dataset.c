@@ -47,7 +47,8 @@ static int check_folder(const an_dataset *d)
     }
     if (errno == ENOENT && partial_exists(d))
         return an_error(AN_ENOTFOUND,
-                        "'%s' is unfinished ('%s.partial'): run the same an-ingest command again to complete it",
+                        "'%s' is unfinished ('%s.partial'): give the same an-ingest command again, or a "
+                        "writer with the same options, to complete it",
                         d->path, d->path);
     return an_error_errno(errno, "cannot open dataset '%s'", d->path);
 }

@@ -56,7 +56,9 @@ static int check_meta(const an_dataset *d, const meta *m)
         return an_error(AN_EUNSUPPORTED, "'%s' is of format %u, but this program reads %d: ingest again", d->data,
                         an_bytes_u32(format), AN_DATASET_VERSION);
     if (!m->values[CHECKSUM].value)
-        return an_error(AN_ECORRUPT, "'%s' is unfinished: run the same an-ingest command again to complete it",
+        return an_error(AN_ECORRUPT,
+                        "'%s' is unfinished: give the same an-ingest command again, or a writer with "
+                        "the same options, to complete it",
                         d->path);
     for (int i = 0; i < META_KEYS; i++)
         if (!m->values[i].value)

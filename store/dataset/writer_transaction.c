@@ -29,7 +29,8 @@ int an_writer_fail(an_writer *w, int rc)
         rc = ENOSPC;
     if (rc == ENOSPC || rc == EDQUOT)
         return an_error(AN_ENOSPC,
-                        "cannot write '%s': %s; what was committed is kept: make room and run the same command again",
+                        "cannot write '%s': %s; what was committed is kept: make room and give the "
+                        "same command again, or a writer with the same options",
                         w->data, strerror(rc));
     if (rc > 0)
         return an_error_errno(rc, "cannot write '%s'", w->data);

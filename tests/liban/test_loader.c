@@ -310,10 +310,34 @@ static void crops_change_their_size(void **state)
     liban_loader_free(loader);
 }
 
+/* What is called a change, but is none, must not end anything. */
+static void crops_may_change_to_what_they_are(void **state)
+{
+    (void)state;
+    static const liban_crop_change changes[] = {{1, 16}, {2, 12}, {3, 12}, {4, 16}};
+    static const uint32_t crops[] = {16, 16, 12, 12, 16, 16};
+    liban_loader_options options = small();
+    liban_batch *batch;
+    options.crop_changes = changes;
+    options.crop_change_count = 4;
+    liban_loader *loader = start(&options);
+    for (uint64_t epoch = 0; epoch < 6; epoch++) {
+        uint64_t batches = 0;
+        while (!liban_loader_next(loader, &batch)) {
+            assert_int_equal(batch->epoch, epoch);
+            assert_int_equal(batch->crop, crops[epoch]);
+            batches++;
+            give(batch);
+        }
+        assert_int_equal(batches, liban_loader_steps(loader));
+    }
+    liban_loader_free(loader);
+}
+
 static void weights_choose_records(void **state)
 {
     (void)state;
-    double weights[RECORDS] = {[5] = 1, [70] = 3};
+    double weights[RECORDS] = {[5] = 5e307, [70] = 1.5e308}; /* their sum is more than a double holds */
     uint32_t seen[2] = {0};
     liban_loader_options options = small();
     liban_batch *batch;
@@ -372,6 +396,7 @@ static void a_batch_is_released_once(void **state)
     liban_batch *batch = take(loader);
     assert_int_equal(liban_batch_use(batch, NULL), LIBAN_EINVAL);
     message_has("host");
+    assert_int_equal(liban_batch_use(NULL, NULL), LIBAN_EINVAL);
     give(batch);
     assert_int_equal(liban_batch_release(batch), LIBAN_EINVAL);
     message_has("not lent");
@@ -430,6 +455,7 @@ int main(void)
         cmocka_unit_test(epochs_end_one_by_one),
         cmocka_unit_test(ranks_have_equally_many_batches),
         cmocka_unit_test(crops_change_their_size),
+        cmocka_unit_test(crops_may_change_to_what_they_are),
         cmocka_unit_test(weights_choose_records),
         cmocka_unit_test(more_slots_are_made_up_to_the_limit),
         cmocka_unit_test(a_batch_is_released_once),

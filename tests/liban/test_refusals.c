@@ -1,6 +1,7 @@
 /* What a loader refuses, and how it fails. */
 #include "support.h"
 
+#include <errno.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -68,17 +69,20 @@ static void impossible_records_are_refused(void **state)
     weights[1] = NAN;
     REFUSED(LIBAN_EINVAL, "weights: number 1 is", o.weights = weights; o.weight_count = RECORDS);
     weights[0] = weights[1] = 0;
-    REFUSED(LIBAN_EINVAL, "their sum is 0", o.weights = weights; o.weight_count = RECORDS);
+    REFUSED(LIBAN_EINVAL, "weights are all 0", o.weights = weights; o.weight_count = RECORDS);
 }
 
 static void impossible_crops_are_refused(void **state)
 {
     (void)state;
     const liban_crop_change large = {1, SIDE + 1}, falling[] = {{3, 8}, {3, 9}};
+    const liban_crop_change never_comes = {UINT64_MAX, 8};
     REFUSED(LIBAN_EINVAL, "crop 0", o.crop = 0);
     REFUSED(LIBAN_EINVAL, "crop 25", o.crop = SIDE + 1);
     REFUSED(LIBAN_EINVAL, "crop_changes: crop 25", o.crop_changes = &large; o.crop_change_count = 1);
     REFUSED(LIBAN_EINVAL, "epoch 3 follows epoch 3", o.crop_changes = falling; o.crop_change_count = 2);
+    REFUSED(LIBAN_EINVAL, "crop_changes: epoch 18446744073709551615 is more", o.crop_changes = &never_comes;
+            o.crop_change_count = 1);
     REFUSED(LIBAN_EINVAL, "crop_changes is NULL", o.crop_change_count = 2);
     REFUSED(LIBAN_EINVAL, "centre", o.resized = 0.5; o.centre = true);
     REFUSED(LIBAN_EINVAL, "area 2", o.resized = 2);
@@ -113,6 +117,18 @@ static int no_memory(void *context, void **out, size_t size)
     return LIBAN_ENOMEM;
 }
 
+static int errno_of_no_memory(void *context, void **out, size_t size)
+{
+    (void)context, (void)out, (void)size;
+    return ENOMEM; /* above 0, where the outcomes are */
+}
+
+static int nothing(void *context, void **out, size_t size)
+{
+    (void)context, (void)out, (void)size;
+    return LIBAN_OK;
+}
+
 static void never(void *context, void *memory, size_t size)
 {
     (void)memory;
@@ -128,14 +144,18 @@ static void impossible_ways_of_working_are_refused(void **state)
     REFUSED(LIBAN_EINVAL, "threads 1025", o.threads = 1025);
     REFUSED(LIBAN_EINVAL, "slots 1", o.slots = 1);
     REFUSED(LIBAN_EINVAL, "slots_max 3 is below slots 4", o.slots = 4; o.slots_max = 3);
+    REFUSED(LIBAN_EINVAL, "slots_max 1 is outside 2", o.slots_max = 1);
     REFUSED(LIBAN_EINVAL, "slots_max -1", o.slots_max = -1);
+    REFUSED(LIBAN_EINVAL, "slots_max 4097", o.slots_max = 4097; o.device = "cuda:0");
     REFUSED(LIBAN_EINVAL, "depth 5000", o.depth = 5000);
     REFUSED(LIBAN_EINVAL, "engine 'steam' is unknown: choose auto, uring", o.engine = "steam");
     REFUSED(LIBAN_EINVAL, "memory_alloc and memory_free", o.memory_alloc = no_memory);
     REFUSED(LIBAN_EUNSUPPORTED, "device 'cuda:0'", o.device = "cuda:0");
-    REFUSED(LIBAN_ENOMEM, "memory_alloc gave no memory", o.memory_alloc = no_memory; o.memory_free = never;
-            o.memory_context = &asked);
+    REFUSED(LIBAN_ENOMEM, "4 slots with a batch of 8 each: memory_alloc gave no memory", o.memory_alloc = no_memory;
+            o.memory_free = never; o.memory_context = &asked);
     assert_int_equal(asked, 1);
+    REFUSED(LIBAN_EINVAL, "memory_alloc returned 12", o.memory_alloc = errno_of_no_memory; o.memory_free = never);
+    REFUSED(LIBAN_EINVAL, "memory_alloc returned 0, but gave NULL", o.memory_alloc = nothing; o.memory_free = never);
 }
 
 /* ---- failures ---------------------------------------------------------------------------------------------------- */
@@ -167,6 +187,32 @@ static void damage_fails_its_batch_and_all_later_ones(void **state)
     give(take(loader));
     assert_int_equal(liban_loader_failed_record(loader, &record), LIBAN_ENOTFOUND);
     liban_loader_free(loader);
+}
+
+/* Whoever mended what was wrong may send the loader to where it stands. */
+static void a_failed_loader_may_try_the_same_place_again(void **state)
+{
+    (void)state;
+    liban_loader_options options = small();
+    liban_loader_state place;
+    liban_batch *batch;
+    options.order = LIBAN_ORDER_SEQUENTIAL;
+    for (uint64_t step = 0; step < 2; step++) {
+        fixture_flip_byte(&set, step * BATCH + 2);
+        liban_loader *loader = start(&options);
+        for (uint64_t i = 0; i < step; i++)
+            give(take(loader));
+        assert_int_equal(liban_loader_next(loader, &batch), LIBAN_ECORRUPT);
+        liban_loader_state_get(loader, &place);
+        assert_int_equal(liban_loader_state_set(loader, &place), LIBAN_OK);
+        assert_int_equal(liban_loader_next(loader, &batch), LIBAN_ECORRUPT);
+        fixture_flip_byte(&set, step * BATCH + 2);
+        assert_int_equal(step ? liban_loader_state_set(loader, &place) : liban_loader_set_epoch(loader, 0), LIBAN_OK);
+        batch = take(loader);
+        assert_int_equal(batch->step, step);
+        give(batch);
+        liban_loader_free(loader);
+    }
 }
 
 static void checksums_may_be_ignored(void **state)
@@ -258,6 +304,7 @@ int main(void)
         cmocka_unit_test(impossible_values_are_refused),
         cmocka_unit_test(impossible_ways_of_working_are_refused),
         cmocka_unit_test(damage_fails_its_batch_and_all_later_ones),
+        cmocka_unit_test(a_failed_loader_may_try_the_same_place_again),
         cmocka_unit_test(checksums_may_be_ignored),
         cmocka_unit_test(forks_are_refused_and_do_not_hang),
     };

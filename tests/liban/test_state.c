@@ -212,6 +212,8 @@ static void other_states_are_refused_by_member(void **state)
     BAD(block, 5, LIBAN_EINVAL, "block is 5");
     BAD(position, RECORDS + 1, LIBAN_EINVAL, "position is 102");
     BAD(epoch, UINT64_MAX, LIBAN_EINVAL, "epoch 18446744073709551615");
+    good.position = RECORDS; /* behind it there would be epoch 0 */
+    BAD(epoch, UINT64_MAX, LIBAN_EINVAL, "epoch 18446744073709551615");
     liban_loader_free(loader);
     options.indices = indices;
     options.index_count = 8;

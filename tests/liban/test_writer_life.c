@@ -306,6 +306,7 @@ static void forks_are_refused(void **state)
         failed += liban_writer_class(w, 0, "a", NULL) != LIBAN_EFORKED;
         failed += liban_writer_commit(w) != LIBAN_EFORKED;
         failed += liban_writer_finish(w) != LIBAN_EFORKED;
+        failed += liban_writer_count(w) != 0 || liban_writer_position(w) != 0;
         liban_writer_close(w);
         _exit(failed);
     }

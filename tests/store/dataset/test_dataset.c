@@ -97,7 +97,9 @@ static void unfinished(void **state)
     an_writer_close(writer);
     an_statistics_sums_free(&sums);
     expect_failure(path, AN_ENOTFOUND, "is unfinished");
+    expect_failure(path, AN_ENOTFOUND, "an-ingest command again, or a writer with the same options");
     expect_failure(test_path(state, "set.partial"), AN_ECORRUPT, "is unfinished");
+    expect_failure(test_path(state, "set.partial"), AN_ECORRUPT, "or a writer with the same options");
 }
 
 /* At any length: an error, never SIGBUS. */

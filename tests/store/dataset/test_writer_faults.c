@@ -158,7 +158,7 @@ static void a_failed_writer_says_so(void **state)
     fault.lasting = true;
     test_put(writer, &sums, &test_small, 0);
     assert_int_equal(an_writer_commit(writer), AN_ENOSPC);
-    assert_message("make room and run the same command again");
+    assert_message("make room and give the same command again, or a writer with the same options");
     assert_int_equal(an_writer_commit(writer), AN_EIO);
     assert_message("an earlier write failed");
     assert_int_equal(test_try_put(writer, &sums, &test_small, 1), AN_EIO);
