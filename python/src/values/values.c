@@ -102,6 +102,8 @@ PyObject *an_py_value_bytes(const char *name, PyObject *value)
         return NULL;
     }
     PyObject *bytes = PyUnicode_AsEncodedString(value, "utf-8", "surrogateescape");
+    if (!bytes && PyErr_ExceptionMatches(PyExc_UnicodeError))
+        PyErr_Format(PyExc_ValueError, "%s is %R: it cannot be written as UTF-8", name, value);
     if (bytes && strlen(PyBytes_AsString(bytes)) != (size_t)PyBytes_Size(bytes)) {
         PyErr_Format(PyExc_ValueError, "%s is %R: it must not hold a null character", name, value);
         Py_CLEAR(bytes);
