@@ -83,6 +83,9 @@ void an_lib_loader_give_turn(liban_loader *l)
     pthread_mutex_unlock(&l->lock);
 }
 
+/* A run of more epochs may as well be endless: it is stopped anyway where crops change their size. */
+#define EPOCHS_MAX UINT32_MAX
+
 /* ---- runs ------------------------------------------------------------------------------------------------------- */
 
 uint32_t an_lib_loader_crop(const liban_loader *l, uint64_t epoch, uint64_t *epochs)
@@ -131,7 +134,7 @@ int an_lib_loader_start(liban_loader *l)
     options.loader.sample.crop = crop;
     options.loader.first_epoch = l->epoch;
     options.loader.first_position = l->position;
-    options.loader.epochs = epochs;
+    options.loader.epochs = epochs <= EPOCHS_MAX ? epochs : 0;
     int rc = an_lib_run_create(&run, l->dataset, &options);
     if (rc)
         return rc;

@@ -45,7 +45,7 @@ class TensorLoader(IterableDataset):
         super().__init__()
         if channels_last and options.setdefault("layout", "nhwc") != "nhwc":
             raise ValueError(f"channels_last: is layout 'nhwc', and layout={options['layout']!r} was given")
-        if pin and options.get("device"):
+        if pin and options.get("device") not in (None, "cpu"):
             raise ValueError("pin: images that are decoded on a device do not lie in the host's memory")
         rank, world = _place(rank, world)
         self._pin = pin and _can_pin()

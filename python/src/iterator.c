@@ -78,9 +78,13 @@ static int wait_a_slice(iterator_object *self, an_py_loader *loader, liban_batch
     return rc;
 }
 
-/* Waits for the turn and a slice of time. *stale: the loader has gone elsewhere. -1 with an exception. */
+/* Waits for the turn and a slice of time. *stale: the loader has gone elsewhere. -1 with an exception. Signals are
+ * handled even if the batch is ready: a consumer in C, such as collections.deque(loader, maxlen=0), looks after none.
+ */
 static int try_next(iterator_object *self, an_py_loader *loader, liban_batch **out, bool *stale)
 {
+    if (PyErr_CheckSignals() < 0)
+        return -1;
     if (an_py_loader_take_turn(loader) < 0)
         return -1;
     int rc = LIBAN_END;
@@ -88,8 +92,6 @@ static int try_next(iterator_object *self, an_py_loader *loader, liban_batch **o
     if (!self->finished && !*stale)
         rc = wait_a_slice(self, loader, out);
     an_py_loader_give_turn(loader);
-    if (rc == LIBAN_AGAIN)
-        return PyErr_CheckSignals() < 0 ? -1 : rc;
     if (rc < 0 || rc == LIBAN_INTERRUPTED) {
         raise_next(loader, rc);
         return -1;

@@ -182,6 +182,8 @@ static PyObject *path_bytes(PyObject *path)
         return bytes;
     if (PyErr_ExceptionMatches(PyExc_TypeError))
         PyErr_Format(PyExc_TypeError, "path must be a path, not %R", path);
+    else if (PyErr_ExceptionMatches(PyExc_ValueError))
+        PyErr_Format(PyExc_ValueError, "path is %R: a path holds no null bytes", path);
     return NULL;
 }
 

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/buffer.h"
 #include "base/error.h"
@@ -66,9 +67,23 @@ static int make_paths(an_dataset *d, const char *path)
     return AN_OK;
 }
 
+/* Each loader opens the file again, and the working directory may have changed until then. */
+static int make_absolute(an_dataset *d)
+{
+    char *here = *d->data == '/' ? NULL : getcwd(NULL, 0); /* NULL: its folder was removed, or cannot be read */
+    int size = asprintf(&d->absolute, "%s%s%s", here ? here : "", here ? "/" : "", d->data);
+    free(here);
+    if (size >= 0)
+        return AN_OK;
+    d->absolute = NULL; /* asprintf leaves it undefined */
+    return an_error(AN_ENOMEM, "out of memory: opening '%s'", d->path);
+}
+
 static int open_all(an_dataset *d, const char *path)
 {
     int rc = make_paths(d, path);
+    if (!rc)
+        rc = make_absolute(d);
     if (!rc)
         rc = check_folder(d);
     if (!rc)
@@ -109,6 +124,7 @@ void an_dataset_free(an_dataset *d)
     free(d->manifest);
     free(d->path);
     free(d->data);
+    free(d->absolute);
     free(d);
 }
 
@@ -121,7 +137,7 @@ const char *an_dataset_path(const an_dataset *d)
 
 const char *an_dataset_file(const an_dataset *d)
 {
-    return d->data;
+    return d->absolute;
 }
 
 uint64_t an_dataset_count(const an_dataset *d)

@@ -37,7 +37,7 @@ void an_dataset_free(an_dataset *dataset);
 int an_dataset_libraries(an_buffer *out);
 
 const char *an_dataset_path(const an_dataset *dataset);
-const char *an_dataset_file(const an_dataset *dataset); /* ".../data.mdb" */
+const char *an_dataset_file(const an_dataset *dataset); /* ".../data.mdb", absolute: also after chdir */
 uint64_t an_dataset_count(const an_dataset *dataset);
 uint32_t an_dataset_side(const an_dataset *dataset); /* every record is side x side */
 uint64_t an_dataset_file_size(const an_dataset *dataset);

@@ -11,6 +11,7 @@ typedef uint64_t an_span;
 
 struct an_dataset {
     char *path, *data; /* the folder, its data.mdb */
+    char *absolute;    /* data.mdb, wherever the working directory goes */
     an_lmdb_file file;
     uint32_t side;
     uint64_t count, reject_count, headers, checksum;

@@ -76,6 +76,10 @@ class Batches(DatasetCase):
         sides = [{batch.images.shape[-1] for batch in loader} for _ in range(4)]
         self.assertEqual(sides, [{8}, {16}, {24}, {24}])
 
+    def test_a_size_that_no_training_reaches(self):
+        loader = self.loader(50, crop=8, size_by_epoch={1: 16, 2**64 - 1: 24})
+        self.assertEqual([{batch.images.shape[-1] for batch in loader} for _ in range(3)], [{8}, {16}, {16}])
+
     def test_last(self):
         counts = {last: [len(batch.images) for batch in self.loader(16, last=last)] for last in ("drop", "short", "pad")}
         self.assertEqual(counts, {"drop": [16] * 6, "short": [16] * 6 + [4], "pad": [16] * 7})
@@ -138,7 +142,7 @@ class Arguments(DatasetCase):
                             ("mean", object()), ("std", [1, 2, "3"]), ("jitter", "0.1"), ("order", 3), ("dtype", None),
                             ("indices", 5), ("indices", [1.5]), ("indices", array.array("d", [1.0])), ("weights", ["x"]),
                             ("size_by_epoch", [1]), ("size_by_epoch", {"a": 1}), ("labels", 64), ("engine", 1),
-                            ("device", 0), ("path", 4), ("grey", [])):
+                            ("device", 0), ("path", 4), ("grey", []), ("mean", 1j), ("std", 1j)):
             with self.subTest(name=name, value=value), self.refused(TypeError, name):
                 self.loader(**{name: value})
 
@@ -152,7 +156,9 @@ class Arguments(DatasetCase):
                             ("slots", 1), ("slots_max", 3), ("indices", []), ("indices", [-1]), ("indices", [100]),
                             ("indices", [1 << 70]), ("weights", [1.0]), ("weights", [-1.0] * 100), ("weights", [0] * 100),
                             ("weights", [float("nan")] * 100), ("last", "keep"), ("labels", "i8"), ("engine", "aio"),
-                            ("size_by_epoch", {0: 33}), ("size_by_epoch", {-1: 16}), ("size_by_epoch", {0: 0})):
+                            ("size_by_epoch", {0: 33}), ("size_by_epoch", {-1: 16}), ("size_by_epoch", {0: 0}),
+                            ("mean", 10**400), ("std", [1, 10**400, 1]), ("jitter", 10**400), ("weights", [10**400] * 100),
+                            ("dtype", "u8\0"), ("order", "block:4\0"), ("layout", "\ud800"), ("device", "cpu\0")):
             with self.subTest(name=name, value=value), self.refused(ValueError, name):
                 self.loader(**{name: value, **({"order": "global"} if name == "weights" else {})})
 

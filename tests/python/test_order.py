@@ -2,6 +2,7 @@
 """an_loader.Loader: epochs, ranks, and places that are kept and gone back to."""
 import itertools
 import json
+import os
 import pickle
 import threading
 import unittest
@@ -32,6 +33,15 @@ class Epochs(DatasetCase):
         seen = indices(self.loader(10, order="block:10"))
         self.assertEqual(sorted(seen), list(range(100)))
         self.assertEqual(len({record // 10 for record in seen[:10]}), 1)
+
+    def test_the_working_directory_may_change(self):
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(self.folder)
+        loader = self.loader(path=os.path.basename(self.path))
+        next(iter(loader))
+        os.chdir("/")
+        self.assertEqual([batch.epoch for batch in loader], [1] * len(loader))
+        self.assertEqual(loader.dataset.path, os.path.basename(self.path))
 
     def test_an_epoch_that_is_left_is_over(self):
         loader = self.loader(order="global")

@@ -46,6 +46,22 @@ print(memoryview(next(iterator).indices).tolist())
 """)
         self.assertEqual(done, (0, "interrupted\n[0, 1, 2, 3, 4, 5, 6, 7]\n", ""))
 
+    def test_keyboard_interrupt_of_a_consumer_in_c(self):
+        done = child("""
+import collections, itertools, os, signal, threading, time
+loader = an_loader.Loader(sys.argv[1], 1, crop=1, threads=1)
+next(iter(loader))
+def press():
+    time.sleep(0.2)
+    os.kill(os.getpid(), signal.SIGINT)
+threading.Thread(target=press).start()
+try:
+    collections.deque(itertools.chain.from_iterable(itertools.repeat(loader)), maxlen=0)
+except KeyboardInterrupt:
+    print("interrupted")
+""", self.path, timeout=60)
+        self.assertEqual(done, (0, "interrupted\n", ""))
+
     def test_a_handler_may_use_the_loader(self):
         done = self.stalled("""
 def handler(number, frame):

@@ -189,7 +189,7 @@ class Loading(Folder, unittest.TestCase):
     @unittest.skipIf(torch.cuda.is_available(), "there is a CUDA device")
     def test_pinned_without_device(self):
         with self.assertWarnsRegex(RuntimeWarning, "pin=True: PyTorch finds no CUDA device"):
-            loader = self.loader(pin=True, return_index=True)
+            loader = self.loader(pin=True, return_index=True, device="cpu")
         self.same(loader, self.reference().batches(0, BATCH))
 
     def test_refused(self):

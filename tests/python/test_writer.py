@@ -214,6 +214,8 @@ class Arguments(WriterCase):
         for path in (None, 5, ["a"]):
             with self.assertRaisesRegex(TypeError, "path must be"):
                 an_loader.Writer(path)
+        with self.assertRaisesRegex(ValueError, "path is .*null"):
+            an_loader.Writer("a\0b")
 
     def test_labels_and_names(self):
         with self.writer(classes=["cat", "dog"]) as writer:
@@ -227,6 +229,8 @@ class Arguments(WriterCase):
                 writer.add(png(), 0, 5)
             with self.assertRaisesRegex(ValueError, "name is .*null character"):
                 writer.add(png(), 0, "a\0b")
+            with self.assertRaisesRegex(ValueError, "name is .*UTF-8"):
+                writer.add(png(), 0, "\ud800")
             writer.add(png(), 0, "ä/\udcff.png")
             writer.add(png(), True)
             writer.add(image=png(), label=0, name="twice")

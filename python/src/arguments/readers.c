@@ -41,9 +41,10 @@ int an_py_read_resized(const char *name, PyObject *value, an_py_arguments *out)
 static int read_triple(const char *name, PyObject *value, double out[3])
 {
     if (PyNumber_Check(value) && !PySequence_Check(value)) {
-        double number = PyFloat_AsDouble(value);
-        out[0] = out[1] = out[2] = number;
-        return number == -1 && PyErr_Occurred() ? -1 : 0;
+        if (an_py_value_double(name, value, &out[0]) < 0)
+            return -1;
+        out[1] = out[2] = out[0];
+        return 0;
     }
     double *numbers;
     uint64_t count;

@@ -177,10 +177,12 @@ static int put_object(list *l, PyObject *object)
     return -1;
 }
 
-/* TypeErrors of Python's own do not say which argument it was. */
-static int name_type_error(const list *l, PyObject *object)
+/* Python's own exceptions do not say which argument it was. */
+static int name_failure(const list *l, PyObject *object)
 {
-    if (PyErr_ExceptionMatches(PyExc_TypeError))
+    if (PyErr_ExceptionMatches(PyExc_OverflowError))
+        PyErr_Format(PyExc_ValueError, "%s[%zu] is too large an integer", l->what, l->count);
+    else if (PyErr_ExceptionMatches(PyExc_TypeError))
         PyErr_Format(PyExc_TypeError, "%s must hold %s: element %zu is not one, but %R", l->what,
                      l->real ? "numbers" : "integers", l->count, object);
     return -1;
@@ -199,7 +201,7 @@ static int read_iterable(list *l, PyObject *object)
     int failed = 0;
     while (!failed && (element = PyIter_Next(iterator))) {
         if (put_object(l, element) < 0)
-            failed = name_type_error(l, element);
+            failed = name_failure(l, element);
         Py_DECREF(element);
     }
     Py_DECREF(iterator);

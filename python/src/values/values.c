@@ -47,11 +47,23 @@ static int refuse_real(const char *name, PyObject *value, double low, double hig
     return -1;
 }
 
+int an_py_value_double(const char *name, PyObject *value, double *out)
+{
+    *out = PyFloat_AsDouble(value);
+    if (*out != -1 || !PyErr_Occurred())
+        return 0;
+    if (PyErr_ExceptionMatches(PyExc_TypeError))
+        return refuse_type(name, value, "a number");
+    if (PyErr_ExceptionMatches(PyExc_OverflowError))
+        PyErr_Format(PyExc_ValueError, "%s is too large an integer", name);
+    return -1;
+}
+
 int an_py_value_real(const char *name, PyObject *value, double low, double high, double *out)
 {
-    double number = PyFloat_AsDouble(value);
-    if (number == -1 && PyErr_Occurred())
-        return PyErr_ExceptionMatches(PyExc_TypeError) ? refuse_type(name, value, "a number") : -1;
+    double number;
+    if (an_py_value_double(name, value, &number) < 0)
+        return -1;
     if (!isfinite(number) || number < low || number > high)
         return refuse_real(name, value, low, high);
     *out = number;
@@ -72,10 +84,15 @@ int an_py_value_bool(const char *name, PyObject *value, bool *out)
 
 int an_py_value_text(const char *name, PyObject *value, const char **out)
 {
+    Py_ssize_t size = 0;
     if (!PyUnicode_Check(value))
         return refuse_type(name, value, "a str");
-    *out = PyUnicode_AsUTF8AndSize(value, NULL);
-    return *out ? 0 : -1;
+    *out = PyUnicode_AsUTF8AndSize(value, &size);
+    if (*out && strlen(*out) == (size_t)size)
+        return 0;
+    if (*out || PyErr_ExceptionMatches(PyExc_UnicodeError))
+        PyErr_Format(PyExc_ValueError, "%s is %R: it must be text without null characters and surrogates", name, value);
+    return -1;
 }
 
 PyObject *an_py_value_bytes(const char *name, PyObject *value)
@@ -85,6 +102,8 @@ PyObject *an_py_value_bytes(const char *name, PyObject *value)
         return NULL;
     }
     PyObject *bytes = PyUnicode_AsEncodedString(value, "utf-8", "surrogateescape");
+    if (!bytes && PyErr_ExceptionMatches(PyExc_UnicodeError))
+        PyErr_Format(PyExc_ValueError, "%s is %R: it cannot be written as UTF-8", name, value);
     if (bytes && strlen(PyBytes_AsString(bytes)) != (size_t)PyBytes_Size(bytes)) {
         PyErr_Format(PyExc_ValueError, "%s is %R: it must not hold a null character", name, value);
         Py_CLEAR(bytes);

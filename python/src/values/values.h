@@ -5,9 +5,10 @@
 #include "python/src/values/python.h"
 
 int an_py_value_whole(const char *name, PyObject *value, uint64_t least, uint64_t most, uint64_t *out);
+int an_py_value_double(const char *name, PyObject *value, double *out);                        /* any */
 int an_py_value_real(const char *name, PyObject *value, double low, double high, double *out); /* finite */
 int an_py_value_bool(const char *name, PyObject *value, bool *out);
-/* UTF-8 that lives as long as value. */
+/* UTF-8 without a null character, which lives as long as value. */
 int an_py_value_text(const char *name, PyObject *value, const char **out);
 /* UTF-8, where surrogates stand for bytes that were none, as in names that this package gives. A new reference to bytes
  * without a null character, or NULL. */
