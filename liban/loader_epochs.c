@@ -13,8 +13,6 @@ _Static_assert((int)LIBAN_ORDER_GLOBAL == AN_ORDER_GLOBAL && (int)LIBAN_ORDER_BL
                    (int)LIBAN_ORDER_SEQUENTIAL == AN_ORDER_SEQUENTIAL,
                "orders have the same numbers");
 
-#define CHANGE_MAX UINT32_MAX /* a run counts its batches up to the epoch in which crops change */
-
 /* ---- which records ---------------------------------------------------------------------------------------------- */
 
 /* A copy of count elements. */
@@ -141,9 +139,6 @@ static int take_crops(liban_loader *l, const liban_loader_options *o)
         rc = an_lib_check_range("crop_changes: crop", o->crop_changes[i].crop, 1, side);
         if (rc)
             return rc;
-        if (o->crop_changes[i].epoch > CHANGE_MAX)
-            return an_error(LIBAN_EINVAL, "crop_changes: epoch %llu is more than can be counted",
-                            (unsigned long long)o->crop_changes[i].epoch);
         if (i > 0 && o->crop_changes[i].epoch <= o->crop_changes[i - 1].epoch)
             return an_error(LIBAN_EINVAL, "crop_changes: epoch %llu follows epoch %llu, but they must ascend",
                             (unsigned long long)o->crop_changes[i].epoch,

@@ -3,8 +3,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-ssize_t pread64(int fd, void *buffer, size_t size, off64_t offset);
-
 ssize_t pread64(int fd, void *buffer, size_t size, off64_t offset)
 {
     ssize_t (*real)(int, void *, size_t, off64_t) =
