@@ -32,9 +32,20 @@ def find_program(name=PROGRAM):
         errno.ENOENT, "no such program in the package an_loader nor on PATH: install the package again, or an-ingest", name)
 
 
+def _check_text(name, value):
+    """Of an argument of a process."""
+    try:
+        whole = b"\0" not in os.fsencode(value)
+    except UnicodeEncodeError:
+        whole = False
+    if not whole:
+        raise ValueError(f"{name} is {value!r}: it must not hold null characters or surrogates")
+    return value
+
+
 def _path(name, value):
     try:
-        return os.fspath(value)
+        return _check_text(name, os.fspath(value))
     except TypeError:
         raise TypeError(f"{name} must be a path, not {value!r}") from None
 
@@ -51,7 +62,7 @@ def _arguments(options):
             if not isinstance(value, (str, bytes, int, float, os.PathLike)) and not hasattr(value, "__index__"):
                 raise TypeError(f"{name} must be a number, a str or a path, not {value!r}")
             text = os.fsdecode(value) if isinstance(value, (bytes, os.PathLike)) else str(value)
-            yield f"{option}={text}"
+            yield f"{option}={_check_text(name, text)}"
 
 
 class _Terminal:

@@ -79,6 +79,10 @@ class Options(IngestCase):
         for source, path, words in ((5, self.path, "source must be a path"), (self.source, 5, "destination must be a path")):
             with self.assertRaisesRegex(TypeError, words):
                 self.ingest(source, path)
+        for words, source, options in (("source is .*null", "a\0b", {}), ("codec is .*null", self.source, {"codec": "jpeg\0"}),
+                                       ("codec is .*surrogates", self.source, {"codec": "\ud800"})):
+            with self.assertRaisesRegex(ValueError, words):
+                self.ingest(source, **options)
         self.assertEqual(os.listdir(self.folder), ["source"])
 
     def test_a_source_like_an_option(self):

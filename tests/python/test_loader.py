@@ -185,6 +185,31 @@ class Arguments(DatasetCase):
         with self.refused(TypeError, "indices", "mask"):
             self.loader(indices=memoryview(bytes(100)).cast("?"))
 
+    def test_a_mask_that_is_no_buffer(self):
+        class Truth:  # an element of a tensor
+            dtype = "torch.bool"
+
+            def __index__(self):
+                return 1
+
+        for mask in ([True] * 100, [Truth()] * 100):
+            with self.refused(TypeError, "indices", "mask"):
+                self.loader(indices=mask)
+
+    def test_a_mean_like_a_tensor(self):
+        class Tensor:  # a number, and no sequence
+            def __float__(self):
+                raise ValueError("only one element")
+
+            def __len__(self):
+                return 3
+
+            def __iter__(self):
+                return iter((1.0, 2.0, 3.0))
+
+        one, other = (next(iter(self.loader(dtype="f32", mean=mean))) for mean in (Tensor(), (1, 2, 3)))
+        self.assertEqual(bytes(one.images), bytes(other.images))
+
     def test_missing_dataset(self):
         with self.refused(FileNotFoundError, "/none/such") as raised:
             an_loader.Loader("/none/such", 8)

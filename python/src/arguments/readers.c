@@ -37,10 +37,18 @@ int an_py_read_resized(const char *name, PyObject *value, an_py_arguments *out)
     return value == Py_None ? 0 : an_py_value_real(name, value, 1e-4, 1, &out->options.resized);
 }
 
+/* Arrays and tensors are numbers, too, but those without dimensions alone have no length. */
+static bool is_single(PyObject *value)
+{
+    bool single = PyNumber_Check(value) && PyObject_Size(value) < 0;
+    PyErr_Clear();
+    return single;
+}
+
 /* One number for all channels, or three. */
 static int read_triple(const char *name, PyObject *value, double out[3])
 {
-    if (PyNumber_Check(value) && !PySequence_Check(value)) {
+    if (is_single(value)) {
         if (an_py_value_double(name, value, &out[0]) < 0)
             return -1;
         out[1] = out[2] = out[0];

@@ -116,6 +116,13 @@ static int put_item(list *l, char format, const char *at)
     }
 }
 
+static int refuse_mask(const list *l)
+{
+    PyErr_Format(PyExc_TypeError, "%s is a mask: give the numbers themselves, such as numpy.flatnonzero(mask)",
+                 l->what);
+    return -1;
+}
+
 /* The format's letter, which says the size too; 0 with an exception if such numbers are not read. */
 static char letter_of(const list *l, const Py_buffer *view)
 {
@@ -130,8 +137,7 @@ static char letter_of(const list *l, const Py_buffer *view)
     if (found && sizes[found - letters] == view->itemsize)
         return format[0];
     if (!strcmp(format, "?"))
-        PyErr_Format(PyExc_TypeError, "%s is a mask: give the numbers themselves, such as numpy.flatnonzero(mask)",
-                     l->what);
+        (void)refuse_mask(l);
     else
         PyErr_Format(PyExc_TypeError, "%s holds elements of format '%s': integers or float32 or float64 are read",
                      l->what, view->format);
@@ -155,6 +161,24 @@ static int read_view(list *l, const Py_buffer *view)
         if (put_item(l, letter, at) < 0)
             return -1;
     return 0;
+}
+
+/* An element of a mask, which would pass for the number 0 or 1: a bool, or a tensor whose dtype says bool. */
+static bool is_truth(PyObject *object)
+{
+    if (PyLong_CheckExact(object) || PyBool_Check(object))
+        return PyBool_Check(object);
+    /* Python's cache of attributes holds on to every name that is not the interned one. */
+    PyObject *attribute = PyUnicode_InternFromString("dtype");
+    PyObject *dtype = attribute ? PyObject_GetAttr(object, attribute) : NULL,
+             *text = dtype ? PyObject_Str(dtype) : NULL;
+    const char *name = text ? PyUnicode_AsUTF8AndSize(text, NULL) : NULL;
+    bool found = name && strstr(name, "bool");
+    PyErr_Clear();
+    Py_XDECREF(attribute);
+    Py_XDECREF(dtype);
+    Py_XDECREF(text);
+    return found;
 }
 
 static int put_object(list *l, PyObject *object)
@@ -200,7 +224,9 @@ static int read_iterable(list *l, PyObject *object)
     PyObject *element;
     int failed = 0;
     while (!failed && (element = PyIter_Next(iterator))) {
-        if (put_object(l, element) < 0)
+        if (!l->real && is_truth(element))
+            failed = refuse_mask(l);
+        else if (put_object(l, element) < 0)
             failed = name_failure(l, element);
         Py_DECREF(element);
     }
