@@ -27,7 +27,7 @@ class Array:
     def shape(self) -> tuple[int, ...]: ...
     @property
     def dtype(self) -> str:
-        """"uint8", "float32", "bfloat16", "float16", "int64", "int32", "uint64" or "uint16"."""
+        """"uint8", "float32", "bfloat16", "float16", "int64", "int32" or "uint16"."""
     @property
     def nbytes(self) -> int: ...
     @property
@@ -35,6 +35,8 @@ class Array:
         """"cpu" or "cuda:0"."""
     def __len__(self) -> int: ...
     def __buffer__(self, flags: int, /) -> memoryview: ...
+    def __array__(self, *arguments: Any, **options: Any) -> Any:
+        """numpy.array of this memory, with these arguments; BufferError where the buffer protocol cannot express it."""
     def __dlpack__(self, *, stream: Any | None = None, max_version: tuple[int, int] | None = None,
                    dl_device: tuple[int, int] | None = None, copy: bool | None = None) -> Any: ...
     def __dlpack_device__(self) -> tuple[int, int]: ...
@@ -53,7 +55,7 @@ class Batch:
         """(n,) classes; (n, classes) float32 with labels="onehot"."""
     @property
     def indices(self) -> Array:
-        """(n,) uint64: numbers of the records in the dataset."""
+        """(n,) int64: numbers of the records in the dataset."""
     @property
     def shares(self) -> Array | None:
         """(n,) float32 with mixup or cutmix: the weight of a sample's own label; the rest is its partner's, sample i ^ 1."""
@@ -167,6 +169,7 @@ class Dataset:
 
     def __new__(cls, path: str | PathLike[str]) -> Dataset: ...
     def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[tuple[Array, int]]: ...
     def __getitem__(self, index: int, /) -> tuple[Array, int]:
         """The whole image, (side, side, 3) uint8 RGB, and its label."""
     @property

@@ -9,7 +9,7 @@ const an_py_dtype_row *an_py_dtype_get(an_py_dtype dtype)
         [AN_PY_UINT8] = {"uint8", "B", 1, DL_UINT},          [AN_PY_FLOAT32] = {"float32", "f", 4, DL_FLOAT},
         [AN_PY_BFLOAT16] = {"bfloat16", NULL, 2, DL_BFLOAT}, [AN_PY_FLOAT16] = {"float16", "e", 2, DL_FLOAT},
         [AN_PY_INT64] = {"int64", "l", 8, DL_INT},           [AN_PY_INT32] = {"int32", "i", 4, DL_INT},
-        [AN_PY_UINT64] = {"uint64", "L", 8, DL_UINT},        [AN_PY_UINT16] = {"uint16", "H", 2, DL_UINT},
+        [AN_PY_UINT16] = {"uint16", "H", 2, DL_UINT},
     };
     return &rows[dtype];
 }
@@ -107,6 +107,26 @@ static PyObject *no_pickle(PyObject *self, PyObject *unused)
     return NULL;
 }
 
+/* NumPy asks for this only where the buffer protocol refuses. Without an answer it makes an array of one object. */
+static PyObject *array(PyObject *self, PyObject *arguments, PyObject *keywords)
+{
+    PyObject *view = PyMemoryView_FromObject(self);
+    PyObject *numpy = view ? PyImport_ImportModule("numpy") : NULL;
+    PyObject *make = numpy ? PyObject_GetAttrString(numpy, "array") : NULL;
+    Py_ssize_t given = PyTuple_Size(arguments);
+    PyObject *all = make ? PyTuple_New(given + 1) : NULL, *made = NULL;
+    if (all && !PyTuple_SetItem(all, 0, Py_NewRef(view))) {
+        for (Py_ssize_t i = 0; i < given; i++)
+            PyTuple_SetItem(all, i + 1, Py_NewRef(PyTuple_GetItem(arguments, i)));
+        made = PyObject_Call(make, all, keywords);
+    }
+    Py_XDECREF(all);
+    Py_XDECREF(make);
+    Py_XDECREF(numpy);
+    Py_XDECREF(view);
+    return made;
+}
+
 /* Why the buffer protocol cannot give this array; NULL if it can. */
 static const char *buffer_fault(const an_py_array *self, int flags)
 {
@@ -151,9 +171,7 @@ int an_py_array_add(PyObject *module, an_py_module *state)
     static PyGetSetDef members[] = {
         {"shape", get_shape, NULL, PyDoc_STR("Elements along each dimension, a tuple."), NULL},
         {"dtype", get_dtype, NULL,
-         PyDoc_STR("\"uint8\", \"float32\", \"bfloat16\", \"float16\", \"int64\", \"int32\", \"uint64\" or "
-                   "\"uint16\"."),
-         NULL},
+         PyDoc_STR("\"uint8\", \"float32\", \"bfloat16\", \"float16\", \"int64\", \"int32\" or \"uint16\"."), NULL},
         {"nbytes", get_nbytes, NULL, PyDoc_STR("Bytes of all elements."), NULL},
         {"device", get_device, NULL, PyDoc_STR("\"cpu\" or \"cuda:0\"."), NULL},
         {NULL, NULL, NULL, NULL, NULL},
@@ -168,6 +186,9 @@ int an_py_array_add(PyObject *module, an_py_module *state)
              "number a cudaStream_t;\nwith -1 neither waits, and the consumer must be done before it lets go.")},
         {"__dlpack_device__", an_py_array_dlpack_device, METH_NOARGS,
          PyDoc_STR("__dlpack_device__($self)\n--\n\n(kind, number) of the device: (1, 0) is the CPU, (2, n) CUDA.")},
+        {"__array__", (PyCFunction)(void (*)(void))array, METH_VARARGS | METH_KEYWORDS,
+         PyDoc_STR("__array__($self, *arguments, **options)\n--\n\nnumpy.array of this memory, with these arguments; "
+                   "BufferError where the buffer protocol\ncannot express it.")},
         AN_PY_NO_PICKLE(no_pickle),
         {NULL, NULL, 0, NULL},
     };

@@ -12,7 +12,6 @@ typedef enum {
     AN_PY_FLOAT16,
     AN_PY_INT64,
     AN_PY_INT32,
-    AN_PY_UINT64,
     AN_PY_UINT16
 } an_py_dtype;
 

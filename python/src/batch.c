@@ -139,7 +139,7 @@ static PyObject *get_indices(PyObject *self, void *unused)
     if (!storage)
         return NULL;
     liban_batch *batch = an_py_storage_batch(storage);
-    an_py_form form = {.dtype = AN_PY_UINT64, .dimensions = 1, .shape = {batch->count}, .device = -1};
+    an_py_form form = {.dtype = AN_PY_INT64, .dimensions = 1, .shape = {batch->count}, .device = -1};
     return view(self, storage, batch->indices, &form);
 }
 
@@ -263,7 +263,7 @@ int an_py_batch_add(PyObject *module, an_py_module *state)
          NULL},
         {"labels", get_labels, NULL,
          PyDoc_STR("(n,) classes, int64 or int32; (n, classes) float32 with labels=\"onehot\"."), NULL},
-        {"indices", get_indices, NULL, PyDoc_STR("(n,) uint64: numbers of the records in the dataset. Read-only."),
+        {"indices", get_indices, NULL, PyDoc_STR("(n,) int64: numbers of the records in the dataset. Read-only."),
          NULL},
         {"shares", get_shares, NULL,
          PyDoc_STR("(n,) float32 with mixup or cutmix, else None: the weight of a sample's own label; the rest is its\n"

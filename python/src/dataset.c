@@ -211,6 +211,19 @@ static PyObject *no_pickle(PyObject *self, PyObject *unused)
     return NULL;
 }
 
+static PyObject *iter(PyObject *self)
+{
+    return PySeqIter_New(self);
+}
+
+static PyObject *item(PyObject *self, Py_ssize_t index)
+{
+    PyObject *number = PyLong_FromSsize_t(index);
+    PyObject *pair = number ? an_py_dataset_subscript(self, number) : NULL;
+    Py_XDECREF(number);
+    return pair;
+}
+
 int an_py_dataset_add(PyObject *module, an_py_module *state)
 {
     static PyGetSetDef members[] = {
@@ -246,6 +259,8 @@ int an_py_dataset_add(PyObject *module, an_py_module *state)
         {Py_tp_methods, methods},
         {Py_mp_length, length},
         {Py_mp_subscript, an_py_dataset_subscript},
+        {Py_tp_iter, iter},
+        {Py_sq_item, item},
         {0, NULL},
     };
     static PyType_Spec spec = {"an_loader.Dataset", sizeof(dataset_object), 0,

@@ -39,6 +39,20 @@ class Buffers(DatasetCase):
         with self.refused(BufferError, "bfloat16", "DLPack"):
             memoryview(images)
 
+    @with_numpy
+    def test_numpy_says_why_it_cannot(self):
+        import numpy
+        with self.refused(BufferError, "bfloat16", "DLPack"):
+            numpy.asarray(next(iter(self.loader(4, dtype="bf16"))).images)
+
+    @with_numpy
+    def test_those_who_ask_for_an_array_of_numpy_get_one(self):
+        import numpy
+        images = next(iter(self.loader(4))).images
+        numpy.testing.assert_array_equal(images.__array__(), numpy.asarray(images))
+        self.assertEqual(images.__array__(numpy.float64).dtype, numpy.float64)
+        self.assertEqual(images.__array__(dtype="f4", copy=True).dtype, numpy.float32)
+
     def test_images_are_writable_and_the_rest_is_not(self):
         batch = next(iter(self.loader(4, mixup=0.2)))
         self.assertFalse(memoryview(batch.images).readonly)
@@ -96,7 +110,7 @@ class DLPack(DatasetCase):
 
     def test_other_types(self):
         batch = next(iter(self.loader(4, return_index=True, mixup=0.2)))
-        for array, code, shape in ((batch.labels, (dlpack.INT, 64, 1), (4,)), (batch.indices, (dlpack.UINT, 64, 1), (4,)),
+        for array, code, shape in ((batch.labels, (dlpack.INT, 64, 1), (4,)), (batch.indices, (dlpack.INT, 64, 1), (4,)),
                                    (batch.shares, (dlpack.FLOAT, 32, 1), (4,)), (batch.boxes, (dlpack.UINT, 16, 1), (4, 4))):
             taken = dlpack.Taken(array.__dlpack__(max_version=(1, 0)))
             self.assertEqual((taken.type, taken.shape, taken.flags), (code, shape, dlpack.READ_ONLY))

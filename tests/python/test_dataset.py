@@ -32,6 +32,9 @@ class Dataset(DatasetCase):
             with self.assertRaises(TypeError):
                 self.dataset[wrong]
 
+    def test_iteration(self):
+        self.assertEqual([label for _, label in self.dataset], [index % CLASSES for index in range(self.COUNT)])
+
     def test_an_image_outlives_its_dataset(self):
         image, _ = self.dataset[5]
         self.dataset.close()
