@@ -40,8 +40,15 @@ static void *allocate(j_common_ptr common, int pool, size_t size)
     return tables->alloc_small(common, pool, size);
 }
 
-static void forget_tables(struct jpeg_decompress_struct *reader, an_jpeg_tables *tables)
+/* What the file before has left in the object. libjpeg-turbo resets its part when it begins to read, which it does not
+ * where there is nothing to read. */
+static void forget_file(struct jpeg_decompress_struct *reader, an_jpeg_tables *tables)
 {
+    reader->comp_info = NULL;
+    reader->coef_bits = NULL;
+    reader->num_components = 0;
+    reader->input_scan_number = 0;
+    reader->unread_marker = 0;
     for (int i = 0; i < NUM_QUANT_TBLS; i++)
         reader->quant_tbl_ptrs[i] = NULL;
     for (int i = 0; i < NUM_HUFF_TBLS; i++)
@@ -64,7 +71,7 @@ void an_jpeg_open(struct jpeg_decompress_struct *reader, an_jpeg_errors *errors,
                   const uint8_t *data, size_t size)
 {
     an_jpeg_errors_reset(errors);
-    forget_tables(reader, &limits->tables);
+    forget_file(reader, &limits->tables);
     limits->visits = 0;
     jpeg_mem_src(reader, data, size);
     /* TRUE makes a file without an image an error, so the result is always JPEG_HEADER_OK. */
