@@ -73,7 +73,7 @@ class Installed(unittest.TestCase):
 
     def test_cmake(self):
         source = self.copy_example("by cmake")
-        run(CMAKE, "-S", source, "-B", source / "build", f"-DCMAKE_PREFIX_PATH={self.prefix}", f"-DCMAKE_C_COMPILER={CC}",
+        run(CMAKE, "-G", "Ninja", "-S", source, "-B", source / "build", f"-DCMAKE_PREFIX_PATH={self.prefix}", f"-DCMAKE_C_COMPILER={CC}",
             f"-DCMAKE_C_FLAGS={' '.join(SANITIZE)}")
         run(CMAKE, "--build", source / "build")
         self.check_example(source / "build/classes")
