@@ -111,18 +111,15 @@ static PyObject *no_pickle(PyObject *self, PyObject *unused)
 static PyObject *array(PyObject *self, PyObject *arguments, PyObject *keywords)
 {
     PyObject *view = PyMemoryView_FromObject(self);
-    PyObject *numpy = view ? PyImport_ImportModule("numpy") : NULL;
+    PyObject *first = view ? PyTuple_Pack(1, view) : NULL;
+    PyObject *all = first ? PySequence_Concat(first, arguments) : NULL;
+    PyObject *numpy = all ? PyImport_ImportModule("numpy") : NULL;
     PyObject *make = numpy ? PyObject_GetAttrString(numpy, "array") : NULL;
-    Py_ssize_t given = PyTuple_Size(arguments);
-    PyObject *all = make ? PyTuple_New(given + 1) : NULL, *made = NULL;
-    if (all && !PyTuple_SetItem(all, 0, Py_NewRef(view))) {
-        for (Py_ssize_t i = 0; i < given; i++)
-            PyTuple_SetItem(all, i + 1, Py_NewRef(PyTuple_GetItem(arguments, i)));
-        made = PyObject_Call(make, all, keywords);
-    }
-    Py_XDECREF(all);
+    PyObject *made = make ? PyObject_Call(make, all, keywords) : NULL;
     Py_XDECREF(make);
     Py_XDECREF(numpy);
+    Py_XDECREF(all);
+    Py_XDECREF(first);
     Py_XDECREF(view);
     return made;
 }

@@ -185,12 +185,6 @@ static PyObject *dataset_close(PyObject *self, PyObject *unused)
     return Py_NewRef(Py_None);
 }
 
-static PyObject *enter(PyObject *self, PyObject *unused)
-{
-    (void)unused;
-    return Py_NewRef(self);
-}
-
 static PyObject *leave(PyObject *self, PyObject *args)
 {
     (void)args;
@@ -209,19 +203,6 @@ static PyObject *no_pickle(PyObject *self, PyObject *unused)
     PyErr_SetString(PyExc_TypeError, "a Dataset cannot be pickled, as it is an open file: pass its path, and open it "
                                      "again there");
     return NULL;
-}
-
-static PyObject *iter(PyObject *self)
-{
-    return PySeqIter_New(self);
-}
-
-static PyObject *item(PyObject *self, Py_ssize_t index)
-{
-    PyObject *number = PyLong_FromSsize_t(index);
-    PyObject *pair = number ? an_py_dataset_subscript(self, number) : NULL;
-    Py_XDECREF(number);
-    return pair;
 }
 
 int an_py_dataset_add(PyObject *module, an_py_module *state)
@@ -244,7 +225,7 @@ int an_py_dataset_add(PyObject *module, an_py_module *state)
              "info($self)\n--\n\ncount, side, codec (of the first record), classes, mean and std (three numbers on "
              "the scale of\n0 to 255), eigenvalues, eigenvectors, fingerprint, manifest (JSON text).")},
         {"close", dataset_close, METH_NOARGS, PyDoc_STR("close($self)\n--\n\nLoaders of the dataset go on.")},
-        {"__enter__", enter, METH_NOARGS, PyDoc_STR("__enter__($self)\n--\n\n")},
+        {"__enter__", an_py_enter, METH_NOARGS, PyDoc_STR("__enter__($self)\n--\n\n")},
         {"__exit__", leave, METH_VARARGS, PyDoc_STR("__exit__($self, kind, value, trace, /)\n--\n\n")},
         AN_PY_NO_PICKLE(no_pickle),
         {NULL, NULL, 0, NULL},
@@ -259,8 +240,8 @@ int an_py_dataset_add(PyObject *module, an_py_module *state)
         {Py_tp_methods, methods},
         {Py_mp_length, length},
         {Py_mp_subscript, an_py_dataset_subscript},
-        {Py_tp_iter, iter},
-        {Py_sq_item, item},
+        {Py_tp_iter, PySeqIter_New},
+        {Py_sq_item, an_py_item},
         {0, NULL},
     };
     static PyType_Spec spec = {"an_loader.Dataset", sizeof(dataset_object), 0,

@@ -109,12 +109,6 @@ static PyObject *loader_resume(PyObject *self, PyObject *unused)
     return Py_NewRef(Py_None);
 }
 
-static PyObject *enter(PyObject *self, PyObject *unused)
-{
-    (void)unused;
-    return Py_NewRef(self);
-}
-
 static PyObject *leave(PyObject *self, PyObject *args)
 {
     (void)args;
@@ -193,7 +187,7 @@ int an_py_loader_add(PyObject *module, an_py_module *state)
          PyDoc_STR("resume($self)\n--\n\nGo on after interrupt(). No batch is lost.")},
         {"close", loader_close, METH_NOARGS,
          PyDoc_STR("close($self)\n--\n\nStop the threads. Batches, arrays and tensors stay valid.")},
-        {"__enter__", enter, METH_NOARGS, PyDoc_STR("__enter__($self)\n--\n\n")},
+        {"__enter__", an_py_enter, METH_NOARGS, PyDoc_STR("__enter__($self)\n--\n\n")},
         {"__exit__", leave, METH_VARARGS, PyDoc_STR("__exit__($self, kind, value, trace, /)\n--\n\n")},
         AN_PY_NO_PICKLE(no_pickle),
         {NULL, NULL, 0, NULL},

@@ -26,6 +26,20 @@ void *an_py_object_make(PyTypeObject *type)
     return make(type, 0);
 }
 
+PyObject *an_py_enter(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    return Py_NewRef(self);
+}
+
+PyObject *an_py_item(PyObject *self, Py_ssize_t index)
+{
+    PyObject *number = PyLong_FromSsize_t(index);
+    PyObject *item = number ? PyObject_GetItem(self, number) : NULL;
+    Py_XDECREF(number);
+    return item;
+}
+
 PyObject *an_py_text(const char *bytes, size_t size)
 {
     return PyUnicode_DecodeUTF8(bytes, (Py_ssize_t)size, "surrogateescape");

@@ -44,6 +44,9 @@ int an_py_writer_add(PyObject *module, an_py_module *state);
 void an_py_object_free(PyObject *self);
 /* A new object of that type, its members zero. */
 void *an_py_object_make(PyTypeObject *type);
+PyObject *an_py_enter(PyObject *self, PyObject *unused); /* __enter__ of all that a with statement takes: self */
+/* self[index], for the iterators that PySeqIter_New makes: the sq_item of types whose subscript does the work. */
+PyObject *an_py_item(PyObject *self, Py_ssize_t index);
 
 /* Text from bytes that are probably UTF-8 and may be anything: what is not becomes surrogates, as in file names. */
 PyObject *an_py_text(const char *bytes, size_t size);

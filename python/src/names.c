@@ -67,19 +67,6 @@ static PyObject *subscript(PyObject *self, PyObject *which)
     return result;
 }
 
-static PyObject *iter(PyObject *self)
-{
-    return PySeqIter_New(self);
-}
-
-static PyObject *item(PyObject *self, Py_ssize_t index)
-{
-    PyObject *number = PyLong_FromSsize_t(index);
-    PyObject *name = number ? subscript(self, number) : NULL;
-    Py_XDECREF(number);
-    return name;
-}
-
 static PyObject *no_pickle(PyObject *self, PyObject *unused)
 {
     (void)self;
@@ -98,11 +85,11 @@ int an_py_names_add(PyObject *module, an_py_module *state)
         AN_PY_DOC("Each record's path in the source, a sequence of str. A name is read when it is asked for; bytes of\n"
                   "it that are not UTF-8 become surrogates, as in os.fsdecode."),
         {Py_tp_dealloc, names_free},
-        {Py_tp_iter, iter},
+        {Py_tp_iter, PySeqIter_New},
         {Py_tp_methods, methods},
         {Py_mp_length, length},
         {Py_mp_subscript, subscript},
-        {Py_sq_item, item},
+        {Py_sq_item, an_py_item},
         {0, NULL},
     };
     static PyType_Spec spec = {"an_loader.Names", sizeof(names_object), 0,

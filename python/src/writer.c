@@ -239,12 +239,6 @@ static PyObject *writer_close(PyObject *self, PyObject *unused)
     return Py_NewRef(Py_None);
 }
 
-static PyObject *enter(PyObject *object, PyObject *unused)
-{
-    (void)unused;
-    return Py_NewRef(object);
-}
-
 static PyObject *leave(PyObject *object, PyObject *args)
 {
     an_py_writer *self = (an_py_writer *)object;
@@ -310,7 +304,7 @@ int an_py_writer_add(PyObject *module, an_py_module *state)
         {"close", writer_close, METH_NOARGS,
          PyDoc_STR("close($self)\n--\n\nLeave it unfinished: a Writer with the same arguments goes on behind the last "
                    "commit.")},
-        {"__enter__", enter, METH_NOARGS, PyDoc_STR("__enter__($self)\n--\n\n")},
+        {"__enter__", an_py_enter, METH_NOARGS, PyDoc_STR("__enter__($self)\n--\n\n")},
         {"__exit__", leave, METH_VARARGS,
          PyDoc_STR("__exit__($self, kind, value, trace, /)\n--\n\nFinish; after an exception, commit and close.")},
         AN_PY_NO_PICKLE(no_pickle),
