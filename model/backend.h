@@ -82,6 +82,7 @@ typedef struct {
 } an_run;
 
 #define AN_OP_MARKS 6 /* numbered from 0 */
+#define AN_OP_GRADIENTS 4
 
 #define AN_FACTOR_OWN (-1.0)
 
@@ -145,6 +146,16 @@ typedef struct an_backend_api {
     int (*gather)(an_op *op, bool begin);
     /* Exchanges the op's parameters with their averages. */
     int (*exchange)(an_op *op);
+    /* Where the gradients lie that update takes, of weights and biases, after backward and gather. They stay there.
+     * *layout: a hash of the order of their values in memory, the same wherever that is the same. */
+    int (*gradients)(an_op *op, an_gradient out[AN_OP_GRADIENTS], int *count, uint64_t *layout);
+    /* A hash of the values of all parameters of the device, as they lie in memory. Waits for it. */
+    int (*checksum)(an_backend *backend, uint64_t *out);
+    /* Both or none: devices that queue their work. reduce_begin gives a stream, always the same one, whose work to come
+     * waits for all work queued on the device so far; reduce_end makes the device's work to come wait for the stream's.
+     * Both may be recorded. */
+    int (*reduce_begin)(an_backend *backend, void **stream);
+    int (*reduce_end)(an_backend *backend);
     uint64_t (*op_memory)(const an_op *op); /* optional: bytes that were allocated for it until finish; else what
                                                op_create added to memory counts */
     int (*op_describe)(const an_op *op, an_buffer *out); /* appends the chosen kernels, without a newline */

@@ -15,7 +15,7 @@
 
 /* To be raised with every change of what the two sides share: these tables, the meaning of an_backend_api's functions
  * and of the structs that they take. */
-#define AN_BACKEND_MODULE_VERSION 7
+#define AN_BACKEND_MODULE_VERSION 8
 
 /* Functions of the program. Each is the function of the same name with an_ before it. Texts that are formatted here
  * must not be formats again: pass them to "%s". */
@@ -50,6 +50,7 @@ typedef struct {
     an_device_time time;
     an_choice choice;
     an_buffer buffer;
+    an_gradient gradient;
 } an_backend_shared;
 
 typedef struct {

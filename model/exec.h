@@ -14,6 +14,7 @@
 #include "base/format.h"
 #include "model/choices.h"
 #include "model/graph/graph.h"
+#include "model/reducer.h"
 
 typedef enum {
     AN_PRECISION_F32,
@@ -95,6 +96,8 @@ typedef struct {
      * step adds up their gradients. So devices need the memory of a part, and the result is that of the whole batch but
      * for rounding. 0 or 1: as a whole. Not with a decoder. */
     int parts;
+    const an_reducer *reducer; /* the gradients of a step are added up over replicas before they are updated; copied,
+                                  its context must outlive the exec. NULL: there are no replicas */
 } an_exec_options;
 
 typedef struct an_exec an_exec;
@@ -141,6 +144,18 @@ typedef struct {
 int an_exec_step(an_exec *exec, const an_images *images, const uint32_t *labels, uint32_t count, uint64_t step,
                  an_exec_result *out);
 
+/* For replicas: the images of the next steps are a share of a larger batch, in which the first of them has this place.
+ * total: what the sums of loss and gradient are divided by, which is the sum of an_exec_weight over all shares; 0: that
+ * of each share itself. Initially 0 and 0. The loss of a step is then this share's part of the whole batch's mean loss.
+ */
+void an_exec_share(an_exec *exec, uint32_t first, double total);
+/* The sum over a training batch of the class weights of its labels; without class weights the number of its samples. */
+int an_exec_weight(an_exec *exec, const an_images *images, const uint32_t *labels, uint32_t count, double *out);
+
+/* A hash of all parameters' values as the devices hold them: equal where every bit of them is. Waits for the devices.
+ */
+int an_exec_checksum(an_exec *exec, uint64_t *out);
+
 /* The position in its batch of the damaged sample for which the last step or evaluation failed; -1 if it did not fail,
  * or for another reason. */
 int64_t an_exec_damaged(const an_exec *exec);
@@ -161,12 +176,18 @@ void an_exec_prefetch(an_exec *exec, const an_images *images, uint32_t count);
  * torch.nn.utils.clip_grad_norm_ does (Pascanu et al. 2013). Frozen layers have no gradient, and decay is added
  * afterwards. If n is not finite, neither are the weights afterwards, so that the next step reports it.
  *
+ * trust: LARS (You, Gitman, Ginsburg 2017), for batches of thousands: the rate of a layer's weights is multiplied with
+ *   trust |w| / (|g| + decay |w|)
+ * of the Euclidean norms of all its weights and their gradient (after clip); with 1 where either norm is 0. Biases keep
+ * their own rate.
+ *
  * average: behind the update a <- a + (1 - average) (w - a) for the average a of each parameter. */
 typedef struct {
     double rate, momentum, decay;
     double bias_rate_scale, bias_decay;
     bool nesterov;
-    double clip; /* 0: off */
+    double clip;  /* 0: off */
+    double trust; /* 0: off; You's is 0.001 */
     double
         average; /* 0 to below 1; 0: averages stay as they are. Otherwise AN_EINVAL without an_exec_options.averages */
 } an_sgd;

@@ -62,14 +62,15 @@ ROOMS = {
                    "model/cuda/proof"},
     "model/cuda/layers": {"base", "model", "model/graph", "model/cuda", "model/cuda/kernels", "model/cuda/library"},
 
+    "train/group": {"base", "base/module", "model"},
     "train/state": {"base", "base/epochs", "base/text", "model", "model/graph"},
     "train/watch": {"base", "base/text", "model", "train/state"},
-    "train/setup": {"base", "base/epochs", "base/text", "base/program", "augment", *MODEL, "train/state"},
+    "train/setup": {"base", "base/epochs", "base/text", "base/program", "augment", *MODEL, "train/group", "train/state"},
     "train/advice": {"base", "base/program", "augment", "model", "train/setup"},
     "train/trained": {"base", "base/epochs", "base/text", "base/program", "augment", *MODEL, "train/state", "train/setup"},
-    "train/loop": {"base", "base/epochs", "base/text", "base/program", "augment", "model", "model/graph", "train/state",
+    "train/loop": {"base", "base/epochs", "base/text", "base/program", "augment", "model", "model/graph", "train/group", "train/state",
                    "train/watch", "train/setup", "train/advice"},
-    "train/commands": {"base", "base/text", "base/program", "augment", *MODEL, "train/state", "train/watch", "train/setup",
+    "train/commands": {"base", "base/text", "base/program", "augment", *MODEL, "train/group", "train/state", "train/watch", "train/setup",
                        "train/advice", "train/trained", "train/loop"},
 }
 LIBRARIES = set(ROOMS)

@@ -26,6 +26,8 @@ struct an_exec {
     uint32_t *others; /* batch labels, and shares: room for what is mixed into a step's images */
     float *shares;
     an_targets targets;      /* of the step */
+    uint32_t share_first;    /* an_exec_share */
+    double share_total;      /* the same */
     double *class_weights;   /* classes */
     int loss;                /* number of the loss node */
     float *outputs;          /* batch x classes: room for probabilities that are checked but not asked for */
@@ -44,6 +46,8 @@ struct an_exec {
 void an_exec_parameters_list(an_exec *exec);
 
 int an_exec_targets_check(const an_graph *graph, const an_exec_options *options);
+/* What every batch must be: its size, labels, block and draws. */
+int an_exec_batch_check(const an_exec *exec, const an_images *images, const uint32_t *labels, uint32_t count);
 const an_image_draw *an_exec_draws(const an_images *images); /* NULL: the batch has none */
 /* Sets exec->targets, which then point to labels, to those of a batch that was checked. AN_EINVAL if all of it weighs
  * 0. */

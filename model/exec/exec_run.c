@@ -36,7 +36,7 @@ static int draws_check(const an_exec *exec, const an_images *images, uint32_t co
     return AN_OK;
 }
 
-static int batch_check(const an_exec *exec, const an_images *images, const uint32_t *labels, uint32_t count)
+int an_exec_batch_check(const an_exec *exec, const an_images *images, const uint32_t *labels, uint32_t count)
 {
     if (!count || count > (uint32_t)exec->options.batch)
         return an_error(AN_EINVAL, "%u samples: a step takes 1 to %d", count, exec->options.batch);
@@ -195,7 +195,7 @@ static int part_step(const batch *b, uint32_t first, uint64_t step, an_exec_resu
     uint32_t count = samples_from(exec, b->count, first), next = first + count;
     gathering gather = {exec, first == 0};
     an_lanes_job job = {.images = images_from(exec, b->images, first),
-                        .run = {.step = step, .count = count, .first = first, .training = true},
+                        .run = {.step = step, .count = count, .first = exec->share_first + first, .training = true},
                         .phases = {[AN_LANES_FORWARD] = true, [AN_LANES_BACKWARD] = true},
                         .each = exec->part < (uint32_t)exec->options.batch ? device_gather : NULL,
                         .context = &gather,
@@ -232,7 +232,7 @@ int an_exec_step(an_exec *exec, const an_images *images, const uint32_t *labels,
                  an_exec_result *out)
 {
     batch b = {.exec = exec, .images = images, .targets = &exec->targets, .count = count};
-    int rc = batch_check(exec, images, labels, count);
+    int rc = an_exec_batch_check(exec, images, labels, count);
     if (!rc)
         rc = step_check(exec, labels);
     if (!rc)
@@ -322,7 +322,7 @@ int an_exec_evaluate(an_exec *exec, const an_images *images, const uint32_t *lab
     an_targets targets = {.labels = labels, .plain = true, .total = count};
     batch b = {exec, images, labels ? &targets : NULL, count};
     an_exec_result sum = {0};
-    int rc = batch_check(exec, images, labels, count);
+    int rc = an_exec_batch_check(exec, images, labels, count);
     exec->damaged = -1;
     for (uint32_t first = 0; !rc && first < count; first += exec->part) {
         an_exec_result part = {0};

@@ -1,0 +1,49 @@
+/* Replicas: several processes train the same network, each on its share of a batch, and add up their gradients before
+ * each update. An exec knows its gradients and when backward is done with them; an an_reducer knows the other
+ * processes. The reducer's owner makes it before the exec and frees it afterwards.
+ *
+ * The gradients are added up in buckets, each a list of memory ranges on one device. Buckets are numbered in the order
+ * in which backward finishes them. All replicas must have the same buckets: the same ranges in the same layout. layout
+ * is a hash of that, for the reducer to compare.
+ *
+ * Order of calls: open once, by an_exec_create. Then in each step, for each bucket, queue, when backward has finished
+ * all of its gradients; and before the gradients are read, for each bucket, wait (processors only). A step that fails
+ * may leave buckets out. Calls come from the threads that run the devices, for several devices at once.
+ *
+ * Processors: stream is NULL and the gradients are there when queue is called; it returns at once, and the sums have
+ * taken their place when wait returns. Between the two nobody else touches them.
+ *
+ * Devices that queue their work: queue adds the work to the stream that it is given, which is one of the bucket's
+ * device and of reductions alone, and does not wait. It may be called while the device records calls; the recording
+ * then repeats the work in later steps, without a call of queue. */
+#ifndef AN_MODEL_REDUCER_H
+#define AN_MODEL_REDUCER_H
+
+#include <stdint.h>
+
+#include "base/format.h"
+
+typedef struct {
+    void *values; /* on the device */
+    uint64_t count;
+    an_dtype dtype; /* AN_DTYPE_F32 or AN_DTYPE_BF16 */
+} an_gradient;
+
+typedef struct {
+    int device; /* number in the list of devices */
+    const an_gradient *gradients;
+    int count;
+    uint64_t bytes; /* of all of them */
+} an_gradient_bucket;
+
+typedef struct {
+    void *context;
+    uint64_t bucket_bytes; /* layers that follow each other share a bucket while it holds less than this; a layer is
+                              never divided. 0: each layer is a bucket of its own */
+    int (*open)(void *context, const an_gradient_bucket *buckets, int count, uint64_t layout); /* they stay as long as
+                                                                                                 the exec */
+    int (*queue)(void *context, int bucket, void *stream);
+    int (*wait)(void *context, int bucket);
+} an_reducer;
+
+#endif
