@@ -9,6 +9,13 @@ dnnl_alg_kind_t an_onednn_activation(an_activation activation, bool by_output)
     return kinds[activation][by_output];
 }
 
+uint64_t an_desc_hash_dims(uint64_t hash, const dnnl_dim_t *dims, int count)
+{
+    for (int i = 0; i < count; i++)
+        hash = an_hash_mix(hash, (uint64_t)dims[i]);
+    return hash;
+}
+
 #if AN_ONEDNN_3
 #define APPEND_ELTWISE(ops, kind) dnnl_post_ops_append_eltwise(ops, kind, 0, 0)
 #define APPEND_SUM(ops) dnnl_post_ops_append_sum(ops, 1, 0, dnnl_data_type_undef)
