@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "model/cpu/onednn.h"
 #include "model/exec/exec_reduce_private.h"
 #include "model/init.h"
 #include "tests/model/replicas/rig.h"
@@ -188,6 +189,29 @@ static void test_buckets_hold_what_they_may(void **state)
         assert_true((an_replicas_layout(all, 0) == layout) == (less == 1));
         an_exec_free(exec);
         an_replicas_free(all);
+    }
+}
+
+/* Orders in memory and shapes, all of which differ. */
+static void test_orders_are_told_apart(void **state)
+{
+    (void)state;
+    static const struct {
+        dnnl_dim_t dims[4];
+        dnnl_format_tag_t tag;
+    } orders[] = {{{32, 32, 3, 3}, dnnl_nchw},    {{32, 32, 3, 3}, dnnl_nhwc},       {{32, 32, 3, 3}, dnnl_nChw16c},
+                  {{32, 32, 3, 3}, dnnl_nChw8c},  {{32, 32, 3, 3}, dnnl_OIhw16i16o}, {{32, 32, 3, 3}, dnnl_OIhw16o16i},
+                  {{32, 16, 6, 3}, dnnl_nChw16c}, {{32, 16, 3, 6}, dnnl_nChw16c},    {{32, 18, 3, 3}, dnnl_nChw16c}};
+    enum { ORDERS = sizeof orders / sizeof *orders };
+    uint64_t hashes[2 * ORDERS];
+    for (int i = 0; i < 2 * ORDERS; i++) {
+        an_desc desc = an_desc_make(4, orders[i / 2].dims, i % 2 ? dnnl_bf16 : dnnl_f32, orders[i / 2].tag);
+        an_desc same = an_desc_make(4, orders[i / 2].dims, i % 2 ? dnnl_bf16 : dnnl_f32, orders[i / 2].tag);
+        hashes[i] = an_desc_hash(&desc);
+        assert_true(an_desc_size(&desc) > 0);
+        assert_true(hashes[i] == an_desc_hash(&same));
+        for (int k = 0; k < i; k++)
+            assert_true(hashes[i] != hashes[k]);
     }
 }
 
@@ -656,11 +680,17 @@ static void test_checksums_see_each_bit(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_layers_share_buckets),   cmocka_unit_test(test_buckets_hold_what_they_may),
-        cmocka_unit_test(test_one_replica_is_none),    cmocka_unit_test(test_updates_go_as_sums_arrive),
-        cmocka_unit_test(test_nothing_is_left_behind), cmocka_unit_test(test_networks_for_evaluation_have_no_buckets),
-        cmocka_unit_test(test_devices_that_queue),     cmocka_unit_test(test_failures_come_through),
-        cmocka_unit_test(test_no_images_no_gradient),  cmocka_unit_test(test_weights_of_labels),
+        cmocka_unit_test(test_layers_share_buckets),
+        cmocka_unit_test(test_buckets_hold_what_they_may),
+        cmocka_unit_test(test_orders_are_told_apart),
+        cmocka_unit_test(test_one_replica_is_none),
+        cmocka_unit_test(test_updates_go_as_sums_arrive),
+        cmocka_unit_test(test_nothing_is_left_behind),
+        cmocka_unit_test(test_networks_for_evaluation_have_no_buckets),
+        cmocka_unit_test(test_devices_that_queue),
+        cmocka_unit_test(test_failures_come_through),
+        cmocka_unit_test(test_no_images_no_gradient),
+        cmocka_unit_test(test_weights_of_labels),
         cmocka_unit_test(test_checksums_see_each_bit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
