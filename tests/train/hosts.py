@@ -67,6 +67,8 @@ class Hosts:
         os.chmod(self.agent, 0o755)
 
     def close(self):
+        if len(self.holders) == 2:
+            self.clear()
         for holder in self.holders:
             holder.kill()
             holder.wait()
@@ -87,20 +89,41 @@ class Hosts:
                   ",".join(f"{address}:1" for address in ADDRESSES)]
         # OpenMP's threads would otherwise spin on the processors that two ranks share.
         environment = dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1", OMP_WAIT_POLICY="passive")
-        return subprocess.Popen([*enter, *launch, *command], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                                start_new_session=True)
+        return subprocess.Popen([*enter, *launch, *command], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def processes(self):
+        """Process numbers on each host, without the one that holds it."""
+        found = [[], []]
+        spaces = [os.readlink(f"/proc/{holder.pid}/ns/net") for holder in self.holders]
+        for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
+            try:
+                found[spaces.index(os.readlink(f"/proc/{pid}/ns/net"))].append(pid)
+            except (OSError, ValueError):
+                continue
+        return [[pid for pid in here if pid != holder.pid and not ended(pid)] for here, holder in zip(found, self.holders)]
 
     def ranks(self, program):
         """Process numbers of the program on each host; 0: it does not run there."""
-        found = [0, 0]
-        spaces = [os.readlink(f"/proc/{holder.pid}/ns/net") for holder in self.holders]
-        for pid in filter(str.isdigit, os.listdir("/proc")):
-            try:
-                if os.path.basename(os.readlink(f"/proc/{pid}/exe")) == program and ended(int(pid)) is False:
-                    found[spaces.index(os.readlink(f"/proc/{pid}/ns/net"))] = int(pid)
-            except (OSError, ValueError):
-                continue
-        return found
+        return [next((pid for pid in here if runs(pid) == program), 0) for here in self.processes()]
+
+    def clear(self):
+        """Ends all that runs on the hosts."""
+        for pid in sum(self.processes(), []):
+            kill(pid)
+
+
+def kill(pid):
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+def runs(pid):
+    try:
+        return os.path.basename(os.readlink(f"/proc/{pid}/exe"))
+    except OSError:
+        return None
 
 
 def ended(pid):
@@ -120,12 +143,3 @@ def wait_until(what, seconds):
             return None
         time.sleep(0.02)
     return time.monotonic() - start
-
-
-def kill_group(process):
-    """mpirun with all that it started in its own session, and what it left elsewhere is the caller's."""
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
-    return process.communicate()
