@@ -147,7 +147,7 @@ int an_exec_step(an_exec *exec, const an_images *images, const uint32_t *labels,
 /* For replicas: the images of the next steps are a share of a larger batch, in which the first of them has this place.
  * total: what the sums of loss and gradient are divided by, which is the sum of an_exec_weight over all shares; 0: that
  * of each share itself. Initially 0 and 0. The loss of a step is then this share's part of the whole batch's mean loss.
- */
+ * A share without images is a step of any image with a total of INFINITY: its loss and all its gradients are 0. */
 void an_exec_share(an_exec *exec, uint32_t first, double total);
 /* The sum over a training batch of the class weights of its labels; without class weights the number of its samples. */
 int an_exec_weight(an_exec *exec, const an_images *images, const uint32_t *labels, uint32_t count, double *out);

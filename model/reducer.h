@@ -7,11 +7,16 @@
  * is a hash of that, for the reducer to compare.
  *
  * Order of calls: open once, by an_exec_create. Then in each step, for each bucket, queue, when backward has finished
- * all of its gradients; and before the gradients are read, for each bucket, wait (processors only). A step that fails
- * may leave buckets out. Calls come from the threads that run the devices, for several devices at once.
+ * all of its gradients; and before the gradients are read, for each bucket, wait (processors only). Buckets of one
+ * device are queued in the order of their numbers; those of two devices are not, and replicas may differ in that. A
+ * step that fails may leave buckets out. Calls come from the threads that run the devices, for several devices at once,
+ * wait also from the thread that drives the exec.
  *
  * Processors: stream is NULL and the gradients are there when queue is called; it returns at once, and the sums have
- * taken their place when wait returns. Between the two nobody else touches them.
+ * taken their place when wait returns. Between the two nobody else touches them. Each bucket that was queued is waited
+ * for before it is queued again, and before its memory is freed; so also behind a step that failed, or that nobody
+ * updates from. When wait has returned, be it with a failure, the reducer touches the gradients no more. After a
+ * failure it may be asked again for the same bucket, and fails again.
  *
  * Devices that queue their work: queue adds the work to the stream that it is given, which is one of the bucket's
  * device and of reductions alone, and does not wait. It may be called while the device records calls; the recording
@@ -38,8 +43,8 @@ typedef struct {
 
 typedef struct {
     void *context;
-    uint64_t bucket_bytes; /* layers that follow each other share a bucket while it holds less than this; a layer is
-                              never divided. 0: each layer is a bucket of its own */
+    uint64_t bucket_bytes; /* layers that follow each other share a bucket as long as it holds no more than this; a
+                              layer is never divided. 0: each layer is a bucket of its own */
     int (*open)(void *context, const an_gradient_bucket *buckets, int count, uint64_t layout); /* they stay as long as
                                                                                                  the exec */
     int (*queue)(void *context, int bucket, void *stream);

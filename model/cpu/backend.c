@@ -16,6 +16,8 @@ int an_cpu_op_new(void *out, an_backend *cpu, const an_op_spec *spec, const an_o
     op->methods = methods;
     op->node = *spec->node;
     op->rate_scale = spec->rate_scale;
+    if (op->node.has_weights)
+        cpu->weighted[cpu->weighted_count++] = op;
     if (op->node.has_weights && cpu->training && op->rate_scale > 0)
         cpu->learning[cpu->learning_count++] = op;
     *(void **)out = place;
@@ -281,6 +283,8 @@ const an_backend_api an_backend_cpu = {
     .trust_squares = an_cpu_trust_squares,
     .trust_set = an_cpu_trust_set,
     .exchange = cpu_exchange,
+    .gradients = an_cpu_gradients,
+    .checksum = an_cpu_checksum,
     .op_describe = cpu_op_describe,
     .feed = an_cpu_feed,
     .labels = an_cpu_labels,

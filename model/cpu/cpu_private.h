@@ -30,6 +30,8 @@ struct an_backend {
     uint64_t memory;
     an_op *learning[AN_GRAPH_NODES_MAX]; /* ops that learn, for the norm of their gradients */
     int learning_count;
+    an_op *weighted[AN_GRAPH_NODES_MAX]; /* ops that have weights, also frozen ones */
+    int weighted_count;
     double squares, factor; /* of the last norm */
 };
 
@@ -166,6 +168,7 @@ typedef struct {
     bool bias;
 } an_cpu_update;
 int an_cpu_weights_update(an_cpu_weights *weights, an_backend *cpu, const an_cpu_update *update);
+float *an_cpu_weights_gradient(const an_cpu_weights *weights); /* what update takes, floats values */
 void an_cpu_weights_gather(const an_cpu_weights *weights, bool begin);
 double an_cpu_weights_squares(an_cpu_weights *weights); /* the sum of the squares of the gradient */
 double an_cpu_weights_value_squares(const an_cpu_weights *weights);
@@ -214,6 +217,9 @@ int an_cpu_collect(an_op *op);
 int an_cpu_trust(an_backend *cpu, const an_sgd *sgd, double factor);
 int an_cpu_trust_squares(an_backend *cpu, an_trust_squares *layers);
 int an_cpu_trust_set(an_backend *cpu, const double *layers);
+/* replicas.c */
+int an_cpu_gradients(an_op *op, an_gradient out[AN_OP_GRADIENTS], int *count, uint64_t *layout);
+int an_cpu_checksum(an_backend *cpu, uint64_t *out);
 
 /* Makes an op struct of size bytes, owned by the backend, and fills its an_op. */
 int an_cpu_op_new(void *out, an_backend *cpu, const an_op_spec *spec, const an_op_methods *methods, size_t size);

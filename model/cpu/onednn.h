@@ -15,6 +15,7 @@
 #include <stddef.h>
 
 #include "model/graph/graph.h"
+#include "model/hash.h"
 
 #if DNNL_VERSION_MAJOR >= 3
 #define AN_ONEDNN_3 1
@@ -34,6 +35,11 @@ size_t an_desc_size(const an_desc *desc); /* bytes; 0 if it is empty */
 int an_desc_ndims(const an_desc *desc);
 const dnnl_dim_t *an_desc_dims(const an_desc *desc); /* valid as long as desc */
 dnnl_data_type_t an_desc_type(const an_desc *desc);
+/* The same for equal descriptions on all machines. Orders that are neither plain nor in blocks are told apart by their
+ * size only. */
+uint64_t an_desc_hash(const an_desc *desc);
+/* Appends the first count numbers to a hash. */
+uint64_t an_desc_hash_dims(uint64_t hash, const dnnl_dim_t *dims, int count);
 
 dnnl_status_t an_onednn_memory(dnnl_memory_t *out, const an_desc *desc, dnnl_engine_t engine, void *data);
 

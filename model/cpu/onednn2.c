@@ -38,6 +38,20 @@ dnnl_data_type_t an_desc_type(const an_desc *desc)
     return desc->data_type;
 }
 
+uint64_t an_desc_hash(const an_desc *desc)
+{
+    const dnnl_blocking_desc_t *blocking = &desc->format_desc.blocking;
+    uint64_t hash = an_hash_mix(an_desc_size(desc), (uint64_t)desc->data_type);
+    hash = an_desc_hash_dims(an_hash_mix(hash, (uint64_t)desc->ndims), desc->dims, desc->ndims);
+    hash = an_hash_mix(hash, (uint64_t)desc->format_kind);
+    if (desc->format_kind != dnnl_blocked)
+        return hash;
+    hash = an_desc_hash_dims(hash, desc->padded_dims, desc->ndims);
+    hash = an_desc_hash_dims(hash, blocking->strides, desc->ndims);
+    hash = an_desc_hash_dims(hash, blocking->inner_blks, blocking->inner_nblks);
+    return an_desc_hash_dims(hash, blocking->inner_idxs, blocking->inner_nblks);
+}
+
 dnnl_status_t an_onednn_memory(dnnl_memory_t *out, const an_desc *desc, dnnl_engine_t engine, void *data)
 {
     return dnnl_memory_create(out, desc, engine, data);

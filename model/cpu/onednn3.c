@@ -102,6 +102,33 @@ dnnl_data_type_t an_desc_type(const an_desc *desc)
     return type;
 }
 
+/* Appends a list of numbers of a description to a hash. */
+static uint64_t hash_list(uint64_t hash, const an_desc *desc, dnnl_query_t what, int count)
+{
+    dnnl_dims_t *list = NULL;
+    if (!*desc || dnnl_memory_desc_query(*desc, what, &list) != dnnl_success || !list)
+        return hash;
+    return an_desc_hash_dims(hash, *list, count);
+}
+
+uint64_t an_desc_hash(const an_desc *desc)
+{
+    dnnl_format_kind_t kind = dnnl_format_kind_undef;
+    int ndims = an_desc_ndims(desc), blocks = 0;
+    uint64_t hash = an_hash_mix(an_desc_size(desc), (uint64_t)an_desc_type(desc));
+    if (*desc)
+        dnnl_memory_desc_query(*desc, dnnl_query_format_kind, &kind);
+    hash = hash_list(an_hash_mix(hash, (uint64_t)ndims), desc, dnnl_query_dims, ndims);
+    hash = an_hash_mix(hash, (uint64_t)kind);
+    if (kind != dnnl_blocked)
+        return hash;
+    dnnl_memory_desc_query(*desc, dnnl_query_inner_nblks_s32, &blocks);
+    hash = hash_list(hash, desc, dnnl_query_padded_dims, ndims);
+    hash = hash_list(hash, desc, dnnl_query_strides, ndims);
+    hash = hash_list(hash, desc, dnnl_query_inner_blks, blocks);
+    return hash_list(hash, desc, dnnl_query_inner_idxs, blocks);
+}
+
 dnnl_status_t an_onednn_memory(dnnl_memory_t *out, const an_desc *desc, dnnl_engine_t engine, void *data)
 {
     return dnnl_memory_create(out, *desc, engine, data);

@@ -92,7 +92,7 @@ int an_cpu_weights_expand(an_cpu_weights *weights, an_backend *cpu, const an_exp
     return rc;
 }
 
-static float *gradient_of(const an_cpu_weights *weights)
+float *an_cpu_weights_gradient(const an_cpu_weights *weights)
 {
     return weights->sum ? weights->sum : weights->slope;
 }
@@ -102,7 +102,7 @@ static int place(const an_cpu_weights *weights, an_parameter_kind kind, float **
     float *const places[] = {[AN_PARAMETER_VALUE] = weights->data,
                              [AN_PARAMETER_MOMENTUM] = weights->velocity,
                              [AN_PARAMETER_AVERAGE] = weights->average,
-                             [AN_PARAMETER_GRADIENT] = gradient_of(weights)};
+                             [AN_PARAMETER_GRADIENT] = an_cpu_weights_gradient(weights)};
     *out = places[kind];
     if (*out)
         return AN_OK;
@@ -165,7 +165,7 @@ int an_cpu_weights_set(an_cpu_weights *weights, an_backend *cpu, an_parameter_ki
 static void gradient_mask(an_cpu_weights *weights)
 {
     const float *restrict existing = weights->existing;
-    float *restrict g = gradient_of(weights);
+    float *restrict g = an_cpu_weights_gradient(weights);
     if (!existing)
         return;
 #pragma omp parallel for simd schedule(static)
@@ -182,7 +182,7 @@ static void plain_step(an_cpu_weights *weights, rates r)
 {
     float momentum = r.momentum, shrink = r.shrink, slope = r.slope;
     float *restrict w = weights->data, *restrict v = weights->velocity;
-    const float *restrict g = gradient_of(weights);
+    const float *restrict g = an_cpu_weights_gradient(weights);
 #pragma omp parallel for simd schedule(static)
     for (size_t i = 0; i < weights->floats; i++) {
         v[i] = momentum * v[i] - shrink * w[i] - slope * g[i];
@@ -194,7 +194,7 @@ static void nesterov_step(an_cpu_weights *weights, rates r)
 {
     float momentum = r.momentum, shrink = r.shrink, slope = r.slope;
     float *restrict w = weights->data, *restrict v = weights->velocity;
-    const float *restrict g = gradient_of(weights);
+    const float *restrict g = an_cpu_weights_gradient(weights);
 #pragma omp parallel for simd schedule(static)
     for (size_t i = 0; i < weights->floats; i++) {
         float down = shrink * w[i] + slope * g[i];
@@ -267,7 +267,7 @@ static double squares_sum(const float *values, size_t count)
 double an_cpu_weights_squares(an_cpu_weights *weights)
 {
     gradient_mask(weights);
-    return squares_sum(gradient_of(weights), weights->floats);
+    return squares_sum(an_cpu_weights_gradient(weights), weights->floats);
 }
 
 double an_cpu_weights_value_squares(const an_cpu_weights *weights)

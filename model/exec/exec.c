@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/thread.h"
 #include "model/exec/exec_private.h"
+#include "model/exec/exec_reduce_private.h"
 
 static int conversion_check(const an_conversion *c, int input_side)
 {
@@ -217,12 +218,17 @@ static int outputs_alloc(an_exec *exec)
 
 static int lanes_create(an_exec *exec)
 {
-    return an_lanes_create(&exec->lanes, &(an_lanes_work){.graph = &exec->graph,
-                                                          .flow = exec->flow,
-                                                          .api = exec->api,
-                                                          .ops = exec->ops,
-                                                          .devices = exec->devices,
-                                                          .device_count = exec->device_count});
+    an_lanes_work work = {.graph = &exec->graph,
+                          .flow = exec->flow,
+                          .api = exec->api,
+                          .ops = exec->ops,
+                          .devices = exec->devices,
+                          .device_count = exec->device_count};
+    int rc = exec->options.training ? an_reduction_create(&exec->reduction, &work, exec->options.reducer) : AN_OK;
+    if (rc)
+        return rc;
+    work.reduction = exec->reduction;
+    return an_lanes_create(&exec->lanes, &work);
 }
 
 static int exec_make(an_exec *exec, const an_graph *graph)
@@ -278,6 +284,7 @@ int an_exec_create(an_exec **out, const an_graph *graph, const an_exec_options *
     exec->options.conversion = NULL;
     exec->options.decoder = NULL;
     exec->options.rate_scales = NULL;
+    exec->options.reducer = NULL;
     exec->options.class_weights = NULL;
     *out = exec;
     return AN_OK;
@@ -288,6 +295,7 @@ void an_exec_free(an_exec *exec)
     if (!exec)
         return;
     an_lanes_free(exec->lanes);
+    an_reduction_free(exec->reduction);
     /* Devices may still read each other's memory. What fails now cannot be reported. */
     (void)an_exec_wait(exec);
     for (int i = 0; i < exec->device_count; i++)

@@ -5,6 +5,8 @@
 
 #include "base/error.h"
 #include "model/exec/exec_private.h"
+#include "model/exec/exec_reduce_private.h"
+#include "model/hash.h"
 
 static void parameter_fill(an_parameter *p, const an_graph *graph, const an_node *node, bool bias)
 {
@@ -61,16 +63,16 @@ const an_parameter *an_exec_parameter(const an_exec *exec, int number)
     return &exec->parameters[number].public;
 }
 
-static int parameter_check(const an_exec *exec, int number)
+static int parameter_check(const an_exec *exec, int number, an_parameter_kind kind)
 {
     if (number < 0 || number >= exec->parameter_count)
         return an_error(AN_EINVAL, "parameter %d of %d", number, exec->parameter_count);
-    return AN_OK;
+    return kind == AN_PARAMETER_GRADIENT ? an_reduction_wait_all(exec->reduction) : AN_OK;
 }
 
 int an_exec_parameter_get(an_exec *exec, int number, an_parameter_kind kind, float *out)
 {
-    int rc = parameter_check(exec, number);
+    int rc = parameter_check(exec, number, kind);
     const an_exec_parameter_place *place = &exec->parameters[rc ? 0 : number];
     for (int i = 0; i < place->node_count && !rc; i++) {
         int node = place->nodes[i];
@@ -82,7 +84,7 @@ int an_exec_parameter_get(an_exec *exec, int number, an_parameter_kind kind, flo
 
 int an_exec_parameter_set(an_exec *exec, int number, an_parameter_kind kind, const float *values)
 {
-    int rc = parameter_check(exec, number);
+    int rc = parameter_check(exec, number, kind);
     const an_exec_parameter_place *place = &exec->parameters[rc ? 0 : number];
     for (int i = 0; i < place->node_count && !rc; i++) {
         int node = place->nodes[i];
@@ -90,6 +92,28 @@ int an_exec_parameter_set(an_exec *exec, int number, an_parameter_kind kind, con
         values += place->public.size / (uint64_t)place->public.shape[0] * (uint64_t)exec->graph.nodes[node].channels;
     }
     return rc ? an_error_prefix(rc, "%s", place->public.name) : AN_OK;
+}
+
+typedef struct {
+    const an_exec *exec;
+    uint64_t *hashes; /* of the devices */
+} checksum_work;
+
+static int device_checksum(void *context, int device)
+{
+    const checksum_work *w = context;
+    return w->exec->api->checksum(w->exec->devices[device], &w->hashes[device]);
+}
+
+int an_exec_checksum(an_exec *exec, uint64_t *out)
+{
+    uint64_t hashes[AN_GRAPH_DEVICES] = {0};
+    checksum_work work = {exec, hashes};
+    int rc = an_lanes_run(exec->lanes, &(an_lanes_job){.each = device_checksum, .context = &work, .queue = true});
+    *out = 1;
+    for (int i = 0; i < exec->device_count; i++)
+        *out = an_hash_mix(*out, hashes[i]);
+    return rc;
 }
 
 /* Copies one node's channels of every sample to their place in the whole layer's output. */

@@ -21,6 +21,7 @@ struct an_exec {
     int device_count;
     an_op *ops[AN_GRAPH_NODES_MAX];
     uint64_t op_memory[AN_GRAPH_NODES_MAX];
+    an_reduction *reduction; /* NULL: there are no replicas */
     an_lanes *lanes;
     uint32_t part;    /* samples that devices take at once; the batch, if it is not divided */
     uint32_t *others; /* batch labels, and shares: room for what is mixed into a step's images */

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "model/exec/exec_private.h"
+#include "model/exec/exec_reduce_private.h"
 
 static bool block_fits(const an_exec *exec, const an_images *images, uint32_t count)
 {
@@ -172,32 +173,39 @@ static void result_add(an_exec_result *sum, const an_exec_result *part)
     sum->topk += part->topk;
 }
 
-/* Sums of gradients begin with the first part. */
+/* Sums of gradients begin with the first part and are complete with the last one. */
 typedef struct {
     const an_exec *exec;
-    bool begin;
+    bool begin, end;
 } gathering;
 
 static int device_gather(void *context, int device)
 {
     const gathering *g = context;
     const an_exec *exec = g->exec;
+    bool reduce = g->end && exec->reduction;
     int rc = AN_OK;
-    for (int i = 0; i < exec->graph.count && !rc; i++)
-        if (exec->flow[i].learns && exec->graph.nodes[i].device == device)
-            rc = exec->api->gather(exec->ops[i], g->begin);
-    return rc;
+    for (int i = exec->graph.count - 1; i >= 0 && !rc; i--) {
+        if (!exec->flow[i].learns || exec->graph.nodes[i].device != device)
+            continue;
+        rc = exec->api->gather(exec->ops[i], g->begin);
+        if (!rc && reduce)
+            rc = an_reduction_ready(exec->reduction, i);
+    }
+    return rc || !reduce ? rc : an_reduction_end(exec->reduction, device);
 }
 
 static int part_step(const batch *b, uint32_t first, uint64_t step, an_exec_result *out)
 {
     an_exec *exec = b->exec;
     uint32_t count = samples_from(exec, b->count, first), next = first + count;
-    gathering gather = {exec, first == 0};
+    bool whole = exec->part == (uint32_t)exec->options.batch;
+    gathering gather = {exec, first == 0, next == b->count};
     an_lanes_job job = {.images = images_from(exec, b->images, first),
                         .run = {.step = step, .count = count, .first = exec->share_first + first, .training = true},
                         .phases = {[AN_LANES_FORWARD] = true, [AN_LANES_BACKWARD] = true},
-                        .each = exec->part < (uint32_t)exec->options.batch ? device_gather : NULL,
+                        .reduce = whole && exec->reduction,
+                        .each = whole ? NULL : device_gather,
                         .context = &gather,
                         .queue = true,
                         .same = b->count == (uint32_t)exec->options.batch};
@@ -237,6 +245,8 @@ int an_exec_step(an_exec *exec, const an_images *images, const uint32_t *labels,
         rc = step_check(exec, labels);
     if (!rc)
         rc = an_exec_targets(exec, images, labels, count);
+    if (!rc) /* of a step that was not followed by an update */
+        rc = an_reduction_wait_all(exec->reduction);
     exec->damaged = -1;
     *out = (an_exec_result){0};
     for (uint32_t first = 0; !rc && first < count; first += exec->part) {

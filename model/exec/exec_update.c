@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "model/exec/exec_private.h"
+#include "model/exec/exec_reduce_private.h"
 
 static int sgd_check(const an_exec *exec, const an_sgd *sgd)
 {
@@ -36,7 +37,9 @@ static int device_norm(void *context, int device)
 static int norm_take(an_exec *exec, double clip)
 {
     norm_work work = {exec, clip};
-    int rc = an_lanes_run(exec->lanes, &(an_lanes_job){.each = device_norm, .context = &work, .queue = true});
+    int rc = an_reduction_wait_all(exec->reduction);
+    if (!rc)
+        rc = an_lanes_run(exec->lanes, &(an_lanes_job){.each = device_norm, .context = &work, .queue = true});
     exec->normed = !rc;
     return rc;
 }

@@ -9,6 +9,9 @@
 #include "model/graph/lower.h"
 
 typedef struct an_lanes an_lanes;
+typedef struct an_reduction an_reduction; /* exec_reduce_private.h */
+
+#define AN_LANES_ALL_DEVICES (-1)
 
 /* The parts of exec that lanes work on. Borrowed: they must outlive the lanes and stay where they are. */
 typedef struct {
@@ -18,6 +21,7 @@ typedef struct {
     an_op **ops;
     an_backend **devices;
     int device_count;
+    an_reduction *reduction; /* NULL: there are no replicas */
 } an_lanes_work;
 
 typedef enum { AN_LANES_FORWARD, AN_LANES_BACKWARD, AN_LANES_UPDATE } an_lanes_phase;
@@ -29,6 +33,7 @@ typedef struct {
     an_sgd sgd;
     double factor;                          /* of the gradients in an update; as in an_backend_api */
     bool phases[AN_LANES_PHASES];           /* which to do; always in this order */
+    bool reduce;                            /* gradients are complete behind backward: hand them to the reduction */
     int (*each)(void *context, int device); /* called after the phases, for each device by its lane; NULL: nothing is */
     void *context;
     an_images next;      /* images of a later job, to be sent to the devices after the phases */

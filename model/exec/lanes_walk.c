@@ -1,6 +1,8 @@
 /* The work of a job: walking the nodes of one device or of all, in order. The design stands in lanes.c. */
 #include "model/exec/lanes_walk_private.h"
 
+#include "model/exec/exec_reduce_private.h"
+
 /* Waits until a node of another device is done in this job; AN_STOPPED if the job has failed. */
 static int wait_for(an_lanes *lanes, const uint64_t *done)
 {
@@ -96,7 +98,9 @@ static int node_run(an_lanes *lanes, int number, an_lanes_phase phase, const an_
     const an_node *node = &lanes->work.graph->nodes[number];
     if (!has_phase(lanes, number, phase))
         return AN_OK;
-    int rc = an_node_times_begin(&lanes->times, number, (int)phase);
+    int rc = phase == AN_LANES_UPDATE ? an_reduction_wait(lanes->work.reduction, number) : AN_OK;
+    if (!rc)
+        rc = an_node_times_begin(&lanes->times, number, (int)phase);
     if (!rc)
         rc = node_work(lanes, number, phase, job);
     if (!rc)
@@ -106,7 +110,7 @@ static int node_run(an_lanes *lanes, int number, an_lanes_phase phase, const an_
     lanes->runs[number] += phase == AN_LANES_FORWARD;
     if (phase != AN_LANES_UPDATE)
         mark(lanes, phase == AN_LANES_FORWARD ? &lanes->forward_done[number] : &lanes->backward_done[number]);
-    return AN_OK;
+    return phase == AN_LANES_BACKWARD && job->reduce ? an_reduction_ready(lanes->work.reduction, number) : AN_OK;
 }
 
 /* Announces the next step's images to the devices that read them. */
@@ -137,16 +141,24 @@ static int wait_for_devices(const an_lanes *lanes, int device, int rc)
     return rc ? an_error_restore(&first) : waited;
 }
 
+/* Updates begin where backward began if they wait for sums, so that the last ones travel meanwhile. */
+static bool is_backwards(const an_lanes *lanes, an_lanes_phase phase)
+{
+    return phase == AN_LANES_BACKWARD || (phase == AN_LANES_UPDATE && lanes->work.reduction);
+}
+
 /* One phase of all nodes but images, which run_begin has fed. */
 static int phase_walk(an_lanes *lanes, int device, an_lanes_phase phase, const an_lanes_job *job)
 {
     int count = lanes->work.graph->count, rc = AN_OK;
     for (int i = 0; i < count && !rc; i++) {
-        int number = phase == AN_LANES_BACKWARD ? count - 1 - i : i;
+        int number = is_backwards(lanes, phase) ? count - 1 - i : i;
         const an_node *node = &lanes->work.graph->nodes[number];
         if ((device == AN_LANES_ALL_DEVICES || node->device == device) && !is_image(node, phase))
             rc = node_run(lanes, number, phase, job);
     }
+    if (!rc && phase == AN_LANES_BACKWARD && job->reduce)
+        rc = an_reduction_end(lanes->work.reduction, device);
     return rc;
 }
 

@@ -9,8 +9,6 @@
 #include "model/exec/lanes_private.h"
 #include "model/exec/node_times_private.h"
 
-#define AN_LANES_ALL_DEVICES (-1)
-
 typedef struct {
     an_lanes *lanes;
     int device;
