@@ -19,6 +19,7 @@ enum { AN_TRAIN_DECODE_AUTO = AN_DECODE_DEVICE + 1 };
  * here, so its number may stand for one of them there. */
 enum { AN_TRAIN_LAST_AUTO = AN_LAST_CARRY + 1 };
 
+typedef enum { AN_OPTIMIZER_SGD, AN_OPTIMIZER_LARS } an_optimizer_kind;
 typedef enum { AN_SCALE_AUTO, AN_SCALE_PAPER, AN_SCALE_UNIT } an_scale_kind;
 
 typedef struct {
@@ -38,7 +39,8 @@ typedef struct {
     int batch, accumulate, crop;
     int last; /* an_last_kind up to AN_LAST_CARRY, or AN_TRAIN_LAST_AUTO */
     uint64_t seed;
-    double rate, momentum, decay, bias_rate, bias_decay, clip, ema;
+    int optimizer; /* an_optimizer_kind */
+    double rate, momentum, decay, bias_rate, bias_decay, trust, clip, ema;
     bool nesterov;
     const char *freeze, *layer_rates; /* layer_rates.h */
     int schedule;
