@@ -13,6 +13,8 @@ set(CMAKE_C_FLAGS_RELWITHDEBINFO "-O3 -g")
 set(AN_SANITIZE "" CACHE STRING "Sanitizers for every target: address,undefined or thread")
 set(AN_CUDA AUTO CACHE STRING "CUDA backend: AUTO (if a toolkit is found), ON (required), OFF")
 set_property(CACHE AN_CUDA PROPERTY STRINGS AUTO ON OFF)
+set(AN_MPI AUTO CACHE STRING "Replicas in several processes: AUTO (if an MPI is found), ON (required), OFF")
+set_property(CACHE AN_MPI PROPERTY STRINGS AUTO ON OFF)
 option(AN_FUZZ "Build the libFuzzer targets (needs clang)" OFF)
 # For pyproject.toml and tools/wheel.sh.
 option(AN_ONLY_PYTHON "Only what the Python package consists of; then neither oneDNN, OpenBLAS, CUDA, Cairo nor cmocka is needed" OFF)

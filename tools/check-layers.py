@@ -62,7 +62,7 @@ ROOMS = {
                    "model/cuda/proof"},
     "model/cuda/layers": {"base", "model", "model/graph", "model/cuda", "model/cuda/kernels", "model/cuda/library"},
 
-    "train/group": {"base", "base/module", "model"},
+    "train/group": {"base", "base/module", "model", "model/cpu/kernels"},
     "train/state": {"base", "base/epochs", "base/text", "model", "model/graph"},
     "train/watch": {"base", "base/text", "model", "train/state"},
     "train/setup": {"base", "base/epochs", "base/text", "base/program", "augment", *MODEL, "train/group", "train/state"},

@@ -1,0 +1,105 @@
+/* Loops over the values of a segment, for each SIMD tier. They only add and round, so all tiers give the same bits. */
+#include <string.h>
+
+#include "base/cpu.h"
+#include "model/cpu/kernels/bf16.h"
+#include "train/group/reduce_private.h"
+
+#define BLOCK 2048 /* values whose sum stays in the nearest cache */
+
+#define AVX2 __attribute__((target("avx2")))
+#define AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,prefer-vector-width=512")))
+
+/* sum += values, out = bf16, out = fp32. */
+#define LOOPS(TIER, NAME)                                                                                              \
+    TIER static void add_##NAME(float *restrict sum, const float *restrict values, size_t count)                       \
+    {                                                                                                                  \
+        for (size_t i = 0; i < count; i++)                                                                             \
+            sum[i] += values[i];                                                                                       \
+    }                                                                                                                  \
+    TIER static void add_bf16_##NAME(float *restrict sum, const uint16_t *restrict values, size_t count)               \
+    {                                                                                                                  \
+        for (size_t i = 0; i < count; i++)                                                                             \
+            sum[i] += an_bf16_widen(values[i]);                                                                        \
+    }                                                                                                                  \
+    TIER static void narrow_##NAME(uint16_t *restrict out, const float *restrict in, size_t count)                     \
+    {                                                                                                                  \
+        for (size_t i = 0; i < count; i++)                                                                             \
+            out[i] = an_bf16_narrow(in[i]);                                                                            \
+    }                                                                                                                  \
+    TIER static void widen_##NAME(float *restrict out, const uint16_t *restrict in, size_t count)                      \
+    {                                                                                                                  \
+        for (size_t i = 0; i < count; i++)                                                                             \
+            out[i] = an_bf16_widen(in[i]);                                                                             \
+    }
+
+LOOPS(, scalar)
+LOOPS(AVX2, avx2)
+LOOPS(AVX512, avx512)
+
+typedef struct {
+    void (*add)(float *restrict sum, const float *restrict values, size_t count);
+    void (*add_bf16)(float *restrict sum, const uint16_t *restrict values, size_t count);
+    void (*narrow)(uint16_t *restrict out, const float *restrict in, size_t count);
+    void (*widen)(float *restrict out, const uint16_t *restrict in, size_t count);
+} loops;
+
+static const loops tiers[] = {
+    [AN_SIMD_SCALAR] = {add_scalar, add_bf16_scalar, narrow_scalar, widen_scalar},
+    [AN_SIMD_AVX2] = {add_avx2, add_bf16_avx2, narrow_avx2, widen_avx2},
+    [AN_SIMD_AVX512] = {add_avx512, add_bf16_avx512, narrow_avx512, widen_avx512},
+};
+
+/* The sum of the first two ranks is the same in either order, so rank 0 and rank 1 add to their own values. The others
+ * begin with rank 0's. */
+void an_reduce_sum(float *own, const float *received, size_t apart, int rank, int world, size_t count)
+{
+    const loops *tier = &tiers[an_cpu_simd()];
+    float sum[BLOCK];
+    for (size_t at = 0; at < count; at += BLOCK) {
+        size_t size = count - at < BLOCK ? count - at : BLOCK;
+        float *total = rank < 2 ? own + at : sum;
+        if (rank >= 2)
+            memcpy(sum, received + at, size * sizeof *sum);
+        for (int other = rank >= 2; other < world - 1; other++) {
+            if (other == rank && rank >= 2)
+                tier->add(total, own + at, size);
+            tier->add(total, received + (size_t)other * apart + at, size);
+        }
+        if (rank >= 2 && rank == world - 1)
+            tier->add(total, own + at, size);
+        if (rank >= 2)
+            memcpy(own + at, sum, size * sizeof *sum);
+    }
+}
+
+void an_reduce_sum_bf16(float *own, const uint16_t *received, size_t apart, int rank, int world, size_t count)
+{
+    const loops *tier = &tiers[an_cpu_simd()];
+    float sum[BLOCK];
+    for (size_t at = 0; at < count; at += BLOCK) {
+        size_t size = count - at < BLOCK ? count - at : BLOCK;
+        float *total = rank < 2 ? own + at : sum;
+        if (rank >= 2)
+            tier->widen(sum, received + at, size);
+        for (int other = rank >= 2; other < world - 1; other++) {
+            if (other == rank && rank >= 2)
+                tier->add(total, own + at, size);
+            tier->add_bf16(total, received + (size_t)other * apart + at, size);
+        }
+        if (rank >= 2 && rank == world - 1)
+            tier->add(total, own + at, size);
+        if (rank >= 2)
+            memcpy(own + at, sum, size * sizeof *sum);
+    }
+}
+
+void an_reduce_narrow(uint16_t *out, const float *in, size_t count)
+{
+    tiers[an_cpu_simd()].narrow(out, in, count);
+}
+
+void an_reduce_widen(float *out, const uint16_t *in, size_t count)
+{
+    tiers[an_cpu_simd()].widen(out, in, count);
+}
