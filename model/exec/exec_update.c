@@ -74,6 +74,10 @@ int an_exec_update(an_exec *exec, const an_sgd *sgd)
     int rc = sgd_check(exec, sgd);
     if (rc)
         return rc;
+    if (sgd->trust > 0) /* a layer's norms may be those of two nodes */
+        rc = an_reduction_wait_all(exec->reduction);
+    if (rc)
+        return rc;
     rc = clip_factor(exec, sgd->clip, &job.factor);
     if (rc)
         return rc;

@@ -37,6 +37,7 @@ struct an_replicas {
     pthread_cond_t changed;
     replica ranks[REPLICAS_MAX];
     char failure[256];
+    int refused; /* bucket */
 };
 
 static int failed(const an_replicas *all)
@@ -143,6 +144,8 @@ static int wait_bucket(void *context, int bucket)
     an_replicas *all = r->all;
     pthread_mutex_lock(&all->lock);
     uint64_t number = r->queued[bucket];
+    if (bucket == all->refused)
+        fail_locked(all, "refused");
     if (number == r->waited[bucket])
         fail_locked(all, "a bucket is waited for that was not queued");
     while (!failed(all) && !all_queued(all, bucket, number))
@@ -161,6 +164,7 @@ an_replicas *an_replicas_make(int world, uint64_t bucket_bytes)
 {
     an_replicas *all = an_test_zeros(1, sizeof *all);
     all->world = world;
+    all->refused = -1;
     pthread_mutex_init(&all->lock, NULL);
     pthread_cond_init(&all->changed, NULL);
     for (int i = 0; i < world; i++) {
@@ -215,6 +219,13 @@ void an_replicas_fail(an_replicas *replicas, const char *reason)
     pthread_mutex_unlock(&replicas->lock);
 }
 
+void an_replicas_refuse(an_replicas *replicas, int bucket)
+{
+    pthread_mutex_lock(&replicas->lock);
+    replicas->refused = bucket;
+    pthread_mutex_unlock(&replicas->lock);
+}
+
 const char *an_replicas_failure(an_replicas *replicas)
 {
     return *replicas->failure ? replicas->failure : NULL;
@@ -248,4 +259,30 @@ int an_replicas_pending(an_replicas *replicas, int rank)
     for (int b = 0; b < r->count; b++)
         pending += r->queued[b] != r->waited[b];
     return pending;
+}
+
+void an_wide_net(an_graph *graph, an_activation activation)
+{
+    an_node nodes[] = {
+        {.name = "input", .kind = AN_OP_INPUT, .channels = 3, .height = WIDE_SIDE, .width = WIDE_SIDE},
+        {.name = "conv1", .kind = AN_OP_CONV, .channels = 32, .kernel = 11, .stride = 4, .activation = activation},
+        {.name = "pool1", .kind = AN_OP_POOL, .kernel = 3, .stride = 2},
+        {.name = "conv2", .kind = AN_OP_CONV, .channels = 32, .kernel = 3, .stride = 1, .activation = activation},
+        {.name = "fc3", .kind = AN_OP_DENSE, .channels = 300, .activation = activation},
+        {.name = "fc4", .kind = AN_OP_DENSE, .channels = 1000, .activation = activation},
+        {.name = "fc5", .kind = AN_OP_DENSE, .channels = SMALL_CLASSES},
+        {.name = "loss", .kind = AN_OP_LOSS},
+    };
+    memset(graph, 0, sizeof *graph);
+    for (int i = 0; i < (int)(sizeof nodes / sizeof *nodes); i++) {
+        nodes[i].input_count = i > 0;
+        nodes[i].inputs[0] = i - 1;
+        assert_int_equal(an_graph_add(graph, &nodes[i]), i);
+    }
+}
+
+void an_replicas_freeze(double scales[AN_GRAPH_NODES_MAX], const an_graph *graph, const char *frozen)
+{
+    for (int i = 0; i < graph->count; i++)
+        scales[graph->nodes[i].layer] = strstr(frozen, graph->nodes[i].name) ? 0 : 1;
 }

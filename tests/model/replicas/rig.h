@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 #include "model/reducer.h"
+#include "tests/model/small_net.h"
 
 #define REPLICAS_MAX 4
 
@@ -22,7 +23,8 @@ const an_reducer *an_replicas_reducer(an_replicas *replicas, int rank);
 double an_replicas_sum(an_replicas *replicas, int rank, double own);
 /* From now on everything that waits fails: with AN_ECORRUPT, "replicas: " and the reason. */
 void an_replicas_fail(an_replicas *replicas, const char *reason);
-const char *an_replicas_failure(an_replicas *replicas); /* the first reason; NULL: none failed */
+void an_replicas_refuse(an_replicas *replicas, int bucket); /* the same as soon as somebody waits for the bucket */
+const char *an_replicas_failure(an_replicas *replicas);     /* the first reason; NULL: none failed */
 
 /* What exec gave to open. */
 int an_replicas_buckets(an_replicas *replicas, int rank, const an_gradient_bucket **out);
@@ -31,5 +33,13 @@ uint64_t an_replicas_layout(an_replicas *replicas, int rank);
 int an_replicas_queued(an_replicas *replicas, int rank, const int **order);
 /* Buckets that are queued and were not waited for. */
 int an_replicas_pending(an_replicas *replicas, int rank);
+
+/* A network with AlexNet's proportions, whose first convolution processors expand to 3x3 with padding. */
+#define WIDE_SIDE 51
+#define WIDE_IMAGE (3 * WIDE_SIDE * WIDE_SIDE)
+an_small_net_make an_wide_net;
+
+/* an_exec_options.rate_scales in which the layers of a list of names, "conv1 fc5", are frozen. */
+void an_replicas_freeze(double scales[AN_GRAPH_NODES_MAX], const an_graph *graph, const char *frozen);
 
 #endif
