@@ -217,7 +217,7 @@ int an_group_reducer(an_group *group, const an_group_reduce_options *options, co
     if (!group)
         return AN_OK;
     an_group_way way = {0};
-    int rc = options->processors ? an_reduce_make(&way, group, options) : an_error(AN_EUNSUPPORTED, "NCCL");
+    int rc = options->processors ? an_reduce_make(&way, group, options) : an_nccl_make(&way, group, options);
     if (rc)
         return rc;
     pthread_mutex_lock(&group->lock);

@@ -199,4 +199,7 @@ void an_launch_find(an_launch *out);
 /* reduce.c: by MPI, in the host's memory. */
 int an_reduce_make(an_group_way *out, an_group *group, const an_group_reduce_options *options);
 
+/* nccl_way.c: by NCCL, on CUDA devices. */
+int an_nccl_make(an_group_way *out, an_group *group, const an_group_reduce_options *options);
+
 #endif
