@@ -52,8 +52,9 @@ void emu_pinned_set(size_t bytes); /* the largest piece of pinned memory that ca
 /* From the first call on violations are counted and no longer fatal. Returns their number since the last call, and the
  * text of the first. */
 int emu_violations(char *first, size_t size);
-/* Planted mistakes. The number-th wait for an event from now on takes place but does not count as one; 0: none. */
-void emu_drop_wait(int number);
+/* Planted mistakes. The number-th wait for an event from now on takes place but does not count as one; 0: none. Returns
+ * what was left of the number of the call before: 0 if that mistake has happened. */
+int emu_drop_wait(int number);
 /* The stream does nothing of what it is given until it is let go. */
 void emu_stop_stream(void *stream, bool stopped);
 /* The number-th operation from now on that a capture is to take is refused; the capture itself goes on. */

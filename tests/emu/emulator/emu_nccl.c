@@ -258,8 +258,8 @@ static bool chunk_sum(an_nccl_comm *c, const float *from, float *to, size_t coun
 static void sums_work(void *data)
 {
     const sums *s = data;
-    bool goes_on = !atomic_load(&s->comm->stopped);
     atomic_fetch_add(&s->comm->running, 1);
+    bool goes_on = !atomic_load(&s->comm->stopped);
     for (int i = 0; i < s->count; i++)
         for (size_t first = 0; first < s->all[i].count && goes_on; first += CHUNK) {
             const operation *o = &s->all[i];
@@ -351,20 +351,14 @@ an_nccl_result ncclCommGetAsyncError(an_nccl_comm *comm, an_nccl_result *out)
     return AN_NCCL_SUCCESS;
 }
 
-static void comm_end(an_nccl_comm *c)
-{
-    c->ended = true;
-    (void)munmap(c->shared, c->size);
-    c->shared = NULL;
-}
-
 /* Comes back when nothing of it is under way. What was queued and has not begun then does nothing. */
 an_nccl_result ncclCommAbort(an_nccl_comm *comm)
 {
     atomic_store(&comm->stopped, true);
     while (atomic_load(&comm->running))
         usleep(POLL);
-    comm_end(comm);
+    comm->ended = true;
+    (void)munmap(comm->shared, comm->size);
     return AN_NCCL_SUCCESS;
 }
 
@@ -374,7 +368,7 @@ an_nccl_result ncclCommDestroy(an_nccl_comm *comm)
         emu_violation("ncclCommDestroy: a communicator that has ended");
         return AN_NCCL_INVALID_ARGUMENT;
     }
-    cudaError_t status = cudaFree(comm->token); /* says so if work may be under way */
-    comm_end(comm);
+    comm->ended = true;
+    cudaError_t status = cudaFree(comm->token); /* reports work that may be under way, for which the memory stays */
     return status == cudaSuccess ? AN_NCCL_SUCCESS : AN_NCCL_CUDA_ERROR;
 }

@@ -270,9 +270,11 @@ void emu_driver_set(int version)
     driver = version;
 }
 
-void emu_drop_wait(int number)
+int emu_drop_wait(int number)
 {
+    int left = drop_wait;
     drop_wait = number;
+    return left;
 }
 
 void emu_swap_devices(int number)
