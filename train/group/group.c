@@ -54,9 +54,8 @@ static int exchange(an_group *group)
     pthread_mutex_lock(&group->lock);
     group->cards = cards;
     count_places(group);
-    an_group_wake(group);
     pthread_mutex_unlock(&group->lock);
-    return AN_OK;
+    return an_watch_begin(group);
 }
 
 /* Until the group's thread has started MPI. */
@@ -74,12 +73,14 @@ static void release(an_group *group)
 {
     if (group->way.free)
         group->way.free(group->way.context);
+    an_watch_end(group);
     an_life_free(group);
     an_requests_free(&group->requests);
     free(group->collective.memory);
     free(group->cards);
     pthread_cond_destroy(&group->work);
     pthread_cond_destroy(&group->done);
+    pthread_cond_destroy(&group->alarm);
     pthread_mutex_destroy(&group->lock);
     free(group);
 }
@@ -95,6 +96,7 @@ static int make(an_group **out)
     pthread_mutex_init(&group->lock, NULL);
     pthread_cond_init(&group->work, &monotonic);
     pthread_cond_init(&group->done, &monotonic);
+    pthread_cond_init(&group->alarm, &monotonic);
     pthread_condattr_destroy(&monotonic);
     *out = group;
     return AN_OK;
@@ -220,9 +222,8 @@ int an_group_reducer(an_group *group, const an_group_reduce_options *options, co
     int rc = options->processors ? an_reduce_make(&way, group, options) : an_nccl_make(&way, group, options);
     if (rc)
         return rc;
-    pthread_mutex_lock(&group->lock);
     group->way = way;
-    pthread_mutex_unlock(&group->lock);
+    atomic_store(&group->active, &group->way);
     *out = &group->way.reducer;
     return AN_OK;
 }
