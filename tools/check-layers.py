@@ -63,15 +63,17 @@ ROOMS = {
     "model/cuda/layers": {"base", "model", "model/graph", "model/cuda", "model/cuda/kernels", "model/cuda/library"},
 
     "train/group": {"base", "base/module", "model", "model/cpu/kernels"},
+    "train/replicas": {"base", "model", "train/group"},
     "train/state": {"base", "base/epochs", "base/text", "model", "model/graph"},
     "train/watch": {"base", "base/text", "model", "train/state"},
-    "train/setup": {"base", "base/epochs", "base/text", "base/program", "augment", *MODEL, "train/group", "train/state"},
+    "train/setup": {"base", "base/epochs", "base/text", "base/program", "augment", *MODEL, "train/group", "train/replicas",
+                    "train/state"},
     "train/advice": {"base", "base/program", "augment", "model", "train/setup"},
     "train/trained": {"base", "base/epochs", "base/text", "base/program", "augment", *MODEL, "train/state", "train/setup"},
-    "train/loop": {"base", "base/epochs", "base/text", "base/program", "augment", "model", "model/graph", "train/group", "train/state",
-                   "train/watch", "train/setup", "train/advice"},
-    "train/commands": {"base", "base/text", "base/program", "augment", *MODEL, "train/group", "train/state", "train/watch", "train/setup",
-                       "train/advice", "train/trained", "train/loop"},
+    "train/loop": {"base", "base/epochs", "base/text", "base/program", "augment", "model", "model/graph", "train/group", "train/replicas",
+                   "train/state", "train/watch", "train/setup", "train/advice"},
+    "train/commands": {"base", "base/text", "base/program", "augment", *MODEL, "train/group", "train/replicas", "train/state",
+                       "train/watch", "train/setup", "train/advice", "train/trained", "train/loop"},
 }
 LIBRARIES = set(ROOMS)
 SHOW = {f"tools/show/{room}" for room in ("canvas", "content", "views")}

@@ -126,6 +126,8 @@ int an_train_command_eval(int argc, char **argv)
     if (!rc)
         rc = an_eval_check(&o);
     if (!rc)
+        rc = an_train_command_alone(spec.program);
+    if (!rc)
         rc = an_stop_install();
     an_stop_at_once(true);
     if (!rc)

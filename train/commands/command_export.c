@@ -61,6 +61,8 @@ int an_train_command_export(int argc, char **argv)
     if (!rc)
         rc = an_options_parse(&spec, argc, argv, &o, &arguments);
     if (!rc)
+        rc = an_train_command_alone(spec.program);
+    if (!rc)
         rc = an_stop_install();
     an_stop_at_once(true);
     if (!rc)

@@ -8,6 +8,7 @@
 #include "train/advice/find_rate.h"
 #include "train/commands/commands.h"
 #include "train/commands/console.h"
+#include "train/commands/ranks_private.h"
 #include "train/loop/trainer.h"
 #include "train/setup/config.h"
 #include "train/setup/session.h"
@@ -74,7 +75,7 @@ static int print_profile(an_trainer *trainer, int rc)
     return failed < 0 ? failed : rc;
 }
 
-/* It leaves nothing behind, and steps do not look at the flag. */
+/* It leaves nothing behind, and steps do not look at the flag. Of several ranks only the first prints. */
 static int dry_run(an_session *session)
 {
     an_buffer text = {0};
@@ -84,7 +85,7 @@ static int dry_run(an_session *session)
         rc = an_buffer_printf(&text, "\n");
     if (!rc)
         rc = an_session_dry_run(session, &text);
-    if (!rc)
+    if (!rc && an_group_rank(session->group) == 0)
         an_print("%s", (const char *)text.data);
     an_buffer_free(&text);
     return rc;
@@ -116,16 +117,16 @@ static int find_rate(an_session *session, int steps)
 }
 
 /* --dry-run and --find-lr need the data and the network, but no run. */
-static int try_out(const an_train_config *config, char **arguments)
+static int try_out(const an_train_config *config, an_group *group, char **arguments)
 {
     an_session session;
     int rc = an_stop_install();
     an_stop_at_once(true);
     if (!rc)
-        rc = an_session_open(&session, config, arguments[0], (const char *const *)arguments + 1);
+        rc = an_session_open(&session, config, group, arguments[0], (const char *const *)arguments + 1);
     if (rc)
         return rc;
-    if (session.notes.size)
+    if (session.notes.size && an_group_rank(group) == 0)
         an_log(AN_LOG_WARNING, "%.*s", (int)session.notes.size - 1, (const char *)session.notes.data);
     rc = config->dry_run ? dry_run(&session) : find_rate(&session, config->find_rate);
     an_log_lines(AN_LOG_WARNING, (const char *)session.doubts.data, session.doubts.size);
@@ -133,14 +134,16 @@ static int try_out(const an_train_config *config, char **arguments)
     return rc;
 }
 
-static int train(const an_train_config *config, char **arguments)
+static int train(const an_train_config *config, an_train_ranks *ranks, char **arguments)
 {
     an_console console = {config->quiet, config->json};
     an_train_observer observer = {an_console_tell, &console};
     an_trainer *trainer = NULL;
     int rc = an_stop_install();
     if (!rc)
-        rc = an_trainer_create(&trainer, config, arguments[0], (const char *const *)arguments + 1, &observer);
+        rc = an_trainer_create(&trainer, config, ranks->group, arguments[0], (const char *const *)arguments + 1,
+                               &observer);
+    an_train_ranks_watch(ranks, trainer);
     if (!rc)
         rc = print_description(trainer, config);
     if (!rc)
@@ -151,6 +154,7 @@ static int train(const an_train_config *config, char **arguments)
         an_console_summary(&console, &summary);
         rc = print_profile(trainer, rc);
     }
+    an_train_ranks_watch(ranks, NULL);
     an_trainer_free(trainer);
     return rc;
 }
@@ -158,13 +162,18 @@ static int train(const an_train_config *config, char **arguments)
 int an_train_command_train(int argc, char **argv)
 {
     an_train_config config;
+    an_train_ranks ranks;
     char **arguments;
     int rc = parse(argc, argv, &config, &arguments);
+    if (rc == AN_END)
+        return AN_EXIT_OK;
     if (!rc) {
         an_train_config_imply(&config);
         rc = an_train_config_check(&config);
     }
+    rc = an_train_ranks_open(&ranks, &config, rc);
     if (!rc)
-        rc = config.dry_run || config.find_rate ? try_out(&config, arguments) : train(&config, arguments);
-    return rc < 0 ? an_train_command_failed(rc) : an_error_exit_code(rc);
+        rc = config.dry_run || config.find_rate ? try_out(&config, ranks.group, arguments)
+                                                : train(&config, &ranks, arguments);
+    return an_train_ranks_close(&ranks, rc);
 }

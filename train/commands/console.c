@@ -19,6 +19,13 @@ static void duration(double seconds, char *out, size_t size)
         snprintf(out, size, "%" PRIu64 ":%02" PRIu64, s / 60, s % 60);
 }
 
+/* Whose share that is, if it is worth a word. */
+static void print_rank(const an_train_event *e, double share, int rank, const char *host)
+{
+    if (e->ranks && share >= 0.001)
+        an_print(" (rank %d on %s)", rank, host);
+}
+
 static void print_train(const an_train_event *e)
 {
     char left[32];
@@ -26,8 +33,13 @@ static void print_train(const an_train_event *e)
     printf("step %6" PRIu64 "/%" PRIu64
            "  epoch %6.2f  loss %7.4f  top-1 %6.2f %%  rate %-8.3g  %8.1f images/s  wait %4.1f %%",
            e->step, e->total, e->epoch, e->loss, 100 * e->top1, e->rate, e->images_per_second, 100 * e->wait);
-    if (e->device_idle >= 0)
+    print_rank(e, e->wait, e->wait_rank, e->wait_host);
+    if (e->device_idle >= 0) {
         printf("  device idle %4.1f %%", 100 * e->device_idle);
+        print_rank(e, e->device_idle, e->idle_rank, e->idle_host);
+    }
+    if (e->ranks && e->reduce > 0)
+        printf("  reduce %4.1f %%", 100 * e->reduce);
     printf("  left %s\n", left);
 }
 

@@ -13,6 +13,7 @@
 #include "base/program/version.h"
 #include "model/backend.h"
 #include "train/commands/commands.h"
+#include "train/group/group.h"
 
 static const struct {
     const char *name;
@@ -23,6 +24,13 @@ int an_train_command_failed(int code)
 {
     an_log(AN_LOG_ERROR, "%s", an_error_message());
     return an_error_exit_code(code);
+}
+
+int an_train_command_alone(const char *program)
+{
+    if (an_group_launched() == 1)
+        return AN_OK;
+    return an_error(AN_EINVAL, "%s is for one process: start it without mpirun or srun", program);
 }
 
 /* Idle OpenMP threads would spin and take processors from the loader and from other programs. The OpenMP library reads

@@ -66,20 +66,25 @@ static int add_batch(const pass *p, const an_batch *batch, an_evaluation *sum)
     return AN_OK;
 }
 
+static int next_batch(const pass *p, an_evaluation *out, bool *last)
+{
+    an_batch batch;
+    int rc = an_loader_next(p->loader, &batch);
+    if (rc)
+        return rc;
+    *last = batch.last;
+    rc = add_batch(p, &batch, out);
+    int released = an_loader_release(p->loader, &batch);
+    return rc ? rc : released;
+}
+
 /* All batches up to the last of a pass. */
 static int evaluate(const pass *p, an_evaluation *out)
 {
     bool last = false;
     *out = (an_evaluation){.k = p->top};
     while (!last) {
-        an_batch batch;
-        int rc = an_stop_requested() ? AN_STOPPED : an_loader_next(p->loader, &batch);
-        if (rc)
-            return rc;
-        last = batch.last;
-        rc = add_batch(p, &batch, out);
-        int released = an_loader_release(p->loader, &batch);
-        rc = rc ? rc : released;
+        int rc = an_stop_requested() ? AN_STOPPED : next_batch(p, out, &last);
         if (rc)
             return rc;
     }
@@ -108,4 +113,45 @@ int an_evaluate_centre(an_exec *exec, const an_train_view_options *options, cons
 int an_evaluate_pass(an_exec *exec, an_loader *loader, const an_dataset *dataset, an_evaluation *out)
 {
     return evaluate(&(pass){.exec = exec, .loader = loader, .dataset = dataset, .top = an_exec_top(exec)}, out);
+}
+
+/* Counts are exact as doubles. */
+static int sum_up(an_group *group, an_evaluation *out)
+{
+    double sums[] = {(double)out->images, out->loss, (double)out->top1, (double)out->topk};
+    int rc = an_group_sum(group, sums, sizeof sums / sizeof *sums);
+    if (rc)
+        return rc;
+    out->images = (uint64_t)sums[0];
+    out->loss = sums[1] / sums[0];
+    out->top1 = (uint64_t)sums[2];
+    out->topk = (uint64_t)sums[3];
+    return AN_OK;
+}
+
+/* Asked after each round, since no rank may stop alone. */
+static int stop_together(an_group *group)
+{
+    double stop = an_stop_requested();
+    int rc = an_group_sum(group, &stop, 1);
+    if (rc)
+        return rc;
+    return stop > 0 ? AN_STOPPED : AN_OK;
+}
+
+int an_evaluate_divided(an_exec *exec, an_group *group, const an_train_share *share, an_loader *loader,
+                        const an_dataset *dataset, uint64_t images, an_evaluation *out)
+{
+    pass p = {.exec = exec, .loader = loader, .dataset = dataset, .top = an_exec_top(exec)};
+    uint64_t round = (uint64_t)share->batch * (uint64_t)share->world;
+    *out = (an_evaluation){.k = p.top};
+    for (uint64_t first = 0; first < images; first += round) {
+        bool last, part = an_train_share_of(share, images - first) > 0;
+        int rc = part ? next_batch(&p, out, &last) : AN_OK;
+        if (!rc)
+            rc = stop_together(group);
+        if (rc)
+            return rc;
+    }
+    return sum_up(group, out);
 }

@@ -5,6 +5,7 @@
 #define AN_TRAIN_LOOP_EVALUATE_H
 
 #include "model/exec.h"
+#include "train/group/group.h"
 #include "train/setup/data.h"
 
 typedef struct {
@@ -33,6 +34,12 @@ int an_evaluate_centre(an_exec *exec, const an_train_view_options *options, cons
 /* The same with a loader of an_train_view_loader that repeats and stands at the beginning of a pass: delivers one pass
  * of the dataset. After a failure or a stop it stands somewhere within it. */
 int an_evaluate_pass(an_exec *exec, an_loader *loader, const an_dataset *dataset, an_evaluation *out);
+
+/* The same, divided among ranks, all of which call it together: out is what all of them found, the same on each.
+ * loader: of this rank's share; NULL if that is none. images: of the dataset, or of the part that is looked at.
+ * AN_STOPPED for all if one was asked to stop. */
+int an_evaluate_divided(an_exec *exec, an_group *group, const an_train_share *share, an_loader *loader,
+                        const an_dataset *dataset, uint64_t images, an_evaluation *out);
 
 /* Corners and centre, each also mirrored: the mean of the ten softmax outputs decides. options->batch is at least 10,
  * the watcher is not NULL. Where the device decodes, exec has a decoder for blocks of an_evaluate_ten_crop_block bytes.

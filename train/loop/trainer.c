@@ -9,7 +9,7 @@
 #include "base/error.h"
 #include "base/program/stop.h"
 #include "train/loop/evaluate.h"
-#include "train/setup/network.h"
+#include "train/replicas/agree.h"
 
 /* DESIGN: state.step alone says where a run stands. Order, crops and dropout masks are functions of it (the loader
  * takes epoch and step within the epoch, exec takes the step), so a checkpoint after any step holds everything that the
@@ -27,7 +27,7 @@
  *
  * Numbers that only appear in events and summaries are not part of the state. */
 
-static an_guard_setting setting_of(const an_trainer *t, double rate)
+an_guard_setting an_trainer_guard_setting(const an_trainer *t, double rate)
 {
     return (an_guard_setting){.paper_init = t->config->init == AN_INIT_PAPER,
                               .unit_inputs = an_train_config_scale(t->config) == AN_SCALE_UNIT,
@@ -36,88 +36,14 @@ static an_guard_setting setting_of(const an_trainer *t, double rate)
                               .rate = rate};
 }
 
-static int train_batch(an_trainer *t, const an_batch *batch)
-{
-    an_exec_result result;
-    an_images images = an_train_images(batch);
-    int rc = an_exec_step(t->session.exec, &images, batch->labels, batch->count, t->state.step, &result);
-    if (an_exec_damaged(t->session.exec) >= 0)
-        return an_train_name_damaged(t->session.exec, t->session.data.training, batch, rc);
-    if (rc == AN_ECORRUPT)
-        return an_trainer_name_last_good(t, rc);
-    an_sgd sgd = an_network_sgd(t->config, an_schedule_rate(&t->schedule, &t->state.schedule, t->state.step));
-    if (!rc)
-        rc = an_exec_update(t->session.exec, &sgd);
-    if (rc)
-        return rc;
-    t->window.loss += result.loss;
-    t->window.top1 += result.top1;
-    t->window.topk += result.topk;
-    t->window.images += batch->count;
-    t->window.steps++;
-    t->summary.images += batch->count;
-    t->state.step++;
-    if (!an_guard_observe(&t->guard, result.loss))
-        return AN_OK;
-    char text[1024];
-    an_guard_setting setting = setting_of(t, sgd.rate);
-    an_guard_explain(&t->guard, &setting, text, sizeof(text));
-    return an_trainer_tell_text(t, AN_EVENT_WARNING, text);
-}
-
-/* The batch of this step. Time spent waiting for it is counted. */
-static int take_batch(an_trainer *t, an_batch *out)
-{
-    if (t->ahead.lease) {
-        *out = t->ahead;
-        t->ahead.lease = 0;
-        return AN_OK;
-    }
-    uint64_t start = an_clock_ns();
-    int rc = an_loader_next(t->loader, out);
-    uint64_t waited = an_clock_ns() - start;
-    t->window.wait_ns += waited;
-    t->summary.wait_seconds += (double)waited * 1e-9;
-    return rc;
-}
-
-/* Send the next step's images to the device while this step computes, if they are ready. A failure of the loader is
- * reported when the batch is due: it stays. */
-static void look_ahead(an_trainer *t)
-{
-    an_batch next;
-    if (t->state.step + 1 >= t->session.total_steps || an_loader_try_next(t->loader, &next))
-        return;
-    t->ahead = next;
-    an_images images = an_train_images(&next);
-    an_exec_prefetch(t->session.exec, &images, next.count);
-}
-
-/* Warn once if steps cannot be replayed as a graph. */
-static int tell_refusal(an_trainer *t)
-{
-    char text[1024];
-    const char *reason = t->refusal_told ? NULL : an_exec_replay_refusal(t->session.exec);
-    if (!reason)
-        return AN_OK;
-    t->refusal_told = true;
-    snprintf(text, sizeof(text), "steps are queued operation by operation, which takes the host longer: %s", reason);
-    return an_trainer_tell_text(t, AN_EVENT_WARNING, text);
-}
+/* Replicas that no longer hold the same weights train something else, each for itself. */
+#define COMPARE_STEPS 1000
 
 static int step(an_trainer *t)
 {
-    an_batch batch;
-    int rc = take_batch(t, &batch);
-    if (rc)
-        return rc;
-    look_ahead(t);
-    rc = train_batch(t, &batch);
-    int released = an_loader_release(t->loader, &batch);
-    if (!rc)
-        rc = released;
-    if (!rc)
-        rc = tell_refusal(t);
+    int rc = an_trainer_step(t);
+    if (!rc && t->state.step % COMPARE_STEPS == 0)
+        rc = an_replicas_check_weights(t->group, t->session.exec, t->state.step);
     if (!rc)
         an_trainer_prime(t);
     if (!rc && (t->state.step % (uint64_t)t->config->log_every == 0 || t->state.step == t->session.total_steps))
@@ -130,7 +56,7 @@ static int save_if_due(an_trainer *t)
 {
     if (an_trainer_epoch_is_due(t))
         return AN_OK;
-    bool asked = an_stop_save_requested();
+    bool asked = an_trainer_save_wanted(t);
     bool due = t->config->save_every && t->state.step % (uint64_t)t->config->save_every == 0;
     if ((!asked && !due) || (t->saved_any && t->saved_step == t->state.step))
         return AN_OK;
@@ -147,7 +73,7 @@ static int tell_overfit(an_trainer *t)
     char text[512];
     if (!t->config->overfit || !t->summary.images)
         return AN_OK;
-    an_guard_setting setting = setting_of(t, t->config->rate);
+    an_guard_setting setting = an_trainer_guard_setting(t, t->config->rate);
     bool sound = an_guard_judge_overfit(&setting, t->validated_top1, text, sizeof(text));
     return an_trainer_tell_text(t, sound ? AN_EVENT_NOTE : AN_EVENT_WARNING, text);
 }
@@ -208,7 +134,7 @@ static int loop(an_trainer *t)
 {
     int rc = AN_OK;
     while (!rc) {
-        if (an_stop_requested())
+        if (an_trainer_stop_wanted(t))
             return AN_STOPPED;
         if (an_trainer_epoch_is_due(t))
             rc = an_trainer_close_epoch(t);
@@ -224,17 +150,29 @@ static int loop(an_trainer *t)
     return rc;
 }
 
+/* Returns rc, or the failure of another rank, if rc is none. */
+static int end(an_trainer *t, int rc)
+{
+    int failed = rc < 0 ? rc : an_trainer_gather_summaries(t);
+    if (failed < 0)
+        rc = an_trainer_fail(t, failed);
+    an_trainer_await(t, NULL);
+    return rc;
+}
+
 int an_trainer_run(an_trainer *t)
 {
     uint64_t start = an_clock_ns();
     an_loader_stats_reset(t->loader);
     an_trainer_window_start(t);
+    an_trainer_await(t, t->loader);
     int rc = loop(t);
-    if (rc == AN_STOPPED)
+    if (rc == AN_STOPPED && !an_group_check(t->group))
         rc = stop(t);
+    rc = an_trainer_fail(t, rc);
     if (rc < 0)
         rc = tell_rest(t, rc);
-    rc = an_trainer_settle_last(t, rc);
+    rc = end(t, an_trainer_settle_last(t, rc));
     if (!rc && t->board)
         rc = an_board_end(t->board, t->state.step);
     if (rc == AN_STOPPED)
@@ -244,14 +182,21 @@ int an_trainer_run(an_trainer *t)
     return rc;
 }
 
-int an_trainer_create(an_trainer **out, const an_train_config *config, const char *training,
+int an_trainer_create(an_trainer **out, const an_train_config *config, an_group *group, const char *training,
                       const char *const *validations, const an_train_observer *observer)
 {
     an_trainer *t = calloc(1, sizeof(*t));
-    if (!t)
+    an_rank_window *windows = calloc((size_t)an_group_world(group), sizeof(*windows));
+    if (!t || !windows) {
+        free(t);
+        free(windows);
         return an_error(AN_ENOMEM, "out of memory for a trainer");
+    }
+    pthread_mutex_init(&t->lock, NULL);
     t->own = *config;
     t->config = &t->own;
+    t->group = group;
+    t->windows = windows;
     t->observer = observer;
     int rc = an_trainer_prepare(t, training, validations);
     if (rc) {
@@ -275,6 +220,10 @@ void an_trainer_free(an_trainer *t)
     an_buffer_free(&t->recipe);
     an_buffer_free(&t->machine);
     an_profile_close(&t->profile);
+    if (t->black.pixels)
+        an_exec_images_free(t->session.exec, t->black.pixels, t->black.size);
     an_session_close(&t->session);
+    pthread_mutex_destroy(&t->lock);
+    free(t->windows);
     free(t);
 }

@@ -4,12 +4,14 @@
 #define AN_TRAIN_LOOP_TRAINER_H
 
 #include "augment/loader.h"
+#include "train/group/group.h"
 #include "train/setup/config.h"
 #include "train/state/checkpoint.h"
 #include "train/watch/metrics.h"
 
 /* What is told at the end of a run. Times are in seconds, of this process only: earlier parts of a resumed run do not
- * count. */
+ * count. Of several ranks, images, loss and processor_seconds are those of all, and wait_seconds, devices, loader and
+ * starvation those of the rank that waited longest. */
 typedef struct {
     uint64_t first_step, step, total_steps;
     double epochs; /* that step has made */
@@ -29,17 +31,23 @@ typedef struct {
 
 typedef struct an_trainer an_trainer;
 
-/* Open data and run folder, build the network, and load the checkpoint that --resume means. validations: sets to
+/* Open data and run folder, build the network, and load the checkpoint that --resume means. group: the ranks among
+ * which the training is divided, all of which call the trainer's functions together; only rank 0 tells its observer and
+ * uses the run folder. NULL: there is this process only. It must outlive the trainer. validations: sets to
  * validate on, NULL-terminated; NULL: none. observer must outlive the trainer, and so must what config points to. */
-int an_trainer_create(an_trainer **out, const an_train_config *config, const char *training,
+int an_trainer_create(an_trainer **out, const an_train_config *config, an_group *group, const char *training,
                       const char *const *validations, const an_train_observer *observer);
 void an_trainer_free(an_trainer *trainer); /* NULL is fine */
 
 /* Train to the end. If a stop is requested, the step is finished, a checkpoint written and AN_STOPPED returned. A
  * checkpoint that cannot be written ends the run after the step during which that is found. In any case the call
  * returns only when no checkpoint is being written any more. A loss that is not finite ends the run with AN_ECORRUPT:
- * the message names the layer where it began and the last good checkpoint. */
+ * the message names the layer where it began and the last good checkpoint. What ends the run of one rank ends that of
+ * all, with the same code. */
 int an_trainer_run(an_trainer *trainer);
+
+/* The run of the group has failed elsewhere: an_trainer_run returns although images may never come. Any thread. */
+void an_trainer_interrupt(an_trainer *trainer);
 
 void an_trainer_summary(an_trainer *trainer, an_train_summary *out);
 

@@ -11,139 +11,6 @@
 #include "base/program/stop.h"
 #include "train/state/engines.h"
 
-static int refuse_other_recipe(const an_trainer *t, const an_checkpoint *c)
-{
-    an_buffer difference = {0};
-    const an_train_identity *theirs = an_checkpoint_identity(c);
-    an_buffer before = {0};
-    int rc = an_train_recipe_complete(theirs->recipe, an_checkpoint_path(c), &before);
-    if (!rc)
-        rc = an_train_recipe_compare((const char *)before.data, (const char *)t->recipe.data, &difference);
-    an_buffer_free(&before);
-    if (rc == AN_END)
-        rc = an_error(AN_EINVAL,
-                      "'%s' was made with another recipe; give the same options, or another --run folder to "
-                      "start anew:\n%.*s",
-                      an_checkpoint_path(c), (int)difference.size - 1, (char *)difference.data);
-    an_buffer_free(&difference);
-    return rc;
-}
-
-/* A schedule cannot change its length. It is that of all epochs, but earlier versions took --steps for it, if that was
- * less: a run that one of them began goes on so, with the same --steps. */
-static int adopt_length(an_trainer *t, const an_checkpoint *c)
-{
-    uint64_t theirs = an_checkpoint_identity(c)->total_steps, ours = t->schedule.total_steps;
-    if (!an_schedule_has_length(&t->schedule) || theirs == ours)
-        return AN_OK;
-    if (theirs == t->config->steps) {
-        t->schedule.total_steps = t->identity.total_steps = theirs;
-        return AN_OK;
-    }
-    return an_error(AN_EINVAL,
-                    "'%s' was on its way to %" PRIu64 " steps, and these --epochs make %" PRIu64 ": a schedule that "
-                    "falls to 0 cannot change its length; --steps %" PRIu64 " ends the run where it was to end",
-                    an_checkpoint_path(c), theirs, ours, theirs);
-}
-
-static int refuse_other_data(const an_trainer *t, const an_checkpoint *c)
-{
-    int rc = an_train_class_check(t->session.data.training, an_checkpoint_identity(c)->classes, an_checkpoint_path(c));
-    if (rc)
-        return rc;
-    bool same;
-    rc = an_dataset_fingerprint_matches(t->session.data.training, an_checkpoint_identity(c)->fingerprint, &same);
-    if (rc || same)
-        return rc;
-    return an_error(AN_EINVAL,
-                    "the training set '%s' has changed since '%s' was written from '%s': resume with the old one, "
-                    "or start anew with --weights and another --run folder",
-                    t->identity.dataset, an_checkpoint_path(c), an_checkpoint_identity(c)->dataset);
-}
-
-static int note_other_machine(an_trainer *t, const an_checkpoint *c)
-{
-    const an_train_identity *theirs = an_checkpoint_identity(c);
-    char text[1024];
-    if (strcmp(theirs->machine, t->identity.machine) == 0)
-        return AN_OK;
-    snprintf(
-        text, sizeof(text),
-        "the checkpoint was made with %s, now it is %s: sums are rounded in another order than in the undisturbed run",
-        theirs->machine, t->identity.machine);
-    return an_trainer_tell_text(t, AN_EVENT_WARNING, text);
-}
-
-static int restore(an_trainer *t, an_checkpoint *c)
-{
-    int rc = refuse_other_recipe(t, c);
-    if (rc)
-        return rc;
-    rc = adopt_length(t, c);
-    if (rc)
-        return rc;
-    rc = refuse_other_data(t, c);
-    if (rc)
-        return rc;
-    if (t->run && an_run_newest_step(t->run) > an_checkpoint_state(c)->step)
-        return an_error(AN_EINVAL,
-                        "the run folder holds a later checkpoint than '%s': name another --run folder to go back",
-                        an_checkpoint_path(c));
-    rc = an_checkpoint_restore(c, t->session.exec, true);
-    if (rc)
-        return rc;
-    t->state = *an_checkpoint_state(c);
-    snprintf(t->checkpoint, sizeof(t->checkpoint), "%s", an_checkpoint_path(c));
-    t->saved_any = true;
-    t->saved_step = t->state.step;
-    return note_other_machine(t, c);
-}
-
-static void skipped(void *context, const char *reason)
-{
-    char text[AN_ERROR_MAX + 64];
-    snprintf(text, sizeof(text), "%s; going back to the checkpoint before it", reason);
-    /* Cannot fail: metrics and TensorBoard, which are written to, are not open yet. */
-    (void)an_trainer_tell_text(context, AN_EVENT_WARNING, text);
-}
-
-/* Nothing of an earlier run is written over. Its checkpoints may also lie on a disk that is not mounted. */
-static int check_fresh(an_trainer *t)
-{
-    uint64_t saved = 0;
-    int rc = an_run_check_fresh(t->run);
-    if (!rc)
-        rc = an_metrics_last_saved(an_run_path(t->run, "metrics.jsonl"), &saved);
-    if (rc || !saved)
-        return rc;
-    return an_error(AN_EINVAL,
-                    "'%s/metrics.jsonl' tells of a checkpoint at step %" PRIu64 ", but there is none: bring the "
-                    "checkpoints back, move the file away to start anew, or name another --run folder",
-                    t->config->run, saved);
-}
-
-/* The checkpoint that --resume means; *out is NULL for a fresh start. */
-static int open_checkpoint(an_trainer *t, an_checkpoint **out)
-{
-    const char *resume = t->config->resume;
-    *out = NULL;
-    if (resume && strcmp(resume, "auto") == 0) {
-        int rc = an_run_newest(t->run, out, skipped, t);
-        return rc || *out ? rc : check_fresh(t);
-    }
-    if (resume) {
-        int rc = an_checkpoint_open(out, resume);
-        bool elsewhere = t->run && !an_run_checkpoint_count(t->run);
-        return !rc && elsewhere ? an_run_check_best(t->run, resume) : rc;
-    }
-    if (!t->run)
-        return AN_OK;
-    if (an_run_checkpoint_count(t->run))
-        return an_error(AN_EINVAL, "'%s' already holds a run: go on with --resume auto, or name another --run folder",
-                        t->config->run);
-    return check_fresh(t);
-}
-
 /* --last auto goes on as the run was begun. */
 static int adopt_last(an_trainer *t, const an_checkpoint *c)
 {
@@ -171,7 +38,7 @@ static int begin(an_trainer *t, an_checkpoint *c)
     if (!rc)
         rc = an_session_choose_decoding(&t->session, c ? an_checkpoint_state(c)->step : 0);
     if (!rc && c)
-        rc = restore(t, c);
+        rc = an_trainer_restore(t, c);
     if (!rc && t->run)
         rc = an_run_check_names(t->run, t->state.step, t->session.total_steps);
     return rc;
@@ -184,6 +51,10 @@ static int identify(an_trainer *t)
     if (rc)
         return rc;
     rc = an_buffer_append(&t->recipe, "", 1);
+    if (rc)
+        return rc;
+    if (t->group)
+        rc = an_buffer_printf(&t->machine, "%d ranks of ", an_group_world(t->group));
     if (rc)
         return rc;
     rc = an_buffer_printf(&t->machine, "%d compute threads for '%s' on %s", t->session.compute_threads,
@@ -237,6 +108,20 @@ static int make_guard(an_trainer *t)
     return AN_OK;
 }
 
+/* What a rank steps on where an epoch's last step has no image for it. */
+static int make_black(an_trainer *t)
+{
+    an_black_image *b = &t->black;
+    an_format format = an_exec_input_format(t->session.exec);
+    if (!t->group || an_train_config_last(t->config) != AN_LAST_SHORT)
+        return AN_OK;
+    b->size = (size_t)t->config->crop * (size_t)t->config->crop * (size_t)format.channels * an_dtype_size(format.dtype);
+    int rc = an_exec_images_alloc(t->session.exec, &b->pixels, b->size);
+    b->draw = AN_IMAGE_DRAW();
+    b->images = (an_images){.pixels = b->pixels, .draws = &b->draw};
+    return rc;
+}
+
 /* What needs a validation set: stopping early, and schedule plateau, whose rate never falls without. */
 static int check_validation(an_trainer *t)
 {
@@ -259,7 +144,7 @@ static int check_validation(an_trainer *t)
 static int start(an_trainer *t)
 {
     an_checkpoint *c = NULL;
-    int rc = open_checkpoint(t, &c);
+    int rc = an_group_rank(t->group) ? AN_OK : an_trainer_open_checkpoint(t, &c);
     if (!rc)
         rc = adopt_last(t, c);
     if (!rc)
@@ -268,8 +153,10 @@ static int start(an_trainer *t)
         rc = an_train_config_schedule(t->config, &t->session.epochs, t->session.all_steps, &t->schedule);
     if (!rc)
         rc = check_validation(t);
-    if (!rc)
+    if (!rc && !an_group_rank(t->group))
         rc = begin(t, c);
+    if (!rc)
+        rc = an_trainer_share_start(t, c != NULL);
     an_checkpoint_free(c);
     return rc;
 }
@@ -286,19 +173,22 @@ static int tell_origin(an_trainer *t)
 int an_trainer_prepare(an_trainer *t, const char *training, const char *const *validations)
 {
     an_stop_at_once(true); /* reading data and weights, and measuring kernels, takes long and leaves nothing behind */
-    int rc = an_session_open(&t->session, t->config, training, validations);
+    int rc = an_session_open(&t->session, t->config, t->group, training, validations);
     if (rc)
         return rc;
     rc = tell_lines(t, &t->session.notes);
     if (rc)
         return rc;
-    rc = t->config->run ? an_run_open(&t->run, t->config->run) : AN_OK;
+    bool first = an_group_rank(t->group) == 0;
+    rc = t->config->run && first ? an_run_open(&t->run, t->config->run) : AN_OK;
     if (rc)
         return rc;
     rc = start(t);
     if (rc)
         return rc;
     rc = make_guard(t);
+    if (!rc)
+        rc = make_black(t);
     if (rc)
         return rc;
     t->watch = (an_starvation_watch){.period = AN_STARVATION_PERIOD};
@@ -317,7 +207,7 @@ int an_trainer_prepare(an_trainer *t, const char *training, const char *const *v
     if (rc)
         return rc;
     rc = an_trainer_saver_make(t);
-    if (rc || !t->config->profile)
+    if (rc || !t->config->profile || !first)
         return rc;
     return an_profile_open(&t->profile, t->session.exec);
 }

@@ -1,10 +1,16 @@
 /* The trainer's state, shared by its parts: trainer.c (the loop), trainer_begin.c (what a run starts from),
- * trainer_validate.c (the end of an epoch), trainer_save.c (checkpoints) and trainer_tell.c (events,
- * beginning and end in words), trainer_start.c (the first event). */
+ * trainer_resume.c (its checkpoint), trainer_step.c (a step), trainer_validate.c (the end of an epoch), trainer_save.c
+ * (checkpoints), trainer_tell.c (events, beginning and end in words), trainer_start.c (the first event),
+ * trainer_ranks.c (what ranks tell each other beside that).
+ *
+ * Several ranks. All go through the same steps, validations and checkpoints in the same order, because all decide by
+ * numbers that are the same for all. Rank 0 alone has a run folder and tells events: run, saver, metrics and board are
+ * NULL on the others. */
 #ifndef AN_TRAIN_LOOP_TRAINER_PRIVATE_H
 #define AN_TRAIN_LOOP_TRAINER_PRIVATE_H
 
 #include <limits.h>
+#include <pthread.h>
 
 #include "train/advice/guard.h"
 #include "train/advice/starvation.h"
@@ -21,13 +27,43 @@ typedef struct {
     uint64_t start_ns, processors_ns, steps, images;
     double loss;
     uint64_t top1, topk;
-    uint64_t wait_ns;
-} an_trainer_window; /* sums since the last line was told */
+    uint64_t wait_ns; /* of this rank */
+    uint64_t samples; /* likewise: an_train_event.samples */
+} an_trainer_window;  /* sums since the last line was told, of all ranks but for the last two */
+
+/* What a rank says of the time since the last line. */
+typedef struct {
+    double seconds, waited; /* for images */
+    double processors;      /* seconds of all its threads */
+    double reduced;         /* waited for sums of gradients */
+    an_device_time devices;
+    uint64_t samples;
+    bool starved;
+} an_rank_window;
+
+/* What a rank says at the end, of all its training. */
+typedef struct {
+    double wait_seconds, training_seconds;
+    an_device_time devices;
+    an_loader_stats loader;
+    bool starved;
+    char starvation[1024];
+} an_rank_summary;
+
+/* For a rank without an image in a step. */
+typedef struct {
+    an_images images;
+    void *pixels;
+    size_t size;
+    an_image_draw draw;
+    uint32_t label;
+} an_black_image;
 
 struct an_trainer {
     an_train_config own; /* as the recipe has it: --last as the run was begun, --class-weights with its hash */
     const an_train_config *config; /* own */
     const an_train_observer *observer;
+    an_group *group; /* NULL: a single process */
     an_session session;
     an_loader *loader;
     an_loader *viewer;     /* of the first set to validate on: see trainer_validate.c; NULL: not open */
@@ -56,11 +92,59 @@ struct an_trainer {
     an_train_summary summary;
     an_profile profile; /* without --profile: empty */
     uint64_t profiled_step;
+
+    /* Of several ranks. */
+    bool stop_wanted, save_wanted;  /* by any of them, as all know since the last step */
+    bool failed;                    /* the run has: nothing is asked of the others any more */
+    uint64_t written, told_written; /* checkpoints of this process that rank 0 has written; as far as all know */
+    an_rank_window *windows;        /* of each rank */
+    char worst_starvation[1400];    /* what that rank says */
+    an_rank_summary worst;          /* of the rank that waited longest for images */
+    an_black_image black;
+    pthread_mutex_t lock; /* of the next two, which the group's thread looks at */
+    an_loader *awaited;   /* whose batches this thread may wait for; NULL: none */
+    bool interrupted;
 };
+
+/* The checkpoint that --resume means; *out is NULL for a fresh start. */
+int an_trainer_open_checkpoint(an_trainer *t, an_checkpoint **out);
+/* Take parameters and state from it, if it belongs to this run. */
+int an_trainer_restore(an_trainer *t, an_checkpoint *c);
 
 /* Open everything a run needs. The trainer is zeroed but for config and observer; an_trainer_free frees what is left of
  * it after a failure. */
 int an_trainer_prepare(an_trainer *t, const char *training, const char *const *validations);
+
+/* Take a batch and train on it. */
+int an_trainer_step(an_trainer *t);
+
+an_guard_setting an_trainer_guard_setting(const an_trainer *t, double rate);
+
+/* The summary of this rank. */
+void an_trainer_own_summary(an_trainer *t, an_train_summary *out);
+
+/* A request to stop, or to save, as far as all ranks know of it. The second is true once. */
+bool an_trainer_stop_wanted(const an_trainer *t);
+bool an_trainer_save_wanted(an_trainer *t);
+
+/* ---- Together with all other ranks; without them these do nothing ---- */
+
+/* Take from rank 0 where the run begins: its checkpoint's state and the parameters. resumed: there is a checkpoint. */
+int an_trainer_share_start(an_trainer *t, bool resumed);
+/* Take from rank 0 the name of the last checkpoint, if there is a new one. written: rank 0's count of them. */
+int an_trainer_share_checkpoint(an_trainer *t, uint64_t written);
+/* Fill in t->windows; without other ranks, or when they have failed, with this rank's only. Returns how many. */
+int an_trainer_gather_windows(an_trainer *t, const an_rank_window *own, int *count);
+/* The rank whose text is worth most: "rank 3 on 'host': ...". All have a text, which may be empty, and how bad it is.
+ */
+int an_trainer_gather_advice(an_trainer *t, double share, char *text, size_t size);
+/* Fill in t->worst. Also waits for rank 0's last checkpoint. */
+int an_trainer_gather_summaries(an_trainer *t);
+/* The run has failed here with rc, or elsewhere. Returns the run's failure. */
+int an_trainer_fail(an_trainer *t, int rc);
+
+/* From now on this thread may wait for batches of that loader; NULL: of none. */
+void an_trainer_await(an_trainer *t, an_loader *loader);
 
 /* Fill in the event's step, total and epoch, and tell it to the observer, the run's metrics and TensorBoard. */
 int an_trainer_tell_at(an_trainer *t, uint64_t step, an_train_event *event);

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "train/replicas/agree.h"
 
 /* Extends the message of a failure that came from numbers that are not finite at a step. */
 static int name_last_good(const an_trainer *t, uint64_t step, int rc)
@@ -32,6 +33,7 @@ int an_trainer_settle(an_trainer *t, bool wait)
         return rc;
     snprintf(t->checkpoint, sizeof(t->checkpoint), "%s", result.path);
     t->summary.checkpoint = t->checkpoint;
+    t->written++;
     return an_trainer_tell_at(
         t, result.step,
         &(an_train_event){
@@ -56,15 +58,27 @@ int an_trainer_name_last_good(an_trainer *t, int rc)
     return name_last_good(t, t->state.step, an_trainer_settle_last(t, rc));
 }
 
-int an_trainer_save(an_trainer *t, bool best, bool parameters)
+/* Without a saver: this rank is not the one that writes. */
+static int begin(an_trainer *t, bool best, bool parameters)
 {
     if (!t->saver)
         return AN_OK;
-    uint64_t start = an_clock_ns();
     int rc = an_trainer_settle(t, true);
     if (rc)
         return rc;
-    rc = an_saver_begin(t->saver, &(an_saver_job){.state = t->state, .best = best, .parameters = parameters});
+    return an_saver_begin(t->saver, &(an_saver_job){.state = t->state, .best = best, .parameters = parameters});
+}
+
+int an_trainer_save(an_trainer *t, bool best, bool parameters)
+{
+    if (!t->config->run)
+        return AN_OK;
+    an_group_doing(t->group, AN_GROUP_SAVING);
+    int rc = an_replicas_check_weights(t->group, t->session.exec, t->state.step);
+    if (rc)
+        return rc;
+    uint64_t start = an_clock_ns();
+    rc = begin(t, best, parameters);
     if (rc)
         return rc;
     t->saved_step = t->state.step;

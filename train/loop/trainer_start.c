@@ -13,10 +13,14 @@ static an_start_dataset dataset_of(const an_dataset *dataset)
 int an_trainer_tell_start(an_trainer *t)
 {
     const an_train_data *data = &t->session.data;
-    an_buffer accelerators = {0};
+    an_buffer accelerators = {0}, ranks = {0};
+    if (an_group_rank(t->group))
+        return AN_OK;
     int rc = an_exec_accelerators(t->session.exec, &accelerators);
     if (!rc)
         rc = an_buffer_append(&accelerators, "", 1);
+    if (!rc && t->group)
+        rc = an_group_describe(t->group, &ranks);
     an_start_dataset validations[AN_TRAIN_SETS_MAX];
     for (int i = 0; i < data->set_count; i++)
         validations[i] = dataset_of(data->sets[i].dataset);
@@ -25,6 +29,7 @@ int an_trainer_tell_start(an_trainer *t)
                             .processor = an_cpu_describe(),
                             .devices = t->config->devices,
                             .accelerators = (const char *)accelerators.data,
+                            .ranks = (const char *)ranks.data,
                             .compute_threads = t->session.compute_threads,
                             .loader_threads = t->session.loader_threads,
                             .training = dataset_of(data->training),
@@ -36,5 +41,6 @@ int an_trainer_tell_start(an_trainer *t)
     if (!rc)
         rc = an_trainer_tell(t, &(an_train_event){.kind = AN_EVENT_START, .start = &start});
     an_buffer_free(&accelerators);
+    an_buffer_free(&ranks);
     return rc;
 }

@@ -6,10 +6,11 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/thread.h"
 
 int an_trainer_tell_at(an_trainer *t, uint64_t step, an_train_event *event)
 {
+    if (an_group_rank(t->group))
+        return AN_OK;
     event->step = step;
     event->total = t->session.total_steps;
     event->time_ns = an_clock_wall_ns();
@@ -36,19 +37,6 @@ static bool device_time(an_trainer *t, an_device_time *out)
     return !rc && out->total > 0;
 }
 
-/* Fill in the window's shares, negative if they are not known, and add the times to the run's. */
-static void tell_devices(an_trainer *t, an_train_event *event)
-{
-    an_device_time time;
-    an_device_time *sum = &t->summary.devices;
-    event->device_idle = event->device_copy = -1;
-    if (!device_time(t, &time))
-        return;
-    *sum = (an_device_time){sum->idle + time.idle, sum->copy + time.copy, sum->total + time.total};
-    event->device_idle = time.idle / time.total;
-    event->device_copy = time.copy / time.total;
-}
-
 static void window_begin(an_trainer *t)
 {
     t->window = (an_trainer_window){.start_ns = an_clock_ns(), .processors_ns = an_clock_process_ns()};
@@ -67,7 +55,7 @@ bool an_trainer_starved(const an_trainer *t, an_starvation *starvation, char *te
     if (!an_starvation_found(starvation))
         return false;
     starvation->threads_most =
-        an_train_loader_threads_most(an_thread_cpu_count(), an_exec_on_processors(t->session.exec));
+        an_train_loader_threads_most(t->session.processors, an_exec_on_processors(t->session.exec));
     starvation->jpegs = an_starvation_jpegs(t->session.data.training);
     starvation->decode = an_session_decodes(&t->session, t->session.data.training);
     starvation->devices_could = an_session_could_decode(&t->session);
@@ -75,29 +63,84 @@ bool an_trainer_starved(const an_trainer *t, an_starvation *starvation, char *te
     return true;
 }
 
-/* Warn once if the devices starved, with what would help. */
-static int tell_starvation(an_trainer *t, double seconds, double waited)
+/* Whether the devices starved during a period that ends here, of which nothing was told yet; text: what would help. */
+static bool starves(an_trainer *t, const an_rank_window *own, char *text, size_t size)
 {
     an_loader_stats stats;
     an_starvation found;
-    char text[1024];
     an_loader_stats_get(t->loader, &stats);
-    if (t->starvation_told || !an_starvation_add(&t->watch, seconds, waited, &stats, &found))
-        return AN_OK;
-    t->starvation_told = an_trainer_starved(t, &found, text, sizeof text);
-    return t->starvation_told ? an_trainer_tell_text(t, AN_EVENT_WARNING, text) : AN_OK;
+    if (t->starvation_told || !an_starvation_add(&t->watch, own->seconds, own->waited, &stats, &found))
+        return false;
+    return an_trainer_starved(t, &found, text, size);
 }
 
-int an_trainer_tell_window(an_trainer *t)
+/* Of several ranks the one that waits longest is told, because all wait for it. */
+static int tell_starvation(an_trainer *t, const an_rank_window *own, int count, char *text, size_t size)
+{
+    bool any = false;
+    for (int i = 0; i < count; i++)
+        any = any || t->windows[i].starved;
+    if (!any)
+        return AN_OK;
+    t->starvation_told = true;
+    int rc = t->failed ? AN_OK : an_trainer_gather_advice(t, own->waited / own->seconds, text, size);
+    return rc ? rc : an_trainer_tell_text(t, AN_EVENT_WARNING, text);
+}
+
+static an_rank_window own_window(an_trainer *t)
 {
     const an_trainer_window *w = &t->window;
-    double norm;
-    if (w->steps == 0)
-        return AN_OK;
-    int rc = an_exec_gradient_norm(t->session.exec, &norm); /* before the time: it may wait for the last step */
-    if (rc)
-        return rc;
-    double seconds = an_clock_seconds_since(w->start_ns), waited = (double)w->wait_ns * 1e-9;
+    an_rank_window own = {.seconds = an_clock_seconds_since(w->start_ns),
+                          .waited = (double)w->wait_ns * 1e-9,
+                          .processors = (double)(an_clock_process_ns() - w->processors_ns) * 1e-9,
+                          .samples = w->samples};
+    uint64_t sent;
+    an_group_reduced(t->group, &own.reduced, &sent);
+    if (!device_time(t, &own.devices))
+        own.devices = (an_device_time){0};
+    an_device_time *sum = &t->summary.devices;
+    *sum = (an_device_time){sum->idle + own.devices.idle, sum->copy + own.devices.copy, sum->total + own.devices.total};
+    t->summary.training_seconds += own.seconds;
+    return own;
+}
+
+/* Shares of the time of all ranks: of the worst one, and of sums a mean. */
+static void compare_windows(const an_trainer *t, int count, an_train_event *event)
+{
+    event->device_idle = event->device_copy = -1;
+    event->wait = -1;
+    for (int i = 0; i < count; i++) {
+        const an_rank_window *w = &t->windows[i];
+        const an_device_time *time = &w->devices;
+        if (w->waited / w->seconds > event->wait) {
+            event->wait = w->waited / w->seconds;
+            event->wait_rank = i;
+        }
+        if (time->total > 0 && time->idle / time->total > event->device_idle) {
+            event->device_idle = time->idle / time->total;
+            event->device_copy = time->copy / time->total;
+            event->idle_rank = i;
+        }
+        event->reduce += w->reduced / w->seconds / count;
+        event->samples += w->samples;
+    }
+    event->ranks = t->group ? an_group_world(t->group) : 0;
+    event->wait_host = an_group_host(t->group, event->wait_rank);
+    event->idle_host = an_group_host(t->group, event->idle_rank);
+}
+
+/* How many processors' time all ranks took. */
+static double processors_of(const an_trainer *t, int count)
+{
+    double seconds = 0;
+    for (int i = 0; i < count; i++)
+        seconds += t->windows[i].processors;
+    return seconds;
+}
+
+static int tell_steps(an_trainer *t, double norm, double seconds, int count)
+{
+    const an_trainer_window *w = &t->window;
     double images = (double)w->images;
     an_train_event event = {.kind = AN_EVENT_TRAIN,
                             .loss = w->loss / (double)w->steps,
@@ -106,22 +149,45 @@ int an_trainer_tell_window(an_trainer *t)
                             .k = (uint32_t)t->config->top,
                             .rate = an_schedule_rate(&t->schedule, &t->state.schedule, t->state.step - 1),
                             .gradient_norm = norm,
-                            .images_per_second = images / seconds,
-                            .wait = waited / seconds};
+                            .images_per_second = images / seconds};
     an_pace_steps(&t->pace, w->steps, seconds);
     event.seconds = an_pace_left(&t->pace, t->session.total_steps - t->state.step, an_trainer_validations_left(t));
-    tell_devices(t, &event);
+    compare_windows(t, count, &event);
     t->summary.loss = event.loss;
-    t->summary.training_seconds += seconds;
-    t->summary.processor_seconds += (double)(an_clock_process_ns() - w->processors_ns) * 1e-9;
-    rc = an_trainer_tell(t, &event);
+    t->summary.processor_seconds += processors_of(t, count);
+    return an_trainer_tell(t, &event);
+}
+
+/* The norm of the last step's gradients; not a number where it is told to nobody, or lost with the run. It comes before
+ * the time, because it may wait for the last step. */
+static int norm_of(an_trainer *t, double *out)
+{
+    *out = NAN;
+    return an_group_rank(t->group) || t->failed ? AN_OK : an_exec_gradient_norm(t->session.exec, out);
+}
+
+int an_trainer_tell_window(an_trainer *t)
+{
+    double norm;
+    char advice[1200] = "";
+    int count;
+    if (t->window.steps == 0)
+        return AN_OK;
+    int rc = norm_of(t, &norm);
+    if (rc)
+        return rc;
+    an_rank_window own = own_window(t);
+    own.starved = starves(t, &own, advice, sizeof advice);
+    rc = an_trainer_gather_windows(t, &own, &count);
     if (!rc)
-        rc = tell_starvation(t, seconds, waited);
+        rc = tell_steps(t, norm, own.seconds, count);
+    if (!rc)
+        rc = tell_starvation(t, &own, count, advice, sizeof advice);
     window_begin(t);
     return rc;
 }
 
-void an_trainer_summary(an_trainer *t, an_train_summary *out)
+void an_trainer_own_summary(an_trainer *t, an_train_summary *out)
 {
     *out = t->summary;
     out->step = t->state.step;
@@ -139,9 +205,20 @@ void an_trainer_summary(an_trainer *t, an_train_summary *out)
     out->starvation = an_trainer_starved(t, &whole, t->starvation, sizeof t->starvation) ? t->starvation : NULL;
 }
 
+void an_trainer_summary(an_trainer *t, an_train_summary *out)
+{
+    an_trainer_own_summary(t, out);
+    if (!t->group)
+        return;
+    out->wait_seconds = t->worst.wait_seconds;
+    out->devices = t->worst.devices;
+    out->loader = t->worst.loader;
+    out->starvation = t->worst.starved ? t->worst_starvation : NULL;
+}
+
 int an_trainer_profile(an_trainer *t, an_buffer *out)
 {
-    return an_profile_print(&t->profile, t->config->batch, out);
+    return an_profile_print(&t->profile, t->session.share.batch, out);
 }
 
 int an_trainer_describe(an_trainer *t, an_buffer *out)

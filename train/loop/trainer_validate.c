@@ -42,15 +42,26 @@ static const an_dataset *viewed(const an_trainer *t, int number)
     return data->subset ? data->training : data->sets[number].dataset;
 }
 
+static uint64_t view_images(const an_trainer *t, int number)
+{
+    const an_train_data *data = &t->session.data;
+    return data->subset ? data->subset_count : an_dataset_count(viewed(t, number));
+}
+
+/* None, without a failure, for a rank that has no image of the set. */
 static int open_view(const an_trainer *t, int number, an_loader **out)
 {
     const an_train_data *data = &t->session.data;
+    if (an_train_share_of(&t->session.share, view_images(t, number)) == 0)
+        return AN_OK;
     an_train_view_options options = {.dataset = viewed(t, number),
                                      .input = &data->input,
                                      .subset = data->subset,
                                      .subset_count = data->subset_count,
                                      .crop = t->config->crop,
-                                     .batch = t->config->batch,
+                                     .batch = t->session.share.batch,
+                                     .rank = t->session.share.rank,
+                                     .world = t->session.share.world,
                                      .threads = t->session.loader_threads,
                                      .engine = t->config->engine,
                                      .decode = an_session_decodes(&t->session, viewed(t, number)),
@@ -83,6 +94,19 @@ void an_trainer_prime(an_trainer *t)
     (void)open_view(t, 0, &t->viewer); /* the validation tries again, and reports a failure */
 }
 
+/* One pass over all of it, of which each rank looks at its share. */
+static int look_through(an_trainer *t, an_loader *loader, int number, an_evaluation *out)
+{
+    an_exec *exec = t->session.exec;
+    if (!t->group)
+        return an_evaluate_pass(exec, loader, viewed(t, number), out);
+    an_trainer_await(t, loader);
+    int rc =
+        an_evaluate_divided(exec, t->group, &t->session.share, loader, viewed(t, number), view_images(t, number), out);
+    an_trainer_await(t, t->loader);
+    return rc;
+}
+
 /* One pass with the averages of the weights, where they are kept. They give way to the weights again whatever happens.
  */
 static int pass(an_trainer *t, an_loader *loader, int number, an_evaluation *out)
@@ -92,7 +116,7 @@ static int pass(an_trainer *t, an_loader *loader, int number, an_evaluation *out
     int rc = an_exec_averages(exec) ? an_exec_average_use(exec, true) : AN_OK;
     if (rc)
         return rc;
-    rc = an_evaluate_pass(exec, loader, viewed(t, number), out);
+    rc = look_through(t, loader, number, out);
     if (!an_exec_averages(exec))
         return rc;
     if (rc < 0)
@@ -169,6 +193,7 @@ int an_trainer_validate(an_trainer *t, an_evaluation *out, bool *best)
     look looks[AN_TRAIN_SETS_MAX];
     double seconds = 0;
     int rc = AN_OK;
+    an_group_doing(t->group, AN_GROUP_VALIDATING);
     an_trainer_profile_take(t); /* layers' times are shown for training only: taken before, dropped after */
     for (int i = 0; i < set_count(t) && !rc; i++) {
         rc = look_at(t, i, &looks[i]);

@@ -98,6 +98,45 @@ int an_train_config_check(const an_train_config *config)
     return an_train_config_schedule(config, &(an_epochs){.images = 1, .batch = 1}, 1, &unused);
 }
 
+/* Images that ranks cannot share: the least that they could, at least as many. */
+static int next_batch(int batch, int multiple)
+{
+    return (batch + multiple - 1) / multiple * multiple;
+}
+
+/* Of each rank's share the images are mixed in pairs, and parts are of even size. */
+static int check_share(const an_train_config *config, int world)
+{
+    int share = config->batch / world, parts = 2 * config->accumulate;
+    bool mixes = config->mixup > 0 || config->cutmix > 0;
+    if (mixes && share % 2)
+        return an_error(AN_EINVAL,
+                        "--batch %d gives each of %d ranks %d images, but --mixup and --cutmix mix pairs: use --batch "
+                        "%d, or another number of ranks",
+                        config->batch, world, share, next_batch(config->batch, 2 * world));
+    if (config->accumulate > 1 && share % parts)
+        return an_error(
+            AN_EINVAL,
+            "--batch %d gives each of %d ranks %d images, which --accumulate %d divides into no equal parts "
+            "of an even number: use --batch %d, or other parts",
+            config->batch, world, share, config->accumulate, next_batch(config->batch, parts * world));
+    return AN_OK;
+}
+
+int an_train_config_check_ranks(const an_train_config *config, int world)
+{
+    if (world == 1)
+        return AN_OK;
+    if (config->find_rate)
+        return an_error(AN_EINVAL, "--find-lr measures in one process: start it without mpirun or srun");
+    if (config->batch % world)
+        return an_error(AN_EINVAL,
+                        "--batch %d cannot be shared equally by %d ranks: use --batch %d, or another number "
+                        "of ranks",
+                        config->batch, world, next_batch(config->batch, world));
+    return check_share(config, world);
+}
+
 int an_train_config_recipe(const an_train_config *config, an_buffer *out)
 {
     an_train_config resolved = *config;

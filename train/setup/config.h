@@ -19,6 +19,9 @@ enum { AN_TRAIN_DECODE_AUTO = AN_DECODE_DEVICE + 1 };
  * here, so its number may stand for one of them there. */
 enum { AN_TRAIN_LAST_AUTO = AN_LAST_CARRY + 1 };
 
+/* How gradients travel between replicas. */
+enum { AN_TRANSPORT_F32, AN_TRANSPORT_BF16 };
+
 typedef enum { AN_SCALE_AUTO, AN_SCALE_PAPER, AN_SCALE_UNIT } an_scale_kind;
 
 typedef struct {
@@ -31,6 +34,8 @@ typedef struct {
     int loader_threads, compute_threads, engine;
     int decode; /* an_decode_place, or AN_TRAIN_DECODE_AUTO */
     const char *devices;
+    int bucket;         /* MB */
+    bool deterministic; /* an_group_reduce_options */
     int epochs, stop_after;
     uint64_t steps;
 
@@ -47,6 +52,7 @@ typedef struct {
     int patience, rate_drops, validate_every;
     int init;
     int network, activation, pool, padding, precision, kernels;
+    int transport; /* AN_TRANSPORT_F32, or AN_TRANSPORT_BF16 */
     int columns;
     double dropout, lrn_alpha, lrn_k, init_bias;
     const char *dropout_layers, *lrn, *lrn_before_activation, *lrn_after_pool, *without, *init_deviations;
@@ -80,6 +86,8 @@ void an_train_config_imply(an_train_config *config);
 
 /* Check what concerns several options at once. AN_EINVAL names the option and the remedy. */
 int an_train_config_check(const an_train_config *config);
+/* The same for a training of so many ranks, among which the batch is divided. */
+int an_train_config_check_ranks(const an_train_config *config, int world);
 
 /* The recipe as "name = value" lines. --last auto is written as what it stands for. */
 int an_train_config_recipe(const an_train_config *config, an_buffer *out);

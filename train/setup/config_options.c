@@ -27,6 +27,7 @@ static const char *const one_column[] = {"false", "true", NULL};       /* the fi
 static const char *const paddings[] = {"overhang", "pad2", NULL};      /* an_alexnet_padding */
 
 static const char *const precisions[] = {"fp32", "bf16", "tf32", NULL}; /* an_precision */
+static const char *const transports[] = {"fp32", "bf16", NULL};         /* AN_TRANSPORT_F32 ... */
 static const char *const kernels[] = {"fast", "direct", NULL};          /* an_exec_options.direct */
 
 #define FIELD(name) offsetof(an_train_config, name)
@@ -157,7 +158,9 @@ const an_option an_train_options[] = {
      .initial = "cpu",
      .offset = FIELD(devices),
      .help =
-         "where the network's two logical devices run: cpu; cpu,cpu; cuda:0; cuda:0,cuda:1; list tells what there is"},
+         "where the network's two logical devices run: cpu; cpu,cpu; cuda:0; cuda:0,cuda:1; list tells what there is. "
+         "auto: a GPU for each rank of a host, or cpu where there is none. Lists separated by semicolons are for the "
+         "ranks of a host in turn"},
     {.name = "threads",
      .key = 'j',
      .type = AN_OPTION_INT,
@@ -190,6 +193,21 @@ const an_option an_train_options[] = {
      .choices = an_reader_engine_names,
      .offset = FIELD(engine),
      .help = "how records are read"},
+    {.name = "bucket",
+     .type = AN_OPTION_INT,
+     .metavar = "MB",
+     .initial = "25",
+     .min = 0,
+     .max = 100000,
+     .offset = FIELD(bucket),
+     .help = "several ranks: gradients of layers that follow each other are summed together, up to so many megabytes "
+             "(0: each layer by itself)"},
+    {.name = "deterministic",
+     .type = AN_OPTION_FLAG,
+     .offset = FIELD(deterministic),
+     .help =
+         "several ranks on GPUs: sum gradients in the same order in every run, by holding NCCL to one algorithm. On "
+         "processors the order is always that of the ranks"},
 
     {.heading = "Recipe (also the names in recipe files; defaults are the paper's):"},
     {.name = "batch",
@@ -201,7 +219,7 @@ const an_option an_train_options[] = {
      .max = 65536,
      .offset = FIELD(batch),
      .origin = FIELD(origins.batch),
-     .help = "images in a step"},
+     .help = "images in a step; several ranks share them equally"},
     {.name = "last",
      .type = AN_OPTION_CHOICE,
      .initial = "auto",
@@ -493,6 +511,13 @@ const an_option an_train_options[] = {
      .choices = precisions,
      .offset = FIELD(precision),
      .help = "of activations and their gradients; weights are kept in fp32. tf32 is for GPUs"},
+    {.name = "transport",
+     .type = AN_OPTION_CHOICE,
+     .initial = "fp32",
+     .choices = transports,
+     .offset = FIELD(transport),
+     .help = "several ranks: how gradients travel between them; they are summed in fp32. bf16 halves the bytes and "
+             "rounds each gradient and each sum to 8 bits of precision"},
     {.name = "kernels",
      .type = AN_OPTION_CHOICE,
      .initial = "fast",

@@ -67,8 +67,18 @@ int an_train_top_check(int top, uint32_t classes);
  * origin says in messages where ids come from. */
 int an_train_class_check(const an_dataset *dataset, const char *ids, const char *origin);
 
+/* Which images of each batch belong to this process: one of `world` ranks, of which each takes so many in turn. */
+typedef struct {
+    int rank, world;
+    int batch; /* images of a rank; those of all ranks are config's batch */
+} an_train_share;
+
+/* Images of a step of so many images in all that belong to a rank: none, if it is a short one. */
+int an_train_share_of(const an_train_share *share, uint64_t images);
+
 /* How the training set is loaded. */
 typedef struct {
+    an_train_share share;
     int threads;
     an_decode_place decode; /* AN_DECODE_DEVICE: exec has a decoder for blocks of an_train_data_block bytes */
     uint64_t epoch, step;   /* the first, within its epoch */
@@ -80,7 +90,8 @@ int an_train_data_loader(const an_train_data *data, const an_train_config *confi
                          const an_train_load *load, an_loader **out);
 
 /* Bytes of a batch of undecoded records at most, of training and validation. */
-int an_train_data_block(const an_train_data *data, const an_train_config *config, size_t *out);
+int an_train_data_block(const an_train_data *data, const an_train_config *config, const an_train_share *share,
+                        size_t *out);
 
 /* A loader's batch in the form that an exec takes. */
 an_images an_train_images(const an_batch *batch);
@@ -110,12 +121,14 @@ typedef struct {
     const uint64_t *subset; /* records to look at, or NULL */
     uint64_t subset_count;
     int crop, batch, threads, engine;
+    int rank, world;        /* only every world-th batch, beginning with this one; world 0: all */
     uint32_t top;           /* k of an evaluation that looks at predictions: train/loop/evaluate.h; 0: AN_EXEC_TOP */
     an_decode_place decode; /* AN_DECODE_DEVICE: exec has a decoder for blocks of an_train_view_block bytes */
     bool repeat;            /* after the last image begin again, without end; every pass is the same */
 } an_train_view_options;
 
-/* A loader of the centre of each image, once and in stored order. The last batch of a pass may be short. */
+/* A loader of the centre of each image, once and in stored order. The last batch of a pass may be short. AN_EINVAL for
+ * a rank that has no part in a pass at all. */
 int an_train_view_loader(const an_train_view_options *options, an_exec *exec, an_loader **out);
 
 /* k, or the number that 0 stands for. */

@@ -1,3 +1,4 @@
+/* What a session says of itself: a few lines at the beginning of a log, and what --dry-run prints. */
 #include "train/setup/session.h"
 
 #include <inttypes.h>
@@ -5,9 +6,80 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cpu.h"
 #include "base/error.h"
 #include "base/rng.h"
+#include "model/nets/nets.h"
 #include "train/setup/step_time.h"
+
+/* ---- A few lines ---- */
+
+static int describe_decoding(const an_session *s, an_buffer *out)
+{
+    int rc = AN_OK;
+    if (s->decoding && !s->host_decodes)
+        rc = an_buffer_printf(out, "decoding    on %s, with %.0f MB there\n", s->config->devices,
+                              (double)an_train_decoding_memory(s->decoding) * 1e-6);
+    else if (s->decoding)
+        rc = an_buffer_printf(out, "decoding    by the loader threads\n");
+    if (rc || s->rates.host <= 0)
+        return rc;
+    return an_buffer_printf(out,
+                            "            chosen by measuring: the host decodes %.0f images/s, the network takes about "
+                            "%.0f\n",
+                            s->rates.host, s->rates.network);
+}
+
+static int describe_sets(const an_session *s, an_buffer *out)
+{
+    int rc = AN_OK;
+    for (int i = 0; i < s->data.set_count && !rc; i++) {
+        const an_train_set *set = &s->data.sets[i];
+        rc = an_buffer_printf(out, "%-12s%s: %" PRIu64 " images", i ? "" : "validation", an_dataset_path(set->dataset),
+                              an_dataset_count(set->dataset));
+        if (!rc && s->data.set_count > 1)
+            rc = an_buffer_printf(out, ", told as %s%s", set->name,
+                                  i ? "" : ": it decides about schedule and best checkpoint");
+        if (!rc)
+            rc = an_buffer_printf(out, "\n");
+    }
+    return rc;
+}
+
+static int describe_ranks(const an_session *s, an_buffer *out)
+{
+    int rc = an_buffer_printf(out, "            as rank 0 of ");
+    if (!rc)
+        rc = an_group_describe(s->group, out);
+    return rc ? rc : an_buffer_printf(out, "; %d of the %d images of a step\n", s->share.batch, s->config->batch);
+}
+
+int an_session_describe(const an_session *s, an_buffer *out)
+{
+    const an_dataset *training = s->data.training;
+    int rc = an_buffer_printf(out, "training    %s: %" PRIu64 " images, %d classes, %u px\n", an_dataset_path(training),
+                              an_dataset_count(training), s->data.classes, an_dataset_side(training));
+    if (!rc && s->data.subset)
+        rc = an_buffer_printf(out, "            only %" PRIu64 " of them, also for validation\n", s->data.subset_count);
+    if (!rc)
+        rc = describe_sets(s, out);
+    if (!rc)
+        rc = an_buffer_printf(out, "network     %s at %d px, %" PRIu64 " parameters, %.2f GFLOP an image forward\n",
+                              an_net_at(s->config->network)->title, s->config->crop, an_graph_parameters(&s->graph),
+                              an_graph_flop(&s->graph) * 1e-9);
+    if (!rc && s->learning < an_graph_parameters(&s->graph))
+        rc = an_buffer_printf(out, "            %" PRIu64 " of the parameters learn, the others are frozen\n",
+                              s->learning);
+    if (!rc)
+        rc = an_buffer_printf(out, "machine     %s; %d compute and %d loader threads; %.0f MB for the network\n",
+                              an_cpu_describe(), s->compute_threads, s->loader_threads,
+                              (double)an_exec_memory(s->exec) * 1e-6);
+    if (!rc && s->group)
+        rc = describe_ranks(s, out);
+    return rc ? rc : describe_decoding(s, out);
+}
+
+/* ---- The dry run ---- */
 
 typedef struct {
     double seconds; /* of a step */
@@ -49,7 +121,7 @@ static void pixels_fill(const random_batch *b, an_dtype dtype)
 static int batch_make(an_session *s, random_batch *out)
 {
     an_format format = an_exec_input_format(s->exec);
-    size_t side = (size_t)s->config->crop, batch = (size_t)s->config->batch;
+    size_t side = (size_t)s->config->crop, batch = (size_t)s->share.batch;
     *out = (random_batch){.pixels_size = side * side * (size_t)format.channels * an_dtype_size(format.dtype) * batch,
                           .draws_size = batch * sizeof(an_image_draw),
                           .labels = calloc(batch, sizeof(*out->labels))};
@@ -69,7 +141,7 @@ static int batch_make(an_session *s, random_batch *out)
 
 static int time_ways(an_session *s, const random_batch *b, step_times *out)
 {
-    an_step_batch batch = {b->images, b->labels, (uint32_t)s->config->batch};
+    an_step_batch batch = {b->images, b->labels, (uint32_t)s->share.batch};
     int rc = an_step_time(s->exec, &batch, &out->seconds);
     if (rc || !an_exec_replays(s->exec))
         return rc;
@@ -155,6 +227,10 @@ static int print_speed(const an_session *s, const step_times *times, an_buffer *
         "%.1f images/s, %.0f GFLOP/s; all steps in %.1f %s\n",
         s->total_steps, whole ? 0 : 2, each, digits_of(times->seconds), times->seconds * 1e3, s->config->batch,
         rates.images, rates.gflop, long_one ? rates.hours : 60 * rates.hours, long_one ? "hours" : "minutes");
+    if (!rc && s->group)
+        rc =
+            an_buffer_printf(out, "            with %d images on each of %d ranks, if summing gradients took no time\n",
+                             s->share.batch, s->share.world);
     return rc ? rc : print_replays(s, times, out);
 }
 

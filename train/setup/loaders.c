@@ -85,8 +85,17 @@ an_conversion an_train_conversion(const an_train_input *input)
         .mean = input->mean_image, .side = one_colour(input) ? 1 : (int)input->side, .scale = input->scale};
 }
 
+int an_train_share_of(const an_train_share *share, uint64_t images)
+{
+    uint64_t before = (uint64_t)share->rank * (uint64_t)share->batch;
+    if (images <= before)
+        return 0;
+    return images - before < (uint64_t)share->batch ? (int)(images - before) : share->batch;
+}
+
 /* All but what an exec decides. */
-static an_loader_options data_options(const an_train_data *data, const an_train_config *config)
+static an_loader_options data_options(const an_train_data *data, const an_train_config *config,
+                                      const an_train_share *share)
 {
     return (an_loader_options){
         .dataset = data->training,
@@ -104,11 +113,12 @@ static an_loader_options data_options(const an_train_data *data, const an_train_
         .engine = (an_reader_engine)config->engine,
         .depth = READ_DEPTH,
         .slots = SLOTS,
-        .batch = (uint32_t)config->batch,
+        .batch = (uint32_t)share->batch,
         .seed = config->seed,
         .order = (an_order_kind)config->order,
         .block = (uint64_t)config->order_block,
-        .world = 1,
+        .rank = (uint32_t)share->rank,
+        .world = (uint32_t)share->world,
         .last = an_train_config_last(config),
         .verify = true,
         .subset = data->subset,
@@ -119,7 +129,7 @@ static an_loader_options data_options(const an_train_data *data, const an_train_
 int an_train_data_loader(const an_train_data *data, const an_train_config *config, an_exec *exec,
                          const an_train_load *load, an_loader **out)
 {
-    an_loader_options options = data_options(data, config);
+    an_loader_options options = data_options(data, config, &load->share);
     options.threads = load->threads;
     options.decode = load->decode;
     options.first_epoch = load->epoch;
@@ -129,13 +139,14 @@ int an_train_data_loader(const an_train_data *data, const an_train_config *confi
     return an_loader_create(out, &options);
 }
 
-int an_train_data_block(const an_train_data *data, const an_train_config *config, size_t *out)
+int an_train_data_block(const an_train_data *data, const an_train_config *config, const an_train_share *share,
+                        size_t *out)
 {
-    an_loader_options options = data_options(data, config);
+    an_loader_options options = data_options(data, config, share);
     int rc = an_loader_block_size(&options, out);
     for (int i = 0; i < data->set_count && !rc; i++) {
         size_t block = 0;
-        an_train_view_options view = {.dataset = data->sets[i].dataset, .crop = config->crop, .batch = config->batch};
+        an_train_view_options view = {.dataset = data->sets[i].dataset, .crop = config->crop, .batch = share->batch};
         rc = an_train_view_block(&view, &block);
         *out = block > *out ? block : *out;
     }
@@ -184,7 +195,8 @@ static an_loader_options view_options(const an_train_view_options *o)
         .order = AN_ORDER_SEQUENTIAL,
         .block = 1,
         .verify = true,
-        .world = 1,
+        .rank = (uint32_t)o->rank,
+        .world = o->world ? (uint32_t)o->world : 1,
         .last = AN_LAST_SHORT,
         .epochs = o->repeat ? 0 : 1,
         .subset = o->subset,

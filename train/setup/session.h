@@ -1,15 +1,21 @@
 /* The data and the network of one configuration, opened: what training, --dry-run and --find-lr have in common. Used by
- * one thread. */
+ * one thread.
+ *
+ * One of several ranks has its own session, for its share of each batch; functions that say so are called by all ranks
+ * together, and rank 0's files and choices are everybody's. */
 #ifndef AN_TRAIN_SETUP_SESSION_H
 #define AN_TRAIN_SETUP_SESSION_H
 
 #include "model/exec.h"
+#include "train/group/group.h"
 #include "train/setup/data.h"
 #include "train/setup/decode_choice.h"
 #include "train/setup/decoding.h"
 
 typedef struct {
     const an_train_config *config;
+    an_group *group;      /* NULL: a single process */
+    an_train_share share; /* of each batch */
     an_train_data data;
     an_graph graph;
     an_choices choices;          /* of kernels; exec uses it, so it is freed after exec */
@@ -21,6 +27,7 @@ typedef struct {
     an_decode_rates rates;       /* measured for --decode auto; 0: not measured */
     bool host_decodes;           /* what auto chose, although the devices could */
     an_exec *exec;               /* its parameters are not set: an_session_start_weights or a checkpoint does that */
+    int processors;              /* for this rank's threads */
     int compute_threads, loader_threads;
     an_epochs epochs;
     uint64_t total_steps; /* that this run makes: as many as --steps allows of all_steps */
@@ -28,10 +35,11 @@ typedef struct {
     uint64_t learning;    /* parameters that are not frozen */
 } an_session;
 
-/* validations: sets to validate on, NULL-terminated; NULL: none. config must outlive the session. AN_EIO where the
+/* All ranks call it together; group NULL: there are none. AN_EINVAL if ranks differ in program, options or data.
+ * validations: sets to validate on, NULL-terminated; NULL: none. config must outlive the session. AN_EIO where the
  * machine lacks what a device or the precision needs; the message says what. It reads data and measures kernels, which
  * takes seconds and leaves nothing behind: programs call it under an_stop_at_once. */
-int an_session_open(an_session *out, const an_train_config *config, const char *training,
+int an_session_open(an_session *out, const an_train_config *config, an_group *group, const char *training,
                     const char *const *validations);
 void an_session_close(an_session *session); /* zeroed is fine */
 
@@ -45,7 +53,11 @@ int an_session_start_weights(an_session *session);
 /* Set the parameters to random numbers, whatever --weights says: for measurements, before a checkpoint sets them. */
 int an_session_start_random(an_session *session);
 
-/* Whether the next function measures, and does not only return. */
+/* AN_EINVAL on all ranks if one has another program, recipe or data than rank 0. All ranks call it together. */
+int an_session_compare(const an_session *session);
+
+/* Whether the next function measures, and does not only return. Several ranks do not: their steps wait for each other.
+ */
 bool an_session_measures_decoding(const an_session *session);
 /* For --decode auto, before the first loader: measure, and choose (decode_choice.h). step: the first of the run. The
  * parameters are set, and stay; their momentum is 0 afterwards. */
@@ -65,7 +77,8 @@ int an_session_loader(const an_session *session, uint64_t step, an_loader **out)
 int an_session_describe(const an_session *session, an_buffer *out);
 
 /* Append parameters, FLOP and memory of each layer and device, the kernels chosen, and the speed of a few steps on
- * blank images, queued as training queues them. With --json, parameters and speed as one line. Sets the parameters. */
+ * blank images, queued as training queues them; of several ranks, the speed of this one without the sum of gradients.
+ * With --json, parameters and speed as one line. Sets the parameters. */
 int an_session_dry_run(an_session *session, an_buffer *out);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,6 +36,26 @@ static void topk_name(const an_train_event *e, char out[KEY_MAX])
     snprintf(out, KEY_MAX, "top%u", an_event_k(e));
 }
 
+/* JSON has no whole numbers of 64 bits. */
+static void add_samples(const an_train_event *e, json_t *object)
+{
+    char text[17];
+    snprintf(text, sizeof(text), "%016" PRIx64, e->samples);
+    json_object_set_new(object, "samples", json_string(text));
+}
+
+static void add_ranks(const an_train_event *e, json_t *object)
+{
+    json_object_set_new(object, "ranks", json_integer(e->ranks));
+    json_object_set_new(object, "reduce", json_real(e->reduce));
+    json_object_set_new(object, "wait_rank", json_integer(e->wait_rank));
+    json_object_set_new(object, "wait_host", an_text_json(e->wait_host, strlen(e->wait_host)));
+    if (e->device_idle < 0)
+        return;
+    json_object_set_new(object, "idle_rank", json_integer(e->idle_rank));
+    json_object_set_new(object, "idle_host", an_text_json(e->idle_host, strlen(e->idle_host)));
+}
+
 static json_t *describe_training(const an_train_event *e)
 {
     char key[KEY_MAX];
@@ -48,6 +69,9 @@ static json_t *describe_training(const an_train_event *e)
         json_object_set_new(object, "device_idle", json_real(e->device_idle));
         json_object_set_new(object, "device_copy", json_real(e->device_copy));
     }
+    add_samples(e, object);
+    if (object && e->ranks)
+        add_ranks(e, object);
     return object;
 }
 

@@ -40,6 +40,12 @@ typedef struct {
     double device_idle; /* share of the time, by the devices' own clocks, that they had no work; negative: no clock */
     double device_copy; /* the part of device_idle in which images were being copied to them */
     double wait;        /* share of the time spent waiting for data, 0..1 */
+    uint64_t samples;   /* train: sum modulo 2^64 over the images trained on, see docs/training.md */
+    int ranks;          /* train: of several ranks, wait and device_idle are those of the worst; 0: a single process */
+    int wait_rank, idle_rank;          /* which those are, */
+    const char *wait_host, *idle_host; /* and where */
+    double reduce;  /* share of the time spent waiting for sums of gradients, a mean over ranks; 0 on devices that
+                       queue their work */
     double seconds; /* train: left until the end, with validations (loop/pace.h); validation, saved: how long it took */
     double held;    /* saved: seconds that training stood still for it */
     bool best;      /* validation: the highest top-1 so far */

@@ -85,6 +85,7 @@ static int add_machine(const an_train_start *s, json_t *object)
     int failed = add_text(object, "processor", s->processor) | add_text(object, "devices", s->devices);
     if (*s->accelerators)
         failed |= json_object_set_new(object, "accelerators", lines_json(s->accelerators));
+    failed |= add_text(object, "ranks", s->ranks);
     failed |= json_object_set_new(object, "compute_threads", json_integer(s->compute_threads));
     return failed | json_object_set_new(object, "loader_threads", json_integer(s->loader_threads));
 }

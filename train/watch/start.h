@@ -16,9 +16,10 @@ typedef struct {
 typedef struct {
     const char *version, *commit; /* of the program; commit NULL: not known */
     const char *processor;
-    const char *devices;      /* as --devices names them */
-    const char *accelerators; /* a line for each one of the machine; "": the network runs on processors */
-    int compute_threads, loader_threads;
+    const char *devices;                 /* as --devices names them */
+    const char *accelerators;            /* a line for each one of the machine; "": the network runs on processors */
+    const char *ranks;                   /* "4 ranks on 2 hosts, Open MPI 4.1.4"; NULL: a single process */
+    int compute_threads, loader_threads; /* of a rank */
     an_start_dataset training;
     const an_start_dataset *validation;
     int validations;

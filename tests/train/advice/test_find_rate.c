@@ -162,7 +162,7 @@ static void test_the_rate_rises_from_step_to_step(void **state)
     fixture_open(&files);
     fixture_dataset(fixture_path(&files, "data"), 23, FIXTURE_CLASSES, 1);
     fixture_config(&config);
-    assert_int_equal(an_session_open(&session, &config, fixture_path(&files, "data"), NULL), AN_OK);
+    assert_int_equal(an_session_open(&session, &config, NULL, fixture_path(&files, "data"), NULL), AN_OK);
     assert_int_equal(an_find_rate(&session, STEPS, points, &count, &choice), AN_OK);
     assert_true(count > 10 && count <= STEPS); /* ends early where the loss explodes */
     for (int i = 1; i < count; i++)

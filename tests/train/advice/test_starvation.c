@@ -194,7 +194,7 @@ static void trainer_open(an_trainer **out, an_train_config *config, const an_tra
     fixture_dataset(fixture_path(f, "training"), 14, FIXTURE_CLASSES, 1);
     fixture_config(config);
     config->loader_threads = 0;
-    assert_int_equal(an_trainer_create(out, config, fixture_path(f, "training"), NULL, observer), AN_OK);
+    assert_int_equal(an_trainer_create(out, config, NULL, fixture_path(f, "training"), NULL, observer), AN_OK);
 }
 
 /* With periods so short that each step ends one, and a wait planted in the second. */

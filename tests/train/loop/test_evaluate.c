@@ -33,7 +33,7 @@ static int set_up(void **state)
     fixture_open(&files);
     fixture_dataset(fixture_path(&files, "data"), IMAGES, FIXTURE_CLASSES, 1);
     fixture_config(&config);
-    assert_int_equal(an_session_open(&session, &config, fixture_path(&files, "data"), NULL), AN_OK);
+    assert_int_equal(an_session_open(&session, &config, NULL, fixture_path(&files, "data"), NULL), AN_OK);
     assert_int_equal(an_session_start_weights(&session), AN_OK);
     return 0;
 }
@@ -116,7 +116,7 @@ static void test_top_is_what_was_asked_for(void **state)
     an_session s;
     two.top = TOP;
     two.batch = 20;
-    assert_int_equal(an_session_open(&s, &two, fixture_path(&files, "data"), NULL), AN_OK);
+    assert_int_equal(an_session_open(&s, &two, NULL, fixture_path(&files, "data"), NULL), AN_OK);
     assert_int_equal(an_session_start_weights(&s), AN_OK);
     an_train_view_options options = view(FIXTURE_CROP, two.batch);
     options.top = TOP;
@@ -142,7 +142,7 @@ static void test_tops_that_tell_nothing(void **state)
     an_train_config three = config;
     an_session s;
     three.top = FIXTURE_CLASSES;
-    assert_int_equal(an_session_open(&s, &three, fixture_path(&files, "data"), NULL), AN_EINVAL);
+    assert_int_equal(an_session_open(&s, &three, NULL, fixture_path(&files, "data"), NULL), AN_EINVAL);
     assert_non_null(strstr(an_error_message(), "use --top 2 or less"));
     assert_int_equal(an_train_top_check(5, 2), AN_OK); /* the default */
     assert_int_equal(an_train_top_check(2, 2), AN_EINVAL);
@@ -159,7 +159,7 @@ static void test_ten_crop_is_the_mean_of_views(void **state)
     an_session whole;
     large.crop = FIXTURE_SIDE;
     large.batch = 13; /* one image's ten crops fit */
-    assert_int_equal(an_session_open(&whole, &large, fixture_path(&files, "data"), NULL), AN_OK);
+    assert_int_equal(an_session_open(&whole, &large, NULL, fixture_path(&files, "data"), NULL), AN_OK);
     assert_int_equal(an_session_start_weights(&whole), AN_OK);
     static look centre, ten;
     an_evaluate_watcher first = {see, &centre, FIXTURE_CLASSES}, second = {see, &ten, FIXTURE_CLASSES};
@@ -225,7 +225,7 @@ static void test_ties_count_as_listed(void **state)
     an_evaluation result;
     an_train_config wide = config;
     wide.batch = 10;
-    assert_int_equal(an_session_open(&zero, &wide, fixture_path(&files, "data"), NULL), AN_OK);
+    assert_int_equal(an_session_open(&zero, &wide, NULL, fixture_path(&files, "data"), NULL), AN_OK);
     fill_parameters(zero.exec, 0);
     an_train_view_options options = view(FIXTURE_CROP, wide.batch);
     assert_int_equal(an_evaluate_centre(zero.exec, &options, &first, &result), AN_OK);
@@ -245,7 +245,7 @@ static void test_outputs_that_are_not_finite_have_no_accuracy(void **state)
     an_evaluation result;
     an_train_config wide = config;
     wide.batch = 10;
-    assert_int_equal(an_session_open(&broken, &wide, fixture_path(&files, "data"), NULL), AN_OK);
+    assert_int_equal(an_session_open(&broken, &wide, NULL, fixture_path(&files, "data"), NULL), AN_OK);
     fill_parameters(broken.exec, NAN);
     an_train_view_options options = view(FIXTURE_CROP, wide.batch);
     assert_int_equal(an_evaluate_ten_crop(broken.exec, &options, &watcher, &result), AN_ECORRUPT);
@@ -378,7 +378,7 @@ static void test_a_signal_ends_what_follows_too(void **state)
         an_stop_at_once(true);
         int rc = an_stop_install();
         if (!rc)
-            rc = an_session_open(&other, &config, fixture_path(&files, "data"), NULL);
+            rc = an_session_open(&other, &config, NULL, fixture_path(&files, "data"), NULL);
         if (!rc)
             (void)raise(SIGTERM);
         _exit(rc ? AN_EXIT_FAILURE : AN_EXIT_OK);

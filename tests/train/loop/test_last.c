@@ -51,7 +51,7 @@ static int train(const an_train_config *config, listener *l, bool without_key)
     an_train_observer observer = {listen, l};
     *l = (listener){.stop_at = l->stop_at};
     an_stop_reset();
-    int rc = an_trainer_create(&trainer, config, training, (const char *const[]){validation, NULL}, &observer);
+    int rc = an_trainer_create(&trainer, config, NULL, training, (const char *const[]){validation, NULL}, &observer);
     if (rc)
         return rc;
     char *line = without_key ? strstr((char *)trainer->recipe.data, "last = ") : NULL;

@@ -104,7 +104,7 @@ static void rig_open(rig *r, const char *name, const char *devices)
     r->config.devices = devices;
     r->config.compute_threads = 2;
     snprintf(r->folder, sizeof(r->folder), "%s/%s", files.root, name);
-    assert_int_equal(an_session_open(&r->session, &r->config, training, NULL), AN_OK);
+    assert_int_equal(an_session_open(&r->session, &r->config, NULL, training, NULL), AN_OK);
     assert_int_equal(an_session_start_weights(&r->session), AN_OK);
     assert_int_equal(an_session_loader(&r->session, 0, &r->loader), AN_OK);
     assert_int_equal(an_run_open(&r->run, r->folder), AN_OK);

@@ -236,7 +236,7 @@ static void test_frozen_parameters_are_counted(void **state)
     an_buffer text = {0};
     config_for(&config, NULL);
     config.freeze = "conv1,conv2,conv3";
-    assert_int_equal(an_trainer_create(&trainer, &config, training, NULL, &observer), AN_OK);
+    assert_int_equal(an_trainer_create(&trainer, &config, NULL, training, NULL, &observer), AN_OK);
     assert_int_equal(an_trainer_describe(trainer, &text), AN_OK);
     assert_int_equal(an_buffer_append(&text, "", 1), AN_OK);
     /* 4 x 4 pixels of 64 channels for each of the 3 classes, and their biases */
@@ -323,7 +323,7 @@ static bool has_bf16(void)
     fixture f;
     fixture_open(&f);
     fixture_dataset(fixture_path(&f, "data"), IMAGES, FIXTURE_CLASSES, 1);
-    int rc = an_session_open(&session, &config, fixture_path(&f, "data"), NULL);
+    int rc = an_session_open(&session, &config, NULL, fixture_path(&f, "data"), NULL);
     if (!rc)
         an_session_close(&session);
     fixture_close(&f);

@@ -82,9 +82,9 @@ static void bench_open(bench *b)
 static void trainer_open(bench *b, const char *validation)
 {
     an_stop_reset();
-    assert_int_equal(
-        an_trainer_create(&b->trainer, &b->config, b->training, (const char *const[]){validation, NULL}, &b->observer),
-        AN_OK);
+    assert_int_equal(an_trainer_create(&b->trainer, &b->config, NULL, b->training,
+                                       (const char *const[]){validation, NULL}, &b->observer),
+                     AN_OK);
 }
 
 static void bench_close(bench *b)
@@ -154,7 +154,7 @@ static void test_every_set_is_told(void **state)
     fixture_dataset(other, 9, FIXTURE_CLASSES, 3);
     const char *const paths[] = {b.validation, other, b.training, NULL};
     an_stop_reset();
-    assert_int_equal(an_trainer_create(&b.trainer, &b.config, b.training, paths, &b.observer), AN_OK);
+    assert_int_equal(an_trainer_create(&b.trainer, &b.config, NULL, b.training, paths, &b.observer), AN_OK);
     assert_int_equal(an_trainer_run(b.trainer), AN_OK);
     assert_int_equal(b.validations, 6);
     for (int i = 0; i < 3; i++) {
@@ -188,7 +188,7 @@ static void test_sets_are_told_together(void **state)
     fixture_dataset(other, 3, FIXTURE_CLASSES, 3);
     const char *const paths[] = {b.validation, other, NULL};
     an_stop_reset();
-    assert_int_equal(an_trainer_create(&b.trainer, &b.config, b.training, paths, &b.observer), AN_OK);
+    assert_int_equal(an_trainer_create(&b.trainer, &b.config, NULL, b.training, paths, &b.observer), AN_OK);
     fixture_remove(other); /* it is opened already; its file is, too, when its turn comes */
     assert_true(an_trainer_run(b.trainer) < 0);
     assert_int_equal(b.trainer->state.step, STEPS_PER_EPOCH);

@@ -131,8 +131,8 @@ int train_on(const an_train_config *config, const char *data, listener *l)
     an_trainer *trainer = NULL;
     an_train_observer observer = {listen, l};
     an_stop_reset();
-    int rc =
-        an_trainer_create(&trainer, config, data, l->alone ? NULL : (const char *const[]){validation, NULL}, &observer);
+    int rc = an_trainer_create(&trainer, config, NULL, data, l->alone ? NULL : (const char *const[]){validation, NULL},
+                               &observer);
     if (!rc)
         rc = an_trainer_run(trainer);
     an_trainer_free(trainer);

@@ -41,7 +41,7 @@ static int tear_down(void **state)
 
 static void session_open(an_session *session, const an_train_config *config)
 {
-    if (an_session_open(session, config, training, (const char *const[]){validation, NULL}))
+    if (an_session_open(session, config, NULL, training, (const char *const[]){validation, NULL}))
         fail_msg("%s", an_error_message());
 }
 
@@ -127,7 +127,7 @@ static void blocks_have_room_for_both_sets(void **state)
     config.mean = AN_MEAN_CHANNEL;
     session_open(&s, &config);
     an_train_view_options view = {.dataset = s.data.validation, .crop = config.crop, .batch = config.batch};
-    assert_int_equal(an_train_data_block(&s.data, &config, &both), AN_OK);
+    assert_int_equal(an_train_data_block(&s.data, &config, &s.share, &both), AN_OK);
     assert_int_equal(an_train_view_block(&view, &shown), AN_OK);
     assert_true(shown > (size_t)config.batch * FIXTURE_CROP * FIXTURE_CROP * 3 + 1024);
     assert_true(both >= shown);

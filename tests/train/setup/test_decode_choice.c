@@ -54,7 +54,7 @@ static void both_rates_are_measured(void **state)
     an_batch batch;
     float before[64], after[64];
     fixture_config(&config);
-    assert_int_equal(an_session_open(&session, &config, fixture_path(&files, "data"), NULL), AN_OK);
+    assert_int_equal(an_session_open(&session, &config, NULL, fixture_path(&files, "data"), NULL), AN_OK);
     assert_int_equal(an_session_start_weights(&session), AN_OK);
     assert_int_equal(an_session_loader(&session, 0, &loader), AN_OK);
     assert_int_equal(an_loader_next(loader, &batch), AN_OK);
@@ -78,7 +78,7 @@ static void without_a_gpu_auto_is_the_host(void **state)
     an_buffer text = {0};
     fixture_config(&config);
     config.decode = AN_TRAIN_DECODE_AUTO;
-    assert_int_equal(an_session_open(&session, &config, fixture_path(&files, "data"), NULL), AN_OK);
+    assert_int_equal(an_session_open(&session, &config, NULL, fixture_path(&files, "data"), NULL), AN_OK);
     assert_int_equal(an_session_start_weights(&session), AN_OK);
     assert_int_equal(an_session_choose_decoding(&session, 0), AN_OK);
     assert_null(session.decoding);
