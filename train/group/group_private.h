@@ -121,12 +121,19 @@ typedef struct {
     void (*free)(void *context);
 } an_group_way;
 
-struct an_group {
+/* How an_group_open opens; tests put their own in place of MPI. */
+typedef struct {
     const an_mpi *mpi;
+    int promised;    /* processes that the launcher started */
+    double patience; /* seconds that rank 0 waits before it says whom for */
+} an_group_inside;
+
+struct an_group {
+    const an_mpi *mpi; /* inside.mpi */
+    an_group_inside inside;
     an_mpi_place place;
     an_group_card *cards; /* world */
     int local_rank, local_world, hosts;
-    int promised; /* processes that the launcher started */
     double silence;
     an_group_observer observer;
     pthread_t thread;
@@ -151,6 +158,7 @@ struct an_group {
     an_group_verdict own, verdict; /* own: what this rank has to report */
     uint64_t own_ns, verdict_ns;   /* since when */
     bool alone;                    /* rank 0 did not answer, so this rank has decided for itself */
+    bool zero_lost;                /* this rank has found that rank 0 is lost */
     an_collective collective;
     an_group_way way;
 
@@ -209,8 +217,8 @@ void an_fail_advance(an_group *group, uint64_t now); /* the watch: what follows 
 /* Under lock: the verdict as this thread's error; AN_OK if there is none. */
 int an_group_failure(an_group *group);
 
-/* group.c: with this MPI instead of the module's; for tests. */
-int an_group_open_with(an_group **out, const an_group_options *options, const an_mpi *mpi, int promised);
+/* group.c */
+int an_group_open_with(an_group **out, const an_group_options *options, const an_group_inside *inside);
 
 /* launch.c */
 typedef struct {
