@@ -72,9 +72,9 @@ static int await_opened(an_group *group)
 
 static void release(an_group *group)
 {
+    an_watch_end(group); /* it looks at the way */
     if (group->way.free)
         group->way.free(group->way.context);
-    an_watch_end(group);
     an_life_free(group);
     an_requests_free(&group->requests);
     free(group->collective.memory);
@@ -206,8 +206,11 @@ int an_group_describe(const an_group *group, an_buffer *out)
 {
     if (!group)
         return an_buffer_printf(out, "1 process");
-    return an_buffer_printf(out, "%d ranks on %d host%s, %s", group->place.world, group->hosts,
-                            group->hosts == 1 ? "" : "s", group->place.library);
+    int rc = an_buffer_printf(out, "%d ranks on %d host%s, %s", group->place.world, group->hosts,
+                              group->hosts == 1 ? "" : "s", group->place.library);
+    if (rc || !group->way.describe)
+        return rc;
+    return group->way.describe(group->way.context, out);
 }
 
 void an_group_doing(an_group *group, an_group_activity activity)

@@ -118,6 +118,7 @@ typedef struct {
     void (*interrupt)(void *context);                /* the watch, once: the run has failed, whoever waits must
                                                         return. May be NULL */
     void (*reduced)(void *context, double *waited, uint64_t *sent); /* an_group_reduced. May be NULL */
+    int (*describe)(const void *context, an_buffer *out); /* appends ", " and what it adds up with. May be NULL */
     void (*free)(void *context);
 } an_group_way;
 

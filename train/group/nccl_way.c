@@ -8,6 +8,7 @@
 typedef struct {
     an_group *group;
     an_nccl_sum *sum;
+    int version; /* of NCCL */
 } way;
 
 /* What every rank brings. */
@@ -89,6 +90,13 @@ static void interrupt(void *context)
     an_nccl_sum_stop(((way *)context)->sum);
 }
 
+static int describe(const void *context, an_buffer *out)
+{
+    char name[AN_NCCL_TEXT];
+    an_nccl_name(((const way *)context)->version, name);
+    return an_buffer_printf(out, ", %s", name);
+}
+
 static void release(void *context)
 {
     an_nccl_sum_free(((way *)context)->sum);
@@ -120,6 +128,7 @@ static int make(way *w, const an_group_reduce_options *options)
     int rc = an_nccl_load(&nccl);
     if (rc)
         return rc;
+    w->version = nccl->version;
     rc = members_find(w, options, nccl, &members);
     if (rc)
         return rc;
@@ -140,7 +149,11 @@ int an_nccl_make(an_group_way *out, an_group *group, const an_group_reduce_optio
         free(w);
         return rc;
     }
-    *out = (an_group_way){
-        .reducer = *an_nccl_sum_reducer(w->sum), .context = w, .watch = watch, .interrupt = interrupt, .free = release};
+    *out = (an_group_way){.reducer = *an_nccl_sum_reducer(w->sum),
+                          .context = w,
+                          .watch = watch,
+                          .interrupt = interrupt,
+                          .describe = describe,
+                          .free = release};
     return AN_OK;
 }
