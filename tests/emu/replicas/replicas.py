@@ -2,7 +2,10 @@
 """The unmodified an-train as several ranks, each on emulated GPUs of its own, which the emulated NCCL adds up: it trains as one process
 with the whole batch does on the CPU, resumes with another number of ranks, and ends everywhere when one rank fails.
 
-    replicas.py FOLDER      the emulator: its libraries. Exit status 77: there is no mpirun, or no module for MPI
+    replicas.py FOLDER      the emulator: its libraries
+    replicas.py real        none: two ranks on this machine's first GPU, for which NCCL must be 2.30 or later
+
+Exit status 77: something that this needs is not here.
 """
 import filecmp
 import json
@@ -19,7 +22,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import pictures  # noqa: E402
 
 BIN = os.environ.get("AN_BIN_DIR", "build/release/bin")
-EMULATOR = os.path.abspath(sys.argv[1])
+EMULATOR = None if sys.argv[1] == "real" else os.path.abspath(sys.argv[1])
 MPIRUN = shutil.which("mpirun")
 CIFAR = ["--network", "cifar", "--batch", "8", "--rate", "0.0002", "--crop", "32", "--schedule", "constant"]
 ALEXNET = ["--crop", "64", "--batch", "4", "--rate", "0.001", "--schedule", "constant"]
@@ -27,18 +30,14 @@ UPDATES = ["--nesterov", "--clip", "0.5", "--ema", "0.7", "--accumulate", "2", "
            "balanced"]
 
 
-def skip():
-    module = os.path.join(BIN, "..", "lib", "an", "an_mpi.so")
-    why = None if MPIRUN else "no mpirun here"
-    why = why or (None if os.path.exists(module) else "this build has no module for MPI")
-    if why:
-        print(why)
-        sys.exit(77)
+def skip(why):
+    print(why)
+    sys.exit(77)
 
 
 def environment(**more):
-    return dict(os.environ, OMP_WAIT_POLICY="passive", AN_CUDA_LIBRARIES=EMULATOR, AN_NCCL_LIBRARIES=EMULATOR, AN_EMU_DEVICES="4",
-                OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1", **more)
+    emulated = {"AN_CUDA_LIBRARIES": EMULATOR, "AN_NCCL_LIBRARIES": EMULATOR, "AN_EMU_DEVICES": "4"} if EMULATOR else {}
+    return dict(os.environ, OMP_WAIT_POLICY="passive", OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1", **emulated, **more)
 
 
 def launcher():
@@ -69,6 +68,9 @@ def train(work, network, devices, run, steps, *more, ranks=1, expect=0, variable
     program = command(work, network, devices, run, steps, *more)
     whole = ranks_of(ranks, program, *variables) if ranks > 1 else program
     done = subprocess.run(whole, env=environment(**env), capture_output=True, text=True, timeout=200)
+    lacks = not EMULATOR and ranks > 1 and re.search("which needs MPI.*|ranks share a GPU.*|the NCCL module lacks.*|NCCL .* is too old.*", done.stderr)
+    if lacks:
+        skip(lacks[0])
     assert done.returncode == expect or (expect == "failed" and done.returncode not in (0, 77)), (whole, done.returncode, done.stdout, done.stderr)
     return [line for line in lines_of(done.stdout) if line["type"] == "train"], done.stderr
 
@@ -161,7 +163,7 @@ def processes(pattern):
 
 def check_killed(work):
     """One rank is killed while the other waits for its gradients on the device: that wait comes to an end, with a message."""
-    program = command(work, CIFAR, "auto", "killed", 100000, "--save-every", "50", "--epochs", "100000")
+    program = command(work, CIFAR, "auto" if EMULATOR else "cuda:0", "killed", 100000, "--save-every", "50", "--epochs", "100000")
     job = subprocess.Popen(ranks_of(2, program), env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         for line in job.stdout:
@@ -190,20 +192,37 @@ def check_refusals(work):
     assert said.count("let them travel as fp32") == 1, said
 
 
+def check_shared(work):
+    """Two ranks on one GPU, against one process there with the whole batch."""
+    os.environ["NCCL_MULTI_RANK_GPU_ENABLE"] = "1"
+    for network, tolerance in ((CIFAR, 1e-4), ([*CIFAR, "--precision", "bf16"], 0.05), *([] if EMULATOR else [(ALEXNET, 1e-3)])):
+        name = f"{network[1]}-{network[-1]}"
+        expected, _ = train(work, network, "cuda:0", f"alone-{name}", 4)
+        got, said = train(work, network, "cuda:0", f"shared-{name}", 4, "--deterministic", ranks=2)
+        compare(expected, got, tolerance)
+        assert "operation by operation" not in said, said
+    train(work, CIFAR, "cuda:0", "again", 2, "--deterministic", ranks=2)
+    train(work, CIFAR, "cuda:0", "again", 4, "--deterministic", "--resume", "auto", ranks=2)
+    assert filecmp.cmp(checkpoint(work, "again", 4), checkpoint(work, f"shared-{CIFAR[1]}-{CIFAR[-1]}", 4), shallow=False)
+
+
 def main(work):
     os.environ["XDG_CACHE_HOME"] = f"{work}/cache"
     os.environ["AN_EMU_MEMO"] = tempfile.mkdtemp(dir=work)  # what proofs gave, for all processes
     pictures.SIDE = 72
     pictures.write(f"{work}/images", 48, 3)
     subprocess.run([f"{BIN}/an-ingest", "--size", "72", f"{work}/images", f"{work}/data"], check=True, capture_output=True)
-    checks = {check.__name__.removeprefix("check_"): check for check in (check_same, check_two, check_updates, check_resume, check_lost_device,
-                                                                         check_killed, check_refusals)}
+    every = (check_same, check_two, check_updates, check_resume, check_lost_device, check_refusals, check_shared, check_killed)
+    checks = {check.__name__.removeprefix("check_"): check for check in (every if EMULATOR else every[-2:])}
     for name in sys.argv[2:] or checks:
         began = time.monotonic()
         checks[name](work)
         print(f"{name}: {time.monotonic() - began:.1f} s")
 
 
-skip()
+if not MPIRUN:
+    skip("no mpirun here")
+if EMULATOR and not os.path.exists(f"{BIN}/../lib/an/an_mpi.so"):
+    skip("this build has no module for MPI")
 with tempfile.TemporaryDirectory() as folder:
     main(folder)
