@@ -31,8 +31,15 @@ struct an_nccl_sum {
     pthread_mutex_t calling;
     pthread_t aborter;
     bool aborting; /* it was started */
-    atomic_bool aborted;
 };
+
+static struct timespec in_seconds(int seconds)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += seconds;
+    return until;
+}
 
 static int bucket_check(const an_nccl_sum *sum, const an_gradient_bucket *bucket)
 {
@@ -146,13 +153,12 @@ void an_nccl_sum_free(an_nccl_sum *sum)
 {
     if (!sum)
         return;
-    if (sum->aborting && !atomic_load(&sum->aborted)) {
+    struct timespec until = in_seconds(2 * PATIENCE);
+    if (sum->aborting && pthread_timedjoin_np(sum->aborter, NULL, &until)) {
         pthread_detach(sum->aborter); /* it is caught in NCCL and keeps using the memory */
         return;
     }
-    if (sum->aborting)
-        pthread_join(sum->aborter, NULL);
-    else
+    if (!sum->aborting)
         comms_destroy(sum);
     pthread_mutex_destroy(&sum->calling);
     free(sum);
@@ -175,16 +181,13 @@ int an_nccl_sum_check(an_nccl_sum *sum)
 static void *abort_main(void *context)
 {
     an_nccl_sum *sum = context;
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += PATIENCE;
+    struct timespec until = in_seconds(PATIENCE);
     bool locked = !pthread_mutex_timedlock(&sum->calling, &until);
     for (int i = 0; i < AN_NCCL_DEVICES; i++)
         if (atomic_load(&sum->comms[i]))
             (void)sum->nccl->CommAbort(atomic_load(&sum->comms[i])); /* there is no other way left */
     if (locked)
         pthread_mutex_unlock(&sum->calling);
-    atomic_store(&sum->aborted, true);
     return NULL;
 }
 
