@@ -122,8 +122,10 @@ def check_updates(work):
 
 
 def check_resume(work):
-    """Exactly with as many ranks, and with the same samples from two ranks to one and to four."""
+    """Exactly with as many ranks, also where steps are timed layer by layer, and with the same samples from two ranks to one and to four."""
     straight, _ = train(work, CIFAR, "auto", "straight", 6, ranks=2)
+    train(work, CIFAR, "auto", "profiled", 6, "--profile", ranks=2)
+    assert filecmp.cmp(checkpoint(work, "straight", 6), checkpoint(work, "profiled", 6), shallow=False)
     train(work, CIFAR, "auto", "halves", 3, ranks=2)
     for count in (1, 4):
         shutil.copytree(f"{work}/halves", f"{work}/to{count}")

@@ -224,12 +224,43 @@ static void test_checksums_tell_weights_apart(void **state)
     expect(NULL);
 }
 
+/* A rank whose images do not count adds nothing to the loss and to the gradients. */
+static void check_without_images(an_precision precision)
+{
+    rank_state r;
+    an_nccl_sum *sum;
+    double norm;
+    const ranks_form form = {.devices = ONE, .world = 1, .precision = precision};
+    ranks_sums(&form, &sum);
+    rank_make(&r, &form, 0, sum);
+    for (uint64_t step = 0; step < 3; step++) {
+        an_exec_share(r.exec, 0, INFINITY);
+        rank_step(&r, step);
+        assert_true(r.loss == 0);
+        an_test_ok(an_exec_gradient_norm(r.exec, &norm), "norm");
+        assert_true(norm == 0);
+        an_exec_share(r.exec, 0, RANKS_BATCH);
+        rank_step(&r, step);
+        assert_true(r.loss > 0);
+        an_test_ok(an_exec_gradient_norm(r.exec, &norm), "norm");
+        assert_true(norm > 0);
+    }
+    rank_free(&r);
+    expect(NULL);
+}
+
+static void test_a_rank_without_images(void **state)
+{
+    (void)state;
+    check_without_images(AN_PRECISION_F32);
+    check_without_images(AN_PRECISION_BF16);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ranks_are_the_whole),
-        cmocka_unit_test(test_bf16_ranks_are_the_whole),
-        cmocka_unit_test(test_the_norm_is_that_of_the_sums),
+        cmocka_unit_test(test_ranks_are_the_whole),          cmocka_unit_test(test_bf16_ranks_are_the_whole),
+        cmocka_unit_test(test_the_norm_is_that_of_the_sums), cmocka_unit_test(test_a_rank_without_images),
         cmocka_unit_test(test_checksums_tell_weights_apart),
     };
     (void)emu_violations(NULL, 0); /* from now on collected, and asked for by each test */
