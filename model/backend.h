@@ -97,6 +97,19 @@ static inline double an_clip_factor(double clip, double squares)
     return clip > 0 && factor < 1 ? factor : 1;
 }
 
+/* Of a layer's weights, both halves of a split layer together, without its biases. */
+typedef struct {
+    double weights, gradient; /* sums of squares; of the gradient before it is multiplied to clip its norm */
+} an_trust_squares;
+
+/* What the rate of a layer's weights is multiplied with: an_sgd.trust. factor: of the gradient, an_clip_factor. Also 1
+ * if a norm is not a number: what is not finite in the gradient then reaches the weights. */
+static inline double an_trust_factor(const an_sgd *sgd, const an_trust_squares *squares, double factor)
+{
+    double weights = sqrt(squares->weights), gradient = factor * sqrt(squares->gradient);
+    return weights > 0 && gradient > 0 ? sgd->trust * weights / (gradient + sgd->decay * weights) : 1;
+}
+
 /* The part of a snapshot that holds an op's weights, or its bias. */
 typedef struct {
     an_op *op;
@@ -142,6 +155,14 @@ typedef struct an_backend_api {
      * their norm (an_clip_factor); clip 0: 1. squares waits for the sum. */
     int (*norm)(an_backend *backend, double clip);
     int (*squares)(an_backend *backend, double *out);
+    /* For updates with sgd->trust. trust follows norm and takes, for each op of the device that learns, its sums of
+     * squares and from these its an_trust_factor, which the updates to come use; factor as in update. The host need not
+     * wait. Where several ops are parts of one layer, it then makes them agree: trust_squares adds the sums of each op
+     * to those of its layer, by the layer's ordinal, and waits for them; trust_set gives the factors of all layers in
+     * place of the device's own. */
+    int (*trust)(an_backend *backend, const an_sgd *sgd, double factor);
+    int (*trust_squares)(an_backend *backend, an_trust_squares *layers);
+    int (*trust_set)(an_backend *backend, const double *layers);
     /* Adds the gradients of the op's parameters that backward left to a sum, which is what norm, update and
      * parameter_get take as the gradient; begin: the sum begins with them. Only with options.gathers. */
     int (*gather)(an_op *op, bool begin);

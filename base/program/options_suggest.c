@@ -35,6 +35,8 @@ static const struct {
     {"init", " initialization initialisation weight-init "},
     {"jitter", " color-jitter colour-jitter pca-jitter "},
     {"nesterov", " nesterov-momentum "},
+    {"optimizer", " opt optim optimiser "},
+    {"trust", " trust-coefficient trust-coef eta-lars larc-eta "},
     {"run", " output output-dir out-dir outdir log-dir logdir save-dir workdir work-dir exp-dir "},
     {"resume", " checkpoint continue load restart "},
     {"weights", " pretrained pretrain fine-tune finetune "},

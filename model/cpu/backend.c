@@ -163,13 +163,14 @@ static int cpu_backward(an_op *op, const an_run *run)
 
 static int cpu_update(an_op *op, const an_sgd *sgd, double factor)
 {
-    an_cpu_update update = {.sgd = sgd, .scale = op->rate_scale, .factor = factor};
+    an_cpu_update update = {.sgd = sgd, .factor = factor};
     if (factor == AN_FACTOR_OWN)
         update.factor = op->cpu->factor;
     omp_set_num_threads(op->cpu->threads);
     int rc = AN_OK;
     for (int i = 0; i < 2 * op->parts && !rc && op->rate_scale > 0; i++) {
         update.bias = i % 2;
+        update.scale = op->rate_scale * (update.bias || sgd->trust == 0 ? 1 : op->trust);
         rc = an_cpu_weights_update(update.bias ? &op->biases[i / 2] : &op->weights[i / 2], op->cpu, &update);
     }
     return rc;
@@ -189,10 +190,15 @@ static int cpu_norm(an_backend *cpu, double clip)
 {
     omp_set_num_threads(cpu->threads);
     cpu->squares = 0;
-    for (int i = 0; i < cpu->learning_count; i++)
-        for (int part = 0; part < cpu->learning[i]->parts; part++)
-            cpu->squares += an_cpu_weights_squares(&cpu->learning[i]->weights[part]) +
-                            an_cpu_weights_squares(&cpu->learning[i]->biases[part]);
+    for (int i = 0; i < cpu->learning_count; i++) {
+        an_op *op = cpu->learning[i];
+        op->squares.gradient = 0;
+        for (int part = 0; part < op->parts; part++) {
+            double weights = an_cpu_weights_squares(&op->weights[part]);
+            op->squares.gradient += weights;
+            cpu->squares += weights + an_cpu_weights_squares(&op->biases[part]);
+        }
+    }
     cpu->factor = an_clip_factor(clip, cpu->squares);
     return AN_OK;
 }
@@ -273,6 +279,9 @@ const an_backend_api an_backend_cpu = {
     .gather = cpu_gather,
     .norm = cpu_norm,
     .squares = cpu_squares,
+    .trust = an_cpu_trust,
+    .trust_squares = an_cpu_trust_squares,
+    .trust_set = an_cpu_trust_set,
     .exchange = cpu_exchange,
     .gradients = an_cpu_gradients,
     .checksum = an_cpu_checksum,

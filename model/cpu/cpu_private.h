@@ -171,6 +171,7 @@ int an_cpu_weights_update(an_cpu_weights *weights, an_backend *cpu, const an_cpu
 float *an_cpu_weights_gradient(const an_cpu_weights *weights); /* what update takes, floats values */
 void an_cpu_weights_gather(const an_cpu_weights *weights, bool begin);
 double an_cpu_weights_squares(an_cpu_weights *weights); /* the sum of the squares of the gradient */
+double an_cpu_weights_value_squares(const an_cpu_weights *weights);
 int an_cpu_weights_exchange(an_cpu_weights *weights, an_backend *cpu);
 
 /* ops */
@@ -187,8 +188,10 @@ struct an_op { /* the first member of the struct of each kind of op */
     const an_op_methods *methods;
     an_node node;
     an_cpu_tensor output;
-    double rate_scale; /* of the parameters; 0: they are frozen */
-    int parts;         /* how many weights and biases are used: 0, 1 or 2 */
+    double rate_scale;        /* of the parameters; 0: they are frozen */
+    an_trust_squares squares; /* of the weights of all parts: the gradient's by the last norm, the weights' by trust */
+    double trust;             /* what the rate of the weights is multiplied with if an_sgd.trust is above 0 */
+    int parts;                /* how many weights and biases are used: 0, 1 or 2 */
     an_cpu_weights weights[2], biases[2];
     an_primitive
         collects[AN_OP_JOINS_MAX]; /* copy this op's share of the gradient of each join that reads its output */
@@ -210,6 +213,10 @@ int an_cpu_feed(an_op *op, const an_images *images, uint32_t count);
 int an_cpu_labels(an_op *op, const an_targets *targets, uint32_t count);
 int an_cpu_result(an_op *op, an_exec_result *out);
 int an_cpu_collect(an_op *op);
+/* trust.c */
+int an_cpu_trust(an_backend *cpu, const an_sgd *sgd, double factor);
+int an_cpu_trust_squares(an_backend *cpu, an_trust_squares *layers);
+int an_cpu_trust_set(an_backend *cpu, const double *layers);
 /* replicas.c */
 int an_cpu_gradients(an_op *op, an_gradient out[AN_OP_GRADIENTS], int *count, uint64_t *layout);
 int an_cpu_checksum(an_backend *cpu, uint64_t *out);

@@ -1,5 +1,7 @@
 #include "model/cpu/onednn.h"
 
+#include "model/backend.h"
+
 dnnl_alg_kind_t an_onednn_activation(an_activation activation, bool by_output)
 {
     static const dnnl_alg_kind_t kinds[][2] = {
@@ -50,4 +52,10 @@ dnnl_status_t an_onednn_append_sum(dnnl_primitive_attr_t attr)
         status = dnnl_primitive_attr_set_post_ops(attr, ops);
     dnnl_post_ops_destroy(ops);
     return status;
+}
+
+int an_backend_libraries(an_buffer *out)
+{
+    const dnnl_version_t *version = dnnl_version();
+    return an_buffer_printf(out, "oneDNN %d.%d.%d\n", version->major, version->minor, version->patch);
 }

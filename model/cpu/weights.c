@@ -249,20 +249,30 @@ static double squares_of(const float *restrict g, size_t count)
 }
 
 /* In pieces that are added in order, so that threads do not change the bits. */
-double an_cpu_weights_squares(an_cpu_weights *weights)
+static double squares_sum(const float *values, size_t count)
 {
     enum { PIECES = 256 };
     double sums[PIECES], sum = 0;
-    size_t each = (weights->floats + PIECES - 1) / PIECES;
-    gradient_mask(weights);
+    size_t each = (count + PIECES - 1) / PIECES;
 #pragma omp parallel for schedule(static)
     for (int i = 0; i < PIECES; i++) {
-        size_t first = (size_t)i * each, left = first < weights->floats ? weights->floats - first : 0;
-        sums[i] = squares_of(an_cpu_weights_gradient(weights) + (left ? first : 0), left < each ? left : each);
+        size_t first = (size_t)i * each, left = first < count ? count - first : 0;
+        sums[i] = squares_of(values + (left ? first : 0), left < each ? left : each);
     }
     for (int i = 0; i < PIECES; i++)
         sum += sums[i];
     return sum;
+}
+
+double an_cpu_weights_squares(an_cpu_weights *weights)
+{
+    gradient_mask(weights);
+    return squares_sum(an_cpu_weights_gradient(weights), weights->floats);
+}
+
+double an_cpu_weights_value_squares(const an_cpu_weights *weights)
+{
+    return squares_sum(weights->data, weights->floats);
 }
 
 int an_cpu_weights_exchange(an_cpu_weights *weights, an_backend *cpu)

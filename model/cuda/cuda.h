@@ -51,12 +51,17 @@
 typedef struct an_cuda_owned an_cuda_owned;
 typedef struct an_cuda_snapshot an_cuda_snapshot;
 
-/* sgd.c: the sums of squares of gradients. */
+/* norm.c: the sums of squares of gradients and, for LARS, of weights. */
 typedef struct {
-    void *sums;           /* doubles, one for each chunk of all gradients */
-    void *result;         /* an_norm_result of the last norm that was taken */
-    an_norm_result *host; /* pinned, for squares */
-    uint64_t chunks;
+    void *sums;                   /* doubles, one for each chunk of all gradients, and behind these one for each of all
+                                     weights */
+    void *result;                 /* an_norm_result of the last norm that was taken */
+    an_norm_result *host;         /* pinned, for squares */
+    uint64_t chunks, behind;      /* of gradients; of weights */
+    void *trusts;                 /* an_trust_result of each op that learns */
+    an_trust_result *host_trusts; /* pinned, for trust_squares */
+    int learning;                 /* ops that learn */
+    bool trusts_given;            /* the host has given their factors: an_op.trust */
 } an_cuda_norm;
 
 struct an_backend {
@@ -235,6 +240,8 @@ struct an_op {
     an_cuda_tensor output;
     an_cuda_weights weights, bias;
     double rate_scale;                           /* of both; 0: they are frozen, and have no gradient */
+    an_trust_result *trusted;                    /* on the device: LARS of the weights; NULL: they do not learn */
+    double trust;                                /* the same as the host has given it: an_cuda_norm.trusts_given */
     an_crossing *crossings[AN_OP_CROSSINGS_MAX]; /* into the joins that read this output; owned by the joins */
     int crossing_count;
     cudaEvent_t ready;              /* the output is computed; NULL unless a crossing is remote */
@@ -266,8 +273,12 @@ int an_cuda_result(an_op *op, an_exec_result *out);
 int an_cuda_collect(an_op *op);
 int an_cuda_update(an_op *op, const an_sgd *sgd, double factor);
 int an_cuda_update_all(an_backend *cuda, const an_sgd *sgd, double factor);
+bool an_cuda_learns(const an_op *op);    /* norm.c; its weights and biases change in updates */
 int an_cuda_norm_make(an_backend *cuda); /* its memory; finish calls it once weights are made */
 int an_cuda_norm_take(an_backend *cuda, double clip);
+int an_cuda_trust(an_backend *cuda, const an_sgd *sgd, double factor);
+int an_cuda_trust_squares(an_backend *cuda, an_trust_squares *layers);
+int an_cuda_trust_set(an_backend *cuda, const double *layers);
 int an_cuda_squares(an_backend *cuda, double *out);
 int an_cuda_gather(an_op *op, bool begin);
 int an_cuda_exchange(an_op *op);

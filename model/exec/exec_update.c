@@ -1,4 +1,4 @@
-/* Updates of an exec's parameters, the norm of their gradients, and their averages. */
+/* Updates of an exec's parameters, the norms of gradients and layers that they need, and averages. */
 #include <math.h>
 
 #include "base/error.h"
@@ -13,6 +13,8 @@ static int sgd_check(const an_exec *exec, const an_sgd *sgd)
         return an_error(AN_EINVAL, "an update while averages are in use");
     if (!(sgd->clip >= 0) || !isfinite(sgd->clip))
         return an_error(AN_EINVAL, "gradients clipped at a norm of %g: it must be 0 (not at all) or more", sgd->clip);
+    if (!(sgd->trust >= 0) || !isfinite(sgd->trust))
+        return an_error(AN_EINVAL, "layers trusted with %g: it must be 0 (no LARS) or more", sgd->trust);
     if (!(sgd->average >= 0 && sgd->average < 1))
         return an_error(AN_EINVAL, "averages with a decay of %g: it must be 0 (none) to below 1", sgd->average);
     if (sgd->average > 0 && !an_exec_averages(exec))
@@ -54,18 +56,64 @@ static int squares_sum(an_exec *exec, double *out)
     return rc;
 }
 
-/* A single device knows its factor without the host. */
-static int clip_factor(an_exec *exec, double clip, double *out)
+/* Whether several ops are parts of one layer. */
+static bool has_split_layers(const an_exec *exec)
+{
+    for (int i = 0; i < exec->parameter_count; i++)
+        if (exec->parameters[i].node_count > 1)
+            return true;
+    return false;
+}
+
+/* A single device knows its factor without the host, unless the host computes further with it. */
+static int clip_factor(an_exec *exec, const an_sgd *sgd, double *out)
 {
     double squares;
-    *out = clip > 0 ? AN_FACTOR_OWN : 1;
-    int rc = clip > 0 ? norm_take(exec, clip) : AN_OK;
-    if (rc || clip == 0 || exec->device_count == 1)
+    bool own = exec->device_count == 1 && !(sgd->trust > 0 && has_split_layers(exec));
+    *out = sgd->clip > 0 ? AN_FACTOR_OWN : 1;
+    int rc = sgd->clip > 0 || sgd->trust > 0 ? norm_take(exec, sgd->clip) : AN_OK;
+    if (rc || sgd->clip == 0 || own)
         return rc;
     rc = squares_sum(exec, &squares);
     if (!rc)
-        *out = an_clip_factor(clip, squares);
+        *out = an_clip_factor(sgd->clip, squares);
     return rc;
+}
+
+typedef struct {
+    const an_exec *exec;
+    const an_sgd *sgd;
+    double factor;
+} trust_work;
+
+static int device_trust(void *context, int device)
+{
+    const trust_work *w = context;
+    return w->exec->api->trust(w->exec->devices[device], w->sgd, w->factor);
+}
+
+/* The parts of a layer, on one device or on two, have one norm and one factor. */
+static int trust_join(an_exec *exec, const an_sgd *sgd, double factor)
+{
+    an_trust_squares squares[AN_GRAPH_NODES_MAX] = {{0}};
+    double factors[AN_GRAPH_NODES_MAX];
+    int rc = AN_OK;
+    for (int i = 0; i < exec->device_count && !rc; i++)
+        rc = exec->api->trust_squares(exec->devices[i], squares);
+    for (int i = 0; i < AN_GRAPH_NODES_MAX; i++)
+        factors[i] = an_trust_factor(sgd, &squares[i], factor);
+    for (int i = 0; i < exec->device_count && !rc; i++)
+        rc = exec->api->trust_set(exec->devices[i], factors);
+    return rc;
+}
+
+static int trust_take(an_exec *exec, const an_sgd *sgd, double factor)
+{
+    trust_work work = {exec, sgd, factor};
+    int rc = an_lanes_run(exec->lanes, &(an_lanes_job){.each = device_trust, .context = &work, .queue = true});
+    if (rc || !has_split_layers(exec))
+        return rc;
+    return trust_join(exec, sgd, factor);
 }
 
 int an_exec_update(an_exec *exec, const an_sgd *sgd)
@@ -74,11 +122,9 @@ int an_exec_update(an_exec *exec, const an_sgd *sgd)
     int rc = sgd_check(exec, sgd);
     if (rc)
         return rc;
-    if (sgd->trust > 0) /* a layer's norms may be those of two nodes */
-        rc = an_reduction_wait_all(exec->reduction);
-    if (rc)
-        return rc;
-    rc = clip_factor(exec, sgd->clip, &job.factor);
+    rc = clip_factor(exec, sgd, &job.factor);
+    if (!rc && sgd->trust > 0)
+        rc = trust_take(exec, sgd, job.factor);
     if (rc)
         return rc;
     return an_lanes_run(exec->lanes, &job);

@@ -408,6 +408,15 @@ static cudaError_t sgd_more_start(an_kernel_places at, cudaStream_t stream)
     return an_kernel_sgd_more(&args, stream);
 }
 
+static cudaError_t sgd_trust_start(an_kernel_places at, cudaStream_t stream)
+{
+    an_sgd_args args = {.at = {.in = {at.in[1]}, .items = at.items}, .count = 1, .share = 0.1F};
+    at.in[1] = at.in[2];
+    at.in[2] = NULL;
+    args.tensors[0] = (an_sgd_tensor){.at = at, .stored = AN_STORED_BF16};
+    return an_kernel_sgd_trust(&args, stream);
+}
+
 /* A whole chunk and the beginning of another one. */
 static cudaError_t norm_start(an_kernel_places at, cudaStream_t stream)
 {
@@ -420,6 +429,13 @@ static cudaError_t norm_total_start(an_kernel_places at, cudaStream_t stream)
 {
     an_norm_total_args args = {.at = at, .sums = 41, .clip = 1};
     return an_kernel_norm_total(&args, stream);
+}
+
+/* Of 41 sums, the last ones are those of a gradient. */
+static cudaError_t trust_start(an_kernel_places at, cudaStream_t stream)
+{
+    an_trust_args args = {.at = at, .tensors = {{.weights = 0, .gradient = 20, .count = 3}, {3, 38, 3}}, .trust = 1};
+    return an_kernel_trust(&args, stream);
 }
 
 static cudaError_t exchange_start(an_kernel_places at, cudaStream_t stream)
@@ -511,8 +527,10 @@ static const struct {
     {"window", window_start, 10 * CHANNELS, {(9 * 6 + 5) * 2, 0, 0, 0, (9 * 5 + 4) * 4}},
     {"sgd", sgd_start, 31, {124, 124, 62, 0, 124}},
     {"sgd_more", sgd_more_start, 31, {124, 124, 62, 124, 124, sizeof(an_norm_result)}},
+    {"sgd_trust", sgd_trust_start, 31, {124, 124, 62, 124, 124, sizeof(an_norm_result), sizeof(an_trust_result)}},
     {"norm", norm_start, 2, {16, 0, 0, 0, AN_NORM_CHUNK * 4 + 124}},
     {"norm_total", norm_total_start, 1, {sizeof(an_norm_result), 0, 0, 0, 41 * sizeof(double)}},
+    {"trust", trust_start, 2, {2 * sizeof(an_trust_result), 0, 0, 0, 41 * sizeof(double), sizeof(an_norm_result)}},
     {"exchange", exchange_start, 31, {124, 124, 62}},
     {"canonical", canonical_start, 2 * 3 * 4, {96, 96, 96, 0, 128, 128, 128}},
     {"arrange", arrange_start, 2 * 4 * 12, {2 * 4 * 12 * 2, 0, 0, 0, 2 * 9 * 3 * 4}},

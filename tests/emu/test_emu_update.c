@@ -22,7 +22,7 @@
 #include "tests/emu/emulator/emu.h"
 
 #define BATCH 4
-#define DEEP 20 /* layers, of two tensors each */
+#define DEEP 36 /* layers, of two tensors each */
 
 static const an_sgd sgd = {.rate = 0.01, .momentum = 0.9, .decay = 0.0005, .bias_rate_scale = 2, .bias_decay = 0.0001};
 
@@ -251,15 +251,17 @@ static void test_a_loss_that_is_not_finite(void **state)
 }
 
 /* What a clipped update adds: on one device two kernels and no wait of the host; on two, the host waits for each and
- * what it reads has arrived. Nothing is allocated. */
-static void check_clipped(const char *devices, uint64_t count)
+ * what it reads has arrived. LARS adds as much again. Nothing is allocated. */
+static void check_clipped(const char *devices, uint64_t count, double trust)
 {
     an_graph graph;
     an_exec *exec;
     an_sgd clipped = sgd;
     double norm;
     uint8_t *images = bytes_make(SMALL_SIDE);
+    uint64_t more = trust > 0 ? 2 : 1;
     clipped.clip = 0.1;
+    clipped.trust = trust;
     an_small_net(&graph, AN_ACTIVATION_RELU);
     exec_make(&exec, &graph, devices, AN_PRECISION_F32);
     for (uint64_t step = 0; step < 4; step++) {
@@ -267,8 +269,8 @@ static void check_clipped(const char *devices, uint64_t count)
         emu_counters before = emu_count();
         an_test_ok(an_exec_update(exec, &clipped), "update");
         emu_counters after = emu_count();
-        assert_int_equal(after.launches - before.launches, count * (2 + 2));
-        assert_int_equal(after.host_waits - before.host_waits, count == 1 ? 0 : count);
+        assert_int_equal(after.launches - before.launches, count * (2 + 2 * more));
+        assert_int_equal(after.host_waits - before.host_waits, count == 1 ? 0 : count * more);
         assert_int_equal(after.allocations, before.allocations);
         assert_int_equal(after.pageable, before.pageable);
         if (count == 1)
@@ -288,19 +290,76 @@ static void check_clipped(const char *devices, uint64_t count)
 static void test_clipping_waits_for_nothing_on_one_device(void **state)
 {
     (void)state;
-    check_clipped("cuda:0", 1);
-    check_clipped("cuda:0,cuda:1", 2);
+    check_clipped("cuda:0", 1, 0);
+    check_clipped("cuda:0,cuda:1", 2, 0);
 }
 
-/* Whether two equal execs differ after two clipped steps, in the second of which a kernel of one does nothing. */
-static bool is_noticed(const char *kernel, const char *devices)
+static void test_lars_waits_for_nothing_on_one_device(void **state)
+{
+    (void)state;
+    check_clipped("cuda:0", 1, 0.001);
+    check_clipped("cuda:0,cuda:1", 2, 0.001);
+}
+
+static float *parameter(an_exec *exec, int number, an_parameter_kind kind)
+{
+    float *values = an_test_zeros(an_exec_parameter(exec, number)->size, sizeof *values);
+    an_test_ok(an_exec_parameter_get(exec, number, kind, values), an_exec_parameter(exec, number)->name);
+    return values;
+}
+
+static double norm_of(const float *values, uint64_t count)
+{
+    double sum = 0;
+    for (uint64_t i = 0; i < count; i++)
+        sum += (double)values[i] * values[i];
+    return sqrt(sum);
+}
+
+/* More layers than a launch computes factors of: each gets its own. */
+static void test_lars_of_many_layers(void **state)
+{
+    (void)state;
+    an_graph graph;
+    an_exec *exec;
+    an_sgd lars = {.rate = 1, .momentum = 0.9, .decay = 0.0005, .trust = 0.01};
+    float *before[2 * DEEP], *gradients[2 * DEEP];
+    deep_net(&graph);
+    exec_make(&exec, &graph, "cuda:0", AN_PRECISION_F32);
+    uint8_t *images = bytes_make(graph.input_side);
+    exec_step(exec, images, 0);
+    for (int p = 0; p < 2 * DEEP; p++) {
+        before[p] = parameter(exec, p, AN_PARAMETER_VALUE);
+        gradients[p] = parameter(exec, p, AN_PARAMETER_GRADIENT);
+    }
+    an_test_ok(an_exec_update(exec, &lars), "update");
+    for (int p = 0; p < 2 * DEEP; p++) {
+        const an_parameter *info = an_exec_parameter(exec, p);
+        double w = norm_of(before[p], info->size), g = norm_of(gradients[p], info->size);
+        double rate = info->bias ? 0 : g > 0 ? lars.trust * w / (g + lars.decay * w) : 1;
+        double *expected = an_test_zeros(info->size, sizeof *expected);
+        float *after = parameter(exec, p, AN_PARAMETER_VALUE);
+        for (uint64_t i = 0; i < info->size; i++)
+            expected[i] = before[p][i] - rate * ((double)gradients[p][i] + lars.decay * (double)before[p][i]);
+        an_test_close(info->name, after, expected, info->size, 1e-6);
+        free(expected);
+        free(after);
+        free(before[p]);
+        free(gradients[p]);
+    }
+    an_exec_free(exec);
+    free(images);
+    no_violations();
+}
+
+/* Whether two equal execs differ after two steps with such updates, in the second of which a kernel of one does
+ * nothing. */
+static bool is_noticed_with(an_sgd clipped, const char *kernel, const char *devices)
 {
     an_graph graph;
     an_exec *whole, *planted;
-    an_sgd clipped = sgd;
     bool differ = false;
     uint8_t *images = bytes_make(SMALL_SIDE);
-    clipped.clip = 0.1;
     an_small_net(&graph, AN_ACTIVATION_RELU);
     exec_make(&whole, &graph, devices, AN_PRECISION_F32);
     exec_make(&planted, &graph, devices, AN_PRECISION_F32);
@@ -328,6 +387,13 @@ static bool is_noticed(const char *kernel, const char *devices)
     return differ;
 }
 
+static bool is_noticed(const char *kernel, const char *devices)
+{
+    an_sgd clipped = sgd;
+    clipped.clip = 0.1;
+    return is_noticed_with(clipped, kernel, devices);
+}
+
 /* A norm that is read before it is complete shows in the weights. */
 static void test_an_incomplete_norm_is_noticed(void **state)
 {
@@ -336,6 +402,13 @@ static void test_an_incomplete_norm_is_noticed(void **state)
     assert_true(is_noticed("an_device_norm_total", "cuda:0"));
     assert_true(is_noticed("an_device_norm", "cuda:0,cuda:1"));
     assert_false(is_noticed("an_device_sgd", "cuda:0")); /* which is for updates that are not clipped */
+    an_sgd lars = {.rate = 0.1, .momentum = 0.9, .trust = 0.01};
+    assert_true(is_noticed_with(lars, "an_device_norm", "cuda:0"));
+    assert_true(is_noticed_with(lars, "an_device_trust", "cuda:0"));
+    assert_true(is_noticed_with(lars, "an_device_sgd_trust", "cuda:0"));
+    assert_true(is_noticed_with(lars, "an_device_norm", "cuda:0,cuda:1"));
+    assert_true(is_noticed_with(lars, "an_device_trust", "cuda:0,cuda:1"));
+    assert_false(is_noticed_with(lars, "an_device_sgd_trust", "cuda:0,cuda:1")); /* the host knows the rates there */
 }
 
 /* Bytes that cross between devices in the last of some steps. */
@@ -394,6 +467,8 @@ int main(void)
         cmocka_unit_test(test_the_host_does_not_wait_for_backward),
         cmocka_unit_test(test_a_loss_that_is_not_finite),
         cmocka_unit_test(test_clipping_waits_for_nothing_on_one_device),
+        cmocka_unit_test(test_lars_waits_for_nothing_on_one_device),
+        cmocka_unit_test(test_lars_of_many_layers),
         cmocka_unit_test(test_an_incomplete_norm_is_noticed),
         cmocka_unit_test(test_frozen_layers_get_no_gradient),
     };

@@ -53,6 +53,8 @@ typedef struct {
 } form;
 
 #define USUAL .rate = 0.02, .momentum = 0.9, .decay = 0.01, .bias_rate_scale = 2, .bias_decay = 0.001
+/* The rate of a layer of weights is then 1 to 10 % of them; biases keep a rate of 0.02. */
+#define LARS .rate = 1, .momentum = 0.9, .decay = 0.01, .bias_rate_scale = 0.02, .bias_decay = 0.001, .trust = 0.01
 static const form forms[] = {
     {"plain", {USUAL}, {{NULL, 0}}},
     {"nesterov", {USUAL, .nesterov = true}, {{NULL, 0}}},
@@ -62,9 +64,15 @@ static const form forms[] = {
     {"first layers frozen", {USUAL, .clip = 0.5}, {{"conv1", 0}, {"conv2", 0}}},
     {"a layer between frozen", {USUAL}, {{"conv3", 0}, {"fc5", 0}}},
     {"rates by layer", {USUAL}, {{"conv2", 0.5}, {"fc6", 3}}},
+    {"lars", {LARS}, {{NULL, 0}}},
+    {"lars with rates by layer", {LARS, .average = 0.7}, {{"conv1", 0}, {"conv2", 0.5}, {"fc6", 2}}},
+    {"lars, and all else", {LARS, .nesterov = true, .clip = 0.5, .average = 0.7}, {{"conv1", 0}, {"conv3", 0.25}}},
     {"all", {USUAL, .nesterov = true, .clip = 0.5, .average = 0.7}, {{"conv1", 0}, {"conv3", 0.25}, {"fc6", 2}}},
 };
 #define FORMS (sizeof forms / sizeof *forms)
+
+static bool columns;    /* an_exec_options.columns of what is made */
+static int threads = 2; /* the same */
 
 static double scale_of(const form *f, const char *layer)
 {
@@ -98,9 +106,10 @@ static an_exec *exec_make(const form *f, const char *devices, an_precision preci
     scales_make(scales, f, &graph);
     an_exec_options options = {.devices = devices,
                                .batch = BATCH,
-                               .threads = 2,
+                               .threads = threads,
                                .training = true,
                                .seed = SEED,
+                               .columns = columns,
                                .precision = precision,
                                .conversion = &conversion,
                                .rate_scales = scales,
@@ -136,18 +145,6 @@ typedef struct {
     uint64_t size;
 } tensor_state;
 
-static void rule(const tensor_state *s, const an_sgd *sgd, double scale, bool bias, double factor)
-{
-    double rate = sgd->rate * scale * (bias ? sgd->bias_rate_scale : 1), decay = bias ? sgd->bias_decay : sgd->decay;
-    for (uint64_t i = 0; i < s->size && scale > 0; i++) {
-        double down = rate * (factor * s->gradient[i] + decay * s->value[i]);
-        s->momentum[i] = sgd->momentum * s->momentum[i] - down;
-        s->value[i] += sgd->nesterov ? sgd->momentum * s->momentum[i] - down : s->momentum[i];
-        if (sgd->average > 0)
-            s->average[i] = sgd->average * s->average[i] + (1 - sgd->average) * s->value[i];
-    }
-}
-
 static double clip_factor(const an_sgd *sgd, double squares)
 {
     return sgd->clip > 0 ? fmin(1, sgd->clip / (sqrt(squares) + 1e-6)) : 1;
@@ -159,6 +156,29 @@ static double squares_of(const double *values, uint64_t count)
     for (uint64_t i = 0; i < count; i++)
         sum += values[i] * values[i];
     return sum;
+}
+
+/* By what LARS multiplies the rate of a layer; values and gradients: squares of its weights and of their gradient. */
+static double trust_of(const an_sgd *sgd, double values, double gradients, double factor)
+{
+    double value = sqrt(values), gradient = sqrt(gradients) * factor;
+    if (sgd->trust == 0 || value == 0 || gradient == 0)
+        return 1;
+    return sgd->trust * value / (gradient + sgd->decay * value);
+}
+
+/* trust: of the layer, for weights. */
+static void rule(const tensor_state *s, const an_sgd *sgd, double scale, bool bias, double factor, double trust)
+{
+    double rate = sgd->rate * scale * (bias ? sgd->bias_rate_scale : 1), decay = bias ? sgd->bias_decay : sgd->decay;
+    rate *= bias ? 1 : trust;
+    for (uint64_t i = 0; i < s->size && scale > 0; i++) {
+        double down = rate * (factor * s->gradient[i] + decay * s->value[i]);
+        s->momentum[i] = sgd->momentum * s->momentum[i] - down;
+        s->value[i] += sgd->nesterov ? sgd->momentum * s->momentum[i] - down : s->momentum[i];
+        if (sgd->average > 0)
+            s->average[i] = sgd->average * s->average[i] + (1 - sgd->average) * s->value[i];
+    }
 }
 
 /* ---- The formulas, applied to what exec holds before an update ---- */
@@ -197,7 +217,9 @@ static void update_by_rule(an_exec *exec, const form *f)
     assert_true(f->sgd.clip == 0 || (factor < 1) == (f->sgd.clip < 1));
     for (int p = 0; p < PARAMETERS; p++) {
         const an_parameter *info = an_exec_parameter(exec, p);
-        rule(&states[p], &f->sgd, parameter_scale(f, info), info->bias, factor);
+        double trust = trust_of(&f->sgd, squares_of(states[p].value, states[p].size),
+                                squares_of(gradients[p], states[p].size), factor);
+        rule(&states[p], &f->sgd, parameter_scale(f, info), info->bias, factor, trust);
         compare(exec, p, AN_PARAMETER_VALUE, states[p].value, 1e-6);
         compare(exec, p, AN_PARAMETER_MOMENTUM, states[p].momentum, 1e-6);
         compare(exec, p, AN_PARAMETER_AVERAGE, states[p].average, 1e-6);
@@ -229,6 +251,10 @@ static void test_updates_follow_the_formulas(void **state)
         check_rule(&forms[i], TWO, AN_PRECISION_BF16);
     }
     check_rule(&forms[FORMS - 1], ONE, AN_PRECISION_BF16);
+    columns = true; /* the halves of a layer are two ops of one device */
+    for (size_t i = 0; i < FORMS; i++)
+        check_rule(&forms[i], ONE, AN_PRECISION_F32);
+    columns = false;
 }
 
 /* ---- Training as the reference trains ---- */
@@ -286,14 +312,29 @@ static void reference_free(reference *r)
     an_reference_net_free(&r->net);
 }
 
+/* Of all of a layer, which may be two nodes. */
+static double reference_trust(const reference *r, const an_sgd *sgd, int layer, double factor)
+{
+    double values = 0, gradients = 0;
+    for (int i = 0; i < r->lowered.count; i++)
+        if (r->lowered.nodes[i].layer == layer) {
+            values += squares_of(r->states[2 * i].value, r->states[2 * i].size);
+            gradients += squares_of(r->states[2 * i].gradient, r->states[2 * i].size);
+        }
+    return trust_of(sgd, values, gradients, factor);
+}
+
 static double reference_step(reference *r, const form *f, const float *images, uint64_t number)
 {
     double loss = an_reference_net_run(&r->net, images, labels, BATCH, true, true, SEED, number), squares = 0;
     for (int i = 0; i < 2 * r->lowered.count; i++)
         if (scale_of(f, r->lowered.nodes[i / 2].name) > 0)
             squares += squares_of(r->states[i].gradient, r->states[i].size);
+    double factor = clip_factor(&f->sgd, squares), trusts[AN_GRAPH_NODES_MAX];
+    for (int i = 0; i < r->lowered.count; i++)
+        trusts[i] = reference_trust(r, &f->sgd, r->lowered.nodes[i].layer, factor);
     for (int i = 0; i < 2 * r->lowered.count; i++)
-        rule(&r->states[i], &f->sgd, scale_of(f, r->lowered.nodes[i / 2].name), i % 2, clip_factor(&f->sgd, squares));
+        rule(&r->states[i], &f->sgd, scale_of(f, r->lowered.nodes[i / 2].name), i % 2, factor, trusts[i / 2]);
     return loss;
 }
 
@@ -395,6 +436,72 @@ static void test_frozen_layers_stay(void **state)
     check_frozen(ONE, AN_PRECISION_F32);
     check_frozen(TWO, AN_PRECISION_F32);
     check_frozen(TWO, AN_PRECISION_BF16);
+}
+
+/* ---- LARS ---- */
+
+static const form lars = {"lars", {LARS, .clip = 0.5}, {{NULL, 0}}};
+
+static int parameter_named(an_exec *exec, const char *name)
+{
+    int p = 0;
+    while (strcmp(an_exec_parameter(exec, p)->name, name) != 0)
+        assert_true(++p < PARAMETERS);
+    return p;
+}
+
+/* Sets all of a kind of a parameter to a value. */
+static void fill(an_exec *exec, const char *name, an_parameter_kind kind, float value)
+{
+    int p = parameter_named(exec, name);
+    float *values = an_test_zeros(an_exec_parameter(exec, p)->size, sizeof *values);
+    for (uint64_t i = 0; i < an_exec_parameter(exec, p)->size; i++)
+        values[i] = value;
+    an_test_ok(an_exec_parameter_set(exec, p, kind, values), name);
+    free(values);
+}
+
+/* Weights of 0 learn at the rate itself, so that they do not stay 0; so do those without a gradient, which decay. */
+static void test_layers_without_a_norm(void **state)
+{
+    (void)state;
+    const char *const devices[] = {ONE, TWO};
+    float floats[BATCH * SMALL_IMAGE];
+    for (int i = 0; i < 2; i++) {
+        an_exec *exec = exec_make(&lars, devices[i], AN_PRECISION_F32, true);
+        (void)step(exec, 0, floats);
+        fill(exec, "fc6.weight", AN_PARAMETER_VALUE, 0);
+        fill(exec, "conv2.weight", AN_PARAMETER_GRADIENT, 0);
+        update_by_rule(exec, &lars);
+        an_exec_free(exec);
+    }
+    no_violations();
+}
+
+/* The norms, and so all bits, do not depend on the number of threads. What computes the gradient may: it is given. */
+static void test_norms_are_the_same_for_any_threads(void **state)
+{
+    (void)state;
+    float floats[BATCH * SMALL_IMAGE];
+    an_exec *execs[3];
+    for (int i = 0; i < 3; i++) {
+        threads = 1 + i;
+        execs[i] = exec_make(&lars, ONE, AN_PRECISION_F32, false);
+        (void)step(execs[i], 0, floats);
+        for (int p = 0; p < PARAMETERS && i; p++) {
+            float *gradient = an_update_parameter(execs[0], p, AN_PARAMETER_GRADIENT);
+            an_test_ok(an_exec_parameter_set(execs[i], p, AN_PARAMETER_GRADIENT, gradient), "set");
+            free(gradient);
+        }
+    }
+    for (int i = 0; i < 3; i++) {
+        an_test_ok(an_exec_update(execs[i], &lars.sgd), "update");
+        an_update_same(execs[0], AN_PARAMETER_VALUE, execs[i], AN_PARAMETER_VALUE);
+    }
+    for (int i = 0; i < 3; i++)
+        an_exec_free(execs[i]);
+    threads = 2;
+    no_violations();
 }
 
 /* ---- Averages ---- */
@@ -512,9 +619,9 @@ static void test_snapshots_hold_averages(void **state)
 static void test_a_gradient_that_is_not_finite(void **state)
 {
     (void)state;
-    const form *f = &forms[2];
-    const char *const devices[] = {ONE, TWO};
-    for (int i = 0; i < 2; i++) {
+    const char *const devices[] = {ONE, TWO, ONE, TWO};
+    for (int i = 0; i < 4; i++) {
+        const form *f = i < 2 ? &forms[2] : &lars;
         float images[BATCH * SMALL_IMAGE];
         double norm;
         an_exec_result result;
@@ -544,6 +651,8 @@ static void test_what_is_refused(void **state)
     an_exec *exec = exec_make(&frozen, ONE, AN_PRECISION_F32, true);
     an_test_refused(an_exec_update(exec, &(an_sgd){USUAL, .clip = -1}), "clipped at a norm of -1");
     an_test_refused(an_exec_update(exec, &(an_sgd){USUAL, .average = 1}), "decay of 1");
+    an_test_refused(an_exec_update(exec, &(an_sgd){USUAL, .trust = -1}), "trusted with -1");
+    an_test_refused(an_exec_update(exec, &(an_sgd){USUAL, .trust = NAN}), "0 (no LARS) or more");
     an_exec_free(exec);
     double scales[AN_GRAPH_NODES_MAX] = {0};
     an_graph graph;
@@ -561,6 +670,8 @@ int main(void)
         cmocka_unit_test(test_updates_follow_the_formulas),
         cmocka_unit_test(test_training_matches_the_reference),
         cmocka_unit_test(test_frozen_layers_stay),
+        cmocka_unit_test(test_layers_without_a_norm),
+        cmocka_unit_test(test_norms_are_the_same_for_any_threads),
         cmocka_unit_test(test_averages_in_use),
         cmocka_unit_test(test_snapshots_hold_averages),
         cmocka_unit_test(test_a_gradient_that_is_not_finite),

@@ -63,6 +63,24 @@ static int check_parts(const an_train_config *config)
     return AN_OK;
 }
 
+static int check_updates(const an_train_config *config)
+{
+    if (config->rate == 0)
+        return an_error(AN_EINVAL, "--rate 0 learns nothing: give a rate above 0, such as 0.01");
+    if (config->nesterov && config->momentum == 0)
+        return an_error(AN_EINVAL,
+                        "--nesterov changes nothing with --momentum 0: give a momentum above 0, such as 0.9");
+    if (config->optimizer == AN_OPTIMIZER_LARS && config->trust == 0)
+        return an_error(AN_EINVAL, "--optimizer lars changes no weights with --trust 0: give a trust above 0, such as "
+                                   "0.001, or --optimizer sgd");
+    if (config->warmup_epochs > config->epochs)
+        return an_error(AN_EINVAL,
+                        "--warmup-epochs %g are more than --epochs %d, so the rate would never be the schedule's: give "
+                        "fewer, or more epochs",
+                        config->warmup_epochs, config->epochs);
+    return AN_OK;
+}
+
 int an_train_config_check(const an_train_config *config)
 {
     if (config->resume && !config->run && strcmp(config->resume, "auto") == 0)
@@ -75,14 +93,12 @@ int an_train_config_check(const an_train_config *config)
     if (config->fresh && !config->weights)
         return an_error(AN_EINVAL, "--fresh %s is for --weights FILE: without it all layers begin with random numbers",
                         config->fresh);
-    if (config->rate == 0)
-        return an_error(AN_EINVAL, "--rate 0 learns nothing: give a rate above 0, such as 0.01");
-    int rc = check_parts(config);
+    int rc = check_updates(config);
     if (rc)
         return rc;
-    if (config->nesterov && config->momentum == 0)
-        return an_error(AN_EINVAL,
-                        "--nesterov changes nothing with --momentum 0: give a momentum above 0, such as 0.9");
+    rc = check_parts(config);
+    if (rc)
+        return rc;
     if (config->overfit && config->overfit < config->batch)
         return an_error(AN_EINVAL, "--batch %d is more than the %d images of --overfit: use --batch %d or less",
                         config->batch, config->overfit, config->overfit);

@@ -22,6 +22,7 @@ enum { AN_TRAIN_LAST_AUTO = AN_LAST_CARRY + 1 };
 /* How gradients travel between replicas. */
 enum { AN_TRANSPORT_F32, AN_TRANSPORT_BF16 };
 
+typedef enum { AN_OPTIMIZER_SGD, AN_OPTIMIZER_LARS } an_optimizer_kind;
 typedef enum { AN_SCALE_AUTO, AN_SCALE_PAPER, AN_SCALE_UNIT } an_scale_kind;
 
 typedef struct {
@@ -43,7 +44,8 @@ typedef struct {
     int batch, accumulate, crop;
     int last; /* an_last_kind up to AN_LAST_CARRY, or AN_TRAIN_LAST_AUTO */
     uint64_t seed;
-    double rate, momentum, decay, bias_rate, bias_decay, clip, ema;
+    int optimizer; /* an_optimizer_kind */
+    double rate, momentum, decay, bias_rate, bias_decay, trust, clip, ema;
     bool nesterov;
     const char *freeze, *layer_rates; /* layer_rates.h */
     int schedule;

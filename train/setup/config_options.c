@@ -9,6 +9,7 @@
 const char *const an_train_decode_names[] = {"host", "device", NULL};  /* an_decode_place */
 static const char *const decodes[] = {"host", "device", "auto", NULL}; /* the same, and AN_TRAIN_DECODE_AUTO */
 static const char *const schedules[] = {"constant", "steps", "plateau", "cosine", "poly", NULL}; /* an_schedule_kind */
+static const char *const optimizers[] = {"sgd", "lars", NULL};                                   /* an_optimizer_kind */
 static const char *const inits[] = {"paper", "he", NULL};                                        /* an_init_kind */
 static const char *const activations[] = {"relu", "tanh", "sigmoid", NULL};                      /* network.c */
 static const char *const means[] = {"none", "channel", "pixel", NULL};                           /* an_mean_kind */
@@ -254,6 +255,22 @@ const an_option an_train_options[] = {
      .initial = "1",
      .offset = FIELD(seed),
      .help = "of order, crops, flips, colours, initial weights and dropout"},
+    {.name = "optimizer",
+     .type = AN_OPTION_CHOICE,
+     .initial = "sgd",
+     .choices = optimizers,
+     .offset = FIELD(optimizer),
+     .help = "SGD with momentum; or LARS, for batches of thousands: the rate of each layer's weights is multiplied by "
+             "--trust |w| / (|gradient| + --decay |w|), so --rate is 2 to 10 or more and that of biases, which keep "
+             "theirs, wants a small --bias-rate"},
+    {.name = "trust",
+     .type = AN_OPTION_DOUBLE,
+     .metavar = "X",
+     .initial = "0.001",
+     .min = 0,
+     .max = 1000,
+     .offset = FIELD(trust),
+     .help = "optimizer lars: by this share of its norm a step of rate 1 changes a layer, before momentum"},
     {.name = "rate",
      .type = AN_OPTION_DOUBLE,
      .metavar = "X",

@@ -153,6 +153,11 @@ static bool has_power(const an_train_config *config)
     return config->schedule == AN_SCHEDULE_POLY || config->overfit;
 }
 
+static bool has_lars(const an_train_config *config)
+{
+    return config->optimizer == AN_OPTIMIZER_LARS;
+}
+
 /* Options that act beside certain values of another one only. */
 static const struct {
     const char *name;
@@ -165,6 +170,7 @@ static const struct {
                   {"rate-divisor", divides, "--schedule steps and plateau", "on another one"},
                   {"patience", has_plateau, "--schedule plateau", "on another one"},
                   {"rate-drops", has_plateau, "--schedule plateau", "on another one"},
+                  {"trust", has_lars, "--optimizer lars", "on another one"},
                   {"power", has_power, "--schedule poly", "on another one"},
                   {"jitter-scaled", jitters, "a --jitter above 0", "without"},
                   {"jitter-epochs", jitters, "a --jitter above 0", "without"},
@@ -226,5 +232,6 @@ an_sgd an_network_sgd(const an_train_config *config, double rate)
                     .bias_decay = config->bias_decay,
                     .nesterov = config->nesterov,
                     .clip = config->clip,
+                    .trust = has_lars(config) ? config->trust : 0,
                     .average = config->ema};
 }

@@ -403,7 +403,9 @@ typedef struct {
  *   out[2]  the copy of w that the layer computes with; NULL: it computes with w
  * sgd_more does the same with what can be wanted besides, by the formulas of an_sgd in exec.h:
  *   d = shrink w + rate f g,  v <- momentum v - d,  w <- w + v or, for Nesterov's, w + momentum v - d
- *   out[3]  averages a, floats: a <- a + share (w - a) with the new w; NULL: none are kept */
+ *   out[3]  averages a, floats: a <- a + share (w - a) with the new w; NULL: none are kept
+ * sgd_trust does the same with d = t (shrink w + rate f g):
+ *   in[1]   an_trust_result, which holds t; NULL: t is 1 */
 typedef struct {
     an_kernel_places at;
     uint64_t first;             /* the item of the launch that is this tensor's first weight */
@@ -414,18 +416,17 @@ typedef struct {
 /* Up to AN_SGD_TENSORS tensors in one launch, in ascending order of first, without gaps. Items: all weights. */
 #define AN_SGD_TENSORS 32
 typedef struct {
-    an_kernel_places at; /* items; of sgd_more in[0]: an_norm_result, which holds f; NULL: f is factor. All other places
-                            are the tensors' */
+    an_kernel_places at; /* items; of sgd_more and sgd_trust in[0]: an_norm_result, which holds f; NULL: f is factor.
+                            All other places are the tensors' */
     an_sgd_tensor tensors[AN_SGD_TENSORS];
     int count;
     float momentum;
-    float factor, share; /* from here on sgd_more only */
+    float factor, share; /* from here on sgd_more and sgd_trust only */
     int nesterov;
 } an_sgd_args;
 
-/* Sums of squares of gradients. A tensor is divided into chunks of AN_NORM_CHUNK values, the last of which may be
- * shorter.
- *   in[0]  gradient, items values of type stored */
+/* Sums of squares of gradients or of weights. A tensor is divided into chunks of AN_NORM_CHUNK values, the last of
+ * which may be shorter. in[0]  the tensor, items values of type stored */
 typedef struct {
     an_kernel_places at;
     uint64_t first; /* the item of the launch that is this tensor's first chunk */
@@ -455,6 +456,25 @@ typedef struct {
     uint64_t sums;
     double clip; /* 0: the factor is 1 */
 } an_norm_total_args;
+
+/* LARS (an_trust_factor in backend.h): by what the rates of tensors of weights are multiplied.
+ *   in[0]   sums of chunks, doubles
+ *   in[1]   an_norm_result, which holds the factor of the gradient; NULL: it is factor
+ *   out[0]  items an_trust_result
+ * Items: all tensors, up to AN_SGD_TENSORS, a warp each: a lane adds every 32nd sum, then the lanes' sums are added. */
+typedef struct {
+    double weights, gradient; /* sums of squares */
+    float trust;
+} an_trust_result;
+typedef struct {
+    uint64_t weights, gradient; /* numbers of the first sums of a tensor and of its gradient */
+    uint64_t count;             /* of the sums of either */
+} an_trust_tensor;
+typedef struct {
+    an_kernel_places at;
+    an_trust_tensor tensors[AN_SGD_TENSORS];
+    double factor, trust, decay;
+} an_trust_args;
 
 /* Exchanges weights and their averages.
  *   out[0]  weights, floats; out[1]  averages, floats
@@ -580,8 +600,10 @@ typedef struct {
     KERNEL(window, an_window_args)                                                                                     \
     KERNEL(sgd, an_sgd_args)                                                                                           \
     KERNEL(sgd_more, an_sgd_args)                                                                                      \
+    KERNEL(sgd_trust, an_sgd_args)                                                                                     \
     WARP(norm, an_norm_args)                                                                                           \
     WARP(norm_total, an_norm_total_args)                                                                               \
+    WARP(trust, an_trust_args)                                                                                         \
     KERNEL(exchange, an_exchange_args)                                                                                 \
     KERNEL(canonical, an_canonical_args)                                                                               \
     KERNEL(arrange, an_arrange_args)                                                                                   \

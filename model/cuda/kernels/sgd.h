@@ -40,12 +40,11 @@ AN_BODY float an_sgd_factor(const an_sgd_args *a)
     return result->factor;
 }
 
-AN_BODY void an_body_sgd_more(const an_sgd_args *a, uint64_t item)
+/* trust: of the tensor; a constant 1 costs nothing. */
+AN_BODY void an_sgd_step(const an_sgd_args *a, const an_sgd_tensor *t, uint64_t i, float trust)
 {
-    const an_sgd_tensor *t = an_sgd_tensor_of(a, item);
-    uint64_t i = item - t->first;
     float *v = (float *)t->at.out[1] + i, w = an_load(t->at.out[0], AN_STORED_F32, i);
-    float down = t->shrink * w + t->rate * an_sgd_factor(a) * an_load(t->at.in[0], t->gradient, i);
+    float down = trust * (t->shrink * w + t->rate * an_sgd_factor(a) * an_load(t->at.in[0], t->gradient, i));
     AN_TOUCH(v, sizeof *v);
     *v = a->momentum * *v - down;
     w += a->nesterov ? a->momentum * *v - down : *v;
@@ -56,6 +55,27 @@ AN_BODY void an_body_sgd_more(const an_sgd_args *a, uint64_t item)
         float average = an_load(t->at.out[3], AN_STORED_F32, i);
         an_store(t->at.out[3], AN_STORED_F32, i, average + a->share * (w - average));
     }
+}
+
+AN_BODY void an_body_sgd_more(const an_sgd_args *a, uint64_t item)
+{
+    const an_sgd_tensor *t = an_sgd_tensor_of(a, item);
+    an_sgd_step(a, t, item - t->first, 1);
+}
+
+AN_BODY float an_sgd_trust_of(const an_sgd_tensor *t)
+{
+    const an_trust_result *result = (const an_trust_result *)t->at.in[1];
+    if (!result)
+        return 1;
+    AN_TOUCH(&result->trust, sizeof result->trust);
+    return result->trust;
+}
+
+AN_BODY void an_body_sgd_trust(const an_sgd_args *a, uint64_t item)
+{
+    const an_sgd_tensor *t = an_sgd_tensor_of(a, item);
+    an_sgd_step(a, t, item - t->first, an_sgd_trust_of(t));
 }
 
 /* The squares of a group of values from number i on. */
@@ -100,21 +120,50 @@ AN_BODY void an_body_norm(const an_norm_args *a, uint64_t item)
     }
 }
 
-AN_BODY void an_body_norm_total(const an_norm_total_args *a, uint64_t item)
+/* The sum of count sums of chunks. */
+AN_BODY double an_norm_sum(const double *sums, uint64_t count)
 {
-    const double *sums = (const double *)a->at.in[0];
     double squares = 0;
-    for (uint64_t i = (uint64_t)AN_LANE; i < a->sums; i += AN_LANES) {
+    for (uint64_t i = (uint64_t)AN_LANE; i < count; i += AN_LANES) {
         AN_TOUCH(sums + i, sizeof *sums);
         squares += sums[i];
     }
-    squares = AN_LANES_SUM(squares);
+    return AN_LANES_SUM(squares);
+}
+
+AN_BODY void an_body_norm_total(const an_norm_total_args *a, uint64_t item)
+{
+    double squares = an_norm_sum((const double *)a->at.in[0], a->sums);
     double factor = a->clip / (sqrt(squares) + 1e-6);
     an_norm_result *result = (an_norm_result *)a->at.out[0] + item;
     if (AN_LANE == 0) {
         AN_TOUCH(result, sizeof *result);
         result->squares = squares;
         result->factor = !(squares < (double)INFINITY) ? NAN : a->clip > 0 && factor < 1 ? (float)factor : 1;
+    }
+}
+
+AN_BODY double an_trust_gradient_factor(const an_trust_args *a)
+{
+    const an_norm_result *result = (const an_norm_result *)a->at.in[1];
+    if (!result)
+        return a->factor;
+    AN_TOUCH(&result->factor, sizeof result->factor);
+    return (double)result->factor;
+}
+
+AN_BODY void an_body_trust(const an_trust_args *a, uint64_t item)
+{
+    const an_trust_tensor *t = &a->tensors[item];
+    const double *sums = (const double *)a->at.in[0];
+    double weights = an_norm_sum(sums + t->weights, t->count), gradient = an_norm_sum(sums + t->gradient, t->count);
+    double w = sqrt(weights), g = an_trust_gradient_factor(a) * sqrt(gradient);
+    an_trust_result *result = (an_trust_result *)a->at.out[0] + item;
+    if (AN_LANE == 0) {
+        AN_TOUCH(result, sizeof *result);
+        result->weights = weights;
+        result->gradient = gradient;
+        result->trust = w > 0 && g > 0 ? (float)(a->trust * w / (g + a->decay * w)) : 1;
     }
 }
 

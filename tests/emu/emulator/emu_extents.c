@@ -267,6 +267,13 @@ static void sgd_more_extents(emu_extents *list, const an_sgd_args *a)
     }
 }
 
+static void sgd_trust_extents(emu_extents *list, const an_sgd_args *a)
+{
+    sgd_more_extents(list, a);
+    for (int i = 0; i < a->count; i++)
+        in_add(list, a->tensors[i].at.in[1], sizeof(an_trust_result));
+}
+
 static void norm_extents(emu_extents *list, const an_norm_args *a)
 {
     out_add(list, a->at.out[0], a->at.items * sizeof(double));
@@ -278,6 +285,18 @@ static void norm_total_extents(emu_extents *list, const an_norm_total_args *a)
 {
     in_add(list, a->at.in[0], a->sums * sizeof(double));
     out_add(list, a->at.out[0], a->at.items * sizeof(an_norm_result));
+}
+
+static void trust_extents(emu_extents *list, const an_trust_args *a)
+{
+    const double *sums = a->at.in[0];
+    for (uint64_t i = 0; i < a->at.items; i++) {
+        const an_trust_tensor *t = &a->tensors[i];
+        in_add(list, sums + t->weights, t->count * sizeof *sums);
+        in_add(list, sums + t->gradient, t->count * sizeof *sums);
+    }
+    in_add(list, a->at.in[1], sizeof(an_norm_result));
+    out_add(list, a->at.out[0], a->at.items * sizeof(an_trust_result));
 }
 
 static void exchange_extents(emu_extents *list, const an_exchange_args *a)

@@ -29,7 +29,7 @@ static an_kernel_places *places(launch *l, int number)
     an_norm_args *norm = (an_norm_args *)(void *)&l->at;
     if (number == 0)
         return &l->at;
-    if (!strcmp(l->kernel->name, "an_device_sgd") || !strcmp(l->kernel->name, "an_device_sgd_more"))
+    if (!strncmp(l->kernel->name, "an_device_sgd", strlen("an_device_sgd"))) /* sgd, sgd_more, sgd_trust */
         return number <= sgd->count ? &sgd->tensors[number - 1].at : NULL;
     if (!strcmp(l->kernel->name, "an_device_norm"))
         return number <= norm->count ? &norm->tensors[number - 1].at : NULL;

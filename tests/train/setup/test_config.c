@@ -172,6 +172,19 @@ static void test_impossible_combinations(void **state)
     config.momentum = 0;
     refused(&config, "--nesterov changes nothing");
     defaults(&config);
+    config.optimizer = AN_OPTIMIZER_LARS;
+    assert_int_equal(an_train_config_check(&config), AN_OK);
+    config.trust = 0;
+    refused(&config, "--trust 0: give a trust above 0, such as 0.001, or --optimizer sgd");
+    config.optimizer = AN_OPTIMIZER_SGD;
+    assert_int_equal(an_train_config_check(&config), AN_OK);
+    defaults(&config);
+    config.epochs = 5;
+    config.warmup_epochs = 5;
+    assert_int_equal(an_train_config_check(&config), AN_OK);
+    config.warmup_epochs = 5.5;
+    refused(&config, "--warmup-epochs 5.5 are more than --epochs 5");
+    defaults(&config);
     config.accumulate = 3;
     refused(&config,
             "--accumulate 3 divides --batch 128 into no equal parts of an even number of images: use --batch 132");
@@ -289,6 +302,19 @@ static void test_warmup_in_epochs(void **state)
     }
 }
 
+/* Without LARS layers are not trusted, whatever --trust says. */
+static void test_trust_is_for_lars(void **state)
+{
+    (void)state;
+    an_train_config config;
+    defaults(&config);
+    config.trust = 0.01;
+    assert_true(an_network_sgd(&config, 2).trust == 0);
+    config.optimizer = AN_OPTIMIZER_LARS;
+    assert_true(an_network_sgd(&config, 2).trust == 0.01);
+    assert_true(an_network_sgd(&config, 2).rate == 2);
+}
+
 static void option_set(an_train_config *config, const char *name, const char *value)
 {
     assert_int_equal(an_options_set(an_train_recipe_spec(), config, name, value, "test"), AN_OK);
@@ -337,6 +363,7 @@ static void test_options_beside_others_are_named(void **state)
          "--patience is for --schedule plateau: it has no effect on another one\n"},
         {"rate-drops", "2", "schedule", "plateau",
          "--rate-drops is for --schedule plateau: it has no effect on another one\n"},
+        {"trust", "0.01", "optimizer", "lars", "--trust is for --optimizer lars: it has no effect on another one\n"},
         {"power", "2", "schedule", "poly", "--power is for --schedule poly: it has no effect on another one\n"},
         {"jitter-scaled", "true", "jitter", "0.1",
          "--jitter-scaled is for a --jitter above 0: it has no effect without\n"},
@@ -346,7 +373,8 @@ static void test_options_beside_others_are_named(void **state)
         {"cutmix", "1", "batch", "2", "--cutmix is for a --batch of 2 or more: it has no effect on a single image\n"}};
     static const struct {
         const char *name, *value;
-    } others[] = {{"init", "he"}, {"columns", "one"}, {"schedule", "cosine"}, {"jitter", "0"}, {"batch", "1"}};
+    } others[] = {{"init", "he"},  {"columns", "one"}, {"schedule", "cosine"},
+                  {"jitter", "0"}, {"batch", "1"},     {"optimizer", "sgd"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         an_train_config config;
         an_buffer notes = {0};
@@ -535,6 +563,7 @@ int main(void)
         cmocka_unit_test(test_overfit_implies_nothing_against_the_user),
         cmocka_unit_test(test_overfit_is_written_as_used),
         cmocka_unit_test(test_warmup_in_epochs),
+        cmocka_unit_test(test_trust_is_for_lars),
         cmocka_unit_test(test_options_without_effect_are_named),
         cmocka_unit_test(test_options_beside_others_are_named),
         cmocka_unit_test(test_overfit_leaves_options_of_the_schedule_unnamed),

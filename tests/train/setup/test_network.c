@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <dirent.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -133,7 +134,7 @@ static void test_recipes(void **state)
         found++;
     }
     closedir(folder);
-    assert_true(found >= 4);
+    assert_true(found >= 5);
 }
 
 static const an_node *node_named(const an_graph *graph, const char *name)
@@ -161,6 +162,10 @@ static void test_recipes_of_other_programs(void **state)
     assert_true(node_named(&graph, "fc7")->init_deviation == 0.005 && node_named(&graph, "fc7")->init_bias == 0.1);
     assert_true(node_named(&graph, "conv3")->init_bias == 0 && node_named(&graph, "lrn2")->lrn_k == 1);
     assert_int_equal(node_named(&graph, "conv1")->height, 55);
+    recipe_read("alexnet-large", &config);
+    an_sgd sgd = an_network_sgd(&config, config.rate);
+    assert_true(config.batch == 4096 && sgd.rate == 10 && sgd.trust == 0.001);
+    assert_true(fabs(sgd.rate * sgd.bias_rate_scale - 0.05) < 1e-12); /* biases learn as with SGD */
 }
 
 int main(void)
