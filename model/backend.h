@@ -49,6 +49,7 @@ typedef struct {
     int number;                      /* of the device in exec's list, for the decoder */
     bool averages;                   /* as in an_exec_options */
     bool gathers;                    /* gather will be called: make room for sums of gradients */
+    bool reduces;                    /* gradients are added up over replicas: they must lie in fp32 */
     bool winograd;                   /* for tests: use Winograd's transform wherever possible, not only where faster */
 } an_backend_options;
 

@@ -81,12 +81,12 @@ if [ -f "$here/../CMakeLists.txt" ]; then
     step "build" 3600 '' ninja -C "$build"
     step "tests, on emulated devices and on real ones" 1800 '/tests passed/p' ctest --test-dir "$build" --output-on-failure \
         -R 'gpu_|cuda|emu_[^tg]|model|engines'
-    bin=$build/bin tests=$build/tests/model python=$source/tests/emu model=$source/tools/gpu-model.py torch=$source/tools/gpu-torch.py
+    bin=$build/bin tests=$build/tests/model python=$source/tests/emu ranks=$source/tests/emu/replicas/replicas.py model=$source/tools/gpu-model.py torch=$source/tools/gpu-torch.py
     decode=$build/tests/augment/test_gpu_decode lend=$build/tests/augment/test_gpu_lend bench=$build/benchmarks/bench_gpu_decode
     export AN_DECODE_MODULE="${AN_DECODE_MODULE:-$build/lib/an/an_decode_cuda.so}"
     export PYTHONPATH="$source/docs" AN_CUDA_MODULE="${AN_CUDA_MODULE:-$build/lib/an/an_cuda.so}"
 else
-    prefix=$(cd "$here/../.." && pwd) && bin=$prefix/bin python=$here/tests model=$here/tests/gpu-model.py torch=$here/tests/gpu-torch.py
+    prefix=$(cd "$here/../.." && pwd) && bin=$prefix/bin python=$here/tests ranks=$here/tests/replicas.py model=$here/tests/gpu-model.py torch=$here/tests/gpu-torch.py
     for module in "$prefix"/lib/an/an_cuda.so "$prefix"/lib/*/an/an_cuda.so; do
         [ -f "$module" ] && tests=${module%/*}/tests && export AN_CUDA_MODULE="${AN_CUDA_MODULE:-$module}" \
             AN_DECODE_MODULE="${AN_DECODE_MODULE:-${module%/*}/an_decode_cuda.so}" && break # from the folder of tests it is not found
@@ -168,6 +168,21 @@ measure() {
         --devices cuda:0 --precision "$precision" "$@" "$dataset"
     [ "$gpus" -eq 0 ] || sed -n "s/^graphs  *\([0-9.]*\) ms.*/$precision $batch ours \1/p
         s/^speed  *\([0-9.]*\) ms a step.*/$precision $batch slow \1/p" "$work/said" >>"$work/times"
+}
+
+# Two ranks on the one GPU, which NCCL allows from 2.30 on. What a machine lacks for that is no failure.
+two_ranks() {
+    title=$1
+    shift
+    command -v mpirun >/dev/null || { skip "$title" "no mpirun"; return; }
+    gpu_step "$title" 40 "$trained" env NCCL_MULTI_RANK_GPU_ENABLE=1 OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 \
+        OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_hwloc_base_binding_policy=none sh -c '
+            mpirun -np 2 "$@" >"$0" 2>&1
+            status=$?
+            cat "$0"
+            lacks=$(grep -m 1 -o "ranks share a GPU.*\|the NCCL module lacks.*\|NCCL [0-9.]* is too old.*\|which needs MPI.*" "$0")
+            [ -z "$lacks" ] || { echo "$lacks" | cut -c 1-90; exit 77; }
+            exit $status' "$work/ranks" "$@"
 }
 
 # The table of times: ours, PyTorch's, and the model's for an H100, which knows AlexNet at 224 pixels only.
@@ -255,6 +270,7 @@ done
         "$@" "$dataset"
     gpu_step "40 steps, a checkpoint every 10: bf16" 35 "$held" "$bin/an-train" $common --devices cuda:0 --precision bf16 --steps 40 \
         --save-every 10 --log-every 10 --run "$work/saved" "$@" "$dataset"
+    two_ranks "two ranks on one GPU, 100 steps: bf16" "$bin/an-train" $common --devices cuda:0 --precision bf16 --steps 100 "$@" "$dataset"
     if [ "$gpus" -ge 2 ]; then
         for precision in bf16 tf32 fp32; do
             gpu_step "step without loading: cuda:0,cuda:1, $precision" 30 "$graphs" "$bin/an-train" $common --dry-run --devices cuda:0,cuda:1 \
@@ -269,14 +285,17 @@ rm -rf "$work/saved"
 if ! command -v python3 >/dev/null; then
     skip "training as on the CPU, resuming, moving" "no python3"
     skip "decoding on the GPU: training, resuming" "no python3"
+    skip "ranks: training as one, resuming, failing" "no python3"
     skip "PyTorch, the same network" "no python3"
 elif [ "$gpus" -eq 0 ]; then
     skip "training as on the CPU, resuming, moving" "no GPU"
     skip "decoding on the GPU: training, resuming" "no GPU"
+    skip "ranks: training as one, resuming, failing" "no GPU"
     skip "PyTorch, the same network" "no GPU"
 else
     step "training as on the CPU, resuming, moving" 75 '$p' python3 "$python/trainer.py" real
     step "decoding on the GPU: training, resuming" 60 '$p' python3 "$python/decode.py" real
+    step "ranks: training as one, resuming, failing" 60 '$p' python3 "$ranks" real
     for how in eager compiled; do
         # shellcheck disable=SC2086
         step "PyTorch, the same network: $how" 60 '1p' python3 "$torch" $how 25 $cases

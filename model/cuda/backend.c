@@ -35,11 +35,14 @@ static int cuda_synchronize(an_backend *cuda)
 {
     int rc = an_cuda_use(cuda);
     cudaError_t images = cudaStreamSynchronize(cuda->images), copies = cudaStreamSynchronize(cuda->copy);
+    cudaError_t reductions = cuda->reduce ? cudaStreamSynchronize(cuda->reduce) : cudaSuccess;
     cudaError_t kernels = cudaStreamSynchronize(cuda->compute);
     if (!rc)
         rc = an_cuda_check(images, "wait for the images of cuda:%d", cuda->device);
     if (!rc)
         rc = an_cuda_check(copies, "wait for the copies of cuda:%d", cuda->device);
+    if (!rc)
+        rc = an_cuda_check(reductions, "wait for the gradients of cuda:%d", cuda->device);
     if (!rc)
         rc = an_cuda_check(kernels, "wait for cuda:%d", cuda->device);
     if (rc)
@@ -294,6 +297,10 @@ const an_backend_api an_backend_cuda = {
     .trust_squares = an_cuda_trust_squares,
     .trust_set = an_cuda_trust_set,
     .exchange = an_cuda_exchange,
+    .gradients = an_cuda_gradients,
+    .checksum = an_cuda_checksum,
+    .reduce_begin = an_cuda_reduce_begin,
+    .reduce_end = an_cuda_reduce_end,
     .op_memory = cuda_op_memory,
     .op_describe = cuda_op_describe,
     .mark = an_cuda_mark,

@@ -5,16 +5,18 @@
  * O x H x W x I, with a copy in the type that the layers compute with.
  *
  * Ownership. Memory, events and plans are registered with the backend that made them and freed when it closes. After
- * finish only recordings and the events of marks are made.
+ * finish only recordings, the events of marks, and what replicas.c needs are made.
  *
  * Failure. Functions return 0 or a negative error code and set the message. CUDA reports failures of queued work late,
  * so any later call may return them. A lost device cannot be used again in this process.
  *
- * DESIGN. One host thread makes all calls and queues all work. Each device has three streams:
+ * DESIGN. One host thread makes all calls and queues all work. Each device has three streams, and a fourth where there
+ * are replicas:
  *   - compute runs a device's kernels in the order of the calls;
  *   - images copies the next batch to the device and, if it is encoded, decodes it there;
  *   - copy fetches what another device has computed. It may have to wait for that device, so images are not copied on
- *     it.
+ *     it;
+ *   - reduce adds up gradients over replicas while compute is still in its backward pass (replicas.c).
  *
  * Values cross between devices like this. The op that makes them records `ready` on its compute stream. The copy stream
  * of the device that reads them waits for `ready`, copies the values into an inbox and records `arrived`, for which
@@ -64,7 +66,7 @@ typedef struct {
 
 struct an_backend {
     int device, batch;
-    bool training, averages, gathers;
+    bool training, averages, gathers, reduces;
     uint64_t seed;
     uint32_t top;        /* of results */
     an_choices *choices; /* of kernels, the caller's; NULL: take the first that the libraries' heuristics propose and
@@ -78,6 +80,10 @@ struct an_backend {
     const double *class_weights; /* the caller's, valid until finish; NULL: all 1 */
     int number;                  /* of this device in exec's list */
     cudaStream_t compute, images, copy;
+    cudaStream_t reduce;           /* replicas.c; NULL: no reduction has begun yet */
+    cudaEvent_t ripe, reduced;     /* replicas.c */
+    an_proof_digest *digests;      /* replicas.c; NULL until the first checksum */
+    an_proof_digest *digests_host; /* the same, pinned */
     cudnnHandle_t cudnn;
     cublasLtHandle_t blas;
     cudnnBackendDescriptor_t properties; /* of the device, for plans */
@@ -162,7 +168,8 @@ typedef struct {
     an_stored stored, slope_stored;
     float *master, *velocity;
     float *average; /* NULL: not kept */
-    float *sum;     /* of the slopes of several runs, which is then the gradient; NULL: slope is */
+    float *sum;     /* of the slopes of several runs, or a slope in fp32 for replicas, which is then the gradient; NULL:
+                       slope is */
     void *copy;     /* in the type and form that the layer computes with; the master itself if that is plain fp32 */
     void *slope; /* gradient; fp32, except bf16 for bf16 convolutions: cuDNN has no deterministic engines for these with
                     an fp32 result */
@@ -182,6 +189,9 @@ int an_cuda_weights_get(const an_cuda_weights *weights, an_backend *cuda, an_par
 int an_cuda_weights_set(const an_cuda_weights *weights, const an_op *op, an_parameter_kind kind, const float *values);
 /* What norm and update take as the gradient, and its type. */
 void *an_cuda_weights_gradient(const an_cuda_weights *weights, an_stored *stored);
+/* For replicas, whose sums are made in fp32: copies the slope to the sum if it is stored otherwise and is not gathered
+ * anyway. */
+int an_cuda_weights_widen(const an_cuda_weights *weights, const an_op *op);
 /* Adds the slope to the sum; begin: the sum begins with it. */
 int an_cuda_weights_gather(const an_cuda_weights *weights, const an_op *op, bool begin);
 /* The kernel's arguments but for the places that it writes. */
@@ -272,6 +282,10 @@ int an_cuda_trust_set(an_backend *cuda, const double *layers);
 int an_cuda_squares(an_backend *cuda, double *out);
 int an_cuda_gather(an_op *op, bool begin);
 int an_cuda_exchange(an_op *op);
+int an_cuda_gradients(an_op *op, an_gradient out[AN_OP_GRADIENTS], int *count, uint64_t *layout);
+int an_cuda_checksum(an_backend *cuda, uint64_t *out);
+int an_cuda_reduce_begin(an_backend *cuda, void **stream);
+int an_cuda_reduce_end(an_backend *cuda);
 an_format an_cuda_input_format(const an_backend *cuda);
 
 /* time.c. How long the device is idle. For each batch the caller calls ask when it queues the batch, begin after the

@@ -271,6 +271,7 @@ int an_cuda_open(an_backend **out, const an_backend_options *options)
     cuda->training = options->training;
     cuda->averages = options->averages;
     cuda->gathers = options->gathers;
+    cuda->reduces = options->reduces;
     cuda->seed = options->seed;
     cuda->top = options->top;
     cuda->processors = processors;
@@ -329,6 +330,8 @@ void an_cuda_close(an_backend *cuda)
         (void)cublasLtDestroy(cuda->blas);
     if (cuda->cudnn)
         (void)cudnnDestroy(cuda->cudnn);
+    if (cuda->reduce)
+        (void)cudaStreamDestroy(cuda->reduce);
     if (cuda->images)
         (void)cudaStreamDestroy(cuda->images);
     if (cuda->copy)

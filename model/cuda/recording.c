@@ -2,9 +2,10 @@
  *
  * DESIGN. Capture begins in the compute stream of the first device. The other compute streams join it by waiting for
  * that stream's tail event, and at the end that stream waits for their tails. A copy stream joins when it first waits
- * for a `ready` or `packed` event, and leaves when compute waits for its last `arrived` or `sent` event. All these
- * events are recorded within the capture: waiting inside for an event recorded outside would break it
- * (cudaErrorStreamCaptureIsolation), and so would waiting outside for an event recorded inside.
+ * for a `ready` or `packed` event, and leaves when compute waits for its last `arrived` or `sent` event. A reduce
+ * stream joins with `ripe` and leaves with `reduced`. All these events are recorded within the capture: waiting inside
+ * for an event recorded outside would break it (cudaErrorStreamCaptureIsolation), and so would waiting outside for an
+ * event recorded inside.
  *
  * The capture mode is thread-local, so what other threads do meanwhile (a loader that pins memory) does not break it.
  * An allocation by a library in this thread does break it, rightly: the library would do something on each call that a

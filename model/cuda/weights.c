@@ -53,7 +53,7 @@ static int places_make(an_cuda_weights *weights, an_backend *cuda, const char *n
     if (rc)
         return rc;
     weights->average = average;
-    if (cuda->gathers)
+    if (cuda->gathers || (cuda->reduces && weights->slope_stored != AN_STORED_F32))
         rc = an_cuda_alloc(cuda, &sum, masters, name);
     if (rc)
         return rc;
@@ -156,6 +156,11 @@ int an_cuda_weights_gather(const an_cuda_weights *weights, const an_op *op, bool
                            .from = weights->slope_stored,
                            .to = AN_STORED_F32};
     return an_cuda_launched(an_kernel_window(&args, op->cuda->compute), op, "window");
+}
+
+int an_cuda_weights_widen(const an_cuda_weights *weights, const an_op *op)
+{
+    return weights->sum && !op->cuda->gathers ? an_cuda_weights_gather(weights, op, true) : AN_OK;
 }
 
 static int kind_place(const an_cuda_weights *weights, an_parameter_kind kind, void **out, an_stored *stored)

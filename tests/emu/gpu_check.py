@@ -7,6 +7,7 @@ little time, and with emulated ones that refuse to capture a step. Each must end
 import glob
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -69,7 +70,8 @@ def check_figures(work):
     for file in glob.glob(f"{work}/an/lib/**/test_gpu_ops", recursive=True):
         os.remove(file)  # it began in the check before, and the test emu_ops sees what it says
     options = ["--network", "cifar", "--crop", "32"]
-    _, rows, text = check(work, 300, f"{work}/large", *options, AN_CUDA_LIBRARIES=EMULATOR, AN_DECODE_MODULE=MODULE, AN_EMU_CAPTURE="0", BATCHES="2 3",
+    _, rows, text = check(work, 300, f"{work}/large", *options, AN_CUDA_LIBRARIES=EMULATOR, AN_NCCL_LIBRARIES=EMULATOR, AN_DECODE_MODULE=MODULE, AN_EMU_CAPTURE="0",
+                           BATCHES="2 3",
                           PATH=f"{work}/stand-in:{os.environ['PATH']}")
     assert rows["every operation against the reference"][0] == "skipped", rows
     times = text.partition("== a step of ")[2]
@@ -87,6 +89,9 @@ def check_figures(work):
     for where in ("host", "device"):
         result, figure = rows[f"200 steps, decoded by the {where}: bf16"]
         assert result == "ok" and re.search(r"images/s.*;the network waited.*;idle for .*;[0-9.]+ at work", figure), rows
+    result, figure = rows["two ranks on one GPU, 100 steps: bf16"]
+    possible = shutil.which("mpirun") and glob.glob(f"{work}/an/lib/**/an_mpi.so", recursive=True)
+    assert (result == "ok" and "images/s" in figure) if possible else result == "skipped", (result, figure)
     result, figure = rows["the loader, decoding on the GPU"]
     assert result == "ok" and re.search(r"^cuda:0 .* images/s .* MB there;.*;.* [0-9.]+x$", figure), rows
     assert rows["nvJPEG, the same pictures whole"] == ("ok", "batch 128: 5 images/s"), rows

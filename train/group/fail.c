@@ -104,8 +104,9 @@ void an_group_lost(an_group *group, int rank, const char *why)
     name(group, rank, subject, sizeof subject);
     fill(&lost, subject, " ", why);
     keep(group, &lost);
+    group->zero_lost = group->zero_lost || !rank;
     if (!rank) /* nobody else decides */
-        decide(group, &lost);
+        decide(group, &group->own);
     pthread_mutex_unlock(&group->lock);
 }
 
@@ -140,7 +141,7 @@ void an_fail_settle(an_group *group)
 {
     pthread_mutex_lock(&group->lock);
     const an_group_verdict *verdict = &group->verdict;
-    bool nobody = group->alone || (verdict->lost && !verdict->rank); /* no rank 0 to hear from */
+    bool nobody = group->alone || group->zero_lost; /* who will tell */
     if (verdict->code && (group->place.rank ? nobody || group->life.heard : an_life_said(group)))
         settle(group);
     pthread_mutex_unlock(&group->lock);
@@ -236,11 +237,11 @@ bool an_group_speaks(const an_group *group)
     an_group *locked = (an_group *)group;
     pthread_mutex_lock(&locked->lock);
     const an_group_verdict *verdict = &group->verdict;
-    bool speaks = !group->place.rank, zero_lost = verdict->code && verdict->lost && !verdict->rank;
-    if (zero_lost && speaks)
+    bool speaks = !group->place.rank;
+    if (speaks && verdict->code && verdict->lost && !verdict->rank)
         speaks = false; /* the others took this rank for lost, and have said so */
-    else if (zero_lost || group->alone)
-        speaks = is_first_here(group, zero_lost);
+    else if (group->zero_lost || group->alone)
+        speaks = is_first_here(group, group->zero_lost);
     pthread_mutex_unlock(&locked->lock);
     return speaks;
 }

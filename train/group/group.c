@@ -10,6 +10,7 @@
 #include "base/thread.h"
 #include "train/group/group_private.h"
 
+#define PATIENCE 10.0    /* an_group_inside */
 #define CLOSE_SECONDS 10 /* that MPI may take to end; then the process ends without that */
 
 /* What makes numbers of processes comparable: the running kernel and the namespace. "" if the system does not say. */
@@ -71,9 +72,9 @@ static int await_opened(an_group *group)
 
 static void release(an_group *group)
 {
+    an_watch_end(group); /* it looks at the way */
     if (group->way.free)
         group->way.free(group->way.context);
-    an_watch_end(group);
     an_life_free(group);
     an_requests_free(&group->requests);
     free(group->collective.memory);
@@ -102,14 +103,14 @@ static int make(an_group **out)
     return AN_OK;
 }
 
-int an_group_open_with(an_group **out, const an_group_options *options, const an_mpi *mpi, int promised)
+int an_group_open_with(an_group **out, const an_group_options *options, const an_group_inside *inside)
 {
     an_group *group = NULL;
     int rc = make(&group);
     if (rc)
         return rc;
-    group->mpi = mpi;
-    group->promised = promised;
+    group->mpi = inside->mpi;
+    group->inside = *inside;
     group->silence = options->silence > 0 ? options->silence : AN_GROUP_SILENCE;
     group->observer = options->observer;
     rc = an_thread_start(&group->thread, "group", an_group_run, group);
@@ -133,17 +134,18 @@ int an_group_open_with(an_group **out, const an_group_options *options, const an
 int an_group_open(an_group **out, const an_group_options *options)
 {
     an_launch launch;
-    const an_mpi *mpi;
+    an_group_inside inside = {.patience = PATIENCE};
     *out = NULL;
     an_launch_find(&launch);
     if (launch.count == 1)
         return AN_OK;
     if (launch.unsupported)
         return an_error(AN_EUNSUPPORTED, "%s", launch.unsupported);
-    int rc = an_mpi_load(&mpi);
+    int rc = an_mpi_load(&inside.mpi);
     if (rc)
         return an_error_prefix(rc, "%d processes were started together, which needs MPI", launch.count);
-    return an_group_open_with(out, options, mpi, launch.count);
+    inside.promised = launch.count;
+    return an_group_open_with(out, options, &inside);
 }
 
 /* Whether the group's thread has ended in time. Other ranks may come as late as they like. */
@@ -152,6 +154,7 @@ static bool await_end(an_group *group)
     pthread_mutex_lock(&group->lock);
     group->closing = true;
     an_group_wake(group);
+    pthread_cond_signal(&group->alarm);
     while (!group->leaving && !group->verdict.code)
         pthread_cond_wait(&group->done, &group->lock);
     uint64_t until = an_clock_ns() + CLOSE_SECONDS * UINT64_C(1000000000);
@@ -203,8 +206,11 @@ int an_group_describe(const an_group *group, an_buffer *out)
 {
     if (!group)
         return an_buffer_printf(out, "1 process");
-    return an_buffer_printf(out, "%d ranks on %d host%s, %s", group->place.world, group->hosts,
-                            group->hosts == 1 ? "" : "s", group->place.library);
+    int rc = an_buffer_printf(out, "%d ranks on %d host%s, %s", group->place.world, group->hosts,
+                              group->hosts == 1 ? "" : "s", group->place.library);
+    if (rc || !group->way.describe)
+        return rc;
+    return group->way.describe(group->way.context, out);
 }
 
 void an_group_doing(an_group *group, an_group_activity activity)
@@ -219,7 +225,7 @@ int an_group_reducer(an_group *group, const an_group_reduce_options *options, co
     if (!group)
         return AN_OK;
     an_group_way way = {0};
-    int rc = options->processors ? an_reduce_make(&way, group, options) : an_error(AN_EUNSUPPORTED, "NCCL");
+    int rc = options->processors ? an_reduce_make(&way, group, options) : an_nccl_make(&way, group, options);
     if (rc)
         return rc;
     group->way = way;

@@ -118,15 +118,23 @@ typedef struct {
     void (*interrupt)(void *context);                /* the watch, once: the run has failed, whoever waits must
                                                         return. May be NULL */
     void (*reduced)(void *context, double *waited, uint64_t *sent); /* an_group_reduced. May be NULL */
+    int (*describe)(const void *context, an_buffer *out); /* appends ", " and what it adds up with. May be NULL */
     void (*free)(void *context);
 } an_group_way;
 
-struct an_group {
+/* How an_group_open opens; tests put their own in place of MPI. */
+typedef struct {
     const an_mpi *mpi;
+    int promised;    /* processes that the launcher started */
+    double patience; /* seconds that rank 0 waits before it says whom for */
+} an_group_inside;
+
+struct an_group {
+    const an_mpi *mpi; /* inside.mpi */
+    an_group_inside inside;
     an_mpi_place place;
     an_group_card *cards; /* world */
     int local_rank, local_world, hosts;
-    int promised; /* processes that the launcher started */
     double silence;
     an_group_observer observer;
     pthread_t thread;
@@ -151,6 +159,7 @@ struct an_group {
     an_group_verdict own, verdict; /* own: what this rank has to report */
     uint64_t own_ns, verdict_ns;   /* since when */
     bool alone;                    /* rank 0 did not answer, so this rank has decided for itself */
+    bool zero_lost;                /* this rank has found that rank 0 is lost */
     an_collective collective;
     an_group_way way;
 
@@ -209,8 +218,8 @@ void an_fail_advance(an_group *group, uint64_t now); /* the watch: what follows 
 /* Under lock: the verdict as this thread's error; AN_OK if there is none. */
 int an_group_failure(an_group *group);
 
-/* group.c: with this MPI instead of the module's; for tests. */
-int an_group_open_with(an_group **out, const an_group_options *options, const an_mpi *mpi, int promised);
+/* group.c */
+int an_group_open_with(an_group **out, const an_group_options *options, const an_group_inside *inside);
 
 /* launch.c */
 typedef struct {
@@ -221,5 +230,8 @@ void an_launch_find(an_launch *out);
 
 /* reduce.c: by MPI, in the host's memory. */
 int an_reduce_make(an_group_way *out, an_group *group, const an_group_reduce_options *options);
+
+/* nccl_way.c: by NCCL, on CUDA devices. */
+int an_nccl_make(an_group_way *out, an_group *group, const an_group_reduce_options *options);
 
 #endif

@@ -25,12 +25,12 @@ void an_group_wake(an_group *group)
 static int check_world(const an_group *group)
 {
     const an_mpi_place *place = &group->place;
-    if (place->world == group->promised)
+    if (place->world == group->inside.promised)
         return AN_OK;
     return an_error(AN_EUNSUPPORTED,
                     "the launcher started %d processes, but %s sees %d: the launcher is another MPI's; start them with "
                     "the mpirun of %s, or with srun --mpi=pmix",
-                    group->promised, place->library, place->world, place->library);
+                    group->inside.promised, place->library, place->world, place->library);
 }
 
 static int begin(an_group *group)

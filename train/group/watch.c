@@ -11,9 +11,8 @@
 #include "base/thread.h"
 #include "train/group/group_private.h"
 
-#define LOOK_NS UINT64_C(50000000)        /* between two looks */
-#define LAST_NS UINT64_C(200000000)       /* after a process has ended, for what it said last to arrive */
-#define PATIENCE_NS UINT64_C(10000000000) /* of rank 0, before it says whom it waits for */
+#define LOOK_NS UINT64_C(50000000)  /* between two looks */
+#define LAST_NS UINT64_C(200000000) /* after a process has ended, for what it said last to arrive */
 
 /* A file descriptor that becomes readable when the process ends; -1 where it has ended already, or where the kernel or
  * a container forbids that. */
@@ -112,7 +111,7 @@ static void look_at_waits(an_group *group, uint64_t now)
         w->noted = false;
         return;
     }
-    if (w->noted || now - w->since_ns < PATIENCE_NS)
+    if (w->noted || (double)(now - w->since_ns) < group->inside.patience * 1e9)
         return;
     int rank = slowest(group, &least);
     if (!rank || least >= begun)
@@ -137,15 +136,22 @@ static void look(an_group *group)
     an_fail_advance(group, now);
 }
 
+/* Under lock: also after the group's thread has ended a training thread may have to be given up. */
+static bool is_needed(const an_group *group)
+{
+    bool awaited = group->verdict.code && !group->came && !group->closing && !group->given_up;
+    return !group->ended || awaited;
+}
+
 static void *watch(void *context)
 {
     an_group *group = context;
     pthread_mutex_lock(&group->lock);
-    while (!group->ended) {
+    while (is_needed(group)) {
         pthread_mutex_unlock(&group->lock);
         look(group);
         pthread_mutex_lock(&group->lock);
-        if (!group->ended)
+        if (is_needed(group))
             an_group_until(&group->alarm, &group->lock, an_clock_ns() + LOOK_NS);
     }
     pthread_mutex_unlock(&group->lock);

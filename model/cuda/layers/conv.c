@@ -88,7 +88,10 @@ static int gradient_make(const an_conv_op *conv)
     int rc = an_plan_run(conv->plans[AN_PLAN_WEIGHTS], conv->op.cuda->cudnn);
     if (rc)
         return rc;
-    return an_cuda_weights_restore(&conv->op.weights, &conv->op);
+    rc = an_cuda_weights_restore(&conv->op.weights, &conv->op);
+    if (rc)
+        return rc;
+    return an_cuda_weights_widen(&conv->op.weights, &conv->op);
 }
 
 static int conv_backward(an_op *op, const an_run *run)

@@ -1,7 +1,7 @@
-/* An emulator of the CUDA runtime, cuDNN and cuBLASLt, for tests on machines without a GPU. It is linked or loaded
- * before the real libraries, so the programs under test are unchanged. It checks what real hardware would punish late
- * or never: the sizes, lifetimes and devices of memory, the descriptors, and the order of all work. This header is for
- * tests: it sets up devices, plants mistakes and reads counters. Its functions are called from the test's thread.
+/* An emulator of the CUDA runtime, cuDNN, cuBLASLt and NCCL, for tests on machines without a GPU. It is linked or
+ * loaded before the real libraries, so the programs under test are unchanged. It checks what real hardware would punish
+ * late or never: the sizes, lifetimes and devices of memory, the descriptors, and the order of all work. This header is
+ * for tests: it sets up devices, plants mistakes and reads counters. Its functions are called from the test's thread.
  *
  * DESIGN. Device memory has two addresses. The one that the program sees is reserved and never accessible; the
  * emulator's own lies at a fixed distance. A buffer has exactly the size that was asked for: accesses are checked
@@ -22,7 +22,8 @@
  * operations), AN_EMU_COST=2:500,3:500 (cuDNN's proposals take so many microseconds longer on the devices' clocks),
  * AN_EMU_FAULT=0:1:3,1:0:4 (library, proposal and fault, by their numbers below), AN_EMU_LEFTOVERS=1f (hexadecimal),
  * AN_EMU_STALL=1 (a host that waits for a stream says so and waits for ever), AN_EMU_MEMO (a folder in
- * which processes share the references of proofs), AN_EMU_REPORT=1 prints the counters at exit. */
+ * which processes share the references of proofs), AN_EMU_REPORT=1 prints the counters at exit; NCCL's stand in
+ * emu_nccl.c. */
 #ifndef AN_TESTS_EMU_EMULATOR_EMU_H
 #define AN_TESTS_EMU_EMULATOR_EMU_H
 
@@ -51,8 +52,9 @@ void emu_pinned_set(size_t bytes); /* the largest piece of pinned memory that ca
 /* From the first call on violations are counted and no longer fatal. Returns their number since the last call, and the
  * text of the first. */
 int emu_violations(char *first, size_t size);
-/* Planted mistakes. The number-th wait for an event from now on takes place but does not count as one; 0: none. */
-void emu_drop_wait(int number);
+/* Planted mistakes. The number-th wait for an event from now on takes place but does not count as one; 0: none. Returns
+ * what was left of the number of the call before: 0 if that mistake has happened. */
+int emu_drop_wait(int number);
 /* The stream does nothing of what it is given until it is let go. */
 void emu_stop_stream(void *stream, bool stopped);
 /* The number-th operation from now on that a capture is to take is refused; the capture itself goes on. */

@@ -6,7 +6,9 @@
  *
  * A launch gives every node a vector clock, made of what the launching stream knows, what the nodes that it depends on
  * know, and a component for the stream in which it was captured. Accesses are checked against this clock like those of
- * streams. Then one job runs all nodes, each after those that it depends on, otherwise in random order.
+ * streams. Then one job runs all nodes, each after those that it depends on, otherwise in random order. Nodes that may
+ * wait for other processes get threads of their own: two processes that wait for each other in different orders would
+ * not come to an end, where devices, which run what is ready at the same time, do.
  *
  * A wait that a planted mistake removes still makes an edge, which orders the work so that the tests are free of races.
  * But the clocks ignore the edge, and so does the check that all streams have joined. A stream that only such a wait
@@ -336,36 +338,94 @@ typedef struct {
     unsigned seed;
 } launch;
 
-static bool is_ready(const node *n, const bool *done)
+/* The nodes of a launch under way. */
+typedef enum { NODE_NEW, NODE_RUNNING, NODE_DONE } node_state;
+typedef struct {
+    const struct CUgraph_st *graph;
+    node_state *states;
+    pthread_mutex_t lock; /* of states */
+    pthread_cond_t changed;
+} progress;
+
+typedef struct {
+    progress *all;
+    int number;
+    pthread_t thread;
+} node_run;
+
+static bool is_ready(const node *n, const node_state *states)
 {
     for (int i = 0; i < n->before.count; i++)
-        if (!done[n->before.node[i]])
+        if (states[n->before.node[i]] != NODE_DONE)
             return false;
     return true;
 }
 
-/* Picks one of the nodes that may run now. */
-static int node_choose(const struct CUgraph_st *graph, const bool *done, unsigned *seed)
+/* Picks one of the nodes that may run now; -1: none may. */
+static int node_choose(const progress *p, unsigned *seed)
 {
     int chosen = -1, ready = 0;
-    for (int i = 0; i < graph->count; i++)
-        if (!done[i] && is_ready(&graph->nodes[i], done) && rand_r(seed) % ++ready == 0)
+    for (int i = 0; i < p->graph->count; i++)
+        if (p->states[i] == NODE_NEW && is_ready(&p->graph->nodes[i], p->states) && rand_r(seed) % ++ready == 0)
             chosen = i;
     return chosen;
+}
+
+/* The same, after as many nodes as necessary have ended. */
+static int node_await(progress *p, unsigned *seed)
+{
+    pthread_mutex_lock(&p->lock);
+    int next = node_choose(p, seed);
+    while (next < 0) {
+        pthread_cond_wait(&p->changed, &p->lock);
+        next = node_choose(p, seed);
+    }
+    p->states[next] = NODE_RUNNING;
+    pthread_mutex_unlock(&p->lock);
+    return next;
+}
+
+static void *node_main(void *context)
+{
+    const node_run *run = context;
+    progress *p = run->all;
+    const emu_task *task = &p->graph->nodes[run->number].task;
+    task->work(task->data);
+    pthread_mutex_lock(&p->lock);
+    p->states[run->number] = NODE_DONE;
+    pthread_cond_signal(&p->changed);
+    pthread_mutex_unlock(&p->lock);
+    return NULL;
+}
+
+static void nodes_run(progress *p, unsigned *seed)
+{
+    node_run *runs = emu_new((size_t)p->graph->count * sizeof *runs);
+    int started = 0;
+    for (int i = 0; i < p->graph->count; i++) {
+        node_run one = {.all = p, .number = node_await(p, seed)};
+        emu_pause(seed);
+        if (!p->graph->nodes[one.number].task.waits) {
+            (void)node_main(&one);
+            continue;
+        }
+        runs[started] = one;
+        if (pthread_create(&runs[started].thread, NULL, node_main, &runs[started]))
+            abort();
+        started++;
+    }
+    for (int i = 0; i < started; i++)
+        pthread_join(runs[i].thread, NULL);
+    free(runs);
 }
 
 static void launch_work(void *data)
 {
     launch *l = data;
-    bool *done = emu_new((size_t)l->graph->count);
-    for (int i = 0; i < l->graph->count; i++) {
-        int next = node_choose(l->graph, done, &l->seed);
-        const emu_task *task = &l->graph->nodes[next].task;
-        emu_pause(&l->seed);
-        task->work(task->data);
-        done[next] = true;
-    }
-    free(done);
+    progress p = {.graph = l->graph, .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+    p.states = emu_new((size_t)l->graph->count * sizeof *p.states);
+    nodes_run(&p, &l->seed);
+    free(p.states);
     pthread_mutex_lock(&emu_lock);
     graph_release(l->graph);
     pthread_mutex_unlock(&emu_lock);

@@ -26,6 +26,7 @@ typedef struct {
     void (*work)(void *data); /* runs on the stream's thread */
     void *data;               /* freed afterwards */
     unsigned cost;            /* microseconds that events tell on top of the time it took */
+    bool waits;               /* it may wait for other processes */
     bool copy;                /* it may touch memory of other devices and of the host */
     bool pageable, unfit;     /* it uses memory that is not pinned; it cannot become a node of a graph */
     emu_counters bytes;       /* what it adds to the counters */

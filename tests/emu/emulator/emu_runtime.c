@@ -12,8 +12,9 @@
 #define DEVICES_MAX 8
 #define MEMORY ((size_t)16 << 30) /* of a device, as it says */
 #define PROPOSALS_MAX 8
-#define PAUSES 8 /* of so many operations one begins late */
-#define HOST 0   /* the host's component of the clocks */
+#define PAUSES 8      /* of so many operations one begins late */
+#define GREATEST (-5) /* priority of a stream: lower numbers come first */
+#define HOST 0        /* the host's component of the clocks */
 
 struct job {
     emu_job *next;
@@ -269,9 +270,11 @@ void emu_driver_set(int version)
     driver = version;
 }
 
-void emu_drop_wait(int number)
+int emu_drop_wait(int number)
 {
+    int left = drop_wait;
     drop_wait = number;
+    return left;
 }
 
 void emu_swap_devices(int number)
@@ -809,6 +812,20 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t *out, unsigned flags)
         abort();
     *out = stream;
     return cudaSuccess;
+}
+
+cudaError_t cudaDeviceGetStreamPriorityRange(int *least, int *greatest)
+{
+    *least = 0;
+    *greatest = GREATEST;
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamCreateWithPriority(cudaStream_t *out, unsigned flags, int priority)
+{
+    if (priority > 0 || priority < GREATEST) /* a device takes the nearest one it has */
+        emu_violation("a stream's priority that no device has");
+    return cudaStreamCreateWithFlags(out, flags);
 }
 
 cudaError_t cudaStreamDestroy(cudaStream_t stream)
