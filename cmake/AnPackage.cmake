@@ -1,6 +1,6 @@
-# The target `package`: Debian packages (an; liban0 and liban-dev, the library for other programs; an-cuda where the CUDA backend is built)
-# and a relocatable tarball with all libraries beside the programs. All from the same installation, in build/.../packages.
-# tools/packaging says how each is made, and tries them.
+# The target `package`: Debian packages (an; liban0 and liban-dev, the library for other programs; an-mpi and an-cuda, where their modules are
+# built) and a relocatable tarball with all libraries beside the programs, but for those of the modules. All from the same installation, in
+# build/.../packages. tools/packaging says how each is made, and tries them.
 set(CPACK_GENERATOR DEB TGZ)
 set(CPACK_PACKAGE_NAME an)
 set(CPACK_PACKAGE_VERSION "${PROJECT_VERSION}")
@@ -18,6 +18,9 @@ set(CPACK_AN_SOURCE "${PROJECT_SOURCE_DIR}")
 set(CPACK_VERBATIM_VARIABLES ON)
 
 set(CPACK_COMPONENTS_ALL programs library development)
+if(AN_HAVE_MPI)
+  list(APPEND CPACK_COMPONENTS_ALL mpi)
+endif()
 if(AN_HAVE_CUDA)
   list(APPEND CPACK_COMPONENTS_ALL cuda)
 endif()
@@ -30,6 +33,7 @@ set(CPACK_DEBIAN_PROGRAMS_DESCRIPTION "an-ingest packs labelled images into one 
 threaded decoding and augmentation, an-train trains convolutional networks on
 processors, an-bench-io measures the data path and names its limit, an-show
 draws networks and what they learned.")
+set(CPACK_DEBIAN_PROGRAMS_PACKAGE_SUGGESTS "an-mpi")
 set(CPACK_DEBIAN_LIBRARY_PACKAGE_NAME liban0)
 set(CPACK_DEBIAN_LIBRARY_PACKAGE_SECTION libs)
 # Which package programs that were linked with the library depend on, and ldconfig by a trigger, which CPack's own scripts are not.
@@ -47,6 +51,12 @@ set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS "liban0 (= ${PROJECT_VERSION})")
 set(CPACK_DEBIAN_DEVELOPMENT_DESCRIPTION "These are the headers of liban, with which programs
 open datasets of images and load batches of them, and what pkg-config and CMake
 need to find the library.")
+set(CPACK_DEBIAN_MPI_PACKAGE_NAME an-mpi)
+set(CPACK_DEBIAN_MPI_PACKAGE_DEPENDS "an (= ${PROJECT_VERSION})") # and the MPI that it was built with, by dpkg-shlibdeps
+set(CPACK_DEBIAN_MPI_PACKAGE_RECOMMENDS "openmpi-bin")
+set(CPACK_DEBIAN_MPI_DESCRIPTION "This is what an-train needs to train one network in several
+processes, on one machine or on many, which mpirun or srun starts: a module
+that it loads then, for the MPI of this Debian.")
 set(CPACK_DEBIAN_CUDA_PACKAGE_NAME an-cuda)
 # Not by dpkg-shlibdeps: NVIDIA's libraries are in none of Debian's packages.
 set(CPACK_DEBIAN_CUDA_PACKAGE_SHLIBDEPS OFF)

@@ -24,9 +24,11 @@ build python | xxHash, jansson                         | libxxhash-dev libjansso
 build python | zlib, libpng, libarchive                | zlib1g-dev libpng-dev libarchive-dev |
 build        | Cairo, Pango and a font                 | libcairo2-dev libpango1.0-dev fonts-dejavu-core |
 build        | OpenBLAS                                | libopenblas-dev |
+build        | Open MPI (for replicas; builds without) | libopenmpi-dev |
 build        | cmocka, matio (of the tests)            | libcmocka-dev libmatio-dev |
 build        | help2man                                | help2man |
 demo         | the Fashion-MNIST images                | dataset-fashion-mnist |
+test         | mpirun                                  | openmpi-bin |
 test         | Clang with its sanitizers and libFuzzer | clang libclang-rt-dev | | clang
 test         | Python's lmdb, xxhash, PIL, NumPy       | python3-lmdb python3-xxhash python3-pil python3-numpy |
 test python  | Python 3.11 or later, and its headers   | python3 python3-dev |

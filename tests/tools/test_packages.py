@@ -51,6 +51,13 @@ class Packages(unittest.TestCase):
         both = self.names(DEBIAN, "build", "python")[0]
         self.assertEqual(both.count("liblmdb-dev"), 1)
 
+    def test_mpi(self):
+        """Building wants its headers, testing its launcher; the Python package has no replicas."""
+        for system in DEBIAN, JAMMY, NOBLE:
+            self.assertIn("libopenmpi-dev", self.names(system, "build")[0])
+            self.assertIn("openmpi-bin", self.names(system, "test")[0])
+            self.assertFalse([name for name in self.names(system, "python", "wheel")[0] if "mpi" in name])
+
     def test_family_is_a_guess(self):
         names, note = self.names(MINT, "build", "test")
         self.assertIn("libjpeg-turbo8-dev", names)

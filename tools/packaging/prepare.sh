@@ -5,7 +5,7 @@
 # DEB: what Debian's policy asks for: compressed manual pages, changelog and copyright.
 # TGZ: every library that the programs need, except those of glibc, lies in lib, where the programs look for it first (RPATH
 # $ORIGIN/../lib), each with its licence, and so does what liban needs, which looks beside itself; a font and a configuration for fontconfig
-# lie in share/an/fonts.
+# lie in share/an/fonts. The modules in lib/an use the machine's libraries: MPI must be that of its launcher, CUDA that of its driver.
 set -euo pipefail
 kind=$1 stage=$2 version=$3 maintainer=$4
 here=$(cd "$(dirname "$0")" && pwd)
@@ -20,6 +20,7 @@ if [ "$kind" = DEB ]; then
         programs) package=an ;;
         library) package=liban0 ;;
         development) package=liban-dev ;;
+        mpi) package=an-mpi ;;
         cuda) package=an-cuda ;;
         *) echo "no package is known for the component $(basename "$root")" >&2 && exit 1 ;;
         esac
@@ -61,6 +62,7 @@ glibc='/(ld-linux-x86-64|libc|libm|libdl|libpthread|librt|libresolv|libutil)\.so
 nvidia='(libcuda|libcudart|libcudnn|libcublas|libcublasLt|libnv[A-Za-z]*)[_a-z]*\.so'
 mapfile -t programs < <(find "$root/bin" -type f)
 mapfile -t tests < <(find "$library/an/tests" -type f 2>/dev/null)
+mapfile -t modules < <(find "$library/an" -maxdepth 1 -type f -name '*.so' 2>/dev/null)
 mapfile -t own < <(find "$library" -maxdepth 1 -type f -name 'liban.so*')
 ldd "${programs[@]}" "${tests[@]}" "${own[@]}" | grep -vE "^\s$nvidia" >"$stage.ldd"
 if grep 'not found' "$stage.ldd" >&2; then
@@ -82,7 +84,7 @@ strip --strip-unneeded "${libraries[@]}"
 # Programs and libraries start from glibc 2.35 on (Ubuntu 22.04); the build stops here where they could not.
 "${CC:-cc}" -O2 -shared -fPIC -s "$here/arc4random.c" -o "$library/liban_arc4random.so"
 patchelf --add-needed liban_arc4random.so "${programs[@]}" "${tests[@]}" "${own[@]}"
-python3 "$here/older_glibc.py" 2.35 "${programs[@]}" "${tests[@]}" "${libraries[@]}"
+python3 "$here/older_glibc.py" 2.35 "${programs[@]}" "${tests[@]}" "${modules[@]}" "${libraries[@]}"
 
 for font in DejaVuSans.ttf DejaVuSans-Bold.ttf; do
     install -m 644 "/usr/share/fonts/truetype/dejavu/$font" "$fonts/"

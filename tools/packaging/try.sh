@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Tries what the target `package` made, on bare systems by tools/on-debian.sh: the Debian packages are installed, used (the library by its
 # example, which is built there) and purged on the release that they were built on, the tarball is used on Debian 12 and 13 with nothing
-# installed at all. Without root or debootstrap it
-# ends with 77, as on-debian.sh does.
+# installed at all, and then two replicas with that Debian's MPI. Without root or debootstrap it ends with 77, as
+# on-debian.sh does.
 #
 #     cmake --build --preset release --target package && tools/packaging/try.sh [DEBIAN-RELEASE-OF-THE-BUILD]
 set -euo pipefail
@@ -35,6 +35,25 @@ use() {
     grep -q '</html>' report.html
 }
 
+# Two replicas, with the MPI of the machine. an-train says what is missing before it is there.
+use_replicas() {
+    local train=(an-train --run run --crop 64 --batch 32 --init he --rate 0.01 --steps 2 data)
+    cd "$(mktemp -d)"
+    an-ingest --size 72 "/an/$images/t10k-images-idx3-ubyte.gz" data
+    if ! command -v mpirun >/dev/null; then
+        if [ "${1:-}" = lacking ]; then
+            ! OMPI_COMM_WORLD_SIZE=2 "${train[@]}" 2>lacking || { echo "trained without MPI" >&2 && exit 1; }
+            cat lacking
+            grep -q 'openmpi-bin' lacking
+        fi
+        apt-get update -qq
+        apt-get install -qq -y --no-install-recommends openmpi-bin >/dev/null
+    fi
+    export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+    mpirun --oversubscribe --bind-to none -np 2 "${train[@]}"
+    an-train eval --run run data
+}
+
 # Builds the library's example with what is installed, and runs it on a dataset.
 build_with_library() {
     cd "$(mktemp -d)"
@@ -52,10 +71,11 @@ inside-deb)
     shift
     apt-get install -qq -y --no-install-recommends "${@/#/./}" >/dev/null
     (use)
+    (use_replicas)
     (build_with_library)
     mapfile -t names < <(for deb in "$@"; do dpkg-deb -f "$deb" Package; done)
     apt-get purge -qq -y "${names[@]}" >/dev/null
-    for left in /usr/bin/an-train /usr/lib/an /usr/lib/liban.so.0 /usr/include/an /usr/share/doc/{an,an-cuda,liban0,liban-dev} /usr/share/an; do
+    for left in /usr/bin/an-train /usr/lib/an /usr/lib/liban.so.0 /usr/include/an /usr/share/doc/{an,an-mpi,an-cuda,liban0,liban-dev} /usr/share/an; do
         [ ! -e "$left" ] || { echo "purging left $left" >&2 && exit 1; }
     done
     ;;
@@ -64,6 +84,7 @@ inside-tarball)
     mv /opt/an-* "/opt/moved an" # it may lie anywhere
     PATH="/opt/moved an/bin:$PATH"
     (use)
+    (DEBIAN_FRONTEND=noninteractive use_replicas lacking)
     # Only where nothing of glibc itself needs that version of it.
     if grep -q bookworm /etc/os-release; then
         start_on_older_glibc
