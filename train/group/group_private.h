@@ -122,13 +122,6 @@ typedef struct {
     void (*free)(void *context);
 } an_group_way;
 
-/* How an_group_open opens; tests put their own in place of MPI. */
-typedef struct {
-    const an_mpi *mpi;
-    int promised;    /* processes that the launcher started */
-    double patience; /* seconds that rank 0 waits before it says whom for */
-} an_group_inside;
-
 struct an_group {
     const an_mpi *mpi; /* inside.mpi */
     an_group_inside inside;
@@ -217,9 +210,6 @@ void an_fail_advance(an_group *group, uint64_t now); /* the watch: what follows 
 
 /* Under lock: the verdict as this thread's error; AN_OK if there is none. */
 int an_group_failure(an_group *group);
-
-/* group.c */
-int an_group_open_with(an_group **out, const an_group_options *options, const an_group_inside *inside);
 
 /* launch.c */
 typedef struct {

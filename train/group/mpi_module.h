@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/module/module.h"
+#include "train/group/group.h"
 
 /* To be raised with every change of what the two sides share. */
 #define AN_MPI_MODULE_VERSION 1
@@ -64,5 +65,13 @@ extern const an_mpi_module an_mpi_module_row; /* in the module */
 
 /* Loads the module and the library that it needs. AN_EUNSUPPORTED says what is missing and what to do about it. */
 int an_mpi_load(const an_mpi **out);
+
+/* an_group_open, with a table of the caller's choice: for tests and benchmarks. */
+typedef struct {
+    const an_mpi *mpi;
+    int promised;    /* processes that the launcher started */
+    double patience; /* seconds that rank 0 waits before it says whom for */
+} an_group_inside;
+int an_group_open_with(an_group **out, const an_group_options *options, const an_group_inside *inside);
 
 #endif

@@ -5,8 +5,8 @@
 #include "base/clock.h"
 #include "train/group/reduce_private.h"
 
-#define SEGMENT_BYTES ((uint32_t)1024 << 10)
-#define SEGMENT_LEAST ((uint32_t)64 << 10) /* that each of them sends */
+#define SEGMENT_BYTES ((uint32_t)2048 << 10) /* that all others send for one segment together, unless they are many */
+#define SEGMENT_LEAST ((uint32_t)64 << 10)   /* that each of them sends */
 
 /* What all ranks must have in common. */
 typedef struct {

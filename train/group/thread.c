@@ -7,8 +7,8 @@
 
 /* How long to sleep while nothing moves, in nanoseconds. Each time costs a thread that computes some microseconds. */
 #define PAUSE_FIRST UINT64_C(20000)
-#define PAUSE_EXPECTING UINT64_C(200000) /* at most, while messages are expected */
-#define PAUSE_IDLE UINT64_C(20000000)    /* at most, otherwise: training threads wake this one */
+#define PAUSE_EXPECTING UINT64_C(1000000) /* at most, while messages are expected */
+#define PAUSE_IDLE UINT64_C(20000000)     /* at most, otherwise: training threads wake this one */
 
 void an_group_until(pthread_cond_t *condition, pthread_mutex_t *lock, uint64_t ns)
 {
