@@ -1,5 +1,5 @@
 /* What the files of exec share: exec.c makes and frees it, exec_run.c runs it, exec_update.c updates its parameters,
- * exec_parameters.c, exec_layers.c and exec_snapshot.c read it. */
+ * exec_reduce.c hands their gradients to a reducer, exec_parameters.c, exec_layers.c and exec_snapshot.c read it. */
 #ifndef AN_MODEL_EXEC_EXEC_PRIVATE_H
 #define AN_MODEL_EXEC_EXEC_PRIVATE_H
 

@@ -174,7 +174,7 @@ int an_reduction_end(an_reduction *reduction, int device)
     an_reduction *r = reduction;
     int rc = AN_OK;
     for (int i = 0; i < r->work.device_count && !rc; i++) {
-        if (!r->begun[i] || (device != AN_LANES_ALL_DEVICES && device != i))
+        if ((device != AN_LANES_ALL_DEVICES && device != i) || !r->begun[i])
             continue;
         r->begun[i] = false;
         rc = r->work.api->reduce_end(r->work.devices[i]);

@@ -13,6 +13,8 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "model/cpu/onednn.h"
+#include "model/exec/exec_reduce_private.h"
 #include "model/init.h"
 #include "tests/model/replicas/rig.h"
 #include "tests/model/small_net.h"
@@ -190,6 +192,29 @@ static void test_buckets_hold_what_they_may(void **state)
     }
 }
 
+/* Orders in memory and shapes, all of which differ. */
+static void test_orders_are_told_apart(void **state)
+{
+    (void)state;
+    static const struct {
+        dnnl_dim_t dims[4];
+        dnnl_format_tag_t tag;
+    } orders[] = {{{32, 32, 3, 3}, dnnl_nchw},    {{32, 32, 3, 3}, dnnl_nhwc},       {{32, 32, 3, 3}, dnnl_nChw16c},
+                  {{32, 32, 3, 3}, dnnl_nChw8c},  {{32, 32, 3, 3}, dnnl_OIhw16i16o}, {{32, 32, 3, 3}, dnnl_OIhw16o16i},
+                  {{32, 16, 6, 3}, dnnl_nChw16c}, {{32, 16, 3, 6}, dnnl_nChw16c},    {{32, 18, 3, 3}, dnnl_nChw16c}};
+    enum { ORDERS = sizeof orders / sizeof *orders };
+    uint64_t hashes[2 * ORDERS];
+    for (int i = 0; i < 2 * ORDERS; i++) {
+        an_desc desc = an_desc_make(4, orders[i / 2].dims, i % 2 ? dnnl_bf16 : dnnl_f32, orders[i / 2].tag);
+        an_desc same = an_desc_make(4, orders[i / 2].dims, i % 2 ? dnnl_bf16 : dnnl_f32, orders[i / 2].tag);
+        hashes[i] = an_desc_hash(&desc);
+        assert_true(an_desc_size(&desc) > 0);
+        assert_true(hashes[i] == an_desc_hash(&same));
+        for (int k = 0; k < i; k++)
+            assert_true(hashes[i] != hashes[k]);
+    }
+}
+
 /* ---- when they are queued and waited for ---- */
 
 typedef struct {
@@ -355,6 +380,103 @@ static void test_networks_for_evaluation_have_no_buckets(void **state)
     assert_int_equal(an_replicas_buckets(all, 0, &buckets), 0);
     an_exec_free(exec);
     an_replicas_free(all);
+}
+
+/* ---- devices that queue their work ---- */
+
+/* Four layers with weights on two devices, A and B. Calls are written down: o for the bytes of a bucket and its device,
+ * b and e for reduce_begin and reduce_end, q for a bucket and its stream, w for wait. */
+static char calls[256];
+
+typedef struct {
+    char name; /* the first member, so that a device and its stream may be told by it */
+} fake;
+
+static void called(char what, int number, char device)
+{
+    size_t used = strlen(calls);
+    snprintf(calls + used, sizeof calls - used, "%c%d%c ", what, number, device);
+}
+
+static int fake_gradients(an_op *op, an_gradient out[AN_OP_GRADIENTS], int *count, uint64_t *layout)
+{
+    out[0] = (an_gradient){op, 100, AN_DTYPE_BF16};
+    *count = 1;
+    *layout = 7;
+    return AN_OK;
+}
+
+static int fake_begin(an_backend *backend, void **stream)
+{
+    called('b', 0, ((fake *)(void *)backend)->name);
+    *stream = backend;
+    return AN_OK;
+}
+
+static int fake_end(an_backend *backend)
+{
+    called('e', 0, ((fake *)(void *)backend)->name);
+    return AN_OK;
+}
+
+static int fake_open(void *context, const an_gradient_bucket *buckets, int count, uint64_t layout)
+{
+    (void)layout;
+    for (int b = 0; b < count; b++)
+        called('o', (int)buckets[b].bytes, ((fake *)context)[buckets[b].device].name);
+    return AN_OK;
+}
+
+static int fake_queue(void *context, int bucket, void *stream)
+{
+    (void)context;
+    called('q', bucket, ((fake *)stream)->name);
+    return AN_OK;
+}
+
+static int fake_wait(void *context, int bucket)
+{
+    (void)context;
+    called('w', bucket, '-');
+    return AN_OK;
+}
+
+static void test_devices_that_queue(void **state)
+{
+    (void)state;
+    static fake devices[2] = {{'A'}, {'B'}}, ops[5];
+    an_backend *backends[] = {(an_backend *)(void *)&devices[0], (an_backend *)(void *)&devices[1]};
+    an_op *places[5];
+    an_graph graph = {.count = 5, .nodes = {[2] = {.device = 1}, [3] = {.device = 1}}};
+    an_flow flow[5] = {[1] = {.learns = true}, [2] = {.learns = true}, [3] = {.learns = true}, [4] = {.learns = true}};
+    an_backend_api api = {
+        .name = "fake", .gradients = fake_gradients, .reduce_begin = fake_begin, .reduce_end = fake_end};
+    an_lanes_work work = {&graph, flow, &api, places, backends, 2, NULL};
+    an_reducer reducer = {devices, 400, fake_open, fake_queue, fake_wait};
+    an_reduction *r;
+    for (int i = 0; i < 5; i++)
+        places[i] = (an_op *)(void *)&ops[i];
+    *calls = 0;
+    an_test_ok(an_reduction_create(&r, &work, &reducer), "reduction");
+    assert_string_equal(calls, "o400B o400A ");
+    for (int turn = 0; turn < 2; turn++) {
+        *calls = 0;
+        for (int i = 4; i >= 0; i--)
+            an_test_ok(an_reduction_ready(r, i), "ready");
+        assert_string_equal(calls, "b0B q0B b0A q1A ");
+        an_test_ok(an_reduction_end(r, turn ? AN_LANES_ALL_DEVICES : 1), "end");
+        an_test_ok(an_reduction_end(r, AN_LANES_ALL_DEVICES), "end");
+        an_test_ok(an_reduction_end(r, AN_LANES_ALL_DEVICES), "nothing is queued");
+        assert_string_equal(calls, turn ? "b0B q0B b0A q1A e0A e0B " : "b0B q0B b0A q1A e0B e0A ");
+        an_test_ok(an_reduction_wait(r, 4), "devices wait by themselves");
+        an_test_ok(an_reduction_wait_all(r), "the same");
+        assert_null(strchr(calls, 'w'));
+    }
+    an_reduction_free(r);
+    api.reduce_begin = NULL;
+    assert_int_equal(an_reduction_create(&r, &work, &reducer), AN_EUNSUPPORTED);
+    assert_non_null(strstr(an_error_message(), "devices of kind 'fake' cannot train together"));
+    assert_null(r);
 }
 
 /* ---- failures ---- */
@@ -558,11 +680,18 @@ static void test_checksums_see_each_bit(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_layers_share_buckets),   cmocka_unit_test(test_buckets_hold_what_they_may),
-        cmocka_unit_test(test_one_replica_is_none),    cmocka_unit_test(test_updates_go_as_sums_arrive),
-        cmocka_unit_test(test_nothing_is_left_behind), cmocka_unit_test(test_networks_for_evaluation_have_no_buckets),
-        cmocka_unit_test(test_failures_come_through),  cmocka_unit_test(test_no_images_no_gradient),
-        cmocka_unit_test(test_weights_of_labels),      cmocka_unit_test(test_checksums_see_each_bit),
+        cmocka_unit_test(test_layers_share_buckets),
+        cmocka_unit_test(test_buckets_hold_what_they_may),
+        cmocka_unit_test(test_orders_are_told_apart),
+        cmocka_unit_test(test_one_replica_is_none),
+        cmocka_unit_test(test_updates_go_as_sums_arrive),
+        cmocka_unit_test(test_nothing_is_left_behind),
+        cmocka_unit_test(test_networks_for_evaluation_have_no_buckets),
+        cmocka_unit_test(test_devices_that_queue),
+        cmocka_unit_test(test_failures_come_through),
+        cmocka_unit_test(test_no_images_no_gradient),
+        cmocka_unit_test(test_weights_of_labels),
+        cmocka_unit_test(test_checksums_see_each_bit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
