@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "train/group/group_private.h"
 
 #define PIECE ((size_t)4 << 20) /* bytes of a broadcast that move at a time */
@@ -28,8 +27,6 @@ static int carry_out(an_group *group)
 {
     an_collective *c = &group->collective;
     c->state = AN_COLLECTIVE_POSTED;
-    c->since_ns = an_clock_ns();
-    c->noted = false;
     an_group_wake(group);
     while (c->state != AN_COLLECTIVE_DONE) {
         int rc = an_group_failure(group);

@@ -10,6 +10,7 @@
 #include "base/thread.h"
 #include "train/group/group_private.h"
 
+#define PATIENCE 10.0    /* an_group_inside */
 #define CLOSE_SECONDS 10 /* that MPI may take to end; then the process ends without that */
 
 /* What makes numbers of processes comparable: the running kernel and the namespace. "" if the system does not say. */
@@ -54,9 +55,8 @@ static int exchange(an_group *group)
     pthread_mutex_lock(&group->lock);
     group->cards = cards;
     count_places(group);
-    an_group_wake(group);
     pthread_mutex_unlock(&group->lock);
-    return AN_OK;
+    return an_watch_begin(group);
 }
 
 /* Until the group's thread has started MPI. */
@@ -74,12 +74,14 @@ static void release(an_group *group)
 {
     if (group->way.free)
         group->way.free(group->way.context);
+    an_watch_end(group);
     an_life_free(group);
     an_requests_free(&group->requests);
     free(group->collective.memory);
     free(group->cards);
     pthread_cond_destroy(&group->work);
     pthread_cond_destroy(&group->done);
+    pthread_cond_destroy(&group->alarm);
     pthread_mutex_destroy(&group->lock);
     free(group);
 }
@@ -95,19 +97,20 @@ static int make(an_group **out)
     pthread_mutex_init(&group->lock, NULL);
     pthread_cond_init(&group->work, &monotonic);
     pthread_cond_init(&group->done, &monotonic);
+    pthread_cond_init(&group->alarm, &monotonic);
     pthread_condattr_destroy(&monotonic);
     *out = group;
     return AN_OK;
 }
 
-int an_group_open_with(an_group **out, const an_group_options *options, const an_mpi *mpi, int promised)
+int an_group_open_with(an_group **out, const an_group_options *options, const an_group_inside *inside)
 {
     an_group *group = NULL;
     int rc = make(&group);
     if (rc)
         return rc;
-    group->mpi = mpi;
-    group->promised = promised;
+    group->mpi = inside->mpi;
+    group->inside = *inside;
     group->silence = options->silence > 0 ? options->silence : AN_GROUP_SILENCE;
     group->observer = options->observer;
     rc = an_thread_start(&group->thread, "group", an_group_run, group);
@@ -131,17 +134,18 @@ int an_group_open_with(an_group **out, const an_group_options *options, const an
 int an_group_open(an_group **out, const an_group_options *options)
 {
     an_launch launch;
-    const an_mpi *mpi;
+    an_group_inside inside = {.patience = PATIENCE};
     *out = NULL;
     an_launch_find(&launch);
     if (launch.count == 1)
         return AN_OK;
     if (launch.unsupported)
         return an_error(AN_EUNSUPPORTED, "%s", launch.unsupported);
-    int rc = an_mpi_load(&mpi);
+    int rc = an_mpi_load(&inside.mpi);
     if (rc)
         return an_error_prefix(rc, "%d processes were started together, which needs MPI", launch.count);
-    return an_group_open_with(out, options, mpi, launch.count);
+    inside.promised = launch.count;
+    return an_group_open_with(out, options, &inside);
 }
 
 /* Whether the group's thread has ended in time. Other ranks may come as late as they like. */
@@ -150,6 +154,7 @@ static bool await_end(an_group *group)
     pthread_mutex_lock(&group->lock);
     group->closing = true;
     an_group_wake(group);
+    pthread_cond_signal(&group->alarm);
     while (!group->leaving && !group->verdict.code)
         pthread_cond_wait(&group->done, &group->lock);
     uint64_t until = an_clock_ns() + CLOSE_SECONDS * UINT64_C(1000000000);
@@ -220,9 +225,8 @@ int an_group_reducer(an_group *group, const an_group_reduce_options *options, co
     int rc = options->processors ? an_reduce_make(&way, group, options) : an_error(AN_EUNSUPPORTED, "NCCL");
     if (rc)
         return rc;
-    pthread_mutex_lock(&group->lock);
     group->way = way;
-    pthread_mutex_unlock(&group->lock);
+    atomic_store(&group->active, &group->way);
     *out = &group->way.reducer;
     return AN_OK;
 }

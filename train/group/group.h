@@ -7,8 +7,9 @@
  * values themselves, broadcasts and barriers do nothing.
  *
  * Threads. A group has a thread of its own, which alone calls MPI. It moves what others have queued, sends signs of
- * life, and notices when those of another rank stop. All functions but those of the reducer are called by the thread
- * that trains; collectives (sum, gather, broadcast, barrier) by all ranks in the same order.
+ * life, and notices when those of another rank stop. A second one watches it and the other processes of the host. All
+ * functions but those of the reducer are called by the thread that trains; collectives (sum, gather, broadcast,
+ * barrier) by all ranks in the same order.
  *
  * Failure. When one rank fails, all end. The first failure is the run's: "rank 2 on 'host-b': '/data/train': ...". It
  * is returned, with that message, by every function that has to wait for others, and by an_group_fail. A rank that is
@@ -25,7 +26,7 @@
 
 typedef struct an_group an_group;
 
-/* Called by the group's thread. All may be NULL. */
+/* Called by a thread of the group. All may be NULL. */
 typedef struct {
     void *context;
     /* What the user should know and is no failure, on rank 0: all have been waiting for a rank for long. */
@@ -80,7 +81,8 @@ void an_group_doing(an_group *group, an_group_activity activity);
 int an_group_check(an_group *group);
 
 /* This rank has failed with rc and the calling thread's message, or was told that another one has: tells all others,
- * and returns the code of the run's first failure with its message. Takes two seconds at most. A second call returns
+ * and returns the code of the run's first failure with its message. Takes five seconds at most, and mostly a few
+ * milliseconds: rank 0 has come, and so is about to report the failure, before the others return. A second call returns
  * the same. Without a group returns rc. */
 int an_group_fail(an_group *group, int rc);
 /* Whether this rank is the one that reports the run's failure: rank 0, or where that is lost, the first of each host.

@@ -7,9 +7,10 @@
 #include "base/clock.h"
 #include "train/group/group_private.h"
 
-#define BEAT 0.5      /* seconds between signs */
-#define STEP_MAX 0.25 /* seconds of silence that one look counts at most: a process that was stopped has not listened  \
-                       */
+#define BEAT 0.5 /* seconds between signs */
+#define STEP_MAX                                                                                                       \
+    0.25 /* seconds of silence that one look counts at most: a process that was stopped has not listened               \
+          */
 #define SIGN_HEAD offsetof(an_sign, text)
 
 static void listen(an_group *group, an_group_peer *peer);
@@ -81,12 +82,13 @@ static void say_next(an_group *group, an_group_peer *peer, bool beat)
     bool first = group->place.rank == 0;
     pthread_mutex_lock(&group->lock);
     an_group_verdict verdict = first ? group->verdict : group->own;
-    bool failed = group->own.code || group->verdict.code, closing = group->closing, came = group->came;
+    bool failed = group->own.code || group->verdict.code, closing = group->closing;
+    bool came = group->came || group->given_up || closing;
     pthread_mutex_unlock(&group->lock);
     if (verdict.code && !peer->told) {
         peer->told = true;
         say(group, peer, first ? AN_SIGN_VERDICT : AN_SIGN_FAILED, &verdict);
-    } else if (first && verdict.code && (came || closing || group->life.given_up) && !peer->heard) {
+    } else if (first && verdict.code && came && !peer->heard) {
         peer->heard = true;
         say(group, peer, AN_SIGN_HEARD, NULL);
     } else if (!failed && closing && !peer->said_leaving && (!first || an_life_alone(group))) {
@@ -109,9 +111,10 @@ static void listen_for(an_group *group, an_group_peer *peer, double step)
     an_group_lost(group, peer->rank, why);
 }
 
+/* now was read before something that set since: then none have passed. */
 static double seconds(uint64_t since, uint64_t now)
 {
-    return (double)(now - since) * 1e-9;
+    return now > since ? (double)(now - since) * 1e-9 : 0;
 }
 
 void an_life_advance(an_group *group, uint64_t now)
@@ -153,7 +156,8 @@ bool an_life_said(const an_group *group)
 {
     for (int i = 0; i < group->life.count; i++) {
         const an_group_peer *peer = &group->life.peers[i];
-        if (!peer->told || !peer->heard || peer->sending)
+        bool lost = group->verdict.lost && group->verdict.rank == peer->rank; /* what it is sent need not arrive */
+        if (!lost && (!peer->told || !peer->heard || peer->sending))
             return false;
     }
     return true;

@@ -5,8 +5,8 @@
 #include "base/clock.h"
 #include "train/group/reduce_private.h"
 
-#define SEGMENT_BYTES ((uint32_t)512 << 10) /* that all others send for one segment together, unless they are many */
-#define SEGMENT_LEAST ((uint32_t)64 << 10)  /* that each of them sends */
+#define SEGMENT_BYTES ((uint32_t)1024 << 10)
+#define SEGMENT_LEAST ((uint32_t)64 << 10) /* that each of them sends */
 
 /* What all ranks must have in common. */
 typedef struct {
@@ -27,11 +27,12 @@ static int compare(an_group *group, const an_gradient_bucket *buckets, int count
     free(all);
     if (rc || rank == group->place.world)
         return rc;
-    return an_error(AN_EUNSUPPORTED,
-                    "rank %d on '%s' keeps gradients in another layout than rank 0 on '%s', because it computes with "
-                    "other kernels: give all ranks the same processors and --compute-threads, or the same AN_SIMD and "
-                    "DNNL_MAX_CPU_ISA",
-                    rank, group->cards[rank].host, group->cards[0].host);
+    (void)an_error(AN_EUNSUPPORTED,
+                   "computes with other kernels than rank 0 on '%s', so its gradients lie in another "
+                   "order: give all ranks the same processors and --compute-threads, or the same AN_SIMD and "
+                   "DNNL_MAX_CPU_ISA",
+                   group->cards[0].host);
+    return an_group_accuse(group, rank, AN_EUNSUPPORTED);
 }
 
 static void release_buckets(an_reduction *r)

@@ -25,12 +25,12 @@ void an_group_wake(an_group *group)
 static int check_world(const an_group *group)
 {
     const an_mpi_place *place = &group->place;
-    if (place->world == group->promised)
+    if (place->world == group->inside.promised)
         return AN_OK;
     return an_error(AN_EUNSUPPORTED,
                     "the launcher started %d processes, but %s sees %d: the launcher is another MPI's; start them with "
                     "the mpirun of %s, or with srun --mpi=pmix",
-                    group->promised, place->library, place->world, place->library);
+                    group->inside.promised, place->library, place->world, place->library);
 }
 
 static int begin(an_group *group)
@@ -49,9 +49,10 @@ static int begin(an_group *group)
 
 static bool expects(an_group *group)
 {
-    if (an_fail_pending(group) || an_collective_busy(group))
-        return true;
-    return group->way.busy && group->way.busy(group, group->way.context);
+    const an_group_way *way = atomic_load(&group->active);
+    bool expecting = an_collective_busy(group) || (way && way->busy && way->busy(group, way->context));
+    atomic_store(&group->expecting, expecting);
+    return expecting || an_fail_pending(group);
 }
 
 static void rest(an_group *group, uint64_t pause)
@@ -63,38 +64,38 @@ static void rest(an_group *group, uint64_t pause)
     pthread_mutex_unlock(&group->lock);
 }
 
-/* Begins what is to begin and lets MPI work. Returns whether anything moved. */
-static bool move(an_group *group, uint64_t now)
-{
-    if (group->life.over)
-        return false;
-    an_collective_advance(group);
-    if (group->way.advance)
-        group->way.advance(group, group->way.context);
-    an_life_advance(group, now);
-    return an_group_test(group) > 0;
-}
-
-/* Whether the training thread has closed the group, and nobody needs this rank any more. */
-static bool over(an_group *group)
+static bool is_over(an_group *group)
 {
     pthread_mutex_lock(&group->lock);
-    bool closing = group->closing;
+    bool closing = group->closing, settled = group->settled;
     pthread_mutex_unlock(&group->lock);
-    return closing && (group->life.over || an_life_leaves(group));
+    return settled || (closing && an_life_leaves(group));
 }
 
+/* Begins what is to begin and lets MPI work. Returns whether anything moved. */
+static bool move(an_group *group)
+{
+    const an_group_way *way = atomic_load(&group->active);
+    atomic_store(&group->inside_ns, an_clock_ns());
+    an_collective_advance(group);
+    if (way && way->advance)
+        way->advance(group, way->context);
+    an_life_advance(group, an_clock_ns());
+    int moved = an_group_test(group);
+    atomic_store(&group->inside_ns, 0);
+    return moved > 0;
+}
+
+/* Until all ranks close their groups, or nobody needs this one's messages any more after a failure. */
 static void serve(an_group *group)
 {
     uint64_t pause = PAUSE_FIRST;
-    while (!over(group)) {
-        uint64_t now = an_clock_ns();
-        bool moved = move(group, now);
-        an_fail_advance(group, now);
-        if (moved) {
+    while (!is_over(group)) {
+        if (move(group)) {
             pause = PAUSE_FIRST;
             continue;
         }
+        an_fail_settle(group);
         rest(group, pause);
         uint64_t most = expects(group) ? PAUSE_EXPECTING : PAUSE_IDLE;
         pause = 2 * pause < most ? 2 * pause : most;
@@ -115,14 +116,15 @@ void *an_group_run(void *context)
         serve(group);
     pthread_mutex_lock(&group->lock);
     group->leaving = true;
+    bool failed = group->verdict.code;
     pthread_cond_broadcast(&group->done);
     pthread_mutex_unlock(&group->lock);
-    /* After a failure MPI would wait for ranks that are gone. */
-    if (group->begun_mpi && !group->life.over)
+    if (group->begun_mpi && !failed) /* else MPI would wait for ranks that are gone */
         (void)group->mpi->end(group->mpi->context);
     pthread_mutex_lock(&group->lock);
     group->ended = true;
     pthread_cond_broadcast(&group->done);
+    pthread_cond_signal(&group->alarm);
     pthread_mutex_unlock(&group->lock);
     return NULL;
 }
