@@ -14,6 +14,7 @@ import pictures
 
 BIN = pathlib.Path(os.environ.get("AN_BIN_DIR", "build/release/bin")).absolute()
 ENVIRONMENT = {**os.environ, "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMP_WAIT_POLICY": "passive"}
+MPIRUN = ("mpirun", "--quiet", "--oversubscribe", "--bind-to", "none")  # quiet: what it says itself would stand in the middle of our lines
 ONE_THREAD = ("--compute-threads", "1", "--threads", "1")
 
 
@@ -72,7 +73,7 @@ class Ranks(unittest.TestCase):
 
     @staticmethod
     def mpirun(ranks, *arguments):
-        return ["mpirun", "--oversubscribe", "--bind-to", "none", "-np", str(ranks), *map(str, arguments)]
+        return [*MPIRUN, "-np", str(ranks), *map(str, arguments)]
 
     def command(self, ranks, *arguments):
         program = (BIN / "an-train", *map(str, arguments))
