@@ -22,11 +22,15 @@ static const an_options spec = {
         "it saves and exits with 130, at a second one it ends "
         "at "
         "once; SIGUSR1 saves and goes on. "
-        "A run resumed with --resume auto gives the same weights as one that was never stopped.",
-    .epilogue = "Examples:\n"
-                "  $ an-train --run runs/first --resume auto data/train data/val\n"
-                "  $ an-train --crop 64 --init he --epochs 3 --run runs/fashion data/train data/t10k\n"
-                "  $ an-train eval --run runs/fashion --show 10 data/t10k\n",
+        "A run resumed with --resume auto gives the same weights as one that was never stopped. Processes that mpirun "
+        "or "
+        "srun starts train one network together, each on its share of every batch.",
+    .epilogue =
+        "Examples:\n"
+        "  $ an-train --run runs/first --resume auto data/train data/val\n"
+        "  $ an-train --crop 64 --init he --epochs 3 --run runs/fashion data/train data/t10k\n"
+        "  $ mpirun -np 4 --bind-to none an-train --devices auto --run runs/four --resume auto data/train data/val\n"
+        "  $ an-train eval --run runs/fashion --show 10 data/t10k\n",
     .options = an_train_options,
     .arguments_min = 1,
     .arguments_max = 1 + AN_TRAIN_SETS_MAX,
@@ -35,12 +39,17 @@ static const an_options spec = {
 /* Parse the command line, and if it names a recipe, parse it again over the options of the recipe. */
 static int parse(int argc, char **argv, an_train_config *config, char ***arguments)
 {
-    int rc = an_options_init(&spec, config);
+    bool speaks;
+    int rc = an_train_ranks_hush(&speaks);
+    an_options first = spec;
+    first.silent = !speaks;
     if (!rc)
-        rc = an_options_parse(&spec, argc, argv, config, arguments);
-    const char *recipe = config->recipe;
-    if (rc || !recipe)
+        rc = an_options_init(&spec, config);
+    if (!rc)
+        rc = an_options_parse(&first, argc, argv, config, arguments);
+    if (rc || !config->recipe)
         return rc;
+    const char *recipe = config->recipe;
     an_options again = spec;
     again.silent = true;
     rc = an_options_init(&spec, config);

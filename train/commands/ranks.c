@@ -1,3 +1,5 @@
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -6,6 +8,14 @@
 #include "train/commands/commands.h"
 #include "train/commands/ranks_private.h"
 #include "train/replicas/devices.h"
+
+int an_train_ranks_hush(bool *speaks)
+{
+    *speaks = an_group_launched_rank() == 0;
+    if (*speaks || freopen("/dev/null", "w", stdout))
+        return AN_OK;
+    return an_error_errno(errno, "cannot open '/dev/null'");
+}
 
 static void note(void *context, const char *text)
 {

@@ -14,6 +14,9 @@ typedef struct {
     an_trainer *trainer;
 } an_train_ranks;
 
+/* Before options are parsed: standard output of all but rank 0 leads nowhere from now on. *speaks: this is rank 0. */
+int an_train_ranks_hush(bool *speaks);
+
 /* rc: what became of the options. Joins the others even if they are wrong, so that only one rank tells it. Fits config
  * to the rank: its devices, and that only rank 0 prints. Returns rc, or a failure to join; an_train_ranks_close is due
  * in any case. */

@@ -46,6 +46,10 @@ typedef struct {
 
 /* How many processes the environment says that a launcher started together, this one included; 1: none did. */
 int an_group_launched(void);
+/* Which of them this one is, as the environment says: for what is printed before the group is open. 0 where it does
+ * not.
+ */
+int an_group_launched_rank(void);
 
 /* Joins the others, if there are any; else *out is NULL. AN_EUNSUPPORTED: there are others, but this build has no
  * module for MPI, or no MPI is installed, or the launcher's is another one; the message says what to do. */

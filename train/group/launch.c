@@ -47,3 +47,14 @@ int an_group_launched(void)
     an_launch_find(&launch);
     return launch.count;
 }
+
+int an_group_launched_rank(void)
+{
+    static const char *const names[] = {"OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK", "SLURM_PROCID"};
+    if (an_group_launched() == 1)
+        return 0;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (getenv(names[i]))
+            return number(names[i]);
+    return 0;
+}

@@ -54,7 +54,7 @@ static void find_difference(const char *own, const char *theirs, char *out)
         theirs += length + (theirs[length] ? 1 : 0);
     }
     if (*own || *theirs)
-        snprintf(out, REASON_MAX, "another number of options");
+        snprintf(out, REASON_MAX, "number of options");
 }
 
 static int name_first(const an_group *group, const char *reasons)

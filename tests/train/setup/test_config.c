@@ -223,6 +223,35 @@ static void parse(an_train_config *config, const char *lines, const char *const 
 #define PARSE(config, lines, ...) parse(config, lines, (const char *const[]){__VA_ARGS__, NULL})
 
 /* --overfit decides what is given nowhere, or only in a recipe that was written for another run. */
+static void refused_for_ranks(const an_train_config *config, int world, const char *words)
+{
+    assert_int_equal(an_train_config_check_ranks(config, world), AN_EINVAL);
+    if (!strstr(an_error_message(), words))
+        fail_msg("'%s' is not in '%s'", words, an_error_message());
+}
+
+static void test_batches_that_ranks_can_share(void **state)
+{
+    (void)state;
+    an_train_config config;
+    defaults(&config);
+    config.batch = 12;
+    assert_int_equal(an_train_config_check_ranks(&config, 4), AN_OK);
+    refused_for_ranks(&config, 5, "--batch 12 cannot be shared equally by 5 ranks: use --batch 15, or another number");
+    config.mixup = 0.2;
+    refused_for_ranks(&config, 4,
+                      "--batch 12 gives each of 4 ranks 3 images, but --mixup and --cutmix mix pairs: use --batch 16");
+    assert_int_equal(an_train_config_check_ranks(&config, 3), AN_OK);
+    config.mixup = 0;
+    config.accumulate = 2;
+    refused_for_ranks(&config, 2, "which --accumulate 2 divides into no equal parts of an even number: use --batch 16");
+    assert_int_equal(an_train_config_check_ranks(&config, 3), AN_OK);
+    config.find_rate = 100;
+    refused_for_ranks(&config, 3, "--find-lr measures in one process");
+    config.batch = 7;
+    assert_int_equal(an_train_config_check_ranks(&config, 1), AN_OK);
+}
+
 static void test_overfit_implies(void **state)
 {
     (void)state;
@@ -559,6 +588,7 @@ int main(void)
         cmocka_unit_test(test_older_recipes_get_what_they_meant),
         cmocka_unit_test(test_a_recipe_says_what_auto_stands_for),
         cmocka_unit_test(test_impossible_combinations),
+        cmocka_unit_test(test_batches_that_ranks_can_share),
         cmocka_unit_test(test_overfit_implies),
         cmocka_unit_test(test_overfit_implies_nothing_against_the_user),
         cmocka_unit_test(test_overfit_is_written_as_used),

@@ -119,6 +119,36 @@ static void test_gradient_norm_where_it_is_known(void **state)
     }
 }
 
+static void test_lines_of_several_ranks_name_the_worst(void **state)
+{
+    (void)state;
+    an_train_event event = {
+        .kind = AN_EVENT_TRAIN, .samples = 0x0123456789abcdef, .device_idle = -1, .gradient_norm = NAN};
+    json_t *object = formatted(&event);
+    assert_string_equal(json_string_value(json_object_get(object, "samples")), "0123456789abcdef");
+    assert_null(json_object_get(object, "ranks"));
+    assert_null(json_object_get(object, "wait_rank"));
+    json_decref(object);
+    event.ranks = 4;
+    event.reduce = 0.25;
+    event.wait_rank = 3;
+    event.wait_host = "node-b";
+    event.idle_rank = 1;
+    event.idle_host = "node-a";
+    object = formatted(&event);
+    assert_int_equal(json_integer_value(json_object_get(object, "ranks")), 4);
+    assert_true(json_real_value(json_object_get(object, "reduce")) == 0.25);
+    assert_int_equal(json_integer_value(json_object_get(object, "wait_rank")), 3);
+    assert_string_equal(json_string_value(json_object_get(object, "wait_host")), "node-b");
+    assert_null(json_object_get(object, "idle_rank"));
+    json_decref(object);
+    event.device_idle = 0.5;
+    object = formatted(&event);
+    assert_int_equal(json_integer_value(json_object_get(object, "idle_rank")), 1);
+    assert_string_equal(json_string_value(json_object_get(object, "idle_host")), "node-a");
+    json_decref(object);
+}
+
 static void test_every_event_has_its_time(void **state)
 {
     (void)state;
@@ -237,6 +267,7 @@ int main(void)
         cmocka_unit_test(test_start_says_how_numbers_came_about),
         cmocka_unit_test(test_start_leaves_out_what_is_not_known),
         cmocka_unit_test(test_gradient_norm_where_it_is_known),
+        cmocka_unit_test(test_lines_of_several_ranks_name_the_worst),
         cmocka_unit_test(test_every_event_has_its_time),
         cmocka_unit_test(test_top_k_by_its_name),
         cmocka_unit_test(test_validation_names_its_set),
