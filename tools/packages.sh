@@ -29,6 +29,7 @@ build        | cmocka, matio (of the tests)            | libcmocka-dev libmatio-
 build        | help2man                                | help2man |
 demo         | the Fashion-MNIST images                | dataset-fashion-mnist |
 test         | mpirun                                  | openmpi-bin |
+test         | ip (network namespaces as hosts)        | iproute2 |
 test         | Clang with its sanitizers and libFuzzer | clang libclang-rt-dev | | clang
 test         | Python's lmdb, xxhash, PIL, NumPy       | python3-lmdb python3-xxhash python3-pil python3-numpy |
 test python  | Python 3.11 or later, and its headers   | python3 python3-dev |

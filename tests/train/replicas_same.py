@@ -1,14 +1,24 @@
 #!/usr/bin/python3
 """Any number of ranks gives the same training as one process with the whole batch: losses, samples, validation; also where the number changes at a
 checkpoint, and where a rank has no images."""
+import json
+
 from replicas_support import ONE_THREAD, Ranks, main, read_metrics, trained
 
-# Directly computed, so that sums differ by their order alone: Winograd's transform rounds more, and otherwise for other numbers of images. After some
-# ten steps a training that learns fast would make more than rounding of that.
+# Directly computed, and at low rates: kernels differ with the number of images that they are made for, Winograd's more than others, and a training
+# that learns fast makes more than rounding of that within ten steps. test_bits_of_a_batch_in_parts compares without such care.
 ALL = ("--jitter", "0.1", "--mixup", "0.3", "--cutmix", "0.5", "--mean", "channel", "--init", "he", "--log-every", "1", "--epochs", "9", "--seed", "3",
        "--kernels", "direct")
 CIFAR = ("--network", "cifar", "--crop", "32", "--batch", "8", "--steps", "30", "--rate", "0.001", *ALL, *ONE_THREAD)
 ALEXNET = ("--crop", "64", "--batch", "8", "--steps", "30", "--rate", "0.0003", *ALL, *ONE_THREAD)
+
+
+def tensors(path):
+    """By name: the bytes of a safetensors file's tensors."""
+    data = path.read_bytes()
+    begin = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:begin])
+    return {name: data[begin + entry["data_offsets"][0]:begin + entry["data_offsets"][1]] for name, entry in header.items() if name != "__metadata__"}
 
 
 def numbers(told):
@@ -64,6 +74,19 @@ class SameTraining(Ranks):
             some = self.dataset(f"some{images}", images, seed=images)
             self.compare(*CIFAR, "--steps", "7", self.data, some, self.data)
         self.compare(*CIFAR, "--overfit", "9", "--steps", "6", self.data)
+
+    def test_bits_of_a_batch_in_parts(self):
+        """A process that runs the batch in as many parts as there are ranks computes with the same kernels and adds in the same order. So all
+        bits must be the same, whatever the rate and the kernels: what differs from a whole batch is rounding alone."""
+        data = self.dataset("parts", 40, options=("--size", "72", "--codec", "rgb"))
+        options = ("--crop", "64", "--batch", "16", "--steps", "6", "--rate", "0.01", *ALL[:-2], *ONE_THREAD, "--clip", "5", "--ema", "0.9")
+        for ranks in (2, 4):
+            single, many = self.root / f"single{ranks}", self.root / f"many{ranks}"
+            self.run_ranks(1, *options, "--accumulate", ranks, "--run", single, data)
+            self.run_ranks(ranks, *options, "--run", many, data)
+            of_parts, of_ranks = (tensors(run / "checkpoints/step-000000006.safetensors") for run in (single, many))
+            self.assertEqual(of_parts.keys(), of_ranks.keys())
+            self.assertEqual([name for name in of_parts if of_parts[name] != of_ranks[name]], [])
 
     def test_plateau_decides_alike(self):
         told = [self.told(ranks, *CIFAR, "--steps", "0", "--schedule", "plateau", "--patience", "1", "--stop-after", "3", self.data, self.data)
