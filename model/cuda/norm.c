@@ -193,7 +193,8 @@ int an_cuda_trust_squares(an_backend *cuda, an_trust_squares *layers)
 int an_cuda_trust_set(an_backend *cuda, const double *layers)
 {
     for (an_op *op = cuda->ops; op; op = op->next)
-        op->trust = layers[op->node.layer];
+        if (an_cuda_learns(op))
+            op->trust = layers[op->node.layer];
     cuda->norm.trusts_given = true;
     return AN_OK;
 }
