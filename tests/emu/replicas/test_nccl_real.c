@@ -31,10 +31,13 @@ IS(ncclGetErrorString, const char *(ncclResult_t));
 IS(ncclGetLastError, const char *(ncclComm_t));
 
 /* That our types stand for those types. */
-_Static_assert(sizeof(an_nccl_id) == sizeof(ncclUniqueId) && _Alignof(an_nccl_id) == _Alignof(ncclUniqueId), "id");
+_Static_assert(sizeof(an_nccl_id) == sizeof(ncclUniqueId), "id");
+_Static_assert(_Alignof(an_nccl_id) == _Alignof(ncclUniqueId), "place of an id");
 _Static_assert(sizeof(an_nccl_result) == sizeof(ncclResult_t), "result");
-_Static_assert(sizeof(an_nccl_dtype) == sizeof(ncclDataType_t) && sizeof(an_nccl_op) == sizeof(ncclRedOp_t), "enums");
-_Static_assert(sizeof(ncclComm_t) == sizeof(an_nccl_comm *) && sizeof(cudaStream_t) == sizeof(void *), "pointers");
+_Static_assert(sizeof(an_nccl_dtype) == sizeof(ncclDataType_t), "types of values");
+_Static_assert(sizeof(an_nccl_op) == sizeof(ncclRedOp_t), "operations");
+_Static_assert(sizeof(ncclComm_t) == sizeof(an_nccl_comm *), "communicators");
+_Static_assert(sizeof(cudaStream_t) == sizeof(void *), "streams");
 _Static_assert((int)AN_NCCL_SUCCESS == (int)ncclSuccess && (int)AN_NCCL_CUDA_ERROR == (int)ncclUnhandledCudaError &&
                    (int)AN_NCCL_SYSTEM_ERROR == (int)ncclSystemError &&
                    (int)AN_NCCL_INVALID_ARGUMENT == (int)ncclInvalidArgument &&
