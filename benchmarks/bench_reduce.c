@@ -2,7 +2,7 @@
  * The gradients are as many as AlexNet's, in its buckets. For each way the table says how long a step's reduction
  * takes, the rate at which gradients are reduced, and the processor time of the busiest rank.
  *
- *     mpirun -np 2 bench_reduce [fp32|bf16 [millions of values [rounds [alone]]]] */
+ *     mpirun -np 2 bench_reduce [fp32|bf16 [millions of values [rounds [alone|both [messages]]]]] */
 #include <mpi.h>
 
 #include <stdatomic.h>
@@ -26,12 +26,14 @@ static const double shares[BUCKETS] = {4097000.0 / 60965224, 16781312.0 / 609652
 
 typedef struct {
     float *values;
+    void *pages; /* if they are not the reducer's */
     uint64_t count;
     an_gradient gradients[BUCKETS];
     an_gradient_bucket buckets[BUCKETS];
     an_group *group;
     const an_reducer *reducer;
-    bool alone; /* without MPI_Allreduce, for profiles */
+    bool alone;    /* without MPI_Allreduce, for profiles */
+    bool messages; /* also on one host */
 } bench;
 
 typedef struct {
@@ -170,28 +172,43 @@ static int run(bench *b, int rounds)
     return rc || b->alone ? rc : show(b, "MPI_Allreduce", &mpi, rounds);
 }
 
+/* With the gradients where the reducer wants them, unless it shall use messages. */
+static int make(bench *b)
+{
+    size_t size = b->count * sizeof(float);
+    const an_reducer *reducer = b->reducer;
+    void *memory;
+    bool shared = reducer->alloc && !b->messages;
+    int rc = shared ? reducer->alloc(reducer->context, size, &memory) : an_pages_alloc(&memory, size);
+    if (rc)
+        return rc;
+    b->values = memory;
+    b->pages = shared ? NULL : memory;
+    divide(b);
+    return reducer->open(reducer->context, b->buckets, BUCKETS, 1);
+}
+
 int main(int argc, char **argv)
 {
     bench b = {.count = (uint64_t)((argc > 2 ? atof(argv[2]) : 60.965224) * 1e6)};
     int rounds = argc > 3 ? atoi(argv[3]) : 20;
     b.alone = argc > 4 && !strcmp(argv[4], "alone");
-    void *memory;
+    b.messages = argc > 5 && !strcmp(argv[5], "messages");
     if (b.count < 1000 || rounds < 1 || rounds > ROUNDS_MAX)
         return fail("bad arguments");
     if (an_group_launched() < 2)
         return fail("start it with mpirun -np 2");
     if (join(&b.group))
         return fail("cannot join");
-    if (an_pages_alloc(&memory, b.count * sizeof(float)))
-        return fail("memory");
-    b.values = memory;
-    divide(&b);
     an_group_reduce_options reduction = {.processors = true, .bf16 = argc > 1 && !strcmp(argv[1], "bf16")};
-    if (an_group_reducer(b.group, &reduction, &b.reducer) || b.reducer->open(b.reducer->context, b.buckets, BUCKETS, 1))
+    if (an_group_reducer(b.group, &reduction, &b.reducer))
         return fail("reducer");
+    if (make(&b))
+        return fail("gradients");
     if (run(&b, rounds))
         return fail("reduction");
     an_group_close(b.group);
-    an_pages_free(memory, b.count * sizeof(float));
+    if (b.pages)
+        an_pages_free(b.pages, b.count * sizeof(float));
     return 0;
 }

@@ -50,6 +50,8 @@ typedef struct {
     bool averages;                   /* as in an_exec_options */
     bool gathers;                    /* gather will be called: make room for sums of gradients */
     bool reduces;                    /* gradients are added up over replicas: they must lie in fp32 */
+    const an_reducer *reducer;       /* if reduces: processors take the memory of gradients from its alloc; valid
+                                        until finish */
     bool winograd;                   /* for tests: use Winograd's transform wherever possible, not only where faster */
 } an_backend_options;
 

@@ -15,7 +15,7 @@
 
 /* To be raised with every change of what the two sides share: these tables, the meaning of an_backend_api's functions
  * and of the structs that they take. */
-#define AN_BACKEND_MODULE_VERSION 8
+#define AN_BACKEND_MODULE_VERSION 9
 
 /* Functions of the program. Each is the function of the same name with an_ before it. Texts that are formatted here
  * must not be formats again: pass them to "%s". */

@@ -1,16 +1,18 @@
 /* Replicas: several processes train the same network, each on its share of a batch, and add up their gradients before
  * each update. An exec knows its gradients and when backward is done with them; an an_reducer knows the other
- * processes. The reducer's owner makes it before the exec and frees it afterwards.
+ * processes. The reducer's owner makes it before the exec and frees it afterwards. It may give the memory for the
+ * gradients, for instance memory that other processes see too; that memory is the reducer's, which frees it with
+ * itself.
  *
  * The gradients are added up in buckets, each a list of memory ranges on one device. Buckets are numbered in the order
  * in which backward finishes them. All replicas must have the same buckets: the same ranges in the same layout. layout
  * is a hash of that, for the reducer to compare.
  *
- * Order of calls: open once, by an_exec_create. Then in each step, for each bucket, queue, when backward has finished
- * all of its gradients; and before the gradients are read, for each bucket, wait (processors only). Buckets of one
- * device are queued in the order of their numbers; those of two devices are not, and replicas may differ in that. A
- * step that fails may leave buckets out. Calls come from the threads that run the devices, for several devices at once,
- * wait also from the thread that drives the exec.
+ * Order of calls: alloc for each gradient, then open once, by an_exec_create. Then in each step, for each bucket,
+ * queue, when backward has finished all of its gradients; and before the gradients are read, for each bucket, wait
+ * (processors only). Buckets of one device are queued in the order of their numbers; those of two devices are not, and
+ * replicas may differ in that. A step that fails may leave buckets out. Calls come from the threads that run the
+ * devices, for several devices at once, wait also from the thread that drives the exec.
  *
  * Processors: stream is NULL and the gradients are there when queue is called; it returns at once, and the sums have
  * taken their place when wait returns. Between the two nobody else touches them. Each bucket that was queued is waited
@@ -24,6 +26,7 @@
 #ifndef AN_MODEL_REDUCER_H
 #define AN_MODEL_REDUCER_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/format.h"
@@ -49,6 +52,8 @@ typedef struct {
                                                                                                  the exec */
     int (*queue)(void *context, int bucket, void *stream);
     int (*wait)(void *context, int bucket);
+    /* Optional, for processors: size bytes for gradients, zeroed, at the beginning of a page. */
+    int (*alloc)(void *context, size_t size, void **out);
 } an_reducer;
 
 #endif

@@ -50,6 +50,7 @@ static int cpu_open(an_backend **out, const an_backend_options *options)
     cpu->training = options->training;
     cpu->averages = options->averages;
     cpu->gathers = options->gathers;
+    cpu->reducer = options->reducer;
     cpu->direct = options->direct;
     cpu->winograd = options->winograd;
     cpu->seed = options->seed;

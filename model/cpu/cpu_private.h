@@ -19,6 +19,7 @@ struct an_backend {
     dnnl_stream_t stream;
     int batch, threads;
     bool training, averages, gathers, direct, winograd;
+    const an_reducer *reducer; /* gives memory for gradients, valid until finish; NULL: there are no replicas */
     uint64_t seed;
     uint32_t top; /* of results */
     double label_smoothing;
@@ -218,6 +219,8 @@ int an_cpu_trust(an_backend *cpu, const an_sgd *sgd, double factor);
 int an_cpu_trust_squares(an_backend *cpu, an_trust_squares *layers);
 int an_cpu_trust_set(an_backend *cpu, const double *layers);
 /* replicas.c */
+/* Memory for the gradient that update takes: the reducer's, or if that gives none the backend's. */
+int an_cpu_gradient_alloc(an_backend *cpu, void **out, size_t size);
 int an_cpu_gradients(an_op *op, an_gradient out[AN_OP_GRADIENTS], int *count, uint64_t *layout);
 int an_cpu_checksum(an_backend *cpu, uint64_t *out);
 

@@ -5,6 +5,15 @@
 #include "base/error.h"
 #include "model/cpu/cpu_private.h"
 
+int an_cpu_gradient_alloc(an_backend *cpu, void **out, size_t size)
+{
+    const an_reducer *reducer = cpu->reducer;
+    if (!reducer || !reducer->alloc)
+        return an_cpu_alloc(cpu, out, size);
+    cpu->memory += size;
+    return reducer->alloc(reducer->context, size, out);
+}
+
 int an_cpu_gradients(an_op *op, an_gradient out[AN_OP_GRADIENTS], int *count, uint64_t *layout)
 {
     *count = 0;

@@ -40,7 +40,7 @@ int an_cpu_weights_make(an_cpu_weights *weights, an_backend *cpu, const an_desc 
     if (rc)
         return rc;
     weights->velocity = velocity;
-    rc = an_cpu_alloc(cpu, &slope, size);
+    rc = cpu->gathers ? an_cpu_alloc(cpu, &slope, size) : an_cpu_gradient_alloc(cpu, &slope, size);
     if (rc)
         return rc;
     weights->slope = slope;
@@ -50,7 +50,7 @@ int an_cpu_weights_make(an_cpu_weights *weights, an_backend *cpu, const an_desc 
         return rc;
     weights->average = average;
     if (cpu->gathers)
-        rc = an_cpu_alloc(cpu, &sum, size);
+        rc = an_cpu_gradient_alloc(cpu, &sum, size);
     if (rc)
         return rc;
     weights->sum = sum;

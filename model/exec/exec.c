@@ -111,6 +111,7 @@ static an_backend_options device_options(const an_exec_options *o, const device_
                                 .averages = o->averages && o->training,
                                 .gathers = o->training && parts_of(o) > 1,
                                 .reduces = o->training && o->reducer,
+                                .reducer = o->training ? o->reducer : NULL,
                                 .seed = o->seed,
                                 .top = o->top ? o->top : AN_EXEC_TOP,
                                 .precision = o->precision,

@@ -58,13 +58,16 @@ static int open_buckets(void *context, const an_gradient_bucket *buckets, int co
     r->queue = calloc((size_t)count + 1, sizeof *r->queue);
     if (!r->buckets || !r->queue)
         return an_error(AN_ENOMEM, "out of memory");
+    rc = an_near_open(r, buckets, count);
+    if (rc)
+        return rc;
     for (int i = 0; i < count; i++) {
         r->count = i + 1;
         rc = an_reduce_cut(r, &r->buckets[i], &buckets[i], (int)tag);
         if (rc)
             return rc;
         tag += r->buckets[i].count;
-        if (tag > r->group->place.tag_max)
+        if (!r->counts && tag > r->group->place.tag_max)
             return an_error(AN_EUNSUPPORTED, "%s has too few tags for so many gradients", r->group->place.library);
     }
     return AN_OK;
@@ -80,10 +83,26 @@ static int queue(void *context, int bucket, void *stream)
     int rc = an_group_failure(group);
     if (!rc) {
         r->buckets[bucket].state = AN_BUCKET_QUEUED;
-        r->queue[r->queued++] = bucket;
-        an_group_wake(group);
+        if (r->counts) {
+            an_near_queue(r, &r->buckets[bucket]);
+        } else {
+            r->queue[r->queued++] = bucket;
+            an_group_wake(group);
+        }
     }
     pthread_mutex_unlock(&group->lock);
+    return rc;
+}
+
+/* Under lock. */
+static int wait_idle(an_reduction *r, const an_reduce_bucket *bucket)
+{
+    int rc = AN_OK;
+    while (!rc && bucket->state) {
+        rc = an_group_failure(r->group);
+        if (!rc)
+            pthread_cond_wait(&r->group->done, &r->group->lock);
+    }
     return rc;
 }
 
@@ -91,14 +110,9 @@ static int wait(void *context, int bucket)
 {
     an_reduction *r = context;
     an_group *group = r->group;
-    int rc = AN_OK;
     pthread_mutex_lock(&group->lock);
     uint64_t since = an_clock_ns();
-    while (!rc && r->buckets[bucket].state) {
-        rc = an_group_failure(group);
-        if (!rc)
-            pthread_cond_wait(&group->done, &group->lock);
-    }
+    int rc = r->counts ? an_near_wait(r, &r->buckets[bucket]) : wait_idle(r, &r->buckets[bucket]);
     r->waited_ns += an_clock_ns() - since;
     pthread_mutex_unlock(&group->lock);
     return rc;
@@ -126,7 +140,7 @@ static bool busy(an_group *group, void *context)
 {
     const an_reduction *r = context;
     (void)group;
-    return r->moving > 0;
+    return r->moving > 0 || atomic_load(&r->waiting);
 }
 
 static void reduced(void *context, double *waited, uint64_t *sent)
@@ -139,10 +153,23 @@ static void reduced(void *context, double *waited, uint64_t *sent)
     pthread_mutex_unlock(&r->group->lock);
 }
 
+static int describe(const void *context, an_buffer *out)
+{
+    const an_reduction *r = context;
+    return r->counts ? an_buffer_printf(out, ", gradients in shared memory") : AN_OK;
+}
+
+static int alloc(void *context, size_t size, void **out)
+{
+    an_reduction *r = context;
+    return an_share_alloc(&r->share, size, out);
+}
+
 static void release(void *context)
 {
     an_reduction *r = context;
     release_buckets(r);
+    an_share_end(&r->share);
     free(r);
 }
 
@@ -153,17 +180,20 @@ int an_reduce_make(an_group_way *out, an_group *group, const an_group_reduce_opt
         return an_error(AN_ENOMEM, "out of memory");
     uint32_t bytes = SEGMENT_BYTES / (uint32_t)(group->place.world - 1);
     r->group = group;
+    an_share_begin(&r->share);
     r->bf16 = options->bf16;
     r->segment = (bytes < SEGMENT_LEAST ? SEGMENT_LEAST : bytes) / sizeof(float);
     *out = (an_group_way){.reducer = {.context = r,
                                       .bucket_bytes = options->bucket_bytes,
                                       .open = open_buckets,
                                       .queue = queue,
-                                      .wait = wait},
+                                      .wait = wait,
+                                      .alloc = an_share_possible(group) ? alloc : NULL},
                           .context = r,
                           .advance = advance,
                           .busy = busy,
                           .reduced = reduced,
+                          .describe = describe,
                           .free = release};
     return AN_OK;
 }

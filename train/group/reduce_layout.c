@@ -68,6 +68,8 @@ static size_t lane_size(const an_reduction *r, bool own)
 
 static int make_lanes(const an_reduction *r, an_reduce_bucket *b)
 {
+    if (r->counts) /* nothing travels */
+        return AN_OK;
     int world = r->group->place.world, rank = r->group->place.rank;
     size_t at = 0, own = lane_size(r, true), other = lane_size(r, false);
     void *memory;

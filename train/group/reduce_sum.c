@@ -94,6 +94,33 @@ void an_reduce_sum_bf16(float *own, const uint16_t *received, size_t apart, int 
     }
 }
 
+/* To bf16 and back; size: at most a block. */
+static void round_values(const loops *tier, float *values, size_t size)
+{
+    uint16_t rounded[BLOCK];
+    tier->narrow(rounded, values, size);
+    tier->widen(values, rounded, size);
+}
+
+void an_reduce_sum_near(float *const *values, int own, int world, size_t count, bool bf16)
+{
+    const loops *tier = &tiers[an_cpu_simd()];
+    for (size_t at = 0; at < count; at += BLOCK) {
+        size_t size = count - at < BLOCK ? count - at : BLOCK;
+        float *sum = values[0] + at;
+        for (int rank = 0; rank < world && bf16; rank++) {
+            if (rank != own)
+                round_values(tier, values[rank] + at, size);
+        }
+        for (int rank = 1; rank < world; rank++)
+            tier->add(sum, values[rank] + at, size);
+        if (bf16)
+            round_values(tier, sum, size);
+        for (int rank = 1; rank < world; rank++)
+            memcpy(values[rank] + at, sum, size * sizeof *sum);
+    }
+}
+
 void an_reduce_narrow(uint16_t *out, const float *in, size_t count)
 {
     tiers[an_cpu_simd()].narrow(out, in, count);

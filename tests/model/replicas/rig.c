@@ -170,7 +170,7 @@ an_replicas *an_replicas_make(int world, uint64_t bucket_bytes)
     for (int i = 0; i < world; i++) {
         replica *r = &all->ranks[i];
         r->all = all;
-        r->reducer = (an_reducer){r, bucket_bytes, open_bucket, queue, wait_bucket};
+        r->reducer = (an_reducer){r, bucket_bytes, open_bucket, queue, wait_bucket, NULL};
     }
     return all;
 }

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buffer.h"
 #include "base/error.h"
 #include "model/cpu/onednn.h"
 #include "model/exec/exec_reduce_private.h"
@@ -441,6 +442,80 @@ static int fake_wait(void *context, int bucket)
     return AN_OK;
 }
 
+/* A reducer that gives memory and adds nothing up. */
+typedef struct {
+    void *memory[64];
+    size_t sizes[64];
+    int count, inside, outside; /* inside: gradients that lie in its memory */
+} giver;
+
+static int give(void *context, size_t size, void **out)
+{
+    giver *g = context;
+    int rc = an_pages_alloc(out, size);
+    if (rc || g->count == 64)
+        return AN_ENOMEM;
+    g->memory[g->count] = *out;
+    g->sizes[g->count++] = size;
+    return AN_OK;
+}
+
+static int given_open(void *context, const an_gradient_bucket *buckets, int count, uint64_t layout)
+{
+    giver *g = context;
+    (void)layout;
+    for (int b = 0; b < count; b++) {
+        for (int i = 0; i < buckets[b].count; i++) {
+            bool found = false;
+            for (int k = 0; k < g->count; k++)
+                found = found || (buckets[b].gradients[i].values == g->memory[k] &&
+                                  buckets[b].gradients[i].count * sizeof(float) <= g->sizes[k]);
+            g->inside += found;
+            g->outside += !found;
+        }
+    }
+    return AN_OK;
+}
+
+static int given_queue(void *context, int bucket, void *stream)
+{
+    (void)context, (void)bucket, (void)stream;
+    return AN_OK;
+}
+
+static int given_wait(void *context, int bucket)
+{
+    (void)context, (void)bucket;
+    return AN_OK;
+}
+
+/* Gradients, also gathered ones, lie in the reducer's memory, which stays when the exec is gone. */
+static void test_reducers_give_memory(void **state)
+{
+    (void)state;
+    for (int parts = 1; parts <= 2; parts++) {
+        giver g = {.count = 0};
+        an_reducer reducer = {&g, 400, given_open, given_queue, given_wait, give};
+        an_exec_options options = options_for("cpu", NULL);
+        options.reducer = &reducer;
+        options.parts = parts;
+        an_exec *exec = exec_make(an_small_net, &options);
+        step(exec, 1);
+        an_test_ok(an_exec_update(exec, &sgd), "update");
+        assert_true(g.inside > 0);
+        assert_int_equal(g.outside, 0);
+        an_exec_free(exec);
+        float sum = 0;
+        for (int k = 0; k < g.count; k++) {
+            const float *values = g.memory[k];
+            for (size_t i = 0; i < g.sizes[k] / sizeof(float); i++)
+                sum += fabsf(values[i]);
+            an_pages_free(g.memory[k], g.sizes[k]);
+        }
+        assert_true(sum > 0);
+    }
+}
+
 static void test_devices_that_queue(void **state)
 {
     (void)state;
@@ -452,7 +527,7 @@ static void test_devices_that_queue(void **state)
     an_backend_api api = {
         .name = "fake", .gradients = fake_gradients, .reduce_begin = fake_begin, .reduce_end = fake_end};
     an_lanes_work work = {&graph, flow, &api, places, backends, 2, NULL};
-    an_reducer reducer = {devices, 400, fake_open, fake_queue, fake_wait};
+    an_reducer reducer = {devices, 400, fake_open, fake_queue, fake_wait, NULL};
     an_reduction *r;
     for (int i = 0; i < 5; i++)
         places[i] = (an_op *)(void *)&ops[i];
@@ -687,6 +762,7 @@ int main(void)
         cmocka_unit_test(test_updates_go_as_sums_arrive),
         cmocka_unit_test(test_nothing_is_left_behind),
         cmocka_unit_test(test_networks_for_evaluation_have_no_buckets),
+        cmocka_unit_test(test_reducers_give_memory),
         cmocka_unit_test(test_devices_that_queue),
         cmocka_unit_test(test_failures_come_through),
         cmocka_unit_test(test_no_images_no_gradient),

@@ -53,7 +53,7 @@ static void *live(void *context)
 
 void crew_run(crew *c)
 {
-    c->world = fake_create(c->count);
+    c->world = fake_create(c->count, c->each ? c->each : 2);
     for (int i = 0; i < c->count; i++) {
         c->members[i].crew = c;
         c->members[i].rank = i;

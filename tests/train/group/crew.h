@@ -30,6 +30,7 @@ typedef struct {
 
 struct crew {
     int count;
+    int each;                 /* ranks on a host; 0: two */
     double silence, patience; /* seconds; 0: long */
     int promised;             /* 0: count */
     int (*work)(crew_member *member);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buffer.h"
 #include "base/error.h"
 #include "base/rng.h"
 
@@ -83,20 +84,25 @@ int exercise_collectives(an_group *group)
  * segments. */
 typedef struct {
     float *values;
+    void *pages; /* if they are not the reducer's */
     uint64_t total;
     an_gradient gradients[2 * BUCKETS];
     an_gradient_bucket buckets[BUCKETS];
     int order[BUCKETS];
 } work;
 
-static int make(work *w)
+/* The gradients lie where the reducer wants them. */
+static int make(work *w, const an_reducer *reducer)
 {
+    void *memory = NULL;
     static const uint64_t counts[2 * BUCKETS] = {1, 0, 700001, 17, 33, 5, 262144, 262145, 64, 100003};
     for (int i = 0; i < 2 * BUCKETS; i++)
         w->total += counts[i];
-    w->values = calloc(w->total, sizeof *w->values);
-    if (!w->values)
-        return an_error(AN_ENOMEM, "out of memory");
+    int rc = reducer->alloc ? reducer->alloc(reducer->context, w->total * sizeof *w->values, &memory)
+                            : an_pages_alloc(&w->pages, w->total * sizeof *w->values);
+    if (rc)
+        return rc;
+    w->values = w->pages ? w->pages : memory;
     uint64_t at = 0;
     for (int i = 0; i < 2 * BUCKETS; i++) {
         w->gradients[i] = (an_gradient){.values = w->values + at, .count = counts[i], .dtype = AN_DTYPE_F32};
@@ -161,7 +167,9 @@ static int steps(an_group *group, work *w, bool bf16, uint64_t *hash)
         return rc;
     if (reducer->bucket_bytes != options.bucket_bytes)
         return wrong("size of buckets", (double)reducer->bucket_bytes, (double)options.bucket_bytes);
-    rc = reducer->open(reducer->context, w->buckets, BUCKETS, 42);
+    rc = make(w, reducer);
+    if (!rc)
+        rc = reducer->open(reducer->context, w->buckets, BUCKETS, 42);
     for (int step = 0; step < STEPS && !rc; step++) {
         for (uint64_t i = 0; i < w->total; i++)
             w->values[i] = value_of(rank, step, i);
@@ -192,11 +200,9 @@ int exercise_reducer(an_group *group, bool bf16, uint64_t *hash)
 {
     work w = {0};
     *hash = UINT64_C(14695981039346656037);
-    int rc = make(&w);
-    if (!rc)
-        rc = steps(group, &w, bf16, hash);
+    int rc = steps(group, &w, bf16, hash);
     if (!rc)
         rc = same(group, *hash);
-    free(w.values);
+    an_pages_free(w.pages, w.pages ? w.total * sizeof *w.values : 0);
     return rc;
 }

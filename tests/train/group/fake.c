@@ -40,7 +40,7 @@ typedef struct {
 
 struct fake_world {
     pthread_mutex_t lock;
-    int count;
+    int count, each;
     fake_rank ranks[RANKS_MAX];
     message *first, **last; /* in the order in which they were sent */
 };
@@ -48,7 +48,8 @@ struct fake_world {
 static int begin(void *context, an_mpi_place *out)
 {
     const fake_rank *r = context;
-    *out = (an_mpi_place){.rank = r->rank, .world = r->world->count, .node = r->rank / 2 * 2, .tag_max = 32767};
+    *out = (an_mpi_place){
+        .rank = r->rank, .world = r->world->count, .node = r->rank / r->world->each * r->world->each, .tag_max = 32767};
     snprintf(out->library, sizeof out->library, "fake MPI 1.0");
     snprintf(out->host, sizeof out->host, "host%d", out->node);
     return 0;
@@ -212,13 +213,14 @@ static void describe(void *context, int code, char text[AN_MPI_TEXT])
     snprintf(text, AN_MPI_TEXT, "code %d", code);
 }
 
-fake_world *fake_create(int ranks)
+fake_world *fake_create(int ranks, int each)
 {
     fake_world *world = calloc(1, sizeof *world);
     if (!world || ranks > RANKS_MAX)
         abort();
     pthread_mutex_init(&world->lock, NULL);
     world->count = ranks;
+    world->each = each;
     world->last = &world->first;
     for (int i = 0; i < ranks; i++) {
         fake_rank *r = &world->ranks[i];

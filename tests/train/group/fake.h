@@ -11,8 +11,8 @@
 
 typedef struct fake_world fake_world;
 
-/* Ranks 0 and 1 share a host, "host0"; 2 and 3 share "host2"; and so on. */
-fake_world *fake_create(int ranks);
+/* So many ranks share a host each: with two, 0 and 1 share "host0", 2 and 3 share "host2", and so on. */
+fake_world *fake_create(int ranks, int each);
 void fake_free(fake_world *world);
 const an_mpi *fake_mpi(fake_world *world, int rank);
 

@@ -5,7 +5,9 @@
  *     rank fail WHO          rank WHO fails while the others wait in a sum
  *     rank leave WHO         rank WHO ends without a word
  *     rank loop sum|reduce   until a rank is killed; each says its number and process at first, rank 0 "going" later
- *     rank stuck             rank 1 fails, and the training thread of rank 0 never comes */
+ *     rank stuck             rank 1 fails, and the training thread of rank 0 never comes
+ *
+ * With APART=1 in the environment each rank takes itself for the only one of its host: gradients go by messages. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +17,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "tests/train/group/exercise.h"
+#include "train/group/mpi_module.h"
 
 static void say(const char *text)
 {
@@ -120,12 +123,35 @@ static int carry_out(an_group *group, const char *what, const char *argument)
     return stuck(group);
 }
 
+static const an_mpi *module;
+
+static int begin_apart(void *context, an_mpi_place *out)
+{
+    int code = module->begin(context, out);
+    out->node = out->rank;
+    return code;
+}
+
+static int open_group(an_group **out, const an_group_options *options)
+{
+    static an_mpi apart;
+    if (!getenv("APART"))
+        return an_group_open(out, options);
+    int rc = an_mpi_load(&module);
+    if (rc)
+        return rc;
+    apart = *module;
+    apart.begin = begin_apart;
+    an_group_inside inside = {.mpi = &apart, .promised = an_group_launched(), .patience = 100};
+    return an_group_open_with(out, options, &inside);
+}
+
 int main(int argc, char **argv)
 {
     const char *silence = getenv("SILENCE");
     an_group_options options = {.silence = silence ? atof(silence) : 0, .observer = {.note = note, .give_up = give_up}};
     an_group *group = NULL;
-    int rc = an_group_open(&group, &options);
+    int rc = open_group(&group, &options);
     if (rc) {
         say(an_error_message());
         return an_error_exit_code(rc);

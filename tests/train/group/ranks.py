@@ -91,10 +91,17 @@ class Ranks(unittest.TestCase):
         for ranks in (2, 4):
             text, status = self.run_all(ranks, "exercise")
             self.assertEqual(status, 0, text)
-            self.assertRegex(text, rf"^{ranks} ranks on 1 host, .*, local 0 of {ranks}\n")
+            self.assertRegex(text, rf"^{ranks} ranks on 1 host, .*, gradients in shared memory, local 0 of {ranks}\n")
+
+    def test_exercise_messages(self):
+        for ranks in (2, 4):
+            text, status = self.run_all(ranks, "exercise", APART="1")
+            self.assertEqual(status, 0, text)
+            self.assertRegex(text, rf"^{ranks} ranks on {ranks} hosts, .*, local 0 of 1\n")
+            self.assertNotIn("shared", text)
 
     def test_exercise_tcp(self):
-        text, status = self.run_all(3, "exercise", options=TCP)
+        text, status = self.run_all(3, "exercise", options=TCP, APART="1")
         self.assertEqual(status, 0, text)
 
     def test_failure(self):
@@ -126,9 +133,13 @@ class Ranks(unittest.TestCase):
             text = self.fault(what, who, signal.SIGKILL, ranks=3)
             self.assertRegex(text, rf"rank {speaker} says: rank {who} on '.*' ended without a word")
 
+    def test_killed_messages(self):
+        text = self.fault("reduce", 0, signal.SIGKILL, ranks=3, APART="1")
+        self.assertRegex(text, r"rank 1 says: rank 0 on '.*' ended without a word")
+
     def test_killed_tcp(self):
         for who, speaker in ((1, 0), (0, 1)):
-            text = self.fault("reduce", who, signal.SIGKILL, options=TCP)
+            text = self.fault("reduce", who, signal.SIGKILL, options=TCP, APART="1")
             self.assertRegex(text, rf"rank {speaker} says: rank {who} on '.*' ended without a word")
 
     def test_stopped(self):

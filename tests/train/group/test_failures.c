@@ -36,16 +36,23 @@ static int speakers(const crew *c, int except)
 /* What the other ranks wait in while one fails. */
 enum { IN_SUM, IN_BROADCAST, IN_BARRIER, IN_REDUCE, IN_CHECKS, IN_CLOSE, PHASES };
 
+/* One bucket, in the reducer's memory if it has some. */
+static int open_reducer(const an_reducer *reducer, float *values, uint64_t count)
+{
+    an_gradient gradient = {.values = values, .count = count, .dtype = AN_DTYPE_F32};
+    an_gradient_bucket bucket = {.gradients = &gradient, .count = 1, .bytes = count * sizeof *values};
+    int rc = reducer->alloc ? reducer->alloc(reducer->context, bucket.bytes, &gradient.values) : 0;
+    return rc ? rc : reducer->open(reducer->context, &bucket, 1, 0);
+}
+
 static int wait_in_reduce(an_group *group)
 {
     static const an_group_reduce_options options = {.processors = true};
     float values[300] = {0};
-    an_gradient gradient = {.values = values, .count = 300, .dtype = AN_DTYPE_F32};
-    an_gradient_bucket bucket = {.gradients = &gradient, .count = 1, .bytes = sizeof values};
     const an_reducer *reducer;
     int rc = an_group_reducer(group, &options, &reducer);
     if (!rc)
-        rc = reducer->open(reducer->context, &bucket, 1, 0);
+        rc = open_reducer(reducer, values, 300);
     if (!rc)
         rc = reducer->queue(reducer->context, 0, NULL);
     if (!rc)
@@ -60,12 +67,10 @@ static int open_and_reduce_once(an_group *group)
 {
     static const an_group_reduce_options options = {.processors = true};
     float values[300] = {0};
-    an_gradient gradient = {.values = values, .count = 300, .dtype = AN_DTYPE_F32};
-    an_gradient_bucket bucket = {.gradients = &gradient, .count = 1, .bytes = sizeof values};
     const an_reducer *reducer;
     int rc = an_group_reducer(group, &options, &reducer);
     if (!rc)
-        rc = reducer->open(reducer->context, &bucket, 1, 0);
+        rc = open_reducer(reducer, values, 300);
     if (!rc)
         rc = reducer->queue(reducer->context, 0, NULL);
     return rc ? rc : reducer->wait(reducer->context, 0);
@@ -101,29 +106,36 @@ static int do_fail(crew_member *m)
     return rc ? rc : an_error(AN_ECORRUPT, "'/data/train': record 7 is damaged");
 }
 
+static void fail_in(int phase, int who, int each)
+{
+    crew c = {.count = 3, .each = each, .work = do_fail, .argument = who + 10 * phase};
+    crew_run(&c);
+    if (phase == IN_CLOSE) {
+        assert_int_equal(c.members[who].rc, AN_ECORRUPT);
+    } else {
+        all_say(&c, -1, AN_ECORRUPT,
+                who && each == 2 ? "rank 2 on 'host2': '/data/train': record 7 is damaged"
+                : who            ? "rank 2 on 'host0': '/data/train': record 7 is damaged"
+                                 : "rank 0 on 'host0': '/data/train': record 7 is damaged");
+        assert_int_equal(speakers(&c, -1), 1);
+        assert_true(c.members[0].speaks);
+    }
+    for (int i = 0; i < 3; i++)
+        assert_false(fake_has_ended(c.world, i)); /* MPI would wait for those that are gone */
+    crew_free(&c);
+}
+
 static void test_failures(void **state)
 {
     (void)state;
     for (int phase = 0; phase < PHASES; phase++) {
         for (int who = 0; who < 3; who += 2) {
-            crew c = {.count = 3, .work = do_fail, .argument = who + 10 * phase};
-            if (phase == IN_BROADCAST && who)
-                continue; /* rank 0 need not wait for others */
-            crew_run(&c);
-            if (phase == IN_CLOSE) {
-                assert_int_equal(c.members[who].rc, AN_ECORRUPT);
-            } else {
-                all_say(&c, -1, AN_ECORRUPT,
-                        who ? "rank 2 on 'host2': '/data/train': record 7 is damaged"
-                            : "rank 0 on 'host0': '/data/train': record 7 is damaged");
-                assert_int_equal(speakers(&c, -1), 1);
-                assert_true(c.members[0].speaks);
-            }
-            for (int i = 0; i < 3; i++)
-                assert_false(fake_has_ended(c.world, i)); /* MPI would wait for those that are gone */
-            crew_free(&c);
+            if (phase != IN_BROADCAST || !who) /* rank 0 need not wait for others */
+                fail_in(phase, who, 2);
         }
     }
+    fail_in(IN_REDUCE, 0, 3); /* in shared memory */
+    fail_in(IN_REDUCE, 2, 3);
 }
 
 static int do_fail_twice(crew_member *m)

@@ -41,35 +41,87 @@ static void test_collectives(void **state)
 
 static int do_reduce(crew_member *m)
 {
-    return exercise_reducer(m->group, m->crew->argument, &m->hash);
+    an_buffer text = {0};
+    bool near = m->crew->each == m->crew->count;
+    int rc = exercise_reducer(m->group, m->crew->argument, &m->hash);
+    if (!rc)
+        rc = an_group_describe(m->group, &text);
+    if (!rc && near != !!strstr((const char *)text.data, ", gradients in shared memory"))
+        rc = an_error(AN_EINTERNAL, "%d ranks on a host: %s", m->crew->each, (const char *)text.data);
+    an_buffer_free(&text);
+    return rc;
 }
 
-/* The same bits on all ranks and in a second run. */
-static void reduce_twice(int ranks, bool bf16)
+/* The same bits on all ranks and in a second run; also whether gradients lie in shared memory or travel. */
+static void reduce_all_ways(int ranks, bool bf16)
 {
-    crew first = {.count = ranks, .work = do_reduce, .argument = bf16}, second = first;
+    crew first = {.count = ranks, .each = 1, .work = do_reduce, .argument = bf16};
     crew_run(&first);
     all_well(&first);
-    crew_run(&second);
-    all_well(&second);
-    for (int i = 0; i < ranks; i++)
-        assert_int_equal(first.members[0].hash, second.members[i].hash);
+    for (int each = 1; each <= ranks; each++) {
+        crew other = {.count = ranks, .each = each, .work = do_reduce, .argument = bf16};
+        crew_run(&other);
+        all_well(&other);
+        for (int i = 0; i < ranks; i++)
+            assert_int_equal(first.members[0].hash, other.members[i].hash);
+        crew_free(&other);
+    }
     crew_free(&first);
-    crew_free(&second);
+}
+
+static int do_reduce_elsewhere(crew_member *m)
+{
+    static const an_group_reduce_options options = {.processors = true};
+    float own[64], *values = own;
+    void *memory;
+    an_buffer text = {0};
+    const an_reducer *reducer;
+    int rc = an_group_reducer(m->group, &options, &reducer);
+    if (!rc && m->rank) { /* rank 0 does not take the memory that it is offered */
+        rc = reducer->alloc(reducer->context, sizeof own, &memory);
+        values = memory;
+    }
+    if (rc)
+        return rc;
+    for (int i = 0; i < 64; i++)
+        values[i] = (float)(m->rank + 1);
+    an_gradient gradient = {.values = values, .count = 64, .dtype = AN_DTYPE_F32};
+    an_gradient_bucket bucket = {.gradients = &gradient, .count = 1, .bytes = sizeof own};
+    rc = reducer->open(reducer->context, &bucket, 1, 0);
+    if (!rc)
+        rc = reducer->queue(reducer->context, 0, NULL);
+    if (!rc)
+        rc = reducer->wait(reducer->context, 0);
+    if (!rc)
+        rc = an_group_describe(m->group, &text);
+    if (!rc && (strstr((const char *)text.data, "shared") || values[0] != 6 || values[63] != 6))
+        rc = an_error(AN_EINTERNAL, "%s, %g", (const char *)text.data, (double)values[0]);
+    an_buffer_free(&text);
+    return rc;
+}
+
+/* One rank whose gradients the others cannot see makes all use messages. */
+static void test_reducer_elsewhere(void **state)
+{
+    (void)state;
+    crew c = {.count = 3, .each = 3, .work = do_reduce_elsewhere};
+    crew_run(&c);
+    all_well(&c);
+    crew_free(&c);
 }
 
 static void test_reducer(void **state)
 {
     (void)state;
     for (int ranks = 2; ranks <= 5; ranks++)
-        reduce_twice(ranks, false);
+        reduce_all_ways(ranks, false);
 }
 
 static void test_reducer_bf16(void **state)
 {
     (void)state;
     for (int ranks = 2; ranks <= 5; ranks++)
-        reduce_twice(ranks, true);
+        reduce_all_ways(ranks, true);
 }
 
 static int do_count(crew_member *m)
@@ -236,9 +288,10 @@ static void test_no_module(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_collectives), cmocka_unit_test(test_reducer),   cmocka_unit_test(test_reducer_bf16),
-        cmocka_unit_test(test_counts),      cmocka_unit_test(test_places),    cmocka_unit_test(test_other_launcher),
-        cmocka_unit_test(test_no_group),    cmocka_unit_test(test_launchers), cmocka_unit_test(test_no_module),
+        cmocka_unit_test(test_collectives),       cmocka_unit_test(test_reducer),  cmocka_unit_test(test_reducer_bf16),
+        cmocka_unit_test(test_reducer_elsewhere), cmocka_unit_test(test_counts),   cmocka_unit_test(test_places),
+        cmocka_unit_test(test_other_launcher),    cmocka_unit_test(test_no_group), cmocka_unit_test(test_launchers),
+        cmocka_unit_test(test_no_module),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
