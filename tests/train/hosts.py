@@ -22,6 +22,8 @@ def need_tools():
     for program in ("mpirun", "ip", "unshare", "nsenter"):
         if not shutil.which(program):
             skip(f"no {program} here")
+    if "Open MPI) 4." not in subprocess.run(["mpirun", "--version"], capture_output=True, text=True).stdout:
+        skip("the agent is for Open MPI 4")
     if os.geteuid() != 0:
         skip("network namespaces need root")
     if subprocess.run(["unshare", "-n", "-u", "true"], capture_output=True).returncode:

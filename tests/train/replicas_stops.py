@@ -1,8 +1,12 @@
 #!/usr/bin/python3
 """Several ranks end and fail together: signals to any of them, failures of one of them, and what is refused before the first step."""
+import os
+import pathlib
 import shutil
+import subprocess
+import time
 
-from replicas_support import BIN, MPIRUN, ONE_THREAD, SAVE, TERMINATE, Ranks, main, read_metrics
+from replicas_support import BIN, ENVIRONMENT, MPIRUN, ONE_THREAD, SAVE, TERMINATE, Ranks, main, pid_of, read_metrics
 
 OPTIONS = ("--network", "cifar", "--crop", "32", "--mean", "channel", "--init", "he", "--rate", "0.001", "--log-every", "1", "--save-every", "0", *ONE_THREAD)
 TRAIN = (*OPTIONS, "--batch", "8", "--epochs", "500")
@@ -10,6 +14,14 @@ TRAIN = (*OPTIONS, "--batch", "8", "--epochs", "500")
 
 def checkpoints(run):
     return sorted(path.name for path in (run / "checkpoints").iterdir())
+
+
+def handles(pid, number):
+    """Whether a process has a handler for a signal; None is no process."""
+    if pid is None:
+        return False
+    handled = pathlib.Path(f"/proc/{pid}/status").read_text().partition("SigCgt:")[2].split()[0]
+    return bool(int(handled, 16) >> (number - 1) & 1)
 
 
 class Signals(Ranks):
@@ -36,6 +48,20 @@ class Signals(Ranks):
         code, _, err = self.signalled(2, 1, TERMINATE, 25, run, *options)
         self.assertEqual(code, 130, err)
         self.run_ranks(2, *options, "--steps", "80")
+
+    def test_a_stop_during_preparation(self):
+        """A rank that is told to stop as soon as it listens to signals: all end together, after the first steps."""
+        run = self.root / "preparing"
+        with subprocess.Popen(self.command(2, "--run", run, *TRAIN, self.data), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                              env=ENVIRONMENT) as process:
+            deadline = time.monotonic() + 100
+            while not handles(pid_of(process.pid, 1), TERMINATE) and process.poll() is None:
+                self.assertLess(time.monotonic(), deadline)
+            os.kill(pid_of(process.pid, 1), TERMINATE)
+            out, err = process.communicate(timeout=200)
+        self.assertEqual(process.returncode, 130, err)
+        self.assertEqual(len(checkpoints(run)), 1)
+        self.assertIn("stopped at step ", out)
 
     def test_a_save_that_one_rank_is_asked_for(self):
         run = self.root / "saving"

@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -14,7 +15,19 @@ import pictures
 
 BIN = pathlib.Path(os.environ.get("AN_BIN_DIR", "build/release/bin")).absolute()
 ENVIRONMENT = {**os.environ, "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMP_WAIT_POLICY": "passive"}
-MPIRUN = ("mpirun", "--quiet", "--oversubscribe", "--bind-to", "none")  # quiet: what it says itself would stand in the middle of our lines
+
+
+def mpirun_major():
+    """Open MPI's version, 4 or 5; 0 where there is no mpirun, or another one."""
+    if not shutil.which("mpirun"):
+        return 0
+    told = subprocess.run(["mpirun", "--version"], capture_output=True, text=True).stdout
+    found = re.search(r"Open MPI\D*(\d+)\.", told)
+    return int(found.group(1)) if found else 0
+
+
+# Version 4 is to be quiet: what it says itself would stand in the middle of our lines.
+MPIRUN = ("mpirun", *(("--quiet",) if mpirun_major() == 4 else ()), "--oversubscribe", "--bind-to", "none")
 ONE_THREAD = ("--compute-threads", "1", "--threads", "1")
 
 

@@ -154,11 +154,21 @@ static void interrupt(an_group *group)
     const an_group_way *way = atomic_load(&group->active);
     if (group->watch.interrupted)
         return;
-    group->watch.interrupted = true;
     if (way && way->interrupt)
         way->interrupt(way->context);
     if (observer->interrupt)
         observer->interrupt(observer->context);
+    pthread_mutex_lock(&group->lock);
+    group->watch.interrupted = true;
+    pthread_cond_broadcast(&group->done);
+    pthread_mutex_unlock(&group->lock);
+}
+
+/* Under lock: whether nobody calls what the caller of an_group_fail frees next, and the others know. */
+static bool is_done(const an_group *group)
+{
+    bool told = group->settled || group->ended;
+    return told && (group->watch.interrupted || !group->watch.started || !group->verdict.code);
 }
 
 /* The training thread did not come. */
@@ -202,7 +212,7 @@ int an_group_fail(an_group *group, int rc)
     pthread_mutex_lock(&group->lock);
     group->came = true;
     an_group_wake(group);
-    while (!group->settled && !group->ended && an_clock_ns() < until)
+    while (!is_done(group) && an_clock_ns() < until)
         an_group_until(&group->done, &group->lock, until);
     decide(group, &group->own); /* unless the group's thread has: it may be caught inside MPI */
     rc = an_group_failure(group);

@@ -119,8 +119,10 @@ int an_group_open_with(an_group **out, const an_group_options *options, const an
         return rc;
     }
     rc = await_opened(group);
-    if (!rc)
+    if (!rc) {
         rc = exchange(group);
+        rc = rc ? an_group_fail(group, rc) : AN_OK; /* the others would wait for this rank */
+    }
     if (rc) {
         an_error_state failure;
         an_error_save(&failure, rc);

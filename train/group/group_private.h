@@ -50,6 +50,7 @@ typedef struct {
     an_group_pending *pending, *done; /* done: those that the last test found */
     int *finished;
     int count, capacity;
+    bool broken; /* a test failed */
 } an_group_requests;
 
 /* A message between rank 0 and another rank. */
@@ -94,7 +95,7 @@ typedef struct {
     uint64_t *gone_ns;        /* world: when a process was found to have ended; 0: it has not */
     uint64_t begun, since_ns; /* rank 0: how often it had begun to wait, and since when that has not changed */
     bool noted;
-    bool interrupted;
+    bool interrupted; /* under lock: what follows a failure has been carried out */
 } an_group_watch;
 
 /* One collective, under way or done. */
@@ -103,7 +104,7 @@ typedef struct {
     an_collective_state state;
     bool broadcast;  /* else a gather */
     size_t size;     /* of own, or of the piece that is broadcast */
-    uint8_t *memory; /* the group's own: where a failed run leaves a request behind, nobody frees it */
+    uint8_t *memory; /* the group's own, so that requests that a failed run leaves behind never point to a caller's */
     size_t capacity;
 } an_collective;
 

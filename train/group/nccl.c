@@ -104,12 +104,21 @@ static int bucket_reduce(const an_nccl_sum *sum, const an_gradient_bucket *bucke
     return result ? an_nccl_failed(nccl, result, "cannot add up gradients") : AN_OK;
 }
 
+static int check_going(const an_nccl_sum *sum)
+{
+    return atomic_load(&sum->stopped)
+               ? an_error(AN_EINTERNAL, "gradients are no longer added up: another rank has failed")
+               : AN_OK;
+}
+
 static int queue_locked(an_nccl_sum *sum, int number, void *stream)
 {
     const an_gradient_bucket *bucket = &sum->buckets[number];
-    int rc = prepare(sum, bucket->device);
-    if (!rc && atomic_load(&sum->stopped))
-        rc = an_error(AN_EINTERNAL, "gradients are no longer added up: another rank has failed");
+    int rc = check_going(sum); /* also before a communicator is made, which would wait for ranks that are gone */
+    if (!rc)
+        rc = prepare(sum, bucket->device);
+    if (!rc)
+        rc = check_going(sum);
     return rc ? rc : bucket_reduce(sum, bucket, atomic_load(&sum->comms[bucket->device]), stream);
 }
 
@@ -158,7 +167,7 @@ void an_nccl_sum_free(an_nccl_sum *sum)
         pthread_detach(sum->aborter); /* it is caught in NCCL and keeps using the memory */
         return;
     }
-    if (!sum->aborting)
+    if (!atomic_load(&sum->stopped)) /* to destroy what should have been aborted may wait for ever */
         comms_destroy(sum);
     pthread_mutex_destroy(&sum->calling);
     free(sum);

@@ -64,10 +64,11 @@ int an_group_test(an_group *group)
 {
     an_group_requests *r = &group->requests;
     int count = 0;
-    if (!r->count)
+    if (!r->count || r->broken)
         return 0;
     int code = group->mpi->test(group->mpi->context, r->requests, r->count, r->finished, &count);
-    if (code) {
+    if (code) { /* which of them are done is not known, so they cannot be tested again */
+        r->broken = true;
         an_group_report(group, report_code(group, code));
         return 0;
     }

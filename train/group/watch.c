@@ -58,11 +58,9 @@ static bool may_end(const an_group *group, int rank, bool closing)
 static void look_at_processes(an_group *group, uint64_t now, bool closing)
 {
     an_group_watch *w = &group->watch;
-    int world = group->place.world;
-    if (poll(w->processes, (nfds_t)world, 0) < 0) /* those with -1 are passed over */
-        return;
-    for (int rank = 0; rank < world; rank++) {
-        if (w->processes[rank].revents && !w->gone_ns[rank])
+    for (int rank = 0; rank < group->place.world; rank++) {
+        struct pollfd *process = &w->processes[rank]; /* one by one: poll takes no more than there may be open files */
+        if (process->fd >= 0 && poll(process, 1, 0) > 0 && !w->gone_ns[rank])
             w->gone_ns[rank] = now;
         if (w->gone_ns[rank] && now - w->gone_ns[rank] >= LAST_NS && !may_end(group, rank, closing))
             an_group_lost(group, rank, "ended without a word: it was killed, or it crashed");
@@ -125,9 +123,9 @@ static void look(an_group *group)
     const an_group_way *way = atomic_load(&group->active);
     uint64_t now = an_clock_ns();
     pthread_mutex_lock(&group->lock);
-    bool closing = group->closing, failed = group->verdict.code;
+    bool closing = group->closing, leaving = group->leaving, failed = group->verdict.code;
     pthread_mutex_unlock(&group->lock);
-    if (!failed)
+    if (!failed && !leaving)
         look_at_processes(group, now, closing);
     if (!failed && !group->place.rank)
         look_at_waits(group, now);
@@ -136,11 +134,13 @@ static void look(an_group *group)
     an_fail_advance(group, now);
 }
 
-/* Under lock: also after the group's thread has ended a training thread may have to be given up. */
+/* Under lock: also after the group's thread has ended, what follows a failure must be carried out, and a training
+ * thread may have to be given up. */
 static bool is_needed(const an_group *group)
 {
-    bool awaited = group->verdict.code && !group->came && !group->closing && !group->given_up;
-    return !group->ended || awaited;
+    bool failed = group->verdict.code;
+    bool awaited = failed && !group->came && !group->closing && !group->given_up;
+    return !group->ended || awaited || (failed && !group->watch.interrupted);
 }
 
 static void *watch(void *context)

@@ -172,7 +172,9 @@ static int tell_origin(an_trainer *t)
 
 int an_trainer_prepare(an_trainer *t, const char *training, const char *const *validations)
 {
-    an_stop_at_once(true); /* reading data and weights, and measuring kernels, takes long and leaves nothing behind */
+    /* Reading data and weights, and measuring kernels, takes long and leaves nothing behind. But a rank that ends by
+     * itself looks like one that crashed: ranks end together, after the first step. */
+    an_stop_at_once(!t->group);
     int rc = an_session_open(&t->session, t->config, t->group, training, validations);
     if (rc)
         return rc;

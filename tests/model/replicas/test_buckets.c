@@ -715,16 +715,49 @@ static void parameter_change(an_exec *exec, int number, uint64_t place, uint32_t
     free(values);
 }
 
+static int layout_open(void *context, const an_gradient_bucket *buckets, int count, uint64_t layout)
+{
+    (void)buckets;
+    (void)count;
+    *(uint64_t *)context = layout;
+    return AN_OK;
+}
+
+static int nothing(void *context, int bucket)
+{
+    (void)context;
+    (void)bucket;
+    return AN_OK;
+}
+
+static int nothing_queued(void *context, int bucket, void *stream)
+{
+    (void)stream;
+    return nothing(context, bucket);
+}
+
+static an_reducer layout_reducer(uint64_t *layout)
+{
+    return (an_reducer){.context = layout, .open = layout_open, .queue = nothing_queued, .wait = nothing};
+}
+
 /* fc4 of the wide network takes more than one of the pieces that are hashed one by one. */
 static void check_checksum(an_small_net_make *net, const char *devices, int threads)
 {
+    uint64_t layouts[2];
+    an_reducer reducers[] = {layout_reducer(&layouts[0]), layout_reducer(&layouts[1])};
     an_exec_options options = options_for(devices, NULL);
+    options.reducer = &reducers[0];
     an_exec *exec = exec_make(net, &options);
+    an_exec *twin = exec_make(net, &options);
     options.threads = threads;
+    options.reducer = &reducers[1];
     an_exec *other = exec_make(net, &options);
     uint64_t hash = checksum_of(exec);
     assert_true(checksum_of(exec) == hash);
-    assert_true(checksum_of(other) == hash);
+    assert_true(checksum_of(twin) == hash);
+    if (layouts[0] == layouts[1]) /* oneDNN may choose other orders for other numbers of threads */
+        assert_true(checksum_of(other) == hash);
     for (int p = 0; p < an_exec_parameter_count(exec); p++) {
         uint64_t size = an_exec_parameter(exec, p)->size;
         const uint64_t places[] = {0, size / 2, size - 1};
@@ -741,6 +774,7 @@ static void check_checksum(an_small_net_make *net, const char *devices, int thre
     an_test_ok(an_exec_update(exec, &sgd), "update");
     assert_true(checksum_of(exec) != hash);
     an_exec_free(exec);
+    an_exec_free(twin);
     an_exec_free(other);
 }
 

@@ -14,7 +14,7 @@ import unittest
 
 RANK = os.environ.get("AN_RANK", "")
 ENDS = 60  # seconds after a fault within which all must have ended, on a machine that does much else
-TCP = ["--mca", "btl", "tcp,self"]
+TCP = ["--mca", "btl", "tcp,self", "--mca", "btl_tcp_if_include", "lo"]
 
 
 def environment(**more):
