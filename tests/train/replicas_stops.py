@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import time
 
-from replicas_support import BIN, ENVIRONMENT, MPIRUN, ONE_THREAD, SAVE, TERMINATE, Ranks, main, pid_of, read_metrics
+from replicas_support import ENVIRONMENT, ONE_THREAD, SAVE, TERMINATE, Ranks, main, pid_of, read_metrics
 
 OPTIONS = ("--network", "cifar", "--crop", "32", "--mean", "channel", "--init", "he", "--rate", "0.001", "--log-every", "1", "--save-every", "0", *ONE_THREAD)
 TRAIN = (*OPTIONS, "--batch", "8", "--epochs", "500")
@@ -100,18 +100,15 @@ class Failures(Ranks):
 
     def test_another_dataset_on_one_rank(self):
         other = self.dataset("other", 50, seed=9)
-        program = [BIN / "an-train", *map(str, TRAIN), "--steps", "2"]
-        command = [*MPIRUN, "-np", "3", *program, self.data, ":", "-np", "1", *program, other]
-        done = self.call(command)
+        done = self.call(self.different(4, 3, (*TRAIN, "--steps", "2", self.data), (*TRAIN, "--steps", "2", other)))
         self.assertEqual(done.returncode, 2, done.stderr)
         self.assertEqual(done.stderr.count("an-train: error:"), 1, done.stderr)
         self.assertIn("rank 3 on '", done.stderr)
         self.assertIn("differs from rank 0 in its training set: 50 images, fingerprint ", done.stderr)
 
     def test_another_option_on_one_rank(self):
-        program = [BIN / "an-train", *map(str, TRAIN), "--steps", "2"]
-        command = [*MPIRUN, "-np", "1", *program, self.data, ":", "-np", "1", *program, "--decay", "0.1", self.data]
-        done = self.call(command)
+        options = (*TRAIN, "--steps", "2", self.data)
+        done = self.call(self.different(2, 1, options, ("--decay", "0.1", *options)))
         self.assertEqual(done.returncode, 2, done.stderr)
         self.assertIn("differs from rank 0 in its decay: 0.1; rank 0 has 0.0005; start all ranks with the same", done.stderr)
 

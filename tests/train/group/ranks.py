@@ -91,13 +91,13 @@ class Ranks(unittest.TestCase):
         for ranks in (2, 4):
             text, status = self.run_all(ranks, "exercise")
             self.assertEqual(status, 0, text)
-            self.assertRegex(text, rf"^{ranks} ranks on 1 host, .*, gradients in shared memory, local 0 of {ranks}\n")
+            self.assertRegex(text, rf"(?m)^{ranks} ranks on 1 host, .*, gradients in shared memory, local 0 of {ranks}\n")
 
     def test_exercise_messages(self):
         for ranks in (2, 4):
             text, status = self.run_all(ranks, "exercise", APART="1")
             self.assertEqual(status, 0, text)
-            self.assertRegex(text, rf"^{ranks} ranks on {ranks} hosts, .*, local 0 of 1\n")
+            self.assertRegex(text, rf"(?m)^{ranks} ranks on {ranks} hosts, .*, local 0 of 1\n")
             self.assertNotIn("shared", text)
 
     def test_exercise_tcp(self):
