@@ -29,7 +29,7 @@ DEFAULTS = {"network": "alexnet", "crop": "224", "activation": "relu", "dropout"
 OLD = {"one-column": ("columns", {"false": "two", "true": "one"})}
 
 # The other options: how the weights were found, and how results are rounded.
-OTHERS = {"batch", "last", "accumulate", "seed", "optimizer", "trust", "rate", "momentum", "decay", "bias-rate", "bias-decay", "nesterov", "clip", "ema", "freeze",
+OTHERS = {"batch", "last", "accumulate", "transport", "seed", "optimizer", "trust", "rate", "momentum", "decay", "bias-rate", "bias-decay", "nesterov", "clip", "ema", "freeze",
           "layer-rates", "schedule", "rate-epochs", "rate-divisor", "patience", "rate-drops", "power", "warmup-epochs", "validate-every",
           "init", "init-deviations", "init-bias", "precision", "kernels", "no-flip", "no-random-crop", "resized", "jitter", "jitter-scaled", "jitter-epochs",
           "mixup", "cutmix", "label-smoothing", "class-weights", "mean",
