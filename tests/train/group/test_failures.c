@@ -119,6 +119,8 @@ static void fail_in(int phase, int who, int each)
                                  : "rank 0 on 'host0': '/data/train': record 7 is damaged");
         assert_int_equal(speakers(&c, -1), 1);
         assert_true(c.members[0].speaks);
+        for (int i = 0; i < 3; i++) /* before an_group_fail returned: what is freed afterwards is not touched */
+            assert_int_equal(c.members[i].interrupted, 1);
     }
     for (int i = 0; i < 3; i++)
         assert_false(fake_has_ended(c.world, i)); /* MPI would wait for those that are gone */
