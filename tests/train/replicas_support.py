@@ -148,8 +148,8 @@ class Ranks(unittest.TestCase):
 
 
 def main():
-    if not shutil.which("mpirun"):
-        print("skipped: no mpirun")
+    if mpirun_major() != 4:  # that of version 5 writes among the ranks' lines, and ends ranks before they are heard
+        print("skipped: no mpirun of Open MPI 4")
         sys.exit(77)
     unittest.main()
 

@@ -158,4 +158,8 @@ if __name__ == "__main__":
     if not shutil.which("mpirun") or not RANK:
         print("skipped: there is no mpirun")
         sys.exit(77)
+    told = subprocess.run(["mpirun", "--version"], capture_output=True, text=True, check=True).stdout
+    if "Open MPI) 4." not in told: # what ranks still say when others are killed depends on the launcher
+        print("skipped: the tests are for Open MPI 4")
+        sys.exit(77)
     unittest.main()
