@@ -69,12 +69,10 @@ static void add_up(an_group *group, an_reduce_bucket *b, int segment)
     const an_reduce_segment *s = &b->segments[segment];
     int rank = group->place.rank, world = group->place.world;
     size_t apart = b->reduction->segment;
-    if (!b->reduction->bf16) {
-        an_reduce_sum(s->values, (const float *)(const void *)lane->memory, apart, rank, world, s->count);
+    an_reduce_sum(s->values, lane->memory, apart, rank, world, s->count, b->reduction->bf16);
+    if (!b->reduction->bf16)
         return;
-    }
-    uint16_t *received = (uint16_t *)(void *)lane->memory, *sum = received + apart * ((size_t)world - 1);
-    an_reduce_sum_bf16(s->values, received, apart, rank, world, s->count);
+    uint16_t *sum = (uint16_t *)(void *)lane->memory + apart * ((size_t)world - 1);
     an_reduce_narrow(sum, s->values, s->count);
     an_reduce_widen(s->values, sum, s->count);
 }

@@ -117,10 +117,9 @@ void an_share_end(an_share *share);
 
 /* reduce_sum.c */
 
-/* own[i] = the sum over ranks of value i, in their order. received: those of the others, world - 1, segment values
- * apart. */
-void an_reduce_sum(float *own, const float *received, size_t apart, int rank, int world, size_t count);
-void an_reduce_sum_bf16(float *own, const uint16_t *received, size_t apart, int rank, int world, size_t count);
+/* own[i] = the sum over ranks of value i, in their order. received: those of the others, world - 1, floats or bf16,
+ * `apart` values from one to the next. */
+void an_reduce_sum(float *own, const void *received, size_t apart, int rank, int world, size_t count, bool bf16);
 /* The same in place and in all ranks' values. own: the rank that calls. */
 void an_reduce_sum_near(float *const *values, int own, int world, size_t count, bool bf16);
 void an_reduce_narrow(uint16_t *out, const float *in, size_t count);

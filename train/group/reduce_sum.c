@@ -50,30 +50,26 @@ static const loops tiers[] = {
     [AN_SIMD_AVX512] = {add_avx512, add_bf16_avx512, narrow_avx512, widen_avx512},
 };
 
-/* The sum of the first two ranks is the same in either order, so rank 0 and rank 1 add to their own values. The others
- * begin with rank 0's. */
-void an_reduce_sum(float *own, const float *received, size_t apart, int rank, int world, size_t count)
+/* What another rank sent, from a place on: sum = values, or sum += values. */
+static void begin(const loops *tier, float *sum, const void *values, size_t at, size_t size, bool bf16)
 {
-    const loops *tier = &tiers[an_cpu_simd()];
-    float sum[BLOCK];
-    for (size_t at = 0; at < count; at += BLOCK) {
-        size_t size = count - at < BLOCK ? count - at : BLOCK;
-        float *total = rank < 2 ? own + at : sum;
-        if (rank >= 2)
-            memcpy(sum, received + at, size * sizeof *sum);
-        for (int other = rank >= 2; other < world - 1; other++) {
-            if (other == rank && rank >= 2)
-                tier->add(total, own + at, size);
-            tier->add(total, received + (size_t)other * apart + at, size);
-        }
-        if (rank >= 2 && rank == world - 1)
-            tier->add(total, own + at, size);
-        if (rank >= 2)
-            memcpy(own + at, sum, size * sizeof *sum);
-    }
+    if (bf16)
+        tier->widen(sum, (const uint16_t *)values + at, size);
+    else
+        memcpy(sum, (const float *)values + at, size * sizeof *sum);
 }
 
-void an_reduce_sum_bf16(float *own, const uint16_t *received, size_t apart, int rank, int world, size_t count)
+static void add(const loops *tier, float *sum, const void *values, size_t at, size_t size, bool bf16)
+{
+    if (bf16)
+        tier->add_bf16(sum, (const uint16_t *)values + at, size);
+    else
+        tier->add(sum, (const float *)values + at, size);
+}
+
+/* The sum of the first two ranks is the same in either order, so rank 0 and rank 1 add to their own values. The others
+ * begin with rank 0's. */
+void an_reduce_sum(float *own, const void *received, size_t apart, int rank, int world, size_t count, bool bf16)
 {
     const loops *tier = &tiers[an_cpu_simd()];
     float sum[BLOCK];
@@ -81,11 +77,11 @@ void an_reduce_sum_bf16(float *own, const uint16_t *received, size_t apart, int 
         size_t size = count - at < BLOCK ? count - at : BLOCK;
         float *total = rank < 2 ? own + at : sum;
         if (rank >= 2)
-            tier->widen(sum, received + at, size);
+            begin(tier, sum, received, at, size, bf16);
         for (int other = rank >= 2; other < world - 1; other++) {
             if (other == rank && rank >= 2)
                 tier->add(total, own + at, size);
-            tier->add_bf16(total, received + (size_t)other * apart + at, size);
+            add(tier, total, received, (size_t)other * apart + at, size, bf16);
         }
         if (rank >= 2 && rank == world - 1)
             tier->add(total, own + at, size);
