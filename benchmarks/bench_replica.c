@@ -3,7 +3,6 @@
  * sleep; all step at the same time, each for itself; all step as replicas. So the three share the machine's mood. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -126,13 +125,6 @@ typedef struct {
     double waited[ROUNDS_MAX], sent;   /* of rank 0 */
 } bench;
 
-static double cpu_seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static int ascending(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
@@ -247,15 +239,14 @@ static int kind_run(bench *b, kind what, int round)
     if (rc)
         return rc;
     b->updating = 0;
-    double cpu = cpu_seconds();
-    uint64_t start = an_clock_ns();
+    uint64_t cpu = an_clock_process_ns(), start = an_clock_ns();
     if (what != ALONE || an_group_rank(b->group) == 0) {
         rc = steps_run(b, what == TOGETHER ? b->shared : b->own);
         if (rc)
             return rc;
         own = an_clock_seconds_since(start) / b->c->steps;
     }
-    b->cpu[what][round] = (cpu_seconds() - cpu) / b->c->steps;
+    b->cpu[what][round] = (double)(an_clock_process_ns() - cpu) * 1e-9 / b->c->steps;
     b->update[what][round] = b->updating / b->c->steps;
     rc = an_group_gather(b->group, &own, sizeof own, all);
     if (rc)

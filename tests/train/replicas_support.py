@@ -27,8 +27,7 @@ def mpirun_major():
     return int(found.group(1)) if found else 0
 
 
-# Version 4 is to be quiet: what it says itself would stand in the middle of our lines.
-MPIRUN = ("mpirun", *(("--quiet",) if mpirun_major() == 4 else ()), "--oversubscribe", "--bind-to", "none")
+MPIRUN = ("mpirun", "--quiet", "--oversubscribe", "--bind-to", "none")  # quiet: what it says itself would stand in the middle of our lines
 ONE_THREAD = ("--compute-threads", "1", "--threads", "1")
 
 
